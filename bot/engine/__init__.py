@@ -1,0 +1,1 @@
+"""Hide the engines that run a stack behind one small interface."""

@@ -1,0 +1,164 @@
+"""Define what a deployment needs of an engine; the phases know no more than this."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot
+from bot.models.release import Release, ReleaseService
+from bot.models.stack import ServiceDefinition, WantedImage
+
+# Told of a step's progress: service, words, fraction of the step (0 to 1) or None where it is not known.
+ProgressReport = Callable[[str, str, float | None], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedStack:
+    """Hold a compose model after merge, interpolation and policy, as it would be deployed; it holds every secret.
+
+    `model` has its configuration files bound from the content store already, images as written.
+    """
+
+    environment: Environment
+    version: str
+    model: Mapping[str, Any] = field(repr=False)
+    definitions: Mapping[str, ServiceDefinition]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseDraft:
+    """Hold what becomes a release once it has a number: its pinned model is stored under `model_hash` already."""
+
+    version: str
+    services: tuple[ReleaseService, ...]
+    model_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEvent:
+    """Tell what the engine said of a container: `start`, `die`, `oom`, `health_status`, `destroy`, …"""
+
+    action: str
+    container_id: str
+    service: str
+    project: str
+    attributes: Mapping[str, str]
+
+
+class Engine(Protocol):
+    """Run stacks. Every method raises EngineUnavailableError where the engine cannot be reached."""
+
+    async def resolve(
+        self, environment: Environment, version: str | None, *, write_contents: bool = True
+    ) -> ResolvedStack:
+        """Merge, interpolate and check an environment's compose files.
+
+        `write_contents=False` computes every hash but writes nothing (for a plan). Raises ComposeFileError and
+        ComposePolicyError.
+        """
+        ...
+
+    async def load_model(self, model_hash: str) -> Mapping[str, Any]:
+        """Return the stored, pinned model of a release. Raises ReleaseNotRestorableError where it is gone."""
+        ...
+
+    def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
+        """Read from a model how each service is to be updated and judged."""
+        ...
+
+    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
+        """Say which content each service's image means now, by pull policy, asking registries where needed.
+
+        Raises ImageNotFoundError, RegistryUnavailableError.
+        """
+        ...
+
+    async def pull(
+        self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ProgressReport
+    ) -> str:
+        """Pull an image and return its image ID. Raises ImageNotFoundError, ImageChangedError, RegistryUnavailableError."""
+        ...
+
+    async def build(self, stack: ResolvedStack, service: str, report: ProgressReport) -> str:
+        """Build a service's image and return its image ID. Raises BuildFailedError with the log's end as report."""
+        ...
+
+    async def draft_release(
+        self,
+        stack: ResolvedStack,
+        image_ids: Mapping[str, str],
+        *,
+        kept_from: Release | None = None,
+        kept_services: frozenset[str] = frozenset(),
+    ) -> ReleaseDraft:
+        """Pin every image by image ID and store the model; `kept_services` keep their definition from `kept_from`."""
+        ...
+
+    async def adopt(self, environment: Environment) -> ReleaseDraft | None:
+        """Draft a release of what runs now, from the engine alone; None where nothing runs."""
+        ...
+
+    async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
+        """Store the release's model with today's credentials and return its hash, and warnings."""
+        ...
+
+    async def protect(self, release: Release) -> None:
+        """Tag the release's images so that pruning leaves them alone."""
+        ...
+
+    async def unprotect(self, release: Release) -> None:
+        """Take the tags of a release that is no longer kept away, and its model where no other release has it."""
+        ...
+
+    async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
+        """Return the services of a release whose images are gone; empty where it can be restored."""
+        ...
+
+    async def create_service(
+        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False
+    ) -> tuple[str, ...]:
+        """Create a service's containers as the model says, not yet started, and return the ids that are to be started.
+
+        What runs already as the model says is left alone (its id is not returned). A container that differs is
+        stopped and replaced; with `beside` it stays until it is removed by id (start-first).
+        """
+        ...
+
+    async def create_missing(self, environment: Environment, model_hash: str) -> None:
+        """Create, in one go and not started, the containers of all services that have none yet, and the networks."""
+        ...
+
+    async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
+        """Return the configuration hash that each service's container should bear under a model."""
+        ...
+
+    async def start(self, environment: Environment, container_id: str) -> None:
+        """Start a created or stopped container."""
+        ...
+
+    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
+        """Stop and remove a container by id; one that is gone already is no fault."""
+        ...
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        """Return every container of the environment's project, running or not."""
+        ...
+
+    def events(self, environment: Environment) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:
+        """Subscribe to the project's container events; the subscription stands once the context is entered."""
+        ...
+
+    async def last_words(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
+        """Return a container's last log lines and its last health-check output, redacted."""
+        ...
+
+    async def sweep(self, environment: Environment) -> tuple[str, ...]:
+        """Mend what a killed Compose left behind (`<id>_<name>`, `created`); returns what was done, in words."""
+        ...
+
+    async def kill_orphans(self, instance_id: str) -> int:
+        """End Compose children that a dead process of ours left running; returns how many."""
+        ...

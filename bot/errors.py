@@ -1,0 +1,154 @@
+"""Name every fault that this software can report: what is wrong, and what to do about it."""
+
+from bot.models.deployment import Lock, Problem
+
+
+class RoasError(Exception):
+    """Tell what is wrong (`message`) and what to do (`hint`).
+
+    `transient` says whether a retry may help; `report` is longer text for an attachment.
+    """
+
+    key = "error"
+    transient = False
+
+    def __init__(self, message: str, *, hint: str = "", service: str | None = None, report: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.service = service
+        self.report = report
+
+    def problem(self) -> Problem:
+        """Return the fault as plain data, for the journal and for people."""
+        return Problem(self.key, self.message, self.hint, self.service, self.report)
+
+
+class SettingsError(RoasError):
+    """A setting is missing or wrong."""
+
+    key = "settings"
+
+
+class InvalidRequestError(RoasError):
+    """A request names something that does not exist or is not allowed in that place."""
+
+    key = "invalid_request"
+
+
+class NotPermittedError(RoasError):
+    """The one who asks may not do this."""
+
+    key = "not_permitted"
+
+
+class LockHeldError(RoasError):
+    """Another deployment holds the environment."""
+
+    key = "lock_held"
+
+    def __init__(self, lock: Lock) -> None:
+        super().__init__(
+            f"{lock.environment} is held by {lock.held_by.name} "
+            f"since {lock.since:%Y-%m-%d %H:%M:%S} UTC: {lock.purpose}",
+            hint=f"Wait for {lock.deployment_id} to end, or cancel it.",
+        )
+        self.lock = lock
+
+
+class ComposeFileError(RoasError):
+    """A compose file does not parse, or lacks a variable."""
+
+    key = "compose_file"
+
+
+class ComposePolicyError(RoasError):
+    """A compose file asks for something that the policy does not allow."""
+
+    key = "compose_policy"
+
+
+class DependencyCycleError(RoasError):
+    """Services wait for each other in a circle."""
+
+    key = "dependency_cycle"
+
+
+class EngineError(RoasError):
+    """The engine refused to do something."""
+
+    key = "engine"
+
+
+class EngineUnavailableError(EngineError):
+    """The engine cannot be reached, or is too busy to answer."""
+
+    key = "engine_unavailable"
+    transient = True
+
+
+class RegistryUnavailableError(EngineError):
+    """A registry answers with a fault of its own, or not at all."""
+
+    key = "registry_unavailable"
+    transient = True
+
+
+class ImageNotFoundError(EngineError):
+    """An image exists neither here nor in its registry."""
+
+    key = "image_not_found"
+
+
+class ImageChangedError(EngineError):
+    """A tag no longer means what it meant when the plan was made."""
+
+    key = "image_changed"
+
+
+class BuildFailedError(EngineError):
+    """An image could not be built."""
+
+    key = "build_failed"
+
+
+class ServiceFailedError(RoasError):
+    """A service exited, restarts in a loop, or did not become healthy."""
+
+    key = "service_failed"
+
+
+class ValidationFailedError(RoasError):
+    """A critical check of the environment failed."""
+
+    key = "validation_failed"
+
+
+class PhaseTimeoutError(RoasError):
+    """A phase did not end within its time."""
+
+    key = "phase_timeout"
+
+
+class DeploymentCancelledError(RoasError):
+    """Somebody asked for the deployment to stop."""
+
+    key = "cancelled"
+
+
+class ReleaseNotRestorableError(RoasError):
+    """A release cannot be brought back: it does not exist, or its images are gone."""
+
+    key = "release_not_restorable"
+
+
+class StateError(RoasError):
+    """The journal cannot be read or written."""
+
+    key = "state"
+
+
+class FencedOffError(StateError):
+    """Another process has taken over what this one wanted to change."""
+
+    key = "fenced_off"

@@ -1,0 +1,174 @@
+"""Carry typed events between the parts of one process."""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from bot.models.identifiers import new_id
+
+log = structlog.get_logger(__name__)
+
+HISTORY_LENGTH = 1000
+REMEMBERED_IDS = 10_000
+HANDLER_DEADLINE_SECONDS = 30.0
+QUEUE_LENGTH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Tell that something happened; `data` is plain JSON and holds no secret."""
+
+    type: str
+    source: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    correlation_id: str = ""
+    id: str = field(default_factory=lambda: new_id("EVT"))
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+Handler = Callable[[Event], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class SubscriberStatistics:
+    """Count what a subscriber did with its events; latency is in seconds from publishing to handled."""
+
+    handled: int = 0
+    failed: int = 0
+    timed_out: int = 0
+    dropped: int = 0
+    last_latency_seconds: float = 0.0
+    last_error: str = ""
+
+
+class Subscription:
+    """Hand the events of one pattern to one handler, in order, in a task of its own."""
+
+    def __init__(self, pattern: str, handler: Handler, name: str, deadline_seconds: float) -> None:
+        self.pattern = pattern
+        self.name = name
+        self.statistics = SubscriberStatistics()
+        self._handler = handler
+        self._deadline_seconds = deadline_seconds
+        self._queue: deque[tuple[Event, float]] = deque()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._task = asyncio.create_task(self._run(), name=f"subscription {name}")
+
+    def matches(self, event_type: str) -> bool:
+        """Tell whether an event type fits the pattern: exact, `prefix.*` or `*`."""
+        if self.pattern == "*":
+            return True
+        if self.pattern.endswith(".*"):
+            return event_type.startswith(self.pattern[:-1])
+        return event_type == self.pattern
+
+    def offer(self, event: Event) -> None:
+        """Queue an event; a subscriber that lags without end loses its oldest, and the loss is counted."""
+        if len(self._queue) >= QUEUE_LENGTH:
+            self._queue.popleft()
+            self.statistics.dropped += 1
+        self._queue.append((event, time.monotonic()))
+        self._idle.clear()
+        self._wake.set()
+
+    async def drained(self) -> None:
+        """Wait until every queued event was handled."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """Stop handing out events."""
+        self._task.cancel()
+        self._idle.set()
+        if asyncio.current_task() is not self._task:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            while self._queue:
+                event, published = self._queue.popleft()
+                await self._handle(event)
+                self.statistics.last_latency_seconds = time.monotonic() - published
+            self._wake.clear()
+            self._idle.set()
+
+    async def _handle(self, event: Event) -> None:
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                await self._handler(event)
+            self.statistics.handled += 1
+        except TimeoutError:
+            self.statistics.timed_out += 1
+            self.statistics.last_error = f"took longer than {self._deadline_seconds:g} s"
+            log.error("subscriber hangs", subscriber=self.name, event_type=event.type, event_id=event.id)
+        except Exception as error:  # one subscriber's fault must not reach another; it is counted and shown
+            self.statistics.failed += 1
+            self.statistics.last_error = repr(error)
+            log.exception("subscriber failed", subscriber=self.name, event_type=event.type, event_id=event.id)
+
+
+class EventBus:
+    """Publish events to subscribers, each of which runs at its own pace and cannot hurt another."""
+
+    def __init__(self, history_length: int = HISTORY_LENGTH) -> None:
+        self._subscriptions: list[Subscription] = []
+        self._history: deque[Event] = deque(maxlen=history_length)
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self.published = 0
+
+    def subscribe(
+        self, pattern: str, handler: Handler, *, name: str = "", deadline_seconds: float = HANDLER_DEADLINE_SECONDS
+    ) -> Subscription:
+        """Hand events of an exact type, of `prefix.*` or of `*` to a handler; `name` tells subscribers apart."""
+        subscription = Subscription(
+            pattern, handler, name or getattr(handler, "__qualname__", repr(handler)), deadline_seconds
+        )
+        self._subscriptions.append(subscription)
+        return subscription
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription; what it had not handled yet is dropped."""
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
+        await subscription.close()
+
+    def publish(self, event: Event) -> bool:
+        """Offer an event to every subscriber that wants it; returns False for an id that was published before."""
+        if event.id in self._seen:
+            return False
+        self._seen[event.id] = None
+        if len(self._seen) > REMEMBERED_IDS:
+            self._seen.popitem(last=False)
+        self._history.append(event)
+        self.published += 1
+        for subscription in self._subscriptions:
+            if subscription.matches(event.type):
+                subscription.offer(event)
+        return True
+
+    async def drain(self) -> None:
+        """Wait until every event published so far, and what it led to, was handled."""
+        while any(not subscription._idle.is_set() for subscription in self._subscriptions):
+            await asyncio.gather(*(subscription.drained() for subscription in self._subscriptions))
+
+    def history(self) -> tuple[Event, ...]:
+        """Return the last events, oldest first."""
+        return tuple(self._history)
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """Return the subscriptions, with their statistics."""
+        return tuple(self._subscriptions)
+
+    async def close(self) -> None:
+        """End every subscription."""
+        while self._subscriptions:
+            await self._subscriptions.pop().close()

@@ -1,0 +1,1 @@
+"""Hold the plain data that every other package speaks in; imports nothing of ours."""

@@ -1,0 +1,20 @@
+"""Say who asked for something."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ActorKind(StrEnum):
+    """Where a person or a program reached us from."""
+
+    DISCORD = "discord"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Name the person or program behind a request, for locks, history and audit."""
+
+    kind: ActorKind
+    id: str
+    name: str

@@ -1,0 +1,46 @@
+"""Describe what a check of the environment found."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How much a finding matters; only a failed critical check stops a deployment."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Say what a check found and, where it failed, how to mend it."""
+
+    check: str
+    severity: Severity
+    passed: bool
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """Gather what all checks found."""
+
+    environment: str
+    results: tuple[CheckResult, ...]
+
+    @property
+    def failures(self) -> tuple[CheckResult, ...]:
+        """Return the failed critical checks: those that stop a deployment."""
+        return tuple(r for r in self.results if not r.passed and r.severity is Severity.CRITICAL)
+
+    @property
+    def warnings(self) -> tuple[CheckResult, ...]:
+        """Return the failed checks that do not stop a deployment but are worth mending."""
+        return tuple(r for r in self.results if not r.passed and r.severity is Severity.WARNING)
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether no critical check failed."""
+        return not self.failures

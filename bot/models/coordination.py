@@ -1,0 +1,91 @@
+"""Define what a deployment is asked to do: its phases, their time and their retries."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+DEFAULT_PHASE_TIMEOUT_SECONDS = 300.0
+
+
+class PhaseName(StrEnum):
+    """The steps that a deployment can go through, in the order in which they run."""
+
+    INITIALIZATION = "initialization"
+    VALIDATION = "validation"
+    PREPARATION = "preparation"
+    EXECUTION = "execution"
+    VERIFICATION = "verification"
+    COMPLETION = "completion"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePolicy:
+    """Limit one phase: seconds that it may take in all, and retries of a transient fault."""
+
+    name: PhaseName
+    timeout_seconds: float = DEFAULT_PHASE_TIMEOUT_SECONDS
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Coordination:
+    """Describe a kind of deployment: which phases run, within which limits, and what a failure leads to."""
+
+    name: str
+    phases: tuple[PhasePolicy, ...]
+    rollback_on_failure: bool = True
+    parallel_execution: bool = True
+    builds: bool = True
+    prepares_monitoring: bool = True
+    prunes: bool = True
+
+    def policy(self, phase: PhaseName) -> PhasePolicy:
+        """Return the limits of a phase; one that the coordination does not list has the default limits."""
+        return next((policy for policy in self.phases if policy.name is phase), PhasePolicy(phase))
+
+
+# Time and retries per phase: design of the standard and the hotfix coordination.
+STANDARD = Coordination(
+    name="standard",
+    phases=(
+        PhasePolicy(PhaseName.INITIALIZATION, 60, 2),
+        PhasePolicy(PhaseName.VALIDATION, 120, 1),
+        PhasePolicy(PhaseName.PREPARATION, 600, 2),
+        PhasePolicy(PhaseName.EXECUTION, 300, 3),
+        PhasePolicy(PhaseName.VERIFICATION, 180, 2),
+        PhasePolicy(PhaseName.COMPLETION, 120, 1),
+    ),
+)
+
+HOTFIX = Coordination(
+    name="hotfix",
+    phases=(
+        PhasePolicy(PhaseName.VALIDATION, 30, 0),
+        PhasePolicy(PhaseName.EXECUTION, 120, 1),
+        PhasePolicy(PhaseName.VERIFICATION, 60, 0),
+    ),
+    parallel_execution=False,
+    builds=False,
+    prepares_monitoring=False,
+    prunes=False,
+)
+
+# A rollback that a person asked for: nothing is pulled or built, and a failed rollback is never rolled back.
+ROLLBACK = Coordination(
+    name="rollback",
+    phases=(
+        PhasePolicy(PhaseName.INITIALIZATION, 60, 2),
+        PhasePolicy(PhaseName.VALIDATION, 120, 1),
+        PhasePolicy(PhaseName.ROLLBACK, 300, 1),
+        PhasePolicy(PhaseName.VERIFICATION, 180, 2),
+        PhasePolicy(PhaseName.COMPLETION, 120, 1),
+    ),
+    rollback_on_failure=False,
+    builds=False,
+    prepares_monitoring=False,
+)
+
+# Within preparation, pull, build and monitoring run at the same time, each within its own limit.
+PULL_TIMEOUT_SECONDS = 300.0
+BUILD_TIMEOUT_SECONDS = 600.0
+PREPARE_MONITORING_TIMEOUT_SECONDS = 180.0

@@ -1,0 +1,165 @@
+"""Describe one run that moves an environment from a release to another."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from bot.models.actor import Actor
+from bot.models.coordination import PhaseName
+
+
+class DeploymentKind(StrEnum):
+    """What was asked for; the value is the prefix of the deployment's id."""
+
+    DEPLOY = "DEPLOY"
+    HOTFIX = "HOTFIX"
+    ROLLBACK = "ROLLBACK"
+
+
+class PhaseStatus(StrEnum):
+    """How far a phase has come."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Outcome(StrEnum):
+    """How a deployment ended; `failed` means that an operator is needed."""
+
+    SUCCEEDED = "succeeded"
+    ROLLED_BACK = "rolled_back"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class ServiceStep(StrEnum):
+    """How far a service has come. A step that ends in -ing is an intent: it is journalled before the act."""
+
+    PENDING = "pending"
+    PULLING = "pulling"
+    PULLED = "pulled"
+    BUILDING = "building"
+    BUILT = "built"
+    CREATING = "creating"
+    STARTING = "starting"
+    WAITING = "waiting"
+    HEALTHY = "healthy"
+    UNVERIFIED = "unverified"
+    COMPLETED = "completed"
+    UNCHANGED = "unchanged"
+    REMOVING = "removing"
+    REMOVED = "removed"
+    RESTORING = "restoring"
+    RESTORED = "restored"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRequest:
+    """Say what a person or a program asked for."""
+
+    environment: str
+    kind: DeploymentKind
+    requested_by: Actor
+    version: str | None = None
+    services: tuple[str, ...] = ()
+    target_release: int | None = None
+    reason: str = ""
+    plan_digest: str | None = None
+    interaction_id: str | None = None
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Tell what went wrong and what to do about it, in words for a person at night.
+
+    `key` names the kind of error, `report` is longer text for an attachment (last log lines, health-check output).
+    """
+
+    key: str
+    message: str
+    hint: str = ""
+    service: str | None = None
+    report: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseResult:
+    """Record how a phase went."""
+
+    name: PhaseName
+    status: PhaseStatus = PhaseStatus.PENDING
+    attempts: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration_seconds: float | None = None
+    summary: str = ""
+    warnings: tuple[str, ...] = ()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceProgress:
+    """Record how far one service has come within a deployment; `fraction` (0 to 1) is of the current step."""
+
+    service: str
+    step: ServiceStep = ServiceStep.PENDING
+    detail: str = ""
+    fraction: float | None = None
+    old_image: str | None = None
+    new_image: str | None = None
+    changed: bool = False
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Record a deployment as the journal knows it; everything that people see is drawn from this."""
+
+    id: str
+    request: DeploymentRequest
+    coordination: str
+    correlation_id: str
+    created_at: datetime
+    phases: tuple[PhaseResult, ...] = ()
+    services: tuple[ServiceProgress, ...] = ()
+    from_release: int | None = None
+    to_release: int | None = None
+    attempts: int = 1
+    cancel_requested_by: Actor | None = None
+    outcome: Outcome | None = None
+    problem: Problem | None = None
+    ended_at: datetime | None = None
+    duration_seconds: float | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def environment(self) -> str:
+        """Return the name of the environment that it moves."""
+        return self.request.environment
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether it has come to its end."""
+        return self.outcome is not None
+
+    def phase(self, name: PhaseName) -> PhaseResult | None:
+        """Return the record of a phase, or None where this deployment has no such phase."""
+        return next((phase for phase in self.phases if phase.name is name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Say who holds an environment, since when and for what."""
+
+    environment: str
+    deployment_id: str
+    held_by: Actor
+    purpose: str
+    since: datetime
+    instance_id: str
+    token: int

@@ -1,0 +1,21 @@
+"""Describe an environment: one Compose project, its files, its variables and its engine."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Say where an environment's stack lies and how it is to be treated."""
+
+    name: str
+    project: str
+    folder: Path
+    compose_files: tuple[Path, ...]
+    env_files: tuple[Path, ...] = ()
+    docker_host: str | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    needs_approval: bool = False
+    critical_services: frozenset[str] = frozenset()
+    observation_seconds: float = 10.0
+    is_home: bool = False

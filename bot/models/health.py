@@ -1,0 +1,79 @@
+"""Describe how a service and its containers are."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """How a service or a stack is; `unverified` runs, but has no health check that could say more."""
+
+    HEALTHY = "healthy"
+    UNVERIFIED = "unverified"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+
+
+class ContainerState(StrEnum):
+    """The states that the Docker Engine knows."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    REMOVING = "removing"
+    EXITED = "exited"
+    DEAD = "dead"
+
+
+class HealthStatus(StrEnum):
+    """What a container's own health check says; `none` where it has none."""
+
+    NONE = "none"
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSnapshot:
+    """Record how one container of a stack is, read from the engine at one moment."""
+
+    id: str
+    name: str
+    service: str
+    state: ContainerState
+    health: HealthStatus
+    image_id: str
+    image_reference: str
+    config_hash: str
+    restart_count: int = 0
+    exit_code: int | None = None
+    oom_killed: bool = False
+    started_at: datetime | None = None
+    number: int = 1
+    restart_policy: str = "no"
+    project: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHealth:
+    """Give the verdict on one service and the reason for it."""
+
+    service: str
+    verdict: Verdict
+    reason: str
+    containers: tuple[ContainerSnapshot, ...] = ()
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StackHealth:
+    """Give the verdict on a whole stack, and on each of its services."""
+
+    environment: str
+    verdict: Verdict
+    services: tuple[ServiceHealth, ...]
+    taken_at: datetime

@@ -1,0 +1,8 @@
+"""Make the ids that people and the journal see: unique, and sortable by time."""
+
+from ulid import ULID
+
+
+def new_id(prefix: str) -> str:
+    """Return a new id such as `DEPLOY-01JD…`: the prefix, then a ULID (48 bits of time, 80 of chance)."""
+    return f"{prefix}-{ULID()}"

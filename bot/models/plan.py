@@ -1,0 +1,45 @@
+"""Describe what a deployment would change, before anything is touched."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ServiceAction(StrEnum):
+    """What a plan does to a service."""
+
+    CREATE = "create"
+    RECREATE = "recreate"
+    REMOVE = "remove"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """Say what happens to one service; configuration is told by key, never by value."""
+
+    service: str
+    action: ServiceAction
+    old_image: str | None = None
+    new_image: str | None = None
+    expected_image: str | None = None
+    changed_keys: tuple[str, ...] = ()
+    start_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Say what a deployment would do, in order; `digest` binds a confirmation to exactly this plan."""
+
+    environment: str
+    version: str
+    from_release: int | None
+    to_release: int | None
+    services: tuple[ServicePlan, ...]
+    order: tuple[str, ...]
+    warnings: tuple[str, ...]
+    digest: str
+
+    @property
+    def changed(self) -> tuple[ServicePlan, ...]:
+        """Return the services that would not stay as they are."""
+        return tuple(service for service in self.services if service.action is not ServiceAction.KEEP)

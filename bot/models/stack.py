@@ -1,0 +1,48 @@
+"""Describe a service as a deployment needs to know it, read from a resolved compose model."""
+
+from dataclasses import dataclass
+
+from bot.models.dependency import Dependency
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDefinition:
+    """Say how a service is to be updated and judged; `monitor_seconds` is `update_config.monitor` where it is given.
+
+    `one_shot` services are meant to end with code 0. `fixed_place` names what forbids a second container beside
+    the first (a fixed host port, a `container_name`), or is empty.
+    """
+
+    name: str
+    image: str
+    definition_hash: str
+    dependencies: tuple[Dependency, ...] = ()
+    built: bool = False
+    replicas: int = 1
+    has_health_check: bool = False
+    one_shot: bool = False
+    critical: bool = False
+    start_first: bool = False
+    monitor_seconds: float | None = None
+    pull_policy: str = "missing"
+    fixed_place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedImage:
+    """Say which content an image reference means right now.
+
+    `image_id` is known for an image that is here, `digest` (`name@sha256:…`) for one that a registry was asked for,
+    `build_hash` for one that is yet to be built.
+    """
+
+    reference: str
+    image_id: str | None = None
+    digest: str | None = None
+    build_hash: str | None = None
+    must_pull: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Return what binds a plan to this content."""
+        return self.build_hash or self.image_id or self.digest or self.reference

@@ -1,0 +1,213 @@
+"""Read the settings from the environment, `.env` and `*_FILE` secrets, and refuse wrong ones in words."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bot.errors import SettingsError
+from bot.models.environment import Environment
+
+DEFAULT_ENVIRONMENTS = ("dev", "staging", "prod")
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+SECRET_FIELDS = ("discord_token", "webhook_token", "redis_url")
+COMPOSE_FILE_SEPARATOR = os.pathsep
+
+
+def _split_ids(value: object) -> object:
+    """Read `1, 2 3` as a set of ids; an empty value is an empty set, which allows nobody."""
+    if isinstance(value, str):
+        return [part for part in value.replace(",", " ").split() if part]
+    if isinstance(value, int):
+        return [value]
+    return value
+
+
+def _split_names(value: object) -> object:
+    """Read `a, b c` as a tuple of names."""
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+Ids = Annotated[frozenset[int], NoDecode, BeforeValidator(_split_ids)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
+
+
+class EnvironmentSettings(BaseModel, extra="forbid"):
+    """Adjust one environment; whatever is left out follows the convention."""
+
+    folder: Path | None = None
+    compose_file: str | None = None
+    env_file: str | None = None
+    project_name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    docker_host: str | None = None
+    needs_approval: bool | None = None
+    critical_services: tuple[str, ...] | None = None
+    observation_seconds: float | None = Field(default=None, ge=0, le=3600)
+    variables: dict[str, str] = Field(default_factory=dict)
+
+
+class Settings(BaseSettings):
+    """Hold every setting; the names in the environment are these names in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", env_nested_delimiter="__", hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    discord_token: SecretStr | None = None
+    discord_guild_id: int | None = None
+    discord_ops_channel_id: int | None = None
+    discord_deployer_role_ids: Ids = frozenset()
+    discord_approver_role_ids: Ids = frozenset()
+    discord_hotfix_role_ids: Ids = frozenset()
+    discord_alert_role_id: int | None = None
+    discord_api_url: str | None = Field(default=None, pattern=r"^https?://")
+    discord_gateway_url: str | None = Field(default=None, pattern=r"^wss?://")
+
+    redis_url: SecretStr | None = None
+    state_dir: Path = Path("state")
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8000, ge=0, le=65535)
+    webhook_token: SecretStr | None = None
+    prometheus_url: str | None = Field(default=None, pattern=r"^https?://")
+    log_level: str = Field(default="INFO", pattern=r"(?i)^(DEBUG|INFO|WARNING|ERROR)$")
+    log_format: str = Field(default="auto", pattern=r"^(auto|json|console)$")
+
+    docker_host: str | None = None
+    stack_dir: Path = Path()
+    compose_file: Annotated[str, Field(min_length=1)] = "docker-compose.yml"
+    compose_project_name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    home_environment: str | None = Field(default=None, pattern=NAME_PATTERN)
+    environment_names: Names = DEFAULT_ENVIRONMENTS
+    environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
+    critical_services: Names = ("discord-bot", "redis")
+    releases_kept: int = Field(default=10, ge=2, le=100)
+    parallel_execution: bool | None = None
+    compose_policy_allow: Names = ()
+
+    @field_validator("environment_names")
+    @classmethod
+    def _names_are_plain(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not re.fullmatch(NAME_PATTERN, name):
+                raise ValueError(f"{name!r} is no name for an environment (small letters, digits, - and _ only)")
+        if not value:
+            raise ValueError("names no environment")
+        return value
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return the values that must never be shown; for redaction only."""
+        values = (getattr(self, name) for name in SECRET_FIELDS)
+        return tuple(value.get_secret_value() for value in values if value is not None)
+
+
+def load_settings(*, needs_discord: bool, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; `needs_discord` also demands what only the bot itself needs.
+
+    Raises SettingsError that lists every wrong or missing setting, not the first.
+    """
+    environ = os.environ if environ is None else environ
+    faults: list[str] = []
+    overrides: dict[str, Any] = _secrets_from_files(environ, faults)
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        faults += [f"{_setting_name(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+        raise _fault(faults) from error
+    except ValueError as error:  # a JSON setting that does not parse
+        raise _fault([*faults, str(error)]) from error
+    if needs_discord:
+        required = ("discord_token", "discord_guild_id", "discord_ops_channel_id")
+        faults += [f"{name.upper()}: is missing" for name in required if getattr(settings, name) is None]
+    known = ", ".join(settings.environment_names)
+    if settings.home_environment is not None and settings.home_environment not in settings.environment_names:
+        faults.append(f"HOME_ENVIRONMENT: {settings.home_environment!r} is none of {known}")
+    unknown = [name for name in settings.environments if name not in settings.environment_names]
+    faults += [f"ENVIRONMENTS__{name.upper()}: ENVIRONMENT_NAMES has only {known}" for name in unknown]
+    if faults:
+        raise _fault(faults)
+    return settings
+
+
+def _secrets_from_files(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
+    """Read the secrets that `NAME_FILE` points to."""
+    found: dict[str, Any] = {}
+    for name in SECRET_FIELDS:
+        variable = f"{name.upper()}_FILE"
+        if path := environ.get(variable):
+            try:
+                found[name] = Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                faults.append(f"{variable}: cannot be read ({error.strerror}: {path})")
+    return found
+
+
+def _setting_name(location: tuple[int | str, ...]) -> str:
+    return "__".join(str(part) for part in location).upper()
+
+
+def _fault(faults: list[str]) -> SettingsError:
+    return SettingsError(
+        "The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in faults),
+        hint="Correct them in the environment or in .env; .env.example explains each.",
+    )
+
+
+def environments(settings: Settings, *, base_name: str | None = None) -> dict[str, Environment]:
+    """Lay out the environments by convention and settings; `base_name` is the home project's name where it is known.
+
+    `dev` runs `docker-compose.yml`, then `docker-compose.dev.yml` and `.env.dev` where they exist.
+    """
+    own = settings.environments
+    return {
+        name: _environment(settings, name, own.get(name, EnvironmentSettings()), base_name)
+        for name in settings.environment_names
+    }
+
+
+def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_name: str | None) -> Environment:
+    folder = (own.folder or settings.stack_dir).expanduser().resolve()
+    is_home = name == settings.home_environment
+    base = base_name or settings.compose_project_name or _plain(folder.name)
+    observation = own.observation_seconds
+    return Environment(
+        name=name,
+        project=own.project_name or (base if is_home else f"{base}-{name}"),
+        folder=folder,
+        compose_files=_compose_files(settings, name, own, folder),
+        env_files=_env_files(name, own, folder),
+        docker_host=own.docker_host or settings.docker_host,
+        variables=dict(own.variables),
+        needs_approval=name == "prod" if own.needs_approval is None else own.needs_approval,
+        critical_services=frozenset(own.critical_services or settings.critical_services),
+        observation_seconds=(2.0 if name == "dev" else 10.0) if observation is None else observation,
+        is_home=is_home,
+    )
+
+
+def _compose_files(settings: Settings, name: str, own: EnvironmentSettings, folder: Path) -> tuple[Path, ...]:
+    """Take the files named, then the environment's own override where it exists beside the first."""
+    if own.compose_file:
+        return tuple(folder / part for part in own.compose_file.split(COMPOSE_FILE_SEPARATOR) if part)
+    files = [folder / part for part in settings.compose_file.split(COMPOSE_FILE_SEPARATOR) if part]
+    first = files[0]
+    override = first.with_name(f"{first.stem}.{name}{first.suffix}")
+    return tuple([*files, override] if override.is_file() else files)
+
+
+def _env_files(name: str, own: EnvironmentSettings, folder: Path) -> tuple[Path, ...]:
+    """Take `.env.<name>` where it exists; else `.env`, as Compose would by itself."""
+    if own.env_file:
+        return tuple(folder / part for part in own.env_file.split(COMPOSE_FILE_SEPARATOR) if part)
+    own_file, common = folder / f".env.{name}", folder / ".env"
+    return tuple(path for path in (common, own_file) if path.is_file())
+
+
+def _plain(folder_name: str) -> str:
+    """Make a project name of a folder's name as Compose does: lower case, without other signs."""
+    kept = "".join(sign for sign in folder_name.lower() if sign.isalnum() or sign in "-_").lstrip("-_")
+    return kept or "stack"
