@@ -38,7 +38,10 @@ class ReleaseService:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Record what a release is made of; the resolved model is a file of its own, named by its hash."""
+    """Record what a release is made of; the resolved model is a file of its own, named by its hash.
+
+    `replaces` is the release that the environment was on when this one was made: where a rollback leads.
+    """
 
     environment: str
     number: int
@@ -49,6 +52,7 @@ class Release:
     created_at: datetime
     created_by: Actor
     deployment_id: str | None = None
+    replaces: int | None = None
 
     @property
     def label(self) -> str:

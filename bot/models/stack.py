@@ -23,6 +23,7 @@ class ServiceDefinition:
     one_shot: bool = False
     critical: bool = False
     start_first: bool = False
+    rollback_start_first: bool = False
     monitor_seconds: float | None = None
     pull_policy: str = "missing"
     fixed_place: str = ""

@@ -1,0 +1,64 @@
+"""Describe what was found out about the world around the bot: the engine, its own container, Discord."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """Record what an engine says of itself; `data_root` is a path on the engine's machine."""
+
+    version: str
+    api_version: str
+    data_root: str
+    memory_bytes: int = 0
+    processors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPort:
+    """Say which container holds a port of the engine's machine; `project` is empty for one outside Compose."""
+
+    host_ip: str
+    port: int
+    protocol: str
+    container: str
+    project: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """Say where a container sees what; for a bind, `source` is a path on the engine's machine."""
+
+    source: str
+    destination: str
+    writable: bool
+    kind: str = "bind"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnContainer:
+    """Record the container that this process runs in."""
+
+    id: str
+    name: str
+    project: str = ""
+    service: str = ""
+    mounts: tuple[Mount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DiscordFacts:
+    """Record what Discord says of the token, the guild and the channel.
+
+    `unreachable` holds the reason where Discord did not answer; then nothing else is known. `missing_permissions` are
+    Discord's names of what the bot needs in the channel and does not have; None where they could not be read.
+    """
+
+    unreachable: str = ""
+    token_accepted: bool = False
+    bot_name: str = ""
+    guild_found: bool = False
+    channel_found: bool = False
+    channel_name: str = ""
+    channel_takes_messages: bool = True
+    missing_permissions: tuple[str, ...] | None = None

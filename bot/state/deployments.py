@@ -1,0 +1,313 @@
+"""Keep each deployment, its phases and its services (the deployment state of the journal)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TypeVar
+
+from bot.errors import InvalidRequestError, StateError
+from bot.models.actor import Actor
+from bot.models.change import ChangeType, StateChange
+from bot.models.deployment import Deployment, Lock, Outcome, PhaseResult, ServiceProgress
+from bot.models.release import Release, ReleaseState
+from bot.state.documents import from_json, to_json
+from bot.state.journal import Fence, Journal, Transaction
+from bot.state.locks import read_lock, release_lock, take_lock
+from bot.state.releases import activate_release, set_release_state
+
+SOURCE = "deployments"
+Part = TypeVar("Part")
+
+
+class DeploymentStateManager:
+    """Read and write deployments. Every write but a request to cancel checks the owner's fence."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def create(self, deployment: Deployment, purpose: str) -> Fence:
+        """Take the environment's lock and record the deployment, both or neither.
+
+        Raises LockHeldError, and InvalidRequestError for an interaction that started a deployment before.
+        """
+        wanted = Lock(
+            environment=deployment.environment,
+            deployment_id=deployment.id,
+            held_by=deployment.request.requested_by,
+            purpose=purpose,
+            since=deployment.created_at,
+            instance_id="",
+            token=0,
+        )
+
+        def work(transaction: Transaction) -> Fence:
+            _refuse_repeated_interaction(transaction, deployment)
+            lock = take_lock(transaction, wanted)
+            transaction.execute(
+                "INSERT INTO deployments (id, environment, kind, interaction_id, document) VALUES (?, ?, ?, ?, ?)",
+                (
+                    deployment.id,
+                    deployment.environment,
+                    deployment.request.kind.value,
+                    deployment.request.interaction_id,
+                    _document(deployment),
+                ),
+            )
+            for position, phase in enumerate(deployment.phases):
+                _write_phase(transaction, deployment.id, phase, position)
+            transaction.add_change(
+                _change(ChangeType.DEPLOYMENT_STARTED, deployment, new=deployment.request.kind.value)
+            )
+            return Fence(deployment.environment, lock.token)
+
+        return await self._journal.write(work)
+
+    async def take_over(self, deployment: Deployment, from_instance: str) -> Fence:
+        """Take an unfinished deployment from a dead process, with a new token, and count the attempt."""
+
+        def work(transaction: Transaction) -> Fence:
+            held = read_lock(transaction, deployment.environment)
+            if held is None or held.deployment_id != deployment.id:
+                raise StateError(f"{deployment.id} does not hold {deployment.environment} any more.")
+            lock = take_lock(transaction, held, from_instance=from_instance)
+            _write_deployment(transaction, replace(deployment, attempts=deployment.attempts + 1))
+            return Fence(deployment.environment, lock.token)
+
+        return await self._journal.write(work)
+
+    async def update(self, deployment: Deployment, fence: Fence) -> None:
+        """Write the deployment's own record (not its phases or services)."""
+        await self._journal.write(lambda transaction: _write_deployment(transaction, deployment), fence=fence)
+
+    async def save_phase(self, deployment: Deployment, phase: PhaseResult, fence: Fence) -> None:
+        """Write how far a phase has come."""
+
+        def work(transaction: Transaction) -> None:
+            old = _read_phase(transaction, deployment.id, phase.name.value)
+            _write_phase(transaction, deployment.id, phase)
+            transaction.add_change(
+                _change(
+                    ChangeType.DEPLOYMENT_PHASE_CHANGED,
+                    deployment,
+                    old=old.status.value if old else None,
+                    new=phase.status.value,
+                    metadata={"phase": phase.name.value, "attempts": phase.attempts, "summary": phase.summary},
+                )
+            )
+
+        await self._journal.write(work, fence=fence)
+
+    async def save_service(self, deployment: Deployment, progress: ServiceProgress, fence: Fence) -> None:
+        """Write how far a service has come; an intent is written before the act."""
+        progress = replace(progress, updated_at=datetime.now(UTC))
+
+        def work(transaction: Transaction) -> None:
+            old = _read_service(transaction, deployment.id, progress.service)
+            _write_service(transaction, deployment.id, progress)
+            transaction.add_change(
+                _change(
+                    ChangeType.SERVICE_PROGRESSED,
+                    deployment,
+                    subject=progress.service,
+                    old=old.step.value if old else None,
+                    new=progress.step.value,
+                    metadata={"deployment": deployment.id, "detail": progress.detail},
+                )
+            )
+
+        await self._journal.write(work, fence=fence)
+
+    async def finish(
+        self,
+        deployment: Deployment,
+        fence: Fence,
+        *,
+        active_release: int | None,
+        release_states: dict[int, ReleaseState],
+    ) -> None:
+        """Write the end: outcome, the release that now runs, what became of releases, and the free lock, at once."""
+
+        def work(transaction: Transaction) -> None:
+            _write_deployment(transaction, deployment)
+            for number, state in release_states.items():
+                set_release_state(transaction, deployment.environment, number, state)
+            if active is not None:
+                activate_release(transaction, active, applied_model or active.model_hash, deployment.correlation_id)
+            release_lock(transaction, deployment.environment)
+            transaction.add_change(
+                _change(
+                    ChangeType.DEPLOYMENT_FINISHED,
+                    deployment,
+                    new=deployment.outcome.value if deployment.outcome else None,
+                    metadata={"problem": deployment.problem.message if deployment.problem else ""},
+                )
+            )
+
+        await self._journal.write(work, fence=fence)
+
+    async def request_cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+        """Ask the owner, whichever process it is, to stop at its next safe point.
+
+        Raises InvalidRequestError where there is nothing to cancel.
+        """
+
+        def work(transaction: Transaction) -> Deployment:
+            deployment = _read(transaction, deployment_id)
+            if deployment is None:
+                raise InvalidRequestError(f"There is no deployment {deployment_id}.", hint="See /status or `history`.")
+            if deployment.finished:
+                raise InvalidRequestError(
+                    f"{deployment_id} has ended already ({deployment.outcome}).", hint="Use /rollback to undo it."
+                )
+            transaction.execute(
+                "UPDATE deployments SET cancel_requested_by = ? WHERE id = ? AND cancel_requested_by IS NULL",
+                (to_json(actor), deployment_id),
+            )
+            transaction.add_change(
+                _change(
+                    ChangeType.AUDIT, deployment, new="cancel requested", metadata={"by": actor.name, "id": actor.id}
+                )
+            )
+            return replace(deployment, cancel_requested_by=actor)
+
+        return await self._journal.write(work)
+
+    async def get(self, deployment_id: str) -> Deployment | None:
+        """Return one deployment, whole, or None."""
+        return await self._journal.read(lambda transaction: _read(transaction, deployment_id))
+
+    async def list(
+        self, environment: str | None = None, *, limit: int = 20, outcome: Outcome | None = None
+    ) -> tuple[Deployment, ...]:
+        """Return the last deployments, newest first."""
+        return await self._journal.read(
+            lambda transaction: _select(
+                transaction,
+                "(? IS NULL OR environment = ?) AND (? IS NULL OR outcome = ?) ORDER BY id DESC LIMIT ?",
+                (environment, environment, outcome, outcome, limit),
+            )
+        )
+
+    async def active(self, environment: str) -> Deployment | None:
+        """Return the deployment that moves an environment right now, or None."""
+        found = await self._journal.read(
+            lambda transaction: _select(
+                transaction, "environment = ? AND outcome IS NULL ORDER BY id DESC LIMIT 1", (environment,)
+            )
+        )
+        return found[0] if found else None
+
+    async def unfinished(self) -> tuple[Deployment, ...]:
+        """Return every deployment that has no outcome yet, oldest first."""
+        return await self._journal.read(lambda transaction: _select(transaction, "outcome IS NULL ORDER BY id", ()))
+
+    async def of_interaction(self, interaction_id: str) -> Deployment | None:
+        """Return the deployment that an interaction started, or None."""
+        found = await self._journal.read(
+            lambda transaction: _select(transaction, "interaction_id = ?", (interaction_id,))
+        )
+        return found[0] if found else None
+
+
+def _refuse_repeated_interaction(transaction: Transaction, deployment: Deployment) -> None:
+    interaction_id = deployment.request.interaction_id
+    if interaction_id is None:
+        return
+    row = transaction.execute("SELECT id FROM deployments WHERE interaction_id = ?", (interaction_id,)).fetchone()
+    if row is not None:
+        raise InvalidRequestError(f"This command has started {row[0]} already.", hint="See the ops channel.")
+
+
+def _document(deployment: Deployment) -> str:
+    return to_json(replace(deployment, phases=(), services=(), cancel_requested_by=None))
+
+
+def _write_deployment(transaction: Transaction, deployment: Deployment) -> None:
+    transaction.execute(
+        "UPDATE deployments SET outcome = ?, document = ? WHERE id = ?",
+        (deployment.outcome, _document(deployment), deployment.id),
+    )
+
+
+def _write_phase(transaction: Transaction, deployment_id: str, phase: PhaseResult, position: int = 99) -> None:
+    transaction.execute(
+        "INSERT INTO phases (deployment_id, position, name, status, document) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (deployment_id, name) DO UPDATE SET status = excluded.status, document = excluded.document",
+        (deployment_id, position, phase.name.value, phase.status.value, to_json(phase)),
+    )
+
+
+def _write_service(transaction: Transaction, deployment_id: str, progress: ServiceProgress) -> None:
+    transaction.execute(
+        "INSERT INTO service_progress (deployment_id, position, service, document)"
+        " VALUES (?, (SELECT count(*) FROM service_progress WHERE deployment_id = ?), ?, ?)"
+        " ON CONFLICT (deployment_id, service) DO UPDATE SET document = excluded.document",
+        (deployment_id, deployment_id, progress.service, to_json(progress)),
+    )
+
+
+def _read_phase(transaction: Transaction, deployment_id: str, name: str) -> PhaseResult | None:
+    row = transaction.execute(
+        "SELECT document FROM phases WHERE deployment_id = ? AND name = ?", (deployment_id, name)
+    ).fetchone()
+    return from_json(PhaseResult, row[0]) if row else None
+
+
+def _read_service(transaction: Transaction, deployment_id: str, service: str) -> ServiceProgress | None:
+    row = transaction.execute(
+        "SELECT document FROM service_progress WHERE deployment_id = ? AND service = ?", (deployment_id, service)
+    ).fetchone()
+    return from_json(ServiceProgress, row[0]) if row else None
+
+
+def _read(transaction: Transaction, deployment_id: str) -> Deployment | None:
+    found = _select(transaction, "id = ?", (deployment_id,))
+    return found[0] if found else None
+
+
+def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Deployment, ...]:
+    """Read whole deployments; `where` is one of this module's own texts, values go in as parameters."""
+    rows = transaction.execute(
+        f"SELECT id, cancel_requested_by, document FROM deployments WHERE {where}",  # noqa: S608 - no user text in it
+        parameters,
+    ).fetchall()
+    return tuple(_assemble(transaction, *row) for row in rows)
+
+
+def _assemble(transaction: Transaction, deployment_id: str, cancelled_by: str | None, document: str) -> Deployment:
+    return replace(
+        from_json(Deployment, document),
+        phases=_rows(transaction, "phases", PhaseResult, deployment_id),
+        services=_rows(transaction, "service_progress", ServiceProgress, deployment_id),
+        cancel_requested_by=from_json(Actor, cancelled_by) if cancelled_by else None,
+    )
+
+
+def _rows(transaction: Transaction, table: str, model: type[Part], deployment_id: str) -> tuple[Part, ...]:
+    rows: Sequence[tuple[str]] = transaction.execute(
+        f"SELECT document FROM {table} WHERE deployment_id = ? ORDER BY position",  # noqa: S608 - a fixed name
+        (deployment_id,),
+    ).fetchall()
+    return tuple(from_json(model, row[0]) for row in rows)
+
+
+def _change(
+    kind: ChangeType,
+    deployment: Deployment,
+    *,
+    subject: str = "",
+    old: object = None,
+    new: object = None,
+    metadata: dict[str, object] | None = None,
+) -> StateChange:
+    return StateChange(
+        type=kind,
+        source=SOURCE,
+        environment=deployment.environment,
+        subject=subject or deployment.id,
+        old=old,
+        new=new,
+        metadata=metadata or {},
+        correlation_id=deployment.correlation_id,
+    )

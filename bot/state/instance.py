@@ -1,0 +1,60 @@
+"""Tell living processes from dead ones: each holds a file lock for as long as it lives, and the kernel lets it go."""
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from bot.models.identifiers import new_id
+
+
+class Instance:
+    """Be known as one running process; the lock ends with the process, however it ends, in whatever container."""
+
+    def __init__(self, folder: Path, prefix: str = "BOT") -> None:
+        self.id = new_id(prefix)
+        self._folder = folder
+        self._descriptor: int | None = None
+
+    def announce(self) -> None:
+        """Take this process's lock, and clear away the files of processes that are gone and own nothing."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._descriptor = os.open(self._path(self.id), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def withdraw(self) -> None:
+        """Let the lock go."""
+        if self._descriptor is not None:
+            with suppress(FileNotFoundError):
+                self._path(self.id).unlink()
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def is_alive(self, instance_id: str) -> bool:
+        """Tell whether the process of that id still runs (a stopped one does)."""
+        if instance_id == self.id:
+            return True
+        try:
+            descriptor = os.open(self._path(instance_id), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def forget(self, instance_id: str) -> None:
+        """Remove what a dead process left."""
+        with suppress(FileNotFoundError):
+            self._path(instance_id).unlink()
+
+    def living(self, prefix: str) -> tuple[str, ...]:
+        """Return the ids of the other living processes whose id begins with a prefix."""
+        ids = (path.stem for path in self._folder.glob(f"{prefix}-*.lock"))
+        return tuple(sorted(i for i in ids if i != self.id and self.is_alive(i)))
+
+    def _path(self, instance_id: str) -> Path:
+        return self._folder / f"{Path(instance_id).name}.lock"

@@ -1,0 +1,151 @@
+"""Open the SQLite journal and run its transactions, one after the other, in a thread of its own."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from bot.errors import FencedOffError, StateError
+from bot.models.change import StateChange
+from bot.state.documents import to_json
+from bot.state.schema import migrate
+
+BUSY_TIMEOUT_MILLISECONDS = 10_000
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Prove the right to change an environment: a higher token in the journal means that another took over."""
+
+    environment: str
+    token: int
+
+
+@dataclass(slots=True)
+class Transaction:
+    """Read and write within one transaction; changes added here are told to subscribers after the commit."""
+
+    connection: sqlite3.Connection
+    instance_id: str
+    changes: list[StateChange] = field(default_factory=list)
+
+    def execute(self, statement: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        """Run one statement."""
+        return self.connection.execute(statement, parameters)
+
+    def add_change(self, change: StateChange) -> None:
+        """Write a change to the journal."""
+        self.execute(
+            "INSERT INTO changes (id, type, source, environment, subject, time, correlation_id, instance_id, document)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                change.id,
+                change.type.value,
+                change.source,
+                change.environment,
+                change.subject,
+                change.time.isoformat(),
+                change.correlation_id,
+                self.instance_id,
+                to_json(change),
+            ),
+        )
+        self.changes.append(change)
+
+    def check(self, fence: Fence) -> None:
+        """Raise FencedOffError where another process has taken the environment over since."""
+        row = self.execute("SELECT token FROM fences WHERE name = ?", (fence.environment,)).fetchone()
+        if row is None or row[0] != fence.token:
+            raise FencedOffError(
+                f"Another process has taken over {fence.environment}; this one changes nothing any more.",
+                hint="Nothing to do: the other process carries the deployment to its end.",
+            )
+
+
+class Journal:
+    """Run transactions on the journal. WAL lets other processes read meanwhile; `synchronous=FULL` loses nothing."""
+
+    def __init__(self, path: Path, instance_id: str, after_commit: Callable[[StateChange], None]) -> None:
+        self._path = path
+        self._instance_id = instance_id
+        self._after_commit = after_commit
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._connection: sqlite3.Connection | None = None
+        self._writes: set[asyncio.Task[object]] = set()
+
+    async def open(self) -> None:
+        """Open the journal and add what this version knows. Raises StateError."""
+        await self._in_thread(self._connect)
+
+    async def close(self) -> None:
+        """Finish what is under way and close the journal."""
+        await asyncio.gather(*self._writes, return_exceptions=True)
+        if self._connection is not None:
+            await self._in_thread(self._connection.close)
+            self._connection = None
+        self._executor.shutdown(wait=False)
+
+    async def write(self, work: Callable[[Transaction], Result], *, fence: Fence | None = None) -> Result:
+        """Run a writing transaction, then tell subscribers. A caller that is cancelled does not tear it apart.
+
+        Raises FencedOffError, StateError.
+        """
+        task = asyncio.create_task(self._write(work, fence))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+        return await asyncio.shield(task)
+
+    async def read(self, work: Callable[[Transaction], Result]) -> Result:
+        """Run a reading transaction. Raises StateError."""
+        return await self._in_thread(lambda: self._transact(work, "DEFERRED", None)[0])
+
+    async def _write(self, work: Callable[[Transaction], Result], fence: Fence | None) -> Result:
+        result, changes = await self._in_thread(lambda: self._transact(work, "IMMEDIATE", fence))
+        for change in changes:
+            self._after_commit(change)
+        return result
+
+    def _connect(self) -> None:
+        self._path.touch(mode=0o600, exist_ok=True)
+        self._path.chmod(0o600)
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrate(connection)
+        self._connection = connection
+
+    def _transact(
+        self, work: Callable[[Transaction], Result], mode: str, fence: Fence | None
+    ) -> tuple[Result, list[StateChange]]:
+        if self._connection is None:
+            raise StateError("The journal is closed.", hint="Start the bot again.")
+        transaction = Transaction(self._connection, self._instance_id)
+        self._connection.execute(f"BEGIN {mode}")
+        try:
+            if fence is not None:
+                transaction.check(fence)
+            result = work(transaction)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # a full disk has rolled back already
+                self._connection.execute("ROLLBACK")
+            raise
+        return result, transaction.changes
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except sqlite3.IntegrityError:
+            raise
+        except (sqlite3.Error, OSError) as error:
+            raise StateError(
+                f"The journal {self._path.name} cannot be used: {error}",
+                hint=f"Check that {self._path.parent} exists, is writable and has free space.",
+            ) from error

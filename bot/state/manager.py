@@ -1,0 +1,110 @@
+"""Open the state folder and hand out its parts: the StateManager."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+import structlog
+
+from bot.errors import StateError
+from bot.models.change import StateChange
+from bot.state.deployments import DeploymentStateManager
+from bot.state.documents import from_json
+from bot.state.instance import Instance
+from bot.state.journal import Fence, Journal, Transaction
+from bot.state.locks import Locks
+from bot.state.posts import Posts
+from bot.state.releases import Releases
+
+log = structlog.get_logger(__name__)
+
+JOURNAL_NAME = "journal.sqlite3"
+FOLDER_MODE = 0o700
+
+
+class StateManager:
+    """Keep the journal: every change of state, written before what it announces, told after the commit."""
+
+    def __init__(self, state_dir: Path, *, instance_prefix: str = "BOT") -> None:
+        self.folder = state_dir.expanduser().resolve()
+        self.instance = Instance(self.folder / "instances", instance_prefix)
+        self._subscribers: list[Callable[[StateChange], None]] = []
+        self._journal = Journal(self.folder / JOURNAL_NAME, self.instance.id, self._tell)
+        self.deployments = DeploymentStateManager(self._journal)
+        self.releases = Releases(self._journal)
+        self.locks = Locks(self._journal)
+        self.posts = Posts(self._journal)
+
+    @property
+    def instance_id(self) -> str:
+        """Return the id of this process in the journal."""
+        return self.instance.id
+
+    async def open(self) -> None:
+        """Make the folder where it is missing, open the journal, and announce this process. Raises StateError."""
+        try:
+            self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            self.folder.chmod(FOLDER_MODE)
+            self.instance.announce()
+        except OSError as error:
+            raise StateError(
+                f"The state folder {self.folder} cannot be used: {error.strerror}",
+                hint="Set STATE_DIR to a folder that this user may write.",
+            ) from error
+        await self._journal.open()
+
+    async def close(self) -> None:
+        """Finish what is being written and close the journal."""
+        await self._journal.close()
+        self.instance.withdraw()
+
+    async def __aenter__(self) -> "StateManager":
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def subscribe(self, callback: Callable[[StateChange], None]) -> Callable[[], None]:
+        """Tell a callback of every change after its commit; returns what ends the subscription."""
+        self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            with suppress(ValueError):
+                self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    async def record(self, change: StateChange, fence: Fence | None = None) -> None:
+        """Write a change. Raises FencedOffError, StateError."""
+        await self._journal.write(lambda transaction: transaction.add_change(change), fence=fence)
+
+    async def changes(
+        self, environment: str | None = None, *, limit: int = 100, after: int = 0
+    ) -> tuple[StateChange, ...]:
+        """Return the last changes, oldest first; `after` is a sequence number."""
+
+        def work(transaction: Transaction) -> tuple[StateChange, ...]:
+            rows = transaction.execute(
+                "SELECT document FROM changes WHERE sequence > ? AND (? IS NULL OR environment = ?)"
+                " ORDER BY sequence DESC LIMIT ?",
+                (after, environment, environment, limit),
+            ).fetchall()
+            return tuple(from_json(StateChange, row[0]) for row in reversed(rows))
+
+        return await self._journal.read(work)
+
+    async def last_sequence(self) -> int:
+        """Return the number of the last change; also proves that the journal can be read."""
+        row = await self._journal.read(lambda t: t.execute("SELECT max(sequence) FROM changes").fetchone())
+        return int(row[0] or 0)
+
+    def _tell(self, change: StateChange) -> None:
+        for callback in tuple(self._subscribers):
+            try:
+                callback(change)
+            except Exception:  # the change is written; one subscriber's fault must not reach another
+                log.exception("subscriber of the journal failed", change_id=change.id, change_type=change.type)

@@ -1,0 +1,37 @@
+"""Remember what was posted to Discord."""
+
+from bot.models.post import Post
+from bot.state.documents import from_json, to_json
+from bot.state.journal import Journal, Transaction
+
+
+class Posts:
+    """Read and write what was posted."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def get(self, subject: str, kind: str) -> Post | None:
+        """Return what was posted of a subject, or None."""
+        row = await self._journal.read(
+            lambda t: t.execute("SELECT document FROM posts WHERE subject = ? AND kind = ?", (subject, kind)).fetchone()
+        )
+        return from_json(Post, row[0]) if row else None
+
+    async def save(self, post: Post) -> None:
+        """Write what was posted."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.execute(
+                "INSERT OR REPLACE INTO posts (subject, kind, finished, document) VALUES (?, ?, ?, ?)",
+                (post.subject, post.kind, int(post.finished), to_json(post)),
+            )
+
+        await self._journal.write(work)
+
+    async def unfinished(self) -> tuple[Post, ...]:
+        """Return the posts that are not in their last state yet."""
+        rows = await self._journal.read(
+            lambda t: t.execute("SELECT document FROM posts WHERE finished = 0 ORDER BY subject").fetchall()
+        )
+        return tuple(from_json(Post, row[0]) for row in rows)

@@ -1,0 +1,182 @@
+"""Keep the releases: numbered per environment, immutable but for what became of them."""
+
+from dataclasses import replace
+
+from bot.models.change import ChangeType, StateChange
+from bot.models.release import Release, ReleaseState
+from bot.state.documents import from_json, to_json
+from bot.state.journal import Fence, Journal, Transaction
+
+RESTORABLE = frozenset({ReleaseState.SUCCEEDED, ReleaseState.ADOPTED})
+
+
+class Releases:
+    """Read and write releases."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def add(self, release: Release, fence: Fence, correlation_id: str = "") -> Release:
+        """Give a release the next number of its environment (0 for an adopted first one) and keep it."""
+
+        def work(transaction: Transaction) -> Release:
+            numbered = replace(release, number=_next_number(transaction, release))
+            transaction.execute(
+                "INSERT INTO releases (environment, number, state, document) VALUES (?, ?, ?, ?)",
+                (numbered.environment, numbered.number, numbered.state.value, to_json(numbered)),
+            )
+            transaction.add_change(
+                StateChange(
+                    type=ChangeType.RELEASE_CREATED,
+                    source="releases",
+                    environment=numbered.environment,
+                    subject=numbered.label,
+                    new=numbered.model_hash,
+                    metadata={"version": numbered.version, "deployment": numbered.deployment_id},
+                    correlation_id=correlation_id,
+                )
+            )
+            if numbered.state is ReleaseState.ADOPTED:
+                activate_release(transaction, numbered, numbered.model_hash, correlation_id)
+            return numbered
+
+        return await self._journal.write(work, fence=fence)
+
+    async def current(self, environment: str) -> Release | None:
+        """Return the release that the environment is on, or None before the first."""
+
+        def work(transaction: Transaction) -> Release | None:
+            number = current_number(transaction, environment)
+            return None if number is None else _read(transaction, environment, number)
+
+        return await self._journal.read(work)
+
+    async def previous(self, environment: str) -> Release | None:
+        """Return the release that the current one replaced, or the one before that, if it is still kept."""
+
+        def work(transaction: Transaction) -> Release | None:
+            number = current_number(transaction, environment)
+            release = None if number is None else _read(transaction, environment, number)
+            while release is not None and release.replaces is not None:
+                release = _read(transaction, environment, release.replaces)
+                if release is not None and release.state in RESTORABLE and _is_kept(transaction, release):
+                    return release
+            return None
+
+        return await self._journal.read(work)
+
+    async def applied_model(self, environment: str) -> str | None:
+        """Return the hash of the model that the environment runs, or None before the first release."""
+        row = await self._journal.read(
+            lambda t: t.execute("SELECT applied_model FROM environments WHERE name = ?", (environment,)).fetchone()
+        )
+        return row[0] or None if row else None
+
+    async def get(self, environment: str, number: int) -> Release | None:
+        """Return one release, or None."""
+        return await self._journal.read(lambda transaction: _read(transaction, environment, number))
+
+    async def list(self, environment: str, limit: int = 20) -> tuple[Release, ...]:
+        """Return the kept releases, newest first."""
+        return await self._journal.read(
+            lambda transaction: _select(
+                transaction, "environment = ? AND kept = 1 ORDER BY number DESC LIMIT ?", (environment, limit)
+            )
+        )
+
+    async def beyond(self, environment: str, kept: int) -> tuple[Release, ...]:
+        """Return the releases that are kept but need not be: all but the current one and the last `kept`."""
+
+        def work(transaction: Transaction) -> tuple[Release, ...]:
+            current = current_number(transaction, environment)
+            newest = _select(transaction, "environment = ? AND kept = 1 ORDER BY number DESC", (environment,))
+            return tuple(release for release in newest[kept:] if release.number != current)
+
+        return await self._journal.read(work)
+
+    async def forget(self, release: Release, fence: Fence) -> None:
+        """Stop keeping a release; its record stays for history."""
+        await self._journal.write(
+            lambda transaction: transaction.execute(
+                "UPDATE releases SET kept = 0 WHERE environment = ? AND number = ?",
+                (release.environment, release.number),
+            ),
+            fence=fence,
+        )
+
+    async def models_in_use(self) -> frozenset[str]:
+        """Return the hashes of the models that some kept release has or some environment runs."""
+
+        def work(transaction: Transaction) -> frozenset[str]:
+            kept = {release.model_hash for release in _select(transaction, "kept = 1", ())}
+            applied = transaction.execute("SELECT applied_model FROM environments").fetchall()
+            return frozenset(kept | {row[0] for row in applied})
+
+        return await self._journal.read(work)
+
+
+def current_number(transaction: Transaction, environment: str) -> int | None:
+    """Return the number of the release that the environment is on."""
+    row = transaction.execute("SELECT current_release FROM environments WHERE name = ?", (environment,)).fetchone()
+    return row[0] if row else None
+
+
+def activate_release(transaction: Transaction, release: Release, applied_model: str, correlation_id: str) -> None:
+    """Write that the environment is on a release now; `applied_model` is its model with today's credentials."""
+    old = current_number(transaction, release.environment)
+    transaction.execute(
+        "INSERT INTO environments (name, current_release, applied_model) VALUES (?, ?, ?) ON CONFLICT (name)"
+        " DO UPDATE SET current_release = excluded.current_release, applied_model = excluded.applied_model",
+        (release.environment, release.number, applied_model),
+    )
+    transaction.add_change(
+        StateChange(
+            type=ChangeType.RELEASE_ACTIVATED,
+            source="releases",
+            environment=release.environment,
+            subject=release.label,
+            old=old,
+            new=release.number,
+            correlation_id=correlation_id,
+        )
+    )
+
+
+def set_release_state(transaction: Transaction, environment: str, number: int, state: ReleaseState) -> None:
+    """Write what became of a release."""
+    release = _read(transaction, environment, number)
+    if release is not None:
+        transaction.execute(
+            "UPDATE releases SET state = ?, document = ? WHERE environment = ? AND number = ?",
+            (state.value, to_json(replace(release, state=state)), environment, number),
+        )
+
+
+def _next_number(transaction: Transaction, release: Release) -> int:
+    row = transaction.execute(
+        "SELECT max(number) FROM releases WHERE environment = ?", (release.environment,)
+    ).fetchone()
+    if row[0] is not None:
+        return int(row[0]) + 1
+    return 0 if release.state is ReleaseState.ADOPTED else 1
+
+
+def _is_kept(transaction: Transaction, release: Release) -> bool:
+    row = transaction.execute(
+        "SELECT kept FROM releases WHERE environment = ? AND number = ?", (release.environment, release.number)
+    ).fetchone()
+    return bool(row[0])
+
+
+def _read(transaction: Transaction, environment: str, number: int) -> Release | None:
+    found = _select(transaction, "environment = ? AND number = ?", (environment, number))
+    return found[0] if found else None
+
+
+def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Release, ...]:
+    """Read releases; `where` is one of this module's own texts, values go in as parameters."""
+    rows = transaction.execute(
+        f"SELECT document FROM releases WHERE {where}",  # noqa: S608 - no user text in it
+        parameters,
+    ).fetchall()
+    return tuple(from_json(Release, row[0]) for row in rows)

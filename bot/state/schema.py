@@ -1,0 +1,96 @@
+"""Lay out the journal's tables, so that the release before and the release after this one can read them.
+
+Rules that keep both directions working: tables and columns are only ever added, never renamed or dropped; readers name
+their columns and ignore unknown keys in documents; a new column has a default. `user_version` counts the additions.
+"""
+
+import sqlite3
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE changes (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        type TEXT NOT NULL,
+        source TEXT NOT NULL,
+        environment TEXT NOT NULL DEFAULT '',
+        subject TEXT NOT NULL DEFAULT '',
+        time TEXT NOT NULL,
+        correlation_id TEXT NOT NULL DEFAULT '',
+        instance_id TEXT NOT NULL DEFAULT '',
+        document TEXT NOT NULL
+    );
+    CREATE INDEX changes_by_environment ON changes (environment, sequence);
+    CREATE TABLE fences (
+        name TEXT PRIMARY KEY,
+        token INTEGER NOT NULL
+    );
+    CREATE TABLE locks (
+        environment TEXT PRIMARY KEY,
+        deployment_id TEXT NOT NULL,
+        instance_id TEXT NOT NULL,
+        token INTEGER NOT NULL,
+        document TEXT NOT NULL
+    );
+    CREATE TABLE deployments (
+        id TEXT PRIMARY KEY,
+        environment TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        outcome TEXT,
+        interaction_id TEXT UNIQUE,
+        cancel_requested_by TEXT,
+        document TEXT NOT NULL
+    );
+    CREATE INDEX deployments_by_environment ON deployments (environment, id);
+    CREATE TABLE phases (
+        deployment_id TEXT NOT NULL REFERENCES deployments (id),
+        position INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        status TEXT NOT NULL,
+        document TEXT NOT NULL,
+        PRIMARY KEY (deployment_id, name)
+    );
+    CREATE TABLE service_progress (
+        deployment_id TEXT NOT NULL REFERENCES deployments (id),
+        position INTEGER NOT NULL,
+        service TEXT NOT NULL,
+        document TEXT NOT NULL,
+        PRIMARY KEY (deployment_id, service)
+    );
+    CREATE TABLE releases (
+        environment TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        kept INTEGER NOT NULL DEFAULT 1,
+        document TEXT NOT NULL,
+        PRIMARY KEY (environment, number)
+    );
+    CREATE TABLE environments (
+        name TEXT PRIMARY KEY,
+        current_release INTEGER,
+        applied_model TEXT NOT NULL DEFAULT ''
+    );
+    CREATE TABLE posts (
+        subject TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        finished INTEGER NOT NULL DEFAULT 0,
+        document TEXT NOT NULL,
+        PRIMARY KEY (subject, kind)
+    );
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Add what this version knows and the journal does not have yet; a newer journal is left as it is."""
+    for number, script in enumerate(MIGRATIONS, start=1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] < number:
+                for statement in filter(str.strip, script.split(";")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise

@@ -1,0 +1,245 @@
+"""The journal keeps what it is told, in order, for whoever comes next."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.errors import FencedOffError, InvalidRequestError, LockHeldError, StateError
+from bot.models.actor import Actor, ActorKind
+from bot.models.change import ChangeType, StateChange
+from bot.models.coordination import PhaseName
+from bot.models.deployment import (
+    Deployment,
+    DeploymentKind,
+    DeploymentRequest,
+    Outcome,
+    PhaseResult,
+    PhaseStatus,
+    ServiceProgress,
+    ServiceStep,
+)
+from bot.models.identifiers import new_id
+from bot.models.post import Post
+from bot.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from bot.state.manager import JOURNAL_NAME, StateManager
+
+DORA = Actor(ActorKind.DISCORD, "1", "dora")
+
+
+def a_deployment(environment: str = "prod", interaction_id: str | None = None) -> Deployment:
+    request = DeploymentRequest(environment, DeploymentKind.DEPLOY, DORA, version="v2", interaction_id=interaction_id)
+    return Deployment(
+        id=new_id("DEPLOY"),
+        request=request,
+        coordination="standard",
+        correlation_id=new_id("COR"),
+        created_at=datetime.now(UTC),
+        phases=(PhaseResult(PhaseName.INITIALIZATION), PhaseResult(PhaseName.VALIDATION)),
+    )
+
+
+def a_release(state: ReleaseState = ReleaseState.CANDIDATE, version: str = "v1") -> Release:
+    pin = ImagePin("shop/web:v1", "sha256:" + "a" * 64)
+    return Release("prod", -1, version, state, (ReleaseService("web", pin, "h"),), "f" * 64, datetime.now(UTC), DORA)
+
+
+@pytest.fixture
+async def state(tmp_path: Path):
+    async with StateManager(tmp_path / "state") as manager:
+        yield manager
+
+
+async def test_a_deployment_is_read_back_whole(state: StateManager) -> None:
+    deployment = a_deployment()
+    fence = await state.deployments.create(deployment, "deploy v2")
+    phase = PhaseResult(PhaseName.VALIDATION, PhaseStatus.SUCCESS, attempts=1, summary="fine")
+    await state.deployments.save_phase(deployment, phase, fence)
+    await state.deployments.save_service(deployment, ServiceProgress("web", ServiceStep.STARTING), fence)
+
+    read = await state.deployments.get(deployment.id)
+
+    assert read is not None
+    assert read.request == deployment.request
+    assert [p.status for p in read.phases] == [PhaseStatus.PENDING, PhaseStatus.SUCCESS]
+    assert read.services[0].step is ServiceStep.STARTING
+    assert read.services[0].updated_at is not None
+
+
+async def test_a_second_deployment_is_told_who_holds_the_environment_since_when_and_for_what(state) -> None:
+    first = a_deployment()
+    await state.deployments.create(first, "deploy v2")
+
+    with pytest.raises(LockHeldError) as refusal:
+        await state.deployments.create(a_deployment(), "deploy v3")
+
+    assert "dora" in refusal.value.message
+    assert "deploy v2" in refusal.value.message
+    assert f"{first.created_at:%H:%M:%S}" in refusal.value.message
+    assert first.id in refusal.value.hint
+    assert len(await state.deployments.list()) == 1
+
+
+async def test_another_environment_is_not_held(state) -> None:
+    await state.deployments.create(a_deployment("prod"), "deploy v2")
+    await state.deployments.create(a_deployment("dev"), "deploy v2")
+
+
+async def test_the_same_interaction_never_starts_two_deployments(state) -> None:
+    deployment = a_deployment(interaction_id="77")
+    fence = await state.deployments.create(deployment, "deploy v2")
+    await state.deployments.finish(replace(deployment, outcome=Outcome.SUCCEEDED), fence)
+    with pytest.raises(InvalidRequestError, match=deployment.id):
+        await state.deployments.create(a_deployment(interaction_id="77"), "deploy v2")
+
+
+async def test_finishing_frees_the_lock_and_moves_the_environment_in_one_step(state) -> None:
+    deployment = a_deployment()
+    fence = await state.deployments.create(deployment, "deploy v2")
+    release = await state.releases.add(a_release(), fence)
+    await state.deployments.finish(
+        replace(deployment, outcome=Outcome.SUCCEEDED),
+        fence,
+        active=release,
+        release_states={release.number: ReleaseState.SUCCEEDED},
+    )
+    assert await state.locks.get("prod") is None
+    current = await state.releases.current("prod")
+    assert current is not None
+    assert current.state is ReleaseState.SUCCEEDED
+    assert (await state.deployments.unfinished()) == ()
+
+
+async def test_an_adopted_release_is_number_zero_and_others_follow(state) -> None:
+    deployment = a_deployment()
+    fence = await state.deployments.create(deployment, "deploy v2")
+    adopted = await state.releases.add(a_release(ReleaseState.ADOPTED), fence)
+    first = await state.releases.add(a_release(version="v2"), fence)
+    assert (adopted.number, first.number) == (0, 1)
+    assert (await state.releases.current("prod")).number == 0
+
+
+async def test_previous_is_the_last_release_before_the_current_one_that_succeeded(state) -> None:
+    fence = await state.deployments.create(a_deployment(), "deploy")
+    deployment = (await state.deployments.unfinished())[0]
+    for replaces, release_state in enumerate((ReleaseState.SUCCEEDED, ReleaseState.FAILED, ReleaseState.SUCCEEDED)):
+        release = replace(a_release(release_state), replaces=replaces)
+        third = await state.releases.add(release, fence)
+    await state.deployments.finish(replace(deployment, outcome=Outcome.SUCCEEDED), fence, active=third)
+    assert (await state.releases.previous("prod")).number == 1
+
+
+async def test_after_a_rollback_previous_leads_where_the_release_came_from(state) -> None:
+    fence = await state.deployments.create(a_deployment(), "deploy")
+    deployment = (await state.deployments.unfinished())[0]
+    first = await state.releases.add(a_release(ReleaseState.SUCCEEDED), fence)
+    await state.releases.add(replace(a_release(ReleaseState.SUCCEEDED), replaces=first.number), fence)
+    third = await state.releases.add(replace(a_release(ReleaseState.SUCCEEDED), replaces=first.number), fence)
+    await state.deployments.finish(replace(deployment, outcome=Outcome.SUCCEEDED), fence, active=third)
+    assert (await state.releases.previous("prod")).number == first.number
+
+
+async def test_only_releases_beyond_the_kept_ones_are_offered_for_removal_and_never_the_current_one(state) -> None:
+    deployment = a_deployment()
+    fence = await state.deployments.create(deployment, "deploy")
+    first, *_ = [await state.releases.add(a_release(ReleaseState.SUCCEEDED), fence) for _ in range(5)]
+    await state.deployments.finish(replace(deployment, outcome=Outcome.SUCCEEDED), fence, active=first)
+    assert [release.number for release in await state.releases.beyond("prod", kept=3)] == [2]
+
+
+async def test_who_was_taken_over_from_changes_nothing_any_more(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as old, StateManager(tmp_path) as new:
+        deployment = a_deployment()
+        old_fence = await old.deployments.create(deployment, "deploy v2")
+        new_fence = await new.deployments.take_over(deployment, old.instance_id)
+        assert new_fence.token > old_fence.token
+
+        with pytest.raises(FencedOffError):
+            await old.deployments.save_service(deployment, ServiceProgress("web", ServiceStep.STARTING), old_fence)
+        with pytest.raises(FencedOffError):
+            await old.record(StateChange(ChangeType.SERVICE_STARTED, "test", "prod"), old_fence)
+
+        read = await new.deployments.get(deployment.id)
+        assert read.services == ()
+        assert read.attempts == 2
+
+
+async def test_subscribers_are_told_after_the_commit(state) -> None:
+    seen: list[str] = []
+    state.subscribe(lambda change: seen.append(change.type.value))
+    await state.record(StateChange(ChangeType.SERVICE_STARTED, "test", "prod", "web"))
+    assert seen == ["service_started"]
+    assert (await state.changes("prod"))[-1].subject == "web"
+
+
+async def test_a_subscriber_that_fails_hurts_neither_the_write_nor_another_subscriber(state) -> None:
+    seen: list[str] = []
+
+    def fail(_: StateChange) -> None:
+        raise RuntimeError("planted")
+
+    state.subscribe(fail)
+    state.subscribe(lambda change: seen.append(change.subject))
+    await state.record(StateChange(ChangeType.SERVICE_STARTED, "test", "prod", "web"))
+    assert seen == ["web"]
+
+
+async def test_cancelling_is_recorded_once_with_who_asked_and_refused_after_the_end(state) -> None:
+    deployment = a_deployment()
+    fence = await state.deployments.create(deployment, "deploy v2")
+    await state.deployments.request_cancel(deployment.id, DORA)
+    assert (await state.deployments.get(deployment.id)).cancel_requested_by == DORA
+    await state.deployments.finish(replace(deployment, outcome=Outcome.CANCELLED), fence)
+    with pytest.raises(InvalidRequestError, match="ended already"):
+        await state.deployments.request_cancel(deployment.id, DORA)
+
+
+async def test_the_folder_and_the_journal_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    async with StateManager(tmp_path / "state"):
+        assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+        assert stat.S_IMODE((tmp_path / "state" / JOURNAL_NAME).stat().st_mode) == 0o600
+
+
+async def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StateError, match="cannot be used"):
+        await StateManager(tmp_path / "file" / "state").open()
+
+
+async def test_a_journal_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / JOURNAL_NAME).write_text("this is no database, and long enough to be taken for a header")
+    with pytest.raises(StateError, match=JOURNAL_NAME):
+        await StateManager(tmp_path).open()
+
+
+async def test_posts_are_remembered(state) -> None:
+    await state.posts.save(Post("DEPLOY-1", "live", 5, 6, "hash"))
+    assert (await state.posts.get("DEPLOY-1", "live")).message_id == 6
+    assert len(await state.posts.unfinished()) == 1
+    await state.posts.save(Post("DEPLOY-1", "live", 5, 6, "hash", finished=True))
+    assert await state.posts.unfinished() == ()
+
+
+async def test_a_process_is_known_as_dead_the_moment_that_it_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys, signal; from pathlib import Path; from bot.state.instance import Instance;"
+        "i = Instance(Path(sys.argv[1])); i.announce(); print(i.id, flush=True); signal.pause()"
+    )
+    async with StateManager(tmp_path) as state:
+        child = subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path / "instances")], stdout=subprocess.PIPE, text=True
+        )
+        instance_id = child.stdout.readline().strip()
+        assert state.instance.is_alive(instance_id)
+        os.kill(child.pid, signal.SIGSTOP)
+        assert state.instance.is_alive(instance_id)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        assert not state.instance.is_alive(instance_id)
