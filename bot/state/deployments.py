@@ -123,8 +123,9 @@ class DeploymentStateManager:
         deployment: Deployment,
         fence: Fence,
         *,
-        active_release: int | None,
-        release_states: dict[int, ReleaseState],
+        active: Release | None = None,
+        applied_model: str = "",
+        release_states: Mapping[int, ReleaseState] = MappingProxyType({}),
     ) -> None:
         """Write the end: outcome, the release that now runs, what became of releases, and the free lock, at once."""
 
