@@ -1,0 +1,27 @@
+"""Check that the compose file parses and asks for nothing that the policy refuses."""
+
+from bot.errors import ComposePolicyError
+from bot.models.check import CheckResult, Severity
+from bot.validation.finding import failed, passed
+from bot.validation.subject import Subject
+
+
+class ComposeFileCheck:
+    """Report how the compose file was resolved."""
+
+    name = "compose_file"
+    severity = Severity.CRITICAL
+
+    async def run(self, subject: Subject) -> list[CheckResult]:
+        """Say whether the files parse, and pass on what the resolving warned of."""
+        if subject.stack_error is not None and not isinstance(subject.stack_error, ComposePolicyError):
+            return [failed(self, subject.stack_error.message, subject.stack_error.hint)]
+        if subject.stack is None:
+            return []  # the policy's own check reports it
+        files = ", ".join(path.name for path in subject.environment.compose_files)
+        count = len(subject.stack.definitions)
+        message = f"{files}: {count} service{'' if count == 1 else 's'}."
+        if not subject.reads_working_copy:
+            message = f"The release has {count} service{'' if count == 1 else 's'}."
+        warnings = [failed(self, text, "", Severity.WARNING) for text in subject.stack.warnings]
+        return [passed(self, message), *warnings]

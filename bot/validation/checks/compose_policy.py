@@ -1,0 +1,21 @@
+"""Check that the compose file asks for nothing that the policy refuses."""
+
+from bot.errors import ComposePolicyError
+from bot.models.check import CheckResult, Severity
+from bot.validation.finding import failed, passed
+from bot.validation.subject import Subject
+
+
+class ComposePolicyCheck:
+    """Report what the policy said of the compose file."""
+
+    name = "compose_policy"
+    severity = Severity.CRITICAL
+
+    async def run(self, subject: Subject) -> list[CheckResult]:
+        """Say which rule the compose file breaks."""
+        if isinstance(subject.stack_error, ComposePolicyError):
+            return [failed(self, subject.stack_error.message, subject.stack_error.hint)]
+        if subject.stack is None:
+            return []  # what does not parse cannot be judged; the compose file's own check says so
+        return [passed(self, "Nothing that the policy refuses.")]

@@ -1,0 +1,25 @@
+"""Check that Discord accepts the token."""
+
+from bot.models.check import CheckResult, Severity
+from bot.validation.finding import failed, passed
+from bot.validation.subject import Subject
+
+
+class DiscordTokenCheck:
+    """Report what Discord said of the token; a deployment works without Discord, so that it never stops one."""
+
+    name = "discord_token"
+    severity = Severity.WARNING
+
+    async def run(self, subject: Subject) -> CheckResult:
+        """Say whether Discord lets the bot in."""
+        if subject.discord_facts is None:
+            return passed(self, "DISCORD_TOKEN is not set: the bot can be used from the command line only.")
+        facts = await subject.discord_facts()
+        if facts.unreachable:
+            remedy = "Deployments go on without Discord; messages arrive when it is back."
+            return failed(self, f"Discord does not answer: {facts.unreachable}.", remedy)
+        if not facts.token_accepted:
+            remedy = "Reset it at https://discord.com/developers/applications (Bot, Reset Token) and set DISCORD_TOKEN."
+            return failed(self, "Discord refuses the token.", remedy)
+        return passed(self, f"Discord knows the token as {facts.bot_name}.")

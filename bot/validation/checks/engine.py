@@ -1,0 +1,40 @@
+"""Check that the engine answers and is new enough."""
+
+from packaging.version import Version
+
+from bot.models.check import CheckResult, Severity
+from bot.models.facts import EngineFacts
+from bot.validation.finding import failed, listed, passed
+from bot.validation.subject import Subject
+
+# 1.41 (Engine 20.10) is the first that reads statistics in one shot; without it a reading takes a second or two.
+MINIMUM_API = Version("1.41")
+# 1.44 (Engine 25) is the first that knows start_interval; Compose refuses the key on an older one.
+START_INTERVAL_API = Version("1.44")
+
+
+class EngineCheck:
+    """Reach the engine and compare its API version with what is needed."""
+
+    name = "engine"
+    severity = Severity.CRITICAL
+
+    async def run(self, subject: Subject) -> CheckResult:
+        """Compare the engine's API version with the least that is needed; it breaks where the engine is away."""
+        facts = await subject.engine.version()
+        api = Version(facts.api_version)
+        if api < MINIMUM_API:
+            return self._too_old(facts, MINIMUM_API, "read statistics at once")
+        users = sorted(_use_start_interval(subject))
+        if users and api < START_INTERVAL_API:
+            return self._too_old(facts, START_INTERVAL_API, f"know the start_interval of {listed(users)}")
+        return passed(self, f"Docker Engine {facts.version} answers (API {facts.api_version}).")
+
+    def _too_old(self, facts: EngineFacts, needed: Version, purpose: str) -> CheckResult:
+        message = f"Docker Engine {facts.version} has API {facts.api_version}; {needed} is needed to {purpose}."
+        return failed(self, message, "Install a newer Docker Engine (25 or later).")
+
+
+def _use_start_interval(subject: Subject) -> list[str]:
+    services = subject.stack.model.get("services", {}) if subject.stack else {}
+    return [name for name, service in services.items() if (service.get("healthcheck") or {}).get("start_interval")]

@@ -1,0 +1,34 @@
+"""Advise on single files that are mounted writable."""
+
+import asyncio
+from pathlib import Path
+
+from bot.models.check import CheckResult, Severity
+from bot.validation.finding import failed, listed, passed
+from bot.validation.subject import Subject
+
+
+class FileBindsCheck:
+    """Look for writable binds of one file: whoever replaces the file leaves the container with the old one."""
+
+    name = "file_binds"
+    severity = Severity.WARNING
+
+    async def run(self, subject: Subject) -> CheckResult:
+        """Name the files and the services that mount them."""
+        services = subject.stack.model.get("services", {}) if subject.stack else {}
+        binds = {
+            (name, str(mount["source"]))
+            for name, service in services.items()
+            for mount in service.get("volumes") or ()
+            if mount.get("type") == "bind" and mount.get("source") and not mount.get("read_only")
+        }
+        found = await asyncio.to_thread(_only_files, binds)
+        if not found:
+            return passed(self, "No single file is mounted writable.")
+        message = f"Single files are mounted writable: {listed(found)}."
+        return failed(self, message, "Mount the folder that it lies in, or mount it read-only.")
+
+
+def _only_files(binds: set[tuple[str, str]]) -> list[str]:
+    return sorted(f"{Path(source).name} in {service}" for service, source in binds if Path(source).is_file())

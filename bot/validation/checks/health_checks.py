@@ -1,0 +1,49 @@
+"""Advise on health checks: without them a deployment knows little, and with slow ones it takes long."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from bot.models.check import CheckResult, Severity
+from bot.models.stack import ServiceDefinition
+from bot.validation.finding import failed, listed, passed
+from bot.validation.subject import Subject
+
+
+class HealthChecksCheck:
+    """Look for services without a health check, and for health checks that notice readiness late."""
+
+    name = "health_checks"
+    severity = Severity.INFO
+
+    async def run(self, subject: Subject) -> list[CheckResult]:
+        """Name the services whose health checks are missing or slow to notice."""
+        if subject.stack is None:
+            return []
+        lasting = [one for one in subject.stack.definitions.values() if not one.one_shot]
+        checks = {
+            name: check
+            for name, service in subject.stack.model.get("services", {}).items()
+            if (check := service.get("healthcheck") or {}) and not check.get("disable")
+        }
+        advice = [*self._missing(lasting), *self._slow(checks)]
+        return advice or [passed(self, "Every service has a health check that notices readiness at once.")]
+
+    def _missing(self, definitions: Iterable[ServiceDefinition]) -> Iterable[CheckResult]:
+        without = [one for one in definitions if not one.has_health_check]
+        remedy = "Add a `healthcheck`; until then the service is reported unverified, never healthy."
+        for critical, severity in ((True, Severity.WARNING), (False, Severity.INFO)):
+            if names := sorted(one.name for one in without if one.critical is critical):
+                kind = "The critical services" if critical else "The services"
+                yield failed(self, f"{kind} without a health check: {listed(names)}.", remedy, severity)
+
+    def _slow(self, checks: dict[str, dict[str, Any]]) -> Iterable[CheckResult]:
+        idle = sorted(
+            name for name, check in checks.items() if check.get("start_interval") and not check.get("start_period")
+        )
+        if idle:
+            message = f"start_interval has no effect without start_period: {listed(idle)}."
+            yield failed(self, message, "Add `start_period` to the health check.", Severity.WARNING)
+        if slow := sorted(set(checks) - set(eager)):
+            message = f"Health checks without start_interval: {listed(slow)}."
+            remedy = "Add `start_period: 30s` and `start_interval: 1s`: then a deployment sees at once that it is up."
+            yield failed(self, message, remedy)

@@ -1,0 +1,57 @@
+"""Check that the image of each service is here, can be pulled or can be built."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from bot.errors import ImageNotFoundError, RegistryUnavailableError, RoasError
+from bot.models.check import CheckResult, Severity
+from bot.models.stack import WantedImage
+from bot.validation.finding import failed, listed, passed
+from bot.validation.subject import Subject
+
+LookUp = Callable[[str], Awaitable[WantedImage]]
+AT_ONCE = 4
+REGISTRY_SECONDS = 8.0  # under the deadline of a check, so that a slow registry is a warning and no failure
+
+
+class ImagesCheck:
+    """Look up every image; a registry that is away is only a warning, since preparation tries again."""
+
+    name = "images"
+    severity = Severity.CRITICAL
+
+    async def run(self, subject: Subject) -> list[CheckResult]:
+        """Say of each image that cannot be had why not."""
+        if subject.look_up_image is None or subject.stack is None:
+            return [passed(self, "No image is looked up: nothing of the working copy is deployed.")]
+        services = _service_by_image(subject)
+        turns = asyncio.Semaphore(AT_ONCE)
+        found = await asyncio.gather(
+            *(self._look_up(subject.look_up_image, names, turns) for names in services.values())
+        )
+        problems = [result for result in found if result is not None]
+        return problems or [passed(self, f"{len(services)} image{'' if len(services) == 1 else 's'} can be had.")]
+
+    async def _look_up(self, look_up: LookUp, services: list[str], turns: asyncio.Semaphore) -> CheckResult | None:
+        words = f"({listed(services)})"
+        try:
+            async with turns, asyncio.timeout(REGISTRY_SECONDS):
+                await look_up(services[0])
+        except ImageNotFoundError as error:
+            return failed(self, f"{error.message} {words}", error.hint)
+        except RegistryUnavailableError as error:
+            return failed(self, f"{error.message} {words}", error.hint, Severity.WARNING)
+        except TimeoutError:
+            message = f"The registry did not answer within {REGISTRY_SECONDS:g} s {words}."
+            return failed(self, message, "Preparation tries again; look at the registry.", Severity.WARNING)
+        except RoasError as error:
+            return failed(self, f"{error.message} {words}", error.hint)
+        return None
+
+
+def _service_by_image(subject: Subject) -> dict[str, list[str]]:
+    """Group the services by what has to be looked up, so that a shared image is asked for once."""
+    groups: dict[str, list[str]] = {}
+    for name, definition in sorted(subject.stack.definitions.items() if subject.stack else ()):
+        groups.setdefault(name if definition.built else definition.image, []).append(name)
+    return groups

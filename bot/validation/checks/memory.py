@@ -1,0 +1,51 @@
+"""Check that there is memory for what is to run."""
+
+from bot.models.check import CheckResult, Severity
+from bot.validation.finding import failed, in_bytes, passed
+from bot.validation.subject import Subject
+
+# Below the first a new container is likely to be killed, or to kill another; below the second one is told.
+LEAST_BYTES = 64 * 1024**2
+COMFORTABLE_BYTES = 256 * 1024**2
+
+
+class MemoryCheck:
+    """Measure the memory that is left, and compare what the services reserve with what the engine has."""
+
+    name = "memory"
+    severity = Severity.CRITICAL
+
+    async def run(self, subject: Subject) -> list[CheckResult]:
+        """Compare the bytes that are left with the least that is needed."""
+        return [await self._left(subject), *await self._reserved(subject)]
+
+    async def _left(self, subject: Subject) -> CheckResult:
+        left = await subject.engine.memory_available()
+        if left is None:
+            return passed(self, "The memory of the engine's machine cannot be seen from here.")
+        message, remedy = f"{in_bytes(left)} of memory are left.", "Stop what is not needed, or add memory."
+        if left < LEAST_BYTES:
+            return failed(self, message, remedy)
+        return passed(self, message) if left >= COMFORTABLE_BYTES else failed(self, message, remedy, Severity.WARNING)
+
+    async def _reserved(self, subject: Subject) -> list[CheckResult]:
+        wanted = _reservations(subject)
+        if not wanted:
+            return []
+        there = (await subject.engine.version()).memory_bytes
+        if there == 0 or wanted <= there:
+            return []
+        message = f"The services reserve {in_bytes(wanted)} of memory; the engine has {in_bytes(there)}."
+        return [failed(self, message, "Lower the reservations, or add memory.", Severity.WARNING)]
+
+
+def _reservations(subject: Subject) -> int:
+    """Add up the reserved bytes; a resolved model writes them as digits."""
+    services = subject.stack.model.get("services", {}) if subject.stack else {}
+    total = 0
+    for service in services.values():
+        deploy = service.get("deploy") or {}
+        reserved = ((deploy.get("resources") or {}).get("reservations") or {}).get("memory", 0)
+        reserved = service.get("mem_reservation") or reserved
+        total += int(reserved) * int(deploy.get("replicas", service.get("scale", 1))) if str(reserved).isdigit() else 0
+    return total

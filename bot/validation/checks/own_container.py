@@ -1,0 +1,75 @@
+"""Check that a bot in a container knows which one it is, and sees the same paths as the engine."""
+
+from pathlib import Path, PurePosixPath
+
+from bot.models.check import CheckResult, Severity
+from bot.models.facts import Mount, OwnContainer
+from bot.validation.finding import failed, passed
+from bot.validation.subject import Subject
+
+
+class OwnContainerCheck:
+    """Find the own container by its id, compare its project with the environment and its mounts with the host's."""
+
+    name = "own_container"
+    severity = Severity.CRITICAL
+
+    async def run(self, subject: Subject) -> list[CheckResult]:
+        """Say which paths or projects differ between the bot's view and the engine's."""
+        if not subject.engine.in_container():
+            return [self._outside(subject)]
+        own = await subject.engine.own_container()
+        if own is None:
+            remedy = "Give the bot the socket of the engine that runs it; DOCKER_HOST must not lead elsewhere."
+            message = "The bot runs in a container that this engine does not know."
+            severity = Severity.CRITICAL if subject.environment.is_home else Severity.WARNING
+            return [failed(self, message, remedy, severity)]
+        return [*self._home(subject, own), *self._paths(subject, own)] or [
+            passed(self, f"The bot is the container {own.name} and sees its folders where the engine does.")
+        ]
+
+    def _outside(self, subject: Subject) -> CheckResult:
+        if not subject.environment.is_home:
+            return passed(self, "The bot does not run in a container.")
+        message = f"{subject.environment.name} is the home environment, but the bot does not run in a container of it."
+        remedy = "Start the bot as a service of the stack, or leave HOME_ENVIRONMENT empty."
+        return failed(self, message, remedy, Severity.WARNING)
+
+    def _home(self, subject: Subject, own: OwnContainer) -> list[CheckResult]:
+        environment = subject.environment
+        if not environment.is_home or own.project == environment.project:
+            return []
+        message = f"{environment.name} is the home environment and is project {environment.project}, "
+        message += f"but the bot's container {own.name} belongs to {own.project or 'no project'}."
+        return [
+            failed(self, message, f"Set COMPOSE_PROJECT_NAME to {own.project or 'that project'}, or HOME_ENVIRONMENT.")
+        ]
+
+    def _paths(self, subject: Subject, own: OwnContainer) -> list[CheckResult]:
+        """Compose reads paths in here, the engine reads them on its machine: they have to be the same."""
+        folders = {"STATE_DIR": subject.settings.state_dir.absolute(), "the stack's folder": subject.environment.folder}
+        return [
+            failed(
+                self,
+                f"{words} ({folder}) {_fault(folder, own)}.",
+                f"Mount it into the bot at the path that it has on the host: `{folder}:{folder}`.",
+            )
+            for words, folder in folders.items()
+            if _fault(folder, own)
+        ]
+
+
+def _fault(folder: Path, own: OwnContainer) -> str:
+    """Say what is wrong with where a folder comes from; empty where the engine sees the same."""
+    mount = _mount_of(folder, own.mounts)
+    if mount is None:
+        return "is not mounted from the host"
+    if mount.kind != "bind":
+        return f"lies in the volume mounted at {mount.destination}, which the engine sees elsewhere"
+    return "" if mount.source == mount.destination else f"is {mount.source} on the host"
+
+
+def _mount_of(folder: Path, mounts: tuple[Mount, ...]) -> Mount | None:
+    """Return the mount that a folder lies in: the one with the longest destination."""
+    inside = [mount for mount in mounts if PurePosixPath(folder).is_relative_to(mount.destination)]
+    return max(inside, key=lambda mount: len(mount.destination), default=None)

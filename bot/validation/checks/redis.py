@@ -1,0 +1,23 @@
+"""Check that Redis answers, where one is set."""
+
+from bot.models.check import CheckResult, Severity
+from bot.validation.finding import failed, passed
+from bot.validation.subject import Subject
+
+
+class RedisCheck:
+    """Ping Redis; without it the journal goes on, so that it never stops a deployment."""
+
+    name = "redis"
+    severity = Severity.WARNING
+
+    async def run(self, subject: Subject) -> CheckResult:
+        """Say whether Redis answers."""
+        if subject.ping_redis is None:
+            return passed(self, "REDIS_URL is not set: state is kept in the journal alone.")
+        try:
+            await subject.ping_redis()
+        except Exception as error:  # whatever the client raises means the same; its words may hold the URL's password
+            remedy = "Look at the redis service, or correct REDIS_URL; deployments go on without it."
+            return failed(self, f"Redis does not answer ({type(error).__name__}).", remedy)
+        return passed(self, "Redis answers.")

@@ -1,0 +1,38 @@
+"""Advise on services that are likely to take ten seconds to stop."""
+
+from typing import Any
+
+from bot.models.check import CheckResult, Severity
+from bot.validation.finding import failed, listed, passed
+from bot.validation.subject import Subject
+
+SHELLS = frozenset({"sh", "bash", "ash", "dash", "/bin/sh", "/bin/bash", "/bin/ash", "/bin/dash", "/usr/bin/bash"})
+
+
+class StopSignalsCheck:
+    """Look for services without `init: true`: as PID 1, a program without a handler of its own ignores SIGTERM."""
+
+    name = "stop_signals"
+    severity = Severity.INFO
+
+    async def run(self, subject: Subject) -> list[CheckResult]:
+        """Name the services that may not stop on SIGTERM."""
+        services = subject.stack.model.get("services", {}) if subject.stack else {}
+        without = {name: service for name, service in services.items() if not service.get("init")}
+        shells = sorted(name for name, service in without.items() if _starts_a_shell(service))
+        rest = sorted(set(without) - set(shells))
+        found: list[CheckResult] = []
+        if shells:
+            message = f"PID 1 is a shell, which does not pass SIGTERM on: {listed(shells)} will take 10 s to stop."
+            found.append(failed(self, message, "Add `init: true`, or start the program with `exec`.", Severity.WARNING))
+        if rest:
+            message = f"Without `init: true`: {listed(rest)}."
+            remedy = "Add it unless the program handles SIGTERM itself; without a handler each stop takes 10 s."
+            found.append(failed(self, message, remedy))
+        return found or [passed(self, "Every service stops on SIGTERM.")]
+
+
+def _starts_a_shell(service: dict[str, Any]) -> bool:
+    """Tell whether a shell stays as PID 1; a script that ends in `exec` makes way."""
+    words = [str(word) for word in service.get("entrypoint") or service.get("command") or ()]
+    return len(words) > 2 and words[0] in SHELLS and words[1] == "-c" and "exec " not in words[2]

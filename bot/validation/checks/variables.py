@@ -1,0 +1,47 @@
+"""Check that every variable that the compose files demand has a value."""
+
+import asyncio
+
+from bot.models.check import CheckResult, Severity
+from bot.validation.compose_variables import Use, known_variables, variable_uses
+from bot.validation.finding import failed, listed, passed
+from bot.validation.subject import Subject
+
+
+class VariablesCheck:
+    """Name all missing variables at once; Compose names only the first."""
+
+    name = "variables"
+    severity = Severity.CRITICAL
+
+    async def run(self, subject: Subject) -> list[CheckResult]:
+        """Name every variable without a value."""
+        if not subject.reads_working_copy:
+            return [passed(self, "The release has its values already.")]
+        return await asyncio.to_thread(self._look, subject)
+
+    def _look(self, subject: Subject) -> list[CheckResult]:
+        environment = subject.environment
+        known = {**known_variables(environment.env_files), **environment.variables, **subject.variables}
+        uses = variable_uses(environment.compose_files, known)
+        missing = {use.name: use for use in uses if use.missing(known) and use.required}
+        blank = sorted({use.name for use in uses if use.missing(known) and not use.required} - set(missing))
+        found = []
+        if missing:
+            words = listed(_words(missing[name]) for name in sorted(missing))
+            message = f"{len(missing)} required variable{' has' if len(missing) == 1 else 's have'} no value: {words}."
+            found.append(failed(self, message, f"Set {listed(sorted(missing))} in {_place(subject)}."))
+        if blank:
+            message = f"Without a value, and taken as empty: {listed(blank)}."
+            remedy = f"Set them in {_place(subject)}, or give them a default."
+            found.append(failed(self, message, remedy, Severity.WARNING))
+        return found or [passed(self, "Every variable has a value.")]
+
+
+def _words(use: Use) -> str:
+    return f"{use.name} ({use.message})" if use.message else use.name
+
+
+def _place(subject: Subject) -> str:
+    files = subject.environment.env_files
+    return str(files[-1]) if files else str(subject.environment.folder / f".env.{subject.environment.name}")

@@ -1,0 +1,39 @@
+"""Word the results of a check."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from bot.models.check import CheckResult, Severity
+
+
+class Named(Protocol):
+    """Have a name and a severity, as every check has."""
+
+    name: str
+    severity: Severity
+
+
+def passed(check: Named, message: str) -> CheckResult:
+    """Say that all is well."""
+    return CheckResult(check.name, check.severity, True, message)
+
+
+def failed(check: Named, message: str, remedy: str, severity: Severity | None = None) -> CheckResult:
+    """Say what is wrong and how to mend it; the severity is the check's own unless another is given."""
+    return CheckResult(check.name, severity or check.severity, False, message, remedy)
+
+
+def listed(names: Iterable[object]) -> str:
+    """Return names as people list them: `a, b and c`."""
+    words = [str(name) for name in names]
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def in_bytes(count: int) -> str:
+    """Return a number of bytes as people read it, such as `1.5 GiB`."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit in {"B", "KiB", "MiB"} else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

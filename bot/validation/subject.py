@@ -1,0 +1,74 @@
+"""Define what the checks of an environment get to look at; they reach for nothing themselves."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from bot.engine.interface import ResolvedStack
+from bot.errors import RoasError
+from bot.models.environment import Environment
+from bot.models.facts import DiscordFacts, EngineFacts, OwnContainer, PublishedPort
+from bot.models.stack import WantedImage
+from bot.settings import Settings
+
+
+class EngineProbe(Protocol):
+    """Answer what the checks ask of an engine and of the machine that it runs on."""
+
+    async def version(self) -> EngineFacts:
+        """Return what the engine says of itself. Raises EngineUnavailableError."""
+        ...
+
+    async def compose_version(self) -> str:
+        """Return the version of the Compose CLI, such as `2.26.1`. Raises EngineError where there is none."""
+        ...
+
+    async def published_ports(self) -> tuple[PublishedPort, ...]:
+        """Return the host ports that running containers of any project hold. Raises EngineUnavailableError."""
+        ...
+
+    async def own_container(self) -> OwnContainer | None:
+        """Return the container that this process runs in, or None. Raises EngineUnavailableError."""
+        ...
+
+    def in_container(self) -> bool:
+        """Tell whether this process runs in a container."""
+        ...
+
+    def shares_host(self) -> bool:
+        """Tell whether this process sees the network and the files of the engine's machine as the engine does."""
+        ...
+
+    async def disk_free(self, path: Path) -> int | None:
+        """Return the free bytes where `path` lies, or None where it cannot be seen from here."""
+        ...
+
+    async def memory_available(self) -> int | None:
+        """Return the bytes of memory that are left on this machine, or None where the engine is on another one."""
+        ...
+
+    async def port_is_free(self, host_ip: str, port: int, protocol: str) -> bool | None:
+        """Tell whether a port of this machine could be bound, or None where that cannot be told from here."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Hand in all that the checks look at.
+
+    Exactly one of `stack` and `stack_error` is given. `reads_working_copy` is False where a stored release is to be
+    applied: then the compose files as they lie there today say nothing. `variables` is what interpolation gets besides
+    the environment's own files and variables. A callable that is None stands for something that is not there to check.
+    """
+
+    environment: Environment
+    settings: Settings
+    engine: EngineProbe
+    stack: ResolvedStack | None = None
+    stack_error: RoasError | None = None
+    reads_working_copy: bool = True
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    look_up_image: Callable[[str], Awaitable[WantedImage]] | None = None
+    ping_redis: Callable[[], Awaitable[None]] | None = None
+    discord_facts: Callable[[], Awaitable[DiscordFacts]] | None = None

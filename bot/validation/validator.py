@@ -1,0 +1,73 @@
+"""Run every check of an environment at the same time and gather what they found."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from bot.errors import RoasError
+from bot.models.check import CheckResult, Severity, ValidationReport
+from bot.models.environment import Environment
+from bot.validation.check import Check
+from bot.validation.subject import Subject
+
+log = structlog.get_logger(__name__)
+
+CHECK_DEADLINE_SECONDS = 10.0
+ORDER = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+# Gathers what the checks look at: environment, version asked for, model hash of a stored release or None.
+Survey = Callable[[Environment, str | None, str | None], Awaitable[Subject]]
+
+
+class EnvironmentValidator:
+    """Judge an environment by independent checks; none can hide, stop or outlive another."""
+
+    def __init__(
+        self, checks: Sequence[Check], survey: Survey, *, deadline_seconds: float = CHECK_DEADLINE_SECONDS
+    ) -> None:
+        self._checks = tuple(checks)
+        self._survey = survey
+        self._deadline_seconds = deadline_seconds
+
+    async def validate(
+        self, environment: Environment, version: str | None = None, *, model_hash: str | None = None
+    ) -> ValidationReport:
+        """Look at an environment as a deployment of `version` would find it.
+
+        With `model_hash` a stored release is looked at instead of the working copy (for a rollback).
+        """
+        return await self.examine(await self._survey(environment, version, model_hash))
+
+    async def examine(self, subject: Subject) -> ValidationReport:
+        """Run every check on what was gathered; the results are ordered by severity, then by name."""
+        found = await asyncio.gather(*(self._run(check, subject) for check in self._checks))
+        results = sorted((result for results in found for result in results), key=_rank)
+        return ValidationReport(subject.environment.name, tuple(results))
+
+    async def _run(self, check: Check, subject: Subject) -> list[CheckResult]:
+        deadline = asyncio.timeout(self._deadline_seconds)
+        try:
+            async with deadline:
+                found = await check.run(subject)
+            return found if isinstance(found, list) else [found]
+        except RoasError as error:
+            return [CheckResult(check.name, check.severity, False, error.message, error.hint)]
+        except Exception as error:
+            if deadline.expired():
+                return [self._hangs(check)]
+            log.exception("check broke", check=check.name, environment=subject.environment.name)
+            return [self._broke(check, error)]
+
+    def _hangs(self, check: Check) -> CheckResult:
+        message = f"The check did not end within {self._deadline_seconds:g} s."
+        return CheckResult(check.name, check.severity, False, message, "Try again; see the log if it stays so.")
+
+    def _broke(self, check: Check, error: Exception) -> CheckResult:
+        # The exception's own words stay in the log: they may hold what must not be shown.
+        message = f"The check itself broke ({type(error).__name__})."
+        return CheckResult(check.name, check.severity, False, message, "See the log; this is a fault of the bot.")
+
+
+def _rank(result: CheckResult) -> tuple[int, str]:
+    return ORDER[result.severity], result.check
