@@ -1,0 +1,1 @@
+"""Turn stored state into what people see in Discord: embeds, buttons, messages."""

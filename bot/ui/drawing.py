@@ -1,0 +1,68 @@
+"""Hold one message as it should look, so that it can be compared with what was posted, by content alone."""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+
+import discord
+
+from bot.ui.limits import ATTACHMENT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """Describe a button; it carries an id only, everything else is read again on click."""
+
+    label: str
+    custom_id: str
+    style: discord.ButtonStyle = discord.ButtonStyle.secondary
+    emoji: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Hold a text that comes along as a file."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Hold everything of one message. `key` marks the embed's footer, by which the message is found again."""
+
+    key: str
+    embeds: tuple[discord.Embed, ...]
+    content: str = ""
+    buttons: tuple[Button, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def content_hash(self) -> str:
+        """Return the same value for two messages that look the same."""
+        parts = [
+            self.content,
+            [embed.to_dict() for embed in self.embeds],
+            [(b.label, b.custom_id) for b in self.buttons],
+            [(a.name, a.text) for a in self.attachments],
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def view(self) -> discord.ui.View:
+        """Return the buttons; the view listens to nothing itself, since the click is answered by the id alone."""
+        view = discord.ui.View(timeout=None)
+        for button in self.buttons:
+            view.add_item(
+                discord.ui.Button(
+                    label=button.label, custom_id=button.custom_id, style=button.style, emoji=button.emoji
+                )
+            )
+        view.stop()
+        return view
+
+    def files(self) -> list[discord.File]:
+        """Return the attachments, the end of each where it is too long."""
+        return [
+            discord.File(io.BytesIO(a.text.encode()[-ATTACHMENT_BYTES:]), filename=a.name) for a in self.attachments
+        ]

@@ -1,0 +1,1 @@
+"""Draw embeds: pure functions of stored state, each within Discord's limits."""

@@ -1,0 +1,34 @@
+"""Draw a fault: what is wrong, and what to do about it."""
+
+import discord
+
+from bot.errors import NotPermittedError, RoasError
+from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code_block, fit, plain
+from bot.ui.signs import BAD, CAREFUL
+from bot.ui.translation import _
+
+
+def draw_error(error: RoasError) -> list[discord.Embed]:
+    """Draw a fault that has words of its own."""
+    refused = isinstance(error, NotPermittedError)
+    embed = discord.Embed(
+        title=_("⛔ You may not do this") if refused else _("⚠️ That did not work"),
+        description=plain(error.message, DESCRIPTION // 2),
+        colour=CAREFUL if refused else BAD,
+    )
+    if error.hint:
+        add_field(embed, _("What to do"), plain(error.hint, FIELD_VALUE))
+    if error.report.strip():
+        add_field(embed, _("Details"), code_block(error.report, FIELD_VALUE))
+    return fit([embed])
+
+
+def draw_unexpected(incident: str) -> list[discord.Embed]:
+    """Draw a fault that nobody foresaw; the log tells the rest under the same id."""
+    embed = discord.Embed(
+        title=_("💥 Something broke that should not"),
+        description=_("Nothing more was done. The log has the details under `{incident}`.", incident=incident),
+        colour=BAD,
+    )
+    add_field(embed, _("What to do"), _("Look at /status, then try again, or show the log to who runs this bot."))
+    return fit([embed])

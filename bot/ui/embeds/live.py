@@ -1,0 +1,143 @@
+"""Draw the live message of a deployment: its phases and services, readable on a phone."""
+
+import discord
+
+from bot.models.coordination import PhaseName
+from bot.models.deployment import (
+    Deployment,
+    DeploymentKind,
+    PhaseResult,
+    PhaseStatus,
+    ServiceProgress,
+    ServiceStep,
+)
+from bot.ui.drawing import Button, Drawing
+from bot.ui.headlines import headline
+from bot.ui.limits import DESCRIPTION, code, fit, lines, one_line
+from bot.ui.signs import CAREFUL, OUTCOMES, PHASES, RUNNING, STEPS
+from bot.ui.translation import _
+from bot.ui.words import duration, image_change, person, since
+
+CANCEL_PREFIX = "roas:cancel:"
+SUMMARY_LENGTH = 80
+DETAIL_LENGTH = 60
+SERVICE_NAME_LENGTH = 40
+
+# Where it is told that a deployment cannot stop any more: it is going back, or is over.
+_PAST_CANCELLING = frozenset({PhaseName.ROLLBACK, PhaseName.COMPLETION})
+# What went wrong, and what is under way, is read first; what stays as it was comes last.
+_SERVICE_ORDER = {ServiceStep.FAILED: 0, ServiceStep.UNCHANGED: 2}
+
+
+def draw_live(deployment: Deployment) -> Drawing:
+    """Draw a deployment as it stands; the same state gives the same message."""
+    embed = discord.Embed(
+        title=_title(deployment), description=_description(deployment), colour=_colour(deployment)
+    ).set_footer(text=deployment.id)
+    buttons = (cancel_button(deployment),) if can_be_cancelled(deployment) else ()
+    return Drawing(key=deployment.id, embeds=tuple(fit([embed])), buttons=buttons)
+
+
+def can_be_cancelled(deployment: Deployment) -> bool:
+    """Tell whether asking it to stop could still change anything."""
+    if deployment.finished or deployment.cancel_requested_by is not None:
+        return False
+    if deployment.request.kind is DeploymentKind.ROLLBACK:
+        under_way = deployment.phase(PhaseName.ROLLBACK)
+        return under_way is None or under_way.status is PhaseStatus.PENDING
+    return not any(
+        phase.name in _PAST_CANCELLING and phase.status is not PhaseStatus.PENDING for phase in deployment.phases
+    )
+
+
+def cancel_button(deployment: Deployment) -> Button:
+    """Return the button that asks a deployment to stop."""
+    return Button(_("Cancel"), f"{CANCEL_PREFIX}{deployment.id}", discord.ButtonStyle.danger, "✖️")
+
+
+def service_line(progress: ServiceProgress) -> str:
+    """Draw one service: sign, name, how far it is, and which image becomes which."""
+    parts = [f"{STEPS[progress.step]} {code(progress.service, SERVICE_NAME_LENGTH)} {progress.step.value}"]
+    if progress.fraction is not None and 0 < progress.fraction < 1:
+        parts.append(f"{progress.fraction:.0%}")
+    if progress.changed and (change := image_change(progress.old_image, progress.new_image)):
+        parts.append(f"· {one_line(change, SERVICE_NAME_LENGTH)}")
+    if progress.detail and progress.step is not ServiceStep.UNCHANGED:
+        parts.append(f"· {one_line(progress.detail, DETAIL_LENGTH)}")
+    return " ".join(parts)
+
+
+def service_lines(deployment: Deployment) -> list[str]:
+    """Draw the services: what failed first, what stays as it was last."""
+    ordered = sorted(deployment.services, key=lambda progress: _SERVICE_ORDER.get(progress.step, 1))
+    return [service_line(progress) for progress in ordered]
+
+
+def _title(deployment: Deployment) -> str:
+    sign = OUTCOMES[deployment.outcome][0] if deployment.outcome else "🚀"
+    return f"{sign} {headline(deployment)}"
+
+
+def _colour(deployment: Deployment) -> discord.Colour:
+    if deployment.outcome is not None:
+        return OUTCOMES[deployment.outcome][1]
+    going_back = deployment.phase(PhaseName.ROLLBACK)
+    turned = going_back is not None and going_back.status is not PhaseStatus.PENDING
+    unwanted = turned and deployment.request.kind is not DeploymentKind.ROLLBACK
+    return CAREFUL if unwanted or deployment.cancel_requested_by is not None else RUNNING
+
+
+def _description(deployment: Deployment) -> str:
+    head = [_asked(deployment), _time(deployment), *_cancelling(deployment)]
+    phases = [_phase_line(phase) for phase in deployment.phases if _is_shown(phase, deployment)]
+    text = "\n".join([*head, "", *phases])
+    services = service_lines(deployment)
+    if not services:
+        return text
+    title = _("**Services**")
+    return f"{text}\n\n{title}\n{lines(services, DESCRIPTION - len(text) - len(title) - 3)}"
+
+
+def _asked(deployment: Deployment) -> str:
+    request = deployment.request
+    text = _("by {person}", person=person(request.requested_by))
+    if request.services:
+        text += " · " + _("only {services}", services=one_line(", ".join(request.services), 200))
+    if request.reason:
+        text += f"\n> {one_line(request.reason, 300)}"
+    return text
+
+
+def _time(deployment: Deployment) -> str:
+    if deployment.finished:
+        return _("took {duration}", duration=duration(deployment.duration_seconds) or _("an unknown time"))
+    text = _("started {when}", when=since(deployment.created_at))
+    if deployment.attempts > 1:
+        text += " · " + _("carried on after a restart (attempt {count})", count=deployment.attempts)
+    return text
+
+
+def _cancelling(deployment: Deployment) -> list[str]:
+    actor = deployment.cancel_requested_by
+    if actor is None or deployment.finished:
+        return []
+    return [_("🚫 {person} asked to cancel: it stops at the next safe point", person=person(actor))]
+
+
+def _is_shown(phase: PhaseResult, deployment: Deployment) -> bool:
+    """Leave a rollback out that nobody needs (yet)."""
+    asked_for = deployment.request.kind is DeploymentKind.ROLLBACK
+    return phase.name is not PhaseName.ROLLBACK or asked_for or phase.status is not PhaseStatus.PENDING
+
+
+def _phase_line(phase: PhaseResult) -> str:
+    parts = [f"{PHASES[phase.status]} {phase.name.value}"]
+    if phase.status is PhaseStatus.IN_PROGRESS and phase.started_at is not None:
+        parts.append(since(phase.started_at))
+    elif phase.duration_seconds is not None:
+        parts.append(duration(phase.duration_seconds))
+    if phase.attempts > 1:
+        parts.append(_("attempt {count}", count=phase.attempts))
+    if phase.summary:
+        parts.append(one_line(phase.summary, SUMMARY_LENGTH))
+    return " · ".join(parts)

@@ -1,0 +1,113 @@
+"""Draw how a deployment ended: what happened, why, and the next thing to do."""
+
+import re
+
+import discord
+
+from bot.models.deployment import Deployment, Outcome, PhaseStatus, Problem, ServiceStep
+from bot.ui.drawing import Attachment, Drawing
+from bot.ui.embeds.live import service_line
+from bot.ui.headlines import headline, outcome_words
+from bot.ui.limits import FIELD_VALUE, add_field, code, code_block, fit, lines, one_line, plain
+from bot.ui.signs import CAREFUL, OUTCOMES
+from bot.ui.translation import _
+from bot.ui.words import duration, person, release
+
+REPORT_PREVIEW = 600
+KEY_SUFFIX = " · outcome"
+
+
+def outcome_key(deployment_id: str) -> str:
+    """Return what marks the outcome message of a deployment."""
+    return f"{deployment_id}{KEY_SUFFIX}"
+
+
+def draw_outcome(deployment: Deployment) -> Drawing:
+    """Draw the end of a finished deployment, with the last log lines and health-check output as a file."""
+    outcome = deployment.outcome or Outcome.FAILED
+    sign, colour = OUTCOMES[outcome]
+    if outcome is Outcome.SUCCEEDED and deployment.warnings:
+        colour = CAREFUL
+    embed = discord.Embed(
+        title=f"{sign} {headline(deployment)}: {outcome_words(outcome)}",
+        description=_description(deployment, outcome),
+        colour=colour,
+    )
+    _add_problem(embed, deployment)
+    _add_services(embed, deployment)
+    if deployment.warnings:
+        warnings = [f"⚠️ {one_line(text, 300)}" for text in deployment.warnings]
+        add_field(embed, _("Warnings"), lines(warnings, FIELD_VALUE))
+    key = outcome_key(deployment.id)
+    embed.set_footer(text=key)
+    return Drawing(key=key, embeds=tuple(fit([embed])), attachments=_attachments(deployment))
+
+
+def _description(deployment: Deployment, outcome: Outcome) -> str:
+    parts = [_runs_now(deployment, outcome)]
+    if deployment.duration_seconds is not None:
+        parts.append(_("It took {duration}.", duration=duration(deployment.duration_seconds)))
+    parts.append(_("Asked for by {person}.", person=person(deployment.request.requested_by)))
+    if deployment.cancel_requested_by is not None:
+        parts.append(_("Cancelled by {person}.", person=person(deployment.cancel_requested_by)))
+    return " ".join(parts)
+
+
+def _runs_now(deployment: Deployment, outcome: Outcome) -> str:
+    values = {
+        "environment": deployment.environment,
+        "old": release(deployment.from_release),
+        "new": release(deployment.to_release),
+    }
+    if outcome is Outcome.SUCCEEDED:
+        return _("**{environment}** runs {new} (before: {old}).", **values)
+    if outcome is Outcome.ROLLED_BACK:
+        return _("**{environment}** runs {old} again.", **values)
+    if outcome is Outcome.CANCELLED:
+        return _("**{environment}** stays on {old}.", **values)
+    return _("**{environment}** may be on a mixture of {old} and {new}. Look at it now.", **values)
+
+
+def _add_problem(embed: discord.Embed, deployment: Deployment) -> None:
+    problem = deployment.problem
+    if problem is None:
+        return
+    where = f"{code(problem.service)}: " if problem.service else ""
+    add_field(embed, _("Why"), where + plain(problem.message, 900))
+    if hint := next_step(deployment, problem):
+        add_field(embed, _("What to do"), plain(hint, FIELD_VALUE))
+    if problem.report.strip():
+        add_field(embed, _("Last words (all in the file)"), code_block(problem.report, REPORT_PREVIEW))
+
+
+def next_step(deployment: Deployment, problem: Problem) -> str:
+    """Say the next thing to do: the fault's own hint, or what fits the outcome."""
+    if problem.hint:
+        return problem.hint
+    if deployment.outcome is Outcome.FAILED:
+        return _("Look at /status {environment}, then /rollback {environment}.", environment=deployment.environment)
+    if deployment.outcome is Outcome.ROLLED_BACK:
+        return _("Mend the version and deploy it again; nothing is broken meanwhile.")
+    return ""
+
+
+def _add_services(embed: discord.Embed, deployment: Deployment) -> None:
+    told = [p for p in deployment.services if p.changed or p.step is ServiceStep.FAILED]
+    if told:
+        failed_first = sorted(told, key=lambda progress: progress.step is not ServiceStep.FAILED)
+        add_field(embed, _("Services"), lines([service_line(p) for p in failed_first], FIELD_VALUE))
+
+
+def _attachments(deployment: Deployment) -> tuple[Attachment, ...]:
+    """Take the report of the deployment's problem, then those of its phases that say something else."""
+    found: dict[str, Attachment] = {}
+    failed = (p.problem for p in deployment.phases if p.status is PhaseStatus.FAILED and p.problem is not None)
+    for problem in (deployment.problem, *failed):
+        if problem is not None and problem.report.strip() and problem.report not in found:
+            found[problem.report] = Attachment(_file_name(deployment, problem, len(found)), problem.report)
+    return tuple(found.values())[:3]
+
+
+def _file_name(deployment: Deployment, problem: Problem, index: int) -> str:
+    subject = re.sub(r"[^A-Za-z0-9._-]", "_", problem.service or problem.key)[:60]
+    return f"{deployment.id}-{subject}{f'-{index + 1}' if index else ''}.txt"

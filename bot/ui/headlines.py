@@ -1,0 +1,30 @@
+"""Say in one line what a deployment is about, and how it ended."""
+
+from bot.models.deployment import Deployment, DeploymentKind, Outcome
+from bot.ui.limits import one_line
+from bot.ui.translation import _
+from bot.ui.words import release
+
+
+def headline(deployment: Deployment) -> str:
+    """Say what was asked for: `Deploy v2 to staging`."""
+    request = deployment.request
+    values = {"environment": request.environment, "version": one_line(request.version or "", 64)}
+    if request.kind is DeploymentKind.ROLLBACK:
+        target = request.target_release if request.target_release is not None else deployment.to_release
+        if target is None:
+            return _("Roll back {environment}", **values)
+        return _("Roll back {environment} to {release}", release=release(target), **values)
+    if request.kind is DeploymentKind.HOTFIX:
+        return _("Hotfix {version} for {environment}", **values)
+    return _("Deploy {version} to {environment}", **values)
+
+
+def outcome_words(outcome: Outcome) -> str:
+    """Name an outcome."""
+    return {
+        Outcome.SUCCEEDED: _("succeeded"),
+        Outcome.ROLLED_BACK: _("failed and was rolled back"),
+        Outcome.CANCELLED: _("was cancelled"),
+        Outcome.FAILED: _("failed and needs an operator"),
+    }[outcome]

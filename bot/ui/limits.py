@@ -1,0 +1,103 @@
+"""Keep what is posted within Discord's limits, and free of markdown that somebody else wrote."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import discord
+
+from bot.ui.translation import _
+
+TITLE = 256
+DESCRIPTION = 4096
+FIELDS = 25
+FIELD_NAME = 256
+FIELD_VALUE = 1024
+FOOTER = 2048
+CONTENT = 2000
+EMBEDS = 10
+TOTAL = 6000
+CHOICES = 25
+CHOICE = 100
+ATTACHMENT_BYTES = 256 * 1024
+
+# Discord refuses an empty or blank field; this is what stands there instead.
+NOTHING = "–"
+
+
+def clip(text: str, limit: int) -> str:
+    """Shorten a text to a limit, with an ellipsis; never ends within an escape (a lone backslash)."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 1].rstrip()
+    dangling = len(kept) - len(kept.rstrip("\\"))
+    return (kept[:-1] if dangling % 2 else kept) + "…"
+
+
+def plain(text: str, limit: int = DESCRIPTION) -> str:
+    """Return somebody else's words so that they show as written: markdown and mentions escaped, length clipped."""
+    return clip(discord.utils.escape_mentions(discord.utils.escape_markdown(text, ignore_links=False)), limit)
+
+
+def one_line(text: str, limit: int) -> str:
+    """Return somebody else's words on one line."""
+    return plain(" ".join(text.split()), limit)
+
+
+def code(text: str, limit: int = 80) -> str:
+    """Return a name as a code span; what would end the span early is replaced."""
+    inner = " ".join(text.replace("`", "ʼ").split())
+    return f"`{clip(inner, limit) or NOTHING}`"
+
+
+def code_block(text: str, limit: int) -> str:
+    """Return the end of a longer text as a code block: of a log, the last lines matter most."""
+    inner = re.sub(r"`{3}", "ʼʼʼ", text.strip())
+    room = limit - len("```\n\n```") - 1
+    return f"```\n{inner if len(inner) <= room else '…' + inner[-room:]}\n```"
+
+
+def lines(parts: Sequence[str], limit: int) -> str:
+    """Join as many lines as fit, and say how many did not."""
+    kept: list[str] = []
+    for index, part in enumerate(parts):
+        rest = _("… and {count} more", count=len(parts) - index)
+        room = limit - sum(len(line) + 1 for line in kept) - (len(rest) + 1 if index + 1 < len(parts) else 0)
+        if len(part) > room:
+            return "\n".join([*kept, rest])[:limit]
+        kept.append(part)
+    return "\n".join(kept)
+
+
+def add_field(embed: discord.Embed, name: str, value: str, *, inline: bool = False) -> None:
+    """Add a field, clipped and never empty; the 26th is left out."""
+    if len(embed.fields) < FIELDS:
+        embed.add_field(
+            name=clip(name, FIELD_NAME) or NOTHING, value=clip(value.strip(), FIELD_VALUE) or NOTHING, inline=inline
+        )
+
+
+def fit(embeds: Iterable[discord.Embed]) -> list[discord.Embed]:
+    """Make embeds fit one message: ten of them, 6000 characters in all; the longest parts are shortened first."""
+    kept = [_clip_parts(embed) for embed in list(embeds)[:EMBEDS]]
+    share = TOTAL // max(len(kept), 1)
+    for embed in kept:
+        allowed = share if sum(len(e) for e in kept) > TOTAL else TOTAL
+        _shrink(embed, allowed)
+    return kept
+
+
+def _clip_parts(embed: discord.Embed) -> discord.Embed:
+    embed.title = clip(embed.title, TITLE) if embed.title else None
+    embed.description = clip(embed.description, DESCRIPTION) if embed.description else None
+    if embed.footer.text:
+        embed.set_footer(text=clip(embed.footer.text, FOOTER))
+    return embed
+
+
+def _shrink(embed: discord.Embed, allowed: int) -> None:
+    """Take from the description first, then whole fields from the end."""
+    over = len(embed) - allowed
+    if over > 0 and embed.description:
+        embed.description = clip(embed.description, max(len(embed.description) - over, 200))
+    while len(embed) > allowed and embed.fields:
+        embed.remove_field(len(embed.fields) - 1)

@@ -1,0 +1,63 @@
+"""Give every state its sign and its colour; the same ones everywhere."""
+
+import discord
+
+from bot.models.deployment import Outcome, PhaseStatus, ServiceStep
+from bot.models.health import Verdict
+from bot.models.plan import ServiceAction
+
+RUNNING = discord.Colour(0x5865F2)
+GOOD = discord.Colour(0x2ECC71)
+CAREFUL = discord.Colour(0xF1C40F)
+BAD = discord.Colour(0xE74C3C)
+QUIET = discord.Colour(0x95A5A6)
+
+PHASES: dict[PhaseStatus, str] = {
+    PhaseStatus.PENDING: "⬜",
+    PhaseStatus.IN_PROGRESS: "🔄",
+    PhaseStatus.SUCCESS: "✅",
+    PhaseStatus.FAILED: "❌",
+    PhaseStatus.CANCELLED: "🚫",
+}
+
+STEPS: dict[ServiceStep, str] = {
+    ServiceStep.PENDING: "⬜",
+    ServiceStep.PULLING: "⬇️",
+    ServiceStep.PULLED: "📦",
+    ServiceStep.BUILDING: "🔨",
+    ServiceStep.BUILT: "📦",
+    ServiceStep.CREATING: "🔄",
+    ServiceStep.STARTING: "🔄",
+    ServiceStep.WAITING: "⏳",
+    ServiceStep.HEALTHY: "🟢",
+    ServiceStep.UNVERIFIED: "⚪",
+    ServiceStep.COMPLETED: "🟢",
+    ServiceStep.UNCHANGED: "▫️",
+    ServiceStep.REMOVING: "🔄",
+    ServiceStep.REMOVED: "➖",
+    ServiceStep.RESTORING: "↩️",
+    ServiceStep.RESTORED: "↩️",
+    ServiceStep.FAILED: "🔴",
+}
+
+OUTCOMES: dict[Outcome, tuple[str, discord.Colour]] = {
+    Outcome.SUCCEEDED: ("✅", GOOD),
+    Outcome.ROLLED_BACK: ("↩️", CAREFUL),
+    Outcome.CANCELLED: ("🚫", QUIET),
+    Outcome.FAILED: ("🆘", BAD),
+}
+
+VERDICTS: dict[Verdict, tuple[str, discord.Colour]] = {
+    Verdict.HEALTHY: ("🟢", GOOD),
+    Verdict.UNVERIFIED: ("⚪", QUIET),
+    Verdict.DEGRADED: ("🟡", CAREFUL),
+    Verdict.UNHEALTHY: ("🔴", BAD),
+    Verdict.UNKNOWN: ("❔", QUIET),
+}
+
+ACTIONS: dict[ServiceAction, str] = {
+    ServiceAction.CREATE: "➕",
+    ServiceAction.RECREATE: "🔄",
+    ServiceAction.REMOVE: "➖",
+    ServiceAction.KEEP: "▫️",
+}

@@ -1,0 +1,77 @@
+"""Write durations, sizes, times, images and people as a person on a phone wants to read them."""
+
+from datetime import datetime
+
+from bot.models.actor import Actor, ActorKind
+from bot.ui.limits import one_line
+from bot.ui.translation import _
+
+SHORT_ID = 12
+
+
+def duration(seconds: float | None) -> str:
+    """Write a length of time: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 4 min`."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return _("{seconds} s", seconds=f"{max(seconds, 0.0):.1f}")
+    whole = round(seconds)
+    if whole < 60:
+        return _("{seconds} s", seconds=whole)
+    if whole < 3600:
+        return _("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
+    return _("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
+
+
+def since(moment: datetime) -> str:
+    """Write a time as Discord's own stamp, which every reader's client keeps up to date without an edit of ours."""
+    return f"<t:{int(moment.timestamp())}:R>"
+
+
+def at(moment: datetime) -> str:
+    """Write a date and time in the reader's own time zone."""
+    return f"<t:{int(moment.timestamp())}:f>"
+
+
+def size(count: int | None) -> str:
+    """Write a number of bytes."""
+    if count is None:
+        return ""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
+def image(reference: str | None) -> str:
+    """Shorten an image reference to what tells two versions apart: its last name and tag, or the start of its id."""
+    if not reference:
+        return ""
+    name, _at, digest = reference.partition("@")
+    if name.startswith("sha256:"):
+        return name.removeprefix("sha256:")[:SHORT_ID]
+    last = name.rsplit("/", 1)[-1]
+    short = digest.removeprefix("sha256:")[:SHORT_ID]
+    return last if ":" in last or not short else f"{last}@{short}"
+
+
+def image_change(old: str | None, new: str | None) -> str:
+    """Write which image becomes which; only the tags where the names are the same."""
+    before, after = image(old), image(new)
+    if not before or not after or before == after:
+        return after or before
+    name, _colon, tag = after.partition(":")
+    old_name, _colon, old_tag = before.partition(":")
+    return f"{old_tag} → {tag}" if tag and old_tag and name == old_name else f"{before} → {after}"
+
+
+def person(actor: Actor) -> str:
+    """Name who did something: a mention that pings nobody within an embed, or a name."""
+    return f"<@{actor.id}>" if actor.kind is ActorKind.DISCORD and actor.id.isdigit() else one_line(actor.name, 80)
+
+
+def release(number: int | None) -> str:
+    """Write a release as people do: `r12`."""
+    return f"r{number}" if number is not None else _("none")
