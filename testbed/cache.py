@@ -1,0 +1,39 @@
+"""Keep what takes long to make, under the hash of how it is made."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Return the folder in which images and packages are kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "roas-bot"
+
+
+def recipe_hash(*recipe: str) -> str:
+    """Return a short hash of how something is made."""
+    return hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:16]
+
+
+def cached(name: str, make: Callable[[Path], None]) -> Path:
+    """Return the cached file of a name; make it first where it is missing, by one process at a time and whole."""
+    path = cache_folder() / name
+    with _locked(path):
+        if not path.exists():
+            unfinished = path.with_name(f".{path.name}.unfinished")
+            unfinished.unlink(missing_ok=True)
+            make(unfinished)
+            unfinished.rename(path)
+    return path
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,237 @@
+"""A private Docker Engine with its own bridge, folders, socket and namespace, to be restarted at will."""
+
+import json
+import shutil
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import docker
+import docker.errors
+import requests.exceptions
+
+from testbed.network import Slot, take_slot
+from testbed.strays import end_engine, remove_folder
+from testbed.waiting import wait_until
+
+START_SECONDS = 40.0
+STOP_SECONDS = 20.0
+LOG_LINES = 40
+DATA_NOTE = "data-folder"  # where a slot's engine keeps its data, for whoever has to clear up after a killed one
+
+
+class DaemonError(RuntimeError):
+    """The private engine did not start or stop; the message ends with the last lines of its log."""
+
+
+def answers(docker_host: str, seconds: int = 5) -> bool:
+    """Say whether an engine answers a ping at an address."""
+    with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
+        client = docker.DockerClient(base_url=docker_host, version="1.41", timeout=seconds)
+        try:
+            return bool(client.ping())
+        finally:
+            client.close()
+    return False
+
+
+class PrivateDaemon:
+    """Run a dockerd of one's own for the time of a `with` block.
+
+    Containers reach this machine at `host_address`, and each other; they do not reach the world, and neither does
+    the engine need to. Ports published to 127.0.0.1 work.
+    """
+
+    def __init__(self, folder: Path, *, live_restore: bool = False, settings: dict[str, Any] | None = None) -> None:
+        self.folder = folder
+        self._live_restore = live_restore
+        self._settings = settings or {}
+        self._slot: Slot | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Take a slot and start."""
+        self._slot = take_slot()
+        try:
+            self._clear()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.slot.folder.mkdir(mode=0o700, parents=True)
+            (self.slot.folder / DATA_NOTE).write_text(str(self.folder / "data"))
+            self.slot.make_bridge()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop and remove everything."""
+        self.close()
+
+    @property
+    def slot(self) -> Slot:
+        """Return the slot that this engine holds."""
+        if self._slot is None:
+            raise DaemonError("the private engine is not open: use it in a `with` block")
+        return self._slot
+
+    @property
+    def docker_host(self) -> str:
+        """Return the engine's address for DOCKER_HOST."""
+        return f"unix://{self.slot.folder}/docker.sock"
+
+    @property
+    def host_address(self) -> str:
+        """Return the address at which the engine's containers reach this machine."""
+        return self.slot.address
+
+    @property
+    def pid(self) -> int | None:
+        """Return the process id of the running engine."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    @property
+    def log(self) -> Path:
+        """Return the engine's own log."""
+        return self.folder / "dockerd.log"
+
+    def client(self, timeout: float = 60) -> docker.DockerClient:
+        """Return a new SDK client of this engine; the caller closes it."""
+        return docker.DockerClient(base_url=self.docker_host, timeout=int(timeout))
+
+    def start(self) -> None:
+        """Start the engine and wait until it answers."""
+        if shutil.which("dockerd") is None:
+            raise DaemonError("dockerd is not installed: run script/bootstrap --engine")
+        self._drop_stale_pid_files()
+        # Without live-restore an engine with address pools of its own removes `docker0` when it starts, whose ever it
+        # is. So every start is one with live-restore, and the wish is set once it runs.
+        self._write_configuration(live_restore=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                ["dockerd", *self._flags()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        if not wait_until(lambda: self.pid is None or self.answers(), START_SECONDS) or self.pid is None:
+            raise DaemonError(f"the private engine did not start\n{self.log_tail()}")
+        if not self._live_restore:
+            self._leave_live_restore()
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Stop the engine by its pid; with `kill`, as a crash of it and (without live_restore) its containers would."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(STOP_SECONDS)
+        self._process = None
+        if kill:
+            end_engine(self.slot.folder, self.slot.name, with_containers=not self._live_restore)
+
+    def restart(self, *, kill: bool = False) -> None:
+        """Stop the engine and start it again on the same data."""
+        self.stop(kill=kill)
+        self.start()
+
+    def pause(self) -> None:
+        """Stall the engine: connections are taken and never answered."""
+        if self._process:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a stalled engine go on."""
+        if self._process:
+            self._process.send_signal(signal.SIGCONT)
+
+    def answers(self, seconds: int = 5) -> bool:
+        """Say whether the engine answers a ping."""
+        return answers(self.docker_host, seconds)
+
+    def log_tail(self, lines: int = LOG_LINES) -> str:
+        """Return the last lines of the engine's log."""
+        with suppress(OSError):
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return "(no log)"
+
+    def close(self) -> None:
+        """Stop the engine, and remove its containers, data, bridges and slot."""
+        if self._slot is None:
+            return
+        try:
+            self.resume()
+            if self.pid is not None:
+                self._remove_containers()
+            self.stop()
+            self._clear()
+        finally:
+            self._slot.release()
+            self._slot = None
+
+    def _clear(self) -> None:
+        """Clear what this engine, or a killed one that held the slot before, left."""
+        end_engine(self.slot.folder, self.slot.name)
+        with suppress(FileNotFoundError):
+            remove_folder(Path((self.slot.folder / DATA_NOTE).read_text()))
+        remove_folder(self.slot.folder)
+        self.slot.remove_bridges()
+
+    def _remove_containers(self) -> None:
+        with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
+            client = self.client(timeout=STOP_SECONDS)
+            try:
+                for container in client.containers.list(all=True, sparse=True, ignore_removed=True):
+                    with suppress(docker.errors.APIError):
+                        container.remove(force=True)
+            finally:
+                client.close()
+
+    def _drop_stale_pid_files(self) -> None:
+        """Drop the pid files of an engine that died: their numbers may belong to other processes by now."""
+        for name in ("docker.pid", "exec/containerd/containerd.pid"):
+            (self.slot.folder / name).unlink(missing_ok=True)
+
+    def _leave_live_restore(self) -> None:
+        self._write_configuration(live_restore=False)
+        if self._process:
+            self._process.send_signal(signal.SIGHUP)
+        client = self.client()
+        try:
+            if not wait_until(lambda: not client.info()["LiveRestoreEnabled"], START_SECONDS):
+                raise DaemonError(f"the private engine did not take its settings\n{self.log_tail()}")
+        finally:
+            client.close()
+
+    def _flags(self) -> list[str]:
+        run = self.slot.folder
+        return [
+            *("--config-file", str(self.folder / "daemon.json")),
+            *("--host", f"unix://{run}/docker.sock"),
+            *("--exec-root", f"{run}/exec"),
+            *("--pidfile", f"{run}/docker.pid"),
+            *("--data-root", str(self.folder / "data")),
+            *("--containerd-namespace", self.slot.name),
+            *("--containerd-plugins-namespace", f"{self.slot.name}-plugins"),
+        ]
+
+    def _write_configuration(self, *, live_restore: bool) -> None:
+        configuration = {
+            "bridge": self.slot.name,
+            "default-address-pools": [{"base": self.slot.pool, "size": 27}],
+            # An engine that writes firewall rules flushes those of every other one.
+            "iptables": False,
+            "ip6tables": False,
+            "ip-forward": False,
+            # Nobody listens there, so that a name that no container has fails at once.
+            "dns": [self.slot.address],
+            "shutdown-timeout": 5,
+            **self._settings,
+            "live-restore": live_restore,
+        }
+        (self.folder / "daemon.json").write_text(json.dumps(configuration, indent=2))

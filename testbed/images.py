@@ -1,0 +1,99 @@
+"""Images on a machine that may have no registry: the real ones where one answers, else made from Debian's packages."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import docker
+import docker.errors
+import requests.exceptions
+
+from testbed.cache import cached
+from testbed.rootfs import Rootfs, changes, is_static
+
+REGISTRY_SECONDS = 5
+
+
+class ImageError(RuntimeError):
+    """An image can be had neither from a registry nor from packages; the message says what to do."""
+
+
+def import_image(client: docker.DockerClient, tar: bytes | Path, tag: str, **settings: str | Iterable[str]) -> str:
+    """Import a root file system as an image, with settings named as in a Dockerfile, and return the image's id."""
+    repository, _, version = tag.rpartition(":")
+    lines = changes(settings)
+    if isinstance(tar, Path):
+        client.api.import_image_from_file(str(tar), repository=repository, tag=version, changes=lines)
+    else:
+        client.api.import_image_from_data(tar, repository=repository, tag=version, changes=lines)
+    image_id: str = client.images.get(tag).attrs["Id"]
+    return image_id
+
+
+def has_image(client: docker.DockerClient, tag: str) -> bool:
+    """Say whether the engine has an image."""
+    try:
+        client.images.get(tag)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+def pull_if_reachable(client: docker.DockerClient, tag: str) -> bool:
+    """Pull an image where a registry answers for it within a few seconds; say whether the engine has it now."""
+    usual = client.api.timeout
+    client.api.timeout = REGISTRY_SECONDS
+    try:
+        client.images.get_registry_data(tag)
+    except (docker.errors.DockerException, requests.exceptions.RequestException):
+        return False
+    finally:
+        client.api.timeout = usual
+    with suppress(docker.errors.APIError):
+        client.images.pull(tag)
+        return True
+    return False
+
+
+def busybox() -> Path:
+    """Return a static busybox: this machine's, else the one of Debian's package, which need not be installed for it."""
+    installed = shutil.which("busybox")
+    if installed and is_static(Path(installed)):
+        return Path(installed)
+    return cached("busybox", _unpack_busybox)
+
+
+def _unpack_busybox(out: Path) -> None:
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise ImageError("a static busybox is needed and this machine has no apt: install one, and put it on PATH")
+    with tempfile.TemporaryDirectory() as folder:
+        got = subprocess.run(
+            ["apt-get", "download", "busybox-static"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        packages = list(Path(folder).glob("*.deb"))
+        if not packages:
+            raise ImageError(f"busybox-static cannot be fetched (run `apt-get update` first?): {got.stderr.strip()}")
+        subprocess.run(["dpkg-deb", "-x", str(packages[0]), folder], check=True, timeout=60)
+        found = [path for path in Path(folder).rglob("busybox") if path.is_file()]
+        shutil.copy2(found[0], out)
+
+
+def program_image(
+    client: docker.DockerClient, tag: str, program: str, *, files: Rootfs | None = None, **settings: str | Iterable[str]
+) -> str:
+    """Make an image of one program of this machine, with its libraries and a busybox, and return the image's id."""
+    path = shutil.which(program)
+    if path is None:
+        raise ImageError(f"{program} is not installed: run script/bootstrap --test")
+    root = files or Rootfs()
+    root.add_busybox(busybox())
+    root.add_program(Path(path).resolve())
+    return import_image(client, root.tar(), tag, **settings)

@@ -1,0 +1,73 @@
+"""Find and end what a killed private engine left running, and nothing else."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from testbed.waiting import wait_until
+
+
+def command_of(pid: int) -> list[str]:
+    """Return a process's command line, empty when there is no such process."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    return []
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process runs; one that is dead and not yet reaped does not."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def end_engine(folder: Path, namespace: str, *, with_containers: bool = True) -> None:
+    """End the engine that runs from a folder, and the shims and containers of its namespace unless told not to."""
+    owned = [pid for pid in _pids() if _is_engine(command_of(pid), folder)]
+    if with_containers:
+        owned += [pid for pid in _pids() if _is_shim(command_of(pid), namespace)]
+    for pid in owned:
+        if _is_shim(command_of(pid), namespace):
+            for child in _children(pid):
+                _kill(child)
+        _kill(pid)
+    wait_until(lambda: not any(map(is_running, owned)), 10)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with whatever is still mounted below it."""
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for mount in sorted(mounts, key=len, reverse=True):
+        if Path(mount).is_relative_to(folder):
+            subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False, timeout=30)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_engine(command: list[str], folder: Path) -> bool:
+    ours = any(part.startswith(f"{folder}/") for part in command)
+    return bool(command) and Path(command[0]).name in {"dockerd", "containerd"} and ours
+
+
+def _is_shim(command: list[str], namespace: str) -> bool:
+    return bool(command) and Path(command[0]).name.startswith("containerd-shim") and namespace in command
+
+
+def _pids() -> Iterator[int]:
+    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def _children(pid: int) -> list[int]:
+    children: list[int] = []
+    for task in Path("/proc").glob(f"{pid}/task/*/children"):
+        with suppress(OSError):
+            children += map(int, task.read_text().split())
+    return children
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,73 @@
+"""A Docker Engine and images for every test that asks; nothing heavy happens before one does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import docker
+
+    from testbed.daemon import PrivateDaemon
+
+ENGINE_FIXTURES = {"private_daemon", "docker_host", "docker_client", "sample_image", "fresh_daemon"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that uses an engine, so that `-m 'not engine'` runs the rest in a moment."""
+    for item in items:
+        if ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.engine)
+
+
+@pytest.fixture(scope="session")
+def private_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateDaemon]:
+    """Run one private engine for the whole session; a test that restarts or stalls it leaves it answering."""
+    from testbed.daemon import PrivateDaemon
+
+    _need_dockerd()
+    with PrivateDaemon(tmp_path_factory.mktemp("engine")) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def docker_host(private_daemon: PrivateDaemon) -> str:
+    """Return the session engine's address, for DOCKER_HOST."""
+    return private_daemon.docker_host
+
+
+@pytest.fixture(scope="session")
+def docker_client(private_daemon: PrivateDaemon) -> Iterator[docker.DockerClient]:
+    """Give an SDK client of the session engine."""
+    client = private_daemon.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def sample_image(docker_client: docker.DockerClient) -> Callable[..., str]:
+    """Return `make(tag, *, version="v1", behaviour="healthy", …)`, which makes a sample image and returns its id."""
+    from testbed.sample import sample_image
+
+    def make(tag: str, **options: object) -> str:
+        return sample_image(docker_client, tag, **options)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def fresh_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateDaemon]:
+    """Run an engine for one test alone, for a test that breaks it."""
+    from testbed.daemon import PrivateDaemon
+
+    _need_dockerd()
+    with PrivateDaemon(tmp_path_factory.mktemp("engine")) as daemon:
+        yield daemon
+
+
+def _need_dockerd() -> None:
+    if shutil.which("dockerd") is None:
+        pytest.fail("dockerd is not installed: run script/bootstrap --test", pytrace=False)
