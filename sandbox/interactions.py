@@ -1,0 +1,283 @@
+"""What people do with the bot: commands, autocomplete, buttons; and how the bot answered, and how fast."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.changes import Changes
+from sandbox.errors import ControlError
+from sandbox.world import World
+
+COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
+ACKNOWLEDGE_SECONDS = 3.0
+BUTTON, STRING_SELECT = 2, 3
+LINK_STYLES = (5, 6)
+
+Send = Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass
+class Tracked:
+    """The times of an interaction that SimCord does not keep, on the monotonic clock."""
+
+    user_id: int
+    channel_id: int
+    kind: int
+    started: float
+    acknowledged: float | None = None
+    touched: bool = False  # The bot edited or followed up after its acknowledgement.
+
+
+class Interactions:
+    """Sends interactions as a Discord client would, and follows what becomes of them."""
+
+    def __init__(self, world: World, send: Send, changes: Changes) -> None:
+        self._world = world
+        self._bridge = world.bridge
+        self._send = send
+        self._changes = changes
+        self._tracked: dict[int, Tracked] = {}
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._skipped = 0.0
+
+    def close(self) -> None:
+        """Stop watching deadlines."""
+        for timer in self._timers:
+            timer.cancel()
+
+    def _now(self) -> float:
+        return time.monotonic() + self._skipped
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for every deadline at once."""
+        self._skipped += seconds
+        self._bridge.advance_clock(seconds)
+        self._changes.bump()
+
+    # --- what a person does -----------------------------------------------------------------------------------------
+
+    def slash(
+        self,
+        user: str | int,
+        command: str,
+        options: Mapping[str, Any],
+        *,
+        channel: str | int | None = None,
+        locale: str | None = None,
+        even_if_hidden: bool = False,
+    ) -> int:
+        """Run a slash command; `command` may name a subcommand after blanks."""
+        user_id, channel_id = self._place(user, channel)
+        root, leaf, path = self._command(command, user_id, channel_id, even_if_hidden=even_if_hidden)
+        values = self._bridge.checked_options(command, leaf, options, partial=False)
+        types = {option["name"]: option["type"] for option in leaf.get("options") or []}
+        wire = [{"name": name, "type": types[name], "value": value} for name, value in values.items()]
+        return self._dispatch(COMMAND, user_id, channel_id, self._command_data(root, path, wire), locale)
+
+    def autocomplete(
+        self,
+        user: str | int,
+        command: str,
+        option: str,
+        value: str,
+        options: Mapping[str, Any],
+        *,
+        channel: str | int | None = None,
+        locale: str | None = None,
+    ) -> int:
+        """Type `value` into an option that completes."""
+        user_id, channel_id = self._place(user, channel)
+        root, leaf, path = self._command(command, user_id, channel_id, even_if_hidden=False)
+        declared = {item["name"]: item for item in leaf.get("options") or []}
+        if not declared.get(option, {}).get("autocomplete"):
+            raise ControlError(f"/{command} has no option {option!r} that completes", 404)
+        values = self._bridge.checked_options(command, leaf, options, partial=True)
+        wire = [{"name": name, "type": declared[name]["type"], "value": entry} for name, entry in values.items()]
+        wire.append({"name": option, "type": declared[option]["type"], "value": value, "focused": True})
+        return self._dispatch(AUTOCOMPLETE, user_id, channel_id, self._command_data(root, path, wire), locale)
+
+    def click(
+        self, user: str | int, message_id: int, custom_id: str, values: list[str] | None, locale: str | None
+    ) -> int:
+        """Press a button, or choose `values` in a select."""
+        user_id = self._world.user(user)
+        message = self._visible_message(user_id, message_id)
+        found = [one for one in self._bridge.components(message) if one.get("custom_id") == custom_id]
+        if not found:
+            there = [one["custom_id"] for one in self._bridge.components(message) if "custom_id" in one]
+            raise ControlError(f"message {message_id} has no component {custom_id!r}; it has {there}", 404)
+        component = found[0]
+        if component.get("disabled"):
+            raise ControlError(f"{custom_id!r} is disabled: a person could not press it")
+        data: dict[str, Any] = {"custom_id": custom_id, "component_type": component["type"], "id": component.get("id")}
+        if component["type"] != BUTTON:
+            data["values"] = _chosen(component, values or [])
+        elif values:
+            raise ControlError(f"{custom_id!r} is a button and has no values")
+        return self._dispatch(COMPONENT, user_id, int(message["channel_id"]), data, locale, message_id)
+
+    def submit(self, interaction_id: int, values: Mapping[str, str]) -> int:
+        """Fill in the form that the bot opened in answer to an interaction, and send it."""
+        tracked = self._get(interaction_id)
+        record = self._bridge.interaction(interaction_id)
+        if record.modal is None:
+            raise ControlError(f"interaction {interaction_id} opened no form")
+        filled = _filled(record.modal["components"], dict(values))
+        data = {"custom_id": record.modal["custom_id"], "components": filled}
+        return self._dispatch(MODAL, tracked.user_id, tracked.channel_id, data, None, record.source_message_id)
+
+    # --- what became of it ------------------------------------------------------------------------------------------
+
+    def answered(self, interaction_id: int, *, acknowledged: bool) -> None:
+        """Note that the bot acknowledged an interaction or answered more to it."""
+        tracked = self._tracked.get(interaction_id)
+        if tracked is None:
+            return
+        if acknowledged:
+            tracked.acknowledged = self._now()
+        else:
+            tracked.touched = True
+
+    def state(self, interaction_id: int) -> dict[str, Any]:
+        """Return how an interaction stands, as the person who caused it sees it."""
+        tracked, record = self._get(interaction_id), self._bridge.interaction(interaction_id)
+        messages = {int(one["id"]): one for one in self._world_messages(tracked)}
+        kind = str(record.response_kind) if record.response_kind is not None else None
+        latency = None if tracked.acknowledged is None else tracked.acknowledged - tracked.started
+        return {
+            "id": str(interaction_id),
+            "kind": kind,
+            "acknowledged": record.responded,
+            "acknowledged_after": latency,
+            "loading": record.loading,
+            "complete": self._complete(tracked, kind),
+            "error": self._error(tracked, record.responded),
+            "ephemeral": record.ephemeral,
+            "original": messages.get(record.message_id or 0),
+            "followups": [messages[one] for one in record.followup_ids if one in messages],
+            "choices": record.autocomplete_choices,
+            "modal": record.modal,
+        }
+
+    def _complete(self, tracked: Tracked, kind: str | None) -> bool:
+        if kind is None or kind == "deferred":
+            return False
+        return kind != "deferred_update" or tracked.touched
+
+    def _error(self, tracked: Tracked, responded: bool) -> str | None:
+        if responded or self._now() - tracked.started < ACKNOWLEDGE_SECONDS:
+            return None
+        if tracked.kind == AUTOCOMPLETE:
+            return "Loading options failed"
+        return "This interaction failed" if tracked.kind != COMMAND else "The application did not respond"
+
+    # --- how it is sent ---------------------------------------------------------------------------------------------
+
+    def _dispatch(
+        self,
+        kind: int,
+        user_id: int,
+        channel_id: int,
+        data: dict[str, Any],
+        locale: str | None,
+        message_id: int | None = None,
+    ) -> int:
+        interaction_id, payload = self._bridge.new_interaction(
+            kind=kind,
+            channel_id=channel_id,
+            guild_id=self._world.guild_id,
+            user_id=user_id,
+            data=data,
+            locale=locale or self._world.locale(user_id),
+            message_id=message_id,
+        )
+        self._tracked[interaction_id] = Tracked(user_id, channel_id, kind, self._now())
+        self._watch(ACKNOWLEDGE_SECONDS)
+        self._send("INTERACTION_CREATE", payload)
+        self._changes.bump()
+        return interaction_id
+
+    def _watch(self, seconds: float) -> None:
+        """Wake whoever waits for an answer once it is too late for one."""
+        loop = asyncio.get_running_loop()
+
+        def overdue() -> None:
+            self._timers.discard(timer)
+            self._changes.bump()
+
+        timer = loop.call_later(seconds + 0.01, overdue)
+        self._timers.add(timer)
+
+    def _place(self, user: str | int, channel: str | int | None) -> tuple[int, int]:
+        user_id, channel_id = self._world.user(user), self._world.channel(channel)
+        if not self._bridge.can_read(channel_id, user_id):
+            raise ControlError(f"{user} does not see that channel", 403)
+        return user_id, channel_id
+
+    def _command(
+        self, name: str, user_id: int, channel_id: int, *, even_if_hidden: bool
+    ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+        first, *path = name.lstrip("/").split()
+        known = {one["name"]: one for one in reversed(self.commands()) if one.get("type", 1) == 1}
+        if first not in known:
+            offered = ", ".join(f"/{one}" for one in known) or "none yet"
+            raise ControlError(f"no command /{first} is registered, so the client does not offer it ({offered})", 404)
+        refusal = self._bridge.command_refusal(known[first], user_id, channel_id)
+        if refusal is not None and not even_if_hidden:
+            raise ControlError(f"the client does not offer /{first} to this user here: {refusal}", 403)
+        return known[first], self._bridge.leaf_command(known[first], path), path
+
+    def commands(self) -> list[dict[str, Any]]:
+        """Return the registered commands, the guild's own first, since they hide global ones of the same name."""
+        return [*self._bridge.commands(self._world.guild_id), *self._bridge.commands(None)]
+
+    def _command_data(self, root: dict[str, Any], path: list[str], options: list[dict[str, Any]]) -> dict[str, Any]:
+        nested = self._bridge.nested_options(root, path, options)
+        data = {"id": root["id"], "name": root["name"], "type": root.get("type", 1), "options": nested}
+        return {**data, "guild_id": root["guild_id"]} if root.get("guild_id") else data
+
+    def _get(self, interaction_id: int) -> Tracked:
+        if interaction_id not in self._tracked:
+            raise ControlError(f"there is no interaction {interaction_id}", 404)
+        return self._tracked[interaction_id]
+
+    def _world_messages(self, tracked: Tracked) -> list[dict[str, Any]]:
+        return self._bridge.visible_messages(tracked.channel_id, tracked.user_id)
+
+    def _visible_message(self, user_id: int, message_id: int) -> dict[str, Any]:
+        for channel_id in self._bridge.channel_names():
+            for message in self._bridge.visible_messages(channel_id, user_id):
+                if int(message["id"]) == message_id:
+                    return message
+        raise ControlError(f"there is no message {message_id} that this user can see", 404)
+
+
+def _chosen(select: Mapping[str, Any], values: list[str]) -> list[str]:
+    """Check the choice in a select the way the client does."""
+    if select["type"] != STRING_SELECT:
+        raise ControlError("the sandbox offers choices in string selects only")
+    offered = [option["value"] for option in select["options"]]
+    lowest, highest = select.get("min_values", 1), select.get("max_values", 1)
+    if not lowest <= len(values) <= highest or not set(values) <= set(offered):
+        raise ControlError(f"choose {lowest} to {highest} of {offered}, not {values}")
+    return values
+
+
+def _filled(components: list[dict[str, Any]], values: dict[str, str]) -> list[dict[str, Any]]:
+    """Return a form's components as the client submits them."""
+    filled = []
+    for component in components:
+        entry: dict[str, Any] = {"type": component["type"], "id": component.get("id")}
+        if "components" in component:
+            entry["components"] = _filled(component["components"], values)
+        elif "component" in component:
+            entry["component"] = _filled([component["component"]], values)[0]
+        elif "custom_id" in component:
+            custom_id = component["custom_id"]
+            entry |= {"custom_id": custom_id, "value": values.get(custom_id, component.get("value") or "")}
+        filled.append(entry)
+    return filled
