@@ -1,0 +1,161 @@
+"""Keep the ops channel in step with the journal: what every deployment should show, and what it shows."""
+
+import asyncio
+import contextvars
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from bot.errors import RoasError
+from bot.events import Event, EventBus, Subscription
+from bot.models.deployment import Deployment
+from bot.state.manager import StateManager
+from bot.ui.ops_channel import OpsChannel, PostError
+from bot.ui.telling import LIVE, OUTCOME, Pace, Telling
+from bot.ui.voice import Voice
+
+log = structlog.get_logger(__name__)
+
+# A deployment that ended longer ago is no news any more; its outcome is in the history.
+NEWS = timedelta(hours=24)
+SEARCHED_DEPLOYMENTS = 100
+URGENT = frozenset(
+    {"deployment.initialization.started", "deployment.phase.changed", "deployment.orchestration.completed"}
+)
+
+
+class LiveMessages:
+    """Tell of deployments, each in a task of its own; a deployment never waits for Discord.
+
+    Events only wake: what is posted is drawn from the journal, and a slow look at the journal finds what no event
+    told of (a deployment that another process carries, or that ended while this bot was away).
+    """
+
+    def __init__(
+        self,
+        state: StateManager,
+        bus: EventBus,
+        channel: OpsChannel,
+        *,
+        voice: Voice | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self.channel = channel
+        self._state = state
+        self._bus = bus
+        self._voice = voice or Voice()
+        self._pace = pace or Pace()
+        self._tellings: dict[str, tuple[Telling, asyncio.Task[None]]] = {}
+        self._subscription: Subscription | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._look = asyncio.Event()
+        self._online = asyncio.Event()
+        self._closed_reason = ""
+
+    def start(self) -> None:
+        """Begin to listen; nothing is posted before `online`."""
+        self._subscription = _outliving(self._bus.subscribe, "deployment.*", self._hear, name="live messages")
+        self._watch = _outliving(asyncio.create_task, self._run(), name="live messages")
+
+    def online(self) -> None:
+        """Say that Discord can be reached (again): whatever waits is tried at once."""
+        self._online.set()
+        self._look.set()
+        for telling, _task in self._tellings.values():
+            telling.notify(urgent=True)
+
+    def follow(self, deployment_id: str) -> Telling:
+        """Tell of a deployment from now on; it may be followed already."""
+        known = self._tellings.get(deployment_id)
+        if known is not None:
+            return known[0]
+        telling = Telling(deployment_id, self._state, self.channel, self._pace)
+        task: asyncio.Task[None] = _outliving(asyncio.create_task, self._follow(telling), name=f"tell {deployment_id}")
+        self._tellings[deployment_id] = (telling, task)
+        return telling
+
+    async def link(self, deployment_id: str, *, within_seconds: float) -> str:
+        """Return the address of a deployment's live message, or of the channel where that takes too long."""
+        telling = self.follow(deployment_id)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(telling.posted.wait(), within_seconds)
+        post = await self._state.posts.get(deployment_id, LIVE)
+        return self.channel.link(post.message_id if post else None)
+
+    async def settled(self) -> None:
+        """Wait until everything that is followed now is told to its end."""
+        await asyncio.gather(*(task for _telling, task in self._tellings.values()), return_exceptions=True)
+
+    async def close(self) -> None:
+        """Stop; what is not told yet is told by the next bot."""
+        if self._subscription is not None:
+            await self._bus.unsubscribe(self._subscription)
+        tasks = [task for _telling, task in self._tellings.values()]
+        tasks += [self._watch] if self._watch is not None else []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _hear(self, event: Event) -> None:
+        deployment_id = event.data.get("deployment_id")
+        if isinstance(deployment_id, str):
+            self.follow(deployment_id).notify(urgent=event.type in URGENT)
+
+    async def _run(self) -> None:
+        """Look for deployments that nobody tells of: at the start, when woken, and every once in a while."""
+        while True:
+            self._look.clear()
+            try:
+                for deployment in await self._untold():
+                    self.follow(deployment.id)
+            except RoasError as error:
+                log.error("the journal cannot be read for posts", reason=error.message)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), self._pace.poll)
+
+    async def _untold(self) -> list[Deployment]:
+        """Return the deployments whose messages are not in their last state, oldest first."""
+        recent = await self._state.deployments.list(limit=SEARCHED_DEPLOYMENTS)
+        unfinished = {post.subject for post in await self._state.posts.unfinished()}
+        return [
+            deployment
+            for deployment in reversed(recent)
+            if deployment.id not in self._tellings and await self._is_untold(deployment, unfinished)
+        ]
+
+    async def _is_untold(self, deployment: Deployment, unfinished: set[str]) -> bool:
+        if deployment.ended_at is not None and datetime.now(UTC) - deployment.ended_at > NEWS:
+            return False
+        if not deployment.finished or deployment.id in unfinished:
+            return True
+        outcome = await self._state.posts.get(deployment.id, OUTCOME)
+        return outcome is None or not outcome.finished
+
+    async def _follow(self, telling: Telling) -> None:
+        try:
+            await self._online.wait()
+            await self._voice.wait_active()
+            await telling.run(self._report_closed)
+        except Exception:  # a fault in drawing one deployment must not silence the others; the next look tries again
+            log.exception("a deployment cannot be told", deployment_id=telling.deployment_id)
+        finally:
+            self._tellings.pop(telling.deployment_id, None)
+
+    def _report_closed(self, error: PostError) -> None:
+        """Say once, not for every attempt, that the channel is closed."""
+        if self._closed_reason != str(error):
+            self._closed_reason = str(error)
+            log.error(
+                "the ops channel is closed to the bot",
+                channel_id=self.channel.id,
+                reason=str(error),
+                hint="Give the bot View Channel, Send Messages, Embed Links and Attach Files there, "
+                "or set DISCORD_OPS_CHANNEL_ID to a channel that exists.",
+            )
+
+
+def _outliving(start: Any, what: Any, *arguments: Any, **options: Any) -> Any:
+    """Start something that lives longer than its caller, without the caller's context (such as its log fields)."""
+    return contextvars.Context().run(start, what, *arguments, **options)

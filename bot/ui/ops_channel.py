@@ -1,0 +1,119 @@
+"""Post to the ops channel, and tell apart the ways in which that can fail."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+import discord
+
+from bot.ui.drawing import Drawing
+
+# discord.py itself waits out rate limits and repeats a POST after a 5xx (with the same nonce); this is for a call
+# that hangs for good.
+DEADLINE_SECONDS = 120.0
+UNKNOWN_MESSAGE = 10008
+CLOCK_SKEW = timedelta(minutes=5)
+SEARCHED_MESSAGES = 200
+
+
+class PostError(Exception):
+    """A message could not be posted."""
+
+
+class DiscordAwayError(PostError):
+    """Discord cannot be reached, or has a fault of its own: it is worth trying again."""
+
+
+class ChannelClosedError(PostError):
+    """The channel is gone, or we may not post there: somebody has to mend that first."""
+
+
+class MessageGoneError(PostError):
+    """Somebody deleted the message."""
+
+
+class MessageRefusedError(PostError):
+    """Discord does not accept the message as it is: trying the same again is of no use."""
+
+
+class OpsChannel:
+    """Send, edit and find our messages in one channel, without needing it in the cache."""
+
+    def __init__(self, client: discord.Client, guild_id: int, channel_id: int) -> None:
+        self.id = channel_id
+        self._client = client
+        self._guild_id = guild_id
+
+    def link(self, message_id: int | None = None) -> str:
+        """Return the address of a message, or of the channel."""
+        base = f"https://discord.com/channels/{self._guild_id}/{self.id}"
+        return f"{base}/{message_id}" if message_id is not None else base
+
+    async def send(self, drawing: Drawing, *, nonce: str, reply_to: int | None = None) -> int:
+        """Post a message and return its id; the same nonce never posts twice. Raises PostError."""
+        options: dict[str, Any] = {"nonce": nonce, "embeds": drawing.embeds, "view": drawing.view()}
+        if reply_to is not None:
+            options["reference"] = self._reference(reply_to)
+        async with _told_apart():
+            message: discord.Message = await self._channel.send(
+                drawing.content or None,
+                files=drawing.files(),
+                allowed_mentions=discord.AllowedMentions.none(),
+                **options,
+            )
+        return message.id
+
+    async def edit(self, message_id: int, drawing: Drawing) -> None:
+        """Make a message look as drawn. Raises PostError."""
+        async with _told_apart():
+            await self._channel.get_partial_message(message_id).edit(
+                content=drawing.content or None,
+                embeds=drawing.embeds,
+                view=drawing.view(),
+                allowed_mentions=discord.AllowedMentions.none(),
+            )
+
+    async def find(self, key: str, *, after: datetime) -> int | None:
+        """Return the id of our message whose footer is `key`, posted after a time, or None. Raises PostError."""
+        ourselves = self._client.user
+        async with _told_apart():
+            history = self._channel.history(limit=SEARCHED_MESSAGES, after=after - CLOCK_SKEW, oldest_first=True)
+            async for message in history:
+                if ourselves is not None and message.author.id == ourselves.id and _has_key(message, key):
+                    return message.id
+        return None
+
+    @property
+    def _channel(self) -> discord.PartialMessageable:
+        return self._client.get_partial_messageable(self.id, guild_id=self._guild_id)
+
+    def _reference(self, message_id: int) -> discord.MessageReference:
+        return discord.MessageReference(
+            message_id=message_id, channel_id=self.id, guild_id=self._guild_id, fail_if_not_exists=False
+        )
+
+
+def _has_key(message: discord.Message, key: str) -> bool:
+    return any(embed.footer.text == key for embed in message.embeds)
+
+
+@asynccontextmanager
+async def _told_apart() -> AsyncIterator[None]:
+    """Turn what discord.py raises into a PostError that says what to do about it."""
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            yield
+    except discord.NotFound as error:
+        raise (MessageGoneError if error.code == UNKNOWN_MESSAGE else ChannelClosedError)(str(error)) from error
+    except discord.Forbidden as error:
+        raise ChannelClosedError(str(error)) from error
+    except discord.RateLimited as error:
+        raise DiscordAwayError(str(error)) from error
+    except discord.HTTPException as error:
+        away = error.status >= 500 or error.status in {401, 408, 429}
+        raise (DiscordAwayError if away else MessageRefusedError)(str(error)) from error
+    except (TimeoutError, OSError, aiohttp.ClientError) as error:
+        raise DiscordAwayError(repr(error)) from error
