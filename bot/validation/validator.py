@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from bot.errors import RoasError
+from bot.errors import EngineUnavailableError, RoasError
 from bot.models.check import CheckResult, Severity, ValidationReport
 from bot.models.environment import Environment
 from bot.validation.check import Check
@@ -51,6 +51,9 @@ class EnvironmentValidator:
             async with deadline:
                 found = await check.run(subject)
             return found if isinstance(found, list) else [found]
+        except EngineUnavailableError:  # told once, by the engine's own check
+            message = "This could not be checked, since the engine does not answer."
+            return [CheckResult(check.name, Severity.WARNING, False, message, "Mend the engine first.")]
         except RoasError as error:
             return [CheckResult(check.name, check.severity, False, error.message, error.hint)]
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from packaging.version import Version
 
+from bot.errors import EngineUnavailableError
 from bot.models.check import CheckResult, Severity
 from bot.models.facts import EngineFacts
 from bot.validation.finding import failed, listed, passed
@@ -20,8 +21,11 @@ class EngineCheck:
     severity = Severity.CRITICAL
 
     async def run(self, subject: Subject) -> CheckResult:
-        """Compare the engine's API version with the least that is needed; it breaks where the engine is away."""
-        facts = await subject.engine.version()
+        """Compare the engine's API version with the least that is needed."""
+        try:
+            facts = await subject.engine.version()
+        except EngineUnavailableError as error:
+            return failed(self, error.message, error.hint)
         api = Version(facts.api_version)
         if api < MINIMUM_API:
             return self._too_old(facts, MINIMUM_API, "read statistics at once")

@@ -37,10 +37,8 @@ class HealthChecksCheck:
                 yield failed(self, f"{kind} without a health check: {listed(names)}.", remedy, severity)
 
     def _slow(self, checks: dict[str, dict[str, Any]]) -> Iterable[CheckResult]:
-        idle = sorted(
-            name for name, check in checks.items() if check.get("start_interval") and not check.get("start_period")
-        )
-        if idle:
+        eager = {name: check for name, check in checks.items() if check.get("start_interval")}
+        if idle := sorted(name for name, check in eager.items() if not check.get("start_period")):
             message = f"start_interval has no effect without start_period: {listed(idle)}."
             yield failed(self, message, "Add `start_period` to the health check.", Severity.WARNING)
         if slow := sorted(set(checks) - set(eager)):

@@ -1,0 +1,197 @@
+"""Answer what the checks of an environment ask of an engine and of its machine."""
+
+import asyncio
+import errno
+import re
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import docker
+import requests
+from docker.errors import DockerException, NotFound
+
+from bot.errors import EngineError, EngineUnavailableError
+from bot.models.facts import EngineFacts, Mount, OwnContainer, PublishedPort
+
+REQUEST_SECONDS = 8
+COMPOSE_SECONDS = 8.0
+LOCAL_SCHEMES = ("unix://", "http+unix://")
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+CONTAINER_FOLDER = re.compile(r"/containers/([0-9a-f]{64})/")
+
+Answer = TypeVar("Answer")
+
+
+class DockerProbe:
+    """Ask one Docker Engine, and the machine that this process runs on."""
+
+    def __init__(self, docker_host: str | None = None) -> None:
+        self._docker_host = docker_host
+        self._client: docker.DockerClient | None = None
+
+    async def version(self) -> EngineFacts:
+        """Return what the engine says of itself. Raises EngineUnavailableError."""
+        return await self._ask(_facts)
+
+    async def compose_version(self) -> str:
+        """Return the version of the Compose CLI. Raises EngineError where there is none, or it hangs."""
+        hint = "Install the Docker Compose plugin: https://docs.docker.com/compose/install/."
+        try:
+            process = await asyncio.create_subprocess_exec(
+                "docker",
+                "compose",
+                "version",
+                "--short",
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:
+            raise EngineError("The docker command line cannot be started.", hint=hint) from error
+        try:
+            async with asyncio.timeout(COMPOSE_SECONDS):
+                out, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            raise EngineError("`docker compose` is not there.", hint=hint)
+        return out.decode(errors="replace").strip()
+
+    async def published_ports(self) -> tuple[PublishedPort, ...]:
+        """Return the host ports that running containers hold. Raises EngineUnavailableError."""
+        return await self._ask(_published_ports)
+
+    async def own_container(self) -> OwnContainer | None:
+        """Return the container that this process runs in, or None. Raises EngineUnavailableError."""
+        own_id = await asyncio.to_thread(own_container_id)
+        return None if own_id is None else await self._ask(lambda client: _own_container(client, own_id))
+
+    def in_container(self) -> bool:
+        """Tell whether this process runs in a container."""
+        return any(mark.exists() for mark in CONTAINER_MARKS) or own_container_id() is not None
+
+    def shares_host(self) -> bool:
+        """Tell whether this process sees the engine's machine as the engine does."""
+        host = self._docker_host or DEFAULT_HOST
+        return host.startswith(LOCAL_SCHEMES) and not self.in_container()
+
+    async def disk_free(self, path: Path) -> int | None:
+        """Return the free bytes where `path` lies, or None where it cannot be seen from here."""
+        try:
+            return (await asyncio.to_thread(shutil.disk_usage, path)).free
+        except OSError:
+            return None
+
+    async def memory_available(self) -> int | None:
+        """Return the bytes of memory left on this machine, or None where the engine is on another one."""
+        if not (self._docker_host or DEFAULT_HOST).startswith(LOCAL_SCHEMES):
+            return None
+        return await asyncio.to_thread(_memory_available)
+
+    async def port_is_free(self, host_ip: str, port: int, protocol: str) -> bool | None:
+        """Tell whether a port could be bound, or None where that cannot be told from here."""
+        if not self.shares_host():
+            return None
+        return await asyncio.to_thread(_port_is_free, host_ip, port, protocol)
+
+    async def close(self) -> None:
+        """Close the connections to the engine."""
+        client, self._client = self._client, None
+        if client is not None:
+            await asyncio.to_thread(client.close)
+
+    async def _ask(self, question: Callable[[docker.DockerClient], Answer]) -> Answer:
+        try:
+            return await asyncio.to_thread(lambda: question(self._connected()))
+        except (DockerException, requests.RequestException, OSError) as error:
+            where = self._docker_host or DEFAULT_HOST
+            raise EngineUnavailableError(
+                f"The engine at {where} does not answer.",
+                hint="Start Docker, or correct DOCKER_HOST; the bot's user needs the socket's group.",
+            ) from error
+
+    def _connected(self) -> docker.DockerClient:
+        if self._client is None:
+            base_url = self._docker_host or DEFAULT_HOST
+            self._client = docker.DockerClient(base_url=base_url, version="auto", timeout=REQUEST_SECONDS)
+        return self._client
+
+
+def own_container_id() -> str | None:
+    """Return the id of the container that this process runs in, or None.
+
+    The engine binds /etc/hostname from a folder named by the id, whatever the host's name and the control groups are.
+    """
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    own = (line for line in lines if " /etc/hostname " in line or " /etc/resolv.conf " in line)
+    return next((match.group(1) for line in own if (match := CONTAINER_FOLDER.search(line))), None)
+
+
+def _facts(client: docker.DockerClient) -> EngineFacts:
+    version, info = client.version(), client.info()
+    return EngineFacts(
+        version=str(version.get("Version", "")),
+        api_version=str(version.get("ApiVersion", "0")),
+        data_root=str(info.get("DockerRootDir", "/var/lib/docker")),
+        memory_bytes=int(info.get("MemTotal", 0)),
+        processors=int(info.get("NCPU", 0)),
+    )
+
+
+def _published_ports(client: docker.DockerClient) -> tuple[PublishedPort, ...]:
+    found: dict[PublishedPort, None] = {}
+    for container in client.api.containers():
+        name = str((container.get("Names") or [container["Id"][:12]])[0]).lstrip("/")
+        project = (container.get("Labels") or {}).get("com.docker.compose.project", "")
+        for port in container.get("Ports") or ():
+            if port.get("PublicPort"):
+                found[PublishedPort(port.get("IP", ""), port["PublicPort"], port["Type"], name, project)] = None
+    return tuple(found)
+
+
+def _own_container(client: docker.DockerClient, container_id: str) -> OwnContainer | None:
+    try:
+        found: dict[str, Any] = client.api.inspect_container(container_id)
+    except NotFound:
+        return None
+    labels = found["Config"].get("Labels") or {}
+    return OwnContainer(
+        id=container_id,
+        name=str(found["Name"]).lstrip("/"),
+        project=labels.get("com.docker.compose.project", ""),
+        service=labels.get("com.docker.compose.service", ""),
+        mounts=tuple(
+            Mount(str(mount.get("Source", "")), str(mount["Destination"]), bool(mount.get("RW")), str(mount["Type"]))
+            for mount in found.get("Mounts") or ()
+        ),
+    )
+
+
+def _memory_available() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _port_is_free(host_ip: str, port: int, protocol: str) -> bool | None:
+    family = socket.AF_INET6 if ":" in host_ip else socket.AF_INET
+    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+    with socket.socket(family, kind) as attempt:
+        if kind == socket.SOCK_STREAM:
+            # As the engine does: connections that linger in TIME_WAIT do not hold the port.
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind((host_ip, port))
+        except OSError as error:
+            return False if error.errno == errno.EADDRINUSE else None
+    return True

@@ -1,0 +1,72 @@
+"""Ask Discord's REST interface about the token, the guild and the channel, without a running bot."""
+
+from typing import Any
+
+import aiohttp
+
+from bot import __version__
+from bot.models.facts import DiscordFacts
+from bot.settings import Settings
+from bot.validation.discord_permissions import missing_permissions
+
+DEFAULT_API_URL = "https://discord.com/api/v10"
+REQUEST_SECONDS = 5.0
+# Text channels and announcement channels take messages from a bot; so do threads.
+MESSAGE_CHANNEL_TYPES = frozenset({0, 5, 10, 11, 12})
+# What a refused token, a missing permission and an unknown thing are answered with.
+REFUSED, FORBIDDEN, UNKNOWN = 401, 403, 404
+
+
+class _UnreachableError(Exception):
+    """Discord gave no usable answer."""
+
+
+async def fetch_discord_facts(settings: Settings) -> DiscordFacts:
+    """Ask as the bot that the token belongs to; what could not be asked is said in the answer. Raises nothing."""
+    token = settings.discord_token.get_secret_value() if settings.discord_token else ""
+    headers = {"Authorization": f"Bot {token}", "User-Agent": f"DiscordBot (roas-bot, {__version__})"}
+    timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+    try:
+        async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+            return await _ask(session, settings)
+    except _UnreachableError as error:
+        return DiscordFacts(unreachable=str(error))
+    except TimeoutError:
+        return DiscordFacts(unreachable=f"no answer within {REQUEST_SECONDS:g} s")
+    except (aiohttp.ClientError, ValueError) as error:
+        return DiscordFacts(unreachable=type(error).__name__)
+
+
+async def _ask(session: aiohttp.ClientSession, settings: Settings) -> DiscordFacts:
+    api = (settings.discord_api_url or DEFAULT_API_URL).rstrip("/")
+    user = await _get(session, f"{api}/users/@me")
+    if user is None:
+        return DiscordFacts()
+    name = str(user.get("username", ""))
+    guild = await _get(session, f"{api}/guilds/{settings.discord_guild_id}")
+    if guild is None:
+        return DiscordFacts(token_accepted=True, bot_name=name)
+    channel = await _get(session, f"{api}/channels/{settings.discord_ops_channel_id}")
+    if channel is None or str(channel.get("guild_id", guild["id"])) != str(guild["id"]):
+        return DiscordFacts(token_accepted=True, bot_name=name, guild_found=True)
+    member = await _get(session, f"{api}/guilds/{guild['id']}/members/{user['id']}")
+    return DiscordFacts(
+        token_accepted=True,
+        bot_name=name,
+        guild_found=True,
+        channel_found=True,
+        channel_name=str(channel.get("name", "")),
+        channel_takes_messages=channel.get("type", 0) in MESSAGE_CHANNEL_TYPES,
+        missing_permissions=None if member is None else missing_permissions(guild, member, channel),
+    )
+
+
+async def _get(session: aiohttp.ClientSession, url: str) -> dict[str, Any] | None:
+    """Return what Discord shows, or None where it does not let the bot see it."""
+    async with session.get(url) as response:
+        if response.status in {REFUSED, FORBIDDEN, UNKNOWN}:
+            return None
+        if response.status != 200:
+            raise _UnreachableError(f"it answers with status {response.status}")
+        document: dict[str, Any] = await response.json()
+        return document

@@ -1,0 +1,76 @@
+"""Gather what the checks look at, from the parts that know it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from bot.engine.interface import Engine, ResolvedStack
+from bot.errors import EngineUnavailableError, RoasError
+from bot.models.environment import Environment
+from bot.models.facts import DiscordFacts
+from bot.models.stack import WantedImage
+from bot.settings import Settings
+from bot.validation.once import Once
+from bot.validation.subject import EngineProbe, Subject
+
+RESOLVE_SECONDS = 30.0
+
+AskDiscord = Callable[[], Awaitable[DiscordFacts]]
+
+
+class EnvironmentSurvey:
+    """Make the subject of a validation; whatever fails on the way becomes a finding, never an exception."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        probe_for: Callable[[Environment], EngineProbe],
+        *,
+        ping_redis: Callable[[], Awaitable[None]] | None = None,
+        discord_facts: AskDiscord | None = None,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._probe_for = probe_for
+        self._ping_redis = ping_redis
+        self.discord_facts = discord_facts
+
+    async def __call__(self, environment: Environment, version: str | None, model_hash: str | None) -> Subject:
+        """Resolve the working copy, or load a stored release, and hand in all there is to ask."""
+        subject = Subject(
+            environment,
+            self._settings,
+            self._probe_for(environment),
+            reads_working_copy=model_hash is None,
+            variables={} if version is None else {"VERSION": version},
+            ping_redis=self._ping_redis,
+            discord_facts=None if self.discord_facts is None else Once(self.discord_facts),
+        )
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                stack = await self._stack(environment, version, model_hash)
+        except RoasError as error:
+            return replace(subject, stack_error=error)
+        except TimeoutError:
+            return replace(subject, stack_error=_hangs(environment))
+        return replace(subject, stack=stack, look_up_image=None if model_hash else self._look_up(stack))
+
+    async def _stack(self, environment: Environment, version: str | None, model_hash: str | None) -> ResolvedStack:
+        if model_hash is None:
+            return await self._engine.resolve(environment, version, write_contents=False)
+        model = await self._engine.load_model(model_hash)
+        return ResolvedStack(environment, version or "", model, self._engine.definitions(model))
+
+    def _look_up(self, stack: ResolvedStack) -> Callable[[str], Awaitable[WantedImage]]:
+        async def look_up(service: str) -> WantedImage:
+            return (await self._engine.look_up_images(stack, frozenset({service})))[service]
+
+        return look_up
+
+
+def _hangs(environment: Environment) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        f"The compose files of {environment.name} were not resolved within {RESOLVE_SECONDS:g} s.",
+        hint="Look whether Docker and the disk still answer.",
+    )
