@@ -142,6 +142,12 @@ class ReleaseNotRestorableError(RoasError):
     key = "release_not_restorable"
 
 
+class InternalFaultError(RoasError):
+    """Something broke that nobody foresaw; the log has the whole of it."""
+
+    key = "internal_fault"
+
+
 class StateError(RoasError):
     """The journal cannot be read or written."""
 

@@ -118,7 +118,10 @@ class ServiceProgress:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Record a deployment as the journal knows it; everything that people see is drawn from this."""
+    """Record a deployment as the journal knows it; everything that people see is drawn from this.
+
+    `applied_model` is the hash of the model that runs in the end: the release's own, or that with today's credentials.
+    """
 
     id: str
     request: DeploymentRequest
@@ -129,6 +132,7 @@ class Deployment:
     services: tuple[ServiceProgress, ...] = ()
     from_release: int | None = None
     to_release: int | None = None
+    applied_model: str = ""
     attempts: int = 1
     cancel_requested_by: Actor | None = None
     outcome: Outcome | None = None

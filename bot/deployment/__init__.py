@@ -1,0 +1,1 @@
+"""Move an environment from one release to another, phase by phase."""

@@ -1,0 +1,73 @@
+"""Apply services of a model: what execution and rollback have in common."""
+
+import asyncio
+from dataclasses import dataclass
+
+from bot.deployment.context import DeploymentContext
+from bot.deployment.dependencies import Milestones
+from bot.engine.watch import ContainerWatch
+from bot.errors import ServiceFailedError
+from bot.models.dependency import PROBE_TIMEOUT_SECONDS, Dependency
+from bot.models.deployment import ServiceStep
+from bot.models.stack import ServiceDefinition
+
+# Between two tries of a probe that an event does not wake earlier.
+PROBE_INTERVAL_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Applier:
+    """Bring single services to a model, and wait for what they depend on."""
+
+    context: DeploymentContext
+    watch: ContainerWatch
+    definitions: dict[str, ServiceDefinition]
+    model_hash: str
+
+    async def apply(self, service: str, milestones: Milestones) -> None:
+        """Bring one service up; somebody's wish to cancel interrupts the waiting, not the creating."""
+        context = self.context
+        try:
+            await context.unless_cancelled(
+                context.components.manager.apply_service(
+                    context.environment,
+                    self.model_hash,
+                    self.definitions[service],
+                    self.watch,
+                    context.report,
+                    lambda: self._started(service, milestones),
+                )
+            )
+        except ServiceFailedError as error:
+            await context.report(service, ServiceStep.FAILED, error.message)
+            raise
+
+    async def _started(self, service: str, milestones: Milestones) -> None:
+        self.context.publish("deployment.service.started", service=service)
+        milestones.started.set()
+
+    async def settled(self, dependency: Dependency) -> None:
+        """Wait until a service that is not touched is ready. Raises ServiceFailedError."""
+        await self.context.components.manager.wait_until_ready(
+            self.context.environment, self.definitions[dependency.on], self.watch
+        )
+
+    async def probe(self, dependency: Dependency) -> None:
+        """Ask a dependency's probe URL until it answers; the caller limits the time.
+
+        A failing probe is told only once its grace (`startup_delay`) is over.
+        """
+        grace = asyncio.get_running_loop().time() + dependency.startup_delay_seconds
+        told = False
+        while not await self._answers(dependency):
+            if not told and asyncio.get_running_loop().time() >= grace:
+                self.context.warn(f"{dependency.on} did not answer {dependency.probe} within its start-up delay.")
+                told = True
+            await self.watch.changed_within(PROBE_INTERVAL_SECONDS)
+
+    async def _answers(self, dependency: Dependency) -> bool:
+        url = dependency.probe or ""
+        answer = await self.context.components.prober.probe(self.context.environment, url, PROBE_TIMEOUT_SECONDS)
+        if answer is None:
+            self.context.warn(f"{url} cannot be asked from here; the container's own health decides.")
+        return answer is not False

@@ -1,0 +1,168 @@
+"""Hold what the phases of one deployment share, and write down what they do before they do it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+from bot.engine.interface import Engine
+from bot.engine.manager import DeploymentManager
+from bot.engine.watch import ContainerWatch
+from bot.errors import DeploymentCancelledError
+from bot.events import Event, EventBus
+from bot.models.check import ValidationReport
+from bot.models.coordination import Coordination, PhaseName
+from bot.models.deployment import Deployment, PhaseResult, ServiceProgress, ServiceStep
+from bot.models.environment import Environment
+from bot.models.release import Release
+from bot.models.stack import ServiceDefinition
+from bot.settings import Settings
+from bot.state.journal import Fence
+from bot.state.manager import StateManager
+
+SOURCE = "orchestrator"
+# Progress within a step (layers of a pull) is written at most this often; a new step always is.
+PROGRESS_INTERVAL_SECONDS = 1.0
+Result = TypeVar("Result")
+
+
+class Validator(Protocol):
+    """Judge an environment."""
+
+    async def validate(
+        self, environment: Environment, version: str | None = None, *, model_hash: str | None = None
+    ) -> ValidationReport:
+        """Look at an environment as a deployment would find it."""
+        ...
+
+
+class Monitoring(Protocol):
+    """Prepare the monitoring of an environment."""
+
+    async def prepare_monitoring_stack(self, environment: Environment) -> tuple[str, ...]:
+        """Make ready what watches an environment; returns warnings."""
+        ...
+
+
+class Prober(Protocol):
+    """Ask a dependency over the network whether it is there."""
+
+    async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
+        """Tell whether a probe URL answers within its time; None where its name means nothing from here."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Name the parts that deployments work with."""
+
+    settings: Settings
+    state: StateManager
+    bus: EventBus
+    engine: Engine
+    manager: DeploymentManager
+    validator: Validator
+    monitoring: Monitoring
+    prober: Prober
+
+
+@dataclass(slots=True)
+class DeploymentContext:
+    """Carry one deployment: what it is, the right to change it, and how far it has come."""
+
+    components: Components
+    environment: Environment
+    coordination: Coordination
+    deployment: Deployment
+    fence: Fence
+    parallel: bool
+    cancel: asyncio.Event = field(default_factory=asyncio.Event)
+    release: Release | None = None
+    model_hash: str | None = None
+    watch: ContainerWatch | None = None
+    touched: set[str] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
+    saved_at: dict[str, float] = field(default_factory=dict)
+
+    def checkpoint(self) -> None:
+        """Stop here if somebody asked for it: a safe point. Raises DeploymentCancelledError."""
+        if self.cancel.is_set():
+            raise DeploymentCancelledError("The deployment was cancelled.")
+
+    async def unless_cancelled(self, work: Awaitable[Result]) -> Result:
+        """Await work that may be given up at any moment. Raises DeploymentCancelledError when it was."""
+        task = asyncio.ensure_future(work)
+        cancelled = asyncio.create_task(self.cancel.wait())
+        try:
+            await asyncio.wait({task, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                self.checkpoint()
+            return task.result()
+        finally:
+            cancelled.cancel()
+            task.cancel()
+            await asyncio.gather(task, cancelled, return_exceptions=True)
+
+    def warn(self, warning: str) -> None:
+        """Keep a warning for the outcome; the same one is told once."""
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def publish(self, event_type: str, **data: object) -> None:
+        """Tell the event bus; every event names the deployment and its environment."""
+        facts = {"deployment_id": self.deployment.id, "environment": self.environment.name, **data}
+        self.components.bus.publish(Event(event_type, SOURCE, facts, self.deployment.correlation_id))
+
+    async def update(self, **changes: object) -> None:
+        """Write fields of the deployment's own record. Raises FencedOffError."""
+        self.deployment = replace(self.deployment, **changes)  # type: ignore[arg-type]
+        await self.components.state.deployments.update(self.deployment, self.fence)
+
+    async def save_phase(self, phase: PhaseResult) -> None:
+        """Write how far a phase has come, then tell the bus. Raises FencedOffError."""
+        known = {result.name: result for result in self.deployment.phases} | {phase.name: phase}
+        self.deployment = replace(self.deployment, phases=tuple(known.values()))
+        await self.components.state.deployments.save_phase(self.deployment, phase, self.fence)
+        self.publish(
+            "deployment.phase.changed",
+            phase=phase.name.value,
+            status=phase.status.value,
+            attempts=phase.attempts,
+            duration_seconds=phase.duration_seconds,
+            summary=phase.summary,
+        )
+
+    async def report(self, service: str, step: ServiceStep, detail: str = "", fraction: float | None = None) -> None:
+        """Write how far a service has come (an intent before its act), then tell the bus. Raises FencedOffError."""
+        known = {progress.service: progress for progress in self.deployment.services}
+        old = known.get(service, ServiceProgress(service))
+        progress = replace(old, step=step, detail=detail, fraction=fraction)
+        self.deployment = replace(self.deployment, services=tuple((known | {service: progress}).values()))
+        now = time.monotonic()
+        if old.step is not step or now - self.saved_at.get(service, 0.0) >= PROGRESS_INTERVAL_SECONDS:
+            self.saved_at[service] = now
+            await self.components.state.deployments.save_service(self.deployment, progress, self.fence)
+        self.publish(
+            "deployment.service.progressed",
+            service=progress.service,
+            step=progress.step.value,
+            detail=progress.detail,
+            fraction=progress.fraction,
+        )
+
+    async def plan_service(self, progress: ServiceProgress) -> None:
+        """Write what is planned for a service."""
+        known = {known.service: known for known in self.deployment.services} | {progress.service: progress}
+        self.deployment = replace(self.deployment, services=tuple(known.values()))
+        await self.components.state.deployments.save_service(self.deployment, progress, self.fence)
+
+    async def definitions(self, model_hash: str) -> dict[str, ServiceDefinition]:
+        """Read from a stored model how each service is to be updated and judged."""
+        engine = self.components.engine
+        return dict(engine.definitions(await engine.load_model(model_hash)))
+
+    def phase_succeeded(self, name: PhaseName) -> bool:
+        """Tell whether a phase is behind this deployment already (it is, after a resume)."""
+        phase = self.deployment.phase(name)
+        return phase is not None and phase.status == "success"

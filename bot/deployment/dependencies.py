@@ -1,0 +1,188 @@
+"""Order services by what they depend on, and start each the moment that its own dependencies are ready."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+
+from bot.concurrency import together
+from bot.errors import DependencyCycleError, RoasError, ServiceFailedError
+from bot.models.dependency import Dependency, DependencyCondition, DependencyKind
+from bot.models.stack import ServiceDefinition
+
+
+@dataclass(slots=True)
+class Milestones:
+    """Let dependents wait for a service: it was started, it is ready, or it failed."""
+
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    failure: RoasError | None = None
+
+    def fail(self, error: RoasError) -> None:
+        """Tell dependents that the service failed."""
+        self.failure = error
+        self.started.set()
+        self.ended.set()
+
+    def succeed(self) -> None:
+        """Tell dependents that the service is ready."""
+        self.started.set()
+        self.ended.set()
+
+    async def reached(self, condition: DependencyCondition) -> None:
+        """Wait for a condition. Raises the service's failure."""
+        event = self.started if condition is DependencyCondition.STARTED else self.ended
+        await event.wait()
+        if self.failure is not None:
+            raise self.failure
+
+
+# Bring one service up; sets `started` on its milestones when its containers run, returns when it is ready.
+Work = Callable[[str, Milestones], Awaitable[None]]
+# Wait until a service that this run does not touch meets a condition.
+Settled = Callable[[Dependency], Awaitable[None]]
+# Wait until a probe URL answers.
+Probe = Callable[[Dependency], Awaitable[None]]
+Warn = Callable[[str], None]
+
+
+class DependencyCoordinator:
+    """Know the graph of a stack's services."""
+
+    def __init__(self, definitions: Mapping[str, ServiceDefinition]) -> None:
+        self._definitions = definitions
+        self._dependencies, self.dropped = _open_soft_cycles(definitions)
+
+    def dependencies(self, service: str) -> tuple[Dependency, ...]:
+        """Return what a service waits for."""
+        return self._dependencies.get(service, ())
+
+    def order(self, services: Iterable[str] | None = None) -> tuple[str, ...]:
+        """Return services so that each comes after what it depends on; equals are sorted by name."""
+        wanted = set(self._definitions if services is None else services)
+        return tuple(name for name in _topological(self._dependencies) if name in wanted)
+
+    async def run(
+        self,
+        services: Iterable[str],
+        work: Work,
+        *,
+        settled: Settled,
+        probe: Probe,
+        warn: Warn,
+        parallel: bool,
+    ) -> None:
+        """Bring services up in data-flow order; without `parallel` one by one, in topological order.
+
+        Raises the first failure, after what is under way has come to a safe point.
+        """
+        ordered = self.order(services)
+        run = _Run(self, {name: Milestones() for name in ordered}, work, settled, probe, warn)
+        if parallel:
+            await together(run.bring_up(name) for name in ordered)
+            return
+        for name in ordered:
+            await run.bring_up(name)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Hold what one run over the graph needs."""
+
+    coordinator: DependencyCoordinator
+    milestones: Mapping[str, Milestones]
+    work: Work
+    settled: Settled
+    probe: Probe
+    warn: Warn
+
+    async def bring_up(self, service: str) -> None:
+        own = self.milestones[service]
+        try:
+            waits = [self._wait_for(dependency) for dependency in self.coordinator.dependencies(service)]
+            await together(waits)
+            await self.work(service, own)
+        except RoasError as error:
+            own.fail(error)
+            raise
+        except BaseException:
+            own.fail(ServiceFailedError(f"{service} was not brought up.", service=service))
+            raise
+        own.succeed()
+
+    async def _wait_for(self, dependency: Dependency) -> None:
+        try:
+            async with asyncio.timeout(dependency.timeout_seconds):
+                await self._ready(dependency)
+        except (TimeoutError, RoasError) as error:
+            reason = (
+                error.message if isinstance(error, RoasError) else f"not ready after {dependency.timeout_seconds:g} s"
+            )
+            match dependency.kind:
+                case DependencyKind.SOFT:
+                    return
+                case DependencyKind.OPTIONAL:
+                    self.warn(f"{dependency.service} starts without {dependency.on}: {reason}")
+                case DependencyKind.REQUIRED:
+                    raise ServiceFailedError(
+                        f"{dependency.service} was not started: it needs {dependency.on} ({reason}).",
+                        hint=f"Mend {dependency.on} first.",
+                        service=dependency.on,
+                        report=error.report if isinstance(error, RoasError) else "",
+                    ) from error
+
+    async def _ready(self, dependency: Dependency) -> None:
+        condition = DependencyCondition.STARTED if dependency.kind is DependencyKind.SOFT else dependency.condition
+        if dependency.on in self.milestones:
+            await self.milestones[dependency.on].reached(condition)
+        elif dependency.kind is not DependencyKind.SOFT:
+            await self.settled(dependency)
+        if dependency.probe is not None:
+            await self.probe(dependency)
+
+
+def _open_soft_cycles(
+    definitions: Mapping[str, ServiceDefinition],
+) -> tuple[dict[str, tuple[Dependency, ...]], tuple[Dependency, ...]]:
+    """Drop soft edges that close a cycle; a cycle of hard edges is an error that names it."""
+    edges = {
+        name: tuple(dependency for dependency in definition.dependencies if dependency.on in definitions)
+        for name, definition in definitions.items()
+    }
+    dropped: list[Dependency] = []
+    while True:
+        try:
+            _topological(edges)
+        except CycleError as error:
+            circle = [str(name) for name in error.args[1]]
+            soft = _soft_edge_in(edges, circle)
+            if soft is None:
+                raise DependencyCycleError(
+                    f"Services depend on each other in a circle: {' → '.join(circle)}.",
+                    hint="Remove one of these from depends_on, or make it `soft` in x-deploy.",
+                ) from error
+            dropped.append(soft)
+            edges[soft.service] = tuple(edge for edge in edges[soft.service] if edge != soft)
+        else:
+            return edges, tuple(dropped)
+
+
+def _soft_edge_in(edges: Mapping[str, tuple[Dependency, ...]], circle: list[str]) -> Dependency | None:
+    members = set(circle)
+    candidates = (edge for name in sorted(members) for edge in edges[name] if edge.on in members)
+    return next((edge for edge in candidates if edge.kind is DependencyKind.SOFT), None)
+
+
+def _topological(edges: Mapping[str, tuple[Dependency, ...]]) -> tuple[str, ...]:
+    """Sort so that dependencies come first; graphlib takes predecessors, which is what `depends_on` lists."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for name in sorted(edges):
+        sorter.add(name, *sorted(edge.on for edge in edges[name]))
+    sorter.prepare()
+    ordered: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        ordered += ready
+        sorter.done(*ready)
+    return tuple(ordered)

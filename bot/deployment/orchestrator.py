@@ -1,0 +1,226 @@
+"""Take requests, hold one deployment per environment, and see each to its end: the DeploymentOrchestrator."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+
+from bot.deployment.context import Components, DeploymentContext
+from bot.deployment.planning import plan_deployment, plan_rollback
+from bot.deployment.run import DeploymentRun
+from bot.errors import FencedOffError, InvalidRequestError, RoasError
+from bot.models.actor import Actor
+from bot.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, Problem
+from bot.models.environment import Environment
+from bot.models.identifiers import new_id
+from bot.models.plan import Plan
+from bot.state.journal import Fence
+
+log = structlog.get_logger(__name__)
+
+VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+# A deployment whose process dies again and again is handed to an operator.
+MOST_ATTEMPTS = 3
+
+COORDINATIONS: Mapping[DeploymentKind, Coordination] = {
+    DeploymentKind.DEPLOY: STANDARD,
+    DeploymentKind.HOTFIX: HOTFIX,
+    DeploymentKind.ROLLBACK: ROLLBACK,
+}
+
+
+class DeploymentOrchestrator:
+    """Start deployments, follow them, cancel them, and take up those whose process died."""
+
+    def __init__(self, components: Components, environments: Mapping[str, Environment]) -> None:
+        self._components = components
+        self._environments = environments
+        self._tasks: dict[str, asyncio.Task[Deployment]] = {}
+        self._contexts: dict[str, DeploymentContext] = {}
+
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        """Say what a request would change, and change nothing. Raises RoasError."""
+        environment = self._check(request)
+        if request.kind is DeploymentKind.ROLLBACK:
+            return (await plan_rollback(self._components, environment, request))[1]
+        return (await plan_deployment(self._components, environment, request)).plan
+
+    async def start(self, request: DeploymentRequest) -> Deployment:
+        """Take the environment's lock, write the deployment down, and carry it out in a task of ours.
+
+        Raises LockHeldError, InvalidRequestError.
+        """
+        environment = self._check(request)
+        to_release = None
+        if request.kind is DeploymentKind.ROLLBACK:
+            to_release = (await plan_rollback(self._components, environment, request))[0].number
+        deployment = self._new(request, to_release)
+        fence = await self._components.state.deployments.create(deployment, _purpose(request, to_release))
+        self._carry(deployment, environment, fence)
+        return deployment
+
+    async def wait(self, deployment_id: str) -> Deployment:
+        """Wait until a deployment that this process carries has ended, and return its record."""
+        task = self._tasks.get(deployment_id)
+        if task is not None:
+            return await asyncio.shield(task)
+        deployment = await self._components.state.deployments.get(deployment_id)
+        if deployment is None:
+            raise InvalidRequestError(f"There is no deployment {deployment_id}.", hint="See `history`.")
+        return deployment
+
+    async def run(self, request: DeploymentRequest) -> Deployment:
+        """Start a deployment and wait for its end."""
+        return await self.wait((await self.start(request)).id)
+
+    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+        """Ask a deployment to stop at its next safe point, whichever process carries it.
+
+        Raises InvalidRequestError where it has ended.
+        """
+        deployment = await self._components.state.deployments.request_cancel(deployment_id, actor)
+        if (context := self._contexts.get(deployment_id)) is not None:
+            context.cancel.set()
+        return deployment
+
+    async def resume(self) -> tuple[Deployment, ...]:
+        """Take up every unfinished deployment whose process is dead; returns them as they were taken up."""
+        taken: list[Deployment] = []
+        for deployment in await self._components.state.deployments.unfinished():
+            lock = await self._components.state.locks.get(deployment.environment)
+            owner = lock.instance_id if lock is not None and lock.deployment_id == deployment.id else None
+            if owner is None or deployment.id in self._tasks or self._is_carried(owner):
+                continue
+            environment = self._environments.get(deployment.environment)
+            if environment is None:
+                log.error("environment of an unfinished deployment is gone", deployment_id=deployment.id)
+                continue
+            taken.append(await self._take_over(deployment, environment, owner))
+        return tuple(taken)
+
+    def _is_carried(self, owner: str) -> bool:
+        """Tell whether another living process carries what `owner` holds; what we hold without a task is orphaned."""
+        instance = self._components.state.instance
+        return owner != instance.id and instance.is_alive(owner)
+
+    async def close(self) -> None:
+        """Stop carrying deployments; their records let the next process go on."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """Return the ids of the deployments that this process carries now."""
+        return tuple(id_ for id_, task in self._tasks.items() if not task.done())
+
+    def environment(self, name: str) -> Environment:
+        """Return an environment by name. Raises InvalidRequestError that names those there are."""
+        environment = self._environments.get(name)
+        if environment is None:
+            known = ", ".join(self._environments)
+            raise InvalidRequestError(f"There is no environment {name!r}.", hint=f"There are {known}.")
+        return environment
+
+    def _check(self, request: DeploymentRequest) -> Environment:
+        environment = self.environment(request.environment)
+        if request.kind is DeploymentKind.ROLLBACK:
+            return environment
+        if request.version is None or not VERSION_PATTERN.fullmatch(request.version):
+            raise InvalidRequestError(
+                f"{request.version!r} is no version.",
+                hint="A version is letters, digits, dots, dashes, plus signs and underscores, 128 at most.",
+            )
+        if request.kind is DeploymentKind.HOTFIX and not request.reason.strip():
+            raise InvalidRequestError("A hotfix needs a reason.", hint="Say why it cannot wait.")
+        return environment
+
+    def _new(self, request: DeploymentRequest, to_release: int | None) -> Deployment:
+        coordination = COORDINATIONS[request.kind]
+        return Deployment(
+            id=new_id(request.kind.value),
+            request=request,
+            coordination=coordination.name,
+            correlation_id=request.correlation_id or new_id("COR"),
+            created_at=datetime.now(UTC),
+            phases=tuple(PhaseResult(policy.name) for policy in coordination.phases),
+            to_release=to_release,
+        )
+
+    def _carry(self, deployment: Deployment, environment: Environment, fence: Fence) -> None:
+        coordination = COORDINATIONS[deployment.request.kind]
+        setting = self._components.settings.parallel_execution
+        context = DeploymentContext(
+            components=self._components,
+            environment=environment,
+            coordination=coordination,
+            deployment=deployment,
+            fence=fence,
+            parallel=coordination.parallel_execution if setting is None else setting,
+        )
+        self._contexts[deployment.id] = context
+        task = asyncio.create_task(DeploymentRun(context).to_its_end(), name=deployment.id)
+        self._tasks[deployment.id] = task
+        task.add_done_callback(lambda done: self._ended(deployment.id, done))
+
+    def _ended(self, deployment_id: str, task: "asyncio.Task[Deployment]") -> None:
+        """Read how a task ended, so that no exception is lost."""
+        self._contexts.pop(deployment_id, None)
+        self._tasks.pop(deployment_id, None)
+        if task.cancelled():
+            return
+        match task.exception():
+            case None:
+                pass
+            case FencedOffError() as error:
+                log.warning("deployment was taken over", deployment_id=deployment_id, reason=error.message)
+            case error:
+                log.error("deployment broke", deployment_id=deployment_id, exc_info=error)
+
+    async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment:
+        """End what the dead process left running, then go on where its journal ends."""
+        components = self._components
+        fence = await components.state.deployments.take_over(deployment, owner)
+        if owner != components.state.instance_id:
+            components.state.instance.forget(owner)
+        deployment = replace(deployment, attempts=deployment.attempts + 1)
+        log.warning("taking up a deployment", deployment_id=deployment.id, attempt=deployment.attempts, owner=owner)
+        if deployment.attempts > MOST_ATTEMPTS:
+            return await self._give_up(deployment, fence)
+        await self._clear_away(environment, owner)
+        self._carry(deployment, environment, fence)
+        return deployment
+
+    async def _clear_away(self, environment: Environment, owner: str) -> None:
+        """Mend what a killed Compose left. An engine that is away now is met again, and told, by the phases."""
+        try:
+            if owner != self._components.state.instance_id:
+                await self._components.engine.kill_orphans(owner)
+            await self._components.engine.sweep(environment)
+        except RoasError as error:
+            log.warning("leftovers could not be cleared yet", problem=error.message)
+
+    async def _give_up(self, deployment: Deployment, fence: Fence) -> Deployment:
+        problem = Problem(
+            key="attempts_exhausted",
+            message=f"The bot died {deployment.attempts - 1} times while it carried this deployment.",
+            hint=f"Read the bot's log, then `/rollback {deployment.environment}` or deploy again.",
+        )
+        ended = replace(deployment, outcome=Outcome.FAILED, problem=problem, ended_at=datetime.now(UTC))
+        await self._components.state.deployments.finish(ended, fence)
+        return ended
+
+
+def _purpose(request: DeploymentRequest, to_release: int | None) -> str:
+    words = {
+        DeploymentKind.DEPLOY: f"deploy {request.version}",
+        DeploymentKind.HOTFIX: f"hotfix {request.version}",
+        DeploymentKind.ROLLBACK: f"rollback to r{to_release}",
+    }[request.kind]
+    if request.services:
+        words += f" of {', '.join(request.services)}"
+    return f"{words} ({request.reason})" if request.reason else words

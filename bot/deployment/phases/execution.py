@@ -1,0 +1,71 @@
+"""Bring the environment to the new release, each service the moment that its own dependencies are ready."""
+
+from dataclasses import replace
+from functools import partial
+
+from bot.deployment.applying import Applier
+from bot.deployment.context import DeploymentContext
+from bot.deployment.dependencies import DependencyCoordinator, Milestones
+from bot.deployment.phases.preparation import load_release, prepare_release
+from bot.engine.watch import ContainerWatch
+from bot.models.coordination import PhaseName
+from bot.models.deployment import ServiceProgress, ServiceStep
+
+
+NOT_TOUCHED_YET = frozenset({ServiceStep.PENDING, ServiceStep.PULLED, ServiceStep.BUILT})
+
+
+class Execution:
+    """Apply the release; what runs already as it says is left alone, so that it can be done again after a crash."""
+
+    name = PhaseName.EXECUTION
+
+    async def run(self, context: DeploymentContext) -> str:
+        """Return how many services were changed."""
+        if not context.phase_succeeded(PhaseName.PREPARATION):
+            await prepare_release(context)
+        release = await load_release(context)
+        async with ContainerWatch(context.components.engine, context.environment) as watch:
+            changed = await self._apply(context, watch, release.model_hash)
+        return f"{changed} of {len(release.services)} services changed"
+
+    async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> int:
+        manager = context.components.manager
+        differing, surplus = await manager.differing(context.environment, model_hash, watch)
+        definitions = await context.definitions(model_hash)
+        await _plan_services(context, differing | surplus, frozenset(definitions) - differing)
+        context.checkpoint()
+        if any(not watch.of_service(name) for name in differing):
+            await context.components.engine.create_missing(context.environment, model_hash)
+        coordinator = DependencyCoordinator(definitions)
+        applier = Applier(context, watch, definitions, model_hash)
+        await coordinator.run(
+            differing,
+            partial(_bring_up, context, applier),
+            settled=applier.settled,
+            probe=applier.probe,
+            warn=context.warn,
+            parallel=context.parallel,
+        )
+        for service in sorted(surplus):
+            context.checkpoint()
+            context.touched.add(service)
+            await manager.remove_service(context.environment, service, watch, context.report)
+        return len(differing) + len(surplus)
+
+
+async def _bring_up(context: DeploymentContext, applier: Applier, service: str, milestones: Milestones) -> None:
+    context.checkpoint()
+    context.touched.add(service)
+    await applier.apply(service, milestones)
+
+
+async def _plan_services(context: DeploymentContext, changed: frozenset[str], kept: frozenset[str]) -> None:
+    """Write which services this run touches; an earlier attempt's record of a service is not lost."""
+    known = {progress.service: progress for progress in context.deployment.services}
+    for service in sorted(changed | kept):
+        old = known.get(service, ServiceProgress(service))
+        if service in changed and not old.changed:
+            await context.plan_service(ServiceProgress(service, old_image=old.old_image, changed=True))
+        if service in kept and old.step in NOT_TOUCHED_YET:
+            await context.plan_service(replace(old, step=ServiceStep.UNCHANGED, changed=False))

@@ -1,0 +1,39 @@
+"""Make sure that the environment is ours, tidy, and has a release to come back to."""
+
+from bot.deployment.context import DeploymentContext
+from bot.models.coordination import PhaseName
+from bot.models.release import ReleaseState
+
+
+class Initialization:
+    """Check the lock and the engine, sweep leftovers, and adopt what runs as release 0."""
+
+    name = PhaseName.INITIALIZATION
+
+    async def run(self, context: DeploymentContext) -> str:
+        """Return which release the environment is on."""
+        context.publish(
+            "deployment.initialization.started",
+            kind=context.deployment.request.kind.value,
+            version=context.deployment.request.version,
+        )
+        return await make_ready(context)
+
+
+async def make_ready(context: DeploymentContext) -> str:
+    """Do what every deployment needs first; a hotfix, which has no initialization, does it within its first phase."""
+    components = context.components
+    await components.state.locks.check(context.fence)
+    for deed in await components.engine.sweep(context.environment):
+        context.warn(deed)
+    deployment = context.deployment
+    current = await components.manager.adopt(
+        context.environment, deployment.request.requested_by, context.fence, deployment.correlation_id
+    )
+    if current is None:
+        return "nothing runs here yet"
+    if deployment.from_release is None:
+        await context.update(from_release=current.number)
+    if current.state is ReleaseState.ADOPTED and current.deployment_id is None and current.number == 0:
+        return "what runs is release r0 (adopted)"
+    return f"the environment is on {current.label}"

@@ -1,0 +1,19 @@
+"""Define what a phase is."""
+
+from typing import Protocol
+
+from bot.deployment.context import DeploymentContext
+from bot.models.coordination import PhaseName
+
+
+class Phase(Protocol):
+    """Take one step of a deployment. Running it again after a crash or a fault must lead to the same end."""
+
+    @property
+    def name(self) -> PhaseName:
+        """Return which step it is."""
+        ...
+
+    async def run(self, context: DeploymentContext) -> str:
+        """Take the step and return what was done, in a few words. Raises RoasError."""
+        ...

@@ -1,0 +1,129 @@
+"""Fetch everything that the new release needs, and make the release."""
+
+import asyncio
+
+from bot.concurrency import together
+from bot.deployment.context import DeploymentContext
+from bot.deployment.planning import Candidate, plan_deployment
+from bot.errors import ImageChangedError, InvalidRequestError, PhaseTimeoutError, RoasError
+from bot.models.coordination import (
+    BUILD_TIMEOUT_SECONDS,
+    PREPARE_MONITORING_TIMEOUT_SECONDS,
+    PULL_TIMEOUT_SECONDS,
+    PhaseName,
+)
+from bot.models.deployment import ServiceProgress
+from bot.models.plan import ServiceAction
+from bot.models.release import Release
+
+
+class Preparation:
+    """Pull, build and prepare monitoring at the same time; only the last may fail with a warning."""
+
+    name = PhaseName.PREPARATION
+
+    async def run(self, context: DeploymentContext) -> str:
+        """Return the release that was made."""
+        release = await prepare_release(context)
+        return f"release {release.label} is made of {len(release.services)} services"
+
+
+async def prepare_release(context: DeploymentContext) -> Release:
+    """Make the release, or take up the one that an earlier attempt made.
+
+    A hotfix does this within its execution, without building and without preparing monitoring.
+    """
+    if context.deployment.to_release is not None:
+        return await load_release(context)
+    candidate = await _candidate(context)
+    for plan in candidate.plan.services:
+        await context.plan_service(
+            ServiceProgress(
+                service=plan.service,
+                old_image=plan.old_image,
+                new_image=plan.new_image,
+                changed=plan.action is not ServiceAction.KEEP,
+            )
+        )
+    images, _ = await context.unless_cancelled(together([_obtain(context, candidate), _prepare_monitoring(context)]))
+    return await _make_release(context, candidate, images or {})
+
+
+async def load_release(context: DeploymentContext) -> Release:
+    """Read the release that the deployment leads to from the journal."""
+    number = context.deployment.to_release
+    release = None
+    if number is not None:
+        release = await context.components.state.releases.get(context.environment.name, number)
+    if release is None:
+        raise InvalidRequestError(f"{context.deployment.id} leads to no release.", hint="Deploy again.")
+    context.release = release
+    context.model_hash = context.deployment.applied_model or release.model_hash
+    return release
+
+
+async def _candidate(context: DeploymentContext) -> Candidate:
+    request = context.deployment.request
+    candidate = await plan_deployment(context.components, context.environment, request, write_contents=True)
+    if request.plan_digest is not None and request.plan_digest != candidate.plan.digest:
+        raise ImageChangedError(
+            "Something changed since the plan was made: an image's tag, a file or the environment's release.",
+            hint="Look at the new plan and deploy again.",
+        )
+    for warning in candidate.plan.warnings:
+        context.warn(warning)
+    return candidate
+
+
+async def _obtain(context: DeploymentContext, candidate: Candidate) -> dict[str, str] | None:
+    """Pull and build within the limits of each."""
+    builds = context.coordination.builds
+    wanted = candidate.wanted
+    if not builds and (unbuilt := sorted(name for name, image in wanted.items() if image.build_hash is not None)):
+        raise InvalidRequestError(
+            f"A hotfix builds nothing, and the image of {', '.join(unbuilt)} would have to be built.",
+            hint="Use /deploy, or push the image to a registry first.",
+        )
+    limit = max(PULL_TIMEOUT_SECONDS, BUILD_TIMEOUT_SECONDS if builds else 0.0)
+    manager = context.components.manager
+    try:
+        async with asyncio.timeout(limit):
+            return dict(await manager.obtain_images(candidate.stack, wanted, context.report, builds=builds))
+    except TimeoutError as error:
+        raise PhaseTimeoutError(
+            f"Images were not there after {limit:g} s.", hint="Check the registry and the network, then deploy again."
+        ) from error
+
+
+async def _prepare_monitoring(context: DeploymentContext) -> dict[str, str] | None:
+    if not context.coordination.prepares_monitoring:
+        return None
+    try:
+        async with asyncio.timeout(PREPARE_MONITORING_TIMEOUT_SECONDS):
+            for warning in await context.components.monitoring.prepare_monitoring_stack(context.environment):
+                context.warn(warning)
+    except RoasError as error:
+        context.warn(f"Monitoring could not be prepared: {error.message}")
+    except TimeoutError:
+        context.warn(f"Monitoring was not prepared within {PREPARE_MONITORING_TIMEOUT_SECONDS:g} s.")
+    return None
+
+
+async def _make_release(context: DeploymentContext, candidate: Candidate, images: dict[str, str]) -> Release:
+    components, deployment = context.components, context.deployment
+    await components.state.locks.check(context.fence)
+    draft = await components.engine.draft_release(
+        candidate.stack, images, kept_from=candidate.current, kept_services=candidate.kept
+    )
+    release = await components.manager.create_release(
+        draft,
+        context.environment,
+        deployment.request.requested_by,
+        context.fence,
+        deployment_id=deployment.id,
+        correlation_id=deployment.correlation_id,
+    )
+    await context.update(to_release=release.number, applied_model=release.model_hash)
+    context.release, context.model_hash = release, release.model_hash
+    context.publish("release.created", release=release.number)
+    return release

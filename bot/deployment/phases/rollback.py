@@ -1,0 +1,94 @@
+"""Bring the environment back to the release that it was on, whole."""
+
+from dataclasses import replace
+from functools import partial
+
+from bot.deployment.applying import Applier
+from bot.deployment.context import DeploymentContext
+from bot.deployment.dependencies import DependencyCoordinator, Milestones
+from bot.engine.watch import ContainerWatch
+from bot.models.coordination import PhaseName
+from bot.models.deployment import DeploymentKind, ServiceProgress, ServiceStep
+from bot.models.release import Release
+from bot.models.stack import ServiceDefinition
+
+
+class Rollback:
+    """Take what differs down in reverse order, then bring the old release up in dependency order; needs no registry."""
+
+    name = PhaseName.ROLLBACK
+
+    async def run(self, context: DeploymentContext) -> str:
+        """Return which release runs again. Raises RoasError: then an operator is needed."""
+        target = await self._target(context)
+        async with ContainerWatch(context.components.engine, context.environment) as watch:
+            if target is None:
+                context.release = None
+                await self._remove_everything(context, watch)
+                return "nothing ran before, so that everything was removed"
+            await self._restore(context, watch, target)
+            return f"{target.label} runs again"
+
+    async def _target(self, context: DeploymentContext) -> Release | None:
+        """Go to the release asked for, or, where a deployment failed, to the one that it came from."""
+        deployment = context.deployment
+        asked_for = deployment.request.kind is DeploymentKind.ROLLBACK and deployment.problem is None
+        number = deployment.to_release if asked_for else deployment.from_release
+        if number is None:
+            return None
+        return await context.components.state.releases.get(context.environment.name, number)
+
+    async def _restore(self, context: DeploymentContext, watch: ContainerWatch, target: Release) -> None:
+        engine, manager = context.components.engine, context.components.manager
+        for deed in await engine.sweep(context.environment):
+            context.warn(deed)
+        model_hash, warnings = await engine.refresh_credentials(context.environment, target)
+        for warning in warnings:
+            context.warn(warning)
+        context.release, context.model_hash = target, model_hash
+        await context.update(applied_model=model_hash)
+        await watch.refresh()
+        differing, surplus = await manager.differing(context.environment, model_hash, watch)
+        definitions = {name: _for_rollback(d) for name, d in (await context.definitions(model_hash)).items()}
+        coordinator = DependencyCoordinator(definitions)
+        for service in sorted(surplus):
+            await manager.remove_service(context.environment, service, watch, context.report)
+        replaced = [name for name in coordinator.order(differing) if not definitions[name].start_first]
+        await self._take_down(context, watch, replaced[::-1], model_hash)
+        applier = Applier(context, watch, definitions, model_hash)
+        await coordinator.run(
+            differing,
+            partial(self._bring_back, context, applier),
+            settled=applier.settled,
+            probe=applier.probe,
+            warn=context.warn,
+            parallel=context.parallel,
+        )
+
+    async def _take_down(
+        self, context: DeploymentContext, watch: ContainerWatch, services: list[str], model_hash: str
+    ) -> None:
+        """Remove what is not of the old release, dependents first; containers of the old release stay."""
+        hashes = await context.components.engine.current_hashes(model_hash, context.environment)
+        known = {progress.service: progress for progress in context.deployment.services}
+        for service in services:
+            await context.plan_service(known.get(service, ServiceProgress(service, changed=True)))
+            await context.report(service, ServiceStep.RESTORING, "removing the failed one")
+            failed = tuple(c for c in watch.of_service(service) if c.config_hash != hashes[service])
+            await context.components.manager.remove_containers(context.environment, failed)
+        await watch.refresh()
+
+    async def _bring_back(
+        self, context: DeploymentContext, applier: Applier, service: str, milestones: Milestones
+    ) -> None:
+        await applier.apply(service, milestones)
+        await context.report(service, ServiceStep.RESTORED)
+
+    async def _remove_everything(self, context: DeploymentContext, watch: ContainerWatch) -> None:
+        for service in sorted({container.service for container in watch.containers}):
+            await context.components.manager.remove_service(context.environment, service, watch, context.report)
+
+
+def _for_rollback(definition: ServiceDefinition) -> ServiceDefinition:
+    """Take the order of updating from `rollback_config`."""
+    return replace(definition, start_first=definition.rollback_start_first)

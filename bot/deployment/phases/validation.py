@@ -1,0 +1,58 @@
+"""Check the environment before anything is touched."""
+
+from bot.deployment.context import DeploymentContext
+from bot.deployment.phases.initialization import make_ready
+from bot.errors import ReleaseNotRestorableError, ValidationFailedError
+from bot.models.check import CheckResult, ValidationReport
+from bot.models.coordination import PhaseName
+from bot.models.deployment import DeploymentKind
+
+
+class Validation:
+    """Run every check; only a failed critical one stops the deployment, and all of them are told."""
+
+    name = PhaseName.VALIDATION
+
+    async def run(self, context: DeploymentContext) -> str:
+        """Return how many checks passed. Raises ValidationFailedError that lists every failed critical check."""
+        if not context.phase_succeeded(PhaseName.INITIALIZATION):
+            await make_ready(context)
+        report = await self._validate(context)
+        context.publish(
+            "environment.validation.completed",
+            passed=report.passed,
+            failures=[result.check for result in report.failures],
+            warnings=[result.check for result in report.warnings],
+        )
+        for result in report.warnings:
+            context.warn(f"{result.check}: {result.message}")
+        if not report.passed:
+            raise _failure(report.failures)
+        return f"{sum(result.passed for result in report.results)} of {len(report.results)} checks passed"
+
+    async def _validate(self, context: DeploymentContext) -> ValidationReport:
+        components, request = context.components, context.deployment.request
+        if request.kind is not DeploymentKind.ROLLBACK:
+            return await components.validator.validate(context.environment, request.version)
+        number = context.deployment.to_release
+        release = None if number is None else await components.state.releases.get(context.environment.name, number)
+        if release is None:
+            raise ReleaseNotRestorableError(
+                f"There is no release r{number}.", hint="See `history` for those there are."
+            )
+        if missing := await components.engine.missing_images(release, context.environment):
+            raise ReleaseNotRestorableError(
+                f"{release.label} cannot be restored: the images of {', '.join(missing)} are gone.",
+                hint="Choose another release, or deploy that version again.",
+            )
+        return await components.validator.validate(context.environment, None, model_hash=release.model_hash)
+
+
+def _failure(failures: tuple[CheckResult, ...]) -> ValidationFailedError:
+    lines = [f"{result.check}: {result.message}" for result in failures]
+    hints = [f"{result.check}: {result.remedy}" for result in failures if result.remedy]
+    if len(failures) == 1:
+        return ValidationFailedError(failures[0].message, hint=failures[0].remedy)
+    return ValidationFailedError(
+        f"{len(failures)} checks failed:\n" + "\n".join(f"- {line}" for line in lines), hint="\n".join(hints)
+    )

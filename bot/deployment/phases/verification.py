@@ -1,0 +1,107 @@
+"""Watch whether the new release stays healthy."""
+
+from bot.concurrency import together
+from bot.deployment.context import DeploymentContext
+from bot.deployment.phases.preparation import load_release
+from bot.engine.readiness import Readiness, ServiceReadiness, judge_readiness
+from bot.engine.watch import ContainerWatch
+from bot.errors import ServiceFailedError
+from bot.models.coordination import PhaseName
+from bot.models.deployment import ServiceStep
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot, HealthStatus
+from bot.models.stack import ServiceDefinition
+
+CRITICAL_OBSERVATION_SECONDS = 10.0
+DEFAULT_OBSERVATION_SECONDS = 5.0  # Swarm's own default for update_config.monitor
+
+
+class Verification:
+    """Observe every changed service for its window, and look at the others once."""
+
+    name = PhaseName.VERIFICATION
+
+    async def run(self, context: DeploymentContext) -> str:
+        """Return how the release is. Raises ServiceFailedError for the first service that does not stay well."""
+        release = await load_release(context)
+        definitions = await context.definitions(context.model_hash or release.model_hash)
+        changed = {p.service for p in context.deployment.services if p.changed and p.service in definitions}
+        async with ContainerWatch(context.components.engine, context.environment) as watch:
+            await context.unless_cancelled(
+                together(_observe(context, watch, definitions[service]) for service in sorted(changed))
+            )
+            for service in sorted(set(definitions) - changed):
+                await _look_at_untouched(context, watch, definitions[service])
+            return _summary(definitions, watch, changed)
+
+
+def observation_seconds(definition: ServiceDefinition, environment: Environment) -> float:
+    """Return how long a service is observed: `update_config.monitor`, and 10 s at least for a critical one.
+
+    An environment that asks for less than that (dev does) gets what it asks for.
+    """
+    window = definition.monitor_seconds
+    if window is None:
+        window = min(DEFAULT_OBSERVATION_SECONDS, environment.observation_seconds)
+    if is_critical(definition, environment):
+        window = max(window, min(CRITICAL_OBSERVATION_SECONDS, environment.observation_seconds))
+    return window
+
+
+def is_critical(definition: ServiceDefinition, environment: Environment) -> bool:
+    """Tell whether a stack cannot do without a service."""
+    return definition.critical or definition.name in environment.critical_services
+
+
+async def _observe(context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition) -> None:
+    """Wait for trouble; the window ending without any is what is hoped for."""
+    before = {container.id: container.restart_count for container in watch.of_service(definition.name)}
+
+    def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
+        own = tuple(container for container in containers if container.service == definition.name)
+        return find_trouble(definition, own, before)
+
+    try:
+        found = await watch.until(trouble, observation_seconds(definition, context.environment))
+    except TimeoutError:
+        return
+    await context.report(definition.name, ServiceStep.FAILED, found.reason)
+    raise await context.components.manager.service_failure(context.environment, definition.name, found)
+
+
+def find_trouble(
+    definition: ServiceDefinition, containers: tuple[ContainerSnapshot, ...], restarts_before: dict[str, int]
+) -> ServiceReadiness | None:
+    """Return why a service that was ready is not well any more, or None."""
+    for container in containers:
+        if container.restart_count > restarts_before.get(container.id, 0):
+            return ServiceReadiness(Readiness.FAILED, "it restarted while it was observed", container.id)
+    readiness = judge_readiness(definition, containers, tolerated_restarts=2**31)
+    if readiness.state in {Readiness.FAILED, Readiness.WAITING}:
+        return ServiceReadiness(Readiness.FAILED, readiness.reason, readiness.container_id)
+    return None
+
+
+async def _look_at_untouched(context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition) -> None:
+    """An untouched service fails the deployment only if it is critical."""
+    readiness = judge_readiness(definition, watch.of_service(definition.name), tolerated_restarts=2**31)
+    if readiness.state is not Readiness.FAILED:
+        return
+    if is_critical(definition, context.environment):
+        raise ServiceFailedError(
+            f"{definition.name}, which is critical, is not well: {readiness.reason}.",
+            hint=f"This deployment did not touch {definition.name}; look at its logs.",
+            service=definition.name,
+        )
+    context.warn(f"{definition.name}, which was not touched, is not well: {readiness.reason}.")
+
+
+def _summary(definitions: dict[str, ServiceDefinition], watch: ContainerWatch, changed: set[str]) -> str:
+    healthy = [
+        name
+        for name in changed
+        if definitions[name].one_shot or all(c.health is HealthStatus.HEALTHY for c in watch.of_service(name))
+    ]
+    unverified = sorted(changed - set(healthy))
+    words = f"{len(healthy)} of {len(changed)} changed services are healthy"
+    return f"{words}; unverified (no health check): {', '.join(unverified)}" if unverified else words

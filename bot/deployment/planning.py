@@ -1,0 +1,107 @@
+"""Gather what a plan is made of: the stack as it would be, its images, and the release that runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot.deployment.context import Components
+from bot.deployment.plan import make_plan
+from bot.engine.interface import ResolvedStack
+from bot.errors import InvalidRequestError
+from bot.models.deployment import DeploymentRequest
+from bot.models.environment import Environment
+from bot.models.plan import Plan
+from bot.models.release import Release
+from bot.models.stack import ServiceDefinition, WantedImage
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Hold what is about to become a release; `kept` services stay as they are in the current one."""
+
+    stack: ResolvedStack = field(repr=False)
+    wanted: Mapping[str, WantedImage]
+    current: Release | None
+    kept: frozenset[str]
+    plan: Plan
+
+
+async def plan_deployment(
+    components: Components, environment: Environment, request: DeploymentRequest, *, write_contents: bool = False
+) -> Candidate:
+    """Resolve what a deployment asks for and compare it with what is; changes nothing.
+
+    Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError.
+    """
+    engine, releases = components.engine, components.state.releases
+    stack = await engine.resolve(environment, request.version, write_contents=write_contents)
+    limited_to = _limit(stack.definitions, request.services)
+    current = await releases.current(environment.name)
+    if limited_to and current is None:
+        raise InvalidRequestError(
+            f"{environment.name} has no release yet, so that none of its services can be left as it is.",
+            hint="Deploy the whole stack once, without naming services.",
+        )
+    services = limited_to or frozenset(stack.definitions)
+    wanted = await engine.look_up_images(stack, services)
+    old_model = await engine.load_model(current.model_hash) if current else None
+    plan = make_plan(
+        environment=environment.name,
+        version=request.version or "",
+        definitions=stack.definitions,
+        wanted=wanted,
+        new_model=stack.model,
+        current=current,
+        old_model=old_model,
+        limited_to=limited_to,
+        warnings=stack.warnings,
+    )
+    kept = (
+        frozenset(service.name for service in current.services) - limited_to if current and limited_to else frozenset()
+    )
+    return Candidate(stack, wanted, current, kept, plan)
+
+
+async def plan_rollback(
+    components: Components, environment: Environment, request: DeploymentRequest
+) -> tuple[Release, Plan]:
+    """Find the release to go back to and compare it with what is; changes nothing.
+
+    Raises InvalidRequestError where there is none.
+    """
+    engine, releases = components.engine, components.state.releases
+    current = await releases.current(environment.name)
+    if request.target_release is None:
+        target = await releases.previous(environment.name)
+        missing = f"{environment.name} has no release before the current one."
+    else:
+        target = await releases.get(environment.name, request.target_release)
+        missing = f"{environment.name} has no release r{request.target_release}."
+    if target is None:
+        raise InvalidRequestError(missing, hint="See `history` for the releases that there are.")
+    if current is not None and target.number == current.number:
+        raise InvalidRequestError(f"{environment.name} is on {target.label} already.", hint="Name another release.")
+    model = await engine.load_model(target.model_hash)
+    wanted = {
+        service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
+        for service in target.services
+    }
+    plan = make_plan(
+        environment=environment.name,
+        version=target.version,
+        definitions=engine.definitions(model),
+        wanted=wanted,
+        new_model=model,
+        current=current,
+        old_model=await engine.load_model(current.model_hash) if current else None,
+        to_release=target.number,
+    )
+    return target, plan
+
+
+def _limit(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ...]) -> frozenset[str]:
+    unknown = sorted(set(services) - set(definitions))
+    if unknown:
+        raise InvalidRequestError(
+            f"The stack has no service {', '.join(unknown)}.", hint=f"It has {', '.join(sorted(definitions))}."
+        )
+    return frozenset(services)

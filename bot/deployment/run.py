@@ -1,0 +1,276 @@
+"""Take one deployment through its phases to an honest end."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import stamina
+import structlog
+
+from bot.deployment.context import DeploymentContext
+from bot.deployment.phases import ALL_PHASES, Phase
+from bot.errors import DeploymentCancelledError, FencedOffError, InternalFaultError, PhaseTimeoutError, RoasError
+from bot.models.change import ChangeType, StateChange
+from bot.models.coordination import PhaseName, PhasePolicy
+from bot.models.deployment import Deployment, DeploymentKind, Outcome, PhaseResult, PhaseStatus, Problem, ServiceStep
+from bot.models.release import Release, ReleaseState
+
+log = structlog.get_logger(__name__)
+
+# How often the journal is asked whether another process wants this deployment cancelled.
+CANCEL_POLL_SECONDS = 1.0
+RETRY_WAIT_SECONDS = 0.5
+RETRY_WAIT_LIMIT_SECONDS = 10.0
+
+
+class DeploymentRun:
+    """Run the phases of one deployment, retry transient faults, roll back on failure, and write the outcome."""
+
+    def __init__(self, context: DeploymentContext, phases: Sequence[Phase] = ALL_PHASES) -> None:
+        self._context = context
+        self._phases: Mapping[PhaseName, Phase] = {phase.name: phase for phase in phases}
+
+    async def to_its_end(self) -> Deployment:
+        """Run what is left of the deployment and return its record. Raises FencedOffError when another took over."""
+        with structlog.contextvars.bound_contextvars(
+            deployment_id=self._context.deployment.id, correlation_id=self._context.deployment.correlation_id
+        ):
+            watcher = asyncio.create_task(self._watch_for_cancel(), name="cancel watcher")
+            try:
+                return await self._run()
+            finally:
+                watcher.cancel()
+                await asyncio.gather(watcher, return_exceptions=True)
+
+    async def _run(self) -> Deployment:
+        context = self._context
+        if context.deployment.problem is not None:  # an earlier attempt was rolling back already
+            return await self._roll_back(context.deployment.problem)
+        try:
+            for policy in context.coordination.phases:
+                if not context.phase_succeeded(policy.name):
+                    await self._run_phase(policy)
+        except FencedOffError:
+            raise
+        except RoasError as error:
+            return await self._end_badly(error)
+        except Exception as error:  # an honest end is owed for faults that nobody foresaw, too
+            log.exception("deployment broke")
+            return await self._end_badly(_unforeseen(error))
+        return await self._finish(Outcome.SUCCEEDED, None, active=context.release)
+
+    async def _run_phase(self, policy: PhasePolicy) -> None:
+        """Run one phase within its time and retries, and write how it went."""
+        context = self._context
+        started, started_at = time.monotonic(), datetime.now(UTC)
+        result = PhaseResult(policy.name, PhaseStatus.IN_PROGRESS, attempts=1, started_at=started_at)
+        warnings_before = len(context.warnings)
+
+        async def attempted(number: int) -> None:
+            nonlocal result
+            result = replace(result, attempts=number)
+            await context.save_phase(result)
+
+        try:
+            if policy.name is not PhaseName.ROLLBACK:
+                context.checkpoint()
+            summary = await self._attempts(policy, attempted)
+        except FencedOffError:
+            raise
+        except RoasError as error:
+            status = PhaseStatus.CANCELLED if isinstance(error, DeploymentCancelledError) else PhaseStatus.FAILED
+            await context.save_phase(_ended(result, status, started, problem=error.problem()))
+            raise
+        own_warnings = tuple(context.warnings[warnings_before:])
+        await context.save_phase(_ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings))
+
+    async def _attempts(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
+        """Try the phase; only transient faults are tried again, and all tries share the phase's time."""
+        phase = self._phases[policy.name]
+        try:
+            async with asyncio.timeout(policy.timeout_seconds):
+                async for attempt in stamina.retry_context(
+                    on=_is_transient,
+                    attempts=policy.retries + 1,
+                    timeout=None,
+                    wait_initial=RETRY_WAIT_SECONDS,
+                    wait_max=RETRY_WAIT_LIMIT_SECONDS,
+                    wait_jitter=RETRY_WAIT_SECONDS,
+                ):
+                    with attempt:
+                        await attempted(attempt.num)  # type: ignore[misc]
+                        return await phase.run(self._context)
+        except TimeoutError as error:
+            raise PhaseTimeoutError(
+                f"{policy.name} did not end within {policy.timeout_seconds:g} s.{self._what_hangs()}",
+                hint="Look at what was still waiting, and deploy again when it is mended.",
+            ) from error
+        raise PhaseTimeoutError(f"{policy.name} was not tried.")  # unreachable: the loop returns or raises
+
+    def _what_hangs(self) -> str:
+        moving = {
+            ServiceStep.CREATING,
+            ServiceStep.STARTING,
+            ServiceStep.WAITING,
+            ServiceStep.PULLING,
+            ServiceStep.BUILDING,
+        }
+        waiting = [f"{p.service} ({p.step})" for p in self._context.deployment.services if p.step in moving]
+        return f" Still under way: {', '.join(waiting)}." if waiting else ""
+
+    async def _end_badly(self, error: RoasError) -> Deployment:
+        """Decide what a failure leads to: nothing was touched, a rollback, or an operator."""
+        context = self._context
+        problem = error.problem()
+        log.warning("deployment failed", key=problem.key, problem=problem.message, service=problem.service)
+        cancelled = isinstance(error, DeploymentCancelledError)
+        if not cancelled:
+            await context.components.state.record(
+                StateChange(
+                    ChangeType.ERROR_OCCURRED,
+                    "orchestrator",
+                    context.environment.name,
+                    context.deployment.id,
+                    new=problem.key,
+                    metadata={"message": problem.message, "service": problem.service},
+                    correlation_id=context.deployment.correlation_id,
+                ),
+                context.fence,
+            )
+        if not self._touched():
+            return await self._finish(Outcome.CANCELLED if cancelled else Outcome.FAILED, problem)
+        if context.deployment.request.kind is DeploymentKind.ROLLBACK and not cancelled:
+            return await self._finish(Outcome.FAILED, _needs_operator(problem, context))
+        if not context.coordination.rollback_on_failure and not cancelled:
+            return await self._finish(Outcome.FAILED, _needs_operator(problem, context))
+        return await self._roll_back(problem)
+
+    def _touched(self) -> bool:
+        """Tell whether any service was changed, by this process or by one before it."""
+        untouched = {
+            ServiceStep.PENDING,
+            ServiceStep.PULLING,
+            ServiceStep.PULLED,
+            ServiceStep.BUILDING,
+            ServiceStep.BUILT,
+            ServiceStep.UNCHANGED,
+        }
+        journalled = any(progress.step not in untouched for progress in self._context.deployment.services)
+        return bool(self._context.touched) or journalled
+
+    async def _roll_back(self, problem: Problem | None) -> Deployment:
+        """Bring the old release back; a failed rollback is never rolled back, but handed to an operator."""
+        context = self._context
+        cancelled = problem is not None and problem.key == DeploymentCancelledError.key
+        await context.update(problem=problem)
+        context.cancel = asyncio.Event()
+        try:
+            await self._run_phase(context.coordination.policy(PhaseName.ROLLBACK))
+        except FencedOffError:
+            raise
+        except Exception as error:  # whatever it was, an operator must hear of it
+            log.exception("rollback failed")
+            known = error if isinstance(error, RoasError) else _unforeseen(error)
+            return await self._finish(Outcome.FAILED, _rollback_failed(problem, known, context))
+        return await self._finish(
+            Outcome.CANCELLED if cancelled else Outcome.ROLLED_BACK, problem, active=context.release
+        )
+
+    async def _finish(self, outcome: Outcome, problem: Problem | None, *, active: Release | None = None) -> Deployment:
+        """Write the end and free the environment, in one transaction, then tell the bus."""
+        context = self._context
+        deployment = replace(
+            context.deployment,
+            outcome=outcome,
+            problem=problem,
+            ended_at=datetime.now(UTC),
+            duration_seconds=sum(phase.duration_seconds or 0.0 for phase in context.deployment.phases),
+            warnings=tuple(context.warnings),
+        )
+        context.deployment = deployment
+        await context.components.state.deployments.finish(
+            deployment,
+            context.fence,
+            active=active,
+            applied_model=deployment.applied_model,
+            release_states=_release_states(deployment, outcome),
+        )
+        context.publish(
+            "deployment.orchestration.completed",
+            outcome=outcome.value,
+            kind=deployment.request.kind.value,
+            duration_seconds=deployment.duration_seconds,
+        )
+        return deployment
+
+    async def _watch_for_cancel(self) -> None:
+        """Learn from the journal that somebody, perhaps in another process, wants this deployment cancelled."""
+        context = self._context
+        while not context.cancel.is_set():
+            with suppress(RoasError):
+                deployment = await context.components.state.deployments.get(context.deployment.id)
+                if deployment is not None and deployment.cancel_requested_by is not None:
+                    context.cancel.set()
+                    return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(context.cancel.wait(), CANCEL_POLL_SECONDS)
+
+
+def _unforeseen(error: Exception) -> InternalFaultError:
+    return InternalFaultError(
+        f"Something broke that nobody foresaw ({type(error).__name__}).", hint="See the bot's log, and report it."
+    )
+
+
+def _is_transient(error: Exception) -> bool:
+    return isinstance(error, RoasError) and error.transient
+
+
+def _ended(
+    result: PhaseResult,
+    status: PhaseStatus,
+    started: float,
+    *,
+    summary: str = "",
+    warnings: tuple[str, ...] = (),
+    problem: Problem | None = None,
+) -> PhaseResult:
+    return replace(
+        result,
+        status=status,
+        ended_at=datetime.now(UTC),
+        duration_seconds=time.monotonic() - started,
+        summary=summary,
+        warnings=warnings,
+        problem=replace(problem, report="") if problem else None,
+    )
+
+
+def _release_states(deployment: Deployment, outcome: Outcome) -> dict[int, ReleaseState]:
+    """Say what became of the release that a deployment made; a rollback makes none."""
+    if deployment.to_release is None or deployment.request.kind is DeploymentKind.ROLLBACK:
+        return {}
+    succeeded = outcome is Outcome.SUCCEEDED
+    return {deployment.to_release: ReleaseState.SUCCEEDED if succeeded else ReleaseState.FAILED}
+
+
+def _needs_operator(problem: Problem, context: DeploymentContext) -> Problem:
+    name = context.environment.name
+    hint = f"{name} may be on parts of two releases. Mend the cause, then `/rollback {name}` or deploy again."
+    return replace(problem, hint=f"{problem.hint}\n{hint}".strip())
+
+
+def _rollback_failed(problem: Problem | None, error: RoasError, context: DeploymentContext) -> Problem:
+    """Tell both faults: what made the rollback necessary, and what stopped it."""
+    name = context.environment.name
+    first = f"{problem.message}\n" if problem else ""
+    return Problem(
+        key="rollback_failed",
+        message=f"{first}The rollback failed too: {error.message}",
+        hint=f"An operator is needed. {error.hint}\nThen run `/rollback {name}`, or `python -m bot rollback {name}`.",
+        service=error.service,
+        report=error.report or (problem.report if problem else ""),
+    )

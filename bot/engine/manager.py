@@ -1,0 +1,270 @@
+"""Pull, build, make releases, and apply a release service by service: the DeploymentManager."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+from bot.concurrency import to_the_end, together
+from bot.engine.interface import Engine, ReleaseDraft, ResolvedStack
+from bot.engine.readiness import Readiness, ServiceReadiness, judge_readiness
+from bot.engine.watch import ContainerWatch
+from bot.errors import RoasError, ServiceFailedError
+from bot.models.actor import Actor
+from bot.models.deployment import ServiceStep
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot, ContainerState
+from bot.models.release import Release, ReleaseState
+from bot.models.stack import ServiceDefinition, WantedImage
+from bot.state.journal import Fence
+from bot.state.manager import StateManager
+
+# Journal how far a service has come: service, step, words, fraction of the step.
+ServiceReport = Callable[[str, ServiceStep, str, float | None], Awaitable[None]]
+
+READY_STEPS = {
+    Readiness.HEALTHY: ServiceStep.HEALTHY,
+    Readiness.UNVERIFIED: ServiceStep.UNVERIFIED,
+    Readiness.COMPLETED: ServiceStep.COMPLETED,
+}
+
+
+class DeploymentManager:
+    """Do with an engine what the phases of a deployment ask for, and report each step before it is taken."""
+
+    def __init__(self, engine: Engine, state: StateManager) -> None:
+        self._engine = engine
+        self._state = state
+
+    async def adopt(self, environment: Environment, actor: Actor, fence: Fence, correlation_id: str) -> Release | None:
+        """Make release 0 of what runs, where the environment has no release yet; returns the current release."""
+        current = await self._state.releases.current(environment.name)
+        if current is not None:
+            return current
+        draft = await self._engine.adopt(environment)
+        if draft is None:
+            return None
+        release = _release(environment, draft, actor, None, state=ReleaseState.ADOPTED)
+        adopted = await self._state.releases.add(release, fence, correlation_id)
+        await self._engine.protect(adopted)
+        return adopted
+
+    async def obtain_images(
+        self, stack: ResolvedStack, wanted: Mapping[str, WantedImage], report: ServiceReport, *, builds: bool
+    ) -> Mapping[str, str]:
+        """Pull and build, at the same time, what is not here yet; returns image IDs by service.
+
+        Raises the first failure, with the others stopped.
+        """
+        pulls = _by_reference(
+            {service: image for service, image in wanted.items() if image.must_pull and image.build_hash is None}
+        )
+        built = [service for service, image in wanted.items() if image.build_hash is not None and builds]
+        here = {service: image.image_id for service, image in wanted.items() if image.image_id and not image.must_pull}
+        pulling = [self._pull(stack, image, names, report) for image, names in pulls]
+        building = [self._build(stack, name, report) for name in built]
+        results = await together(pulling + building)
+        fetched = {name: image_id for (_, names), image_id in zip(pulls, results, strict=False) for name in names}
+        return {**here, **fetched, **dict(zip(built, results[len(pulls) :], strict=True))}
+
+    async def create_release(
+        self,
+        draft: ReleaseDraft,
+        environment: Environment,
+        actor: Actor,
+        fence: Fence,
+        *,
+        deployment_id: str,
+        correlation_id: str,
+    ) -> Release:
+        """Number a draft, write it down, and protect its images from pruning."""
+        current = await self._state.releases.current(environment.name)
+        replaces = current.number if current else None
+        release = _release(environment, draft, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
+        numbered = await self._state.releases.add(release, fence, correlation_id)
+        await self._engine.protect(numbered)
+        return numbered
+
+    async def differing(
+        self, environment: Environment, model_hash: str, watch: ContainerWatch
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the services whose containers are not as a model says, and those that it does not have at all."""
+        hashes = await self._engine.current_hashes(model_hash, environment)
+        definitions = self._engine.definitions(await self._engine.load_model(model_hash))
+        differing = {
+            name
+            for name, wanted in hashes.items()
+            if not _is_as_wanted(definitions[name], wanted, watch.of_service(name))
+        }
+        surplus = {container.service for container in watch.containers} - set(hashes)
+        return frozenset(differing), frozenset(surplus)
+
+    async def apply_service(
+        self,
+        environment: Environment,
+        model_hash: str,
+        definition: ServiceDefinition,
+        watch: ContainerWatch,
+        report: ServiceReport,
+        started: Callable[[], Awaitable[None]],
+    ) -> Readiness:
+        """Bring one service to what a model says and wait until it is ready; `started` is told when it runs.
+
+        Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
+        ServiceFailedError with the container's last words.
+        """
+        wanted = (await self._engine.current_hashes(model_hash, environment))[definition.name]
+        await to_the_end(self._create_and_start(environment, model_hash, definition, watch, report))
+        await started()
+        await watch.refresh()
+        await report(definition.name, ServiceStep.WAITING, "", None)
+        readiness = await self.wait_until_ready(environment, definition, watch, wanted)
+        await self._remove_predecessors(environment, definition, watch, wanted)
+        await report(definition.name, READY_STEPS[readiness.state], readiness.reason, None)
+        return readiness.state
+
+    async def wait_until_ready(
+        self, environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, wanted: str | None = None
+    ) -> ServiceReadiness:
+        """Wait until a service is ready; with `wanted`, only containers of that configuration hash count.
+
+        Raises ServiceFailedError with the container's last words.
+        """
+
+        def judge(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
+            own = tuple(
+                c for c in containers if c.service == definition.name and (wanted is None or c.config_hash == wanted)
+            )
+            readiness = judge_readiness(definition, own)
+            return None if readiness.state is Readiness.WAITING else readiness
+
+        readiness = await watch.until(judge)
+        if readiness.state is Readiness.FAILED:
+            raise await self.service_failure(environment, definition.name, readiness)
+        return readiness
+
+    async def service_failure(
+        self, environment: Environment, service: str, readiness: ServiceReadiness
+    ) -> ServiceFailedError:
+        """Make the error that tells why a service failed, with its last log lines and health-check output."""
+        report = ""
+        if readiness.container_id is not None:
+            try:
+                report = await self._engine.last_words(environment, readiness.container_id)
+            except RoasError as error:
+                report = f"(its log cannot be read: {error.message})"
+        return ServiceFailedError(
+            f"{service} failed: {readiness.reason}.",
+            hint=f"Read the last lines of {service} in the report, correct the release, and deploy again.",
+            service=service,
+            report=report,
+        )
+
+    async def remove_service(
+        self, environment: Environment, service: str, watch: ContainerWatch, report: ServiceReport
+    ) -> None:
+        """Stop and remove all containers of a service."""
+        await report(service, ServiceStep.REMOVING, "", None)
+        await self.remove_containers(environment, watch.of_service(service))
+        await report(service, ServiceStep.REMOVED, "", None)
+
+    async def remove_containers(self, environment: Environment, containers: tuple[ContainerSnapshot, ...]) -> None:
+        """Stop and remove containers by id."""
+        await together(self._engine.remove(environment, container.id) for container in containers)
+
+    async def prune(self, environment: Environment, kept: int, fence: Fence) -> tuple[Release, ...]:
+        """Let go of the releases beyond the last `kept`, with their tags; returns them."""
+        beyond = await self._state.releases.beyond(environment.name, kept)
+        for release in beyond:
+            await self._state.releases.forget(release, fence)
+            await self._engine.unprotect(release)
+        return beyond
+
+    async def _pull(
+        self, stack: ResolvedStack, image: WantedImage, services: tuple[str, ...], report: ServiceReport
+    ) -> str:
+        for service in services:
+            await report(service, ServiceStep.PULLING, image.reference, 0.0)
+
+        async def progress(service: str, words: str, fraction: float | None) -> None:
+            await report(service, ServiceStep.PULLING, words, fraction)
+
+        image_id = await self._engine.pull(stack.environment, image, services, progress)
+        for service in services:
+            await report(service, ServiceStep.PULLED, image.reference, 1.0)
+        return image_id
+
+    async def _build(self, stack: ResolvedStack, service: str, report: ServiceReport) -> str:
+        await report(service, ServiceStep.BUILDING, "", None)
+
+        async def progress(name: str, words: str, fraction: float | None) -> None:
+            await report(name, ServiceStep.BUILDING, words, fraction)
+
+        image_id = await self._engine.build(stack, service, progress)
+        await report(service, ServiceStep.BUILT, "", 1.0)
+        return image_id
+
+    async def _create_and_start(
+        self,
+        environment: Environment,
+        model_hash: str,
+        definition: ServiceDefinition,
+        watch: ContainerWatch,
+        report: ServiceReport,
+    ) -> None:
+        running = any(c.state is ContainerState.RUNNING for c in watch.of_service(definition.name))
+        beside = definition.start_first and running
+        await report(definition.name, ServiceStep.CREATING, "beside the old one" if beside else "", None)
+        created = await self._engine.create_service(environment, model_hash, definition.name, beside=beside)
+        if created:
+            await report(definition.name, ServiceStep.STARTING, "", None)
+        for container_id in created:
+            await self._engine.start(environment, container_id)
+
+    async def _remove_predecessors(
+        self, environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, wanted: str
+    ) -> None:
+        """After a start-first update the new containers serve; the old ones go."""
+        old = tuple(c for c in watch.of_service(definition.name) if c.config_hash != wanted)
+        await self.remove_containers(environment, old)
+
+
+def _is_as_wanted(definition: ServiceDefinition, wanted: str, containers: tuple[ContainerSnapshot, ...]) -> bool:
+    """Tell whether a service has the containers that it should have, and no others."""
+    if len(containers) != definition.replicas or any(c.config_hash != wanted for c in containers):
+        return False
+    return all(c.state is ContainerState.RUNNING or _has_done_its_work(definition, c) for c in containers)
+
+
+def _has_done_its_work(definition: ServiceDefinition, container: ContainerSnapshot) -> bool:
+    may_end = definition.one_shot or container.restart_policy in {"no", ""}
+    return container.state is ContainerState.EXITED and container.exit_code == 0 and may_end
+
+
+def _by_reference(images: Mapping[str, WantedImage]) -> list[tuple[WantedImage, tuple[str, ...]]]:
+    """Group services that want the same image, so that it is pulled once."""
+    groups: dict[str, list[str]] = {}
+    for service, image in images.items():
+        groups.setdefault(image.reference, []).append(service)
+    return [(images[services[0]], tuple(services)) for services in groups.values()]
+
+
+def _release(
+    environment: Environment,
+    draft: ReleaseDraft,
+    actor: Actor,
+    deployment_id: str | None,
+    *,
+    state: ReleaseState,
+    replaces: int | None = None,
+) -> Release:
+    return Release(
+        environment=environment.name,
+        number=-1,  # the journal gives it its number
+        version=draft.version,
+        state=state,
+        services=draft.services,
+        model_hash=draft.model_hash,
+        created_at=datetime.now(UTC),
+        created_by=actor,
+        deployment_id=deployment_id,
+        replaces=replaces,
+    )

@@ -1,0 +1,89 @@
+"""Judge whether a service that was just started is ready, not ready yet, or failed."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.stack import ServiceDefinition
+
+# A service may need a start or two to find what it depends on; more than this is a loop.
+TOLERATED_RESTARTS = 2
+
+
+class Readiness(StrEnum):
+    """How far a service is from being ready."""
+
+    WAITING = "waiting"
+    HEALTHY = "healthy"
+    UNVERIFIED = "unverified"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReadiness:
+    """Give the verdict, the reason for it, and the container that a failure is about."""
+
+    state: Readiness
+    reason: str = ""
+    container_id: str | None = None
+
+
+def judge_readiness(
+    definition: ServiceDefinition,
+    containers: tuple[ContainerSnapshot, ...],
+    *,
+    tolerated_restarts: int = TOLERATED_RESTARTS,
+) -> ServiceReadiness:
+    """Judge a service by its containers; the worst container decides."""
+    if len(containers) < definition.replicas:
+        return ServiceReadiness(Readiness.WAITING, f"{len(containers)} of {definition.replicas} containers exist")
+    verdicts = [_judge(definition, container, tolerated_restarts) for container in containers]
+    order = (Readiness.FAILED, Readiness.WAITING, Readiness.UNVERIFIED, Readiness.HEALTHY, Readiness.COMPLETED)
+    return min(verdicts, key=lambda verdict: order.index(verdict.state), default=ServiceReadiness(Readiness.HEALTHY))
+
+
+def _judge(definition: ServiceDefinition, container: ContainerSnapshot, tolerated_restarts: int) -> ServiceReadiness:
+    match container.state:
+        case ContainerState.RUNNING if container.restart_count > tolerated_restarts:
+            return _failed(container, f"it restarted {container.restart_count} times")
+        case ContainerState.RUNNING:
+            return _judge_running(definition, container)
+        case ContainerState.RESTARTING if container.restart_count > tolerated_restarts:
+            return _failed(container, f"it restarts in a loop{_exit_words(container)}")
+        case ContainerState.EXITED if container.exit_code == 0 and _may_end(definition, container):
+            return ServiceReadiness(Readiness.COMPLETED, "it ended with code 0", container.id)
+        case ContainerState.EXITED if container.restart_policy in {"no", "", "on-failure"} or definition.one_shot:
+            return _failed(container, f"it ended{_exit_words(container)}")
+        case ContainerState.DEAD | ContainerState.REMOVING:
+            return _failed(container, f"the engine calls it {container.state}")
+        case _:
+            return ServiceReadiness(Readiness.WAITING, f"it is {container.state}", container.id)
+
+
+def _judge_running(definition: ServiceDefinition, container: ContainerSnapshot) -> ServiceReadiness:
+    match container.health:
+        case HealthStatus.UNHEALTHY:
+            return _failed(container, "its health check fails")
+        case HealthStatus.STARTING:
+            return ServiceReadiness(Readiness.WAITING, "its health check has not passed yet", container.id)
+        case _ if definition.one_shot:
+            return ServiceReadiness(Readiness.WAITING, "it has not ended yet", container.id)
+        case HealthStatus.HEALTHY:
+            return ServiceReadiness(Readiness.HEALTHY, "its health check passes", container.id)
+        case _:
+            return ServiceReadiness(Readiness.UNVERIFIED, "it runs, and has no health check", container.id)
+
+
+def _may_end(definition: ServiceDefinition, container: ContainerSnapshot) -> bool:
+    return definition.one_shot or container.restart_policy in {"no", "", "on-failure"}
+
+
+def _failed(container: ContainerSnapshot, reason: str) -> ServiceReadiness:
+    return ServiceReadiness(Readiness.FAILED, reason, container.id)
+
+
+def _exit_words(container: ContainerSnapshot) -> str:
+    if container.oom_killed:
+        return " for want of memory (OOM-killed)"
+    return "" if container.exit_code is None else f" with code {container.exit_code}"

@@ -1,0 +1,58 @@
+"""Ask a service over the network whether it is there: `http(s)://`, `redis://`, `tcp://`."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import SplitResult, urlsplit
+
+import aiohttp
+
+from bot.errors import RoasError
+from bot.models.environment import Environment
+from bot.state.redis_server import ping
+
+
+class NetworkProber:
+    """Open one connection per probe, and close it."""
+
+    async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
+        """Tell whether a URL answers within its time; None where its name means nothing from here."""
+        parts = urlsplit(url)
+        attempt = PROBES.get(parts.scheme)
+        if attempt is None or not parts.hostname:
+            return None
+        try:
+            await asyncio.get_running_loop().getaddrinfo(parts.hostname, None)
+        except socket.gaierror:
+            return None
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await attempt(parts)
+        except (OSError, TimeoutError, aiohttp.ClientError, RoasError):
+            return False
+
+
+async def _http(parts: SplitResult) -> bool:
+    async with aiohttp.ClientSession() as session, session.get(parts.geturl(), allow_redirects=False) as response:
+        return response.status < 400  # noqa: PLR2004 - the first status that means an error
+
+
+async def _redis(parts: SplitResult) -> bool:
+    await ping(parts.geturl())
+    return True
+
+
+async def _tcp(parts: SplitResult) -> bool:
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+PROBES: Mapping[str, Callable[[SplitResult], Awaitable[bool]]] = {
+    "http": _http,
+    "https": _http,
+    "redis": _redis,
+    "rediss": _redis,
+    "tcp": _tcp,
+}

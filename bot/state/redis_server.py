@@ -1,0 +1,29 @@
+"""Ask a Redis server whether it is there."""
+
+import asyncio
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from bot.errors import RoasError
+
+
+class RedisUnavailableError(RoasError):
+    """Redis does not answer, or refuses us."""
+
+    key = "redis_unavailable"
+    transient = True
+
+
+async def ping(url: str, *, timeout_seconds: float = 5.0) -> None:
+    """Send PING and wait for its answer. Raises RedisUnavailableError, whose words hold no part of the URL."""
+    client = redis.asyncio.Redis.from_url(url, socket_connect_timeout=timeout_seconds, socket_timeout=timeout_seconds)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await client.ping()
+    except (RedisError, OSError, TimeoutError) as error:
+        raise RedisUnavailableError(
+            f"Redis does not answer ({type(error).__name__}).", hint="Check REDIS_URL and that the server runs."
+        ) from error
+    finally:
+        await client.aclose()
