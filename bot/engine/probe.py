@@ -122,16 +122,16 @@ class DockerProbe:
         return self._client
 
 
-def own_container_id() -> str | None:
-    """Return the id of the container that this process runs in, or None.
+def own_container_id(mount_table: str | None = None) -> str | None:
+    """Return the id of the container that a process with this mount table (by default this one) runs in, or None.
 
     The engine binds /etc/hostname from a folder named by the id, whatever the host's name and the control groups are.
     """
     try:
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+        table = Path("/proc/self/mountinfo").read_text(encoding="utf-8") if mount_table is None else mount_table
     except OSError:
         return None
-    own = (line for line in lines if " /etc/hostname " in line or " /etc/resolv.conf " in line)
+    own = (line for line in table.splitlines() if " /etc/hostname " in line or " /etc/resolv.conf " in line)
     return next((match.group(1) for line in own if (match := CONTAINER_FOLDER.search(line))), None)
 
 

@@ -1,0 +1,94 @@
+"""The checks of the state folder and of the own container judge where the bot runs."""
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.models.check import CheckResult, Severity
+from bot.models.facts import Mount, OwnContainer
+from bot.validation.checks.own_container import OwnContainerCheck
+from bot.validation.checks.state_folder import StateFolderCheck
+from bot.validation.subject import Subject
+
+
+def failed(results: list[CheckResult]) -> list[tuple[Severity, str]]:
+    return [(result.severity, result.message) for result in results if not result.passed]
+
+
+async def test_a_state_folder_that_is_closed_to_others_passes(subject: Subject) -> None:
+    assert (await StateFolderCheck().run(subject)).passed
+
+
+async def test_a_state_folder_that_is_open_to_others_fails_and_says_how_to_close_it(subject: Subject) -> None:
+    subject.settings.state_dir.chmod(0o750)
+    result = await StateFolderCheck().run(subject)
+    assert not result.passed
+    assert "0750" in result.message
+    assert "chmod 700" in result.remedy
+
+
+async def test_a_state_folder_that_is_missing_fails(subject: Subject) -> None:
+    subject.settings.state_dir.rmdir()
+    assert "No such file" in (await StateFolderCheck().run(subject)).message
+
+
+async def test_a_file_is_no_state_folder(subject: Subject) -> None:
+    subject.settings.state_dir.rmdir()
+    subject.settings.state_dir.write_text("x")
+    assert "is no folder" in (await StateFolderCheck().run(subject)).message
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+async def test_a_state_folder_that_is_not_writable_fails(subject: Subject) -> None:
+    subject.settings.state_dir.chmod(0o500)
+    assert "not writable" in (await StateFolderCheck().run(subject)).message
+
+
+async def test_outside_a_container_only_home_is_warned_of(subject: Subject) -> None:
+    home = replace(subject, environment=replace(subject.environment, is_home=True))
+    assert failed(await OwnContainerCheck().run(subject)) == []
+    assert failed(await OwnContainerCheck().run(home))[0][0] is Severity.WARNING
+
+
+def inside(subject: Subject, probe: Any, *mounts: Mount, project: str = "shop-dev") -> Subject:
+    probe.inside = True
+    probe.own = OwnContainer("0" * 64, "shop-dev-bot-1", project, "bot", mounts)
+    return subject
+
+
+async def test_a_container_that_the_engine_does_not_know_is_critical_at_home_only(subject: Subject, probe: Any) -> None:
+    probe.inside = True
+    home = replace(subject, environment=replace(subject.environment, is_home=True))
+    assert failed(await OwnContainerCheck().run(subject))[0][0] is Severity.WARNING
+    assert failed(await OwnContainerCheck().run(home))[0][0] is Severity.CRITICAL
+
+
+async def test_folders_mounted_at_their_own_path_pass(subject: Subject, probe: Any) -> None:
+    folder = str(subject.environment.folder)
+    results = await OwnContainerCheck().run(inside(subject, probe, Mount(folder, folder, True)))
+    assert failed(results) == []
+    assert "shop-dev-bot-1" in results[0].message
+
+
+async def test_folders_from_elsewhere_fail_with_the_mount_to_write(subject: Subject, probe: Any) -> None:
+    folder, state = subject.environment.folder, subject.settings.state_dir
+    volume = Mount("/var/lib/docker/volumes/s/_data", str(state), True, "volume")
+    results = await OwnContainerCheck().run(inside(subject, probe, Mount("/srv/shop", str(folder), True), volume))
+    messages = [message for _, message in failed(results)]
+    assert len(messages) == 2
+    assert "lies in the volume" in messages[0]
+    assert "is /srv/shop on the host" in messages[1]
+    assert f"{folder}:{folder}" in results[1].remedy
+
+
+async def test_folders_that_are_not_mounted_at_all_fail(subject: Subject, probe: Any) -> None:
+    assert "is not mounted from the host" in failed(await OwnContainerCheck().run(inside(subject, probe)))[0][1]
+
+
+async def test_home_must_be_the_project_of_the_own_container(subject: Subject, probe: Any) -> None:
+    folder = str(subject.environment.folder)
+    home = replace(subject, environment=replace(subject.environment, is_home=True))
+    placed = inside(home, probe, Mount(folder, folder, True), project="elsewhere")
+    assert "belongs to elsewhere" in failed(await OwnContainerCheck().run(placed))[0][1]

@@ -1,0 +1,171 @@
+"""The checks of the compose file, its images and its services judge the resolved stack."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from bot.errors import ComposeFileError, ComposePolicyError, ImageNotFoundError, RegistryUnavailableError
+from bot.models.check import CheckResult, Severity
+from bot.models.stack import WantedImage
+from bot.validation.checks import images
+from bot.validation.checks.compose_file import ComposeFileCheck
+from bot.validation.checks.compose_policy import ComposePolicyCheck
+from bot.validation.checks.file_binds import FileBindsCheck
+from bot.validation.checks.health_checks import HealthChecksCheck
+from bot.validation.checks.second_bot import SecondBotCheck
+from bot.validation.checks.start_first import StartFirstCheck
+from bot.validation.checks.stop_signals import StopSignalsCheck
+from bot.validation.subject import Subject
+
+Make = Callable[..., Subject]
+
+
+def failed(results: CheckResult | list[CheckResult]) -> list[tuple[Severity, str]]:
+    found = results if isinstance(results, list) else [results]
+    return [(result.severity, result.message) for result in found if not result.passed]
+
+
+async def test_a_file_that_does_not_parse_and_one_that_the_policy_refuses_are_told_apart(subject: Subject) -> None:
+    broken = replace(subject, stack=None, stack_error=ComposeFileError("line 3: bad indent", hint="Look at line 3."))
+    refused = replace(subject, stack=None, stack_error=ComposePolicyError("web: privileged", hint="Remove it."))
+    assert failed(await ComposeFileCheck().run(broken)) == [(Severity.CRITICAL, "line 3: bad indent")]
+    assert await ComposePolicyCheck().run(broken) == []
+    assert failed(await ComposePolicyCheck().run(refused)) == [(Severity.CRITICAL, "web: privileged")]
+    assert await ComposeFileCheck().run(refused) == []
+
+
+async def test_warnings_of_the_resolving_are_passed_on(subject: Subject) -> None:
+    assert subject.stack is not None
+    stack = replace(subject.stack, warnings=("version is obsolete",))
+    assert failed(await ComposeFileCheck().run(replace(subject, stack=stack))) == [
+        (Severity.WARNING, "version is obsolete")
+    ]
+
+
+def looking_up(subject: Subject, answers: dict[str, Exception]) -> tuple[Subject, list[str]]:
+    asked: list[str] = []
+
+    async def look_up(service: str) -> WantedImage:
+        asked.append(service)
+        if service in answers:
+            raise answers[service]
+        return WantedImage(service)
+
+    return replace(subject, look_up_image=look_up), asked
+
+
+async def test_every_image_that_cannot_be_had_is_named(with_services: Make) -> None:
+    faults: dict[str, Exception] = {
+        "api": ImageNotFoundError("api:9 does not exist.", hint="Push it."),
+        "web": ImageNotFoundError("web:9 does not exist.", hint="Push it."),
+        "mail": RegistryUnavailableError("The registry answers 503."),
+    }
+    subject, _ = looking_up(with_services({"api": {}, "web": {}, "mail": {}, "db": {}}), faults)
+    assert sorted(failed(await images.ImagesCheck().run(subject))) == [
+        (Severity.CRITICAL, "api:9 does not exist. (api)"),
+        (Severity.CRITICAL, "web:9 does not exist. (web)"),
+        (Severity.WARNING, "The registry answers 503. (mail)"),
+    ]
+
+
+async def test_an_image_that_two_services_share_is_asked_for_once(with_services: Make) -> None:
+    shared = {"image": "app:1"}
+    subject, asked = looking_up(with_services({"web": {}, "worker": {}}, web=shared, worker=shared), {})
+    assert failed(await images.ImagesCheck().run(subject)) == []
+    assert asked == ["web"]
+
+
+async def test_a_registry_that_hangs_is_only_a_warning(with_services: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "REGISTRY_SECONDS", 0.02)
+
+    async def hang(service: str) -> WantedImage:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    found = failed(await images.ImagesCheck().run(replace(with_services({"web": {}}), look_up_image=hang)))
+    assert [severity for severity, _ in found] == [Severity.WARNING]
+
+
+async def test_a_stored_release_needs_no_registry(subject: Subject) -> None:
+    assert failed(await images.ImagesCheck().run(replace(subject, look_up_image=None))) == []
+
+
+async def test_missing_health_checks_matter_more_for_critical_services(with_services: Make) -> None:
+    subject = with_services({"db": {}, "web": {}, "task": {}}, db={"critical": True}, task={"one_shot": True})
+    assert failed(await HealthChecksCheck().run(subject)) == [
+        (Severity.WARNING, "The critical services without a health check: db."),
+        (Severity.INFO, "The services without a health check: web."),
+    ]
+
+
+async def test_health_checks_that_notice_late_are_told(with_services: Make) -> None:
+    checked = {"has_health_check": True}
+    services = {
+        "idle": {"healthcheck": {"test": ["CMD", "x"], "start_interval": "1s"}},
+        "slow": {"healthcheck": {"test": ["CMD", "x"], "start_period": "30s"}},
+        "good": {"healthcheck": {"test": ["CMD", "x"], "start_period": "30s", "start_interval": "1s"}},
+    }
+    found = failed(await HealthChecksCheck().run(with_services(services, idle=checked, slow=checked, good=checked)))
+    assert found == [
+        (Severity.WARNING, "start_interval has no effect without start_period: idle."),
+        (Severity.INFO, "Health checks without start_interval: slow."),
+    ]
+
+
+async def test_a_shell_as_pid_1_is_a_warning_and_a_missing_init_is_advice(with_services: Make) -> None:
+    services: dict[str, Any] = {
+        "shell": {"command": ["sh", "-c", "prepare && serve"]},
+        "makes_way": {"command": ["sh", "-c", "prepare && exec serve"]},
+        "inited": {"init": True, "command": ["sh", "-c", "serve"]},
+    }
+    found = failed(await StopSignalsCheck().run(with_services(services)))
+    assert [(severity, "makes_way" in message) for severity, message in found] == [
+        (Severity.WARNING, False),
+        (Severity.INFO, True),
+    ]
+    assert "shell will take 10 s" in found[0][1]
+
+
+async def test_start_first_with_a_fixed_place_is_refused(with_services: Make) -> None:
+    subject = with_services({"web": {}}, web={"start_first": True, "fixed_place": "the host port 8080"})
+    severity, message = failed(await StartFirstCheck().run(subject))[0]
+    assert severity is Severity.CRITICAL
+    assert "the host port 8080 allows only one container" in message
+
+
+async def test_start_first_with_a_writable_volume_is_a_warning(with_services: Make) -> None:
+    volumes = [
+        {"type": "volume", "source": "data", "target": "/data"},
+        {"type": "volume", "source": "ro", "target": "/r", "read_only": True},
+    ]
+    subject = with_services({"db": {"volumes": volumes}}, db={"start_first": True})
+    assert failed(await StartFirstCheck().run(subject)) == [
+        (Severity.WARNING, "db is replaced start-first: two containers will write to data at once.")
+    ]
+
+
+async def test_a_writable_bind_of_one_file_is_a_warning(with_services: Make, subject: Subject) -> None:
+    folder = subject.environment.folder
+    (folder / "app.conf").write_text("x")
+    binds = [
+        {"type": "bind", "source": str(folder / "app.conf"), "target": "/a"},
+        {"type": "bind", "source": str(folder / "app.conf"), "target": "/b", "read_only": True},
+        {"type": "bind", "source": str(folder), "target": "/c"},
+    ]
+    assert failed(await FileBindsCheck().run(with_services({"web": {"volumes": binds}}))) == [
+        (Severity.WARNING, "Single files are mounted writable: app.conf in web.")
+    ]
+
+
+async def test_a_second_bot_with_the_same_token_is_refused_unless_it_is_home(with_services: Make) -> None:
+    subject = with_services({"bot": {"environment": {"DISCORD_TOKEN": "t0k3n"}}, "web": {"environment": None}})
+    settings = subject.settings.model_copy(update={"discord_token": SecretStr("t0k3n")})
+    away = replace(subject, settings=settings)
+    home = replace(away, environment=replace(subject.environment, is_home=True))
+    assert failed(await SecondBotCheck().run(away))[0][0] is Severity.CRITICAL
+    assert "t0k3n" not in failed(await SecondBotCheck().run(away))[0][1]
+    assert failed(await SecondBotCheck().run(home)) == []

@@ -1,0 +1,165 @@
+"""What Discord says over a real socket becomes facts, and the checks word them."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
+
+from bot.models.check import CheckResult
+from bot.models.facts import DiscordFacts
+from bot.settings import Settings
+from bot.validation.checks.discord_channel import DiscordChannelCheck
+from bot.validation.checks.discord_permissions import DiscordPermissionsCheck
+from bot.validation.checks.discord_token import DiscordTokenCheck
+from bot.validation.discord_facts import fetch_discord_facts
+from bot.validation.discord_permissions import NEEDED, missing_permissions
+from bot.validation.once import Once
+from bot.validation.subject import Subject
+
+ALL = sum(NEEDED.values())
+VIEW, SEND = NEEDED["View Channel"], NEEDED["Send Messages"]
+
+
+class SmallDiscord:
+    """Answer the four questions; a path that is taken out answers 404."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {
+            "/users/@me": {"id": "7", "username": "Ops"},
+            "/guilds/1": {"id": "1", "owner_id": "9", "roles": [{"id": "1", "permissions": str(ALL)}]},
+            "/channels/2": {"id": "2", "guild_id": "1", "type": 0, "name": "ops", "permission_overwrites": []},
+            "/guilds/1/members/7": {"user": {"id": "7"}, "roles": ["5"]},
+        }
+        self.status = 200
+        self.asked: list[str] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.path)
+        if request.headers["Authorization"] != "Bot good":
+            return web.json_response({"code": 0}, status=401)
+        if self.status != 200:
+            return web.json_response({}, status=self.status)
+        found = self.answers.get(request.path.removeprefix("/api/v10"))
+        return web.json_response(found or {"code": 10003}, status=200 if found else 404)
+
+
+@pytest.fixture
+def discord() -> SmallDiscord:
+    return SmallDiscord()
+
+
+@pytest.fixture
+async def settings(discord: SmallDiscord) -> AsyncIterator[Settings]:
+    application = web.Application()
+    application.router.add_route("*", "/{tail:.*}", discord.answer)
+    async with TestServer(application) as server:
+        yield Settings(
+            _env_file=None,  # type: ignore[call-arg]
+            discord_token=SecretStr("good"),
+            discord_guild_id=1,
+            discord_ops_channel_id=2,
+            discord_api_url=str(server.make_url("/api/v10")),
+        )
+
+
+async def findings(subject: Subject, facts: DiscordFacts) -> list[CheckResult]:
+    async def known() -> DiscordFacts:
+        return facts
+
+    handed_in = replace(subject, discord_facts=known)
+    checks = (DiscordTokenCheck(), DiscordChannelCheck(), DiscordPermissionsCheck())
+    return [result for check in checks if not (result := await check.run(handed_in)).passed]
+
+
+async def test_all_is_well(subject: Subject, settings: Settings) -> None:
+    facts = await fetch_discord_facts(settings)
+    assert facts == DiscordFacts("", True, "Ops", True, True, "ops", True, ())
+    assert await findings(subject, facts) == []
+
+
+async def test_a_refused_token(subject: Subject, settings: Settings) -> None:
+    facts = await fetch_discord_facts(settings.model_copy(update={"discord_token": SecretStr("bad")}))
+    assert [result.message for result in await findings(subject, facts)] == ["Discord refuses the token."]
+
+
+async def test_a_guild_that_the_bot_is_not_in(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
+    del discord.answers["/guilds/1"]
+    found = await findings(subject, await fetch_discord_facts(settings))
+    assert [result.check for result in found] == ["discord_channel"]
+    assert "Invite it" in found[0].remedy
+
+
+async def test_a_channel_of_another_guild(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
+    discord.answers["/channels/2"]["guild_id"] = "4"
+    found = await findings(subject, await fetch_discord_facts(settings))
+    assert "does not see the channel" in found[0].message
+
+
+async def test_a_voice_channel(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
+    discord.answers["/channels/2"]["type"] = 2
+    found = await findings(subject, await fetch_discord_facts(settings))
+    assert found[0].message == "#ops is no text channel."
+
+
+async def test_missing_permissions_are_named(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
+    denied = {"id": "1", "type": 0, "allow": "0", "deny": str(SEND)}
+    discord.answers["/channels/2"]["permission_overwrites"] = [denied]
+    found = await findings(subject, await fetch_discord_facts(settings))
+    assert found[0].message == "The bot lacks Send Messages in #ops."
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_discord_with_troubles_is_unreachable_and_no_refusal(
+    subject: Subject, settings: Settings, discord: SmallDiscord, status: int
+) -> None:
+    discord.status = status
+    found = await findings(subject, await fetch_discord_facts(settings))
+    assert [result.check for result in found] == ["discord_token"]
+    assert str(status) in found[0].message
+
+
+async def test_no_discord_at_all(subject: Subject, settings: Settings) -> None:
+    away = settings.model_copy(update={"discord_api_url": "http://127.0.0.1:1/api/v10"})
+    assert (await fetch_discord_facts(away)).unreachable
+
+
+async def test_three_checks_ask_discord_once(settings: Settings, discord: SmallDiscord) -> None:
+    once = Once(lambda: fetch_discord_facts(settings))
+    assert await once() is await once()
+    assert len(discord.asked) == 4
+
+
+def member(*roles: str) -> dict[str, Any]:
+    return {"user": {"id": "7"}, "roles": list(roles)}
+
+
+def guild(everyone: int, owner: str = "9", **roles: int) -> dict[str, Any]:
+    listed = [{"id": "1", "permissions": str(everyone)}]
+    return {
+        "id": "1",
+        "owner_id": owner,
+        "roles": listed + [{"id": k, "permissions": str(v)} for k, v in roles.items()],
+    }
+
+
+def overwrite(target: str, *, allow: int = 0, deny: int = 0) -> dict[str, str]:
+    return {"id": target, "allow": str(allow), "deny": str(deny)}
+
+
+def test_an_administrator_and_the_owner_lack_nothing() -> None:
+    denied = {"permission_overwrites": [overwrite("7", deny=ALL)]}
+    assert missing_permissions(guild(0, r5=8), member("r5"), denied) == ()
+    assert missing_permissions(guild(0, owner="7"), member(), denied) == ()
+
+
+def test_an_allowing_role_wins_over_a_denied_everyone_and_the_member_over_both() -> None:
+    everyone, role = overwrite("1", deny=ALL), overwrite("r5", allow=ALL)
+    channel = {"permission_overwrites": [everyone, role]}
+    assert missing_permissions(guild(ALL), member("r5"), channel) == ()
+    assert missing_permissions(guild(ALL), member(), channel) == tuple(NEEDED)
+    channel["permission_overwrites"].append(overwrite("7", deny=VIEW))
+    assert missing_permissions(guild(ALL), member("r5"), channel) == tuple(NEEDED)

@@ -1,0 +1,88 @@
+"""The probe answers from a real engine and a real machine."""
+
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import docker
+import pytest
+
+from bot.engine.probe import DockerProbe, own_container_id
+from bot.errors import EngineUnavailableError
+from bot.models.facts import PublishedPort
+
+
+@pytest.fixture
+async def real_probe(docker_host: str) -> AsyncIterator[DockerProbe]:
+    probe = DockerProbe(docker_host)
+    yield probe
+    await probe.close()
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+    return port
+
+
+async def test_a_real_engine_says_what_it_is(real_probe: DockerProbe) -> None:
+    facts = await real_probe.version()
+    assert int(facts.api_version.split(".")[1]) >= 41
+    assert facts.memory_bytes > 0
+    assert await real_probe.disk_free(Path(facts.data_root))
+
+
+async def test_an_engine_that_is_away_is_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailableError, match="does not answer"):
+        await DockerProbe(f"unix://{tmp_path}/none.sock").version()
+
+
+async def test_ports_of_running_containers_are_seen_with_their_project(
+    real_probe: DockerProbe, docker_client: docker.DockerClient, sample_image: Callable[..., str], free_port: int
+) -> None:
+    name = f"probe-{uuid.uuid4().hex[:8]}"
+    container = docker_client.containers.run(
+        sample_image("probe-sample:v1"),
+        name=name,
+        detach=True,
+        ports={"8080/tcp": ("127.0.0.1", free_port)},
+        labels={"com.docker.compose.project": "neighbour"},
+    )
+    try:
+        assert PublishedPort("127.0.0.1", free_port, "tcp", name, "neighbour") in await real_probe.published_ports()
+    finally:
+        container.remove(force=True)
+
+
+async def test_a_port_that_a_process_holds_is_not_free(tmp_path: Path) -> None:
+    probe = DockerProbe(f"unix://{tmp_path}/none.sock")
+    if not probe.shares_host():
+        pytest.skip("the tests run in a container themselves")
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        assert await probe.port_is_free("127.0.0.1", port, "tcp") is False
+    assert await probe.port_is_free("127.0.0.1", port, "tcp") is True
+
+
+async def test_compose_and_the_memory_of_this_machine_are_seen() -> None:
+    probe = DockerProbe()
+    assert (await probe.compose_version()).lstrip("v").startswith(("2.", "3.", "4.", "5."))
+    assert await probe.memory_available()
+    assert await probe.disk_free(Path("/nowhere/at/all")) is None
+
+
+async def test_a_process_in_a_container_finds_its_own_id(
+    docker_client: docker.DockerClient, sample_image: Callable[..., str]
+) -> None:
+    sees = docker_client.containers.create(sample_image("probe-sample:v1"), ["cat", "/proc/self/mountinfo"])
+    try:
+        sees.start()
+        sees.wait(timeout=30)
+        assert own_container_id(sees.logs().decode()) == sees.id
+    finally:
+        sees.remove(force=True)

@@ -1,0 +1,132 @@
+"""The validator runs every check, and none can hurt another."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from bot.errors import EngineError, EngineUnavailableError
+from bot.models.check import CheckResult, Severity
+from bot.validation.check import discover_checks
+from bot.validation.subject import Subject
+from bot.validation.validator import EnvironmentValidator
+
+
+@dataclass
+class Says:
+    """Find what it is told to find."""
+
+    name: str
+    severity: Severity = Severity.CRITICAL
+    passes: bool = True
+
+    async def run(self, subject: Subject) -> CheckResult:
+        return CheckResult(self.name, self.severity, self.passes, "words")
+
+
+@dataclass
+class Breaks:
+    """Raise instead of answering."""
+
+    error: Exception
+    name: str = "breaks"
+    severity: Severity = Severity.CRITICAL
+
+    async def run(self, subject: Subject) -> CheckResult:
+        raise self.error
+
+
+@dataclass
+class Hangs:
+    """Never answer."""
+
+    name: str = "hangs"
+    severity: Severity = Severity.WARNING
+
+    async def run(self, subject: Subject) -> CheckResult:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def validator(*checks: object, deadline: float = 5.0) -> EnvironmentValidator:
+    async def no_survey(*_: object) -> Subject:
+        raise AssertionError
+
+    return EnvironmentValidator(checks, no_survey, deadline_seconds=deadline)  # type: ignore[arg-type]
+
+
+async def test_only_a_failed_critical_check_stops_a_deployment(subject: Subject) -> None:
+    good = await validator(Says("a"), Says("b", Severity.WARNING, False), Says("c", Severity.INFO, False)).examine(
+        subject
+    )
+    bad = await validator(Says("a"), Says("b", Severity.CRITICAL, False)).examine(subject)
+    assert good.passed
+    assert [result.check for result in good.warnings] == ["b"]
+    assert not bad.passed
+    assert [result.check for result in bad.failures] == ["b"]
+
+
+async def test_results_are_ordered_by_severity_then_name(subject: Subject) -> None:
+    checks = [Says("z", Severity.INFO), Says("m", Severity.WARNING), Says("b"), Says("a")]
+    report = await validator(*checks).examine(subject)
+    assert [result.check for result in report.results] == ["a", "b", "m", "z"]
+
+
+async def test_a_check_that_breaks_is_a_failure_and_hides_no_other(subject: Subject) -> None:
+    report = await validator(Breaks(ValueError("hunter2")), Says("other", passes=False)).examine(subject)
+    assert {result.check for result in report.failures} == {"breaks", "other"}
+    assert "ValueError" in report.failures[0].message
+    assert "hunter2" not in report.failures[0].message
+
+
+async def test_a_known_fault_keeps_its_words_and_its_hint(subject: Subject) -> None:
+    report = await validator(Breaks(EngineError("No compose.", hint="Install it."))).examine(subject)
+    assert (report.failures[0].message, report.failures[0].remedy) == ("No compose.", "Install it.")
+
+
+async def test_an_engine_that_is_away_is_told_once_as_critical(subject: Subject) -> None:
+    report = await validator(Breaks(EngineUnavailableError("gone"))).examine(subject)
+    assert report.passed
+    assert "engine does not answer" in report.warnings[0].message
+
+
+async def test_a_check_that_hangs_fails_at_its_deadline_beside_the_others(subject: Subject) -> None:
+    report = await validator(Hangs(), Hangs("hangs_too"), Says("quick"), deadline=0.05).examine(subject)
+    assert [result.check for result in report.warnings] == ["hangs", "hangs_too"]
+    assert "0.05 s" in report.warnings[0].message
+    assert report.passed
+
+
+async def test_a_timeout_of_its_own_is_not_taken_for_the_deadline(subject: Subject) -> None:
+    report = await validator(Breaks(TimeoutError())).examine(subject)
+    assert "broke (TimeoutError)" in report.failures[0].message
+
+
+async def test_cancelling_a_validation_cancels_its_checks(subject: Subject) -> None:
+    task = asyncio.create_task(validator(Hangs()).examine(subject))
+    await asyncio.wait([task], timeout=0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_every_file_in_checks_is_found_in_the_same_order() -> None:
+    names = [check.name for check in discover_checks()]
+    assert names == sorted(names)
+    assert {
+        "engine",
+        "compose_version",
+        "compose_file",
+        "compose_policy",
+        "variables",
+        "disk",
+        "memory",
+        "ports",
+    } < set(names)
+    assert {"images", "redis", "discord_token", "discord_channel", "discord_permissions"} < set(names)
+    assert {"state_folder", "own_container", "health_checks", "stop_signals", "start_first", "file_binds"} < set(names)
+
+
+async def test_all_checks_pass_where_all_is_well(subject: Subject) -> None:
+    report = await validator(*discover_checks()).examine(subject)
+    assert [result for result in report.results if not result.passed] == []
