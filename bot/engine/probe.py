@@ -5,37 +5,33 @@ import errno
 import re
 import shutil
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import docker
-import requests
-from docker.errors import DockerException, NotFound
+from docker.errors import NotFound
 
-from bot.errors import EngineError, EngineUnavailableError
+from bot.engine.client import EngineClients, is_local
+from bot.engine.labels import PROJECT, SERVICE
+from bot.errors import EngineError
+from bot.models.environment import Environment
 from bot.models.facts import EngineFacts, Mount, OwnContainer, PublishedPort
 
-REQUEST_SECONDS = 8
 COMPOSE_SECONDS = 8.0
-LOCAL_SCHEMES = ("unix://", "http+unix://")
-DEFAULT_HOST = "unix:///var/run/docker.sock"
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 CONTAINER_FOLDER = re.compile(r"/containers/([0-9a-f]{64})/")
-
-Answer = TypeVar("Answer")
 
 
 class DockerProbe:
     """Ask one Docker Engine, and the machine that this process runs on."""
 
-    def __init__(self, docker_host: str | None = None) -> None:
-        self._docker_host = docker_host
-        self._client: docker.DockerClient | None = None
+    def __init__(self, clients: EngineClients, environment: Environment) -> None:
+        self._clients = clients
+        self._environment = environment
 
     async def version(self) -> EngineFacts:
         """Return what the engine says of itself. Raises EngineUnavailableError."""
-        return await self._ask(_facts)
+        return await self._clients.call(self._environment, _facts)
 
     async def compose_version(self) -> str:
         """Return the version of the Compose CLI. Raises EngineError where there is none, or it hangs."""
@@ -64,12 +60,16 @@ class DockerProbe:
 
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         """Return the host ports that running containers hold. Raises EngineUnavailableError."""
-        return await self._ask(_published_ports)
+        return await self._clients.call(self._environment, _published_ports)
 
     async def own_container(self) -> OwnContainer | None:
         """Return the container that this process runs in, or None. Raises EngineUnavailableError."""
         own_id = await asyncio.to_thread(own_container_id)
-        return None if own_id is None else await self._ask(lambda client: _own_container(client, own_id))
+        return (
+            None
+            if own_id is None
+            else await self._clients.call(self._environment, lambda client: _own_container(client, own_id))
+        )
 
     def in_container(self) -> bool:
         """Tell whether this process runs in a container."""
@@ -77,8 +77,7 @@ class DockerProbe:
 
     def shares_host(self) -> bool:
         """Tell whether this process sees the engine's machine as the engine does."""
-        host = self._docker_host or DEFAULT_HOST
-        return host.startswith(LOCAL_SCHEMES) and not self.in_container()
+        return is_local(self._environment) and not self.in_container()
 
     async def disk_free(self, path: Path) -> int | None:
         """Return the free bytes where `path` lies, or None where it cannot be seen from here."""
@@ -89,7 +88,7 @@ class DockerProbe:
 
     async def memory_available(self) -> int | None:
         """Return the bytes of memory left on this machine, or None where the engine is on another one."""
-        if not (self._docker_host or DEFAULT_HOST).startswith(LOCAL_SCHEMES):
+        if not is_local(self._environment):
             return None
         return await asyncio.to_thread(_memory_available)
 
@@ -98,28 +97,6 @@ class DockerProbe:
         if not self.shares_host():
             return None
         return await asyncio.to_thread(_port_is_free, host_ip, port, protocol)
-
-    async def close(self) -> None:
-        """Close the connections to the engine."""
-        client, self._client = self._client, None
-        if client is not None:
-            await asyncio.to_thread(client.close)
-
-    async def _ask(self, question: Callable[[docker.DockerClient], Answer]) -> Answer:
-        try:
-            return await asyncio.to_thread(lambda: question(self._connected()))
-        except (DockerException, requests.RequestException, OSError) as error:
-            where = self._docker_host or DEFAULT_HOST
-            raise EngineUnavailableError(
-                f"The engine at {where} does not answer.",
-                hint="Start Docker, or correct DOCKER_HOST; the bot's user needs the socket's group.",
-            ) from error
-
-    def _connected(self) -> docker.DockerClient:
-        if self._client is None:
-            base_url = self._docker_host or DEFAULT_HOST
-            self._client = docker.DockerClient(base_url=base_url, version="auto", timeout=REQUEST_SECONDS)
-        return self._client
 
 
 def own_container_id(mount_table: str | None = None) -> str | None:
@@ -150,7 +127,7 @@ def _published_ports(client: docker.DockerClient) -> tuple[PublishedPort, ...]:
     found: dict[PublishedPort, None] = {}
     for container in client.api.containers():
         name = str((container.get("Names") or [container["Id"][:12]])[0]).lstrip("/")
-        project = (container.get("Labels") or {}).get("com.docker.compose.project", "")
+        project = (container.get("Labels") or {}).get(PROJECT, "")
         for port in container.get("Ports") or ():
             if port.get("PublicPort"):
                 found[PublishedPort(port.get("IP", ""), port["PublicPort"], port["Type"], name, project)] = None
@@ -166,8 +143,8 @@ def _own_container(client: docker.DockerClient, container_id: str) -> OwnContain
     return OwnContainer(
         id=container_id,
         name=str(found["Name"]).lstrip("/"),
-        project=labels.get("com.docker.compose.project", ""),
-        service=labels.get("com.docker.compose.service", ""),
+        project=labels.get(PROJECT, ""),
+        service=labels.get(SERVICE, ""),
         mounts=tuple(
             Mount(str(mount.get("Source", "")), str(mount["Destination"]), bool(mount.get("RW")), str(mount["Type"]))
             for mount in found.get("Mounts") or ()

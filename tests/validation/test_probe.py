@@ -8,24 +8,39 @@ from pathlib import Path
 import docker
 import pytest
 
+from bot.engine.client import EngineClients
 from bot.engine.probe import DockerProbe, own_container_id
 from bot.errors import EngineUnavailableError
+from bot.models.environment import Environment
 from bot.models.facts import PublishedPort
 
 
 @pytest.fixture
-async def real_probe(docker_host: str) -> AsyncIterator[DockerProbe]:
-    probe = DockerProbe(docker_host)
-    yield probe
-    await probe.close()
+async def clients() -> AsyncIterator[EngineClients]:
+    opened = EngineClients()
+    yield opened
+    await opened.close()
+
+
+def probe_of(clients: EngineClients, docker_host: str) -> DockerProbe:
+    return DockerProbe(clients, Environment("dev", "shop-dev", Path(), (), docker_host=docker_host))
+
+
+@pytest.fixture
+def real_probe(clients: EngineClients, docker_host: str) -> DockerProbe:
+    return probe_of(clients, docker_host)
+
+
+@pytest.fixture
+def lost_probe(clients: EngineClients, tmp_path: Path) -> DockerProbe:
+    return probe_of(clients, f"unix://{tmp_path}/none.sock")
 
 
 @pytest.fixture
 def free_port() -> int:
     with socket.socket() as chosen:
         chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
-    return port
+        return int(chosen.getsockname()[1])
 
 
 async def test_a_real_engine_says_what_it_is(real_probe: DockerProbe) -> None:
@@ -35,9 +50,9 @@ async def test_a_real_engine_says_what_it_is(real_probe: DockerProbe) -> None:
     assert await real_probe.disk_free(Path(facts.data_root))
 
 
-async def test_an_engine_that_is_away_is_said_to_be(tmp_path: Path) -> None:
+async def test_an_engine_that_is_away_is_said_to_be(lost_probe: DockerProbe) -> None:
     with pytest.raises(EngineUnavailableError, match="does not answer"):
-        await DockerProbe(f"unix://{tmp_path}/none.sock").version()
+        await lost_probe.version()
 
 
 async def test_ports_of_running_containers_are_seen_with_their_project(
@@ -57,23 +72,21 @@ async def test_ports_of_running_containers_are_seen_with_their_project(
         container.remove(force=True)
 
 
-async def test_a_port_that_a_process_holds_is_not_free(tmp_path: Path) -> None:
-    probe = DockerProbe(f"unix://{tmp_path}/none.sock")
-    if not probe.shares_host():
+async def test_a_port_that_a_process_holds_is_not_free(lost_probe: DockerProbe) -> None:
+    if not lost_probe.shares_host():
         pytest.skip("the tests run in a container themselves")
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        assert await probe.port_is_free("127.0.0.1", port, "tcp") is False
-    assert await probe.port_is_free("127.0.0.1", port, "tcp") is True
+        assert await lost_probe.port_is_free("127.0.0.1", port, "tcp") is False
+    assert await lost_probe.port_is_free("127.0.0.1", port, "tcp") is True
 
 
-async def test_compose_and_the_memory_of_this_machine_are_seen() -> None:
-    probe = DockerProbe()
-    assert (await probe.compose_version()).lstrip("v").startswith(("2.", "3.", "4.", "5."))
-    assert await probe.memory_available()
-    assert await probe.disk_free(Path("/nowhere/at/all")) is None
+async def test_compose_and_the_memory_of_this_machine_are_seen(lost_probe: DockerProbe) -> None:
+    assert (await lost_probe.compose_version()).lstrip("v").startswith(("2.", "3.", "4.", "5."))
+    assert await lost_probe.memory_available()
+    assert await lost_probe.disk_free(Path("/nowhere/at/all")) is None
 
 
 async def test_a_process_in_a_container_finds_its_own_id(
