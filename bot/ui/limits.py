@@ -22,6 +22,7 @@ ATTACHMENT_BYTES = 256 * 1024
 
 # Discord refuses an empty or blank field; this is what stands there instead.
 NOTHING = "–"
+MASS_MENTION = re.compile(r"@(everyone|here)")
 
 
 def clip(text: str, limit: int) -> str:
@@ -34,8 +35,12 @@ def clip(text: str, limit: int) -> str:
 
 
 def plain(text: str, limit: int = DESCRIPTION) -> str:
-    """Return somebody else's words so that they show as written: markdown and mentions escaped, length clipped."""
-    return clip(discord.utils.escape_mentions(discord.utils.escape_markdown(text, ignore_links=False)), limit)
+    """Return somebody else's words so that they show as written: markdown and mass mentions escaped, length clipped.
+
+    A mention of one person or role stays readable: within an embed it pings nobody.
+    """
+    escaped = discord.utils.escape_markdown(text, ignore_links=False)
+    return clip(MASS_MENTION.sub("@\u200b\\1", escaped), limit)
 
 
 def one_line(text: str, limit: int) -> str:

@@ -1,0 +1,175 @@
+"""Be a Discord bot: connect, stay connected, and leave in order."""
+
+import asyncio
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import aiohttp
+import discord
+import structlog
+import yarl
+from discord.ext import commands
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.ui.voice import Voice
+
+if TYPE_CHECKING:
+    from bot.integration import Application
+    from bot.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+EXTENSION = "cogs"
+EXIT_GOOD = 0
+EXIT_BROKEN = 1
+EXIT_CONFIGURATION = 78
+API_VERSION = "v10"
+AUTHENTICATION_FAILED = 4004
+FIRST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 60.0
+# How long to wait for more guilds before READY; one guild is all there is.
+GUILD_READY_SECONDS = 0.2
+
+
+class TokenRefusedError(Exception):
+    """Discord does not accept the token."""
+
+
+class RoasBot(commands.Bot):
+    """Hold the connection; all that it says and does is in the cogs."""
+
+    def __init__(self, application: "Application") -> None:
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+            guild_ready_timeout=GUILD_READY_SECONDS,
+        )
+        self.roas = application
+        self.roas_voice = Voice()
+
+    async def setup_hook(self) -> None:
+        """Load the cogs; must not wait for READY, which comes after it."""
+        await self.load_extension(EXTENSION)
+
+    async def on_ready(self) -> None:
+        """Log that Discord is there."""
+        log.info("connected to Discord", user=str(self.user), guilds=len(self.guilds))
+
+
+async def run_bot(application: "Application") -> int:
+    """Run the bot until SIGTERM, SIGINT or a fault that no retry mends; returns the exit code."""
+    redirect(application.settings)
+    stop = asyncio.Event()
+    async with RoasBot(application) as bot:
+        with _signals(stop):
+            return await _run(bot, _token(application.settings), stop)
+
+
+async def _run(bot: RoasBot, token: str, stop: asyncio.Event) -> int:
+    """Stay connected until told to stop."""
+    connection = asyncio.create_task(_stay_connected(bot, token), name="Discord")
+    stopped = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({connection, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return _exit_code(connection) if connection.done() else EXIT_GOOD
+    finally:
+        log.info("leaving")
+        await bot.close()
+        for task in (connection, stopped):
+            task.cancel()
+        await asyncio.gather(connection, stopped, return_exceptions=True)
+
+
+def _exit_code(connection: "asyncio.Task[None]") -> int:
+    error = connection.exception()
+    if error is None:
+        return EXIT_GOOD
+    if isinstance(error, TokenRefusedError):
+        log.error(
+            "Discord refuses the token",
+            hint="Copy it again from the developer portal (Bot > Reset Token) into DISCORD_TOKEN, "
+            "or into the file that DISCORD_TOKEN_FILE names.",
+        )
+        return EXIT_CONFIGURATION
+    log.error("the connection to Discord broke for good", exc_info=error)
+    return EXIT_BROKEN
+
+
+async def _stay_connected(bot: RoasBot, token: str) -> None:
+    """Log in, however long Discord is away, then keep the gateway open. Raises TokenRefusedError."""
+    try:
+        await _log_in(bot, token)
+        await bot.connect(reconnect=True)
+    except discord.LoginFailure as error:
+        raise TokenRefusedError from error
+    except discord.ConnectionClosed as error:
+        if error.code == AUTHENTICATION_FAILED:
+            raise TokenRefusedError from error
+        raise
+
+
+async def _log_in(bot: RoasBot, token: str) -> None:
+    """Log in; discord.py retries the gateway by itself, but not this first request."""
+    delay = FIRST_RETRY_SECONDS
+    while True:
+        try:
+            await bot.login(token)
+        except discord.LoginFailure:
+            raise
+        except (discord.HTTPException, OSError, aiohttp.ClientError) as error:
+            if isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 429:
+                raise
+            log.warning("Discord is away; trying again", seconds=round(delay, 1), reason=str(error) or repr(error))
+        else:
+            return
+        await _start_afresh(bot)
+        await _pause(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+
+
+async def _start_afresh(bot: RoasBot) -> None:
+    """Close the HTTP session of the failed login; the next login opens one of its own."""
+    await bot.http.close()
+    bot.http.clear()
+    bot.http.connector = discord.utils.MISSING
+
+
+async def _pause(seconds: float) -> None:
+    """Back off; there is no event to wait for while the other side is away. Being cancelled ends it."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.Event().wait(), seconds)
+
+
+def redirect(settings: "Settings") -> None:
+    """Send the client to another API and gateway (a proxy, the sandbox) where the settings name them."""
+    if settings.discord_api_url:
+        url = settings.discord_api_url.rstrip("/")
+        Route.BASE = url if url.rsplit("/", 1)[-1].startswith("v") else f"{url}/{API_VERSION}"
+    if settings.discord_gateway_url:
+        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway_url)
+
+
+def _token(settings: "Settings") -> str:
+    return settings.discord_token.get_secret_value() if settings.discord_token is not None else ""
+
+
+@contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    """Let SIGTERM and SIGINT ask for an orderly end; as the first process of a container nothing else would."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,60 @@
+"""Speak with Discord: `await bot.load_extension("cogs")` makes any discord.py bot deploy, watch and roll back.
+
+A bot that has an open application as its attribute `roas` lends it; for any other bot one is opened from the settings
+and closed when the extension is unloaded.
+"""
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import discord
+from discord.ext import commands
+
+from bot.errors import SettingsError
+from bot.settings import Settings, load_settings
+from bot.ui.live_messages import LiveMessages
+from bot.ui.ops_channel import OpsChannel
+from bot.ui.voice import Voice
+from cogs.application_cog import ApplicationCog
+from cogs.command_sync import CommandSync
+from cogs.deployment import DeploymentCog
+from cogs.status import StatusCog
+
+if TYPE_CHECKING:
+    from bot.integration import Application
+
+
+async def setup(bot: commands.Bot) -> None:
+    """Load every cog. Raises SettingsError, StateError."""
+    async with AsyncExitStack() as opened:
+        application = await _application(bot, opened)
+        guild_id, channel_id = _place(application.settings)
+        voice = getattr(bot, "roas_voice", None) or Voice()
+        channel = OpsChannel(bot, guild_id, channel_id)
+        messages = LiveMessages(application.state, application.bus, channel, voice=voice)
+        guild = discord.Object(guild_id)
+        await bot.add_cog(DeploymentCog(bot, application, voice, messages), guild=guild)
+        await bot.add_cog(StatusCog(bot, application, voice), guild=guild)
+        sync = CommandSync(bot, application.state, guild_id)
+        await bot.add_cog(ApplicationCog(bot, sync, voice, opened.pop_all()))
+
+
+async def _application(bot: commands.Bot, opened: AsyncExitStack) -> "Application":
+    """Take the bot's application, or open one that `opened` closes."""
+    lent: Application | None = getattr(bot, "roas", None)
+    if lent is not None:
+        return lent
+    from bot.integration import open_application  # only a bot that brings no application needs all of this
+
+    return await opened.enter_async_context(open_application(load_settings(needs_discord=False)))
+
+
+def _place(settings: Settings) -> tuple[int, int]:
+    """Return the guild and the ops channel, without which nobody could do anything."""
+    guild_id, channel_id = settings.discord_guild_id, settings.discord_ops_channel_id
+    if guild_id is None or channel_id is None:
+        raise SettingsError(
+            "DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are needed.",
+            hint="Copy both ids from Discord (developer mode, right click) into .env.",
+        )
+    return guild_id, channel_id

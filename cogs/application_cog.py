@@ -1,0 +1,80 @@
+"""Own what the other cogs share: the application where this bot opened it, and the commands that Discord knows."""
+
+import asyncio
+import random
+from contextlib import AsyncExitStack, suppress
+
+import aiohttp
+import discord
+import structlog
+from discord import app_commands
+from discord.ext import commands
+
+from bot.errors import RoasError
+from bot.ui.voice import Voice
+from cogs.command_sync import CommandSync
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_SECONDS = 2.0
+LONGEST_RETRY_SECONDS = 300.0
+
+
+class ApplicationCog(commands.Cog, name="ROAS"):
+    """Is loaded last and unloaded last: sync what was loaded, close what was opened."""
+
+    def __init__(self, bot: commands.Bot, sync: CommandSync, voice: Voice, opened: AsyncExitStack) -> None:
+        self._bot = bot
+        self._sync = sync
+        self._voice = voice
+        self._opened = opened
+        self._online = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def cog_load(self) -> None:
+        """Sync the commands, without making the start wait for it."""
+        if self._bot.application_id is not None:
+            self._begin()
+
+    async def cog_unload(self) -> None:
+        """Close the application, where it is ours."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._opened.aclose()
+
+    @commands.Cog.listener()
+    async def on_connect(self) -> None:
+        """Sync where that was not possible before the login, or did not work then."""
+        self._online.set()
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._sync_commands(), name="sync commands")
+
+    async def _sync_commands(self) -> None:
+        """Try until Discord has the commands; what only a person can mend is logged instead."""
+        delay = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                if self._voice.active:
+                    await self._sync.run()
+                    return
+            except (app_commands.CommandSyncFailure, discord.Forbidden) as error:
+                log.error(
+                    "the commands cannot be synced",
+                    reason=str(error),
+                    hint="Invite the bot with the scopes `bot` and `applications.commands`.",
+                )
+                return
+            except (discord.HTTPException, OSError, aiohttp.ClientError, RoasError) as error:
+                log.warning("the commands are synced later", reason=str(error))
+            await self._pause(delay)
+            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+
+    async def _pause(self, delay: float) -> None:
+        """Back off; being connected again ends the wait."""
+        self._online.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._online.wait(), delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter

@@ -1,0 +1,91 @@
+"""Read what people typed, and refuse wrong values in words, with the nearest right ones."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from bot.errors import InvalidRequestError
+from bot.models.environment import Environment
+from bot.models.release import Release
+from bot.ui.translation import _
+
+VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+SERVICE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
+REASON_LENGTH = 500
+NEAREST = 3
+
+
+def read_environment(text: str, environments: Mapping[str, Environment]) -> Environment:
+    """Return the environment of a name. Raises InvalidRequestError."""
+    found = environments.get(text.strip())
+    if found is None:
+        raise InvalidRequestError(
+            _("There is no environment {name}.", name=_shown(text)), hint=_nearest(text, environments)
+        )
+    return found
+
+
+def read_version(text: str) -> str:
+    """Return a version that may become `VERSION` in a compose file. Raises InvalidRequestError."""
+    version = text.strip()
+    if not VERSION_PATTERN.fullmatch(version):
+        raise InvalidRequestError(
+            _("{version} is no version.", version=_shown(text)),
+            hint=_("Letters, digits, and . _ + - after the first sign; 128 signs at most. For example v1.4.2."),
+        )
+    return version
+
+
+def read_services(text: str | None, known: Iterable[str]) -> tuple[str, ...]:
+    """Return the services named, once each; none named means all. Raises InvalidRequestError."""
+    wanted = tuple(dict.fromkeys((text or "").replace(",", " ").split()))
+    names = tuple(known)
+    for name in wanted:
+        if not SERVICE_PATTERN.fullmatch(name) or (names and name not in names):
+            raise InvalidRequestError(
+                _("The stack has no service {name}.", name=_shown(name)), hint=_nearest(name, names)
+            )
+    return wanted
+
+
+def read_release(text: str | None, known: Sequence[Release]) -> int | None:
+    """Return the number of a release that is kept; nothing means the one before. Raises InvalidRequestError."""
+    if text is None or not text.strip():
+        return None
+    matched = RELEASE_PATTERN.fullmatch(text.strip())
+    number = int(matched.group(1)) if matched else None
+    if number is None or number not in {release.number for release in known}:
+        raise InvalidRequestError(
+            _("There is no release {name} to go back to.", name=_shown(text)),
+            hint=_nearest(text, [release.label for release in known]),
+        )
+    return number
+
+
+def read_reason(text: str | None, *, needed: bool = False) -> str:
+    """Return a reason on one line. Raises InvalidRequestError."""
+    reason = " ".join((text or "").split())
+    if needed and not reason:
+        raise InvalidRequestError(_("A reason is needed."), hint=_("Say in a few words why."))
+    if len(reason) > REASON_LENGTH:
+        raise InvalidRequestError(_("The reason is too long."), hint=_("{count} signs at most.", count=REASON_LENGTH))
+    return reason
+
+
+def _shown(text: str) -> str:
+    """Return what was typed, cut to a length that can be read."""
+    text = " ".join(text.split())
+    return f"“{text if len(text) <= 80 else text[:79] + '…'}”"
+
+
+def _nearest(text: str, known: Iterable[str]) -> str:
+    """Name the right values that are most like a wrong one, or simply the right ones."""
+    names = list(known)
+    if not names:
+        return _("There is none yet.")
+    close = difflib.get_close_matches(text.strip().lower(), names, n=NEAREST, cutoff=0.4)
+    if close:
+        return _("Did you mean {names}?", names=_(" or ").join(close))
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return _("There are: {names}.", names=shown)

@@ -1,0 +1,56 @@
+"""Cancel a deployment from its live message, whichever process posted it."""
+
+import re
+from typing import TYPE_CHECKING, Any, Self
+
+import discord
+
+from bot.errors import InvalidRequestError
+from bot.ui.embeds.live import CANCEL_PREFIX
+from bot.ui.translation import _
+from cogs.answers import acknowledge, answer, answering
+from cogs.ops_cog import actor_of
+from cogs.permissions import asker_of, cancel_refusal, permit
+
+if TYPE_CHECKING:
+    from cogs.deployment import DeploymentCog
+
+
+class CancelButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=re.escape(CANCEL_PREFIX) + r"(?P<deployment_id>[A-Z]{1,16}-[0-9A-Z]{26})",
+):
+    """Ask a deployment to stop; the button knows its id only, and who may is decided on the click."""
+
+    def __init__(self, deployment_id: str) -> None:
+        super().__init__(discord.ui.Button(label=_("Cancel"), custom_id=f"{CANCEL_PREFIX}{deployment_id}"))
+        self.deployment_id = deployment_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the button from the id that it carries."""
+        return cls(match["deployment_id"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Ask the deployment to stop at its next safe point."""
+        cog: DeploymentCog | None = interaction.client.get_cog("Deployment")
+        if cog is None or not cog.voice.active or not await acknowledge(interaction):
+            return
+        async with answering(interaction):
+            await answer(interaction, await cancel(cog, interaction, self.deployment_id))
+
+
+async def cancel(cog: "DeploymentCog", interaction: discord.Interaction[Any], deployment_id: str) -> str:
+    """Ask a deployment to stop, for those who may; returns what to say. Raises NotPermittedError."""
+    deployment = await cog.application.state.deployments.get(deployment_id)
+    if deployment is None:
+        raise InvalidRequestError(_("The journal knows no deployment {id}.", id=deployment_id))
+    asker = asker_of(interaction)
+    environment = cog.environment(deployment.environment)
+    permit(cancel_refusal(deployment.request.kind, environment, asker, cog.rules))
+    if deployment.finished:
+        return _("`{id}` has ended already; there is nothing left to cancel.", id=deployment_id)
+    await cog.application.orchestrator.cancel(deployment_id, actor_of(asker))
+    return _("🚫 `{id}` was asked to stop. It does so at the next safe point.", id=deployment_id)

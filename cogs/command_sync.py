@@ -1,0 +1,49 @@
+"""Tell Discord of the commands, only when they are not the ones it knows."""
+
+import hashlib
+import json
+
+import discord
+import structlog
+from discord.ext import commands
+
+from bot.models.post import Post
+from bot.state.manager import StateManager
+
+log = structlog.get_logger(__name__)
+
+KIND = "commands"
+
+
+class CommandSync:
+    """Sync one guild's commands; how they were last is kept in the journal, as a post of its own kind."""
+
+    def __init__(self, bot: commands.Bot, state: StateManager, guild_id: int) -> None:
+        self._bot = bot
+        self._state = state
+        self._guild = discord.Object(guild_id)
+
+    async def run(self) -> bool:
+        """Sync where the payload changed, or Discord has lost the commands; returns whether it did.
+
+        Raises discord.HTTPException, discord.app_commands.CommandSyncFailure.
+        """
+        subject = f"{KIND}:{self._bot.application_id}:{self._guild.id}"
+        wanted = self._hash()
+        known = await self._state.posts.get(subject, KIND)
+        if known is not None and known.content_hash == wanted and await self._discord_has_them():
+            return False
+        await self._bot.tree.sync(guild=self._guild)
+        await self._state.posts.save(Post(subject, KIND, self._guild.id, content_hash=wanted, finished=True))
+        log.info("commands were synced", guild_id=self._guild.id)
+        return True
+
+    async def _discord_has_them(self) -> bool:
+        """Compare names only: a bot that was removed and invited again has lost all of its commands."""
+        there = {command.name for command in await self._bot.tree.fetch_commands(guild=self._guild)}
+        return there >= {command.name for command in self._bot.tree.get_commands(guild=self._guild)}
+
+    def _hash(self) -> str:
+        payload = [command.to_dict(self._bot.tree) for command in self._bot.tree.get_commands(guild=self._guild)]
+        ordered = sorted(payload, key=lambda command: str(command.get("name")))
+        return hashlib.sha256(json.dumps(ordered, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,65 @@
+"""Give every cog of ours what it stands on: the application, the rules, the voice."""
+
+from typing import TYPE_CHECKING, Any
+
+import discord
+import structlog
+from discord import app_commands
+from discord.ext import commands
+
+from bot.models.actor import Actor, ActorKind
+from bot.models.environment import Environment
+from bot.ui.voice import Voice
+from cogs.answers import acknowledge, answering
+from cogs.arguments import read_environment
+from cogs.permissions import Asker, Deed, asker_of, permit, refusal, rules_from
+
+if TYPE_CHECKING:
+    from bot.integration import Application
+
+log = structlog.get_logger(__name__)
+
+
+class OpsCog(commands.Cog):
+    """Check, answer and report for the commands of one guild's ops channel."""
+
+    def __init__(self, bot: commands.Bot, application: "Application", voice: Voice) -> None:
+        self.bot = bot
+        self.application = application
+        self.voice = voice
+        self.rules = rules_from(application.settings)
+
+    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
+        """Stay silent while another bot speaks."""
+        return self.voice.active
+
+    async def cog_app_command_error(
+        self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError
+    ) -> None:
+        """Answer for what went wrong outside a command's own body, such as an option of the wrong type."""
+        if not self.voice.active:
+            return
+        if interaction.response.is_done() or await acknowledge(interaction):
+            async with answering(interaction):
+                raise error
+
+    def environment(self, name: str) -> Environment:
+        """Return an environment by name. Raises InvalidRequestError."""
+        return read_environment(name, self.application.environments)
+
+    def permit(
+        self, interaction: discord.Interaction[Any], deed: Deed, environment: Environment | None = None
+    ) -> Asker:
+        """Return who asks. Raises NotPermittedError where they may not."""
+        asker = asker_of(interaction)
+        permit(refusal(deed, environment, asker, self.rules))
+        return asker
+
+    def sees_channel(self, interaction: discord.Interaction[Any]) -> bool:
+        """Tell whether somebody may be shown names at all: suggestions give them away."""
+        return self.voice.active and refusal(Deed.STATUS, None, asker_of(interaction), self.rules) is None
+
+
+def actor_of(asker: Asker) -> Actor:
+    """Name a person for history, locks and audit."""
+    return Actor(ActorKind.DISCORD, str(asker.user_id), asker.name)

@@ -1,0 +1,148 @@
+"""Decide who may do what, from the interaction itself: guild, channel and roles, by id.
+
+| deed                                  | needs                                                       |
+|---------------------------------------|-------------------------------------------------------------|
+| status                                | nothing more than to see the ops channel                    |
+| plan (a dry run)                      | the deployer or the approver role                           |
+| deploy, rollback                      | the deployer role; where approval is needed, the approver's |
+| hotfix                                | the hotfix role, in every environment                       |
+| cancel                                | what it needs to start the same, or the approver role       |
+
+Everything happens in the guild and the ops channel of the settings. A setting that is missing, or a list of roles that
+is empty, allows nobody.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import discord
+
+from bot.errors import NotPermittedError
+from bot.models.deployment import DeploymentKind
+from bot.models.environment import Environment
+from bot.settings import Settings
+from bot.ui.translation import _
+
+
+class Deed(StrEnum):
+    """What a person can ask for."""
+
+    STATUS = "status"
+    PLAN = "plan"
+    DEPLOY = "deploy"
+    ROLLBACK = "rollback"
+    HOTFIX = "hotfix"
+
+
+DEEDS = {
+    DeploymentKind.DEPLOY: Deed.DEPLOY,
+    DeploymentKind.ROLLBACK: Deed.ROLLBACK,
+    DeploymentKind.HOTFIX: Deed.HOTFIX,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Say who asks, and where, as Discord told it with the interaction."""
+
+    user_id: int
+    name: str
+    guild_id: int | None
+    channel_id: int | None
+    role_ids: frozenset[int] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Hold the ids that may ask."""
+
+    guild_id: int | None
+    channel_id: int | None
+    deployers: frozenset[int] = field(default_factory=frozenset)
+    approvers: frozenset[int] = field(default_factory=frozenset)
+    hotfixers: frozenset[int] = field(default_factory=frozenset)
+
+
+def rules_from(settings: Settings) -> Rules:
+    """Read the rules from the settings."""
+    return Rules(
+        guild_id=settings.discord_guild_id,
+        channel_id=settings.discord_ops_channel_id,
+        deployers=settings.discord_deployer_role_ids,
+        approvers=settings.discord_approver_role_ids,
+        hotfixers=settings.discord_hotfix_role_ids,
+    )
+
+
+def asker_of(interaction: discord.Interaction) -> Asker:
+    """Read who asks from an interaction."""
+    user = interaction.user
+    return Asker(
+        user_id=user.id,
+        name=user.display_name,
+        guild_id=interaction.guild_id,
+        channel_id=interaction.channel_id,
+        role_ids=_role_ids(user),
+    )
+
+
+def _role_ids(user: discord.User | discord.Member) -> frozenset[int]:
+    """Return the ids that came with the interaction; `roles` would leave out those that the cache does not know yet."""
+    if not isinstance(user, discord.Member):
+        return frozenset()
+    return frozenset(user._roles)
+
+
+def refusal(deed: Deed, environment: Environment | None, asker: Asker, rules: Rules) -> str | None:
+    """Say why somebody may not do something, or return None where they may."""
+    if out_of_place := _wrong_place(asker, rules):
+        return out_of_place
+    if deed is Deed.STATUS:
+        return None
+    if environment is None:
+        return _("It is not said for which environment.")
+    wanted, called = _wanted_roles(deed, environment, rules)
+    return None if asker.role_ids & wanted else _missing_role(deed, environment, wanted, called)
+
+
+def cancel_refusal(kind: DeploymentKind, environment: Environment, asker: Asker, rules: Rules) -> str | None:
+    """Say why somebody may not cancel a deployment, or return None where they may."""
+    if out_of_place := _wrong_place(asker, rules):
+        return out_of_place
+    return None if asker.role_ids & rules.approvers else refusal(DEEDS[kind], environment, asker, rules)
+
+
+def permit(why_not: str | None) -> None:
+    """Raise NotPermittedError where there is a reason to refuse."""
+    if why_not is not None:
+        raise NotPermittedError(why_not, hint=_("Ask somebody who may, or who gives out the roles."))
+
+
+def _wrong_place(asker: Asker, rules: Rules) -> str | None:
+    if rules.guild_id is None or rules.channel_id is None:
+        return _("DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are not set, so nobody may do anything.")
+    if asker.guild_id != rules.guild_id:
+        return _("This only works in the server that the bot looks after.")
+    if asker.channel_id != rules.channel_id:
+        return _("This only works in the ops channel, <#{channel}>.", channel=rules.channel_id)
+    return None
+
+
+def _wanted_roles(deed: Deed, environment: Environment, rules: Rules) -> tuple[frozenset[int], str]:
+    """Return the roles of which one is needed, and the setting that names them."""
+    if deed is Deed.HOTFIX:
+        return rules.hotfixers, "DISCORD_HOTFIX_ROLE_IDS"
+    if deed is Deed.PLAN:
+        return rules.deployers | rules.approvers, "DISCORD_DEPLOYER_ROLE_IDS"
+    if environment.needs_approval:
+        return rules.approvers, "DISCORD_APPROVER_ROLE_IDS"
+    return rules.deployers, "DISCORD_DEPLOYER_ROLE_IDS"
+
+
+def _missing_role(deed: Deed, environment: Environment, wanted: Iterable[int], setting: str) -> str:
+    values = {"deed": deed.value, "environment": environment.name, "setting": setting}
+    roles = ", ".join(f"<@&{role}>" for role in sorted(wanted))
+    if not roles:
+        return _("Nobody may {deed} {environment}: {setting} names no role.", **values)
+    return _("A {deed} of {environment} needs one of these roles: {roles}.", roles=roles, **values)

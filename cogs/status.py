@@ -1,0 +1,67 @@
+"""Show how the environments are."""
+
+import asyncio
+from typing import Any
+
+import discord
+import structlog
+from discord import app_commands
+
+from bot.errors import RoasError
+from bot.models.environment import Environment
+from bot.models.health import StackHealth
+from bot.ui.embeds.status import EnvironmentStatus, draw_status
+from bot.ui.limits import EMBEDS
+from bot.ui.translation import _
+from cogs.answers import acknowledge, answer, answering
+from cogs.ops_cog import OpsCog
+from cogs.permissions import Deed
+from cogs.suggestions import matching
+
+log = structlog.get_logger(__name__)
+
+HEALTH_WITHIN_SECONDS = 20.0
+
+
+class StatusCog(OpsCog, name="Status"):
+    """Answer `/status`; everybody who sees the ops channel may ask."""
+
+    @app_commands.command(description="Show how an environment is, or all of them")
+    @app_commands.describe(environment="Which one (all if left out)")
+    @app_commands.guild_only()
+    async def status(self, interaction: discord.Interaction[Any], environment: str | None = None) -> None:
+        """Show the state of services, release, deployment and lock."""
+        if not await acknowledge(interaction):
+            return
+        async with answering(interaction):
+            self.permit(interaction, Deed.STATUS)
+            known = self.application.environments.values()
+            wanted = [self.environment(environment)] if environment else list(known)[:EMBEDS]
+            statuses = await asyncio.gather(*(self.look_at(target) for target in wanted))
+            await answer(interaction, embeds=draw_status(statuses))
+
+    @status.autocomplete("environment")
+    async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+
+    async def look_at(self, target: Environment) -> EnvironmentStatus:
+        """Gather what is known of an environment; an engine that does not answer hides its health only."""
+        state = self.application.state
+        health, fault = await self._health(target)
+        return EnvironmentStatus(
+            environment=target.name,
+            health=health,
+            release=await state.releases.current(target.name),
+            active=await state.deployments.active(target.name),
+            lock=await state.locks.get(target.name),
+            fault=fault,
+        )
+
+    async def _health(self, target: Environment) -> tuple[StackHealth | None, str]:
+        try:
+            async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
+                return await self.application.health.check(target), ""
+        except RoasError as error:
+            return None, f"{error.message} {error.hint}".strip()
+        except TimeoutError:
+            return None, _("The engine did not answer in time.")
