@@ -16,8 +16,11 @@ from referencing.jsonschema import DRAFT202012
 _URI = "urn:discord"
 _MEDIA_TYPES = ("application/json", "multipart/form-data")
 _SHOWN = 5
-# Discord documents these elsewhere, takes them, and leaves them out of its OpenAPI document.
-_UNDESCRIBED = re.compile(r"(\d+\.)?nsfw|(data\.)?embeds\.\d+\.(.+\.)?(flags|proxy_url|proxy_icon_url|content_type)")
+# Discord documents these elsewhere or ignores them, and its OpenAPI document leaves them out; discord.py sends them by
+# itself (`tts` with every edit, the proxies of an embed that it has received), so no bot could avoid them.
+_UNDESCRIBED = re.compile(
+    r"(\d+\.)?nsfw|(data\.)?tts|(data\.)?embeds\.\d+\.(.+\.)?(flags|proxy_url|proxy_icon_url|content_type)"
+)
 
 Problem = tuple[str, str]
 
