@@ -67,7 +67,7 @@ class DeploymentOrchestrator:
         """Wait until a deployment that this process carries has ended, and return its record."""
         task = self._tasks.get(deployment_id)
         if task is not None:
-            return await asyncio.shield(task)
+            await asyncio.shield(task)
         deployment = await self._components.state.deployments.get(deployment_id)
         if deployment is None:
             raise InvalidRequestError(f"There is no deployment {deployment_id}.", hint="See `history`.")

@@ -1,0 +1,95 @@
+"""An orchestrator over a real journal and an engine of dictionaries."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import stamina
+
+from bot.deployment.context import Components
+from bot.deployment.orchestrator import DeploymentOrchestrator
+from bot.engine.manager import DeploymentManager
+from bot.events import EventBus
+from bot.models.check import ValidationReport
+from bot.models.dependency import Dependency
+from bot.models.environment import Environment
+from bot.models.stack import ServiceDefinition
+from bot.settings import Settings
+from bot.state.manager import StateManager
+from tests.deployment.fake_engine import FakeEngine
+
+
+class Approving:
+    """Find nothing wrong."""
+
+    def __init__(self) -> None:
+        self.results: tuple = ()
+
+    async def validate(self, environment, version=None, *, model_hash=None) -> ValidationReport:
+        return ValidationReport(environment.name, self.results)
+
+
+class NoMonitoring:
+    async def prepare_monitoring_stack(self, environment) -> tuple[str, ...]:
+        return ()
+
+
+class Answering:
+    async def probe(self, environment, url, timeout_seconds) -> bool:
+        return True
+
+
+def service(name: str, *needs: str, **options: object) -> ServiceDefinition:
+    dependencies = tuple(Dependency(name, need) for need in needs)
+    options = {"has_health_check": True, "monitor_seconds": 0.0} | options
+    return ServiceDefinition(name, f"{name}:v1", "d", dependencies, **options)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_between_retries():
+    with stamina.set_testing(True, attempts=10, cap=True):
+        yield
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return Environment("dev", "shop-dev", tmp_path, (), observation_seconds=0.0)
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine({"store": service("store"), "web": service("web", "store")})
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
+    async with StateManager(tmp_path / "state") as manager:
+        yield manager
+
+
+@pytest.fixture
+async def bus() -> AsyncIterator[EventBus]:
+    bus = EventBus()
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+def components(state: StateManager, bus: EventBus, engine: FakeEngine, tmp_path: Path) -> Components:
+    return Components(
+        settings=Settings(_env_file=None, state_dir=tmp_path / "state"),
+        state=state,
+        bus=bus,
+        engine=engine,
+        manager=DeploymentManager(engine, state),
+        validator=Approving(),
+        monitoring=NoMonitoring(),
+        prober=Answering(),
+    )
+
+
+@pytest.fixture
+async def orchestrator(components: Components, environment: Environment) -> AsyncIterator[DeploymentOrchestrator]:
+    orchestrator = DeploymentOrchestrator(components, {"dev": environment})
+    yield orchestrator
+    await orchestrator.close()

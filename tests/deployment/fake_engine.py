@@ -1,0 +1,201 @@
+"""An engine of plain dictionaries, for tests of logic: containers become ready, fail or hang as a test says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any
+
+from bot.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
+from bot.errors import ReleaseNotRestorableError, RoasError
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.release import ImagePin, Release, ReleaseService
+from bot.models.stack import ServiceDefinition, WantedImage
+
+HEALTHY = (ContainerState.RUNNING, HealthStatus.HEALTHY)
+UNHEALTHY = (ContainerState.RUNNING, HealthStatus.UNHEALTHY)
+STARTING = (ContainerState.RUNNING, HealthStatus.STARTING)
+
+
+@dataclass
+class FakeEngine:
+    """Keep containers in a dictionary. `behaviour` says how (version, service) turns out, else it is healthy."""
+
+    stack: dict[str, ServiceDefinition]
+    behaviour: dict[tuple[str, str], tuple[ContainerState, HealthStatus]] = field(default_factory=dict)
+    faults: dict[str, list[RoasError]] = field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    running: dict[str, ContainerSnapshot] = field(default_factory=dict)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    protected: set[int] = field(default_factory=set)
+    ids: Any = field(default_factory=lambda: count(1))
+    streams: list[asyncio.Queue[ContainerEvent | None]] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+    adoptable: ReleaseDraft | None = None
+
+    def _called(self, name: str, subject: str = "") -> None:
+        self.calls.append((name, subject))
+        if self.faults.get(name):
+            raise self.faults[name].pop(0)
+
+    def started(self) -> list[str]:
+        """Return the services whose containers were started, in order."""
+        return [subject for name, subject in self.calls if name == "start"]
+
+    def versions(self) -> dict[str, str]:
+        """Return which version each service's running container is of."""
+        return {c.service: c.image_reference for c in self.running.values() if c.state is ContainerState.RUNNING}
+
+    async def resolve(
+        self, environment: Environment, version: str | None, *, write_contents: bool = True
+    ) -> ResolvedStack:
+        self._called("resolve")
+        services = {name: {"image": f"{name}:{version}"} for name in self.stack}
+        definitions = {name: replace(d, image=f"{name}:{version}") for name, d in self.stack.items()}
+        return ResolvedStack(environment, version or "", {"services": services}, definitions)
+
+    async def load_model(self, model_hash: str) -> Mapping[str, Any]:
+        if model_hash not in self.models:
+            raise ReleaseNotRestorableError("gone")
+        return self.models[model_hash]
+
+    def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
+        return {name: self.stack[name] for name in model["services"]}
+
+    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
+        self._called("look_up_images")
+        return {
+            name: WantedImage(f"{name}:{stack.version}", digest=f"{name}@sha256:{stack.version}", must_pull=True)
+            for name in services
+        }
+
+    async def pull(
+        self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ProgressReport
+    ) -> str:
+        self._called("pull", image.reference)
+        await report(services[0], "half", 0.5)
+        if self.hold is not None:
+            await self.hold.wait()
+        return f"sha256:{image.reference}"
+
+    async def build(self, stack: ResolvedStack, service: str, report: ProgressReport) -> str:
+        self._called("build", service)
+        return f"sha256:{service}:{stack.version}"
+
+    async def draft_release(
+        self,
+        stack: ResolvedStack,
+        image_ids: Mapping[str, str],
+        *,
+        kept_from: Release | None = None,
+        kept_services: frozenset[str] = frozenset(),
+    ) -> ReleaseDraft:
+        self._called("draft_release")
+        kept = {s.name: s for s in kept_from.services if s.name in kept_services} if kept_from else {}
+        services = tuple(
+            kept.get(name)
+            or ReleaseService(
+                name, ImagePin(f"{name}:{stack.version}", image_ids[name], f"{name}@sha256:{stack.version}"), "d"
+            )
+            for name in self.stack
+        )
+        model = {"services": {s.name: {"image": s.image.reference} for s in services}}
+        model_hash = "|".join(s.image.reference for s in services)
+        self.models[model_hash] = model
+        return ReleaseDraft(stack.version, services, model_hash)
+
+    async def adopt(self, environment: Environment) -> ReleaseDraft | None:
+        self._called("adopt")
+        return self.adoptable
+
+    async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
+        self._called("refresh_credentials")
+        return release.model_hash, ()
+
+    async def protect(self, release: Release) -> None:
+        self.protected.add(release.number)
+
+    async def unprotect(self, release: Release) -> None:
+        self.protected.discard(release.number)
+
+    async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
+        return ()
+
+    async def create_missing(self, environment: Environment, model_hash: str) -> None:
+        self._called("create_missing")
+
+    async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
+        return {name: service["image"] for name, service in self.models[model_hash]["services"].items()}
+
+    async def create_service(
+        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False
+    ) -> tuple[str, ...]:
+        self._called("create", service)
+        image = self.models[model_hash]["services"][service]["image"]
+        own = [c for c in self.running.values() if c.service == service]
+        if any(c.config_hash == image and c.state is ContainerState.RUNNING for c in own):
+            return ()
+        if not beside:
+            for container in own:
+                del self.running[container.id]
+        container_id = f"c{next(self.ids)}"
+        self.running[container_id] = ContainerSnapshot(
+            container_id,
+            service,
+            service,
+            ContainerState.CREATED,
+            HealthStatus.NONE,
+            image,
+            image,
+            image,
+            restart_policy="unless-stopped",
+        )
+        return (container_id,)
+
+    async def start(self, environment: Environment, container_id: str) -> None:
+        container = self.running[container_id]
+        self._called("start", container.service)
+        version = container.image_reference.partition(":")[2]
+        self.become(container.service, *self.behaviour.get((version, container.service), HEALTHY))
+
+    def become(self, service: str, state: ContainerState, health: HealthStatus) -> None:
+        """Change how a service's containers are, and let the event stream say so."""
+        for container_id, container in list(self.running.items()):
+            if container.service == service:
+                self.running[container_id] = replace(container, state=state, health=health)
+        for stream in self.streams:
+            stream.put_nowait(ContainerEvent("change", "", service, "", {}))
+
+    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
+        container = self.running.pop(container_id, None)
+        self._called("remove", container.service if container else "")
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        self._called("containers")
+        return tuple(self.running.values())
+
+    @asynccontextmanager
+    async def events(self, environment: Environment) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+        queue: asyncio.Queue[ContainerEvent | None] = asyncio.Queue()
+        self.streams.append(queue)
+
+        async def iterate() -> AsyncIterator[ContainerEvent]:
+            while (event := await queue.get()) is not None:
+                yield event
+
+        try:
+            yield iterate()
+        finally:
+            self.streams.remove(queue)
+
+    async def last_words(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
+        return "its last words"
+
+    async def sweep(self, environment: Environment) -> tuple[str, ...]:
+        self._called("sweep")
+        return ()
+
+    async def kill_orphans(self, instance_id: str) -> int:
+        return 0
