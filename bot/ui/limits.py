@@ -39,8 +39,12 @@ def plain(text: str, limit: int = DESCRIPTION) -> str:
 
     A mention of one person or role stays readable: within an embed it pings nobody.
     """
-    escaped = discord.utils.escape_markdown(text, ignore_links=False)
-    return clip(MASS_MENTION.sub("@\u200b\\1", escaped), limit)
+    return clip(_uncalled(discord.utils.escape_markdown(text, ignore_links=False)), limit)
+
+
+def _uncalled(text: str) -> str:
+    """Take the mention out of a mass mention, with a sign of no width."""
+    return MASS_MENTION.sub("@\u200b\\1", text)
 
 
 def one_line(text: str, limit: int) -> str:
@@ -50,13 +54,13 @@ def one_line(text: str, limit: int) -> str:
 
 def code(text: str, limit: int = 80) -> str:
     """Return a name as a code span; what would end the span early is replaced."""
-    inner = " ".join(text.replace("`", "ʼ").split())
+    inner = " ".join(_uncalled(text).replace("`", "ʼ").split())
     return f"`{clip(inner, limit) or NOTHING}`"
 
 
 def code_block(text: str, limit: int) -> str:
     """Return the end of a longer text as a code block: of a log, the last lines matter most."""
-    inner = re.sub(r"`{3}", "ʼʼʼ", text.strip())
+    inner = _uncalled(text.strip()).replace("```", "ʼʼʼ")
     room = limit - len("```\n\n```") - 1
     return f"```\n{inner if len(inner) <= room else '…' + inner[-room:]}\n```"
 
@@ -77,7 +81,9 @@ def add_field(embed: discord.Embed, name: str, value: str, *, inline: bool = Fal
     """Add a field, clipped and never empty; the 26th is left out."""
     if len(embed.fields) < FIELDS:
         embed.add_field(
-            name=clip(name, FIELD_NAME) or NOTHING, value=clip(value.strip(), FIELD_VALUE) or NOTHING, inline=inline
+            name=clip(name.strip(), FIELD_NAME) or NOTHING,
+            value=clip(value.strip(), FIELD_VALUE) or NOTHING,
+            inline=inline,
         )
 
 

@@ -3,12 +3,12 @@
 import discord
 
 from bot.models.plan import Plan, ServiceAction, ServicePlan
-from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, clip, code, fit, lines, one_line
+from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code, fit, lines, one_line
 from bot.ui.signs import ACTIONS, CAREFUL, QUIET, RUNNING
 from bot.ui.translation import _
 from bot.ui.words import image, image_change, release
 
-KEYS_LENGTH = 160
+KEYS_SHOWN = 5
 
 
 def draw_plan(plan: Plan, *, dry_run: bool = False) -> list[discord.Embed]:
@@ -72,6 +72,10 @@ def _reasons(service: ServicePlan) -> list[str]:
     elif service.new_image:
         reasons.append(_("image {image}", image=code(image(service.new_image))))
     if service.changed_keys:
-        keys = ", ".join(code(key, 40) for key in service.changed_keys)
-        reasons.append(_("changed: {keys}", keys=clip(keys, KEYS_LENGTH)))
+        reasons.append(_("changed: {keys}", keys=_keys(service.changed_keys)))
     return reasons
+
+
+def _keys(keys: tuple[str, ...]) -> str:
+    shown = ", ".join(code(key, 40) for key in keys[:KEYS_SHOWN])
+    return shown if len(keys) <= KEYS_SHOWN else _("{keys} and {count} more", keys=shown, count=len(keys) - KEYS_SHOWN)

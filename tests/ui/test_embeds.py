@@ -1,0 +1,248 @@
+"""What people see says what they need, on one small screen, and never more than Discord takes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import discord
+import pytest
+
+from bot.errors import InvalidRequestError, LockHeldError, NotPermittedError
+from bot.models.coordination import PhaseName
+from bot.models.deployment import DeploymentKind, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
+from bot.models.health import Verdict
+from bot.ui.drawing import Drawing
+from bot.ui.embeds.errors import draw_error, draw_unexpected
+from bot.ui.embeds.history import draw_history
+from bot.ui.embeds.live import can_be_cancelled, draw_live
+from bot.ui.embeds.outcome import draw_outcome
+from bot.ui.embeds.plan import draw_plan
+from bot.ui.embeds.status import EnvironmentStatus, draw_status
+from bot.ui.signs import BAD, CAREFUL, GOOD, QUIET, RUNNING
+from tests.ui.samples import (
+    NASTY,
+    a_deployment,
+    a_lock,
+    a_plan,
+    a_release,
+    a_stack,
+    failed_deployment,
+    largest_deployment,
+)
+
+
+def assert_within_limits(embeds: Sequence[discord.Embed]) -> None:
+    assert 1 <= len(embeds) <= 10
+    assert sum(len(embed) for embed in embeds) <= 6000
+    for embed in embeds:
+        assert 0 < len(embed.title or "") <= 256
+        assert len(embed.description or "") <= 4096
+        assert len(embed.fields) <= 25
+        for field in embed.fields:
+            assert 0 < len((field.name or "").strip()) <= 256
+            assert 0 < len((field.value or "").strip()) <= 1024
+
+
+def text_of(embeds: Sequence[discord.Embed]) -> str:
+    parts = []
+    for embed in embeds:
+        parts += [embed.title or "", embed.description or "", *(f"{f.name}\n{f.value}" for f in embed.fields)]
+    return "\n".join(parts)
+
+
+def everything_drawn() -> dict[str, list[discord.Embed]]:
+    """Draw all that can be posted, in its largest form."""
+    stack = a_stack(*((f"{'s' * 60}{n}", Verdict.UNHEALTHY, NASTY * 10) for n in range(64)))
+    large = largest_deployment()
+    status = EnvironmentStatus("e" * 32, stack, a_release(), large, a_lock(large))
+    plan = a_plan(64, warnings=(NASTY * 10,) * 64)
+    plan = replace(
+        plan, services=tuple(replace(s, changed_keys=(NASTY,) * 30, start_first=True) for s in plan.services)
+    )
+    error = InvalidRequestError(NASTY * 100, hint=NASTY * 100, report=NASTY * 1000)
+    return {
+        "live": list(draw_live(large).embeds),
+        **{o.value: list(draw_outcome(largest_deployment(o)).embeds) for o in Outcome},
+        "plan": draw_plan(plan, dry_run=True),
+        "status": draw_status([status]),
+        "status of ten": draw_status([status] * 10),
+        "status with a fault": draw_status([EnvironmentStatus("prod", fault=NASTY * 100)]),
+        "history": draw_history([largest_deployment(Outcome.FAILED)] * 64),
+        "error": draw_error(error),
+        "lock": draw_error(LockHeldError(a_lock(large))),
+        "unexpected": draw_unexpected("ERR-1"),
+    }
+
+
+@pytest.mark.parametrize("name", everything_drawn())
+def test_every_embed_in_its_largest_form_is_within_the_limits_and_pings_nobody(name: str) -> None:
+    embeds = everything_drawn()[name]
+    assert_within_limits(embeds)
+    assert "@everyone" not in text_of(embeds)
+    assert "@here" not in text_of(embeds)
+
+
+def test_the_live_message_shows_what_where_who_and_every_phase() -> None:
+    statuses = {PhaseName.INITIALIZATION: PhaseStatus.SUCCESS, PhaseName.VALIDATION: PhaseStatus.IN_PROGRESS}
+    drawing = draw_live(a_deployment(statuses=statuses))
+    text = text_of(drawing.embeds)
+    assert "Deploy v2 to staging" in text
+    assert "<@123456789012345678>" in text
+    assert "✅ initialization · 1.5 s" in text
+    assert "🔄 validation · <t:" in text
+    assert "⬜ preparation" in text
+    assert "rollback" not in text
+    assert drawing.embeds[0].colour == RUNNING
+
+
+def test_the_live_message_gives_each_service_a_line_and_what_failed_comes_first() -> None:
+    services = (
+        ServiceProgress("redis", ServiceStep.UNCHANGED),
+        ServiceProgress("worker", ServiceStep.PULLING, "12 of 48 MB", 0.25),
+        ServiceProgress("web", ServiceStep.FAILED, old_image="shop/web:v1", new_image="shop/web:v2", changed=True),
+    )
+    text = text_of(draw_live(a_deployment(services=services)).embeds)
+    web, worker, redis = (text.index(f"`{name}`") for name in ("web", "worker", "redis"))
+    assert web < worker < redis
+    assert "⬇️ `worker` pulling 25% · 12 of 48 MB" in text
+    assert "🔴 `web` failed · v1 → v2" in text
+
+
+def test_the_same_state_gives_the_same_message_so_that_any_process_can_redraw_it() -> None:
+    deployment = largest_deployment()
+    assert draw_live(deployment).content_hash == draw_live(deployment).content_hash
+    moved = replace(deployment, phases=(replace(deployment.phases[0], attempts=4), *deployment.phases[1:]))
+    assert draw_live(moved).content_hash != draw_live(deployment).content_hash
+
+
+def test_the_cancel_button_is_there_only_while_cancelling_could_change_anything() -> None:
+    running = a_deployment(statuses={PhaseName.EXECUTION: PhaseStatus.IN_PROGRESS})
+    assert draw_live(running).buttons[0].custom_id == f"roas:cancel:{running.id}"
+    assert not can_be_cancelled(replace(running, cancel_requested_by=running.request.requested_by))
+    assert not can_be_cancelled(a_deployment(outcome=Outcome.SUCCEEDED))
+    assert not can_be_cancelled(a_deployment(statuses={PhaseName.COMPLETION: PhaseStatus.IN_PROGRESS}))
+
+
+def test_a_rollback_under_way_is_shown_and_coloured_as_such() -> None:
+    deployment = a_deployment()
+    going_back = replace(deployment.phases[0], name=PhaseName.ROLLBACK, status=PhaseStatus.IN_PROGRESS)
+    drawing = draw_live(replace(deployment, phases=(*deployment.phases, going_back)))
+    assert "🔄 rollback" in text_of(drawing.embeds)
+    assert drawing.embeds[0].colour == CAREFUL
+    assert not drawing.buttons
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (DeploymentKind.DEPLOY, "Deploy v2 to staging"),
+        (DeploymentKind.HOTFIX, "Hotfix v2 for staging"),
+        (DeploymentKind.ROLLBACK, "Roll back staging to r2"),
+    ],
+)
+def test_each_kind_of_deployment_has_its_own_words(kind: DeploymentKind, words: str) -> None:
+    assert words in (draw_live(a_deployment(kind)).embeds[0].title or "")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "colour", "words"),
+    [
+        (Outcome.SUCCEEDED, GOOD, "**staging** runs r2 (before: r1)"),
+        (Outcome.ROLLED_BACK, CAREFUL, "**staging** runs r1 again"),
+        (Outcome.CANCELLED, QUIET, "**staging** stays on r1"),
+        (Outcome.FAILED, BAD, "Look at it now"),
+    ],
+)
+def test_an_outcome_says_what_runs_now(outcome: Outcome, colour: discord.Colour, words: str) -> None:
+    drawing = draw_outcome(a_deployment(outcome=outcome))
+    assert words in text_of(drawing.embeds)
+    assert drawing.embeds[0].colour == colour
+
+
+def test_a_failure_tells_the_reason_the_service_the_next_step_and_brings_the_last_words_as_a_file() -> None:
+    drawing = draw_outcome(failed_deployment())
+    text = text_of(drawing.embeds)
+    assert "`web`: web did not become healthy" in text
+    assert "Look at its health check." in text
+    assert "boom" in text
+    assert [a.text for a in drawing.attachments] == ["boom\nhealth: exit 1"]
+    assert drawing.attachments[0].name.endswith("-web.txt")
+
+
+def test_a_failure_without_a_hint_of_its_own_still_says_what_to_do() -> None:
+    deployment = a_deployment(outcome=Outcome.FAILED, problem=Problem("state", "the disk is full"))
+    assert "/rollback staging" in text_of(draw_outcome(deployment).embeds)
+
+
+def test_a_file_name_is_made_of_plain_signs_whatever_the_service_is_called() -> None:
+    problem = Problem("x", "y", service="../../etc/passwd", report="z")
+    name = draw_outcome(a_deployment(outcome=Outcome.FAILED, problem=problem)).attachments[0].name
+    assert "/" not in name
+
+
+def test_the_plan_tells_images_and_keys_but_never_values_and_the_order() -> None:
+    text = text_of(draw_plan(a_plan()))
+    assert "staging: r1 → a new release (v2)" in text
+    assert "🔄 **service-2** is recreated" in text
+    assert "v1 → v2" in text
+    assert "environment.LOG_LEVEL" in text
+    assert "service-0 → service-1 → service-2" in text
+    assert "Stays as it is (1)" in text
+
+
+def test_a_plan_that_changes_nothing_says_so() -> None:
+    text = text_of(draw_plan(a_plan(1)))
+    assert "Nothing would change" in text
+
+
+def test_a_dry_run_says_that_nothing_was_changed() -> None:
+    assert draw_plan(a_plan(), dry_run=True)[0].footer.text == "Dry run: nothing was changed."
+
+
+def test_the_status_shows_each_service_the_worst_first_with_its_numbers() -> None:
+    stack = a_stack(("redis", Verdict.HEALTHY, ""), ("web", Verdict.UNHEALTHY, "health check fails"))
+    embeds = draw_status([EnvironmentStatus("staging", stack, a_release())])
+    text = text_of(embeds)
+    assert text.index("web") < text.index("redis")
+    assert "🔴 **web** unhealthy: health check fails" in text
+    assert "`web:v3` · up <t:" in text
+    assert "CPU 12.3 % · 64 MiB · 2 restarts" in text
+    assert "**r3** · version `v3` · succeeded" in text
+    assert embeds[0].colour == BAD
+
+
+def test_the_status_shows_the_deployment_under_way_or_the_lock() -> None:
+    running = a_deployment(statuses={PhaseName.EXECUTION: PhaseStatus.IN_PROGRESS})
+    busy = text_of(draw_status([EnvironmentStatus("staging", active=running, lock=a_lock(running))]))
+    assert "now in execution" in busy
+    assert running.id in busy
+    held = text_of(draw_status([EnvironmentStatus("staging", lock=a_lock(running))]))
+    assert "held by" in held
+    assert "deploy v2" in held
+
+
+def test_the_status_of_an_engine_that_is_away_says_so_and_still_shows_the_release() -> None:
+    text = text_of(draw_status([EnvironmentStatus("staging", None, a_release(), fault="The engine is away.")]))
+    assert "The engine is away." in text
+    assert "r3" in text
+
+
+def test_a_refusal_and_a_fault_say_what_is_wrong_and_what_to_do() -> None:
+    text = text_of(draw_error(NotPermittedError("Not you.", hint="Ask anna.")))
+    assert "You may not do this" in text
+    assert "Not you." in text
+    assert "Ask anna." in text
+    assert "`ERR-1`" in text_of(draw_unexpected("ERR-1"))
+
+
+def test_the_history_tells_who_when_and_how_it_ended() -> None:
+    text = text_of(draw_history([failed_deployment(), a_deployment()], "staging"))
+    assert "failed and was rolled back" in text
+    assert "is running" in text
+    assert "r1 → r2" in text
+
+
+async def test_a_drawings_view_listens_to_nothing_itself() -> None:
+    drawing: Drawing = draw_live(a_deployment())
+    view = drawing.view()
+    assert view.is_finished()
+    assert len(view.children) == 1

@@ -1,0 +1,91 @@
+"""Whatever is put in, what comes out is within Discord's limits."""
+
+import discord
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.ui.limits import (
+    FIELD_VALUE,
+    NOTHING,
+    TOTAL,
+    add_field,
+    clip,
+    code,
+    code_block,
+    fit,
+    lines,
+    one_line,
+    plain,
+)
+
+
+@given(st.text(max_size=300), st.integers(min_value=1, max_value=100))
+def test_a_clipped_text_is_never_longer_than_its_limit(text: str, limit: int) -> None:
+    assert len(clip(text, limit)) <= limit
+
+
+@given(st.text(alphabet="\\*ab", max_size=40), st.integers(min_value=4, max_value=20))
+def test_clipping_never_ends_within_an_escape(text: str, limit: int) -> None:
+    shown = clip(discord.utils.escape_markdown(text), limit)
+    if shown.endswith("…"):
+        body = shown[:-1]
+        assert (len(body) - len(body.rstrip("\\"))) % 2 == 0
+
+
+@given(st.lists(st.text(max_size=50), max_size=70), st.integers(min_value=30, max_value=500))
+def test_joined_lines_fit_and_say_how_many_did_not(parts: list[str], limit: int) -> None:
+    text = lines(parts, limit)
+    assert len(text) <= limit
+    if text != "\n".join(parts):
+        assert "more" in text
+
+
+@given(st.text(max_size=3000), st.integers(min_value=20, max_value=1024))
+def test_a_code_block_fits_and_cannot_be_left_from_within(text: str, limit: int) -> None:
+    block = code_block(text, limit)
+    assert len(block) <= limit
+    assert block.count("```") == 2
+
+
+def test_a_code_block_keeps_the_end_since_the_last_lines_matter_most() -> None:
+    assert "the cause" in code_block("x" * 5000 + "\nthe cause", 200)
+
+
+@pytest.mark.parametrize("value", ["", "   ", "\n"])
+def test_an_empty_field_is_never_posted(value: str) -> None:
+    embed = discord.Embed()
+    add_field(embed, value, value)
+    assert embed.fields[0].value == NOTHING
+    assert embed.fields[0].name == NOTHING
+
+
+def test_the_26th_field_is_left_out_and_long_values_are_clipped() -> None:
+    embed = discord.Embed()
+    for _number in range(30):
+        add_field(embed, "n" * 300, "v" * 2000)
+    assert len(embed.fields) == 25
+    assert all(len(field.value or "") <= FIELD_VALUE for field in embed.fields)
+
+
+def test_all_embeds_of_a_message_together_stay_within_six_thousand_characters() -> None:
+    embeds = [discord.Embed(title="t" * 300, description="d" * 5000) for _number in range(12)]
+    fitted = fit(embeds)
+    assert len(fitted) == 10
+    assert sum(len(embed) for embed in fitted) <= TOTAL
+
+
+def test_other_peoples_words_neither_format_nor_call_everyone() -> None:
+    shown = plain("@everyone **bold** [a](https://example.org) `x`")
+    assert "@everyone" not in shown
+    assert "\\*\\*bold" in shown
+    assert "\\`x\\`" in shown
+
+
+def test_a_code_span_cannot_be_ended_early() -> None:
+    assert code("a`b`c").count("`") == 2
+    assert code("") == f"`{NOTHING}`"
+
+
+def test_one_line_is_one_line() -> None:
+    assert "\n" not in one_line("a\nb\r\nc", 100)
