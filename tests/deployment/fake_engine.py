@@ -114,10 +114,10 @@ class FakeEngine:
         self._called("refresh_credentials")
         return release.model_hash, ()
 
-    async def protect(self, release: Release) -> None:
+    async def protect(self, release: Release, environment: Environment) -> None:
         self.protected.add(release.number)
 
-    async def unprotect(self, release: Release) -> None:
+    async def unprotect(self, release: Release, environment: Environment) -> None:
         self.protected.discard(release.number)
 
     async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:

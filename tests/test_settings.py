@@ -1,0 +1,110 @@
+"""Settings are read by convention, and wrong ones are told in words."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.errors import SettingsError
+from bot.settings import environments, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(("DISCORD_", "ENVIRONMENT", "COMPOSE_", "HTTP_", "REDIS", "STATE_", "STACK_", "HOME_ENV")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_wrong_and_missing_setting_is_named_at_once(monkeypatch):
+    monkeypatch.setenv("HTTP_PORT", "eighty")
+    monkeypatch.setenv("DISCORD_GUILD_ID", "guild")
+    with pytest.raises(SettingsError) as error:
+        load_settings(needs_discord=True)
+    assert "HTTP_PORT" in error.value.message
+    assert "DISCORD_GUILD_ID" in error.value.message
+    assert ".env.example" in error.value.hint
+
+
+def test_what_the_bot_needs_is_not_needed_without_discord(monkeypatch):
+    load_settings(needs_discord=False)
+    with pytest.raises(SettingsError, match="DISCORD_TOKEN: is missing"):
+        load_settings(needs_discord=True)
+
+
+def test_a_wrong_value_is_never_shown(monkeypatch):
+    monkeypatch.setenv("DISCORD_GATEWAY_URL", "s3cret-value")
+    with pytest.raises(SettingsError) as error:
+        load_settings(needs_discord=False)
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_secret_may_come_from_a_file(monkeypatch, tmp_path):
+    (tmp_path / "token").write_text("from-the-file\n")
+    monkeypatch.setenv("DISCORD_TOKEN_FILE", str(tmp_path / "token"))
+    settings = load_settings(needs_discord=False)
+    assert settings.discord_token.get_secret_value() == "from-the-file"
+    assert "from-the-file" not in repr(settings)
+
+
+def test_a_secret_file_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setenv("DISCORD_TOKEN_FILE", "/nowhere/token")
+    with pytest.raises(SettingsError, match="DISCORD_TOKEN_FILE"):
+        load_settings(needs_discord=False)
+
+
+def test_an_empty_role_list_allows_nobody(monkeypatch):
+    monkeypatch.setenv("DISCORD_DEPLOYER_ROLE_IDS", "")
+    monkeypatch.setenv("DISCORD_APPROVER_ROLE_IDS", "1, 2 3")
+    settings = load_settings(needs_discord=False)
+    assert settings.discord_deployer_role_ids == frozenset()
+    assert settings.discord_approver_role_ids == {1, 2, 3}
+
+
+def test_environments_follow_the_convention(monkeypatch, tmp_path):
+    stack = tmp_path / "shop"
+    stack.mkdir()
+    for name in ("docker-compose.yml", "docker-compose.staging.yml", ".env", ".env.staging"):
+        (stack / name).touch()
+    monkeypatch.setenv("STACK_DIR", str(stack))
+    laid_out = environments(load_settings(needs_discord=False))
+    assert list(laid_out) == ["dev", "staging", "prod"]
+    staging, prod = laid_out["staging"], laid_out["prod"]
+    assert staging.project == "shop-staging"
+    assert [p.name for p in staging.compose_files] == ["docker-compose.yml", "docker-compose.staging.yml"]
+    assert [p.name for p in staging.env_files] == [".env", ".env.staging"]
+    assert [p.name for p in prod.compose_files] == ["docker-compose.yml"]
+    assert prod.needs_approval
+    assert not staging.needs_approval
+
+
+def test_home_keeps_its_project_name(monkeypatch):
+    monkeypatch.setenv("HOME_ENVIRONMENT", "prod")
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "roas")
+    laid_out = environments(load_settings(needs_discord=False))
+    assert laid_out["prod"].project == "roas"
+    assert laid_out["prod"].is_home
+    assert laid_out["dev"].project == "roas-dev"
+
+
+def test_one_environment_can_be_adjusted_without_losing_the_others(monkeypatch):
+    monkeypatch.setenv("ENVIRONMENTS__PROD__PROJECT_NAME", "live")
+    laid_out = environments(load_settings(needs_discord=False))
+    assert laid_out["prod"].project == "live"
+    assert "dev" in laid_out
+
+
+def test_an_adjustment_of_an_environment_that_does_not_exist_is_refused(monkeypatch):
+    monkeypatch.setenv("ENVIRONMENT_NAMES", "live")
+    monkeypatch.setenv("ENVIRONMENTS__PROD__PROJECT_NAME", "x")
+    with pytest.raises(SettingsError, match="ENVIRONMENTS__PROD"):
+        load_settings(needs_discord=False)
+
+
+@pytest.mark.parametrize("name", ["Prod", "-x", "a/b", "a b!"])
+def test_an_environment_name_is_plain(monkeypatch, name):
+    monkeypatch.setenv("ENVIRONMENT_NAMES", name.replace(" ", "_ ") if " " in name else name)
+    with pytest.raises(SettingsError, match="ENVIRONMENT_NAMES"):
+        load_settings(needs_discord=False)
