@@ -1,0 +1,147 @@
+"""The stack as it is shipped: parses, is closed, is watched, and every setting is explained."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bot.settings import EnvironmentSettings, Settings
+
+ROOT = Path(__file__).parents[2]
+SERVICES = {"discord-bot", "redis", "prometheus", "grafana"}
+FILLED = {
+    "DISCORD_TOKEN": "a.token",
+    "DISCORD_GUILD_ID": "1",
+    "DISCORD_OPS_CHANNEL_ID": "2",
+    "STACK_DIR": "/srv/roas",
+    "GRAFANA_ADMIN_PASSWORD": "chosen",
+}
+
+
+def documented():
+    """Return the names that .env.example sets or shows commented out."""
+    return set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Copy the stack as a person would have it, with a filled .env."""
+    shutil.copy(ROOT / "docker-compose.yml", tmp_path)
+    shutil.copytree(ROOT / "monitoring", tmp_path / "monitoring")
+    text = (ROOT / ".env.example").read_text()
+    for name, value in FILLED.items():
+        text, count = re.subn(rf"^{name}=$", f"{name}={value}", text, flags=re.MULTILINE)
+        assert count == 1, f"{name} is not there to be filled"
+    (tmp_path / ".env").write_text(text)
+    return tmp_path
+
+
+def compose_config(folder):
+    return subprocess.run(
+        ["docker", "compose", "config"],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+@pytest.fixture
+def model(folder):
+    done = compose_config(folder)
+    assert done.returncode == 0, done.stderr
+    return yaml.safe_load(done.stdout)
+
+
+def test_a_filled_example_is_the_whole_set_up(model):
+    assert set(model["services"]) == SERVICES
+    assert model["name"] == "roas"
+    bot = model["services"]["discord-bot"]
+    assert bot["environment"]["STATE_DIR"] == "/srv/roas/state"
+    assert bot["environment"]["DISCORD_TOKEN"] == "a.token"
+
+
+def test_without_a_password_for_grafana_it_says_what_to_do(folder):
+    env = folder / ".env"
+    env.write_text(env.read_text().replace("GRAFANA_ADMIN_PASSWORD=chosen", "GRAFANA_ADMIN_PASSWORD="))
+    done = compose_config(folder)
+    assert done.returncode != 0
+    assert "choose a password for Grafana" in done.stderr
+
+
+def test_nothing_is_published_beyond_this_machine(model):
+    published = [port for service in model["services"].values() for port in service.get("ports", ())]
+    assert [port["host_ip"] for port in published] == ["127.0.0.1"] * len(published)
+    assert "ports" not in model["services"]["discord-bot"], "a fixed port would forbid a second bot beside the first"
+    assert "ports" not in model["services"]["redis"]
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_each_service_has_a_health_check_that_is_quick_at_the_start(model, service):
+    check = model["services"][service]["healthcheck"]
+    assert check["test"]
+    assert check["start_period"]
+    assert check["start_interval"] == "500ms"
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_each_service_is_closed_in(model, service):
+    definition = model["services"][service]
+    assert definition["read_only"]
+    assert definition["security_opt"] == ["no-new-privileges:true"]
+    assert definition["cap_drop"] == ["ALL"]
+    assert definition["restart"] == "unless-stopped"
+    assert definition["init"]
+    assert definition["logging"]["options"]["max-size"]
+    assert not definition.get("privileged")
+
+
+def test_the_bot_sees_its_folders_at_the_paths_of_the_host(model):
+    mounts = {mount["source"]: mount["target"] for mount in model["services"]["discord-bot"]["volumes"]}
+    assert mounts["/srv/roas"] == "/srv/roas"
+    assert mounts["/srv/roas/state"] == "/srv/roas/state"
+
+
+def test_the_dependencies_are_those_that_were_decided(model):
+    found = {
+        (name, on): (edge["kind"], edge["startup_delay"], edge["timeout"])
+        for name, service in model["services"].items()
+        for on, edge in service.get("x-deploy", {}).get("depends_on", {}).items()
+    }
+    assert found == {
+        ("discord-bot", "redis"): ("required", "10s", "60s"),
+        ("grafana", "prometheus"): ("required", "30s", "120s"),
+        ("prometheus", "discord-bot"): ("soft", "0s", "180s"),
+    }
+
+
+def test_every_setting_is_explained():
+    assert {name.upper() for name in Settings.model_fields} - documented() == set()
+    text = (ROOT / ".env.example").read_text()
+    assert [name for name in EnvironmentSettings.model_fields if name.upper() not in text] == []
+
+
+def test_every_variable_of_the_compose_file_is_explained():
+    used = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+    assert used - documented() - {"PWD"} == set()
+
+
+def test_prometheus_accepts_its_configuration():
+    if shutil.which("promtool") is None:
+        pytest.fail("promtool is not installed: run script/bootstrap --test", pytrace=False)
+    config = ROOT / "monitoring" / "prometheus" / "prometheus.yml"
+    done = subprocess.run(
+        ["promtool", "check", "config", config], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_grafana_reads_the_prometheus_of_the_stack():
+    text = (ROOT / "monitoring" / "grafana" / "provisioning" / "datasources" / "prometheus.yml").read_text()
+    (source,) = yaml.safe_load(text)["datasources"]
+    assert source["url"] == "http://prometheus:9090"
