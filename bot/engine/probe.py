@@ -12,8 +12,8 @@ import docker
 from docker.errors import NotFound
 
 from bot.engine.client import EngineClients, is_local
+from bot.engine.compose.runner import ComposeRunner
 from bot.engine.labels import PROJECT, SERVICE
-from bot.errors import EngineError
 from bot.models.environment import Environment
 from bot.models.facts import EngineFacts, Mount, OwnContainer, PublishedPort
 
@@ -25,8 +25,9 @@ CONTAINER_FOLDER = re.compile(r"/containers/([0-9a-f]{64})/")
 class DockerProbe:
     """Ask one Docker Engine, and the machine that this process runs on."""
 
-    def __init__(self, clients: EngineClients, environment: Environment) -> None:
+    def __init__(self, clients: EngineClients, runner: ComposeRunner, environment: Environment) -> None:
         self._clients = clients
+        self._runner = runner
         self._environment = environment
 
     async def version(self) -> EngineFacts:
@@ -34,29 +35,9 @@ class DockerProbe:
         return await self._clients.call(self._environment, _facts)
 
     async def compose_version(self) -> str:
-        """Return the version of the Compose CLI. Raises EngineError where there is none, or it hangs."""
-        hint = "Install the Docker Compose plugin: https://docs.docker.com/compose/install/."
-        try:
-            process = await asyncio.create_subprocess_exec(
-                "docker",
-                "compose",
-                "version",
-                "--short",
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        except OSError as error:
-            raise EngineError("The docker command line cannot be started.", hint=hint) from error
-        try:
-            async with asyncio.timeout(COMPOSE_SECONDS):
-                out, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode != 0:
-            raise EngineError("`docker compose` is not there.", hint=hint)
-        return out.decode(errors="replace").strip()
+        """Return the version of the Compose CLI. Raises EngineError where there is none."""
+        arguments = ("version", "--short")
+        return (await self._runner.run(arguments, self._environment, timeout_seconds=COMPOSE_SECONDS)).stdout.strip()
 
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         """Return the host ports that running containers hold. Raises EngineUnavailableError."""
@@ -65,11 +46,9 @@ class DockerProbe:
     async def own_container(self) -> OwnContainer | None:
         """Return the container that this process runs in, or None. Raises EngineUnavailableError."""
         own_id = await asyncio.to_thread(own_container_id)
-        return (
-            None
-            if own_id is None
-            else await self._clients.call(self._environment, lambda client: _own_container(client, own_id))
-        )
+        if own_id is None:
+            return None
+        return await self._clients.call(self._environment, lambda client: _own_container(client, own_id))
 
     def in_container(self) -> bool:
         """Tell whether this process runs in a container."""

@@ -9,6 +9,7 @@ import docker
 import pytest
 
 from bot.engine.client import EngineClients
+from bot.engine.compose.runner import ComposeRunner
 from bot.engine.probe import DockerProbe, own_container_id
 from bot.errors import EngineUnavailableError
 from bot.models.environment import Environment
@@ -23,7 +24,9 @@ async def clients() -> AsyncIterator[EngineClients]:
 
 
 def probe_of(clients: EngineClients, docker_host: str) -> DockerProbe:
-    return DockerProbe(clients, Environment("dev", "shop-dev", Path(), (), docker_host=docker_host))
+    return DockerProbe(
+        clients, ComposeRunner("test"), Environment("dev", "shop-dev", Path(), (), docker_host=docker_host)
+    )
 
 
 @pytest.fixture

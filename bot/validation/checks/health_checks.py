@@ -25,14 +25,15 @@ class HealthChecksCheck:
             for name, service in subject.stack.model.get("services", {}).items()
             if (check := service.get("healthcheck") or {}) and not check.get("disable")
         }
-        advice = [*self._missing(lasting), *self._slow(checks)]
+        advice = [*self._missing(subject, lasting), *self._slow(checks)]
         return advice or [passed(self, "Every service has a health check that notices readiness at once.")]
 
-    def _missing(self, definitions: Iterable[ServiceDefinition]) -> Iterable[CheckResult]:
+    def _missing(self, subject: Subject, definitions: Iterable[ServiceDefinition]) -> Iterable[CheckResult]:
         without = [one for one in definitions if not one.has_health_check]
+        vital = {one.name for one in without if one.critical or one.name in subject.environment.critical_services}
         remedy = "Add a `healthcheck`; until then the service is reported unverified, never healthy."
         for critical, severity in ((True, Severity.WARNING), (False, Severity.INFO)):
-            if names := sorted(one.name for one in without if one.critical is critical):
+            if names := sorted(one.name for one in without if (one.name in vital) is critical):
                 kind = "The critical services" if critical else "The services"
                 yield failed(self, f"{kind} without a health check: {listed(names)}.", remedy, severity)
 

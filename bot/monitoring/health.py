@@ -1,0 +1,138 @@
+"""Keep one verdict per service and one per stack, and announce it when it changes."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import structlog
+
+from bot.errors import RoasError
+from bot.events import Event, EventBus
+from bot.models.change import ChangeType, StateChange
+from bot.models.health import ServiceHealth, StackHealth, Verdict
+from bot.monitoring.hysteresis import Clock, HysteresisRules, SteadyVerdict
+from bot.monitoring.judgement import judge_service, judge_stack
+
+__all__ = ["HealthChange", "HealthCoordinator", "judge_service", "judge_stack"]
+
+log = structlog.get_logger(__name__)
+
+SOURCE = "health"
+SERVICE_CHANGED = "monitoring.health.changed"
+STACK_CHANGED = "monitoring.stack_health.changed"
+STACK = ""  # the key of the stack's own verdict beside those of its services
+
+
+class Journal(Protocol):
+    """Keep changes of state."""
+
+    async def record(self, change: StateChange) -> object:
+        """Write a change down."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChange:
+    """Tell that a verdict changed; `service` is empty for the stack's own."""
+
+    environment: str
+    service: str
+    old: Verdict
+    new: Verdict
+    reason: str
+
+
+class HealthCoordinator:
+    """Turn samples into verdicts that hold, and tell the journal and the bus of each change, once."""
+
+    def __init__(
+        self,
+        bus: EventBus,
+        journal: Journal | None = None,
+        *,
+        rules: HysteresisRules | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._bus = bus
+        self._journal = journal
+        self._rules = rules or HysteresisRules()
+        self._clock = clock
+        self._verdicts: dict[str, dict[str, SteadyVerdict]] = {}
+        self._stacks: dict[str, StackHealth] = {}
+
+    async def observe(self, stack: StackHealth, reason: str = "") -> tuple[HealthChange, ...]:
+        """Take in a sample of a stack and announce what changed by it; `reason` is the stack's own."""
+        known = self._verdicts.setdefault(stack.environment, {})
+        changes = self._forget(stack.environment, set(known) - {service.service for service in stack.services})
+        for service in stack.services:
+            changes += self._offer(stack.environment, service.service, service.verdict, service.reason)
+        changes += self._offer(stack.environment, STACK, stack.verdict, reason)
+        self._stacks[stack.environment] = self._steady(stack)
+        for change in changes:
+            await self._announce(change)
+        return tuple(changes)
+
+    def stack(self, environment: str) -> StackHealth | None:
+        """Return the last sample with the verdicts that hold, or None where nothing was observed yet."""
+        return self._stacks.get(environment)
+
+    def verdict(self, environment: str, service: str) -> Verdict:
+        """Return the verdict that holds for a service."""
+        steady = self._verdicts.get(environment, {}).get(service)
+        return steady.current if steady else Verdict.UNKNOWN
+
+    def due_in(self, environment: str) -> float | None:
+        """Return the seconds after which a pending verdict would hold, so that whoever observes looks again then."""
+        pending = (steady.due_in() for steady in self._verdicts.get(environment, {}).values())
+        return min((seconds for seconds in pending if seconds is not None), default=None)
+
+    def _offer(self, environment: str, service: str, verdict: Verdict, reason: str) -> list[HealthChange]:
+        steady = self._verdicts[environment].setdefault(service, SteadyVerdict(self._rules, self._clock))
+        old = steady.current
+        return [HealthChange(environment, service, old, verdict, reason)] if steady.offer(verdict) else []
+
+    def _forget(self, environment: str, services: set[str]) -> list[HealthChange]:
+        """Let go of services that are in the stack no more."""
+        gone = {service: self._verdicts[environment].pop(service).current for service in sorted(services - {STACK})}
+        return [
+            HealthChange(environment, service, old, Verdict.UNKNOWN, "is not part of the stack any more")
+            for service, old in gone.items()
+            if old is not Verdict.UNKNOWN
+        ]
+
+    def _steady(self, stack: StackHealth) -> StackHealth:
+        """Put the verdicts that hold in the place of those just seen."""
+        known = self._verdicts[stack.environment]
+        services = tuple(_with_verdict(service, known[service.service].current) for service in stack.services)
+        return replace(stack, verdict=known[STACK].current, services=services)
+
+    async def _announce(self, change: HealthChange) -> None:
+        data = {"environment": change.environment, "old": change.old, "new": change.new, "reason": change.reason}
+        words: dict[str, Any] = {key: str(value) for key, value in data.items()}
+        if change.service == STACK:
+            self._bus.publish(Event(STACK_CHANGED, SOURCE, words))
+            return
+        await self._record(change)
+        self._bus.publish(Event(SERVICE_CHANGED, SOURCE, {**words, "service": change.service}))
+
+    async def _record(self, change: HealthChange) -> None:
+        if self._journal is None:
+            return
+        try:
+            await self._journal.record(
+                StateChange(
+                    ChangeType.SERVICE_HEALTH_CHANGED,
+                    SOURCE,
+                    change.environment,
+                    change.service,
+                    str(change.old),
+                    str(change.new),
+                    {"reason": change.reason},
+                )
+            )
+        except RoasError as error:  # whoever listens must hear of it even when it cannot be written down
+            log.error("health change was not recorded", service=change.service, error=error.message)
+
+
+def _with_verdict(service: ServiceHealth, verdict: Verdict) -> ServiceHealth:
+    return service if service.verdict is verdict else replace(service, verdict=verdict)

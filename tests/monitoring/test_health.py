@@ -1,0 +1,135 @@
+"""The HealthCoordinator announces changes, not samples, and is not fooled by what flaps."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.errors import StateError
+from bot.events import Event, EventBus
+from bot.models.change import ChangeType, StateChange
+from bot.models.health import ServiceHealth, StackHealth, Verdict
+from bot.monitoring.health import HealthCoordinator
+from bot.monitoring.hysteresis import HysteresisRules
+
+HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = Verdict.HEALTHY, Verdict.DEGRADED, Verdict.UNHEALTHY, Verdict.UNKNOWN
+
+
+class Clock:
+    """Stand still until told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class MemoryJournal:
+    """Keep changes in a list, or refuse to."""
+
+    def __init__(self) -> None:
+        self.changes: list[StateChange] = []
+        self.broken = False
+
+    async def record(self, change: StateChange) -> None:
+        if self.broken:
+            raise StateError("The disk is full.")
+        self.changes.append(change)
+
+
+class Scene:
+    """Feed a coordinator with verdicts on one service, and hear what it says."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self.bus, self.clock, self.journal, self.heard = bus, Clock(), MemoryJournal(), list[Event]()
+        bus.subscribe("monitoring.health.changed", self._hear)
+        self.health = HealthCoordinator(bus, self.journal, rules=HysteresisRules(), clock=self.clock)
+
+    async def _hear(self, event: Event) -> None:
+        self.heard.append(event)
+
+    async def see(self, verdict: Verdict | None, after: float = 0.0) -> list[tuple[str, str]]:
+        """Let time pass, show a verdict (None: the service is gone), and return what was announced by now."""
+        self.clock.now += after
+        services = () if verdict is None else (ServiceHealth("web", verdict, "because"),)
+        await self.health.observe(StackHealth("dev", verdict or UNKNOWN, services, datetime.now(UTC)), "because")
+        await self.bus.drain()
+        return [(event.data["old"], event.data["new"]) for event in self.heard]
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    bus = EventBus()
+    yield Scene(bus)
+    await bus.close()
+
+
+async def test_the_first_verdict_is_announced_at_once_and_the_same_one_never_again(scene: Scene) -> None:
+    assert await scene.see(HEALTHY) == [("unknown", "healthy")]
+    assert await scene.see(HEALTHY, after=60) == [("unknown", "healthy")]
+
+
+async def test_an_announcement_says_where_what_and_why_and_is_in_the_journal_first(scene: Scene) -> None:
+    await scene.see(UNHEALTHY)
+    data = {"environment": "dev", "service": "web", "old": "unknown", "new": "unhealthy", "reason": "because"}
+    assert dict(scene.heard[0].data) == data
+    change = scene.journal.changes[0]
+    assert (change.type, change.subject, change.new) == (ChangeType.SERVICE_HEALTH_CHANGED, "web", "unhealthy")
+
+
+async def test_a_short_stumble_is_not_announced(scene: Scene) -> None:
+    await scene.see(HEALTHY)
+    await scene.see(UNHEALTHY, after=10)
+    assert await scene.see(HEALTHY, after=1) == [("unknown", "healthy")]
+
+
+async def test_getting_worse_is_announced_once_it_has_held(scene: Scene) -> None:
+    await scene.see(HEALTHY)
+    await scene.see(DEGRADED, after=10)
+    assert scene.health.due_in("dev") == pytest.approx(2.0)
+    assert (await scene.see(UNHEALTHY, after=2))[1:] == [("healthy", "unhealthy")]
+    assert scene.health.due_in("dev") is None
+
+
+async def test_the_first_recovery_is_announced_at_once(scene: Scene) -> None:
+    await scene.see(UNHEALTHY)
+    assert (await scene.see(HEALTHY, after=1))[-1] == ("unhealthy", "healthy")
+
+
+async def test_a_service_that_flaps_stays_unhealthy_until_it_has_been_well_for_a_while(scene: Scene) -> None:
+    await scene.see(HEALTHY)
+    for _ in range(10):
+        await scene.see(UNHEALTHY, after=5)
+        await scene.see(UNHEALTHY, after=3)
+        announced = await scene.see(HEALTHY, after=1)
+    assert len(announced) == 4  # up, down, up, down: from then on it is held
+    assert announced[-1][1] == "unhealthy"
+    assert scene.health.due_in("dev") == pytest.approx(30.0)
+    assert (await scene.see(HEALTHY, after=30))[-1] == ("unhealthy", "healthy")
+
+
+async def test_what_holds_is_shown_in_place_of_what_was_just_seen(scene: Scene) -> None:
+    await scene.see(HEALTHY)
+    await scene.see(UNHEALTHY, after=1)
+    stack = scene.health.stack("dev")
+    assert stack is not None
+    assert (stack.verdict, stack.services[0].verdict) == (HEALTHY, HEALTHY)
+    assert scene.health.verdict("dev", "web") is HEALTHY
+
+
+async def test_a_service_that_is_gone_is_unknown_and_forgotten(scene: Scene) -> None:
+    await scene.see(HEALTHY)
+    assert (await scene.see(None))[-1] == ("healthy", "unknown")
+    assert len(await scene.see(None)) == 2
+
+
+async def test_the_stacks_verdict_is_announced_as_such(scene: Scene) -> None:
+    await scene.see(UNHEALTHY)
+    told = [event for event in scene.bus.history() if event.type == "monitoring.stack_health.changed"]
+    assert [(event.data["old"], event.data["new"]) for event in told] == [("unknown", "unhealthy")]
+
+
+async def test_a_journal_that_cannot_write_keeps_nobody_from_hearing(scene: Scene) -> None:
+    scene.journal.broken = True
+    assert await scene.see(UNHEALTHY) == [("unknown", "unhealthy")]
