@@ -105,11 +105,11 @@ class Engine(Protocol):
         """Store the release's model with today's credentials and return its hash, and warnings."""
         ...
 
-    async def protect(self, release: Release) -> None:
+    async def protect(self, release: Release, environment: Environment) -> None:
         """Tag the release's images so that pruning leaves them alone."""
         ...
 
-    async def unprotect(self, release: Release) -> None:
+    async def unprotect(self, release: Release, environment: Environment) -> None:
         """Take the tags of a release that is no longer kept away, and its model where no other release has it."""
         ...
 

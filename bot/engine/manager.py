@@ -44,7 +44,7 @@ class DeploymentManager:
             return None
         release = _release(environment, draft, actor, None, state=ReleaseState.ADOPTED)
         adopted = await self._state.releases.add(release, fence, correlation_id)
-        await self._engine.protect(adopted)
+        await self._engine.protect(adopted, environment)
         return adopted
 
     async def obtain_images(
@@ -80,7 +80,7 @@ class DeploymentManager:
         replaces = current.number if current else None
         release = _release(environment, draft, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
         numbered = await self._state.releases.add(release, fence, correlation_id)
-        await self._engine.protect(numbered)
+        await self._engine.protect(numbered, environment)
         return numbered
 
     async def differing(
@@ -175,7 +175,7 @@ class DeploymentManager:
         beyond = await self._state.releases.beyond(environment.name, kept)
         for release in beyond:
             await self._state.releases.forget(release, fence)
-            await self._engine.unprotect(release)
+            await self._engine.unprotect(release, environment)
         return beyond
 
     async def _pull(
