@@ -1,0 +1,120 @@
+"""Answer over HTTP how the bot itself is: /health, /ready and /metrics."""
+
+import asyncio
+import errno
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from aiohttp import web
+
+from bot import __version__
+from bot.errors import RoasError, SettingsError
+from bot.monitoring.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+PROBE_SECONDS = 2.0
+SHUTDOWN_SECONDS = 2.0
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+NEVER_CACHED = {"Cache-Control": "no-store"}
+
+# Returns where a part is ready; raises a RoasError that says why it is not.
+ReadinessProbe = Callable[[], Awaitable[object]]
+
+
+class HttpServer:
+    """Serve three pages on one address; `readiness` names each part and asks it."""
+
+    def __init__(
+        self, host: str, port: int, metrics: Metrics, readiness: Mapping[str, ReadinessProbe] | None = None
+    ) -> None:
+        self._host = host
+        self._wanted_port = port
+        self._metrics = metrics
+        self._readiness = dict(readiness or {})
+        self._started = time.monotonic()
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def port(self) -> int:
+        """Return the port that is listened on; 0 while none is."""
+        addresses = self._runner.addresses if self._runner else []
+        return int(addresses[0][1]) if addresses else 0
+
+    async def start(self) -> None:
+        """Begin to listen. Raises SettingsError where the address cannot be had."""
+        application = web.Application()
+        application.add_routes(
+            [
+                web.get("/health", self._health),
+                web.get("/ready", self._ready),
+                web.get("/metrics", self._read_metrics),
+            ]
+        )
+        # Probes come every few seconds: no line in the log for each of them.
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._wanted_port).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise _cannot_listen(self._host, self._wanted_port, error) from error
+        self._runner = runner
+        log.info("http server listens", host=self._host, port=self.port)
+
+    async def stop(self) -> None:
+        """Stop listening; what is being answered is answered."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    def watch(self, part: str, probe: ReadinessProbe) -> None:
+        """Let a part decide with the others whether the bot is ready."""
+        self._readiness[part] = probe
+
+    async def _health(self, _: web.Request) -> web.Response:
+        """Say that the process lives; that there is an answer shows that its event loop turns."""
+        seconds = round(time.monotonic() - self._started, 3)
+        body = {"status": "alive", "version": __version__, "uptime_seconds": seconds}
+        return web.json_response(body, headers=NEVER_CACHED)
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        reasons = await asyncio.gather(*(_ask(probe) for probe in self._readiness.values()))
+        parts = {
+            name: {"ready": not reason, **({"reason": reason} if reason else {})}
+            for name, reason in zip(self._readiness, reasons, strict=True)
+        }
+        ready = not any(reasons)
+        return web.json_response({"ready": ready, "parts": parts}, status=200 if ready else 503, headers=NEVER_CACHED)
+
+    async def _read_metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.render(), headers={"Content-Type": METRICS_TYPE, **NEVER_CACHED})
+
+
+async def _ask(probe: ReadinessProbe) -> str:
+    """Return why a part is not ready; empty where it is."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await probe()
+    except TimeoutError:
+        return f"no answer within {PROBE_SECONDS:g} s"
+    except RoasError as error:
+        return error.message
+    except Exception as error:  # its own words may hold what must not be shown to whoever asks
+        log.exception("readiness probe broke")
+        return type(error).__name__
+    return ""
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
+    place = f"{host}:{port}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            hint = f"Find who has it with `ss -ltnp 'sport = :{port}'`, or set HTTP_PORT to another."
+            return SettingsError(f"Something else listens on {place} already.", hint=hint)
+        case errno.EACCES:
+            return SettingsError(f"This user may not listen on {place}.", hint="Set HTTP_PORT to 1024 or above.")
+        case _:
+            hint = "Set HTTP_HOST to an address of this machine, such as 127.0.0.1."
+            return SettingsError(f"{place} cannot be listened on ({error.strerror or error}).", hint=hint)

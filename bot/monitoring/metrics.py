@@ -1,0 +1,196 @@
+"""Count and time what the bot does, for Prometheus."""
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from bot.events import Event, EventBus, Subscription
+from bot.models.change import StateChange
+from bot.models.coordination import PhaseName
+from bot.models.deployment import DeploymentKind, Outcome, PhaseStatus
+from bot.models.health import StackHealth, Verdict
+
+DURATION_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
+ENDED = frozenset({PhaseStatus.SUCCESS, PhaseStatus.FAILED, PhaseStatus.CANCELLED})
+OTHER = "other"
+
+
+class Metrics:
+    """Hold the bot's own registry. Labels are bounded: names of environments and services, and words of our own."""
+
+    def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._series: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        self._make_deployment_metrics()
+        self._make_service_metrics()
+        self._gateway = Gauge(
+            "roas_gateway_latency_seconds", "Time from a heartbeat to Discord's answer.", registry=self.registry
+        )
+        self._changes = Counter(
+            "roas_journal_changes_total", "Changes written to the journal.", ["type"], registry=self.registry
+        )
+        build = Gauge("roas_build_info", "The version that runs; always 1.", ["version"], registry=self.registry)
+        build.labels(version).set(1)
+        ProcessCollector(namespace="roas", registry=self.registry)
+
+    def _make_deployment_metrics(self) -> None:
+        self._deployments = Counter(
+            "roas_deployments_total",
+            "Deployments that ended.",
+            ["environment", "kind", "outcome"],
+            registry=self.registry,
+        )
+        self._deployment_seconds = Histogram(
+            "roas_deployment_duration_seconds",
+            "Time that deployments took.",
+            ["environment", "kind"],
+            buckets=DURATION_BUCKETS,
+            registry=self.registry,
+        )
+        self._phase_seconds = Histogram(
+            "roas_phase_duration_seconds",
+            "Time that phases took.",
+            ["phase", "status"],
+            buckets=DURATION_BUCKETS,
+            registry=self.registry,
+        )
+
+    def _make_service_metrics(self) -> None:
+        labels = ["environment", "service"]
+        self._health = Gauge(
+            "roas_service_health",
+            "The verdict on a service: 1 for the one that holds, 0 for the others.",
+            [*labels, "verdict"],
+            registry=self.registry,
+        )
+        self._restarts = Gauge(
+            "roas_service_restarts",
+            "Restarts of the containers that a service has now.",
+            labels,
+            registry=self.registry,
+        )
+        self._cpu = Gauge(
+            "roas_service_cpu_ratio",
+            "Processors that a service uses; 1 is a whole one.",
+            labels,
+            registry=self.registry,
+        )
+        self._memory = Gauge(
+            "roas_service_memory_bytes", "Memory that a service uses, without caches.", labels, registry=self.registry
+        )
+
+    def attach(self, bus: EventBus) -> tuple[Subscription, ...]:
+        """Count what the bus carries, and read its statistics whenever the metrics are read."""
+        self.registry.register(_BusStatistics(bus))
+        return (
+            bus.subscribe("deployment.orchestration.completed", self._deployment_completed, name="metrics deployments"),
+            bus.subscribe("deployment.phase.changed", self._phase_changed, name="metrics phases"),
+            bus.subscribe("monitoring.health.changed", self._health_changed, name="metrics health"),
+        )
+
+    def read_gateway_latency(self, latency: Callable[[], float]) -> None:
+        """Read the gateway's latency (seconds; NaN where there is none) whenever the metrics are read."""
+        self._gateway.set_function(latency)
+
+    def count_change(self, change: StateChange) -> None:
+        """Count a change that the journal has taken in."""
+        self._changes.labels(change.type.value).inc()
+
+    def observe_stack(self, stack: StackHealth) -> None:
+        """Show how a stack is, in place of how it was."""
+        services = {service.service: service for service in stack.services}
+        for name, health in services.items():
+            self._show_verdict(stack.environment, name, health.verdict)
+            labels = (stack.environment, name)
+            self._restarts.labels(*labels).set(sum(container.restart_count for container in health.containers))
+            if health.cpu_percent is not None:
+                self._cpu.labels(*labels).set(health.cpu_percent / 100)
+            if health.memory_bytes is not None:
+                self._memory.labels(*labels).set(health.memory_bytes)
+        for labels in self._series[stack.environment] - {(stack.environment, name) for name in services}:
+            self._forget(*labels)
+        self._series[stack.environment] = {(stack.environment, name) for name in services}
+
+    def render(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    async def _deployment_completed(self, event: Event) -> None:
+        data = event.data
+        environment, kind = str(data.get("environment", "")), _known(DeploymentKind, data.get("kind"))
+        self._deployments.labels(environment, kind, _known(Outcome, data.get("outcome"))).inc()
+        if (seconds := data.get("duration_seconds")) is not None:
+            self._deployment_seconds.labels(environment, kind).observe(float(seconds))
+
+    async def _phase_changed(self, event: Event) -> None:
+        status, seconds = event.data.get("status"), event.data.get("duration_seconds")
+        if status in ENDED and seconds is not None:
+            phase = _known(PhaseName, event.data.get("phase"))
+            self._phase_seconds.labels(phase, _known(PhaseStatus, status)).observe(float(seconds))
+
+    async def _health_changed(self, event: Event) -> None:
+        environment, service = str(event.data.get("environment", "")), str(event.data.get("service", ""))
+        self._series[environment].add((environment, service))
+        self._show_verdict(environment, service, _known(Verdict, event.data.get("new")))
+
+    def _show_verdict(self, environment: str, service: str, verdict: str) -> None:
+        for one in Verdict:
+            self._health.labels(environment, service, one.value).set(one.value == verdict)
+
+    def _forget(self, environment: str, service: str) -> None:
+        for verdict in Verdict:
+            _remove(self._health, environment, service, verdict.value)
+        for gauge in (self._restarts, self._cpu, self._memory):
+            _remove(gauge, environment, service)
+
+
+class _BusStatistics:
+    """Read the event bus when Prometheus asks; subscribers of one name count together."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the bus has counted."""
+        yield CounterMetricFamily("roas_events_published", "Events published on the bus.", value=self._bus.published)
+        subscribers = self._bus.subscriptions
+        for name, words, attribute in (
+            ("failures", "Events that a subscriber failed on, or took too long for.", ("failed", "timed_out")),
+            ("dropped", "Events that a subscriber was too slow to take.", ("dropped",)),
+            ("handled", "Events that a subscriber has handled.", ("handled",)),
+        ):
+            yield _counted(f"roas_event_subscriber_{name}", words, subscribers, attribute)
+        latency = GaugeMetricFamily(
+            "roas_event_latency_seconds", "Time from publishing the last event to its end.", labels=["subscriber"]
+        )
+        slowest: dict[str, float] = defaultdict(float)
+        for one in subscribers:
+            slowest[one.name] = max(slowest[one.name], one.statistics.last_latency_seconds)
+        for name, seconds in slowest.items():
+            latency.add_metric([name], seconds)
+        yield latency
+
+
+def _counted(name: str, words: str, subscribers: Iterable[Subscription], attributes: Iterable[str]) -> Metric:
+    totals: dict[str, int] = defaultdict(int)
+    for one in subscribers:
+        totals[one.name] += sum(getattr(one.statistics, attribute) for attribute in attributes)
+    family = CounterMetricFamily(name, words, labels=["subscriber"])
+    for subscriber, total in totals.items():
+        family.add_metric([subscriber], total)
+    return family
+
+
+def _known(words: type[StrEnum], value: Any) -> str:
+    """Return a label that is one of our own words, whatever an event says."""
+    return str(value) if value in list(words) else OTHER
+
+
+def _remove(gauge: Gauge, *labels: str) -> None:
+    with contextlib.suppress(KeyError):
+        gauge.remove(*labels)

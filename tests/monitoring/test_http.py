@@ -1,0 +1,108 @@
+"""The bot says over a real socket whether it lives and whether it is ready."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from bot.errors import EngineUnavailableError, SettingsError
+from bot.monitoring import http
+from bot.monitoring.http import HttpServer
+from bot.monitoring.metrics import Metrics
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[HttpServer]:
+    started = HttpServer("127.0.0.1", 0, Metrics("1"))
+    await started.start()
+    yield started
+    await started.stop()
+
+
+async def fetch(server: HttpServer, path: str) -> tuple[int, aiohttp.ClientResponse, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{server.port}{path}") as response:
+        return response.status, response, await response.text()
+
+
+async def well() -> None:
+    return None
+
+
+async def engine_away() -> None:
+    raise EngineUnavailableError("The engine at unix:///x does not answer.")
+
+
+async def test_a_living_process_says_so(server: HttpServer) -> None:
+    status, response, _ = await fetch(server, "/health")
+    assert status == 200
+    assert (await response.json())["status"] == "alive"
+
+
+async def test_ready_names_each_part_and_answers_503_when_one_is_not(server: HttpServer) -> None:
+    server.watch("journal", well)
+    assert (await fetch(server, "/ready"))[0] == 200
+    server.watch("engine", engine_away)
+    status, response, _ = await fetch(server, "/ready")
+    assert status == 503
+    assert await response.json() == {
+        "ready": False,
+        "parts": {
+            "journal": {"ready": True},
+            "engine": {"ready": False, "reason": "The engine at unix:///x does not answer."},
+        },
+    }
+
+
+async def test_a_part_that_hangs_or_breaks_is_not_ready(server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "PROBE_SECONDS", 0.05)
+
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    async def breaks() -> None:
+        raise ValueError("hunter2")
+
+    server.watch("a", hangs)
+    server.watch("b", breaks)
+    status, response, text = await fetch(server, "/ready")
+    parts = (await response.json())["parts"]
+    assert status == 503
+    assert "no answer within" in parts["a"]["reason"]
+    assert parts["b"]["reason"] == "ValueError"
+    assert "hunter2" not in text
+
+
+async def test_metrics_are_served_as_prometheus_reads_them(server: HttpServer) -> None:
+    status, response, text = await fetch(server, "/metrics")
+    assert status == 200
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert 'roas_build_info{version="1"} 1.0' in text
+
+
+async def test_there_is_nothing_else(server: HttpServer) -> None:
+    assert (await fetch(server, "/alerts"))[0] == 404
+
+
+async def test_a_taken_port_is_told_with_what_to_do(server: HttpServer) -> None:
+    with pytest.raises(SettingsError, match="listens on") as caught:
+        await HttpServer("127.0.0.1", server.port, Metrics("1")).start()
+    assert "HTTP_PORT" in caught.value.hint
+
+
+async def test_an_address_of_another_machine_is_told(server: HttpServer) -> None:
+    with pytest.raises(SettingsError) as caught:
+        await HttpServer("192.0.2.1", 0, Metrics("1")).start()
+    assert "HTTP_HOST" in caught.value.hint
+
+
+async def test_after_stopping_the_port_is_free() -> None:
+    stopped = HttpServer("127.0.0.1", 0, Metrics("1"))
+    await stopped.start()
+    port = stopped.port
+    await stopped.stop()
+    assert stopped.port == 0
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        attempt.bind(("127.0.0.1", port))
