@@ -112,8 +112,7 @@ class Control:
             "connected": len(self._sessions.connected()),
             "identified": self._sessions.identified,
             "resumed": self._sessions.resumed,
-            "users": list(self._world.users),
-            "channels": list(self._world.bridge.channel_names().values()),
+            **self._world.describe(),
         }
 
     def _messages(self, request: web.Request) -> list[dict[str, Any]]:

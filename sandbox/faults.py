@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from sandbox.replies import reply
+
 
 @dataclass
 class Fault:
@@ -34,7 +36,7 @@ class Fault:
             headers |= {"Retry-After": str(self.retry_after), "X-RateLimit-Scope": "user"}
             if self.is_global:
                 headers |= {"X-RateLimit-Global": "true", "X-RateLimit-Scope": "global"}
-        return web.json_response(body, status=self.status, headers=headers, content_type="application/json")
+        return reply(body, self.status, headers)
 
 
 class Faults:

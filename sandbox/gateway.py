@@ -124,6 +124,7 @@ class _Connection:
         self._socket = socket
         self._outgoing: asyncio.Queue[Outgoing] = asyncio.Queue()
         self._session: Session | None = None
+        self._ended_here = False
         self._deflate = zlib.compressobj() if compressed else None
 
     async def run(self) -> None:
@@ -146,6 +147,7 @@ class _Connection:
             item = await self._outgoing.get()
             try:
                 if isinstance(item, Close):
+                    self._ended_here = True
                     await self._socket.close(code=item.code, message=item.reason.encode())
                     return
                 await self._write_text(item)
@@ -160,15 +162,16 @@ class _Connection:
         await self._socket.send_bytes(data)
 
     async def _read(self) -> int | None:
-        """Handle frames and return the code that the connection was closed with."""
+        """Handle frames and return the code that the client closed with, None where it did not close itself."""
         while True:
             try:
                 message = await self._socket.receive(timeout=HEARTBEAT_SECONDS * 1.5)
             except TimeoutError:
                 await self._socket.close(code=4009, message=b"Session timed out.")
-                return 4009
+                return None
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                return self._socket.close_code
+                # Not `close_code`: aiohttp says 1000 there for a connection that broke, too.
+                return message.data if message.type is WSMsgType.CLOSE and not self._ended_here else None
             self._frame(message.data)
 
     def _frame(self, raw: str | bytes) -> None:

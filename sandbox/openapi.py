@@ -45,6 +45,8 @@ def _load(path: Path) -> _Document:
 
 class _Document:
     def __init__(self, content: dict[str, Any]) -> None:
+        # Discord takes a snowflake as a number too, and discord.py sends some that way; its description is stricter.
+        content["components"]["schemas"].get("SnowflakeType", {})["type"] = ["string", "integer"]
         self._content = content
         resource = Resource.from_contents(content, default_specification=DRAFT202012)
         self._registry: Registry[Any] = Registry().with_resource(_URI, resource)

@@ -23,6 +23,7 @@ from sandbox.errors import ApiError
 from sandbox.faults import Faults
 from sandbox.interactions import Interactions
 from sandbox.registration import Registration
+from sandbox.replies import reply
 from sandbox.simcord_bridge import Bridge, Upload
 
 _log = logging.getLogger(__name__)
@@ -95,16 +96,16 @@ class Rest:
             self._authorize(request, path)
             call = await self._read(request, path)
             await self._checks.check(call.method, call.path, call.body)
-            response = _reply(self._perform(call))
+            response = reply(self._perform(call))
         except ApiError as error:
             self._checks.refused(request.method, _without_token(path), error)
-            response = _reply(error.body(), error.status)
+            response = reply(error.body(), error.status)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             # SimCord stumbles over a body of the wrong shape where Discord refuses it; either way the caller is wrong.
             _log.warning("%s %s: malformed request", request.method, path, exc_info=error)
             refusal = ApiError(400, 50035, f"Invalid Form Body: {type(error).__name__}: {error}")
             self._checks.refused(request.method, _without_token(path), refusal)
-            response = _reply(refusal.body(), refusal.status)
+            response = reply(refusal.body(), refusal.status)
         return response if fault is None else fault.response()
 
     def _authorize(self, request: web.Request, path: str) -> None:
@@ -185,13 +186,6 @@ class Rest:
 def _without_token(path: str) -> str:
     """Hide the token of an interaction or a webhook: it is long, says nothing, and still authorises."""
     return _TOKEN.sub(r"\1:token", path)
-
-
-def _reply(body: Any, status: int = 200) -> web.Response:
-    if body is None:
-        return web.Response(status=204)
-    # discord.py parses only what is declared as exactly this, without a charset.
-    return web.Response(body=json.dumps(body).encode(), status=status, content_type="application/json")
 
 
 def _parse(raw: bytes) -> Any:

@@ -205,12 +205,13 @@ class Bridge:
         allowed = {"name", "description", "type", "options", "default_member_permissions", "dm_permission"}
         allowed |= {"contexts", "integration_types", "name_localizations", "description_localizations"}
         kept = [{key: value for key, value in payload.items() if key in allowed} for payload in payloads]
-        registered = self._backend.register_commands(guild_id, kept)
-        return [{"nsfw": False, "version": command["id"], **deepcopy(command)} for command in registered]
+        self._backend.register_commands(guild_id, kept)
+        return self.commands(guild_id)
 
     def commands(self, guild_id: int | None) -> list[dict[str, Any]]:
         """Return the commands registered in a scope (None: global)."""
-        return deepcopy(list(self._backend.commands.get(guild_id, {}).values()))
+        registered = self._backend.commands.get(guild_id, {}).values()
+        return [{"nsfw": False, "version": command["id"], **deepcopy(command)} for command in registered]
 
     def message_exists(self, channel_id: int, message_id: int) -> bool:
         """Say whether the message is still there."""
@@ -286,6 +287,10 @@ class Bridge:
     def set_member_roles(self, guild_id: int, user_id: int, role_ids: list[int]) -> None:
         """Replace the roles of a member."""
         self._backend.edit_member(guild_id, user_id, {"role_ids": role_ids})
+
+    def member_roles(self, guild_id: int, user_id: int) -> list[int]:
+        """Return the roles of a member."""
+        return list(self._backend.get_member(guild_id, user_id).role_ids)
 
     def deny_bot(self, channel_id: int, permissions: list[str]) -> None:
         """Take these permissions (by discord.py's names) from the bot in a channel; none gives all back."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.errors import ControlError
 from sandbox.simcord_bridge import Bridge
 
@@ -68,3 +70,14 @@ class World:
     def locale(self, user_id: int) -> str:
         """Return the language that a person has set in their client."""
         return self.locales.get(user_id, "en-US")
+
+    def describe(self) -> dict[str, Any]:
+        """Return who and what there is, by name, with ids as text since a browser cannot count that far."""
+        return {
+            "users": {
+                name: {"id": str(user), "roles": [str(one) for one in self.bridge.member_roles(self.guild_id, user)]}
+                for name, user in self.users.items()
+            },
+            "roles": {name: {"id": str(role)} for name, role in self.roles.items()},
+            "channels": {name: {"id": str(channel)} for channel, name in self.bridge.channel_names().items()},
+        }

@@ -12,6 +12,10 @@ _FOLDER = Path(__file__).parent
 _FILES = {
     "page.css": "text/css",
     "page.js": "text/javascript",
+    "draw.js": "text/javascript",
+    "forms.js": "text/javascript",
+    "markdown.js": "text/javascript",
+    "vendor/discord-components.js": "text/javascript",
 }
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "

@@ -140,6 +140,7 @@ async def test_a_refused_answer_does_not_use_up_the_interaction(bot: SmallBot, p
 
     error = await bot.next_error()
     assert (error.status, error.code) == (400, 50035)
+    await people.advance(3)
     assert not (await people.answer(sent)).acknowledged
     violation = (await people.violations())[0]
     assert violation["errors"] == ["data.embeds: Embed size exceeds maximum size of 6000"]

@@ -1,0 +1,15 @@
+import "@skyra/discord-components-core/discord-messages.js";
+import "@skyra/discord-components-core/discord-message.js";
+import "@skyra/discord-components-core/discord-embed.js";
+import "@skyra/discord-components-core/discord-embed-description.js";
+import "@skyra/discord-components-core/discord-embed-fields.js";
+import "@skyra/discord-components-core/discord-embed-field.js";
+import "@skyra/discord-components-core/discord-embed-footer.js";
+import "@skyra/discord-components-core/discord-attachments.js";
+import "@skyra/discord-components-core/discord-action-row.js";
+import "@skyra/discord-components-core/discord-button.js";
+import "@skyra/discord-components-core/discord-bold.js";
+import "@skyra/discord-components-core/discord-italic.js";
+import "@skyra/discord-components-core/discord-code.js";
+import "@skyra/discord-components-core/discord-mention.js";
+import "@skyra/discord-components-core/discord-file-attachment.js";

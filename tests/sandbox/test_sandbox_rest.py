@@ -1,0 +1,167 @@
+"""Messages, files, permissions, limits and faults through the real client."""
+
+from __future__ import annotations
+
+import io
+
+import aiohttp
+import discord
+import pytest
+
+from sandbox.client import SandboxClient
+from sandbox.server import Sandbox
+from tests.sandbox.small_bot import SmallBot
+
+pytestmark = pytest.mark.wire
+
+
+async def test_a_nonce_posts_once(bot: SmallBot, people: SandboxClient) -> None:
+    # discord.py enforces every nonce that it is given.
+    first = await bot.ops.send("once", nonce="deploy-1")
+    again = await bot.ops.send("once", nonce="deploy-1")
+    other = await bot.ops.send("once", nonce="deploy-2")
+
+    assert first.id == again.id != other.id
+    assert first.nonce == "deploy-1"
+    assert len(await people.messages()) == 2
+
+
+async def test_an_answer_that_was_lost_is_found_again_by_its_nonce(bot: SmallBot, people: SandboxClient) -> None:
+    await people.add_fault(method="POST", path="/channels/*/messages", status=502, performed=True)
+
+    await bot.ops.send("only once", nonce="x")
+
+    assert [message.content for message in await people.messages()] == ["only once"]
+    assert [one["status"] for one in await people.requests() if one["method"] == "POST"] == [502, 200]
+
+
+async def test_a_rate_limit_is_waited_out(bot: SmallBot, people: SandboxClient) -> None:
+    await people.add_fault(method="POST", path="/channels/*/messages", status=429, retry_after=0.01, times=2)
+
+    await bot.ops.send("at last")
+
+    assert [message.content for message in await people.messages()] == ["at last"]
+
+
+async def test_files_arrive_and_can_be_downloaded(bot: SmallBot, people: SandboxClient) -> None:
+    picture = discord.File(io.BytesIO(b"\x89PNG chart"), "chart.png", description="a chart")
+    log = discord.File(io.BytesIO(b"line one\n"), "the log.txt")
+    embed = discord.Embed(title="Chart").set_image(url="attachment://chart.png")
+    sent = await bot.ops.send(embed=embed, files=[picture, log])
+
+    assert await sent.attachments[0].read() == b"\x89PNG chart"
+    assert await sent.attachments[1].read() == b"line one\n"
+    assert sent.attachments[0].description == "a chart"
+    message = (await people.messages())[0]
+    assert message.embeds[0]["image"]["url"] == message.attachments[0]["url"]
+    async with aiohttp.ClientSession() as session, session.get(message.attachments[0]["url"]) as response:
+        assert response.content_type == "image/png"
+        assert await response.read() == b"\x89PNG chart"
+    assert await people.violations() == []
+
+
+async def test_missing_permissions(bot: SmallBot, people: SandboxClient, sandbox: Sandbox) -> None:
+    await people.deny_bot("send_messages")
+    with pytest.raises(discord.Forbidden) as refused:
+        await bot.ops.send("no")
+    assert refused.value.code == 50013
+
+    await people.deny_bot("view_channel")
+    with pytest.raises(discord.Forbidden) as refused:
+        await bot.ops.send("no")
+    assert refused.value.code == 50001
+
+    await people.deny_bot()
+    await bot.ops.send("yes")
+    assert [message.content for message in await people.messages()] == ["yes"]
+
+
+async def test_only_what_is_allowed_pings_and_edits_ping_nobody(
+    bot: SmallBot, people: SandboxClient, sandbox: Sandbox
+) -> None:
+    alert, dora = sandbox.roles["alert"], sandbox.users["dora"]
+    text = f"<@&{alert}> <@{dora}> @everyone"
+    await bot.ops.send(text, allowed_mentions=discord.AllowedMentions.none())
+    await bot.ops.send(text, allowed_mentions=discord.AllowedMentions(roles=[discord.Object(alert)], users=False))
+    edited = await bot.ops.send("quiet")
+    await edited.edit(content=f"<@{dora}>")
+
+    pinged = [(one.pinged_users, one.pinged_roles, one.pinged_everyone) for one in await people.messages()]
+    assert pinged[0] == ([], [], False)
+    assert pinged[1][:2] == ([], [alert])
+    assert pinged[2] == ([], [], False)
+
+
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        ({"content": "x" * 4001}, "content: "),
+        ({"content": "x" * 2001}, ""),
+        ({"embeds": [discord.Embed(title="x" * 257)]}, "embeds.0.title: "),
+        ({"embeds": [discord.Embed(title="x").add_field(name="a", value="")]}, "embeds.0.fields.0.value: "),
+        ({"embeds": [discord.Embed(title="x").set_author(name=" ")]}, "embeds.0.author.name: "),
+        ({"embeds": [discord.Embed(title="x", url="ftp://x")]}, "embeds.0.url: "),
+        ({"embeds": [discord.Embed(description="x" * 3001)] * 2}, "embeds: Embed size exceeds"),
+        ({"embeds": [discord.Embed(title="x")] * 11}, "embeds: "),
+        ({"content": ""}, ""),
+    ],
+)
+async def test_limits_of_messages(
+    bot: SmallBot, people: SandboxClient, message: dict[str, object], problem: str
+) -> None:
+    # Below discord.py's own checks, as a bot that builds its bodies itself would send it.
+    body = {key: [one.to_dict() for one in value] if key == "embeds" else value for key, value in message.items()}
+    route = discord.http.Route("POST", "/channels/{channel_id}/messages", channel_id=bot.ops.id)
+    with pytest.raises(discord.HTTPException) as refused:
+        await bot.http.request(route, json=body)
+    assert (refused.value.status, refused.value.code) == (400, 50035)
+    violations = await people.violations()
+    assert len(violations) == 1
+    assert any(one.startswith(problem) for one in violations[0]["errors"] or [""])
+    assert await people.messages() == []
+
+
+async def test_discords_description_is_enforced(bot: SmallBot, people: SandboxClient, openapi: object) -> None:
+    if openapi is None:
+        pytest.skip("DISCORD_OPENAPI names no file")
+    route = discord.http.Route("POST", "/channels/{channel_id}/messages", channel_id=bot.ops.id)
+    for body in ({"content": "x", "tts": "yes"}, {"content": "x", "colour": 3}):
+        with pytest.raises(discord.HTTPException) as refused:
+            await bot.http.request(route, json=body)
+        assert refused.value.code == 50035
+
+    errors = [violation["errors"] for violation in await people.violations()]
+    assert errors == [["tts: 'yes' is not of type 'boolean', 'null'"], ["colour: Unknown key"]]
+
+
+async def test_what_the_sandbox_cannot_do_is_loud(bot: SmallBot, people: SandboxClient) -> None:
+    with pytest.raises(discord.DiscordServerError):
+        await bot.http.request(discord.http.Route("GET", "/unheard/of"))
+
+    assert [violation["status"] for violation in await people.violations()] == [501]
+
+
+async def test_commands_can_be_registered_one_by_one_for_everybody(bot: SmallBot, people: SandboxClient) -> None:
+    payload = {"name": "alone", "description": "One", "type": 1, "options": []}
+    one = await bot.http.upsert_global_command(bot.application_id, payload)
+    assert await bot.http.get_global_command(bot.application_id, one["id"]) == one
+    await bot.http.edit_global_command(bot.application_id, one["id"], {**payload, "description": "Two"})
+    assert "alone" in [command["name"] for command in await people.commands()]
+
+    await bot.http.delete_global_command(bot.application_id, one["id"])
+    assert await bot.http.get_global_commands(bot.application_id) == []
+    with pytest.raises(discord.NotFound) as gone:
+        await bot.http.get_global_command(bot.application_id, one["id"])
+    assert gone.value.code == 10063
+
+
+async def test_history_is_there_and_ephemeral_answers_are_not_in_it(bot: SmallBot, people: SandboxClient) -> None:
+    sent = await bot.ops.send("one")
+    await people.answer(await people.slash("dora", "secret"))
+    await sent.edit(content="two")
+
+    assert [message.content async for message in bot.ops.history()] == ["two"]
+    await sent.delete()
+    with pytest.raises(discord.NotFound) as gone:
+        await bot.ops.fetch_message(sent.id)
+    assert gone.value.code == 10008

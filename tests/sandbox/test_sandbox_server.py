@@ -1,0 +1,124 @@
+"""Who gets in, and the sandbox as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from sandbox.client import SandboxClient
+from sandbox.errors import ControlError
+from sandbox.server import Sandbox
+from tests.sandbox.small_bot import DEADLINE
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "8.8.8.8", "2001:4860:4860::8888", "example.org"])  # noqa: S104
+def test_it_does_not_bind_to_what_the_world_reaches(host: str) -> None:
+    with pytest.raises(ValueError, match="binds to"):
+        Sandbox(host=host)
+
+
+async def test_the_control_api_wants_its_token(sandbox: Sandbox) -> None:
+    async with SandboxClient(sandbox.control_url, "wrong") as stranger:
+        with pytest.raises(ControlError, match="401"):
+            await stranger.state()
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
+async def test_a_foreign_page_gets_nothing(sandbox: Sandbox, headers: dict[str, str]) -> None:
+    allowed = {"Authorization": f"Bearer {sandbox.control_token}", **headers}
+    async with aiohttp.ClientSession() as session:
+        for url in (f"{sandbox.control_url}/state", sandbox.page_url):
+            async with session.get(url, headers=allowed) as response:
+                assert response.status == 403
+
+
+async def test_the_page_opens_with_its_token_only(sandbox: Sandbox) -> None:
+    base = sandbox.page_url.split("?")[0]
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar) as session:
+        async with session.get(base) as response:
+            assert response.status == 401
+        async with session.get(f"{base}?token=wrong") as response:
+            assert response.status == 401
+        async with session.get(sandbox.page_url) as response:
+            assert response.status == 200
+            assert str(response.url) == base
+            assert "script-src 'self'" in response.headers["Content-Security-Policy"]
+            assert "<discord-messages" in await response.text()
+        for name in ("page.js", "page.css", "vendor/discord-components.js"):
+            async with session.get(f"{base}page/{name}") as response:
+                assert response.status == 200
+        async with session.get(f"{base}page/..%2fserver.py") as response:
+            assert response.status == 404
+
+
+async def test_the_pages_cookie_steers_only_from_the_page_itself(sandbox: Sandbox) -> None:
+    origin = sandbox.page_url.split("/?")[0]
+    jar = aiohttp.CookieJar(unsafe=True)
+    locale = {"user": "bob", "locale": "de"}
+    async with aiohttp.ClientSession(cookie_jar=jar) as session:
+        await session.get(sandbox.page_url)
+        async with session.post(f"{sandbox.control_url}/locale", json=locale) as response:
+            assert response.status == 403
+        async with session.post(f"{sandbox.control_url}/locale", json=locale, headers={"Origin": origin}) as response:
+            assert response.status == 200
+
+
+async def test_changes_are_streamed(sandbox: Sandbox, people: SandboxClient) -> None:
+    headers = {"Authorization": f"Bearer {sandbox.control_token}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{sandbox.control_url}/events", headers=headers) as stream,
+    ):
+        assert stream.content_type == "text/event-stream"
+        first = await stream.content.readuntil(b"\n\n")
+        await people.set_roles("bob", "alert")
+        second = await stream.content.readuntil(b"\n\n")
+    assert json.loads(second.removeprefix(b"data: "))["version"] > json.loads(first.removeprefix(b"data: "))["version"]
+
+
+async def test_mistakes_in_a_control_call_are_told(people: SandboxClient) -> None:
+    with pytest.raises(ControlError, match="no user 'nobody'; there are dora, anna"):
+        await people.messages(as_user="nobody")
+    with pytest.raises(ControlError, match="no channel"):
+        await people.messages(channel="nowhere")
+    with pytest.raises(ControlError, match="no role"):
+        await people.set_roles("bob", "king")
+    with pytest.raises(ControlError, match="no interaction 1"):
+        await people.answer(1)
+    with pytest.raises(ControlError, match="speaks"):
+        await people.set_locale("bob", "xx")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_as_a_process_it_says_where_it_is_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    ready = tmp_path / "ready.json"
+    command = [sys.executable, "-m", "sandbox", "--ready-file", str(ready)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            told = json.loads(process.stdout.readline())
+            assert json.loads(ready.read_text()) == told
+            assert stat.S_IMODE(ready.stat().st_mode) == 0o600
+            assert set(told["roles"]) == {"deployer", "approver", "hotfix", "alert"}
+            assert told["bot_token"].count(".") == 2
+            process.send_signal(number)
+            assert process.wait(DEADLINE) == 0
+        finally:
+            process.kill()
+
+
+def test_as_a_process_it_refuses_a_public_address() -> None:
+    command = [sys.executable, "-m", "sandbox", "--host", "0.0.0.0"]  # noqa: S104
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 2
+    assert "loopback" in done.stderr
