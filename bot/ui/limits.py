@@ -80,11 +80,8 @@ def lines(parts: Sequence[str], limit: int) -> str:
 def add_field(embed: discord.Embed, name: str, value: str, *, inline: bool = False) -> None:
     """Add a field, clipped and never empty; the 26th is left out."""
     if len(embed.fields) < FIELDS:
-        embed.add_field(
-            name=clip(name.strip(), FIELD_NAME) or NOTHING,
-            value=clip(value.strip(), FIELD_VALUE) or NOTHING,
-            inline=inline,
-        )
+        name, value = clip(name.strip(), FIELD_NAME), clip(value.strip(), FIELD_VALUE)
+        embed.add_field(name=name or NOTHING, value=value or NOTHING, inline=inline)
 
 
 def fit(embeds: Iterable[discord.Embed]) -> list[discord.Embed]:

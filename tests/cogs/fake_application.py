@@ -1,0 +1,143 @@
+"""An application with a real journal and bus, whose orchestrator and engine only pretend."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from bot.errors import RoasError
+from bot.events import Event, EventBus
+from bot.models.actor import Actor
+from bot.models.coordination import PhaseName
+from bot.models.deployment import Deployment, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
+from bot.models.environment import Environment
+from bot.models.health import Verdict
+from bot.models.plan import Plan
+from bot.settings import Settings
+from bot.state.manager import StateManager
+from tests.ui.samples import a_deployment, a_plan, a_stack
+
+DEPLOYER, APPROVER, HOTFIXER = 501, 502, 503
+SERVICES = ("web", "redis", "worker")
+
+
+class FakeOrchestrator:
+    """Journal and announce what a deployment would; nothing is deployed. `hold` keeps it in its first phase."""
+
+    def __init__(self, state: StateManager, bus: EventBus) -> None:
+        self.state = state
+        self.bus = bus
+        self.requests: list[DeploymentRequest] = []
+        self.planned: list[DeploymentRequest] = []
+        self.fault: Exception | None = None
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.cancelled: list[tuple[str, Actor]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        self.planned.append(request)
+        if self.fault is not None:
+            raise self.fault
+        return replace(a_plan(), environment=request.environment, version=request.version or "v1")
+
+    async def start(self, request: DeploymentRequest) -> Deployment:
+        deployment = replace(
+            a_deployment(request.kind, created_at=datetime.now(UTC)), request=request, from_release=1, to_release=2
+        )
+        fence = await self.state.deployments.create(deployment, f"{request.kind.value.lower()} {request.version}")
+        self.requests.append(request)
+        self._tell("deployment.initialization.started", deployment)
+        self.tasks.append(asyncio.create_task(self._run(deployment, fence)))
+        return deployment
+
+    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+        deployment = await self.state.deployments.request_cancel(deployment_id, actor)
+        self.cancelled.append((deployment_id, actor))
+        self._tell("deployment.phase.changed", deployment)
+        self.hold.set()
+        return deployment
+
+    async def close(self) -> None:
+        self.hold.set()
+        await asyncio.gather(*self.tasks)
+
+    async def _run(self, deployment: Deployment, fence: Any) -> None:
+        await self.hold.wait()
+        for phase in deployment.phases:
+            if phase.name is not PhaseName.ROLLBACK:
+                done = PhaseResult(phase.name, PhaseStatus.SUCCESS, 1, duration_seconds=0.1)
+                await self.state.deployments.save_phase(deployment, done, fence)
+                self._tell("deployment.phase.changed", deployment, phase=phase.name.value)
+        cancelled = any(known == deployment.id for known, _actor in self.cancelled)
+        outcome = Outcome.CANCELLED if cancelled else Outcome.SUCCEEDED
+        ended = replace(deployment, outcome=outcome, ended_at=datetime.now(UTC), duration_seconds=0.5)
+        await self.state.deployments.finish(ended, fence)
+        self._tell("deployment.orchestration.completed", deployment, outcome=outcome.value)
+
+    def _tell(self, kind: str, deployment: Deployment, **data: object) -> None:
+        self.bus.publish(
+            Event(kind, "fake", {"deployment_id": deployment.id, "environment": deployment.environment, **data})
+        )
+
+
+@dataclass
+class FakeEngine:
+    """Know three services."""
+
+    fault: RoasError | None = None
+
+    async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool = True) -> Any:
+        assert not write_contents
+        if self.fault is not None:
+            raise self.fault
+        return SimpleNamespace(definitions=dict.fromkeys(SERVICES))
+
+
+@dataclass
+class FakeCollector:
+    """Say that all is well, or fail."""
+
+    fault: RoasError | None = None
+
+    async def collect_all_metrics(self, environment: Environment) -> Any:
+        if self.fault is not None:
+            raise self.fault
+        return a_stack(("web", Verdict.HEALTHY, ""), ("redis", Verdict.HEALTHY, ""), environment=environment.name)
+
+
+@dataclass
+class FakeApplication:
+    """Have what the cogs use of an application."""
+
+    settings: Settings
+    environments: dict[str, Environment]
+    bus: EventBus
+    state: StateManager
+    orchestrator: FakeOrchestrator
+    engine: FakeEngine = field(default_factory=FakeEngine)
+    collector: FakeCollector = field(default_factory=FakeCollector)
+
+
+def an_environment(name: str, *, needs_approval: bool = False) -> Environment:
+    return Environment(
+        name, f"shop-{name}", Path("stack"), (Path("docker-compose.yml"),), needs_approval=needs_approval
+    )
+
+
+@asynccontextmanager
+async def open_fake_application(folder: Path, **settings: Any) -> AsyncIterator[FakeApplication]:
+    """Open a journal in a folder and build the rest around it."""
+    bus = EventBus()
+    async with StateManager(folder) as state:
+        orchestrator = FakeOrchestrator(state, bus)
+        environments = {
+            name: an_environment(name, needs_approval=name == "prod") for name in ("dev", "staging", "prod")
+        }
+        yield FakeApplication(Settings(_env_file=None, **settings), environments, bus, state, orchestrator)  # type: ignore[call-arg]
+        await orchestrator.close()
+        await bus.close()

@@ -1,0 +1,68 @@
+"""Let a deployment happen in a real journal, step by step, with the events that a real one publishes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from bot.events import Event, EventBus
+from bot.models.coordination import PhaseName
+from bot.models.deployment import Deployment, Outcome, PhaseResult, PhaseStatus, Problem, ServiceProgress
+from bot.state.journal import Fence
+from bot.state.manager import StateManager
+from tests.ui.samples import a_deployment
+
+
+class Story:
+    """Drive one deployment from outside; every step is journalled first and announced after."""
+
+    def __init__(self, state: StateManager, bus: EventBus, deployment: Deployment, fence: Fence) -> None:
+        self.state = state
+        self.bus = bus
+        self.deployment = deployment
+        self.fence = fence
+
+    @classmethod
+    async def begin(cls, state: StateManager, bus: EventBus, **options: object) -> "Story":
+        deployment = a_deployment(created_at=datetime.now(UTC), **options)  # type: ignore[arg-type]
+        fence = await state.deployments.create(deployment, "deploy v2")
+        story = cls(state, bus, deployment, fence)
+        story.tell("deployment.initialization.started")
+        return story
+
+    @property
+    def id(self) -> str:
+        return self.deployment.id
+
+    def tell(self, kind: str, **data: object) -> None:
+        self.bus.publish(
+            Event(kind, "story", {"deployment_id": self.id, "environment": self.deployment.environment, **data})
+        )
+
+    async def phase(self, name: PhaseName, status: PhaseStatus) -> None:
+        await self.state.deployments.save_phase(self.deployment, PhaseResult(name, status, 1), self.fence)
+        self.tell("deployment.phase.changed", phase=name.value, status=status.value)
+
+    async def service(self, progress: ServiceProgress) -> None:
+        await self.state.deployments.save_service(self.deployment, progress, self.fence)
+        self.tell("deployment.service.progressed", service=progress.service, step=progress.step.value)
+
+    async def finish(
+        self, outcome: Outcome = Outcome.SUCCEEDED, problem: Problem | None = None, *, announced: bool = True
+    ) -> None:
+        ended = replace(
+            self.deployment, outcome=outcome, problem=problem, ended_at=datetime.now(UTC), duration_seconds=3.2
+        )
+        await self.state.deployments.finish(ended, self.fence)
+        if announced:
+            self.tell("deployment.orchestration.completed", outcome=outcome.value)
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], within_seconds: float = 10.0) -> None:
+    """Wait for something that no event tells of."""
+    async with asyncio.timeout(within_seconds):
+        while True:
+            result = condition()
+            if result if isinstance(result, bool) else await result:
+                return
+            await asyncio.sleep(0.01)

@@ -1,0 +1,374 @@
+"""The channel shows what the journal says, whatever Discord, the bus or the process do meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count, pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.events import EventBus
+from bot.models.coordination import PhaseName
+from bot.models.deployment import Outcome, PhaseStatus, ServiceProgress, ServiceStep
+from bot.models.post import Post
+from bot.state.manager import StateManager
+from bot.ui.drawing import Drawing
+from bot.ui.live_messages import LiveMessages
+from bot.ui.ops_channel import ChannelClosedError, DiscordAwayError, MessageGoneError, MessageRefusedError, PostError
+from bot.ui.telling import LIVE, OUTCOME, Pace
+from bot.ui.voice import Voice
+from tests.ui.story import Story, until
+
+QUICK = Pace(between_edits=0.1, poll=0.2, first_retry=0.02, longest_retry=0.05, longest_retry_closed=0.05)
+NO_POLL = Pace(between_edits=0.3, poll=60, first_retry=60, longest_retry=60, longest_retry_closed=60)
+
+
+@dataclass
+class FakeChannel:
+    """Be a channel as Discord would: messages by id, one per nonce, and faults on order."""
+
+    id: int = 77
+    messages: dict[int, Drawing] = field(default_factory=dict)
+    nonces: dict[str, int] = field(default_factory=dict)
+    log: list[tuple[str, int, float]] = field(default_factory=list)
+    faults: list[PostError] = field(default_factory=list)
+    replies: dict[int, int | None] = field(default_factory=dict)
+    lose_answers: int = 0
+    attempts: int = 0
+    ids: Iterator[int] = field(default_factory=lambda: count(1000))
+
+    def link(self, message_id: int | None = None) -> str:
+        return f"https://discord.com/channels/1/{self.id}/{message_id or ''}"
+
+    async def send(self, drawing: Drawing, *, nonce: str, reply_to: int | None = None) -> int:
+        self._fail()
+        if nonce not in self.nonces:
+            self.nonces[nonce] = next(self.ids)
+        message_id = self.nonces[nonce]
+        if message_id not in self.messages:
+            self._note("send", message_id, drawing)
+            self.replies[message_id] = reply_to
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise DiscordAwayError("the answer got lost")
+        return message_id
+
+    async def edit(self, message_id: int, drawing: Drawing) -> None:
+        self._fail()
+        if message_id not in self.messages:
+            raise MessageGoneError("Unknown Message")
+        self._note("edit", message_id, drawing)
+
+    async def find(self, key: str, *, after: datetime) -> int | None:
+        self._fail()
+        return next((number for number, drawing in self.messages.items() if drawing.key == key), None)
+
+    def _fail(self) -> None:
+        self.attempts += 1
+        if self.faults:
+            raise self.faults.pop(0)
+
+    def _note(self, what: str, message_id: int, drawing: Drawing) -> None:
+        self.messages[message_id] = drawing
+        self.log.append((what, message_id, asyncio.get_running_loop().time()))
+
+    def titles(self) -> list[str]:
+        return [drawing.embeds[0].title or "" for drawing in self.messages.values()]
+
+    def text(self, message_id: int) -> str:
+        return self.messages[message_id].embeds[0].description or ""
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
+    async with StateManager(tmp_path / "state") as manager:
+        yield manager
+
+
+@pytest.fixture
+async def bus() -> AsyncIterator[EventBus]:
+    bus = EventBus()
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+def channel() -> FakeChannel:
+    return FakeChannel()
+
+
+class Messages:
+    """Start live messages as often as a test wants, and stop them all."""
+
+    def __init__(self, state: StateManager, bus: EventBus, channel: FakeChannel) -> None:
+        self.parts: tuple[Any, ...] = (state, bus, channel)
+        self.started: list[LiveMessages] = []
+
+    def start(self, pace: Pace = QUICK, *, online: bool = True, voice: Voice | None = None) -> LiveMessages:
+        messages = LiveMessages(*self.parts, pace=pace, voice=voice)
+        messages.start()
+        if online:
+            messages.online()
+        self.started.append(messages)
+        return messages
+
+
+@pytest.fixture
+async def messages(state: StateManager, bus: EventBus, channel: FakeChannel) -> AsyncIterator[Messages]:
+    running = Messages(state, bus, channel)
+    yield running
+    for one in running.started:
+        await one.close()
+
+
+async def told(state: StateManager, deployment_id: str, kind: str = OUTCOME) -> bool:
+    post = await state.posts.get(deployment_id, kind)
+    return post is not None and post.finished
+
+
+async def test_a_deployment_is_one_live_message_and_then_an_outcome_that_answers_it(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start()
+    story = await Story.begin(state, bus)
+    await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+
+    assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
+    live, outcome = channel.messages
+    assert channel.replies == {live: None, outcome: live}
+    assert "✅ validation" in channel.text(live)
+    assert not channel.messages[live].buttons
+
+
+async def test_a_burst_of_progress_becomes_few_edits_and_the_last_state_is_always_shown(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start(NO_POLL)
+    story = await Story.begin(state, bus)
+    await until(lambda: bool(channel.messages))
+    for percent in range(40):
+        await story.service(ServiceProgress("web", ServiceStep.PULLING, fraction=percent / 100))
+    await story.service(ServiceProgress("web", ServiceStep.HEALTHY))
+    await until(lambda: "healthy" in channel.text(1000))
+
+    assert len(channel.log) <= 4
+    times = [moment for _what, _id, moment in channel.log]
+    assert all(later - earlier >= 0.25 for earlier, later in pairwise(times))
+
+
+async def test_a_change_of_phase_is_shown_at_once_and_not_held_back_for_the_pace(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start(Pace(between_edits=30, poll=60))
+    story = await Story.begin(state, bus)
+    await until(lambda: bool(channel.messages))
+    await story.service(ServiceProgress("web", ServiceStep.PULLING))
+    await story.phase(PhaseName.VALIDATION, PhaseStatus.IN_PROGRESS)
+    await until(lambda: "🔄 validation" in channel.text(1000), within_seconds=2)
+
+
+async def test_nothing_is_edited_where_nothing_changed(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start()
+    story = await Story.begin(state, bus)
+    await until(lambda: bool(channel.messages))
+    for _time in range(5):
+        story.tell("deployment.phase.changed")
+    await bus.drain()
+    await until(lambda: channel.attempts >= 1)
+    assert [what for what, _id, _time in channel.log] == ["send"]
+
+
+async def test_a_deployment_is_never_held_up_by_discord(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start(online=False)
+    story = await Story.begin(state, bus)
+    async with asyncio.timeout(2):
+        await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
+        await story.finish()
+        await bus.drain()
+    assert not channel.messages
+
+
+async def test_what_discord_refused_for_a_while_is_posted_later_in_order_and_once(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    channel.faults = [DiscordAwayError("503")] * 5
+    messages.start()
+    story = await Story.begin(state, bus)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
+
+
+async def test_a_post_whose_answer_got_lost_is_not_posted_twice(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    channel.lose_answers = 1
+    messages.start()
+    story = await Story.begin(state, bus)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    assert len(channel.messages) == 2
+
+
+async def test_being_online_again_ends_the_wait_for_a_retry(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    channel.faults = [DiscordAwayError("503")]
+    running = messages.start(NO_POLL)
+    await Story.begin(state, bus)
+    await until(lambda: channel.attempts == 1)
+    await asyncio.to_thread(lambda: None)
+    running.online()
+    await until(lambda: bool(channel.messages), within_seconds=2)
+
+
+async def test_a_deleted_live_message_is_posted_again(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start()
+    story = await Story.begin(state, bus)
+    await until(lambda: told_id(state, story.id))
+    channel.messages.clear()
+    await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
+    await until(lambda: bool(channel.messages))
+    assert "✅ validation" in channel.text(1001)
+
+
+async def told_id(state: StateManager, deployment_id: str) -> bool:
+    post = await state.posts.get(deployment_id, LIVE)
+    return post is not None and post.message_id is not None
+
+
+async def test_a_closed_channel_is_logged_once_and_used_again_when_it_opens(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    channel.faults = [ChannelClosedError("Missing Permissions")] * 6
+    messages.start()
+    story = await Story.begin(state, bus)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    assert capsys.readouterr().out.count("the ops channel is closed to the bot") == 1
+    assert len(channel.messages) == 2
+
+
+async def test_a_message_that_discord_refuses_does_not_keep_the_outcome_from_being_told(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    channel.faults = [MessageRefusedError("Invalid Form Body")]
+    messages.start()
+    story = await Story.begin(state, bus)
+    await until(lambda: channel.attempts == 1)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    assert any(title.endswith("succeeded") for title in channel.titles())
+
+
+async def test_after_a_restart_the_same_live_message_is_finished(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    first = messages.start()
+    story = await Story.begin(state, bus)
+    await until(lambda: told_id(state, story.id))
+    await first.close()
+    await story.finish(announced=False)
+
+    messages.start()
+    await until(lambda: told(state, story.id))
+    assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
+
+
+async def test_after_a_restart_a_deployment_that_was_never_posted_is_told_from_the_journal_alone(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    story = await Story.begin(state, bus)
+    await story.finish(Outcome.FAILED, announced=False)
+    messages.start()
+    await until(lambda: told(state, story.id))
+    assert len(channel.messages) == 2
+
+
+async def test_a_message_whose_id_died_with_its_process_is_found_and_not_posted_twice(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    first = messages.start()
+    story = await Story.begin(state, bus)
+    await until(lambda: told_id(state, story.id))
+    await first.close()
+    await state.posts.save(Post(story.id, LIVE, channel.id))  # as if killed between the post and the note of it
+    channel.nonces.clear()  # and Discord has forgotten the nonce
+
+    messages.start()
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    assert len(channel.messages) == 2
+
+
+async def test_a_finished_deployment_is_not_told_again_by_the_next_bot(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    first = messages.start()
+    story = await Story.begin(state, bus)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    await first.close()
+    attempts = channel.attempts
+
+    second = messages.start()
+    story.tell("deployment.orchestration.completed")
+    await bus.drain()
+    await second.settled()
+    assert channel.attempts == attempts
+
+
+async def test_old_news_is_not_told(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.ui.live_messages.NEWS", timedelta(seconds=-1))
+    old = await Story.begin(state, bus)
+    await old.finish(announced=False)
+    messages.start()
+    fresh = await Story.begin(state, bus, environment="dev")
+    await until(lambda: told_id(state, fresh.id))
+    assert len(channel.messages) == 1
+
+
+async def test_a_deployment_that_another_process_carries_is_found_without_any_event(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start()
+    story = await Story.begin(state, EventBus())
+    await story.finish(announced=False)
+    await until(lambda: told(state, story.id))
+    assert len(channel.messages) == 2
+
+
+async def test_a_silent_bot_posts_nothing_until_it_is_given_the_voice(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    voice = Voice(active=False)
+    messages.start(voice=voice)
+    story = await Story.begin(state, bus)
+    await story.finish()
+    await bus.drain()
+    assert not channel.messages
+    voice.give()
+    await until(lambda: told(state, story.id))
+
+
+async def test_the_link_leads_to_the_live_message_or_to_the_channel_where_that_takes_too_long(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    running = messages.start(online=False)
+    story = await Story.begin(state, bus)
+    assert await running.link(story.id, within_seconds=0.01) == channel.link()
+    running.online()
+    assert await running.link(story.id, within_seconds=5) == channel.link(1000)
