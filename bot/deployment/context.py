@@ -81,7 +81,6 @@ class DeploymentContext:
     release: Release | None = None
     model_hash: str | None = None
     watch: ContainerWatch | None = None
-    touched: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
     saved_at: dict[str, float] = field(default_factory=dict)
 

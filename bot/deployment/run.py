@@ -140,26 +140,13 @@ class DeploymentRun:
                 ),
                 context.fence,
             )
-        if not self._touched():
+        if not context.deployment.touched:
             return await self._finish(Outcome.CANCELLED if cancelled else Outcome.FAILED, problem)
         if context.deployment.request.kind is DeploymentKind.ROLLBACK and not cancelled:
             return await self._finish(Outcome.FAILED, _needs_operator(problem, context))
         if not context.coordination.rollback_on_failure and not cancelled:
             return await self._finish(Outcome.FAILED, _needs_operator(problem, context))
         return await self._roll_back(problem)
-
-    def _touched(self) -> bool:
-        """Tell whether any service was changed, by this process or by one before it."""
-        untouched = {
-            ServiceStep.PENDING,
-            ServiceStep.PULLING,
-            ServiceStep.PULLED,
-            ServiceStep.BUILDING,
-            ServiceStep.BUILT,
-            ServiceStep.UNCHANGED,
-        }
-        journalled = any(progress.step not in untouched for progress in self._context.deployment.services)
-        return bool(self._context.touched) or journalled
 
     async def _roll_back(self, problem: Problem | None) -> Deployment:
         """Bring the old release back; a failed rollback is never rolled back, but handed to an operator."""

@@ -57,6 +57,19 @@ class ServiceStep(StrEnum):
     FAILED = "failed"
 
 
+# Steps that change nothing in what runs.
+UNTOUCHED_STEPS = frozenset(
+    {
+        ServiceStep.PENDING,
+        ServiceStep.PULLING,
+        ServiceStep.PULLED,
+        ServiceStep.BUILDING,
+        ServiceStep.BUILT,
+        ServiceStep.UNCHANGED,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class DeploymentRequest:
     """Say what a person or a program asked for."""
@@ -150,6 +163,11 @@ class Deployment:
     def finished(self) -> bool:
         """Tell whether it has come to its end."""
         return self.outcome is not None
+
+    @property
+    def touched(self) -> bool:
+        """Tell whether anything that runs was changed, or was about to be."""
+        return any(progress.step not in UNTOUCHED_STEPS for progress in self.services)
 
     def phase(self, name: PhaseName) -> PhaseResult | None:
         """Return the record of a phase, or None where this deployment has no such phase."""

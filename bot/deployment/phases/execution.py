@@ -11,7 +11,6 @@ from bot.engine.watch import ContainerWatch
 from bot.models.coordination import PhaseName
 from bot.models.deployment import ServiceProgress, ServiceStep
 
-
 NOT_TOUCHED_YET = frozenset({ServiceStep.PENDING, ServiceStep.PULLED, ServiceStep.BUILT})
 
 
@@ -49,14 +48,12 @@ class Execution:
         )
         for service in sorted(surplus):
             context.checkpoint()
-            context.touched.add(service)
             await manager.remove_service(context.environment, service, watch, context.report)
         return len(differing) + len(surplus)
 
 
 async def _bring_up(context: DeploymentContext, applier: Applier, service: str, milestones: Milestones) -> None:
     context.checkpoint()
-    context.touched.add(service)
     await applier.apply(service, milestones)
 
 
