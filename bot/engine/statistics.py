@@ -1,0 +1,66 @@
+"""Read how much processor time and memory containers use, in one shot."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+from docker.errors import APIError
+
+from bot.engine.client import EngineClients
+from bot.models.environment import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerReading:
+    """Hold what one container has used: processor time since its start, memory now; `taken_at` is monotonic seconds."""
+
+    cpu_seconds: float
+    memory_bytes: int
+    taken_at: float
+
+
+class StatisticsReader:
+    """Read the statistics of running containers."""
+
+    def __init__(self, clients: EngineClients) -> None:
+        self._clients = clients
+
+    async def read(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, ContainerReading]:
+        """Return a reading per container that runs; one that is gone meanwhile is left out.
+
+        Raises EngineUnavailableError.
+        """
+        ids = list(container_ids)
+
+        def look(client: docker.DockerClient) -> dict[str, ContainerReading]:
+            readings = self._clients.each(lambda container_id: _reading(client, container_id), ids)
+            return {one: found for one, found in zip(ids, readings, strict=True) if found is not None}
+
+        return await self._clients.call(environment, look) if ids else {}
+
+
+def _reading(client: docker.DockerClient, container_id: str) -> ContainerReading | None:
+    try:
+        # With one_shot the engine answers at once; the differences over time are for us to compute.
+        raw: dict[str, Any] = client.api.stats(container_id, stream=False, one_shot=True)
+    except APIError as error:
+        if error.response is not None and error.response.status_code in {404, 409}:
+            return None
+        raise
+    return parse_reading(raw, time.monotonic())
+
+
+def parse_reading(raw: Mapping[str, Any], taken_at: float) -> ContainerReading | None:
+    """Read the engine's answer; None where the container does not run.
+
+    What the kernel could give back at once (inactive file pages) is no use of memory, as `docker stats` has it too.
+    """
+    usage, memory = (raw.get("cpu_stats") or {}).get("cpu_usage") or {}, raw.get("memory_stats") or {}
+    if "usage" not in memory:
+        return None
+    details = memory.get("stats") or {}
+    given_back = details.get("inactive_file", details.get("total_inactive_file", 0))
+    cpu_seconds = int(usage.get("total_usage", 0)) / 1_000_000_000
+    return ContainerReading(cpu_seconds, max(0, int(memory["usage"]) - int(given_back)), taken_at)

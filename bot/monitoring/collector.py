@@ -1,0 +1,103 @@
+"""Collect how the services of the environments are: once when asked, and all the time where it is asked for."""
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from bot.engine.interface import Engine
+from bot.events import Event, EventBus, Subscription
+from bot.models.environment import Environment
+from bot.models.health import StackHealth
+from bot.monitoring.health import HealthCoordinator
+from bot.monitoring.metrics import Metrics
+from bot.monitoring.prometheus_check import monitoring_warnings
+from bot.monitoring.sampler import Releases, StackSampler, Statistics
+from bot.monitoring.watch import RECONCILE_SECONDS, StackWatch
+
+log = structlog.get_logger(__name__)
+
+
+class MonitoringCollector:
+    """Sample stacks, and watch those that are asked for until it is closed."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        statistics: Statistics,
+        releases: Releases,
+        bus: EventBus,
+        health: HealthCoordinator,
+        environments: Mapping[str, Environment],
+        *,
+        metrics: Metrics | None = None,
+        prometheus_url: str | None = None,
+        reconcile_seconds: float = RECONCILE_SECONDS,
+    ) -> None:
+        self._engine = engine
+        self._sampler = StackSampler(engine, statistics, releases)
+        self._bus = bus
+        self._health = health
+        self._environments = environments
+        self._metrics = metrics
+        self._prometheus_url = prometheus_url
+        self._reconcile_seconds = reconcile_seconds
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._subscription: Subscription | None = None
+
+    def start(self) -> None:
+        """Watch every environment for which `monitoring.service.start` is heard from now on."""
+        self._subscription = self._bus.subscribe("monitoring.service.start", self._service_started, name="collector")
+
+    async def close(self) -> None:
+        """End every watch and wait for it."""
+        if self._subscription is not None:
+            await self._bus.unsubscribe(self._subscription)
+        watches, self._watches = list(self._watches.values()), {}
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """Return the names of the environments that are watched."""
+        return frozenset(name for name, task in self._watches.items() if not task.done())
+
+    async def prepare_monitoring_stack(self, environment: Environment) -> tuple[str, ...]:
+        """Look whether Prometheus is there and scrapes; returns what is not as it should be. Raises nothing."""
+        return await monitoring_warnings(self._prometheus_url, await self._sampler.definitions(environment))
+
+    async def collect_all_metrics(self, environment: Environment) -> StackHealth:
+        """Take a sample of a stack: verdicts, restarts, memory and, from the second sample on, processor use.
+
+        A sample is what was seen just now; `HealthCoordinator.stack` has the verdicts that hold.
+        """
+        return (await self._sampler.sample(environment)).stack
+
+    def watch(self, environment: Environment) -> None:
+        """Begin to watch an environment; one that is watched already stays so."""
+        if environment.name in self.watched:
+            return
+
+        async def observe() -> None:
+            await self._observe(environment)
+
+        def due_in() -> float | None:
+            return self._health.due_in(environment.name)
+
+        watch = StackWatch(self._engine, environment, observe, due_in, reconcile_seconds=self._reconcile_seconds)
+        self._watches[environment.name] = asyncio.create_task(watch.run(), name=f"watch {environment.name}")
+
+    async def _service_started(self, event: Event) -> None:
+        environment = self._environments.get(str(event.data.get("environment", "")))
+        if environment is None:
+            log.warning("unknown environment is to be watched", environment=event.data.get("environment"))
+            return
+        self.watch(environment)
+
+    async def _observe(self, environment: Environment) -> None:
+        sample = await self._sampler.sample(environment)
+        await self._health.observe(sample.stack, sample.reason)
+        steady = self._health.stack(environment.name)
+        if self._metrics is not None and steady is not None:
+            self._metrics.observe_stack(steady)

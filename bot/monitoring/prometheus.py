@@ -1,0 +1,83 @@
+"""Ask a Prometheus server how it is and what it knows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+
+from bot.errors import RoasError
+
+REQUEST_SECONDS = 5.0
+
+
+class PrometheusError(RoasError):
+    """Prometheus does not answer, or not usefully."""
+
+    key = "prometheus"
+    transient = True
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeTarget:
+    """Record what Prometheus says of one place that it scrapes; `health` is up, down or unknown."""
+
+    job: str
+    url: str
+    health: str
+    last_error: str = ""
+
+
+class PrometheusClient:
+    """Speak with one Prometheus over one session; use it as an asynchronous context."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "PrometheusClient":
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def targets(self) -> tuple[ScrapeTarget, ...]:
+        """Return what is scraped now. Raises PrometheusError."""
+        data = await self._get("/api/v1/targets", {"state": "active"})
+        return tuple(
+            ScrapeTarget(
+                job=str((target.get("labels") or {}).get("job", "")),
+                url=str(target.get("scrapeUrl", "")),
+                health=str(target.get("health", "unknown")),
+                last_error=str(target.get("lastError", "")),
+            )
+            for target in data.get("activeTargets") or ()
+        )
+
+    async def query(self, expression: str) -> tuple[tuple[Mapping[str, str], float], ...]:
+        """Return the labels and the value of each series of an instant vector. Raises PrometheusError."""
+        data = await self._get("/api/v1/query", {"query": expression})
+        found = data.get("result") or ()
+        if data.get("resultType") != "vector":
+            raise PrometheusError(f"The query {expression!r} gives no vector.")
+        return tuple((dict(series["metric"]), float(series["value"][1])) for series in found)
+
+    async def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+        if self._session is None:
+            raise RuntimeError("the client is used outside of its context")
+        hint = "Look at the prometheus service, or correct PROMETHEUS_URL."
+        try:
+            async with self._session.get(self._url + path, params=parameters) as response:
+                document: dict[str, Any] = await response.json()
+                if response.status == 200 and document.get("status") == "success":
+                    data: dict[str, Any] = document["data"]
+                    return data
+                words = document.get("error") or f"status {response.status}"
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, AttributeError, OSError) as error:
+            raise PrometheusError(f"Prometheus at {self._url} does not answer.", hint=hint) from error
+        raise PrometheusError(f"Prometheus at {self._url} refuses: {words}", hint=hint)

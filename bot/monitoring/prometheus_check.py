@@ -1,0 +1,33 @@
+"""Look whether a stack's Prometheus is there and gets what it should."""
+
+from collections.abc import Mapping
+
+from bot.models.stack import ServiceDefinition
+from bot.monitoring.prometheus import PrometheusClient, PrometheusError
+
+TOLD_AT_MOST = 5
+OWN_METRIC = "roas_build_info"
+
+
+async def monitoring_warnings(url: str | None, definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ...]:
+    """Return what is wrong with the monitoring of a stack, in words; nothing where there is none to look at."""
+    if url is None:
+        services = [name for name, definition in definitions.items() if _is_prometheus(definition.image)]
+        hint = "set PROMETHEUS_URL so that it can be looked at"
+        return tuple(f"The service {name} is a Prometheus: {hint}." for name in sorted(services))
+    try:
+        async with PrometheusClient(url) as prometheus:
+            targets = await prometheus.targets()
+            own = await prometheus.query(OWN_METRIC)
+    except PrometheusError as error:
+        return (f"{error.message} {error.hint}".strip(),)
+    down = [
+        f"Prometheus cannot scrape {one.job} ({one.url}): {one.last_error}." for one in targets if one.health == "down"
+    ]
+    warnings = [] if own else ["Prometheus gets nothing from the bot: add its /metrics to the scrape configuration."]
+    return (*warnings, *down[:TOLD_AT_MOST])
+
+
+def _is_prometheus(image: str) -> bool:
+    name = image.split("@")[0].rsplit("/", 1)[-1].split(":")[0]
+    return name == "prometheus"

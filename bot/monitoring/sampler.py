@@ -1,0 +1,132 @@
+"""Take a sample of a stack: what its release wants, what the engine shows, and what follows from both."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from bot.engine.interface import Engine
+from bot.engine.statistics import ContainerReading
+from bot.errors import EngineError, EngineUnavailableError, RoasError
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot, ContainerState, ServiceHealth, StackHealth, Verdict
+from bot.models.release import Release
+from bot.models.stack import ServiceDefinition
+from bot.monitoring.judgement import assumed_definition, judge_service, judge_stack
+from bot.monitoring.restarts import RestartMemory
+from bot.monitoring.usage import Usage, UsageMemory
+
+log = structlog.get_logger(__name__)
+
+Definitions = Mapping[str, ServiceDefinition]
+
+
+class Statistics(Protocol):
+    """Read what containers use."""
+
+    async def read(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, ContainerReading]:
+        """Return a reading per running container. Raises EngineUnavailableError."""
+        ...
+
+
+class Releases(Protocol):
+    """Know which release an environment is on."""
+
+    async def current(self, environment: str) -> Release | None:
+        """Return the current release, or None where there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Hold how a stack is at one moment, and why its verdict is what it is."""
+
+    stack: StackHealth
+    reason: str
+
+
+class StackSampler:
+    """Sample stacks; remembers what it needs to tell growth from size, for each of them."""
+
+    def __init__(self, engine: Engine, statistics: Statistics, releases: Releases) -> None:
+        self._engine = engine
+        self._statistics = statistics
+        self._releases = releases
+        self._definitions: dict[str, tuple[str, Definitions]] = {}
+        self._restarts: dict[str, RestartMemory] = defaultdict(RestartMemory)
+        self._usage: dict[str, UsageMemory] = defaultdict(UsageMemory)
+
+    async def sample(self, environment: Environment) -> Sample:
+        """Look at a stack now; where the engine is away, all that is known to be part of it is unknown."""
+        definitions = await self.definitions(environment)
+        try:
+            containers = await self._engine.containers(environment)
+            usage = await self._read_usage(environment, containers)
+        except EngineUnavailableError as error:
+            services = tuple(ServiceHealth(name, Verdict.UNKNOWN, error.message) for name in sorted(definitions))
+            return Sample(StackHealth(environment.name, Verdict.UNKNOWN, services, datetime.now(UTC)), error.message)
+        services = self._judge(environment, definitions, containers, usage)
+        verdict, reason = judge_stack(services, _critical(environment, definitions))
+        return Sample(StackHealth(environment.name, verdict, services, datetime.now(UTC)), reason)
+
+    async def definitions(self, environment: Environment) -> Definitions:
+        """Return the services of the current release; those last known where it cannot be read."""
+        known_hash, known = self._definitions.get(environment.name, ("", {}))
+        try:
+            release = await self._releases.current(environment.name)
+            if release is None or release.model_hash == known_hash:
+                return known if release else {}
+            known = self._engine.definitions(await self._engine.load_model(release.model_hash))
+        except RoasError as error:
+            log.warning("release cannot be read", environment=environment.name, reason=error.message)
+            return known
+        self._definitions[environment.name] = (release.model_hash, known)
+        return known
+
+    async def _read_usage(
+        self, environment: Environment, containers: Sequence[ContainerSnapshot]
+    ) -> Mapping[str, Usage]:
+        running = [container.id for container in containers if container.state is ContainerState.RUNNING]
+        try:
+            readings = await self._statistics.read(environment, running)
+        except EngineUnavailableError:
+            raise
+        except EngineError as error:  # figures that are missing make no verdict wrong
+            log.warning("statistics cannot be read", environment=environment.name, reason=error.message)
+            return {}
+        return self._usage[environment.name].take(readings)
+
+    def _judge(
+        self,
+        environment: Environment,
+        definitions: Definitions,
+        containers: Sequence[ContainerSnapshot],
+        usage: Mapping[str, Usage],
+    ) -> tuple[ServiceHealth, ...]:
+        before = self._restarts[environment.name].take(containers)
+        by_service: dict[str, list[ContainerSnapshot]] = defaultdict(list)
+        for container in containers:
+            by_service[container.service].append(container)
+        judged = []
+        for name in sorted(set(definitions) | set(by_service)):
+            own = by_service[name]
+            definition = definitions.get(name) or assumed_definition(name, own)
+            judged.append(_with_usage(judge_service(definition, own, restarts_before=before), usage))
+        return tuple(judged)
+
+
+def _critical(environment: Environment, definitions: Definitions) -> frozenset[str]:
+    return environment.critical_services | {name for name, definition in definitions.items() if definition.critical}
+
+
+def _with_usage(health: ServiceHealth, usage: Mapping[str, Usage]) -> ServiceHealth:
+    own = [usage[container.id] for container in health.containers if container.id in usage]
+    percents = [one.cpu_percent for one in own if one.cpu_percent is not None]
+    return replace(
+        health,
+        cpu_percent=sum(percents) if percents else None,
+        memory_bytes=sum(one.memory_bytes for one in own) if own else None,
+    )

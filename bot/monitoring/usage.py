@@ -1,0 +1,43 @@
+"""Turn readings of processor time into how busy a container is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.engine.statistics import ContainerReading
+
+# Two readings closer together than this say more about the moment than about the container.
+LEAST_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Say what a container uses; `cpu_percent` counts 100 for a whole processor and is None until a second reading."""
+
+    cpu_percent: float | None
+    memory_bytes: int
+
+
+class UsageMemory:
+    """Compare each reading with the one before it."""
+
+    def __init__(self, least_seconds: float = LEAST_SECONDS) -> None:
+        self._least_seconds = least_seconds
+        self._before: dict[str, ContainerReading] = {}
+        self._percent: dict[str, float] = {}
+
+    def take(self, readings: Mapping[str, ContainerReading]) -> Mapping[str, Usage]:
+        """Take in readings by container id and return what they mean; containers that are gone are forgotten."""
+        self._before = {one: self._before[one] for one in readings if one in self._before}
+        self._percent = {one: self._percent[one] for one in readings if one in self._percent}
+        for one, reading in readings.items():
+            self._compare(one, reading)
+        return {one: Usage(self._percent.get(one), reading.memory_bytes) for one, reading in readings.items()}
+
+    def _compare(self, container_id: str, reading: ContainerReading) -> None:
+        before = self._before.setdefault(container_id, reading)
+        if reading.cpu_seconds < before.cpu_seconds:  # it was restarted and counts from zero again
+            self._before[container_id] = reading
+            self._percent.pop(container_id, None)
+        elif (seconds := reading.taken_at - before.taken_at) >= self._least_seconds:
+            self._percent[container_id] = 100 * (reading.cpu_seconds - before.cpu_seconds) / seconds
+            self._before[container_id] = reading

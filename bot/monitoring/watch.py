@@ -1,0 +1,86 @@
+"""Watch one stack by the engine's events, with a slow look behind them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+
+from bot.engine.interface import ContainerEvent, Engine
+from bot.errors import EngineUnavailableError
+from bot.models.environment import Environment
+
+log = structlog.get_logger(__name__)
+
+RECONCILE_SECONDS = 30.0
+RETRY_SECONDS = 2.0
+
+
+class StackWatch:
+    """Call `observe` at once, at every event, when a pending verdict is due, and at the latest after the reconcile time.
+
+    `due_in` returns the seconds to the next pending verdict, or None. An engine that is away is tried again; only
+    cancelling ends a watch.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        environment: Environment,
+        observe: Callable[[], Awaitable[None]],
+        due_in: Callable[[], float | None],
+        *,
+        reconcile_seconds: float = RECONCILE_SECONDS,
+    ) -> None:
+        self._engine = engine
+        self._environment = environment
+        self._observe = observe
+        self._due_in = due_in
+        self._reconcile_seconds = reconcile_seconds
+        self._dirty = asyncio.Event()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            try:
+                await self._follow()
+            except EngineUnavailableError as error:
+                log.warning("engine is away", environment=self._environment.name, reason=error.message)
+            except Exception:  # a watch that ends in silence would be worse than one that stumbles
+                log.exception("watch stumbles", environment=self._environment.name)
+            await self._while_away()
+
+    async def _follow(self) -> None:
+        """Observe as long as the events flow. Raises EngineUnavailableError when they end."""
+        async with self._engine.events(self._environment) as events:
+            reader = asyncio.create_task(self._mark(events), name=f"events {self._environment.name}")
+            try:
+                while not reader.done():
+                    self._dirty.clear()
+                    await self._observe()
+                    due = self._due_in()
+                    await self._rest(self._reconcile_seconds if due is None else min(due, self._reconcile_seconds))
+                await reader
+            finally:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
+
+    async def _mark(self, events: AsyncIterator[ContainerEvent]) -> None:
+        try:
+            async for _ in events:
+                self._dirty.set()
+        finally:
+            self._dirty.set()
+
+    async def _while_away(self) -> None:
+        """Let it be known that nothing is known, and give the engine a moment."""
+        self._dirty.clear()
+        try:
+            await self._observe()
+        except Exception:
+            log.exception("watch stumbles", environment=self._environment.name)
+        await self._rest(min(RETRY_SECONDS, self._reconcile_seconds))
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._dirty.wait(), seconds)
