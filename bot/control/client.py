@@ -1,0 +1,140 @@
+"""Ask the running bot, through its control socket: the command line's side."""
+
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import aiohttp
+from pydantic import ValidationError
+
+from bot.control.documents import FaultDocument, Greeting, StartOrder, StatusReport
+from bot.control.faults import ControlUnavailableError, from_document, invalid_document
+from bot.control.socket_path import short_path
+from bot.errors import RoasError
+from bot.models.actor import Actor
+from bot.models.deployment import Deployment, DeploymentRequest
+from bot.models.plan import Plan
+from bot.state.documents import from_json, to_json
+
+GREETING_SECONDS = 5.0
+# A plan asks registries, a status the engine; both have deadlines of their own within the bot.
+ANSWER_SECONDS = 120.0
+LINE_LIMIT = 16 * 1024 * 1024
+Document = TypeVar("Document")
+
+
+class ControlClient:
+    """Speak to the bot whose state folder is given, for as long as the block lasts.
+
+    Every method raises the typed faults of the other side, and ControlUnavailableError where nobody answers.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._opened = ExitStack()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "ControlClient":
+        try:
+            path = self._opened.enter_context(short_path(self._folder))
+        except OSError as error:
+            raise _unavailable(error) from error
+        self._session = aiohttp.ClientSession(
+            base_url="http://bot/", connector=aiohttp.UnixConnector(path), read_bufsize=LINE_LIMIT
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+        self._opened.close()
+
+    async def greet(self) -> Greeting:
+        """Ask who answers."""
+        return await self._ask(Greeting, "GET", "v1/greeting", seconds=GREETING_SECONDS)
+
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        """Ask what a request would change."""
+        return await self._ask(Plan, "POST", "v1/plans", request)
+
+    async def start(self, request: DeploymentRequest, *, confirmed: bool) -> Deployment:
+        """Ask for a deployment."""
+        return await self._ask(Deployment, "POST", "v1/deployments", StartOrder(request, confirmed))
+
+    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+        """Ask a deployment to stop at its next safe point."""
+        return await self._ask(Deployment, "POST", f"v1/deployments/{deployment_id}/cancellation", actor)
+
+    async def status(self, environment: str | None = None) -> StatusReport:
+        """Ask how one environment is, or all of them."""
+        parameters = {"environment": environment} if environment else {}
+        return await self._ask(StatusReport, "GET", "v1/status", parameters=parameters)
+
+    async def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
+        """Yield a deployment's record at each change until it has ended.
+
+        Raises ControlUnavailableError where the bot goes away before that.
+        """
+        session, timeout = self._connected(), aiohttp.ClientTimeout(total=None, sock_connect=GREETING_SECONDS)
+        ended = False
+        try:
+            async with session.get(f"v1/deployments/{deployment_id}/changes", timeout=timeout) as response:
+                if response.status != 200:
+                    raise _fault(await response.text())
+                async for line in response.content:
+                    deployment = _read(Deployment, line.decode())
+                    ended = deployment.finished
+                    yield deployment
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise _unavailable(error) from error
+        if not ended:
+            raise ControlUnavailableError("The bot went away before the deployment had ended.")
+
+    async def _ask(
+        self,
+        kind: type[Document],
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        parameters: dict[str, str] | None = None,
+        seconds: float = ANSWER_SECONDS,
+    ) -> Document:
+        session, timeout = self._connected(), aiohttp.ClientTimeout(total=seconds)
+        data = None if body is None else to_json(body)
+        try:
+            async with session.request(method, path, data=data, params=parameters, timeout=timeout) as response:
+                text, good = await response.text(), response.status == 200
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _unavailable(error) from error
+        if not good:
+            raise _fault(text)
+        return _read(kind, text)
+
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("used outside of its block")
+        return self._session
+
+
+def _read(kind: type[Document], text: str) -> Document:
+    try:
+        return from_json(kind, text)
+    except ValidationError as error:
+        raise invalid_document() from error
+
+
+def _fault(text: str) -> RoasError:
+    return from_document(_read(FaultDocument, text))
+
+
+def _unavailable(error: Exception) -> ControlUnavailableError:
+    reason = "it does not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    return ControlUnavailableError(
+        f"The bot cannot be reached through its control socket: {reason}",
+        hint="See whether the bot runs and what its log says; stop it if it hangs, then try again.",
+    )

@@ -1,0 +1,55 @@
+"""Define what goes through the control socket, besides the plain data of `bot.models`."""
+
+from dataclasses import dataclass
+
+from bot.models.deployment import Deployment, DeploymentRequest, Lock
+from bot.models.health import StackHealth
+from bot.models.release import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """Say who answers."""
+
+    instance_id: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartOrder:
+    """Ask for a deployment; `confirmed` says that the person wants it where it needs approval."""
+
+    request: DeploymentRequest
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentStatus:
+    """Tell how an environment is; `fault` says why its health is not known."""
+
+    environment: str
+    project: str
+    release: Release | None = None
+    active: Deployment | None = None
+    lock: Lock | None = None
+    health: StackHealth | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """Tell how several environments are."""
+
+    environments: tuple[EnvironmentStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultDocument:
+    """Carry a fault from one process to another; `lock` is there when another deployment holds the environment."""
+
+    key: str
+    message: str
+    hint: str = ""
+    service: str | None = None
+    report: str = ""
+    lock: Lock | None = None

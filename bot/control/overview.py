@@ -1,0 +1,44 @@
+"""Gather what is known of an environment for `status`."""
+
+import asyncio
+from typing import Protocol
+
+from bot.control.documents import EnvironmentStatus
+from bot.errors import RoasError
+from bot.models.environment import Environment
+from bot.models.health import StackHealth
+from bot.state.manager import StateManager
+
+HEALTH_WITHIN_SECONDS = 20.0
+
+
+class HealthSource(Protocol):
+    """Know how a stack is."""
+
+    async def check(self, environment: Environment) -> StackHealth:
+        """Look at an environment now. Raises EngineUnavailableError."""
+        ...
+
+
+async def look_at(environment: Environment, state: StateManager, health: HealthSource) -> EnvironmentStatus:
+    """Tell how an environment is; an engine that does not answer hides its health only."""
+    found, fault = await _health(environment, health)
+    return EnvironmentStatus(
+        environment=environment.name,
+        project=environment.project,
+        release=await state.releases.current(environment.name),
+        active=await state.deployments.active(environment.name),
+        lock=await state.locks.get(environment.name),
+        health=found,
+        fault=fault,
+    )
+
+
+async def _health(environment: Environment, health: HealthSource) -> tuple[StackHealth | None, str]:
+    try:
+        async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
+            return await health.check(environment), ""
+    except RoasError as error:
+        return None, f"{error.message} {error.hint}".strip()
+    except TimeoutError:
+        return None, f"The engine did not answer within {HEALTH_WITHIN_SECONDS:g} s."

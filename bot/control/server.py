@@ -1,0 +1,245 @@
+"""Answer other programs of this machine on a unix socket: the running bot's side."""
+
+import asyncio
+import fcntl
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from bot import __version__
+from bot.control.approval import check_approval
+from bot.control.documents import Greeting, StartOrder, StatusReport
+from bot.control.faults import ControlSocketHeldError, invalid_document, to_document
+from bot.control.following import follow_journal
+from bot.control.overview import HealthSource, look_at
+from bot.control.socket_path import SOCKET_NAME, short_path
+from bot.control.system_user import peer
+from bot.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
+from bot.models.actor import Actor
+from bot.models.deployment import Deployment, DeploymentRequest
+from bot.models.environment import Environment
+from bot.models.plan import Plan
+from bot.state.documents import from_json, to_json
+from bot.state.manager import StateManager
+
+log = structlog.get_logger(__name__)
+
+LOCK_NAME = f"{SOCKET_NAME}.lock"
+LARGEST_BODY_BYTES = 64 * 1024
+SHUTDOWN_SECONDS = 0.5
+FAULT_STATUS = 422
+STREAM_TYPE = "application/x-ndjson"
+Document = TypeVar("Document")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Orchestrator(Protocol):
+    """Plan, start and cancel deployments."""
+
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        """Say what a request would change."""
+        ...
+
+    async def start(self, request: DeploymentRequest) -> Deployment:
+        """Start a deployment."""
+        ...
+
+    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+        """Ask a deployment to stop."""
+        ...
+
+
+class ControlServer:
+    """Serve the control socket for as long as the block lasts. Raises ControlSocketHeldError at its start."""
+
+    def __init__(
+        self,
+        *,
+        state: StateManager,
+        orchestrator: Orchestrator,
+        environments: Mapping[str, Environment],
+        health: HealthSource,
+    ) -> None:
+        self._state = state
+        self._orchestrator = orchestrator
+        self._environments = environments
+        self._health = health
+        self._runner: web.AppRunner | None = None
+        self._lock: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """Return where the socket lies."""
+        return self._state.folder / SOCKET_NAME
+
+    async def start(self) -> None:
+        """Listen. A socket that a dead bot left is replaced. Raises ControlSocketHeldError where its bot lives."""
+        self._lock = _take_lock(self._state.folder)
+        try:
+            listening = _bind(self._state.folder)
+            self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+            await self._runner.setup()
+            await web.SockSite(self._runner, listening).start()
+        except OSError as error:
+            await self.close()
+            raise StateError(
+                f"The control socket {self.path} cannot be made: {error.strerror or error}",
+                hint="STATE_DIR must be a folder on a local file system that this user may write.",
+            ) from error
+        log.info("listening for the command line", path=str(self.path))
+
+    async def close(self) -> None:
+        """Stop listening and take the socket away."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        if self._lock is not None:
+            self.path.unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+
+    async def __aenter__(self) -> "ControlServer":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _application(self) -> web.Application:
+        application = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_tell_faults])
+        application.add_routes(
+            [
+                web.get("/v1/greeting", self._greet),
+                web.post("/v1/plans", self._plan),
+                web.post("/v1/deployments", self._start_deployment),
+                web.post("/v1/deployments/{id}/cancellation", self._cancel),
+                web.get("/v1/deployments/{id}/changes", self._follow),
+                web.get("/v1/status", self._status),
+            ]
+        )
+        return application
+
+    async def _greet(self, _request: web.Request) -> web.Response:
+        return _answer(Greeting(self._state.instance_id, __version__))
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        wanted = _read(DeploymentRequest, await request.text())
+        return _answer(await self._orchestrator.plan(_signed(request, wanted)))
+
+    async def _start_deployment(self, request: web.Request) -> web.Response:
+        order = _read(StartOrder, await request.text())
+        wanted = _signed(request, order.request)
+        check_approval(self._environment(wanted.environment), wanted, confirmed=order.confirmed)
+        deployment = await self._orchestrator.start(wanted)
+        log.info("a deployment was asked for", deployment_id=deployment.id, by=wanted.requested_by.name)
+        return _answer(deployment)
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        asker = _peer(request, _read(Actor, await request.text()))
+        return _answer(await self._orchestrator.cancel(request.match_info["id"], asker))
+
+    async def _follow(self, request: web.Request) -> web.StreamResponse:
+        """Write the deployment's record, a line at each change, until it has ended or the other side is gone."""
+        response = web.StreamResponse(headers={"Content-Type": STREAM_TYPE})
+        async with aclosing(follow_journal(self._state, request.match_info["id"])) as records:
+            first = await anext(records)
+            await response.prepare(request)
+            with suppress(ConnectionError):
+                await response.write(f"{to_json(first)}\n".encode())
+                async for record in records:
+                    await response.write(f"{to_json(record)}\n".encode())
+                await response.write_eof()
+        return response
+
+    async def _status(self, request: web.Request) -> web.Response:
+        name = request.query.get("environment")
+        wanted = [self._environment(name)] if name else list(self._environments.values())
+        found = await asyncio.gather(*(look_at(environment, self._state, self._health) for environment in wanted))
+        return _answer(StatusReport(tuple(found)))
+
+    def _environment(self, name: str) -> Environment:
+        environment = self._environments.get(name)
+        if environment is None:
+            raise InvalidRequestError(
+                f"There is no environment {name!r}.", hint=f"There are {', '.join(self._environments)}."
+            )
+        return environment
+
+
+@web.middleware
+async def _tell_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a fault as a document; one that nobody foresaw is logged, and told without its words."""
+    try:
+        return await handler(request)
+    except RoasError as error:
+        return _answer(to_document(error), status=FAULT_STATUS)
+    except web.HTTPException as error:
+        return _answer(to_document(InvalidRequestError(error.reason)), status=FAULT_STATUS)
+    except Exception as error:  # the other side must get an answer whatever it is
+        log.exception("the control socket could not answer", path=request.path)
+        fault = InternalFaultError(f"Something broke ({type(error).__name__}).", hint="See the bot's log.")
+        return _answer(to_document(fault), status=FAULT_STATUS)
+
+
+def _answer(document: Any, *, status: int = 200) -> web.Response:
+    return web.Response(text=to_json(document), status=status, content_type="application/json")
+
+
+def _read(kind: type[Document], body: str) -> Document:
+    try:
+        return from_json(kind, body)
+    except ValidationError as error:
+        raise invalid_document() from error
+
+
+def _signed(request: web.Request, wanted: DeploymentRequest) -> DeploymentRequest:
+    """Put the kernel's word for who asks in the place of theirs."""
+    return replace(wanted, requested_by=_peer(request, wanted.requested_by), interaction_id=None)
+
+
+def _peer(request: web.Request, claimed: Actor) -> Actor:
+    transport = request.transport
+    connection = None if transport is None else transport.get_extra_info("socket")
+    if connection is None:
+        raise ConnectionResetError("the other side has gone")
+    return peer(connection, claimed)
+
+
+def _take_lock(folder: Path) -> int:
+    """Take the lock that says whose socket it is; the kernel lets it go however the bot ends."""
+    descriptor = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise ControlSocketHeldError(
+            f"Another bot answers on {folder / SOCKET_NAME} already.",
+            hint="Stop the other bot, or give this one a STATE_DIR of its own.",
+        ) from error
+    return descriptor
+
+
+def _bind(folder: Path) -> socket.socket:
+    """Bind the socket; the folder is closed to others (0700), so that nobody gets in before the mode is set."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        (folder / SOCKET_NAME).unlink(missing_ok=True)
+        with short_path(folder) as path:
+            listening.bind(path)
+        (folder / SOCKET_NAME).chmod(0o600)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening

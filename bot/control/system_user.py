@@ -1,0 +1,39 @@
+"""Say which user of this machine asks, for locks, history and audit."""
+
+import os
+import pwd
+import socket
+import struct
+
+from bot.models.actor import Actor, ActorKind
+
+PEER_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+LONGEST_NAME = 80
+
+
+def current_user() -> Actor:
+    """Return the user that runs this process; behind sudo, who became it."""
+    uid = os.getuid()
+    name = user_name(uid)
+    behind = os.environ.get("SUDO_USER", "")
+    return Actor(ActorKind.SYSTEM, str(uid), _plain(f"{behind} (as {name})" if behind and behind != name else name))
+
+
+def user_name(uid: int) -> str:
+    """Return the name of a user, or its number where this machine (or container) knows no name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def peer(connection: socket.socket, claimed: Actor) -> Actor:
+    """Return who is at the other end: the number is the kernel's word, the name is theirs where the number is too."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS.size)
+    uid = PEER_CREDENTIALS.unpack(credentials)[1]
+    name = _plain(claimed.name) if claimed.id == str(uid) and claimed.kind is ActorKind.SYSTEM else user_name(uid)
+    return Actor(ActorKind.SYSTEM, str(uid), name or user_name(uid))
+
+
+def _plain(name: str) -> str:
+    return "".join(sign for sign in name if sign.isprintable())[:LONGEST_NAME]
