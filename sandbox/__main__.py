@@ -22,11 +22,10 @@ def main() -> int:
     parser.add_argument("--ready-file", type=Path, help="write the addresses and tokens here too, mode 0600")
     arguments = parser.parse_args()
     try:
-        sandbox = Sandbox(arguments.host, arguments.port, arguments.openapi)
+        asyncio.run(_serve(Sandbox(arguments.host, arguments.port, arguments.openapi), arguments.ready_file))
     except (ValueError, OSError) as error:
         sys.stderr.write(f"sandbox: {error}\n")
         return 2
-    asyncio.run(_serve(sandbox, arguments.ready_file))
     return 0
 
 

@@ -19,6 +19,8 @@ INVALID_SESSION, HELLO, HEARTBEAT_ACK, SOUNDBOARD = 9, 10, 11, 31
 HEARTBEAT_SECONDS = 41.25
 PRIVILEGED = discord.Intents(members=True, presences=True, message_content=True).value
 CHUNK_SIZE = 1000
+MESSAGE_LIMIT = 16 * 1024
+CLOSE_SECONDS = 2.0  # How long a client may take to answer a close.
 
 
 class Gateway:
@@ -34,7 +36,7 @@ class Gateway:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one gateway connection until either side closes it."""
-        socket = web.WebSocketResponse(max_msg_size=16 * 1024, heartbeat=None)
+        socket = web.WebSocketResponse(max_msg_size=MESSAGE_LIMIT, timeout=CLOSE_SECONDS)
         await socket.prepare(request)
         connection = _Connection(self, socket, compressed=request.query.get("compress") == "zlib-stream")
         self._sockets.add(socket)

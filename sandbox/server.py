@@ -42,20 +42,30 @@ class Sandbox:
         *,
         privileged_intents: bool = False,
     ) -> None:
-        # Bound here, because the addresses stand in what is built; nobody is served before `__aenter__`.
-        self._socket = _bind(bindable(host), port)
-        address, bound = self._socket.getsockname()[:2]
-        place = f"[{address}]:{bound}" if ":" in address else f"{address}:{bound}"
+        self._host = bindable(host)
+        self._port = port
         named = openapi or os.environ.get("DISCORD_OPENAPI")
+        self._openapi = OpenApi(Path(named)) if named else None
+        self._privileged = privileged_intents
+        self.control_token = secrets.token_urlsafe(32)
+
+    async def __aenter__(self) -> Self:
+        """Bind, build what carries the address in it, then serve."""
+        self._socket = _bind(self._host, self._port)
+        address, port = self._socket.getsockname()[:2]
+        place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         self.api_url = f"http://{place}/api/v10"
         self.gateway_url = f"ws://{place}/gateway/"
         self.control_url = f"http://{place}/control"
-        self.control_token = secrets.token_urlsafe(32)
         self.page_url = f"http://{place}/?token={self.control_token}"
-        self._build(f"http://{place}", OpenApi(Path(named)) if named else None, privileged=privileged_intents)
-        self._guard.listen_on(address, bound)
+        application = self._build(f"http://{place}")
+        self._guard.listen_on(address, port)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._socket).start()
+        return self
 
-    def _build(self, base: str, openapi: OpenApi | None, *, privileged: bool) -> None:
+    def _build(self, base: str) -> web.Application:
         bridge = Bridge(base, BOT_NAME)
         world = World(bridge)
         self.application_id = bridge.application_id
@@ -65,14 +75,14 @@ class Sandbox:
         self._changes = Changes()
         self._guard = Guard(self.control_token)
         sessions = Sessions(bridge, self._changes)
-        self._gateway = Gateway(bridge, sessions, self.bot_token, self.gateway_url, privileged=privileged)
+        self._gateway = Gateway(bridge, sessions, self.bot_token, self.gateway_url, privileged=self._privileged)
         bridge.listen(sessions.broadcast)
         self._interactions = Interactions(world, sessions.broadcast, self._changes)
-        checks, faults = Checks(openapi), Faults()
+        checks, faults = Checks(self._openapi), Faults()
         rest = Rest(bridge, self._interactions, checks, faults, self._changes, self.bot_token, self.gateway_url)
         control = Control(world, self._interactions, sessions, rest, checks, faults, self._changes, self._guard)
-        self._application = web.Application(client_max_size=BODY_LIMIT)
-        self._application.add_routes(
+        application = web.Application(client_max_size=BODY_LIMIT)
+        application.add_routes(
             [
                 web.route("*", "/api/v10/{path:.*}", rest.handle),
                 web.get("/gateway/", self._gateway.handle),
@@ -81,13 +91,7 @@ class Sandbox:
                 *Page(self._guard).routes(),
             ]
         )
-
-    async def __aenter__(self) -> Self:
-        """Begin to serve."""
-        self._runner = web.AppRunner(self._application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
-        await self._runner.setup()
-        await web.SockSite(self._runner, self._socket).start()
-        return self
+        return application
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -48,6 +48,9 @@ def check_version() -> None:
         raise RuntimeError(f"the sandbox needs simcord {SIMCORD_VERSION}, found {found}: pip install -e '.[sandbox]'")
 
 
+check_version()
+
+
 @dataclass(frozen=True)
 class Upload:
     """A file of a multipart request, in the shape that SimCord reads."""
@@ -150,7 +153,6 @@ class Bridge:
     """An in-memory Discord with one application in it, driven by plain data."""
 
     def __init__(self, cdn_base: str, bot_name: str) -> None:
-        check_version()
         self._backend = _Backend(cdn_base)
         self._backend.bot_user.name = bot_name
         self.application_id: int = self._backend.application_id
@@ -385,5 +387,5 @@ class Bridge:
     def _view(self, message: Message) -> dict[str, Any]:
         users, roles, everyone = self._backend.pinged.get(message.id, ([], [], False))
         payload: dict[str, Any] = dict(deepcopy(serializers.message_payload(self._backend, message)))
-        payload["pinged"] = {"users": users, "roles": roles, "everyone": everyone}
+        payload["pinged"] = {"users": [*map(str, users)], "roles": [*map(str, roles)], "everyone": everyone}
         return payload

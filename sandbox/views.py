@@ -58,8 +58,8 @@ class Message:
             loading=bool(flags & _LOADING),
             created_at=datetime.fromisoformat(data["timestamp"]),
             edited_at=datetime.fromisoformat(edited) if edited else None,
-            pinged_users=data["pinged"]["users"],
-            pinged_roles=data["pinged"]["roles"],
+            pinged_users=[int(one) for one in data["pinged"]["users"]],
+            pinged_roles=[int(one) for one in data["pinged"]["roles"]],
             pinged_everyone=data["pinged"]["everyone"],
         )
 

@@ -22,7 +22,8 @@ export function drawMessage(message, names, press, pinged) {
     highlight: pinged,
   });
   const used = message.interaction_metadata;
-  if (used) drawn.append(element("small", {}, `${used.user.global_name} used /${used.name ?? "a button"}\n`), element("br"));
+  const what = used?.name ? `/${used.name}` : "a control";
+  if (used) drawn.append(element("small", {}, `${used.user.global_name} used ${what}`), element("br"));
   drawn.append(message.flags & LOADING ? element("em", {}, "is thinking…") : markdown(message.content, names));
   drawn.append(...message.embeds.map((embed) => drawEmbed(embed, names)));
   drawn.append(...message.attachments.map(drawAttachment));

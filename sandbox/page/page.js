@@ -77,7 +77,7 @@ function redraw(messages, state) {
   const names = new Map(groups.flatMap((group) => Object.entries(group).map(([name, one]) => [one.id, name])));
   const mine = new Set(state.users[user].roles);
   const pinged = ({ pinged: { users, roles, everyone } }) =>
-    everyone || users.map(String).includes(state.users[user].id) || roles.some((role) => mine.has(String(role)));
+    everyone || users.includes(state.users[user].id) || roles.some((role) => mine.has(role));
   const main = document.querySelector("main");
   const atEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
   const press = (message, customId, values) =>
