@@ -42,7 +42,8 @@ class PrivateDaemon:
     """Run a dockerd of one's own for the time of a `with` block.
 
     Containers reach this machine at `host_address`, and each other; they do not reach the world, and neither does
-    the engine need to. Ports published to 127.0.0.1 work.
+    the engine need to. Ports published to 127.0.0.1 work. An engine that builds from a network, with
+    `docker build --network host`, needs `settings={"dns": []}`: the machine's own name servers.
     """
 
     def __init__(self, folder: Path, *, live_restore: bool = False, settings: dict[str, Any] | None = None) -> None:

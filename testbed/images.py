@@ -12,7 +12,7 @@ import docker.errors
 import requests.exceptions
 
 from testbed.cache import cached
-from testbed.rootfs import Rootfs, changes, is_static
+from testbed.rootfs import changes, is_static
 
 REGISTRY_SECONDS = 5
 
@@ -84,16 +84,3 @@ def _unpack_busybox(out: Path) -> None:
         subprocess.run(["dpkg-deb", "-x", str(packages[0]), folder], check=True, timeout=60)
         found = [path for path in Path(folder).rglob("busybox") if path.is_file()]
         shutil.copy2(found[0], out)
-
-
-def program_image(
-    client: docker.DockerClient, tag: str, program: str, *, files: Rootfs | None = None, **settings: str | Iterable[str]
-) -> str:
-    """Make an image of one program of this machine, with its libraries and a busybox, and return the image's id."""
-    path = shutil.which(program)
-    if path is None:
-        raise ImageError(f"{program} is not installed: run script/bootstrap --test")
-    root = files or Rootfs()
-    root.add_busybox(busybox())
-    root.add_program(Path(path).resolve())
-    return import_image(client, root.tar(), tag, **settings)

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,11 @@ class Rootfs:
 
     files: dict[str, File] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def add_folder(self, path: str, uid: int, gid: int) -> None:
+        """Add a folder that belongs to somebody; a new volume that is mounted there does, too."""
+        self.owners[path.strip("/")] = (uid, gid)
 
     def add(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
         """Add a file."""
@@ -39,18 +45,24 @@ class Rootfs:
         self.add("bin/busybox", busybox.read_bytes(), 0o755)
         self.links |= {f"bin/{applet}": "busybox" for applet in APPLETS}
 
-    def add_program(self, program: Path) -> None:
-        """Add a program of this machine and every library that it loads."""
-        for path in (program, *libraries_of(program)):
-            self.add(str(path), path.resolve().read_bytes(), 0o755)
+    def add_program(self, name: str) -> None:
+        """Add a program of this machine, under /usr/bin, and every library that it loads."""
+        found = shutil.which(name)
+        if found is None:
+            raise FileNotFoundError(f"{name} is not installed: run script/bootstrap --test")
+        self.add(f"usr/bin/{name}", Path(found).read_bytes(), 0o755)
+        for library in libraries_of(Path(found)):
+            self.add(str(library), library.read_bytes(), 0o755)
 
     def tar(self) -> bytes:
         """Return the file system as a tar; the same content gives the same bytes."""
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
-            for folder in sorted(_parents([*self.files, *self.links, "tmp/.", "etc/."])):
+            below = [*self.files, *self.links, *(f"{path}/." for path in (*self.owners, "tmp", "etc"))]
+            for folder in sorted(_parents(below)):
                 entry = tarfile.TarInfo(folder)
                 entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
+                entry.uid, entry.gid = self.owners.get(folder, (0, 0))
                 archive.addfile(entry)
             for path, file in sorted(self.files.items()):
                 entry = tarfile.TarInfo(path)

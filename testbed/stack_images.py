@@ -1,0 +1,70 @@
+"""Images for the shipped stack on a machine without a registry, made of this machine's own programs.
+
+Grafana has no Debian package: in its place stands a web server that answers its health check and nothing else.
+"""
+
+from collections.abc import Callable
+
+import docker
+
+from testbed.images import busybox, import_image, pull_if_reachable
+from testbed.rootfs import Rootfs
+
+REDIS_OWNER = (999, 1000)
+PROMETHEUS_OWNER = (65534, 65534)
+GRAFANA_OWNER = (472, 0)
+
+
+def stack_images(client: docker.DockerClient, wanted: dict[str, str]) -> dict[str, str]:
+    """Return an image for each variable (`REDIS_IMAGE`, …): the wanted one from a registry, else a stand-in."""
+    makers: dict[str, Callable[[docker.DockerClient], str]] = {
+        "REDIS_IMAGE": redis_image,
+        "PROMETHEUS_IMAGE": prometheus_image,
+        "GRAFANA_IMAGE": grafana_stand_in,
+    }
+    return {name: tag if pull_if_reachable(client, tag) else makers[name](client) for name, tag in wanted.items()}
+
+
+def redis_image(client: docker.DockerClient) -> str:
+    """Make an image of this machine's Redis and return its tag."""
+    root = Rootfs()
+    root.add_folder("data", *REDIS_OWNER)
+    for name in ("redis-server", "redis-cli"):
+        root.add_program(name)
+    tag = "roas-testbed/redis:local"
+    import_image(client, _with_busybox(root), tag, CMD='["redis-server"]', ENV="PATH=/usr/bin:/bin", EXPOSE="6379")
+    return tag
+
+
+def prometheus_image(client: docker.DockerClient) -> str:
+    """Make an image of this machine's Prometheus and return its tag."""
+    root = Rootfs()
+    root.add_folder("prometheus", *PROMETHEUS_OWNER)
+    root.add_program("prometheus")
+    tag = "roas-testbed/prometheus:local"
+    import_image(
+        client,
+        _with_busybox(root),
+        tag,
+        ENTRYPOINT='["/usr/bin/prometheus"]',
+        ENV="PATH=/usr/bin:/bin",
+        USER="65534",
+        EXPOSE="9090",
+    )
+    return tag
+
+
+def grafana_stand_in(client: docker.DockerClient) -> str:
+    """Make an image that answers Grafana's health check, and return its tag."""
+    root = Rootfs()
+    root.add_folder("var/lib/grafana", *GRAFANA_OWNER)
+    root.add("www/api/health", '{"database": "ok", "stand-in": true}')
+    tag = "roas-testbed/grafana-stand-in:local"
+    command = '["httpd", "-f", "-p", "3000", "-h", "/www"]'
+    import_image(client, _with_busybox(root), tag, CMD=command, ENV="PATH=/bin", USER="472", EXPOSE="3000")
+    return tag
+
+
+def _with_busybox(root: Rootfs) -> bytes:
+    root.add_busybox(busybox())
+    return root.tar()
