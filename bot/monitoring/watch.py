@@ -17,7 +17,7 @@ RETRY_SECONDS = 2.0
 
 
 class StackWatch:
-    """Call `observe` at once, at every event, when a pending verdict is due, and at the latest after the reconcile time.
+    """Call `observe` at once, at every event, when a pending verdict is due, and at last after the reconcile time.
 
     `due_in` returns the seconds to the next pending verdict, or None. An engine that is away is tried again; only
     cancelling ends a watch.

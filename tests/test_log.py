@@ -1,0 +1,94 @@
+"""Logs are one line per event, carry what caused them, and show no secret."""
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from bot.log import configure_logging, correlated
+from bot.redaction import Redactor
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """Log as JSON with `s3cret-value` as a secret; returns a function that reads the lines."""
+    root = logging.getLogger()
+    before, level, stream = root.handlers[:], root.level, io.StringIO()
+    configure_logging("info", "json", Redactor(["s3cret-value"]), stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+
+
+def test_an_event_is_one_line_with_time_level_and_origin(lines: Lines) -> None:
+    structlog.get_logger("bot.x").info("it happened", count=3)
+    (line,) = lines()
+    assert (line["event"], line["count"], line["level"], line["logger"]) == ("it happened", 3, "info", "bot.x")
+    assert line["timestamp"].endswith("Z")
+
+
+def test_libraries_speak_through_the_same_stream(lines: Lines) -> None:
+    logging.getLogger("discord.gateway").warning("Shard %s is slow", 0)
+    (line,) = lines()
+    assert (line["event"], line["logger"], line["level"]) == ("Shard 0 is slow", "discord.gateway", "warning")
+
+
+def test_chatter_is_left_out(lines: Lines) -> None:
+    logging.getLogger("aiohttp.access").info("GET /health")
+    structlog.get_logger("bot.x").debug("detail")
+    assert lines() == []
+
+
+def test_secrets_are_hidden_wherever_they_are(lines: Lines) -> None:
+    log = structlog.get_logger("bot.x")
+    log.info("token s3cret-value", url="redis://:hunter22@redis/0", deep={"a": ["s3cret-value", {"b": "s3cret-value"}]})
+    log.info("odd", thing=ValueError("s3cret-value"))
+    logging.getLogger("discord").error("got %s", "s3cret-value")
+    try:
+        raise ValueError("s3cret-value")
+    except ValueError:
+        log.exception("broke")
+    written = json.dumps(lines())
+    assert len(lines()) == 4
+    assert "s3cret-value" not in written
+    assert "hunter22" not in written
+    assert "ValueError" in lines()[3]["exception"]
+
+
+async def test_one_correlation_id_is_on_every_line_within_and_on_those_of_tasks(lines: Lines) -> None:
+    log = structlog.get_logger("bot.x")
+
+    async def work() -> None:
+        log.info("in a task")
+
+    with correlated("COR-1", environment="dev"):
+        log.info("within")
+        task = asyncio.create_task(work())
+    log.info("outside")
+    await task
+    ids = {line["event"]: line.get("correlation_id") for line in lines()}
+    assert ids == {"within": "COR-1", "in a task": "COR-1", "outside": None}
+
+
+def test_a_console_gets_words_and_no_json() -> None:
+    root = logging.getLogger()
+    before, level, stream = root.handlers[:], root.level, io.StringIO()
+    try:
+        configure_logging("INFO", "console", Redactor(), stream)
+        structlog.get_logger("bot.x").info("it happened", count=3)
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+        structlog.reset_defaults()
+        logging.captureWarnings(capture=False)
+    assert "it happened" in stream.getvalue()
+    assert not stream.getvalue().startswith("{")
