@@ -1,0 +1,1 @@
+"""Show the main job on a sample stack: deploy, deploy, fail and be rolled back, roll back by hand, look."""

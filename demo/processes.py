@@ -1,0 +1,119 @@
+"""Run the sandbox and the bot as processes of their own, as they would be in real life."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from demo.stage import ENVIRONMENT, Stage
+
+ROOT = Path(__file__).resolve().parents[1]
+START_SECONDS = 20.0
+STOP_SECONDS = 15.0
+OBSERVATION_SECONDS = 2
+PASSED_ON = ("PATH", "HOME", "LANG", "TERM", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DISCORD_OPENAPI")
+
+
+class ProcessError(Exception):
+    """A process did not start or died; the message ends with its last words."""
+
+
+@dataclass
+class Process:
+    """A child process and its log."""
+
+    name: str
+    child: asyncio.subprocess.Process
+    log: Path
+
+    def tail(self, lines: int = 25) -> str:
+        """Return the last lines of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def check(self) -> None:
+        """Raise ProcessError when it is no longer there."""
+        if self.child.returncode is not None:
+            raise ProcessError(f"{self.name} ended with code {self.child.returncode}:\n{self.tail()}")
+
+    async def stop(self) -> int:
+        """Ask it to end, insist after a while, and return its exit code."""
+        if self.child.returncode is None:
+            self.child.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    return await self.child.wait()
+            except TimeoutError:
+                self.child.kill()
+        return await self.child.wait()
+
+
+async def start_sandbox(stage: Stage) -> tuple[Process, dict[str, Any]]:
+    """Start the sandbox and return it with what it says of itself."""
+    log = stage.folder / "sandbox.log"
+    with log.open("wb") as errors:
+        child = await _spawn(["-m", "sandbox"], _own_environment(), stage.folder, asyncio.subprocess.PIPE, errors)
+    process = Process("The sandbox", child, log)
+    if child.stdout is None:
+        raise ProcessError("the sandbox has no output")
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            line = await child.stdout.readline()
+        return process, json.loads(line)
+    except (TimeoutError, ValueError) as error:
+        await process.stop()
+        raise ProcessError(f"The sandbox did not start:\n{process.tail()}") from error
+
+
+async def start_bot(stage: Stage, sandbox: dict[str, Any]) -> Process:
+    """Start the bot on embedded defaults: the journal in a folder, no Redis, no Prometheus."""
+    roles = sandbox["roles"]
+    state = stage.folder / "state"
+    state.mkdir(mode=0o700)
+    environment = {
+        **_own_environment(),
+        "DISCORD_TOKEN": sandbox["bot_token"],
+        "DISCORD_GUILD_ID": str(sandbox["guild_id"]),
+        "DISCORD_OPS_CHANNEL_ID": str(sandbox["ops_channel_id"]),
+        "DISCORD_DEPLOYER_ROLE_IDS": str(roles["deployer"]),
+        "DISCORD_APPROVER_ROLE_IDS": str(roles["approver"]),
+        "DISCORD_HOTFIX_ROLE_IDS": str(roles["hotfix"]),
+        "DISCORD_API_URL": sandbox["api_url"],
+        "DISCORD_GATEWAY_URL": sandbox["gateway_url"],
+        "DOCKER_HOST": stage.engine.docker_host,
+        "STACK_DIR": str(stage.stack),
+        "STATE_DIR": str(state),
+        "COMPOSE_PROJECT_NAME": stage.name,
+        "CRITICAL_SERVICES": "web",
+        f"ENVIRONMENTS__{ENVIRONMENT.upper()}__OBSERVATION_SECONDS": str(OBSERVATION_SECONDS),
+        "HTTP_PORT": "0",
+        "LOG_FORMAT": "console",
+    }
+    log = stage.folder / "bot.log"
+    with log.open("wb") as output:
+        child = await _spawn(["-m", "bot"], environment, stage.folder, output, output)
+    return Process("The bot", child, log)
+
+
+def _own_environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+
+
+async def _spawn(
+    arguments: list[str], environment: dict[str, str], folder: Path, output: int | IO[bytes], errors: IO[bytes]
+) -> asyncio.subprocess.Process:
+    """Start Python in a session of its own, so that Ctrl-C reaches only the demo, which ends it in order."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        env=environment,
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=errors,
+        start_new_session=True,
+    )

@@ -1,0 +1,97 @@
+"""Tell the story as a person wants to read it."""
+
+import re
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from demo.proof import Expected, Running
+
+SHORT_ID = 19  # sha256: and twelve digits
+STAMP = re.compile(r"<t:\d+:[a-zA-Z]>")
+MENTION = re.compile(r"<@!?\d+>")
+
+
+@dataclass
+class Chapter:
+    """One chapter, for the summary."""
+
+    title: str
+    seconds: float | None = None
+    proved: str = ""
+
+
+@dataclass
+class Teller:
+    """Print what happens, and remember it for the summary."""
+
+    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=False))
+    chapters: list[Chapter] = field(default_factory=list)
+    _told: set[str] = field(default_factory=set)
+
+    def note(self, text: str) -> None:
+        """Tell what is being prepared or cleared away."""
+        self.console.print(f"[dim]{escape(text)}[/dim]")
+
+    def chapter(self, title: str) -> None:
+        """Begin a chapter."""
+        self.chapters.append(Chapter(title))
+        self._told.clear()
+        self.console.print()
+        self.console.rule(f"[bold]{len(self.chapters)}. {escape(title)}[/bold]", align="left")
+
+    def typed(self, person: str, text: str) -> None:
+        """Tell what somebody types in Discord."""
+        self.console.print(f"[cyan]{person}[/cyan] types [bold]{escape(text)}[/bold]")
+
+    def answered(self, text: str) -> None:
+        """Tell the private answer, without the link."""
+        shown = [line for line in text.splitlines() if not line.startswith("🚀")]
+        self.console.print(
+            Panel(escape(plain("\n".join(shown))), title="plan", title_align="left", border_style="blue")
+        )
+
+    def live(self, text: str) -> None:
+        """Tell those lines of the live message that are new and say that something is done or wrong."""
+        for line in map(plain, text.splitlines()):
+            if line[:1] in "✅❌⚠↩🚫" and line and line not in self._told:
+                self._told.add(line)
+                self.console.print(f"  {escape(line)}")
+
+    def posted(self, text: str) -> None:
+        """Tell a message of the channel."""
+        self.console.print(Panel(escape(plain(text)), title="#ops", title_align="left", border_style="magenta"))
+
+    def proved(self, expected: Expected, web: Running, seconds: float | None) -> None:
+        """Tell what Docker shows."""
+        chapter = self.chapters[-1]
+        chapter.seconds = seconds
+        chapter.proved = f"{expected.version}, image {web.image_id[:SHORT_ID]}, {web.health}, “{web.greeting}”"
+        self.console.print(f"[green]Docker shows:[/green] web runs {escape(chapter.proved)}")
+
+    def failed(self, text: str) -> None:
+        """Tell what went wrong."""
+        self.console.print(f"\n[bold red]The demo failed:[/bold red] {escape(text)}")
+
+    def summary(self, seconds: float) -> None:
+        """Tell in a table what was shown."""
+        table = Table(
+            title=f"All {len(self.chapters)} steps went as promised, in {seconds:.0f} s", title_justify="left"
+        )
+        table.add_column("step")
+        table.add_column("took", justify="right")
+        table.add_column("what Docker ran afterwards")
+        for chapter in self.chapters:
+            took = f"{chapter.seconds:.1f} s" if chapter.seconds is not None else ""
+            table.add_row(escape(chapter.title), took, escape(chapter.proved))
+        self.console.print()
+        self.console.print(table)
+
+
+def plain(text: str) -> str:
+    """Take Discord's own marks out of a text."""
+    without = MENTION.sub("@dora", STAMP.sub("just now", text))
+    return without.replace("**", "").replace("`", "").replace("```", "").strip("\n")
