@@ -79,7 +79,10 @@ class Engine(Protocol):
     async def pull(
         self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ProgressReport
     ) -> str:
-        """Pull an image and return its image ID. Raises ImageNotFoundError, ImageChangedError, RegistryUnavailableError."""
+        """Pull an image; returns its image ID.
+
+        Raises ImageNotFoundError, ImageChangedError, RegistryUnavailableError.
+        """
         ...
 
     async def build(self, stack: ResolvedStack, service: str, report: ProgressReport) -> str:

@@ -1,0 +1,131 @@
+"""Call the docker SDK in threads, and turn what it raises into our own faults."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import docker
+import requests
+import urllib3
+from docker.errors import APIError, DockerException, TLSParameterError
+from docker.utils import kwargs_from_env
+
+from bot.errors import EngineError, EngineUnavailableError
+from bot.models.environment import Environment
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+LOCAL_SCHEMES = ("unix://", "http+unix://")
+REQUEST_SECONDS = 30
+CONNECTIONS = 64
+THREADS = 32
+BUSY_STATUSES = frozenset({429, 502, 503, 504})
+AWAY_HINT = "Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket."
+
+Answer = TypeVar("Answer")
+
+
+def engine_address(environment: Environment) -> str:
+    """Return where an environment's engine listens; the SDK and the CLI are told the same."""
+    return environment.docker_host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+
+
+def is_local(environment: Environment) -> bool:
+    """Tell whether the engine is reached by a socket of this machine, so that it sees the files that we see."""
+    return engine_address(environment).startswith(LOCAL_SCHEMES)
+
+
+class EngineClients:
+    """Keep one SDK client per engine; a client serves as many threads as it has connections."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, docker.DockerClient] = {}
+        self._opening = threading.Lock()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
+
+    async def call(self, environment: Environment, question: Callable[[docker.DockerClient], Answer]) -> Answer:
+        """Ask an engine in a thread. Raises EngineUnavailableError, or EngineError for what it refuses."""
+        address = engine_address(environment)
+
+        def ask() -> Answer:
+            with typed_faults(address):
+                return question(self.client(address))
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+
+    async def local(self, work: Callable[[], Answer]) -> Answer:
+        """Do blocking work that asks no engine."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def client(self, address: str) -> docker.DockerClient:
+        """Return the client of an address; blocks when it is the first time."""
+        with self._opening:
+            if address not in self._clients:
+                self._clients[address] = open_client(address)
+            return self._clients[address]
+
+    def each(self, work: Callable[[Any], Answer], items: list[Any]) -> list[Answer]:
+        """Do the same for many items at the same time; for use within a thread of another pool only."""
+        with ThreadPoolExecutor(min(8, max(1, len(items))), thread_name_prefix="engine-each") as pool:
+            return list(pool.map(work, items))
+
+    async def close(self) -> None:
+        """Close every client and let the threads end."""
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            client.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def open_client(address: str) -> docker.DockerClient:
+    """Open a client of its own; blocks, since it asks for the API's version."""
+    arguments: dict[str, Any] = {"base_url": address}
+    if not address.startswith(LOCAL_SCHEMES):
+        arguments = {**kwargs_from_env(), **arguments}
+    if address.startswith("ssh://"):
+        arguments["use_ssh_client"] = True
+    return docker.DockerClient(version="auto", timeout=REQUEST_SECONDS, max_pool_size=CONNECTIONS, **arguments)
+
+
+@contextmanager
+def typed_faults(address: str) -> Iterator[None]:
+    """Raise our own faults instead of the SDK's, of requests' and of urllib3's."""
+    try:
+        yield
+    except APIError as error:
+        raise _refusal(error, address) from error
+    except TLSParameterError as error:
+        raise EngineError(f"The engine's TLS settings are wrong: {error}", hint="Check DOCKER_CERT_PATH.") from error
+    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise engine_is_away(address, error) from error
+
+
+def engine_is_away(address: str, error: BaseException) -> EngineUnavailableError:
+    """Make the fault of an engine that cannot be reached."""
+    return EngineUnavailableError(f"The engine at {address} does not answer ({_brief(error)}).", hint=AWAY_HINT)
+
+
+def explanation(error: APIError) -> str:
+    """Return the engine's own words."""
+    words = error.explanation
+    return (words.decode(errors="replace") if isinstance(words, bytes) else str(words or error)).strip()
+
+
+def _refusal(error: APIError, address: str) -> EngineError:
+    words = explanation(error)
+    if error.response is not None and error.response.status_code in BUSY_STATUSES:
+        return EngineUnavailableError(f"The engine at {address} is too busy: {words}", hint="It is asked again.")
+    return EngineError(f"The engine refused: {words}", hint="Read what it says and try again.")
+
+
+def _brief(error: BaseException) -> str:
+    """Find the shortest true reason in a chain of wrapped errors."""
+    reason: BaseException | None = error
+    while reason is not None:
+        if isinstance(reason, OSError) and reason.strerror:
+            return reason.strerror.lower()
+        reason = reason.__cause__ or reason.__context__
+    return type(error).__name__

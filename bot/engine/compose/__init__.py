@@ -1,0 +1,1 @@
+"""Speak to the Compose CLI: build argument lists, run them, and read its faults."""

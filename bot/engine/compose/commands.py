@@ -1,0 +1,77 @@
+"""Build the argument lists of the Compose CLI; nothing here runs anything."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.errors import InvalidRequestError
+from bot.models.environment import Environment
+
+SERVICE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@:/-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeProject:
+    """Say which files make a project; without `env_files` Compose reads none, not even a `.env` that lies about."""
+
+    name: str
+    files: tuple[Path, ...]
+    env_files: tuple[Path, ...] = ()
+
+    @classmethod
+    def of_working_copy(cls, environment: Environment) -> "ComposeProject":
+        """Return the project as its files lie there today."""
+        return cls(environment.project, environment.compose_files, environment.env_files)
+
+    @classmethod
+    def of_model(cls, environment: Environment, model: Path) -> "ComposeProject":
+        """Return the project as a stored model has it."""
+        return cls(environment.project, (model,))
+
+    def arguments(self) -> list[str]:
+        """Return the global options that every command of this project begins with."""
+        arguments = ["--project-name", self.name, "--ansi", "never"]
+        for path in self.env_files or (Path(os.devnull),):
+            arguments += ["--env-file", str(path)]
+        for path in self.files:
+            arguments += ["--file", str(path)]
+        return arguments
+
+
+def config(project: ComposeProject) -> list[str]:
+    """Merge and interpolate; in YAML, since Compose leaves the services' extensions out of its JSON."""
+    return [*project.arguments(), "config"]
+
+
+def config_hashes(project: ComposeProject) -> list[str]:
+    """Print the configuration hash that each service's containers will bear."""
+    return [*project.arguments(), "config", "--hash", "*"]
+
+
+def create(
+    project: ComposeProject,
+    services: Sequence[str],
+    *,
+    keep_existing: bool = False,
+    scale: Mapping[str, int] | None = None,
+) -> list[str]:
+    """Create the services' containers without starting them; with `keep_existing` none is replaced."""
+    options = ["--no-build", "--pull", "never", "--no-recreate" if keep_existing else ""]
+    for service, number in sorted((scale or {}).items()):
+        options += ["--scale", f"{_checked(service)}={number}"]
+    return [*project.arguments(), "create", *filter(None, options), "--", *map(_checked, services)]
+
+
+def build(project: ComposeProject, service: str) -> list[str]:
+    """Build one service's image, with a log that is read line by line."""
+    return [*project.arguments(), "--progress", "plain", "build", "--", _checked(service)]
+
+
+def _checked(service: str) -> str:
+    """Refuse what could be read as anything but a service's name."""
+    if not SERVICE_PATTERN.fullmatch(service):
+        raise InvalidRequestError(f"{service!r} is no name of a service.", hint="Name a service of the compose file.")
+    return service

@@ -1,0 +1,114 @@
+"""Read what the Compose CLI or a registry says when something fails, and name the fault."""
+
+import re
+
+from bot.errors import (
+    ComposeFileError,
+    EngineError,
+    EngineUnavailableError,
+    ImageNotFoundError,
+    RegistryUnavailableError,
+    RoasError,
+)
+
+ENGINE_IS_AWAY = re.compile(
+    r"cannot connect to the docker daemon|is the docker daemon running|error during connect|daemon is not running"
+    r"|dial unix|permission denied while trying to connect to the docker",
+    re.IGNORECASE,
+)
+IMAGE_IS_MISSING = re.compile(
+    r"manifest unknown|manifest for .* not found|pull access denied|repository does not exist|no such image"
+    r"|name unknown|not found: manifest|image .* not found|repository .* not found|requested access to the resource",
+    re.IGNORECASE,
+)
+REGISTRY_IS_AWAY = re.compile(
+    r"tls handshake timeout|i/o timeout|connection refused|connection reset|no such host|x509:|tls:"
+    r"|server misbehaving|context deadline exceeded|client\.timeout exceeded|too ?many ?requests|service unavailable"
+    r"|bad gateway|gateway time-?out|internal server error|unexpected status.*\b5\d\d\b|http status: 5"
+    r"|\beof\b|network is unreachable|no route to host|server gave http response to https",
+    re.IGNORECASE,
+)
+MISSING_VARIABLE = re.compile(r"required variable (?P<name>\S+) is missing a value:? ?(?P<words>.*)")
+INTERPOLATING = re.compile(r"error while interpolating (?P<place>\S+): ")
+FILE_IS_WRONG = re.compile(
+    r"^yaml:|^validating |interpolat|additional property|must be a|undefined (service|volume|network|config|secret)"
+    r"|depends on undefined|no such file or directory|env file .* not found|couldn't find env file|dependency cycle"
+    r"|invalid (compose|project|interpolation|spec|type)|has neither an image nor a build context|top-level object"
+    r"|unsupported|cannot unmarshal|mapping key .* already defined|extends|include|empty compose file",
+    re.IGNORECASE | re.MULTILINE,
+)
+UNSET_VARIABLE = re.compile(r'The \\?"(?P<name>[^"\\]+)\\?" variable is not set')
+LEVEL = re.compile(r'^time="[^"]*" level=(?:error|fatal) msg="(?P<words>.*)"$')
+NOISE = re.compile(r"^time=|^ (Container|Network|Volume|Image) ")
+CHECK_ENGINE_HINT = "Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket."
+
+
+def unset_variables(stderr: str) -> tuple[str, ...]:
+    """Return the variables that interpolation wanted and nobody gave, each once."""
+    return tuple(dict.fromkeys(match["name"] for match in UNSET_VARIABLE.finditer(stderr)))
+
+
+def compose_fault(stderr: str, *, files: str, service: str | None = None) -> RoasError:
+    """Name the fault behind a failed Compose command; `files` are the compose files in words."""
+    words = essence(stderr)
+    if missing := MISSING_VARIABLE.search(words):
+        return _missing_variable(words, missing, files)
+    if ENGINE_IS_AWAY.search(words):
+        return EngineUnavailableError(f"The engine cannot be reached: {words}", hint=CHECK_ENGINE_HINT)
+    if IMAGE_IS_MISSING.search(words):
+        return image_not_found(words, service)
+    if FILE_IS_WRONG.search(words):
+        return ComposeFileError(
+            f"The compose file is not usable ({files}): {words}",
+            hint="Correct it; `docker compose config` shows the same.",
+        )
+    if REGISTRY_IS_AWAY.search(words):
+        return registry_unavailable(words)
+    return EngineError(f"Compose failed: {words}", hint="Read what it says and try again.", service=service)
+
+
+def registry_fault(words: str, reference: str) -> RoasError:
+    """Name the fault behind a failed look-up or pull of an image."""
+    said = f"{reference}: {words}"
+    if IMAGE_IS_MISSING.search(words):
+        return image_not_found(said)
+    if REGISTRY_IS_AWAY.search(words):
+        return registry_unavailable(said)
+    return EngineError(f"The image cannot be had: {said}", hint="Check the image's name and the registry's login.")
+
+
+def image_not_found(words: str, service: str | None = None) -> ImageNotFoundError:
+    """Make the fault of an image that is nowhere."""
+    return ImageNotFoundError(
+        f"There is no such image: {words}",
+        hint="Check the image's name and the version; for a private registry, log in with `docker login`.",
+        service=service,
+    )
+
+
+def registry_unavailable(words: str) -> RegistryUnavailableError:
+    """Make the fault of a registry that does not answer as it should."""
+    return RegistryUnavailableError(
+        f"The registry does not answer as it should: {words}", hint="Try again when the registry is reachable."
+    )
+
+
+def essence(stderr: str) -> str:
+    """Leave out progress and warnings; what is left says what went wrong."""
+    kept: list[str] = []
+    for line in stderr.splitlines():
+        if told := LEVEL.match(line):
+            kept.append(told["words"].replace('\\"', '"'))
+        elif line.strip() and not NOISE.match(line):
+            kept.append(line.strip())
+    return "\n".join(kept[-10:]) or stderr.strip()[-500:] or "it gave no reason"
+
+
+def _missing_variable(words: str, missing: re.Match[str], files: str) -> ComposeFileError:
+    place = INTERPOLATING.search(words)
+    where = f" for {place['place']}" if place else ""
+    told = f" ({missing['words'].strip()})" if missing["words"].strip() else ""
+    return ComposeFileError(
+        f"The variable {missing['name']} is missing{where} in {files}{told}.",
+        hint=f"Set {missing['name']} in the environment's env file, or in its variables in the settings.",
+    )

@@ -1,0 +1,166 @@
+"""Run the Compose CLI: with a scrubbed environment, a deadline, and no child left behind."""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.engine.client import engine_address
+from bot.engine.compose.faults import compose_fault
+from bot.errors import EngineError, EngineUnavailableError
+from bot.models.environment import Environment
+
+# Whoever finds this in a process's environment knows which of our processes started it.
+INSTANCE_VARIABLE = "ROAS_INSTANCE"
+PASSED_ON = ("PATH", "HOME", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+CONFIG_SECONDS = 30.0
+LEAVE_SECONDS = 2.0
+LINE_LIMIT = 1 << 20
+
+LineReport = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeOutput:
+    """Hold what a Compose command printed."""
+
+    stdout: str
+    stderr: str
+
+
+class ComposeRunner:
+    """Run Compose commands for one process of ours, which the marker in the children's environment names."""
+
+    def __init__(self, instance_id: str) -> None:
+        self._instance_id = instance_id
+        self._command: tuple[str, ...] | None = None
+
+    async def run(
+        self,
+        arguments: Sequence[str],
+        environment: Environment,
+        *,
+        variables: Mapping[str, str] | None = None,
+        timeout_seconds: float = CONFIG_SECONDS,
+        service: str | None = None,
+        on_line: LineReport | None = None,
+    ) -> ComposeOutput:
+        """Run a command to its end; `on_line` is told of each line.
+
+        Raises the fault that its stderr names; EngineUnavailableError where it does not end in time.
+        """
+        process = await self._start(arguments, environment, variables or {})
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                stdout, stderr = await asyncio.gather(_read(process.stdout, on_line), _read(process.stderr, on_line))
+                code = await process.wait()
+        except TimeoutError as error:
+            raise EngineUnavailableError(
+                f"Compose did not end within {timeout_seconds:g} s.",
+                hint="The engine may be stalled or very busy: look at `docker ps` and the load of its machine.",
+                service=service,
+            ) from error
+        finally:
+            await _end(process)
+        if code != 0:
+            files = ", ".join(path.name for path in environment.compose_files)
+            raise compose_fault(stderr or stdout, files=files, service=service)
+        return ComposeOutput(stdout, stderr)
+
+    async def _start(
+        self, arguments: Sequence[str], environment: Environment, variables: Mapping[str, str]
+    ) -> asyncio.subprocess.Process:
+        command = self._find()
+        folder = environment.folder if environment.folder.is_dir() else Path("/")
+        try:
+            return await asyncio.create_subprocess_exec(
+                *command,
+                *arguments,
+                env=self._scrubbed(environment, variables),
+                cwd=folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=LINE_LIMIT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise EngineError(
+                f"Compose cannot be started: {error}", hint="Install the Docker Compose plugin."
+            ) from error
+
+    def _find(self) -> tuple[str, ...]:
+        """Find the binary once; called by itself it saves a third of the time that `docker compose` takes."""
+        if self._command is None:
+            self._command = (*_dying_with_parent(), *_compose_command())
+        return self._command
+
+    def _scrubbed(self, environment: Environment, variables: Mapping[str, str]) -> dict[str, str]:
+        """Leave out everything of our own that could reach a stack or steer Compose."""
+        own = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        own.setdefault("HOME", "/")
+        own["DOCKER_HOST"] = engine_address(environment)
+        own[INSTANCE_VARIABLE] = self._instance_id
+        return {**variables, **own}
+
+
+def _compose_command() -> tuple[str, ...]:
+    plugins = (
+        Path.home() / ".docker/cli-plugins",
+        Path("/usr/local/lib/docker/cli-plugins"),
+        Path("/usr/local/libexec/docker/cli-plugins"),
+        Path("/usr/lib/docker/cli-plugins"),
+        Path("/usr/libexec/docker/cli-plugins"),
+    )
+    for folder in plugins:
+        path = folder / "docker-compose"
+        if os.access(path, os.X_OK) and path.is_file():
+            return (str(path),)
+    if docker := shutil.which("docker"):
+        return (docker, "compose")
+    if standalone := shutil.which("docker-compose"):
+        return (standalone,)
+    raise EngineError(
+        "There is no Docker Compose here.", hint="Install the Compose plugin: https://docs.docker.com/compose/install/."
+    )
+
+
+def _dying_with_parent() -> tuple[str, ...]:
+    """Let the kernel end the child when we are killed, lest it go on and start the next service."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
+
+async def _read(stream: asyncio.StreamReader | None, on_line: LineReport | None = None) -> str:
+    if stream is None:
+        return ""
+    if on_line is None:
+        return (await stream.read()).decode(errors="replace")
+    lines: list[str] = []
+    while raw := await stream.readline():
+        lines.append(raw.decode(errors="replace"))
+        await on_line(lines[-1].rstrip())
+    return "".join(lines)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a command that still runs: asked first, so that it can tidy up, then by force."""
+    try:
+        if process.returncode is None:
+            _signal(process, signal.SIGTERM)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await process.wait()
+    finally:
+        if process.returncode is None:
+            _signal(process, signal.SIGKILL)
+            await process.wait()
+
+
+def _signal(process: asyncio.subprocess.Process, sign: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, sign)

@@ -1,0 +1,145 @@
+"""Run stacks on one machine with Compose and the Docker Engine."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+from bot.concurrency import together
+from bot.engine.client import EngineClients
+from bot.engine.compose.runner import ComposeRunner
+from bot.engine.contents import ContentStore
+from bot.engine.credentials import credential_values
+from bot.engine.docker_events import EventSubscription
+from bot.engine.image_building import build_hash, build_image
+from bot.engine.image_pull import pull_image
+from bot.engine.images import find_image, look_up_image
+from bot.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
+from bot.engine.model import read_definitions
+from bot.engine.model_store import ModelStore
+from bot.engine.policy import ComposePolicy
+from bot.engine.probe import DockerProbe
+from bot.engine.releases import ReleaseDrafter
+from bot.engine.removal import remove_container, start_container
+from bot.engine.resolution import StackResolver
+from bot.engine.service_creation import ServiceCreator
+from bot.engine.snapshots import take_snapshots
+from bot.engine.statistics import StatisticsReader
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot
+from bot.models.release import Release
+from bot.models.stack import ServiceDefinition, WantedImage
+from bot.redaction import Redactor
+
+
+class ComposeEngine:
+    """Do for the phases what they ask of an engine; see the protocol `Engine` for what each method promises."""
+
+    def __init__(self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor) -> None:
+        state_dir = state_dir.resolve()
+        self._clients = EngineClients()
+        self._runner = ComposeRunner(instance_id)
+        self._redactor = redactor
+        self._models = ModelStore(state_dir / "models")
+        self._contents = ContentStore(state_dir / "contents")
+        policy = ComposePolicy(policy_allow, state_dir)
+        self._resolver = StackResolver(self._clients, self._runner, self._contents, policy)
+        self._drafter = ReleaseDrafter(self._clients, self._models)
+        self._creator = ServiceCreator(self._clients, self._runner, self._models)
+
+        self.statistics = StatisticsReader(self._clients)
+
+    def probe_for(self, environment: Environment) -> DockerProbe:
+        """Return what answers the questions of the environment's checks."""
+        return DockerProbe(self._clients, self._runner, environment)
+
+    async def close(self) -> None:
+        """Close the connections to every engine."""
+        await self._clients.close()
+
+    async def resolve(
+        self, environment: Environment, version: str | None, *, write_contents: bool = True
+    ) -> ResolvedStack:
+        """Merge, interpolate and check an environment's compose files."""
+        stack = await self._resolver.resolve(environment, version, write_contents=write_contents)
+        self._redactor.add(credential_values(stack.model))
+        return stack
+
+    async def load_model(self, model_hash: str) -> Mapping[str, Any]:
+        """Return the stored, pinned model of a release."""
+        return await self._clients.local(lambda: self._models.load(model_hash))
+
+    def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
+        """Read from a model how each service is to be updated and judged."""
+        return read_definitions(model)
+
+    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
+        """Say which content each service's image means now; each reference is asked for once."""
+        wanted = {name: stack.definitions[name] for name in sorted(services)}
+        questions = {(one.image, one.pull_policy) for one in wanted.values() if not one.built}
+        ordered = sorted(questions)
+        answers = await together(
+            look_up_image(self._clients, stack.environment, reference, policy) for reference, policy in ordered
+        )
+        found = dict(zip(ordered, answers, strict=True))
+        return {
+            name: await self._to_build(stack, name) if one.built else found[one.image, one.pull_policy]
+            for name, one in wanted.items()
+        }
+
+    async def pull(
+        self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ProgressReport
+    ) -> str:
+        """Pull an image and return its image ID."""
+        return await pull_image(self._clients, environment, image, services, report)
+
+    async def build(self, stack: ResolvedStack, service: str, report: ProgressReport) -> str:
+        """Build a service's image and return its image ID."""
+        return await build_image(self._clients, self._runner, self._redactor, stack, service, report)
+
+    async def draft_release(
+        self,
+        stack: ResolvedStack,
+        image_ids: Mapping[str, str],
+        *,
+        kept_from: Release | None = None,
+        kept_services: frozenset[str] = frozenset(),
+    ) -> ReleaseDraft:
+        """Pin every image by image ID and store the model."""
+        return await self._drafter.draft(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
+
+    async def create_service(
+        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False
+    ) -> tuple[str, ...]:
+        """Create a service's containers as the model says and return the ids that are to be started."""
+        return await self._creator.create(environment, model_hash, service, beside=beside)
+
+    async def create_missing(self, environment: Environment, model_hash: str) -> None:
+        """Create the containers of all services that have none yet, and the networks."""
+        await self._creator.create_missing(environment, model_hash)
+
+    async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
+        """Return the configuration hash that each service's container should bear under a model."""
+        return await self._creator.hashes(model_hash, environment)
+
+    async def start(self, environment: Environment, container_id: str) -> None:
+        """Start a created or stopped container."""
+        await start_container(self._clients, environment, container_id)
+
+    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
+        """Stop and remove a container by id."""
+        await remove_container(self._clients, environment, container_id, grace_seconds)
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        """Return every container of the environment's project, running or not."""
+        return await take_snapshots(self._clients, environment)
+
+    def events(self, environment: Environment) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:
+        """Subscribe to the project's container events."""
+        return EventSubscription(self._clients, environment)
+
+    async def _to_build(self, stack: ResolvedStack, service: str) -> WantedImage:
+        """Say what is built: it is bound to its model; where nothing is built, the image that is here serves."""
+        reference = stack.definitions[service].image
+        found = await self._clients.call(stack.environment, lambda client: find_image(client, reference))
+        return WantedImage(reference, found["Id"] if found else None, build_hash=build_hash(stack, service))

@@ -1,0 +1,121 @@
+"""Bind a model's configuration files from the content store instead of from the working copy."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bot.engine.contents import ContentStore, TooLargeError
+from bot.engine.model import services_of
+from bot.errors import ComposeFileError
+
+FROM_ENVIRONMENT_HINT = "Put the value in a file and name it with `file:`; a release has no environment of its own."
+
+
+class ContentBinder:
+    """Bind `configs` and read-only files and folders of one stack from the content store.
+
+    What somebody writes to, what lies outside the stack's folder and what holds the folder itself is data and stays
+    where it is.
+    """
+
+    def __init__(self, store: ContentStore, folder: Path, *, write: bool) -> None:
+        self._store = store
+        self._folder = folder.resolve()
+        self._write = write
+        self._written_to: tuple[Path, ...] = ()
+        self.warnings: list[str] = []
+
+    def bind(self, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the model with its configuration bound by content. Raises ComposeFileError for a missing source."""
+        bound: dict[str, Any] = copy.deepcopy(dict(model))
+        services = services_of(bound)
+        self._written_to = tuple(
+            Path(volume["source"]).resolve()
+            for service in services.values()
+            for volume in service.get("volumes") or ()
+            if volume.get("type") == "bind" and not volume.get("read_only")
+        )
+        for name, service in services.items():
+            self._check_secrets(name, service, model)
+            volumes = [self._volume(name, volume) for volume in service.get("volumes") or ()]
+            volumes += [self._config(name, entry, model) for entry in service.get("configs") or ()]
+            fields = {key: value for key, value in service.items() if key != "configs"}
+            bound["services"][name] = {**fields, "volumes": volumes} if volumes else fields
+        bound.pop("configs", None)
+        return bound
+
+    def _volume(self, service: str, volume: dict[str, Any]) -> dict[str, Any]:
+        if volume.get("type") != "bind" or not volume.get("read_only"):
+            return volume
+        source = Path(volume["source"])
+        if not source.exists():
+            raise _missing(service, "binds", source)
+        if self._is_data(source.resolve()):
+            return volume
+        kept = self._keep(service, source)
+        return volume if kept is None else {**volume, "source": str(kept), "bind": _bind_options(volume)}
+
+    def _config(self, service: str, entry: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+        name = str(entry["source"])
+        target = PurePosixPath("/") / str(entry.get("target") or name)
+        return {
+            "type": "bind",
+            "source": str(self._config_content(service, name, (model.get("configs") or {}).get(name) or {})),
+            "target": str(target),
+            "read_only": True,
+            "bind": {"create_host_path": False},
+        }
+
+    def _config_content(self, service: str, name: str, config: Mapping[str, Any]) -> Path:
+        if (text := config.get("content")) is not None:
+            return self._store.place_text(str(text), write=self._write)
+        if "file" not in config:
+            raise ComposeFileError(f"The config {name} of {service} has no file.", hint=FROM_ENVIRONMENT_HINT)
+        source = Path(config["file"])
+        if not source.exists():
+            raise _missing(service, f"takes the config {name} from", source)
+        return self._keep(service, source) or source
+
+    def _keep(self, service: str, source: Path) -> Path | None:
+        try:
+            return self._store.place(source.resolve(), write=self._write)
+        except TooLargeError:
+            self.warnings.append(
+                f"{source} of {service} is too large to be kept with a release: it is bound from where it lies, and a "
+                "rollback does not bring its old content back."
+            )
+            return None
+        except OSError as error:
+            raise ComposeFileError(
+                f"{service} binds {source}, which cannot be read: {error.strerror}.", hint="Let the bot's user read it."
+            ) from error
+
+    def _is_data(self, source: Path) -> bool:
+        if not source.is_relative_to(self._folder) or source == self._folder:
+            return True
+        if not (source.is_file() or source.is_dir()) or self._store.folder.resolve().is_relative_to(source):
+            return True
+        return any(other.is_relative_to(source) or source.is_relative_to(other) for other in self._written_to)
+
+    def _check_secrets(self, service: str, fields: Mapping[str, Any], model: Mapping[str, Any]) -> None:
+        """Secrets keep their place, so that a rollback finds today's; what is not there cannot be mounted."""
+        for entry in fields.get("secrets") or ():
+            name = str(entry["source"])
+            secret = (model.get("secrets") or {}).get(name) or {}
+            if "file" not in secret:
+                raise ComposeFileError(f"The secret {name} of {service} has no file.", hint=FROM_ENVIRONMENT_HINT)
+            if not Path(secret["file"]).exists():
+                raise _missing(service, f"takes the secret {name} from", Path(secret["file"]))
+
+
+def _bind_options(volume: Mapping[str, Any]) -> dict[str, Any]:
+    return {**(volume.get("bind") or {}), "create_host_path": False}
+
+
+def _missing(service: str, does: str, source: Path) -> ComposeFileError:
+    return ComposeFileError(
+        f"{service} {does} {source}, which does not exist.",
+        hint="Create it, or correct the compose file.",
+        service=service,
+    )

@@ -1,0 +1,156 @@
+"""Keep the content of configuration files once, under its hash, so that a release brings exactly that content back."""
+
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+FOLDER_MODE = 0o700
+INLINE_MODE = 0o444
+CHUNK_BYTES = 1 << 20
+# What is bigger is data rather than configuration.
+MOST_BYTES = 64 << 20
+MOST_FILES = 10_000
+
+
+class TooLargeError(Exception):
+    """A folder or file is too large to be kept with a release."""
+
+
+class ContentStore:
+    """Keep files and folders below one folder, each named by the hash of content, names, modes and owners."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def place(self, source: Path, *, write: bool) -> Path:
+        """Return where a file's or folder's content is kept; with `write`, keep it. Raises TooLargeError, OSError."""
+        _refuse_large(source)
+        kept = self.folder / content_hash(source)
+        return self._keep(source) if write and not kept.exists() else self._used(kept)
+
+    def place_text(self, text: str, *, write: bool) -> Path:
+        """Return where a text is kept, as a file that everybody may read; with `write`, keep it."""
+        digest = hashlib.sha256(b"inline\0" + text.encode()).hexdigest()
+        kept = self.folder / digest
+        if not write or kept.exists():
+            return self._used(kept)
+        temporary = self._temporary()
+        temporary.write_text(text, encoding="utf-8")
+        temporary.chmod(INLINE_MODE)
+        return self._settle(temporary, digest)
+
+    def _keep(self, source: Path) -> Path:
+        """Copy first and name by what was copied: the source may change meanwhile."""
+        temporary = self._temporary()
+        try:
+            _copy(source, temporary)
+            return self._settle(temporary, content_hash(temporary))
+        finally:
+            _discard(temporary)
+
+    def _settle(self, temporary: Path, digest: str) -> Path:
+        kept = self.folder / digest
+        _flush(temporary)
+        if not kept.exists():
+            with suppress(OSError):  # another process was first; its content is the same
+                temporary.rename(kept)
+        _flush_folder(self.folder)
+        return kept
+
+    def _temporary(self) -> Path:
+        self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        return self.folder / f".new-{secrets.token_hex(8)}"
+
+    def _used(self, kept: Path) -> Path:
+        """Mark a content as used just now, so that nobody clears it away before a release refers to it."""
+        with suppress(OSError):
+            os.utime(kept, follow_symlinks=False)
+        return kept
+
+
+def content_hash(source: Path) -> str:
+    """Hash a file, or a folder with all that is in it: content, names, modes, owners, links."""
+    digest = hashlib.sha256()
+    for path in _entries(source):
+        status = path.lstat()
+        name = "" if path == source else path.relative_to(source).as_posix()
+        head = (name, f"{status.st_mode:o}", f"{status.st_uid}:{status.st_gid}", _body(path, status))
+        digest.update("\0".join(head).encode(errors="surrogateescape") + b"\n")
+    return digest.hexdigest()
+
+
+def _body(path: Path, status: os.stat_result) -> str:
+    if stat.S_ISLNK(status.st_mode):
+        return str(path.readlink())
+    if stat.S_ISDIR(status.st_mode):
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _entries(source: Path) -> Iterator[Path]:
+    """Walk in a fixed order over what can be kept: sockets and devices cannot."""
+    yield source
+    if source.is_symlink() or not source.is_dir():
+        return
+    for path in sorted(source.iterdir()):
+        if path.is_symlink() or path.is_dir() or path.is_file():
+            yield from _entries(path)
+
+
+def _refuse_large(source: Path) -> None:
+    size = 0
+    for count, path in enumerate(_entries(source)):
+        size += path.lstat().st_size
+        if size > MOST_BYTES or count > MOST_FILES:
+            raise TooLargeError(str(source))
+
+
+def _copy(source: Path, target: Path) -> None:
+    for path in _entries(source):
+        place = target / path.relative_to(source)
+        if path.is_symlink():
+            place.symlink_to(path.readlink())
+        elif path.is_dir():
+            place.mkdir(mode=0o700)
+        else:
+            shutil.copyfile(path, place)
+    for path in _entries(source):  # modes last: a folder may be read-only
+        _copy_status(path, target / path.relative_to(source))
+
+
+def _copy_status(source: Path, target: Path) -> None:
+    status = source.lstat()
+    with suppress(PermissionError):  # only root may give a file away; it then stays ours
+        os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
+    if not source.is_symlink():
+        target.chmod(stat.S_IMODE(status.st_mode))
+
+
+def _flush(path: Path) -> None:
+    for entry in _entries(path):
+        if entry.is_file() and not entry.is_symlink():
+            with entry.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _discard(temporary: Path) -> None:
+    if temporary.is_dir() and not temporary.is_symlink():
+        for folder, _, _ in os.walk(temporary):
+            Path(folder).chmod(FOLDER_MODE)
+        shutil.rmtree(temporary, ignore_errors=True)
+    else:
+        temporary.unlink(missing_ok=True)

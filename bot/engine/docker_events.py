@@ -1,0 +1,139 @@
+"""Subscribe to what an engine says of a project's containers."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+import docker
+import requests
+import urllib3
+from docker.errors import DockerException
+
+from bot.engine.client import EngineClients, engine_address, engine_is_away, typed_faults
+from bot.engine.interface import ContainerEvent
+from bot.engine.labels import ONE_OFF, PROJECT, SERVICE
+from bot.errors import EngineError, EngineUnavailableError
+from bot.models.environment import Environment
+
+# What the probes of health checks cause (`exec_*`) is left out by the engine already.
+ACTIONS = (
+    *("create", "start", "restart", "die", "oom", "kill", "stop", "pause", "unpause", "rename", "destroy"),
+    "health_status",
+)
+SUBSCRIBE_SECONDS = 30.0
+STREAM_FAULTS = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+
+
+class EventSubscription:
+    """Carry a project's events from a thread of its own into the event loop.
+
+    Entering it subscribes; from then on no event is missed. The iterator raises EngineUnavailableError when the
+    stream breaks.
+    """
+
+    def __init__(self, clients: EngineClients, environment: Environment) -> None:
+        self._clients = clients
+        self._environment = environment
+        self._address = engine_address(environment)
+        self._loop = asyncio.get_running_loop()
+        self._stands: asyncio.Future[None] = self._loop.create_future()
+        self._events: asyncio.Queue[ContainerEvent | EngineUnavailableError] = asyncio.Queue()
+        self._stream: Any = None
+        self._closed = threading.Event()
+
+    async def __aenter__(self) -> AsyncIterator[ContainerEvent]:
+        # A thread of its own: the engine may stall before it answers, and no timeout holds for this request.
+        threading.Thread(target=self._run, name=f"events of {self._environment.project}", daemon=True).start()
+        try:
+            async with asyncio.timeout(SUBSCRIBE_SECONDS):
+                await self._stands
+        except TimeoutError as error:
+            raise engine_is_away(self._address, error) from error
+        finally:
+            if not self._stands.done() or self._stands.cancelled() or self._stands.exception():
+                self._closed.set()
+        return self._iterate()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        await asyncio.shield(asyncio.to_thread(self._unblock))
+
+    def _run(self) -> None:
+        """Subscribe, then read until the stream ends; runs in the thread."""
+        try:
+            with typed_faults(self._address):
+                self._stream = self._subscribe(self._clients.client(self._address))
+        except EngineError as error:
+            self._tell(self._refuse, error)
+            return
+        self._tell(self._stand)
+        if self._closed.is_set():  # nobody waited for the answer
+            self._unblock()
+        fault = engine_is_away(self._address, EOFError())
+        try:
+            for raw in self._stream:
+                if (event := _event(raw)) is not None:
+                    self._tell(self._events.put_nowait, event)
+        except STREAM_FAULTS as error:
+            fault = engine_is_away(self._address, error)
+        self._tell(self._events.put_nowait, fault)
+
+    def _subscribe(self, client: docker.DockerClient) -> Any:
+        """Open the stream; `since` replays the moment between the engine's answer and its subscribing us."""
+        return client.api.events(
+            since=f"{time.time():.6f}",  # type: ignore[call-overload]  # the engine takes fractions of seconds
+            filters={
+                "type": ["container"],
+                "label": [f"{PROJECT}={self._environment.project}"],
+                "event": list(ACTIONS),
+            },
+            decode=True,
+        )
+
+    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed already: nobody listens any more
+            self._loop.call_soon_threadsafe(callback, *arguments)
+
+    def _stand(self) -> None:
+        if not self._stands.done():
+            self._stands.set_result(None)
+
+    def _refuse(self, error: EngineError) -> None:
+        if not self._stands.done():
+            self._stands.set_exception(error)
+
+    def _unblock(self) -> None:
+        """Close the stream from here: nothing else wakes the thread that reads it."""
+        with suppress(*STREAM_FAULTS, AttributeError):
+            self._stream.close()
+
+    async def _iterate(self) -> AsyncIterator[ContainerEvent]:
+        while True:
+            item = await self._events.get()
+            if isinstance(item, EngineUnavailableError):
+                raise item
+            yield item
+
+
+def _event(raw: dict[str, Any]) -> ContainerEvent | None:
+    """Read an event; `health_status: healthy` becomes the action and an attribute of that name."""
+    actor = raw.get("Actor") or {}
+    attributes = {str(key): str(value) for key, value in (actor.get("Attributes") or {}).items()}
+    action, _, detail = str(raw.get("Action", "")).partition(": ")
+    if not action or attributes.get(ONE_OFF) == "True":
+        return None
+    if detail:
+        attributes[action] = detail
+    return ContainerEvent(
+        action=action,
+        container_id=str(actor.get("ID", "")),
+        service=attributes.get(SERVICE, ""),
+        project=attributes.get(PROJECT, ""),
+        attributes=attributes,
+    )

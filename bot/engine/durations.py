@@ -1,0 +1,32 @@
+"""Read and write durations as the Compose Specification does: `1m30s`, `500ms`."""
+
+import re
+
+UNITS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86_400.0,
+    "w": 604_800.0,
+}
+PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d|w)")
+
+
+def read_duration(value: object) -> float:
+    """Return seconds; a bare number is seconds already. Raises ValueError."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    text = str(value).strip()
+    parts = PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is no duration (write it like 10s, 500ms or 1m30s)")
+    return float(sum(float(number) * UNITS[unit] for number, unit in parts))
+
+
+def write_duration(seconds: float) -> str:
+    """Return a duration as text, such as `1.5s`."""
+    return f"{seconds:g}s" if seconds == 0 or seconds >= 1 else f"{round(seconds * 1000, 6):g}ms"

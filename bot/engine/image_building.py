@@ -1,0 +1,94 @@
+"""Build a service's image from the model that was resolved, through Compose."""
+
+import hashlib
+import json
+import re
+import tempfile
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.engine.client import EngineClients
+from bot.engine.compose import commands
+from bot.engine.compose.commands import ComposeProject
+from bot.engine.compose.runner import ComposeRunner
+from bot.engine.images import find_image
+from bot.engine.interface import ProgressReport, ResolvedStack
+from bot.engine.model import services_of
+from bot.engine.model_text import write_model
+from bot.errors import BuildFailedError, EngineError, EngineUnavailableError, RegistryUnavailableError
+from bot.redaction import Redactor
+
+# The deployment has a deadline of its own; this one only ends a build that nobody waits for any more.
+BUILD_SECONDS = 3600.0
+REPORTED_LINES = 60
+STEP = re.compile(r"\[(?:[^\]]* )?(\d+)/(\d+)\]")
+A_STEP_FAILED = "did not complete successfully"
+
+
+def build_hash(stack: ResolvedStack, service: str) -> str:
+    """Hash what a service's image is built from, as the model says it; the context's files are not part of it."""
+    section = services_of(stack.model)[service].get("build")
+    covered = [section, stack.version, stack.definitions[service].definition_hash]
+    return hashlib.sha256(json.dumps(covered, sort_keys=True, default=str).encode()).hexdigest()
+
+
+async def build_image(
+    clients: EngineClients,
+    runner: ComposeRunner,
+    redactor: Redactor,
+    stack: ResolvedStack,
+    service: str,
+    report: ProgressReport,
+) -> str:
+    """Build a service's image and return its image ID.
+
+    Raises BuildFailedError with the log's end as report; RegistryUnavailableError where the base image cannot be had.
+    """
+    log: deque[str] = deque(maxlen=REPORTED_LINES)
+
+    async def on_line(line: str) -> None:
+        if line.strip():
+            log.append(redactor.redact(line))
+            await report(service, log[-1], _fraction(line))
+
+    with tempfile.TemporaryDirectory(prefix="roas-build-") as folder:
+        path = Path(folder) / "build.yml"
+        path.write_text(write_model(_only(stack.model, service)), encoding="utf-8")
+        arguments = commands.build(ComposeProject.of_model(stack.environment, path), service)
+        try:
+            await runner.run(
+                arguments, stack.environment, timeout_seconds=BUILD_SECONDS, service=service, on_line=on_line
+            )
+        except EngineError as error:
+            raise _fault(error, service, "\n".join(log)) from error
+    reference = stack.definitions[service].image
+    found = await clients.call(stack.environment, lambda client: find_image(client, reference))
+    if found is None:
+        raise BuildFailedError(f"{service} was built, but there is no image {reference}.", service=service)
+    return str(found["Id"])
+
+
+def _only(model: Mapping[str, Any], service: str) -> dict[str, Any]:
+    """Leave of a model what building one service needs."""
+    fields = services_of(model)[service]
+    kept = {key: fields[key] for key in ("image", "build", "platform") if key in fields}
+    return {"name": model["name"], "services": {service: kept}, "secrets": model.get("secrets") or {}}
+
+
+def _fault(error: EngineError, service: str, log: str) -> EngineError:
+    if isinstance(error, EngineUnavailableError | RegistryUnavailableError) and A_STEP_FAILED not in log:
+        return error
+    last = next((line for line in reversed(log.splitlines()) if line.strip()), error.message)
+    return BuildFailedError(
+        f"The image of {service} could not be built: {last}",
+        hint="Read the end of the build's log in the report, and correct the Dockerfile.",
+        service=service,
+        report=log,
+    )
+
+
+def _fraction(line: str) -> float | None:
+    step = STEP.search(line)
+    return min(1.0, int(step[1]) / int(step[2])) if step and int(step[2]) else None

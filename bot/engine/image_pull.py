@@ -1,0 +1,116 @@
+"""Pull an image, and make sure that it is the one that was planned."""
+
+import time
+from collections.abc import Iterator
+from contextlib import aclosing
+from typing import Any
+
+import docker
+from docker.errors import APIError
+from docker.utils import parse_repository_tag
+
+from bot.engine.client import EngineClients, engine_address, explanation, typed_faults
+from bot.engine.compose.faults import image_not_found, registry_fault
+from bot.engine.images import find_image
+from bot.engine.interface import ProgressReport
+from bot.engine.threaded import iterate_in_thread
+from bot.errors import ImageChangedError
+from bot.models.environment import Environment
+from bot.models.stack import WantedImage
+
+REPORT_EVERY_SECONDS = 0.25
+DONE = frozenset({"Pull complete", "Already exists"})
+# A layer is downloaded, then unpacked: half of its way each.
+DOWNLOADED = 0.5
+
+
+class PullProgress:
+    """Make one fraction of what the engine says of every layer."""
+
+    def __init__(self) -> None:
+        self._layers: dict[str, float] = {}
+        self._reported = 0.0
+
+    def take(self, message: dict[str, Any]) -> tuple[str, float | None] | None:
+        """Return words and a fraction where it is time to report, else None."""
+        status, layer = str(message.get("status", "")), message.get("id")
+        if layer and not status.startswith("Pulling from"):
+            self._layers[str(layer)] = self._fraction(str(layer), status, message.get("progressDetail") or {})
+        now = time.monotonic()
+        if now - self._reported < REPORT_EVERY_SECONDS:
+            return None
+        self._reported = now
+        return status, self.fraction
+
+    @property
+    def fraction(self) -> float | None:
+        """Return how far the whole is, or None where no layer is known yet."""
+        return sum(self._layers.values()) / len(self._layers) if self._layers else None
+
+    def _fraction(self, layer: str, status: str, detail: dict[str, Any]) -> float:
+        before = self._layers.get(layer, 0.0)
+        part = float(detail["current"] / detail["total"]) if detail.get("total") and detail.get("current") else None
+        if status in DONE:
+            return 1.0
+        if status in {"Download complete", "Verifying Checksum"}:
+            return max(before, DOWNLOADED)
+        if part is None:
+            return before
+        return max(before, DOWNLOADED * part + (DOWNLOADED if status == "Extracting" else 0.0))
+
+
+async def pull_image(
+    clients: EngineClients,
+    environment: Environment,
+    image: WantedImage,
+    services: tuple[str, ...],
+    report: ProgressReport,
+) -> str:
+    """Pull an image unless it is here, and return its image ID.
+
+    Raises ImageNotFoundError, ImageChangedError, RegistryUnavailableError, EngineUnavailableError.
+    """
+    if image.image_id and not image.must_pull:
+        return await clients.call(environment, lambda client: _present(client, image.image_id or image.reference))
+    progress = PullProgress()
+    messages = iterate_in_thread(lambda: _pull(clients, environment, image.reference), f"pull {image.reference}")
+    async with aclosing(messages):  # type: ignore[type-var]
+        async for message in messages:
+            if told := progress.take(message):
+                for service in services:
+                    await report(service, *told)
+    return await clients.call(environment, lambda client: _verified(client, image))
+
+
+def _pull(clients: EngineClients, environment: Environment, reference: str) -> Iterator[dict[str, Any]]:
+    """Pull in a thread; a fault in the middle of the stream comes as a message."""
+    repository, tag = parse_repository_tag(reference)
+    address = engine_address(environment)
+    with typed_faults(address):
+        try:
+            stream = clients.client(address).api.pull(repository, tag=tag or "latest", stream=True, decode=True)
+        except APIError as error:
+            raise registry_fault(explanation(error), reference) from error
+        for message in stream:
+            if words := message.get("error"):
+                raise registry_fault(str(words), reference)
+            yield message
+
+
+def _present(client: docker.DockerClient, reference: str) -> str:
+    found = find_image(client, reference)
+    if found is None:
+        raise image_not_found(f"{reference} is gone from this machine since it was looked up")
+    return str(found["Id"])
+
+
+def _verified(client: docker.DockerClient, image: WantedImage) -> str:
+    found = find_image(client, image.reference)
+    if found is None:
+        raise image_not_found(f"{image.reference} is gone from this machine since it was pulled")
+    if image.digest is not None and image.digest not in (found.get("RepoDigests") or ()):
+        raise ImageChangedError(
+            f"{image.reference} means another image now than when this was planned.",
+            hint="Look at the plan again and deploy once more.",
+        )
+    return str(found["Id"])

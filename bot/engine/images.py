@@ -1,0 +1,76 @@
+"""Look up which content an image reference means: here, and in its registry."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+from docker.errors import APIError, ImageNotFound, NotFound
+from docker.utils import parse_repository_tag
+
+from bot.engine.client import EngineClients, explanation
+from bot.engine.compose.faults import image_not_found, registry_fault
+from bot.models.environment import Environment
+from bot.models.stack import WantedImage
+
+NEVER = frozenset({"never"})
+IF_MISSING = frozenset({"missing", "if_not_present"})
+
+
+def find_image(client: docker.DockerClient, reference: str) -> dict[str, Any] | None:
+    """Inspect a local image, or return None where it is not here."""
+    try:
+        found: dict[str, Any] = client.api.inspect_image(reference)  # type: ignore[no-untyped-call]
+    except (ImageNotFound, NotFound):
+        return None
+    return found
+
+
+def digest_of(image: Mapping[str, Any], reference: str) -> str | None:
+    """Return the digest (`name@sha256:…`) under which a local image came from the reference's repository."""
+    repository = repository_of(reference)
+    digests: list[str] = image.get("RepoDigests") or []
+    return next((digest for digest in digests if digest.partition("@")[0] == repository), None)
+
+
+def repository_of(reference: str) -> str:
+    """Return a reference's repository as the engine writes it: without tag, digest and Docker Hub's own name."""
+    repository = parse_repository_tag(reference)[0]
+    for prefix in ("docker.io/library/", "docker.io/"):
+        repository = repository.removeprefix(prefix)
+    return repository
+
+
+async def look_up_image(
+    clients: EngineClients, environment: Environment, reference: str, pull_policy: str
+) -> WantedImage:
+    """Say which content a reference means now.
+
+    Raises ImageNotFoundError, RegistryUnavailableError, EngineUnavailableError.
+    """
+
+    def look_up(client: docker.DockerClient) -> WantedImage:
+        here = find_image(client, reference)
+        if here is not None and not _asks_registry(pull_policy):
+            return WantedImage(reference, here["Id"], digest_of(here, reference))
+        if here is None and pull_policy in NEVER:
+            raise image_not_found(f"{reference} is not here, and its pull policy is `never`")
+        digest = registry_digest(client, reference)
+        if here is not None and digest in (here.get("RepoDigests") or ()):
+            return WantedImage(reference, here["Id"], digest)
+        return WantedImage(reference, None, digest, must_pull=True)
+
+    return await clients.call(environment, look_up)
+
+
+def registry_digest(client: docker.DockerClient, reference: str) -> str:
+    """Ask the registry for the digest behind a reference, with the logins of Docker's configuration."""
+    try:
+        data = client.images.get_registry_data(reference)
+    except APIError as error:
+        raise registry_fault(explanation(error), reference) from error
+    return f"{repository_of(reference)}@{data.id}"
+
+
+def _asks_registry(pull_policy: str) -> bool:
+    """Tell whether a policy wants the newest image even where there is one; so do `daily` and its like."""
+    return pull_policy not in NEVER | IF_MISSING | {"build"}

@@ -1,0 +1,152 @@
+"""Read a resolved compose model: how each service is to be updated and judged."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bot.engine.durations import read_duration
+from bot.engine.service_dependencies import dependencies_of
+from bot.errors import ComposeFileError
+from bot.models.dependency import Dependency, DependencyCondition
+from bot.models.stack import ServiceDefinition
+
+# Pinned or kept elsewhere: a release knows the image by its content, and dependencies are compared as we read them.
+HASHED_ELSEWHERE = frozenset({"image", "build", "pull_policy", "depends_on"})
+PULLED_NOT_BUILT = frozenset({"always", "missing", "if_not_present", "never"})
+
+
+def services_of(model: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the services of a model; one without any fields is an empty mapping."""
+    return {str(name): service or {} for name, service in (model.get("services") or {}).items()}
+
+
+def read_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:
+    """Read every service's definition. Raises ComposeFileError for an `x-deploy` that makes no sense."""
+    services = services_of(model)
+    dependencies = {name: dependencies_of(name, service, services.keys()) for name, service in services.items()}
+    awaited = {
+        dependency.on
+        for found in dependencies.values()
+        for dependency in found
+        if dependency.condition is DependencyCondition.COMPLETED
+    }
+    return {
+        name: _definition(model, name, service, dependencies[name], awaited=name in awaited)
+        for name, service in services.items()
+    }
+
+
+def refuse_impossible_updates(definitions: Mapping[str, ServiceDefinition]) -> None:
+    """Raise ComposeFileError where a second container beside the first is asked for and cannot be."""
+    faults = [
+        f"{definition.name} asks for `order: start-first` but has {definition.fixed_place}"
+        for definition in definitions.values()
+        if definition.start_first and definition.fixed_place
+    ]
+    if faults:
+        raise ComposeFileError(
+            "A second container cannot run beside the first: " + "; ".join(faults) + ".",
+            hint="Leave the port or the name to the engine, or set `deploy.update_config.order: stop-first`.",
+        )
+
+
+def image_reference(project: str, name: str, service: Mapping[str, Any]) -> str:
+    """Return the image that a service names, or the name that Compose gives to what it builds."""
+    return str(service.get("image") or f"{project}-{name}")
+
+
+def is_built(service: Mapping[str, Any]) -> bool:
+    """Tell whether a service's image is built rather than pulled."""
+    return bool(service.get("build")) and service.get("pull_policy") not in PULLED_NOT_BUILT
+
+
+def replicas_of(service: Mapping[str, Any]) -> int:
+    """Return how many containers a service has."""
+    scale = service.get("scale")
+    replicas = (service.get("deploy") or {}).get("replicas")
+    return int(next((value for value in (scale, replicas) if value is not None), 1))
+
+
+def stop_grace_seconds(service: Mapping[str, Any]) -> float:
+    """Return how long a service's containers may take to stop."""
+    return read_duration(service.get("stop_grace_period") or "10s")
+
+
+def _definition(
+    model: Mapping[str, Any],
+    name: str,
+    service: Mapping[str, Any],
+    dependencies: tuple[Dependency, ...],
+    *,
+    awaited: bool,
+) -> ServiceDefinition:
+    own = service.get("x-deploy") or {}
+    update = (service.get("deploy") or {}).get("update_config") or {}
+    monitor = update.get("monitor")
+    built = is_built(service)
+    return ServiceDefinition(
+        name=name,
+        image=image_reference(str(model.get("name", "")), name, service),
+        definition_hash=definition_hash(model, service, dependencies),
+        dependencies=dependencies,
+        built=built,
+        replicas=replicas_of(service),
+        has_health_check=_has_health_check(service),
+        one_shot=bool(own.get("one_shot", awaited)),
+        critical=bool(own.get("critical", False)),
+        start_first=update.get("order") == "start-first",
+        monitor_seconds=None if monitor is None else read_duration(monitor),
+        pull_policy="build" if built else str(service.get("pull_policy") or "missing"),
+        fixed_place=_fixed_place(service),
+    )
+
+
+def definition_hash(model: Mapping[str, Any], service: Mapping[str, Any], dependencies: tuple[Dependency, ...]) -> str:
+    """Hash the whole definition but the image; files belong to it: they are bound from places named by content."""
+    own = {key: value for key, value in service.items() if key not in HASHED_ELSEWHERE}
+    extension = {key: value for key, value in (own.pop("x-deploy", None) or {}).items() if key != "depends_on"}
+    covered = {
+        "service": own,
+        "extension": extension,
+        "dependencies": [asdict(dependency) for dependency in sorted(dependencies, key=lambda found: found.on)],
+        "used": {kind: _used(model, service, kind) for kind in ("networks", "volumes", "secrets", "configs")},
+    }
+    canonical = json.dumps(covered, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _used(model: Mapping[str, Any], service: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """Return the top-level definitions that a service uses."""
+    entries = service.get(kind) or {}
+    names = set(entries) if isinstance(entries, Mapping) else {_source(entry) for entry in entries}
+    return {name: definition for name, definition in (model.get(kind) or {}).items() if name in names}
+
+
+def _source(entry: object) -> str:
+    return str(entry.get("source", "")) if isinstance(entry, Mapping) else str(entry)
+
+
+def _has_health_check(service: Mapping[str, Any]) -> bool:
+    check = service.get("healthcheck")
+    if not check or check.get("disable"):
+        return False
+    test = check.get("test") or []
+    return not (isinstance(test, list) and test[:1] == ["NONE"])
+
+
+def _fixed_place(service: Mapping[str, Any]) -> str:
+    """Say in words what only one container can have."""
+    if name := service.get("container_name"):
+        return f"the fixed name {name}"
+    for port in service.get("ports") or ():
+        published = str(port.get("published") or "")
+        if published.isdigit() and published != "0":
+            return f"the fixed host port {published}"
+    if service.get("network_mode") == "host":
+        return "the host's network"
+    for network in (service.get("networks") or {}).values():
+        if network and (network.get("ipv4_address") or network.get("ipv6_address")):
+            return "a fixed address"
+    return ""

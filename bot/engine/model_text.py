@@ -1,0 +1,90 @@
+"""Read and write compose models as YAML, so that nothing is interpolated twice and no value changes its type."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from bot.errors import ComposeFileError
+
+# What YAML 1.1 knows and Compose does not write: `=` is a text there, and so is a date.
+LEFT_ALONE = {"tag:yaml.org,2002:value", "tag:yaml.org,2002:timestamp"}
+
+
+class _Loader(yaml.CSafeLoader):
+    """Read what Compose writes."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    sign: [(tag, pattern) for tag, pattern in resolvers if tag not in LEFT_ALONE]
+    for sign, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Quote every text: Compose reads another YAML, in which a bare `1e3` is a number."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write everything out: what is shared here is not shared there."""
+        return True
+
+
+def _quoted(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+
+
+_Dumper.add_representer(str, _quoted)
+
+
+def read_resolved(text: str) -> dict[str, Any]:
+    """Read what `config` printed. It doubles every `$`, keys included, so that it could be interpolated again."""
+    return read_yaml(text.replace("$$", "$"))
+
+
+def read_yaml(text: str) -> dict[str, Any]:
+    """Read a YAML mapping. Raises ComposeFileError."""
+    try:
+        model = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        raise ComposeFileError(f"The model is no YAML: {_place(error)}", hint="Resolve the stack again.") from error
+    if not isinstance(model, dict):
+        raise ComposeFileError("The model is no mapping.", hint="Resolve the stack again.")
+    return model
+
+
+def write_model(model: Mapping[str, Any]) -> str:
+    """Write a model that Compose reads as it is: every `$` of a value doubled; keys are not interpolated."""
+    return yaml.dump(_doubled(model), Dumper=_Dumper, sort_keys=True, width=4096)
+
+
+def read_model(text: str) -> dict[str, Any]:
+    """Read what write_model wrote."""
+    halved = _halved(read_yaml(text))
+    if not isinstance(halved, dict):  # read_yaml gives mappings only
+        raise ComposeFileError("The model is no mapping.", hint="Resolve the stack again.")
+    return halved
+
+
+def _doubled(value: object) -> object:
+    return _replaced(value, "$", "$$")
+
+
+def _halved(value: object) -> object:
+    return _replaced(value, "$$", "$")
+
+
+def _replaced(value: object, old: str, new: str) -> object:
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, Mapping):
+        return {key: _replaced(item, old, new) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replaced(item, old, new) for item in value]
+    return value
+
+
+def _place(error: yaml.YAMLError) -> str:
+    """Tell where YAML is broken, without quoting it: it may hold a secret."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "it does not parse"
+    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)

@@ -1,0 +1,57 @@
+"""Pin a resolved model: every image by its content, nothing left to build, to pull or to interpolate."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.engine.model import read_definitions, services_of
+from bot.engine.service_dependencies import written
+
+# Compose orders by these and hashes them; we order by ourselves, so that creating one service never touches another.
+DROPPED = ("build", "depends_on", "develop", "profiles")
+SHARED_KINDS = ("networks", "volumes", "secrets", "configs")
+
+
+def pin(
+    model: Mapping[str, Any],
+    image_ids: Mapping[str, str],
+    *,
+    kept_model: Mapping[str, Any] | None = None,
+    kept_services: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """Return the model of a release: the services that have an image ID, and those kept from a pinned model."""
+    definitions = read_definitions(model)
+    kept_from = services_of(kept_model or {})
+    services: dict[str, Any] = {name: dict(kept_from[name]) for name in kept_services if name in kept_from}
+    for name, service in services_of(model).items():
+        if name in image_ids and name not in kept_services:
+            services[name] = _pinned(service, image_ids[name], written(definitions[name].dependencies))
+    pinned: dict[str, Any] = {"name": model["name"], "services": services}
+    for kind in SHARED_KINDS:
+        shared = {**((kept_model or {}).get(kind) or {}), **(model.get(kind) or {})}
+        if used := {name: definition for name, definition in shared.items() if _is_used(services, kind, name)}:
+            pinned[kind] = used
+    return pinned
+
+
+def _pinned(service: Mapping[str, Any], image_id: str, dependencies: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {key: value for key, value in service.items() if key not in DROPPED}
+    extension = {key: value for key, value in (service.get("x-deploy") or {}).items() if key != "depends_on"}
+    if dependencies:
+        extension["depends_on"] = dict(dependencies)
+    fields.pop("x-deploy", None)
+    if extension:
+        fields["x-deploy"] = extension
+    return {**fields, "image": image_id, "pull_policy": "never"}
+
+
+def _is_used(services: Mapping[str, Mapping[str, Any]], kind: str, name: str) -> bool:
+    for service in services.values():
+        entries = service.get(kind) or {}
+        names = entries if isinstance(entries, Mapping) else [_source(entry) for entry in entries]
+        if name in names:
+            return True
+    return False
+
+
+def _source(entry: object) -> object:
+    return entry.get("source") if isinstance(entry, Mapping) else entry

@@ -1,0 +1,71 @@
+"""Draft releases from stacks, and keep what they are made of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+
+from bot.engine.client import EngineClients
+from bot.engine.images import digest_of, find_image
+from bot.engine.interface import ReleaseDraft, ResolvedStack
+from bot.engine.model import read_definitions
+from bot.engine.model_store import ModelStore
+from bot.engine.pinning import pin
+from bot.errors import InvalidRequestError
+from bot.models.environment import Environment
+from bot.models.release import ImagePin, Release, ReleaseService
+from bot.models.stack import ServiceDefinition
+
+
+class ReleaseDrafter:
+    """Pin stacks and store the models."""
+
+    def __init__(self, clients: EngineClients, models: ModelStore) -> None:
+        self._clients = clients
+        self._models = models
+
+    async def draft(
+        self,
+        stack: ResolvedStack,
+        image_ids: Mapping[str, str],
+        *,
+        kept_from: Release | None,
+        kept_services: frozenset[str],
+    ) -> ReleaseDraft:
+        """Pin every image and store the model; kept services are taken over from the release as they are."""
+        unknown = set(image_ids) - set(stack.definitions)
+        if unknown:
+            raise InvalidRequestError(
+                f"No such service: {', '.join(sorted(unknown))}.", hint="Name the stack's services."
+            )
+        kept_model = self._models.load(kept_from.model_hash) if kept_from and kept_services else None
+        model = pin(stack.model, image_ids, kept_model=kept_model, kept_services=kept_services)
+        kept = {name: kept_from.service(name) for name in kept_services} if kept_from else {}
+        pinned = [
+            kept.get(name) or await self._pinned(stack.environment, stack.definitions[name], image_ids[name])
+            for name in sorted(model["services"])
+        ]
+        model_hash = await self._clients.local(lambda: self._models.save(model))
+        return ReleaseDraft(stack.version, tuple(service for service in pinned if service), model_hash)
+
+    async def draft_model(
+        self, environment: Environment, version: str, model: Mapping[str, Any], references: Mapping[str, str]
+    ) -> ReleaseDraft:
+        """Store a model whose images are pinned already; `references` say how people call the images."""
+        services: list[ReleaseService] = []
+        for name, definition in sorted(read_definitions(model).items()):
+            image_id = str(model["services"][name]["image"])
+            pinned = await self._image(environment, references.get(name, image_id), image_id, built=False)
+            services.append(ReleaseService(name, pinned, definition.definition_hash, definition.replicas))
+        return ReleaseDraft(version, tuple(services), self._models.save(model))
+
+    async def _pinned(self, environment: Environment, definition: ServiceDefinition, image_id: str) -> ReleaseService:
+        pinned = await self._image(environment, definition.image, image_id, built=definition.built)
+        return ReleaseService(definition.name, pinned, definition.definition_hash, definition.replicas)
+
+    async def _image(self, environment: Environment, reference: str, image_id: str, *, built: bool) -> ImagePin:
+        def look(client: docker.DockerClient) -> ImagePin:
+            found = find_image(client, image_id)
+            return ImagePin(reference, image_id, digest_of(found, reference) if found else None, built)
+
+        return await self._clients.call(environment, look)

@@ -1,0 +1,89 @@
+"""Start, stop and remove single containers by id."""
+
+from typing import Any
+
+import docker
+from docker.errors import APIError, NotFound
+
+from bot.engine.client import REQUEST_SECONDS, EngineClients, explanation
+from bot.engine.labels import SERVICE
+from bot.engine.snapshots import inspect_or_none
+from bot.errors import EngineError, ServiceFailedError
+from bot.models.environment import Environment
+
+DEFAULT_GRACE_SECONDS = 10
+# Statuses that speak of the engine and not of the container that it was to start.
+ENGINE_STATUSES = frozenset({429, 502, 503, 504})
+
+
+async def start_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
+    """Start a container, or let a paused one go on. Raises ServiceFailedError where it cannot run."""
+
+    def start(client: docker.DockerClient) -> None:
+        inspected = inspect_or_none(client, container_id)
+        if inspected is None:
+            raise EngineError(
+                f"The container {container_id[:12]} is gone before it was started.", hint="Run `/deploy` again."
+            )
+        try:
+            if inspected["State"].get("Paused"):
+                client.api.unpause(container_id)
+            else:
+                client.api.start(container_id)
+        except APIError as error:
+            if error.response is not None and error.response.status_code in ENGINE_STATUSES:
+                raise
+            raise _cannot_start(inspected, explanation(error)) from error
+
+    await clients.call(environment, start)
+
+
+async def remove_container(
+    clients: EngineClients, environment: Environment, container_id: str, grace_seconds: float | None
+) -> None:
+    """Stop a container within its grace, and remove it; one that is gone already is no fault.
+
+    Its anonymous volumes stay: they may hold data.
+    """
+
+    def remove(client: docker.DockerClient) -> None:
+        inspected = inspect_or_none(client, container_id)
+        if inspected is None:
+            return
+        try:
+            if inspected["State"]["Running"] or inspected["State"].get("Restarting"):
+                _stop(client, inspected, grace_seconds)
+            client.api.remove_container(container_id, force=True)
+        except NotFound:
+            return
+        except APIError as error:
+            if "already in progress" not in explanation(error):
+                raise
+            _wait_until_removed(client, container_id)
+
+    await clients.call(environment, remove)
+
+
+def _stop(client: docker.DockerClient, inspected: dict[str, Any], grace_seconds: float | None) -> None:
+    """Stop it; the request must be given more time than the container is."""
+    own = inspected["Config"].get("StopTimeout")
+    grace = grace_seconds if grace_seconds is not None else own if own is not None else DEFAULT_GRACE_SECONDS
+    client.api.stop(inspected["Id"], timeout=max(0, round(grace)))
+
+
+def _wait_until_removed(client: docker.DockerClient, container_id: str) -> None:
+    try:
+        client.api.wait(container_id, timeout=REQUEST_SECONDS, condition="removed")
+    except NotFound:
+        return
+
+
+def _cannot_start(inspected: dict[str, Any], words: str) -> ServiceFailedError:
+    service = (inspected["Config"].get("Labels") or {}).get(SERVICE) or inspected["Name"].lstrip("/")
+    taken = "port is already allocated" in words or "address already in use" in words
+    hint = (
+        "Stop what holds the port, or publish another one."
+        if taken
+        else "Correct the service's command, mounts or image."
+    )
+    return ServiceFailedError(f"{service} cannot be started: {words}", hint=hint, service=service)

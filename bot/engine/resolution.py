@@ -1,0 +1,113 @@
+"""Turn an environment's compose files into the model that would be deployed."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bot.engine.client import EngineClients, is_local
+from bot.engine.compose import commands
+from bot.engine.compose.commands import VERSION_PATTERN, ComposeProject
+from bot.engine.compose.faults import unset_variables
+from bot.engine.compose.runner import ComposeRunner
+from bot.engine.content_binding import ContentBinder
+from bot.engine.contents import ContentStore
+from bot.engine.interface import ResolvedStack
+from bot.engine.model import read_definitions, refuse_impossible_updates, services_of
+from bot.engine.model_text import read_resolved
+from bot.engine.policy import ComposePolicy
+from bot.engine.raw_policy import RawPolicy
+from bot.errors import ComposeFileError, InvalidRequestError
+from bot.models.environment import Environment
+
+VERSION_VARIABLE = "VERSION"
+VERSION_LINE = re.compile(r"^\s*(?:export\s+)?VERSION\s*=(?P<value>[^#\n]*)", re.MULTILINE)
+
+
+class StackResolver:
+    """Merge, interpolate and check compose files; the bot's own environment has no part in it."""
+
+    def __init__(
+        self, clients: EngineClients, runner: ComposeRunner, contents: ContentStore, policy: ComposePolicy
+    ) -> None:
+        self._clients = clients
+        self._runner = runner
+        self._contents = contents
+        self._policy = policy
+
+    async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
+        """Return the stack as it would be deployed. Raises ComposeFileError, ComposePolicyError."""
+        model, warnings = await self.working_copy(environment, version)
+        await self._clients.local(lambda: self._policy.check(model, environment))
+        definitions = read_definitions(model)
+        refuse_impossible_updates(definitions)
+        binder = ContentBinder(self._contents, environment.folder, write=write_contents)
+        bound = await self._clients.local(lambda: binder.bind(model))
+        _refuse_remote_files(environment, bound)
+        named = version if version is not None else await self._clients.local(lambda: version_of_files(environment))
+        return ResolvedStack(
+            environment=environment,
+            version=named,
+            model=bound,
+            definitions=read_definitions(bound),
+            warnings=(*warnings, *binder.warnings),
+        )
+
+    async def working_copy(
+        self, environment: Environment, version: str | None
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the model that the files lead to today, its configuration where it lies, and warnings."""
+        _refuse_missing_files(environment)
+        variables = variables_of(environment, version)
+        await RawPolicy(self._clients, self._runner, self._policy).check(environment, variables)
+        arguments = commands.config(ComposeProject.of_working_copy(environment))
+        output = await self._runner.run(arguments, environment, variables=variables)
+        model = read_resolved(output.stdout)
+        if not services_of(model):
+            raise ComposeFileError("The compose file has no service.", hint="Add one, or activate a profile.")
+        unset = unset_variables(output.stderr)
+        return model, tuple(f"The variable {name} is not set: Compose takes an empty text for it." for name in unset)
+
+
+def variables_of(environment: Environment, version: str | None) -> dict[str, str]:
+    """Return what wins over the env files in interpolation. Raises InvalidRequestError for a strange version."""
+    if version is None:
+        return dict(environment.variables)
+    if not VERSION_PATTERN.fullmatch(version):
+        raise InvalidRequestError(
+            f"{version!r} is no version.", hint="A version has letters, digits and . _ - + only, and begins with one."
+        )
+    return {**environment.variables, VERSION_VARIABLE: version}
+
+
+def version_of_files(environment: Environment) -> str:
+    """Return the version that the environment's own variables or env files name, for the record; empty for none."""
+    found = ""
+    for path in environment.env_files:
+        for match in VERSION_LINE.finditer(path.read_text(encoding="utf-8", errors="replace")):
+            found = match["value"].strip().strip("\"'")
+    return environment.variables.get(VERSION_VARIABLE, found)
+
+
+def _refuse_missing_files(environment: Environment) -> None:
+    missing = [path for path in (*environment.compose_files, *environment.env_files) if not path.is_file()]
+    if missing:
+        names = ", ".join(map(str, missing))
+        raise ComposeFileError(f"There is no such file: {names}.", hint="Check STACK_DIR and COMPOSE_FILE.")
+
+
+def _refuse_remote_files(environment: Environment, model: Mapping[str, Any]) -> None:
+    """A remote engine does not see our files: it would bind an empty folder instead."""
+    if is_local(environment):
+        return
+    bound = [
+        f"{name}: {volume['source']}"
+        for name, service in services_of(model).items()
+        for volume in service.get("volumes") or ()
+        if volume.get("type") == "bind"
+    ]
+    bound += [name for name, service in services_of(model).items() if service.get("secrets")]
+    if bound:
+        raise ComposeFileError(
+            f"The engine of {environment.name} is on another machine and cannot bind our files: {'; '.join(bound)}.",
+            hint="Put the files into the image, or use a named volume.",
+        )

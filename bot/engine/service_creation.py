@@ -1,0 +1,149 @@
+"""Create a service's containers, one way or the other: in the place of the old ones, or beside them."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.engine.client import EngineClients
+from bot.engine.compose import commands
+from bot.engine.compose.commands import ComposeProject
+from bot.engine.compose.runner import ComposeRunner
+from bot.engine.model import read_definitions, replicas_of, services_of, stop_grace_seconds
+from bot.engine.model_store import ModelStore
+from bot.engine.removal import remove_container
+from bot.engine.snapshots import take_snapshots
+from bot.errors import EngineError, InvalidRequestError
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.stack import ServiceDefinition
+
+CREATE_SECONDS = 60.0
+REMEMBERED_MODELS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedService:
+    """Hold what a pinned model says of one service."""
+
+    definition: ServiceDefinition
+    fields: Mapping[str, Any]
+    config_hash: str
+
+
+class ServiceCreator:
+    """Bring containers into being as a pinned model says; nothing is started here."""
+
+    def __init__(self, clients: EngineClients, runner: ComposeRunner, models: ModelStore) -> None:
+        self._clients = clients
+        self._runner = runner
+        self._models = models
+        self._hashes: dict[tuple[str, str], dict[str, str]] = {}
+        self._hashing = asyncio.Lock()
+
+    async def hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
+        """Return the configuration hash that each service's containers should bear."""
+        key = (model_hash, environment.project)
+        async with self._hashing:
+            if key not in self._hashes:
+                project = ComposeProject.of_model(environment, self._models.existing(model_hash))
+                output = await self._runner.run(commands.config_hashes(project), environment)
+                pairs = (line.split() for line in output.stdout.splitlines() if line.strip())
+                self._hashes[key] = {name: config_hash for name, config_hash in pairs}  # noqa: C416 - pairs are lists
+                while len(self._hashes) > REMEMBERED_MODELS:
+                    self._hashes.pop(next(iter(self._hashes)))
+        return dict(self._hashes[key])
+
+    async def create(self, environment: Environment, model_hash: str, service: str, *, beside: bool) -> tuple[str, ...]:
+        """Create what a service lacks and return the ids that are to be started."""
+        wanted = await self._wanted(environment, model_hash, service)
+        existing = await self._existing(environment, service)
+        if not beside:
+            existing = await self._without_surplus(environment, wanted, existing)
+        path = self._models.existing(model_hash)
+        if not _is_complete(wanted, existing, beside=beside):
+            await self._compose_create(environment, path, wanted, existing, beside=beside)
+            existing = await self._existing(environment, service)
+        fitting = [container for container in existing if container.config_hash == wanted.config_hash]
+        if not fitting and wanted.definition.replicas:
+            raise EngineError(
+                f"Compose created no container of {service}.", hint="Run `/deploy` again.", service=service
+            )
+        return tuple(container.id for container in fitting if _is_to_be_started(wanted.definition, container))
+
+    async def create_missing(self, environment: Environment, model_hash: str) -> None:
+        """Create the containers of services that have none, and every network and volume of the model."""
+        model = await self._clients.local(lambda: self._models.load(model_hash))
+        present = {container.service for container in await take_snapshots(self._clients, environment)}
+        missing = sorted(
+            name for name, fields in services_of(model).items() if name not in present and replicas_of(fields)
+        )
+        if missing:
+            project = ComposeProject.of_model(environment, self._models.existing(model_hash))
+            await self._runner.run(
+                commands.create(project, missing, keep_existing=True), environment, timeout_seconds=CREATE_SECONDS
+            )
+
+    async def _wanted(self, environment: Environment, model_hash: str, service: str) -> PinnedService:
+        model = await self._clients.local(lambda: self._models.load(model_hash))
+        fields = services_of(model).get(service)
+        if fields is None:
+            raise InvalidRequestError(f"{service} is no service of this release.", hint="Name one of its services.")
+        hashes = await self.hashes(model_hash, environment)
+        return PinnedService(read_definitions(model)[service], fields, hashes[service])
+
+    async def _existing(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
+        return [taken for taken in await take_snapshots(self._clients, environment) if taken.service == service]
+
+    async def _without_surplus(
+        self, environment: Environment, wanted: PinnedService, existing: list[ContainerSnapshot]
+    ) -> list[ContainerSnapshot]:
+        """Remove by id what is too many, the least useful first: left to Compose, it may remove the healthy one."""
+        ranked = sorted(existing, key=lambda taken: _usefulness(wanted.config_hash, taken), reverse=True)
+        kept = ranked[: max(wanted.definition.replicas, 0)]
+        for container in ranked[len(kept) :]:
+            await remove_container(self._clients, environment, container.id, None)
+        return kept
+
+    async def _compose_create(
+        self,
+        environment: Environment,
+        path: Path,
+        wanted: PinnedService,
+        existing: list[ContainerSnapshot],
+        *,
+        beside: bool,
+    ) -> None:
+        name = wanted.definition.name
+        lacking = wanted.definition.replicas - sum(taken.config_hash == wanted.config_hash for taken in existing)
+        scale = {name: len(existing) + lacking} if beside else None
+        # Compose stops what it replaces, one after the other at worst.
+        grace = stop_grace_seconds(wanted.fields) * max(1, len(existing))
+        await self._runner.run(
+            commands.create(ComposeProject.of_model(environment, path), [name], keep_existing=beside, scale=scale),
+            environment,
+            timeout_seconds=CREATE_SECONDS + grace,
+            service=name,
+        )
+
+
+def _is_complete(wanted: PinnedService, existing: list[ContainerSnapshot], *, beside: bool) -> bool:
+    fitting = sum(taken.config_hash == wanted.config_hash for taken in existing)
+    return fitting >= wanted.definition.replicas and (beside or fitting == len(existing))
+
+
+def _usefulness(config_hash: str, container: ContainerSnapshot) -> tuple[bool, bool, bool, int]:
+    return (
+        container.config_hash == config_hash,
+        container.health is HealthStatus.HEALTHY,
+        container.state is ContainerState.RUNNING,
+        -container.number,
+    )
+
+
+def _is_to_be_started(definition: ServiceDefinition, container: ContainerSnapshot) -> bool:
+    """A one-shot service that has done its work is not run again."""
+    if definition.one_shot and container.state is ContainerState.EXITED and container.exit_code == 0:
+        return False
+    return container.state not in {ContainerState.RUNNING, ContainerState.RESTARTING}

@@ -1,0 +1,80 @@
+"""Read how the containers of a project are."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+import docker
+from docker.errors import NotFound
+
+from bot.engine.client import EngineClients
+from bot.engine.labels import CONFIG_HASH, NUMBER, ONE_OFF, PROJECT, SERVICE
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+
+NEVER = "0001-01-01"
+FRACTION_OF_SECOND = re.compile(r"\.(\d{1,6})\d*")
+
+
+async def take_snapshots(clients: EngineClients, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    """Return every container of the environment's project, running or not, in the order of service and number."""
+
+    def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
+        ids = list_ids(client, environment.project)
+        found = clients.each(lambda container_id: inspect_or_none(client, container_id), ids)
+        snapshots = [snapshot(inspected) for inspected in found if inspected is not None]
+        return tuple(sorted(snapshots, key=lambda taken: (taken.service, taken.number, taken.name)))
+
+    return await clients.call(environment, look)
+
+
+def list_ids(client: docker.DockerClient, project: str, service: str | None = None) -> list[str]:
+    """Return the ids of a project's containers; those of `compose run` are nobody's service."""
+    labels = [f"{PROJECT}={project}", f"{ONE_OFF}=False"]
+    if service is not None:
+        labels.append(f"{SERVICE}={service}")
+    return [str(found["Id"]) for found in client.api.containers(all=True, filters={"label": labels})]
+
+
+def inspect_or_none(client: docker.DockerClient, container_id: str) -> dict[str, Any] | None:
+    """Inspect a container, or return None where it is gone meanwhile."""
+    try:
+        inspected: dict[str, Any] = client.api.inspect_container(container_id)
+    except NotFound:
+        return None
+    return inspected
+
+
+def snapshot(inspected: dict[str, Any]) -> ContainerSnapshot:
+    """Read a snapshot from what inspecting a container returned."""
+    state, config = inspected["State"], inspected["Config"]
+    labels = config.get("Labels") or {}
+    ended = state["Status"] in {"exited", "dead", "restarting"}
+    return ContainerSnapshot(
+        id=inspected["Id"],
+        name=inspected["Name"].lstrip("/"),
+        service=labels.get(SERVICE, ""),
+        state=ContainerState(state["Status"]),
+        health=HealthStatus((state.get("Health") or {}).get("Status", "none")),
+        image_id=inspected["Image"],
+        image_reference=config.get("Image", ""),
+        config_hash=labels.get(CONFIG_HASH, ""),
+        restart_count=inspected.get("RestartCount", 0),
+        exit_code=state.get("ExitCode") if ended else None,
+        oom_killed=bool(state.get("OOMKilled")),
+        started_at=_moment(state.get("StartedAt", "")),
+        number=_number(labels.get(NUMBER, "")),
+        restart_policy=(inspected["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no",
+        project=labels.get(PROJECT, ""),
+    )
+
+
+def _number(label: str) -> int:
+    return int(label) if label.isdigit() else 1
+
+
+def _moment(text: str) -> datetime | None:
+    """Read the engine's time, which has more digits than datetime takes."""
+    if not text or text.startswith(NEVER):
+        return None
+    return datetime.fromisoformat(FRACTION_OF_SECOND.sub(r".\1", text))

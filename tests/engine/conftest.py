@@ -1,0 +1,75 @@
+"""Stacks in folders of their own, on the session's engine, gone after each test."""
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from bot.engine.compose_engine import ComposeEngine
+from bot.models.environment import Environment
+from bot.redaction import Redactor
+from testbed.images import busybox, import_image
+from testbed.rootfs import Rootfs
+
+SLEEPER = '["sh", "-c", "trap \'exit 0\' TERM; while :; do sleep 1 & wait $!; done"]'
+
+
+@pytest.fixture(scope="session")
+def busybox_image(docker_client: docker.DockerClient) -> str:
+    """An image of a static busybox that waits to be stopped."""
+    root = Rootfs()
+    root.add_busybox(busybox())
+    import_image(docker_client, root.tar(), "tiny:v1", CMD=SLEEPER, ENV="PATH=/bin", LABEL="tiny=1")
+    root.add("version", "v2")
+    import_image(docker_client, root.tar(), "tiny:v2", CMD=SLEEPER, ENV="PATH=/bin", LABEL="tiny=2")
+    return "tiny:v1"
+
+
+@pytest.fixture
+def environment(tmp_path: Path, docker_host: str, docker_client: docker.DockerClient) -> Iterator[Environment]:
+    """An environment in an empty folder; whatever its project leaves on the engine is removed."""
+    folder = tmp_path / "stack"
+    folder.mkdir()
+    project = f"t{secrets.token_hex(4)}"
+    yield Environment(
+        name="dev",
+        project=project,
+        folder=folder,
+        compose_files=(folder / "docker-compose.yml",),
+        docker_host=docker_host,
+    )
+    own = {"label": f"com.docker.compose.project={project}"}
+    for container in docker_client.containers.list(all=True, filters=own):
+        with contextlib.suppress(docker.errors.APIError):
+            container.remove(force=True, v=True)
+    for network in docker_client.networks.list(filters=own):
+        network.remove()
+    for volume in docker_client.volumes.list(filters=own):
+        volume.remove(force=True)
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[ComposeEngine]:
+    """The engine under test, with a state folder of its own."""
+    made = ComposeEngine(state_dir=tmp_path / "state", instance_id="BOT-TEST", policy_allow=(), redactor=Redactor())
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def stack(environment: Environment, busybox_image: str) -> Callable[..., Environment]:
+    """Write a compose file (and env file) and return the environment that it makes."""
+
+    def write(compose: str, *, env: str | None = None) -> Environment:
+        environment.compose_files[0].write_text(compose)
+        if env is None:
+            return environment
+        path = environment.folder / ".env"
+        path.write_text(env)
+        return replace(environment, env_files=(path,))
+
+    return write

@@ -1,0 +1,175 @@
+"""A stack moves from file to running containers, and stays there."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Callable
+
+import docker
+import pytest
+
+from bot.engine.compose_engine import ComposeEngine
+from bot.models.environment import Environment
+from bot.models.health import ContainerState
+from tests.engine.applying import apply, deploy, draft
+
+TWO_SERVICES = """
+services:
+  db:
+    image: tiny:v1
+    healthcheck: {test: ["CMD", "true"], interval: 1s, start_period: 5s, start_interval: 100ms}
+  web:
+    image: tiny:${VERSION}
+    environment: {GREETING: "a $$dollar and 1e3", COUNT: "007"}
+    depends_on: {db: {condition: service_healthy}}
+    networks: [default, back]
+networks: {back: {}}
+"""
+
+
+def compose_by_hand(environment: Environment, engine: ComposeEngine, model_hash: str, *arguments: str) -> str:
+    """Run Compose on the pinned model as a person would."""
+    file = str(engine._models.path(model_hash))
+    done = subprocess.run(
+        ["docker", "compose", "-p", environment.project, "-f", file, *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": "/root", "DOCKER_HOST": str(environment.docker_host)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout + done.stderr
+
+
+async def test_a_stack_is_created_and_started_as_its_file_says(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    environment = stack(TWO_SERVICES)
+    drafted = await deploy(engine, environment)
+    containers = await engine.containers(environment)
+    assert [(c.service, c.state) for c in containers] == [
+        ("db", ContainerState.RUNNING),
+        ("web", ContainerState.RUNNING),
+    ]
+    hashes = await engine.current_hashes(drafted.model_hash, environment)
+    assert {c.service: c.config_hash for c in containers} == hashes
+    web = docker_client.containers.get(containers[1].id).attrs["Config"]["Env"]
+    assert "GREETING=a $dollar and 1e3" in web
+    assert "COUNT=007" in web
+    assert {s.name: s.image.reference for s in drafted.services} == {"db": "tiny:v1", "web": "tiny:v1"}
+
+
+async def test_a_plain_up_on_the_release_changes_nothing(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack(TWO_SERVICES)
+    drafted = await deploy(engine, environment)
+    before = await engine.containers(environment)
+    compose_by_hand(environment, engine, drafted.model_hash, "up", "-d")
+    assert [c.id for c in await engine.containers(environment)] == [c.id for c in before]
+
+
+async def test_what_runs_already_as_the_model_says_is_left_alone(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack(TWO_SERVICES)
+    drafted = await deploy(engine, environment)
+    assert await engine.create_service(environment, drafted.model_hash, "web") == ()
+
+
+async def test_a_new_version_replaces_only_the_service_that_changed(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    environment = stack(TWO_SERVICES)
+    await deploy(engine, environment, "v1")
+    before = {c.service: c for c in await engine.containers(environment)}
+    await deploy(engine, environment, "v2")
+    after = {c.service: c for c in await engine.containers(environment)}
+    assert after["db"].id == before["db"].id
+    assert after["web"].id != before["web"].id
+    assert after["web"].image_id == docker_client.images.get("tiny:v2").id
+    assert after["web"].name == before["web"].name
+
+
+async def test_start_first_puts_the_new_container_beside_the_old_one(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack(TWO_SERVICES)
+    await deploy(engine, environment, "v1")
+    old = {c.service: c for c in await engine.containers(environment)}["web"]
+    second = await draft(engine, environment, "v2")
+    (created,) = await engine.create_service(environment, second.model_hash, "web", beside=True)
+    await engine.start(environment, created)
+    running = {c.id: c.state for c in await engine.containers(environment) if c.service == "web"}
+    assert running == {old.id: ContainerState.RUNNING, created: ContainerState.RUNNING}
+    assert await engine.create_service(environment, second.model_hash, "web", beside=True) == ()
+    await engine.remove(environment, old.id)
+    compose_by_hand(environment, engine, second.model_hash, "up", "-d", "web")
+    assert [c.id for c in await engine.containers(environment) if c.service == "web"] == [created]
+
+
+async def test_two_healthy_containers_of_a_service_lose_the_one_that_is_not_wanted(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack(TWO_SERVICES)
+    await deploy(engine, environment, "v1")
+    second = await draft(engine, environment, "v2")
+    (created,) = await engine.create_service(environment, second.model_hash, "web", beside=True)
+    await engine.start(environment, created)
+    assert await engine.create_service(environment, second.model_hash, "web") == ()
+    assert [c.id for c in await engine.containers(environment) if c.service == "web"] == [created]
+
+
+async def test_events_tell_of_a_start_that_comes_right_after_subscribing(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack(TWO_SERVICES)
+    drafted = await draft(engine, environment)
+    await engine.create_missing(environment, drafted.model_hash)
+    (db,) = [c.id for c in await engine.containers(environment) if c.service == "db"]
+    seen: list[tuple[str, str]] = []
+    async with engine.events(environment) as events:
+        await engine.start(environment, db)
+        async with asyncio.timeout(20):
+            async for event in events:
+                seen.append((event.action, event.attributes.get("health_status", "")))
+                assert (event.service, event.project, event.container_id) == ("db", environment.project, db)
+                if event.action == "health_status":
+                    break
+    assert seen == [("start", ""), ("health_status", "healthy")]
+
+
+@pytest.mark.parametrize("variable", ["COMPOSE_PROJECT_NAME", "VERSION", "DISCORD_TOKEN", "COMPOSE_FILE"])
+async def test_the_bots_own_environment_does_not_reach_a_stack(
+    engine: ComposeEngine, stack: Callable[..., Environment], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "leaked")
+    environment = stack(
+        "services: {web: {image: 'tiny:${VERSION}', environment: {A: '${DISCORD_TOKEN-none}', DISCORD_TOKEN: }}}",
+        env="VERSION=v2\n",
+    )
+    resolved = await engine.resolve(environment, None)
+    assert resolved.definitions["web"].image == "tiny:v2"
+    assert resolved.model["services"]["web"]["environment"]["A"] == "none"
+    assert "leaked" not in str(resolved.model)
+    await deploy(engine, environment, None)
+    assert {c.project for c in await engine.containers(environment)} == {environment.project}
+
+
+async def test_the_version_asked_for_wins_over_the_env_file(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack("services: {web: {image: 'tiny:${VERSION}'}}", env="VERSION=v2\n")
+    assert (await engine.resolve(environment, "v1")).definitions["web"].image == "tiny:v1"
+    assert (await engine.resolve(environment, None)).version == "v2"
+
+
+async def test_replicas_are_created_and_superfluous_ones_removed(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack("services: {web: {image: 'tiny:v1', deploy: {replicas: 3}}}")
+    await deploy(engine, environment)
+    assert len(await engine.containers(environment)) == 3
+    stack("services: {web: {image: 'tiny:v1', deploy: {replicas: 1}}}")
+    drafted = await draft(engine, environment)
+    await apply(engine, environment, drafted.model_hash)
+    assert len(await engine.containers(environment)) == 1
