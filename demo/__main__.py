@@ -12,6 +12,8 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from docker.errors import DockerException
+
 from demo.processes import Process, ProcessError, start_bot, start_sandbox
 from demo.stage import Plant, Stage
 from demo.story import Story, StoryError
@@ -49,7 +51,7 @@ def main() -> int:
     except (NoEngineError, DaemonError, NoSlotError) as error:
         teller.failed(str(error))
         return NO_ENGINE
-    except (StoryError, ProcessError, ControlError, ImageError, TimeoutError) as error:
+    except (StoryError, ProcessError, ControlError, ImageError, DockerException, TimeoutError) as error:
         teller.failed(str(error))
         return FAILED
 

@@ -39,7 +39,7 @@ class Stage:
         return self.folder / "stack"
 
     def build(self, plant: Plant | None = None) -> None:
-        """Copy the stack and make its images: v1 and v2 are good, v3 never becomes healthy, unless planted otherwise."""
+        """Copy the stack and make its images: v1 and v2 are good, v3 never becomes healthy (`plant` changes that)."""
         shutil.copytree(SOURCE, self.stack)
         (self.stack / ".env").write_text(f"REPOSITORY={self.name}\n")
         moods: dict[str, Behaviour] = {

@@ -1,5 +1,6 @@
 """The sample app: a tiny web server whose image is made in a moment, in every mood that a deployment can meet."""
 
+import json
 from typing import Literal, get_args
 
 import docker
@@ -59,7 +60,7 @@ def sample_image(
         CMD='["/serve"]',
         ENV=["PATH=/bin", f"BEHAVIOUR={behaviour}", f"DELAY={delay_seconds}"],
         EXPOSE=str(PORT),
-        LABEL=f"sample.version={version}",
+        LABEL=f"sample.version={json.dumps(version)}",
         **({"HEALTHCHECK": _check()} if healthcheck else {}),
     )
 
