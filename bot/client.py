@@ -65,13 +65,14 @@ class RoasBot(commands.Bot):
         log.info("connected to Discord", user=str(self.user), guilds=len(self.guilds))
 
 
-async def run_bot(application: "Application") -> int:
+async def run_bot(bot: RoasBot) -> int:
     """Run the bot until SIGTERM, SIGINT or a fault that no retry mends; returns the exit code."""
-    redirect(application.settings)
+    settings = bot.roas.settings
+    redirect(settings)
     stop = asyncio.Event()
-    async with RoasBot(application) as bot:
+    async with bot:
         with _signals(stop):
-            return await _run(bot, _token(application.settings), stop)
+            return await _run(bot, _token(settings), stop)
 
 
 async def _run(bot: RoasBot, token: str, stop: asyncio.Event) -> int:

@@ -1,0 +1,203 @@
+"""Wire the parts together: each is built here, once, and the IntegrationCoordinator ties them by events."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from bot import __version__
+from bot.deployment.context import Components
+from bot.deployment.orchestrator import DeploymentOrchestrator
+from bot.engine.compose_engine import ComposeEngine
+from bot.engine.manager import DeploymentManager
+from bot.events import Event, EventBus, Subscription
+from bot.models.change import ChangeType, StateChange
+from bot.models.environment import Environment
+from bot.monitoring.collector import MonitoringCollector
+from bot.monitoring.health import HealthCoordinator
+from bot.monitoring.metrics import Metrics
+from bot.monitoring.probes import NetworkProber
+from bot.redaction import Redactor
+from bot.settings import Settings, environments
+from bot.state.manager import StateManager
+from bot.state.redis_server import ping
+from bot.validation.check import discover_checks
+from bot.validation.discord_facts import fetch_discord_facts
+from bot.validation.survey import EnvironmentSurvey
+from bot.validation.validator import EnvironmentValidator
+
+SOURCE = "integration"
+
+
+class IntegrationCoordinator:
+    """Observe what the modules do and let each learn of the others; it starts no phase a second time."""
+
+    def __init__(self, state: StateManager, bus: EventBus, collector: MonitoringCollector) -> None:
+        self._state = state
+        self._bus = bus
+        self._collector = collector
+        self._environments: Mapping[str, Environment] = {}
+        self._subscriptions: list[Subscription] = []
+
+    def start(self, environments: Mapping[str, Environment]) -> None:
+        """Subscribe to what is to be tied together."""
+        self._environments = environments
+        consumers: Mapping[str, Callable[[Event], Awaitable[None]]] = {
+            "deployment.initialization.started": self._deployment_begins,
+            "environment.validation.completed": self._validated,
+            "deployment.preparation.start": self._preparation_starts,
+            "deployment.service.started": self._service_started,
+            "deployment.orchestration.completed": self._deployment_ended,
+        }
+        for event_type, consumer in consumers.items():
+            name = f"integration: {event_type}"
+            self._subscriptions.append(self._bus.subscribe(event_type, consumer, name=name))
+
+    async def close(self) -> None:
+        """End every subscription."""
+        while self._subscriptions:
+            await self._bus.unsubscribe(self._subscriptions.pop())
+
+    async def _deployment_begins(self, event: Event) -> None:
+        """Write into the audit what began."""
+        await self._audit(event, "deployment begins", kind=event.data.get("kind"), version=event.data.get("version"))
+
+    async def _validated(self, event: Event) -> None:
+        """Write what the checks found; what passed leads on to preparation."""
+        facts = {name: event.data.get(name) for name in ("passed", "failures", "warnings")}
+        await self._audit(event, "environment validated", **facts)
+        if event.data.get("passed"):
+            self._pass_on(event, "deployment.preparation.start")
+
+    async def _preparation_starts(self, event: Event) -> None:
+        """Watch the environment from before its first change, so that what the deployment does to it is seen."""
+        environment = self._environments.get(str(event.data.get("environment")))
+        if environment is not None:
+            self._collector.watch(environment)
+
+    async def _service_started(self, event: Event) -> None:
+        """Write that a service runs, and let it be monitored."""
+        service = str(event.data.get("service", ""))
+        await self._record(event, ChangeType.SERVICE_STARTED, service, new="started")
+        self._pass_on(event, "monitoring.service.start", service=service)
+
+    async def _deployment_ended(self, event: Event) -> None:
+        """Write into the audit how it ended."""
+        facts = {name: event.data.get(name) for name in ("outcome", "kind", "duration_seconds")}
+        await self._audit(event, "deployment ended", **facts)
+
+    def _pass_on(self, event: Event, event_type: str, **data: object) -> None:
+        known = {name: event.data.get(name) for name in ("deployment_id", "environment")}
+        self._bus.publish(Event(event_type, SOURCE, {**known, **data}, event.correlation_id))
+
+    async def _audit(self, event: Event, words: str, **facts: object) -> None:
+        subject = str(event.data.get("deployment_id", ""))
+        await self._record(event, ChangeType.AUDIT, subject, new=words, **facts)
+
+    async def _record(self, event: Event, kind: ChangeType, subject: str, *, new: str, **facts: object) -> None:
+        environment = str(event.data.get("environment", ""))
+        metadata = {"event": event.type, "deployment": event.data.get("deployment_id"), **facts}
+        change = StateChange(
+            kind, SOURCE, environment, subject, new=new, metadata=metadata, correlation_id=event.correlation_id
+        )
+        await self._state.record(change)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Hold the parts, built once and handed to whoever needs them."""
+
+    settings: Settings
+    environments: Mapping[str, Environment]
+    redactor: Redactor
+    bus: EventBus
+    state: StateManager
+    engine: ComposeEngine
+    deployment_manager: DeploymentManager
+    validator: EnvironmentValidator
+    orchestrator: DeploymentOrchestrator
+    collector: MonitoringCollector
+    health: HealthCoordinator
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def open_application(settings: Settings, *, instance_prefix: str = "BOT") -> AsyncIterator[Application]:
+    """Open the journal, build every part, and close them in reverse order. Raises StateError.
+
+    Nothing is taken up by itself: call `orchestrator.resume()` for what a dead process left.
+    """
+    async with AsyncExitStack() as stack:
+        redactor = Redactor()
+        redactor.add(settings.secrets)
+        state = await stack.enter_async_context(StateManager(settings.state_dir, instance_prefix=instance_prefix))
+        bus = EventBus()
+        stack.push_async_callback(bus.close)
+        engine = ComposeEngine(
+            state_dir=state.folder,
+            instance_id=state.instance_id,
+            policy_allow=settings.compose_policy_allow,
+            redactor=redactor,
+        )
+        stack.push_async_callback(engine.close)
+        application = _build(settings, redactor, state, bus, engine)
+        await _start(application, stack)
+        yield application
+
+
+def _build(
+    settings: Settings, redactor: Redactor, state: StateManager, bus: EventBus, engine: ComposeEngine
+) -> Application:
+    known = environments(settings)
+    metrics = Metrics(__version__)
+    health = HealthCoordinator(bus, state)
+    collector = MonitoringCollector(
+        engine,
+        engine.statistics,
+        state.releases,
+        bus,
+        health,
+        known,
+        metrics=metrics,
+        prometheus_url=settings.prometheus_url,
+    )
+    validator = EnvironmentValidator(discover_checks(), _survey(settings, engine))
+    manager = DeploymentManager(engine, state)
+    components = Components(settings, state, bus, engine, manager, validator, collector, NetworkProber())
+    return Application(
+        settings=settings,
+        environments=known,
+        redactor=redactor,
+        bus=bus,
+        state=state,
+        engine=engine,
+        deployment_manager=manager,
+        validator=validator,
+        orchestrator=DeploymentOrchestrator(components, known),
+        collector=collector,
+        health=health,
+        metrics=metrics,
+    )
+
+
+def _survey(settings: Settings, engine: ComposeEngine) -> EnvironmentSurvey:
+    redis_url = settings.redis_url
+    ask_discord = settings.discord_token is not None
+    return EnvironmentSurvey(
+        settings,
+        engine,
+        engine.probe_for,
+        ping_redis=None if redis_url is None else lambda: ping(redis_url.get_secret_value()),
+        discord_facts=(lambda: fetch_discord_facts(settings)) if ask_discord else None,
+    )
+
+
+async def _start(application: Application, stack: AsyncExitStack) -> None:
+    """Let the parts hear each other; what is started last is stopped first."""
+    application.metrics.attach(application.bus)
+    stack.callback(application.state.subscribe(application.metrics.count_change))
+    application.collector.start()
+    stack.push_async_callback(application.collector.close)
+    coordinator = IntegrationCoordinator(application.state, application.bus, application.collector)
+    coordinator.start(application.environments)
+    stack.push_async_callback(coordinator.close)
+    stack.push_async_callback(application.orchestrator.close)
