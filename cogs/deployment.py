@@ -9,7 +9,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.errors import RoasError
+from bot.errors import LockHeldError, RoasError
 from bot.models.deployment import DeploymentKind, DeploymentRequest
 from bot.models.environment import Environment
 from bot.models.plan import Plan
@@ -181,6 +181,8 @@ class DeploymentCog(OpsCog, name="Deployment"):
         self, interaction: discord.Interaction[Any], request: DeploymentRequest, *, dry_run: bool = False
     ) -> None:
         """Show the plan, start exactly that, and point to the channel; the interaction is not touched afterwards."""
+        if not dry_run and (lock := await self.application.state.locks.get(request.environment)) is not None:
+            raise LockHeldError(lock)
         plan = await self.application.orchestrator.plan(request)
         if dry_run:
             await answer(interaction, embeds=draw_plan(plan, dry_run=True))

@@ -60,7 +60,7 @@ class StatusCog(OpsCog, name="Status"):
     async def _health(self, target: Environment) -> tuple[StackHealth | None, str]:
         try:
             async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
-                return await self.application.health.check(target), ""
+                return await self.application.collector.collect_all_metrics(target), ""
         except RoasError as error:
             return None, f"{error.message} {error.hint}".strip()
         except TimeoutError:

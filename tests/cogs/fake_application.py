@@ -1,6 +1,7 @@
 """An application with a real journal and bus, whose orchestrator and engine only pretend."""
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -52,7 +53,8 @@ class FakeOrchestrator:
         fence = await self.state.deployments.create(deployment, f"{request.kind.value.lower()} {request.version}")
         self.requests.append(request)
         self._tell("deployment.initialization.started", deployment)
-        self.tasks.append(asyncio.create_task(self._run(deployment, fence)))
+        # Like a real one, it outlives the command that asked for it, and has nothing of that command's context.
+        self.tasks.append(contextvars.Context().run(asyncio.create_task, self._run(deployment, fence)))
         return deployment
 
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:

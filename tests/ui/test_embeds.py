@@ -153,7 +153,7 @@ def test_each_kind_of_deployment_has_its_own_words(kind: DeploymentKind, words: 
     ],
 )
 def test_an_outcome_says_what_runs_now(outcome: Outcome, colour: discord.Colour, words: str) -> None:
-    drawing = draw_outcome(a_deployment(outcome=outcome))
+    drawing = draw_outcome(a_deployment(outcome=outcome, services=(ServiceProgress("web", ServiceStep.STARTING),)))
     assert words in text_of(drawing.embeds)
     assert drawing.embeds[0].colour == colour
 
@@ -169,8 +169,18 @@ def test_a_failure_tells_the_reason_the_service_the_next_step_and_brings_the_las
 
 
 def test_a_failure_without_a_hint_of_its_own_still_says_what_to_do() -> None:
-    deployment = a_deployment(outcome=Outcome.FAILED, problem=Problem("state", "the disk is full"))
-    assert "/rollback staging" in text_of(draw_outcome(deployment).embeds)
+    problem = Problem("state", "the disk is full")
+    touched = a_deployment(
+        outcome=Outcome.FAILED, problem=problem, services=(ServiceProgress("web", ServiceStep.STARTING),)
+    )
+    assert "/rollback staging" in text_of(draw_outcome(touched).embeds)
+
+
+def test_a_failure_before_anything_was_touched_says_that_all_runs_as_before() -> None:
+    problem = Problem("validation_failed", "docker-compose.yml does not parse")
+    text = text_of(draw_outcome(a_deployment(outcome=Outcome.FAILED, problem=problem)).embeds)
+    assert "Nothing that runs was changed: **staging** stays on r1" in text
+    assert "nothing is broken meanwhile" in text
 
 
 def test_a_file_name_is_made_of_plain_signs_whatever_the_service_is_called() -> None:

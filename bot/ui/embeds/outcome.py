@@ -65,6 +65,8 @@ def _runs_now(deployment: Deployment, outcome: Outcome) -> str:
         return _("**{environment}** runs {old} again.", **values)
     if outcome is Outcome.CANCELLED:
         return _("**{environment}** stays on {old}.", **values)
+    if not deployment.touched:
+        return _("Nothing that runs was changed: **{environment}** stays on {old}.", **values)
     return _("**{environment}** may be on a mixture of {old} and {new}. Look at it now.", **values)
 
 
@@ -84,6 +86,8 @@ def next_step(deployment: Deployment, problem: Problem) -> str:
     """Say the next thing to do: the fault's own hint, or what fits the outcome."""
     if problem.hint:
         return problem.hint
+    if not deployment.touched:
+        return _("Mend it, then try again; nothing is broken meanwhile.")
     if deployment.outcome is Outcome.FAILED:
         return _("Look at /status {environment}, then /rollback {environment}.", environment=deployment.environment)
     if deployment.outcome is Outcome.ROLLED_BACK:

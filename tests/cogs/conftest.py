@@ -1,0 +1,93 @@
+"""A simulated Discord with an ops channel, its people, and the bot in it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import discord
+import pytest
+from simcord.actors import MemberActor
+from simcord.builders import ChannelHandle, GuildHandle
+from simcord.env import Env
+from simcord.results import InteractionResult
+
+from bot.client import RoasBot
+from tests.cogs.fake_application import FakeApplication, open_fake_application
+from tests.ui.story import until
+
+
+@dataclass
+class Scene:
+    """Hold the simulated world, and the ways in which a test acts and looks."""
+
+    env: Env
+    application: FakeApplication
+    guild: GuildHandle
+    ops: ChannelHandle
+    general: ChannelHandle
+    dora: MemberActor
+    anna: MemberActor
+    hugo: MemberActor
+    bob: MemberActor
+
+    async def restart(self) -> None:
+        """Put a new bot in the place of the old one; journal and channel stay."""
+        await self.env.restart_bot(RoasBot(self.application))  # type: ignore[arg-type]
+
+    def posts(self) -> list[discord.Message]:
+        """Return what everybody sees in the ops channel, oldest first."""
+        return [m for m in self.ops.history() if not m.flags.ephemeral]
+
+    async def posted(self, words: str) -> discord.Message:
+        """Wait until the ops channel shows some words, and return that message."""
+
+        def found() -> bool:
+            return any(words in shown(message.embeds) for message in self.posts())
+
+        await until(found)
+        return next(message for message in self.posts() if words in shown(message.embeds))
+
+    @staticmethod
+    def answer(result: InteractionResult) -> str:
+        """Return all that was answered, which only the one who asked sees."""
+        assert result.response is not None
+        assert result.response.ephemeral
+        return f"{result.response.content}\n{shown(result.response.embeds)}"
+
+
+def shown(embeds: list[discord.Embed]) -> str:
+    """Return all that can be read in embeds."""
+    parts = [
+        [embed.title or "", embed.description or "", *(f"{f.name}\n{f.value}" for f in embed.fields)]
+        for embed in embeds
+    ]
+    return "\n".join(text for part in parts for text in part)
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with open_fake_application(tmp_path / "state") as application:
+        env = Env(discord.Client(intents=discord.Intents(guilds=True)))
+        await env.start()
+        scene = _arrange(env, application)
+        await scene.restart()
+        yield scene
+        await env.shutdown()
+        env.raise_errors()
+
+
+def _arrange(env: Env, application: FakeApplication) -> Scene:
+    """Make the guild before the bot comes, as in life."""
+    guild = env.create_guild()
+    roles = {name: guild.create_role(name) for name in ("deployer", "approver", "hotfix")}
+    ops, general = guild.create_text_channel("ops"), guild.create_text_channel("general")
+    settings = application.settings
+    settings.discord_guild_id, settings.discord_ops_channel_id = guild.id, ops.id
+    settings.discord_deployer_role_ids = frozenset({roles["deployer"].id})
+    settings.discord_approver_role_ids = frozenset({roles["approver"].id})
+    settings.discord_hotfix_role_ids = frozenset({roles["hotfix"].id})
+    people = [
+        guild.add_member(env.create_user(name), roles=[roles[role]] if role else [])
+        for name, role in (("dora", "deployer"), ("anna", "approver"), ("hugo", "hotfix"), ("bob", ""))
+    ]
+    return Scene(env, application, guild, ops, general, *people)

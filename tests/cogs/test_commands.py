@@ -1,0 +1,235 @@
+"""What people type in the ops channel, what they are answered, and what happens then."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.errors import EngineUnavailableError, LockHeldError
+from bot.models.deployment import DeploymentKind, Outcome
+from bot.models.release import Release
+from tests.cogs.conftest import Scene
+from tests.ui.samples import a_release
+from tests.ui.story import Story
+
+
+async def kept_release(scene: Scene, environment: str, version: str) -> Release:
+    """Write a release into the journal, as a deployment would."""
+    story = await Story.begin(scene.application.state, scene.application.bus, environment=environment, version=version)
+    draft = replace(a_release(-1, version), environment=environment, created_at=datetime.now(UTC))
+    release = await scene.application.state.releases.add(draft, story.fence)
+    await scene.application.state.deployments.finish(
+        replace(story.deployment, outcome=Outcome.SUCCEEDED, ended_at=datetime.now(UTC)), story.fence, active=release
+    )
+    return release
+
+
+async def test_deploy_shows_the_plan_starts_exactly_that_and_links_to_the_live_message(scene: Scene) -> None:
+    result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+
+    answer = scene.answer(result)
+    request = scene.application.orchestrator.requests[0]
+    assert request.environment == "staging"
+    assert request.version == "v2"
+    assert request.kind is DeploymentKind.DEPLOY
+    assert request.plan_digest == "d" * 64
+    assert request.requested_by.id == str(scene.dora.id)
+    assert "📋 staging: r1 → a new release (v2)" in answer
+
+    outcome = await scene.posted("Deploy v2 to staging: succeeded")
+    live = scene.posts()[0]
+    assert f"https://discord.com/channels/{scene.guild.id}/{scene.ops.id}/{live.id}" in answer
+    assert outcome.reference is not None
+    assert outcome.reference.message_id == live.id
+    assert len(scene.posts()) == 2
+
+
+async def test_a_dry_run_shows_the_plan_and_changes_nothing(scene: Scene) -> None:
+    result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2", dry_run=True)
+    assert "📋 staging" in scene.answer(result)
+    assert not scene.application.orchestrator.requests
+    assert not scene.posts()
+
+
+async def test_services_limit_a_deployment_to_those_named(scene: Scene) -> None:
+    await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2", services="web, worker")
+    assert scene.application.orchestrator.requests[0].services == ("web", "worker")
+
+
+async def test_a_hotfix_goes_to_production_unless_another_environment_is_named(scene: Scene) -> None:
+    await scene.hugo.slash(scene.ops, "hotfix", version="v2.1", reason="checkout is down")
+    request = scene.application.orchestrator.requests[0]
+    assert request.environment == "prod"
+    assert request.kind is DeploymentKind.HOTFIX
+    assert request.reason == "checkout is down"
+    await scene.posted("Hotfix v2.1 for prod: succeeded")
+
+
+async def test_a_rollback_goes_to_the_release_named_or_to_the_one_before(scene: Scene) -> None:
+    first = await kept_release(scene, "staging", "v1")
+    await kept_release(scene, "staging", "v2")
+    await scene.dora.slash(scene.ops, "rollback", environment="staging", to=first.label, reason="it is slow")
+    await scene.posted(f"Roll back staging to {first.label}: succeeded")
+    await scene.dora.slash(scene.ops, "rollback", environment="staging")
+    assert [r.target_release for r in scene.application.orchestrator.requests] == [first.number, None]
+    assert scene.application.orchestrator.requests[0].reason == "it is slow"
+
+
+async def test_status_shows_every_environment_to_whoever_sees_the_channel(scene: Scene) -> None:
+    answer = scene.answer(await scene.bob.slash(scene.ops, "status"))
+    for name in ("dev", "staging", "prod"):
+        assert f"{name}: healthy" in answer
+    assert "CPU 12.3 %" in answer
+
+
+async def test_status_of_one_environment_shows_release_and_what_is_going_on(scene: Scene) -> None:
+    await kept_release(scene, "staging", "v1")
+    scene.application.orchestrator.hold.clear()
+    await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    answer = scene.answer(await scene.bob.slash(scene.ops, "status", environment="staging"))
+    assert "version `v1`" in answer
+    assert "Deploy v2 to staging" in answer
+    assert "prod" not in answer
+
+
+async def test_status_of_an_engine_that_is_away_says_what_to_do(scene: Scene) -> None:
+    scene.application.collector.fault = EngineUnavailableError("The engine is away.", hint="Start it.")
+    answer = scene.answer(await scene.bob.slash(scene.ops, "status", environment="dev"))
+    assert "The engine is away. Start it." in answer
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("deploy", {"environment": "staging", "version": "v2"}),
+        ("rollback", {"environment": "staging"}),
+        ("hotfix", {"version": "v2", "reason": "x"}),
+        ("deploy", {"environment": "staging", "version": "v2", "dry_run": True}),
+    ],
+)
+async def test_somebody_without_a_role_is_refused_and_told_why(
+    scene: Scene, command: str, options: dict[str, object]
+) -> None:
+    answer = scene.answer(await scene.bob.slash(scene.ops, command, **options))
+    assert "You may not do this" in answer
+    assert "<@&" in answer
+    assert not scene.application.orchestrator.requests
+    assert not scene.application.orchestrator.planned
+
+
+@pytest.mark.parametrize("command", ["deploy", "rollback"])
+async def test_production_takes_a_deploy_or_rollback_only_from_an_approver(scene: Scene, command: str) -> None:
+    options = {"environment": "prod", **({"version": "v2"} if command == "deploy" else {})}
+    assert "You may not do this" in scene.answer(await scene.dora.slash(scene.ops, command, **options))
+    assert "🚀 Started" in scene.answer(await scene.anna.slash(scene.ops, command, **options))
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [("deploy", {"environment": "staging", "version": "v2"}), ("status", {})],
+)
+async def test_another_channel_is_refused_and_the_right_one_named(
+    scene: Scene, command: str, options: dict[str, object]
+) -> None:
+    answer = scene.answer(await scene.dora.slash(scene.general, command, **options))
+    assert f"<#{scene.ops.id}>" in answer
+    assert not scene.application.orchestrator.requests
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"environment": "stagin", "version": "v2"}, "Did you mean staging"),
+        ({"environment": "staging", "version": "--privileged"}, "is no version"),
+        ({"environment": "staging", "version": "v2", "services": "wbe"}, "Did you mean web"),
+    ],
+)
+async def test_a_wrong_value_is_refused_with_the_nearest_right_one(
+    scene: Scene, options: dict[str, object], words: str
+) -> None:
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", **options))
+    assert words in answer
+    assert not scene.application.orchestrator.requests
+
+
+async def test_a_second_deployment_is_refused_with_who_since_when_and_what_for(scene: Scene) -> None:
+    scene.application.orchestrator.hold.clear()
+    await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v3"))
+    assert "staging is held by dora since" in answer
+    assert "deploy v2" in answer
+    assert len(scene.application.orchestrator.requests) == 1
+
+
+async def test_a_lock_taken_between_plan_and_start_is_refused_all_the_same(scene: Scene) -> None:
+    first = await Story.begin(scene.application.state, scene.application.bus, environment="dev")
+    lock = await scene.application.state.locks.get("dev")
+    assert lock is not None
+    scene.application.orchestrator.fault = LockHeldError(lock)
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2"))
+    assert first.id in answer
+
+
+async def test_a_fault_that_nobody_foresaw_gives_an_id_that_the_log_has_too(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.application.orchestrator.fault = ZeroDivisionError("secret detail")
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2"))
+    incident = next(word.strip("`.") for word in answer.split() if word.startswith("`ERR-"))
+    logged = capsys.readouterr()
+    assert "secret detail" not in answer
+    assert incident in logged.out + logged.err
+
+
+async def test_an_interaction_that_cannot_be_acknowledged_has_no_effect(scene: Scene) -> None:
+    scene.env.inject_error("POST", "/interactions/*/*/callback", status=400, code=40060)
+    await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    assert not scene.application.orchestrator.requests
+
+
+async def test_each_request_carries_its_interactions_id_so_that_it_starts_once(scene: Scene) -> None:
+    await scene.dora.slash(scene.ops, "deploy", environment="dev", version="v2")
+    await scene.posted("Deploy v2 to dev: succeeded")
+    await scene.dora.slash(scene.ops, "deploy", environment="dev", version="v3")
+    ids = [request.interaction_id for request in scene.application.orchestrator.requests]
+    assert len(set(ids)) == 2
+    assert all(id_ and id_.isdigit() for id_ in ids)
+
+
+async def test_suggestions_complete_environments_versions_services_and_releases(scene: Scene) -> None:
+    await kept_release(scene, "staging", "v1.4.2")
+    older = await kept_release(scene, "staging", "v1.4.1")
+    await kept_release(scene, "staging", "v1.5.0")
+
+    async def values(command: str, option: str, typed: str, **options: str) -> list[str]:
+        result = await scene.dora.autocomplete(scene.ops, command, option, typed, **options)
+        return [choice["value"] for choice in result]
+
+    assert await values("deploy", "environment", "st") == ["staging"]
+    assert await values("deploy", "version", "v1.4", environment="staging") == ["v1.4.1", "v1.4.2"]
+    assert await values("deploy", "services", "web w", environment="staging") == ["web worker"]
+    assert older.label in await values("rollback", "to", "", environment="staging")
+    assert await values("status", "environment", "p") == ["prod"]
+
+
+async def test_suggestions_give_nothing_away_outside_the_ops_channel(scene: Scene) -> None:
+    assert not await scene.dora.autocomplete(scene.general, "deploy", "environment", "")
+
+
+async def test_services_are_suggested_from_the_release_where_the_compose_file_cannot_be_read(scene: Scene) -> None:
+    await kept_release(scene, "staging", "v1")
+    scene.application.engine.fault = EngineUnavailableError("away")
+    result = await scene.dora.autocomplete(scene.ops, "deploy", "services", "", environment="staging")
+    assert [choice["value"] for choice in result] == ["web", "redis"]
+
+
+async def test_nothing_that_is_posted_pings_anybody(scene: Scene) -> None:
+    await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    await scene.posted("succeeded")
+    sent = [
+        entry.json for entry in scene.env.http_requests if entry.path.endswith(f"/channels/{scene.ops.id}/messages")
+    ]
+    bodies = [body for body in sent if body]
+    assert bodies
+    assert all(body["allowed_mentions"]["parse"] == [] for body in bodies)
+    assert all(body["enforce_nonce"] for body in bodies)

@@ -1,0 +1,126 @@
+"""Who may do what: every role, deed and environment, and every refusal with its reason."""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from bot.errors import NotPermittedError
+from bot.models.deployment import DeploymentKind
+from bot.models.environment import Environment
+from bot.settings import Settings
+from cogs.permissions import DEEDS, Asker, Deed, Rules, cancel_refusal, permit, refusal, rules_from
+from tests.cogs.fake_application import an_environment
+
+GUILD, OPS, OTHER_CHANNEL = 1, 2, 3
+ROLES = {"deployer": 11, "approver": 12, "hotfix": 13, "other": 99}
+RULES = Rules(GUILD, OPS, frozenset({11}), frozenset({12}), frozenset({13}))
+ENVIRONMENTS = {"staging": an_environment("staging"), "prod": an_environment("prod", needs_approval=True)}
+
+# The whole of what is allowed: deed and environment, and the roles of which one is enough. All else is refused.
+ALLOWED: dict[tuple[Deed, str], set[str]] = {
+    (Deed.STATUS, "staging"): {"deployer", "approver", "hotfix", "other", "none"},
+    (Deed.STATUS, "prod"): {"deployer", "approver", "hotfix", "other", "none"},
+    (Deed.PLAN, "staging"): {"deployer", "approver"},
+    (Deed.PLAN, "prod"): {"deployer", "approver"},
+    (Deed.DEPLOY, "staging"): {"deployer"},
+    (Deed.DEPLOY, "prod"): {"approver"},
+    (Deed.ROLLBACK, "staging"): {"deployer"},
+    (Deed.ROLLBACK, "prod"): {"approver"},
+    (Deed.HOTFIX, "staging"): {"hotfix"},
+    (Deed.HOTFIX, "prod"): {"hotfix"},
+}
+CANCEL_ALLOWED: dict[tuple[DeploymentKind, str], set[str]] = {
+    (DeploymentKind.DEPLOY, "staging"): {"deployer", "approver"},
+    (DeploymentKind.DEPLOY, "prod"): {"approver"},
+    (DeploymentKind.ROLLBACK, "staging"): {"deployer", "approver"},
+    (DeploymentKind.ROLLBACK, "prod"): {"approver"},
+    (DeploymentKind.HOTFIX, "staging"): {"hotfix", "approver"},
+    (DeploymentKind.HOTFIX, "prod"): {"hotfix", "approver"},
+}
+PEOPLE = (*ROLES, "none")
+DEEDS_WITH_A_ROLE = [deed for deed in Deed if deed is not Deed.STATUS]
+
+
+def somebody(role: str, *, guild: int | None = GUILD, channel: int | None = OPS) -> Asker:
+    return Asker(7, "somebody", guild, channel, frozenset({ROLES[role]} if role in ROLES else ()))
+
+
+@pytest.mark.parametrize(("deed", "environment", "role"), list(product(Deed, ENVIRONMENTS, PEOPLE)))
+def test_a_deed_is_allowed_to_exactly_those_in_the_table(deed: Deed, environment: str, role: str) -> None:
+    why_not = refusal(deed, ENVIRONMENTS[environment], somebody(role), RULES)
+    assert (why_not is None) == (role in ALLOWED[deed, environment])
+    if why_not is not None:
+        assert environment in why_not
+        assert "<@&" in why_not
+
+
+@pytest.mark.parametrize(("kind", "environment", "role"), list(product(DeploymentKind, ENVIRONMENTS, PEOPLE)))
+def test_cancelling_is_allowed_to_exactly_those_in_the_table(kind: DeploymentKind, environment: str, role: str) -> None:
+    why_not = cancel_refusal(kind, ENVIRONMENTS[environment], somebody(role), RULES)
+    assert (why_not is None) == (role in CANCEL_ALLOWED[kind, environment])
+
+
+@pytest.mark.parametrize(("deed", "role"), list(product(Deed, PEOPLE)))
+@pytest.mark.parametrize(
+    ("guild", "channel", "words"),
+    [
+        (None, OPS, "server"),
+        (GUILD + 100, OPS, "server"),
+        (GUILD, OTHER_CHANNEL, f"<#{OPS}>"),
+        (GUILD, None, f"<#{OPS}>"),
+    ],
+)
+def test_nobody_may_do_anything_elsewhere(
+    deed: Deed, role: str, guild: int | None, channel: int | None, words: str
+) -> None:
+    asker = somebody(role, guild=guild, channel=channel)
+    assert words in (refusal(deed, ENVIRONMENTS["staging"], asker, RULES) or "")
+    assert cancel_refusal(DeploymentKind.DEPLOY, ENVIRONMENTS["staging"], asker, RULES) is not None
+
+
+@pytest.mark.parametrize(("deed", "environment", "role"), list(product(DEEDS_WITH_A_ROLE, ENVIRONMENTS, PEOPLE)))
+def test_an_empty_list_of_roles_allows_nobody_and_names_the_setting(deed: Deed, environment: str, role: str) -> None:
+    empty = Rules(GUILD, OPS)
+    assert "_ROLE_IDS names no role" in (refusal(deed, ENVIRONMENTS[environment], somebody(role), empty) or "")
+
+
+@pytest.mark.parametrize("deed", Deed)
+@pytest.mark.parametrize("missing", ["guild_id", "channel_id"])
+def test_a_missing_guild_or_channel_in_the_settings_allows_nobody(deed: Deed, missing: str) -> None:
+    asker = replace(somebody("approver"), **{missing: None})
+    assert refusal(deed, ENVIRONMENTS["staging"], asker, replace(RULES, **{missing: None})) is not None
+
+
+@pytest.mark.parametrize("deed", DEEDS_WITH_A_ROLE)
+def test_a_deed_without_an_environment_is_refused(deed: Deed) -> None:
+    everything = Asker(7, "x", GUILD, OPS, frozenset(ROLES.values()))
+    assert refusal(deed, None, everything, RULES) is not None
+
+
+def test_an_environment_wants_approval_by_its_settings_and_not_by_its_name() -> None:
+    strict: Environment = an_environment("dev", needs_approval=True)
+    assert refusal(Deed.DEPLOY, strict, somebody("deployer"), RULES) is not None
+    assert refusal(Deed.DEPLOY, an_environment("prod"), somebody("deployer"), RULES) is None
+
+
+def test_every_kind_of_deployment_has_its_deed() -> None:
+    assert set(DEEDS) == set(DeploymentKind)
+
+
+def test_the_rules_come_from_the_settings() -> None:
+    settings = Settings(  # type: ignore[call-arg]
+        _env_file=None,
+        discord_guild_id=1,
+        discord_ops_channel_id=2,
+        discord_deployer_role_ids="11",
+        discord_approver_role_ids="12",
+        discord_hotfix_role_ids="13",
+    )
+    assert rules_from(settings) == RULES
+
+
+def test_a_refusal_is_raised_and_the_lack_of_one_is_not() -> None:
+    permit(None)
+    with pytest.raises(NotPermittedError, match="no"):
+        permit("no")
