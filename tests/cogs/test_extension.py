@@ -1,0 +1,119 @@
+"""The cogs load into any bot, speak only when it is their turn, and tell Discord of their commands only when needed."""
+
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from types import ModuleType
+
+import discord
+import pytest
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import RoasBot
+from bot.errors import SettingsError
+from cogs.command_sync import KIND, CommandSync
+from tests.cogs.conftest import Scene
+
+
+def syncs(scene: Scene) -> int:
+    return sum(request.method == "PUT" and request.path.endswith("/commands") for request in scene.env.http_requests)
+
+
+async def test_the_four_commands_are_registered_for_the_guild(scene: Scene) -> None:
+    tree = scene.env.bot.tree  # type: ignore[attr-defined]
+    there = await tree.fetch_commands(guild=discord.Object(scene.guild.id))
+    assert {command.name for command in there} == {"deploy", "hotfix", "rollback", "status"}
+
+
+async def test_a_restart_does_not_sync_commands_that_are_the_same(scene: Scene) -> None:
+    before = syncs(scene)
+    await scene.restart()
+    await scene.restart()
+    assert syncs(scene) == before == 1
+
+
+async def test_commands_that_changed_are_synced(scene: Scene) -> None:
+    posts = scene.application.state.posts
+    subject = f"{KIND}:{scene.env.bot.application_id}:{scene.guild.id}"
+    known = await posts.get(subject, KIND)
+    assert known is not None
+    assert known.finished
+    await posts.save(replace(known, content_hash="of other commands"))
+    await scene.restart()
+    assert syncs(scene) == 2
+
+
+async def test_commands_that_discord_lost_are_synced_again(scene: Scene) -> None:
+    bot = scene.env.bot
+    assert isinstance(bot, RoasBot)
+    sync = CommandSync(bot, scene.application.state, scene.guild.id)  # type: ignore[arg-type]
+    assert not await sync.run()
+    await bot.http.bulk_upsert_guild_commands(bot.application_id, scene.guild.id, [])  # type: ignore[arg-type]
+    assert await sync.run()
+
+
+async def test_a_bot_without_the_voice_answers_nothing(scene: Scene) -> None:
+    bot = scene.env.bot
+    assert isinstance(bot, RoasBot)
+    bot.roas_voice.take()
+    result = await scene.dora.slash(scene.ops, "status")
+    assert not result.acknowledged
+    scene.expected_errors = (app_commands.CheckFailure,)
+    bot.roas_voice.give()
+    assert (await scene.dora.slash(scene.ops, "status")).acknowledged
+
+
+class HostBot(commands.Bot):
+    """Be somebody else's bot that wants to deploy itself."""
+
+    def __init__(self) -> None:
+        super().__init__(command_prefix="!", intents=discord.Intents(guilds=True))
+
+    async def setup_hook(self) -> None:
+        @self.tree.command(guild=discord.Object(self.guild_id))  # type: ignore[attr-defined]
+        async def ping(interaction: discord.Interaction) -> None:
+            await interaction.response.send_message("pong")
+
+        await self.load_extension("cogs")
+
+
+async def test_any_bot_can_load_the_cogs_and_the_application_is_opened_and_closed_with_them(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    @asynccontextmanager
+    async def open_application(_settings: object):
+        opened.append("opened")
+        yield scene.application
+        opened.append("closed")
+
+    integration = ModuleType("bot.integration")
+    integration.open_application = open_application  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "bot.integration", integration)
+    host = HostBot()
+    host.guild_id = scene.guild.id  # type: ignore[attr-defined]
+    await scene.env.restart_bot(host)
+
+    assert "staging: healthy" in scene.answer(await scene.bob.slash(scene.ops, "status"))
+    await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    await scene.posted("Deploy v2 to staging: succeeded")
+    pong = await scene.bob.slash(scene.ops, "ping")
+    assert pong.response is not None
+    assert pong.response.content == "pong"
+    assert opened == ["opened"]
+
+    await host.unload_extension("cogs")
+    assert opened == ["opened", "closed"]
+    names = {command.name for command in host.tree.get_commands(guild=discord.Object(scene.guild.id))}
+    assert names == {"ping"}
+
+
+async def test_without_a_channel_in_the_settings_loading_says_what_is_missing(scene: Scene) -> None:
+    scene.application.settings.discord_ops_channel_id = None
+    bot = RoasBot(scene.application)  # type: ignore[arg-type]
+    with pytest.raises(commands.ExtensionFailed) as failed:
+        await bot.load_extension("cogs")
+    assert isinstance(failed.value.original, SettingsError)
+    assert "DISCORD_OPS_CHANNEL_ID" in failed.value.original.message
