@@ -12,17 +12,17 @@ from bot.state.manager import StateManager
 HEALTH_WITHIN_SECONDS = 20.0
 
 
-class HealthSource(Protocol):
+class Collector(Protocol):
     """Know how a stack is."""
 
-    async def check(self, environment: Environment) -> StackHealth:
+    async def collect_all_metrics(self, environment: Environment) -> StackHealth:
         """Look at an environment now. Raises EngineUnavailableError."""
         ...
 
 
-async def look_at(environment: Environment, state: StateManager, health: HealthSource) -> EnvironmentStatus:
+async def look_at(environment: Environment, state: StateManager, collector: Collector) -> EnvironmentStatus:
     """Tell how an environment is; an engine that does not answer hides its health only."""
-    found, fault = await _health(environment, health)
+    found, fault = await _health(environment, collector)
     return EnvironmentStatus(
         environment=environment.name,
         project=environment.project,
@@ -34,10 +34,10 @@ async def look_at(environment: Environment, state: StateManager, health: HealthS
     )
 
 
-async def _health(environment: Environment, health: HealthSource) -> tuple[StackHealth | None, str]:
+async def _health(environment: Environment, collector: Collector) -> tuple[StackHealth | None, str]:
     try:
         async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
-            return await health.check(environment), ""
+            return await collector.collect_all_metrics(environment), ""
     except RoasError as error:
         return None, f"{error.message} {error.hint}".strip()
     except TimeoutError:

@@ -28,11 +28,15 @@ def user_name(uid: int) -> str:
 
 
 def peer(connection: socket.socket, claimed: Actor) -> Actor:
-    """Return who is at the other end: the number is the kernel's word, the name is theirs where the number is too."""
+    """Return who is at the other end by the kernel's word; a process of our own user may speak for whoever started it.
+
+    (Such a process could write the journal itself. Root becomes our user before it asks.)
+    """
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS.size)
     uid = PEER_CREDENTIALS.unpack(credentials)[1]
-    name = _plain(claimed.name) if claimed.id == str(uid) and claimed.kind is ActorKind.SYSTEM else user_name(uid)
-    return Actor(ActorKind.SYSTEM, str(uid), name or user_name(uid))
+    if claimed.kind is ActorKind.SYSTEM and (claimed.id == str(uid) or uid == os.getuid()):
+        return Actor(ActorKind.SYSTEM, _plain(claimed.id), _plain(claimed.name) or user_name(uid))
+    return Actor(ActorKind.SYSTEM, str(uid), user_name(uid))
 
 
 def _plain(name: str) -> str:

@@ -1,0 +1,79 @@
+"""Run a command between settings and exit code: here every fault is told, once, in words."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from bot.commands.exit_codes import ExitCode, code_of_fault
+from bot.commands.terminal import Terminal
+
+if TYPE_CHECKING:
+    from bot.commands.session import Session
+    from bot.errors import RoasError
+
+Work = Callable[["Session"], Awaitable[int]]
+
+
+def run_command(work: Work, *, as_json: bool = False) -> NoReturn:
+    """Load the settings, do the work, and exit with its code."""
+    raise typer.Exit(_run(work, Terminal(as_json=as_json)))
+
+
+def _run(work: Work, terminal: Terminal) -> int:
+    from bot.commands.log import is_debugging
+    from bot.errors import RoasError
+
+    session: Session | None = None
+    try:
+        session = _open_session(terminal)
+        return asyncio.run(_work(work, session))
+    except RoasError as error:
+        return _told(error, terminal)
+    except KeyboardInterrupt:
+        terminal.say("Interrupted.", console=terminal.err)
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        if session is not None and is_debugging(session.settings):
+            raise
+        return _told(_unforeseen(error), terminal)
+
+
+async def _work(work: Work, session: "Session") -> int:
+    return await work(session)
+
+
+def _open_session(terminal: Terminal) -> "Session":
+    from bot.commands.log import configure_log
+    from bot.commands.ownership import become_owner
+    from bot.commands.session import Session
+    from bot.control.system_user import current_user
+    from bot.redaction import Redactor
+    from bot.settings import load_settings
+
+    settings = load_settings(needs_discord=False)
+    session = Session(settings, terminal, current_user())
+    become_owner(settings)
+    configure_log(settings, Redactor(settings.secrets))
+    return session
+
+
+def _told(error: "RoasError", terminal: Terminal) -> int:
+    from bot.commands.faults import tell_fault
+    from bot.control.faults import to_document
+
+    tell_fault(terminal, to_document(error))
+    return code_of_fault(error.key)
+
+
+def _unforeseen(error: Exception) -> "RoasError":
+    import structlog
+
+    from bot.errors import InternalFaultError
+
+    structlog.get_logger(__name__).error("command broke", exc_info=error)
+    return InternalFaultError(
+        f"Something broke that nobody foresaw ({type(error).__name__}).",
+        hint="Try again with LOG_LEVEL=DEBUG to see where, and report it.",
+    )

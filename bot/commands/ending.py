@@ -1,0 +1,50 @@
+"""Tell how a deployment ended, and what to do where it did not end well."""
+
+from rich.text import Text
+
+from bot.commands.faults import describe
+from bot.commands.terminal import Terminal, printable
+from bot.commands.words import duration, release
+from bot.models.deployment import Deployment, Outcome, PhaseStatus
+
+STYLES = {
+    Outcome.SUCCEEDED: "bold green",
+    Outcome.ROLLED_BACK: "bold yellow",
+    Outcome.CANCELLED: "bold",
+    Outcome.FAILED: "bold red",
+}
+
+
+def show_end(terminal: Terminal, deployment: Deployment) -> None:
+    """Write the outcome in one line, then the warnings, then the fault and what to do about it."""
+    if deployment.outcome is None:
+        return
+    words = _words(deployment, deployment.outcome)
+    terminal.say(Text(words, style=STYLES[deployment.outcome]))
+    for warning in deployment.warnings:
+        terminal.say(Text("warning: ", style="yellow") + Text(printable(warning), style="default"))
+    if deployment.problem is not None and deployment.outcome is not Outcome.CANCELLED:
+        describe(terminal, deployment.problem)
+
+
+def _words(deployment: Deployment, outcome: Outcome) -> str:
+    took = f" in {duration(deployment.duration_seconds)}" if deployment.duration_seconds is not None else ""
+    match outcome:
+        case Outcome.SUCCEEDED:
+            return f"{deployment.id} succeeded{took}: {deployment.environment} is on {release(deployment.to_release)}."
+        case Outcome.ROLLED_BACK:
+            return f"{deployment.id} was rolled back{took}: {deployment.environment} is on {_old(deployment)}."
+        case Outcome.CANCELLED:
+            by = f" by {deployment.cancel_requested_by.name}" if deployment.cancel_requested_by else ""
+            return f"{deployment.id} was cancelled{by}{took}: {deployment.environment} is on {_old(deployment)}."
+        case Outcome.FAILED:
+            return f"{deployment.id} failed{took}.{_where(deployment)}"
+
+
+def _old(deployment: Deployment) -> str:
+    return release(deployment.from_release) if deployment.from_release is not None else "what it was on before"
+
+
+def _where(deployment: Deployment) -> str:
+    failed = [phase.name.value for phase in deployment.phases if phase.status is PhaseStatus.FAILED]
+    return f" It did not get through {' and '.join(failed)}." if failed else ""

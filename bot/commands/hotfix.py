@@ -1,0 +1,33 @@
+"""`hotfix`: bring a fix in a hurry."""
+
+from typing import Annotated
+
+import typer
+
+from bot.commands.arguments import Detach, DryRun, EnvironmentName, Json, Services, Version, Yes
+from bot.commands.boundary import run_command
+
+
+def hotfix(
+    environment: EnvironmentName,
+    version: Version,
+    reason: Annotated[str, typer.Option("--reason", help="Why it cannot wait.")],
+    service: Services = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+    detach: Detach = False,
+) -> None:
+    """Bring a fix without building and pruning, within short times; it is rolled back if it fails."""
+    from bot.commands.carrying_out import Wishes, carry_out
+    from bot.commands.request import make_request
+    from bot.models.deployment import DeploymentKind
+
+    run_command(
+        lambda session: carry_out(
+            session,
+            make_request(session, environment, DeploymentKind.HOTFIX, version=version, services=service, reason=reason),
+            Wishes(dry_run=dry_run, confirmed=yes, detach=detach),
+        ),
+        as_json=as_json,
+    )

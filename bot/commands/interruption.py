@@ -1,0 +1,50 @@
+"""Hear Ctrl-C, SIGTERM and a terminal that is closed, while a deployment is followed."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum, auto
+
+
+class Interruption(Enum):
+    """What the person at the keyboard wants."""
+
+    CANCEL = auto()
+    LEAVE = auto()
+
+
+@contextmanager
+def interruptions() -> Iterator["asyncio.Queue[Interruption]"]:
+    """Give what is wanted, in order: the first Ctrl-C asks to cancel, the second (or SIGTERM) to leave.
+
+    When the terminal is closed, the work goes on in silence: it must not be left half done for that.
+    """
+    loop = asyncio.get_running_loop()
+    wanted: asyncio.Queue[Interruption] = asyncio.Queue()
+    pressed = 0
+
+    def press() -> None:
+        nonlocal pressed
+        pressed += 1
+        wanted.put_nowait(Interruption.CANCEL if pressed == 1 else Interruption.LEAVE)
+
+    loop.add_signal_handler(signal.SIGINT, press)
+    loop.add_signal_handler(signal.SIGTERM, wanted.put_nowait, Interruption.LEAVE)
+    loop.add_signal_handler(signal.SIGHUP, _fall_silent)
+    try:
+        yield wanted
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+def _fall_silent() -> None:
+    """Write nowhere from now on: the terminal is gone."""
+    with suppress(OSError):
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            if os.isatty(descriptor):
+                os.dup2(null, descriptor)
+        os.close(null)

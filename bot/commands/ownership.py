@@ -1,0 +1,51 @@
+"""Become the user whose state folder it is: what root would leave there the bot could not read."""
+
+import os
+import pwd
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from bot.errors import StateError
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
+
+DEFAULT_SOCKET = "/var/run/docker.sock"
+
+
+def become_owner(settings: "Settings") -> None:
+    """As root, become the owner of the state folder, with the group of the engine's socket. Raises StateError."""
+    if os.geteuid() != 0:
+        return
+    try:
+        owner = settings.state_dir.expanduser().resolve().stat()
+    except OSError:
+        return  # there is none yet: it will be root's
+    if owner.st_uid == 0:
+        return
+    groups = [owner.st_gid, *_socket_group(settings)]
+    try:
+        os.setgroups(groups)
+        os.setresgid(owner.st_gid, owner.st_gid, owner.st_gid)
+        os.setresuid(owner.st_uid, owner.st_uid, owner.st_uid)
+    except OSError as error:
+        raise StateError(
+            f"The state folder belongs to user {owner.st_uid}, and this process cannot become that user.",
+            hint=f"Run the command as user {owner.st_uid}.",
+        ) from error
+    os.environ["HOME"] = _home(owner.st_uid)
+
+
+def _socket_group(settings: "Settings") -> list[int]:
+    address = settings.docker_host or os.environ.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}"
+    with suppress(OSError):
+        if address.startswith("unix://"):
+            return [os.stat(address.removeprefix("unix://")).st_gid]  # noqa: PTH116 - a path out of an address
+    return []
+
+
+def _home(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_dir
+    except KeyError:
+        return "/"

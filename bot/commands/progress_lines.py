@@ -1,0 +1,58 @@
+"""Show a deployment's progress as plain lines, one per change: for logs, pipes and continuous integration."""
+
+from datetime import datetime
+
+from bot.commands.terminal import Terminal
+from bot.commands.words import duration
+from bot.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
+
+QUIET_STEPS = frozenset({ServiceStep.PENDING})
+
+
+class ProgressLines:
+    """Write what is new in each record."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._phases: dict[str, tuple[PhaseStatus, int]] = {}
+        self._services: dict[str, tuple[ServiceStep, bool]] = {}
+
+    def __enter__(self) -> "ProgressLines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing behind."""
+
+    def note(self, text: str) -> None:
+        """Write a remark."""
+        self._line(text)
+
+    def update(self, deployment: Deployment) -> None:
+        """Write a line for each phase and service that has come further."""
+        for phase in deployment.phases:
+            state = (phase.status, phase.attempts)
+            if phase.status is not PhaseStatus.PENDING and self._phases.get(phase.name) != state:
+                self._phases[phase.name] = state
+                self._line(_phase_words(phase))
+        for service in deployment.services:
+            step = (service.step, service.changed)
+            if service.step not in QUIET_STEPS and self._services.get(service.service) != step:
+                self._services[service.service] = step
+                self._line(_service_words(service))
+
+    def _line(self, text: str) -> None:
+        self._terminal.say(f"{datetime.now().astimezone():%H:%M:%S}  {text}")
+
+
+def _phase_words(phase: PhaseResult) -> str:
+    words = f"{phase.name:<14} {phase.status.replace('_', ' ')}"
+    if phase.attempts > 1:
+        words += f" (attempt {phase.attempts})"
+    if phase.duration_seconds is not None:
+        words += f" after {duration(phase.duration_seconds)}"
+    said = phase.problem.message if phase.problem else phase.summary
+    return f"{words}: {said}" if said else words
+
+
+def _service_words(service: ServiceProgress) -> str:
+    return f"  {service.service}: {service.step}{f' ({service.detail})' if service.detail else ''}"

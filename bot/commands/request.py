@@ -1,0 +1,47 @@
+"""Make a request of what was typed, in the name of the user who typed it."""
+
+import re
+
+from bot.commands.session import Session
+from bot.errors import InvalidRequestError
+from bot.models.deployment import DeploymentKind, DeploymentRequest
+
+RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
+REASON_LENGTH = 500
+
+
+def make_request(
+    session: Session,
+    environment: str,
+    kind: DeploymentKind,
+    *,
+    version: str | None = None,
+    services: list[str] | None = None,
+    target_release: int | None = None,
+    reason: str = "",
+) -> DeploymentRequest:
+    """Return the request. Raises InvalidRequestError."""
+    words = " ".join(reason.split())
+    if len(words) > REASON_LENGTH:
+        raise InvalidRequestError("The reason is too long.", hint=f"{REASON_LENGTH} signs at most.")
+    return DeploymentRequest(
+        environment=environment,
+        kind=kind,
+        requested_by=session.user,
+        version=version,
+        services=tuple(dict.fromkeys(services or ())),
+        target_release=target_release,
+        reason=words,
+    )
+
+
+def read_release(text: str | None) -> int | None:
+    """Read `12` or `r12`. Raises InvalidRequestError."""
+    if text is None:
+        return None
+    matched = RELEASE_PATTERN.fullmatch(text.strip())
+    if matched is None:
+        raise InvalidRequestError(
+            f"{text!r} is no release.", hint="A release is a number, such as 12 or r12; `releases` lists them."
+        )
+    return int(matched[1])

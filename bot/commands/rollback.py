@@ -1,0 +1,36 @@
+"""`rollback`: go back to an earlier release."""
+
+from typing import Annotated
+
+import typer
+
+from bot.commands.arguments import Detach, DryRun, EnvironmentName, Json, Reason, Yes
+from bot.commands.boundary import run_command
+
+ReleaseNumber = Annotated[
+    str | None, typer.Option("--to", metavar="N", help="Which release, such as 12 or r12; the one before if left out.")
+]
+
+
+def rollback(
+    environment: EnvironmentName,
+    to: ReleaseNumber = None,
+    dry_run: DryRun = False,
+    reason: Reason = "",
+    yes: Yes = False,
+    as_json: Json = False,
+    detach: Detach = False,
+) -> None:
+    """Go back to an earlier release, the whole of it: images and configuration."""
+    from bot.commands.carrying_out import Wishes, carry_out
+    from bot.commands.request import make_request, read_release
+    from bot.models.deployment import DeploymentKind
+
+    run_command(
+        lambda session: carry_out(
+            session,
+            make_request(session, environment, DeploymentKind.ROLLBACK, target_release=read_release(to), reason=reason),
+            Wishes(dry_run=dry_run, confirmed=yes, detach=detach),
+        ),
+        as_json=as_json,
+    )

@@ -1,0 +1,22 @@
+"""Hold what every command has: the settings, the terminal, and who typed it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.commands.terminal import Terminal
+from bot.models.actor import Actor
+from bot.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Carry one command."""
+
+    settings: Settings = field(repr=False)
+    terminal: Terminal
+    user: Actor
+
+    @property
+    def state_dir(self) -> Path:
+        """Return the state folder as an absolute path."""
+        return self.settings.state_dir.expanduser().resolve()

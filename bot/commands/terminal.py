@@ -1,0 +1,65 @@
+"""Write to the terminal, or to a file or pipe: there without control characters and without cutting lines."""
+
+import os
+import sys
+from contextlib import suppress
+from typing import IO, Any
+
+from rich.console import Console
+from rich.text import Text
+
+WIDTH_WITHOUT_TERMINAL = 200
+
+
+class SteadyConsole(Console):
+    """Go on in silence when the reader has gone: a closed pipe must not end the deployment that is carried."""
+
+    def on_broken_pipe(self) -> None:
+        """Write nothing more."""
+        self.quiet = True
+        with suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self.file.fileno())
+            os.close(null)
+
+
+class Terminal:
+    """Hold where a command writes: `out` is what was asked for, `err` is everything else."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.out = _console(sys.stdout)
+        self.err = _console(sys.stderr)
+        # With --json nothing but the document goes to stdout.
+        self.talk = self.err if as_json else self.out
+
+    def say(self, text: str | Text, *, console: Console | None = None) -> None:
+        """Write one paragraph; lines are not cut where there is no terminal."""
+        words = text if isinstance(text, Text) else Text(printable(text))
+        (console or self.talk).print(words, soft_wrap=True)
+
+    def document(self, text: str) -> None:
+        """Write the JSON document."""
+        self.out.print(Text(text), soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """Leave out what could steer a terminal: logs and names come from elsewhere."""
+    return "".join(sign for sign in text if sign in "\n\t" or sign.isprintable())
+
+
+def _console(stream: IO[str]) -> Console:
+    is_terminal = stream.isatty() and os.environ.get("TERM", "") != "dumb"
+    reconfigure: Any = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+    return SteadyConsole(
+        file=stream,
+        force_terminal=is_terminal,
+        no_color=not is_terminal or "NO_COLOR" in os.environ,
+        width=None if is_terminal else WIDTH_WITHOUT_TERMINAL,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        legacy_windows=False,
+    )
