@@ -93,11 +93,11 @@ class IntegrationCoordinator:
         subject = str(event.data.get("deployment_id", ""))
         await self._record(event, ChangeType.AUDIT, subject, new=words, **facts)
 
-    async def _record(self, event: Event, kind: ChangeType, subject: str, *, new: str, **facts: object) -> None:
+    async def _record(self, event: Event, change_type: ChangeType, subject: str, *, new: str, **facts: object) -> None:
         environment = str(event.data.get("environment", ""))
         metadata = {"event": event.type, "deployment": event.data.get("deployment_id"), **facts}
         change = StateChange(
-            kind, SOURCE, environment, subject, new=new, metadata=metadata, correlation_id=event.correlation_id
+            change_type, SOURCE, environment, subject, new=new, metadata=metadata, correlation_id=event.correlation_id
         )
         await self._state.record(change)
 

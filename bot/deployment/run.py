@@ -57,9 +57,6 @@ class DeploymentRun:
             raise
         except RoasError as error:
             return await self._end_badly(error)
-        except Exception as error:  # an honest end is owed for faults that nobody foresaw, too
-            log.exception("deployment broke")
-            return await self._end_badly(_unforeseen(error))
         return await self._finish(Outcome.SUCCEEDED, None, active=context.release)
 
     async def _run_phase(self, policy: PhasePolicy) -> None:
@@ -80,10 +77,11 @@ class DeploymentRun:
             summary = await self._attempts(policy, attempted)
         except FencedOffError:
             raise
-        except RoasError as error:
-            status = PhaseStatus.CANCELLED if isinstance(error, DeploymentCancelledError) else PhaseStatus.FAILED
-            await context.save_phase(_ended(result, status, started, problem=error.problem()))
-            raise
+        except Exception as error:  # an honest end is owed for faults that nobody foresaw, too
+            known = error if isinstance(error, RoasError) else _unforeseen(error)
+            status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
+            await context.save_phase(_ended(result, status, started, problem=known.problem()))
+            raise known from error.__cause__
         own_warnings = tuple(context.warnings[warnings_before:])
         await context.save_phase(_ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings))
 
@@ -158,10 +156,9 @@ class DeploymentRun:
             await self._run_phase(context.coordination.policy(PhaseName.ROLLBACK))
         except FencedOffError:
             raise
-        except Exception as error:  # whatever it was, an operator must hear of it
-            log.exception("rollback failed")
-            known = error if isinstance(error, RoasError) else _unforeseen(error)
-            return await self._finish(Outcome.FAILED, _rollback_failed(problem, known, context))
+        except RoasError as error:
+            log.error("rollback failed", key=error.key, problem=error.message)
+            return await self._finish(Outcome.FAILED, _rollback_failed(problem, error, context))
         return await self._finish(
             Outcome.CANCELLED if cancelled else Outcome.ROLLED_BACK, problem, active=context.release
         )
@@ -207,6 +204,7 @@ class DeploymentRun:
 
 
 def _unforeseen(error: Exception) -> InternalFaultError:
+    log.error("a phase broke", exc_info=error)
     return InternalFaultError(
         f"Something broke that nobody foresaw ({type(error).__name__}).", hint="See the bot's log, and report it."
     )
