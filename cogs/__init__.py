@@ -5,12 +5,12 @@ and closed when the extension is unloaded.
 """
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
 
 import discord
 from discord.ext import commands
 
 from bot.errors import SettingsError
+from bot.integration import Application, open_application
 from bot.settings import Settings, load_settings
 from bot.ui.live_messages import LiveMessages
 from bot.ui.ops_channel import OpsChannel
@@ -19,9 +19,6 @@ from cogs.application_cog import ApplicationCog
 from cogs.command_sync import CommandSync
 from cogs.deployment import DeploymentCog
 from cogs.status import StatusCog
-
-if TYPE_CHECKING:
-    from bot.integration import Application
 
 
 async def setup(bot: commands.Bot) -> None:
@@ -39,14 +36,14 @@ async def setup(bot: commands.Bot) -> None:
         await bot.add_cog(ApplicationCog(bot, sync, voice, opened.pop_all()))
 
 
-async def _application(bot: commands.Bot, opened: AsyncExitStack) -> "Application":
+async def _application(bot: commands.Bot, opened: AsyncExitStack) -> Application:
     """Take the bot's application, or open one that `opened` closes."""
     lent: Application | None = getattr(bot, "roas", None)
     if lent is not None:
         return lent
-    from bot.integration import open_application  # only a bot that brings no application needs all of this
-
-    return await opened.enter_async_context(open_application(load_settings(needs_discord=False)))
+    application = await opened.enter_async_context(open_application(load_settings(needs_discord=False)))
+    await application.orchestrator.resume()
+    return application
 
 
 def _place(settings: Settings) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 import structlog
@@ -10,6 +10,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.errors import LockHeldError, RoasError
+from bot.integration import Application
 from bot.models.deployment import DeploymentKind, DeploymentRequest
 from bot.models.environment import Environment
 from bot.models.plan import Plan
@@ -24,9 +25,6 @@ from cogs.ops_cog import OpsCog, actor_of
 from cogs.permissions import DEEDS, Deed
 from cogs.suggestions import matching, matching_last, releases
 
-if TYPE_CHECKING:
-    from bot.integration import Application
-
 log = structlog.get_logger(__name__)
 
 HOTFIX_ENVIRONMENT = "prod"
@@ -38,9 +36,7 @@ SUGGEST_WITHIN_SECONDS = 2.0
 class DeploymentCog(OpsCog, name="Deployment"):
     """Host the orchestrator in a channel."""
 
-    def __init__(
-        self, bot: commands.Bot, application: "Application", voice: Voice, live_messages: LiveMessages
-    ) -> None:
+    def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:
         super().__init__(bot, application, voice)
         self.live_messages = live_messages
 

@@ -1,12 +1,13 @@
 """Give every cog of ours what it stands on: the application, the rules, the voice."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 import structlog
 from discord import app_commands
 from discord.ext import commands
 
+from bot.integration import Application
 from bot.models.actor import Actor, ActorKind
 from bot.models.environment import Environment
 from bot.ui.voice import Voice
@@ -14,16 +15,13 @@ from cogs.answers import acknowledge, answering
 from cogs.arguments import read_environment
 from cogs.permissions import Asker, Deed, asker_of, permit, refusal, rules_from
 
-if TYPE_CHECKING:
-    from bot.integration import Application
-
 log = structlog.get_logger(__name__)
 
 
 class OpsCog(commands.Cog):
     """Check, answer and report for the commands of one guild's ops channel."""
 
-    def __init__(self, bot: commands.Bot, application: "Application", voice: Voice) -> None:
+    def __init__(self, bot: commands.Bot, application: Application, voice: Voice) -> None:
         self.bot = bot
         self.application = application
         self.voice = voice

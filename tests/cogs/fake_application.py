@@ -64,6 +64,9 @@ class FakeOrchestrator:
         self.hold.set()
         return deployment
 
+    async def resume(self) -> tuple[Deployment, ...]:
+        return ()
+
     async def close(self) -> None:
         self.hold.set()
         await asyncio.gather(*self.tasks)

@@ -1,9 +1,7 @@
 """The cogs load into any bot, speak only when it is their turn, and tell Discord of their commands only when needed."""
 
-import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from types import ModuleType
 
 import discord
 import pytest
@@ -89,9 +87,7 @@ async def test_any_bot_can_load_the_cogs_and_the_application_is_opened_and_close
         yield scene.application
         opened.append("closed")
 
-    integration = ModuleType("bot.integration")
-    integration.open_application = open_application  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "bot.integration", integration)
+    monkeypatch.setattr("bot.integration.open_application", open_application)
     host = HostBot()
     host.guild_id = scene.guild.id  # type: ignore[attr-defined]
     await scene.env.restart_bot(host)
