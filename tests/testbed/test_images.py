@@ -1,0 +1,106 @@
+"""Images without a registry: what is in them, and how the sample app behaves."""
+
+import pytest
+
+from testbed.cache import cached
+from testbed.rootfs import Rootfs, changes, is_static
+from testbed.sample import sample_image
+from testbed.waiting import wait_until
+
+
+def test_the_same_content_gives_the_same_tar():
+    def make():
+        root = Rootfs()
+        root.add("etc/motd", "hello")
+        root.add_folder("data", 999, 1000)
+        return root.tar()
+
+    assert make() == make()
+
+
+def test_settings_become_dockerfile_instructions():
+    assert changes({"CMD": '["a"]', "ENV": ["A=1", "B=2"]}) == ['CMD ["a"]', "ENV A=1", "ENV B=2"]
+
+
+def test_a_cached_file_is_made_once_and_whole(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = []
+
+    def make(out):
+        made.append(out)
+        out.write_text("content")
+
+    def fail(out):
+        out.write_text("half")
+        raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError):
+        cached("thing", fail)
+    assert cached("thing", make).read_text() == "content"
+    assert cached("thing", make).read_text() == "content"
+    assert len(made) == 1
+
+
+def test_busybox_is_static():
+    from testbed.images import busybox
+
+    assert is_static(busybox())
+
+
+def test_an_unknown_behaviour_is_refused():
+    with pytest.raises(ValueError, match="unknown behaviour"):
+        sample_image(None, "x:y", behaviour="sulks")
+
+
+@pytest.fixture
+def run(docker_client, sample_image):
+    started = []
+
+    def start(behaviour, **options):
+        sample_image(f"testbed/{behaviour}:v1", behaviour=behaviour, healthcheck=True, **options)
+        started.append(docker_client.containers.run(f"testbed/{behaviour}:v1", detach=True))
+        return started[-1]
+
+    yield start
+    for container in started:
+        container.remove(force=True)
+
+
+def state(container):
+    container.reload()
+    return container.attrs["State"]
+
+
+def health(container):
+    return state(container)["Health"]["Status"]
+
+
+@pytest.mark.parametrize(("behaviour", "code"), [("exits", 3), ("ends", 0)])
+def test_a_sample_app_that_ends(run, behaviour, code):
+    container = run(behaviour)
+    assert wait_until(lambda: state(container)["Status"] == "exited", 10)
+    assert state(container)["ExitCode"] == code
+
+
+def test_a_sample_app_that_is_slow_becomes_healthy_later(run):
+    container = run("slow", delay_seconds=0.5)
+    assert health(container) == "starting"
+    assert wait_until(lambda: health(container) == "healthy", 10)
+
+
+def test_a_sample_app_that_fades_is_healthy_first(run):
+    container = run("fades", delay_seconds=1)
+    assert wait_until(lambda: health(container) == "healthy", 10)
+    assert wait_until(lambda: health(container) == "unhealthy", 20)
+
+
+def test_a_sample_app_leaves_at_once_when_it_is_asked_to(run):
+    container = run("healthy")
+    container.stop(timeout=10)
+    assert state(container)["ExitCode"] == 0
+
+
+def test_a_registry_that_is_not_there_is_noticed_soon(docker_client):
+    from testbed.images import pull_if_reachable
+
+    assert not pull_if_reachable(docker_client, "127.0.0.1:1/nobody/nothing:v1")

@@ -1,0 +1,39 @@
+"""The scripts: harmless when there is nothing to do, plain about what they do not know."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = [*sorted((ROOT / "script").iterdir()), ROOT / ".ci" / "run"]
+
+
+def run(*command):
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+
+
+@pytest.mark.parametrize("script", [path for path in SCRIPTS if path.name != "container-healthcheck"], ids=str)
+def test_scripts_parse(script):
+    shell = script.read_text().splitlines()[0].rpartition("/")[2].removeprefix("env ")
+    assert run(shell, "-n", str(script)).returncode == 0
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=str)
+def test_scripts_can_be_run(script):
+    assert script.stat().st_mode & 0o111
+
+
+def test_a_second_bootstrap_is_quick_and_quiet():
+    began = time.monotonic()
+    done = run("script/bootstrap", "--test")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout + done.stderr == ""
+    assert time.monotonic() - began < 10
+
+
+def test_an_unknown_option_is_refused():
+    done = run("script/bootstrap", "--everything")
+    assert done.returncode == 1
+    assert "unknown option: --everything" in done.stderr
