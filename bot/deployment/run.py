@@ -81,7 +81,7 @@ class DeploymentRun:
             known = error if isinstance(error, RoasError) else _unforeseen(error)
             status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
             await context.save_phase(_ended(result, status, started, problem=known.problem()))
-            raise known from error.__cause__
+            raise known from error.__cause__ if known is error else error
         own_warnings = tuple(context.warnings[warnings_before:])
         await context.save_phase(_ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings))
 
