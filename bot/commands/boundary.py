@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 Work = Callable[["Session"], Awaitable[int]]
 
 
-def run_command(work: Work, *, as_json: bool = False) -> NoReturn:
-    """Load the settings, do the work, and exit with its code."""
-    raise typer.Exit(_run(work, Terminal(as_json=as_json)))
+def run_command(work: Work, *, as_json: bool = False, is_bot: bool = False) -> NoReturn:
+    """Load the settings, do the work, and exit with its code; the bot itself logs its own way."""
+    raise typer.Exit(_run(work, Terminal(as_json=as_json), is_bot=is_bot))
 
 
-def _run(work: Work, terminal: Terminal) -> int:
+def _run(work: Work, terminal: Terminal, *, is_bot: bool) -> int:
     from bot.commands.log import is_debugging
     from bot.errors import RoasError
 
     session: Session | None = None
     try:
-        session = _open_session(terminal)
+        session = _open_session(terminal, is_bot=is_bot)
         return asyncio.run(_work(work, session))
     except RoasError as error:
         return _told(error, terminal)
@@ -44,7 +44,7 @@ async def _work(work: Work, session: "Session") -> int:
     return await work(session)
 
 
-def _open_session(terminal: Terminal) -> "Session":
+def _open_session(terminal: Terminal, *, is_bot: bool) -> "Session":
     from bot.commands.log import configure_log
     from bot.commands.ownership import become_owner
     from bot.commands.session import Session
@@ -52,10 +52,11 @@ def _open_session(terminal: Terminal) -> "Session":
     from bot.redaction import Redactor
     from bot.settings import load_settings
 
-    settings = load_settings(needs_discord=False)
+    settings = load_settings(needs_discord=is_bot)
     session = Session(settings, terminal, current_user())
-    become_owner(settings)
-    configure_log(settings, Redactor(settings.secrets))
+    if not is_bot:
+        become_owner(settings)
+        configure_log(settings, Redactor(settings.secrets))
     return session
 
 

@@ -67,12 +67,12 @@ class ControlServer:
         state: StateManager,
         orchestrator: Orchestrator,
         environments: Mapping[str, Environment],
-        collector: Collector,
+        health: Collector,
     ) -> None:
         self._state = state
         self._orchestrator = orchestrator
         self._environments = environments
-        self._collector = collector
+        self._health = health
         self._runner: web.AppRunner | None = None
         self._lock: int | None = None
 
@@ -165,7 +165,7 @@ class ControlServer:
     async def _status(self, request: web.Request) -> web.Response:
         name = request.query.get("environment")
         wanted = [self._environment(name)] if name else list(self._environments.values())
-        found = await asyncio.gather(*(look_at(environment, self._state, self._collector) for environment in wanted))
+        found = await asyncio.gather(*(look_at(environment, self._state, self._health) for environment in wanted))
         return _answer(StatusReport(tuple(found)))
 
     def _environment(self, name: str) -> Environment:

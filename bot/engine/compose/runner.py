@@ -71,6 +71,13 @@ class ComposeRunner:
             raise compose_fault(stderr or stdout, files=files, service=service)
         return ComposeOutput(stdout, stderr)
 
+    def in_foreground(self, arguments: Sequence[str], environment: Environment) -> tuple[list[str], dict[str, str]]:
+        """Return what to run, and in which environment, for a command that is given the terminal.
+
+        Raises EngineError where there is no Compose.
+        """
+        return [*_compose_command(), *arguments], self._scrubbed(environment, {})
+
     async def _start(
         self, arguments: Sequence[str], environment: Environment, variables: Mapping[str, str]
     ) -> asyncio.subprocess.Process:

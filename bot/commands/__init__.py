@@ -1,0 +1,69 @@
+"""Be the command line: one command a file; what is heavy is imported only by the command that needs it."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+HELP = """Deploy, watch and roll back Docker Compose stacks. Without a command: run the bot.
+
+A bot that lives carries what is asked for here; where none lives, this command does it itself, with the same lock and
+journal.
+"""
+EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong usage or invalid request, 3 rolled back,
+4 cancelled, 5 the environment is locked by another deployment, 6 validation failed or refused by policy,
+69 engine, registry, state or bot unavailable, 78 wrong settings, 130 interrupted."""
+
+
+def application() -> typer.Typer:
+    """Gather the commands."""
+    from bot.commands.cancel import cancel
+    from bot.commands.compose import compose
+    from bot.commands.deploy import deploy
+    from bot.commands.doctor import doctor
+    from bot.commands.history import history
+    from bot.commands.hotfix import hotfix
+    from bot.commands.releases import releases
+    from bot.commands.rollback import rollback
+    from bot.commands.run import run
+    from bot.commands.status import status
+
+    commands = typer.Typer(
+        name="python -m bot",
+        help=HELP,
+        epilog=EPILOG,
+        add_completion=False,
+        invoke_without_command=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @commands.callback(invoke_without_command=True, help=HELP, epilog=EPILOG)
+    def _no_command(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            run()
+
+    for command, short in {
+        run: "Run the bot.",
+        deploy: "Deploy a version.",
+        hotfix: "Bring a fix in a hurry.",
+        rollback: "Go back to an earlier release.",
+        status: "Show how environments are.",
+        history: "List the last deployments.",
+        releases: "List the releases that are kept.",
+        cancel: "Ask a deployment to stop.",
+        doctor: "Say what is wrong, and how to mend it.",
+        compose: "Run Docker Compose on what an environment runs.",
+    }.items():
+        commands.command(short_help=short)(command)
+    return commands
+
+
+def run_command_line(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; wrong usage is told on stderr, with code 2."""
+    try:
+        application()(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="python -m bot")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0

@@ -1,0 +1,58 @@
+"""`cancel`: ask a deployment to stop."""
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.commands.arguments import Json
+from bot.commands.boundary import run_command
+
+if TYPE_CHECKING:
+    from bot.commands.session import Session
+    from bot.models.deployment import Deployment
+    from bot.state.manager import StateManager
+
+DEPLOYMENT_ID = re.compile(r"(DEPLOY|HOTFIX|ROLLBACK)-[0-9A-Z]{26}")
+Target = Annotated[str, typer.Argument(metavar="ENVIRONMENT|DEPLOYMENT_ID", help="What to stop.")]
+
+
+def cancel(target: Target, as_json: Json = False) -> None:
+    """Ask a deployment to stop at its next safe point; what it changed is rolled back."""
+    run_command(lambda session: _cancel(session, target), as_json=as_json)
+
+
+async def _cancel(session: "Session", target: str) -> int:
+    from bot.commands.carrier import open_carrier
+    from bot.commands.carrying_out import finish_what_was_left
+    from bot.commands.exit_codes import ExitCode
+    from bot.commands.journal import open_journal
+    from bot.state.documents import to_json
+
+    async with open_journal(session) as state:
+        found = await _find(session, state, target)
+    async with open_carrier(session) as carrier:
+        cancelled = await carrier.cancel(found.id, session.user)
+        session.terminal.say(f"Asked {found.id} of {found.environment} to stop at its next safe point.")
+        # Where its process is dead, nobody else would hear it.
+        await finish_what_was_left(session, carrier, found.environment)
+    if session.terminal.as_json:
+        session.terminal.document(to_json(cancelled))
+    return ExitCode.SUCCEEDED
+
+
+async def _find(session: "Session", state: "StateManager", target: str) -> "Deployment":
+    """Return the deployment of that id, or the one that moves that environment. Raises InvalidRequestError."""
+    from bot.commands.environment import find_environment
+    from bot.errors import InvalidRequestError
+
+    if DEPLOYMENT_ID.fullmatch(target):
+        found = await state.deployments.get(target)
+        missing = f"There is no deployment {target}."
+    else:
+        environment = find_environment(session.settings, target)
+        found = await state.deployments.active(environment.name)
+        missing = f"No deployment of {environment.name} is under way."
+    if found is None:
+        raise InvalidRequestError(missing, hint="See `status` and `history`.")
+    return found

@@ -1,0 +1,59 @@
+"""`compose`: run Docker Compose on what an environment runs."""
+
+import os
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from bot.commands.arguments import EnvironmentName
+from bot.commands.boundary import run_command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bot.commands.session import Session
+    from bot.models.environment import Environment
+
+Arguments = Annotated[list[str], typer.Argument(metavar="-- ARGS...", help="What Compose is told, such as `-- ps -a`.")]
+MODELS_FOLDER = "models"
+
+
+def compose(environment: EnvironmentName, arguments: Arguments) -> None:
+    """Run Docker Compose on the release that an environment runs, not on today's files; with Compose's exit code."""
+    run_command(lambda session: _compose(session, environment, arguments))
+
+
+async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
+    from bot.commands.environment import find_environment
+    from bot.commands.journal import open_journal
+    from bot.engine.model_store import ModelStore
+    from bot.errors import InvalidRequestError
+
+    environment = find_environment(session.settings, name)
+    async with open_journal(session) as state:
+        model_hash = await state.releases.applied_model(environment.name)
+        lock = await state.locks.get(environment.name)
+        instance_id = state.instance_id
+    if model_hash is None:
+        raise InvalidRequestError(
+            f"{environment.name} runs no release that is known here.", hint="Its first deployment makes one."
+        )
+    if lock is not None:
+        session.terminal.say(
+            f"warning: {lock.deployment_id} is changing {environment.name} right now.", console=session.terminal.err
+        )
+    model = ModelStore(session.state_dir / MODELS_FOLDER).existing(model_hash)
+    _become_compose(environment, model, arguments, instance_id)
+
+
+def _become_compose(environment: "Environment", model: "Path", arguments: list[str], instance_id: str) -> NoReturn:
+    """Let Compose take this process's place, so that the terminal, signals and the exit code are its own."""
+    from bot.engine.compose.commands import ComposeProject
+    from bot.engine.compose.runner import ComposeRunner
+
+    project = ComposeProject.of_model(environment, model)
+    command, variables = ComposeRunner(instance_id).in_foreground([*project.arguments(), *arguments], environment)
+    variables |= {name: os.environ[name] for name in ("TERM", "COLUMNS", "LINES") if name in os.environ}
+    if environment.folder.is_dir():
+        os.chdir(environment.folder)
+    os.execve(command[0], command, variables)  # noqa: S606 - a path of our own finding, and an argument list

@@ -1,0 +1,72 @@
+"""`doctor`: say what is wrong with an environment, and how to mend it."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.commands.arguments import AnyEnvironment, Json
+from bot.commands.boundary import run_command
+
+if TYPE_CHECKING:
+    from bot.commands.session import Session
+    from bot.models.check import CheckResult, ValidationReport
+
+VersionOption = Annotated[str | None, typer.Option("--version", help="Look as a deployment of this version would.")]
+All = Annotated[bool, typer.Option("--all", help="List the checks that passed, too.")]
+
+
+def doctor(
+    environment: AnyEnvironment = None, version: VersionOption = None, show_all: All = False, as_json: Json = False
+) -> None:
+    """Check environments without touching them: exit code 0 when a deployment could begin, else 1."""
+    run_command(lambda session: _doctor(session, environment, version, show_all=show_all), as_json=as_json)
+
+
+async def _doctor(session: "Session", name: str | None, version: str | None, *, show_all: bool) -> int:
+    from bot.commands.documents import ValidationReports
+    from bot.commands.environment import wanted_environments
+    from bot.commands.exit_codes import ExitCode
+    from bot.integration import open_application
+    from bot.state.documents import to_json
+
+    wanted = wanted_environments(session.settings, name)
+    async with open_application(session.settings, instance_prefix="CLI") as application:
+        reports = tuple(
+            await asyncio.gather(
+                *(application.validator.validate(application.environments[one.name], version) for one in wanted)
+            )
+        )
+    passed = all(report.passed for report in reports)
+    if session.terminal.as_json:
+        session.terminal.document(to_json(ValidationReports(passed, reports)))
+    else:
+        for report in reports:
+            _show(session, report, show_all=show_all)
+    return ExitCode.SUCCEEDED if passed else ExitCode.FAILED
+
+
+def _show(session: "Session", report: "ValidationReport", *, show_all: bool) -> None:
+    from bot.commands.tables import add_row, make_table
+
+    good = sum(result.passed for result in report.results)
+    session.terminal.say(
+        f"{report.environment}: {len(report.failures)} failures, {len(report.warnings)} warnings, {good} good"
+    )
+    shown = [result for result in report.results if show_all or not result.passed]
+    if not shown:
+        return
+    table = make_table("", "check", "what was found", "what to do")
+    for result in shown:
+        sign, style = _sign(result)
+        add_row(table, (sign, result.check, result.message, result.remedy), (style,))
+    session.terminal.out.print(table)
+
+
+def _sign(result: "CheckResult") -> tuple[str, str]:
+    from bot.models.check import Severity
+
+    if result.passed:
+        return "ok", "green"
+    signs = {Severity.CRITICAL: ("FAILED", "bold red"), Severity.WARNING: ("warning", "yellow")}
+    return signs.get(result.severity, ("note", "dim"))

@@ -1,0 +1,63 @@
+"""`history`: list the last deployments."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.commands.arguments import AnyEnvironment, Json
+from bot.commands.boundary import run_command
+from bot.models.deployment import Deployment, Outcome
+
+if TYPE_CHECKING:
+    from bot.commands.session import Session
+
+OutcomeOption = Annotated[Outcome | None, typer.Option("--outcome", help="Only those that ended so.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, the newest first.")]
+
+
+def history(
+    environment: AnyEnvironment = None, outcome: OutcomeOption = None, limit: Limit = 20, as_json: Json = False
+) -> None:
+    """List the last deployments, the newest first: who, what, when, and how it ended."""
+    run_command(lambda session: _history(session, environment, outcome, limit), as_json=as_json)
+
+
+async def _history(session: "Session", environment: str | None, outcome: Outcome | None, limit: int) -> int:
+    from bot.commands.documents import DeploymentList
+    from bot.commands.environment import find_environment
+    from bot.commands.exit_codes import ExitCode
+    from bot.commands.journal import open_journal
+    from bot.state.documents import to_json
+
+    if environment is not None:
+        find_environment(session.settings, environment)
+    async with open_journal(session) as state:
+        found = await state.deployments.list(environment, limit=limit, outcome=outcome)
+    if session.terminal.as_json:
+        session.terminal.document(to_json(DeploymentList(found)))
+    elif found:
+        _show(session, found)
+    else:
+        session.terminal.say(f"No deployment yet in {session.state_dir}." if outcome is None else f"No deployment ended {outcome}.")
+    return ExitCode.SUCCEEDED
+
+
+def _show(session: "Session", deployments: tuple[Deployment, ...]) -> None:
+    from bot.commands.tables import add_row, make_table
+    from bot.commands.words import at, duration, person, release
+
+    table = make_table("deployment", "environment", "version", "release", "by", "begun", "took", "outcome", "why")
+    for one in deployments:
+        cells = (
+            one.id,
+            one.environment,
+            one.request.version or "-",
+            f"{release(one.from_release)} → {release(one.to_release)}",
+            person(one.request.requested_by),
+            at(one.created_at),
+            duration(one.duration_seconds),
+            one.outcome or "under way",
+            one.problem.message if one.problem else one.request.reason,
+        )
+        add_row(table, cells)
+    session.terminal.out.print(table)

@@ -1,0 +1,19 @@
+"""`run`: be the bot."""
+
+from typing import TYPE_CHECKING
+
+from bot.commands.boundary import run_command
+
+if TYPE_CHECKING:
+    from bot.commands.session import Session
+
+
+def run() -> None:
+    """Run the bot, as `python -m bot` without a command does."""
+    run_command(_serve, is_bot=True)
+
+
+async def _serve(session: "Session") -> int:
+    from bot.service import serve
+
+    return await serve(session.settings)

@@ -1,0 +1,51 @@
+"""`status`: show how environments are."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from bot.commands.arguments import AnyEnvironment, Json
+from bot.commands.boundary import run_command
+
+if TYPE_CHECKING:
+    from bot.commands.session import Session
+    from bot.control.documents import StatusReport
+
+
+def status(environment: AnyEnvironment = None, as_json: Json = False) -> None:
+    """Show how environments are: their services, their release, and the deployment that is under way."""
+    run_command(lambda session: _status(session, environment), as_json=as_json)
+
+
+async def _status(session: "Session", name: str | None) -> int:
+    from bot.commands.exit_codes import ExitCode
+    from bot.commands.status_view import show_status
+    from bot.state.documents import to_json
+
+    report = await _ask(session, name)
+    if session.terminal.as_json:
+        session.terminal.document(to_json(report))
+    else:
+        show_status(session.terminal, report)
+    nothing_known = all(one.fault for one in report.environments)
+    return ExitCode.UNAVAILABLE if nothing_known else ExitCode.SUCCEEDED
+
+
+async def _ask(session: "Session", name: str | None) -> "StatusReport":
+    """Ask the living bot; where none lives, look for ourselves."""
+    from contextlib import AsyncExitStack
+
+    from bot.commands.environment import wanted_environments
+    from bot.commands.living_bot import find_bot
+    from bot.control.documents import StatusReport
+
+    wanted = wanted_environments(session.settings, name)
+    async with AsyncExitStack() as stack:
+        client = await find_bot(session.state_dir, stack)
+        if client is not None:
+            return await client.status(name)
+        from bot.control.overview import look_at
+        from bot.integration import open_application
+
+        application = await stack.enter_async_context(open_application(session.settings, instance_prefix="CLI"))
+        found = await asyncio.gather(*(look_at(one, application.state, application.collector) for one in wanted))
+        return StatusReport(tuple(found))

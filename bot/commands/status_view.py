@@ -1,0 +1,72 @@
+"""Write how environments are."""
+
+from rich.text import Text
+
+from bot.commands.tables import add_row, make_table
+from bot.commands.terminal import Terminal, printable
+from bot.commands.words import at, image, person, size
+from bot.control.documents import EnvironmentStatus, StatusReport
+from bot.models.deployment import PhaseStatus
+from bot.models.health import ServiceHealth, Verdict
+
+STYLES = {Verdict.HEALTHY: "green", Verdict.DEGRADED: "yellow", Verdict.UNHEALTHY: "bold red"}
+
+
+def show_status(terminal: Terminal, report: StatusReport) -> None:
+    """Write each environment: a line about it, then a table of its services."""
+    for position, status in enumerate(report.environments):
+        if position:
+            terminal.say("")
+        _show_environment(terminal, status)
+
+
+def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
+    verdict = status.health.verdict if status.health and status.health.services else None
+    heading = Text(status.environment, style="bold")
+    heading.append(f"  {verdict or 'nothing runs' if not status.fault else 'not known'}", style=_style(verdict))
+    terminal.say(heading)
+    if status.release is not None:
+        made = f"{at(status.release.created_at)} by {person(status.release.created_by)}"
+        terminal.say(f"  release {status.release.label} ({status.release.version or 'adopted'}), made {made}")
+    else:
+        terminal.say("  no release yet")
+    if status.active is not None:
+        terminal.say(f"  under way: {_active(status)}")
+    elif status.lock is not None:
+        terminal.say(f"  held by {person(status.lock.held_by)} since {at(status.lock.since)}: {status.lock.purpose}")
+    if status.fault:
+        terminal.say(Text("  warning: ", style="yellow") + Text(printable(status.fault), style="default"))
+    if status.health is not None and status.health.services:
+        _show_services(terminal, status.health.services)
+
+
+def _active(status: EnvironmentStatus) -> str:
+    deployment = status.active
+    if deployment is None:
+        return ""
+    phases = [phase.name.value for phase in deployment.phases if phase.status is PhaseStatus.IN_PROGRESS]
+    by = person(deployment.request.requested_by)
+    words = f"{deployment.id} by {by} since {at(deployment.created_at)}"
+    purpose = f": {status.lock.purpose}" if status.lock else ""
+    return f"{words}{purpose}{f', now in {phases[-1]}' if phases else ''}"
+
+
+def _show_services(terminal: Terminal, services: tuple[ServiceHealth, ...]) -> None:
+    table = make_table("  service", "verdict", "image", "cpu", "memory", "restarts", "reason")
+    for service in services:
+        references = dict.fromkeys(image(container.image_reference) for container in service.containers)
+        cells = (
+            f"  {service.service}",
+            str(service.verdict),
+            ", ".join(references) or "-",
+            "" if service.cpu_percent is None else f"{service.cpu_percent:.1f} %",
+            size(service.memory_bytes),
+            str(sum(container.restart_count for container in service.containers)),
+            service.reason,
+        )
+        add_row(table, cells, ("", _style(service.verdict)))
+    terminal.talk.print(table)
+
+
+def _style(verdict: Verdict | None) -> str:
+    return "dim" if verdict is None else STYLES.get(verdict, "")
