@@ -58,8 +58,8 @@ class Rootfs:
         """Return the file system as a tar; the same content gives the same bytes."""
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
-            below = [*self.files, *self.links, *(f"{path}/." for path in (*self.owners, "tmp", "etc"))]
-            for folder in sorted(_parents(below)):
+            named = {*self.owners, "tmp", "etc"}
+            for folder in sorted(named | _parents([*self.files, *self.links, *named])):
                 entry = tarfile.TarInfo(folder)
                 entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
                 entry.uid, entry.gid = self.owners.get(folder, (0, 0))

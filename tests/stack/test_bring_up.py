@@ -1,0 +1,162 @@
+"""The shipped stack, built and started as a person would: everything becomes healthy, and the bot is nobody special.
+
+Images come from a registry where one answers; else they are made of this machine's programs. Grafana has no package to
+make one of, so there only its health check is answered (testbed/stack_images.py).
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from testbed.bot_image import build_bot_image
+from testbed.daemon import PrivateDaemon
+from testbed.engine import Engine
+from testbed.stack_images import stack_images
+from testbed.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(420)]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    """Run an engine that may build from the network."""
+    with PrivateDaemon(tmp_path_factory.mktemp("engine"), settings={"dns": []}) as daemon:
+        yield Engine(daemon.docker_host, daemon)
+
+
+@pytest.fixture(scope="module")
+def sandbox(engine):
+    """Run a sandbox where the engine's containers reach it."""
+    command = [sys.executable, "-m", "sandbox", "--host", engine.host_address()]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        yield json.loads(process.stdout.readline())
+        process.terminate()
+
+
+@pytest.fixture(scope="module")
+def folder(engine, sandbox, tmp_path_factory):
+    """Lay the stack out with a filled .env."""
+    folder = tmp_path_factory.mktemp("roas")
+    shutil.copy(ROOT / "docker-compose.yml", folder)
+    shutil.copytree(ROOT / "monitoring", folder / "monitoring")
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    defaults = [re.fullmatch(r"\$\{(\w+):-([^{}]+)\}", one["image"]) for one in compose["services"].values()]
+    wanted = {match[1]: match[2] for match in defaults if match}
+    client = engine.client()
+    images = stack_images(client, wanted)
+    client.close()
+    filled = {
+        **images,
+        "VERSION": "v1",
+        "DISCORD_TOKEN": sandbox["bot_token"],
+        "DISCORD_GUILD_ID": sandbox["guild_id"],
+        "DISCORD_OPS_CHANNEL_ID": sandbox["ops_channel_id"],
+        "DISCORD_API_URL": sandbox["api_url"],
+        "DISCORD_GATEWAY_URL": sandbox["gateway_url"],
+        "STACK_DIR": folder,
+        "DOCKER_SOCKET": engine.docker_host.removeprefix("unix://"),
+        "GRAFANA_ADMIN_PASSWORD": "chosen",
+        "GRAFANA_PORT": "13000",
+    }
+    text = (ROOT / ".env.example").read_text()
+    for name, value in filled.items():
+        text, count = re.subn(rf"^#?{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
+        assert count == 1, name
+    (folder / ".env").write_text(text)
+    return folder
+
+
+def compose(engine, folder, *arguments):
+    return subprocess.run(
+        ["docker", "compose", *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "DOCKER_HOST": engine.docker_host},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+
+
+@pytest.fixture(scope="module")
+def running(engine, folder):
+    """Build the bot's image, start the stack, and return its containers by service."""
+    build_bot_image(engine, "roas-bot:v1", version="v1")
+    up = compose(engine, folder, "up", "-d", "--wait", "--wait-timeout", "120")
+    logs = compose(engine, folder, "logs", "--tail", "30").stdout if up.returncode else ""
+    assert up.returncode == 0, f"{up.stderr}\n{logs}"
+    client = engine.client()
+    yield {one.labels["com.docker.compose.service"]: one for one in client.containers.list()}
+    client.close()
+    compose(engine, folder, "down", "--volumes")
+
+
+def test_every_service_becomes_healthy(running):
+    assert set(running) == {"discord-bot", "redis", "prometheus", "grafana"}
+    assert {name: one.attrs["State"]["Health"]["Status"] for name, one in running.items()} == dict.fromkeys(
+        running, "healthy"
+    )
+    assert {one.attrs["RestartCount"] for one in running.values()} == {0}
+
+
+def test_the_bot_has_left_root_behind(running, engine):
+    bot = running["discord-bot"]
+    pid = next(
+        int(process[1])
+        for process in bot.top(ps_args="-eo user,pid,args")["Processes"]
+        if "-m bot" in process[2] and "docker-init" not in process[2]
+    )
+    status = Path(f"/proc/{pid}/status").read_text()
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert set(fields["Uid"].split()) == {"10001"}
+    assert int(fields["CapEff"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+
+
+def test_the_state_folder_is_closed_to_others(running, folder):
+    found = (folder / "state").stat()
+    assert (found.st_uid, found.st_mode & 0o777) == (10001, 0o700)
+
+
+def test_the_bot_sees_the_engine_and_compose(running):
+    code, said = running["discord-bot"].exec_run(["docker", "compose", "ls"], user="10001:0")
+    assert code == 0, said
+    assert b"roas" in said
+
+
+def test_the_bot_answers_its_users(running, sandbox):
+    import asyncio
+
+    from sandbox.client import SandboxClient
+
+    async def look():
+        async with SandboxClient(sandbox["control_url"], sandbox["control_token"]) as people:
+            await people.wait_for_commands("deploy", "hotfix", "rollback", "status", deadline_seconds=20)
+            return await people.answer(await people.slash("bob", "status", environment="prod"), deadline_seconds=30)
+
+    answer = asyncio.run(look())
+    assert answer.error is None
+    assert "redis" in answer.message.text
+
+
+def test_prometheus_scrapes_the_bot(running):
+    def is_scraped():
+        query = "wget -qO- http://127.0.0.1:9090/api/v1/query?query=up%7Bjob%3D%22roas-bot%22%7D"
+        _, said = running["prometheus"].exec_run(query)
+        results = json.loads(said)["data"]["result"]
+        return [one["value"][1] for one in results] == ["1"]
+
+    assert wait_until(is_scraped, 60, poll=0.5)
+
+
+def test_only_this_machine_reaches_grafana(running):
+    ports = running["grafana"].attrs["NetworkSettings"]["Ports"]["3000/tcp"]
+    assert [(port["HostIp"], port["HostPort"]) for port in ports] == [("127.0.0.1", "13000")]
