@@ -32,7 +32,7 @@ class Checks:
 
     def refused(self, method: str, path: str, error: ApiError) -> None:
         """Remember a refusal, if it was the bot's own fault or something that the sandbox cannot do."""
-        if error.code not in _FAULTY_CODES and error.status != 501:
+        if error.code not in _FAULTY_CODES and error.status < 500:
             return
         self.violations.append(
             {

@@ -29,6 +29,9 @@ class OpenApi:
     """One OpenAPI document; parsed when the first body needs it, each operation compiled when it is first called."""
 
     def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            # Said at once: found out only at the first request, it would look like an outage of Discord.
+            raise ValueError(f"Discord's OpenAPI document (DISCORD_OPENAPI) is not there: {path}")
         self._path = path
 
     async def problems(self, method: str, path: str, body: Any) -> list[Problem]:

@@ -106,6 +106,12 @@ class Rest:
             refusal = ApiError(400, 50035, f"Invalid Form Body: {type(error).__name__}: {error}")
             self._checks.refused(request.method, _without_token(path), refusal)
             response = reply(refusal.body(), refusal.status)
+        except Exception as error:
+            # The sandbox's own fault; a bot that retries would hide it, so it is remembered like the bot's own.
+            _log.exception("%s %s: the sandbox failed", request.method, path)
+            failure = ApiError(500, 0, f"the sandbox failed: {type(error).__name__}: {error}")
+            self._checks.refused(request.method, _without_token(path), failure)
+            response = reply(failure.body(), failure.status)
         return response if fault is None else fault.response()
 
     def _authorize(self, request: web.Request, path: str) -> None:

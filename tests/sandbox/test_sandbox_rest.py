@@ -107,7 +107,7 @@ async def test_only_what_is_allowed_pings_and_edits_ping_nobody(
     ],
 )
 async def test_limits_of_messages(
-    bot: SmallBot, people: SandboxClient, message: dict[str, object], problem: str
+    bot: SmallBot, people: SandboxClient, openapi: object, message: dict[str, object], problem: str
 ) -> None:
     # Below discord.py's own checks, as a bot that builds its bodies itself would send it.
     body = {key: [one.to_dict() for one in value] if key == "embeds" else value for key, value in message.items()}
@@ -117,7 +117,8 @@ async def test_limits_of_messages(
     assert (refused.value.status, refused.value.code) == (400, 50035)
     violations = await people.violations()
     assert len(violations) == 1
-    assert any(one.startswith(problem) for one in violations[0]["errors"] or [""])
+    if openapi is not None:  # Some are refused without it too, in other words.
+        assert any(one.startswith(problem) for one in violations[0]["errors"] or [""])
     assert await people.messages() == []
 
 

@@ -26,6 +26,11 @@ def test_it_does_not_bind_to_what_the_world_reaches(host: str) -> None:
         Sandbox(host=host)
 
 
+def test_a_missing_description_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="DISCORD_OPENAPI"):
+        Sandbox(openapi=tmp_path / "none.json")
+
+
 async def test_the_control_api_wants_its_token(sandbox: Sandbox) -> None:
     async with SandboxClient(sandbox.control_url, "wrong") as stranger:
         with pytest.raises(ControlError, match="401"):
