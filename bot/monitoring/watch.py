@@ -82,5 +82,7 @@ class StackWatch:
         await self._rest(min(RETRY_SECONDS, self._reconcile_seconds))
 
     async def _rest(self, seconds: float) -> None:
+        # Not wait_for: in Python 3.11 it swallows a cancellation that arrives together with the event.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._dirty.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._dirty.wait()

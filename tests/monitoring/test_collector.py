@@ -1,0 +1,207 @@
+"""The collector watches a real stack on a real engine."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from bot.engine.client import EngineClients
+from bot.engine.docker_events import EventSubscription
+from bot.engine.labels import NUMBER, ONE_OFF, PROJECT, SERVICE
+from bot.engine.snapshots import take_snapshots
+from bot.engine.statistics import StatisticsReader
+from bot.events import Event, EventBus
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot, ContainerState, Verdict
+from bot.monitoring.collector import MonitoringCollector
+from bot.monitoring.health import HealthCoordinator
+from bot.monitoring.hysteresis import HysteresisRules
+from bot.monitoring.metrics import Metrics
+from testbed.daemon import PrivateDaemon
+
+WAIT_SECONDS = 20.0
+HEALTHCHECK = {
+    "test": ["CMD-SHELL", "wget -q -O /dev/null http://127.0.0.1:8080/health"],
+    "interval": 200_000_000,
+    "timeout": 2_000_000_000,
+    "retries": 1,
+}
+
+
+class RealEngine:
+    """Show what a collector needs of an engine, straight from its parts."""
+
+    def __init__(self, clients: EngineClients) -> None:
+        self._clients = clients
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        return await take_snapshots(self._clients, environment)
+
+    def events(self, environment: Environment) -> EventSubscription:
+        return EventSubscription(self._clients, environment)
+
+
+class NoReleases:
+    """Know no release: the stack was started by hand."""
+
+    async def current(self, environment: str) -> None:
+        return None
+
+
+@dataclass
+class Scene:
+    """Hold the collector, what it speaks to, and a project of its own on the engine."""
+
+    environment: Environment
+    collector: MonitoringCollector
+    bus: EventBus
+    health: HealthCoordinator
+    metrics: Metrics
+    heard: "asyncio.Queue[Event]"
+
+    async def until(self, service: str, verdict: Verdict) -> str:
+        """Wait until a verdict is announced, and return its reason."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                data = (await self.heard.get()).data
+                if (data["service"], data["new"]) == (service, verdict):
+                    return str(data["reason"])
+
+
+@pytest.fixture
+def environment(docker_host: str) -> Environment:
+    return Environment("dev", f"watched-{uuid.uuid4().hex[:8]}", Path(), (), docker_host=docker_host)
+
+
+@pytest.fixture
+async def scene(environment: Environment) -> AsyncIterator[Scene]:
+    bus, clients, metrics = EventBus(), EngineClients(), Metrics("1")
+    heard: asyncio.Queue[Event] = asyncio.Queue()
+    bus.subscribe("monitoring.health.changed", heard.put)
+    health = HealthCoordinator(bus, rules=HysteresisRules(worse_after_seconds=0.2))
+    engine, statistics = RealEngine(clients), StatisticsReader(clients)
+    collector = MonitoringCollector(
+        engine,  # type: ignore[arg-type]
+        statistics,
+        NoReleases(),
+        bus,
+        health,
+        {"dev": environment},
+        metrics=metrics,
+    )
+    collector.start()
+    yield Scene(environment, collector, bus, health, metrics, heard)
+    await collector.close()
+    await bus.close()
+    await clients.close()
+
+
+@pytest.fixture
+def run(
+    docker_client: docker.DockerClient, sample_image: Callable[..., str], environment: Environment
+) -> Iterator[Callable[..., Container]]:
+    """Return `run(service, behaviour, **options)`, which starts a container as Compose would have."""
+    started: list[Container] = []
+
+    def start(service: str, behaviour: str = "healthy", **options: object) -> Container:
+        labels = {PROJECT: environment.project, SERVICE: service, NUMBER: "1", ONE_OFF: "False"}
+        image = sample_image(f"watched-{behaviour}:v1", behaviour=behaviour)
+        started.append(docker_client.containers.run(image, detach=True, labels=labels, **options))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield start
+    for container in started:
+        container.remove(force=True)
+
+
+async def start_watching(scene: Scene) -> None:
+    data = {"environment": "dev", "service": "web", "deployment_id": "DEPLOY-1"}
+    scene.bus.publish(Event("monitoring.service.start", "test", data))
+    await scene.bus.drain()
+
+
+async def test_a_watch_begins_when_a_service_was_started_and_only_once(
+    scene: Scene, run: Callable[..., Container]
+) -> None:
+    await asyncio.to_thread(run, "web", healthcheck=HEALTHCHECK)
+    await start_watching(scene)
+    await start_watching(scene)
+    assert scene.collector.watched == {"dev"}
+    await scene.until("web", Verdict.HEALTHY)
+
+
+async def test_what_happens_is_announced_by_event_and_not_by_the_clock(
+    scene: Scene, run: Callable[..., Container]
+) -> None:
+    container = await asyncio.to_thread(run, "web", healthcheck=HEALTHCHECK)
+    await start_watching(scene)
+    await scene.until("web", Verdict.HEALTHY)
+    before = asyncio.get_running_loop().time()
+    await asyncio.to_thread(container.kill)
+    assert "has ended with code 137" in await scene.until("web", Verdict.UNHEALTHY)
+    assert asyncio.get_running_loop().time() - before < 5  # the slow look behind it comes after 30
+    await asyncio.to_thread(container.start)
+    await scene.until("web", Verdict.HEALTHY)
+    labels = {"environment": "dev", "service": "web", "verdict": "healthy"}
+    assert scene.metrics.registry.get_sample_value("roas_service_health", labels) == 1
+
+
+async def test_a_health_check_that_begins_to_fail_is_announced(scene: Scene, run: Callable[..., Container]) -> None:
+    await asyncio.to_thread(run, "web", "fades", healthcheck=HEALTHCHECK)
+    await start_watching(scene)
+    await scene.until("web", Verdict.HEALTHY)
+    assert await scene.until("web", Verdict.UNHEALTHY) == "its health check fails"
+
+
+async def test_a_service_that_restarts_in_a_loop_is_unhealthy(scene: Scene, run: Callable[..., Container]) -> None:
+    await asyncio.to_thread(run, "web", "exits", restart_policy={"Name": "always"})
+    await start_watching(scene)
+    reason = await scene.until("web", Verdict.UNHEALTHY)
+    assert "restart" in reason or "code 3" in reason
+
+
+async def test_a_sample_has_memory_at_once_and_processor_use_the_second_time(
+    scene: Scene, run: Callable[..., Container]
+) -> None:
+    await asyncio.to_thread(run, "web", healthcheck=HEALTHCHECK)
+    first = (await scene.collector.collect_all_metrics(scene.environment)).services[0]
+    assert first.memory_bytes
+    assert first.cpu_percent is None
+    await asyncio.sleep(1.1)
+    second = (await scene.collector.collect_all_metrics(scene.environment)).services[0]
+    assert second.cpu_percent is not None
+    assert second.cpu_percent >= 0
+    assert second.containers[0].state is ContainerState.RUNNING
+
+
+async def test_while_the_engine_is_away_all_is_unknown_and_afterwards_known_again(
+    scene: Scene, run: Callable[..., Container], private_daemon: PrivateDaemon
+) -> None:
+    await asyncio.to_thread(run, "web", healthcheck=HEALTHCHECK, restart_policy={"Name": "always"})
+    await start_watching(scene)
+    await scene.until("web", Verdict.HEALTHY)
+    await asyncio.to_thread(private_daemon.stop)
+    try:
+        reason = await scene.until("web", Verdict.UNKNOWN)
+    finally:
+        await asyncio.to_thread(private_daemon.start)
+    assert reason
+    await scene.until("web", Verdict.HEALTHY)
+
+
+async def test_closing_ends_every_watch(scene: Scene) -> None:
+    await start_watching(scene)
+    await scene.collector.close()
+    assert scene.collector.watched == frozenset()
+    assert [task for task in asyncio.all_tasks() if task.get_name().startswith(("watch ", "events "))] == []
+
+
+async def test_an_environment_that_nobody_knows_is_not_watched(scene: Scene) -> None:
+    scene.bus.publish(Event("monitoring.service.start", "test", {"environment": "moon"}))
+    await scene.bus.drain()
+    assert scene.collector.watched == frozenset()

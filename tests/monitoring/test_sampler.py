@@ -1,0 +1,136 @@
+"""A sample compares what the release wants with what the engine shows."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.engine.statistics import ContainerReading
+from bot.errors import EngineError, EngineUnavailableError, ReleaseNotRestorableError
+from bot.models.actor import Actor, ActorKind
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, Verdict
+from bot.models.release import Release, ReleaseState
+from bot.models.stack import ServiceDefinition
+from bot.monitoring.sampler import StackSampler
+
+DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"db"}))
+WEB = ContainerSnapshot("c1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web:1", "h")
+
+
+class World:
+    """Be the engine, the statistics and the releases of one test."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[ContainerSnapshot] = [WEB]
+        self.wanted: dict[str, ServiceDefinition] = {
+            "web": ServiceDefinition("web", "web:1", "h", has_health_check=True)
+        }
+        self.model_hash: str | None = "m1"
+        self.loaded: list[str] = []
+        self.engine_fault: EngineError | None = None
+        self.statistics_fault: EngineError | None = None
+        self.model_fault: ReleaseNotRestorableError | None = None
+        self.readings: dict[str, ContainerReading] = {}
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        if self.engine_fault:
+            raise self.engine_fault
+        return tuple(self.snapshots)
+
+    async def load_model(self, model_hash: str) -> Mapping[str, Any]:
+        if self.model_fault:
+            raise self.model_fault
+        self.loaded.append(model_hash)
+        return {}
+
+    def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
+        return dict(self.wanted)
+
+    async def read(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, ContainerReading]:
+        if self.statistics_fault:
+            raise self.statistics_fault
+        return {one: self.readings[one] for one in container_ids if one in self.readings}
+
+    async def current(self, environment: str) -> Release | None:
+        if self.model_hash is None:
+            return None
+        actor = Actor(ActorKind.SYSTEM, "0", "test")
+        return Release(environment, 1, "v1", ReleaseState.SUCCEEDED, (), self.model_hash, datetime.now(UTC), actor)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def sampler(world: World) -> StackSampler:
+    return StackSampler(world, world, world)  # type: ignore[arg-type]
+
+
+async def test_a_service_that_the_release_wants_and_nobody_runs_is_unhealthy(
+    world: World, sampler: StackSampler
+) -> None:
+    world.wanted["db"] = ServiceDefinition("db", "db:1", "h")
+    sample = await sampler.sample(DEV)
+    assert {one.service: one.verdict for one in sample.stack.services} == {
+        "db": Verdict.UNHEALTHY,
+        "web": Verdict.HEALTHY,
+    }
+    assert (sample.stack.verdict, sample.reason) == (Verdict.UNHEALTHY, "db has no container")
+
+
+async def test_a_stack_that_no_release_describes_is_judged_by_its_looks(world: World, sampler: StackSampler) -> None:
+    world.model_hash = None
+    assert (await sampler.sample(DEV)).stack.verdict is Verdict.HEALTHY
+
+
+async def test_an_engine_that_is_away_makes_everything_unknown_and_nothing_unhealthy(
+    world: World, sampler: StackSampler
+) -> None:
+    world.engine_fault = EngineUnavailableError("The engine does not answer.")
+    sample = await sampler.sample(DEV)
+    assert sample.stack.verdict is Verdict.UNKNOWN
+    assert [(one.service, one.verdict) for one in sample.stack.services] == [("web", Verdict.UNKNOWN)]
+    assert sample.reason == "The engine does not answer."
+
+
+async def test_a_models_definitions_are_read_once_per_release(world: World, sampler: StackSampler) -> None:
+    await sampler.sample(DEV)
+    await sampler.sample(DEV)
+    world.model_hash = "m2"
+    await sampler.sample(DEV)
+    assert world.loaded == ["m1", "m2"]
+
+
+async def test_a_model_that_is_gone_leaves_what_was_known(world: World, sampler: StackSampler) -> None:
+    world.wanted["db"] = ServiceDefinition("db", "db:1", "h")
+    await sampler.sample(DEV)
+    world.model_hash, world.model_fault = "m2", ReleaseNotRestorableError("gone")
+    assert len((await sampler.sample(DEV)).stack.services) == 2
+
+
+async def test_replicas_are_added_up_in_processor_and_memory(world: World, sampler: StackSampler) -> None:
+    world.snapshots = [WEB, replace(WEB, id="c2")]
+    world.readings = {"c1": ContainerReading(1.0, 100, 10.0), "c2": ContainerReading(1.0, 50, 10.0)}
+    first = (await sampler.sample(DEV)).stack.services[0]
+    world.readings = {"c1": ContainerReading(3.0, 100, 12.0), "c2": ContainerReading(2.0, 50, 12.0)}
+    second = (await sampler.sample(DEV)).stack.services[0]
+    assert (first.cpu_percent, first.memory_bytes) == (None, 150)
+    assert second.cpu_percent == pytest.approx(150.0)
+
+
+async def test_statistics_that_cannot_be_read_change_no_verdict(world: World, sampler: StackSampler) -> None:
+    world.statistics_fault = EngineError("no statistics")
+    health = (await sampler.sample(DEV)).stack.services[0]
+    assert (health.verdict, health.memory_bytes) == (Verdict.HEALTHY, None)
+
+
+async def test_restarts_between_two_samples_degrade(world: World, sampler: StackSampler) -> None:
+    await sampler.sample(DEV)
+    world.snapshots = [replace(WEB, restart_count=1)]
+    assert (await sampler.sample(DEV)).stack.services[0].verdict is Verdict.DEGRADED

@@ -1,0 +1,54 @@
+"""Processor use is the difference of two readings, memory is what cannot be given back."""
+
+import pytest
+
+from bot.engine.statistics import ContainerReading, parse_reading
+from bot.monitoring.usage import UsageMemory
+
+RAW = {
+    "cpu_stats": {"cpu_usage": {"total_usage": 2_500_000_000}},
+    "memory_stats": {"usage": 1000, "stats": {"inactive_file": 300}},
+}
+
+
+def test_a_reading_is_parsed_for_both_control_group_versions() -> None:
+    old = {**RAW, "memory_stats": {"usage": 1000, "stats": {"total_inactive_file": 400}}}
+    assert parse_reading(RAW, 7.0) == ContainerReading(2.5, 700, 7.0)
+    assert parse_reading(old, 7.0) == ContainerReading(2.5, 600, 7.0)
+
+
+def test_a_container_that_does_not_run_has_no_reading() -> None:
+    assert parse_reading({"cpu_stats": {"cpu_usage": {"total_usage": 0}}, "memory_stats": {}}, 7.0) is None
+
+
+def percent(memory: UsageMemory, cpu_seconds: float, taken_at: float, container_id: str = "c") -> float | None:
+    return memory.take({container_id: ContainerReading(cpu_seconds, 1, taken_at)})[container_id].cpu_percent
+
+
+def test_the_second_reading_tells_how_busy_a_container_is() -> None:
+    memory = UsageMemory()
+    assert percent(memory, 10.0, 100.0) is None
+    assert percent(memory, 13.0, 102.0) == pytest.approx(150.0)
+
+
+def test_readings_too_close_together_keep_what_is_known() -> None:
+    memory = UsageMemory(least_seconds=1.0)
+    percent(memory, 10.0, 100.0)
+    percent(memory, 11.0, 102.0)
+    assert percent(memory, 12.0, 102.1) == pytest.approx(50.0)
+    assert percent(memory, 12.0, 104.0) == pytest.approx(50.0)
+
+
+def test_a_restart_begins_anew() -> None:
+    memory = UsageMemory()
+    percent(memory, 10.0, 100.0)
+    percent(memory, 11.0, 102.0)
+    assert percent(memory, 0.5, 104.0) is None
+    assert percent(memory, 1.5, 106.0) == pytest.approx(50.0)
+
+
+def test_a_container_that_is_gone_is_forgotten() -> None:
+    memory = UsageMemory()
+    percent(memory, 10.0, 100.0)
+    memory.take({})
+    assert percent(memory, 20.0, 102.0) is None
