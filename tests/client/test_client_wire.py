@@ -1,0 +1,228 @@
+"""The bot over a real socket: it connects, answers, survives what Discord does, and leaves in order."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+import pytest
+from pydantic import SecretStr
+
+from bot.models.coordination import PhaseName
+from bot.models.deployment import Outcome, PhaseStatus, Problem
+from bot.ui.telling import OUTCOME
+from tests.client.conftest import Living
+from tests.ui.story import Story, until
+
+pytestmark = pytest.mark.wire
+
+
+async def told(living: Living, deployment_id: str) -> None:
+    """Wait until a deployment is told to its end."""
+
+    async def finished() -> bool:
+        post = await living.application.state.posts.get(deployment_id, OUTCOME)
+        return post is not None and post.finished
+
+    await until(finished, within_seconds=40)
+
+
+async def test_a_deploy_is_acknowledged_in_time_shown_live_and_ends_in_a_new_message(living: Living) -> None:
+    await living.start()
+    asked = await living.people.slash("dora", "deploy", environment="staging", version="v2")
+    answer = await living.people.answer(asked)
+    assert answer.error is None
+    assert answer.ephemeral
+    assert answer.acknowledged_after is not None
+    assert answer.acknowledged_after < 1
+    assert answer.message is not None
+    assert "a new release (v2)" in answer.message.text
+
+    outcome = await living.people.wait_for_message(lambda m: "Deploy v2 to staging: succeeded" in m.text)
+    live = next(m for m in await living.people.messages() if not m.ephemeral)
+    assert f"/{living.sandbox.ops_channel_id}/{live.id}" in answer.message.content
+    assert live.id != outcome.id
+    assert "✅ execution" in live.text
+
+
+async def test_every_command_and_suggestion_works_over_the_wire(living: Living) -> None:
+    await living.start()
+    people = living.people
+    choices = await people.autocomplete("dora", "deploy", "environment", "st")
+    assert [choice.value for choice in choices] == ["staging"]
+    hotfix = await people.answer(await people.slash("hugo", "hotfix", version="v2.1", reason="it burns"))
+    assert hotfix.message is not None
+    assert "🚀 Started" in hotfix.message.content
+    await people.wait_for_message(lambda m: "Hotfix v2.1 for prod: succeeded" in m.text)
+    back = await people.answer(await people.slash("anna", "rollback", environment="prod"))
+    assert back.message is not None
+    assert "🚀 Started" in back.message.content
+    status = await people.answer(await people.slash("bob", "status"))
+    assert status.message is not None
+    assert "staging: healthy" in status.message.text
+    refused = await people.answer(await people.slash("bob", "deploy", environment="dev", version="v2"))
+    assert refused.message is not None
+    assert "You may not do this" in refused.message.text
+
+
+async def test_a_button_cancels_and_pings_nobody(living: Living) -> None:
+    await living.start()
+    living.application.orchestrator.hold.clear()
+    people = living.people
+    await people.slash("dora", "deploy", environment="staging", version="v2")
+    live = await people.wait_for_message(lambda m: bool(m.buttons))
+    answer = await people.answer(await people.click("dora", live, live.buttons[0].custom_id or ""))
+    assert answer.message is not None
+    assert "was asked to stop" in answer.message.content
+    await people.wait_for_message(lambda m: "was cancelled" in m.text)
+    for message in await people.messages():
+        assert not message.pinged_users
+        assert not message.pinged_roles
+        assert not message.pinged_everyone
+
+
+async def test_a_post_whose_answer_is_lost_on_the_way_is_not_posted_twice(living: Living) -> None:
+    await living.start()
+    await living.people.add_fault(method="POST", path="*/messages", status=502, performed=True)
+    story = await Story.begin(living.application.state, living.application.bus)
+    await story.finish()
+    await told(living, story.id)
+    assert len(await living.people.messages()) == 2
+
+
+@pytest.mark.parametrize("fault", [{"status": 503, "times": 3}, {"status": 429, "times": 2, "retry_after": 0.2}])
+async def test_refusals_for_a_while_delay_posts_but_never_the_deployment(
+    living: Living, fault: dict[str, object]
+) -> None:
+    await living.start()
+    await living.people.add_fault(path="*/messages*", **fault)
+    story = await Story.begin(living.application.state, living.application.bus)
+    async with asyncio.timeout(1):
+        await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
+        await story.finish()
+    await told(living, story.id)
+    titles = [message.embeds[0]["title"] for message in await living.people.messages()]
+    assert titles == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+async def test_a_cut_connection_is_restored_and_commands_go_on(living: Living, resumable: bool) -> None:
+    await living.start()
+    story = await Story.begin(living.application.state, living.application.bus)
+    await living.people.disconnect(resumable=resumable)
+    await story.finish()
+    await told(living, story.id)
+    await living.people.wait_until_connected(30)
+    answer = await living.people.answer(await living.people.slash("bob", "status", environment="dev"))
+    assert answer.error is None
+
+
+async def test_a_failure_brings_its_last_words_as_a_file(living: Living) -> None:
+    await living.start()
+    story = await Story.begin(living.application.state, living.application.bus)
+    problem = Problem("service_failed", "web exited with 1", "Look at its log.", "web", "boom " * 4000)
+    await story.finish(Outcome.ROLLED_BACK, problem)
+    message = await living.people.wait_for_message(lambda m: "was rolled back" in m.text)
+    assert message.attachments[0]["filename"].endswith("-web.txt")
+    assert message.attachments[0]["size"] == len(("boom " * 4000).encode())
+
+
+async def test_a_bot_that_dies_in_the_middle_is_followed_by_one_that_finishes_the_message(living: Living) -> None:
+    await living.start()
+    story = await Story.begin(living.application.state, living.application.bus)
+    live = await living.people.wait_for_message(lambda m: "Deploy v2 to staging" in m.text)
+    await living.kill()
+    await story.finish(announced=False)
+    await living.start()
+    await told(living, story.id)
+    messages = await living.people.messages()
+    assert len(messages) == 2
+    assert messages[0].id == live.id
+    assert not messages[0].buttons
+
+
+async def test_a_permission_taken_away_and_given_back_delays_the_post(
+    living: Living, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bot = await living.start()
+    await living.people.deny_bot("send_messages")
+    story = await Story.begin(living.application.state, living.application.bus)
+    await story.finish()
+    await living.people.wait_for_request(lambda r: r["method"] == "POST" and r["status"] == 403)
+    await living.people.deny_bot()
+    bot.dispatch("resumed")
+    await told(living, story.id)
+    log = capsys.readouterr()
+    assert (log.out + log.err).count("the ops channel is closed to the bot") == 1
+
+
+async def test_sigterm_ends_the_bot_in_order_with_code_0(living: Living) -> None:
+    await living.start()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await living.exit_code() == 0
+    assert living.running[-1][0].is_closed()
+
+
+async def test_a_token_that_discord_refuses_ends_the_bot_with_code_78_and_says_what_to_do(
+    living: Living, capsys: pytest.CaptureFixture[str]
+) -> None:
+    living.application.settings.discord_token = SecretStr("not.the.token")
+    await living.start(wait=False)
+    assert await living.exit_code() == 78
+    log = capsys.readouterr()
+    assert "developer portal" in log.out + log.err
+
+
+async def test_discord_being_away_at_the_start_is_waited_for(living: Living) -> None:
+    await living.people.add_fault(path="/users/@me", status=503, times=2)
+    await living.start()
+    answer = await living.people.answer(await living.people.slash("bob", "status", environment="dev"))
+    assert answer.error is None
+
+
+async def test_a_bot_started_before_discord_connects_when_it_comes(living: Living, free_port: int) -> None:
+    living.application.settings.discord_api_url = f"http://127.0.0.1:{free_port}/api/v10"
+    await living.start(wait=False)
+    await asyncio.sleep(0.3)
+    async with relay(free_port, urlsplit(living.sandbox.api_url).port or 0):
+        await living.people.wait_until_connected(20)
+        await living.people.wait_for_commands("status")
+        await living.kill()
+
+
+async def test_sigterm_while_discord_is_away_ends_the_bot_too(living: Living, free_port: int) -> None:
+    living.application.settings.discord_api_url = f"http://127.0.0.1:{free_port}/api/v10"
+    await living.start(wait=False)
+    await asyncio.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await living.exit_code() == 0
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Return a port that refuses connections."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def relay(port: int, to_port: int) -> AsyncIterator[None]:
+    """Pass connections on, from a port where nobody answered before."""
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", to_port)
+        await asyncio.gather(pass_on(reader, far_writer), pass_on(far_reader, writer))
+
+    async with await asyncio.start_server(accept, "127.0.0.1", port):
+        yield
