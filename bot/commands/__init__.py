@@ -1,7 +1,7 @@
 """Be the command line: one command a file; what is heavy is imported only by the command that needs it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -44,7 +44,7 @@ def application() -> typer.Typer:
         if context.invoked_subcommand is None:
             run()
 
-    for command, short in {
+    everything: dict[Callable[..., None], str] = {
         run: "Run the bot.",
         deploy: "Deploy a version.",
         hotfix: "Bring a fix in a hurry.",
@@ -55,7 +55,8 @@ def application() -> typer.Typer:
         cancel: "Ask a deployment to stop.",
         doctor: "Say what is wrong, and how to mend it.",
         compose: "Run Docker Compose on what an environment runs.",
-    }.items():
+    }
+    for command, short in everything.items():
         commands.command(short_help=short)(command)
     return commands
 

@@ -8,7 +8,7 @@ EnvironmentName = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help="Whi
 AnyEnvironment = Annotated[
     str | None, typer.Argument(metavar="[ENVIRONMENT]", help="Which environment; all of them if left out.")
 ]
-Version = Annotated[str, typer.Argument(metavar="VERSION", help="Which version; it becomes VERSION in the compose file.")]
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="What becomes VERSION in the compose file.")]
 Services = Annotated[list[str] | None, typer.Option("--service", help="Only this service; may be given several times.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; wanted where an environment needs approval.")]

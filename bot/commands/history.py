@@ -38,7 +38,8 @@ async def _history(session: "Session", environment: str | None, outcome: Outcome
     elif found:
         _show(session, found)
     else:
-        session.terminal.say(f"No deployment yet in {session.state_dir}." if outcome is None else f"No deployment ended {outcome}.")
+        found_none = f"No deployment ended {outcome}" if outcome else "No deployment yet"
+        session.terminal.say(f"{found_none} (state folder: {session.state_dir}).")
     return ExitCode.SUCCEEDED
 
 
