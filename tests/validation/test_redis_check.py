@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.models.check import Severity
-from bot.state.redis_ping import ping_redis
+from bot.state.redis_server import ping
 from bot.validation.checks.redis import RedisCheck
 from bot.validation.subject import Subject
 
@@ -36,11 +36,11 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 
 async def test_a_redis_that_answers_passes(subject: Subject, redis_url: str) -> None:
-    assert (await RedisCheck().run(replace(subject, ping_redis=partial(ping_redis, redis_url)))).passed
+    assert (await RedisCheck().run(replace(subject, ping_redis=partial(ping, redis_url)))).passed
 
 
 async def test_a_wrong_password_is_a_warning_that_does_not_repeat_it(subject: Subject, redis_url: str) -> None:
-    wrong = partial(ping_redis, redis_url.replace("s3cret", "wr0ng"))
+    wrong = partial(ping, redis_url.replace("s3cret", "wr0ng"))
     result = await RedisCheck().run(replace(subject, ping_redis=wrong))
     assert (result.passed, result.severity) == (False, Severity.WARNING)
     assert "Authentication" in result.message
@@ -48,7 +48,7 @@ async def test_a_wrong_password_is_a_warning_that_does_not_repeat_it(subject: Su
 
 
 async def test_a_redis_that_is_away_is_a_warning(subject: Subject) -> None:
-    result = await RedisCheck().run(replace(subject, ping_redis=partial(ping_redis, "redis://127.0.0.1:1/0")))
+    result = await RedisCheck().run(replace(subject, ping_redis=partial(ping, "redis://127.0.0.1:1/0")))
     assert (result.passed, result.severity) == (False, Severity.WARNING)
 
 

@@ -1,5 +1,6 @@
 """Check that Redis answers, where one is set."""
 
+from bot.errors import RoasError
 from bot.models.check import CheckResult, Severity
 from bot.validation.finding import failed, passed
 from bot.validation.subject import Subject
@@ -15,9 +16,11 @@ class RedisCheck:
         """Say whether Redis answers."""
         if subject.ping_redis is None:
             return passed(self, "REDIS_URL is not set: state is kept in the journal alone.")
+        remedy = "Look at the redis service, or correct REDIS_URL; deployments go on without it."
         try:
             await subject.ping_redis()
+        except RoasError as error:
+            return failed(self, error.message, remedy)
         except Exception as error:  # whatever the client raises means the same; its words may hold the URL's password
-            remedy = "Look at the redis service, or correct REDIS_URL; deployments go on without it."
             return failed(self, f"Redis does not answer ({type(error).__name__}).", remedy)
         return passed(self, "Redis answers.")
