@@ -6,30 +6,39 @@ from pathlib import Path
 from typing import Any
 
 from bot.concurrency import together
+from bot.engine.adoption import adopt_project
 from bot.engine.client import EngineClients
 from bot.engine.compose.runner import ComposeRunner
 from bot.engine.contents import ContentStore
+from bot.engine.credential_refresh import CredentialRefresher
 from bot.engine.credentials import credential_values
 from bot.engine.docker_events import EventSubscription
 from bot.engine.image_building import build_hash, build_image
 from bot.engine.image_pull import pull_image
 from bot.engine.images import find_image, look_up_image
 from bot.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
+from bot.engine.last_words import read_last_words
 from bot.engine.model import read_definitions
 from bot.engine.model_store import ModelStore
+from bot.engine.orphans import kill_orphans
 from bot.engine.policy import ComposePolicy
 from bot.engine.probe import DockerProbe
+from bot.engine.release_images import missing_images, tag_images, untag_images
 from bot.engine.releases import ReleaseDrafter
 from bot.engine.removal import remove_container, start_container
 from bot.engine.resolution import StackResolver
 from bot.engine.service_creation import ServiceCreator
 from bot.engine.snapshots import take_snapshots
 from bot.engine.statistics import StatisticsReader
+from bot.engine.sweep import mend, plan_mending
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot
 from bot.models.release import Release
 from bot.models.stack import ServiceDefinition, WantedImage
 from bot.redaction import Redactor
+
+# What nothing refers to may still belong to a deployment that is about to refer to it.
+UNUSED_SECONDS = 24 * 3600.0
 
 
 class ComposeEngine:
@@ -45,6 +54,7 @@ class ComposeEngine:
         policy = ComposePolicy(policy_allow, state_dir)
         self._resolver = StackResolver(self._clients, self._runner, self._contents, policy)
         self._drafter = ReleaseDrafter(self._clients, self._models)
+        self._refresher = CredentialRefresher(self._clients, self._resolver, self._models, redactor)
         self._creator = ServiceCreator(self._clients, self._runner, self._models)
 
         self.statistics = StatisticsReader(self._clients)
@@ -108,6 +118,38 @@ class ComposeEngine:
         """Pin every image by image ID and store the model."""
         return await self._drafter.draft(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
 
+    async def adopt(self, environment: Environment) -> ReleaseDraft | None:
+        """Draft a release of what runs now, from the engine alone; None where nothing runs."""
+        adopted = await adopt_project(self._clients, environment)
+        if adopted is None:
+            return None
+        self._redactor.add(credential_values(adopted.model))
+        return await self._drafter.draft_model(environment, adopted.version, adopted.model, adopted.references)
+
+    async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
+        """Store the release's model with today's credentials and return its hash, and warnings."""
+        return await self._refresher.refresh(environment, release)
+
+    async def protect(self, release: Release, environment: Environment) -> None:
+        """Tag the release's images so that pruning leaves them alone, and hold its model."""
+        await tag_images(self._clients, environment, release)
+        await self._clients.local(lambda: self._models.hold(release.model_hash, _holder(environment, release)))
+
+    async def unprotect(self, release: Release, environment: Environment) -> None:
+        """Take the tags of a release away, and its model and contents where no other release has them."""
+        await untag_images(self._clients, environment, release)
+
+        def clear() -> None:
+            self._models.let_go(release.model_hash, _holder(environment, release))
+            self._models.clear(UNUSED_SECONDS)
+            self._contents.clear(self._models.mentions, UNUSED_SECONDS)
+
+        await self._clients.local(clear)
+
+    async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
+        """Return the services of a release whose images are gone; empty where it can be restored."""
+        return await missing_images(self._clients, environment, release)
+
     async def create_service(
         self, environment: Environment, model_hash: str, service: str, *, beside: bool = False
     ) -> tuple[str, ...]:
@@ -138,8 +180,24 @@ class ComposeEngine:
         """Subscribe to the project's container events."""
         return EventSubscription(self._clients, environment)
 
+    async def last_words(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
+        """Return a container's last log lines and its last health-check output, redacted."""
+        return await read_last_words(self._clients, self._redactor, environment, container_id, lines)
+
+    async def sweep(self, environment: Environment) -> tuple[str, ...]:
+        """Mend what a killed Compose left behind; returns what was done, in words."""
+        return await mend(self._clients, environment, plan_mending(await self.containers(environment)))
+
+    async def kill_orphans(self, instance_id: str) -> int:
+        """End Compose children that a dead process of ours left running; returns how many."""
+        return await self._clients.local(lambda: kill_orphans(instance_id))
+
     async def _to_build(self, stack: ResolvedStack, service: str) -> WantedImage:
         """Say what is built: it is bound to its model; where nothing is built, the image that is here serves."""
         reference = stack.definitions[service].image
         found = await self._clients.call(stack.environment, lambda client: find_image(client, reference))
         return WantedImage(reference, found["Id"] if found else None, build_hash=build_hash(stack, service))
+
+
+def _holder(environment: Environment, release: Release) -> str:
+    return f"{environment.project}-{release.label}"

@@ -5,7 +5,8 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,6 +44,13 @@ class ContentStore:
         temporary.write_text(text, encoding="utf-8")
         temporary.chmod(INLINE_MODE)
         return self._settle(temporary, digest)
+
+    def clear(self, is_needed: Callable[[str], bool], older_than_seconds: float) -> None:
+        """Remove the contents that nothing needs and that were not used lately."""
+        before = time.time() - older_than_seconds  # files bear the wall clock's time
+        for kept in self.folder.iterdir() if self.folder.is_dir() else ():
+            if kept.lstat().st_mtime < before and not is_needed(kept.name):
+                _discard(kept)
 
     def _keep(self, source: Path) -> Path:
         """Copy first and name by what was copied: the source may change meanwhile."""

@@ -1,5 +1,6 @@
-"""Know which parts of a model are credentials."""
+"""Know which parts of a model are credentials, and bring an old model's up to date."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,26 @@ from bot.redaction import is_credential
 def credential_values(model: Mapping[str, Any]) -> Iterator[str]:
     """Return the values of a model's credentials; for redaction only."""
     for service in services_of(model).values():
-        for variable, value in (service.get("environment") or {}).items():
-            if value is not None and is_credential(str(variable)):
+        for variable, value in _variables(service).items():
+            if value is not None and is_credential(variable):
                 yield str(value)
+
+
+def with_credentials_of(model: Mapping[str, Any], today: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return a model with today's credentials, and the credentials (`service: variable`) that today does not know."""
+    renewed: dict[str, Any] = copy.deepcopy(dict(model))
+    services_today = services_of(today)
+    unknown: list[str] = []
+    for name, service in services_of(renewed).items():
+        today_has = _variables(services_today.get(name) or {})
+        own = service.get("environment") or {}
+        for variable in filter(is_credential, map(str, list(own))):
+            if variable in today_has:
+                own[variable] = today_has[variable]
+            else:
+                unknown.append(f"{name}: {variable}")
+    return renewed, tuple(unknown)
+
+
+def _variables(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {str(variable): value for variable, value in (service.get("environment") or {}).items()}

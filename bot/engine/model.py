@@ -14,6 +14,7 @@ from bot.models.stack import ServiceDefinition
 
 # Pinned or kept elsewhere: a release knows the image by its content, and dependencies are compared as we read them.
 HASHED_ELSEWHERE = frozenset({"image", "build", "pull_policy", "depends_on"})
+START_FIRST = "start-first"
 PULLED_NOT_BUILT = frozenset({"always", "missing", "if_not_present", "never"})
 
 
@@ -43,12 +44,12 @@ def refuse_impossible_updates(definitions: Mapping[str, ServiceDefinition]) -> N
     faults = [
         f"{definition.name} asks for `order: start-first` but has {definition.fixed_place}"
         for definition in definitions.values()
-        if definition.start_first and definition.fixed_place
+        if (definition.start_first or definition.rollback_start_first) and definition.fixed_place
     ]
     if faults:
         raise ComposeFileError(
             "A second container cannot run beside the first: " + "; ".join(faults) + ".",
-            hint="Leave the port or the name to the engine, or set `deploy.update_config.order: stop-first`.",
+            hint="Leave the port or the name to the engine, or set `order: stop-first`.",
         )
 
 
@@ -84,6 +85,7 @@ def _definition(
 ) -> ServiceDefinition:
     own = service.get("x-deploy") or {}
     update = (service.get("deploy") or {}).get("update_config") or {}
+    rollback = (service.get("deploy") or {}).get("rollback_config") or {}
     monitor = update.get("monitor")
     built = is_built(service)
     return ServiceDefinition(
@@ -96,7 +98,8 @@ def _definition(
         has_health_check=_has_health_check(service),
         one_shot=bool(own.get("one_shot", awaited)),
         critical=bool(own.get("critical", False)),
-        start_first=update.get("order") == "start-first",
+        start_first=update.get("order") == START_FIRST,
+        rollback_start_first=rollback.get("order") == START_FIRST,
         monitor_seconds=None if monitor is None else read_duration(monitor),
         pull_policy="build" if built else str(service.get("pull_policy") or "missing"),
         fixed_place=_fixed_place(service),

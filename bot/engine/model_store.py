@@ -4,7 +4,9 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,35 @@ class ModelStore:
             return read_model(self.existing(model_hash).read_text(encoding="utf-8"))
         except OSError as error:
             raise _gone(model_hash) from error
+
+    def hold(self, model_hash: str, holder: str) -> None:
+        """Note that somebody needs a model; one that nobody needs is cleared away."""
+        holders = self._holders(model_hash)
+        holders.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        (holders / holder).touch(mode=FILE_MODE)
+
+    def let_go(self, model_hash: str, holder: str) -> None:
+        """Note that somebody does not need a model any more, and remove it where nobody else does."""
+        holders = self._holders(model_hash)
+        (holders / holder).unlink(missing_ok=True)
+        with suppress(OSError):  # others hold it still
+            holders.rmdir()
+        if not holders.is_dir():
+            self.path(model_hash).unlink(missing_ok=True)
+
+    def clear(self, older_than_seconds: float) -> None:
+        """Remove the models that nobody holds and that are too old to be about to be held."""
+        before = time.time() - older_than_seconds  # files bear the wall clock's time
+        for path in self._folder.glob("*.yml"):
+            if not self._holders(path.stem).is_dir() and path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
+
+    def mentions(self, name: str) -> bool:
+        """Tell whether any model that is kept contains a text."""
+        return any(name in path.read_text(encoding="utf-8") for path in self._folder.glob("*.yml"))
+
+    def _holders(self, model_hash: str) -> Path:
+        return self.path(model_hash).with_suffix(".held")
 
 
 def _gone(model_hash: str) -> ReleaseNotRestorableError:

@@ -1,6 +1,5 @@
 """Create a service's containers, one way or the other: in the place of the old ones, or beside them."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +9,18 @@ from bot.engine.client import EngineClients
 from bot.engine.compose import commands
 from bot.engine.compose.commands import ComposeProject
 from bot.engine.compose.runner import ComposeRunner
+from bot.engine.config_hashes import ConfigHashes
 from bot.engine.model import read_definitions, replicas_of, services_of, stop_grace_seconds
 from bot.engine.model_store import ModelStore
 from bot.engine.removal import remove_container
 from bot.engine.snapshots import take_snapshots
+from bot.engine.sweep import mend, needs_mending, plan_mending
 from bot.errors import EngineError, InvalidRequestError
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from bot.models.stack import ServiceDefinition
 
 CREATE_SECONDS = 60.0
-REMEMBERED_MODELS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +39,19 @@ class ServiceCreator:
         self._clients = clients
         self._runner = runner
         self._models = models
-        self._hashes: dict[tuple[str, str], dict[str, str]] = {}
-        self._hashing = asyncio.Lock()
+        self._hashes = ConfigHashes(clients, runner, models)
 
     async def hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's containers should bear."""
-        key = (model_hash, environment.project)
-        async with self._hashing:
-            if key not in self._hashes:
-                project = ComposeProject.of_model(environment, self._models.existing(model_hash))
-                output = await self._runner.run(commands.config_hashes(project), environment)
-                pairs = (line.split() for line in output.stdout.splitlines() if line.strip())
-                self._hashes[key] = {name: config_hash for name, config_hash in pairs}  # noqa: C416 - pairs are lists
-                while len(self._hashes) > REMEMBERED_MODELS:
-                    self._hashes.pop(next(iter(self._hashes)))
-        return dict(self._hashes[key])
+        return await self._hashes.of(model_hash, environment)
 
     async def create(self, environment: Environment, model_hash: str, service: str, *, beside: bool) -> tuple[str, ...]:
         """Create what a service lacks and return the ids that are to be started."""
         wanted = await self._wanted(environment, model_hash, service)
         existing = await self._existing(environment, service)
+        if needs_mending(existing):
+            await mend(self._clients, environment, plan_mending(existing, never_started=False))
+            existing = await self._existing(environment, service)
         if not beside:
             existing = await self._without_surplus(environment, wanted, existing)
         path = self._models.existing(model_hash)

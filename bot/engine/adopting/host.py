@@ -1,0 +1,93 @@
+"""Read what a container may do and use on its host."""
+
+from collections.abc import Mapping
+from typing import Any
+
+DEFAULT_SHM_BYTES = 64 << 20
+NANO = 1_000_000_000
+# Fields that Compose and the engine know under two names, with a value that is written as it is.
+SAME = {
+    "Privileged": "privileged",
+    "ReadonlyRootfs": "read_only",
+    "Init": "init",
+    "CapAdd": "cap_add",
+    "CapDrop": "cap_drop",
+    "SecurityOpt": "security_opt",
+    "UTSMode": "uts",
+    "UsernsMode": "userns_mode",
+    "CgroupParent": "cgroup_parent",
+    "DeviceCgroupRules": "device_cgroup_rules",
+    "ExtraHosts": "extra_hosts",
+    "Dns": "dns",
+    "DnsSearch": "dns_search",
+    "DnsOptions": "dns_opt",
+    "GroupAdd": "group_add",
+    "Sysctls": "sysctls",
+    "StorageOpt": "storage_opt",
+    "OomKillDisable": "oom_kill_disable",
+    "OomScoreAdj": "oom_score_adj",
+    "PidsLimit": "pids_limit",
+    "CpuShares": "cpu_shares",
+    "CpuPeriod": "cpu_period",
+    "CpuQuota": "cpu_quota",
+    "CpuRealtimePeriod": "cpu_rt_period",
+    "CpuRealtimeRuntime": "cpu_rt_runtime",
+    "CpusetCpus": "cpuset",
+    "MemorySwappiness": "mem_swappiness",
+    "Annotations": "annotations",
+}
+BYTES = {"Memory": "mem_limit", "MemorySwap": "memswap_limit", "MemoryReservation": "mem_reservation"}
+
+
+def host_fields(host: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a service's fields from its HostConfig; what is the engine's own default is left out."""
+    fields: dict[str, Any] = {name: host.get(key) for key, name in SAME.items()}
+    fields |= {name: str(host[key]) if host.get(key) else None for key, name in BYTES.items()}
+    fields |= {
+        "restart": _restart(host.get("RestartPolicy") or {}),
+        "cpus": host["NanoCpus"] / NANO if host.get("NanoCpus") else None,
+        "shm_size": str(host["ShmSize"]) if host.get("ShmSize") not in (None, 0, DEFAULT_SHM_BYTES) else None,
+        "ulimits": {one["Name"]: {"soft": one["Soft"], "hard": one["Hard"]} for one in host.get("Ulimits") or ()},
+        "devices": [_device(device) for device in host.get("Devices") or ()],
+        "logging": _logging(host.get("LogConfig") or {}, engine),
+        "runtime": host["Runtime"] if host.get("Runtime") not in (None, "", engine.get("DefaultRuntime")) else None,
+        "tmpfs": [f"{path}:{options}" if options else path for path, options in (host.get("Tmpfs") or {}).items()],
+        "deploy": _reservations(host.get("DeviceRequests") or []),
+    }
+    # `init: false` says something where the engine's default is true; an empty list or a zero says nothing.
+    return {name: value for name, value in fields.items() if value or (name == "init" and value is False)}
+
+
+def _restart(policy: Mapping[str, Any]) -> str | None:
+    name, most = policy.get("Name") or "no", policy.get("MaximumRetryCount") or 0
+    if name == "no":
+        return None
+    return f"{name}:{most}" if name == "on-failure" and most else str(name)
+
+
+def _device(device: Mapping[str, Any]) -> str:
+    return f"{device['PathOnHost']}:{device['PathInContainer']}:{device['CgroupPermissions']}"
+
+
+def _logging(log: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any] | None:
+    driver, options = log.get("Type"), log.get("Config") or {}
+    if not driver or (driver == engine.get("LoggingDriver") and not options):
+        return None
+    return {"driver": driver, "options": options} if options else {"driver": driver}
+
+
+def _reservations(requests: list[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return reserved devices (GPUs) as Compose writes them."""
+    if not requests:
+        return None
+    devices = []
+    for request in requests:
+        device: dict[str, Any] = {
+            "capabilities": [name for names in request.get("Capabilities") or () for name in names]
+        }
+        device |= {"driver": request["Driver"]} if request.get("Driver") else {}
+        device |= (
+            {"device_ids": request["DeviceIDs"]} if request.get("DeviceIDs") else {"count": request.get("Count", -1)}
+        )
+        devices.append(device)
+    return {"resources": {"reservations": {"devices": devices}}}

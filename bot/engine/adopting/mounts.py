@@ -1,0 +1,61 @@
+"""Read what is mounted into a container."""
+
+from collections.abc import Mapping
+from typing import Any
+
+SELINUX_SIGNS = ("z", "Z")
+DEFAULT_PROPAGATION = ("", "rprivate")
+
+
+def mount_fields(inspected: Mapping[str, Any]) -> tuple[list[dict[str, Any]], frozenset[str]]:
+    """Return a service's `volumes`, and the names of the engine's volumes among them.
+
+    Anonymous volumes are named too: that way their data is found again after the container is gone.
+    """
+    wishes = {wish["Target"]: wish for wish in inspected["HostConfig"].get("Mounts") or ()}
+    volumes: list[dict[str, Any]] = []
+    names: set[str] = set()
+    for mount in inspected.get("Mounts") or ():
+        wish = wishes.get(mount["Destination"], {})
+        if mount["Type"] == "volume":
+            names.add(mount["Name"])
+            volumes.append(_volume(mount, wish))
+        elif mount["Type"] == "bind":
+            volumes.append(_bind(mount))
+    volumes += [_tmpfs(wish) for wish in wishes.values() if wish.get("Type") == "tmpfs"]
+    return sorted(volumes, key=lambda volume: str(volume["target"])), frozenset(names)
+
+
+def _volume(mount: Mapping[str, Any], wish: Mapping[str, Any]) -> dict[str, Any]:
+    options = wish.get("VolumeOptions") or {}
+    nocopy = options.get("NoCopy") or "nocopy" in str(mount.get("Mode", "")).split(",")
+    fields: dict[str, Any] = {"type": "volume", "source": mount["Name"], "target": mount["Destination"]}
+    fields |= {} if mount.get("RW", True) else {"read_only": True}
+    return {**fields, "volume": {"nocopy": True}} if nocopy else fields
+
+
+def _bind(mount: Mapping[str, Any]) -> dict[str, Any]:
+    bind: dict[str, Any] = {"create_host_path": True}
+    if mount.get("Propagation", "") not in DEFAULT_PROPAGATION:
+        bind["propagation"] = mount["Propagation"]
+    for sign in SELINUX_SIGNS:
+        if sign in str(mount.get("Mode", "")).split(","):
+            bind["selinux"] = sign
+    fields: dict[str, Any] = {
+        "type": "bind",
+        "source": mount["Source"],
+        "target": mount["Destination"],
+        "bind": bind,
+    }
+    return fields if mount.get("RW", True) else {**fields, "read_only": True}
+
+
+def _tmpfs(wish: Mapping[str, Any]) -> dict[str, Any]:
+    options = wish.get("TmpfsOptions") or {}
+    own: dict[str, Any] = {}
+    if options.get("SizeBytes"):
+        own["size"] = str(options["SizeBytes"])
+    if options.get("Mode"):
+        own["mode"] = options["Mode"]
+    fields: dict[str, Any] = {"type": "tmpfs", "target": wish["Target"]}
+    return {**fields, "tmpfs": own} if own else fields

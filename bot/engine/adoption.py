@@ -1,0 +1,164 @@
+"""Take over a stack that runs already: read back the model that would make its containers again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import docker
+
+from bot.engine.adopting.host import host_fields
+from bot.engine.adopting.mounts import mount_fields
+from bot.engine.adopting.networks import network_definition, network_fields, port_fields, shared_namespace
+from bot.engine.adopting.process import process_fields
+from bot.engine.client import EngineClients
+from bot.engine.images import find_image
+from bot.engine.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
+from bot.engine.service_dependencies import written
+from bot.engine.snapshots import inspect_or_none, list_ids, snapshot
+from bot.engine.sweep import WRONG_NAME
+from bot.models.dependency import Dependency, DependencyCondition
+from bot.models.environment import Environment
+from bot.models.health import ContainerState, HealthStatus
+
+ADOPTED_VERSION = "adopted"
+AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING, ContainerState.PAUSED})
+PASSING = frozenset({ContainerState.DEAD, ContainerState.REMOVING, ContainerState.CREATED})
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedStack:
+    """Hold the model that was read back, and how people call its images."""
+
+    version: str
+    model: Mapping[str, Any] = field(repr=False)
+    references: Mapping[str, str]
+
+
+async def adopt_project(clients: EngineClients, environment: Environment) -> AdoptedStack | None:
+    """Read back the model of an environment's project, or return None where nothing of it runs."""
+
+    def adopt(client: docker.DockerClient) -> AdoptedStack | None:
+        ids = list_ids(client, environment.project)
+        inspected = [found for found in clients.each(lambda one: inspect_or_none(client, one), ids) if found]
+        if not any(snapshot(found).state in AT_WORK for found in inspected):
+            return None
+        return _Reader(client, environment.project, inspected).read()
+
+    return await clients.call(environment, adopt)
+
+
+class _Reader:
+    """Read one project; asks the engine for images and networks as it meets them."""
+
+    def __init__(self, client: docker.DockerClient, project: str, inspected: list[dict[str, Any]]) -> None:
+        self._client = client
+        self._project = project
+        self._engine: Mapping[str, Any] = client.info()
+        self._siblings = {found["Id"]: found for found in inspected}
+        self._groups = _by_service(inspected)
+        self._networks: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._volumes: set[str] = set()
+
+    def read(self) -> AdoptedStack:
+        services = {name: self._service(name, group) for name, group in sorted(self._groups.items())}
+        model: dict[str, Any] = {"name": self._project, "services": services}
+        if self._networks:
+            model["networks"] = dict(self._networks.values())
+        if self._volumes:
+            model["volumes"] = {name: {"name": name, "external": True} for name in sorted(self._volumes)}
+        references = {name: str(group[0]["Config"]["Image"]) for name, group in self._groups.items()}
+        return AdoptedStack(ADOPTED_VERSION, model, references)
+
+    def _service(self, name: str, group: list[dict[str, Any]]) -> dict[str, Any]:
+        template = group[0]
+        host = template["HostConfig"]
+        volumes, names = mount_fields(template)
+        self._volumes |= names
+        fields: dict[str, Any] = {
+            "image": template["Image"],
+            "pull_policy": "never",
+            **process_fields(template, find_image(self._client, template["Image"]) or {}),
+            **host_fields(host, self._engine),
+            **self._connections(template),
+        }
+        for key, value in (("PidMode", "pid"), ("IpcMode", "ipc")):
+            if host.get(key) not in (None, "", "private", "shareable"):
+                fields[value] = shared_namespace(host[key], self._siblings)
+        fields |= {"volumes": volumes} if volumes else {}
+        fields |= {"ports": ports} if (ports := port_fields(host)) else {}
+        fields |= self._place(name, group)
+        extension = self._extension(name, template)
+        return {**fields, "x-deploy": extension} if extension else fields
+
+    def _place(self, name: str, group: list[dict[str, Any]]) -> dict[str, Any]:
+        if len(group) > 1:
+            return {"scale": len(group)}
+        bears = group[0]["Name"].lstrip("/")
+        if match := WRONG_NAME.fullmatch(bears):
+            bears = match["name"]
+        number = (group[0]["Config"].get("Labels") or {}).get(NUMBER, "1")
+        return {} if bears == f"{self._project}-{name}-{number}" else {"container_name": bears}
+
+    def _connections(self, template: dict[str, Any]) -> dict[str, Any]:
+        fields = network_fields(template, self._siblings)
+        if "networks" in fields:
+            fields["networks"] = {self._network(name, end): end for name, end in fields["networks"].items()}
+        return fields
+
+    def _network(self, name: str, endpoint: Mapping[str, Any] | None) -> str:
+        """Return a network's key in the model, and remember its definition."""
+        addressed = bool(endpoint and (endpoint.get("ipv4_address") or endpoint.get("ipv6_address")))
+        if name not in self._networks or addressed:
+            inspected = self._client.api.inspect_network(name)
+            self._networks[name] = network_definition(inspected, self._project, addressed=addressed)
+        return self._networks[name][0]
+
+    def _extension(self, name: str, template: dict[str, Any]) -> dict[str, Any]:
+        label = str((template["Config"].get("Labels") or {}).get(DEPENDS_ON, ""))
+        dependencies = [found for found in _dependencies(name, label) if found.on in self._groups]
+        extension: dict[str, Any] = {"depends_on": written(dependencies)} if dependencies else {}
+        taken = snapshot(template)
+        if taken.state is ContainerState.EXITED and taken.exit_code == 0 and taken.restart_policy == "no":
+            extension["one_shot"] = True
+        return extension
+
+
+def _by_service(inspected: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Group containers by service, the one that says most about it first; leftovers beside it do not count."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for found in sorted(inspected, key=_standing, reverse=True):
+        groups.setdefault((found["Config"].get("Labels") or {}).get(SERVICE, ""), []).append(found)
+    groups.pop("", None)
+    return {name: _alike(group) for name, group in groups.items()}
+
+
+def _alike(group: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave those of the first one's configuration that are or were at work."""
+    first = _config_hash(group[0])
+    others = (found for found in group[1:] if _config_hash(found) == first)
+    return [group[0], *(found for found in others if snapshot(found).state not in PASSING)]
+
+
+def _config_hash(inspected: Mapping[str, Any]) -> str:
+    return str((inspected["Config"].get("Labels") or {}).get(CONFIG_HASH, ""))
+
+
+def _standing(inspected: dict[str, Any]) -> tuple[bool, bool, bool, str]:
+    taken = snapshot(inspected)
+    return (
+        taken.state in AT_WORK,
+        taken.health is HealthStatus.HEALTHY,
+        taken.state not in PASSING,
+        str(inspected.get("Created", "")),
+    )
+
+
+def _dependencies(service: str, label: str) -> list[Dependency]:
+    """Read Compose's label: `db:service_healthy:true,…` is name, condition, restart."""
+    found: list[Dependency] = []
+    for entry in filter(None, label.split(",")):
+        on, _, rest = entry.partition(":")
+        condition, _, restart = rest.partition(":")
+        known = DependencyCondition(condition) if condition in set(DependencyCondition) else DependencyCondition.STARTED
+        found.append(Dependency(service, on, condition=known, restart=restart == "true"))
+    return found

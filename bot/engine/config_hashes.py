@@ -1,0 +1,121 @@
+"""Know the configuration hash that each service's containers should bear under a model."""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.engine.client import EngineClients
+from bot.engine.compose import commands
+from bot.engine.compose.commands import ComposeProject
+from bot.engine.compose.runner import ComposeRunner
+from bot.engine.model import services_of
+from bot.engine.model_store import ModelStore
+from bot.engine.model_text import write_model
+from bot.engine.snapshots import take_snapshots
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot
+
+REMEMBERED = 32
+SHARED_NAMESPACES = ("network_mode", "pid", "ipc")
+OF_SERVICE = "service:"
+IMPLIED = {"condition": "service_started", "restart": True, "required": True}
+
+
+class ConfigHashes:
+    """Ask Compose for the hashes of a model, once for each model."""
+
+    def __init__(self, clients: EngineClients, runner: ComposeRunner, models: ModelStore) -> None:
+        self._clients = clients
+        self._runner = runner
+        self._models = models
+        self._known: dict[tuple[str, ...], dict[str, str]] = {}
+        self._asking = asyncio.Lock()
+
+    async def of(self, model_hash: str, environment: Environment) -> dict[str, str]:
+        """Return the hash by service.
+
+        Compose hashes `network_mode: service:x` as the container of x that there is. So a service that shares with
+        another gets a hash that no container bears, until the other one is as the model wants it.
+        """
+        async with self._asking:
+            path = self._models.existing(model_hash)
+            hashes = await self._ask((model_hash, environment.project), path, environment)
+            model = await self._clients.local(lambda: self._models.load(model_hash))
+            sharing = {name: shared for name, fields in services_of(model).items() if (shared := shared_with(fields))}
+            if not sharing:
+                return dict(hashes)
+            return await self._with_shared(model, hashes, sharing, environment)
+
+    async def _with_shared(
+        self,
+        model: Mapping[str, Any],
+        hashes: Mapping[str, str],
+        sharing: Mapping[str, frozenset[str]],
+        environment: Environment,
+    ) -> dict[str, str]:
+        containers = await take_snapshots(self._clients, environment)
+        found = dict(hashes)
+        settled = {name: first for name in hashes if name not in sharing and (first := _first(containers, name, found))}
+        waiting = dict(sharing)
+        # What shares with a service that shares itself comes in a later round.
+        while ready := [name for name, others in waiting.items() if others <= settled.keys()]:
+            for name in ready:
+                del waiting[name]
+            found |= await self._hash_shared(model, ready, settled, environment)
+            settled |= {name: first for name in ready if (first := _first(containers, name, found))}
+        return found
+
+    async def _hash_shared(
+        self, model: Mapping[str, Any], names: list[str], ids: Mapping[str, str], environment: Environment
+    ) -> dict[str, str]:
+        services = dict(services_of(model))
+        services |= {name: _resolved(services[name], ids) for name in names}
+        text = write_model({**model, "services": services})
+        key = (environment.project, text)
+        with tempfile.TemporaryDirectory(prefix="roas-hashes-") as folder:
+            path = Path(folder) / "model.yml"
+            path.write_text(text, encoding="utf-8")
+            hashes = await self._ask(key, path, environment)
+        return {name: hashes[name] for name in names}
+
+    async def _ask(self, key: tuple[str, ...], path: Path, environment: Environment) -> Mapping[str, str]:
+        if key not in self._known:
+            arguments = commands.config_hashes(ComposeProject.of_model(environment, path))
+            output = await self._runner.run(arguments, environment)
+            lines = (line.split() for line in output.stdout.splitlines())
+            self._known[key] = {parts[0]: parts[1] for parts in lines if len(parts) == 2}
+            while len(self._known) > REMEMBERED:
+                self._known.pop(next(iter(self._known)))
+        return self._known[key]
+
+
+def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
+    """Return the services whose namespaces or volumes a service shares."""
+    modes = (str(fields.get(key) or "") for key in SHARED_NAMESPACES)
+    others = {mode.removeprefix(OF_SERVICE) for mode in modes if mode.startswith(OF_SERVICE)}
+    volumes = (str(source).partition(":")[0] for source in fields.get("volumes_from") or ())
+    return frozenset(others | {name for name in volumes if name != "container"})
+
+
+def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
+    """Write a service as Compose has it at the moment when it hashes it."""
+    resolved = dict(fields)
+    for key in SHARED_NAMESPACES:
+        mode = str(fields.get(key) or "")
+        if mode.startswith(OF_SERVICE):
+            resolved[key] = f"container:{ids[mode.removeprefix(OF_SERVICE)]}"
+    if fields.get("volumes_from"):
+        resolved["volumes_from"] = [_source(str(source), ids) for source in fields["volumes_from"]]
+    return {**resolved, "depends_on": dict.fromkeys(sorted(shared_with(fields)), IMPLIED)}
+
+
+def _source(source: str, ids: Mapping[str, str]) -> str:
+    return source if source.startswith("container:") else ids[source.partition(":")[0]]
+
+
+def _first(containers: tuple[ContainerSnapshot, ...], service: str, hashes: Mapping[str, str]) -> str | None:
+    """Return the container that Compose would share with, where it is as the model wants it."""
+    own = sorted((taken for taken in containers if taken.service == service), key=lambda taken: taken.name)
+    return own[0].id if own and own[0].config_hash == hashes[service] else None

@@ -1,0 +1,38 @@
+"""Give a release's model today's credentials, lest a rollback revive a revoked one."""
+
+from bot.engine.client import EngineClients
+from bot.engine.credentials import credential_values, with_credentials_of
+from bot.engine.model_store import ModelStore
+from bot.engine.resolution import StackResolver
+from bot.errors import EngineUnavailableError, RoasError
+from bot.models.environment import Environment
+from bot.models.release import Release
+from bot.redaction import Redactor
+
+
+class CredentialRefresher:
+    """Read today's credentials from the working copy and put them into stored models."""
+
+    def __init__(self, clients: EngineClients, resolver: StackResolver, models: ModelStore, redactor: Redactor) -> None:
+        self._clients = clients
+        self._resolver = resolver
+        self._models = models
+        self._redactor = redactor
+
+    async def refresh(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
+        """Return the hash of the model to apply, and warnings; where today's files are unusable, the stored one."""
+        stored = await self._clients.local(lambda: self._models.load(release.model_hash))
+        self._redactor.add(credential_values(stored))
+        try:
+            today, _ = await self._resolver.working_copy(environment, release.version or None)
+        except EngineUnavailableError:
+            raise
+        except RoasError as error:
+            words = f"{release.label} keeps the credentials it was made with, since today's files cannot be read"
+            return release.model_hash, (f"{words}: {error.message}",)
+        self._redactor.add(credential_values(today))
+        renewed, unknown = with_credentials_of(stored, today)
+        warnings = tuple(f"{name} is not in today's files: it stays as it was." for name in unknown)
+        if renewed == stored:
+            return release.model_hash, warnings
+        return await self._clients.local(lambda: self._models.save(renewed)), warnings

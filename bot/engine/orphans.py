@@ -1,0 +1,45 @@
+"""End the Compose commands that a dead process of ours left running."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from bot.engine.compose.runner import INSTANCE_VARIABLE
+
+PROCESSES = Path("/proc")
+# What we start, and what that starts; anything else with our marker is somebody's own doing.
+COMMANDS = frozenset({"docker-compose", "docker", "docker-buildx", "setpriv"})
+
+
+def kill_orphans(instance_id: str) -> int:
+    """End the Compose children of the process with that id; returns how many were ended."""
+    killed = 0
+    for pid in _marked(instance_id):
+        # The handle makes sure that the process that was looked at is the one that is ended.
+        with suppress(OSError):
+            handle = os.pidfd_open(pid)
+            try:
+                if _is_marked(pid, instance_id):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+                    killed += 1
+            finally:
+                os.close(handle)
+    return killed
+
+
+def _marked(instance_id: str) -> Iterator[int]:
+    for entry in PROCESSES.iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and _is_marked(int(entry.name), instance_id):
+            yield int(entry.name)
+
+
+def _is_marked(pid: int, instance_id: str) -> bool:
+    """Tell whether a process is ours; one that cannot be looked at is not."""
+    try:
+        environ = (PROCESSES / str(pid) / "environ").read_bytes().split(b"\0")
+        command = (PROCESSES / str(pid) / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
+    except OSError:
+        return False
+    return f"{INSTANCE_VARIABLE}={instance_id}".encode() in environ and Path(command).name in COMMANDS

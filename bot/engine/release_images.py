@@ -1,0 +1,68 @@
+"""Keep the images of releases from pruning, by tags of our own."""
+
+import re
+from contextlib import suppress
+
+import docker
+from docker.errors import APIError, NotFound
+
+from bot.engine.client import EngineClients
+from bot.engine.compose.faults import image_not_found
+from bot.engine.images import find_image
+from bot.models.environment import Environment
+from bot.models.release import Release
+
+REPOSITORY = "roas-release"
+NOT_IN_A_REPOSITORY = re.compile(r"[^a-z0-9]+")
+
+
+def release_tag(project: str, service: str, number: int) -> tuple[str, str]:
+    """Return repository and tag under which a release keeps a service's image."""
+    name = NOT_IN_A_REPOSITORY.sub("-", f"{project}-{service}".lower()).strip("-")
+    return f"{REPOSITORY}/{name}", f"r{number}"
+
+
+async def tag_images(clients: EngineClients, environment: Environment, release: Release) -> None:
+    """Tag the images of a release. Raises ImageNotFoundError where one is gone already."""
+
+    def tag(client: docker.DockerClient) -> None:
+        for service in release.services:
+            repository, name = release_tag(environment.project, service.name, release.number)
+            try:
+                client.api.tag(service.image.image_id, repository, name)
+            except NotFound as error:
+                raise image_not_found(f"{service.image.reference} is gone from this machine", service.name) from error
+
+    await clients.call(environment, tag)
+
+
+async def untag_images(clients: EngineClients, environment: Environment, release: Release) -> None:
+    """Take a release's tags away; an image that nothing else names or uses goes with its last tag."""
+
+    def untag(client: docker.DockerClient) -> None:
+        for service in release.services:
+            repository, name = release_tag(environment.project, service.name, release.number)
+            with suppress(NotFound):
+                _untag(client, f"{repository}:{name}")
+
+    await clients.call(environment, untag)
+
+
+async def missing_images(clients: EngineClients, environment: Environment, release: Release) -> tuple[str, ...]:
+    """Return the services whose image is gone."""
+
+    def look(client: docker.DockerClient) -> tuple[str, ...]:
+        wanted = {service.image.image_id for service in release.services}
+        gone = {image_id for image_id in wanted if find_image(client, image_id) is None}
+        return tuple(service.name for service in release.services if service.image.image_id in gone)
+
+    return await clients.call(environment, look)
+
+
+def _untag(client: docker.DockerClient, tag: str) -> None:
+    try:
+        client.api.remove_image(tag)
+    except APIError as error:
+        if error.response is None or error.response.status_code != 409:
+            raise
+        client.api.remove_image(tag, force=True)  # a container uses the image: only the tag goes

@@ -1,0 +1,214 @@
+"""A stack that was started by hand is taken over as it is."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from bot.engine.adoption import adopt_project
+from bot.engine.compose_engine import ComposeEngine
+from bot.engine.model import read_definitions
+from bot.models.dependency import DependencyCondition
+from bot.models.environment import Environment
+from tests.engine.applying import apply
+from tests.engine.normalised import normalised
+
+EVERYTHING = """
+services:
+  plain:
+    image: tiny:v1
+  web:
+    image: tiny:v1
+    command: ["sh", "-c", "echo $$HOME; exec sleep 1000"]
+    environment: {A: "1", PRICE: "5$$", PATH: "/bin:/x"}
+    labels: {own: "yes$$", tiny: "1"}
+    healthcheck:
+      {test: ["CMD", "true"], interval: 2s, timeout: 1500ms, retries: 4, start_period: 5s, start_interval: 1s}
+    user: "1000:1000"
+    working_dir: /tmp
+    stop_signal: SIGINT
+    stop_grace_period: 1m30s
+    hostname: webby
+    domainname: example.test
+    init: true
+    read_only: true
+    tmpfs: ["/run:size=65536"]
+    cap_add: [NET_ADMIN]
+    cap_drop: [MKNOD]
+    security_opt: ["no-new-privileges:true"]
+    group_add: ["123"]
+    extra_hosts: ["other:10.9.8.7"]
+    dns: ["9.9.9.9"]
+    dns_search: [example.test]
+    logging: {driver: local, options: {max-size: 1m}}
+    shm_size: 32m
+    sysctls: {net.core.somaxconn: "1024"}
+    ulimits: {nofile: {soft: 1000, hard: 2000}, nproc: 500}
+    mem_limit: 64m
+    mem_reservation: 32m
+    cpus: 0.5
+    cpu_shares: 512
+    pids_limit: 100
+    oom_score_adj: 100
+    restart: on-failure:3
+    ports: ["127.0.0.1::8080", "8081/udp"]
+    expose: ["9000"]
+    volumes:
+      - ./site:/site:ro
+      - ./data:/data
+      - store:/store
+      - /anonymous
+      - {type: tmpfs, target: /scratch, tmpfs: {size: 65536}}
+    depends_on: {db: {condition: service_healthy, restart: true}}
+    networks:
+      default: {aliases: [www]}
+      back: {ipv4_address: 10.213.250.9}
+  db:
+    image: tiny:v1
+    stop_signal: SIGKILL
+    entrypoint: ["sh", "-c"]
+    command: ["exec sleep 1000"]
+    healthcheck: {test: ["CMD-SHELL", "true"], interval: 1s, start_period: 5s, start_interval: 100ms}
+    restart: unless-stopped
+    networks: [back]
+  sidecar:
+    image: tiny:v1
+    command: ["sleep", "1000"]
+    stop_signal: SIGKILL
+    network_mode: "service:db"
+    pid: "service:db"
+  linked:
+    image: tiny:v1
+    links: ["db:database"]
+    networks: [back]
+  named:
+    image: tiny:v1
+    container_name: ${NAME}
+    healthcheck: {disable: true}
+  job:
+    image: tiny:v1
+    command: ["true"]
+  many:
+    image: tiny:v1
+    deploy: {replicas: 2}
+networks:
+  back:
+    internal: true
+    ipam: {config: [{subnet: 10.213.250.0/24}]}
+volumes: {store: {}}
+"""
+
+
+def up_by_hand(environment: Environment, *arguments: str) -> None:
+    """Start the stack as a person would."""
+    subprocess.run(
+        [
+            "docker",
+            "compose",
+            "-p",
+            environment.project,
+            "-f",
+            str(environment.compose_files[0]),
+            "up",
+            "-d",
+            *arguments,
+        ],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": "/root",
+            "DOCKER_HOST": str(environment.docker_host),
+            "NAME": f"{environment.project}-special",
+        },
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture
+def by_hand(stack: Callable[..., Environment]) -> Environment:
+    """A stack with every field that is adopted, started by hand."""
+    environment = stack(EVERYTHING)
+    for name in ("site", "data"):
+        (environment.folder / name).mkdir()
+    up_by_hand(environment)
+    return environment
+
+
+def looks(client: docker.DockerClient, containers: Any) -> dict[str, dict[str, Any]]:
+    return {c.name: normalised(client, c.id) for c in containers}
+
+
+async def test_recreating_from_what_was_adopted_gives_the_same_containers(
+    engine: ComposeEngine, by_hand: Environment, docker_client: docker.DockerClient
+) -> None:
+    old = await engine.containers(by_hand)
+    before = looks(docker_client, old)
+    draft = await engine.adopt(by_hand)
+    assert draft is not None
+    new = await apply(engine, by_hand, draft.model_hash)
+    assert not {c.id for c in old if c.service != "job"} & {c.id for c in new if c.service != "job"}
+    after = looks(docker_client, new)
+    assert after.keys() == before.keys()
+    for name, look in before.items():
+        for part, value in look.items():
+            assert _plain(after[name][part], new, docker_client) == _plain(value, old, docker_client), (name, part)
+
+
+def _plain(value: Any, containers: Any, client: docker.DockerClient) -> Any:
+    """Write ids of containers as names, and leave out ports that the engine chose."""
+    text = repr(value)
+    for container in containers:
+        text = text.replace(container.id, f"<{container.name}>")
+    return text
+
+
+async def test_an_adopted_stack_keeps_its_order_its_names_and_its_references(
+    engine: ComposeEngine, by_hand: Environment
+) -> None:
+    draft = await engine.adopt(by_hand)
+    assert draft is not None
+    definitions = engine.definitions(await engine.load_model(draft.model_hash))
+    (dependency,) = definitions["web"].dependencies
+    assert (dependency.on, dependency.condition, dependency.restart) == ("db", DependencyCondition.HEALTHY, True)
+    assert definitions["many"].replicas == 2
+    assert definitions["named"].fixed_place == f"the fixed name {by_hand.project}-special"
+    assert definitions["job"].one_shot
+    assert {s.image.reference for s in draft.services} == {"tiny:v1"}
+
+
+async def test_a_plain_up_on_an_adopted_and_applied_stack_changes_nothing(
+    engine: ComposeEngine, by_hand: Environment
+) -> None:
+    draft = await engine.adopt(by_hand)
+    assert draft is not None
+    before = {c.id for c in await apply(engine, by_hand, draft.model_hash)}
+    copy = by_hand.folder / "adopted.yml"
+    copy.write_text(engine._models.path(draft.model_hash).read_text())
+    subprocess.run(
+        ["docker", "compose", "-p", by_hand.project, "-f", str(copy), "up", "-d"],
+        env={"PATH": os.environ["PATH"], "HOME": "/root", "DOCKER_HOST": str(by_hand.docker_host)},
+        check=True,
+        capture_output=True,
+    )
+    assert {c.id for c in await engine.containers(by_hand)} == before
+
+
+async def test_nothing_is_adopted_where_nothing_runs(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+    assert await engine.adopt(stack("services: {web: {image: 'tiny:v1'}}")) is None
+
+
+async def test_a_leftover_with_a_wrong_name_is_adopted_under_the_right_one(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    environment = stack("services: {web: {image: 'tiny:v1'}}")
+    up_by_hand(environment)
+    (web,) = await engine.containers(environment)
+    docker_client.api.rename(web.id, f"0123456789ab_{web.name}")
+    adopted = await adopt_project(engine._clients, environment)
+    assert adopted is not None
+    assert "container_name" not in adopted.model["services"]["web"]
+    assert read_definitions(adopted.model)["web"].fixed_place == ""
