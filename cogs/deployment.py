@@ -84,8 +84,9 @@ class DeploymentCog(OpsCog, name="Deployment"):
         async with answering(interaction):
             target = self.environment(environment)
             request = self._request(interaction, target, DeploymentKind.DEPLOY, dry_run=dry_run)
-            wanted = read_services(services, await self._known_services(target) if services else ())
-            request = replace(request, version=read_version(version), services=wanted)
+            request = replace(request, version=read_version(version))
+            known = await self._defined_services(target, request.version) if services else ()
+            request = replace(request, services=read_services(services, known))
             await self._carry_out(interaction, request, dry_run=dry_run)
 
     @app_commands.command(description="Bring a fix to production without building; it is rolled back if it fails")
@@ -146,7 +147,10 @@ class DeploymentCog(OpsCog, name="Deployment"):
     @deploy.autocomplete("services")
     async def _services(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         target = self._chosen(interaction)
-        return matching_last(typed, await self._known_services(target)) if target else []
+        if target is None:
+            return []
+        version = interaction.namespace.version
+        return matching_last(typed, await self._known_services(target, str(version) if version else None))
 
     @rollback.autocomplete("to")
     async def _releases(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -208,13 +212,19 @@ class DeploymentCog(OpsCog, name="Deployment"):
                 found += [release.version for release in await kept.list(name, limit=RELEASES_SHOWN)]
         return found
 
-    async def _known_services(self, target: Environment) -> tuple[str, ...]:
-        """Return the services of the compose file as it is today; of the current release where it cannot be read."""
+    async def _known_services(self, target: Environment, version: str | None) -> tuple[str, ...]:
+        """Return the services to suggest: of the compose file, or of the current release where it cannot be read."""
+        if defined := await self._defined_services(target, version):
+            return defined
+        current = await self.application.state.releases.current(target.name)
+        return tuple(service.name for service in current.services) if current else ()
+
+    async def _defined_services(self, target: Environment, version: str | None) -> tuple[str, ...]:
+        """Return the services of the compose file; none where it cannot be read, which planning then explains."""
         try:
             async with asyncio.timeout(SUGGEST_WITHIN_SECONDS):
-                stack = await self.application.engine.resolve(target, None, write_contents=False)
+                stack = await self.application.engine.resolve(target, version, write_contents=False)
         except (RoasError, TimeoutError) as error:
-            log.info("services are read from the current release", environment=target.name, reason=str(error))
-            current = await self.application.state.releases.current(target.name)
-            return tuple(service.name for service in current.services) if current else ()
+            log.info("the compose file's services are not known", environment=target.name, reason=str(error))
+            return ()
         return tuple(stack.definitions)

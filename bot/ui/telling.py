@@ -90,6 +90,7 @@ class Telling:
         """Make a message look as wanted, posting it where it is missing; returns what stands there now."""
         post = await self._state.posts.get(deployment.id, kind)
         if post is not None and post.finished:
+            self.posted.set()
             return post
         if wanted.content_hash == self._refused:
             return post or Post(deployment.id, kind, self._channel.id)
