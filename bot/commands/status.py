@@ -47,5 +47,5 @@ async def _ask(session: "Session", name: str | None) -> "StatusReport":
         from bot.integration import open_application
 
         application = await stack.enter_async_context(open_application(session.settings, instance_prefix="CLI"))
-        found = await asyncio.gather(*(look_at(one, application.state, application.collector) for one in wanted))
-        return StatusReport(tuple(found))
+        parts = (application.state, application.collector, application.engine)
+        return StatusReport(tuple(await asyncio.gather(*(look_at(one, *parts) for one in wanted))))

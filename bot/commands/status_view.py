@@ -7,7 +7,8 @@ from bot.commands.terminal import Terminal, printable
 from bot.commands.words import at, image, person, size
 from bot.control.documents import EnvironmentStatus, StatusReport
 from bot.models.deployment import PhaseStatus
-from bot.models.health import ServiceHealth, Verdict
+from bot.models.health import ContainerSnapshot, ServiceHealth, Verdict
+from bot.models.release import Release
 
 STYLES = {Verdict.HEALTHY: "green", Verdict.DEGRADED: "yellow", Verdict.UNHEALTHY: "bold red"}
 
@@ -37,7 +38,7 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
     if status.fault:
         terminal.say(Text("  warning: ", style="yellow") + Text(printable(status.fault), style="default"))
     if status.health is not None and status.health.services:
-        _show_services(terminal, status.health.services)
+        _show_services(terminal, status.health.services, status.release)
 
 
 def _active(status: EnvironmentStatus) -> str:
@@ -51,10 +52,10 @@ def _active(status: EnvironmentStatus) -> str:
     return f"{words}{purpose}{f', now in {phases[-1]}' if phases else ''}"
 
 
-def _show_services(terminal: Terminal, services: tuple[ServiceHealth, ...]) -> None:
+def _show_services(terminal: Terminal, services: tuple[ServiceHealth, ...], release: Release | None) -> None:
     table = make_table("  service", "verdict", "image", "cpu", "memory", "restarts", "reason")
     for service in services:
-        references = dict.fromkeys(image(container.image_reference) for container in service.containers)
+        references = dict.fromkeys(_image(container, release) for container in service.containers)
         cells = (
             f"  {service.service}",
             str(service.verdict),
@@ -66,6 +67,13 @@ def _show_services(terminal: Terminal, services: tuple[ServiceHealth, ...]) -> N
         )
         add_row(table, cells, ("", _style(service.verdict)))
     terminal.talk.print(table)
+
+
+def _image(container: ContainerSnapshot, release: Release | None) -> str:
+    """Write the image as the release names it, where the container runs just that."""
+    pinned = release.service(container.service) if release is not None else None
+    runs_it = pinned is not None and pinned.image.image_id == container.image_id
+    return image(pinned.image.reference if pinned is not None and runs_it else container.image_reference)
 
 
 def _style(verdict: Verdict | None) -> str:

@@ -6,7 +6,7 @@ from typing import Protocol
 from bot.control.documents import EnvironmentStatus
 from bot.errors import RoasError
 from bot.models.environment import Environment
-from bot.models.health import StackHealth
+from bot.models.health import ContainerSnapshot, StackHealth, Verdict
 from bot.state.manager import StateManager
 
 HEALTH_WITHIN_SECONDS = 20.0
@@ -20,9 +20,22 @@ class Collector(Protocol):
         ...
 
 
-async def look_at(environment: Environment, state: StateManager, collector: Collector) -> EnvironmentStatus:
-    """Tell how an environment is; an engine that does not answer hides its health only."""
-    found, fault = await _health(environment, collector)
+class ContainerSource(Protocol):
+    """Know the containers of a stack."""
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        """Return them. Raises EngineUnavailableError."""
+        ...
+
+
+async def look_at(
+    environment: Environment, state: StateManager, collector: Collector, engine: ContainerSource | None = None
+) -> EnvironmentStatus:
+    """Tell how an environment is; an engine that does not answer hides its health only.
+
+    Without `engine`, one that is away looks like one on which nothing runs.
+    """
+    found, fault = await _health(environment, collector, engine)
     return EnvironmentStatus(
         environment=environment.name,
         project=environment.project,
@@ -34,10 +47,15 @@ async def look_at(environment: Environment, state: StateManager, collector: Coll
     )
 
 
-async def _health(environment: Environment, collector: Collector) -> tuple[StackHealth | None, str]:
+async def _health(
+    environment: Environment, collector: Collector, engine: ContainerSource | None
+) -> tuple[StackHealth | None, str]:
     try:
         async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
-            return await collector.collect_all_metrics(environment), ""
+            found = await collector.collect_all_metrics(environment)
+            if found.verdict is Verdict.UNKNOWN and engine is not None:
+                await engine.containers(environment)  # says why
+            return found, ""
     except RoasError as error:
         return None, f"{error.message} {error.hint}".strip()
     except TimeoutError:
