@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from bot.engine.interface import ResolvedStack
 from bot.errors import RoasError
@@ -72,3 +72,8 @@ class Subject:
     look_up_image: Callable[[str], Awaitable[WantedImage]] | None = None
     ping_redis: Callable[[], Awaitable[None]] | None = None
     discord_facts: Callable[[], Awaitable[DiscordFacts]] | None = None
+
+    @property
+    def services(self) -> Mapping[str, Any]:
+        """Return the services of the resolved model; none where it did not resolve."""
+        return dict(self.stack.model.get("services") or {}) if self.stack is not None else {}

@@ -40,5 +40,6 @@ class EngineCheck:
 
 
 def _use_start_interval(subject: Subject) -> list[str]:
-    services = subject.stack.model.get("services", {}) if subject.stack else {}
-    return [name for name, service in services.items() if (service.get("healthcheck") or {}).get("start_interval")]
+    return [
+        name for name, service in subject.services.items() if (service.get("healthcheck") or {}).get("start_interval")
+    ]

@@ -14,20 +14,21 @@ class FileBindsCheck:
     name = "file_binds"
     severity = Severity.WARNING
 
-    async def run(self, subject: Subject) -> CheckResult:
+    async def run(self, subject: Subject) -> list[CheckResult]:
         """Name the files and the services that mount them."""
-        services = subject.stack.model.get("services", {}) if subject.stack else {}
+        if subject.stack is None:
+            return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         binds = {
             (name, str(mount["source"]))
-            for name, service in services.items()
+            for name, service in subject.services.items()
             for mount in service.get("volumes") or ()
             if mount.get("type") == "bind" and mount.get("source") and not mount.get("read_only")
         }
         found = await asyncio.to_thread(_only_files, binds)
         if not found:
-            return passed(self, "No single file is mounted writable.")
+            return [passed(self, "No single file is mounted writable.")]
         message = f"Single files are mounted writable: {listed(found)}."
-        return failed(self, message, "Mount the folder that it lies in, or mount it read-only.")
+        return [failed(self, message, "Mount the folder that it lies in, or mount it read-only.")]
 
 
 def _only_files(binds: set[tuple[str, str]]) -> list[str]:

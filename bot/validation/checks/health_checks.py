@@ -18,11 +18,11 @@ class HealthChecksCheck:
     async def run(self, subject: Subject) -> list[CheckResult]:
         """Name the services whose health checks are missing or slow to notice."""
         if subject.stack is None:
-            return []
+            return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         lasting = [one for one in subject.stack.definitions.values() if not one.one_shot]
         checks = {
             name: check
-            for name, service in subject.stack.model.get("services", {}).items()
+            for name, service in subject.services.items()
             if (check := service.get("healthcheck") or {}) and not check.get("disable")
         }
         advice = [*self._missing(subject, lasting), *self._slow(checks)]

@@ -22,7 +22,9 @@ class ImagesCheck:
 
     async def run(self, subject: Subject) -> list[CheckResult]:
         """Say of each image that cannot be had why not."""
-        if subject.look_up_image is None or subject.stack is None:
+        if subject.stack is None:
+            return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
+        if subject.look_up_image is None:
             return [passed(self, "No image is looked up: nothing of the working copy is deployed.")]
         services = _service_by_image(subject)
         turns = asyncio.Semaphore(AT_ONCE)

@@ -41,9 +41,8 @@ class MemoryCheck:
 
 def _reservations(subject: Subject) -> int:
     """Add up the reserved bytes; a resolved model writes them as digits."""
-    services = subject.stack.model.get("services", {}) if subject.stack else {}
     total = 0
-    for service in services.values():
+    for service in subject.services.values():
         deploy = service.get("deploy") or {}
         reserved = ((deploy.get("resources") or {}).get("reservations") or {}).get("memory", 0)
         reserved = service.get("mem_reservation") or reserved

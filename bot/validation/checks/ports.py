@@ -31,6 +31,8 @@ class PortsCheck:
 
     async def run(self, subject: Subject) -> list[CheckResult]:
         """Name each port that is taken, and who has it."""
+        if subject.stack is None:
+            return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         wanted = wanted_ports(subject)
         if not wanted:
             return [passed(self, "No fixed host port is published.")]
@@ -55,10 +57,9 @@ class PortsCheck:
 
 def wanted_ports(subject: Subject) -> list[WantedPort]:
     """Read the fixed host ports from the resolved model; a range stands for any one of it and is left out."""
-    services = subject.stack.model.get("services", {}) if subject.stack else {}
     return [
         WantedPort(name, str(entry.get("host_ip", "")), int(entry["published"]), str(entry.get("protocol", "tcp")))
-        for name, service in sorted(services.items())
+        for name, service in sorted(subject.services.items())
         for entry in service.get("ports") or ()
         if str(entry.get("published", "")).isdigit() and int(entry["published"]) != 0
     ]

@@ -1,6 +1,7 @@
 """Check that a stack which is not home holds no second bot of the same identity."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bot.models.check import CheckResult, Severity
@@ -9,24 +10,32 @@ from bot.validation.subject import Subject
 
 
 class SecondBotCheck:
-    """Look for this bot's token in the services' variables; two bots of one token answer each command twice."""
+    """Look for this bot's token and its state folder: two bots of one identity answer each command twice."""
 
     name = "second_bot"
     severity = Severity.CRITICAL
 
-    async def run(self, subject: Subject) -> CheckResult:
+    async def run(self, subject: Subject) -> list[CheckResult]:
         """Name the services that would be a second bot."""
-        token = subject.settings.discord_token
-        if token is None or subject.stack is None:
-            return passed(self, "There is no token, or no stack, to look for.")
-        services: Mapping[str, Mapping[str, Any]] = subject.stack.model.get("services", {})
-        twins = sorted(
-            name
-            for name, service in services.items()
-            if token.get_secret_value() in (service.get("environment") or {}).values()
-        )
-        if twins and not subject.environment.is_home:
-            message = f"{listed(twins)} would be a second bot with this bot's own token."
-            remedy = "Give it a token of its own, or name this environment in HOME_ENVIRONMENT."
-            return failed(self, message, remedy)
-        return passed(self, "No other service has this bot's token.")
+        if subject.stack is None or subject.environment.is_home:
+            return []
+        twins = {name: _shared(subject, service) for name, service in sorted(subject.services.items())}
+        remedy = "Give it a token and a STATE_DIR of its own, or name this environment in HOME_ENVIRONMENT."
+        found = [
+            failed(self, f"{name} would be a second bot with this bot's own {listed(shared)}.", remedy)
+            for name, shared in twins.items()
+            if shared
+        ]
+        return found or [passed(self, "No service has this bot's token or its state folder.")]
+
+
+def _shared(subject: Subject, service: Mapping[str, Any]) -> list[str]:
+    """Return what a service has in common with this bot, in words."""
+    token = subject.settings.discord_token
+    state = subject.settings.state_dir.absolute()
+    values = (service.get("environment") or {}).values()
+    sources = [Path(str(mount["source"])) for mount in service.get("volumes") or () if mount.get("type") == "bind"]
+    return [
+        *(["token"] if token is not None and token.get_secret_value() in values else []),
+        *(["state folder"] if any(state.is_relative_to(source) for source in sources) else []),
+    ]

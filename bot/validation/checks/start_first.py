@@ -15,15 +15,17 @@ class StartFirstCheck:
 
     async def run(self, subject: Subject) -> list[CheckResult]:
         """Name what stands in the way of a second container."""
-        definitions = subject.stack.definitions if subject.stack else {}
-        services = subject.stack.model.get("services", {}) if subject.stack else {}
-        users = {name: definition for name, definition in sorted(definitions.items()) if definition.start_first}
+        if subject.stack is None:
+            return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
+        users = {
+            name: definition for name, definition in sorted(subject.stack.definitions.items()) if definition.start_first
+        }
         found: list[CheckResult] = []
         for name, definition in users.items():
             if definition.fixed_place:
                 message = f"{name} is replaced start-first, but {definition.fixed_place} allows only one container."
                 found.append(failed(self, message, "Take it away, or set `update_config.order: stop-first`."))
-            if shared := _writable_volumes(services.get(name, {})):
+            if shared := _writable_volumes(subject.services.get(name, {})):
                 message = f"{name} is replaced start-first: two containers will write to {listed(shared)} at once."
                 remedy = "Use `stop-first`, unless the program is made for that."
                 found.append(failed(self, message, remedy, Severity.WARNING))

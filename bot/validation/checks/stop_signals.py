@@ -17,8 +17,9 @@ class StopSignalsCheck:
 
     async def run(self, subject: Subject) -> list[CheckResult]:
         """Name the services that may not stop on SIGTERM."""
-        services = subject.stack.model.get("services", {}) if subject.stack else {}
-        without = {name: service for name, service in services.items() if not service.get("init")}
+        if subject.stack is None:
+            return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
+        without = {name: service for name, service in subject.services.items() if not service.get("init")}
         shells = sorted(name for name, service in without.items() if _starts_a_shell(service))
         rest = sorted(set(without) - set(shells))
         found: list[CheckResult] = []

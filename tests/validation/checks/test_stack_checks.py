@@ -16,6 +16,7 @@ from bot.validation.checks.compose_file import ComposeFileCheck
 from bot.validation.checks.compose_policy import ComposePolicyCheck
 from bot.validation.checks.file_binds import FileBindsCheck
 from bot.validation.checks.health_checks import HealthChecksCheck
+from bot.validation.checks.ports import PortsCheck
 from bot.validation.checks.second_bot import SecondBotCheck
 from bot.validation.checks.start_first import StartFirstCheck
 from bot.validation.checks.stop_signals import StopSignalsCheck
@@ -169,3 +170,16 @@ async def test_a_second_bot_with_the_same_token_is_refused_unless_it_is_home(wit
     assert failed(await SecondBotCheck().run(away))[0][0] is Severity.CRITICAL
     assert "t0k3n" not in failed(await SecondBotCheck().run(away))[0][1]
     assert failed(await SecondBotCheck().run(home)) == []
+
+
+async def test_a_second_bot_with_the_same_state_folder_is_refused(with_services: Make, subject: Subject) -> None:
+    bind = {"type": "bind", "source": str(subject.settings.state_dir), "target": "/state"}
+    found = failed(await SecondBotCheck().run(with_services({"bot": {"volumes": [bind]}})))
+    assert found == [(Severity.CRITICAL, "bot would be a second bot with this bot's own state folder.")]
+
+
+async def test_of_a_stack_that_did_not_resolve_nothing_good_is_said(subject: Subject) -> None:
+    broken = replace(subject, stack=None, stack_error=ComposeFileError("does not parse"))
+    for check in (PortsCheck, StartFirstCheck, StopSignalsCheck, FileBindsCheck, HealthChecksCheck, SecondBotCheck):
+        assert await check().run(broken) == []
+    assert await images.ImagesCheck().run(broken) == []
