@@ -12,6 +12,7 @@ import structlog
 
 from bot.deployment.context import DeploymentContext
 from bot.deployment.phases import ALL_PHASES, Phase
+from bot.deployment.phases.preparation import load_release
 from bot.errors import DeploymentCancelledError, FencedOffError, InternalFaultError, PhaseTimeoutError, RoasError
 from bot.models.change import ChangeType, StateChange
 from bot.models.coordination import PhaseName, PhasePolicy
@@ -57,7 +58,8 @@ class DeploymentRun:
             raise
         except RoasError as error:
             return await self._end_badly(error)
-        return await self._finish(Outcome.SUCCEEDED, None, active=context.release)
+        release = context.release or await load_release(context)  # not loaded when a resume had little left to do
+        return await self._finish(Outcome.SUCCEEDED, None, active=release)
 
     async def _run_phase(self, policy: PhasePolicy) -> None:
         """Run one phase within its time and retries, and write how it went."""

@@ -468,3 +468,26 @@ async def _reached(orchestrator, condition, deployment_id: str) -> None:
                 changed.clear()
     finally:
         unsubscribe()
+
+
+async def test_a_deployment_that_died_after_its_last_phase_still_moves_the_environment(
+    components, environment, engine, state, monkeypatch
+):
+    first = DeploymentOrchestrator(components, {"dev": environment})
+    await first.run(deploy("v1"))
+    finish = state.deployments.finish
+    died = asyncio.Event()
+
+    async def die(*_: object, **__: object) -> None:
+        died.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(state.deployments, "finish", die)
+    deployment = await first.start(deploy("v2"))
+    await died.wait()
+    await first.close()
+    monkeypatch.setattr(state.deployments, "finish", finish)
+    second = DeploymentOrchestrator(components, {"dev": environment})
+    await second.resume()
+    assert (await second.wait(deployment.id)).outcome is Outcome.SUCCEEDED
+    assert (await state.releases.current("dev")).version == "v2"

@@ -1,0 +1,74 @@
+"""Run `python -m bot` as a process of its own, as it would be in real life, and end it as a test wants."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from sandbox.server import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+# What a child may inherit; the bot's settings come from the test alone.
+PASSED_ON = ("PATH", "HOME", "LANG", "DISCORD_OPENAPI")
+
+
+class BotProcess:
+    """Start, kill and stop a bot; `log` has what it printed."""
+
+    def __init__(self, environment: dict[str, str], log: Path, module: str = "bot") -> None:
+        self._environment = environment
+        self._module = module
+        self.log = log
+        self._child: asyncio.subprocess.Process | None = None
+
+    async def start(self, **more: str) -> None:
+        """Start the process; who wants it connected asks the sandbox."""
+        inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        environment = {**inherited, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **self._environment, **more}
+        with self.log.open("ab") as output:
+            self._child = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", self._module, env=environment, stdout=output, stderr=output, cwd=self.log.parent
+            )
+
+    async def kill(self) -> None:
+        """End it as an accident would."""
+        if self._child is not None and self._child.returncode is None:
+            self._child.send_signal(signal.SIGKILL)
+        await self.ended()
+
+    async def stop(self) -> int:
+        """Ask it to end and return its exit code."""
+        if self._child is not None and self._child.returncode is None:
+            self._child.send_signal(signal.SIGTERM)
+        return await self.ended()
+
+    async def ended(self, seconds: float = STOP_SECONDS) -> int:
+        """Wait for its end and return its exit code."""
+        if self._child is None:
+            return 0
+        async with asyncio.timeout(seconds):
+            return await self._child.wait()
+
+
+def settings_for(sandbox: Sandbox, docker_host: str, stack: Path, state: Path, base_name: str) -> dict[str, str]:
+    """Return the environment of a bot that deploys a stack and speaks with a sandbox."""
+    return {
+        "DISCORD_TOKEN": sandbox.bot_token,
+        "DISCORD_GUILD_ID": str(sandbox.guild_id),
+        "DISCORD_OPS_CHANNEL_ID": str(sandbox.ops_channel_id),
+        "DISCORD_DEPLOYER_ROLE_IDS": str(sandbox.roles["deployer"]),
+        "DISCORD_APPROVER_ROLE_IDS": str(sandbox.roles["approver"]),
+        "DISCORD_HOTFIX_ROLE_IDS": str(sandbox.roles["hotfix"]),
+        "DISCORD_API_URL": sandbox.api_url,
+        "DISCORD_GATEWAY_URL": sandbox.gateway_url,
+        "DOCKER_HOST": docker_host,
+        "STACK_DIR": str(stack),
+        "STATE_DIR": str(state),
+        "COMPOSE_PROJECT_NAME": base_name,
+        "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "0.5",
+        "ENVIRONMENTS__PROD__OBSERVATION_SECONDS": "0.5",
+        "HTTP_PORT": "0",
+    }

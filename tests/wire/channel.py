@@ -1,0 +1,48 @@
+"""Type commands and read what the channel shows, as the people in it do."""
+
+import re
+from typing import Any
+
+from sandbox.client import SandboxClient
+from sandbox.views import Message
+
+DEPLOYMENT_ID = re.compile(r"\b(?:DEPLOY|HOTFIX|ROLLBACK)-[0-9A-Z]+\b")
+ANSWER_SECONDS = 30.0
+OUTCOME_SECONDS = 90.0
+
+
+async def ask(people: SandboxClient, user: str, command: str, **options: Any) -> str:
+    """Type a command and return the text of its answer, which must come."""
+    answer = await people.answer(await people.slash(user, command, **options), deadline_seconds=ANSWER_SECONDS)
+    assert answer.error is None, f"/{command}: {answer.error}"
+    assert answer.acknowledged_after is not None
+    assert answer.acknowledged_after < 3.0
+    assert answer.message is not None
+    return answer.message.text
+
+
+async def start(people: SandboxClient, user: str, command: str, **options: Any) -> str:
+    """Type a command that starts a deployment and return the deployment's id."""
+    text = await ask(people, user, command, **options)
+    found = DEPLOYMENT_ID.search(text)
+    assert found is not None, f"/{command} started nothing: {text}"
+    return found.group()
+
+
+async def outcome(people: SandboxClient, deployment_id: str, *, seconds: float = OUTCOME_SECONDS) -> Message:
+    """Wait for the outcome message of a deployment."""
+
+    def is_outcome(message: Message) -> bool:
+        return f"{deployment_id} · outcome" in message.text
+
+    return await people.wait_for_message(is_outcome, deadline_seconds=seconds)
+
+
+async def live(people: SandboxClient, deployment_id: str, words: str, *, seconds: float = 30.0) -> Message:
+    """Wait until the live message of a deployment shows certain words."""
+
+    def shows(message: Message) -> bool:
+        footer = (message.embeds[0].get("footer") or {}).get("text") if message.embeds else ""
+        return footer == deployment_id and words in message.text
+
+    return await people.wait_for_message(shows, deadline_seconds=seconds)

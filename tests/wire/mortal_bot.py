@@ -1,0 +1,38 @@
+"""A bot that kills itself, without a word, right after the n-th change of its journal (MORTAL_AFTER)."""
+
+import os
+import signal
+import sys
+
+from bot.commands import run_command_line
+from bot.models.change import ChangeType, StateChange
+from bot.state.manager import StateManager
+
+AFTER = int(os.environ["MORTAL_AFTER"])
+COUNTED = frozenset(
+    {
+        ChangeType.DEPLOYMENT_STARTED,
+        ChangeType.DEPLOYMENT_PHASE_CHANGED,
+        ChangeType.SERVICE_PROGRESSED,
+        ChangeType.RELEASE_CREATED,
+        ChangeType.RELEASE_ACTIVATED,
+        ChangeType.DEPLOYMENT_FINISHED,
+    }
+)
+_counted = 0
+_tell = StateManager._tell
+
+
+def _tell_and_die(self: StateManager, change: StateChange) -> None:
+    global _counted
+    if change.type in COUNTED:
+        _counted += 1
+        if _counted == AFTER:
+            os.kill(os.getpid(), signal.SIGKILL)
+    _tell(self, change)
+
+
+StateManager._tell = _tell_and_die  # type: ignore[method-assign]
+
+if __name__ == "__main__":
+    sys.exit(run_command_line([]))

@@ -1,0 +1,77 @@
+"""A small stack that a test may deploy: a store, and a web that depends on it and mounts a configuration file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from testbed.sample import HEALTH_COMMAND
+
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+CHECK = {
+    "test": ["CMD-SHELL", HEALTH_COMMAND],
+    "interval": "1s",
+    "retries": 1,
+    "start_period": "2s",
+    "start_interval": "100ms",
+}
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Know the stack's folder and see, by Docker alone, what runs of it."""
+
+    folder: Path
+    base_name: str
+    client: docker.DockerClient
+    repository: str
+
+    def write(self, **changes: Mapping[str, Any]) -> None:
+        """Write the compose file; `changes` adds to or overrides the keys of a service."""
+        image = f"{self.repository}:${{VERSION:?}}"
+        services: dict[str, dict[str, Any]] = {
+            "store": {"image": image, "init": True, "healthcheck": CHECK},
+            "web": {
+                "image": image,
+                "init": True,
+                "healthcheck": CHECK,
+                "volumes": ["./config:/config:ro"],
+                "depends_on": {"store": {"condition": "service_healthy"}},
+            },
+        }
+        for name, keys in changes.items():
+            services[name] = services.get(name, {}) | dict(keys)
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "config").mkdir(exist_ok=True)
+        (self.folder / "config" / "greeting").write_text("hello\n")
+        (self.folder / "docker-compose.yml").write_text(json.dumps({"services": services}))
+
+    def containers(self, environment: str) -> list[Any]:
+        """Return every container of an environment, running or not."""
+        label = f"{PROJECT_LABEL}={self.base_name}-{environment}"
+        return self.client.containers.list(all=True, filters={"label": label})
+
+    def running(self, environment: str) -> dict[str, str]:
+        """Return the image id of each service's running, healthy container; surplus ones are a failure."""
+        found: dict[str, str] = {}
+        for container in self.containers(environment):
+            service = container.labels[SERVICE_LABEL]
+            assert service not in found, f"two containers of {service}"
+            assert container.attrs["State"]["Status"] == "running", f"{container.name} is {container.status}"
+            assert container.attrs["State"]["Health"]["Status"] == "healthy", f"{container.name} is unhealthy"
+            assert container.name == f"{self.base_name}-{environment}-{service}-1"
+            found[service] = container.attrs["Image"]
+        return found
+
+    def clear(self) -> None:
+        """Remove all containers and networks of all environments of this stack."""
+        for container in self.client.containers.list(all=True):
+            if container.labels.get(PROJECT_LABEL, "").startswith(f"{self.base_name}-"):
+                container.remove(force=True, v=True)
+        for network in self.client.networks.list():
+            if (network.attrs.get("Labels") or {}).get(PROJECT_LABEL, "").startswith(f"{self.base_name}-"):
+                network.remove()

@@ -1,0 +1,116 @@
+"""Each command, typed in a channel, does in Docker what the channel then says."""
+
+import pytest
+
+from tests.wire.channel import ask, live, outcome, start
+
+pytestmark = pytest.mark.wire
+
+
+async def test_deploy_moves_the_stack_and_the_channel_shows_every_phase(bot, people, shop, image_ids):
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version="v1")
+    told = await outcome(people, deployment_id)
+    assert "succeeded" in told.text
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    shown = (await live(people, deployment_id, "completion")).text
+    for phase in ("initialization", "validation", "preparation", "execution", "verification", "completion"):
+        assert phase in shown
+    assert "store" in shown
+    assert "web" in shown
+
+
+async def test_a_broken_version_is_rolled_back_by_itself_and_the_channel_says_why(bot, people, shop, image_ids):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v3"))
+    assert "rolled back" in told.text
+    assert "health check fails" in told.text
+    assert told.attachments
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+async def test_rollback_brings_the_release_before_back(bot, people, shop, image_ids):
+    for version in ("v1", "v2"):
+        await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
+    assert shop.running("dev")["web"] == image_ids["v2"]
+    told = await outcome(people, await start(people, "dora", "rollback", environment="dev", reason="slow"))
+    assert "succeeded" in told.text
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+async def test_hotfix_needs_its_own_role_and_a_reason_and_then_moves_prod(bot, people, shop, image_ids):
+    refused = await ask(people, "dora", "hotfix", version="v2", reason="it burns")
+    assert "role" in refused
+    assert shop.containers("prod") == []
+    told = await outcome(people, await start(people, "hugo", "hotfix", version="v2", reason="it burns"))
+    assert "succeeded" in told.text
+    assert shop.running("prod") == {"store": image_ids["v2"], "web": image_ids["v2"]}
+
+
+async def test_status_shows_what_runs(bot, people, shop):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    text = await ask(people, "bob", "status", environment="dev")
+    assert "web" in text
+    assert "store" in text
+    assert "healthy" in text
+    assert "r1" in text
+
+
+async def test_dry_run_shows_the_plan_and_changes_nothing(bot, people, shop):
+    text = await ask(people, "dora", "deploy", environment="dev", version="v1", dry_run=True)
+    assert "web" in text
+    assert shop.containers("dev") == []
+
+
+async def test_prod_takes_a_deployment_from_an_approver_only(bot, people, sandbox, shop, image_ids):
+    refused = await ask(people, "dora", "deploy", environment="prod", version="v1")
+    assert f"<@&{sandbox.roles['approver']}>" in refused
+    assert shop.containers("prod") == []
+    told = await outcome(people, await start(people, "anna", "deploy", environment="prod", version="v1"))
+    assert "succeeded" in told.text
+
+
+async def test_a_bystander_may_start_nothing(bot, people, shop):
+    assert "role" in await ask(people, "bob", "deploy", environment="dev", version="v1")
+    assert shop.containers("dev") == []
+
+
+async def test_a_second_deployment_is_refused_with_who_since_when_and_what_for(bot, people, shop):
+    shop.write(store={"image": f"{shop.repository}:v3"})
+    first = await start(people, "dora", "deploy", environment="dev", version="v1")
+    refused = await ask(people, "anna", "deploy", environment="dev", version="v2")
+    assert "Dora" in refused
+    assert "deploy v1" in refused
+    assert "since" in refused
+    await outcome(people, first)
+
+
+async def test_the_cancel_button_stops_at_a_safe_point(bot, people, shop, image_ids):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    shop.write(store={"healthcheck": {"test": ["CMD", "false"], "interval": "60s", "start_period": "60s"}})
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version="v2")
+    message = await live(people, deployment_id, "waiting")
+    button = next(button for button in message.buttons if "cancel" in (button.custom_id or ""))
+    await people.answer(await people.click("dora", message, button.custom_id))
+    told = await outcome(people, deployment_id)
+    assert "cancelled" in told.text
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+async def test_autocomplete_offers_environments_versions_and_releases(bot, people, shop):
+    for version in ("v1", "v2"):
+        await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
+    environments = await people.autocomplete("dora", "deploy", "environment", "")
+    assert [choice.value for choice in environments] == ["dev", "staging", "prod"]
+    versions = await people.autocomplete("dora", "deploy", "version", "v", environment="dev")
+    assert "v1" in [choice.value for choice in versions]
+    releases = await people.autocomplete("dora", "rollback", "to", "", environment="dev")
+    assert [choice.value for choice in releases] == ["r1"]
+
+
+async def test_a_wrong_value_is_refused_in_words(bot, people, shop):
+    assert "dev" in await ask(people, "dora", "deploy", environment="deev", version="v1")
+    assert "version" in (await ask(people, "dora", "deploy", environment="dev", version="a b")).lower()
+
+
+async def test_sigterm_ends_the_bot_in_order_with_code_zero(bot):
+    assert await bot.stop() == 0

@@ -1,0 +1,105 @@
+"""A bot that is killed at any step of a deployment finds it at its next start, and brings it to an honest end."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from sandbox.views import Message
+from tests.wire.bot_process import BotProcess
+from tests.wire.channel import live, outcome, start
+from tests.wire.conftest import COMMANDS, CONNECT_SECONDS
+
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
+
+NO_MORE_STEPS = 60
+
+
+async def test_a_sigkill_after_any_journalled_step_leaves_the_environment_whole_on_one_release(
+    bot_settings, people, shop, image_ids, tmp_path: Path
+):
+    """Kill a bot after its first journalled step, the next after its second, and so on, until none is left to kill."""
+    versions = ("v1", "v2")
+    steps = 0
+    while True:
+        version = versions[steps % 2]
+        killed = BotProcess(bot_settings, tmp_path / f"killed-{steps}.log", "tests.wire.mortal_bot")
+        await killed.start(MORTAL_AFTER=str(steps + 1))
+        await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
+        await people.wait_until_connected(CONNECT_SECONDS)
+        if not await dies(killed, people, version):
+            break
+        steps += 1
+        assert steps < NO_MORE_STEPS, "a deployment of two services has no end of steps"
+        await the_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path, f"step {steps}")
+    assert steps >= 20, f"only {steps} steps were hit"
+    print(f"killed after each of {steps} journalled steps")
+
+
+@pytest.mark.parametrize("version", ["v2", "v3"])
+async def test_a_bot_killed_at_a_random_moment_between_its_steps_is_taken_up_too(
+    bot, bot_settings, people, shop, image_ids, tmp_path: Path, version
+):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version=version)
+    await live(people, deployment_id, "starting" if version == "v2" else "execution")
+    await bot.kill()
+    await the_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path, f"random moment of {version}")
+
+
+async def dies(bot: BotProcess, people, version: str) -> bool:
+    """Type /deploy and tell whether the bot died of it; a bot that survived is stopped, and its deployment over."""
+    known = {message.id for message in await people.messages()}
+
+    def is_new_outcome(message: Message) -> bool:
+        return message.id not in known and " · outcome" in message.text
+
+    await people.slash("dora", "deploy", environment="dev", version=version)
+    end = asyncio.create_task(bot.ended(60))
+    told = asyncio.create_task(people.wait_for_message(is_new_outcome, deadline_seconds=60))
+    done, pending = await asyncio.wait({end, told}, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    if end in done:
+        return True
+    await bot.stop()
+    return False
+
+
+async def the_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path: Path, when: str) -> None:
+    """Start a bot and check, from Docker, the journal and the channel, that the interrupted deployment has ended."""
+    successor = BotProcess(bot_settings, tmp_path / f"successor of {when}.log")
+    await successor.start()
+    try:
+        deployment_id = last_deployment(tmp_path)
+        if deployment_id is not None:
+            told = await outcome(people, deployment_id)
+            assert (await live(people, deployment_id, "took")).buttons == [], "a finished deployment offers no cancel"
+            assert "succeeded" in told.text or "rolled back" in told.text, told.text
+    finally:
+        assert await successor.stop() == 0, successor.log.read_text()
+    running = shop.running("dev")
+    assert len(set(running.values())) <= 1, f"killed at {when}: {running} is a mixture"
+    assert set(running) in (set(), {"store", "web"}), f"killed at {when}: {running} is not whole"
+    check_journal(tmp_path, shop, running, image_ids, when)
+
+
+def last_deployment(tmp_path: Path) -> str | None:
+    """Return the id of the last deployment in the journal."""
+    with sqlite3.connect(tmp_path / "state" / "journal.sqlite3") as journal:
+        row = journal.execute("SELECT max(id) FROM deployments").fetchone()
+    return row[0]
+
+
+def check_journal(tmp_path: Path, shop, running: dict[str, str], image_ids: dict[str, str], when: str) -> None:
+    """Check that the journal has an end for everything, no lock, and names the release that runs."""
+    with sqlite3.connect(tmp_path / "state" / "journal.sqlite3") as journal:
+        assert journal.execute("SELECT id FROM deployments WHERE outcome IS NULL").fetchall() == [], when
+        assert journal.execute("SELECT environment FROM locks").fetchall() == [], when
+        row = journal.execute(
+            "SELECT json_extract(r.document, '$.version') FROM environments e JOIN releases r"
+            " ON r.environment = e.name AND r.number = e.current_release WHERE e.name = 'dev'"
+        ).fetchone()
+    assert set(running.values()) == ({image_ids[row[0]]} if row else set()), f"killed at {when}: the journal says {row}"
