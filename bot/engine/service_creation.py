@@ -1,5 +1,6 @@
 """Create a service's containers, one way or the other: in the place of the old ones, or beside them."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from bot.engine.compose.runner import ComposeRunner
 from bot.engine.config_hashes import ConfigHashes
 from bot.engine.model import read_definitions, replicas_of, services_of, stop_grace_seconds
 from bot.engine.model_store import ModelStore
+from bot.engine.networks import missing_networks
 from bot.engine.removal import remove_container
 from bot.engine.snapshots import take_snapshots
 from bot.engine.sweep import mend, needs_mending, plan_mending
@@ -66,16 +68,25 @@ class ServiceCreator:
         return tuple(container.id for container in fitting if _is_to_be_started(wanted.definition, container))
 
     async def create_missing(self, environment: Environment, model_hash: str) -> None:
-        """Create the containers of services that have none, and every network and volume of the model."""
+        """Create the containers of services that have none, and the networks that the model has and the engine lacks.
+
+        What exists keeps its containers, as many as there are.
+        """
         model = await self._clients.local(lambda: self._models.load(model_hash))
-        present = {container.service for container in await take_snapshots(self._clients, environment)}
-        missing = sorted(
-            name for name, fields in services_of(model).items() if name not in present and replicas_of(fields)
-        )
-        if missing:
+        present = Counter(taken.service for taken in await take_snapshots(self._clients, environment))
+        lacking = await missing_networks(self._clients, environment, model)
+        services = [
+            name
+            for name, fields in sorted(services_of(model).items())
+            if (replicas_of(fields) and not present[name]) or lacking & set(fields.get("networks") or ())
+        ]
+        if services:
             project = ComposeProject.of_model(environment, self._models.existing(model_hash))
+            scale = {name: present[name] for name in services if present[name]}
             await self._runner.run(
-                commands.create(project, missing, keep_existing=True), environment, timeout_seconds=CREATE_SECONDS
+                commands.create(project, services, keep_existing=True, scale=scale),
+                environment,
+                timeout_seconds=CREATE_SECONDS,
             )
 
     async def _wanted(self, environment: Environment, model_hash: str, service: str) -> PinnedService:
