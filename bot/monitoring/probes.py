@@ -34,7 +34,7 @@ class NetworkProber:
 
 async def _http(parts: SplitResult) -> bool:
     async with aiohttp.ClientSession() as session, session.get(parts.geturl(), allow_redirects=False) as response:
-        return response.status < 400  # noqa: PLR2004 - the first status that means an error
+        return response.status < 400  # the first status that means an error
 
 
 async def _redis(parts: SplitResult) -> bool:
