@@ -37,5 +37,5 @@ def _shared(subject: Subject, service: Mapping[str, Any]) -> list[str]:
     sources = [Path(str(mount["source"])) for mount in service.get("volumes") or () if mount.get("type") == "bind"]
     return [
         *(["token"] if token is not None and token.get_secret_value() in values else []),
-        *(["state folder"] if any(state.is_relative_to(source) for source in sources) else []),
+        *(["state folder"] if state in sources else []),
     ]
