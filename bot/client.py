@@ -33,6 +33,7 @@ FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
 # How long to wait for more guilds before READY; one guild is all there is.
 GUILD_READY_SECONDS = 0.2
+CLOSE_SECONDS = 5.0
 
 
 class TokenRefusedError(Exception):
@@ -61,8 +62,15 @@ class RoasBot(commands.Bot):
         await self.load_extension(EXTENSION)
 
     async def on_ready(self) -> None:
-        """Log that Discord is there."""
+        """Log that Discord is there, and whether the server that matters is."""
         log.info("connected to Discord", user=str(self.user), guilds=len(self.guilds))
+        guild_id = self.roas.settings.discord_guild_id
+        if guild_id is not None and self.get_guild(guild_id) is None:
+            log.error(
+                "the bot is not in the server of DISCORD_GUILD_ID",
+                guild_id=guild_id,
+                hint="Invite it with the scopes `bot` and `applications.commands`, or correct the id.",
+            )
 
 
 async def run_bot(bot: RoasBot) -> int:
@@ -70,9 +78,8 @@ async def run_bot(bot: RoasBot) -> int:
     settings = bot.roas.settings
     redirect(settings)
     stop = asyncio.Event()
-    async with bot:
-        with _signals(stop):
-            return await _run(bot, _token(settings), stop)
+    with _signals(stop):
+        return await _run(bot, _token(settings), stop)
 
 
 async def _run(bot: RoasBot, token: str, stop: asyncio.Event) -> int:
@@ -84,10 +91,19 @@ async def _run(bot: RoasBot, token: str, stop: asyncio.Event) -> int:
         return _exit_code(connection) if connection.done() else EXIT_GOOD
     finally:
         log.info("leaving")
-        await bot.close()
+        await _leave(bot)
         for task in (connection, stopped):
             task.cancel()
         await asyncio.gather(connection, stopped, return_exceptions=True)
+
+
+async def _leave(bot: RoasBot) -> None:
+    """Say goodbye to Discord, but not for longer than Docker waits for a container to stop."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await bot.close()
+    except TimeoutError:
+        log.warning("Discord did not let go in time")
 
 
 def _exit_code(connection: "asyncio.Task[None]") -> int:

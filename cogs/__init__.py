@@ -28,7 +28,9 @@ async def setup(bot: commands.Bot) -> None:
         guild_id, channel_id = _place(application.settings)
         voice = getattr(bot, "roas_voice", None) or Voice()
         channel = OpsChannel(bot, guild_id, channel_id)
-        messages = LiveMessages(application.state, application.bus, channel, voice=voice)
+        messages = LiveMessages(
+            application.state, application.bus, channel, voice=voice, redact=application.redactor.redact
+        )
         guild = discord.Object(guild_id)
         await bot.add_cog(DeploymentCog(bot, application, voice, messages), guild=guild)
         await bot.add_cog(StatusCog(bot, application, voice), guild=guild)

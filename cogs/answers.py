@@ -10,6 +10,7 @@ import structlog
 from bot.errors import RoasError
 from bot.models.identifiers import new_id
 from bot.ui.embeds.errors import draw_error, draw_unexpected
+from bot.ui.secrets import Redact
 
 log = structlog.get_logger(__name__)
 
@@ -46,8 +47,8 @@ async def answer(
 
 
 @asynccontextmanager
-async def answering(interaction: discord.Interaction) -> AsyncIterator[None]:
-    """Run a command; what goes wrong in it is answered in words, and logged once."""
+async def answering(interaction: discord.Interaction, redact: Redact) -> AsyncIterator[None]:
+    """Run a command; what goes wrong in it is answered in words, without secrets, and logged once."""
     try:
         yield
     except RoasError as error:
@@ -58,7 +59,7 @@ async def answering(interaction: discord.Interaction) -> AsyncIterator[None]:
             key=error.key,
             reason=error.message,
         )
-        await answer(interaction, embeds=draw_error(error))
+        await answer(interaction, embeds=draw_error(error, redact))
     except Exception:  # the boundary: the person gets an id, the log gets the rest
         incident = new_id("ERR")
         log.exception("a command broke", incident=incident, interaction_id=interaction.id)

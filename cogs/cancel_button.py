@@ -8,7 +8,7 @@ import discord
 from bot.errors import InvalidRequestError
 from bot.ui.embeds.live import CANCEL_PREFIX
 from bot.ui.translation import _
-from cogs.answers import acknowledge, answer, answering
+from cogs.answers import acknowledge, answer
 from cogs.ops_cog import actor_of
 from cogs.permissions import asker_of, cancel_refusal, permit
 
@@ -38,7 +38,7 @@ class CancelButton(
         cog: DeploymentCog | None = interaction.client.get_cog("Deployment")
         if cog is None or not cog.voice.active or not await acknowledge(interaction):
             return
-        async with answering(interaction):
+        async with cog.answering(interaction):
             await answer(interaction, await cancel(cog, interaction, self.deployment_id))
 
 

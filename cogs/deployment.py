@@ -18,7 +18,7 @@ from bot.ui.embeds.plan import draw_plan
 from bot.ui.live_messages import LiveMessages
 from bot.ui.translation import _
 from bot.ui.voice import Voice
-from cogs.answers import acknowledge, answer, answering
+from cogs.answers import acknowledge, answer
 from cogs.arguments import read_reason, read_release, read_services, read_version
 from cogs.cancel_button import CancelButton
 from cogs.ops_cog import OpsCog, actor_of
@@ -81,7 +81,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         """Deploy a version."""
         if not await acknowledge(interaction):
             return
-        async with answering(interaction):
+        async with self.answering(interaction):
             target = self.environment(environment)
             request = self._request(interaction, target, DeploymentKind.DEPLOY, dry_run=dry_run)
             request = replace(request, version=read_version(version))
@@ -104,7 +104,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         """Deploy a fix in a hurry."""
         if not await acknowledge(interaction):
             return
-        async with answering(interaction):
+        async with self.answering(interaction):
             target = self.environment(environment)
             request = self._request(interaction, target, DeploymentKind.HOTFIX)
             request = replace(request, version=read_version(version), reason=read_reason(reason, needed=True))
@@ -125,7 +125,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         """Go back to a release."""
         if not await acknowledge(interaction):
             return
-        async with answering(interaction):
+        async with self.answering(interaction):
             target = self.environment(environment)
             request = self._request(interaction, target, DeploymentKind.ROLLBACK)
             known = await self.application.state.releases.list(target.name, limit=RELEASES_SHOWN)

@@ -1,5 +1,6 @@
 """Give every cog of ours what it stands on: the application, the rules, the voice."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import discord
@@ -38,8 +39,12 @@ class OpsCog(commands.Cog):
         if not self.voice.active:
             return
         if interaction.response.is_done() or await acknowledge(interaction):
-            async with answering(interaction):
+            async with self.answering(interaction):
                 raise error
+
+    def answering(self, interaction: discord.Interaction[Any]) -> AbstractAsyncContextManager[None]:
+        """Answer for what goes wrong within."""
+        return answering(interaction, self.application.redactor.redact)
 
     def environment(self, name: str) -> Environment:
         """Return an environment by name. Raises InvalidRequestError."""

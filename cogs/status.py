@@ -13,7 +13,7 @@ from bot.models.health import StackHealth
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
 from bot.ui.limits import EMBEDS
 from bot.ui.translation import _
-from cogs.answers import acknowledge, answer, answering
+from cogs.answers import acknowledge, answer
 from cogs.ops_cog import OpsCog
 from cogs.permissions import Deed
 from cogs.suggestions import matching
@@ -33,7 +33,7 @@ class StatusCog(OpsCog, name="Status"):
         """Show the state of services, release, deployment and lock."""
         if not await acknowledge(interaction):
             return
-        async with answering(interaction):
+        async with self.answering(interaction):
             self.permit(interaction, Deed.STATUS)
             known = self.application.environments.values()
             wanted = [self.environment(environment)] if environment else list(known)[:EMBEDS]

@@ -13,6 +13,7 @@ from bot.events import Event, EventBus, Subscription
 from bot.models.deployment import Deployment
 from bot.state.manager import StateManager
 from bot.ui.ops_channel import OpsChannel, PostError
+from bot.ui.secrets import Redact
 from bot.ui.telling import LIVE, OUTCOME, Pace, Telling
 from bot.ui.voice import Voice
 
@@ -41,12 +42,14 @@ class LiveMessages:
         *,
         voice: Voice | None = None,
         pace: Pace | None = None,
+        redact: Redact = str,
     ) -> None:
         self.channel = channel
         self._state = state
         self._bus = bus
         self._voice = voice or Voice()
         self._pace = pace or Pace()
+        self._redact = redact
         self._tellings: dict[str, tuple[Telling, asyncio.Task[None]]] = {}
         self._subscription: Subscription | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -71,7 +74,7 @@ class LiveMessages:
         known = self._tellings.get(deployment_id)
         if known is not None:
             return known[0]
-        telling = Telling(deployment_id, self._state, self.channel, self._pace)
+        telling = Telling(deployment_id, self._state, self.channel, self._pace, self._redact)
         task: asyncio.Task[None] = _outliving(asyncio.create_task, self._follow(telling), name=f"tell {deployment_id}")
         self._tellings[deployment_id] = (telling, task)
         return telling

@@ -18,6 +18,7 @@ from bot.ui.drawing import Drawing
 from bot.ui.embeds.live import draw_live
 from bot.ui.embeds.outcome import draw_outcome
 from bot.ui.ops_channel import ChannelClosedError, MessageGoneError, MessageRefusedError, OpsChannel, PostError
+from bot.ui.secrets import Redact, without_secrets
 
 log = structlog.get_logger(__name__)
 
@@ -40,12 +41,20 @@ class Pace:
 class Telling:
     """Bring one deployment's messages to what the journal says; the journal is read again before every post."""
 
-    def __init__(self, deployment_id: str, state: StateManager, channel: OpsChannel, pace: Pace) -> None:
+    def __init__(
+        self,
+        deployment_id: str,
+        state: StateManager,
+        channel: OpsChannel,
+        pace: Pace,
+        redact: Redact = str,
+    ) -> None:
         self.deployment_id = deployment_id
         self.posted = asyncio.Event()
         self._state = state
         self._channel = channel
         self._pace = pace
+        self._redact = redact
         self._news = asyncio.Event()
         self._urgent = asyncio.Event()
         self._last_post = float("-inf")
@@ -80,6 +89,7 @@ class Telling:
         deployment = await self._state.deployments.get(self.deployment_id)
         if deployment is None:
             return True
+        deployment = without_secrets(deployment, self._redact)
         live = await self._bring(deployment, LIVE, draw_live(deployment))
         if not deployment.finished:
             return False

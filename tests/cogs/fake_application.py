@@ -18,6 +18,7 @@ from bot.models.deployment import Deployment, DeploymentRequest, Outcome, PhaseR
 from bot.models.environment import Environment
 from bot.models.health import Verdict
 from bot.models.plan import Plan
+from bot.redaction import Redactor
 from bot.settings import Settings
 from bot.state.manager import StateManager
 from tests.ui.samples import a_deployment, a_plan, a_stack
@@ -126,6 +127,7 @@ class FakeApplication:
     orchestrator: FakeOrchestrator
     engine: FakeEngine = field(default_factory=FakeEngine)
     collector: FakeCollector = field(default_factory=FakeCollector)
+    redactor: Redactor = field(default_factory=lambda: Redactor(["hunter_2*hunter_2"]))
 
 
 def an_environment(name: str, *, needs_approval: bool = False) -> Environment:

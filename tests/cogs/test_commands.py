@@ -8,7 +8,7 @@ import pytest
 from bot.errors import EngineUnavailableError, LockHeldError
 from bot.models.deployment import DeploymentKind, Outcome
 from bot.models.release import Release
-from tests.cogs.conftest import Scene
+from tests.cogs.conftest import Scene, shown
 from tests.ui.samples import a_release
 from tests.ui.story import Story
 
@@ -233,3 +233,16 @@ async def test_nothing_that_is_posted_pings_anybody(scene: Scene) -> None:
     assert bodies
     assert all(body["allowed_mentions"]["parse"] == [] for body in bodies)
     assert all(body["enforce_nonce"] for body in bodies)
+
+
+async def test_a_secret_in_a_fault_or_a_reason_is_shown_to_nobody(scene: Scene) -> None:
+    scene.application.orchestrator.fault = EngineUnavailableError(
+        "no answer from hunter2-hunter2", hint="hunter_2*hunter_2"
+    )
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2"))
+    assert "hunter" not in answer
+    assert "redacted" in answer
+    scene.application.orchestrator.fault = None
+    await scene.hugo.slash(scene.ops, "hotfix", version="v2", reason="hunter_2*hunter_2 leaked")
+    live = await scene.posted("Hotfix v2 for prod")
+    assert "hunter" not in shown(live.embeds)

@@ -17,6 +17,7 @@ from bot.ui.embeds.live import can_be_cancelled, draw_live
 from bot.ui.embeds.outcome import draw_outcome
 from bot.ui.embeds.plan import draw_plan
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
+from bot.ui.secrets import without_secrets
 from bot.ui.signs import BAD, CAREFUL, GOOD, QUIET, RUNNING
 from tests.ui.samples import (
     NASTY,
@@ -256,3 +257,13 @@ async def test_a_drawings_view_listens_to_nothing_itself() -> None:
     view = drawing.view()
     assert view.is_finished()
     assert len(view.children) == 1
+
+
+def test_secrets_are_taken_out_before_drawing_and_everything_else_stays_as_it_was() -> None:
+    deployment = failed_deployment()
+    assert without_secrets(deployment, str) == deployment
+    clean = without_secrets(deployment, lambda text: text.replace("boom", "[redacted]"))
+    assert clean.id == deployment.id
+    drawing = draw_outcome(clean)
+    assert "boom" not in text_of(drawing.embeds)
+    assert "boom" not in drawing.attachments[0].text

@@ -4,22 +4,24 @@ import discord
 
 from bot.errors import NotPermittedError, RoasError
 from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code_block, fit, plain
+from bot.ui.secrets import Redact, without_secrets
 from bot.ui.signs import BAD, CAREFUL
 from bot.ui.translation import _
 
 
-def draw_error(error: RoasError) -> list[discord.Embed]:
-    """Draw a fault that has words of its own."""
+def draw_error(error: RoasError, redact: Redact = str) -> list[discord.Embed]:
+    """Draw a fault that has words of its own, without secrets."""
+    problem = without_secrets(error.problem(), redact)
     refused = isinstance(error, NotPermittedError)
     embed = discord.Embed(
         title=_("⛔ You may not do this") if refused else _("⚠️ That did not work"),
-        description=plain(error.message, DESCRIPTION // 2),
+        description=plain(problem.message, DESCRIPTION // 2),
         colour=CAREFUL if refused else BAD,
     )
-    if error.hint:
-        add_field(embed, _("What to do"), plain(error.hint, FIELD_VALUE))
-    if error.report.strip():
-        add_field(embed, _("Details"), code_block(error.report, FIELD_VALUE))
+    if problem.hint:
+        add_field(embed, _("What to do"), plain(problem.hint, FIELD_VALUE))
+    if problem.report.strip():
+        add_field(embed, _("Details"), code_block(problem.report, FIELD_VALUE))
     return fit([embed])
 
 
