@@ -20,10 +20,17 @@ def describe(terminal: Terminal, fault: FaultDocument | Problem) -> None:
     """Write a fault in words to stderr."""
     message = Text("error: ", style="bold red") + Text(printable(fault.message), style="default")
     terminal.say(message, console=terminal.err)
-    for line in fault.hint.splitlines():
+    for line in _hints(fault):
         terminal.say(Text("  → ", style="cyan") + Text(printable(line), style="default"), console=terminal.err)
     for line in fault.report.splitlines()[-REPORT_LINES:]:
         terminal.say(f"  | {line}", console=terminal.err)
+
+
+def _hints(fault: FaultDocument | Problem) -> list[str]:
+    lines = fault.hint.splitlines()
+    if isinstance(fault, FaultDocument) and fault.lock is not None:
+        lines.append(f"To cancel it: python -m bot cancel {fault.lock.environment}")
+    return lines
 
 
 def fault_json(fault: FaultDocument | Problem) -> str:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.concurrency import happens
 from bot.control.faults import ControlUnavailableError
 from bot.control.socket_path import SOCKET_NAME
 from bot.errors import StateError
@@ -39,8 +40,7 @@ async def find_bot(folder: Path, stack: AsyncExitStack) -> "ControlClient | None
                 f"A bot lives ({', '.join(living)}), but it does not answer on {folder / SOCKET_NAME}.",
                 hint="It may be starting, or hang: look at its log. Stop it, and the command line does its work.",
             )
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.Event().wait(), LOOK_AGAIN_SECONDS)
+        await happens(asyncio.Event(), LOOK_AGAIN_SECONDS)
 
 
 def living_bots(folder: Path) -> tuple[str, ...]:

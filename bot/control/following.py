@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import 
 
+from bot.concurrency import happens
 from bot.errors import InvalidRequestError
 from bot.models.change import StateChange
 from bot.models.deployment import Deployment
@@ -41,5 +42,4 @@ async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenera
 
 
 async def _until(changed: asyncio.Event) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(changed.wait(), POLL_SECONDS)
+    await happens(changed, POLL_SECONDS)

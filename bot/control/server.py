@@ -136,11 +136,11 @@ class ControlServer:
         return _answer(Greeting(self._state.instance_id, __version__))
 
     async def _plan(self, request: web.Request) -> web.Response:
-        wanted = _read(DeploymentRequest, await request.text())
+        wanted = await _read(DeploymentRequest, request)
         return _answer(await self._orchestrator.plan(_signed(request, wanted)))
 
     async def _start_deployment(self, request: web.Request) -> web.Response:
-        order = _read(StartOrder, await request.text())
+        order = await _read(StartOrder, request)
         wanted = _signed(request, order.request)
         check_approval(self._environment(wanted.environment), wanted, confirmed=order.confirmed)
         deployment = await self._orchestrator.start(wanted)
@@ -148,7 +148,7 @@ class ControlServer:
         return _answer(deployment)
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        asker = _peer(request, _read(Actor, await request.text()))
+        asker = _peer(request, await _read(Actor, request))
         return _answer(await self._orchestrator.cancel(request.match_info["id"], asker))
 
     async def _follow(self, request: web.Request) -> web.StreamResponse:
@@ -198,10 +198,10 @@ def _answer(document: Any, *, status: int = 200) -> web.Response:
     return web.Response(text=to_json(document), status=status, content_type="application/json")
 
 
-def _read(kind: type[Document], body: str) -> Document:
+async def _read(kind: type[Document], request: web.Request) -> Document:
     try:
-        return from_json(kind, body)
-    except ValidationError as error:
+        return from_json(kind, await request.text())
+    except (ValidationError, UnicodeError) as error:
         raise invalid_document() from error
 
 

@@ -1,0 +1,114 @@
+"""A control server on a real unix socket, over a real journal; only the orchestrator is played."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.control.client import ControlClient
+from bot.control.server import ControlServer
+from bot.errors import LockHeldError, RoasError
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Lock
+from bot.models.environment import Environment
+from bot.models.health import StackHealth, Verdict
+from bot.models.identifiers import new_id
+from bot.models.plan import Plan, ServiceAction, ServicePlan
+from bot.state.journal import Fence
+from bot.state.manager import StateManager
+
+PERSON = Actor(ActorKind.SYSTEM, "0", "nobody in particular")
+HEALTH = StackHealth("dev", Verdict.HEALTHY, (), datetime.now(UTC))
+
+
+def request(environment: str = "dev", **changes: object) -> DeploymentRequest:
+    return replace(
+        DeploymentRequest(environment, DeploymentKind.DEPLOY, PERSON, version="v1"),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def a_lock() -> Lock:
+    held_by = Actor(ActorKind.DISCORD, "7", "Ada")
+    return Lock("dev", "DEPLOY-1", held_by, "deploy v1", datetime(2030, 1, 2, tzinfo=UTC), "BOT-1", 3)
+
+
+class PlayedOrchestrator:
+    """Write deployments down without carrying them."""
+
+    def __init__(self, state: StateManager) -> None:
+        self.state = state
+        self.requests: list[DeploymentRequest] = []
+        self.cancelled_by: list[Actor] = []
+        self.fault: Exception | None = None
+        self.fences: dict[str, Fence] = {}
+
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        self._note(request)
+        service = ServicePlan("web", ServiceAction.RECREATE, "web:v0", "web:v1", changed_keys=("environment.A",))
+        return Plan(request.environment, request.version or "", 1, None, (service,), ("web",), (), "digest")
+
+    async def start(self, request: DeploymentRequest) -> Deployment:
+        self._note(request)
+        deployment = Deployment(new_id("DEPLOY"), request, "standard", new_id("COR"), datetime.now(UTC))
+        self.fences[deployment.id] = await self.state.deployments.create(deployment, "deploy v1")
+        return deployment
+
+    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+        self.cancelled_by.append(actor)
+        return await self.state.deployments.request_cancel(deployment_id, actor)
+
+    def _note(self, request: DeploymentRequest) -> None:
+        self.requests.append(request)
+        if self.fault is not None:
+            raise self.fault
+
+
+class PlayedCollector:
+    """Find every stack well, or raise."""
+
+    fault: RoasError | None = None
+
+    async def collect_all_metrics(self, environment: Environment) -> StackHealth:
+        if self.fault is not None:
+            raise self.fault
+        return replace(HEALTH, environment=environment.name)
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
+    async with StateManager(tmp_path / "state") as state:
+        yield state
+
+
+@pytest.fixture
+def orchestrator(state: StateManager) -> PlayedOrchestrator:
+    return PlayedOrchestrator(state)
+
+
+@pytest.fixture
+def collector() -> PlayedCollector:
+    return PlayedCollector()
+
+
+@pytest.fixture
+def server(state: StateManager, orchestrator: PlayedOrchestrator, collector: PlayedCollector) -> ControlServer:
+    """Return a server that does not listen yet."""
+    known = {
+        name: Environment(name, f"shop-{name}", Path("/shop"), (), needs_approval=name == "prod")
+        for name in ("dev", "prod")
+    }
+    return ControlServer(state=state, orchestrator=orchestrator, environments=known, health=collector)
+
+
+@pytest.fixture
+async def client(server: ControlServer, state: StateManager) -> AsyncIterator[ControlClient]:
+    """Listen, and connect."""
+    async with server, ControlClient(state.folder) as client:
+        yield client
+
+
+def lock_held() -> LockHeldError:
+    return LockHeldError(a_lock())

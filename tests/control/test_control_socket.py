@@ -1,0 +1,96 @@
+"""The socket itself: who may use it, who owns it, and where it lies."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.control.client import ControlClient
+from bot.control.faults import ControlSocketHeldError, ControlUnavailableError
+from bot.control.server import ControlServer
+from bot.state.manager import StateManager
+from tests.control.conftest import PlayedCollector, PlayedOrchestrator
+
+SERVE_UNTIL_KILLED = """
+import asyncio, sys
+from pathlib import Path
+from bot.control.server import ControlServer
+from bot.state.manager import StateManager
+
+async def main():
+    async with StateManager(Path(sys.argv[1])) as state:
+        server = ControlServer(state=state, orchestrator=None, environments={}, health=None)
+        await server.start()
+        print("listening", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def another_server(state: StateManager) -> ControlServer:
+    return ControlServer(state=state, orchestrator=PlayedOrchestrator(state), environments={}, health=PlayedCollector())
+
+
+async def test_only_its_own_user_may_use_the_socket(server: ControlServer) -> None:
+    async with server:
+        mode = server.path.stat().st_mode
+        assert stat.S_ISSOCK(mode)
+        assert stat.S_IMODE(mode) == 0o600
+        assert stat.S_IMODE(server.path.parent.stat().st_mode) == 0o700
+
+
+async def test_the_socket_is_gone_after_the_end(server: ControlServer, state: StateManager) -> None:
+    async with server:
+        pass
+    assert not server.path.exists()
+    async with ControlClient(state.folder) as client:
+        with pytest.raises(ControlUnavailableError):
+            await client.greet()
+
+
+async def test_the_socket_of_a_bot_that_was_killed_is_replaced(state: StateManager, server: ControlServer) -> None:
+    dead = subprocess.Popen(
+        [sys.executable, "-c", SERVE_UNTIL_KILLED, str(state.folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert dead.stdout is not None
+    assert "listening" in dead.stdout.readline()
+    dead.send_signal(signal.SIGKILL)
+    dead.wait()
+    dead.stdout.close()
+    assert server.path.exists()
+    async with server, ControlClient(state.folder) as client:
+        assert (await client.greet()).instance_id == state.instance_id
+
+
+async def test_a_living_bot_keeps_its_socket(state: StateManager, server: ControlServer) -> None:
+    async with server:
+        with pytest.raises(ControlSocketHeldError, match="answers on"):
+            await another_server(state).start()
+        async with ControlClient(state.folder) as client:
+            assert (await client.greet()).instance_id == state.instance_id
+
+
+async def test_the_folder_may_lie_deeper_than_a_socket_path_is_long(tmp_path: Path) -> None:
+    folder = tmp_path / ("d" * 100) / ("e" * 100)
+    async with StateManager(folder) as state, another_server(state) as server:
+        assert len(os.fsencode(server.path)) > 200
+        async with ControlClient(folder) as client:
+            assert (await client.greet()).instance_id == state.instance_id
+
+
+async def test_somebody_who_listens_but_does_not_answer_is_not_waited_for_without_end(
+    state: StateManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.control.client.GREETING_SECONDS", 0.2)
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(state.folder / "control.sock"))
+        mute.listen()
+        async with ControlClient(state.folder) as client:
+            with pytest.raises(ControlUnavailableError, match="not answer in time"):
+                await client.greet()
