@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, 
 
 import aiohttp
 import discord
@@ -10,6 +10,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
+from bot.concurrency import happens
 from bot.errors import RoasError
 from bot.ui.voice import Voice
 from cogs.command_sync import CommandSync
@@ -76,5 +77,4 @@ class ApplicationCog(commands.Cog, name="ROAS"):
     async def _pause(self, delay: float) -> None:
         """Back off; being connected again ends the wait."""
         self._online.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._online.wait(), delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        await happens(self._online, delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter

@@ -16,6 +16,7 @@ from bot.models.environment import Environment
 from bot.models.plan import Plan
 from bot.ui.embeds.plan import draw_plan
 from bot.ui.live_messages import LiveMessages
+from bot.ui.secrets import without_secrets
 from bot.ui.translation import _
 from bot.ui.voice import Voice
 from cogs.answers import acknowledge, answer
@@ -183,7 +184,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         """Show the plan, start exactly that, and point to the channel; the interaction is not touched afterwards."""
         if not dry_run and (lock := await self.application.state.locks.get(request.environment)) is not None:
             raise LockHeldError(lock)
-        plan = await self.application.orchestrator.plan(request)
+        plan = without_secrets(await self.application.orchestrator.plan(request), self.application.redactor.redact)
         if dry_run:
             await answer(interaction, embeds=draw_plan(plan, dry_run=True))
             return

@@ -12,6 +12,7 @@ from bot.models.environment import Environment
 from bot.models.health import StackHealth
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
 from bot.ui.limits import EMBEDS
+from bot.ui.secrets import without_secrets
 from bot.ui.translation import _
 from cogs.answers import acknowledge, answer
 from cogs.ops_cog import OpsCog
@@ -38,7 +39,8 @@ class StatusCog(OpsCog, name="Status"):
             known = self.application.environments.values()
             wanted = [self.environment(environment)] if environment else list(known)[:EMBEDS]
             statuses = await asyncio.gather(*(self.look_at(target) for target in wanted))
-            await answer(interaction, embeds=draw_status(statuses))
+            shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
+            await answer(interaction, embeds=draw_status(shown))
 
     @status.autocomplete("environment")
     async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

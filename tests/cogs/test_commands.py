@@ -237,7 +237,7 @@ async def test_nothing_that_is_posted_pings_anybody(scene: Scene) -> None:
 
 async def test_a_secret_in_a_fault_or_a_reason_is_shown_to_nobody(scene: Scene) -> None:
     scene.application.orchestrator.fault = EngineUnavailableError(
-        "no answer from hunter2-hunter2", hint="hunter_2*hunter_2"
+        "no answer from hunter_2*hunter_2", hint="hunter_2*hunter_2"
     )
     answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2"))
     assert "hunter" not in answer
