@@ -4,7 +4,7 @@ import asyncio
 import random
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -15,6 +15,7 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot.concurrency import happens
 from bot.ui.voice import Voice
 
 if TYPE_CHECKING:
@@ -162,8 +163,7 @@ async def _start_afresh(bot: RoasBot) -> None:
 
 async def _pause(seconds: float) -> None:
     """Back off; there is no event to wait for while the other side is away. Being cancelled ends it."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.Event().wait(), seconds)
+    await happens(asyncio.Event(), seconds)
 
 
 def redirect(settings: "Settings") -> None:

@@ -44,3 +44,16 @@ async def to_the_end(work: Awaitable[Result]) -> Result:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("work that had to be finished before cancelling failed", error=repr(error))
         raise
+
+
+async def happens(event: asyncio.Event, within_seconds: float) -> bool:
+    """Wait for an event, but no longer than that; tells whether it happened.
+
+    Unlike `asyncio.wait_for` on Python 3.11, this never swallows a cancellation that arrives together with the event.
+    """
+    try:
+        async with asyncio.timeout(within_seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 
 import structlog
 
 from bot.client import RoasBot, run_bot
+from bot.concurrency import happens
 from bot.control.server import ControlServer
 from bot.errors import RoasError
 from bot.integration import Application, open_application
@@ -24,7 +25,7 @@ async def serve(settings: Settings) -> int:
     """Run the bot until it is told to stop; returns the exit code. Raises StateError, SettingsError."""
     async with AsyncExitStack() as stack:
         application = await stack.enter_async_context(open_application(settings))
-        configure_logging(settings, application.redactor)
+        configure_logging(settings.log_level, settings.log_format, application.redactor)
         bot = RoasBot(application)
         http = HttpServer(settings.http_host, settings.http_port, application.metrics, _readiness(application, bot))
         await http.start()
@@ -51,8 +52,7 @@ async def _take_up_orphans(application: Application) -> None:
                 log.info("took up a deployment", deployment_id=deployment.id)
         except RoasError as error:
             log.error("unfinished deployments could not be taken up", problem=error.message, hint=error.hint)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.Event().wait(), ORPHAN_POLL_SECONDS)
+        await happens(asyncio.Event(), ORPHAN_POLL_SECONDS)
 
 
 def _readiness(application: Application, bot: RoasBot) -> dict[str, Callable[[], Awaitable[object]]]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from contextlib import AsyncExitStack, 
+from contextlib import AsyncExitStack
 
 import aiohttp
 import discord

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import 
 
 from bot.concurrency import happens
 from bot.errors import InvalidRequestError
@@ -36,10 +35,6 @@ async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenera
                 yield now
                 last = now
             else:
-                await _until(changed)
+                await happens(changed, POLL_SECONDS)
     finally:
         unsubscribe()
-
-
-async def _until(changed: asyncio.Event) -> None:
-    await happens(changed, POLL_SECONDS)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import stamina
 import structlog
 
+from bot.concurrency import happens
 from bot.deployment.context import DeploymentContext
 from bot.deployment.phases import ALL_PHASES, Phase
 from bot.deployment.phases.preparation import load_release
@@ -201,8 +202,7 @@ class DeploymentRun:
                 if deployment is not None and deployment.cancel_requested_by is not None:
                     context.cancel.set()
                     return
-            with suppress(TimeoutError):
-                await asyncio.wait_for(context.cancel.wait(), CANCEL_POLL_SECONDS)
+            await happens(context.cancel, CANCEL_POLL_SECONDS)
 
 
 def _unforeseen(error: Exception) -> InternalFaultError:

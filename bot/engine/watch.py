@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
 from typing import TypeVar
 
+from bot.concurrency import happens
 from bot.engine.interface import Engine
 from bot.errors import EngineUnavailableError
 from bot.models.environment import Environment
@@ -112,8 +112,7 @@ class ContainerWatch:
 
     async def _keep_fresh(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._dirty.wait(), self._poll_seconds)
+            await happens(self._dirty, self._poll_seconds)
             self._dirty.clear()
             try:
                 await self.refresh()

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextvars
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
+from bot.concurrency import happens
 from bot.errors import RoasError
 from bot.events import Event, EventBus, Subscription
 from bot.models.deployment import Deployment
@@ -82,8 +82,7 @@ class LiveMessages:
     async def link(self, deployment_id: str, *, within_seconds: float) -> str:
         """Return the address of a deployment's live message, or of the channel where that takes too long."""
         telling = self.follow(deployment_id)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(telling.posted.wait(), within_seconds)
+        await happens(telling.posted, within_seconds)
         post = await self._state.posts.get(deployment_id, LIVE)
         return self.channel.link(post.message_id if post else None)
 
@@ -115,8 +114,7 @@ class LiveMessages:
                     self.follow(deployment.id)
             except RoasError as error:
                 log.error("the journal cannot be read for posts", reason=error.message)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), self._pace.poll)
+            await happens(self._look, self._pace.poll)
 
     async def _untold(self) -> list[Deployment]:
         """Return the deployments whose messages are not in their last state, oldest first."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from bot.concurrency import happens
 from bot.errors import RoasError
 from bot.models.deployment import Deployment
 from bot.models.post import Post
@@ -161,20 +162,17 @@ class Telling:
 
     async def _wait_for_news(self) -> None:
         """Wait for something new (or look again after a while), then for the pace, unless it is urgent."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), self._pace.poll)
+        await happens(self._news, self._pace.poll)
         rest = self._last_post + self._pace.between_edits - time.monotonic()
         if rest > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), rest)
+            await happens(self._urgent, rest)
 
     async def _wait_before_retry(self, longest: float) -> None:
         """Back off exponentially, with jitter; being online again ends the wait."""
         delay = min(self._pace.first_retry * 2 ** min(self._failures, 16), longest)
         self._failures += 1
         self._urgent.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._urgent.wait(), delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        await happens(self._urgent, delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
 
 def nonce(post: Post, replaces: int | None = None) -> str:
