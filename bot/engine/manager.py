@@ -235,8 +235,7 @@ def _is_as_wanted(definition: ServiceDefinition, wanted: str, containers: tuple[
 
 
 def _has_done_its_work(definition: ServiceDefinition, container: ContainerSnapshot) -> bool:
-    may_end = definition.one_shot or container.restart_policy in {"no", ""}
-    return container.state is ContainerState.EXITED and container.exit_code == 0 and may_end
+    return definition.one_shot and container.state is ContainerState.EXITED and container.exit_code == 0
 
 
 def _by_reference(images: Mapping[str, WantedImage]) -> list[tuple[WantedImage, tuple[str, ...]]]:

@@ -8,6 +8,9 @@ from bot.models.stack import ServiceDefinition
 
 # A service may need a start or two to find what it depends on; more than this is a loop.
 TOLERATED_RESTARTS = 2
+# Policies under which the engine leaves an ended container as it is.
+ENDS_FOR_GOOD = frozenset({"no", "", "on-failure"})
+NOT_MEANT_TO_END = "and nothing says that it may (a service that does gets `x-deploy: {one_shot: true}`)"
 
 
 class Readiness(StrEnum):
@@ -51,9 +54,11 @@ def _judge(definition: ServiceDefinition, container: ContainerSnapshot, tolerate
             return _judge_running(definition, container)
         case ContainerState.RESTARTING if container.restart_count > tolerated_restarts:
             return _failed(container, f"it restarts in a loop{_exit_words(container)}")
-        case ContainerState.EXITED if container.exit_code == 0 and _may_end(definition, container):
+        case ContainerState.EXITED if container.exit_code == 0 and definition.one_shot:
             return ServiceReadiness(Readiness.COMPLETED, "it ended with code 0", container.id)
-        case ContainerState.EXITED if container.restart_policy in {"no", "", "on-failure"} or definition.one_shot:
+        case ContainerState.EXITED if container.exit_code == 0 and container.restart_policy in ENDS_FOR_GOOD:
+            return _failed(container, f"it ended with code 0, {NOT_MEANT_TO_END}")
+        case ContainerState.EXITED if container.restart_policy in ENDS_FOR_GOOD or definition.one_shot:
             return _failed(container, f"it ended{_exit_words(container)}")
         case ContainerState.DEAD | ContainerState.REMOVING:
             return _failed(container, f"the engine calls it {container.state}")
@@ -73,10 +78,6 @@ def _judge_running(definition: ServiceDefinition, container: ContainerSnapshot) 
             return ServiceReadiness(Readiness.HEALTHY, "its health check passes", container.id)
         case _:
             return ServiceReadiness(Readiness.UNVERIFIED, "it runs, and has no health check", container.id)
-
-
-def _may_end(definition: ServiceDefinition, container: ContainerSnapshot) -> bool:
-    return definition.one_shot or container.restart_policy in {"no", "", "on-failure"}
 
 
 def _failed(container: ContainerSnapshot, reason: str) -> ServiceReadiness:

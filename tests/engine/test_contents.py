@@ -1,0 +1,189 @@
+"""Configuration files belong to a release: a rollback brings their content and modes back."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import pytest
+
+from bot.engine import contents
+from bot.engine.compose_engine import ComposeEngine
+from bot.engine.contents import ContentStore, content_hash
+from bot.errors import ComposeFileError
+from bot.models.environment import Environment
+from tests.engine.applying import apply, deploy, draft
+
+MOUNTED = """
+services:
+  web:
+    image: tiny:v1
+    env_file: [web.env]
+    volumes: ["./conf:/conf:ro", "./data:/data"]
+    configs: [{source: settings, target: /etc/settings.ini}, {source: inline, target: /inline}]
+    secrets: [password]
+configs:
+  settings: {file: ./settings.ini}
+  inline: {content: "costs 5$$"}
+secrets:
+  password: {file: ./password}
+"""
+
+
+@pytest.fixture
+def mounted(stack: Callable[..., Environment]) -> Environment:
+    environment = stack(MOUNTED)
+    folder = environment.folder
+    (folder / "conf").mkdir(mode=0o750)
+    (folder / "data").mkdir()
+    (folder / "conf" / "run.sh").write_text("first")
+    (folder / "conf" / "run.sh").chmod(0o755)
+    (folder / "conf" / "link").symlink_to("run.sh")
+    (folder / "settings.ini").write_text("first")
+    (folder / "password").write_text("first")
+    (folder / "web.env").write_text("GREETING=first\n")
+    return environment
+
+
+def shown(client: docker.DockerClient, container_id: str, command: str) -> str:
+    """Return what a command in a container prints."""
+    return client.containers.get(container_id).exec_run(["sh", "-c", command]).output.decode().strip()
+
+
+async def test_a_rollback_brings_the_content_of_mounted_files_back(
+    engine: ComposeEngine, mounted: Environment, docker_client: docker.DockerClient
+) -> None:
+    folder = mounted.folder
+    first = await deploy(engine, mounted)
+    for name in ("conf/run.sh", "settings.ini", "password"):
+        (folder / name).write_text("second")
+    (folder / "conf" / "run.sh").chmod(0o700)
+    (folder / "conf" / "more").write_text("second")
+    (folder / "web.env").write_text("GREETING=second\n")
+    await deploy(engine, mounted)
+    (web,) = await engine.containers(mounted)
+    look = "cat /conf/run.sh /etc/settings.ini /inline; echo; ls /conf; echo $GREETING; cat /run/secrets/password"
+    second = "secondsecondcosts 5$\nlink\nmore\nrun.sh\nsecond\nsecond"
+    assert shown(docker_client, web.id, look) == second
+    await apply(engine, mounted, first.model_hash)
+    (web,) = await engine.containers(mounted)
+    rolled_back = "firstfirstcosts 5$\nlink\nrun.sh\nfirst\nsecond"  # a secret is always today's
+    assert shown(docker_client, web.id, look) == rolled_back
+    assert shown(docker_client, web.id, "ls -ld /conf | cut -c1-10") == "drwxr-x---"
+    kept = Path((await engine.load_model(first.model_hash))["services"]["web"]["volumes"][0]["source"])
+    assert stat.S_IMODE((kept / "run.sh").stat().st_mode) == 0o755
+    assert (folder / "conf" / "run.sh").read_text() == "second"
+
+
+async def test_an_edit_after_the_release_does_not_reach_its_container(
+    engine: ComposeEngine, mounted: Environment, docker_client: docker.DockerClient
+) -> None:
+    await deploy(engine, mounted)
+    (mounted.folder / "settings.ini").write_text("edited")
+    (web,) = await engine.containers(mounted)
+    assert shown(docker_client, web.id, "cat /etc/settings.ini") == "first"
+
+
+async def test_only_what_changed_in_a_file_changes_the_service(engine: ComposeEngine, mounted: Environment) -> None:
+    first = await draft(engine, mounted)
+    (mounted.folder / "settings.ini").touch()
+    assert (await draft(engine, mounted)).model_hash == first.model_hash
+    (mounted.folder / "settings.ini").write_text("other")
+    second = await draft(engine, mounted)
+    assert second.services[0].definition_hash != first.services[0].definition_hash
+    assert await engine.current_hashes(first.model_hash, mounted) != await engine.current_hashes(
+        second.model_hash, mounted
+    )
+
+
+async def test_a_plan_computes_the_same_and_writes_nothing(
+    engine: ComposeEngine, mounted: Environment, tmp_path: Path
+) -> None:
+    planned = await engine.resolve(mounted, None, write_contents=False)
+    assert not (tmp_path / "state").exists()
+    written = await engine.resolve(mounted, None)
+    assert planned.definitions == written.definitions
+    modes = {stat.S_IMODE(p.stat().st_mode) for p in (tmp_path / "state").iterdir() if p.name == "contents"}
+    assert modes == {0o700}
+
+
+@pytest.mark.parametrize(("missing", "words"), [("settings.ini", "settings"), ("conf", "conf"), ("password", "secret")])
+async def test_a_source_that_is_not_there_is_named(
+    engine: ComposeEngine, mounted: Environment, missing: str, words: str
+) -> None:
+    (mounted.folder / missing).rename(mounted.folder / "elsewhere")
+    with pytest.raises(ComposeFileError, match=rf"{words}.*does not exist") as caught:
+        await engine.resolve(mounted, None)
+    assert missing in caught.value.message
+    assert caught.value.service == "web"
+
+
+async def test_what_somebody_writes_to_stays_where_it_is(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack(
+        """
+services:
+  writer: {image: "tiny:v1", volumes: ["./shared:/out"]}
+  reader: {image: "tiny:v1", volumes: ["./shared:/in:ro", ".:/all:ro"]}
+"""
+    )
+    (environment.folder / "shared").mkdir()
+    model = (await engine.resolve(environment, None)).model
+    sources = {v["source"] for v in model["services"]["reader"]["volumes"]}
+    assert sources == {str(environment.folder / "shared"), str(environment.folder)}
+
+
+async def test_what_is_too_large_is_bound_from_where_it_lies_with_a_warning(
+    engine: ComposeEngine, mounted: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "MOST_FILES", 1)
+    stack = await engine.resolve(mounted, None)
+    assert stack.model["services"]["web"]["volumes"][0]["source"] == str(mounted.folder / "conf")
+    (warning,) = stack.warnings
+    assert "too large" in warning
+
+
+def test_a_content_is_kept_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a").write_text("a")
+    store = ContentStore(tmp_path / "contents")
+
+    def broken(_path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(contents, "_flush", broken)
+    with pytest.raises(OSError, match="No space"):
+        store.place(source, write=True)
+    assert list((tmp_path / "contents").iterdir()) == []
+
+
+def test_modes_names_and_links_belong_to_a_content(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    file = folder / "file"
+    file.write_text("text")
+    file.chmod(0o644)
+    seen = [content_hash(folder)]
+    file.chmod(0o600)
+    seen.append(content_hash(folder))
+    file.rename(folder / "other")
+    seen.append(content_hash(folder))
+    (folder / "link").symlink_to("other")
+    seen.append(content_hash(folder))
+    (folder / "empty").mkdir()
+    seen.append(content_hash(folder))
+    assert len(set(seen)) == len(seen)
+    copy = ContentStore(tmp_path / "contents").place(folder, write=True)
+    assert copy.name == content_hash(copy) == seen[-1]
+
+
+def test_contents_that_nothing_needs_are_cleared_after_a_while(tmp_path: Path) -> None:
+    store = ContentStore(tmp_path / "contents")
+    needed, fresh, old = (store.place_text(text, write=True) for text in ("needed", "fresh", "old"))
+    for path in (needed, old):
+        os.utime(path, (0, 0))
+    store.clear(lambda name: name == needed.name, 60)
+    assert (needed.exists(), fresh.exists(), old.exists()) == (True, True, False)

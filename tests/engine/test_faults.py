@@ -1,0 +1,279 @@
+"""Whatever goes wrong is told by name, with what to do, and with the right to try again only where that helps."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import docker
+import pytest
+
+from bot.engine.compose.commands import ComposeProject, create
+from bot.engine.compose.faults import compose_fault, registry_fault
+from bot.engine.compose.runner import INSTANCE_VARIABLE, ComposeRunner
+from bot.engine.compose_engine import ComposeEngine
+from bot.engine.orphans import kill_orphans
+from bot.errors import (
+    ComposeFileError,
+    DependencyCycleError,
+    EngineError,
+    EngineUnavailableError,
+    ImageNotFoundError,
+    InvalidRequestError,
+    RegistryUnavailableError,
+    RoasError,
+    ServiceFailedError,
+)
+from bot.models.actor import Actor, ActorKind
+from bot.models.environment import Environment
+from bot.models.release import Release, ReleaseState
+from testbed.daemon import PrivateDaemon
+from tests.engine.applying import apply, deploy, draft
+
+NOWHERE = "unix:///run/there-is-no-engine.sock"
+
+
+async def test_a_missing_variable_is_named_with_its_place_and_its_file(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack("services: {web: {image: 'tiny:v1', environment: {A: '${DB_URL:?where the data is}'}}}")
+    with pytest.raises(ComposeFileError) as caught:
+        await engine.resolve(environment, "v1")
+    for word in ("DB_URL", "services.web.environment.A", "docker-compose.yml", "where the data is"):
+        assert word in caught.value.message
+    assert "DB_URL" in caught.value.hint
+
+
+async def test_a_variable_that_nobody_set_is_a_warning(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    resolved = await engine.resolve(stack("services: {web: {image: 'tiny:v1', user: '${WHO}'}}"), "v1")
+    assert resolved.warnings == ("The variable WHO is not set: Compose takes an empty text for it.",)
+
+
+@pytest.mark.parametrize(
+    ("compose", "words"),
+    [
+        ("services:\n  web:\n    image: [\n", "docker-compose.yml, line"),
+        ("services: {web: {image: x, bogus: 1}}", "bogus"),
+        ("services: {web: {image: '${X'}}", "interpolation"),
+        ("services: {web: {image: x, env_file: gone.env}}", "gone.env"),
+        ("services: {web: {image: x, depends_on: [db]}}", "db"),
+        ("services: {a: {image: x, depends_on: [b]}, b: {image: x, depends_on: [a]}}", "cycle"),
+        ("services: {web: {environment: {A: b}}}", "image"),
+        ("services: {}", "no service"),
+        ("services: {web: {image: x, configs: [{source: c}]}}\nconfigs: {c: {environment: X}}", "config c"),
+        ("services: {web: {image: x, x-deploy: {depends_on: {db: {kind: required}}}}}", "no service of this stack"),
+        ("services: {web: {image: x, x-deploy: {depends_on: {web2: {kind: vital}}}}}", "vital"),
+        ("services: {web: {image: x, x-deploy: {depends_on: {db: {kindd: soft}}}}}", "kindd"),
+    ],
+)
+async def test_a_compose_file_that_is_wrong_says_where(
+    engine: ComposeEngine, stack: Callable[..., Environment], compose: str, words: str
+) -> None:
+    with pytest.raises((ComposeFileError, DependencyCycleError)) as caught:
+        await engine.resolve(stack(compose), "v1")
+    assert words in caught.value.message
+    assert not caught.value.transient
+
+
+@pytest.mark.parametrize("place", ["container_name: web", "ports: ['8080:80']", "ports: ['127.0.0.1:8080:80/udp']"])
+async def test_start_first_in_a_fixed_place_is_refused_before_anything_is_touched(
+    engine: ComposeEngine, stack: Callable[..., Environment], place: str
+) -> None:
+    order = "deploy: {update_config: {order: start-first}}"
+    with pytest.raises(ComposeFileError, match="start-first"):
+        await engine.resolve(stack(f"services: {{web: {{image: 'tiny:v1', {order}, {place}}}}}"), "v1")
+
+
+@pytest.mark.parametrize("version", ["--help", "-x", "", "a b", "$(id)", "v1\n"])
+async def test_a_strange_version_is_refused(
+    engine: ComposeEngine, stack: Callable[..., Environment], version: str
+) -> None:
+    with pytest.raises(InvalidRequestError):
+        await engine.resolve(stack("services: {web: {image: 'tiny:v1'}}"), version)
+
+
+@pytest.mark.parametrize("service", ["--help", "-f", "a b", ""])
+def test_no_service_name_becomes_an_option(service: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        create(ComposeProject("p", (Path("f"),)), [service])
+
+
+async def test_a_dead_engine_is_told_as_such_everywhere(engine: ComposeEngine, environment: Environment) -> None:
+    environment.compose_files[0].write_text("services: {web: {image: 'tiny:v1'}}")
+    dead = replace(environment, docker_host=NOWHERE)
+    resolved = await engine.resolve(dead, "v1")  # needs no engine
+    for attempt in (
+        engine.containers(dead),
+        engine.look_up_images(resolved, frozenset({"web"})),
+        engine.start(dead, "a" * 64),
+        engine.remove(dead, "a" * 64),
+        engine.adopt(dead),
+        engine.sweep(dead),
+        engine.last_words(dead, "a" * 64),
+    ):
+        with pytest.raises(EngineUnavailableError, match="no-engine") as caught:
+            await attempt
+        assert caught.value.transient
+    with pytest.raises(EngineUnavailableError):
+        async with engine.events(dead):
+            pass
+
+
+async def test_an_engine_that_dies_ends_the_events_and_one_that_stalls_does_not_hang_compose(
+    engine: ComposeEngine, environment: Environment, fresh_daemon: PrivateDaemon
+) -> None:
+    there = replace(environment, docker_host=fresh_daemon.docker_host)
+    async with engine.events(there) as events:
+        await asyncio.to_thread(fresh_daemon.stop, kill=True)
+        with pytest.raises(EngineUnavailableError):
+            async with asyncio.timeout(10):
+                await anext(events)
+    await asyncio.to_thread(fresh_daemon.start)
+    await asyncio.to_thread(fresh_daemon.pause)
+    arguments = ["--project-name", environment.project, "ps"]
+    environment.compose_files[0].write_text("services: {web: {image: x}}")
+    try:
+        with pytest.raises(EngineUnavailableError, match="did not end within"):
+            await ComposeRunner("BOT-TEST").run(arguments, there, timeout_seconds=1)
+    finally:
+        fresh_daemon.resume()
+
+
+async def test_a_service_whose_command_does_not_exist_cannot_be_started(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack("services: {web: {image: 'tiny:v1', command: [/no/such/program]}}")
+    drafted = await draft(engine, environment)
+    (created,) = await engine.create_service(environment, drafted.model_hash, "web")
+    with pytest.raises(ServiceFailedError, match="/no/such/program") as caught:
+        await engine.start(environment, created)
+    assert caught.value.service == "web"
+
+
+async def test_the_last_words_have_log_and_health_check_and_no_secret(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack(
+        """
+services:
+  web:
+    image: tiny:v1
+    command: ["sh", "-c", "echo starting with $$DB_PASSWORD; echo token=abcdef123456; exec sleep 100"]
+    environment: {DB_PASSWORD: hunter2hunter2}
+    stop_signal: SIGKILL
+    healthcheck: {test: ["CMD-SHELL", "echo no $$DB_PASSWORD; exit 1"], interval: 100ms, retries: 1}
+"""
+    )
+    drafted = await draft(engine, environment)
+    (web,) = await engine.create_service(environment, drafted.model_hash, "web")
+    async with engine.events(environment) as events:
+        await engine.start(environment, web)
+        async with asyncio.timeout(20):
+            while (await anext(events)).action != "health_status":
+                pass
+    words = await engine.last_words(environment, web)
+    assert "starting with [redacted]" in words
+    assert "health check, exit code 1: no [redacted]" in words
+    assert "token=[redacted]" in words
+    assert "hunter2" not in words
+
+
+def release_of(model_hash: str) -> Release:
+    actor = Actor(ActorKind.SYSTEM, "0", "test")
+    return Release("dev", 1, "v1", ReleaseState.SUCCEEDED, (), model_hash, datetime.now(UTC), actor)
+
+
+async def test_a_rollback_takes_todays_credentials_and_nothing_else_of_today(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    compose = "services: {web: {image: 'tiny:v1', environment: {API_TOKEN: '${T}', COLOUR: '${C}'}}}"
+    first = await deploy(engine, stack(compose, env="T=first$$token\nC=red\n"))
+    environment = stack(compose, env="T='second$token'\nC=blue\n")
+    model_hash, warnings = await engine.refresh_credentials(environment, release_of(first.model_hash))
+    assert warnings == ()
+    await apply(engine, environment, model_hash)
+    (web,) = await engine.containers(environment)
+    variables = docker_client.containers.get(web.id).attrs["Config"]["Env"]
+    assert {"API_TOKEN=second$token", "COLOUR=red"} <= set(variables)
+    again, _ = await engine.refresh_credentials(environment, release_of(model_hash))
+    assert again == model_hash
+
+
+async def test_a_working_copy_that_does_not_parse_leaves_the_stored_credentials_with_a_warning(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack("services: {web: {image: 'tiny:v1', environment: {API_TOKEN: first}}}")
+    first = await draft(engine, environment)
+    stack("services: [")
+    model_hash, (warning,) = await engine.refresh_credentials(environment, release_of(first.model_hash))
+    assert model_hash == first.model_hash
+    assert "cannot be read" in warning
+
+
+async def test_kept_services_keep_their_definition_of_the_release(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    first = await draft(engine, stack("services: {web: {image: 'tiny:v1'}, db: {image: 'tiny:v1', user: '1'}}"))
+    environment = stack("services: {web: {image: 'tiny:v2'}, db: {image: 'tiny:v2', user: '2'}}")
+    resolved = await engine.resolve(environment, None)
+    image = (await engine.look_up_images(resolved, frozenset({"web"})))["web"]
+    assert image.image_id is not None
+    release = replace(release_of(first.model_hash), services=first.services)
+    second = await engine.draft_release(
+        resolved, {"web": image.image_id}, kept_from=release, kept_services=frozenset({"db"})
+    )
+    services = (await engine.load_model(second.model_hash))["services"]
+    old = (await engine.load_model(first.model_hash))["services"]
+    assert services["db"] == old["db"]
+    assert services["web"]["image"] == image.image_id != old["web"]["image"]
+    assert [s.name for s in second.services] == ["db", "web"]
+
+
+def test_only_orphans_of_the_dead_process_are_ended() -> None:
+    def start(name: str, instance: str) -> subprocess.Popen[bytes]:
+        command = [name, "-c", "import time; time.sleep(60)"]
+        return subprocess.Popen(command, executable=sys.executable, env={**os.environ, INSTANCE_VARIABLE: instance})
+
+    orphan, living, other = start("docker-compose", "DEAD"), start("docker-compose", "ALIVE"), start("sh", "DEAD")
+    try:
+        assert kill_orphans("DEAD") == 1
+        assert orphan.wait(timeout=10) == -9
+        assert (living.poll(), other.poll()) == (None, None)
+        assert kill_orphans("NOBODY") == 0
+    finally:
+        for process in (orphan, living, other):
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize(
+    ("stderr", "kind"),
+    [
+        ("Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?", EngineUnavailableError),
+        ("Error response from daemon: manifest for app:v9 not found: manifest unknown", ImageNotFoundError),
+        ("Error response from daemon: pull access denied for app, repository does not exist", ImageNotFoundError),
+        ("Error response from daemon: No such image: sha256:abc", ImageNotFoundError),
+        ("net/http: TLS handshake timeout", RegistryUnavailableError),
+        ("dial tcp 1.2.3.4:443: connect: connection refused", RegistryUnavailableError),
+        ("received unexpected HTTP status: 502 Bad Gateway", RegistryUnavailableError),
+        ('time="x" level=warning msg="w"\nyaml: line 4: did not find expected key', ComposeFileError),
+        ("services.web.ports must be a list", ComposeFileError),
+        ('Error response from daemon: Conflict. The container name "/x" is already in use', EngineError),
+    ],
+)
+def test_what_compose_says_is_read(stderr: str, kind: type[RoasError]) -> None:
+    fault = compose_fault(stderr, files="docker-compose.yml")
+    assert type(fault) is kind
+    assert "level=warning" not in fault.message
+
+
+def test_what_a_registry_says_is_read() -> None:
+    assert isinstance(registry_fault("unauthorized: nope", "app:v1"), EngineError)
+    assert registry_fault("toomanyrequests: slow down", "app:v1").transient
+    assert "app:v1" in registry_fault("manifest unknown", "app:v1").message

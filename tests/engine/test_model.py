@@ -1,0 +1,193 @@
+"""A model says how each service is to be updated and judged, and survives being written and read."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.engine.durations import read_duration, write_duration
+from bot.engine.model import read_definitions
+from bot.engine.model_text import read_model, read_resolved, write_model
+from bot.engine.pinning import pin
+from bot.errors import ComposeFileError
+from bot.models.dependency import Dependency, DependencyCondition, DependencyKind
+from bot.models.stack import ServiceDefinition
+
+
+def definition(fields: dict[str, Any], **others: dict[str, Any]) -> ServiceDefinition:
+    return read_definitions({"name": "p", "services": {"web": {"image": "x", **fields}, **others}})["web"]
+
+
+def test_the_update_is_read_as_the_specification_says() -> None:
+    found = definition(
+        {
+            "deploy": {
+                "replicas": 3,
+                "update_config": {"order": "start-first", "monitor": "1m30s"},
+                "rollback_config": {"order": "start-first"},
+            },
+            "healthcheck": {"test": ["CMD", "true"]},
+            "x-deploy": {"critical": True},
+            "pull_policy": "always",
+        }
+    )
+    assert (found.replicas, found.start_first, found.rollback_start_first) == (3, True, True)
+    assert (found.monitor_seconds, found.has_health_check, found.critical) == (90.0, True, True)
+    assert (found.pull_policy, found.one_shot, found.built) == ("always", False, False)
+
+
+@pytest.mark.parametrize(
+    ("check", "has"),
+    [
+        (None, False),
+        ({"disable": True}, False),
+        ({"test": ["NONE"]}, False),
+        ({"test": ["CMD", "x"]}, True),
+        ({"interval": "1s"}, True),
+    ],
+)
+def test_a_health_check_that_is_off_is_none(check: Any, has: bool) -> None:
+    assert definition({"healthcheck": check}).has_health_check is has
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"container_name": "web"}, "the fixed name web"),
+        ({"ports": [{"target": 80, "published": "8080"}]}, "the fixed host port 8080"),
+        ({"ports": [{"target": 80}]}, ""),
+        ({"ports": [{"target": 80, "published": "8000-8010"}]}, ""),
+        ({"network_mode": "host"}, "the host's network"),
+        ({"networks": {"n": {"ipv4_address": "10.0.0.2"}}}, "a fixed address"),
+        ({"networks": {"n": None}}, ""),
+    ],
+)
+def test_what_only_one_container_can_have_is_named(fields: dict[str, Any], place: str) -> None:
+    assert definition(fields).fixed_place == place
+
+
+@pytest.mark.parametrize(
+    ("fields", "built", "policy"),
+    [
+        ({"build": {"context": "."}}, True, "build"),
+        ({"build": {"context": "."}, "pull_policy": "build"}, True, "build"),
+        ({"build": {"context": "."}, "pull_policy": "always"}, False, "always"),
+        ({}, False, "missing"),
+    ],
+)
+def test_an_image_is_built_or_pulled(fields: dict[str, Any], built: bool, policy: str) -> None:
+    found = definition(fields)
+    assert (found.built, found.pull_policy) == (built, policy)
+
+
+def test_a_service_that_is_awaited_to_its_end_is_a_one_shot_service() -> None:
+    waits = {"image": "x", "depends_on": {"web": {"condition": "service_completed_successfully"}}}
+    assert definition({}, app=waits).one_shot
+    assert not definition({"x-deploy": {"one_shot": False}}, app=waits).one_shot
+    assert definition({"x-deploy": {"one_shot": True}}).one_shot
+
+
+def test_the_extension_says_the_last_word_on_a_dependency() -> None:
+    found = definition(
+        {
+            "depends_on": {"db": {"condition": "service_healthy", "restart": True}, "log": {"required": False}},
+            "x-deploy": {
+                "depends_on": {
+                    "db": {"startup_delay": "10s", "timeout": "1m", "probe": "tcp://db:5432"},
+                    "cache": {"kind": "soft"},
+                    "gone": {"kind": "optional"},
+                }
+            },
+        },
+        db={"image": "x"},
+        log={"image": "x"},
+        cache={"image": "x"},
+    )
+    assert found.dependencies == (
+        Dependency("web", "cache", DependencyKind.SOFT),
+        Dependency("web", "db", startup_delay_seconds=10, timeout_seconds=60, probe="tcp://db:5432", restart=True),
+        Dependency("web", "log", DependencyKind.OPTIONAL, DependencyCondition.STARTED),
+    )
+
+
+def test_pinning_keeps_what_a_definition_says() -> None:
+    model = {
+        "name": "p",
+        "services": {
+            "web": {
+                "build": {"context": "."},
+                "depends_on": {"db": {"condition": "service_healthy", "required": True}},
+                "x-deploy": {"critical": True, "depends_on": {"db": {"timeout": "5s"}}},
+                "networks": {"default": None},
+            },
+            "db": {"image": "x", "volumes": [{"type": "volume", "source": "data", "target": "/d"}]},
+        },
+        "networks": {"default": {"name": "p_default"}, "unused": {"name": "p_unused"}},
+        "volumes": {"data": {"name": "p_data"}},
+    }
+    pinned = pin(model, {"web": "sha256:1", "db": "sha256:2"})
+    before, after = read_definitions(model), read_definitions(pinned)
+    for name in ("web", "db"):
+        assert after[name].dependencies == before[name].dependencies
+        assert after[name].definition_hash == before[name].definition_hash
+        assert after[name].critical == before[name].critical
+    assert pinned["services"]["web"]["image"] == "sha256:1"
+    assert not {"build", "depends_on"} & pinned["services"]["web"].keys()
+    assert pinned["networks"] == {"default": {"name": "p_default"}}
+    assert pinned["volumes"] == {"data": {"name": "p_data"}}
+
+
+def test_the_hash_changes_with_every_field_but_the_image() -> None:
+    base = definition({}).definition_hash
+    assert definition({"image": "y"}).definition_hash == base
+    changes: list[dict[str, Any]] = [
+        {"environment": {"A": "1"}},
+        {"user": "1"},
+        {"x-deploy": {"critical": True}},
+        {"deploy": {"replicas": 2}},
+    ]
+    hashes = {definition(change).definition_hash for change in changes}
+    assert len(hashes | {base}) == len(changes) + 1
+
+
+TEXTS = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+
+
+@given(st.dictionaries(TEXTS, TEXTS | st.integers() | st.booleans() | st.none() | st.lists(TEXTS), max_size=5))
+def test_a_model_that_is_written_is_read_as_it_was(model: dict[str, Any]) -> None:
+    assert read_model(write_model(model)) == model
+
+
+@pytest.mark.parametrize("text", ["1e3", "007", "1:30", "yes", "null", "=", "2026-01-01", "~", "$$", "${X:-$Y}", "0x1"])
+def test_a_text_stays_a_text(text: str) -> None:
+    assert read_model(write_model({"a": text})) == {"a": text}
+    assert '"' in write_model({"a": text})
+
+
+def test_what_compose_prints_is_read_without_its_doubled_dollars() -> None:
+    assert read_resolved("a: $$b\nc$$d: 2026-01-01\ne: =\n") == {"a": "$b", "c$d": "2026-01-01", "e": "="}
+
+
+def test_a_broken_model_is_told_without_quoting_it() -> None:
+    with pytest.raises(ComposeFileError) as caught:
+        read_model("password: hunter2\n  bad: [")
+    assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("10s", 10), ("500ms", 0.5), ("1m30s", 90), ("1.5h", 5400), (7, 7), ("100ns", 1e-7)]
+)
+def test_durations_are_read(text: object, seconds: float) -> None:
+    assert read_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "10", "s", "10 s", "-1s", True, None])
+def test_what_is_no_duration_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="no duration"):
+        read_duration(text)
+
+
+@given(st.floats(min_value=0, max_value=10_000).map(lambda value: round(value, 2)))
+def test_a_duration_that_is_written_is_read_as_it_was(seconds: float) -> None:
+    assert read_duration(write_duration(seconds)) == pytest.approx(seconds)

@@ -1,0 +1,229 @@
+"""A stack gets no rights and no files that the settings do not allow by name."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.engine.compose_engine import ComposeEngine
+from bot.engine.policy import ComposePolicy
+from bot.errors import ComposePolicyError
+from bot.models.environment import Environment
+from bot.redaction import Redactor
+
+FOLDER = Path("/srv/stack")
+STATE = Path("/srv/stack/state")
+STACK = Environment("dev", "p", FOLDER, (FOLDER / "docker-compose.yml",), docker_host="unix:///run/other.sock")
+
+
+def bind(source: str) -> dict[str, Any]:
+    return {"volumes": [{"type": "bind", "source": source, "target": "/t"}]}
+
+
+def entries(model: dict[str, Any], *allowed: str) -> set[str]:
+    """Return the entries that would allow what is refused."""
+    try:
+        ComposePolicy(allowed, STATE).check(model, STACK)
+    except ComposePolicyError as error:
+        return set(error.hint.partition("COMPOSE_POLICY_ALLOW: ")[2].split())
+    return set()
+
+
+REFUSED: list[tuple[dict[str, Any], set[str]]] = [
+    ({"privileged": True}, {"privileged:web"}),
+    ({"network_mode": "host"}, {"network_mode:web"}),
+    ({"network_mode": "container:abc"}, {"network_mode:web"}),
+    ({"pid": "host"}, {"pid:web"}),
+    ({"ipc": "host"}, {"ipc:web"}),
+    ({"uts": "host"}, {"uts:web"}),
+    ({"userns_mode": "host"}, {"userns_mode:web"}),
+    ({"cgroup": "host"}, {"cgroup:web"}),
+    ({"cgroup_parent": "/system.slice"}, {"cgroup_parent:web"}),
+    ({"devices": ["/dev/sda:/dev/sda"]}, {"devices:web"}),
+    ({"device_cgroup_rules": ["c 1:3 mr"]}, {"devices:web"}),
+    ({"deploy": {"resources": {"reservations": {"devices": [{"capabilities": ["gpu"]}]}}}}, {"devices:web"}),
+    ({"security_opt": ["seccomp:unconfined"]}, {"security_opt:web"}),
+    ({"security_opt": ["no-new-privileges:false"]}, {"security_opt:web"}),
+    ({"cap_add": ["SYS_ADMIN"]}, {"cap_add:web"}),
+    ({"runtime": "runc-wild"}, {"runtime:web"}),
+    ({"provider": {"type": "program"}}, {"provider:web"}),
+    ({"use_api_socket": True}, {"docker_socket:web"}),
+    ({"volumes_from": ["container:abc"]}, {"volumes_from:web"}),
+    ({"post_start": [{"command": "x", "privileged": True}]}, {"privileged:web"}),
+    (bind("/etc"), {"bind:/etc"}),
+    (bind("/srv/stack/../other"), {"bind:/srv/other"}),
+    (bind("/srv/stack-two"), {"bind:/srv/stack-two"}),
+    (bind("/var/run/docker.sock"), {"bind:/run/docker.sock", "docker_socket:web"}),
+    (bind("/run/other.sock"), {"bind:/run/other.sock", "docker_socket:web"}),
+    (bind("/run"), {"bind:/run", "docker_socket:web"}),
+    (bind("/"), {"bind:/", "docker_socket:web", "state_dir:web"}),
+    (bind("/srv/stack/state"), {"state_dir:web"}),
+    (bind("/srv/stack/state/models"), {"state_dir:web"}),
+    (bind("/srv/stack"), {"state_dir:web"}),
+    ({"build": {"context": "/etc"}}, {"build:web"}),
+    ({"build": {"context": "https://example.test/x.git"}}, {"build:web"}),
+    ({"build": {"context": "/srv/stack/app", "dockerfile": "/etc/Dockerfile"}}, {"build:web"}),
+    ({"build": {"context": "/srv/stack/app", "additional_contexts": {"x": "/etc"}}}, {"build:web"}),
+    ({"build": {"context": "/srv/stack/app", "network": "host"}}, {"build:web"}),
+    ({"build": {"context": "/srv/stack/app", "privileged": True}}, {"build:web"}),
+    ({"build": {"context": "/srv/stack/app", "ssh": ["default"]}}, {"build:web"}),
+]
+
+
+@pytest.mark.parametrize(("service", "wanted"), REFUSED, ids=lambda value: str(value)[:60])
+def test_a_right_is_refused_until_its_entry_allows_it(service: dict[str, Any], wanted: set[str]) -> None:
+    model = {"services": {"web": service}}
+    assert entries(model) == wanted
+    assert entries(model, *wanted) == set()
+    others = {entry.replace(":web", ":other") if entry.endswith(":web") else entry + "x" for entry in wanted}
+    assert entries(model, *others) == wanted
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"security_opt": ["no-new-privileges:true"]},
+        {"network_mode": "service:db"},
+        {"network_mode": "none"},
+        {"ipc": "shareable"},
+        {"cap_drop": ["ALL"]},
+        {"privileged": False},
+        bind("/srv/stack/data"),
+        {"volumes": [{"type": "volume", "source": "data", "target": "/t"}, {"type": "tmpfs", "target": "/tmp"}]},
+        {"build": {"context": "/srv/stack/app", "dockerfile": "Dockerfile", "additional_contexts": {"b": "service:b"}}},
+    ],
+    ids=str,
+)
+def test_ordinary_services_pass(service: dict[str, Any]) -> None:
+    assert entries({"services": {"web": service}}) == set()
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted"),
+    [
+        ({"volumes": {"v": {"driver_opts": {"type": "none", "o": "bind", "device": "/etc"}}}}, {"volume:v"}),
+        ({"volumes": {"v": {"driver_opts": {"o": "rw,rbind"}}}}, {"volume:v"}),
+        ({"volumes": {"v": {"driver_opts": {"type": "ext4", "device": "/dev/sda"}}}}, {"volume:v"}),
+        ({"networks": {"n": {"external": True, "name": "host"}}}, {"network:n"}),
+        ({"networks": {"n": {"driver": "host"}}}, {"network:n"}),
+        ({"secrets": {"s": {"file": "/etc/shadow"}}}, {"bind:/etc/shadow"}),
+        ({"configs": {"c": {"file": "/srv/stack/c.ini"}}}, set()),
+        ({"volumes": {"v": {"driver_opts": {"type": "nfs", "o": "addr=1.2.3.4", "device": ":/x"}}}}, set()),
+    ],
+    ids=str,
+)
+def test_what_services_share_is_judged_too(model: dict[str, Any], wanted: set[str]) -> None:
+    assert entries(model) == wanted
+
+
+def test_an_allowed_path_allows_what_is_below_it_but_neither_the_socket_nor_the_state() -> None:
+    assert entries({"services": {"web": bind("/var/log/nginx")}}, "bind:/var/log") == set()
+    assert entries({"services": {"web": bind("/var/logs")}}, "bind:/var/log") == {"bind:/var/logs"}
+    assert entries({"services": {"web": bind("/var/run/docker.sock")}}, "bind:/") == {"docker_socket:web"}
+
+
+def test_every_violation_is_told_at_once_with_the_entry_that_allows_it() -> None:
+    model = {"services": {"web": {"privileged": True, **bind("/etc")}, "db": {"cap_add": ["X"]}}}
+    with pytest.raises(ComposePolicyError) as caught:
+        ComposePolicy((), STATE).check(model, STACK)
+    for entry in ("privileged:web", "bind:/etc", "cap_add:db"):
+        assert entry in caught.value.message
+        assert entry in caught.value.hint
+
+
+def test_a_symbolic_link_counts_as_where_it_leads(tmp_path: Path) -> None:
+    folder = tmp_path / "stack"
+    folder.mkdir()
+    (folder / "innocent").symlink_to("/etc")
+    environment = replace(STACK, folder=folder)
+    with pytest.raises(ComposePolicyError, match="bind:/etc"):
+        ComposePolicy((), STATE).check({"services": {"web": bind(str(folder / "innocent"))}}, environment)
+
+
+RAW = {
+    "env_file: /proc/self/environ": "env_file:/proc/self/environ",
+    "env_file: [{path: ../outside.env, required: false}]": "env_file:../outside.env",
+    "env_file: '${HOME}/x'": "env_file:/root/x",
+    "env_file: link.env": "env_file:link.env",
+    "extends: {file: ../other.yml, service: web}": "extends:../other.yml",
+    "extends: {file: nowhere.yml, service: web}": "extends:nowhere.yml",
+    "label_file: /etc/passwd": "label_file:/etc/passwd",
+}
+
+
+@pytest.fixture
+def plain(environment: Environment) -> Environment:
+    """An environment whose files are judged before any engine is asked."""
+    (environment.folder.parent / "outside.env").write_text("A=1")
+    (environment.folder / "link.env").symlink_to("../outside.env")
+    return environment
+
+
+@pytest.mark.parametrize(("field", "entry"), RAW.items())
+async def test_a_file_outside_the_folder_is_not_read(
+    engine: ComposeEngine, plain: Environment, field: str, entry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/root")
+    plain.compose_files[0].write_text(f"services: {{web: {{image: 'x', {field}}}}}")
+    with pytest.raises(ComposePolicyError) as caught:
+        await engine.resolve(plain, None)
+    assert entry in caught.value.hint.split()
+
+
+@pytest.mark.parametrize(
+    "include",
+    [
+        "https://example.test/compose.yml",
+        "oci://example.test/stack",
+        "git@example.test:stack.git",
+        "github.com/example/stack",
+        "../other.yml",
+        "{path: inner.yml, env_file: /proc/self/environ}",
+        "{path: inner.yml, project_directory: /etc}",
+    ],
+)
+async def test_an_include_from_elsewhere_is_refused(engine: ComposeEngine, plain: Environment, include: str) -> None:
+    (plain.folder / "inner.yml").write_text("services: {db: {image: x}}")
+    plain.compose_files[0].write_text(f"include: [{include}]\nservices: {{web: {{image: x}}}}")
+    with pytest.raises(ComposePolicyError):
+        await engine.resolve(plain, None)
+
+
+async def test_files_that_are_included_and_extended_are_judged_as_well(
+    engine: ComposeEngine, plain: Environment
+) -> None:
+    (plain.folder / "inner.yml").write_text("services: {db: {extends: {file: deep.yml, service: db}}}")
+    (plain.folder / "deep.yml").write_text("services: {db: {image: x, env_file: !override [/proc/self/environ]}}")
+    plain.compose_files[0].write_text("include: [inner.yml]\nservices: {web: {image: x}}")
+    with pytest.raises(ComposePolicyError, match="/proc/self/environ"):
+        await engine.resolve(plain, None)
+
+
+async def test_an_anchor_hides_nothing(engine: ComposeEngine, plain: Environment) -> None:
+    plain.compose_files[0].write_text(
+        "x-common: &common {image: x, env_file: /proc/self/environ}\nservices: {web: {<<: *common}}"
+    )
+    with pytest.raises(ComposePolicyError):
+        await engine.resolve(plain, None)
+
+
+async def test_files_of_the_folder_are_read(engine: ComposeEngine, plain: Environment) -> None:
+    (plain.folder / "own").mkdir()
+    (plain.folder / "own" / "a.env").write_text("A=1")
+    (plain.folder / "own" / "inner.yml").write_text("services: {db: {image: x, env_file: a.env}}")
+    plain.compose_files[0].write_text(
+        "include: [own/inner.yml]\nservices: {web: {image: x, env_file: '${WHERE-own}/a.env'}}"
+    )
+    services = (await engine.resolve(plain, None)).model["services"]
+    assert services["web"]["environment"] == services["db"]["environment"] == {"A": "1"}
+
+
+async def test_an_allowed_file_is_read(plain: Environment, tmp_path: Path, stack: Callable[..., Environment]) -> None:
+    engine = ComposeEngine(
+        state_dir=tmp_path / "state", instance_id="T", policy_allow=("env_file:../outside.env",), redactor=Redactor()
+    )
+    environment = stack("services: {web: {image: 'tiny:v1', env_file: ../outside.env}}")
+    assert (await engine.resolve(environment, None)).model["services"]["web"]["environment"] == {"A": "1"}
+    await engine.close()
