@@ -1,0 +1,200 @@
+"""The command line as a person or a script meets it: real processes, a real engine, a stack of its own."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 90
+REPOSITORY = "roas-commands/app"
+
+# A bot without Discord: the same parts, and the control socket.
+LIVING_BOT = """
+import asyncio, os, signal
+from bot.control.server import ControlServer
+from bot.integration import open_application
+from bot.settings import load_settings
+
+async def main():
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with open_application(load_settings(needs_discord=False)) as parts:
+        await parts.orchestrator.resume()
+        server = ControlServer(
+            state=parts.state,
+            orchestrator=parts.orchestrator,
+            environments=parts.environments,
+            health=parts.collector,
+            engine=parts.engine,
+        )
+        async with server:
+            os.write(1, b"READY\\n")
+            await stop.wait()
+
+asyncio.run(main())
+"""
+
+HEALTH_CHECK = """
+      test: ["CMD-SHELL", "wget -q -O /dev/null http://127.0.0.1:8080/health"]
+      interval: 1s
+      timeout: 2s
+      retries: 2
+      start_period: 3s
+      start_interval: 100ms
+"""
+STACK = f"""
+services:
+  database:
+    image: {REPOSITORY}:v1
+    stop_grace_period: 1s
+    healthcheck: {HEALTH_CHECK}
+  web:
+    image: {REPOSITORY}:${{VERSION:-v1}}
+    stop_grace_period: 1s
+    environment:
+      GREETING: hello ${{VERSION:-v1}}
+      BEHAVIOUR: ${{BEHAVIOUR:-healthy}}
+      DELAY: 30
+    depends_on:
+      database: {{condition: service_healthy}}
+    healthcheck: {HEALTH_CHECK}
+"""
+
+
+@dataclass
+class CommandLine:
+    """Type commands for one stack and one state folder."""
+
+    folder: Path
+    docker_host: str
+    project: str
+    children: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def environ(self, **changes: str) -> dict[str, str]:
+        own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return {
+            **own,
+            "PYTHONPATH": str(ROOT),
+            "STACK_DIR": str(self.folder / "stack"),
+            "STATE_DIR": str(self.state),
+            "COMPOSE_PROJECT_NAME": self.project,
+            "DOCKER_HOST": self.docker_host,
+            "COLUMNS": "80",
+            **changes,
+        }
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        """Start a command and do not wait for it."""
+        return self._start([sys.executable, "-m", "bot", *arguments], environ)
+
+    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Type a command and wait for its end."""
+        child = self.start(*arguments, **environ)
+        out, err = child.communicate(timeout=SECONDS)
+        return subprocess.CompletedProcess(arguments, child.returncode, out, err)
+
+    def document(self, *arguments: str, code: int = 0, **environ: str) -> Any:
+        """Type a command with --json and read its document."""
+        ended = self.run(*arguments, "--json", **environ)
+        assert ended.returncode == code, ended.stderr
+        return json.loads(ended.stdout)
+
+    def live(self) -> subprocess.Popen[str]:
+        """Start a bot and wait until it listens."""
+        bot = self._start([sys.executable, "-c", LIVING_BOT], {})
+        assert bot.stdout is not None
+        while (line := bot.stdout.readline()) != "READY\n":
+            assert line, bot.communicate()
+        return bot
+
+    def write(self, text: str = STACK, name: str = "docker-compose.yml") -> None:
+        (self.folder / "stack").mkdir(exist_ok=True)
+        (self.folder / "stack" / name).write_text(text)
+
+    def clear(self) -> None:
+        for child in self.children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGCONT)
+                child.kill()
+            child.communicate()
+
+    def _start(self, command: list[str], environ: dict[str, str]) -> subprocess.Popen[str]:
+        child = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environ(**environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.children.append(child)
+        return child
+
+
+def wait_for_line(child: subprocess.Popen[str], words: str) -> str:
+    """Read stdout up to a line that has these words."""
+    assert child.stdout is not None
+    seen = ""
+    for line in child.stdout:
+        seen += line
+        if words in line:
+            return seen
+    raise AssertionError(f"{words!r} was not said:\n{seen}\n{child.stderr.read() if child.stderr else ''}")
+
+
+@pytest.fixture
+def dry_line(tmp_path: Path) -> Iterator[CommandLine]:
+    """Give a command line whose engine is away: for everything that needs none."""
+    line = CommandLine(tmp_path, f"unix://{tmp_path}/none.sock", "nothing")
+    line.write()
+    yield line
+    line.clear()
+
+
+@pytest.fixture(scope="session")
+def sample_images(sample_image: Callable[..., str]) -> dict[str, str]:
+    """Make a good v1 and v2, a v3 that is never healthy, and a v4 that becomes so very late."""
+    return {
+        "v1": sample_image(f"{REPOSITORY}:v1", version="v1"),
+        "v2": sample_image(f"{REPOSITORY}:v2", version="v2"),
+        "v3": sample_image(f"{REPOSITORY}:v3", version="v3"),
+        "v4": sample_image(f"{REPOSITORY}:v4", version="v4"),
+    }
+
+
+@pytest.fixture
+def line(tmp_path: Path, docker_host: str, sample_images: dict[str, str]) -> Iterator[CommandLine]:
+    """Give a command line with an engine and a stack of its own, and clear away what it ran."""
+    line = CommandLine(tmp_path, docker_host, f"commands-{secrets.token_hex(3)}")
+    line.write()
+    yield line
+    line.clear()
+    _remove_projects(line)
+
+
+def _remove_projects(line: CommandLine) -> None:
+    docker = shutil.which("docker") or "docker"
+    environ = {**line.environ(), "DOCKER_HOST": line.docker_host}
+    for name in ("dev", "staging", "prod"):
+        subprocess.run(
+            [docker, "compose", "--project-name", f"{line.project}-{name}", "down", "--timeout", "0", "--volumes"],
+            env=environ,
+            cwd="/",
+            capture_output=True,
+            check=False,
+        )
