@@ -1,0 +1,1 @@
+"""The whole application on a real engine: what it promises, seen from Docker."""

@@ -1,0 +1,53 @@
+"""Ask an application for what people ask of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bot.integration import Application
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+
+DORA = Actor(ActorKind.DISCORD, "1001", "dora")
+ANNA = Actor(ActorKind.DISCORD, "1002", "anna")
+
+
+def request(kind: DeploymentKind, environment: str = "dev", version: str | None = None, **more: Any) -> Any:
+    """Make a request; dora asks unless somebody else is named."""
+    return DeploymentRequest(environment, kind, more.pop("by", DORA), version=version, **more)
+
+
+@dataclass(frozen=True)
+class People:
+    """Ask, and wait for the end."""
+
+    application: Application
+
+    async def deploy(self, version: str, environment: str = "dev", **more: Any) -> Deployment:
+        """Deploy a version and return how it ended."""
+        return await self.application.orchestrator.run(request(DeploymentKind.DEPLOY, environment, version, **more))
+
+    async def hotfix(self, version: str, environment: str = "prod", **more: Any) -> Deployment:
+        """Deploy a version in a hurry and return how it ended."""
+        more.setdefault("reason", "it burns")
+        return await self.application.orchestrator.run(request(DeploymentKind.HOTFIX, environment, version, **more))
+
+    async def rollback(self, environment: str = "dev", to: int | None = None) -> Deployment:
+        """Go back to a release, or to the one before, and return how it ended."""
+        asked = request(DeploymentKind.ROLLBACK, environment, target_release=to)
+        return await self.application.orchestrator.run(asked)
+
+    async def succeed(self, version: str, environment: str = "dev", **more: Any) -> Deployment:
+        """Deploy a version that is expected to come up."""
+        return succeeded(await self.deploy(version, environment, **more))
+
+
+def succeeded(deployment: Deployment) -> Deployment:
+    """Make sure that a deployment succeeded."""
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    return deployment
+
+
+def told(deployment: Deployment) -> str:
+    """Return what a person reads of a problem: the message and the hint."""
+    assert deployment.problem is not None
+    return f"{deployment.problem.message}\n{deployment.problem.hint}"

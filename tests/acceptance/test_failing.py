@@ -1,0 +1,207 @@
+"""Whatever goes wrong ends in an honest outcome, with words that a person can act on at night."""
+
+import pytest
+
+from bot.errors import InvalidRequestError, LockHeldError
+from bot.models.coordination import PhaseName
+from bot.models.deployment import DeploymentKind, Outcome
+from tests.acceptance.people import ANNA, request, told
+from tests.acceptance.stack import CHECK, REPOSITORY, service
+
+
+@pytest.fixture
+async def on_v1(people, stack, images):
+    """Bring up v1, and return the ids of what then runs."""
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
+    await people.succeed("v1")
+    return stack.ids()
+
+
+def back_on_v1(stack, images, before) -> bool:
+    """Tell whether both services run v1 again, healthy, and the store was never touched."""
+    same = stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+    return same and stack.ids()["store-1"] == before["store-1"]
+
+
+async def test_a_failing_health_check_is_rolled_back_and_its_output_is_told(people, stack, images, on_v1):
+    deployment = await people.deploy("unhealthy")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.problem.service == "web"
+    assert "web" in deployment.problem.message
+    assert "health check fails" in deployment.problem.message
+    assert "deploy again" in deployment.problem.hint
+    assert "sample app unhealthy: unhealthy" in deployment.problem.report, "the last log lines"
+    assert "404" in deployment.problem.report, "the health check's own output"
+    assert back_on_v1(stack, images, on_v1)
+    assert (await people.application.state.releases.current("dev")).number == 1
+
+
+async def test_a_container_that_exits_at_once_is_rolled_back_with_code_and_log(people, stack, images, on_v1):
+    deployment = await people.deploy("exits")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert "web" in deployment.problem.message
+    assert "code 3" in deployment.problem.message
+    assert "sample app: cannot go on" in deployment.problem.report
+    assert back_on_v1(stack, images, on_v1)
+
+
+async def test_a_server_that_ends_with_code_0_has_failed_too(people, stack, images, on_v1):
+    deployment = await people.deploy("ends")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert "web" in deployment.problem.message
+    assert "ended with code 0" in deployment.problem.message
+    assert "one_shot" in told(deployment)
+    assert back_on_v1(stack, images, on_v1)
+
+
+async def test_a_container_that_restarts_in_a_loop_is_rolled_back(people, stack, images, on_v1):
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(restart="always")})
+    deployment = await people.deploy("exits")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert "web" in deployment.problem.message
+    assert "restart" in deployment.problem.message
+    assert "sample app: cannot go on" in deployment.problem.report
+    assert back_on_v1(stack, images, on_v1)
+    assert stack.container("web").attrs["HostConfig"]["RestartPolicy"]["Name"] in {"", "no"}
+
+
+async def test_a_service_that_fades_while_it_is_observed_is_rolled_back(people, stack, images, on_v1):
+    monitored = {"update_config": {"monitor": "6s"}}
+    check = CHECK | {"interval": "300ms"}
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(healthcheck=check, deploy=monitored)})
+    deployment = await people.deploy("fades")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.phase(PhaseName.VERIFICATION).status == "failed"
+    assert "health check fails" in deployment.problem.message
+    assert back_on_v1(stack, images, on_v1)
+
+
+async def test_a_first_deployment_that_fails_leaves_nothing_behind(people, stack):
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
+    deployment = await people.deploy("unhealthy")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert stack.containers() == []
+    assert await people.application.state.releases.current("dev") is None
+
+
+async def test_an_image_that_does_not_exist_stops_the_deployment_before_anything_is_touched(
+    people, stack, images, on_v1
+):
+    deployment = await people.deploy("v99")
+    assert deployment.outcome is Outcome.FAILED
+    assert f"{REPOSITORY}:v99" in deployment.problem.message
+    assert "registry" in told(deployment)
+    assert stack.ids() == on_v1
+
+
+async def test_an_image_that_may_not_be_pulled_and_is_not_here_is_named(people, stack, images, on_v1):
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(pull_policy="never")})
+    deployment = await people.deploy("v99")
+    assert deployment.outcome is Outcome.FAILED
+    assert f"{REPOSITORY}:v99" in deployment.problem.message
+    assert "pull policy" in deployment.problem.message
+    assert "version" in deployment.problem.hint
+    assert deployment.phase(PhaseName.VALIDATION).status == "failed"
+    assert stack.ids() == on_v1
+
+
+async def test_a_compose_file_that_does_not_parse_is_named_with_the_place(people, stack, images, on_v1):
+    stack.put("docker-compose.yml", "services:\n  web:\n    image: [\n")
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert "docker-compose.yml" in deployment.problem.message
+    assert "line" in deployment.problem.message
+    assert "docker compose config" in deployment.problem.hint
+    assert stack.ids() == on_v1
+
+
+async def test_a_compose_file_with_an_unknown_word_is_named_with_the_word(people, stack, images, on_v1):
+    stack.write({"web": service(imagee="x")})
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert "docker-compose.yml" in deployment.problem.message
+    assert "imagee" in deployment.problem.message
+    assert stack.ids() == on_v1
+
+
+async def test_a_missing_compose_file_is_named(people, stack, on_v1):
+    (stack.folder / "docker-compose.yml").unlink()
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert str(stack.folder / "docker-compose.yml") in deployment.problem.message
+    assert "STACK_DIR" in deployment.problem.hint
+    assert stack.ids() == on_v1
+
+
+async def test_a_missing_variable_is_named_with_where_to_set_it(people, stack, images, on_v1):
+    variables = {"DSN": "${DATABASE_URL:?where is the database}"}
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(environment=variables)})
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert "DATABASE_URL" in deployment.problem.message
+    assert "where is the database" in deployment.problem.message
+    assert "env file" in deployment.problem.hint
+    assert stack.ids() == on_v1
+
+
+async def test_a_cycle_of_dependencies_is_named(people, stack, images, on_v1):
+    stack.write({"a": service(depends_on=["b"]), "b": service(depends_on=["a"])})
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert "a" in deployment.problem.message
+    assert "b" in deployment.problem.message
+    assert "depend" in told(deployment)
+    assert stack.ids() == on_v1
+
+
+async def test_what_the_policy_forbids_is_refused_before_anything_is_touched(people, stack, images, on_v1):
+    stack.write({"web": service(privileged=True)})
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert "privileged" in deployment.problem.message
+    assert "web" in deployment.problem.message
+    assert stack.ids() == on_v1
+
+
+async def test_a_host_port_that_somebody_else_holds_is_named_with_its_holder(people, stack, images, on_v1):
+    taken = stack.client.containers.run(
+        f"{REPOSITORY}:v1", detach=True, name=f"{stack.base_name}-holder", ports={"8080/tcp": ("127.0.0.1", 18432)}
+    )
+    try:
+        stack.write({"web": service(ports=["127.0.0.1:18432:8080"])})
+        deployment = await people.deploy("v2")
+        assert deployment.outcome is Outcome.FAILED
+        assert "18432" in deployment.problem.message
+        assert f"{stack.base_name}-holder" in deployment.problem.message
+        assert stack.ids() == on_v1
+    finally:
+        taken.remove(force=True)
+
+
+async def test_a_second_deployment_is_refused_with_who_since_when_and_what_for(people, stack, images, on_v1):
+    orchestrator = people.application.orchestrator
+    first = await orchestrator.start(request(DeploymentKind.DEPLOY, version="v2", reason="the new menu"))
+    with pytest.raises(LockHeldError) as refused:
+        await orchestrator.start(request(DeploymentKind.DEPLOY, version="v3", by=ANNA))
+    assert "dora" in refused.value.message
+    assert f"since {first.created_at:%Y-%m-%d %H:%M:%S}" in refused.value.message
+    assert "deploy v2 (the new menu)" in refused.value.message
+    assert first.id in refused.value.hint
+    assert (await orchestrator.wait(first.id)).outcome is Outcome.SUCCEEDED
+    assert stack.images()["web-1"] == images["v2"]
+    await people.succeed("v3", by=ANNA)
+
+
+async def test_a_rollback_without_an_earlier_release_is_refused(people, stack, images, on_v1):
+    with pytest.raises(InvalidRequestError) as refused:
+        await people.rollback()
+    assert "no release before" in refused.value.message
+    assert "history" in refused.value.hint
+
+
+async def test_an_unknown_service_is_refused_with_those_there_are(people, stack, images, on_v1):
+    deployment = await people.deploy("v2", services=("wbe",))
+    assert deployment.outcome is Outcome.FAILED
+    assert "wbe" in deployment.problem.message
+    assert "store, web" in deployment.problem.hint
+    assert stack.ids() == on_v1
