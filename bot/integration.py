@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from bot import __version__
 from bot.deployment.context import Components
@@ -162,7 +163,17 @@ def _build(
     )
     validator = EnvironmentValidator(discover_checks(), _survey(settings, engine))
     manager = DeploymentManager(engine, state)
-    components = Components(settings, state, bus, engine, manager, validator, collector, NetworkProber())
+    components = Components(
+        settings=settings,
+        state=state,
+        bus=bus,
+        engine=engine,
+        manager=manager,
+        validator=validator,
+        monitoring=collector,
+        prober=NetworkProber(),
+        own_service=partial(_own_service, engine),
+    )
     return Application(
         settings=settings,
         environments=known,
@@ -177,6 +188,12 @@ def _build(
         health=health,
         metrics=metrics,
     )
+
+
+async def _own_service(engine: ComposeEngine, environment: Environment) -> str | None:
+    """Return the service of an environment that this process runs in, or None."""
+    own = await engine.probe_for(environment).own_container()
+    return own.service if own is not None and own.project == environment.project else None
 
 
 def _survey(settings: Settings, engine: ComposeEngine) -> EnvironmentSurvey:

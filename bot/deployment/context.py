@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -53,6 +53,10 @@ class Prober(Protocol):
         ...
 
 
+# Name the service of an environment that this very process runs in, or None.
+OwnService = Callable[[Environment], Awaitable[str | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Components:
     """Name the parts that deployments work with."""
@@ -65,6 +69,7 @@ class Components:
     validator: Validator
     monitoring: Monitoring
     prober: Prober
+    own_service: OwnService
 
 
 @dataclass(slots=True)
@@ -160,6 +165,11 @@ class DeploymentContext:
         """Read from a stored model how each service is to be updated and judged."""
         engine = self.components.engine
         return dict(engine.definitions(await engine.load_model(model_hash)))
+
+    async def own_services(self) -> frozenset[str]:
+        """Return the service that this process runs in, which no phase may touch."""
+        own = await self.components.own_service(self.environment)
+        return frozenset() if own is None else frozenset({own})
 
     def phase_succeeded(self, name: PhaseName) -> bool:
         """Tell whether a phase is behind this deployment already (it is, after a resume)."""

@@ -23,21 +23,22 @@ def make_plan(
     new_model: Mapping[str, Any],
     current: Release | None,
     old_model: Mapping[str, Any] | None,
-    limited_to: frozenset[str] = frozenset(),
+    kept: frozenset[str] = frozenset(),
+    removes: bool = True,
     to_release: int | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Plan:
-    """Compare what is wanted with what is; `limited_to` leaves every other service as it is."""
+    """Compare what is wanted with what is; `kept` services stay, and with `removes` those that are gone go."""
     coordinator = DependencyCoordinator(definitions)
     old_services = {service.name: service for service in current.services} if current else {}
     plans = []
     for name in coordinator.order():
-        if limited_to and name not in limited_to:
+        if name in kept:
             if name in old_services:
                 plans.append(_kept(old_services[name]))
             continue
         plans.append(_compare(definitions[name], wanted[name], old_services.get(name), new_model, old_model))
-    gone = sorted(set(old_services) - set(definitions)) if not limited_to else []
+    gone = sorted(set(old_services) - set(definitions) - kept) if removes else []
     plans += [ServicePlan(name, ServiceAction.REMOVE, old_image=old_services[name].image.reference) for name in gone]
     changed = tuple(plan.service for plan in plans if plan.action is not ServiceAction.KEEP)
     dropped = tuple(

@@ -35,14 +35,16 @@ async def plan_deployment(
     engine, releases = components.engine, components.state.releases
     stack = await engine.resolve(environment, request.version, write_contents=write_contents)
     limited_to = _limit(stack.definitions, request.services)
+    kept = frozenset(stack.definitions) - limited_to if limited_to else frozenset()
+    own = await components.own_service(environment)
+    kept |= {own} & frozenset(stack.definitions) if own else frozenset()
     current = await releases.current(environment.name)
     if limited_to and current is None:
         raise InvalidRequestError(
             f"{environment.name} has no release yet, so that none of its services can be left as it is.",
             hint="Deploy the whole stack once, without naming services.",
         )
-    services = limited_to or frozenset(stack.definitions)
-    wanted = await engine.look_up_images(stack, services)
+    wanted = await engine.look_up_images(stack, frozenset(stack.definitions) - kept)
     old_model = await engine.load_model(current.model_hash) if current else None
     plan = make_plan(
         environment=environment.name,
@@ -52,13 +54,12 @@ async def plan_deployment(
         new_model=stack.model,
         current=current,
         old_model=old_model,
-        limited_to=limited_to,
-        warnings=stack.warnings,
+        kept=kept,
+        removes=not limited_to,
+        warnings=stack.warnings + _own_warning(own),
     )
-    kept = (
-        frozenset(service.name for service in current.services) - limited_to if current and limited_to else frozenset()
-    )
-    return Candidate(stack, wanted, current, kept, plan)
+    known = frozenset(service.name for service in current.services) if current else frozenset()
+    return Candidate(stack, wanted, current, known - frozenset(wanted) if limited_to else known & kept, plan)
 
 
 async def plan_rollback(
@@ -80,6 +81,7 @@ async def plan_rollback(
         raise InvalidRequestError(missing, hint="See `history` for the releases that there are.")
     if current is not None and target.number == current.number:
         raise InvalidRequestError(f"{environment.name} is on {target.label} already.", hint="Name another release.")
+    own = await components.own_service(environment)
     model = await engine.load_model(target.model_hash)
     wanted = {
         service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
@@ -94,8 +96,17 @@ async def plan_rollback(
         current=current,
         old_model=await engine.load_model(current.model_hash) if current else None,
         to_release=target.number,
+        kept=frozenset({own}) if own else frozenset(),
+        warnings=_own_warning(own),
     )
     return target, plan
+
+
+def _own_warning(own: str | None) -> tuple[str, ...]:
+    """Say what is left out: a bot must not saw off the branch that it sits on."""
+    if own is None:
+        return ()
+    return (f"{own} is this bot itself and stays as it is; replace it by hand with `docker compose up -d {own}`.",)
 
 
 def _limit(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ...]) -> frozenset[str]:

@@ -39,6 +39,10 @@ class Answering:
         return True
 
 
+async def nobody(environment: Environment) -> str | None:
+    return None
+
+
 def service(name: str, *needs: str, **options: object) -> ServiceDefinition:
     dependencies = tuple(Dependency(name, need) for need in needs)
     options = {"has_health_check": True, "monitor_seconds": 0.0} | options
@@ -85,6 +89,7 @@ def components(state: StateManager, bus: EventBus, engine: FakeEngine, tmp_path:
         validator=Approving(),
         monitoring=NoMonitoring(),
         prober=Answering(),
+        own_service=nobody,
     )
 
 

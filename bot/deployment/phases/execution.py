@@ -31,6 +31,7 @@ class Execution:
     async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> int:
         manager = context.components.manager
         differing, surplus = await manager.differing(context.environment, model_hash, watch)
+        differing -= await context.own_services()
         definitions = await context.definitions(model_hash)
         await _plan_services(context, differing | surplus, frozenset(definitions) - differing)
         context.checkpoint()

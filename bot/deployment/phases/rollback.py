@@ -49,6 +49,8 @@ class Rollback:
         await context.update(applied_model=model_hash)
         await watch.refresh()
         differing, surplus = await manager.differing(context.environment, model_hash, watch)
+        own = await context.own_services()
+        differing, surplus = differing - own, surplus - own
         definitions = {name: _for_rollback(d) for name, d in (await context.definitions(model_hash)).items()}
         coordinator = DependencyCoordinator(definitions)
         for service in sorted(surplus):
@@ -85,7 +87,7 @@ class Rollback:
         await context.report(service, ServiceStep.RESTORED)
 
     async def _remove_everything(self, context: DeploymentContext, watch: ContainerWatch) -> None:
-        for service in sorted({container.service for container in watch.containers}):
+        for service in sorted({container.service for container in watch.containers} - await context.own_services()):
             await context.components.manager.remove_service(context.environment, service, watch, context.report)
 
 
