@@ -45,6 +45,8 @@ class RoasBot(commands.Bot):
     """Hold the connection; all that it says and does is in the cogs."""
 
     def __init__(self, application: "Application") -> None:
+        # This bot never speaks in voice channels, so nobody needs to hear that it cannot.
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,

@@ -74,7 +74,7 @@ def shown(embeds: list[discord.Embed]) -> str:
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     async with open_fake_application(tmp_path / "state") as application:
-        env = Env(discord.Client(intents=discord.Intents(guilds=True)))
+        env = Env(discord.Client(intents=discord.Intents(guilds=True)), settle_timeout=20)
         await env.start()
         scene = _arrange(env, application)
         await scene.restart()

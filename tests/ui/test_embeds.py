@@ -108,6 +108,28 @@ def test_the_live_message_gives_each_service_a_line_and_what_failed_comes_first(
     assert "🔴 `web` failed · v1 → v2" in text
 
 
+def test_a_service_that_goes_back_shows_its_image_going_back() -> None:
+    back = ServiceProgress("web", ServiceStep.RESTORED, old_image="shop/web:v1", new_image="shop/web:v2", changed=True)
+    assert "restored · v2 → v1" in text_of(draw_live(a_deployment(services=(back,))).embeds)
+
+
+def test_a_failed_phase_says_why_on_its_own_line() -> None:
+    deployment = a_deployment()
+    failed = replace(deployment.phases[0], status=PhaseStatus.FAILED, problem=Problem("x", "the registry is away"))
+    text = text_of(draw_live(replace(deployment, phases=(failed, *deployment.phases[1:]))).embeds)
+    assert "❌ initialization · the registry is away" in text
+
+
+def test_the_outcome_leaves_out_services_that_nobody_came_to() -> None:
+    services = (
+        ServiceProgress("web", ServiceStep.HEALTHY, changed=True),
+        ServiceProgress("worker", ServiceStep.PENDING, changed=True),
+    )
+    text = text_of(draw_outcome(a_deployment(outcome=Outcome.CANCELLED, services=services)).embeds)
+    assert "`web`" in text
+    assert "worker" not in text
+
+
 def test_the_same_state_gives_the_same_message_so_that_any_process_can_redraw_it() -> None:
     deployment = largest_deployment()
     assert draw_live(deployment).content_hash == draw_live(deployment).content_hash
@@ -162,7 +184,7 @@ def test_an_outcome_says_what_runs_now(outcome: Outcome, colour: discord.Colour,
 def test_a_failure_tells_the_reason_the_service_the_next_step_and_brings_the_last_words_as_a_file() -> None:
     drawing = draw_outcome(failed_deployment())
     text = text_of(drawing.embeds)
-    assert "`web`: web did not become healthy" in text
+    assert "Why\nweb did not become healthy" in text
     assert "Look at its health check." in text
     assert "boom" in text
     assert [a.text for a in drawing.attachments] == ["boom\nhealth: exit 1"]

@@ -25,6 +25,7 @@ SERVICE_NAME_LENGTH = 40
 
 # Where it is told that a deployment cannot stop any more: it is going back, or is over.
 _PAST_CANCELLING = frozenset({PhaseName.ROLLBACK, PhaseName.COMPLETION})
+_GOING_BACK = frozenset({ServiceStep.RESTORING, ServiceStep.RESTORED})
 # What went wrong, and what is under way, is read first; what stays as it was comes last.
 _SERVICE_ORDER = {ServiceStep.FAILED: 0, ServiceStep.UNCHANGED: 2}
 
@@ -60,7 +61,9 @@ def service_line(progress: ServiceProgress) -> str:
     parts = [f"{STEPS[progress.step]} {code(progress.service, SERVICE_NAME_LENGTH)} {progress.step.value}"]
     if progress.fraction is not None and 0 < progress.fraction < 1:
         parts.append(f"{progress.fraction:.0%}")
-    if progress.changed and (change := image_change(progress.old_image, progress.new_image)):
+    images = (progress.old_image, progress.new_image)
+    old, new = reversed(images) if progress.step in _GOING_BACK else images
+    if progress.changed and (change := image_change(old, new)):
         parts.append(f"· {one_line(change, SERVICE_NAME_LENGTH)}")
     if progress.detail and progress.step is not ServiceStep.UNCHANGED:
         parts.append(f"· {one_line(progress.detail, DETAIL_LENGTH)}")
@@ -138,6 +141,7 @@ def _phase_line(phase: PhaseResult) -> str:
         parts.append(duration(phase.duration_seconds))
     if phase.attempts > 1:
         parts.append(_("attempt {count}", count=phase.attempts))
-    if phase.summary:
-        parts.append(one_line(phase.summary, SUMMARY_LENGTH))
+    words = phase.summary or (phase.problem.message if phase.problem else "")
+    if words:
+        parts.append(one_line(words, SUMMARY_LENGTH))
     return " · ".join(parts)

@@ -4,7 +4,7 @@ import re
 
 import discord
 
-from bot.models.deployment import Deployment, Outcome, PhaseStatus, Problem, ServiceStep
+from bot.models.deployment import Deployment, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
 from bot.ui.drawing import Attachment, Drawing
 from bot.ui.embeds.live import service_line
 from bot.ui.headlines import headline, outcome_words
@@ -74,7 +74,8 @@ def _add_problem(embed: discord.Embed, deployment: Deployment) -> None:
     problem = deployment.problem
     if problem is None:
         return
-    where = f"{code(problem.service)}: " if problem.service else ""
+    named = problem.service is None or problem.service in problem.message
+    where = "" if named else f"{code(problem.service or '')}: "
     add_field(embed, _("Why"), where + plain(problem.message, 900))
     if hint := next_step(deployment, problem):
         add_field(embed, _("What to do"), plain(hint, FIELD_VALUE))
@@ -96,10 +97,15 @@ def next_step(deployment: Deployment, problem: Problem) -> str:
 
 
 def _add_services(embed: discord.Embed, deployment: Deployment) -> None:
-    told = [p for p in deployment.services if p.changed or p.step is ServiceStep.FAILED]
+    told = [p for p in deployment.services if _is_told(p)]
     if told:
         failed_first = sorted(told, key=lambda progress: progress.step is not ServiceStep.FAILED)
         add_field(embed, _("Services"), lines([service_line(p) for p in failed_first], FIELD_VALUE))
+
+
+def _is_told(progress: ServiceProgress) -> bool:
+    """Tell of what changed or failed, not of what nobody came to."""
+    return progress.step is ServiceStep.FAILED or (progress.changed and progress.step is not ServiceStep.PENDING)
 
 
 def _attachments(deployment: Deployment) -> tuple[Attachment, ...]:
