@@ -59,8 +59,8 @@ def look(stage: Stage) -> dict[str, Running]:
         client.close()
 
 
-def prove(stage: Stage, expected: Expected) -> Running:
-    """Return the web service's container where it is as promised; raise NotProvedError where anything is not."""
+def prove(stage: Stage, expected: Expected) -> tuple[Running, Running]:
+    """Return web and store where they are as promised; raise NotProvedError where anything is not."""
     running = look(stage)
     if missing := {"web", "store"} - running.keys():
         raise NotProvedError(f"no container runs for {', '.join(sorted(missing))}")
@@ -76,7 +76,7 @@ def prove(stage: Stage, expected: Expected) -> Running:
     faults = [f"{what}: expected {right}, found {found}" for what, (found, right) in wanted.items() if found != right]
     if faults:
         raise NotProvedError("; ".join(faults))
-    return web
+    return web, store
 
 
 def _greeting(container: Container) -> str:

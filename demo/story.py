@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from demo.proof import Expected, NotProvedError, prove
+from demo.proof import Expected, NotProvedError, Running, prove
 from demo.stage import ENVIRONMENT, Stage
 from demo.telling import Teller
 from sandbox.client import SandboxClient
@@ -30,6 +30,7 @@ class Story:
     stage: Stage
     people: SandboxClient
     teller: Teller
+    store_id: str = ""
 
     async def play(self) -> None:
         """Play every chapter; the first that goes wrong ends it with an error."""
@@ -37,16 +38,16 @@ class Story:
         first = Expected("v1", self.stage.image_ids["v1"], "Hello from v1.")
         second = Expected("v2", self.stage.image_ids["v2"], "Greetings from v2!")
 
-        await self._chapter("Deploy v1: the first deployment ever", "deploy", first, "succeeded", version="v1")
+        await self._chapter("v1, the first deployment ever", "deploy", first, "succeeded", version="v1")
 
         self.stage.write_greeting(second.greeting)
         await self._chapter(
-            "Deploy v2: a new image, and a changed configuration file", "deploy", second, "succeeded", version="v2"
+            "v2: a new image, a changed configuration file", "deploy", second, "succeeded", version="v2"
         )
 
         self.stage.write_greeting("v3 was here.")
         await self._chapter(
-            "Deploy v3: its health check fails, so it is rolled back by itself",
+            "v3 turns out unhealthy: rolled back by itself",
             "deploy",
             second,
             "was rolled back",
@@ -54,7 +55,7 @@ class Story:
         )
 
         await self._chapter(
-            "Roll back: v1 returns, image and configuration, though the working copy has moved on",
+            "Back to v1 by hand: its image and its configuration",
             "rollback",
             first,
             "succeeded",
@@ -73,7 +74,7 @@ class Story:
         found = DEPLOYMENT_ID.search(said)
         if answer.error or found is None:
             raise StoryError(f"{typed} was not accepted: {answer.error or said or 'no answer'}")
-        self.teller.answered(said)
+        self.teller.answered(said, "answer to dora")
         outcome = await self._outcome(found.group())
         self.teller.posted(outcome.text)
         title_line = outcome.embeds[0].get("title", "")
@@ -107,13 +108,13 @@ class Story:
             self.teller.live(message.text)
 
     async def _status(self, expected: Expected) -> None:
-        self.teller.chapter("Look: /status, asked by somebody without a role")
+        self.teller.chapter("The status, asked by somebody without a role")
         interaction = await self.people.slash("bob", "status", environment=ENVIRONMENT)
         self.teller.typed("bob", f"/status {ENVIRONMENT}")
         answer = await self.people.answer(interaction, deadline_seconds=ANSWER_SECONDS)
         if answer.error or answer.message is None:
             raise StoryError(f"/status was not answered: {answer.error or 'no message'}")
-        self.teller.posted(answer.message.text)
+        self.teller.answered(answer.message.text, "answer to bob")
         missing = [word for word in ("web", "store", expected.version) if word not in answer.message.text]
         if missing:
             raise StoryError(f"/status does not mention {', '.join(missing)}")
@@ -121,7 +122,14 @@ class Story:
 
     def _prove(self, expected: Expected, seconds: float | None) -> None:
         try:
-            web = prove(self.stage, expected)
+            web, store = prove(self.stage, expected)
+            self._prove_untouched(store)
         except NotProvedError as error:
             raise StoryError(f"Docker shows something else: {error}") from error
         self.teller.proved(expected, web, seconds)
+
+    def _prove_untouched(self, store: Running) -> None:
+        """Show that the store, which no version changes, is the very container of the first deployment."""
+        self.store_id = self.store_id or store.container_id
+        if store.container_id != self.store_id:
+            raise NotProvedError("store was recreated, though nothing about it changed")

@@ -47,23 +47,21 @@ class Teller:
         """Tell what somebody types in Discord."""
         self.console.print(f"[cyan]{person}[/cyan] types [bold]{escape(text)}[/bold]")
 
-    def answered(self, text: str) -> None:
-        """Tell the private answer, without the link."""
-        shown = [line for line in text.splitlines() if not line.startswith("🚀")]
-        self.console.print(
-            Panel(escape(plain("\n".join(shown))), title="plan", title_align="left", border_style="blue")
-        )
+    def answered(self, text: str, title: str) -> None:
+        """Tell what only the person who asked sees, without the link to the channel."""
+        shown = [line.removeprefix("-# ") for line in text.splitlines() if not line.startswith("🚀")]
+        self._panel("\n".join(shown), title, "blue")
 
     def live(self, text: str) -> None:
         """Tell those lines of the live message that are new and say that something is done or wrong."""
-        for line in map(plain, text.splitlines()):
+        for line in map(plain, text.splitlines()[1:]):  # the first is the title
             if line[:1] in "✅❌⚠↩🚫" and line and line not in self._told:
                 self._told.add(line)
                 self.console.print(f"  {escape(line)}")
 
     def posted(self, text: str) -> None:
         """Tell a message of the channel."""
-        self.console.print(Panel(escape(plain(text)), title="#ops", title_align="left", border_style="magenta"))
+        self._panel(text, "#ops", "magenta")
 
     def proved(self, expected: Expected, web: Running, seconds: float | None) -> None:
         """Tell what Docker shows."""
@@ -89,6 +87,9 @@ class Teller:
             table.add_row(escape(chapter.title), took, escape(chapter.proved))
         self.console.print()
         self.console.print(table)
+
+    def _panel(self, text: str, title: str, colour: str) -> None:
+        self.console.print(Panel(escape(plain(text)), title=title, title_align="left", border_style=colour))
 
 
 def plain(text: str) -> str:

@@ -22,6 +22,7 @@ from testbed.stack_images import stack_images
 from testbed.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+OWNER = 1000
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(420)]
 
 
@@ -71,6 +72,9 @@ def folder(engine, sandbox, tmp_path_factory):
         text, count = re.subn(rf"^#?{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
         assert count == 1, name
     (folder / ".env").write_text(text)
+    (folder / ".env").chmod(0o600)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, OWNER, OWNER)
     return folder
 
 
@@ -116,20 +120,52 @@ def test_the_bot_has_left_root_behind(running, engine):
     )
     status = Path(f"/proc/{pid}/status").read_text()
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert set(fields["Uid"].split()) == {"10001"}
+    assert set(fields["Uid"].split()) == {str(OWNER)}
     assert int(fields["CapEff"], 16) == 0
     assert fields["NoNewPrivs"] == "1"
 
 
+@pytest.mark.parametrize(
+    ("mode", "variables", "user"),
+    [
+        (0o755, {}, "10001"),  # root's, and open to read
+        (0o700, {}, "0"),  # root's alone
+        (0o700, {"BOT_UID": "1234"}, "1234"),
+        (0o755, {"BOT_UID": "0"}, "0"),
+    ],
+)
+def test_whose_folder_it_is_decides_as_whom_the_bot_runs(running, engine, tmp_path, mode, variables, user):
+    tmp_path.chmod(mode)
+    client = engine.client()
+    said = client.containers.run(
+        "roas-bot:v1",
+        ["sh", "-c", "id -u; stat -c %u:%a $STATE_DIR; touch $STATE_DIR/written && echo written"],
+        environment={"STACK_DIR": "/stack", "STATE_DIR": "/state", **variables},
+        volumes={str(tmp_path): {"bind": "/stack"}, str(tmp_path / "state"): {"bind": "/state"}},
+        cap_drop=["ALL"],
+        cap_add=["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"],
+        security_opt=["no-new-privileges:true"],
+        remove=True,
+    )
+    client.close()
+    assert said.decode().split() == [user, f"{user}:700", "written"]
+
+
 def test_the_state_folder_is_closed_to_others(running, folder):
     found = (folder / "state").stat()
-    assert (found.st_uid, found.st_mode & 0o777) == (10001, 0o700)
+    assert (found.st_uid, found.st_mode & 0o777) == (OWNER, 0o700)
 
 
 def test_the_bot_sees_the_engine_and_compose(running):
-    code, said = running["discord-bot"].exec_run(["docker", "compose", "ls"], user="10001:0")
+    code, said = running["discord-bot"].exec_run(["entrypoint", "docker", "compose", "ls"])
     assert code == 0, said
     assert b"roas" in said
+
+
+def test_the_doctor_finds_nothing_that_would_stop_a_deployment(running):
+    code, said = running["discord-bot"].exec_run(["entrypoint", "python", "-m", "bot", "doctor", "prod"])
+    assert code == 0, said.decode()
+    assert b"0 failures, 0 warnings" in said, said.decode()
 
 
 def test_the_bot_answers_its_users(running, sandbox):
