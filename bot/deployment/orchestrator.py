@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 import structlog
 
-from bot.deployment.context import Components, DeploymentContext
+from bot.deployment.context import SOURCE, Components, DeploymentContext
 from bot.deployment.planning import plan_deployment, plan_rollback
 from bot.deployment.run import DeploymentRun
 from bot.errors import FencedOffError, InvalidRequestError, RoasError
+from bot.events import Event
 from bot.models.actor import Actor
 from bot.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
 from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, Problem
@@ -85,6 +86,9 @@ class DeploymentOrchestrator:
         deployment = await self._components.state.deployments.request_cancel(deployment_id, actor)
         if (context := self._contexts.get(deployment_id)) is not None:
             context.cancel.set()
+        facts = {"deployment_id": deployment_id, "environment": deployment.environment, "by": actor.name}
+        event = Event("deployment.cancel.requested", SOURCE, facts, deployment.correlation_id)
+        self._components.bus.publish(event)
         return deployment
 
     async def resume(self) -> tuple[Deployment, ...]:
