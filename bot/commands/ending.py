@@ -33,16 +33,18 @@ def _words(deployment: Deployment, outcome: Outcome) -> str:
         case Outcome.SUCCEEDED:
             return f"{deployment.id} succeeded{took}: {deployment.environment} is on {release(deployment.to_release)}."
         case Outcome.ROLLED_BACK:
-            return f"{deployment.id} was rolled back{took}: {deployment.environment} is on {_old(deployment)}."
+            return f"{deployment.id} was rolled back{took}: {_back(deployment)}."
         case Outcome.CANCELLED:
             by = f" by {deployment.cancel_requested_by.name}" if deployment.cancel_requested_by else ""
-            return f"{deployment.id} was cancelled{by}{took}: {deployment.environment} is on {_old(deployment)}."
+            return f"{deployment.id} was cancelled{by}{took}: {_back(deployment)}."
         case Outcome.FAILED:
             return f"{deployment.id} failed{took}.{_where(deployment)}"
 
 
-def _old(deployment: Deployment) -> str:
-    return release(deployment.from_release) if deployment.from_release is not None else "what it was on before"
+def _back(deployment: Deployment) -> str:
+    if deployment.from_release is None:
+        return f"{deployment.environment} is as it was before"
+    return f"{deployment.environment} is on {release(deployment.from_release)}"
 
 
 def _where(deployment: Deployment) -> str:

@@ -49,7 +49,7 @@ HEALTH_CHECK = """
       interval: 1s
       timeout: 2s
       retries: 2
-      start_period: 3s
+      start_period: 20s
       start_interval: 100ms
 """
 STACK = f"""
@@ -63,8 +63,6 @@ services:
     stop_grace_period: 1s
     environment:
       GREETING: hello ${{VERSION:-v1}}
-      BEHAVIOUR: ${{BEHAVIOUR:-healthy}}
-      DELAY: 30
     depends_on:
       database: {{condition: service_healthy}}
     healthcheck: {HEALTH_CHECK}
@@ -78,6 +76,7 @@ class CommandLine:
     folder: Path
     docker_host: str
     project: str
+    image_ids: dict[str, str] = field(default_factory=dict)
     children: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -120,6 +119,23 @@ class CommandLine:
         while (line := bot.stdout.readline()) != "READY\n":
             assert line, bot.communicate()
         return bot
+
+    def docker(self, *arguments: str) -> str:
+        """Ask the engine itself."""
+        command = [shutil.which("docker") or "docker", *arguments]
+        asked = subprocess.run(command, env=self.environ(), capture_output=True, text=True, check=True)
+        return asked.stdout.strip()
+
+    def running(self, environment: str = "dev") -> dict[str, str]:
+        """Return what the engine runs: the version of the image of each service's running container."""
+        project = f"label=com.docker.compose.project={self.project}-{environment}"
+        versions = {image_id: version for version, image_id in self.image_ids.items()}
+        found = {}
+        for container in self.docker("ps", "--quiet", "--filter", project).split():
+            template = '{{index .Config.Labels "com.docker.compose.service"}} {{.Image}}'
+            service, image_id = self.docker("inspect", "--format", template, container).split()
+            found[service] = versions[image_id]
+        return found
 
     def write(self, text: str = STACK, name: str = "docker-compose.yml") -> None:
         (self.folder / "stack").mkdir(exist_ok=True)
@@ -168,19 +184,19 @@ def dry_line(tmp_path: Path) -> Iterator[CommandLine]:
 
 @pytest.fixture(scope="session")
 def sample_images(sample_image: Callable[..., str]) -> dict[str, str]:
-    """Make a good v1 and v2, a v3 that is never healthy, and a v4 that becomes so very late."""
+    """Make a good v1 and v2, a v3 that exits at once, and a v4 that is never healthy (which takes 20 s to tell)."""
     return {
         "v1": sample_image(f"{REPOSITORY}:v1", version="v1"),
         "v2": sample_image(f"{REPOSITORY}:v2", version="v2"),
-        "v3": sample_image(f"{REPOSITORY}:v3", version="v3"),
-        "v4": sample_image(f"{REPOSITORY}:v4", version="v4"),
+        "v3": sample_image(f"{REPOSITORY}:v3", version="v3", behaviour="exits"),
+        "v4": sample_image(f"{REPOSITORY}:v4", version="v4", behaviour="unhealthy"),
     }
 
 
 @pytest.fixture
 def line(tmp_path: Path, docker_host: str, sample_images: dict[str, str]) -> Iterator[CommandLine]:
     """Give a command line with an engine and a stack of its own, and clear away what it ran."""
-    line = CommandLine(tmp_path, docker_host, f"commands-{secrets.token_hex(3)}")
+    line = CommandLine(tmp_path, docker_host, f"commands-{secrets.token_hex(3)}", sample_images)
     line.write()
     yield line
     line.clear()

@@ -1,0 +1,87 @@
+"""Where a bot lives, it carries what the command line asks for."""
+
+import re
+import signal
+
+from tests.commands.conftest import CommandLine, wait_for_line
+
+BOTH_V1 = {"database": "v1", "web": "v1"}
+
+
+def test_the_bot_carries_the_deployment_and_the_command_follows(line: CommandLine) -> None:
+    line.live()
+    ended = line.run("deploy", "dev", "v1")
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(r"Started DEPLOY-\w+ in the bot", ended.stdout)
+    assert "execution      success" in ended.stdout
+    assert line.running() == BOTH_V1
+    assert line.document("status", "dev")["environments"][0]["release"]["version"] == "v1"
+
+
+def test_refusals_of_the_bot_arrive_as_they_are(line: CommandLine) -> None:
+    line.live()
+    assert line.run("deploy", "dev", "v1", "--service", "moon").returncode == 2
+    assert line.run("rollback", "dev").returncode == 2
+    line.write("services: [")
+    broken = line.run("deploy", "dev", "v1")
+    assert broken.returncode == 6
+    assert "→" in broken.stderr
+
+
+def test_a_detached_deployment_goes_on_and_can_be_cancelled(line: CommandLine) -> None:
+    line.live()
+    line.run("deploy", "dev", "v1")
+    started = line.document("deploy", "dev", "v4", "--detach")
+    assert started["outcome"] is None
+    refused = line.run("deploy", "dev", "v2")
+    assert refused.returncode == 5
+    assert "deploy v4" in refused.stderr
+    assert started["id"] in line.run("status", "dev").stdout
+    assert line.document("cancel", started["id"])["cancel_requested_by"]["kind"] == "system"
+    again = line.run("cancel", "dev")
+    assert again.returncode in {0, 2}  # it may have ended by now
+
+
+def test_leaving_leaves_the_deployment_to_the_bot(line: CommandLine) -> None:
+    line.live()
+    line.run("deploy", "dev", "v1")
+    child = line.start("deploy", "dev", "v4")
+    wait_for_line(child, "web: waiting")
+    child.send_signal(signal.SIGTERM)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "The bot goes on with it." in err
+    assert line.document("status", "dev")["environments"][0]["active"]["outcome"] is None
+
+
+def test_a_bot_that_dies_is_followed_into_its_next_life(line: CommandLine) -> None:
+    bot = line.live()
+    line.run("deploy", "dev", "v1")
+    child = line.start("deploy", "dev", "v2")
+    wait_for_line(child, "web: ")
+    bot.kill()
+    bot.wait()
+    line.live()
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 0, out + err
+    assert line.running() == {"database": "v1", "web": "v2"}
+
+
+def test_a_bot_that_hangs_is_not_worked_around(line: CommandLine) -> None:
+    bot = line.live()
+    bot.send_signal(signal.SIGSTOP)
+    ended = line.run("deploy", "dev", "v1")
+    assert ended.returncode == 69
+    assert "does not answer" in ended.stderr
+    assert line.running() == {}
+    bot.send_signal(signal.SIGCONT)
+
+
+def test_the_socket_of_a_dead_bot_is_no_obstacle(line: CommandLine) -> None:
+    bot = line.live()
+    bot.kill()
+    bot.wait()
+    assert (line.state / "control.sock").exists()
+    ended = line.run("deploy", "dev", "v1")
+    assert ended.returncode == 0, ended.stderr
+    assert "in the bot" not in ended.stdout

@@ -1,0 +1,98 @@
+"""Commands that only look, and `compose`."""
+
+import json
+from pathlib import Path
+
+from tests.commands.conftest import CommandLine
+
+BROKEN = """
+services:
+  web:
+    image: roas-commands/app:v1
+    privileged: true
+    environment:
+      WANTED: ${WANTED:?is needed to greet}
+"""
+
+
+def test_status_shows_services_release_and_verdict(line: CommandLine) -> None:
+    line.run("deploy", "dev", "v1")
+    ended = line.run("status", "dev")
+    assert ended.returncode == 0
+    assert "dev  healthy" in ended.stdout
+    assert "release r1 (v1), made" in ended.stdout
+    assert "roas-commands/app:v1" in ended.stdout
+    report = line.document("status")
+    assert [one["environment"] for one in report["environments"]] == ["dev", "staging", "prod"]
+    services = {one["service"]: one["verdict"] for one in report["environments"][0]["health"]["services"]}
+    assert services == {"database": "healthy", "web": "healthy"}
+    assert "nothing runs" in line.run("status", "staging").stdout
+
+
+def test_history_and_releases_tell_what_was(line: CommandLine) -> None:
+    for version in ("v1", "v3", "v2"):
+        line.run("deploy", "dev", version)
+    history = line.document("history", "dev")["deployments"]
+    assert [one["outcome"] for one in history] == ["succeeded", "rolled_back", "succeeded"]
+    rolled_back = line.document("history", "--outcome", "rolled_back")["deployments"]
+    assert [one["request"]["version"] for one in rolled_back] == ["v3"]
+    assert len(line.document("history", "--limit", "1")["deployments"]) == 1
+    assert "web failed" in line.run("history", "dev").stdout
+    releases = line.document("releases", "dev")
+    assert [one["version"] for one in releases["releases"]] == ["v2", "v3", "v1"]
+    assert releases["current"] == releases["releases"][0]["number"]
+    assert "(runs)" in line.run("releases", "dev").stdout
+
+
+def test_doctor_lists_every_failure_and_how_to_mend_it(line: CommandLine) -> None:
+    line.write(BROKEN)
+    ended = line.run("doctor", "dev")
+    assert ended.returncode == 1
+    assert "WANTED" in ended.stdout
+    assert "Traceback" not in ended.stderr
+    report = line.document("doctor", "dev", code=1)
+    assert report["passed"] is False
+    failed = [one for one in report["reports"][0]["results"] if not one["passed"] and one["severity"] == "critical"]
+    assert all(one["remedy"] for one in failed)
+    assert {"compose_file", "variables"} & {one["check"] for one in failed}
+
+
+def test_doctor_lists_several_failures_at_once(line: CommandLine, tmp_path: Path) -> None:
+    line.write(BROKEN.replace("${WANTED:?is needed to greet}", "given") + '    ports: ["127.0.0.1:1:8080"]\n')
+    report = line.document("doctor", "dev", code=1, REDIS_URL="redis://127.0.0.1:1/0")
+    failed = {one["check"] for one in report["reports"][0]["results"] if not one["passed"]}
+    assert len(failed) >= 2, failed
+
+
+def test_doctor_is_content_with_a_good_stack(line: CommandLine) -> None:
+    ended = line.run("doctor", "dev", "--all")
+    assert ended.returncode == 0, ended.stdout
+    assert "dev: 0 failures" in ended.stdout
+    assert "ok" in ended.stdout
+
+
+def test_compose_runs_on_the_release_and_ends_with_composes_own_code(line: CommandLine) -> None:
+    line.run("deploy", "dev", "v2")
+    line.write("services: {}\n")  # today's files say something else
+    listed = line.run("compose", "dev", "--", "ps", "--format", "json")
+    assert listed.returncode == 0, listed.stderr
+    services = {json.loads(text)["Service"] for text in listed.stdout.splitlines()}
+    assert services == {"database", "web"}
+    assert line.run("compose", "dev", "--", "exec", "-T", "web", "sh", "-c", "exit 7").returncode == 7
+    assert line.run("compose", "dev", "--", "no-such-command").returncode not in {0, 2, 69}
+
+
+def test_a_plain_up_of_the_release_changes_nothing(line: CommandLine) -> None:
+    line.run("deploy", "dev", "v2")
+    before = line.docker("ps", "--quiet", "--no-trunc")
+    assert line.run("compose", "dev", "--", "up", "-d").returncode == 0
+    assert line.docker("ps", "--quiet", "--no-trunc") == before
+
+
+def test_compose_hears_nothing_of_the_bots_own_environment(line: CommandLine) -> None:
+    line.run("deploy", "dev", "v2")
+    ended = line.run("compose", "dev", "--", "config", VERSION="v1", DISCORD_TOKEN="secret-token", COMPOSE_PROFILES="x")
+    assert ended.returncode == 0, ended.stderr
+    assert "hello v2" in ended.stdout
+    assert "secret-token" not in ended.stdout
+    assert f"name: {line.project}-dev" in ended.stdout
