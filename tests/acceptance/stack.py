@@ -120,3 +120,11 @@ class Stack:
     @property
     def _file(self) -> Path:
         return self.folder / "docker-compose.yml"
+
+
+def differences(left: Any, right: Any, place: str = "") -> list[str]:
+    """Say in words where two looks differ; empty where they are the same."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        keys = sorted({*left, *right}, key=str)
+        return [found for key in keys for found in differences(left.get(key), right.get(key), f"{place}/{key}")]
+    return [] if left == right else [f"{place}: {left!r} is not {right!r}"]
