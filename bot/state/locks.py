@@ -43,7 +43,7 @@ def take_lock(transaction: Transaction, wanted: Lock, *, from_instance: str | No
     held = read_lock(transaction, wanted.environment)
     if held is not None and held.instance_id != from_instance:
         raise LockHeldError(held)
-    token = _next_token(transaction, wanted.environment)
+    token = next_token(transaction, wanted.environment)
     lock = Lock(
         environment=wanted.environment,
         deployment_id=wanted.deployment_id,
@@ -53,13 +53,18 @@ def take_lock(transaction: Transaction, wanted: Lock, *, from_instance: str | No
         instance_id=transaction.instance_id,
         token=token,
     )
+    put_lock(transaction, lock)
+    transaction.add_change(_change(lock, old=held.deployment_id if held else None, new=lock.deployment_id))
+    return lock
+
+
+def put_lock(transaction: Transaction, lock: Lock) -> None:
+    """Write a lock as it is."""
     transaction.execute(
         "INSERT OR REPLACE INTO locks (environment, deployment_id, instance_id, token, document)"
         " VALUES (?, ?, ?, ?, ?)",
-        (lock.environment, lock.deployment_id, lock.instance_id, token, to_json(lock)),
+        (lock.environment, lock.deployment_id, lock.instance_id, lock.token, to_json(lock)),
     )
-    transaction.add_change(_change(lock, old=held.deployment_id if held else None, new=lock.deployment_id))
-    return lock
 
 
 def release_lock(transaction: Transaction, environment: str) -> None:
@@ -70,11 +75,12 @@ def release_lock(transaction: Transaction, environment: str) -> None:
         transaction.add_change(_change(held, old=held.deployment_id, new=None))
 
 
-def _next_token(transaction: Transaction, environment: str) -> int:
+def next_token(transaction: Transaction, name: str) -> int:
+    """Return a token that is higher than every one before it of that name."""
     row = transaction.execute(
         "INSERT INTO fences (name, token) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET token = token + 1"
         " RETURNING token",
-        (environment,),
+        (name,),
     ).fetchone()
     return int(row[0])
 

@@ -14,6 +14,7 @@ from bot.state.documents import from_json
 from bot.state.instance import Instance
 from bot.state.journal import Fence, Journal, Transaction
 from bot.state.locks import Locks
+from bot.state.ownership import Ownership
 from bot.state.posts import Posts
 from bot.state.releases import Releases
 
@@ -35,6 +36,7 @@ class StateManager:
         self.releases = Releases(self._journal)
         self.locks = Locks(self._journal)
         self.posts = Posts(self._journal)
+        self.ownership = Ownership(self._journal, self.instance)
 
     @property
     def instance_id(self) -> str:

@@ -78,6 +78,17 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (subject, kind)
     );
     """,
+    """
+    CREATE TABLE owners (
+        name TEXT PRIMARY KEY,
+        document TEXT NOT NULL
+    );
+    CREATE TABLE heartbeats (
+        instance_id TEXT PRIMARY KEY,
+        container_id TEXT NOT NULL DEFAULT '',
+        document TEXT NOT NULL
+    );
+    """,
 )
 
 

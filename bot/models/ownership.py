@@ -1,0 +1,31 @@
+"""Describe which bot speaks and acts for a journal, and what the bots beside it say of themselves."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceRecord:
+    """Say which process is the active bot; `token` grows with every owner.
+
+    `lease_until` is in seconds of the machine's boot clock, which all containers of a machine share, and means nothing
+    under another `boot_id`.
+    """
+
+    instance_id: str
+    token: int
+    boot_id: str
+    lease_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Say how a bot is: the only thing that a process may write without owning anything."""
+
+    instance_id: str
+    boot_id: str
+    beat_at: float
+    container_id: str = ""
+    config_hash: str = ""
+    version: str = ""
+    gateway_ready: bool = False
+    cogs_loaded: bool = False

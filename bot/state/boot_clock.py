@@ -1,0 +1,16 @@
+"""Tell time so that all processes of a machine agree, in whatever container: seconds since boot, and which boot."""
+
+import time
+from functools import cache
+from pathlib import Path
+
+
+def boot_seconds() -> float:
+    """Return the seconds since the machine booted, time asleep included; never set back."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@cache
+def boot_id() -> str:
+    """Return what tells this boot of the machine from every other."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -1,0 +1,97 @@
+"""At any moment at most one bot is the active one."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.errors import FencedOffError
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, ServiceProgress, ServiceStep
+from bot.models.identifiers import new_id
+from bot.models.ownership import Heartbeat
+from bot.state.boot_clock import boot_id, boot_seconds
+from bot.state.manager import StateManager
+from bot.state.ownership import lease_has_lapsed
+
+
+@pytest.fixture
+async def old(tmp_path: Path) -> AsyncIterator[StateManager]:
+    async with StateManager(tmp_path) as state:
+        yield state
+
+
+@pytest.fixture
+async def new(tmp_path: Path, old: StateManager) -> AsyncIterator[StateManager]:
+    async with StateManager(tmp_path) as state:
+        yield state
+
+
+def a_deployment() -> Deployment:
+    request = DeploymentRequest("prod", DeploymentKind.DEPLOY, Actor(ActorKind.SYSTEM, "0", "root"), version="v2")
+    return Deployment(new_id("DEPLOY"), request, "standard", new_id("COR"), datetime.now(UTC))
+
+
+async def test_the_first_bot_speaks_and_a_second_one_stays_silent(old, new):
+    assert await old.ownership.acquire() is not None
+    assert await new.ownership.acquire() is None
+    assert (await new.ownership.voice()).instance_id == old.instance_id
+
+
+async def test_the_voice_of_a_dead_bot_is_free(tmp_path, new):
+    dead = StateManager(tmp_path)
+    await dead.open()
+    held = await dead.ownership.acquire()
+    await dead.close()
+    taken = await new.ownership.acquire()
+    assert taken is not None
+    assert taken.token > held.token
+
+
+async def test_voice_and_deployment_pass_together_and_who_passed_them_on_changes_nothing_any_more(old, new):
+    voice = await old.ownership.acquire()
+    deployment = a_deployment()
+    fence = await old.deployments.create(deployment, "deploy v2")
+    await old.ownership.pass_on(voice, deployment, fence, new.instance_id)
+    lock = await new.locks.get("prod")
+    assert lock.instance_id == new.instance_id
+    assert lock.token > fence.token
+    with pytest.raises(FencedOffError):
+        await old.ownership.renew(voice)
+    with pytest.raises(FencedOffError):
+        await old.deployments.save_service(deployment, ServiceProgress("web", ServiceStep.STARTING), fence)
+    with pytest.raises(FencedOffError):
+        await old.ownership.pass_on(voice, deployment, fence, old.instance_id)
+
+
+async def test_a_lease_is_renewed_and_lapses(old):
+    voice = await old.ownership.acquire()
+    renewed = await old.ownership.renew(voice)
+    assert renewed.lease_until >= voice.lease_until
+    assert not lease_has_lapsed(renewed)
+    assert lease_has_lapsed(replace(renewed, lease_until=boot_seconds() - 1))
+    assert lease_has_lapsed(replace(renewed, boot_id="another boot"))
+
+
+async def test_taking_by_force_takes_the_deployments_too_and_only_from_the_owner_that_was_seen(old, new):
+    seen = await old.ownership.acquire()
+    deployment = a_deployment()
+    fence = await old.deployments.create(deployment, "deploy v2")
+    taken = await new.ownership.take_by_force(seen)
+    assert taken.instance_id == new.instance_id
+    assert (await new.locks.get("prod")).instance_id == new.instance_id
+    assert await new.ownership.take_by_force(seen) is None
+    with pytest.raises(FencedOffError):
+        await old.deployments.update(deployment, fence)
+
+
+async def test_a_process_is_known_by_its_last_heartbeat(old, new):
+    first = Heartbeat(new.instance_id, boot_id(), boot_seconds(), container_id="abc")
+    await new.ownership.beat(first)
+    await new.ownership.beat(replace(first, beat_at=boot_seconds(), gateway_ready=True))
+    assert (await old.ownership.heartbeat(container_id="abc")).gateway_ready
+    assert (await old.ownership.heartbeat(instance_id=new.instance_id)).container_id == "abc"
+    assert await old.ownership.heartbeat(container_id="xyz") is None
+    assert await old.ownership.heartbeat(instance_id="nobody", container_id="") is None
