@@ -2,7 +2,9 @@
 
 import os
 import pwd
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import StateError
@@ -23,9 +25,9 @@ def become_owner(settings: "Settings") -> None:
         return  # there is none yet: it will be root's
     if owner.st_uid == 0:
         return
-    groups = [owner.st_gid, *_socket_group(settings)]
+    check_readable(owner.st_uid)
     try:
-        os.setgroups(groups)
+        os.setgroups([owner.st_gid, *_socket_group(settings)])
         os.setresgid(owner.st_gid, owner.st_gid, owner.st_gid)
         os.setresuid(owner.st_uid, owner.st_uid, owner.st_uid)
     except OSError as error:
@@ -36,11 +38,26 @@ def become_owner(settings: "Settings") -> None:
     os.environ["HOME"] = _home(owner.st_uid)
 
 
+def check_readable(uid: int) -> None:
+    """Raise StateError where a user could not read this program: half of it is yet to be imported."""
+    try:
+        os.seteuid(uid)
+        for path in (Path(os.__file__), Path(__file__), Path(sys.executable)):
+            path.open("rb").close()
+    except OSError as error:
+        raise StateError(
+            f"The state folder belongs to user {uid}, who cannot read this program ({error.filename or sys.prefix}).",
+            hint="Run the command where the bot runs (in its container), or install it where that user can read it.",
+        ) from error
+    finally:
+        os.seteuid(0)
+
+
 def _socket_group(settings: "Settings") -> list[int]:
     address = settings.docker_host or os.environ.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}"
     with suppress(OSError):
         if address.startswith("unix://"):
-            return [os.stat(address.removeprefix("unix://")).st_gid]  # noqa: PTH116 - a path out of an address
+            return [Path(address.removeprefix("unix://")).stat().st_gid]
     return []
 
 

@@ -106,6 +106,12 @@ class CommandLine:
         out, err = child.communicate(timeout=SECONDS)
         return subprocess.CompletedProcess(arguments, child.returncode, out, err)
 
+    def run_program(self, program: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of Python where the commands run, and wait for its end."""
+        child = self._start([sys.executable, "-c", program], {})
+        out, err = child.communicate(timeout=SECONDS)
+        return subprocess.CompletedProcess((), child.returncode, out, err)
+
     def document(self, *arguments: str, code: int = 0, **environ: str) -> Any:
         """Type a command with --json and read its document."""
         ended = self.run(*arguments, "--json", **environ)

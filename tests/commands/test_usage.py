@@ -1,9 +1,5 @@
 """What needs no engine: help, settings, wrong usage, quick starts."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
 from tests.commands.conftest import CommandLine
@@ -96,14 +92,7 @@ def test_nothing_heavy_is_imported_to_read_the_journal(dry_line: CommandLine) ->
         "assert run_command_line(['history']) == 0\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        env=dry_line.environ(),
-        cwd=dry_line.folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    ended = dry_line.run_program(program)
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
@@ -114,14 +103,7 @@ def test_discord_is_never_imported_to_deploy(dry_line: CommandLine) -> None:
         "assert run_command_line(['deploy', 'dev', 'v1']) == 69\n"
         "print('discord' in sys.modules)"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        env=dry_line.environ(),
-        cwd=dry_line.folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    ended = dry_line.run_program(program)
     assert ended.stdout.splitlines()[-1] == "False"
 
 
@@ -143,4 +125,4 @@ def test_a_closed_pipe_is_no_fault_of_ours(dry_line: CommandLine) -> None:
 def test_debugging_shows_the_log_on_stderr(dry_line: CommandLine) -> None:
     ended = dry_line.run("status", "dev", LOG_LEVEL="DEBUG")
     assert ended.returncode == 69
-    assert json.dumps(ended.stdout)  # and stdout stays readable
+    assert "dev  not known" in ended.stdout
