@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -157,16 +157,32 @@ def _fault(faults: list[str]) -> SettingsError:
     )
 
 
-def environments(settings: Settings, *, base_name: str | None = None) -> dict[str, Environment]:
+class Environments(Mapping[str, Environment]):
+    """Lay an environment out anew whenever it is asked for: its files come and go while a bot runs."""
+
+    def __init__(self, settings: Settings, base_name: str | None) -> None:
+        self._settings = settings
+        self._base_name = base_name
+
+    def __getitem__(self, name: str) -> Environment:
+        if name not in self._settings.environment_names:
+            raise KeyError(name)
+        own = self._settings.environments.get(name, EnvironmentSettings())
+        return _environment(self._settings, name, own, self._base_name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._settings.environment_names)
+
+    def __len__(self) -> int:
+        return len(self._settings.environment_names)
+
+
+def environments(settings: Settings, *, base_name: str | None = None) -> Environments:
     """Lay out the environments by convention and settings; `base_name` is the home project's name where it is known.
 
     `dev` runs `docker-compose.yml`, then `docker-compose.dev.yml` and `.env.dev` where they exist.
     """
-    own = settings.environments
-    return {
-        name: _environment(settings, name, own.get(name, EnvironmentSettings()), base_name)
-        for name in settings.environment_names
-    }
+    return Environments(settings, base_name)
 
 
 def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_name: str | None) -> Environment:

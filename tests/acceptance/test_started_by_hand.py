@@ -1,4 +1,4 @@
-"""A stack that somebody started by hand is taken over as it is, and comes back as it was when the first release fails."""
+"""A stack that somebody started by hand is taken over as it is, and comes back as it was when a release fails."""
 
 import pytest
 

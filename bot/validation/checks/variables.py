@@ -22,7 +22,12 @@ class VariablesCheck:
 
     def _look(self, subject: Subject) -> list[CheckResult]:
         environment = subject.environment
-        known = {**known_variables(environment.env_files), **environment.variables, **subject.variables}
+        known = {
+            **known_variables(environment.env_files),
+            **environment.variables,
+            **subject.variables,
+            "COMPOSE_PROJECT_NAME": environment.project,  # Compose gives it by itself
+        }
         uses = variable_uses(environment.compose_files, known)
         missing = {use.name: use for use in uses if use.missing(known) and use.required}
         blank = sorted({use.name for use in uses if use.missing(known) and not use.required} - set(missing))

@@ -1,0 +1,146 @@
+"""The order in which containers are replaced is the one that the compose file asks for."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Thread
+
+import docker
+
+from bot.models.deployment import DeploymentKind, Outcome
+from tests.acceptance.people import request, succeeded
+from tests.acceptance.stack import PROJECT, REPOSITORY, service
+
+START_FIRST = {"update_config": {"order": "start-first"}, "rollback_config": {"order": "start-first"}}
+
+
+@dataclass
+class Witness:
+    """Follow a project's containers by Docker's own events: how many were healthy, after each event."""
+
+    healthy: set[str] = field(default_factory=set)
+    counts: list[int] = field(default_factory=list)
+    actions: list[tuple[str, str]] = field(default_factory=list)
+
+    def see(self, event: dict) -> None:
+        action, actor = event["Action"], event["Actor"]["ID"]
+        self.actions.append((action, actor))
+        if action == "health_status: healthy":
+            self.healthy.add(actor)
+        elif action in {"kill", "stop", "die", "health_status: unhealthy"}:
+            self.healthy.discard(actor)
+        self.counts.append(len(self.healthy))
+
+
+@contextmanager
+def witness(stack, already_healthy: set[str]) -> Iterator[Witness]:
+    """Watch from now to the end of the block."""
+    seen = Witness(healthy=set(already_healthy))
+    filters = {"type": "container", "label": f"{PROJECT}={stack.project()}"}
+    client = docker.DockerClient(base_url=stack.docker_host)
+    stream = client.events(decode=True, filters=filters, since=f"{time.time():.3f}")
+    thread = Thread(target=lambda: [seen.see(event) for event in stream], daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stream.close()
+        thread.join(5)
+        client.close()
+
+
+async def test_start_first_never_leaves_the_service_without_a_healthy_container(people, stack, images):
+    stack.write({"web": service(deploy=START_FIRST)})
+    await people.succeed("v1")
+    with witness(stack, set(stack.ids().values())) as seen:
+        await people.succeed("v2")
+        assert list(stack.images().values()) == [images["v2"]]
+        assert min(seen.counts) >= 1
+        assert max(seen.counts) == 2
+        succeeded(await people.rollback())
+        assert list(stack.images().values()) == [images["v1"]]
+        assert min(seen.counts) >= 1
+
+
+async def test_a_start_first_service_whose_successor_fails_was_never_away(people, stack, images):
+    stack.write({"web": service(deploy=START_FIRST)})
+    await people.succeed("v1")
+    before = stack.ids()
+    with witness(stack, set(before.values())) as seen:
+        deployment = await people.deploy("unhealthy")
+        assert deployment.outcome is Outcome.ROLLED_BACK
+        assert min(seen.counts) >= 1
+    assert stack.ids() == before
+
+
+async def test_start_first_keeps_every_replica_in_service(people, stack, images):
+    stack.write({"web": service(deploy={"replicas": 2, **START_FIRST})})
+    await people.succeed("v1")
+    with witness(stack, set(stack.ids().values())) as seen:
+        await people.succeed("v2")
+        assert min(seen.counts) >= 2
+    assert list(stack.images().values()) == [images["v2"]] * 2
+
+
+async def test_stop_first_never_runs_two_versions_at_once(people, stack, images):
+    stack.write({"web": service()})
+    await people.succeed("v1")
+    with witness(stack, set(stack.ids().values())) as seen:
+        await people.succeed("v2")
+        assert max(seen.counts) == 1
+        assert min(seen.counts) == 0
+
+
+async def test_start_first_with_a_fixed_host_port_is_refused_before_anything_is_touched(people, stack, images):
+    ports = ["127.0.0.1:18433:8080"]
+    stack.write({"web": service(ports=ports)})
+    await people.succeed("v1")
+    before = stack.ids()
+    stack.write({"web": service(ports=ports, deploy=START_FIRST)})
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert "18433" in deployment.problem.message
+    assert "start-first" in deployment.problem.message
+    assert "stop-first" in deployment.problem.hint
+    assert stack.ids() == before
+
+
+async def test_start_first_with_a_container_name_is_refused_before_anything_is_touched(people, stack):
+    name = f"{stack.base_name}-fixed"
+    stack.write({"web": service(container_name=name, deploy=START_FIRST)})
+    deployment = await people.deploy("v1")
+    assert deployment.outcome is Outcome.FAILED
+    assert name in deployment.problem.message
+    assert stack.containers() == []
+
+
+async def test_replicas_are_all_brought_up_and_can_be_made_fewer_and_more(people, stack, images):
+    for version, replicas in (("v1", 2), ("v1", 3), ("v2", 1)):
+        stack.write({"web": service(deploy={"replicas": replicas})})
+        await people.succeed(version)
+        assert list(stack.images().values()) == [images[version]] * replicas
+    succeeded(await people.rollback())
+    assert list(stack.images().values()) == [images["v1"]] * 3
+
+
+async def test_one_failing_replica_fails_the_service(people, stack, images):
+    stack.write({"web": service(deploy={"replicas": 2})})
+    await people.succeed("v1")
+    stack.write({"web": service(deploy={"replicas": 2})})
+    assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
+    assert list(stack.images().values()) == [images["v1"]] * 2
+
+
+async def test_one_by_one_deploys_the_same_as_in_parallel(settings, stack, images):
+    from bot.integration import open_application
+    from tests.acceptance.people import People
+
+    stack.write({name: service(image=f"{REPOSITORY}:${{VERSION}}") for name in ("a", "b", "c")})
+    async with open_application(settings.model_copy(update={"parallel_execution": False})) as application:
+        await People(application).succeed("v1")
+        assert stack.images() == dict.fromkeys(("a-1", "b-1", "c-1"), images["v1"])
+        started = sorted(one.attrs["State"]["StartedAt"] for one in stack.containers())
+        assert started == [stack.container(name).attrs["State"]["StartedAt"] for name in ("a", "b", "c")]
+        plan = await application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+        assert plan.order == ("a", "b", "c")
