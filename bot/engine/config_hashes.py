@@ -92,11 +92,9 @@ class ConfigHashes:
 
 
 def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
-    """Return the services whose namespaces or volumes a service shares."""
+    """Return the services whose namespaces a service shares."""
     modes = (str(fields.get(key) or "") for key in SHARED_NAMESPACES)
-    others = {mode.removeprefix(OF_SERVICE) for mode in modes if mode.startswith(OF_SERVICE)}
-    volumes = (str(source).partition(":")[0] for source in fields.get("volumes_from") or ())
-    return frozenset(others | {name for name in volumes if name != "container"})
+    return frozenset(mode.removeprefix(OF_SERVICE) for mode in modes if mode.startswith(OF_SERVICE))
 
 
 def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
@@ -106,13 +104,7 @@ def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, An
         mode = str(fields.get(key) or "")
         if mode.startswith(OF_SERVICE):
             resolved[key] = f"container:{ids[mode.removeprefix(OF_SERVICE)]}"
-    if fields.get("volumes_from"):
-        resolved["volumes_from"] = [_source(str(source), ids) for source in fields["volumes_from"]]
     return {**resolved, "depends_on": dict.fromkeys(sorted(shared_with(fields)), IMPLIED)}
-
-
-def _source(source: str, ids: Mapping[str, str]) -> str:
-    return source if source.startswith("container:") else ids[source.partition(":")[0]]
 
 
 def _first(containers: tuple[ContainerSnapshot, ...], service: str, hashes: Mapping[str, str]) -> str | None:

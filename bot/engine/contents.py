@@ -12,6 +12,7 @@ from pathlib import Path
 
 FOLDER_MODE = 0o700
 INLINE_MODE = 0o444
+PERMISSIONS = 0o777
 CHUNK_BYTES = 1 << 20
 # What is bigger is data rather than configuration.
 MOST_BYTES = 64 << 20
@@ -23,7 +24,7 @@ class TooLargeError(Exception):
 
 
 class ContentStore:
-    """Keep files and folders below one folder, each named by the hash of content, names, modes and owners."""
+    """Keep files and folders below one folder, each named by the hash of content, names and modes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -82,12 +83,15 @@ class ContentStore:
 
 
 def content_hash(source: Path) -> str:
-    """Hash a file, or a folder with all that is in it: content, names, modes, owners, links."""
+    """Hash a file, or a folder with all that is in it: content, names, modes, links.
+
+    Not owners: who is not root cannot keep them, and all who share a store must call a content by the same name.
+    """
     digest = hashlib.sha256()
     for path in _entries(source):
         status = path.lstat()
         name = "" if path == source else path.relative_to(source).as_posix()
-        head = (name, f"{status.st_mode:o}", f"{status.st_uid}:{status.st_gid}", _body(path, status))
+        head = (name, f"{stat.S_IFMT(status.st_mode) | status.st_mode & PERMISSIONS:o}", _body(path, status))
         digest.update("\0".join(head).encode(errors="surrogateescape") + b"\n")
     return digest.hexdigest()
 

@@ -11,7 +11,8 @@ Entries of COMPOSE_POLICY_ALLOW:
 - `docker_socket:SERVICE`: the engine's socket, or a folder that holds it
 - `state_dir:SERVICE`: the bot's own state, or a folder that holds it
 - `volume:NAME`: a named volume that is really a bind; `network:NAME`: a network that is really the host's
-- `env_file:PATH`, `label_file:PATH`, `include:PATH`, `extends:PATH`: reading that file, outside the stack's folder
+- `env_file:PATH`, `label_file:PATH`, `include:PATH`, `extends:PATH`, `compose_file:PATH`: reading that file, outside
+  the stack's folder; the path is written as in the compose file
 """
 
 from collections.abc import Iterator, Mapping

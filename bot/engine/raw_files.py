@@ -106,7 +106,9 @@ def _included(entry: object, file: RawFile) -> Iterator[FileReference]:
         yield FileReference("include", path, file.base, words, file.included, folder)
     if project:
         yield FileReference("include_folder", project, file.base, f"{file.path.name} includes a project in {project}")
-    for path in _texts(fields.get("env_file")):
+    # Without env files of its own, what is included has the `.env` that lies beside it.
+    beside = [] if "env_file" in fields or not paths else [str(Path(project or Path(paths[0]).parent, ".env"))]
+    for path in _texts(fields.get("env_file")) or beside:
         yield FileReference(
             "env_file", path, file.base, f"{file.path.name} reads {path} for what it includes", file.included
         )

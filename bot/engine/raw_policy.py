@@ -5,7 +5,7 @@ nobody has reviewed. So every file named must lie in the stack's folder, unless 
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class RawPolicy:
         base = environment.compose_files[0].parent
         pending = [RawFile(path, base) for path in environment.compose_files]
         seen: set[Path] = set()
-        found: list[Violation] = []
+        found = [one for one in _escaping(environment) if not self._policy.allows(one)]
         while pending:
             files = [file for file in pending if file.path.resolve() not in seen]
             seen |= {file.path.resolve() for file in files}
@@ -89,6 +89,17 @@ def _read(files: list[RawFile]) -> list[FileReference]:
     return [
         reference for file in files for document in read_raw(file.path) for reference in references_of(document, file)
     ]
+
+
+def _escaping(environment: Environment) -> Iterator[Violation]:
+    """Find the stack's own files that are links to elsewhere; what the settings name elsewhere may be there."""
+    folder = environment.folder
+    for kind, paths in (("compose_file", environment.compose_files), ("env_file", environment.env_files)):
+        for path in paths:
+            if path.is_relative_to(folder) and not path.resolve().is_relative_to(folder.resolve()):
+                yield Violation(
+                    f"{path.name} is a link to {path.resolve()}, outside the stack's folder", f"{kind}:{path}"
+                )
 
 
 def _judge(reference: FileReference, folder: Path) -> Violation | None:

@@ -42,6 +42,7 @@ class StackResolver:
         refuse_impossible_updates(definitions)
         binder = ContentBinder(self._contents, environment.folder, write=write_contents)
         bound = await self._clients.local(lambda: binder.bind(model))
+        _refuse_shared_volumes(model)
         _refuse_remote_files(environment, bound)
         named = version if version is not None else await self._clients.local(lambda: version_of_files(environment))
         return ResolvedStack(
@@ -93,6 +94,16 @@ def _refuse_missing_files(environment: Environment) -> None:
     if missing:
         names = ", ".join(map(str, missing))
         raise ComposeFileError(f"There is no such file: {names}.", hint="Check STACK_DIR and COMPOSE_FILE.")
+
+
+def _refuse_shared_volumes(model: Mapping[str, Any]) -> None:
+    """Compose hashes these as containers, so that no release could say what a container of it should bear."""
+    sharing = [name for name, service in services_of(model).items() if service.get("volumes_from")]
+    if sharing:
+        raise ComposeFileError(
+            f"`volumes_from` cannot belong to a release ({', '.join(sharing)}).",
+            hint="Name the volumes that the services share under `volumes` of each.",
+        )
 
 
 def _refuse_remote_files(environment: Environment, model: Mapping[str, Any]) -> None:

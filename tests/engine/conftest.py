@@ -12,7 +12,8 @@ import pytest
 from bot.engine.compose_engine import ComposeEngine
 from bot.models.environment import Environment
 from bot.redaction import Redactor
-from testbed.images import busybox, import_image
+from testbed.busybox import busybox
+from testbed.images import import_image
 from testbed.rootfs import Rootfs
 
 SLEEPER = '["sh", "-c", "trap \'exit 0\' TERM; while :; do sleep 1 & wait $!; done"]'
@@ -22,7 +23,7 @@ SLEEPER = '["sh", "-c", "trap \'exit 0\' TERM; while :; do sleep 1 & wait $!; do
 def busybox_image(docker_client: docker.DockerClient) -> str:
     """An image of a static busybox that waits to be stopped."""
     root = Rootfs()
-    root.add_busybox(busybox())
+    root.add_busybox(busybox(docker_client))
     import_image(docker_client, root.tar(), "tiny:v1", CMD=SLEEPER, ENV="PATH=/bin", LABEL="tiny=1")
     root.add("version", "v2")
     import_image(docker_client, root.tar(), "tiny:v2", CMD=SLEEPER, ENV="PATH=/bin", LABEL="tiny=2")

@@ -4,7 +4,18 @@ from typing import Any
 
 import docker
 
-OWN = ("Id", "Created", "State", "Name", "ResolvConfPath", "HostnamePath", "HostsPath", "LogPath", "GraphDriver", "ExecIDs")
+OWN = (
+    "Id",
+    "Created",
+    "State",
+    "Name",
+    "ResolvConfPath",
+    "HostnamePath",
+    "HostsPath",
+    "LogPath",
+    "GraphDriver",
+    "ExecIDs",
+)
 OWN_OF_NETWORK = ("EndpointID", "NetworkID", "Gateway", "IPAddress", "IPPrefixLen", "MacAddress", "GlobalIPv6Address")
 
 

@@ -173,3 +173,44 @@ async def test_replicas_are_created_and_superfluous_ones_removed(
     drafted = await draft(engine, environment)
     await apply(engine, environment, drafted.model_hash)
     assert len(await engine.containers(environment)) == 1
+
+
+async def test_a_network_that_is_new_is_made_before_services_that_exist_need_it(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    environment = stack("services: {a: {image: 'tiny:v1'}, b: {image: 'tiny:v1'}}")
+    await deploy(engine, environment)
+    before = {c.id for c in await engine.containers(environment)}
+    stack("services: {a: {image: 'tiny:v1', networks: [n]}, b: {image: 'tiny:v1', networks: [n]}}\nnetworks: {n: }")
+    drafted = await draft(engine, environment)
+    await engine.create_missing(environment, drafted.model_hash)
+    assert {c.id for c in await engine.containers(environment)} == before
+    assert docker_client.networks.list(names=[f"{environment.project}_n"])
+    created = await asyncio.gather(
+        *(engine.create_service(environment, drafted.model_hash, service) for service in ("a", "b"))
+    )
+    assert [len(ids) for ids in created] == [1, 1]
+
+
+async def test_what_shares_a_namespace_follows_the_container_that_it_shares_with(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    compose = """
+services:
+  db: {image: "tiny:${VERSION}"}
+  side: {image: "tiny:v1", network_mode: "service:db"}
+  tail: {image: "tiny:v1", pid: "service:side"}
+"""
+    environment = stack(compose)
+    first = await deploy(engine, environment, "v1")
+    containers = await engine.containers(environment)
+    hashes = await engine.current_hashes(first.model_hash, environment)
+    assert {c.service: c.config_hash for c in containers} == hashes
+    second = await draft(engine, environment, "v2")
+    wanted = await engine.current_hashes(second.model_hash, environment)
+    assert not {wanted[name] for name in ("db", "side", "tail")} & set(hashes.values())
+    after = await apply(engine, environment, second.model_hash)
+    assert {c.service: c.config_hash for c in after} == await engine.current_hashes(second.model_hash, environment)
+    assert not {c.id for c in after} & {c.id for c in containers}
+    compose_by_hand(environment, engine, second.model_hash, "up", "-d")
+    assert {c.id for c in await engine.containers(environment)} == {c.id for c in after}

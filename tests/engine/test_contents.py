@@ -180,6 +180,17 @@ def test_modes_names_and_links_belong_to_a_content(tmp_path: Path) -> None:
     assert copy.name == content_hash(copy) == seen[-1]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_content_bears_the_same_name_whoever_owns_it(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("text")
+    mine = content_hash(file)
+    os.chown(file, 12345, 12345)
+    assert content_hash(file) == mine
+    kept = ContentStore(tmp_path / "contents").place(file, write=True)
+    assert (kept.name, kept.stat().st_uid) == (mine, 12345)
+
+
 def test_contents_that_nothing_needs_are_cleared_after_a_while(tmp_path: Path) -> None:
     store = ContentStore(tmp_path / "contents")
     needed, fresh, old = (store.place_text(text, write=True) for text in ("needed", "fresh", "old"))

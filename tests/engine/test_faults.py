@@ -66,6 +66,7 @@ async def test_a_variable_that_nobody_set_is_a_warning(
         ("services: {a: {image: x, depends_on: [b]}, b: {image: x, depends_on: [a]}}", "cycle"),
         ("services: {web: {environment: {A: b}}}", "image"),
         ("services: {}", "no service"),
+        ("services: {a: {image: x}, b: {image: x, volumes_from: [a]}}", "volumes_from"),
         ("services: {web: {image: x, configs: [{source: c}]}}\nconfigs: {c: {environment: X}}", "config c"),
         ("services: {web: {image: x, x-deploy: {depends_on: {db: {kind: required}}}}}", "no service of this stack"),
         ("services: {web: {image: x, x-deploy: {depends_on: {web2: {kind: vital}}}}}", "vital"),

@@ -201,6 +201,23 @@ async def test_files_that_are_included_and_extended_are_judged_as_well(
         await engine.resolve(plain, None)
 
 
+async def test_an_env_file_that_is_a_link_to_elsewhere_is_not_read(engine: ComposeEngine, plain: Environment) -> None:
+    plain.compose_files[0].write_text("services: {web: {image: x}}")
+    linked = replace(plain, env_files=(plain.folder / "link.env",))
+    with pytest.raises(ComposePolicyError, match="link"):
+        await engine.resolve(linked, None)
+    await engine.resolve(replace(plain, env_files=(plain.folder.parent / "outside.env",)), None)
+
+
+async def test_the_env_file_beside_an_included_file_is_judged(engine: ComposeEngine, plain: Environment) -> None:
+    (plain.folder / "own").mkdir()
+    (plain.folder / "own" / "inner.yml").write_text("services: {db: {image: x}}")
+    (plain.folder / "own" / ".env").symlink_to("/proc/self/environ")
+    plain.compose_files[0].write_text("include: [own/inner.yml]\nservices: {web: {image: x}}")
+    with pytest.raises(ComposePolicyError, match=r"own/\.env"):
+        await engine.resolve(plain, None)
+
+
 async def test_an_anchor_hides_nothing(engine: ComposeEngine, plain: Environment) -> None:
     plain.compose_files[0].write_text(
         "x-common: &common {image: x, env_file: /proc/self/environ}\nservices: {web: {<<: *common}}"

@@ -117,7 +117,7 @@ class ComposeRunner:
 
 def _compose_command() -> tuple[str, ...]:
     plugins = (
-        Path.home() / ".docker/cli-plugins",
+        Path(os.environ.get("DOCKER_CONFIG") or Path(os.environ.get("HOME", "/"), ".docker")) / "cli-plugins",
         Path("/usr/local/lib/docker/cli-plugins"),
         Path("/usr/local/libexec/docker/cli-plugins"),
         Path("/usr/lib/docker/cli-plugins"),
