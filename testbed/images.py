@@ -1,8 +1,5 @@
 """Images on a machine that may have no registry: the real ones where one answers, else made from Debian's packages."""
 
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +8,7 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from testbed.cache import cached
-from testbed.rootfs import changes, is_static
+from testbed.rootfs import changes
 
 REGISTRY_SECONDS = 5
 
@@ -56,31 +52,3 @@ def pull_if_reachable(client: docker.DockerClient, tag: str) -> bool:
         client.images.pull(tag)
         return True
     return False
-
-
-def busybox() -> Path:
-    """Return a static busybox: this machine's, else the one of Debian's package, which need not be installed for it."""
-    installed = shutil.which("busybox")
-    if installed and is_static(Path(installed)):
-        return Path(installed)
-    return cached("busybox", _unpack_busybox)
-
-
-def _unpack_busybox(out: Path) -> None:
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise ImageError("a static busybox is needed and this machine has no apt: install one, and put it on PATH")
-    with tempfile.TemporaryDirectory() as folder:
-        got = subprocess.run(
-            ["apt-get", "download", "busybox-static"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        packages = list(Path(folder).glob("*.deb"))
-        if not packages:
-            raise ImageError(f"busybox-static cannot be fetched (run `apt-get update` first?): {got.stderr.strip()}")
-        subprocess.run(["dpkg-deb", "-x", str(packages[0]), folder], check=True, timeout=60)
-        found = [path for path in Path(folder).rglob("busybox") if path.is_file()]
-        shutil.copy2(found[0], out)

@@ -5,7 +5,8 @@ from typing import Literal, get_args
 
 import docker
 
-from testbed.images import busybox, import_image
+from testbed.busybox import busybox
+from testbed.images import import_image
 from testbed.rootfs import Rootfs
 
 Behaviour = Literal["healthy", "unhealthy", "exits", "ends", "slow", "fades"]
@@ -48,7 +49,7 @@ def sample_image(
     if behaviour not in get_args(Behaviour):
         raise ValueError(f"unknown behaviour: {behaviour}")
     root = Rootfs()
-    root.add_busybox(busybox())
+    root.add_busybox(busybox(client))
     root.add("version", version)
     root.add("serve", SERVER, 0o755)
     root.add("config/.keep", "")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import docker
 
-from testbed.images import busybox, import_image, pull_if_reachable
+from testbed.busybox import busybox
+from testbed.images import import_image, pull_if_reachable
 from testbed.rootfs import Rootfs
 
 REDIS_OWNER = (999, 1000)
@@ -32,7 +33,9 @@ def redis_image(client: docker.DockerClient) -> str:
     for name in ("redis-server", "redis-cli"):
         root.add_program(name)
     tag = "roas-testbed/redis:local"
-    import_image(client, _with_busybox(root), tag, CMD='["redis-server"]', ENV="PATH=/usr/bin:/bin", EXPOSE="6379")
+    import_image(
+        client, _with_busybox(client, root), tag, CMD='["redis-server"]', ENV="PATH=/usr/bin:/bin", EXPOSE="6379"
+    )
     return tag
 
 
@@ -44,7 +47,7 @@ def prometheus_image(client: docker.DockerClient) -> str:
     tag = "roas-testbed/prometheus:local"
     import_image(
         client,
-        _with_busybox(root),
+        _with_busybox(client, root),
         tag,
         ENTRYPOINT='["/usr/bin/prometheus"]',
         ENV="PATH=/usr/bin:/bin",
@@ -61,10 +64,10 @@ def grafana_stand_in(client: docker.DockerClient) -> str:
     root.add("www/api/health", '{"database": "ok", "stand-in": true}')
     tag = "roas-testbed/grafana-stand-in:local"
     command = '["httpd", "-f", "-p", "3000", "-h", "/www"]'
-    import_image(client, _with_busybox(root), tag, CMD=command, ENV="PATH=/bin", USER="472", EXPOSE="3000")
+    import_image(client, _with_busybox(client, root), tag, CMD=command, ENV="PATH=/bin", USER="472", EXPOSE="3000")
     return tag
 
 
-def _with_busybox(root: Rootfs) -> bytes:
-    root.add_busybox(busybox())
+def _with_busybox(client: docker.DockerClient, root: Rootfs) -> bytes:
+    root.add_busybox(busybox(client))
     return root.tar()

@@ -1,7 +1,10 @@
 """Images without a registry: what is in them, and how the sample app behaves."""
 
+import shutil
+
 import pytest
 
+from testbed.busybox import busybox
 from testbed.cache import cached
 from testbed.rootfs import Rootfs, changes, is_static
 from testbed.sample import sample_image
@@ -41,10 +44,17 @@ def test_a_cached_file_is_made_once_and_whole(tmp_path, monkeypatch):
     assert len(made) == 1
 
 
-def test_busybox_is_static():
-    from testbed.images import busybox
+def test_busybox_is_static(docker_client):
+    assert is_static(busybox(docker_client))
 
-    assert is_static(busybox())
+
+def test_where_no_busybox_is_installed_that_of_the_package_is_taken(docker_client, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    which = shutil.which
+    monkeypatch.setattr("testbed.busybox.shutil.which", lambda name: None if name == "busybox" else which(name))
+    found = busybox(docker_client)
+    assert found.is_relative_to(tmp_path)
+    assert is_static(found)
 
 
 def test_an_unknown_behaviour_is_refused():
