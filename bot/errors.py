@@ -1,6 +1,7 @@
 """Name every fault that this software can report: what is wrong, and what to do about it."""
 
 from bot.models.deployment import Lock, Problem
+from bot.models.freeze import Freeze
 
 
 class RoasError(Exception):
@@ -54,6 +55,22 @@ class LockHeldError(RoasError):
             hint=f"Wait for {lock.deployment_id} to end, or cancel it.",
         )
         self.lock = lock
+
+
+class FrozenError(RoasError):
+    """Somebody wants the environment left as it is."""
+
+    key = "frozen"
+
+    @classmethod
+    def of(cls, freeze: Freeze) -> "FrozenError":
+        """Say who wants it so, since when, why, and what opens it again."""
+        return cls(
+            f"{freeze.environment} is locked by {freeze.frozen_by.name} "
+            f"since {freeze.since:%Y-%m-%d %H:%M:%S} UTC: {freeze.reason}",
+            hint=f"Ask {freeze.frozen_by.name}; `/unlock {freeze.environment}` or "
+            f"`python -m bot unlock {freeze.environment}` opens it again.",
+        )
 
 
 class ComposeFileError(RoasError):

@@ -9,8 +9,10 @@ import structlog
 
 from bot.errors import StateError
 from bot.models.change import StateChange
+from bot.state.approvals import Approvals
 from bot.state.deployments import DeploymentStateManager
 from bot.state.documents import from_json
+from bot.state.freezes import Freezes
 from bot.state.instance import Instance
 from bot.state.journal import Fence, Journal, Transaction
 from bot.state.locks import Locks
@@ -36,6 +38,8 @@ class StateManager:
         self.releases = Releases(self._journal)
         self.locks = Locks(self._journal)
         self.posts = Posts(self._journal)
+        self.approvals = Approvals(self._journal)
+        self.freezes = Freezes(self._journal)
         self.ownership = Ownership(self._journal, self.instance)
 
     @property

@@ -89,6 +89,19 @@ MIGRATIONS: tuple[str, ...] = (
         document TEXT NOT NULL
     );
     """,
+    """
+    CREATE TABLE proposals (
+        id TEXT PRIMARY KEY,
+        environment TEXT NOT NULL,
+        ended INTEGER NOT NULL DEFAULT 0,
+        document TEXT NOT NULL
+    );
+    CREATE INDEX proposals_open ON proposals (ended, id);
+    CREATE TABLE freezes (
+        environment TEXT PRIMARY KEY,
+        document TEXT NOT NULL
+    );
+    """,
 )
 
 

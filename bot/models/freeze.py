@@ -1,0 +1,16 @@
+"""Describe a freeze: somebody wants an environment left as it is."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.models.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Say which environment nobody may deploy to, who wants that, since when, and why."""
+
+    environment: str
+    frozen_by: Actor
+    reason: str
+    since: datetime

@@ -1,0 +1,67 @@
+"""Describe a plan that waits for those who have to say yes to it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.models.actor import Actor
+from bot.models.deployment import DeploymentRequest
+from bot.models.plan import Plan
+
+# How long somebody may take to say yes; a plan that is older would be confirmed by heart.
+LIFETIME = timedelta(minutes=15)
+
+
+class ProposalState(StrEnum):
+    """How far a plan has come: `planned` waits for the one who asked, `awaiting` for a second person."""
+
+    PLANNED = "planned"
+    AWAITING = "awaiting"
+    CONFIRMED = "confirmed"
+    STARTED = "started"
+    WITHDRAWN = "withdrawn"
+    VOID = "void"
+    EXPIRED = "expired"
+
+
+# From here on nobody can say yes any more.
+ENDED = frozenset({ProposalState.STARTED, ProposalState.WITHDRAWN, ProposalState.VOID, ProposalState.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Record a plan, who asked for it, who said yes, and what became of it.
+
+    The request carries the plan's digest, so that what is started is exactly what was shown; its `interaction_id` is
+    the proposal's own id, so that the journal takes one deployment of it, ever.
+    """
+
+    id: str
+    request: DeploymentRequest
+    plan: Plan
+    created_at: datetime
+    expires_at: datetime
+    state: ProposalState = ProposalState.PLANNED
+    decided_by: Actor | None = None
+    decided_at: datetime | None = None
+    deployment_id: str | None = None
+    note: str = ""
+
+    @property
+    def environment(self) -> str:
+        """Return the name of the environment that it would move."""
+        return self.request.environment
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing can become of it any more."""
+        return self.state in ENDED
+
+    def is_from(self, actor: Actor) -> bool:
+        """Tell whether somebody is the one who asked for it."""
+        asker = self.request.requested_by
+        return (asker.kind, asker.id) == (actor.kind, actor.id)
+
+    def is_late(self, now: datetime) -> bool:
+        """Tell whether its time is over without an answer."""
+        return not self.ended and now >= self.expires_at

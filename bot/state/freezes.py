@@ -1,0 +1,75 @@
+"""Keep who wants an environment left as it is; the journal takes no deployment of it meanwhile."""
+
+from bot.errors import FrozenError, InvalidRequestError
+from bot.models.actor import Actor
+from bot.models.change import ChangeType, StateChange
+from bot.models.freeze import Freeze
+from bot.state.documents import from_json, to_json
+from bot.state.journal import Journal, Transaction
+
+
+class Freezes:
+    """Freeze environments and let them thaw."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def get(self, environment: str) -> Freeze | None:
+        """Return the freeze of an environment, or None."""
+        return await self._journal.read(lambda transaction: read_freeze(transaction, environment))
+
+    async def all(self) -> tuple[Freeze, ...]:
+        """Return every freeze."""
+        rows = await self._journal.read(
+            lambda t: t.execute("SELECT document FROM freezes ORDER BY environment").fetchall()
+        )
+        return tuple(from_json(Freeze, row[0]) for row in rows)
+
+    async def put(self, freeze: Freeze) -> None:
+        """Freeze an environment. Raises FrozenError where somebody has done so before, whose words then stand."""
+
+        def work(transaction: Transaction) -> None:
+            refuse_frozen(transaction, freeze.environment)
+            transaction.execute(
+                "INSERT INTO freezes (environment, document) VALUES (?, ?)", (freeze.environment, to_json(freeze))
+            )
+            transaction.add_change(_change(freeze, freeze.frozen_by, "frozen"))
+
+        await self._journal.write(work)
+
+    async def lift(self, environment: str, actor: Actor) -> Freeze:
+        """Let an environment be deployed to again; returns the freeze that was. Raises InvalidRequestError."""
+
+        def work(transaction: Transaction) -> Freeze:
+            freeze = read_freeze(transaction, environment)
+            if freeze is None:
+                raise InvalidRequestError(f"{environment} is not locked.", hint="There is nothing to do.")
+            transaction.execute("DELETE FROM freezes WHERE environment = ?", (environment,))
+            transaction.add_change(_change(freeze, actor, "unlocked"))
+            return freeze
+
+        return await self._journal.write(work)
+
+
+def read_freeze(transaction: Transaction, environment: str) -> Freeze | None:
+    """Return the freeze of an environment within a transaction."""
+    row = transaction.execute("SELECT document FROM freezes WHERE environment = ?", (environment,)).fetchone()
+    return from_json(Freeze, row[0]) if row else None
+
+
+def refuse_frozen(transaction: Transaction, environment: str) -> None:
+    """Raise FrozenError where an environment is frozen."""
+    freeze = read_freeze(transaction, environment)
+    if freeze is not None:
+        raise FrozenError.of(freeze)
+
+
+def _change(freeze: Freeze, actor: Actor, words: str) -> StateChange:
+    return StateChange(
+        type=ChangeType.AUDIT,
+        source="freezes",
+        environment=freeze.environment,
+        subject=freeze.environment,
+        new=words,
+        metadata={"by": actor.name, "id": actor.id, "reason": freeze.reason, "frozen_by": freeze.frozen_by.name},
+    )

@@ -1,0 +1,112 @@
+"""A plan that waits for a yes is used once, expires, and outlives the process that showed it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.models.actor import Actor, ActorKind
+from bot.models.change import ChangeType
+from bot.models.deployment import DeploymentKind, DeploymentRequest
+from bot.models.identifiers import new_id
+from bot.models.plan import Plan
+from bot.models.proposal import LIFETIME, Proposal, ProposalState
+from bot.state.manager import StateManager
+
+DORA = Actor(ActorKind.DISCORD, "1", "dora")
+ANNA = Actor(ActorKind.DISCORD, "2", "anna")
+PLANNED, AWAITING, CONFIRMED, STARTED = (
+    ProposalState.PLANNED,
+    ProposalState.AWAITING,
+    ProposalState.CONFIRMED,
+    ProposalState.STARTED,
+)
+
+
+def a_proposal(*, age: timedelta = timedelta(0), state: ProposalState = PLANNED) -> Proposal:
+    made = datetime.now(UTC) - age
+    request = DeploymentRequest("prod", DeploymentKind.DEPLOY, DORA, version="v2", plan_digest="d")
+    plan = Plan("prod", "v2", 1, None, (), (), (), "d")
+    return Proposal(new_id("PLAN"), request, plan, made, made + LIFETIME, state)
+
+
+async def test_a_proposal_outlives_the_process_that_made_it(tmp_path: Path) -> None:
+    proposal = a_proposal()
+    async with StateManager(tmp_path) as state:
+        await state.approvals.add(proposal)
+    async with StateManager(tmp_path) as state:
+        assert await state.approvals.get(proposal.id) == proposal
+        assert await state.approvals.open() == (proposal,)
+
+
+async def test_a_yes_is_taken_once(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        proposal = a_proposal(state=AWAITING)
+        await state.approvals.add(proposal)
+        done, now = await state.approvals.move(proposal.id, CONFIRMED, ANNA, from_states=[AWAITING])
+        assert done
+        assert now is not None
+        assert now.decided_by == ANNA
+        done, now = await state.approvals.move(proposal.id, CONFIRMED, ANNA, from_states=[AWAITING])
+        assert not done
+        assert now is not None
+        assert now.state is CONFIRMED
+
+
+async def test_one_whose_time_is_over_expires_instead(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        proposal = a_proposal(age=LIFETIME)
+        await state.approvals.add(proposal)
+        done, now = await state.approvals.move(proposal.id, AWAITING, DORA, from_states=[PLANNED])
+        assert not done
+        assert now is not None
+        assert now.state is ProposalState.EXPIRED
+        assert await state.approvals.open() == ()
+
+
+async def test_asking_a_second_person_gives_them_the_whole_time(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        proposal = a_proposal(age=LIFETIME - timedelta(minutes=1))
+        await state.approvals.add(proposal)
+        _done, now = await state.approvals.move(proposal.id, AWAITING, DORA, from_states=[PLANNED])
+        assert now is not None
+        assert now.expires_at - datetime.now(UTC) > LIFETIME - timedelta(minutes=1)
+
+
+async def test_one_that_was_started_does_not_expire(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        proposal = replace(a_proposal(age=LIFETIME), state=CONFIRMED)
+        await state.approvals.add(proposal)
+        done, now = await state.approvals.move(proposal.id, STARTED, ANNA, from_states=[CONFIRMED], deployment_id="D-1")
+        assert done
+        assert now is not None
+        assert now.deployment_id == "D-1"
+
+
+async def test_an_unknown_proposal_is_no_fault(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        assert await state.approvals.move("PLAN-0", CONFIRMED, ANNA, from_states=[AWAITING]) == (False, None)
+
+
+@pytest.mark.parametrize("state", [ProposalState.WITHDRAWN, ProposalState.VOID, STARTED])
+async def test_nothing_becomes_of_one_that_has_ended(tmp_path: Path, state: ProposalState) -> None:
+    async with StateManager(tmp_path) as journal:
+        proposal = a_proposal(state=state)
+        await journal.approvals.add(proposal)
+        done, _now = await journal.approvals.move(proposal.id, CONFIRMED, ANNA, from_states=[PLANNED, AWAITING])
+        assert not done
+
+
+async def test_every_answer_is_in_the_audit(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        proposal = a_proposal()
+        await state.approvals.add(proposal)
+        await state.approvals.move(proposal.id, AWAITING, DORA, from_states=[PLANNED])
+        await state.approvals.move(proposal.id, CONFIRMED, ANNA, from_states=[AWAITING])
+        audit = [c for c in await state.changes() if c.type is ChangeType.AUDIT]
+        assert [(c.new, c.metadata["by"]) for c in audit] == [
+            ("plan planned", "dora"),
+            ("plan awaiting", "dora"),
+            ("plan confirmed", "anna"),
+        ]

@@ -1,0 +1,44 @@
+"""A freeze says who, when and why, stands until somebody lifts it, and is in the audit."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.errors import FrozenError, InvalidRequestError
+from bot.models.actor import Actor, ActorKind
+from bot.models.freeze import Freeze
+from bot.state.manager import StateManager
+
+DORA = Actor(ActorKind.DISCORD, "1", "dora")
+ANNA = Actor(ActorKind.DISCORD, "2", "anna")
+FREEZE = Freeze("prod", DORA, "the fair", datetime(2026, 3, 1, 12, 0, tzinfo=UTC))
+
+
+async def test_a_freeze_outlives_the_process(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        await state.freezes.put(FREEZE)
+    async with StateManager(tmp_path) as state:
+        assert await state.freezes.get("prod") == FREEZE
+        assert await state.freezes.get("dev") is None
+        assert await state.freezes.all() == (FREEZE,)
+
+
+async def test_a_second_freeze_is_refused_with_who_since_when_and_why(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        await state.freezes.put(FREEZE)
+        with pytest.raises(FrozenError, match="locked by dora since 2026-03-01 12:00:00 UTC: the fair"):
+            await state.freezes.put(FREEZE)
+
+
+async def test_whoever_lifts_it_is_in_the_audit(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        await state.freezes.put(FREEZE)
+        assert await state.freezes.lift("prod", ANNA) == FREEZE
+        assert await state.freezes.get("prod") is None
+        with pytest.raises(InvalidRequestError, match="prod is not locked"):
+            await state.freezes.lift("prod", ANNA)
+        assert [(c.new, c.metadata["by"]) for c in await state.changes("prod")] == [
+            ("frozen", "dora"),
+            ("unlocked", "anna"),
+        ]
