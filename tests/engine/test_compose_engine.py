@@ -214,3 +214,17 @@ services:
     assert not {c.id for c in after} & {c.id for c in containers}
     compose_by_hand(environment, engine, second.model_hash, "up", "-d")
     assert {c.id for c in await engine.containers(environment)} == {c.id for c in after}
+
+
+async def test_creating_a_service_does_not_touch_what_it_depends_on(
+    engine: ComposeEngine, stack: Callable[..., Environment]
+) -> None:
+    environment = stack(TWO_SERVICES)
+    await deploy(engine, environment, "v1")
+    before = {c.service: c.id for c in await engine.containers(environment)}
+    stack(TWO_SERVICES.replace("image: tiny:v1", "image: tiny:v2"))
+    drafted = await draft(engine, environment, "v2")
+    await engine.create_service(environment, drafted.model_hash, "web")
+    after = {c.service: c.id for c in await engine.containers(environment)}
+    assert after["db"] == before["db"]
+    assert after["web"] != before["web"]
