@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
 BY_KEY = {
     "settings": ExitCode.SETTINGS,
     "lock_held": ExitCode.LOCKED,
+    "frozen": ExitCode.LOCKED,
     "cancelled": ExitCode.CANCELLED,
     "invalid_request": ExitCode.INVALID_REQUEST,
     "image_not_found": ExitCode.INVALID_REQUEST,

@@ -206,8 +206,8 @@ async def _read(kind: type[Document], request: web.Request) -> Document:
 
 
 def _signed(request: web.Request, wanted: DeploymentRequest) -> DeploymentRequest:
-    """Put the kernel's word for who asks in the place of theirs."""
-    return replace(wanted, requested_by=_peer(request, wanted.requested_by), interaction_id=None)
+    """Put the kernel's word for who asks in the place of theirs; that another person said yes is not theirs to say."""
+    return replace(wanted, requested_by=_peer(request, wanted.requested_by), interaction_id=None, approved_by=None)
 
 
 def _peer(request: web.Request, claimed: Actor) -> Actor:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import structlog
 
 from bot.deployment.context import SOURCE, Components, DeploymentContext
-from bot.deployment.planning import plan_deployment, plan_rollback
+from bot.deployment.planning import plan_deployment, plan_rollback, refuse_another_plan
 from bot.deployment.run import DeploymentRun
 from bot.errors import FencedOffError, InvalidRequestError, RoasError
 from bot.events import Event
@@ -53,12 +53,14 @@ class DeploymentOrchestrator:
     async def start(self, request: DeploymentRequest) -> Deployment:
         """Take the environment's lock, write the deployment down, and carry it out in a task of ours.
 
-        Raises LockHeldError, InvalidRequestError.
+        Raises LockHeldError, FrozenError, ImageChangedError, InvalidRequestError.
         """
         environment = self._check(request)
         to_release = None
         if request.kind is DeploymentKind.ROLLBACK:
-            to_release = (await plan_rollback(self._components, environment, request))[0].number
+            target, plan = await plan_rollback(self._components, environment, request)
+            refuse_another_plan(request, plan)
+            to_release = target.number
         deployment = self._new(request, to_release)
         fence = await self._components.state.deployments.create(deployment, _purpose(request, to_release))
         self._carry(deployment, environment, fence)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from bot.deployment.context import Components
 from bot.deployment.plan import make_plan
 from bot.engine.interface import ResolvedStack
-from bot.errors import InvalidRequestError
+from bot.errors import ImageChangedError, InvalidRequestError
 from bot.models.deployment import DeploymentRequest
 from bot.models.environment import Environment
 from bot.models.plan import Plan
@@ -104,6 +104,15 @@ async def plan_rollback(
 
 def _own_warning(own: str | None) -> tuple[str, ...]:
     """Say what is left out: a bot must not saw off the branch that it sits on."""
+
+
+def refuse_another_plan(request: DeploymentRequest, plan: Plan) -> None:
+    """Raise ImageChangedError where a request is bound to another plan than what would be done now."""
+    if request.plan_digest is not None and request.plan_digest != plan.digest:
+        raise ImageChangedError(
+            "Something changed since the plan was made: an image's tag, a file or the environment's release.",
+            hint="Look at the new plan and ask again.",
+        )
     if own is None:
         return ()
     return (f"{own} is this bot itself and stays as it is; replace it by hand with `docker compose up -d {own}`.",)

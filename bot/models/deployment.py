@@ -72,7 +72,7 @@ UNTOUCHED_STEPS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRequest:
-    """Say what a person or a program asked for."""
+    """Say what a person or a program asked for, and who else said yes to exactly that."""
 
     environment: str
     kind: DeploymentKind
@@ -84,6 +84,7 @@ class DeploymentRequest:
     plan_digest: str | None = None
     interaction_id: str | None = None
     correlation_id: str | None = None
+    approved_by: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)

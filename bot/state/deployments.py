@@ -9,9 +9,18 @@ from typing import TypeVar
 from bot.errors import InvalidRequestError, StateError
 from bot.models.actor import Actor
 from bot.models.change import ChangeType, StateChange
-from bot.models.deployment import Deployment, Lock, Outcome, PhaseResult, ServiceProgress
+from bot.models.deployment import (
+    Deployment,
+    DeploymentKind,
+    DeploymentRequest,
+    Lock,
+    Outcome,
+    PhaseResult,
+    ServiceProgress,
+)
 from bot.models.release import Release, ReleaseState
 from bot.state.documents import from_json, to_json
+from bot.state.freezes import refuse_frozen
 from bot.state.journal import Fence, Journal, Transaction
 from bot.state.locks import read_lock, release_lock, take_lock
 from bot.state.releases import activate_release, set_release_state
@@ -29,7 +38,7 @@ class DeploymentStateManager:
     async def create(self, deployment: Deployment, purpose: str) -> Fence:
         """Take the environment's lock and record the deployment, both or neither.
 
-        Raises LockHeldError, and InvalidRequestError for an interaction that started a deployment before.
+        Raises LockHeldError, FrozenError, and InvalidRequestError for an interaction that started one before.
         """
         wanted = Lock(
             environment=deployment.environment,
@@ -44,6 +53,7 @@ class DeploymentStateManager:
         def work(transaction: Transaction) -> Fence:
             _refuse_repeated_interaction(transaction, deployment)
             lock = take_lock(transaction, wanted)
+            refuse_frozen(transaction, deployment.environment)
             transaction.execute(
                 "INSERT INTO deployments (id, environment, kind, interaction_id, document) VALUES (?, ?, ?, ?, ?)",
                 (
@@ -60,6 +70,7 @@ class DeploymentStateManager:
                 _change(ChangeType.DEPLOYMENT_STARTED, deployment, new=deployment.request.kind.value)
             )
             return Fence(deployment.environment, lock.token)
+            transaction.add_change(_asked(deployment.request, deployment))
 
         return await self._journal.write(work)
 
@@ -179,14 +190,14 @@ class DeploymentStateManager:
         return await self._journal.read(lambda transaction: _read(transaction, deployment_id))
 
     async def list(
-        self, environment: str | None = None, *, limit: int = 20, outcome: Outcome | None = None
+        self, environment: str | None = None, *, limit: int = 20, outcome: Outcome | None = None, offset: int = 0
     ) -> tuple[Deployment, ...]:
-        """Return the last deployments, newest first."""
+        """Return the last deployments, newest first; `offset` leaves out the newest ones."""
         return await self._journal.read(
             lambda transaction: _select(
                 transaction,
-                "(? IS NULL OR environment = ?) AND (? IS NULL OR outcome = ?) ORDER BY id DESC LIMIT ?",
-                (environment, environment, outcome, outcome, limit),
+                "(? IS NULL OR environment = ?) AND (? IS NULL OR outcome = ?) ORDER BY id DESC LIMIT ? OFFSET ?",
+                (environment, environment, outcome, outcome, limit, offset),
             )
         )
 
@@ -237,6 +248,23 @@ def _write_phase(transaction: Transaction, deployment_id: str, phase: PhaseResul
         " ON CONFLICT (deployment_id, name) DO UPDATE SET status = excluded.status, document = excluded.document",
         (deployment_id, position, phase.name.value, phase.status.value, to_json(phase)),
     )
+
+
+def _asked(request: DeploymentRequest, deployment: Deployment) -> StateChange:
+    """Write into the audit who asked, and who else said yes; that nobody did, for a hotfix, is said as well."""
+    facts: dict[str, object] = {
+        "by": request.requested_by.name,
+        "id": request.requested_by.id,
+        "kind": request.kind.value,
+        "version": request.version,
+        "reason": request.reason,
+    }
+    if request.approved_by is not None:
+        facts |= {"approved_by": request.approved_by.name, "approver_id": request.approved_by.id}
+    words = "deployment asked for"
+    if request.kind is DeploymentKind.HOTFIX:
+        words = "hotfix asked for, without a second person's approval"
+    return _change(ChangeType.AUDIT, deployment, new=words, metadata=facts)
 
 
 def _write_service(transaction: Transaction, deployment_id: str, progress: ServiceProgress) -> None:

@@ -7,8 +7,10 @@ import pytest
 
 from bot.errors import FrozenError, InvalidRequestError
 from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import DeploymentKind
 from bot.models.freeze import Freeze
 from bot.state.manager import StateManager
+from tests.ui.samples import a_deployment
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 ANNA = Actor(ActorKind.DISCORD, "2", "anna")
@@ -42,3 +44,21 @@ async def test_whoever_lifts_it_is_in_the_audit(tmp_path: Path) -> None:
             ("frozen", "dora"),
             ("unlocked", "anna"),
         ]
+
+
+@pytest.mark.parametrize("kind", DeploymentKind)
+async def test_the_journal_takes_no_deployment_of_a_frozen_environment(tmp_path: Path, kind: DeploymentKind) -> None:
+    async with StateManager(tmp_path) as state:
+        await state.freezes.put(FREEZE)
+        with pytest.raises(FrozenError, match="the fair"):
+            await state.deployments.create(a_deployment(kind, environment="prod"), "v2")
+        assert await state.locks.get("prod") is None
+        await state.deployments.create(a_deployment(kind, environment="dev"), "v2")
+
+
+async def test_a_deployment_that_runs_already_goes_on_to_its_end(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        deployment = a_deployment(environment="prod")
+        fence = await state.deployments.create(deployment, "v2")
+        await state.freezes.put(FREEZE)
+        await state.deployments.update(deployment, fence)

@@ -4,8 +4,8 @@ import asyncio
 
 from bot.concurrency import together
 from bot.deployment.context import DeploymentContext
-from bot.deployment.planning import Candidate, plan_deployment
-from bot.errors import ImageChangedError, InvalidRequestError, PhaseTimeoutError, RoasError
+from bot.deployment.planning import Candidate, plan_deployment, refuse_another_plan
+from bot.errors import InvalidRequestError, PhaseTimeoutError, RoasError
 from bot.models.coordination import (
     BUILD_TIMEOUT_SECONDS,
     PREPARE_MONITORING_TIMEOUT_SECONDS,
@@ -65,11 +65,7 @@ async def load_release(context: DeploymentContext) -> Release:
 async def _candidate(context: DeploymentContext) -> Candidate:
     request = context.deployment.request
     candidate = await plan_deployment(context.components, context.environment, request, write_contents=True)
-    if request.plan_digest is not None and request.plan_digest != candidate.plan.digest:
-        raise ImageChangedError(
-            "Something changed since the plan was made: an image's tag, a file or the environment's release.",
-            hint="Look at the new plan and deploy again.",
-        )
+    refuse_another_plan(request, candidate.plan)
     for warning in candidate.plan.warnings:
         context.warn(warning)
     return candidate

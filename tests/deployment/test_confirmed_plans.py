@@ -1,0 +1,56 @@
+"""What was confirmed is what is done: a changed plan and a frozen environment are refused before anything is touched."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.errors import FrozenError, ImageChangedError
+from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome
+from bot.models.freeze import Freeze
+from tests.deployment.test_orchestrator import DORA, deploy, hotfix, rollback
+
+
+async def test_a_rollback_is_bound_to_its_plan(orchestrator, state):
+    for version in ("v1", "v2"):
+        await orchestrator.run(deploy(version))
+    plan = await orchestrator.plan(rollback())
+    assert plan.to_release == 1
+    bound = rollback(target_release=plan.to_release, plan_digest=plan.digest)
+    await orchestrator.run(deploy("v3"))
+    with pytest.raises(ImageChangedError, match="changed since the plan"):
+        await orchestrator.start(bound)
+    assert (await state.releases.current("dev")).version == "v3"
+
+
+async def test_a_rollback_whose_plan_still_holds_is_done(orchestrator, state):
+    for version in ("v1", "v2"):
+        await orchestrator.run(deploy(version))
+    plan = await orchestrator.plan(rollback())
+    done = await orchestrator.run(rollback(target_release=plan.to_release, plan_digest=plan.digest))
+    assert done.outcome is Outcome.SUCCEEDED
+    assert (await state.releases.current("dev")).version == "v1"
+
+
+@pytest.mark.parametrize("request_", [deploy("v2"), hotfix("v2"), rollback()])
+async def test_a_frozen_environment_takes_no_deployment(orchestrator, state, request_: DeploymentRequest):
+    for version in ("v0", "v1"):
+        await orchestrator.run(deploy(version))
+    await state.freezes.put(Freeze("dev", DORA, "the fair", datetime.now(UTC)))
+    with pytest.raises(FrozenError, match="the fair"):
+        await orchestrator.start(request_)
+    assert await state.locks.get("dev") is None
+    await state.freezes.lift("dev", DORA)
+    assert (await orchestrator.run(request_)).outcome is Outcome.SUCCEEDED
+
+
+async def test_who_asked_and_who_approved_is_in_the_audit(orchestrator, state):
+    anna = replace(DORA, id="2", name="anna")
+    await orchestrator.run(deploy("v1", approved_by=anna))
+    await orchestrator.run(hotfix("v2"))
+    audit = {change.new: change.metadata for change in await state.changes("dev") if change.new}
+    assert audit["deployment asked for"]["approved_by"] == "anna"
+    alone = audit["hotfix asked for, without a second person's approval"]
+    assert alone["by"] == "dora"
+    assert alone["kind"] == DeploymentKind.HOTFIX.value
+    assert "approved_by" not in alone
