@@ -1,0 +1,107 @@
+"""Cancelling, dying and doing two things at once leave each environment whole, on one release."""
+
+import asyncio
+
+import pytest
+
+from bot.errors import InvalidRequestError
+from bot.integration import open_application
+from bot.models.deployment import DeploymentKind, Outcome
+from tests.acceptance.people import ANNA, DORA, People, request, succeeded
+from tests.acceptance.stack import CHECK, service
+
+NEVER_HEALTHY = CHECK | {"test": ["CMD", "false"], "start_period": "60s"}
+
+
+async def until_waiting(application, deployment_id: str, name: str) -> None:
+    """Wait until the journal says that a service was started and is waited for."""
+    reached = asyncio.Event()
+
+    async def look(event) -> None:
+        if (event.data.get("service"), event.data.get("step")) == (name, "waiting"):
+            reached.set()
+
+    subscription = application.bus.subscribe("deployment.service.progressed", look, name="test")
+    deployment = await application.state.deployments.get(deployment_id)
+    if not any((one.service, one.step) == (name, "waiting") for one in deployment.services):
+        await asyncio.wait_for(reached.wait(), 20)
+    await application.bus.unsubscribe(subscription)
+
+
+@pytest.fixture
+async def half_way(people, stack, images):
+    """Bring v1 up, then let v2 hang after its store was replaced; returns the deployment."""
+    stack.write({"store": service(), "web": service(depends_on={"store": {"condition": "service_healthy"}})})
+    await people.succeed("v1")
+    stack.write(
+        {
+            "store": service(),
+            "web": service(healthcheck=NEVER_HEALTHY, depends_on={"store": {"condition": "service_healthy"}}),
+        }
+    )
+    started = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
+    await until_waiting(people.application, started.id, "web")
+    assert stack.container("store").attrs["Image"] == images["v2"]
+    return started
+
+
+async def test_a_deployment_cancelled_in_the_middle_leaves_the_old_release_whole(people, stack, images, half_way):
+    await people.application.orchestrator.cancel(half_way.id, ANNA)
+    deployment = await people.application.orchestrator.wait(half_way.id)
+    assert deployment.outcome is Outcome.CANCELLED
+    assert deployment.cancel_requested_by == ANNA
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+    assert (await people.application.state.releases.current("dev")).number == 1
+    stack.write({"store": service(), "web": service()})
+    await people.succeed("v2")
+
+
+async def test_a_deployment_cancelled_from_another_process_stops_too(people, stack, settings, images, half_way):
+    async with open_application(settings, instance_prefix="CLI") as other:
+        await other.orchestrator.cancel(half_way.id, DORA)
+    deployment = await people.application.orchestrator.wait(half_way.id)
+    assert deployment.outcome is Outcome.CANCELLED
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+
+
+async def test_what_has_ended_cannot_be_cancelled(people, stack):
+    stack.write({"web": service()})
+    deployment = await people.succeed("v1")
+    with pytest.raises(InvalidRequestError) as refused:
+        await people.application.orchestrator.cancel(deployment.id, DORA)
+    assert "ended already" in refused.value.message
+    assert "/rollback" in refused.value.hint
+
+
+async def test_a_deployment_whose_process_left_is_taken_up_and_brought_to_its_end(settings, stack, images):
+    stack.write({"store": service(), "web": service()})
+    async with open_application(settings) as application:
+        await People(application).succeed("v1")
+        stack.write({"store": service(), "web": service(healthcheck=NEVER_HEALTHY | {"start_period": "4s"})})
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
+        await until_waiting(application, started.id, "web")
+    async with open_application(settings) as application:
+        (taken,) = await application.orchestrator.resume()
+        deployment = await application.orchestrator.wait(taken.id)
+    assert deployment.id == started.id
+    assert deployment.attempts == 2
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+
+
+async def test_two_environments_are_deployed_at_once_without_disturbing_each_other(people, stack, images):
+    stack.put(".env.dev", "WHO=dev\n")
+    stack.put(".env.staging", "WHO=staging\n")
+    stack.write({"store": service(), "web": service(environment={"WHO": "${WHO}"})})
+    both = await asyncio.gather(people.deploy("v1", "dev"), people.deploy("v2", "staging", by=ANNA))
+    for deployment in both:
+        succeeded(deployment)
+    assert stack.images("dev") == {"store-1": images["v1"], "web-1": images["v1"]}
+    assert stack.images("staging") == {"store-1": images["v2"], "web-1": images["v2"]}
+    assert (stack.variables("web", "dev")["WHO"], stack.variables("web", "staging")["WHO"]) == ("dev", "staging")
+    dev = stack.ids("dev")
+    failing, again = await asyncio.gather(people.deploy("unhealthy", "staging"), people.deploy("v3", "dev"))
+    assert (failing.outcome, again.outcome) == (Outcome.ROLLED_BACK, Outcome.SUCCEEDED)
+    assert stack.images("dev") == {"store-1": images["v3"], "web-1": images["v3"]}
+    assert stack.images("staging") == {"store-1": images["v2"], "web-1": images["v2"]}
+    assert not set(dev.values()) & set(stack.ids("dev").values())

@@ -1,0 +1,159 @@
+"""Services start in the order that they need, and what may be missing does not stand in the way."""
+
+from bot.models.deployment import Outcome
+from tests.acceptance.people import succeeded
+from tests.acceptance.stack import REPOSITORY, service
+
+V1 = f"{REPOSITORY}:v1"
+
+
+def state(stack, name: str) -> dict:
+    """Return the state of a service's container, as the engine tells it."""
+    return stack.container(name).attrs["State"]
+
+
+async def test_a_migration_runs_once_before_what_waits_for_it(people, stack, images):
+    migrate = service(image=f"{REPOSITORY}:ends", healthcheck=None, environment={"FOR": "${VERSION}"})
+    web = service(depends_on={"migrate": {"condition": "service_completed_successfully"}})
+    stack.write({"migrate": migrate, "web": web})
+    await people.succeed("v1")
+    assert (state(stack, "migrate")["Status"], state(stack, "migrate")["ExitCode"]) == ("exited", 0)
+    assert state(stack, "migrate")["FinishedAt"] < state(stack, "web")["StartedAt"]
+    first = stack.ids()
+    await people.succeed("v1")
+    assert stack.ids() == first
+    await people.succeed("v2")
+    assert state(stack, "migrate")["FinishedAt"] < state(stack, "web")["StartedAt"]
+    assert stack.ids()["migrate-1"] != first["migrate-1"]
+
+
+async def test_a_failing_migration_stops_what_waits_for_it_and_is_rolled_back(people, stack, images):
+    web = service(depends_on={"migrate": {"condition": "service_completed_successfully"}})
+    stack.write({"migrate": service(image=f"{REPOSITORY}:ends", healthcheck=None), "web": web})
+    await people.succeed("v1")
+    before = stack.ids()
+    stack.write({"migrate": service(image=f"{REPOSITORY}:exits", healthcheck=None), "web": web})
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.problem.service == "migrate"
+    assert "code 3" in deployment.problem.message
+    assert "cannot go on" in deployment.problem.report
+    assert stack.ids()["web-1"] == before["web-1"]
+
+
+async def test_a_one_shot_service_that_nobody_waits_for_says_so_itself(people, stack, images):
+    once = service(image=f"{REPOSITORY}:ends", healthcheck=None, **{"x-deploy": {"one_shot": True}})
+    stack.write({"once": once, "web": service()})
+    await people.succeed("v1")
+    assert state(stack, "once")["Status"] == "exited"
+
+
+async def test_what_needs_a_service_waits_until_that_is_healthy(people, stack, images):
+    stack.write(
+        {
+            "c": service(depends_on={"b": {"condition": "service_healthy"}}),
+            "b": service(depends_on={"a": {"condition": "service_healthy"}}),
+            "a": service(),
+        }
+    )
+    await people.succeed("v1")
+    started = [state(stack, name)["StartedAt"] for name in ("a", "b", "c")]
+    assert started == sorted(started)
+    healthy = state(stack, "a")["Health"]["Log"][0]["End"]
+    assert healthy
+    assert state(stack, "b")["StartedAt"] > state(stack, "a")["StartedAt"]
+
+
+async def test_what_needs_a_failing_service_is_not_started(people, stack, images):
+    stack.write(
+        {
+            "store": service(image=f"{REPOSITORY}:exits"),
+            "web": service(depends_on={"store": {"condition": "service_healthy"}}),
+        }
+    )
+    deployment = await people.deploy("v1")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.problem.service == "store"
+    assert "code 3" in deployment.problem.message
+    assert stack.containers() == []
+
+
+async def test_an_optional_dependency_that_fails_is_a_warning(people, stack, images):
+    stack.write(
+        {
+            "cache": service(image=V1),
+            "web": service(depends_on={"cache": {"condition": "service_healthy", "required": False}}),
+        }
+    )
+    await people.succeed("v1")
+    stack.container("cache").stop()
+    stack.write(
+        {
+            "cache": service(image=V1, healthcheck={"disable": True}, deploy={"replicas": 0}),
+            "web": service(depends_on={"cache": {"condition": "service_healthy", "required": False}}),
+        }
+    )
+    succeeded(await people.deploy("v2"))
+    assert stack.images()["web-1"] == images["v2"]
+
+
+async def test_an_optional_dependency_outside_the_active_profiles_does_not_matter(people, stack, images):
+    stack.write(
+        {
+            "cache": service(profiles=["full"]),
+            "web": service(depends_on={"cache": {"condition": "service_healthy", "required": False}}),
+        }
+    )
+    await people.succeed("v1")
+    assert stack.images() == {"web-1": images["v1"]}
+
+
+async def test_services_of_inactive_profiles_are_left_out(people, stack, images):
+    stack.write({"debug": service(profiles=["debug"]), "web": service()})
+    await people.succeed("v1")
+    assert stack.images() == {"web-1": images["v1"]}
+
+
+async def test_a_soft_dependency_is_an_order_and_opens_a_circle(people, stack, images):
+    stack.write(
+        {
+            "scraper": service(**{"x-deploy": {"depends_on": {"web": {"kind": "soft"}}}}),
+            "web": service(depends_on={"scraper": {"condition": "service_healthy"}}),
+        }
+    )
+    deployment = await people.succeed("v1")
+    assert stack.images() == {"scraper-1": images["v1"], "web-1": images["v1"]}
+    assert state(stack, "scraper")["StartedAt"] < state(stack, "web")["StartedAt"]
+    assert any("circle" in warning for warning in deployment.warnings)
+
+
+async def test_a_dependency_with_restart_restarts_what_depends_on_it(people, stack, images):
+    web = service(image=V1, depends_on={"store": {"condition": "service_healthy", "restart": True}})
+    other = service(image=V1, depends_on={"store": {"condition": "service_healthy"}})
+    stack.write({"store": service(), "web": web, "other": other})
+    await people.succeed("v1")
+    before, ids = state(stack, "web")["StartedAt"], stack.ids()
+    await people.succeed("v2")
+    assert stack.images()["store-1"] == images["v2"]
+    assert stack.ids()["other-1"] == ids["other-1"]
+    assert state(stack, "web")["StartedAt"] > state(stack, "store")["StartedAt"]
+    assert state(stack, "web")["StartedAt"] > before
+
+
+async def test_a_service_without_a_health_check_is_reported_unverified_never_green(people, stack, images):
+    stack.write({"web": service(healthcheck=None)})
+    deployment = await people.succeed("v1")
+    assert "unverified" in deployment.phases[4].summary
+    assert deployment.services[0].step == "unverified"
+
+
+async def test_a_probe_of_a_dependency_is_waited_for(people, stack, images):
+    probe = {"kind": "required", "probe": "tcp://127.0.0.1:18434", "timeout": "20s"}
+    stack.write(
+        {
+            "store": service(ports=["127.0.0.1:18434:8080"]),
+            "web": service(**{"x-deploy": {"depends_on": {"store": probe}}}),
+        }
+    )
+    await people.succeed("v1")
+    assert state(stack, "store")["StartedAt"] < state(stack, "web")["StartedAt"]

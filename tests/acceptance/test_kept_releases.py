@@ -1,0 +1,156 @@
+"""Releases are kept, protected, and honest about what cannot be brought back."""
+
+import contextlib
+
+import docker
+import pytest
+
+from bot.engine.model_store import ModelStore
+from bot.integration import open_application
+from bot.models.deployment import DeploymentKind, Outcome
+from testbed.sample import sample_image
+from tests.acceptance.people import People, request, succeeded, told
+from tests.acceptance.stack import service
+
+OWN_REPOSITORY = "roas-acceptance/kept"
+
+
+@pytest.fixture
+def make(stack):
+    """Make an image that only its tag and our own tags hold: `make("v1")`."""
+    made = []
+
+    def make(version: str) -> str:
+        made.append(f"{OWN_REPOSITORY}:{version}")
+        return sample_image(stack.client, made[-1], version=f"{stack.base_name} {version}")
+
+    yield make
+    for tag in made:
+        with contextlib.suppress(docker.errors.APIError):
+            stack.client.images.remove(tag, force=True)
+
+
+@pytest.fixture
+def two_releases(stack, make):
+    """Write a stack of an image of this file's own, and make v1 and v2 of it."""
+    stack.write({"web": service(image=f"{OWN_REPOSITORY}:${{VERSION}}")})
+    return {version: make(version) for version in ("v1", "v2")}
+
+
+def exists(stack, image_id: str) -> bool:
+    """Ask the engine whether an image is there."""
+    try:
+        stack.client.images.get(image_id)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+async def test_a_kept_release_survives_an_image_prune_and_is_restored_without_its_tag(people, stack, two_releases):
+    await people.succeed("v1")
+    await people.succeed("v2")
+    stack.client.images.remove(f"{OWN_REPOSITORY}:v1")
+    stack.client.images.prune()
+    assert exists(stack, two_releases["v1"])
+    succeeded(await people.rollback())
+    assert stack.images() == {"web-1": two_releases["v1"]}
+
+
+async def test_a_release_whose_image_is_gone_is_refused_in_words_and_nothing_is_touched(people, stack, two_releases):
+    await people.succeed("v1")
+    await people.succeed("v2")
+    before = stack.ids()
+    prune_all(stack, two_releases["v1"])
+    deployment = await people.rollback()
+    assert deployment.outcome is Outcome.FAILED
+    assert "r1 cannot be restored" in deployment.problem.message
+    assert "web" in deployment.problem.message
+    assert "Choose another release" in deployment.problem.hint
+    assert stack.ids() == before
+    release = await people.application.state.releases.get("dev", 1)
+    environment = people.application.environments["dev"]
+    assert await people.application.engine.missing_images(release, environment) == ("web",)
+
+
+async def test_a_failed_deployment_that_cannot_be_rolled_back_calls_for_an_operator(people, stack, make, two_releases):
+    await people.succeed("v1")
+    sample_image(stack.client, f"{OWN_REPOSITORY}:broken", version="x", behaviour="unhealthy")
+    started = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, version="broken"))
+    await until_gone(people, stack, two_releases["v1"])
+    deployment = await people.application.orchestrator.wait(started.id)
+    assert deployment.outcome is Outcome.FAILED
+    assert deployment.problem.key == "rollback_failed"
+    assert "health check fails" in deployment.problem.message
+    assert "rollback failed too" in deployment.problem.message
+    assert "operator" in deployment.problem.hint
+    stack.client.images.remove(f"{OWN_REPOSITORY}:broken", force=True)
+
+
+async def test_only_the_last_releases_are_kept_with_their_tags(settings, stack, make):
+    stack.write({"web": service(image=f"{OWN_REPOSITORY}:${{VERSION}}")})
+    versions = [f"v{number}" for number in range(1, 5)]
+    made = {version: make(version) for version in versions}
+    async with open_application(settings.model_copy(update={"releases_kept": 2})) as application:
+        people = People(application)
+        for version in versions:
+            await people.succeed(version)
+        assert [release.number for release in await application.state.releases.list("dev")] == [4, 3]
+        tags = {tag for image in stack.client.images.list() for tag in image.tags if stack.project() in tag}
+        assert {tag.rpartition(":")[2] for tag in tags} == {"r3", "r4"}
+        for version in versions:
+            stack.client.images.remove(f"{OWN_REPOSITORY}:{version}", force=True)
+        stack.client.images.prune()
+        assert [exists(stack, made[version]) for version in versions] == [False, False, True, True]
+        with pytest.raises(Exception, match="r1"):
+            await people.rollback(to=1)
+
+
+async def test_ten_releases_are_kept_unless_said_otherwise(settings):
+    assert settings.releases_kept == 10
+
+
+async def test_a_plain_up_by_hand_on_the_applied_model_changes_nothing(people, stack, settings):
+    stack.put("conf/a", "1")
+    stack.write(
+        {
+            "store": service(volumes=["data:/data"]),
+            "web": service(
+                depends_on={"store": {"condition": "service_healthy"}},
+                volumes=["./conf:/config:ro"],
+                deploy={"replicas": 2},
+                environment={"PRICE": "5$$"},
+                ports=["8080"],
+            ),
+        },
+        volumes={"data": {}},
+    )
+    await people.succeed("v1")
+    before = stack.ids()
+    applied = await people.application.state.releases.applied_model("dev")
+    stack.by_hand("up", "-d", file=ModelStore(settings.state_dir / "models").existing(applied))
+    assert stack.ids() == before
+    await people.succeed("v1")
+    assert stack.ids() == before
+
+
+def prune_all(stack, image_id: str) -> None:
+    """Remove one image with all its tags, as `docker image prune -a` removes every image that nothing uses."""
+    stack.client.images.remove(image_id, force=True)
+    assert not exists(stack, image_id)
+
+
+async def until_gone(people, stack, image_id: str) -> None:
+    """Wait until no container uses an image, and remove it with all its tags."""
+    environment = people.application.environments["dev"]
+    async with people.application.engine.events(environment) as events:
+        while any(one.attrs["Image"] == image_id for one in stack.containers()):
+            await anext(events)
+    prune_all(stack, image_id)
+
+
+async def test_a_refused_plan_of_a_rollback_names_what_is_missing(people, stack, two_releases):
+    await people.succeed("v1")
+    await people.succeed("v2")
+    prune_all(stack, two_releases["v1"])
+    deployment = await people.rollback(to=1)
+    assert "deploy that version again" in told(deployment)
