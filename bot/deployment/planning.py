@@ -104,15 +104,6 @@ async def plan_rollback(
 
 def _own_warning(own: str | None) -> tuple[str, ...]:
     """Say what is left out: a bot must not saw off the branch that it sits on."""
-
-
-def refuse_another_plan(request: DeploymentRequest, plan: Plan) -> None:
-    """Raise ImageChangedError where a request is bound to another plan than what would be done now."""
-    if request.plan_digest is not None and request.plan_digest != plan.digest:
-        raise ImageChangedError(
-            "Something changed since the plan was made: an image's tag, a file or the environment's release.",
-            hint="Look at the new plan and ask again.",
-        )
     if own is None:
         return ()
     return (f"{own} is this bot itself and stays as it is; replace it by hand with `docker compose up -d {own}`.",)
@@ -125,3 +116,12 @@ def _limit(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ..
             f"The stack has no service {', '.join(unknown)}.", hint=f"It has {', '.join(sorted(definitions))}."
         )
     return frozenset(services)
+
+
+def refuse_another_plan(request: DeploymentRequest, plan: Plan) -> None:
+    """Raise ImageChangedError where a request is bound to another plan than what would be done now."""
+    if request.plan_digest is not None and request.plan_digest != plan.digest:
+        raise ImageChangedError(
+            "Something changed since the plan was made: an image's tag, a file or the environment's release.",
+            hint="Look at the new plan and ask again.",
+        )
