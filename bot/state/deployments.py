@@ -52,8 +52,8 @@ class DeploymentStateManager:
 
         def work(transaction: Transaction) -> Fence:
             _refuse_repeated_interaction(transaction, deployment)
-            lock = take_lock(transaction, wanted)
             refuse_frozen(transaction, deployment.environment)
+            lock = take_lock(transaction, wanted)
             transaction.execute(
                 "INSERT INTO deployments (id, environment, kind, interaction_id, document) VALUES (?, ?, ?, ?, ?)",
                 (
@@ -69,8 +69,8 @@ class DeploymentStateManager:
             transaction.add_change(
                 _change(ChangeType.DEPLOYMENT_STARTED, deployment, new=deployment.request.kind.value)
             )
-            return Fence(deployment.environment, lock.token)
             transaction.add_change(_asked(deployment.request, deployment))
+            return Fence(deployment.environment, lock.token)
 
         return await self._journal.write(work)
 
@@ -231,6 +231,23 @@ def _refuse_repeated_interaction(transaction: Transaction, deployment: Deploymen
         raise InvalidRequestError(f"This command has started {row[0]} already.", hint="See the ops channel.")
 
 
+def _asked(request: DeploymentRequest, deployment: Deployment) -> StateChange:
+    """Write into the audit who asked, and who else said yes; that nobody did, for a hotfix, is said as well."""
+    facts: dict[str, object] = {
+        "by": request.requested_by.name,
+        "id": request.requested_by.id,
+        "kind": request.kind.value,
+        "version": request.version,
+        "reason": request.reason,
+    }
+    if request.approved_by is not None:
+        facts |= {"approved_by": request.approved_by.name, "approver_id": request.approved_by.id}
+    words = "deployment asked for"
+    if request.kind is DeploymentKind.HOTFIX:
+        words = "hotfix asked for, without a second person's approval"
+    return _change(ChangeType.AUDIT, deployment, new=words, metadata=facts)
+
+
 def _document(deployment: Deployment) -> str:
     return to_json(replace(deployment, phases=(), services=(), cancel_requested_by=None))
 
@@ -248,23 +265,6 @@ def _write_phase(transaction: Transaction, deployment_id: str, phase: PhaseResul
         " ON CONFLICT (deployment_id, name) DO UPDATE SET status = excluded.status, document = excluded.document",
         (deployment_id, position, phase.name.value, phase.status.value, to_json(phase)),
     )
-
-
-def _asked(request: DeploymentRequest, deployment: Deployment) -> StateChange:
-    """Write into the audit who asked, and who else said yes; that nobody did, for a hotfix, is said as well."""
-    facts: dict[str, object] = {
-        "by": request.requested_by.name,
-        "id": request.requested_by.id,
-        "kind": request.kind.value,
-        "version": request.version,
-        "reason": request.reason,
-    }
-    if request.approved_by is not None:
-        facts |= {"approved_by": request.approved_by.name, "approver_id": request.approved_by.id}
-    words = "deployment asked for"
-    if request.kind is DeploymentKind.HOTFIX:
-        words = "hotfix asked for, without a second person's approval"
-    return _change(ChangeType.AUDIT, deployment, new=words, metadata=facts)
 
 
 def _write_service(transaction: Transaction, deployment_id: str, progress: ServiceProgress) -> None:
