@@ -102,6 +102,12 @@ MIGRATIONS: tuple[str, ...] = (
         document TEXT NOT NULL
     );
     """,
+    """
+    CREATE TABLE projections (
+        name TEXT PRIMARY KEY,
+        document TEXT NOT NULL
+    );
+    """,
 )
 
 
