@@ -16,6 +16,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot.concurrency import happens
+from bot.models.ownership import Readiness
 from bot.ui.voice import Voice
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ class RoasBot(commands.Bot):
     async def setup_hook(self) -> None:
         """Load the cogs; must not wait for READY, which comes after it."""
         await self.load_extension(EXTENSION)
+
+    def readiness(self) -> Readiness:
+        """Say whether this bot could speak if it had to."""
+        return Readiness(gateway_ready=self.is_ready(), cogs_loaded=bool(self.cogs))
 
     async def on_ready(self) -> None:
         """Log that Discord is there, and whether the server that matters is."""

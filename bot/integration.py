@@ -13,6 +13,7 @@ from bot.engine.manager import DeploymentManager
 from bot.events import Event, EventBus, Subscription
 from bot.models.change import ChangeType, StateChange
 from bot.models.environment import Environment
+from bot.models.facts import OwnContainer
 from bot.monitoring.collector import MonitoringCollector
 from bot.monitoring.health import HealthCoordinator
 from bot.monitoring.metrics import Metrics
@@ -20,6 +21,7 @@ from bot.monitoring.probes import NetworkProber
 from bot.redaction import Redactor
 from bot.settings import Settings, environments
 from bot.state.manager import StateManager
+from bot.state.ownership import HeldVoice
 from bot.state.redis_server import ping
 from bot.validation.check import discover_checks
 from bot.validation.discord_facts import fetch_discord_facts
@@ -119,6 +121,11 @@ class Application:
     collector: MonitoringCollector
     health: HealthCoordinator
     metrics: Metrics
+    held_voice: HeldVoice
+
+    async def own_container(self, environment: Environment) -> OwnContainer | None:
+        """Return the container of an environment that this process runs in, or None."""
+        return await _own_container(self.engine, environment)
 
 
 @asynccontextmanager
@@ -163,6 +170,7 @@ def _build(
     )
     validator = EnvironmentValidator(discover_checks(), _survey(settings, engine))
     manager = DeploymentManager(engine, state)
+    held_voice = HeldVoice()
     components = Components(
         settings=settings,
         state=state,
@@ -172,7 +180,8 @@ def _build(
         validator=validator,
         monitoring=collector,
         prober=NetworkProber(),
-        own_service=partial(_own_service, engine),
+        own_container=partial(_own_container, engine),
+        voice=held_voice,
     )
     return Application(
         settings=settings,
@@ -187,13 +196,17 @@ def _build(
         collector=collector,
         health=health,
         metrics=metrics,
+        held_voice=held_voice,
     )
 
 
-async def _own_service(engine: ComposeEngine, environment: Environment) -> str | None:
-    """Return the service of an environment that this process runs in, or None."""
-    own = await engine.probe_for(environment).own_container()
-    return own.service if own is not None and own.project == environment.project else None
+async def _own_container(engine: ComposeEngine, environment: Environment) -> OwnContainer | None:
+    """Return the container of an environment that this process runs in, or None."""
+    probe = engine.probe_for(environment)
+    if not probe.in_container():
+        return None
+    own = await probe.own_container()
+    return own if own is not None and own.project == environment.project else None
 
 
 def _survey(settings: Settings, engine: ComposeEngine) -> EnvironmentSurvey:

@@ -8,17 +8,21 @@ import structlog
 
 from bot.client import RoasBot, run_bot
 from bot.concurrency import happens
+from bot.control.faults import ControlSocketHeldError
 from bot.control.server import ControlServer
 from bot.errors import RoasError
 from bot.integration import Application, open_application
 from bot.log import configure_logging
 from bot.monitoring.http import HttpServer
 from bot.settings import Settings
+from bot.standby import VoiceKeeper
+from bot.ui.standby_gate import StandbyGate
 
 log = structlog.get_logger(__name__)
 
 # How often a running bot looks for deployments whose process died (a command line that was killed).
 ORPHAN_POLL_SECONDS = 15.0
+SOCKET_RETRY_SECONDS = 1.0
 
 
 async def serve(settings: Settings) -> int:
@@ -30,18 +34,60 @@ async def serve(settings: Settings) -> int:
         http = HttpServer(settings.http_host, settings.http_port, application.metrics, _readiness(application, bot))
         await http.start()
         stack.push_async_callback(http.stop)
-        await stack.enter_async_context(
-            ControlServer(
-                state=application.state,
-                orchestrator=application.orchestrator,
-                environments=application.environments,
-                health=application.collector,
-            )
-        )
         application.metrics.read_gateway_latency(lambda: bot.latency)
-        orphans = asyncio.create_task(_take_up_orphans(application), name="orphaned deployments")
-        stack.push_async_callback(_end, orphans)
+        duties = ActiveDuties(application, bot)
+        stack.push_async_callback(duties.end)
+        keeper = VoiceKeeper(application, bot.readiness, duties.begin, duties.end)
+        keeping = asyncio.create_task(keeper.run(), name="voice keeper")
+        stack.push_async_callback(_end, keeping)
         return await run_bot(bot)
+
+
+class ActiveDuties:
+    """Do what only the active bot does: speak, answer the command line, take up what dead processes left."""
+
+    def __init__(self, application: Application, bot: RoasBot) -> None:
+        self._application = application
+        self._bot = bot
+        bot.roas_voice.take()  # until the voice keeper has it
+        self._gate = StandbyGate(bot, bot.roas_voice)
+        self._opened = AsyncExitStack()
+
+    async def begin(self) -> None:
+        """Begin to speak and act."""
+        for duty in (_take_up_orphans(self._application), _answer_command_line(self._application)):
+            self._opened.push_async_callback(_end, asyncio.create_task(duty))
+        self._bot.roas_voice.give()
+        self._gate.release()
+
+    async def end(self) -> None:
+        """Fall silent."""
+        self._bot.roas_voice.take()
+        await self._opened.aclose()
+
+
+async def _answer_command_line(application: Application) -> None:
+    """Listen on the control socket; a predecessor may hold it for a moment longer."""
+    told = False
+    while True:
+        control = ControlServer(
+            state=application.state,
+            orchestrator=application.orchestrator,
+            environments=application.environments,
+            health=application.collector,
+            engine=application.engine,
+        )
+        try:
+            async with control:
+                await asyncio.get_running_loop().create_future()
+        except ControlSocketHeldError as error:
+            if not told:
+                log.warning("the command line cannot reach this bot yet", problem=error.message, hint=error.hint)
+            told = True
+        except RoasError as error:
+            log.error("the command line cannot reach this bot", problem=error.message, hint=error.hint)
+            return
+        await happens(asyncio.Event(), SOCKET_RETRY_SECONDS)
 
 
 async def _take_up_orphans(application: Application) -> None:

@@ -1,10 +1,11 @@
 """Apply services of a model: what execution and rollback have in common."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.deployment.context import DeploymentContext
-from bot.deployment.dependencies import Milestones
+from bot.deployment.dependencies import DependencyCoordinator, Milestones
 from bot.engine.watch import ContainerWatch
 from bot.errors import ServiceFailedError
 from bot.models.dependency import PROBE_TIMEOUT_SECONDS, Dependency
@@ -23,10 +24,34 @@ class Applier:
     watch: ContainerWatch
     definitions: dict[str, ServiceDefinition]
     model_hash: str
+    restarts: frozenset[str] = frozenset()
 
-    async def apply(self, service: str, milestones: Milestones) -> None:
+    @property
+    def coordinator(self) -> DependencyCoordinator:
+        """Return the graph of the model's services."""
+        return DependencyCoordinator(self.definitions)
+
+    async def apply_all(self, services: Iterable[str], *, restoring: bool = False) -> None:
+        """Bring services up, each when its own dependencies are ready. Raises the first failure."""
+
+        async def bring_up(service: str, milestones: Milestones) -> None:
+            await self._apply(service, milestones)
+            if restoring:
+                await self.context.report(service, ServiceStep.RESTORED)
+
+        await self.coordinator.run(
+            services,
+            bring_up,
+            settled=self._settled,
+            probe=self._probe,
+            warn=self.context.warn,
+            parallel=self.context.parallel,
+        )
+
+    async def _apply(self, service: str, milestones: Milestones) -> None:
         """Bring one service up; somebody's wish to cancel interrupts the waiting, not the creating."""
         context = self.context
+        context.checkpoint()
         try:
             await context.unless_cancelled(
                 context.components.manager.apply_service(
@@ -36,6 +61,7 @@ class Applier:
                     self.watch,
                     context.report,
                     lambda: self._started(service, milestones),
+                    restart=service in self.restarts,
                 )
             )
         except ServiceFailedError as error:
@@ -46,13 +72,13 @@ class Applier:
         self.context.publish("deployment.service.started", service=service)
         milestones.started.set()
 
-    async def settled(self, dependency: Dependency) -> None:
+    async def _settled(self, dependency: Dependency) -> None:
         """Wait until a service that is not touched is ready. Raises ServiceFailedError."""
         await self.context.components.manager.wait_until_ready(
             self.context.environment, self.definitions[dependency.on], self.watch
         )
 
-    async def probe(self, dependency: Dependency) -> None:
+    async def _probe(self, dependency: Dependency) -> None:
         """Ask a dependency's probe URL until it answers; the caller limits the time.
 
         A failing probe is told only once its grace (`startup_delay`) is over.

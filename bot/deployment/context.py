@@ -15,6 +15,8 @@ from bot.models.check import ValidationReport
 from bot.models.coordination import Coordination, PhaseName
 from bot.models.deployment import Deployment, PhaseResult, ServiceProgress, ServiceStep
 from bot.models.environment import Environment
+from bot.models.facts import OwnContainer
+from bot.models.ownership import VoiceRecord
 from bot.models.release import Release
 from bot.models.stack import ServiceDefinition
 from bot.settings import Settings
@@ -53,8 +55,10 @@ class Prober(Protocol):
         ...
 
 
-# Name the service of an environment that this very process runs in, or None.
-OwnService = Callable[[Environment], Awaitable[str | None]]
+# Find the container of an environment that this very process runs in, or None.
+OwnContainerSource = Callable[[Environment], Awaitable[OwnContainer | None]]
+# Give the voice that this process holds, or None.
+VoiceSource = Callable[[], VoiceRecord | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ class Components:
     validator: Validator
     monitoring: Monitoring
     prober: Prober
-    own_service: OwnService
+    own_container: OwnContainerSource
+    voice: VoiceSource
 
 
 @dataclass(slots=True)
@@ -168,8 +173,8 @@ class DeploymentContext:
 
     async def own_services(self) -> frozenset[str]:
         """Return the service that this process runs in, which no phase may touch."""
-        own = await self.components.own_service(self.environment)
-        return frozenset() if own is None else frozenset({own})
+        own = await self.components.own_container(self.environment)
+        return frozenset() if own is None else frozenset({own.service})
 
     def phase_succeeded(self, name: PhaseName) -> bool:
         """Tell whether a phase is behind this deployment already (it is, after a resume)."""

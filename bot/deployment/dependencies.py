@@ -63,6 +63,20 @@ class DependencyCoordinator:
         wanted = set(self._definitions if services is None else services)
         return tuple(name for name in _topological(self._dependencies) if name in wanted)
 
+    def dependents(self, services: Iterable[str]) -> frozenset[str]:
+        """Return what comes after services by any but a soft edge, directly or not."""
+        found: set[str] = set()
+        wanted = set(services)
+        while wanted:
+            direct = {
+                name
+                for name, edges in self._dependencies.items()
+                if any(edge.on in wanted and edge.kind is not DependencyKind.SOFT for edge in edges)
+            }
+            wanted = direct - found
+            found |= direct
+        return frozenset(found)
+
     async def run(
         self,
         services: Iterable[str],

@@ -42,6 +42,7 @@ class DeploymentOrchestrator:
         self._environments = environments
         self._tasks: dict[str, asyncio.Task[Deployment]] = {}
         self._contexts: dict[str, DeploymentContext] = {}
+        self._carried_once: set[str] = set()
 
     async def plan(self, request: DeploymentRequest) -> Plan:
         """Say what a request would change, and change nothing. Raises RoasError."""
@@ -169,6 +170,7 @@ class DeploymentOrchestrator:
             parallel=coordination.parallel_execution if setting is None else setting,
         )
         self._contexts[deployment.id] = context
+        self._carried_once.add(deployment.id)
         task = asyncio.create_task(DeploymentRun(context).to_its_end(), name=deployment.id)
         self._tasks[deployment.id] = task
         task.add_done_callback(lambda done: self._ended(deployment.id, done))
@@ -190,10 +192,14 @@ class DeploymentOrchestrator:
     async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment:
         """End what the dead process left running, then go on where its journal ends."""
         components = self._components
-        fence = await components.state.deployments.take_over(deployment, owner)
+        passed_on = (
+            deployment.handed_over_to == components.state.instance_id and deployment.id not in self._carried_once
+        )
+        attempts = deployment.attempts + (0 if passed_on else 1)
+        fence = await components.state.deployments.take_over(deployment, owner, attempts=attempts)
         if owner != components.state.instance_id:
             components.state.instance.forget(owner)
-        deployment = replace(deployment, attempts=deployment.attempts + 1)
+        deployment = replace(deployment, attempts=attempts)
         log.warning("taking up a deployment", deployment_id=deployment.id, attempt=deployment.attempts, owner=owner)
         if deployment.attempts > MOST_ATTEMPTS:
             return await self._give_up(deployment, fence)

@@ -3,9 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bot.deployment.dependencies import DependencyCoordinator
+from bot.deployment.restarts import to_restart
 from bot.models.plan import Plan, ServiceAction, ServicePlan
 from bot.models.release import Release, ReleaseService
 from bot.models.stack import ServiceDefinition, WantedImage
@@ -40,6 +42,7 @@ def make_plan(
         plans.append(_compare(definitions[name], wanted[name], old_services.get(name), new_model, old_model))
     gone = sorted(set(old_services) - set(definitions) - kept) if removes else []
     plans += [ServicePlan(name, ServiceAction.REMOVE, old_image=old_services[name].image.reference) for name in gone]
+    plans = _with_restarts(plans, definitions)
     changed = tuple(plan.service for plan in plans if plan.action is not ServiceAction.KEEP)
     dropped = tuple(
         f"{edge.service} would start after {edge.on}, but that closes a circle: left out"
@@ -55,6 +58,18 @@ def make_plan(
         warnings=warnings + dropped,
         digest=_digest(environment, version, current, definitions, wanted, plans),
     )
+
+
+def _with_restarts(plans: list[ServicePlan], definitions: Mapping[str, ServiceDefinition]) -> list[ServicePlan]:
+    """Say of what would stay, but depends with `restart` on what is recreated, that it is restarted."""
+    recreated = {plan.service for plan in plans if plan.action is ServiceAction.RECREATE}
+    restarted = to_restart(definitions, recreated)
+    return [
+        replace(plan, action=ServiceAction.RESTART)
+        if plan.action is ServiceAction.KEEP and plan.service in restarted
+        else plan
+        for plan in plans
+    ]
 
 
 def _kept(old: ReleaseService) -> ServicePlan:

@@ -1,7 +1,7 @@
 """Gather what a plan is made of: the stack as it would be, its images, and the release that runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.deployment.context import Components
 from bot.deployment.plan import make_plan
@@ -32,13 +32,11 @@ async def plan_deployment(
 
     Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError.
     """
-    engine, releases = components.engine, components.state.releases
+    engine = components.engine
     stack = await engine.resolve(environment, request.version, write_contents=write_contents)
     limited_to = _limit(stack.definitions, request.services)
     kept = frozenset(stack.definitions) - limited_to if limited_to else frozenset()
-    own = await components.own_service(environment)
-    kept |= {own} & frozenset(stack.definitions) if own else frozenset()
-    current = await releases.current(environment.name)
+    current = await _current(components, environment)
     if limited_to and current is None:
         raise InvalidRequestError(
             f"{environment.name} has no release yet, so that none of its services can be left as it is.",
@@ -56,10 +54,10 @@ async def plan_deployment(
         old_model=old_model,
         kept=kept,
         removes=not limited_to,
-        warnings=stack.warnings + _own_warning(own),
+        warnings=stack.warnings,
     )
     known = frozenset(service.name for service in current.services) if current else frozenset()
-    return Candidate(stack, wanted, current, known - frozenset(wanted) if limited_to else known & kept, plan)
+    return Candidate(stack, wanted, current, known - frozenset(wanted) if limited_to else frozenset(), plan)
 
 
 async def plan_rollback(
@@ -70,7 +68,7 @@ async def plan_rollback(
     Raises InvalidRequestError where there is none.
     """
     engine, releases = components.engine, components.state.releases
-    current = await releases.current(environment.name)
+    current = await _current(components, environment)
     if request.target_release is None:
         target = await releases.previous(environment.name)
         missing = f"{environment.name} has no release before the current one."
@@ -81,7 +79,6 @@ async def plan_rollback(
         raise InvalidRequestError(missing, hint="See `history` for the releases that there are.")
     if current is not None and target.number == current.number:
         raise InvalidRequestError(f"{environment.name} is on {target.label} already.", hint="Name another release.")
-    own = await components.own_service(environment)
     model = await engine.load_model(target.model_hash)
     wanted = {
         service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
@@ -96,17 +93,16 @@ async def plan_rollback(
         current=current,
         old_model=await engine.load_model(current.model_hash) if current else None,
         to_release=target.number,
-        kept=frozenset({own}) if own else frozenset(),
-        warnings=_own_warning(own),
     )
     return target, plan
 
 
-def _own_warning(own: str | None) -> tuple[str, ...]:
-    """Say what is left out: a bot must not saw off the branch that it sits on."""
-    if own is None:
-        return ()
-    return (f"{own} is this bot itself and stays as it is; replace it by hand with `docker compose up -d {own}`.",)
+async def _current(components: Components, environment: Environment) -> Release | None:
+    """Return the release that the environment is on, with the model that it runs: that has the credentials of today."""
+    releases = components.state.releases
+    current = await releases.current(environment.name)
+    applied = await releases.applied_model(environment.name)
+    return replace(current, model_hash=applied) if current is not None and applied else current
 
 
 def _limit(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ...]) -> frozenset[str]:

@@ -135,6 +135,7 @@ class Deployment:
     """Record a deployment as the journal knows it; everything that people see is drawn from this.
 
     `applied_model` is the hash of the model that runs in the end: the release's own, or that with today's credentials.
+    `handed_over_to` is the process that the bot which began it passed it on to, when the bot itself was replaced.
     """
 
     id: str
@@ -147,6 +148,7 @@ class Deployment:
     from_release: int | None = None
     to_release: int | None = None
     applied_model: str = ""
+    handed_over_to: str = ""
     attempts: int = 1
     cancel_requested_by: Actor | None = None
     outcome: Outcome | None = None

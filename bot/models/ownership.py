@@ -29,3 +29,11 @@ class Heartbeat:
     version: str = ""
     gateway_ready: bool = False
     cogs_loaded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Say whether a bot could speak if it had to."""
+
+    gateway_ready: bool
+    cogs_loaded: bool

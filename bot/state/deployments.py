@@ -1,6 +1,6 @@
 """Keep each deployment, its phases and its services (the deployment state of the journal)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -32,8 +32,9 @@ Part = TypeVar("Part")
 class DeploymentStateManager:
     """Read and write deployments. Every write but a request to cancel checks the owner's fence."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, is_alive: Callable[[str], bool]) -> None:
         self._journal = journal
+        self._is_alive = is_alive
 
     async def create(self, deployment: Deployment, purpose: str) -> Fence:
         """Take the environment's lock and record the deployment, both or neither.
@@ -74,15 +75,15 @@ class DeploymentStateManager:
 
         return await self._journal.write(work)
 
-    async def take_over(self, deployment: Deployment, from_instance: str) -> Fence:
-        """Take an unfinished deployment from a dead process, with a new token, and count the attempt."""
+    async def take_over(self, deployment: Deployment, from_instance: str, *, attempts: int) -> Fence:
+        """Take an unfinished deployment from a dead process, with a new token; `attempts` counts this one too."""
 
         def work(transaction: Transaction) -> Fence:
             held = read_lock(transaction, deployment.environment)
             if held is None or held.deployment_id != deployment.id:
                 raise StateError(f"{deployment.id} does not hold {deployment.environment} any more.")
             lock = take_lock(transaction, held, from_instance=from_instance)
-            _write_deployment(transaction, replace(deployment, attempts=deployment.attempts + 1))
+            _write_deployment(transaction, replace(deployment, attempts=attempts))
             return Fence(deployment.environment, lock.token)
 
         return await self._journal.write(work)
@@ -90,6 +91,24 @@ class DeploymentStateManager:
     async def update(self, deployment: Deployment, fence: Fence) -> None:
         """Write the deployment's own record (not its phases or services)."""
         await self._journal.write(lambda transaction: _write_deployment(transaction, deployment), fence=fence)
+
+    async def condemn(self, deployment: Deployment) -> None:
+        """Write why a deployment must be rolled back, from outside the process that carried it.
+
+        Changes nothing where the deployment has ended, or its lock is held by a living process other than this one.
+        """
+
+        def work(transaction: Transaction) -> None:
+            known = _read(transaction, deployment.id)
+            held = read_lock(transaction, deployment.environment)
+            if known is None or known.finished or held is None or held.deployment_id != deployment.id:
+                return
+            if held.instance_id != transaction.instance_id and self._is_alive(held.instance_id):
+                return
+            _write_deployment(transaction, replace(known, problem=deployment.problem))
+            transaction.add_change(_change(ChangeType.ERROR_OCCURRED, deployment, new="successor failed"))
+
+        await self._journal.write(work)
 
     async def save_phase(self, deployment: Deployment, phase: PhaseResult, fence: Fence) -> None:
         """Write how far a phase has come."""

@@ -34,7 +34,7 @@ class StateManager:
         self.instance = Instance(self.folder / "instances", instance_prefix)
         self._subscribers: list[Callable[[StateChange], None]] = []
         self._journal = Journal(self.folder / JOURNAL_NAME, self.instance.id, self._tell)
-        self.deployments = DeploymentStateManager(self._journal)
+        self.deployments = DeploymentStateManager(self._journal, self.instance.is_alive)
         self.releases = Releases(self._journal)
         self.locks = Locks(self._journal)
         self.posts = Posts(self._journal)

@@ -17,6 +17,17 @@ VOICE = "voice"
 LEASE_SECONDS = 6.0
 
 
+class HeldVoice:
+    """Remember the voice that this process holds, for those who pass it on."""
+
+    def __init__(self) -> None:
+        self.record: VoiceRecord | None = None
+
+    def __call__(self) -> VoiceRecord | None:
+        """Return the voice, or None while another process has it."""
+        return self.record
+
+
 class Ownership:
     """Give, renew and take the voice, and with it the deployments that its owner carries."""
 

@@ -39,7 +39,7 @@ class Answering:
         return True
 
 
-async def nobody(environment: Environment) -> str | None:
+async def nobody(environment: Environment) -> None:
     return None
 
 
@@ -89,7 +89,8 @@ def components(state: StateManager, bus: EventBus, engine: FakeEngine, tmp_path:
         validator=Approving(),
         monitoring=NoMonitoring(),
         prober=Answering(),
-        own_service=nobody,
+        own_container=nobody,
+        voice=lambda: None,
     )
 
 

@@ -168,6 +168,9 @@ class FakeEngine:
         for stream in self.streams:
             stream.put_nowait(ContainerEvent("change", "", service, "", {}))
 
+    async def restart(self, environment: Environment, container_id: str) -> None:
+        self._called("restart", self.running[container_id].service)
+
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
         container = self.running.pop(container_id, None)
         self._called("remove", container.service if container else "")

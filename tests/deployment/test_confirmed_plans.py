@@ -1,4 +1,4 @@
-"""What was confirmed is what is done: a changed plan and a frozen environment are refused before anything is touched."""
+"""What was confirmed is what is done: another plan and a frozen environment are refused before anything happens."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

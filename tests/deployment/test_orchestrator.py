@@ -491,22 +491,3 @@ async def test_a_deployment_that_died_after_its_last_phase_still_moves_the_envir
     await second.resume()
     assert (await second.wait(deployment.id)).outcome is Outcome.SUCCEEDED
     assert (await state.releases.current("dev")).version == "v2"
-
-
-async def test_the_bot_leaves_its_own_service_alone_and_says_so(components, environment, engine, state):
-    from dataclasses import replace
-
-    await DeploymentOrchestrator(components, {"dev": environment}).run(deploy("v1"))
-
-    async def own(_: object) -> str:
-        return "store"
-
-    within = DeploymentOrchestrator(replace(components, own_service=own), {"dev": environment})
-    plan = await within.plan(deploy("v2"))
-    assert [service.service for service in plan.changed] == ["web"]
-    assert "store is this bot itself" in plan.warnings[0]
-    assert (await within.run(deploy("v2"))).outcome is Outcome.SUCCEEDED
-    assert engine.versions() == {"store": "store:v1", "web": "web:v2"}
-    engine.behaviour["v3", "web"] = UNHEALTHY
-    assert (await within.run(deploy("v3"))).outcome is Outcome.ROLLED_BACK
-    assert engine.versions() == {"store": "store:v1", "web": "web:v2"}

@@ -1,12 +1,12 @@
 """Bring the environment to the new release, each service the moment that its own dependencies are ready."""
 
 from dataclasses import replace
-from functools import partial
 
 from bot.deployment.applying import Applier
 from bot.deployment.context import DeploymentContext
-from bot.deployment.dependencies import DependencyCoordinator, Milestones
+from bot.deployment.handover import hand_over_if_needed
 from bot.deployment.phases.preparation import load_release, prepare_release
+from bot.deployment.restarts import begun, replaced_before, to_restart
 from bot.engine.watch import ContainerWatch
 from bot.models.coordination import PhaseName
 from bot.models.deployment import ServiceProgress, ServiceStep
@@ -31,31 +31,24 @@ class Execution:
     async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> int:
         manager = context.components.manager
         differing, surplus = await manager.differing(context.environment, model_hash, watch)
-        differing -= await context.own_services()
+        own = await context.own_services()
         definitions = await context.definitions(model_hash)
-        await _plan_services(context, differing | surplus, frozenset(definitions) - differing)
+        differing = (differing | (begun(context.deployment) & frozenset(definitions))) - own
+        restarts = to_restart(definitions, differing | replaced_before(context.deployment)) - own
+        to_do = differing | restarts
+        await _plan_services(context, to_do | surplus, frozenset(definitions) - to_do - own)
         context.checkpoint()
         if any(not watch.of_service(name) for name in differing):
             await context.components.engine.create_missing(context.environment, model_hash)
-        coordinator = DependencyCoordinator(definitions)
-        applier = Applier(context, watch, definitions, model_hash)
-        await coordinator.run(
-            differing,
-            partial(_bring_up, context, applier),
-            settled=applier.settled,
-            probe=applier.probe,
-            warn=context.warn,
-            parallel=context.parallel,
-        )
+        applier = Applier(context, watch, definitions, model_hash, restarts)
+        after_ourselves = applier.coordinator.dependents(own)
+        await applier.apply_all(to_do - after_ourselves)
+        await hand_over_if_needed(context, watch, model_hash)
+        await applier.apply_all(to_do & after_ourselves)
         for service in sorted(surplus):
             context.checkpoint()
             await manager.remove_service(context.environment, service, watch, context.report)
-        return len(differing) + len(surplus)
-
-
-async def _bring_up(context: DeploymentContext, applier: Applier, service: str, milestones: Milestones) -> None:
-    context.checkpoint()
-    await applier.apply(service, milestones)
+        return len(to_do) + len(surplus)
 
 
 async def _plan_services(context: DeploymentContext, changed: frozenset[str], kept: frozenset[str]) -> None:

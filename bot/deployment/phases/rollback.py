@@ -1,11 +1,12 @@
 """Bring the environment back to the release that it was on, whole."""
 
 from dataclasses import replace
-from functools import partial
 
 from bot.deployment.applying import Applier
 from bot.deployment.context import DeploymentContext
-from bot.deployment.dependencies import DependencyCoordinator, Milestones
+from bot.deployment.dependencies import DependencyCoordinator
+from bot.deployment.handover import hand_over_if_needed, retire_others
+from bot.deployment.restarts import begun, to_restart
 from bot.engine.watch import ContainerWatch
 from bot.models.coordination import PhaseName
 from bot.models.deployment import DeploymentKind, ServiceProgress, ServiceStep
@@ -48,24 +49,24 @@ class Rollback:
         context.release, context.model_hash = target, model_hash
         await context.update(applied_model=model_hash)
         await watch.refresh()
+        if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
+            await hand_over_if_needed(context, watch, model_hash)
         differing, surplus = await manager.differing(context.environment, model_hash, watch)
         own = await context.own_services()
-        differing, surplus = differing - own, surplus - own
         definitions = {name: _for_rollback(d) for name, d in (await context.definitions(model_hash)).items()}
+        differing = (differing | (begun(context.deployment) & frozenset(definitions))) - own
+        surplus -= own
+        restarts = to_restart(definitions, differing) - own
         coordinator = DependencyCoordinator(definitions)
         for service in sorted(surplus):
             await manager.remove_service(context.environment, service, watch, context.report)
         replaced = [name for name in coordinator.order(differing) if not definitions[name].start_first]
         await self._take_down(context, watch, replaced[::-1], model_hash)
-        applier = Applier(context, watch, definitions, model_hash)
-        await coordinator.run(
-            differing,
-            partial(self._bring_back, context, applier),
-            settled=applier.settled,
-            probe=applier.probe,
-            warn=context.warn,
-            parallel=context.parallel,
-        )
+        await _plan_restarts(context, restarts)
+        await Applier(context, watch, definitions, model_hash, restarts).apply_all(differing | restarts, restoring=True)
+        await hand_over_if_needed(context, watch, model_hash)
+        if context.deployment.problem is not None:  # no verification comes after this
+            await retire_others(context, watch)
 
     async def _take_down(
         self, context: DeploymentContext, watch: ContainerWatch, services: list[str], model_hash: str
@@ -80,15 +81,16 @@ class Rollback:
             await context.components.manager.remove_containers(context.environment, failed)
         await watch.refresh()
 
-    async def _bring_back(
-        self, context: DeploymentContext, applier: Applier, service: str, milestones: Milestones
-    ) -> None:
-        await applier.apply(service, milestones)
-        await context.report(service, ServiceStep.RESTORED)
-
     async def _remove_everything(self, context: DeploymentContext, watch: ContainerWatch) -> None:
         for service in sorted({container.service for container in watch.containers} - await context.own_services()):
             await context.components.manager.remove_service(context.environment, service, watch, context.report)
+
+
+async def _plan_restarts(context: DeploymentContext, services: frozenset[str]) -> None:
+    """Write that what only starts again is touched too, so that it is verified."""
+    known = {progress.service: progress for progress in context.deployment.services}
+    for service in sorted(services):
+        await context.plan_service(replace(known.get(service, ServiceProgress(service)), changed=True))
 
 
 def _for_rollback(definition: ServiceDefinition) -> ServiceDefinition:

@@ -2,6 +2,7 @@
 
 from bot.concurrency import together
 from bot.deployment.context import DeploymentContext
+from bot.deployment.handover import retire_others
 from bot.deployment.phases.preparation import load_release
 from bot.engine.readiness import Readiness, ServiceReadiness, judge_readiness
 from bot.engine.watch import ContainerWatch
@@ -32,7 +33,9 @@ class Verification:
             )
             for service in sorted(set(definitions) - changed):
                 await _look_at_untouched(context, watch, definitions[service])
-            return _summary(definitions, watch, changed)
+            summary = _summary(definitions, watch, changed)
+            await retire_others(context, watch)
+            return summary
 
 
 def observation_seconds(definition: ServiceDefinition, environment: Environment) -> float:

@@ -1,0 +1,180 @@
+"""Replace the bot that carries the deployment: start the successor beside it, be satisfied, pass everything on.
+
+The service that this very process runs in is never recreated in place. Whoever carries the deployment afterwards finds
+its own container as the release wants it, and removes the other one once the release has proved itself.
+"""
+
+import time
+
+import structlog
+
+from bot.deployment.context import DeploymentContext
+from bot.engine.watch import ContainerWatch
+from bot.errors import FencedOffError, ServiceFailedError
+from bot.models.deployment import ServiceProgress, ServiceStep
+from bot.models.facts import OwnContainer
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.ownership import Heartbeat
+from bot.state.boot_clock import boot_seconds
+
+log = structlog.get_logger(__name__)
+
+DEADLINE_SECONDS = 60.0
+# A heartbeat older than this says nothing of how a bot is now; one is written every half second.
+FRESH_SECONDS = 3.0
+LOOK_AGAIN_SECONDS = 0.2
+
+
+class HandedOverError(FencedOffError):
+    """Another bot carries the deployment now, as was intended."""
+
+    key = "handed_over"
+
+
+class Handover:
+    """Pass the voice and the deployment to a container of the bot's own service that is as a model says."""
+
+    def __init__(self, context: DeploymentContext, watch: ContainerWatch, own: OwnContainer, model_hash: str) -> None:
+        self._context = context
+        self._watch = watch
+        self._own = own
+        self._model_hash = model_hash
+
+    async def needed(self) -> bool:
+        """Tell whether this process's own container is not as the model says."""
+        wanted = await self._wanted_hash()
+        own = next((c for c in self._watch.containers if c.id == self._own.id), None)
+        return wanted is not None and own is not None and own.config_hash != wanted
+
+    async def run(self) -> None:
+        """Start the successor, wait until it is fit, and pass everything on: it ends by raising HandedOverError.
+
+        Raises ServiceFailedError where the successor is not fit within its deadline; then it is gone again.
+        """
+        context, service = self._context, self._own.service
+        voice = context.components.voice()
+        if voice is None:
+            raise ServiceFailedError(f"{service} is this process itself, and it has no voice to pass on.")
+        known = {progress.service: progress for progress in context.deployment.services}
+        await context.plan_service(known.get(service) or ServiceProgress(service, changed=True))
+        container_id = await self._successor()
+        try:
+            heartbeat = await self._fit(container_id)
+        except ServiceFailedError as error:
+            await context.report(service, ServiceStep.FAILED, error.message)
+            await self._remove_failed(container_id)
+            raise
+        if not heartbeat.gateway_ready:
+            context.warn(f"Discord is away: whether the new {service} reaches it could not be verified.")
+        await context.report(service, ServiceStep.WAITING, "taking over")
+        await context.update(handed_over_to=heartbeat.instance_id, warnings=tuple(context.warnings))
+        ownership = context.components.state.ownership
+        await ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
+        raise HandedOverError(f"{context.deployment.id} was passed on to {heartbeat.instance_id}.")
+
+    async def _wanted_hash(self) -> str | None:
+        hashes = await self._context.components.engine.current_hashes(self._model_hash, self._context.environment)
+        return hashes.get(self._own.service)
+
+    async def _successor(self) -> str:
+        """Return the container that is to take over: one that runs already (an earlier attempt's), or a new one."""
+        context, service = self._context, self._own.service
+        wanted = await self._wanted_hash()
+        running = [c.id for c in self._others() if c.config_hash == wanted and c.state is ContainerState.RUNNING]
+        if running:
+            return running[0]
+        engine, environment = context.components.engine, context.environment
+        await context.report(service, ServiceStep.CREATING, "beside the old one")
+        created = await engine.create_service(environment, self._model_hash, service, beside=True)
+        await context.report(service, ServiceStep.STARTING)
+        for container_id in created:
+            await context.components.state.locks.check(context.fence)
+            await engine.start(environment, container_id)
+        await self._watch.refresh()
+        await context.report(service, ServiceStep.WAITING, "getting ready beside the old one")
+        return created[0]
+
+    def _others(self) -> tuple[ContainerSnapshot, ...]:
+        return tuple(c for c in self._watch.of_service(self._own.service) if c.id != self._own.id)
+
+    async def _fit(self, container_id: str) -> Heartbeat:
+        """Wait until the successor's container is healthy and its own word says that it is ready."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        reason = "it did not come up"
+        while time.monotonic() < deadline:
+            self._context.checkpoint()
+            container = next((c for c in self._others() if c.id == container_id), None)
+            if container is not None and (failure := _failure(container)):
+                raise await self._unfit(container_id, failure)
+            heartbeat = await self._context.components.state.ownership.heartbeat(container_id=container_id)
+            reason = await self._what_is_missing(container, heartbeat)
+            if not reason and heartbeat is not None:
+                return heartbeat
+            await self._watch.changed_within(LOOK_AGAIN_SECONDS)
+        raise await self._unfit(container_id, f"after {DEADLINE_SECONDS:g} s {reason}")
+
+    async def _what_is_missing(self, container: ContainerSnapshot | None, heartbeat: Heartbeat | None) -> str:
+        """Return why the successor is not fit yet, or an empty text."""
+        if container is None or container.state is not ContainerState.RUNNING:
+            return "its container does not run"
+        if container.health is HealthStatus.STARTING:
+            return "its health check had not passed"
+        if heartbeat is None or boot_seconds() - heartbeat.beat_at > FRESH_SECONDS:
+            return "it had not opened the journal"
+        if not heartbeat.cogs_loaded:
+            return "its cogs were not loaded"
+        own = await self._context.components.state.ownership.heartbeat(
+            instance_id=self._context.components.state.instance_id
+        )
+        if not heartbeat.gateway_ready and (own is None or own.gateway_ready):
+            return "it was not connected to Discord"
+        return ""
+
+    async def _unfit(self, container_id: str, reason: str) -> ServiceFailedError:
+        service = self._own.service
+        report = await self._context.components.engine.last_words(self._context.environment, container_id)
+        return ServiceFailedError(
+            f"The new {service} was not fit to take over: {reason}.",
+            hint=f"The old {service} was never away. Read the new one's last lines, mend it, and deploy again.",
+            service=service,
+            report=report,
+        )
+
+    async def _remove_failed(self, container_id: str) -> None:
+        await self._context.components.engine.remove(self._context.environment, container_id, grace_seconds=2.0)
+        await self._watch.refresh()
+
+
+async def hand_over_if_needed(context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> None:
+    """Pass the deployment on where this process's own container is not as a model says; then it does not return.
+
+    Raises HandedOverError, or ServiceFailedError where the successor is not fit.
+    """
+    own = await context.components.own_container(context.environment)
+    if own is None:
+        return
+    handover = Handover(context, watch, own, model_hash)
+    if await handover.needed():
+        await handover.run()
+
+
+async def retire_others(context: DeploymentContext, watch: ContainerWatch) -> None:
+    """Remove the containers of the bot's own service beside this one: predecessors whose watch is over."""
+    own = await context.components.own_container(context.environment)
+    if own is None:
+        return
+    await watch.refresh()
+    others = tuple(c for c in watch.of_service(own.service) if c.id != own.id)
+    if others:
+        await context.report(own.service, ServiceStep.REMOVING, "the old one")
+        await context.components.manager.remove_containers(context.environment, others)
+        await context.report(own.service, ServiceStep.HEALTHY, "it took over from the old one")
+
+
+def _failure(container: ContainerSnapshot) -> str:
+    if container.state in {ContainerState.EXITED, ContainerState.DEAD, ContainerState.RESTARTING}:
+        code = "" if container.exit_code is None else f" with code {container.exit_code}"
+        return f"it ended{code}"
+    if container.restart_count:
+        return f"it restarted {container.restart_count} times"
+    return "its health check fails" if container.health is HealthStatus.UNHEALTHY else ""

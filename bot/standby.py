@@ -1,0 +1,180 @@
+"""Be the active bot or a silent one: keep the voice, stand by for it, and watch over a successor.
+
+Of two bots that share a journal one is active. The other is connected and ready, and says so in a heartbeat, but
+answers nothing. It becomes active when the voice is passed to it, when the active one is dead, or, as a predecessor
+that watches its successor, when that one hangs or is unwell: then the old release comes back.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import structlog
+
+from bot import __version__
+from bot.concurrency import happens
+from bot.errors import FencedOffError, RoasError, StateError
+from bot.integration import Application
+from bot.models.deployment import Deployment, Problem
+from bot.models.environment import Environment
+from bot.models.facts import OwnContainer
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.ownership import Heartbeat, Readiness, VoiceRecord
+from bot.state.boot_clock import boot_id, boot_seconds
+from bot.state.ownership import lease_has_lapsed
+
+log = structlog.get_logger(__name__)
+
+# One that stands by looks more often: people wait for the one that takes over.
+BEAT_SECONDS = 0.4
+ACTIVE_BEAT_SECONDS = 1.0
+
+
+class VoiceKeeper:
+    """Hold the voice, or stand by for it; `activate` and `silence` are called as it comes and goes."""
+
+    def __init__(
+        self,
+        application: Application,
+        readiness: Callable[[], Readiness],
+        activate: Callable[[], Awaitable[None]],
+        silence: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._application = application
+        self._readiness = readiness
+        self._activate = activate
+        self._silence = silence
+        self._own: OwnContainer | None = None
+        self._home: Environment | None = None
+        self._active = False
+
+    async def run(self) -> None:
+        """Keep or await the voice until cancelled; a journal that cannot be written makes this bot silent."""
+        await self._find_home()
+        while True:
+            try:
+                await self._step()
+            except StateError as error:
+                log.error("the voice cannot be kept", problem=error.message, hint=error.hint)
+                await self._set_active(None)
+            except RoasError as error:
+                log.warning("standby cannot look around", problem=error.message)
+            await happens(asyncio.Event(), ACTIVE_BEAT_SECONDS if self._active else BEAT_SECONDS)
+
+    async def _find_home(self) -> None:
+        """Find the container that this process runs in, and the environment that it belongs to."""
+        for environment in self._application.environments.values():
+            try:
+                own = await self._application.own_container(environment)
+            except RoasError as error:
+                log.warning("the own container could not be looked for", problem=error.message)
+                continue
+            if own is not None:
+                self._own, self._home = own, environment
+                return
+
+    async def _step(self) -> None:
+        ownership = self._application.state.ownership
+        await self._beat()
+        record = await ownership.voice()
+        if record is not None and record.instance_id == self._application.state.instance_id:
+            try:
+                await self._set_active(await ownership.renew(record))
+            except FencedOffError:
+                await self._set_active(None)
+            return
+        await self._set_active(None)
+        taken = await ownership.acquire()
+        if taken is not None:
+            await self._revert_failed_handover()
+            await self._set_active(taken)
+        elif record is not None and (reason := await self._successor_fault(record)):
+            await self._take_back(record, reason)
+
+    async def _beat(self) -> None:
+        ready = self._readiness()
+        heartbeat = Heartbeat(
+            instance_id=self._application.state.instance_id,
+            boot_id=boot_id(),
+            beat_at=boot_seconds(),
+            container_id=self._own.id if self._own else "",
+            version=__version__,
+            gateway_ready=ready.gateway_ready,
+            cogs_loaded=ready.cogs_loaded,
+        )
+        await self._application.state.ownership.beat(heartbeat)
+
+    async def _set_active(self, voice: VoiceRecord | None) -> None:
+        self._application.held_voice.record = voice
+        if voice is not None and not self._active:
+            self._active = True
+            log.info("this bot is the active one now", instance_id=voice.instance_id, token=voice.token)
+            await self._activate()
+        elif voice is None and self._active:
+            self._active = False
+            log.info("this bot stands by")
+            await self._silence()
+
+    async def _successor_fault(self, record: VoiceRecord) -> str:
+        """Return why the active bot has to be replaced by force, or an empty text; only in containers of one home."""
+        if self._home is None or self._own is None:
+            return ""
+        container = await self._container_of(record)
+        if container is None:
+            return ""
+        if lease_has_lapsed(record):
+            return "it hangs: its lease was not renewed"
+        if await self._handed_over_by_us() is None:
+            return ""
+        if container.health is HealthStatus.UNHEALTHY:
+            return "its health check fails"
+        gone = container.state in {ContainerState.EXITED, ContainerState.DEAD}
+        return "its container ended" if gone else ""
+
+    async def _container_of(self, record: VoiceRecord) -> ContainerSnapshot | None:
+        heartbeat = await self._application.state.ownership.heartbeat(instance_id=record.instance_id)
+        if heartbeat is None or not heartbeat.container_id or self._home is None:
+            return None
+        containers = await self._application.engine.containers(self._home)
+        return next((c for c in containers if c.id == heartbeat.container_id), None)
+
+    async def _take_back(self, record: VoiceRecord, reason: str) -> None:
+        """End the other's container first: a fence in the journal cannot stop a Docker call that is on its way."""
+        container = await self._container_of(record)
+        if container is None or self._home is None:
+            return
+        log.warning("taking the voice back by force", from_instance=record.instance_id, reason=reason)
+        report = await self._application.engine.last_words(self._home, container.id)
+        await self._application.engine.remove(self._home, container.id, grace_seconds=0.0)
+        taken = await self._application.state.ownership.take_by_force(record)
+        if taken is None:
+            return
+        await self._revert_failed_handover(reason, report)
+        await self._set_active(taken)
+
+    async def _handed_over_by_us(self) -> Deployment | None:
+        """Return the unfinished deployment of home whose release this container is not of, once it was handed over."""
+        if self._home is None or self._own is None:
+            return None
+        deployment = await self._application.state.deployments.active(self._home.name)
+        if deployment is None or not deployment.handed_over_to or deployment.problem is not None:
+            return None
+        containers = await self._application.engine.containers(self._home)
+        own = next((c for c in containers if c.id == self._own.id), None)
+        hashes = await self._application.engine.current_hashes(deployment.applied_model, self._home)
+        return deployment if own is not None and own.config_hash != hashes.get(self._own.service) else None
+
+    async def _revert_failed_handover(self, reason: str = "it died", report: str = "") -> None:
+        """Turn a deployment whose successor failed into a rollback; its next carrier takes it up as one."""
+        deployment = await self._handed_over_by_us()
+        if deployment is None or self._own is None:
+            return
+        service = self._own.service
+        problem = Problem(
+            key="successor_failed",
+            message=f"The new {service} failed after it had taken over: {reason}.",
+            hint=f"The old {service} has taken back. Read the new one's last lines, mend it, and deploy again.",
+            service=service,
+            report=report,
+        )
+        await self._application.state.deployments.condemn(replace(deployment, problem=problem))
