@@ -10,6 +10,7 @@ from bot.models.plan import Plan, ServiceAction, ServicePlan
 STYLES = {
     ServiceAction.CREATE: "green",
     ServiceAction.RECREATE: "yellow",
+    ServiceAction.RESTART: "yellow",
     ServiceAction.REMOVE: "red",
     ServiceAction.KEEP: "dim",
 }

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bot.deployment.context import Components
 from bot.deployment.plan import make_plan
 from bot.engine.interface import ResolvedStack
-from bot.errors import ImageChangedError, InvalidRequestError
+from bot.errors import ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
 from bot.models.deployment import DeploymentRequest
 from bot.models.environment import Environment
 from bot.models.plan import Plan
@@ -79,7 +80,7 @@ async def plan_rollback(
         raise InvalidRequestError(missing, hint="See `history` for the releases that there are.")
     if current is not None and target.number == current.number:
         raise InvalidRequestError(f"{environment.name} is on {target.label} already.", hint="Name another release.")
-    model = await engine.load_model(target.model_hash)
+    model = await _model_of(components, target)
     wanted = {
         service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
         for service in target.services
@@ -121,3 +122,14 @@ def refuse_another_plan(request: DeploymentRequest, plan: Plan) -> None:
             "Something changed since the plan was made: an image's tag, a file or the environment's release.",
             hint="Look at the new plan and ask again.",
         )
+
+
+async def _model_of(components: Components, release: Release) -> Mapping[str, Any]:
+    try:
+        return await components.engine.load_model(release.model_hash)
+    except ReleaseNotRestorableError as error:
+        kept = components.settings.releases_kept
+        raise ReleaseNotRestorableError(
+            f"{release.label} cannot be restored: it is not kept any more (the last {kept} are).",
+            hint="See `history` for those that are, or deploy that version again.",
+        ) from error

@@ -142,6 +142,10 @@ class Engine(Protocol):
         """Start a created or stopped container."""
         ...
 
+    async def restart(self, environment: Environment, container_id: str) -> None:
+        """Stop a container within its grace and start it again."""
+        ...
+
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
         """Stop and remove a container by id; one that is gone already is no fault."""
         ...

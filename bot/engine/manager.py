@@ -105,14 +105,17 @@ class DeploymentManager:
         watch: ContainerWatch,
         report: ServiceReport,
         started: Callable[[], Awaitable[None]],
+        *,
+        restart: bool = False,
     ) -> Readiness:
         """Bring one service to what a model says and wait until it is ready; `started` is told when it runs.
 
+        With `restart`, containers that run as they should are started again.
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
         ServiceFailedError with the container's last words.
         """
         wanted = (await self._engine.current_hashes(model_hash, environment))[definition.name]
-        await to_the_end(self._create_and_start(environment, model_hash, definition, watch, report))
+        await to_the_end(self._create_and_start(environment, model_hash, definition, watch, report, restart))
         await started()
         await watch.refresh()
         await report(definition.name, ServiceStep.WAITING, "", None)
@@ -209,6 +212,7 @@ class DeploymentManager:
         definition: ServiceDefinition,
         watch: ContainerWatch,
         report: ServiceReport,
+        restart: bool,
     ) -> None:
         running = any(c.state is ContainerState.RUNNING for c in watch.of_service(definition.name))
         beside = definition.start_first and running
@@ -218,6 +222,9 @@ class DeploymentManager:
             await report(definition.name, ServiceStep.STARTING, "", None)
         for container_id in created:
             await self._engine.start(environment, container_id)
+        if restart and not created:
+            await report(definition.name, ServiceStep.STARTING, "again, since what it depends on was replaced", None)
+            await together(self._engine.restart(environment, one.id) for one in watch.of_service(definition.name))
 
     async def _remove_predecessors(
         self, environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, wanted: str

@@ -38,6 +38,18 @@ async def start_container(clients: EngineClients, environment: Environment, cont
     await clients.call(environment, start)
 
 
+async def restart_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
+    """Stop a container within its grace and start it again. Raises ServiceFailedError where it cannot run."""
+
+    def stop(client: docker.DockerClient) -> None:
+        inspected = inspect_or_none(client, container_id)
+        if inspected is not None and inspected["State"]["Running"]:
+            _stop(client, inspected, None)
+
+    await clients.call(environment, stop)
+    await start_container(clients, environment, container_id)
+
+
 async def remove_container(
     clients: EngineClients, environment: Environment, container_id: str, grace_seconds: float | None
 ) -> None:

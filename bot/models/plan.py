@@ -9,6 +9,7 @@ class ServiceAction(StrEnum):
 
     CREATE = "create"
     RECREATE = "recreate"
+    RESTART = "restart"
     REMOVE = "remove"
     KEEP = "keep"
 

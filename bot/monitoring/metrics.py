@@ -59,12 +59,19 @@ class Metrics:
             buckets=DURATION_BUCKETS,
             registry=self.registry,
         )
+        self._releases = Counter("roas_releases_total", "Releases made.", ["environment"], registry=self.registry)
 
     def _make_service_metrics(self) -> None:
         labels = ["environment", "service"]
         self._health = Gauge(
             "roas_service_health",
             "The verdict on a service: 1 for the one that holds, 0 for the others.",
+            [*labels, "verdict"],
+            registry=self.registry,
+        )
+        self._health_changes = Counter(
+            "roas_service_health_changes_total",
+            "Changes of the verdict on a service, by what it became.",
             [*labels, "verdict"],
             registry=self.registry,
         )
@@ -90,6 +97,7 @@ class Metrics:
         return (
             bus.subscribe("deployment.orchestration.completed", self._deployment_completed, name="metrics deployments"),
             bus.subscribe("deployment.phase.changed", self._phase_changed, name="metrics phases"),
+            bus.subscribe("release.created", self._release_created, name="metrics releases"),
             bus.subscribe("monitoring.health.changed", self._health_changed, name="metrics health"),
         )
 
@@ -133,10 +141,15 @@ class Metrics:
             phase = _known(PhaseName, event.data.get("phase"))
             self._phase_seconds.labels(phase, _known(PhaseStatus, status)).observe(float(seconds))
 
+    async def _release_created(self, event: Event) -> None:
+        self._releases.labels(str(event.data.get("environment", ""))).inc()
+
     async def _health_changed(self, event: Event) -> None:
         environment, service = str(event.data.get("environment", "")), str(event.data.get("service", ""))
+        verdict = _known(Verdict, event.data.get("new"))
         self._series[environment].add((environment, service))
-        self._show_verdict(environment, service, _known(Verdict, event.data.get("new")))
+        self._show_verdict(environment, service, verdict)
+        self._health_changes.labels(environment, service, verdict).inc()
 
     def _show_verdict(self, environment: str, service: str, verdict: str) -> None:
         for one in Verdict:

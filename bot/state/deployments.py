@@ -54,7 +54,7 @@ class DeploymentStateManager:
         def work(transaction: Transaction) -> Fence:
             _refuse_repeated_interaction(transaction, deployment)
             refuse_frozen(transaction, deployment.environment)
-            lock = take_lock(transaction, wanted)
+            lock = take_lock(transaction, wanted, correlation_id=deployment.correlation_id)
             transaction.execute(
                 "INSERT INTO deployments (id, environment, kind, interaction_id, document) VALUES (?, ?, ?, ?, ?)",
                 (
@@ -82,7 +82,7 @@ class DeploymentStateManager:
             held = read_lock(transaction, deployment.environment)
             if held is None or held.deployment_id != deployment.id:
                 raise StateError(f"{deployment.id} does not hold {deployment.environment} any more.")
-            lock = take_lock(transaction, held, from_instance=from_instance)
+            lock = take_lock(transaction, held, from_instance=from_instance, correlation_id=deployment.correlation_id)
             _write_deployment(transaction, replace(deployment, attempts=attempts))
             return Fence(deployment.environment, lock.token)
 
@@ -165,7 +165,7 @@ class DeploymentStateManager:
                 set_release_state(transaction, deployment.environment, number, state)
             if active is not None:
                 activate_release(transaction, active, applied_model or active.model_hash, deployment.correlation_id)
-            release_lock(transaction, deployment.environment)
+            release_lock(transaction, deployment.environment, deployment.correlation_id)
             transaction.add_change(
                 _change(
                     ChangeType.DEPLOYMENT_FINISHED,

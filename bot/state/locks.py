@@ -35,7 +35,9 @@ def read_lock(transaction: Transaction, environment: str) -> Lock | None:
     return from_json(Lock, row[0]) if row else None
 
 
-def take_lock(transaction: Transaction, wanted: Lock, *, from_instance: str | None = None) -> Lock:
+def take_lock(
+    transaction: Transaction, wanted: Lock, *, from_instance: str | None = None, correlation_id: str = ""
+) -> Lock:
     """Take an environment, with the next token; `from_instance` names the dead owner that it may be taken from.
 
     Raises LockHeldError where another holds it.
@@ -54,7 +56,8 @@ def take_lock(transaction: Transaction, wanted: Lock, *, from_instance: str | No
         token=token,
     )
     put_lock(transaction, lock)
-    transaction.add_change(_change(lock, old=held.deployment_id if held else None, new=lock.deployment_id))
+    old = held.deployment_id if held else None
+    transaction.add_change(_change(lock, old=old, new=lock.deployment_id, correlation_id=correlation_id))
     return lock
 
 
@@ -67,12 +70,12 @@ def put_lock(transaction: Transaction, lock: Lock) -> None:
     )
 
 
-def release_lock(transaction: Transaction, environment: str) -> None:
+def release_lock(transaction: Transaction, environment: str, correlation_id: str = "") -> None:
     """Let an environment go; the caller's fence was checked."""
     held = read_lock(transaction, environment)
     if held is not None:
         transaction.execute("DELETE FROM locks WHERE environment = ?", (environment,))
-        transaction.add_change(_change(held, old=held.deployment_id, new=None))
+        transaction.add_change(_change(held, old=held.deployment_id, new=None, correlation_id=correlation_id))
 
 
 def next_token(transaction: Transaction, name: str) -> int:
@@ -85,7 +88,7 @@ def next_token(transaction: Transaction, name: str) -> int:
     return int(row[0])
 
 
-def _change(lock: Lock, *, old: str | None, new: str | None) -> StateChange:
+def _change(lock: Lock, *, old: str | None, new: str | None, correlation_id: str) -> StateChange:
     return StateChange(
         type=ChangeType.LOCK_CHANGED,
         source="locks",
@@ -94,4 +97,5 @@ def _change(lock: Lock, *, old: str | None, new: str | None) -> StateChange:
         old=old,
         new=new,
         metadata={"token": lock.token, "held_by": lock.held_by.name, "purpose": lock.purpose},
+        correlation_id=correlation_id,
     )

@@ -58,6 +58,7 @@ VERDICTS: dict[Verdict, tuple[str, discord.Colour]] = {
 ACTIONS: dict[ServiceAction, str] = {
     ServiceAction.CREATE: "➕",
     ServiceAction.RECREATE: "🔄",
+    ServiceAction.RESTART: "🔁",
     ServiceAction.REMOVE: "➖",
     ServiceAction.KEEP: "▫️",
 }

@@ -12,7 +12,7 @@ from bot.settings import EnvironmentSettings, Settings
 from tests.acceptance.people import People
 from tests.acceptance.stack import REPOSITORY, Stack
 
-OBSERVATION_SECONDS = 0.5
+OBSERVATION_SECONDS = 0.2
 ENVIRONMENTS = ("dev", "staging", "prod")
 
 

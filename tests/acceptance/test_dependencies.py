@@ -1,7 +1,7 @@
 """Services start in the order that they need, and what may be missing does not stand in the way."""
 
-from bot.models.deployment import Outcome
-from tests.acceptance.people import succeeded
+from bot.models.deployment import DeploymentKind, Outcome
+from tests.acceptance.people import request, succeeded
 from tests.acceptance.stack import REPOSITORY, service
 
 V1 = f"{REPOSITORY}:v1"
@@ -132,12 +132,25 @@ async def test_a_dependency_with_restart_restarts_what_depends_on_it(people, sta
     other = service(image=V1, depends_on={"store": {"condition": "service_healthy"}})
     stack.write({"store": service(), "web": web, "other": other})
     await people.succeed("v1")
-    before, ids = state(stack, "web")["StartedAt"], stack.ids()
+    ids, started = stack.ids(), state(stack, "web")["StartedAt"]
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    assert {one.service: one.action.value for one in plan.services} == {
+        "store": "recreate",
+        "web": "restart",
+        "other": "keep",
+    }
     await people.succeed("v2")
-    assert stack.images()["store-1"] == images["v2"]
-    assert stack.ids()["other-1"] == ids["other-1"]
+    assert stack.images() == {"other-1": images["v1"], "store-1": images["v2"], "web-1": images["v1"]}
+    assert {name: stack.ids()[name] for name in ("other-1", "web-1")} == {
+        name: ids[name] for name in ("other-1", "web-1")
+    }
     assert state(stack, "web")["StartedAt"] > state(stack, "store")["StartedAt"]
-    assert state(stack, "web")["StartedAt"] > before
+    again = state(stack, "web")["StartedAt"]
+    assert again > started
+    succeeded(await people.rollback())
+    assert stack.images()["store-1"] == images["v1"]
+    assert state(stack, "web")["StartedAt"] > again
+    assert stack.ids()["other-1"] == ids["other-1"]
 
 
 async def test_a_service_without_a_health_check_is_reported_unverified_never_green(people, stack, images):

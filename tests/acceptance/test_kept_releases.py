@@ -6,6 +6,7 @@ import docker
 import pytest
 
 from bot.engine.model_store import ModelStore
+from bot.errors import ReleaseNotRestorableError
 from bot.integration import open_application
 from bot.models.deployment import DeploymentKind, Outcome
 from testbed.sample import sample_image
@@ -101,8 +102,10 @@ async def test_only_the_last_releases_are_kept_with_their_tags(settings, stack, 
             stack.client.images.remove(f"{OWN_REPOSITORY}:{version}", force=True)
         stack.client.images.prune()
         assert [exists(stack, made[version]) for version in versions] == [False, False, True, True]
-        with pytest.raises(Exception, match="r1"):
+        with pytest.raises(ReleaseNotRestorableError) as refused:
             await people.rollback(to=1)
+        assert "r1 cannot be restored: it is not kept any more" in refused.value.message
+        assert "history" in refused.value.hint
 
 
 async def test_ten_releases_are_kept_unless_said_otherwise(settings):

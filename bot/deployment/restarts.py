@@ -1,0 +1,33 @@
+"""Find the services that run as they should and are still not left alone."""
+
+from collections.abc import Iterable, Mapping
+
+from bot.models.deployment import Deployment, ServiceStep
+from bot.models.stack import ServiceDefinition
+
+BEGUN = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.RESTORING})
+REPLACED = frozenset({ServiceStep.WAITING, ServiceStep.HEALTHY, ServiceStep.UNVERIFIED, ServiceStep.COMPLETED})
+
+
+def to_restart(definitions: Mapping[str, ServiceDefinition], replaced: Iterable[str]) -> frozenset[str]:
+    """Return what starts again because something was replaced that it depends on (`depends_on.restart`)."""
+    moved = set(replaced)
+    found: set[str] = set()
+    while waiting := {name for name, one in definitions.items() if _restarts_after(one, moved)} - moved:
+        moved |= waiting
+        found |= waiting
+    return frozenset(found)
+
+
+def begun(deployment: Deployment) -> frozenset[str]:
+    """Return the services that an attempt which was interrupted had begun with: nobody has seen them ready yet."""
+    return frozenset(progress.service for progress in deployment.services if progress.step in BEGUN)
+
+
+def replaced_before(deployment: Deployment) -> frozenset[str]:
+    """Return the services that an earlier attempt has replaced or started again."""
+    return frozenset(one.service for one in deployment.services if one.changed and one.step in REPLACED)
+
+
+def _restarts_after(definition: ServiceDefinition, moved: set[str]) -> bool:
+    return not definition.one_shot and any(edge.restart and edge.on in moved for edge in definition.dependencies)
