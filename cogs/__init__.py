@@ -12,6 +12,7 @@ from discord.ext import commands
 from bot.errors import SettingsError
 from bot.integration import Application, open_application
 from bot.settings import Settings, load_settings
+from bot.ui.command_translator import CommandTranslator
 from bot.ui.live_messages import LiveMessages
 from bot.ui.ops_channel import OpsChannel
 from bot.ui.voice import Voice
@@ -34,6 +35,7 @@ async def setup(bot: commands.Bot) -> None:
         guild = discord.Object(guild_id)
         await bot.add_cog(DeploymentCog(bot, application, voice, messages), guild=guild)
         await bot.add_cog(StatusCog(bot, application, voice), guild=guild)
+        await bot.tree.set_translator(CommandTranslator(bot.tree.translator))
         sync = CommandSync(bot, application.state, guild_id)
         await bot.add_cog(ApplicationCog(bot, sync, voice, opened.pop_all()))
 

@@ -1,7 +1,8 @@
 """Acknowledge first, then answer once, privately; turn every fault into one clear embed."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Protocol
 
 import aiohttp
 import discord
@@ -9,8 +10,10 @@ import structlog
 
 from bot.errors import RoasError
 from bot.models.identifiers import new_id
+from bot.ui.drawing import Drawing
 from bot.ui.embeds.errors import draw_error, draw_unexpected
 from bot.ui.secrets import Redact
+from bot.ui.translation import speaking
 
 log = structlog.get_logger(__name__)
 
@@ -18,10 +21,30 @@ UNKNOWN_INTERACTION = 10062
 ALREADY_ACKNOWLEDGED = 40060
 
 
+class Reply(Protocol):
+    """Answer an interaction with embeds."""
+
+    async def __call__(self, interaction: discord.Interaction, *, embeds: Sequence[discord.Embed] = ()) -> None:
+        """Say it; a fault of Discord's is logged."""
+        ...
+
+
 async def acknowledge(interaction: discord.Interaction) -> bool:
     """Tell Discord that an answer comes, before any effect; False where somebody else answers or it is too late."""
+    return await _acknowledge(interaction, thinking=True)
+
+
+async def acknowledge_turn(interaction: discord.Interaction) -> bool:
+    """Tell Discord that the message with the button will change, before any effect; False as for `acknowledge`."""
+    return await _acknowledge(interaction, thinking=False)
+
+
+async def _acknowledge(interaction: discord.Interaction, *, thinking: bool) -> bool:
     try:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        if thinking:
+            await interaction.response.defer(ephemeral=True, thinking=True)
+        else:
+            await interaction.response.defer()
     except discord.HTTPException as error:
         if error.code in {UNKNOWN_INTERACTION, ALREADY_ACKNOWLEDGED}:
             log.warning("an interaction is not ours to answer", interaction_id=interaction.id, reason=str(error))
@@ -35,20 +58,55 @@ async def acknowledge(interaction: discord.Interaction) -> bool:
 
 
 async def answer(
+    interaction: discord.Interaction,
+    content: str | None = None,
+    embeds: Sequence[discord.Embed] = (),
+    *,
+    drawing: Drawing | None = None,
+) -> None:
+    """Answer an acknowledged interaction; an answer that Discord does not take is logged, since its effect stands.
+
+    After `acknowledge_turn` this changes the message that the button was on.
+    """
+    options: dict[str, Any] = {"content": content, "embeds": embeds}
+    if drawing is not None:
+        options = {"content": content or drawing.content or None, "embeds": drawing.embeds, "view": drawing.view()}
+        options["attachments"] = drawing.files()
+    with _logged(interaction):
+        await interaction.edit_original_response(**options, allowed_mentions=discord.AllowedMentions.none())
+
+
+async def answer_beside(
     interaction: discord.Interaction, content: str | None = None, embeds: Sequence[discord.Embed] = ()
 ) -> None:
-    """Answer an acknowledged interaction; an answer that Discord does not take is logged, since its effect stands."""
-    try:
-        await interaction.edit_original_response(
-            content=content, embeds=embeds, allowed_mentions=discord.AllowedMentions.none()
+    """Answer a button privately and leave its message as it is."""
+    with _logged(interaction):
+        await interaction.followup.send(
+            content or discord.utils.MISSING,
+            embeds=embeds,
+            ephemeral=True,
+            allowed_mentions=discord.AllowedMentions.none(),
         )
+
+
+@contextmanager
+def _logged(interaction: discord.Interaction) -> Iterator[None]:
+    try:
+        yield
     except (discord.HTTPException, OSError, aiohttp.ClientError) as error:
         log.warning("an answer could not be given", interaction_id=interaction.id, reason=str(error))
 
 
 @asynccontextmanager
 async def answering(interaction: discord.Interaction, redact: Redact) -> AsyncIterator[None]:
-    """Run a command; what goes wrong in it is answered in words, without secrets, and logged once."""
+    """Run a command in the language of who asks; what goes wrong is answered without secrets, and logged once."""
+    with speaking(interaction.locale):
+        async with _explaining(interaction, redact):
+            yield
+
+
+@asynccontextmanager
+async def _explaining(interaction: discord.Interaction, redact: Redact) -> AsyncIterator[None]:
     try:
         yield
     except RoasError as error:
@@ -59,8 +117,8 @@ async def answering(interaction: discord.Interaction, redact: Redact) -> AsyncIt
             key=error.key,
             reason=error.message,
         )
-        await answer(interaction, embeds=draw_error(error, redact))
+        await reply(interaction, embeds=draw_error(error, redact))
     except Exception:  # the boundary: the person gets an id, the log gets the rest
         incident = new_id("ERR")
         log.exception("a command broke", incident=incident, interaction_id=interaction.id)
-        await answer(interaction, embeds=draw_unexpected(incident))
+        await reply(interaction, embeds=draw_unexpected(incident))

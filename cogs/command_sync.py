@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from typing import Any
 
 import discord
 import structlog
+from discord import app_commands
 from discord.ext import commands
 
 from bot.models.post import Post
@@ -13,6 +15,8 @@ from bot.state.manager import StateManager
 log = structlog.get_logger(__name__)
 
 KIND = "commands"
+
+Command = app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu
 
 
 class CommandSync:
@@ -29,7 +33,7 @@ class CommandSync:
         Raises discord.HTTPException, discord.app_commands.CommandSyncFailure.
         """
         subject = f"{KIND}:{self._bot.application_id}:{self._guild.id}"
-        wanted = self._hash()
+        wanted = await self._hash()
         known = await self._state.posts.get(subject, KIND)
         if known is not None and known.content_hash == wanted and await self._discord_has_them():
             return False
@@ -43,7 +47,14 @@ class CommandSync:
         there = {command.name for command in await self._bot.tree.fetch_commands(guild=self._guild)}
         return there >= {command.name for command in self._bot.tree.get_commands(guild=self._guild)}
 
-    def _hash(self) -> str:
-        payload = [command.to_dict(self._bot.tree) for command in self._bot.tree.get_commands(guild=self._guild)]
+    async def _hash(self) -> str:
+        payload = [await self._payload(command) for command in self._bot.tree.get_commands(guild=self._guild)]
         ordered = sorted(payload, key=lambda command: str(command.get("name")))
         return hashlib.sha256(json.dumps(ordered, sort_keys=True, default=str).encode()).hexdigest()
+
+    async def _payload(self, command: Command) -> dict[str, Any]:
+        """Return what Discord is told of a command, in every language."""
+        tree = self._bot.tree
+        if tree.translator is None:
+            return command.to_dict(tree)
+        return await command.get_translated_payload(tree, tree.translator)

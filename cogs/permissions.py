@@ -22,7 +22,7 @@ from bot.errors import NotPermittedError
 from bot.models.deployment import DeploymentKind
 from bot.models.environment import Environment
 from bot.settings import Settings
-from bot.ui.translation import _
+from bot.ui.translation import _, word
 
 
 class Deed(StrEnum):
@@ -141,7 +141,7 @@ def _wanted_roles(deed: Deed, environment: Environment, rules: Rules) -> tuple[f
 
 
 def _missing_role(deed: Deed, environment: Environment, wanted: Iterable[int], setting: str) -> str:
-    values = {"deed": deed.value, "environment": environment.name, "setting": setting}
+    values = {"deed": word(deed), "environment": environment.name, "setting": setting}
     roles = ", ".join(f"<@&{role}>" for role in sorted(wanted))
     if not roles:
         return _("Nobody may {deed} {environment}: {setting} names no role.", **values)

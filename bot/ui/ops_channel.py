@@ -46,11 +46,23 @@ class OpsChannel:
         self.id = channel_id
         self._client = client
         self._guild_id = guild_id
+        self._known_locale: discord.Locale | None = None
 
     def link(self, message_id: int | None = None) -> str:
         """Return the address of a message, or of the channel."""
         base = f"https://discord.com/channels/{self._guild_id}/{self.id}"
         return f"{base}/{message_id}" if message_id is not None else base
+
+    async def locale(self) -> discord.Locale:
+        """Return the language that the guild prefers, asking Discord before the gateway told. Raises PostError."""
+        guild = self._client.get_guild(self._guild_id)
+        if guild is not None:
+            self._known_locale = guild.preferred_locale
+        if self._known_locale is None:
+            async with _told_apart():
+                fetched = await self._client.fetch_guild(self._guild_id, with_counts=False)
+            self._known_locale = fetched.preferred_locale
+        return self._known_locale
 
     async def send(self, drawing: Drawing, *, nonce: str, reply_to: int | None = None) -> int:
         """Post a message and return its id; the same nonce never posts twice. Raises PostError."""

@@ -38,6 +38,10 @@ class FakeChannel:
     replies: dict[int, int | None] = field(default_factory=dict)
     lose_answers: int = 0
     attempts: int = 0
+    spoken: str = "en-US"
+
+    async def locale(self) -> str:
+        return self.spoken
     ids: Iterator[int] = field(default_factory=lambda: count(1000))
 
     def link(self, message_id: int | None = None) -> str:

@@ -1,5 +1,7 @@
 """Draw the live message of a deployment: its phases and services, readable on a phone."""
 
+from datetime import timedelta
+
 import discord
 
 from bot.models.coordination import PhaseName
@@ -15,7 +17,7 @@ from bot.ui.drawing import Button, Drawing
 from bot.ui.headlines import headline
 from bot.ui.limits import DESCRIPTION, code, fit, lines, one_line
 from bot.ui.signs import CAREFUL, OUTCOMES, PHASES, RUNNING, STEPS
-from bot.ui.translation import _
+from bot.ui.translation import _, told, word
 from bot.ui.words import duration, image_change, person, since
 
 CANCEL_PREFIX = "roas:cancel:"
@@ -30,11 +32,15 @@ _GOING_BACK = frozenset({ServiceStep.RESTORING, ServiceStep.RESTORED})
 _SERVICE_ORDER = {ServiceStep.FAILED: 0, ServiceStep.UNCHANGED: 2}
 
 
-def draw_live(deployment: Deployment) -> Drawing:
-    """Draw a deployment as it stands; the same state gives the same message."""
-    embed = discord.Embed(
-        title=_title(deployment), description=_description(deployment), colour=_colour(deployment)
-    ).set_footer(text=deployment.id)
+def draw_live(deployment: Deployment, *, usual_seconds: float | None = None) -> Drawing:
+    """Draw a deployment as it stands; the same state gives the same message.
+
+    `usual_seconds` is how long one like it took before, for an estimate.
+    """
+    description = _description(deployment, usual_seconds)
+    embed = discord.Embed(title=_title(deployment), description=description, colour=_colour(deployment)).set_footer(
+        text=deployment.id
+    )
     buttons = (cancel_button(deployment),) if can_be_cancelled(deployment) else ()
     return Drawing(key=deployment.id, embeds=tuple(fit([embed])), buttons=buttons)
 
@@ -58,7 +64,7 @@ def cancel_button(deployment: Deployment) -> Button:
 
 def service_line(progress: ServiceProgress) -> str:
     """Draw one service: sign, name, how far it is, and which image becomes which."""
-    parts = [f"{STEPS[progress.step]} {code(progress.service, SERVICE_NAME_LENGTH)} {progress.step.value}"]
+    parts = [f"{STEPS[progress.step]} {code(progress.service, SERVICE_NAME_LENGTH)} {word(progress.step)}"]
     if progress.fraction is not None and 0 < progress.fraction < 1:
         parts.append(f"{progress.fraction:.0%}")
     images = (progress.old_image, progress.new_image)
@@ -66,7 +72,7 @@ def service_line(progress: ServiceProgress) -> str:
     if progress.changed and (change := image_change(old, new)):
         parts.append(f"· {one_line(change, SERVICE_NAME_LENGTH)}")
     if progress.detail and progress.step is not ServiceStep.UNCHANGED:
-        parts.append(f"· {one_line(progress.detail, DETAIL_LENGTH)}")
+        parts.append(f"· {one_line(told(progress.detail), DETAIL_LENGTH)}")
     return " ".join(parts)
 
 
@@ -90,8 +96,8 @@ def _colour(deployment: Deployment) -> discord.Colour:
     return CAREFUL if unwanted or deployment.cancel_requested_by is not None else RUNNING
 
 
-def _description(deployment: Deployment) -> str:
-    head = [_asked(deployment), _time(deployment), *_cancelling(deployment)]
+def _description(deployment: Deployment, usual_seconds: float | None) -> str:
+    head = [_asked(deployment), _time(deployment, usual_seconds), *_cancelling(deployment)]
     phases = [_phase_line(phase) for phase in deployment.phases if _is_shown(phase, deployment)]
     text = "\n".join([*head, "", *phases])
     services = service_lines(deployment)
@@ -104,6 +110,10 @@ def _description(deployment: Deployment) -> str:
 def _asked(deployment: Deployment) -> str:
     request = deployment.request
     text = _("by {person}", person=person(request.requested_by))
+    if request.approved_by is not None:
+        text += " · " + _("approved by {person}", person=person(request.approved_by))
+    elif request.kind is DeploymentKind.HOTFIX:
+        text += " · " + _("a hotfix: nobody else approved it")
     if request.services:
         text += " · " + _("only {services}", services=one_line(", ".join(request.services), 200))
     if request.reason:
@@ -111,10 +121,16 @@ def _asked(deployment: Deployment) -> str:
     return text
 
 
-def _time(deployment: Deployment) -> str:
+def _time(deployment: Deployment, usual_seconds: float | None) -> str:
     if deployment.finished:
         return _("took {duration}", duration=duration(deployment.duration_seconds) or _("an unknown time"))
     text = _("started {when}", when=since(deployment.created_at))
+    if usual_seconds is not None:
+        text += " · " + _(
+            "usually takes {duration}: done {when}",
+            duration=duration(usual_seconds),
+            when=since(deployment.created_at + timedelta(seconds=usual_seconds)),
+        )
     if deployment.attempts > 1:
         text += " · " + _("carried on after a restart (attempt {count})", count=deployment.attempts)
     return text
@@ -134,7 +150,7 @@ def _is_shown(phase: PhaseResult, deployment: Deployment) -> bool:
 
 
 def _phase_line(phase: PhaseResult) -> str:
-    parts = [f"{PHASES[phase.status]} {phase.name.value}"]
+    parts = [f"{PHASES[phase.status]} {word(phase.name)}"]
     if phase.status is PhaseStatus.IN_PROGRESS and phase.started_at is not None:
         parts.append(since(phase.started_at))
     elif phase.duration_seconds is not None:
@@ -143,5 +159,5 @@ def _phase_line(phase: PhaseResult) -> str:
         parts.append(_("attempt {count}", count=phase.attempts))
     words = phase.summary or (phase.problem.message if phase.problem else "")
     if words:
-        parts.append(one_line(words, SUMMARY_LENGTH))
+        parts.append(one_line(told(words), SUMMARY_LENGTH))
     return " · ".join(parts)

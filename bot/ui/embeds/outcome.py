@@ -5,15 +5,16 @@ import re
 import discord
 
 from bot.models.deployment import Deployment, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
-from bot.ui.drawing import Attachment, Drawing
+from bot.ui.drawing import Attachment, Button, Drawing
 from bot.ui.embeds.live import service_line
 from bot.ui.headlines import headline, outcome_words
 from bot.ui.limits import FIELD_VALUE, add_field, code, code_block, fit, lines, one_line, plain
 from bot.ui.signs import CAREFUL, OUTCOMES
-from bot.ui.translation import _
+from bot.ui.translation import _, told
 from bot.ui.words import duration, person, release
 
 REPORT_PREVIEW = 600
+ROLLBACK_PREFIX = "roas:rollback:"
 KEY_SUFFIX = " · outcome"
 
 
@@ -36,11 +37,21 @@ def draw_outcome(deployment: Deployment) -> Drawing:
     _add_problem(embed, deployment)
     _add_services(embed, deployment)
     if deployment.warnings:
-        warnings = [f"⚠️ {one_line(text, 300)}" for text in deployment.warnings]
+        warnings = [f"⚠️ {one_line(told(text), 300)}" for text in deployment.warnings]
         add_field(embed, _("Warnings"), lines(warnings, FIELD_VALUE))
     key = outcome_key(deployment.id)
     embed.set_footer(text=key)
-    return Drawing(key=key, embeds=tuple(fit([embed])), attachments=_attachments(deployment))
+    return Drawing(
+        key=key, embeds=tuple(fit([embed])), buttons=_buttons(deployment), attachments=_attachments(deployment)
+    )
+
+
+def _buttons(deployment: Deployment) -> tuple[Button, ...]:
+    """Offer the way back where there is one; what was rolled back or cancelled is back already."""
+    if deployment.outcome is not Outcome.SUCCEEDED or deployment.from_release in {None, deployment.to_release}:
+        return ()
+    label = _("Roll back to {release}", release=release(deployment.from_release))
+    return (Button(label, f"{ROLLBACK_PREFIX}{deployment.id}", emoji="↩️"),)
 
 
 def _description(deployment: Deployment, outcome: Outcome) -> str:
@@ -48,6 +59,8 @@ def _description(deployment: Deployment, outcome: Outcome) -> str:
     if deployment.duration_seconds is not None:
         parts.append(_("It took {duration}.", duration=duration(deployment.duration_seconds)))
     parts.append(_("Asked for by {person}.", person=person(deployment.request.requested_by)))
+    if deployment.request.approved_by is not None:
+        parts.append(_("Approved by {person}.", person=person(deployment.request.approved_by)))
     if deployment.cancel_requested_by is not None:
         parts.append(_("Cancelled by {person}.", person=person(deployment.cancel_requested_by)))
     return " ".join(parts)
@@ -76,7 +89,7 @@ def _add_problem(embed: discord.Embed, deployment: Deployment) -> None:
         return
     named = problem.service is None or problem.service in problem.message
     where = "" if named else f"{code(problem.service or '')}: "
-    add_field(embed, _("Why"), where + plain(problem.message, 900))
+    add_field(embed, _("Why"), where + plain(told(problem.message), 900))
     if hint := next_step(deployment, problem):
         add_field(embed, _("What to do"), plain(hint, FIELD_VALUE))
     if problem.report.strip():
@@ -86,7 +99,7 @@ def _add_problem(embed: discord.Embed, deployment: Deployment) -> None:
 def next_step(deployment: Deployment, problem: Problem) -> str:
     """Say the next thing to do: the fault's own hint, or what fits the outcome."""
     if problem.hint:
-        return problem.hint
+        return told(problem.hint)
     if not deployment.touched:
         return _("Mend it, then try again; nothing is broken meanwhile.")
     if deployment.outcome is Outcome.FAILED:

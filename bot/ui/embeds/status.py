@@ -7,12 +7,13 @@ from datetime import datetime
 import discord
 
 from bot.models.deployment import Deployment, Lock, PhaseStatus
+from bot.models.freeze import Freeze
 from bot.models.health import ContainerSnapshot, ServiceHealth, StackHealth, Verdict
 from bot.models.release import Release
 from bot.ui.headlines import headline
 from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code, fit, lines, one_line, plain
 from bot.ui.signs import QUIET, VERDICTS
-from bot.ui.translation import _
+from bot.ui.translation import _, told, word
 from bot.ui.words import at, image, person, since, size
 
 _WORST_FIRST = (Verdict.UNHEALTHY, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.UNVERIFIED, Verdict.HEALTHY)
@@ -20,7 +21,10 @@ _WORST_FIRST = (Verdict.UNHEALTHY, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.UN
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentStatus:
-    """Gather what `/status` shows of one environment; `fault` says why its health is not known."""
+    """Gather what `/status` shows of one environment; `fault` says why its health is not known.
+
+    `trouble` says why the ops channel cannot be told of what happens.
+    """
 
     environment: str
     health: StackHealth | None = None
@@ -28,6 +32,8 @@ class EnvironmentStatus:
     active: Deployment | None = None
     lock: Lock | None = None
     fault: str = ""
+    freeze: Freeze | None = None
+    trouble: str = ""
 
 
 def draw_status(statuses: Sequence[EnvironmentStatus]) -> list[discord.Embed]:
@@ -48,7 +54,20 @@ def _embed(status: EnvironmentStatus, *, brief: bool) -> discord.Embed:
     add_field(embed, _("Release"), _release(status.release))
     if going_on := _going_on(status):
         add_field(embed, _("Going on"), going_on)
+    if status.freeze is not None:
+        add_field(embed, _("Locked"), _freeze(status.freeze))
+    if status.trouble:
+        add_field(embed, _("The channel cannot be posted to"), plain(status.trouble, FIELD_VALUE))
     return embed
+
+
+def _freeze(freeze: Freeze) -> str:
+    return _(
+        "🧊 nobody may deploy: {person} locked it {when}\n> {reason}",
+        person=person(freeze.frozen_by),
+        when=since(freeze.since),
+        reason=one_line(freeze.reason, 500),
+    )
 
 
 def _verdict(status: EnvironmentStatus, verdict: Verdict) -> str:
@@ -56,12 +75,12 @@ def _verdict(status: EnvironmentStatus, verdict: Verdict) -> str:
         return _("not known")
     if status.health is not None and not status.health.services:
         return _("nothing runs")
-    return verdict.value
+    return word(verdict)
 
 
 def _services(status: EnvironmentStatus, limit: int) -> str:
     if status.health is None:
-        return f"⚠️ {plain(status.fault, 1000)}" if status.fault else _("Nothing is known of its services.")
+        return f"⚠️ {plain(told(status.fault), 1000)}" if status.fault else _("Nothing is known of its services.")
     if not status.health.services:
         return _("No container of this environment runs.")
     services = sorted(status.health.services, key=lambda service: _WORST_FIRST.index(service.verdict))
@@ -69,9 +88,9 @@ def _services(status: EnvironmentStatus, limit: int) -> str:
 
 
 def _service(health: ServiceHealth, release: Release | None) -> str:
-    head = f"{VERDICTS[health.verdict][0]} **{one_line(health.service, 60)}** {health.verdict.value}"
+    head = f"{VERDICTS[health.verdict][0]} **{one_line(health.service, 60)}** {word(health.verdict)}"
     if health.verdict is not Verdict.HEALTHY and health.reason:
-        head += f": {one_line(health.reason, 120)}"
+        head += f": {one_line(told(health.reason), 120)}"
     details = " · ".join(part for part in _details(health, release) if part)
     return f"{head}\n-# {details}" if details else head
 
@@ -105,7 +124,7 @@ def _release(release: Release | None) -> str:
         "**{label}** · version {version} · {state} · {when} by {person}",
         label=release.label,
         version=code(release.version),
-        state=release.state.value,
+        state=word(release.state),
         when=at(release.created_at),
         person=person(release.created_by),
     )
@@ -115,7 +134,7 @@ def _going_on(status: EnvironmentStatus) -> str:
     """Say which deployment runs, or who else holds the environment."""
     active, lock = status.active, status.lock
     if active is not None:
-        phase = next((p.name.value for p in active.phases if p.status is PhaseStatus.IN_PROGRESS), _("waiting"))
+        phase = next((word(p.name) for p in active.phases if p.status is PhaseStatus.IN_PROGRESS), _("waiting"))
         return _(
             "🚀 {headline} by {person}, started {when}, now in {phase}\n-# {id}",
             headline=headline(active),
@@ -129,6 +148,6 @@ def _going_on(status: EnvironmentStatus) -> str:
             "🔒 held by {person} since {when}: {purpose}",
             person=person(lock.held_by),
             when=since(lock.since),
-            purpose=one_line(lock.purpose, 300),
+            purpose=one_line(told(lock.purpose), 300),
         )
     return ""

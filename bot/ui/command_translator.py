@@ -1,0 +1,36 @@
+"""Give Discord the commands' names and descriptions in every language that we have."""
+
+import discord
+from discord import app_commands
+
+from bot.ui.translation import command_text, command_word
+
+OURS = "cogs"
+NAMES = frozenset(
+    {
+        app_commands.TranslationContextLocation.command_name,
+        app_commands.TranslationContextLocation.group_name,
+        app_commands.TranslationContextLocation.parameter_name,
+    }
+)
+
+
+class CommandTranslator(app_commands.Translator):
+    """Translate our own commands; those of the bot that we are plugged into are left to its own translator."""
+
+    def __init__(self, others: app_commands.Translator | None = None) -> None:
+        self._others = others
+
+    async def translate(
+        self, string: app_commands.locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
+    ) -> str | None:
+        """Return a name or a description in a language; None leaves it as it is."""
+        if not _is_ours(context):
+            return await self._others.translate(string, locale, context) if self._others is not None else None
+        named = context.location in NAMES
+        return command_word(string.message, locale) if named else command_text(string.message, locale)
+
+
+def _is_ours(context: app_commands.TranslationContextTypes) -> bool:
+    command = context.data.command if isinstance(context.data, app_commands.Parameter) else context.data
+    return str(getattr(command, "module", "")).partition(".")[0] == OURS

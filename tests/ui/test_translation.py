@@ -1,0 +1,119 @@
+"""People read their own language; the journal stays English, and is translated when it is shown."""
+
+import asyncio
+
+import pytest
+
+from bot.errors import LockHeldError, RoasError
+from bot.models.coordination import PhaseName
+from bot.models.deployment import ServiceStep
+from bot.ui.embeds.errors import draw_error
+from bot.ui.embeds.live import draw_live
+from bot.ui.embeds.outcome import draw_outcome
+from bot.ui.sentences import Template
+from bot.ui.translation import _, command_text, command_word, speaking, told, word
+from tests.ui.samples import a_deployment, a_lock, failed_deployment
+
+
+def test_an_unknown_language_is_answered_in_english() -> None:
+    with speaking("de"):
+        assert _("Deploy {version} to {environment}", version="v1", environment="dev") == "Deploy v1 to dev"
+
+
+def test_a_text_is_said_in_the_readers_language_and_only_within() -> None:
+    with speaking("zh-TW"):
+        assert _("Deploy {version} to {environment}", version="v1", environment="dev") == "將 v1 部署到 dev"
+    assert _("Services") == "Services"
+
+
+async def test_two_people_are_answered_each_in_their_own_language_at_the_same_time() -> None:
+    async def answer(locale: str, meanwhile: asyncio.Event, then: asyncio.Event) -> str:
+        with speaking(locale):
+            then.set()
+            await meanwhile.wait()
+            return _("Services")
+
+    one, two = asyncio.Event(), asyncio.Event()
+
+    assert await asyncio.gather(answer("zh-TW", one, two), answer("en-US", two, one)) == ["服務", "Services"]
+
+
+def test_states_have_words_of_their_own() -> None:
+    with speaking("zh-TW"):
+        assert word(PhaseName.VERIFICATION) == "驗證"
+        assert word(ServiceStep.HEALTHY) == "健康"
+    assert word(PhaseName.VERIFICATION) == "verification"
+
+
+def test_a_sentence_of_the_core_is_recognised_by_its_template() -> None:
+    with speaking("zh-TW"):
+        assert told("There is no deployment DEPLOY-1.") == "沒有 DEPLOY-1 這次部署。"
+
+
+def test_a_reason_within_a_sentence_is_translated_too() -> None:
+    with speaking("zh-TW"):
+        assert told("web failed: it restarted 3 times.") == "web 失敗：重新啟動了 3 次。"
+
+
+def test_several_sentences_are_translated_one_by_one() -> None:
+    with speaking("zh-TW"):
+        assert told("The journal is closed. Start the bot again.") == "紀錄已關閉。 請重新啟動機器人。"
+
+
+def test_what_nobody_knows_stays_as_it_is() -> None:
+    with speaking("zh-TW"):
+        assert told("panic: runtime error {oops}") == "panic: runtime error {oops}"
+
+
+def test_what_somebody_wrote_is_never_taken_for_a_field() -> None:
+    assert Template("{a} waits for {b}.", "{b} 之後是 {a}").say({"a": "{b}", "b": "x"}) == "x 之後是 {b}"
+
+
+@pytest.mark.parametrize(
+    ("template", "text", "fields"),
+    [
+        ("{a}: {b}", "one: two: three", {"a": "one", "b": "two: three"}),
+        ("it ended{code}", "it ended", {"code": ""}),
+        ("{a} of {b} ready", "1 of 2 ready", {"a": "1", "b": "2"}),
+        ("nothing", "nothing", {}),
+        ("nothing", "nothing more", None),
+        ("{a} is gone.", "it is here.", None),
+    ],
+)
+def test_a_template_gives_back_what_was_filled_in(template: str, text: str, fields: dict[str, str] | None) -> None:
+    assert Template(template, "").match(text) == fields
+
+
+def test_a_long_text_costs_no_more_than_its_length() -> None:
+    assert Template("{a} x {b} x {c} x {d}!", "").match(" x" * 2000) is None
+
+
+def test_a_typed_error_is_shown_in_the_readers_language() -> None:
+    lock = a_lock(a_deployment())
+    with speaking("zh-TW"):
+        embed = draw_error(LockHeldError(lock))[0]
+
+    assert embed.title == "⚠️ 沒有成功"
+    assert "由 dora 佔用" in (embed.description or "")
+    assert embed.fields[0].name == "該怎麼做"
+    assert embed.fields[0].value == f"請等 {lock.deployment_id} 結束，或將它取消。"
+
+
+def test_an_error_without_a_translation_is_shown_as_it_is() -> None:
+    with speaking("zh-TW"):
+        assert draw_error(RoasError("Nobody knows this."))[0].description == "Nobody knows this."
+
+
+def test_live_message_and_outcome_differ_by_language() -> None:
+    def posts() -> tuple[str, str]:
+        return draw_live(a_deployment()).content_hash, draw_outcome(failed_deployment()).content_hash
+
+    english = posts()
+    with speaking("zh-TW"):
+        assert all(one != other for one, other in zip(english, posts(), strict=True))
+
+
+def test_commands_have_names_and_descriptions_in_chinese_only_where_asked() -> None:
+    assert command_word("deploy", "zh-TW") == "部署"
+    assert command_word("deploy", "de") is None
+    assert command_text("Deploy a version to an environment", "zh-TW") == "將某個版本部署到環境"

@@ -1,0 +1,1 @@
+"""Keep the catalogues in step with the source; needed by developers only."""

@@ -1,0 +1,134 @@
+"""Collect every text that people may read: of the interface, of the commands, and the sentences of the core."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.ui.catalogue import SENTENCE
+from translations.literals import is_speech, template, texts
+
+ROOT = Path(__file__).resolve().parents[1]
+# The states that are shown as words, and where they are.
+WORDS = {
+    "PhaseName": "bot/models/coordination.py",
+    "ServiceStep": "bot/models/deployment.py",
+    "Verdict": "bot/models/health.py",
+    "ReleaseState": "bot/models/release.py",
+    "Deed": "cogs/permissions.py",
+}
+INTERFACE = ["bot/ui", "cogs"]
+CORE = ["bot/errors.py", "bot/standby.py", "bot/deployment", "bot/engine", "bot/monitoring", "bot/recovery"]
+CORE += ["bot/state", "bot/validation"]
+# Here every text is about how something is, whole sentence or not.
+SPOKEN = ["bot/deployment/phases", "bot/deployment/handover.py", "bot/engine/readiness.py", "bot/standby.py"]
+SPOKEN += ["bot/monitoring/judgement.py", "bot/engine/policy.py"]
+# What these say goes to a log, to Prometheus or to SQLite.
+SILENT = ("bot/monitoring/metrics.py", "bot/state/schema.py")
+# Calls whose texts no person reads, by how they begin.
+UNREAD_CALLS = ("log.", "re.", "asyncio.", "_outliving", "timer", "structlog.")
+SAYING_CALLS = ("Error", "failed", "passed", "Problem", "__init__", "warn")
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """Hold a text, what it is (None: a text of the interface), and where it stands."""
+
+    text: str
+    context: str | None
+    place: str
+
+
+def collect() -> list[Entry]:
+    """Return all texts of the product that are to be translated."""
+    found = [entry for file in _files(INTERFACE) for entry in _interface(file)]
+    found += [entry for file in _files(CORE) if _place(file) not in SILENT for entry in _core(file)]
+    found += [Entry(text, "word", place) for name, place in WORDS.items() for text in _members(name, ROOT / place)]
+    return found
+
+
+def _members(name: str, file: Path) -> list[str]:
+    """Return the values of an enumeration as they are shown."""
+    kinds = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ClassDef)]
+    body = next(kind.body for kind in kinds if kind.name == name)
+    values = [template(node.value) for node in body if isinstance(node, ast.Assign)]
+    return [value.replace("_", " ") for value in values if value]
+
+
+def _files(places: list[str]) -> Iterator[Path]:
+    for place in places:
+        path = ROOT / place
+        yield from [path] if path.suffix else sorted(path.rglob("*.py"))
+
+
+def _place(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def _interface(file: Path) -> Iterator[Entry]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_" and node.args:
+            text = template(node.args[0])
+            if text is None:
+                raise SystemExit(f"{_place(file)}:{node.lineno}: _() takes a literal, nothing that is computed")
+            yield Entry(text, None, _place(file))
+        elif isinstance(node, ast.AsyncFunctionDef):
+            yield from _command(node, _place(file))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "app_commands.Group":
+            yield from _described(node, _place(file))
+
+
+def _command(function: ast.AsyncFunctionDef, place: str) -> Iterator[Entry]:
+    """Yield the names and descriptions of a slash command and its options."""
+    decorators = [node for node in function.decorator_list if isinstance(node, ast.Call)]
+    called = {ast.unparse(node.func).rpartition(".")[2]: node for node in decorators}
+    if "command" not in called:
+        return
+    given = {keyword.arg: keyword.value for keyword in called["command"].keywords}
+    yield Entry(_literal(given.get("name")) or function.name, "name", place)
+    yield Entry(_literal(given.get("description")) or "…", "description", place)
+    renamed = {word.arg: _literal(word.value) for word in called["rename"].keywords} if "rename" in called else {}
+    for argument in function.args.args[2:]:
+        yield Entry(renamed.get(argument.arg) or argument.arg, "name", place)
+    if "describe" in called:
+        for keyword in called["describe"].keywords:
+            yield Entry(_literal(keyword.value) or "…", "description", place)
+
+
+def _described(group: ast.Call, place: str) -> Iterator[Entry]:
+    for keyword in group.keywords:
+        if keyword.arg in {"name", "description"} and (text := _literal(keyword.value)):
+            yield Entry(text, keyword.arg, place)
+
+
+def _literal(node: ast.AST | None) -> str | None:
+    return template(node) if node is not None else None
+
+
+def _core(file: Path) -> Iterator[Entry]:
+    place = _place(file)
+    tree = ast.parse(file.read_text())
+    everything = place.startswith(tuple(SPOKEN))
+    unread = {id(node) for call in _calls(tree) if _is_unread(call) for node in ast.walk(call)}
+    said = {id(node) for call in _calls(tree) if _is_saying(call) for node in texts(call)}
+    for node in texts(tree):
+        text = template(node)
+        if text is None or id(node) in unread or not is_speech(text):
+            continue
+        if everything or id(node) in said or text.rstrip().endswith("."):
+            for line in text.split("\n"):
+                if is_speech(line):
+                    yield Entry(line.strip(), SENTENCE, place)
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def _is_unread(call: ast.Call) -> bool:
+    return ast.unparse(call.func).startswith(UNREAD_CALLS)
+
+
+def _is_saying(call: ast.Call) -> bool:
+    name = ast.unparse(call.func).rpartition(".")[2]
+    return name.endswith(SAYING_CALLS)
