@@ -42,6 +42,7 @@ class FakeChannel:
 
     async def locale(self) -> str:
         return self.spoken
+
     ids: Iterator[int] = field(default_factory=lambda: count(1000))
 
     def link(self, message_id: int | None = None) -> str:
