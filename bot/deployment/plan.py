@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from bot.deployment.dependencies import DependencyCoordinator
 from bot.deployment.restarts import to_restart
 from bot.models.plan import Plan, ServiceAction, ServicePlan
-from bot.models.release import Release, ReleaseService
+from bot.models.release import Release, ReleaseService, ReleaseState
 from bot.models.stack import ServiceDefinition, WantedImage
 
 # What makes no container different: where the image comes from, and the order of starting.
@@ -27,10 +28,14 @@ def make_plan(
     old_model: Mapping[str, Any] | None,
     kept: frozenset[str] = frozenset(),
     removes: bool = True,
+    running: Mapping[str, str] = MappingProxyType({}),
     to_release: int | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Plan:
-    """Compare what is wanted with what is; `kept` services stay, and with `removes` those that are gone go."""
+    """Compare what is wanted with what is; `kept` services stay, and with `removes` those that are gone go.
+
+    `running` names the images of services that run in an environment without a release: they are replaced, too.
+    """
     coordinator = DependencyCoordinator(definitions)
     old_services = {service.name: service for service in current.services} if current else {}
     plans = []
@@ -40,6 +45,11 @@ def make_plan(
                 plans.append(_kept(old_services[name]))
             continue
         plans.append(_compare(definitions[name], wanted[name], old_services.get(name), new_model, old_model))
+    if current is None:
+        plans = [_replacing(plan, running) for plan in plans]
+        plans += [
+            ServicePlan(name, ServiceAction.REMOVE, running[name]) for name in sorted(set(running) - set(definitions))
+        ]
     gone = sorted(set(old_services) - set(definitions) - kept) if removes else []
     plans += [ServicePlan(name, ServiceAction.REMOVE, old_image=old_services[name].image.reference) for name in gone]
     plans = _with_restarts(plans, definitions)
@@ -56,7 +66,7 @@ def make_plan(
         services=tuple(plans),
         order=changed,
         warnings=warnings + dropped,
-        digest=_digest(environment, version, current, definitions, wanted, plans),
+        digest=_digest(environment, version, current, definitions, wanted),
     )
 
 
@@ -70,6 +80,13 @@ def _with_restarts(plans: list[ServicePlan], definitions: Mapping[str, ServiceDe
         else plan
         for plan in plans
     ]
+
+
+def _replacing(plan: ServicePlan, running: Mapping[str, str]) -> ServicePlan:
+    """Say that what runs already, though no release knows it, is replaced and not created."""
+    if plan.service not in running:
+        return plan
+    return replace(plan, action=ServiceAction.RECREATE, old_image=running[plan.service])
 
 
 def _kept(old: ReleaseService) -> ServicePlan:
@@ -148,15 +165,14 @@ def _digest(
     current: Release | None,
     definitions: Mapping[str, ServiceDefinition],
     wanted: Mapping[str, WantedImage],
-    plans: list[ServicePlan],
 ) -> str:
     """Bind a confirmation to all that the plan was made of."""
     facts = {
         "environment": environment,
         "version": version,
-        "from": current.model_hash if current else None,
+        # What runs before the first release is adopted on the way: that it has a number by then changes nothing.
+        "from": None if current is None or current.state is ReleaseState.ADOPTED else current.model_hash,
         "definitions": {name: definition.definition_hash for name, definition in definitions.items()},
         "images": {name: image.identity for name, image in wanted.items()},
-        "actions": {plan.service: plan.action for plan in plans},
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -55,6 +55,7 @@ async def plan_deployment(
         old_model=old_model,
         kept=kept,
         removes=not limited_to,
+        running={} if current else await _running(components, environment),
         warnings=stack.warnings,
     )
     known = frozenset(service.name for service in current.services) if current else frozenset()
@@ -96,6 +97,12 @@ async def plan_rollback(
         to_release=target.number,
     )
     return target, plan
+
+
+async def _running(components: Components, environment: Environment) -> dict[str, str]:
+    """Return the image of each service that runs."""
+    containers = await components.engine.containers(environment)
+    return {container.service: container.image_reference for container in containers}
 
 
 async def _current(components: Components, environment: Environment) -> Release | None:

@@ -168,8 +168,10 @@ class FakeEngine:
         for stream in self.streams:
             stream.put_nowait(ContainerEvent("change", "", service, "", {}))
 
-    async def restart(self, environment: Environment, container_id: str) -> None:
-        self._called("restart", self.running[container_id].service)
+    async def stop(self, environment: Environment, container_id: str) -> None:
+        container = self.running[container_id]
+        self._called("stop", container.service)
+        self.running[container_id] = replace(container, state=ContainerState.EXITED, exit_code=0)
 
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
         container = self.running.pop(container_id, None)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from bot.deployment.orchestrator import DeploymentOrchestrator
+from bot.engine.interface import ReleaseDraft
 from bot.errors import (
     BuildFailedError,
     EngineUnavailableError,
@@ -18,7 +19,8 @@ from bot.models.check import CheckResult, Severity
 from bot.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
 from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, ServiceStep
 from bot.models.health import ContainerState, HealthStatus
-from bot.models.release import ReleaseState
+from bot.models.plan import ServiceAction
+from bot.models.release import ImagePin, ReleaseService, ReleaseState
 from tests.deployment.conftest import service
 from tests.deployment.fake_engine import HEALTHY, STARTING, UNHEALTHY
 
@@ -491,3 +493,20 @@ async def test_a_deployment_that_died_after_its_last_phase_still_moves_the_envir
     await second.resume()
     assert (await second.wait(deployment.id)).outcome is Outcome.SUCCEEDED
     assert (await state.releases.current("dev")).version == "v2"
+
+
+async def test_a_plan_made_before_a_running_environment_was_adopted_still_holds_after(orchestrator, engine):
+    images = {name: f"{name}:v0" for name in engine.stack}
+    services = tuple(ReleaseService(name, ImagePin(image, f"sha256:{image}"), "d") for name, image in images.items())
+    model = {"services": {name: {"image": image} for name, image in images.items()}}
+    engine.models["v0"] = model
+    engine.adoptable = ReleaseDraft("v0", services, "v0")
+    for name in engine.stack:
+        await engine.create_service(None, "v0", name)
+        engine.become(name, *HEALTHY)
+    plan = await orchestrator.plan(deploy("v1"))
+    assert {service.action for service in plan.services} == {ServiceAction.RECREATE}
+    assert {service.old_image for service in plan.services} == {"store:v0", "web:v0"}
+    deployment = await orchestrator.run(deploy("v1", plan_digest=plan.digest))
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert deployment.from_release == 0
