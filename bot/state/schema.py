@@ -108,6 +108,30 @@ MIGRATIONS: tuple[str, ...] = (
         document TEXT NOT NULL
     );
     """,
+    """
+    CREATE TABLE alerts (
+        id TEXT PRIMARY KEY,
+        fingerprint TEXT NOT NULL,
+        environment TEXT NOT NULL DEFAULT '',
+        open INTEGER NOT NULL DEFAULT 1,
+        told INTEGER NOT NULL DEFAULT 0,
+        version INTEGER NOT NULL DEFAULT 1,
+        grouping TEXT NOT NULL DEFAULT '',
+        document TEXT NOT NULL
+    );
+    CREATE INDEX alerts_by_fingerprint ON alerts (fingerprint, id);
+    CREATE INDEX alerts_open ON alerts (open, id);
+    CREATE INDEX alerts_by_group ON alerts (grouping, id);
+    CREATE TABLE recoveries (
+        id TEXT PRIMARY KEY,
+        environment TEXT NOT NULL,
+        service TEXT NOT NULL,
+        action TEXT NOT NULL,
+        begun_at TEXT NOT NULL,
+        document TEXT NOT NULL
+    );
+    CREATE INDEX recoveries_by_service ON recoveries (environment, service, begun_at);
+    """,
 )
 
 

@@ -1,0 +1,109 @@
+"""Describe an alert: one model, whoever raised it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bot.models.actor import Actor
+
+
+class Severity(StrEnum):
+    """How much an alert matters; critical and high call people."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    WARNING = "warning"
+    INFO = "info"
+
+
+URGENT = frozenset({Severity.CRITICAL, Severity.HIGH})
+
+
+class AlertState(StrEnum):
+    """What became of an alert."""
+
+    FIRING = "firing"
+    ACKNOWLEDGED = "acknowledged"
+    SILENCED = "silenced"
+    RESOLVED = "resolved"
+
+
+class AlertSource(StrEnum):
+    """Who raises alerts. Whatever is not our own starts nothing by itself."""
+
+    HEALTH = "health"
+    INTEGRATION = "integration"
+    ALERTMANAGER = "alertmanager"
+    GRAFANA = "grafana"
+
+
+class Healing(StrEnum):
+    """How far the mending of what an alert tells of has come; `kept_away` waits for a deployment to end."""
+
+    NONE = "none"
+    UNDER_WAY = "under_way"
+    KEPT_AWAY = "kept_away"
+    SUCCEEDED = "succeeded"
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertReport:
+    """Say what a source sees right now: that something is wrong (`firing`), or that it no longer is.
+
+    `fingerprint` is the same for the same trouble. `occurrence` tells one outbreak of it from the next, where the source
+    knows (the time at which it began), so that a repeated delivery is recognised.
+    """
+
+    fingerprint: str
+    source: AlertSource
+    severity: Severity
+    title: str
+    summary: str = ""
+    environment: str = ""
+    service: str = ""
+    firing: bool = True
+    occurrence: str = ""
+    correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Record one alert. `actions` are what was done about it, in words, oldest first.
+
+    `version` counts its changes; `group` is the message that tells of it together with others, where there is one.
+    """
+
+    id: str
+    fingerprint: str
+    source: AlertSource
+    severity: Severity
+    title: str
+    started_at: datetime
+    updated_at: datetime
+    summary: str = ""
+    environment: str = ""
+    service: str = ""
+    state: AlertState = AlertState.FIRING
+    occurrence: str = ""
+    correlation_id: str = ""
+    count: int = 1
+    healing: Healing = Healing.NONE
+    actions: tuple[str, ...] = ()
+    acknowledged_by: Actor | None = None
+    silenced_by: Actor | None = None
+    silenced_until: datetime | None = None
+    resolved_at: datetime | None = None
+    escalated: bool = False
+    group: str = ""
+    version: int = 1
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the trouble is still there, as far as is known."""
+        return self.state is not AlertState.RESOLVED
+
+    @property
+    def is_urgent(self) -> bool:
+        """Tell whether it calls people."""
+        return self.severity in URGENT
