@@ -9,6 +9,7 @@ import structlog
 
 from bot.errors import StateError
 from bot.models.change import StateChange
+from bot.state.alerts import Alerts
 from bot.state.approvals import Approvals
 from bot.state.deployments import DeploymentStateManager
 from bot.state.documents import from_json
@@ -18,6 +19,7 @@ from bot.state.journal import Fence, Journal, Transaction
 from bot.state.locks import Locks
 from bot.state.ownership import Ownership
 from bot.state.posts import Posts
+from bot.state.recoveries import Recoveries
 from bot.state.releases import Releases
 
 log = structlog.get_logger(__name__)
@@ -41,6 +43,8 @@ class StateManager:
         self.approvals = Approvals(self._journal)
         self.freezes = Freezes(self._journal)
         self.ownership = Ownership(self._journal, self.instance)
+        self.alerts = Alerts(self._journal)
+        self.recoveries = Recoveries(self._journal)
 
     @property
     def instance_id(self) -> str:
@@ -102,6 +106,15 @@ class StateManager:
             return tuple(from_json(StateChange, row[0]) for row in reversed(rows))
 
         return await self._journal.read(work)
+
+    async def changes_since(self, sequence: int, *, limit: int = 500) -> tuple[tuple[int, StateChange], ...]:
+        """Return the changes after a sequence number, oldest first, each with its own number."""
+        rows = await self._journal.read(
+            lambda t: t.execute(
+                "SELECT sequence, document FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, limit)
+            ).fetchall()
+        )
+        return tuple((row[0], from_json(StateChange, row[1])) for row in rows)
 
     async def last_sequence(self) -> int:
         """Return the number of the last change; also proves that the journal can be read."""

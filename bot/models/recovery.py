@@ -1,0 +1,72 @@
+"""Describe a fault, and what is done about it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class FaultCategory(StrEnum):
+    """What kind of fault it is; it decides where mending begins."""
+
+    PROCESS = "process"  # it ended, was killed, or hangs: starting it again may do
+    CONTAINER = "container"  # its container is gone or was changed: only the release can give it back
+    ENGINE = "engine"  # the engine is away: nothing can be done from here
+    OUTSIDE = "outside"  # not a service of ours
+
+
+class RecoveryAction(StrEnum):
+    """What can be done, from the gentlest on."""
+
+    RESTART = "restart"
+    RECREATE = "recreate"
+    ROLL_BACK = "roll_back"
+    ESCALATE = "escalate"
+
+
+class RecoveryOutcome(StrEnum):
+    """How a recovery ended."""
+
+    RECOVERED = "recovered"
+    ESCALATED = "escalated"
+    KEPT_AWAY = "kept_away"  # a deployment owns the environment
+    NOT_OURS = "not_ours"  # nobody but the outside sees a fault, or somebody wants it so
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Say what is wrong with which service, and which alert told of it."""
+
+    alert_id: str
+    environment: str
+    service: str
+    category: FaultCategory
+    message: str
+    from_outside: bool = False
+    correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryStep:
+    """Record one attempt; it is written before it is made, and again with its end."""
+
+    id: str
+    alert_id: str
+    environment: str
+    service: str
+    action: RecoveryAction
+    begun_at: datetime
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """Say how a recovery ended, and what was done, in words."""
+
+    fault: Fault
+    outcome: RecoveryOutcome
+    words: str
+
+    @property
+    def succeeded(self) -> bool:
+        """Tell whether the service is well again."""
+        return self.outcome is RecoveryOutcome.RECOVERED

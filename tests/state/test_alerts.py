@@ -1,0 +1,99 @@
+"""Alerts are kept once for each outbreak, however often they are reported."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.errors import InvalidRequestError
+from bot.models.actor import Actor, ActorKind
+from bot.models.alert import AlertReport, AlertSource, AlertState, Healing, Severity
+from bot.models.recovery import RecoveryAction, RecoveryStep
+from bot.state.manager import StateManager
+
+REPORT = AlertReport("f1", AlertSource.HEALTH, Severity.HIGH, "web is down", environment="dev", service="web")
+DORA = Actor(ActorKind.DISCORD, "7", "dora")
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
+    async with StateManager(tmp_path / "state") as state:
+        yield state
+
+
+async def test_known_trouble_is_counted_and_not_raised_again(state: StateManager) -> None:
+    (first,) = await state.alerts.take([REPORT])
+    (second,) = await state.alerts.take([REPORT])
+    assert first.triggered
+    assert not second.triggered
+    assert second.alert.id == first.alert.id
+    assert second.alert.count == 2
+
+
+async def test_trouble_that_comes_back_soon_is_the_same_alert(state: StateManager) -> None:
+    (first,) = await state.alerts.take([REPORT])
+    (ended,) = await state.alerts.take([replace(REPORT, firing=False)])
+    (again,) = await state.alerts.take([REPORT])
+    assert ended.resolved
+    assert again.triggered
+    assert again.alert.id == first.alert.id
+    assert again.alert.is_open
+
+
+async def test_a_repeated_delivery_of_what_has_ended_changes_nothing(state: StateManager) -> None:
+    report = replace(REPORT, occurrence="2026-01-01T00:00:00Z")
+    await state.alerts.take([report, report])
+    await state.alerts.take([replace(report, firing=False)])
+    assert await state.alerts.take([report]) == ()
+    assert await state.alerts.open() == ()
+
+
+async def test_the_end_of_what_nobody_knows_changes_nothing(state: StateManager) -> None:
+    assert await state.alerts.take([replace(REPORT, firing=False)]) == ()
+
+
+async def test_worse_trouble_calls_anew(state: StateManager) -> None:
+    await state.alerts.take([replace(REPORT, severity=Severity.WARNING)])
+    (worse,) = await state.alerts.take([REPORT])
+    assert worse.triggered
+    assert worse.alert.severity is Severity.HIGH
+
+
+async def test_what_people_decide_is_kept_and_audited(state: StateManager) -> None:
+    (taken,) = await state.alerts.take([REPORT])
+    assert (await state.alerts.acknowledge(taken.alert.id, DORA)).state is AlertState.ACKNOWLEDGED
+    until = datetime.now(UTC) + timedelta(hours=1)
+    assert (await state.alerts.silence(taken.alert.id, DORA, until)).state is AlertState.SILENCED
+    assert await state.alerts.end_silences(datetime.now(UTC)) == ()
+    (loud,) = await state.alerts.end_silences(until)
+    assert loud.state is AlertState.FIRING
+    assert [change.new for change in await state.changes()] == ["acknowledged", "silenced"]
+
+
+async def test_what_is_resolved_cannot_be_acknowledged(state: StateManager) -> None:
+    (taken,) = await state.alerts.take([REPORT])
+    await state.alerts.take([replace(REPORT, firing=False)])
+    with pytest.raises(InvalidRequestError):
+        await state.alerts.acknowledge(taken.alert.id, DORA)
+
+
+async def test_the_channel_hears_of_each_change_once(state: StateManager) -> None:
+    (taken,) = await state.alerts.take([REPORT])
+    assert await state.alerts.untold() == (taken.alert,)
+    await state.alerts.told([taken.alert])
+    assert await state.alerts.untold() == ()
+    await state.alerts.note(taken.alert.id, "restarted it", healing=Healing.UNDER_WAY)
+    (changed,) = await state.alerts.untold()
+    assert changed.actions == ("restarted it",)
+
+
+async def test_attempts_are_counted_over_restarts_of_the_bot(state: StateManager) -> None:
+    now = datetime.now(UTC)
+    step = RecoveryStep("STEP-1", "ALERT-1", "dev", "web", RecoveryAction.RESTART, now)
+    await state.recoveries.save(step)
+    await state.recoveries.save(replace(step, result="healthy"))
+    assert await state.recoveries.count("dev", "web", RecoveryAction.RESTART, now - timedelta(minutes=1)) == 1
+    assert await state.recoveries.count("dev", "web", RecoveryAction.RESTART, now + timedelta(minutes=1)) == 0
+    assert await state.recoveries.count("dev", None, RecoveryAction.RESTART, now - timedelta(minutes=1)) == 1
