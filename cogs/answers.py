@@ -98,15 +98,15 @@ def _logged(interaction: discord.Interaction) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def answering(interaction: discord.Interaction, redact: Redact) -> AsyncIterator[None]:
+async def answering(interaction: discord.Interaction, redact: Redact, reply: Reply = answer) -> AsyncIterator[None]:
     """Run a command in the language of who asks; what goes wrong is answered without secrets, and logged once."""
     with speaking(interaction.locale):
-        async with _explaining(interaction, redact):
+        async with _explaining(interaction, redact, reply):
             yield
 
 
 @asynccontextmanager
-async def _explaining(interaction: discord.Interaction, redact: Redact) -> AsyncIterator[None]:
+async def _explaining(interaction: discord.Interaction, redact: Redact, reply: Reply) -> AsyncIterator[None]:
     try:
         yield
     except RoasError as error:
