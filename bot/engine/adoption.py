@@ -11,6 +11,7 @@ from bot.engine.adopting.mounts import mount_fields
 from bot.engine.adopting.networks import network_definition, network_fields, port_fields, shared_namespace
 from bot.engine.adopting.process import process_fields
 from bot.engine.client import EngineClients
+from bot.engine.config_hashes import ADOPTED_HASH
 from bot.engine.images import find_image
 from bot.engine.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
 from bot.engine.service_dependencies import written
@@ -120,6 +121,8 @@ class _Reader:
         taken = snapshot(template)
         if taken.state is ContainerState.EXITED and taken.exit_code == 0 and taken.restart_policy == "no":
             extension["one_shot"] = True
+        if config_hash := _config_hash(template):
+            extension[ADOPTED_HASH] = config_hash
         return extension
 
 

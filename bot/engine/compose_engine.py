@@ -25,7 +25,7 @@ from bot.engine.policy import ComposePolicy
 from bot.engine.probe import DockerProbe
 from bot.engine.release_images import missing_images, tag_images, untag_images
 from bot.engine.releases import ReleaseDrafter
-from bot.engine.removal import remove_container, restart_container, start_container
+from bot.engine.removal import remove_container, start_container, stop_container
 from bot.engine.resolution import StackResolver
 from bot.engine.service_creation import ServiceCreator
 from bot.engine.snapshots import take_snapshots
@@ -168,9 +168,9 @@ class ComposeEngine:
         """Start a created or stopped container."""
         await start_container(self._clients, environment, container_id)
 
-    async def restart(self, environment: Environment, container_id: str) -> None:
-        """Stop a container within its grace and start it again."""
-        await restart_container(self._clients, environment, container_id)
+    async def stop(self, environment: Environment, container_id: str) -> None:
+        """Stop a container within its grace; one that does not run, or is gone, is no fault."""
+        await stop_container(self._clients, environment, container_id)
 
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
         """Stop and remove a container by id."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from bot.engine.client import EngineClients
 from bot.engine.compose import commands
 from bot.engine.compose.commands import ComposeProject
 from bot.engine.compose.runner import ComposeRunner
-from bot.engine.model import services_of
+from bot.engine.model import replicas_of, services_of
 from bot.engine.model_store import ModelStore
 from bot.engine.model_text import write_model
 from bot.engine.snapshots import take_snapshots
@@ -20,6 +21,8 @@ from bot.models.health import ContainerSnapshot
 REMEMBERED = 32
 SHARED_NAMESPACES = ("network_mode", "pid", "ipc")
 OF_SERVICE = "service:"
+# In `x-deploy` of a service that was adopted: what its containers bear, which nobody needs to make again.
+ADOPTED_HASH = "adopted_hash"
 IMPLIED = {"condition": "service_started", "restart": True, "required": True}
 
 
@@ -41,12 +44,17 @@ class ConfigHashes:
         """
         async with self._asking:
             path = self._models.existing(model_hash)
-            hashes = await self._ask((model_hash, environment.project), path, environment)
+            hashes = dict(await self._ask((model_hash, environment.project), path, environment))
             model = await self._clients.local(lambda: self._models.load(model_hash))
-            sharing = {name: shared for name, fields in services_of(model).items() if (shared := shared_with(fields))}
-            if not sharing:
-                return dict(hashes)
-            return await self._with_shared(model, hashes, sharing, environment)
+            services = services_of(model)
+            sharing = {name: shared for name, fields in services.items() if (shared := shared_with(fields))}
+            adopted = any(_adopted_hash(fields) for fields in services.values())
+            if not sharing and not adopted:
+                return hashes
+            containers = await take_snapshots(self._clients, environment)
+            untouched = _untouched(services, sharing, containers)
+            sharing = {name: shared for name, shared in sharing.items() if name not in untouched}
+            return await self._with_shared(model, hashes | untouched, sharing, environment, containers)
 
     async def _with_shared(
         self,
@@ -54,8 +62,8 @@ class ConfigHashes:
         hashes: Mapping[str, str],
         sharing: Mapping[str, frozenset[str]],
         environment: Environment,
+        containers: tuple[ContainerSnapshot, ...],
     ) -> dict[str, str]:
-        containers = await take_snapshots(self._clients, environment)
         found = dict(hashes)
         settled = {name: first for name in hashes if name not in sharing and (first := _first(containers, name, found))}
         waiting = dict(sharing)
@@ -95,6 +103,28 @@ def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
     """Return the services whose namespaces a service shares."""
     modes = (str(fields.get(key) or "") for key in SHARED_NAMESPACES)
     return frozenset(mode.removeprefix(OF_SERVICE) for mode in modes if mode.startswith(OF_SERVICE))
+
+
+def _adopted_hash(fields: Mapping[str, Any]) -> str:
+    return str((fields.get("x-deploy") or {}).get(ADOPTED_HASH) or "")
+
+
+def _untouched(
+    services: Mapping[str, Mapping[str, Any]],
+    sharing: Mapping[str, frozenset[str]],
+    containers: tuple[ContainerSnapshot, ...],
+) -> dict[str, str]:
+    """Return the hashes of the services whose adopted containers are all there, with what they share."""
+    borne = Counter((taken.service, taken.config_hash) for taken in containers)
+    found = {
+        name: adopted
+        for name, fields in services.items()
+        if (adopted := _adopted_hash(fields)) and borne[name, adopted] >= max(1, replicas_of(fields))
+    }
+    while lost := [name for name in found if not sharing.get(name, frozenset()) <= found.keys()]:
+        for name in lost:
+            del found[name]
+    return found
 
 
 def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bot.engine.config_hashes import ADOPTED_HASH
 from bot.engine.model import services_of
 from bot.redaction import is_credential
 
@@ -24,11 +25,14 @@ def with_credentials_of(model: Mapping[str, Any], today: Mapping[str, Any]) -> t
     for name, service in services_of(renewed).items():
         today_has = _variables(services_today.get(name) or {})
         own = service.get("environment") or {}
+        before = dict(own)
         for variable in filter(is_credential, map(str, list(own))):
             if variable in today_has:
                 own[variable] = today_has[variable]
             else:
                 unknown.append(f"{name}: {variable}")
+        if own != before:  # containers from before it was adopted have the old ones
+            (service.get("x-deploy") or {}).pop(ADOPTED_HASH, None)
     return renewed, tuple(unknown)
 
 

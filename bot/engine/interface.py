@@ -142,8 +142,8 @@ class Engine(Protocol):
         """Start a created or stopped container."""
         ...
 
-    async def restart(self, environment: Environment, container_id: str) -> None:
-        """Stop a container within its grace and start it again."""
+    async def stop(self, environment: Environment, container_id: str) -> None:
+        """Stop a container within its grace; one that does not run, or is gone, is no fault."""
         ...
 
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:

@@ -173,6 +173,10 @@ class DeploymentManager:
         """Stop and remove containers by id."""
         await together(self._engine.remove(environment, container.id) for container in containers)
 
+    async def stop_containers(self, environment: Environment, containers: tuple[ContainerSnapshot, ...]) -> None:
+        """Stop containers by id; whoever replaces them takes over the volumes that only they know."""
+        await together(self._engine.stop(environment, container.id) for container in containers)
+
     async def prune(self, environment: Environment, kept: int, fence: Fence) -> tuple[Release, ...]:
         """Let go of the releases beyond the last `kept`, with their tags; returns them."""
         beyond = await self._state.releases.beyond(environment.name, kept)
@@ -224,7 +228,11 @@ class DeploymentManager:
             await self._engine.start(environment, container_id)
         if restart and not created:
             await report(definition.name, ServiceStep.STARTING, "again, since what it depends on was replaced", None)
-            await together(self._engine.restart(environment, one.id) for one in watch.of_service(definition.name))
+            await together(self._restart(environment, one.id) for one in watch.of_service(definition.name))
+
+    async def _restart(self, environment: Environment, container_id: str) -> None:
+        await self._engine.stop(environment, container_id)
+        await self._engine.start(environment, container_id)
 
     async def _remove_predecessors(
         self, environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, wanted: str

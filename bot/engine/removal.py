@@ -1,5 +1,6 @@
 """Start, stop and remove single containers by id."""
 
+from contextlib import suppress
 from typing import Any
 
 import docker
@@ -38,16 +39,16 @@ async def start_container(clients: EngineClients, environment: Environment, cont
     await clients.call(environment, start)
 
 
-async def restart_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
-    """Stop a container within its grace and start it again. Raises ServiceFailedError where it cannot run."""
+async def stop_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
+    """Stop a container within its grace; one that does not run, or is gone, is no fault."""
 
     def stop(client: docker.DockerClient) -> None:
         inspected = inspect_or_none(client, container_id)
-        if inspected is not None and inspected["State"]["Running"]:
-            _stop(client, inspected, None)
+        if inspected is not None and (inspected["State"]["Running"] or inspected["State"].get("Restarting")):
+            with suppress(NotFound):
+                _stop(client, inspected, None)
 
     await clients.call(environment, stop)
-    await start_container(clients, environment, container_id)
 
 
 async def remove_container(

@@ -141,3 +141,16 @@ async def test_data_in_volumes_and_writable_binds_is_never_part_of_a_release(peo
     assert stack.read("web", "/data/orders") == "order\n"
     assert stack.read("web", "/uploads/photo") == "photo\n"
     assert (stack.folder / "uploads/photo").read_text() == "photo\n"
+
+
+async def test_data_in_a_volume_that_nobody_named_survives_deployments_and_rollbacks(people, stack, images):
+    stack.write({"web": service(volumes=["/data"])})
+    await people.succeed("v1")
+    stack.container("web").exec_run(["sh", "-c", "echo order > /data/orders"])
+    await people.succeed("v2")
+    assert stack.read("web", "/data/orders") == "order\n"
+    assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
+    assert stack.read("web", "/data/orders") == "order\n"
+    succeeded(await people.rollback())
+    assert stack.images() == {"web-1": images["v1"]}
+    assert stack.read("web", "/data/orders") == "order\n"

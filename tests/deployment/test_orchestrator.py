@@ -93,7 +93,7 @@ async def test_a_rollback_takes_dependents_down_first(orchestrator, engine):
     engine.behaviour["v2", "web"] = UNHEALTHY
     engine.calls.clear()
     await orchestrator.run(deploy("v2"))
-    assert [subject for name, subject in engine.calls if name == "remove"] == ["web", "store"]
+    assert [subject for name, subject in engine.calls if name == "stop"] == ["web", "store"]
 
 
 async def test_a_service_that_fails_while_it_is_observed_fails_the_deployment(orchestrator, engine, environment):

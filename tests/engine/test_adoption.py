@@ -11,6 +11,7 @@ import pytest
 
 from bot.engine.adoption import adopt_project
 from bot.engine.compose_engine import ComposeEngine
+from bot.engine.config_hashes import ADOPTED_HASH
 from bot.engine.model import read_definitions
 from bot.models.dependency import DependencyCondition
 from bot.models.environment import Environment
@@ -147,15 +148,37 @@ async def test_recreating_from_what_was_adopted_gives_the_same_containers(
 ) -> None:
     old = await engine.containers(by_hand)
     before = looks(docker_client, old)
-    draft = await engine.adopt(by_hand)
-    assert draft is not None
-    new = await apply(engine, by_hand, draft.model_hash)
+    new = await apply(engine, by_hand, await to_be_made_again(engine, by_hand))
     assert not {c.id for c in old if c.service != "job"} & {c.id for c in new if c.service != "job"}
     after = looks(docker_client, new)
     assert after.keys() == before.keys()
     for name, look in before.items():
         for part, value in look.items():
             assert _plain(after[name][part], new, docker_client) == _plain(value, old, docker_client), (name, part)
+
+
+async def to_be_made_again(engine: ComposeEngine, environment: Environment) -> str:
+    """Adopt what runs, and forget that its containers are there already."""
+    draft = await engine.adopt(environment)
+    assert draft is not None
+    model = dict(await engine.load_model(draft.model_hash))
+    for fields in model["services"].values():
+        assert fields["x-deploy"].pop(ADOPTED_HASH)
+    return engine._models.save(model)
+
+
+async def test_what_was_adopted_is_left_alone_until_it_is_replaced(
+    engine: ComposeEngine, by_hand: Environment, docker_client: docker.DockerClient
+) -> None:
+    before = {c.name: c.id for c in await engine.containers(by_hand)}
+    draft = await engine.adopt(by_hand)
+    assert draft is not None
+    assert {c.name: c.id for c in await apply(engine, by_hand, draft.model_hash)} == before
+    (db,) = (c for c in await engine.containers(by_hand) if c.service == "db")
+    docker_client.api.remove_container(db.id, force=True)
+    after = {c.name: c.id for c in await apply(engine, by_hand, draft.model_hash)}
+    made_again = {name for name, container_id in after.items() if before[name] != container_id}
+    assert made_again == {f"{by_hand.project}-db-1", f"{by_hand.project}-sidecar-1"}, "with what shares its namespaces"
 
 
 def _plain(value: Any, containers: Any, client: docker.DockerClient) -> Any:
@@ -183,11 +206,10 @@ async def test_an_adopted_stack_keeps_its_order_its_names_and_its_references(
 async def test_a_plain_up_on_an_adopted_and_applied_stack_changes_nothing(
     engine: ComposeEngine, by_hand: Environment
 ) -> None:
-    draft = await engine.adopt(by_hand)
-    assert draft is not None
-    before = {c.id for c in await apply(engine, by_hand, draft.model_hash)}
+    model_hash = await to_be_made_again(engine, by_hand)
+    before = {c.id for c in await apply(engine, by_hand, model_hash)}
     copy = by_hand.folder / "adopted.yml"
-    copy.write_text(engine._models.path(draft.model_hash).read_text())
+    copy.write_text(engine._models.path(model_hash).read_text())
     subprocess.run(
         ["docker", "compose", "-p", by_hand.project, "-f", str(copy), "up", "-d"],
         env={"PATH": os.environ["PATH"], "HOME": "/root", "DOCKER_HOST": str(by_hand.docker_host)},

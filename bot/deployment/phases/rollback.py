@@ -15,7 +15,7 @@ from bot.models.stack import ServiceDefinition
 
 
 class Rollback:
-    """Take what differs down in reverse order, then bring the old release up in dependency order; needs no registry."""
+    """Stop what differs in reverse order, then bring the old release up in dependency order; needs no registry."""
 
     name = PhaseName.ROLLBACK
 
@@ -71,14 +71,17 @@ class Rollback:
     async def _take_down(
         self, context: DeploymentContext, watch: ContainerWatch, services: list[str], model_hash: str
     ) -> None:
-        """Remove what is not of the old release, dependents first; containers of the old release stay."""
+        """Stop what is not of the old release, dependents first; containers of the old release stay.
+
+        Compose replaces a stopped container, and takes its unnamed volumes over; those of a removed one would be lost.
+        """
         hashes = await context.components.engine.current_hashes(model_hash, context.environment)
         known = {progress.service: progress for progress in context.deployment.services}
         for service in services:
             await context.plan_service(known.get(service, ServiceProgress(service, changed=True)))
-            await context.report(service, ServiceStep.RESTORING, "removing the failed one")
+            await context.report(service, ServiceStep.RESTORING, "stopping the failed one")
             failed = tuple(c for c in watch.of_service(service) if c.config_hash != hashes[service])
-            await context.components.manager.remove_containers(context.environment, failed)
+            await context.components.manager.stop_containers(context.environment, failed)
         await watch.refresh()
 
     async def _remove_everything(self, context: DeploymentContext, watch: ContainerWatch) -> None:
