@@ -19,6 +19,7 @@ from bot.state.journal import Fence, Journal, Transaction
 from bot.state.locks import Locks
 from bot.state.ownership import Ownership
 from bot.state.posts import Posts
+from bot.state.projection_source import ProjectionSource
 from bot.state.recoveries import Recoveries
 from bot.state.releases import Releases
 
@@ -45,6 +46,7 @@ class StateManager:
         self.ownership = Ownership(self._journal, self.instance)
         self.alerts = Alerts(self._journal)
         self.recoveries = Recoveries(self._journal)
+        self.projection = ProjectionSource(self._journal)
 
     @property
     def instance_id(self) -> str:

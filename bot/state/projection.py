@@ -1,0 +1,154 @@
+"""Say what a change of the journal becomes in Redis: an entry of the stream, and fields of hashes.
+
+Keys begin with `roas:<name>:`.
+
+| key | what |
+|---|---|
+| `events` | a stream, one entry per change, whose id is `<number in the journal>-0`; the last of them |
+| `environment:<environment>` | a hash: what was deployed last, how far it is, how it ended, the release that runs |
+| `services:<environment>` | a hash: `<service>:health`, `:progress`, `:run`, as JSON: the last that happened to it |
+| `alerts` | a hash: per alert that is not resolved, as JSON |
+| `cursor` | a hash: which journal this is a projection of, and up to where |
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bot.models.change import ChangeType, StateChange
+from bot.state.documents import to_json
+from bot.state.projection_source import RESTORED, Numbered
+
+STREAM_LENGTH = 10_000
+GONE = ("resolved", "removed")
+Redact = Callable[[str], str]
+
+SERVICE_FIELDS = {
+    ChangeType.SERVICE_STARTED: "run",
+    ChangeType.SERVICE_STOPPED: "run",
+    ChangeType.SERVICE_HEALTH_CHANGED: "health",
+    ChangeType.SERVICE_PROGRESSED: "progress",
+}
+ENVIRONMENT_FIELDS = {
+    ChangeType.DEPLOYMENT_STARTED: "started",
+    ChangeType.DEPLOYMENT_PHASE_CHANGED: "phase",
+    ChangeType.DEPLOYMENT_FINISHED: "finished",
+    ChangeType.RELEASE_CREATED: "release_created",
+    ChangeType.RELEASE_ACTIVATED: "release_activated",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Tell how far a projection is: of which journal, up to which change."""
+
+    journal: str
+    sequence: int
+    change_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Name the keys of one installation, so that several can share a server."""
+
+    name: str
+
+    def key(self, *parts: str) -> str:
+        """Return a key."""
+        return ":".join(("roas", self.name, *parts))
+
+    @property
+    def stream(self) -> str:
+        """Return the stream's key."""
+        return self.key("events")
+
+    @property
+    def cursor(self) -> str:
+        """Return the cursor's key."""
+        return self.key("cursor")
+
+
+@dataclass(frozen=True, slots=True)
+class HashField:
+    """Set a field of a hash, or take it out where the value is None."""
+
+    key: str
+    field: str
+    value: str | None
+
+
+def stream_entry(change: StateChange, redact: Redact) -> dict[str, str]:
+    """Return the fields of a change's entry in the stream; the whole of it is in `document`."""
+    clean = redacted(change, redact)
+    return {
+        "id": clean.id,
+        "type": clean.type.value,
+        "environment": clean.environment,
+        "subject": clean.subject,
+        "time": clean.time.isoformat(),
+        "correlation_id": clean.correlation_id,
+        "document": to_json(clean),
+    }
+
+
+def hash_fields(changes: Iterable[Numbered], keys: Keys, redact: Redact) -> tuple[HashField, ...]:
+    """Return what changes leave in the hashes; of several for one field only the last.
+
+    What was restored is history: the state is only what this journal has seen itself.
+    """
+    found: dict[tuple[str, str], HashField] = {}
+    for numbered in changes:
+        change = redacted(numbered.change, redact)
+        place = None if RESTORED in change.metadata else _place(change, keys)
+        if place is not None:
+            found[place] = HashField(*place, _value(numbered.sequence, change))
+    return tuple(found.values())
+
+
+def redacted(change: StateChange, redact: Redact) -> StateChange:
+    """Return a change without secrets in any of its texts."""
+
+    def clean(value: Any) -> Any:
+        match value:
+            case str():
+                return redact(value)
+            case dict():
+                return {key: clean(one) for key, one in value.items()}
+            case list() | tuple():
+                return [clean(one) for one in value]
+            case _:
+                return value
+
+    return replace(
+        change,
+        subject=redact(change.subject),
+        old=clean(change.old),
+        new=clean(change.new),
+        metadata=clean(change.metadata),
+    )
+
+
+def _place(change: StateChange, keys: Keys) -> tuple[str, str] | None:
+    if change.type in SERVICE_FIELDS and change.subject:
+        return keys.key("services", change.environment), f"{change.subject}:{SERVICE_FIELDS[change.type]}"
+    if change.type is ChangeType.ALERT_TRIGGERED and change.subject:
+        return keys.key("alerts"), change.subject
+    if change.type in ENVIRONMENT_FIELDS:
+        return keys.key("environment", change.environment), ENVIRONMENT_FIELDS[change.type]
+    return None
+
+
+def _value(sequence: int, change: StateChange) -> str | None:
+    if change.new in GONE:
+        return None
+    document = {
+        "type": change.type.value,
+        "subject": change.subject,
+        "new": change.new,
+        "metadata": change.metadata,
+        "time": change.time.isoformat(),
+        "correlation_id": change.correlation_id,
+        "sequence": sequence,
+    }
+    return json.dumps(document, ensure_ascii=False, sort_keys=True, default=str)

@@ -1,0 +1,116 @@
+"""Read the journal in order for what is projected from it, and take a lost history back in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.models.change import ChangeType, StateChange
+from bot.models.identifiers import new_id
+from bot.state.documents import from_json
+from bot.state.journal import Journal, Transaction
+
+IDENTITY = "journal"
+AWAITED = "history awaited"
+SOUGHT = "history sought"
+# Whatever an unauthenticated server says, nothing of these comes back, not even as history.
+NEVER_RESTORED_TYPES = frozenset(
+    {ChangeType.LOCK_CHANGED, ChangeType.RELEASE_CREATED, ChangeType.RELEASE_ACTIVATED},
+)
+NEVER_RESTORED_SOURCES = frozenset({"approvals", "freezes", "locks", "ownership", "releases"})
+RESTORED = "restored_from"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Carry a change with its place in the journal."""
+
+    sequence: int
+    change: StateChange
+
+
+class ProjectionSource:
+    """Hand out changes by their number, oldest first, and keep what tells this journal from another."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def identity(self) -> str:
+        """Return what tells this journal from every other; made at the first call. Raises StateError."""
+
+        def work(transaction: Transaction) -> str:
+            transaction.execute(
+                "INSERT OR IGNORE INTO projections (name, document) VALUES (?, ?)", (IDENTITY, new_id("JOURNAL"))
+            )
+            row = transaction.execute("SELECT document FROM projections WHERE name = ?", (IDENTITY,)).fetchone()
+            return str(row[0])
+
+        return await self._journal.write(work)
+
+    async def after(self, sequence: int, limit: int) -> tuple[Numbered, ...]:
+        """Return the changes that follow a number, oldest first. Raises StateError."""
+        rows = await self._journal.read(
+            lambda t: t.execute(
+                "SELECT sequence, document FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, limit)
+            ).fetchall()
+        )
+        return tuple(Numbered(row[0], from_json(StateChange, row[1])) for row in rows)
+
+    async def id_at(self, sequence: int) -> str | None:
+        """Return the id of the change with a number, or None. Raises StateError."""
+        row = await self._journal.read(
+            lambda t: t.execute("SELECT id FROM changes WHERE sequence = ?", (sequence,)).fetchone()
+        )
+        return None if row is None else str(row[0])
+
+    async def await_history(self) -> None:
+        """Note that this journal is without a past, if it is, so that one that turns up later is taken in."""
+        await self._journal.write(
+            lambda t: t.execute(
+                "INSERT OR IGNORE INTO projections (name, document) SELECT ?, '' WHERE NOT EXISTS"
+                " (SELECT 1 FROM deployments) AND NOT EXISTS (SELECT 1 FROM releases)",
+                (AWAITED,),
+            )
+        )
+
+    async def awaits_history(self) -> bool:
+        """Tell whether this journal began without a past and has not looked for one yet."""
+        row = await self._journal.read(
+            lambda t: t.execute(
+                "SELECT EXISTS (SELECT 1 FROM projections WHERE name = ?)"
+                " AND NOT EXISTS (SELECT 1 FROM projections WHERE name = ?)",
+                (AWAITED, SOUGHT),
+            ).fetchone()
+        )
+        return bool(row[0])
+
+    async def restore(self, history: Sequence[StateChange], origin: str) -> int:
+        """Take changes in as history, each marked with where it came from; returns how many were taken.
+
+        Only rows of `changes` are written, from which nothing is ever decided: no owner, lock, approval or release.
+        """
+        kept = [_marked(change, origin) for change in history if may_be_restored(change)]
+
+        def work(transaction: Transaction) -> int:
+            known = {row[0] for row in transaction.execute("SELECT id FROM changes").fetchall()}
+            new = {change.id: change for change in kept if change.id not in known}
+            for change in new.values():
+                _insert(transaction, change)
+            transaction.execute("INSERT OR REPLACE INTO projections (name, document) VALUES (?, ?)", (SOUGHT, origin))
+            return len(new)
+
+        return await self._journal.write(work)
+
+
+def may_be_restored(change: StateChange) -> bool:
+    """Tell whether a change may come back as history."""
+    return change.type not in NEVER_RESTORED_TYPES and change.source not in NEVER_RESTORED_SOURCES
+
+
+def _marked(change: StateChange, origin: str) -> StateChange:
+    return replace(change, metadata={**change.metadata, RESTORED: origin})
+
+
+def _insert(transaction: Transaction, change: StateChange) -> None:
+    """Write a change without telling subscribers: it happened long ago."""
+    before = len(transaction.changes)
+    transaction.add_change(change)
+    del transaction.changes[before:]

@@ -1,0 +1,212 @@
+"""Project the journal to Redis, whatever becomes of Redis meanwhile: the DataSyncManager."""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from bot.concurrency import happens
+from bot.errors import RoasError
+from bot.models.change import StateChange
+from bot.state.manager import StateManager
+from bot.state.projection import Cursor, Keys, Redact
+from bot.state.redis_server import RedisUnavailableError
+from bot.state.sync_target import Position, ProjectionDamagedError, RedisProjection
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+# How often it looks for what other processes wrote, and whether Redis still has what it was given.
+POLL_SECONDS = 1.0
+TIMEOUT_SECONDS = 2.0
+FIRST_DELAY_SECONDS = 0.1
+LONGEST_DELAY_SECONDS = 5.0
+REMEMBERED = 10_000
+RECENT = 1000
+
+
+class ForeignProjectionError(RedisUnavailableError):
+    """Another journal writes to the same keys."""
+
+    key = "foreign_projection"
+
+
+@dataclass(slots=True)
+class SyncStatistics:
+    """Count what the projection did."""
+
+    up: bool = False
+    projected: int = 0
+    failures: int = 0
+    rebuilt: int = 0
+    restored: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Tell how long a change took from its commit to Redis; both in monotonic seconds."""
+
+    at: float
+    seconds: float
+
+
+class DataSyncManager:
+    """Keep Redis up with the journal: in order, each change once, from wherever Redis says that it is."""
+
+    def __init__(
+        self,
+        state: StateManager,
+        url: str,
+        name: str,
+        redact: Redact,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self.statistics = SyncStatistics()
+        self.keys = Keys(name)
+        self.recent: deque[Lag] = deque(maxlen=RECENT)
+        self._state = state
+        self._source = state.projection
+        self._target = RedisProjection(url, self.keys, redact, timeout_seconds=timeout_seconds)
+        self._poll_seconds = poll_seconds
+        self._pending: OrderedDict[str, float] = OrderedDict()
+        self._wake = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._failing_since: float | None = None
+        self._identity = ""
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to project; Redis need not be there."""
+        self._unsubscribe = self._state.subscribe(self._committed)
+        self._task = asyncio.create_task(self._run(), name="projection to redis")
+
+    async def close(self) -> None:
+        """Stop; what is not projected yet is so after the next start."""
+        self._unsubscribe()
+        self._closing.set()  # Redis' library now and then swallows a cancellation
+        self._wake.set()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._target.close()
+
+    @property
+    def lag_seconds(self) -> float:
+        """Return how long Redis has been behind: since the oldest change that it lacks, or since it is away."""
+        since = [next(iter(self._pending.values()))] if self._pending else []
+        if self._failing_since is not None:
+            since.append(self._failing_since)
+        return time.monotonic() - min(since) if since else 0.0
+
+    @property
+    def pending(self) -> int:
+        """Return how many changes of this process Redis lacks; beyond 10,000 they are not counted."""
+        return len(self._pending)
+
+    def _committed(self, change: StateChange) -> None:
+        if len(self._pending) < REMEMBERED:  # the oldest decide on the lag
+            self._pending[change.id] = time.monotonic()
+        self._wake.set()
+
+    async def _run(self) -> None:
+        delay = FIRST_DELAY_SECONDS
+        damaged = False
+        while not self._closing.is_set():
+            self._wake.clear()
+            try:
+                if damaged:
+                    await self._target.clear()
+                await self._catch_up()
+            except RoasError as error:
+                self._note_failure(error)
+                damaged = isinstance(error, ProjectionDamagedError)
+                await happens(self._closing, delay)
+                delay = min(delay * 2, LONGEST_DELAY_SECONDS)
+                continue
+            except Exception as error:  # whatever is in Redis or the journal, the projection must not end for good
+                log.exception("the projection to redis broke")
+                self._note_failure(RoasError(f"The projection broke ({type(error).__name__})."))
+                await happens(self._closing, LONGEST_DELAY_SECONDS)
+                continue
+            damaged, delay = False, FIRST_DELAY_SECONDS
+            self._note_success()
+            await happens(self._wake, self._poll_seconds)
+
+    async def _catch_up(self) -> None:
+        """Project everything that Redis lacks. Raises RedisUnavailableError, StateError."""
+        if not self._identity:
+            await self._source.await_history()
+            self._identity = await self._source.identity()
+        position = await self._target.position()
+        await self._seek_history(position)
+        anew = await self._cannot_continue(position)
+        expected = position.cursor
+        sequence = 0 if anew or expected is None else expected.sequence
+        while not self._closing.is_set():
+            known = tuple(self._pending)
+            batch = await self._source.after(sequence, BATCH)
+            if not batch:
+                self._settle(known)
+                return
+            cursor = Cursor(self._identity, batch[-1].sequence, batch[-1].change.id)
+            if not await self._target.append(expected, batch, cursor, anew=anew):
+                self._wake.set()  # another process of this journal was faster: look again from where it is
+                return
+            self.statistics.rebuilt += anew
+            self.statistics.projected += len(batch)
+            self._settle(numbered.change.id for numbered in batch)
+            expected, sequence, anew = cursor, cursor.sequence, False
+
+    async def _seek_history(self, position: Position) -> None:
+        """Give a journal without a past the one that Redis has; once."""
+        if not await self._source.awaits_history():
+            return
+        origin = position.cursor.journal if position.cursor else "unknown"
+        foreign = position.last_entry and origin != self._identity
+        history = await self._target.history() if foreign else ()
+        self.statistics.restored += await self._source.restore(history, origin)
+        if history:
+            log.warning("took a history from redis into an empty journal", changes=len(history), origin=origin)
+
+    async def _cannot_continue(self, position: Position) -> bool:
+        """Tell whether what Redis has is nothing that this journal goes on from."""
+        cursor = position.cursor
+        if cursor is None:
+            return True
+        if cursor.journal != self._identity:
+            if self.statistics.projected:
+                raise ForeignProjectionError(
+                    "Another journal writes to the same keys in Redis.",
+                    hint="Give each its own COMPOSE_PROJECT_NAME, or a database of its own in REDIS_URL.",
+                )
+            return True
+        return not position.whole or await self._source.id_at(cursor.sequence) != cursor.change_id
+
+    def _settle(self, change_ids: Iterable[str]) -> None:
+        now = time.monotonic()
+        for change_id in change_ids:
+            committed = self._pending.pop(change_id, None)
+            if committed is not None:
+                self.recent.append(Lag(now, now - committed))
+
+    def _note_failure(self, error: RoasError) -> None:
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
+            log.warning("the projection to redis waits, the journal goes on", problem=error.message, hint=error.hint)
+        self.statistics.up = False
+        self.statistics.failures += 1
+        self.statistics.last_error = error.message
+
+    def _note_success(self) -> None:
+        if self._failing_since is not None:
+            seconds = round(time.monotonic() - self._failing_since, 1)
+            log.info("redis has everything again", behind_seconds=seconds, projected=self.statistics.projected)
+        self._failing_since = None
+        self.statistics.up = True

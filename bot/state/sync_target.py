@@ -1,0 +1,173 @@
+"""Write a projection of the journal to Redis, each batch whole and once, and read a history back."""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from bot.models.change import StateChange
+from bot.state.documents import from_json
+from bot.state.projection import STREAM_LENGTH, Cursor, Keys, Redact, hash_fields, stream_entry
+from bot.state.projection_source import Numbered
+from bot.state.redis_server import RedisUnavailableError
+
+log = structlog.get_logger(__name__)
+
+LONGEST_DOCUMENT = 64 * 1024
+READ_AT_ONCE = 500
+# Answers of a server that is there but takes nothing now, such as MISCONF with a full disk: nothing is damaged by that.
+PASSING = re.compile(r"(?:^|caused error: )(?!WRONGTYPE)[A-Z]{4,} ")
+Fields = dict[bytes, bytes]
+
+
+class ProjectionDamagedError(RedisUnavailableError):
+    """What is in Redis cannot be continued; it must be written anew."""
+
+    key = "projection_damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Tell what is in Redis: up to where, and whether the stream's end agrees with it."""
+
+    cursor: Cursor | None
+    last_entry: str
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether the stream ends where the cursor says."""
+        return self.cursor is not None and self.last_entry == _entry_id(self.cursor.sequence)
+
+
+class RedisProjection:
+    """Speak with one Redis server. Every method raises RedisUnavailableError, whose words hold no part of the URL."""
+
+    def __init__(self, url: str, keys: Keys, redact: Redact, *, timeout_seconds: float) -> None:
+        import redis.asyncio  # slow to import, and most command lines have no use for it
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        self._keys = keys
+        self._redact = redact
+        # Whoever calls tries again, with the journal's word for where to go on.
+        self._client: Any = redis.asyncio.Redis.from_url(
+            url,
+            socket_connect_timeout=timeout_seconds,
+            socket_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def position(self) -> Position:
+        """Return up to where Redis has the journal."""
+        async with _faults(), self._client.pipeline(transaction=True) as pipe:
+            pipe.hgetall(self._keys.cursor)
+            pipe.xrevrange(self._keys.stream, count=1)
+            fields, entries = await pipe.execute()
+        return Position(_cursor(fields), entries[0][0].decode() if entries else "")
+
+    async def append(self, expected: Cursor | None, batch: Sequence[Numbered], cursor: Cursor, *, anew: bool) -> bool:
+        """Write changes and how far they reach, or nothing; returns False where somebody else was faster.
+
+        `anew` drops what was there. Raises ProjectionDamagedError where it has to be.
+        """
+        from redis.exceptions import WatchError
+
+        old = await self._old_keys() if anew else []
+        async with _faults(), self._client.pipeline(transaction=True) as pipe:
+            await pipe.watch(self._keys.cursor)
+            if _cursor(await pipe.hgetall(self._keys.cursor)) != expected:
+                return False
+            pipe.multi()
+            if old:
+                pipe.delete(*old)
+            self._queue(pipe, batch, cursor)
+            try:
+                await pipe.execute()
+            except WatchError:
+                return False
+        return True
+
+    async def clear(self) -> None:
+        """Drop the projection, whatever it has become."""
+        old = await self._old_keys()
+        async with _faults():
+            if old:
+                await self._client.delete(*old)
+
+    async def history(self) -> tuple[StateChange, ...]:
+        """Return what the stream holds, oldest first, without what is no change of ours."""
+        found: list[StateChange] = []
+        start = "-"
+        while len(found) < STREAM_LENGTH:
+            async with _faults():
+                entries = await self._client.xrange(self._keys.stream, min=start, count=READ_AT_ONCE)
+            if not entries:
+                break
+            found += [change for _, fields in entries if (change := _change(fields)) is not None]
+            start = f"({entries[-1][0].decode()}"
+        return tuple(found[:STREAM_LENGTH])
+
+    def _queue(self, pipe: Any, batch: Sequence[Numbered], cursor: Cursor) -> None:
+        for numbered in batch:
+            entry = stream_entry(numbered.change, self._redact)
+            # The number as the id: Redis itself refuses a second one, and one that is out of order.
+            pipe.xadd(self._keys.stream, entry, id=_entry_id(numbered.sequence), maxlen=STREAM_LENGTH, approximate=True)
+        for one in hash_fields(batch, self._keys, self._redact):
+            if one.value is None:
+                pipe.hdel(one.key, one.field)
+            else:
+                pipe.hset(one.key, one.field, one.value)
+        fields = {"journal": cursor.journal, "sequence": str(cursor.sequence), "change": cursor.change_id}
+        pipe.hset(self._keys.cursor, mapping=fields)
+
+    async def _old_keys(self) -> list[bytes]:
+        async with _faults():
+            return [key async for key in self._client.scan_iter(match=self._keys.key("*"), count=READ_AT_ONCE)]
+
+
+@asynccontextmanager
+async def _faults() -> AsyncIterator[None]:
+    """Turn what Redis' library raises into faults of ours."""
+    from redis import exceptions
+
+    try:
+        yield
+    except (exceptions.RedisError, OSError, TimeoutError) as error:
+        name = type(error).__name__
+        if type(error) is exceptions.ResponseError and not PASSING.search(str(error)):
+            raise ProjectionDamagedError(f"What is in Redis cannot be continued ({name}).") from error
+        raise RedisUnavailableError(
+            f"Redis does not answer ({name}).", hint="Check REDIS_URL and that the server runs."
+        ) from error
+
+
+def _entry_id(sequence: int) -> str:
+    return f"{sequence}-0"
+
+
+def _cursor(fields: Fields) -> Cursor | None:
+    try:
+        return Cursor(fields[b"journal"].decode(), int(fields[b"sequence"]), fields[b"change"].decode())
+    except (KeyError, ValueError):
+        return None
+
+
+def _change(fields: Fields | None) -> StateChange | None:
+    """Read an entry of the stream; whoever reaches Redis may have written it."""
+    document = (fields or {}).get(b"document", b"")
+    if not document or len(document) > LONGEST_DOCUMENT:
+        return None
+    try:
+        change = from_json(StateChange, document.decode())
+    except (ValidationError, ValueError):
+        log.warning("an entry of the stream is no change of a journal", length=len(document))
+        return None
+    return change if change.time.tzinfo is not None else None
