@@ -11,13 +11,19 @@ from bot.deployment.orchestrator import DeploymentOrchestrator
 from bot.engine.compose_engine import ComposeEngine
 from bot.engine.manager import DeploymentManager
 from bot.events import Event, EventBus, Subscription
+from bot.guard import Guard
+from bot.models.alert import URGENT, AlertReport, AlertSource, Severity
 from bot.models.change import ChangeType, StateChange
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
+from bot.monitoring.alert_desk import AlertDesk
 from bot.monitoring.collector import MonitoringCollector
 from bot.monitoring.health import HealthCoordinator
 from bot.monitoring.metrics import Metrics
 from bot.monitoring.probes import NetworkProber
+from bot.monitoring.service_alerts import ServiceAlerts
+from bot.recovery.coordinator import ErrorCoordinator
+from bot.recovery.handler import ErrorHandler, Senses
 from bot.redaction import Redactor
 from bot.settings import Settings, environments
 from bot.state.manager import StateManager
@@ -34,8 +40,9 @@ SOURCE = "integration"
 class IntegrationCoordinator:
     """Observe what the modules do and let each learn of the others; it starts no phase a second time."""
 
-    def __init__(self, state: StateManager, bus: EventBus, collector: MonitoringCollector) -> None:
+    def __init__(self, state: StateManager, bus: EventBus, collector: MonitoringCollector, desk: AlertDesk) -> None:
         self._state = state
+        self._desk = desk
         self._bus = bus
         self._collector = collector
         self._environments: Mapping[str, Environment] = {}
@@ -50,6 +57,12 @@ class IntegrationCoordinator:
             "deployment.preparation.start": self._preparation_starts,
             "deployment.service.started": self._service_started,
             "deployment.orchestration.completed": self._deployment_ended,
+            "monitoring.alert.triggered": self._alert_triggered,
+            "monitoring.alert.resolved": self._alert_resolved,
+            "error.recovery.completed": self._recovery_completed,
+            "monitoring.health_check.completed": self._health_checked,
+            "integration.alert.triggered": self._integration_alert,
+            "integration.alert.cleared": self._integration_alert,
         }
         for event_type, consumer in consumers.items():
             name = f"integration: {event_type}"
@@ -87,6 +100,58 @@ class IntegrationCoordinator:
         """Write into the audit how it ended."""
         facts = {name: event.data.get(name) for name in ("outcome", "kind", "duration_seconds")}
         await self._audit(event, "deployment ended", **facts)
+        self._pass_on(event, "monitoring.health_check.start", service="")
+
+    async def _alert_triggered(self, event: Event) -> None:
+        """Write that there is trouble; what is urgent is to be dealt with at once."""
+        await self._record_alert(event, str(event.data.get("title", "")))
+        if event.data.get("severity") in URGENT:
+            facts = {name: event.data.get(name) for name in ("alert_id", "service", "severity", "source")}
+            await self._record_step(event, "error.auto_handling.start")
+            self._pass_on(event, "error.auto_handling.start", **facts)
+
+    async def _alert_resolved(self, event: Event) -> None:
+        """Write that trouble is over."""
+        await self._record_alert(event, f"resolved: {event.data.get('title', '')}")
+
+    async def _recovery_completed(self, event: Event) -> None:
+        """Write how healing ended; what is said to be well is looked at."""
+        await self._record_step(event, f"recovery {event.data.get('outcome')}: {event.data.get('summary')}")
+        if event.data.get("success"):
+            await self._record_step(event, "monitoring.health_check.start")
+            alert, service = (event.data.get(name) for name in ("alert_id", "service"))
+            self._pass_on(event, "monitoring.health_check.start", service=service, alert_id=alert)
+
+    async def _health_checked(self, event: Event) -> None:
+        """Write what a look after a recovery saw."""
+        if event.data.get("service"):
+            await self._record_step(event, f"health check: {event.data.get('verdict')}")
+
+    async def _integration_alert(self, event: Event) -> None:
+        """Make an alert of what is wrong with the machinery itself, and end it when that is over."""
+        figure = str(event.data.get("figure") or event.data.get("name") or "integration")
+        report = AlertReport(
+            fingerprint=f"integration:{figure}",
+            source=AlertSource.INTEGRATION,
+            severity=Severity.HIGH,
+            title=str(event.data.get("title") or f"the bot itself: {figure.replace('_', ' ')}"),
+            summary=str(event.data.get("summary") or event.data.get("message") or ""),
+            firing=event.type == "integration.alert.triggered",
+            correlation_id=event.correlation_id,
+        )
+        await self._desk.take([report])
+
+    async def _record_alert(self, event: Event, words: str) -> None:
+        """Write a change of an alert under its id."""
+        facts = {name: event.data.get(name) for name in ("severity", "source", "service")}
+        subject = str(event.data.get("alert_id", ""))
+        await self._record(event, ChangeType.ALERT_TRIGGERED, subject, new=words, **facts)
+
+    async def _record_step(self, event: Event, words: str) -> None:
+        """Write a step of dealing with an alert under the service that it is about."""
+        facts = {name: event.data.get(name) for name in ("alert_id", "severity", "outcome") if name in event.data}
+        service = str(event.data.get("service") or "")
+        await self._record(event, ChangeType.ERROR_OCCURRED, service, new=words, **facts)
 
     def _pass_on(self, event: Event, event_type: str, **data: object) -> None:
         known = {name: event.data.get(name) for name in ("deployment_id", "environment")}
@@ -122,6 +187,8 @@ class Application:
     health: HealthCoordinator
     metrics: Metrics
     held_voice: HeldVoice
+    desk: AlertDesk
+    guard: Guard
 
     async def own_container(self, environment: Environment) -> OwnContainer | None:
         """Return the container of an environment that this process runs in, or None."""
@@ -171,6 +238,7 @@ def _build(
     validator = EnvironmentValidator(discover_checks(), _survey(settings, engine))
     manager = DeploymentManager(engine, state)
     held_voice = HeldVoice()
+    desk = AlertDesk(state.alerts, bus, redactor.redact)
     components = Components(
         settings=settings,
         state=state,
@@ -183,6 +251,11 @@ def _build(
         own_container=partial(_own_container, engine),
         voice=held_voice,
     )
+    orchestrator = DeploymentOrchestrator(components, known)
+    alerts = ServiceAlerts(desk, state)
+    senses = Senses(health.verdict, alerts.stopped_by_hand, partial(_is_own, engine))
+    handler = ErrorHandler(engine, manager, state, desk, senses, orchestrator.run)
+    recovery = ErrorCoordinator(handler, state, desk, bus, known)
     return Application(
         settings=settings,
         environments=known,
@@ -192,12 +265,20 @@ def _build(
         engine=engine,
         deployment_manager=manager,
         validator=validator,
-        orchestrator=DeploymentOrchestrator(components, known),
+        orchestrator=orchestrator,
         collector=collector,
         health=health,
         metrics=metrics,
         held_voice=held_voice,
+        desk=desk,
+        guard=Guard(collector, alerts, desk, recovery),
     )
+
+
+async def _is_own(engine: ComposeEngine, environment: Environment, service: str) -> bool:
+    """Tell whether a service is the one that this process runs in."""
+    own = await _own_container(engine, environment)
+    return own is not None and own.service == service
 
 
 async def _own_container(engine: ComposeEngine, environment: Environment) -> OwnContainer | None:
@@ -227,7 +308,8 @@ async def _start(application: Application, stack: AsyncExitStack) -> None:
     stack.callback(application.state.subscribe(application.metrics.count_change))
     application.collector.start()
     stack.push_async_callback(application.collector.close)
-    coordinator = IntegrationCoordinator(application.state, application.bus, application.collector)
+    coordinator = IntegrationCoordinator(application.state, application.bus, application.collector, application.desk)
     coordinator.start(application.environments)
     stack.push_async_callback(coordinator.close)
     stack.push_async_callback(application.orchestrator.close)
+    stack.push_async_callback(application.guard.end)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import structlog
+from aiohttp import web
 
 from bot.client import RoasBot, run_bot
 from bot.concurrency import happens
@@ -14,6 +15,7 @@ from bot.errors import RoasError
 from bot.integration import Application, open_application
 from bot.log import configure_logging
 from bot.monitoring.http import HttpServer
+from bot.monitoring.webhook import AlertWebhook
 from bot.settings import Settings
 from bot.standby import VoiceKeeper
 from bot.ui.standby_gate import StandbyGate
@@ -31,7 +33,13 @@ async def serve(settings: Settings) -> int:
         application = await stack.enter_async_context(open_application(settings))
         configure_logging(settings.log_level, settings.log_format, application.redactor)
         bot = RoasBot(application)
-        http = HttpServer(settings.http_host, settings.http_port, application.metrics, _readiness(application, bot))
+        http = HttpServer(
+            settings.http_host,
+            settings.http_port,
+            application.metrics,
+            _readiness(application, bot),
+            take_alerts=_webhook(application),
+        )
         await http.start()
         stack.push_async_callback(http.stop)
         application.metrics.read_gateway_latency(lambda: bot.latency)
@@ -57,6 +65,8 @@ class ActiveDuties:
         """Begin to speak and act."""
         for duty in (_take_up_orphans(self._application), _answer_command_line(self._application)):
             self._opened.push_async_callback(_end, asyncio.create_task(duty))
+        await self._application.guard.begin()
+        self._opened.push_async_callback(self._application.guard.end)
         self._bot.roas_voice.give()
         self._gate.release()
 
@@ -99,6 +109,21 @@ async def _take_up_orphans(application: Application) -> None:
         except RoasError as error:
             log.error("unfinished deployments could not be taken up", problem=error.message, hint=error.hint)
         await happens(asyncio.Event(), ORPHAN_POLL_SECONDS)
+
+
+def _webhook(application: Application) -> Callable[[web.Request], Awaitable[web.Response]] | None:
+    """Return what takes alerts from outside; without WEBHOOK_TOKEN there is no such thing."""
+    token = application.settings.webhook_token
+    if token is None or not token.get_secret_value():
+        return None
+
+    async def services() -> dict[str, list[str]]:
+        """Name the services of every environment that is on a release."""
+        releases = [await application.state.releases.current(name) for name in application.environments]
+        return {one.environment: [service.name for service in one.services] for one in releases if one is not None}
+
+    guard = application.guard
+    return AlertWebhook(token.get_secret_value(), application.desk, services, lambda: guard.on_duty).answer
 
 
 def _readiness(application: Application, bot: RoasBot) -> dict[str, Callable[[], Awaitable[object]]]:

@@ -2,20 +2,36 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Protocol
 
 import structlog
 
-from bot.engine.interface import Engine
+from bot.engine.interface import ContainerEvent, Engine
+from bot.errors import RoasError
 from bot.events import Event, EventBus, Subscription
 from bot.models.environment import Environment
 from bot.models.health import StackHealth
 from bot.monitoring.health import HealthCoordinator
 from bot.monitoring.metrics import Metrics
 from bot.monitoring.prometheus_check import monitoring_warnings
-from bot.monitoring.sampler import Releases, StackSampler, Statistics
+from bot.monitoring.sampler import Definitions, Releases, StackSampler, Statistics
 from bot.monitoring.watch import RECONCILE_SECONDS, StackWatch
 
 log = structlog.get_logger(__name__)
+
+HEALTH_CHECK_COMPLETED = "monitoring.health_check.completed"
+
+
+class StackObserver(Protocol):
+    """Hear at once what the engine says of containers, and what every look at a stack shows."""
+
+    async def container_event(self, environment: Environment, event: ContainerEvent, definitions: Definitions) -> None:
+        """Take in an event."""
+        ...
+
+    async def observed(self, environment: Environment, stack: StackHealth, definitions: Definitions) -> None:
+        """Take in a stack with the verdicts that hold."""
+        ...
 
 
 class MonitoringCollector:
@@ -43,16 +59,30 @@ class MonitoringCollector:
         self._prometheus_url = prometheus_url
         self._reconcile_seconds = reconcile_seconds
         self._watches: dict[str, asyncio.Task[None]] = {}
-        self._subscription: Subscription | None = None
+        self._subscriptions: list[Subscription] = []
+        self._observer: StackObserver | None = None
 
     def start(self) -> None:
-        """Watch every environment for which `monitoring.service.start` is heard from now on."""
-        self._subscription = self._bus.subscribe("monitoring.service.start", self._service_started, name="collector")
+        """Watch what `monitoring.service.start` names, and look again when that is asked for."""
+        self._subscriptions = [
+            self._bus.subscribe("monitoring.service.start", self._service_started, name="collector"),
+            self._bus.subscribe("monitoring.health_check.start", self._health_check, name="collector health checks"),
+        ]
+
+    def tell(self, observer: StackObserver | None) -> None:
+        """Let an observer hear of everything from now on; None ends that."""
+        self._observer = observer
+
+    async def watch_released(self) -> None:
+        """Watch every environment that is on a release; asked again, it finds those that came later."""
+        for environment in self._environments.values():
+            if environment.name not in self.watched and await self._sampler.is_released(environment):
+                self.watch(environment)
 
     async def close(self) -> None:
         """End every watch and wait for it."""
-        if self._subscription is not None:
-            await self._bus.unsubscribe(self._subscription)
+        while self._subscriptions:
+            await self._bus.unsubscribe(self._subscriptions.pop())
         watches, self._watches = list(self._watches.values()), {}
         for watch in watches:
             watch.cancel()
@@ -85,7 +115,13 @@ class MonitoringCollector:
         def due_in() -> float | None:
             return self._health.due_in(environment.name)
 
-        watch = StackWatch(self._engine, environment, observe, due_in, reconcile_seconds=self._reconcile_seconds)
+        async def heard(event: ContainerEvent) -> None:
+            if self._observer is not None:
+                await self._observer.container_event(environment, event, await self._sampler.definitions(environment))
+
+        watch = StackWatch(
+            self._engine, environment, observe, due_in, reconcile_seconds=self._reconcile_seconds, heard=heard
+        )
         self._watches[environment.name] = asyncio.create_task(watch.run(), name=f"watch {environment.name}")
 
     async def _service_started(self, event: Event) -> None:
@@ -95,9 +131,25 @@ class MonitoringCollector:
             return
         self.watch(environment)
 
+    async def _health_check(self, event: Event) -> None:
+        """Look now, and say what was seen; whoever observes ends what is over."""
+        environment = self._environments.get(str(event.data.get("environment", "")))
+        if environment is None:
+            return
+        service = str(event.data.get("service", ""))
+        try:
+            await self._observe(environment)
+        except RoasError as error:
+            log.warning("health check was not possible", environment=environment.name, reason=error.message)
+        verdict = self._health.verdict(environment.name, service).value
+        data = {"environment": environment.name, "service": service, "verdict": verdict}
+        self._bus.publish(Event(HEALTH_CHECK_COMPLETED, "collector", data, event.correlation_id))
+
     async def _observe(self, environment: Environment) -> None:
         sample = await self._sampler.sample(environment)
         await self._health.observe(sample.stack, sample.reason)
         steady = self._health.stack(environment.name)
         if self._metrics is not None and steady is not None:
             self._metrics.observe_stack(steady)
+        if self._observer is not None and steady is not None:
+            await self._observer.observed(environment, steady, await self._sampler.definitions(environment))

@@ -1,4 +1,4 @@
-"""Answer over HTTP how the bot itself is: /health, /ready and /metrics."""
+"""Answer over HTTP how the bot itself is, /health, /ready and /metrics, and take alerts, where they are wanted."""
 
 import asyncio
 import errno
@@ -24,11 +24,18 @@ ReadinessProbe = Callable[[], Awaitable[object]]
 
 
 class HttpServer:
-    """Serve three pages on one address; `readiness` names each part and asks it."""
+    """Serve three pages on one address; `readiness` names each part and asks it. `take_alerts` answers /alerts."""
 
     def __init__(
-        self, host: str, port: int, metrics: Metrics, readiness: Mapping[str, ReadinessProbe] | None = None
+        self,
+        host: str,
+        port: int,
+        metrics: Metrics,
+        readiness: Mapping[str, ReadinessProbe] | None = None,
+        *,
+        take_alerts: Callable[[web.Request], Awaitable[web.Response]] | None = None,
     ) -> None:
+        self._take_alerts = take_alerts
         self._host = host
         self._wanted_port = port
         self._metrics = metrics
@@ -52,6 +59,8 @@ class HttpServer:
                 web.get("/metrics", self._read_metrics),
             ]
         )
+        if self._take_alerts is not None:
+            application.add_routes([web.post("/alerts", self._take_alerts)])
         # Probes come every few seconds: no line in the log for each of them.
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()

@@ -72,6 +72,10 @@ class StackSampler:
         verdict, reason = judge_stack(services, _critical(environment, definitions))
         return Sample(StackHealth(environment.name, verdict, services, datetime.now(UTC)), reason)
 
+    async def is_released(self, environment: Environment) -> bool:
+        """Tell whether an environment is on a release. Raises StateError."""
+        return await self._releases.current(environment.name) is not None
+
     async def definitions(self, environment: Environment) -> Definitions:
         """Return the services of the current release; those last known where it cannot be read."""
         known_hash, known = self._definitions.get(environment.name, ("", {}))

@@ -19,8 +19,8 @@ RETRY_SECONDS = 2.0
 class StackWatch:
     """Call `observe` at once, at every event, when a pending verdict is due, and at last after the reconcile time.
 
-    `due_in` returns the seconds to the next pending verdict, or None. An engine that is away is tried again; only
-    cancelling ends a watch.
+    `due_in` returns the seconds to the next pending verdict, or None; `heard` is told of every event first. An engine
+    that is away is tried again; only cancelling ends a watch.
     """
 
     def __init__(
@@ -31,7 +31,9 @@ class StackWatch:
         due_in: Callable[[], float | None],
         *,
         reconcile_seconds: float = RECONCILE_SECONDS,
+        heard: Callable[[ContainerEvent], Awaitable[None]] | None = None,
     ) -> None:
+        self._heard = heard
         self._engine = engine
         self._environment = environment
         self._observe = observe
@@ -67,10 +69,18 @@ class StackWatch:
 
     async def _mark(self, events: AsyncIterator[ContainerEvent]) -> None:
         try:
-            async for _ in events:
+            async for event in events:
+                if self._heard is not None:
+                    await self._hear(event, self._heard)
                 self._dirty.set()
         finally:
             self._dirty.set()
+
+    async def _hear(self, event: ContainerEvent, heard: Callable[[ContainerEvent], Awaitable[None]]) -> None:
+        try:
+            await heard(event)
+        except Exception:  # one event that cannot be dealt with must not end the stream of them
+            log.exception("an event is lost", environment=self._environment.name, action=event.action)
 
     async def _while_away(self) -> None:
         """Let it be known that nothing is known, and give the engine a moment."""

@@ -56,6 +56,10 @@ class Alerts:
         where = "open = 1 AND (? IS NULL OR environment = ?)"
         return await self._journal.read(lambda t: _select(t, where, (environment, environment)))
 
+    async def all(self) -> tuple[Alert, ...]:
+        """Return every alert that is kept, open or not, oldest first."""
+        return await self._journal.read(lambda t: _select(t, "1", ()))
+
     async def group(self, group: str) -> tuple[Alert, ...]:
         """Return the alerts of which one message tells, oldest first."""
         return await self._journal.read(lambda t: _select(t, "grouping = ?", (group,)))

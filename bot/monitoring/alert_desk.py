@@ -1,0 +1,91 @@
+"""Take in reports from every source, keep them as alerts, and tell the bus what changed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from bot.events import Event, EventBus
+from bot.models.actor import Actor
+from bot.models.alert import Alert, AlertReport, Healing
+from bot.monitoring.hostile_text import tame
+from bot.state.alerts import Alerts, TakenReport
+
+SOURCE = "alerts"
+TRIGGERED = "monitoring.alert.triggered"
+CHANGED = "monitoring.alert.changed"
+RESOLVED = "monitoring.alert.resolved"
+
+LONGEST_TITLE = 200
+LONGEST_SUMMARY = 1500
+LONGEST_NAME = 80
+LONGEST_FINGERPRINT = 200
+
+
+class AlertDesk:
+    """Be the one door to the alerts: whatever comes in is tamed and free of secrets before anything sees it."""
+
+    def __init__(self, alerts: Alerts, bus: EventBus, redact: Callable[[str], str] = str) -> None:
+        self._alerts = alerts
+        self._bus = bus
+        self._redact = redact
+
+    async def take(self, reports: Sequence[AlertReport]) -> tuple[TakenReport, ...]:
+        """Take in reports; returns what they changed. Raises StateError."""
+        taken = await self._alerts.take([self._tamed(report) for report in reports])
+        for one in taken:
+            self._tell(TRIGGERED if one.triggered else RESOLVED if one.resolved else CHANGED, one.alert)
+        return taken
+
+    async def acknowledge(self, alert_id: str, actor: Actor) -> Alert:
+        """Note that somebody looks after an alert. Raises InvalidRequestError."""
+        return self._changed(await self._alerts.acknowledge(alert_id, actor))
+
+    async def silence(self, alert_id: str, actor: Actor, duration: timedelta) -> Alert:
+        """Let an alert call nobody for a while. Raises InvalidRequestError."""
+        return self._changed(await self._alerts.silence(alert_id, actor, datetime.now(UTC) + duration))
+
+    async def end_silences(self) -> None:
+        """Let alerts whose silence is over be seen again."""
+        for alert in await self._alerts.end_silences(datetime.now(UTC)):
+            self._changed(alert)
+
+    async def note(
+        self, alert_id: str, words: str = "", *, healing: Healing | None = None, escalated: bool | None = None
+    ) -> None:
+        """Write onto an alert what was done about it."""
+        tamed = tame(self._redact(words), LONGEST_SUMMARY)
+        alert = await self._alerts.note(alert_id, tamed, healing=healing, escalated=escalated)
+        if alert is not None:
+            self._changed(alert)
+
+    def trigger_again(self, alert: Alert) -> None:
+        """Tell once more of an alert about which something has to be done."""
+        self._tell(TRIGGERED, alert)
+
+    def _tamed(self, report: AlertReport) -> AlertReport:
+        return replace(
+            report,
+            fingerprint=tame(report.fingerprint, LONGEST_FINGERPRINT),
+            title=tame(self._redact(report.title), LONGEST_TITLE) or "(without a name)",
+            summary=tame(self._redact(report.summary), LONGEST_SUMMARY),
+            environment=tame(report.environment, LONGEST_NAME),
+            service=tame(report.service, LONGEST_NAME),
+            occurrence=tame(report.occurrence, LONGEST_NAME),
+        )
+
+    def _changed(self, alert: Alert) -> Alert:
+        self._tell(CHANGED, alert)
+        return alert
+
+    def _tell(self, event_type: str, alert: Alert) -> None:
+        data = {
+            "alert_id": alert.id,
+            "fingerprint": alert.fingerprint,
+            "source": alert.source.value,
+            "severity": alert.severity.value,
+            "state": alert.state.value,
+            "title": alert.title,
+            "environment": alert.environment,
+            "service": alert.service,
+        }
+        self._bus.publish(Event(event_type, SOURCE, data, alert.correlation_id))

@@ -1,0 +1,187 @@
+"""Raise and end the alerts of our own services, from what the engine tells and what the samples show."""
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from bot.engine.interface import ContainerEvent
+from bot.models.alert import Alert, AlertReport, AlertSource, Healing, Severity
+from bot.models.change import ChangeType, StateChange
+from bot.models.deployment import UNTOUCHED_STEPS
+from bot.models.environment import Environment
+from bot.models.health import ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from bot.models.stack import ServiceDefinition
+from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.hand_stops import HandStops, Place
+from bot.monitoring.hysteresis import Clock
+from bot.state.manager import StateManager
+
+SOURCE = "health"
+STACK = ""
+# An alert that fired this often is over only after a while without trouble.
+FLAPS = 3
+CALM_SECONDS = 30.0
+# A service that is still unhealthy this long after it was healed was not.
+RELAPSE = timedelta(seconds=60)
+WELL = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED})
+
+Definitions = Mapping[str, ServiceDefinition]
+
+
+class ServiceAlerts:
+    """Tell trouble from what a deployment does, from what a recovery does, and from what somebody wants."""
+
+    def __init__(
+        self,
+        desk: AlertDesk,
+        state: StateManager,
+        hand_stops: HandStops | None = None,
+        *,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._desk = desk
+        self._state = state
+        self._hand_stops = hand_stops or HandStops()
+        self._clock = clock
+        self._trouble: dict[Place, float] = {}
+
+    def stopped_by_hand(self, environment: str, service: str) -> bool:
+        """Tell whether somebody was seen to stop a service."""
+        return self._hand_stops.is_known(environment, service)
+
+    async def container_event(self, environment: Environment, event: ContainerEvent, definitions: Definitions) -> None:
+        """Raise an alert the moment that a service's process ends by itself."""
+        if event.action not in {"kill", "die", "stop", "pause", "unpause", "destroy", "start"}:
+            return
+        by_us = event.service in await self._owned(environment.name) or await self._is_healing(environment, event)
+        code = event.attributes.get("exitCode", "")
+        definition = definitions.get(event.service)
+        done = definition is not None and definition.one_shot and code == "0"
+        if not self._hand_stops.take(environment.name, event, by_us=by_us) or done:
+            return
+        self._trouble[environment.name, event.service] = self._clock()
+        summary = f"{event.service} has ended with code {code}" if code else f"{event.service} has ended"
+        for taken in await self._desk.take([_report(environment, event.service, summary, definitions)]):
+            if not taken.triggered and taken.alert.healing is Healing.SUCCEEDED:
+                self._desk.trigger_again(taken.alert)  # it was healed a moment ago, and that did not last
+        facts = {"code": code}
+        change = StateChange(
+            ChangeType.SERVICE_STOPPED, SOURCE, environment.name, event.service, new="ended", metadata=facts
+        )
+        await self._state.record(change)
+
+    async def observed(self, environment: Environment, stack: StackHealth, definitions: Definitions) -> None:
+        """Raise alerts for what is unhealthy and end those of what is well again."""
+        known = await self._state.alerts.open(environment.name)
+        alerts = {alert.service: alert for alert in known if alert.source is AlertSource.HEALTH}
+        await self._heal_again(environment, stack, known)
+        owned = await self._owned(environment.name)
+        reports = self._of_engine(environment, stack, alerts)
+        for health in stack.services:
+            if health.service not in owned:
+                reports += self._of_service(environment, health, alerts.get(health.service), definitions)
+        if stack.verdict is not Verdict.UNKNOWN:
+            present = {health.service for health in stack.services}
+            reports += [_ended(a) for name, a in alerts.items() if name and name not in present and _may_end(a)]
+        if reports:
+            await self._desk.take(reports)
+
+    async def _heal_again(self, environment: Environment, stack: StackHealth, alerts: Iterable[Alert]) -> None:
+        """Let healing have what it kept away from while a deployment was under way, and what did not stay well."""
+        verdicts = {health.service: health.verdict for health in stack.services}
+        locked = await self._state.locks.get(environment.name) is not None
+        for alert in alerts:
+            unwell = verdicts.get(alert.service) is Verdict.UNHEALTHY
+            relapsed = alert.healing is Healing.SUCCEEDED and datetime.now(UTC) - alert.updated_at > RELAPSE
+            if unwell and not locked and (alert.healing is Healing.KEPT_AWAY or relapsed):
+                await self._desk.note(alert.id, healing=Healing.NONE)
+                self._desk.trigger_again(alert)
+
+    def _of_engine(
+        self, environment: Environment, stack: StackHealth, alerts: Mapping[str, Alert]
+    ) -> list[AlertReport]:
+        """Tell that an engine is away: then nothing is known of any service."""
+        away = bool(stack.services) and all(health.verdict is Verdict.UNKNOWN for health in stack.services)
+        if away and STACK not in alerts:
+            title = f"{environment.name}: the engine is away"
+            summary = stack.services[0].reason or "The engine does not answer."
+            return [_of(environment, STACK, Severity.CRITICAL, title, summary)]
+        known = any(health.verdict is not Verdict.UNKNOWN for health in stack.services)
+        return [_ended(alerts[STACK])] if known and STACK in alerts else []
+
+    def _of_service(
+        self, environment: Environment, health: ServiceHealth, alert: Alert | None, definitions: Definitions
+    ) -> list[AlertReport]:
+        place = (environment.name, health.service)
+        if health.verdict is Verdict.UNHEALTHY:
+            self._trouble[place] = self._clock()
+            if alert is not None and alert.is_urgent and not self._hand_stops.is_known(*place):
+                self._hand_stops.broke(*place)
+            by_hand = self._hand_stops.is_by_hand(environment.name, health)
+            report = _report(environment, health.service, f"{health.service} {health.reason}", definitions, by_hand)
+            return [] if alert is not None and _says_as_much(alert, report) else [report]
+        if alert is None or not _may_end(alert) or not _serves(health):
+            return []
+        calm = self._clock() - self._trouble.get(place, float("-inf")) >= CALM_SECONDS
+        return [_ended(alert)] if alert.count < FLAPS or calm else []
+
+    async def _owned(self, environment: str) -> frozenset[str]:
+        """Return the services that a deployment is changing: what happens to them is its own affair."""
+        if await self._state.locks.get(environment) is None:
+            return frozenset()
+        deployment = await self._state.deployments.active(environment)
+        if deployment is None:
+            return frozenset()
+        return frozenset(p.service for p in deployment.services if p.changed or p.step not in UNTOUCHED_STEPS)
+
+    async def _is_healing(self, environment: Environment, event: ContainerEvent) -> bool:
+        if event.action in {"start", "unpause"}:
+            return False
+        alerts = await self._state.alerts.open(environment.name)
+        return any(a.service == event.service and a.healing is Healing.UNDER_WAY for a in alerts)
+
+
+def _report(
+    environment: Environment, service: str, summary: str, definitions: Definitions, by_hand: bool = False
+) -> AlertReport:
+    if by_hand:
+        title = f"{environment.name}: {service} was stopped by hand"
+        return _of(environment, service, Severity.WARNING, title, f"{summary}. It is left as it is.")
+    definition = definitions.get(service)
+    critical = service in environment.critical_services or (definition is not None and definition.critical)
+    title = f"{environment.name}: {service} is down"
+    return _of(environment, service, Severity.CRITICAL if critical else Severity.HIGH, title, f"{summary}.")
+
+
+def _of(environment: Environment, service: str, severity: Severity, title: str, summary: str) -> AlertReport:
+    fingerprint = f"health:{environment.name}:{service}"
+    return AlertReport(fingerprint, AlertSource.HEALTH, severity, title, summary, environment.name, service)
+
+
+def _ended(alert: Alert) -> AlertReport:
+    return AlertReport(alert.fingerprint, alert.source, alert.severity, alert.title, firing=False)
+
+
+def _may_end(alert: Alert) -> bool:
+    """While it is being healed, the end of the healing decides."""
+    return alert.healing is not Healing.UNDER_WAY
+
+
+def _says_as_much(alert: Alert, report: AlertReport) -> bool:
+    """Tell whether an alert says what a report says: samples are no news, only what they change."""
+    order = list(Severity)
+    return order.index(alert.severity) <= order.index(report.severity)
+
+
+def _serves(health: ServiceHealth) -> bool:
+    """Tell whether a service does its work again; that it has restarted of late is not counted against it."""
+    if health.verdict in WELL:
+        return True
+    return (
+        health.verdict is Verdict.DEGRADED
+        and bool(health.containers)
+        and all(
+            one.state is ContainerState.RUNNING and one.health in {HealthStatus.NONE, HealthStatus.HEALTHY}
+            for one in health.containers
+        )
+    )

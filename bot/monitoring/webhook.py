@@ -1,0 +1,96 @@
+"""Answer `POST /alerts`: who may, how much at a time, and what is taken."""
+
+import hmac
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from bot.errors import RoasError
+from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.webhook_formats import Webhook, read_reports
+
+log = structlog.get_logger(__name__)
+
+LARGEST_BODY = 4 * 1024 * 1024
+SCHEME = "bearer "
+FAULTS_TOLD = 3
+
+# Returns the services that are known, by environment.
+KnownServices = Callable[[], Awaitable[Mapping[str, Iterable[str]]]]
+
+
+class AlertWebhook:
+    """Take alerts from outside, for whoever knows the token; a bot that stands by asks to be called again."""
+
+    def __init__(
+        self, token: str, desk: AlertDesk, services: KnownServices, is_active: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._token = token.encode()
+        self._desk = desk
+        self._services = services
+        self._is_active = is_active
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Take a delivery; every refusal says why."""
+        if not self._is_permitted(request):
+            return _refuse(401, "a bearer token is needed: Authorization: Bearer <WEBHOOK_TOKEN>")
+        if not self._is_active():
+            return _refuse(503, "this bot stands by; try again, another one is active")
+        try:
+            webhook = await _read(request)
+        except web.HTTPRequestEntityTooLarge:
+            return _refuse(413, f"a delivery may have {LARGEST_BODY} bytes at most")
+        except ValidationError as error:
+            return _refuse(400, _explain(error))
+        except (ValueError, RecursionError):
+            return _refuse(400, "the body is no JSON")
+        return await self._take(webhook)
+
+    async def _take(self, webhook: Webhook) -> web.Response:
+        try:
+            taken = await self._desk.take(read_reports(webhook, await self._services()))
+        except RoasError as error:
+            log.error("alerts from outside could not be kept", reason=error.message)
+            return _refuse(503, "the journal cannot be written; try again")
+        except Exception:  # the sender must neither see a fault of ours nor stop trying
+            log.exception("alerts from outside could not be taken")
+            return _refuse(503, "the delivery could not be taken; try again")
+        triggered, resolved = sum(one.triggered for one in taken), sum(one.resolved for one in taken)
+        log.info("alerts from outside", source=webhook.source.value, triggered=triggered, resolved=resolved)
+        return web.json_response({"received": len(webhook.alerts), "triggered": triggered, "resolved": resolved})
+
+    def _is_permitted(self, request: web.Request) -> bool:
+        """Compare in constant time, whatever was sent."""
+        header = request.headers.get("Authorization", "")
+        sent = header[len(SCHEME) :] if header.lower().startswith(SCHEME) else ""
+        return hmac.compare_digest(sent.strip().encode(errors="replace"), self._token) and bool(sent)
+
+
+async def _read(request: web.Request) -> Webhook:
+    """Read a delivery. Raises HTTPRequestEntityTooLarge, ValidationError, ValueError."""
+    if request.content_length is not None and request.content_length > LARGEST_BODY:
+        raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, request.content_length)
+    body = bytearray()
+    async for chunk in request.content.iter_chunked(64 * 1024):
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, len(body))
+    return Webhook.model_validate_json(bytes(body))
+
+
+def _explain(error: ValidationError) -> str:
+    """Say what is wrong with a body without repeating what is in it."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    told = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in faults[:FAULTS_TOLD]]
+    return "; ".join(told)[:500]
+
+
+def _refuse(status: int, reason: str) -> web.Response:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    # What was not read to its end cannot be followed by another request.
+    response = web.json_response({"error": reason}, status=status, headers=headers)
+    if status == 413:
+        response.force_close()
+    return response

@@ -1,0 +1,160 @@
+"""Give every fault to the handler, one service at a time each, and say how it ended: the ErrorCoordinator."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from bot.errors import RoasError
+from bot.events import Event, EventBus, Subscription
+from bot.models.alert import Alert, AlertSource, Healing
+from bot.models.environment import Environment
+from bot.models.recovery import Fault, FaultCategory, RecoveryOutcome, RecoveryReport
+from bot.recovery.handler import AlertNotes
+from bot.state.manager import StateManager
+
+log = structlog.get_logger(__name__)
+
+SOURCE = "recovery"
+STARTED = "error.auto_handling.start"
+COMPLETED = "error.recovery.completed"
+HEALINGS = {
+    RecoveryOutcome.RECOVERED: Healing.SUCCEEDED,
+    RecoveryOutcome.ESCALATED: Healing.GIVEN_UP,
+    RecoveryOutcome.KEPT_AWAY: Healing.KEPT_AWAY,
+    RecoveryOutcome.NOT_OURS: Healing.NONE,
+}
+
+Place = tuple[str, str]
+
+
+class Handler(Protocol):
+    """Mend faults."""
+
+    async def handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
+        """Mend a service or say why not. Raises StateError."""
+        ...
+
+
+class ErrorCoordinator:
+    """Hear of faults, let no service be healed twice at a time, and own the tasks that heal."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        state: StateManager,
+        notes: AlertNotes,
+        bus: EventBus,
+        environments: Mapping[str, Environment],
+    ) -> None:
+        self._handler = handler
+        self._state = state
+        self._notes = notes
+        self._bus = bus
+        self._environments = environments
+        self._tasks: dict[Place, asyncio.Task[None]] = {}
+        self._waiting: dict[Place, list[Fault]] = defaultdict(list)
+        self._subscription: Subscription | None = None
+
+    async def start(self) -> None:
+        """Listen for faults, and go on with what a process that died was healing. Raises StateError."""
+        self._subscription = self._bus.subscribe(STARTED, self._hear, name="recovery")
+        for alert in await self._state.alerts.open():
+            if alert.healing is Healing.UNDER_WAY:
+                await self._begin(fault_of(alert))
+
+    async def close(self) -> None:
+        """Stop healing; what was under way is taken up by the next bot."""
+        if self._subscription is not None:
+            await self._bus.unsubscribe(self._subscription)
+            self._subscription = None
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _hear(self, event: Event) -> None:
+        alert = await self._state.alerts.get(str(event.data.get("alert_id", "")))
+        if alert is not None and alert.is_open:
+            await self._begin(replace(fault_of(alert), correlation_id=event.correlation_id))
+
+    async def _begin(self, fault: Fault) -> None:
+        """Heal in a task of its own; a second alert of the same service waits for the same end."""
+        environment = self._environments.get(fault.environment)
+        if environment is None or fault.category is not FaultCategory.PROCESS:
+            await self._complete(_nothing_to_heal(fault))
+            return
+        place = (fault.environment, fault.service)
+        self._waiting[place].append(fault)
+        if place not in self._tasks:
+            self._tasks[place] = asyncio.create_task(self._heal(place, environment), name=f"heal {'/'.join(place)}")
+
+    async def _heal(self, place: Place, environment: Environment) -> None:
+        try:
+            while faults := self._waiting.pop(place, []):
+                # An alert of our own says more than one from outside.
+                first = min(faults, key=lambda fault: fault.from_outside)
+                report = await self._handle(first, environment)
+                faults += self._waiting.pop(place, [])  # those that came meanwhile have the same end
+                for fault in faults:
+                    await self._complete(replace(report, fault=fault))
+        except RoasError as error:
+            log.error("healing broke off", environment=place[0], service=place[1], reason=error.message)
+        finally:
+            self._tasks.pop(place, None)
+            self._waiting.pop(place, None)
+
+    async def _handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
+        try:
+            return await self._handler.handle(fault, environment)
+        except RoasError:
+            raise
+        except Exception as error:  # a fault in healing is itself a fault that somebody must hear of
+            log.exception("healing broke", alert_id=fault.alert_id)
+            return RecoveryReport(
+                fault, RecoveryOutcome.ESCALATED, f"the healing itself broke ({type(error).__name__})"
+            )
+
+    async def _complete(self, report: RecoveryReport) -> None:
+        """Write the end onto the alert, then tell of it."""
+        fault, escalated = report.fault, report.outcome is RecoveryOutcome.ESCALATED
+        words = "" if report.succeeded else f"{report.outcome.value.replace('_', ' ')}: {report.words}"
+        if fault.service or not fault.from_outside:
+            await self._notes.note(
+                fault.alert_id, words, healing=HEALINGS[report.outcome], escalated=True if escalated else None
+            )
+        data = {
+            "alert_id": fault.alert_id,
+            "environment": fault.environment,
+            "service": fault.service,
+            "success": report.succeeded,
+            "outcome": report.outcome.value,
+            "summary": report.words,
+        }
+        self._bus.publish(Event(COMPLETED, SOURCE, data, fault.correlation_id))
+
+
+def fault_of(alert: Alert) -> Fault:
+    """Read from an alert what is broken."""
+    from_outside = alert.source is not AlertSource.HEALTH
+    category = FaultCategory.PROCESS
+    if not alert.service or not alert.environment:
+        category = FaultCategory.OUTSIDE if from_outside else FaultCategory.ENGINE
+    return Fault(
+        alert_id=alert.id,
+        environment=alert.environment,
+        service=alert.service,
+        category=category,
+        message=alert.summary or alert.title,
+        from_outside=from_outside,
+        correlation_id=alert.correlation_id,
+    )
+
+
+def _nothing_to_heal(fault: Fault) -> RecoveryReport:
+    if fault.category is FaultCategory.ENGINE:
+        return RecoveryReport(fault, RecoveryOutcome.ESCALATED, "an engine that is away cannot be mended from here")
+    return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, "it names no service of ours, so nothing is done by itself")

@@ -1,0 +1,207 @@
+"""Mend a fault with the gentlest means that helps: the ErrorHandler."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from bot.concurrency import to_the_end
+from bot.engine.interface import Engine
+from bot.engine.manager import DeploymentManager
+from bot.engine.watch import ContainerWatch
+from bot.errors import RoasError, ServiceFailedError
+from bot.models.actor import Actor, ActorKind
+from bot.models.alert import Healing
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
+from bot.models.environment import Environment
+from bot.models.health import Verdict
+from bot.models.identifiers import new_id
+from bot.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
+from bot.models.stack import ServiceDefinition
+from bot.recovery.budget import Budget
+from bot.recovery.restarting import restart_service, settle
+from bot.state.manager import StateManager
+
+log = structlog.get_logger(__name__)
+
+STEP_SECONDS = 90.0
+HEALER = Actor(ActorKind.SYSTEM, "recovery", "automatic recovery")
+LADDERS = {
+    FaultCategory.PROCESS: (RecoveryAction.RESTART, RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),
+    FaultCategory.CONTAINER: (RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),
+}
+WORDS = {
+    RecoveryAction.RESTART: "restart",
+    RecoveryAction.RECREATE: "recreate from the release",
+    RecoveryAction.ROLL_BACK: "roll back",
+}
+
+
+class AlertNotes(Protocol):
+    """Write onto an alert what was done."""
+
+    async def note(
+        self, alert_id: str, words: str = "", *, healing: Healing | None = None, escalated: bool | None = None
+    ) -> None:
+        """Add words, and say how far the healing has come."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """Hold what a handler asks before it acts: the verdict that holds, who stopped it, whether it is the bot itself."""
+
+    verdict: Callable[[str, str], Verdict]
+    stopped_by_hand: Callable[[str, str], bool]
+    is_own: Callable[[Environment, str], Awaitable[bool]]
+
+
+class ErrorHandler:
+    """Restart, recreate from the release, roll back, or call somebody; an attempt is written down before it is made."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        manager: DeploymentManager,
+        state: StateManager,
+        notes: AlertNotes,
+        senses: Senses,
+        roll_back: Callable[[DeploymentRequest], Awaitable[Deployment]],
+        *,
+        budget: Budget | None = None,
+        step_seconds: float = STEP_SECONDS,
+    ) -> None:
+        self._engine = engine
+        self._manager = manager
+        self._state = state
+        self._notes = notes
+        self._senses = senses
+        self._roll_back = roll_back
+        self._budget = budget or Budget()
+        self._step_seconds = step_seconds
+
+    async def handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
+        """Mend a service or say why not. Raises StateError."""
+        refusal = await self._refusal(fault, environment)
+        if refusal is not None:
+            return refusal
+        await self._notes.note(fault.alert_id, healing=Healing.UNDER_WAY)
+        tried: list[str] = []
+        for action in LADDERS[await self._category(fault, environment)]:
+            if not await self._budget.allows(self._state.recoveries, fault.environment, fault.service, action):
+                continue
+            if tried and (refusal := await self._refusal(fault, environment)) is not None:
+                return refusal
+            problem = await self._attempt(fault, environment, action)
+            if problem is None:
+                return RecoveryReport(fault, RecoveryOutcome.RECOVERED, f"{WORDS[action]}: it is well again")
+            tried.append(f"{WORDS[action]}: {problem}")
+        words = "; ".join(tried) or "what may be tried was tried already, it did not last"
+        return RecoveryReport(fault, RecoveryOutcome.ESCALATED, words)
+
+    async def _refusal(self, fault: Fault, environment: Environment) -> RecoveryReport | None:
+        """Say why a fault is not to be mended from here, or return None where it is."""
+        lock = await self._state.locks.get(fault.environment)
+        if lock is not None:
+            words = f"{lock.deployment_id} is under way and has the environment; looked at again when it has ended"
+            return RecoveryReport(fault, RecoveryOutcome.KEPT_AWAY, words)
+        if self._senses.stopped_by_hand(fault.environment, fault.service):
+            return RecoveryReport(
+                fault, RecoveryOutcome.NOT_OURS, "somebody stopped it by hand, so it is left as it is"
+            )
+        verdict = self._senses.verdict(fault.environment, fault.service)
+        if fault.from_outside and verdict is not Verdict.UNHEALTHY:
+            words = f"nothing is done by itself: seen from here, the service is {verdict.value}"
+            return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, words)
+        if await self._senses.is_own(environment, fault.service):
+            return RecoveryReport(fault, RecoveryOutcome.ESCALATED, "it is the bot itself, which does not heal itself")
+        return None
+
+    async def _category(self, fault: Fault, environment: Environment) -> FaultCategory:
+        if fault.category is not FaultCategory.PROCESS:
+            return fault.category
+        try:
+            containers = await self._engine.containers(environment)
+        except RoasError:
+            return FaultCategory.PROCESS
+        has_any = any(container.service == fault.service for container in containers)
+        return FaultCategory.PROCESS if has_any else FaultCategory.CONTAINER
+
+    async def _attempt(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
+        """Try one thing; returns why it did not help, or None where the service is well again."""
+        step = RecoveryStep(new_id("STEP"), fault.alert_id, fault.environment, fault.service, action, datetime.now(UTC))
+        await self._state.recoveries.save(step)
+        log.info("healing", alert_id=fault.alert_id, service=fault.service, action=action.value)
+        problem = await self._try(fault, environment, action)
+        await self._state.recoveries.save(replace(step, result=problem or "well again"))
+        await self._notes.note(fault.alert_id, f"{WORDS[action]}: {problem or 'well again'}")
+        return problem
+
+    async def _try(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
+        try:
+            if action is RecoveryAction.ROLL_BACK:
+                return await self._go_back(fault, environment)
+            async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
+                model_hash, definition = await self._wanted(fault)
+                if action is RecoveryAction.RESTART:
+                    await restart_service(self._engine, self._manager, environment, definition, watch)
+                else:
+                    await self._recreate(environment, model_hash, definition, watch)
+        except TimeoutError:
+            return f"it was not well within {self._step_seconds:g} s"
+        except RoasError as error:
+            return error.message
+        return None
+
+    async def _wanted(self, fault: Fault) -> tuple[str, ServiceDefinition]:
+        """Return the model that runs, and how it defines the service. Raises ServiceFailedError."""
+        release = await self._state.releases.current(fault.environment)
+        if release is None:
+            raise ServiceFailedError(f"there is no release of {fault.environment}.", service=fault.service)
+        model_hash = await self._state.releases.applied_model(fault.environment) or release.model_hash
+        definition = self._engine.definitions(await self._engine.load_model(model_hash)).get(fault.service)
+        if definition is None:
+            raise ServiceFailedError(f"there is no {fault.service} in {release.label}.", service=fault.service)
+        return model_hash, definition
+
+    async def _recreate(
+        self, environment: Environment, model_hash: str, definition: ServiceDefinition, watch: ContainerWatch
+    ) -> None:
+        """Take the containers away and make them anew from the release. Raises ServiceFailedError."""
+        await to_the_end(self._manager.remove_containers(environment, watch.of_service(definition.name)))
+        await watch.refresh()
+        await self._manager.apply_service(environment, model_hash, definition, watch, _unreported, _unheard)
+        await settle(definition, watch)
+
+    async def _go_back(self, fault: Fault, environment: Environment) -> str | None:
+        """Bring the release before this one back, as a deployment like any other."""
+        previous = await self._state.releases.previous(fault.environment)
+        if previous is None:
+            return "there is no release to go back to"
+        request = DeploymentRequest(
+            environment=fault.environment,
+            kind=DeploymentKind.ROLLBACK,
+            requested_by=HEALER,
+            target_release=previous.number,
+            reason=f"{fault.service} stays down ({fault.alert_id})",
+            correlation_id=fault.correlation_id or None,
+        )
+        deployment = await self._roll_back(request)
+        if deployment.outcome is not Outcome.SUCCEEDED:
+            return f"{deployment.id} {deployment.outcome}"
+        async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
+            _, definition = await self._wanted(fault)
+            await self._manager.wait_until_ready(environment, definition, watch)
+            await settle(definition, watch)
+        return None
+
+
+async def _unreported(service: str, step: ServiceStep, words: str, fraction: float | None) -> None:
+    """Leave a step untold: the recovery's own words are on the alert."""
+
+
+async def _unheard() -> None:
+    """Tell nobody that it started: it is not news that a service runs which should."""

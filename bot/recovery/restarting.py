@@ -1,0 +1,66 @@
+"""Start the processes of a service again, where its engine has not done so already."""
+
+from bot.concurrency import to_the_end, together
+from bot.engine.interface import Engine
+from bot.engine.manager import DeploymentManager
+from bot.engine.readiness import TOLERATED_RESTARTS
+from bot.engine.watch import ContainerWatch
+from bot.errors import ServiceFailedError
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.stack import ServiceDefinition
+
+# A service without a health check counts as ready once it runs; one that ends again at once is not.
+SETTLE_SECONDS = 1.5
+
+
+async def restart_service(
+    engine: Engine,
+    manager: DeploymentManager,
+    environment: Environment,
+    definition: ServiceDefinition,
+    watch: ContainerWatch,
+) -> None:
+    """Restart what has ended or is unhealthy, and wait until the service is ready. Raises ServiceFailedError."""
+    containers = watch.of_service(definition.name)
+    if not containers:
+        raise ServiceFailedError(f"{definition.name} has no container to start.", service=definition.name)
+    await together(_revive(engine, environment, container) for container in containers)
+    await watch.refresh()
+    await manager.wait_until_ready(environment, definition, watch)
+    await settle(definition, watch)
+
+
+async def settle(definition: ServiceDefinition, watch: ContainerWatch) -> None:
+    """See a service without a health check run for a moment. Raises ServiceFailedError."""
+    if definition.has_health_check or definition.one_shot:
+        return
+
+    def ended(containers: tuple[ContainerSnapshot, ...]) -> bool | None:
+        own = [one for one in containers if one.service == definition.name]
+        return True if not own or any(one.state is not ContainerState.RUNNING for one in own) else None
+
+    try:
+        await watch.until(ended, SETTLE_SECONDS)
+    except TimeoutError:
+        return
+    raise ServiceFailedError(f"{definition.name} ended again at once.", service=definition.name)
+
+
+async def _stop_and_start(engine: Engine, environment: Environment, container_id: str) -> None:
+    await engine.stop(environment, container_id)
+    await engine.start(environment, container_id)
+
+
+def _runs_well(container: ContainerSnapshot) -> bool:
+    return container.health is not HealthStatus.UNHEALTHY and container.restart_count <= TOLERATED_RESTARTS
+
+
+async def _revive(engine: Engine, environment: Environment, container: ContainerSnapshot) -> None:
+    match container.state:
+        case ContainerState.EXITED | ContainerState.CREATED:
+            await engine.start(environment, container.id)
+        case ContainerState.RUNNING if _runs_well(container):
+            return  # its engine was quicker
+        case _:
+            await to_the_end(_stop_and_start(engine, environment, container.id))
