@@ -18,6 +18,7 @@ HISTORY_LENGTH = 1000
 REMEMBERED_IDS = 10_000
 HANDLER_DEADLINE_SECONDS = 30.0
 QUEUE_LENGTH = 10_000
+REMEMBERED_HANDLINGS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,15 @@ class Event:
 
 
 Handler = Callable[[Event], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """Record how one event was handled: its end (monotonic), the seconds since it was published, whether it failed."""
+
+    ended: float
+    seconds: float
+    failed: bool
 
 
 @dataclass(slots=True)
@@ -54,6 +64,8 @@ class Subscription:
         self.pattern = pattern
         self.name = name
         self.statistics = SubscriberStatistics()
+        self.recent: deque[Handling] = deque(maxlen=REMEMBERED_HANDLINGS)
+        self._in_hand: float | None = None
         self._handler = handler
         self._deadline_seconds = deadline_seconds
         self._queue: deque[tuple[Event, float]] = deque()
@@ -79,6 +91,12 @@ class Subscription:
         self._idle.clear()
         self._wake.set()
 
+    @property
+    def waiting_seconds(self) -> float:
+        """Return how long the oldest event waits that is not handled yet; 0 where none does."""
+        oldest = self._in_hand if self._in_hand is not None else self._queue[0][1] if self._queue else None
+        return 0.0 if oldest is None else time.monotonic() - oldest
+
     async def drained(self) -> None:
         """Wait until every queued event was handled."""
         await self._idle.wait()
@@ -95,16 +113,19 @@ class Subscription:
             await self._wake.wait()
             while self._queue:
                 event, published = self._queue.popleft()
-                await self._handle(event)
-                self.statistics.last_latency_seconds = time.monotonic() - published
+                self._in_hand = published
+                well = await self._handle(event)
+                self._in_hand = None
+                ended = time.monotonic()
+                self.statistics.last_latency_seconds = ended - published
+                self.recent.append(Handling(ended, ended - published, failed=not well))
             self._wake.clear()
             self._idle.set()
 
-    async def _handle(self, event: Event) -> None:
+    async def _handle(self, event: Event) -> bool:
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 await self._handler(event)
-            self.statistics.handled += 1
         except TimeoutError:
             self.statistics.timed_out += 1
             self.statistics.last_error = f"took longer than {self._deadline_seconds:g} s"
@@ -113,6 +134,10 @@ class Subscription:
             self.statistics.failed += 1
             self.statistics.last_error = repr(error)
             log.exception("subscriber failed", subscriber=self.name, event_type=event.type, event_id=event.id)
+        else:
+            self.statistics.handled += 1
+            return True
+        return False
 
 
 class EventBus:

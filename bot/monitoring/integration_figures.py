@@ -1,0 +1,158 @@
+"""Measure how well the parts work together, from what really happens: events, projection, dependencies, deployments."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bot.events import Event, EventBus, Subscription
+from bot.models.deployment import Outcome
+
+PERCENTILE = 0.95
+REMEMBERED_RESOLUTIONS = 200
+Clock = Callable[[], float]
+
+
+class Lag(Protocol):
+    """Tell when a change reached Redis (monotonic), and how long after its commit."""
+
+    @property
+    def at(self) -> float:
+        """Return the time of arrival."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it took."""
+        ...
+
+
+class Projection(Protocol):
+    """Know how far the projection of the journal is behind."""
+
+    @property
+    def lag_seconds(self) -> float:
+        """Return how long the copy has been behind by now."""
+        ...
+
+    @property
+    def recent(self) -> Iterable[Lag]:
+        """Return the lags of the last changes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Say how many seconds each figure looks back, and how much must have happened for a ratio to mean something."""
+
+    event_latency_seconds: float = 60.0
+    sync_lag_seconds: float = 60.0
+    dependency_seconds: float = 900.0
+    error_seconds: float = 300.0
+    fewest_handlings: int = 20
+    success_seconds: float = 86_400.0
+    last_deployments: int = 20
+    fewest_deployments: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrationFigures:
+    """Hold the five figures: seconds and ratios; None where nothing has been measured that would tell."""
+
+    event_latency_seconds: float = 0.0
+    slowest_subscriber: str = ""
+    state_sync_lag_seconds: float | None = None
+    dependency_resolution_seconds: float | None = None
+    error_ratio: float | None = None
+    failing_subscriber: str = ""
+    success_ratio: float | None = None
+
+
+@dataclass(slots=True)
+class IntegrationMeasurements:
+    """Gather what the figures are made of; all times are monotonic."""
+
+    bus: EventBus
+    projection: Projection | None = None
+    windows: Windows = field(default_factory=Windows)
+    clock: Clock = time.monotonic
+    _resolutions: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=REMEMBERED_RESOLUTIONS))
+    _endings: deque[tuple[float, bool]] = field(default_factory=deque)
+
+    def subscribe(self) -> tuple[Subscription, ...]:
+        """Begin to listen."""
+        self._endings = deque(self._endings, maxlen=self.windows.last_deployments)
+        return (
+            self.bus.subscribe("deployment.dependencies.resolved", self._resolved, name="integration dependencies"),
+            self.bus.subscribe("deployment.orchestration.completed", self._ended, name="integration deployments"),
+        )
+
+    def figures(self) -> IntegrationFigures:
+        """Return the figures as they are now."""
+        latencies = self._latencies()
+        slowest = max(latencies, key=lambda name: latencies[name], default="")
+        ratio, failing = self._errors()
+        return IntegrationFigures(
+            event_latency_seconds=latencies.get(slowest, 0.0),
+            slowest_subscriber=slowest,
+            state_sync_lag_seconds=self._sync_lag(),
+            dependency_resolution_seconds=self._dependency_resolution(),
+            error_ratio=ratio,
+            failing_subscriber=failing,
+            success_ratio=self._success(),
+        )
+
+    async def _resolved(self, event: Event) -> None:
+        self._resolutions.append((self.clock(), float(event.data.get("duration_seconds", 0.0))))
+
+    async def _ended(self, event: Event) -> None:
+        outcome = event.data.get("outcome")
+        if outcome != Outcome.CANCELLED:  # somebody wanted it so
+            self._endings.append((self.clock(), outcome == Outcome.SUCCEEDED))
+
+    def _latencies(self) -> Mapping[str, float]:
+        """Return per subscriber what 95 of 100 events took at most, or how long one has been waiting by now."""
+        since = self.clock() - self.windows.event_latency_seconds
+        found: dict[str, float] = {}
+        for one in self.bus.subscriptions:
+            recent = [handling.seconds for handling in one.recent if handling.ended >= since]
+            found[one.name] = max(found.get(one.name, 0.0), percentile(recent) or 0.0, one.waiting_seconds)
+        return found
+
+    def _sync_lag(self) -> float | None:
+        if self.projection is None:
+            return None
+        since = self.clock() - self.windows.sync_lag_seconds
+        recent = [lag.seconds for lag in self.projection.recent if lag.at >= since]
+        return max(percentile(recent) or 0.0, self.projection.lag_seconds)
+
+    def _dependency_resolution(self) -> float | None:
+        since = self.clock() - self.windows.dependency_seconds
+        return percentile([seconds for at, seconds in self._resolutions if at >= since])
+
+    def _errors(self) -> tuple[float | None, str]:
+        """Return the share of failed handlings, and who failed most."""
+        since = self.clock() - self.windows.error_seconds
+        total = 0
+        failures: dict[str, int] = {}
+        for one in self.bus.subscriptions:
+            recent = [handling for handling in one.recent if handling.ended >= since]
+            total += len(recent)
+            failures[one.name] = failures.get(one.name, 0) + sum(handling.failed for handling in recent)
+        failed = sum(failures.values())
+        if total < self.windows.fewest_handlings:
+            return None, ""
+        return failed / total, max(failures, key=lambda name: failures[name]) if failed else ""
+
+    def _success(self) -> float | None:
+        since = self.clock() - self.windows.success_seconds
+        recent = [succeeded for at, succeeded in self._endings if at >= since]
+        return sum(recent) / len(recent) if len(recent) >= self.windows.fewest_deployments else None
+
+
+def percentile(values: Iterable[float], share: float = PERCENTILE) -> float | None:
+    """Return the smallest value that so large a share of all does not exceed; None of nothing."""
+    ordered = sorted(values)
+    return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None

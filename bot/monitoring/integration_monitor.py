@@ -1,0 +1,162 @@
+"""Watch how well the parts work together, and say once when they do not, and once when they do again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from bot.concurrency import happens
+from bot.errors import RoasError
+from bot.events import Event, EventBus, Subscription
+from bot.models.alert import AlertReport, AlertSource, Severity
+from bot.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements
+
+log = structlog.get_logger(__name__)
+
+SOURCE = "integration monitor"
+TRIGGERED = "integration.alert.triggered"
+CLEARED = "integration.alert.cleared"
+CHECK_SECONDS = 0.5
+
+# Takes reports in and keeps them as alerts.
+Intake = Callable[[list[AlertReport]], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Say when a figure is bad, in the unit that people read; `low` where too little is what is bad."""
+
+    name: str
+    title: str
+    threshold: float
+    unit: str
+    low: bool = False
+
+    def is_broken(self, value: float) -> bool:
+        """Tell whether a value is beyond the limit."""
+        return value < self.threshold if self.low else value > self.threshold
+
+    def words(self, value: float) -> str:
+        """Return the value and the limit, for people."""
+        side = "at least" if self.low else "at most"
+        return f"{value:.4g} {self.unit} ({side} {self.threshold:g} {self.unit} is fine)"
+
+
+EVENT_LATENCY = Limit("event_latency", "Events are handled late", 1000.0, "ms")
+STATE_SYNC_LAG = Limit("state_sync_lag", "The copy of the state in Redis is behind", 500.0, "ms")
+ERROR_RATE = Limit("integration_error_rate", "Parts fail on each other's events", 5.0, "%")
+SUCCESS_RATE = Limit("coordination_success_rate", "Deployments often fail", 95.0, "%", low=True)
+LIMITS = (EVENT_LATENCY, STATE_SYNC_LAG, ERROR_RATE, SUCCESS_RATE)
+
+
+class IntegrationMonitor:
+    """Compare the figures with their limits, twice a second, for as long as it runs."""
+
+    def __init__(self, bus: EventBus, measurements: IntegrationMeasurements, intake: Intake | None = None) -> None:
+        self._bus = bus
+        self._measurements = measurements
+        self._intake = intake
+        self._firing: set[str] = set()
+        self._untold: dict[str, AlertReport] = {limit.name: _report(limit, None, "") for limit in LIMITS}
+        self._subscriptions: tuple[Subscription, ...] = ()
+        self._closing = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def listen(self) -> None:
+        """Begin to measure."""
+        self._subscriptions = self._measurements.subscribe()
+
+    def start(self) -> None:
+        """Begin to raise alerts; what an earlier process left open and is fine now is cleared."""
+        self._closing.clear()
+        self._task = asyncio.create_task(self._run(), name="integration monitor")
+
+    async def stop(self) -> None:
+        """Raise alerts no more; goes on measuring."""
+        self._closing.set()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def close(self) -> None:
+        """End it all."""
+        await self.stop()
+        for subscription in self._subscriptions:
+            await self._bus.unsubscribe(subscription)
+
+    @property
+    def firing(self) -> frozenset[str]:
+        """Return the names of the alerts that fire."""
+        return frozenset(self._firing)
+
+    def figures(self) -> IntegrationFigures:
+        """Return the figures as they are now."""
+        return self._measurements.figures()
+
+    async def _run(self) -> None:
+        while not self._closing.is_set():
+            self.check()
+            await self._hand_in()
+            await happens(self._closing, CHECK_SECONDS)
+
+    def check(self) -> None:
+        """Compare every figure with its limit, and tell the bus what changed."""
+        figures = self.figures()
+        for limit, value, suspect in _values(figures):
+            broken = value is not None and limit.is_broken(value)
+            if broken == (limit.name in self._firing):
+                continue
+            self._firing ^= {limit.name}
+            self._untold[limit.name] = _report(limit, value if broken else None, suspect)
+            self._tell(limit, value, suspect, firing=broken)
+
+    def _tell(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
+        data: Mapping[str, object] = {
+            "name": limit.name,
+            "severity": Severity.HIGH.value,
+            "value": value,
+            "threshold": limit.threshold,
+            "unit": limit.unit,
+            "suspect": suspect,
+            "firing": firing,
+        }
+        log.log(30 if firing else 20, limit.title if firing else "the integration is well again", **data)
+        self._bus.publish(Event(TRIGGERED if firing else CLEARED, SOURCE, data))
+
+    async def _hand_in(self) -> None:
+        """Give the alerts what changed; what the journal does not take now is kept for the next time."""
+        if self._intake is None or not self._untold:
+            return
+        try:
+            await self._intake(list(self._untold.values()))
+        except RoasError as error:
+            log.warning("alerts of the integration wait", problem=error.message, hint=error.hint)
+        else:
+            self._untold.clear()
+
+
+def _values(figures: IntegrationFigures) -> tuple[tuple[Limit, float | None, str], ...]:
+    """Return each limit with its figure, in the limit's unit, and who is behind it."""
+    return (
+        (EVENT_LATENCY, figures.event_latency_seconds * 1000, figures.slowest_subscriber),
+        (STATE_SYNC_LAG, _times(1000, figures.state_sync_lag_seconds), "redis"),
+        (ERROR_RATE, _times(100, figures.error_ratio), figures.failing_subscriber),
+        (SUCCESS_RATE, _times(100, figures.success_ratio), ""),
+    )
+
+
+def _times(factor: float, value: float | None) -> float | None:
+    return None if value is None else value * factor
+
+
+def _report(limit: Limit, value: float | None, suspect: str) -> AlertReport:
+    words = "" if value is None else limit.words(value)
+    return AlertReport(
+        fingerprint=f"integration/{limit.name}",
+        source=AlertSource.INTEGRATION,
+        severity=Severity.HIGH,
+        title=limit.title,
+        summary=f"{words}: {suspect}" if words and suspect else words,
+        firing=value is not None,
+    )

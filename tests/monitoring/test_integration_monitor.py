@@ -1,0 +1,234 @@
+"""Each figure of the integration is measured from what really happens; its alert fires once and clears."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from structlog.testing import capture_logs
+
+from bot.errors import StateError
+from bot.events import Event, EventBus
+from bot.models.alert import AlertReport
+from bot.models.change import ChangeType, StateChange
+from bot.monitoring.integration_figures import IntegrationMeasurements, Windows, percentile
+from bot.monitoring.integration_monitor import CLEARED, TRIGGERED, IntegrationMonitor
+from bot.state.manager import StateManager
+from bot.state.sync import DataSyncManager
+from testbed.redis_server import RedisServer
+
+
+class Scene:
+    """Run a monitor on a real bus and remember what it told."""
+
+    def __init__(self, projection: DataSyncManager | None = None, **windows: float) -> None:
+        self.bus = EventBus()
+        self.told: list[tuple[str, str]] = []
+        self.events: list[Event] = []
+        self.reports: list[AlertReport] = []
+        self.measurements = IntegrationMeasurements(self.bus, projection, Windows(**windows))  # type: ignore[arg-type]
+        self.monitor = IntegrationMonitor(self.bus, self.measurements, self._take)
+        self.journal_is_full = False
+
+    async def _take(self, reports: list[AlertReport]) -> None:
+        if self.journal_is_full:
+            raise StateError("The disk is full.")
+        self.reports += reports
+
+    async def __aenter__(self) -> "Scene":
+        self.bus.subscribe("integration.*", self._hear, name="ear")
+        self.monitor.listen()
+        self.monitor.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.monitor.close()
+        await self.bus.close()
+
+    async def _hear(self, event: Event) -> None:
+        self.events.append(event)
+        self.told.append((event.type, event.data["name"]))
+
+    def publish(self, event_type: str, count: int = 1, **data: Any) -> None:
+        for _ in range(count):
+            self.bus.publish(Event(event_type, "test", data))
+
+    async def until(self, *told: tuple[str, str], seconds: float = 8) -> None:
+        """Wait until exactly this was told."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.told != list(told):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            assert self.told == list(told)
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    async with Scene() as made:
+        yield made
+
+
+@pytest.fixture
+async def short_scene() -> AsyncIterator[Scene]:
+    async with Scene(event_latency_seconds=1.0, error_seconds=1.0) as made:
+        yield made
+
+
+async def test_a_slow_subscriber_raises_the_latency_and_its_removal_clears_it(scene: Scene) -> None:
+    async def slow(_: Event) -> None:
+        await asyncio.sleep(1.2)
+
+    subscription = scene.bus.subscribe("work", slow, name="slow one")
+    scene.publish("work")
+    await scene.until((TRIGGERED, "event_latency"))
+    await scene.bus.drain()
+    figures = scene.monitor.figures()
+    assert 1.2 <= figures.event_latency_seconds < 1.5
+    assert figures.slowest_subscriber == "slow one"
+    await asyncio.sleep(1.2)  # more than one check: still told only once
+    assert scene.told == [(TRIGGERED, "event_latency")]
+    assert scene.events[0].data["suspect"] == "slow one"
+    assert scene.events[0].data["severity"] == "high"
+    assert scene.events[0].data["firing"] is True
+    await scene.bus.unsubscribe(subscription)
+    await scene.until((TRIGGERED, "event_latency"), (CLEARED, "event_latency"))
+    assert scene.monitor.figures().event_latency_seconds < 0.5
+
+
+async def test_a_subscriber_that_hangs_is_seen_before_it_ends(scene: Scene) -> None:
+    never = asyncio.Event()
+
+    async def hangs(_: Event) -> None:
+        await never.wait()
+
+    scene.bus.subscribe("work", hangs, name="hangs")
+    scene.publish("work")
+    await scene.until((TRIGGERED, "event_latency"), seconds=3)
+
+
+async def test_one_that_is_quick_again_clears_the_latency(short_scene: Scene) -> None:
+    async def slow(_: Event) -> None:
+        await asyncio.sleep(1.2)
+
+    short_scene.bus.subscribe("work", slow, name="slow one")
+    short_scene.publish("work")
+    await short_scene.until((TRIGGERED, "event_latency"), (CLEARED, "event_latency"))
+
+
+async def test_failing_subscribers_raise_the_error_rate_and_their_removal_clears_it(scene: Scene) -> None:
+    async def works(_: Event) -> None:
+        return
+
+    async def fails(event: Event) -> None:
+        if event.data["number"] % 8 == 0:
+            raise ValueError("broken")
+
+    scene.bus.subscribe("work", works, name="works")
+    failing = scene.bus.subscribe("work", fails, name="fails")
+    with capture_logs():  # drawing a traceback takes longer than the work
+        for number in range(100):
+            scene.publish("work", number=number)
+        await scene.until((TRIGGERED, "integration_error_rate"))
+    assert scene.events[0].data["suspect"] == "fails"
+    assert scene.monitor.figures().error_ratio == pytest.approx(0.065, abs=0.006)
+    await scene.bus.unsubscribe(failing)
+    await scene.until((TRIGGERED, "integration_error_rate"), (CLEARED, "integration_error_rate"))
+
+
+async def test_failed_deployments_lower_the_success_rate_until_enough_succeed(scene: Scene) -> None:
+    done = "deployment.orchestration.completed"
+    scene.publish(done, 4, outcome="succeeded")
+    scene.publish(done, 3, outcome="cancelled")
+    await scene.bus.drain()
+    assert scene.monitor.figures().success_ratio is None, "too few to tell"
+    scene.publish(done, 1, outcome="rolled_back")
+    await scene.until((TRIGGERED, "coordination_success_rate"))
+    assert scene.monitor.figures().success_ratio == 0.8
+    scene.publish(done, 20, outcome="succeeded")
+    await scene.until((TRIGGERED, "coordination_success_rate"), (CLEARED, "coordination_success_rate"))
+
+
+async def test_the_time_that_dependencies_take_is_measured(scene: Scene) -> None:
+    assert scene.monitor.figures().dependency_resolution_seconds is None
+    scene.publish("deployment.dependencies.resolved", 1, duration_seconds=2.5)
+    await scene.bus.drain()
+    assert scene.monitor.figures().dependency_resolution_seconds == 2.5
+
+
+async def test_redis_that_hangs_raises_the_lag_and_clears_it(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    with RedisServer(tmp_path / "redis") as server:
+        async with StateManager(tmp_path / "state") as state:
+            sync = DataSyncManager(state, server.url, "shop", str, poll_seconds=0.1, timeout_seconds=0.5)
+            sync.start()
+            async with Scene(sync, sync_lag_seconds=1.0) as scene:
+                await state.record(StateChange(ChangeType.AUDIT, "test"))
+                await asyncio.sleep(0.5)
+                assert scene.told == []
+                assert scene.monitor.figures().state_sync_lag_seconds < 0.5
+                server.freeze()
+                await state.record(StateChange(ChangeType.AUDIT, "test"))
+                await scene.until((TRIGGERED, "state_sync_lag"), seconds=3)
+                server.thaw()
+                await scene.until((TRIGGERED, "state_sync_lag"), (CLEARED, "state_sync_lag"))
+                server.kill()  # away, and nothing to project: it still tells
+                await scene.until(
+                    (TRIGGERED, "state_sync_lag"), (CLEARED, "state_sync_lag"), (TRIGGERED, "state_sync_lag")
+                )
+            await sync.close()
+
+
+async def test_the_alerts_hear_of_it_and_of_its_end(scene: Scene) -> None:
+    async def slow(_: Event) -> None:
+        await asyncio.sleep(1.2)
+
+    subscription = scene.bus.subscribe("work", slow, name="slow one")
+    scene.publish("work")
+    await scene.until((TRIGGERED, "event_latency"))
+    await scene.bus.unsubscribe(subscription)
+    await scene.until((TRIGGERED, "event_latency"), (CLEARED, "event_latency"))
+    await scene.monitor.stop()
+    told = [(report.fingerprint, report.firing) for report in scene.reports]
+    assert len(told[:4]) == len({name for name, _ in told[:4]})
+    assert not any(firing for _, firing in told[:4]), "what an earlier process left is ended first"
+    assert told[4:] == [("integration/event_latency", True), ("integration/event_latency", False)]
+    assert "slow one" in scene.reports[4].summary
+
+
+async def test_what_the_journal_does_not_take_is_handed_in_later(scene: Scene) -> None:
+    scene.journal_is_full = True
+    never = asyncio.Event()
+
+    async def hangs(_: Event) -> None:
+        await never.wait()
+
+    scene.bus.subscribe("work", hangs, name="hangs")
+    scene.publish("work")
+    await scene.until((TRIGGERED, "event_latency"))
+    before = len(scene.reports)
+    await asyncio.sleep(0.6)
+    scene.journal_is_full = False
+    await asyncio.sleep(0.7)
+    assert [report.firing for report in scene.reports[before:]] == [True]
+
+
+async def test_a_wall_clock_that_jumps_raises_nothing(scene: Scene) -> None:
+    async def works(_: Event) -> None:
+        return
+
+    scene.bus.subscribe("work", works, name="works")
+    for hours in (1, -1):
+        with time_machine.travel(datetime.now(UTC).timestamp() + hours * 3600, tick=True):
+            scene.publish("work", 50)
+            await asyncio.sleep(0.7)
+    assert scene.told == []
+    assert scene.monitor.figures().event_latency_seconds < 0.5
+
+
+@pytest.mark.parametrize(("values", "expected"), [([], None), ([3.0], 3.0), (list(range(1, 101)), 95), ([1, 2], 2)])
+def test_the_percentile_is_one_of_the_values(values: list[float], expected: float | None) -> None:
+    assert percentile(values) == expected
