@@ -19,6 +19,9 @@ from bot.ui.voice import Voice
 from cogs.application_cog import ApplicationCog
 from cogs.command_sync import CommandSync
 from cogs.deployment import DeploymentCog
+from cogs.freeze import FreezeCog
+from cogs.history import HistoryCog
+from cogs.logs import LogsCog
 from cogs.status import StatusCog
 
 
@@ -34,7 +37,9 @@ async def setup(bot: commands.Bot) -> None:
         )
         guild = discord.Object(guild_id)
         await bot.add_cog(DeploymentCog(bot, application, voice, messages), guild=guild)
-        await bot.add_cog(StatusCog(bot, application, voice), guild=guild)
+        await bot.add_cog(StatusCog(bot, application, voice, messages), guild=guild)
+        for kind in (HistoryCog, LogsCog, FreezeCog):
+            await bot.add_cog(kind(bot, application, voice), guild=guild)
         await bot.tree.set_translator(CommandTranslator(bot.tree.translator))
         sync = CommandSync(bot, application.state, guild_id)
         await bot.add_cog(ApplicationCog(bot, sync, voice, opened.pop_all()))

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
 from bot.errors import InvalidRequestError
 from bot.models.environment import Environment
@@ -14,6 +15,8 @@ SERVICE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
 REASON_LENGTH = 500
 NEAREST = 3
+SINCE_PATTERN = re.compile(r"(\d{1,5})\s*([smhd])")
+SECONDS_OF = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def read_environment(text: str, environments: Mapping[str, Environment]) -> Environment:
@@ -21,7 +24,7 @@ def read_environment(text: str, environments: Mapping[str, Environment]) -> Envi
     found = environments.get(text.strip())
     if found is None:
         raise InvalidRequestError(
-            _("There is no environment {name}.", name=_shown(text)), hint=_nearest(text, environments)
+            _("There is no environment {name}.", name=_shown(text)), hint=nearest(text, environments)
         )
     return found
 
@@ -44,7 +47,7 @@ def read_services(text: str | None, known: Iterable[str]) -> tuple[str, ...]:
     for name in wanted:
         if not SERVICE_PATTERN.fullmatch(name) or (names and name not in names):
             raise InvalidRequestError(
-                _("The stack has no service {name}.", name=_shown(name)), hint=_nearest(name, names)
+                _("The stack has no service {name}.", name=_shown(name)), hint=nearest(name, names)
             )
     return wanted
 
@@ -58,7 +61,7 @@ def read_release(text: str | None, known: Sequence[Release]) -> int | None:
     if number is None or number not in {release.number for release in known}:
         raise InvalidRequestError(
             _("There is no release {name} to go back to.", name=_shown(text)),
-            hint=_nearest(text, [release.label for release in known]),
+            hint=nearest(text, [release.label for release in known]),
         )
     return number
 
@@ -73,13 +76,25 @@ def read_reason(text: str | None, *, needed: bool = False) -> str:
     return reason
 
 
+def read_since(text: str | None) -> timedelta | None:
+    """Return how far back somebody wants to look: `90s`, `15m`, `2h`, `3d`. Raises InvalidRequestError."""
+    if text is None or not text.strip():
+        return None
+    matched = SINCE_PATTERN.fullmatch(text.strip().lower())
+    if matched is None:
+        raise InvalidRequestError(
+            _("{value} is no length of time.", value=_shown(text)), hint=_("For example 90s, 15m, 2h or 3d.")
+        )
+    return timedelta(seconds=int(matched[1]) * SECONDS_OF[matched[2]])
+
+
 def _shown(text: str) -> str:
     """Return what was typed, cut to a length that can be read."""
     text = " ".join(text.split())
     return f"“{text if len(text) <= 80 else text[:79] + '…'}”"
 
 
-def _nearest(text: str, known: Iterable[str]) -> str:
+def nearest(text: str, known: Iterable[str]) -> str:
     """Name the right values that are most like a wrong one, or simply the right ones."""
     names = list(known)
     if not names:

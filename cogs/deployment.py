@@ -1,37 +1,40 @@
 """Deploy, mend and roll back: the commands, their plan, and the live messages that follow."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import discord
 import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.errors import LockHeldError, RoasError
+from bot.errors import ImageNotFoundError, InvalidRequestError, RoasError
 from bot.integration import Application
 from bot.models.deployment import DeploymentKind, DeploymentRequest
 from bot.models.environment import Environment
-from bot.models.plan import Plan
+from bot.ui.deployment_telling import last_seconds
+from bot.ui.embeds.approval import draw_proposal
 from bot.ui.embeds.plan import draw_plan
 from bot.ui.live_messages import LiveMessages
 from bot.ui.secrets import without_secrets
 from bot.ui.translation import _
 from bot.ui.voice import Voice
 from cogs.answers import acknowledge, answer
-from cogs.arguments import read_reason, read_release, read_services, read_version
-from cogs.cancel_button import CancelButton
-from cogs.ops_cog import OpsCog, actor_of
+from cogs.arguments import nearest, read_reason, read_release, read_services, read_version
+from cogs.cancel_button import CancelButton, cancel
+from cogs.ops_cog import SUGGEST_WITHIN_SECONDS, OpsCog, actor_of
 from cogs.permissions import DEEDS, Deed
+from cogs.plan_buttons import BUTTONS
+from cogs.proposals import LINK_WITHIN_SECONDS, Proposals
 from cogs.suggestions import matching, matching_last, releases
 
 log = structlog.get_logger(__name__)
 
 HOTFIX_ENVIRONMENT = "prod"
 RELEASES_SHOWN = 50
-LINK_WITHIN_SECONDS = 5.0
-SUGGEST_WITHIN_SECONDS = 2.0
+Planned = TypeVar("Planned")
 
 
 class DeploymentCog(OpsCog, name="Deployment"):
@@ -40,17 +43,18 @@ class DeploymentCog(OpsCog, name="Deployment"):
     def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:
         super().__init__(bot, application, voice)
         self.live_messages = live_messages
+        self.proposals = Proposals(application, self.rules, live_messages)
 
     async def cog_load(self) -> None:
-        """Listen for clicks on every cancel button ever posted, and begin to tell."""
-        self.bot.add_dynamic_items(CancelButton)
+        """Listen for clicks on every button ever posted, and begin to tell."""
+        self.bot.add_dynamic_items(CancelButton, *BUTTONS)
         self.live_messages.start()
         if self.bot.application_id is not None:
             self.live_messages.online()
 
     async def cog_unload(self) -> None:
         """Stop telling; the next bot goes on."""
-        self.bot.remove_dynamic_items(CancelButton)
+        self.bot.remove_dynamic_items(CancelButton, *BUTTONS)
         await self.live_messages.close()
 
     @commands.Cog.listener()
@@ -84,11 +88,11 @@ class DeploymentCog(OpsCog, name="Deployment"):
             return
         async with self.answering(interaction):
             target = self.environment(environment)
-            request = self._request(interaction, target, DeploymentKind.DEPLOY, dry_run=dry_run)
+            request = self.request(interaction, target, DeploymentKind.DEPLOY, dry_run=dry_run)
             request = replace(request, version=read_version(version))
-            known = await self._defined_services(target, request.version) if services else ()
+            known = await self.defined_services(target, request.version) if services else ()
             request = replace(request, services=read_services(services, known))
-            await self._carry_out(interaction, request, dry_run=dry_run)
+            await (self._show_dry_run if dry_run else self.show_plan)(interaction, request)
 
     @app_commands.command(description="Bring a fix to production without building; it is rolled back if it fails")
     @app_commands.describe(
@@ -107,9 +111,9 @@ class DeploymentCog(OpsCog, name="Deployment"):
             return
         async with self.answering(interaction):
             target = self.environment(environment)
-            request = self._request(interaction, target, DeploymentKind.HOTFIX)
+            request = self.request(interaction, target, DeploymentKind.HOTFIX)
             request = replace(request, version=read_version(version), reason=read_reason(reason, needed=True))
-            await self._carry_out(interaction, request)
+            await self._start_at_once(interaction, request)
 
     @app_commands.command(description="Go back to an earlier release, the whole of it")
     @app_commands.describe(
@@ -128,10 +132,47 @@ class DeploymentCog(OpsCog, name="Deployment"):
             return
         async with self.answering(interaction):
             target = self.environment(environment)
-            request = self._request(interaction, target, DeploymentKind.ROLLBACK)
+            request = self.request(interaction, target, DeploymentKind.ROLLBACK)
             known = await self.application.state.releases.list(target.name, limit=RELEASES_SHOWN)
             request = replace(request, target_release=read_release(to, known), reason=read_reason(reason))
-            await self._carry_out(interaction, request)
+            await self.show_plan(interaction, request)
+
+    @app_commands.command(description="Ask a deployment that is under way to stop at its next safe point")
+    @app_commands.describe(environment="Whose deployment (the only one under way if left out)")
+    @app_commands.guild_only()
+    async def cancel(self, interaction: discord.Interaction[Any], environment: str | None = None) -> None:
+        """Cancel a deployment."""
+        if not await acknowledge(interaction):
+            return
+        async with self.answering(interaction):
+            self.permit(interaction, Deed.STATUS)
+            name = self.environment(environment).name if environment else await self._only_active()
+            active = await self.application.state.deployments.active(name)
+            if active is None:
+                raise InvalidRequestError(
+                    _("No deployment of {environment} is under way.", environment=name),
+                    hint=_("There is nothing to do."),
+                )
+            await answer(interaction, await cancel(self, interaction, active.id))
+
+    async def _only_active(self) -> str:
+        """Return the environment of the one deployment that is under way. Raises InvalidRequestError."""
+        names = sorted({one.environment for one in await self.application.state.deployments.unfinished()})
+        if len(names) == 1:
+            return names[0]
+        if not names:
+            raise InvalidRequestError(_("No deployment is under way."), hint=_("There is nothing to do."))
+        raise InvalidRequestError(
+            _("Several deployments are under way."),
+            hint=_("Say of which environment: {names}.", names=", ".join(names)),
+        )
+
+    @cancel.autocomplete("environment")
+    async def _moving(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        if not self.sees_channel(interaction):
+            return []
+        unfinished = await self.application.state.deployments.unfinished()
+        return matching(typed, [one.environment for one in unfinished])
 
     @deploy.autocomplete("environment")
     @hotfix.autocomplete("environment")
@@ -151,7 +192,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         if target is None:
             return []
         version = interaction.namespace.version
-        return matching_last(typed, await self._known_services(target, str(version) if version else None))
+        return matching_last(typed, await self.known_services(target, str(version) if version else None))
 
     @rollback.autocomplete("to")
     async def _releases(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -161,7 +202,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         kept = self.application.state.releases
         return releases(typed, await kept.list(target.name, limit=RELEASES_SHOWN), await kept.current(target.name))
 
-    def _request(
+    def request(
         self,
         interaction: discord.Interaction[Any],
         target: Environment,
@@ -178,24 +219,48 @@ class DeploymentCog(OpsCog, name="Deployment"):
             interaction_id=str(interaction.id),
         )
 
-    async def _carry_out(
-        self, interaction: discord.Interaction[Any], request: DeploymentRequest, *, dry_run: bool = False
-    ) -> None:
-        """Show the plan, start exactly that, and point to the channel; the interaction is not touched afterwards."""
-        if not dry_run and (lock := await self.application.state.locks.get(request.environment)) is not None:
-            raise LockHeldError(lock)
-        plan = without_secrets(await self.application.orchestrator.plan(request), self.application.redactor.redact)
-        if dry_run:
-            await answer(interaction, embeds=draw_plan(plan, dry_run=True))
-            return
-        started = await self.application.orchestrator.start(replace(request, plan_digest=plan.digest))
-        log.info("a deployment was asked for", deployment_id=started.id, interaction_id=interaction.id)
-        link = await self.live_messages.link(started.id, within_seconds=LINK_WITHIN_SECONDS)
-        await self._point_to(interaction, plan, started.id, link)
+    def with_target(self, request: DeploymentRequest, number: int | None, reason: str) -> DeploymentRequest:
+        """Complete the request of a rollback."""
+        return replace(request, target_release=number, reason=reason)
 
-    async def _point_to(self, interaction: discord.Interaction[Any], plan: Plan, deployment_id: str, link: str) -> None:
-        words = _("🚀 Started `{id}`. Follow it here: {link}", id=deployment_id, link=link)
-        await answer(interaction, words, draw_plan(plan))
+    async def show_plan(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
+        """Answer with the plan and its buttons; nothing is started before somebody says yes to it."""
+        proposal = await self._planned(request, self.proposals.propose)
+        took = await last_seconds(self.application.state, request.kind, request.environment)
+        shown = without_secrets(proposal, self.application.redactor.redact)
+        await answer(interaction, drawing=draw_proposal(shown, last_seconds=took))
+
+    async def _show_dry_run(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
+        plan = await self._planned(request, self.application.orchestrator.plan)
+        took = await last_seconds(self.application.state, request.kind, request.environment)
+        shown = without_secrets(plan, self.application.redactor.redact)
+        await answer(interaction, embeds=draw_plan(shown, dry_run=True, last_seconds=took))
+
+    async def _start_at_once(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
+        """Start what cannot wait, and point to the channel; the interaction is not touched afterwards."""
+        await self.proposals.refuse_busy(request.environment)
+        plan = await self._planned(request, self.application.orchestrator.plan)
+        started = await self.application.orchestrator.start(replace(request, plan_digest=plan.digest))
+        log.info("a hotfix was asked for", deployment_id=started.id, interaction_id=interaction.id)
+        link = await self.live_messages.link(started.id, within_seconds=LINK_WITHIN_SECONDS)
+        words = _("🚀 Started `{id}`. Follow it here: {link}", id=started.id, link=link)
+        await answer(interaction, words, draw_plan(without_secrets(plan, self.application.redactor.redact)))
+
+    async def _planned(
+        self, request: DeploymentRequest, plan: Callable[[DeploymentRequest], Awaitable[Planned]]
+    ) -> Planned:
+        """Plan; a version of which there is no image is refused with the nearest that there are."""
+        try:
+            return await plan(request)
+        except ImageNotFoundError as error:
+            target = self.environment(request.environment)
+            known = await self._known_versions(target)
+            raise ImageNotFoundError(
+                error.message,
+                hint=f"{error.hint} {nearest(request.version or '', known)}".strip(),
+                service=error.service,
+                report=error.report,
+            ) from error
 
     def _chosen(self, interaction: discord.Interaction[Any], default: str = "") -> Environment | None:
         """Return the environment that is typed in already, where the person may see anything."""
@@ -205,27 +270,20 @@ class DeploymentCog(OpsCog, name="Deployment"):
         return self.application.environments.get(str(name))
 
     async def _known_versions(self, target: Environment) -> list[str]:
-        """Return the versions that were ever deployed there, the newest first, then those of other environments."""
+        """Return the versions of images that are here, then those ever deployed there, then elsewhere; newest first."""
         kept = self.application.state.releases
-        found = [release.version for release in await kept.list(target.name, limit=RELEASES_SHOWN)]
+        found = list(await self._local_versions(target))
+        found += [release.version for release in await kept.list(target.name, limit=RELEASES_SHOWN)]
         for name in self.application.environments:
             if name != target.name:
                 found += [release.version for release in await kept.list(name, limit=RELEASES_SHOWN)]
         return found
 
-    async def _known_services(self, target: Environment, version: str | None) -> tuple[str, ...]:
-        """Return the services to suggest: of the compose file, or of the current release where it cannot be read."""
-        if defined := await self._defined_services(target, version):
-            return defined
-        current = await self.application.state.releases.current(target.name)
-        return tuple(service.name for service in current.services) if current else ()
-
-    async def _defined_services(self, target: Environment, version: str | None) -> tuple[str, ...]:
-        """Return the services of the compose file; none where it cannot be read, which planning then explains."""
+    async def _local_versions(self, target: Environment) -> tuple[str, ...]:
+        """Return the versions whose images are on the engine; none where it does not answer soon."""
         try:
             async with asyncio.timeout(SUGGEST_WITHIN_SECONDS):
-                stack = await self.application.engine.resolve(target, version, write_contents=False)
+                return await self.application.engine.local_versions(target)
         except (RoasError, TimeoutError) as error:
-            log.info("the compose file's services are not known", environment=target.name, reason=str(error))
+            log.info("the versions of local images are not known", environment=target.name, reason=str(error))
             return ()
-        return tuple(stack.definitions)

@@ -1,5 +1,6 @@
 """Give every cog of ours what it stands on: the application, the rules, the voice."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -8,15 +9,18 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
+from bot.errors import RoasError
 from bot.integration import Application
 from bot.models.actor import Actor, ActorKind
 from bot.models.environment import Environment
 from bot.ui.voice import Voice
-from cogs.answers import acknowledge, answering
+from cogs.answers import Reply, acknowledge, answer, answering
 from cogs.arguments import read_environment
 from cogs.permissions import Asker, Deed, asker_of, permit, refusal, rules_from
 
 log = structlog.get_logger(__name__)
+
+SUGGEST_WITHIN_SECONDS = 2.0
 
 
 class OpsCog(commands.Cog):
@@ -42,9 +46,11 @@ class OpsCog(commands.Cog):
             async with self.answering(interaction):
                 raise error
 
-    def answering(self, interaction: discord.Interaction[Any]) -> AbstractAsyncContextManager[None]:
+    def answering(
+        self, interaction: discord.Interaction[Any], reply: Reply = answer
+    ) -> AbstractAsyncContextManager[None]:
         """Answer for what goes wrong within."""
-        return answering(interaction, self.application.redactor.redact)
+        return answering(interaction, self.application.redactor.redact, reply)
 
     def environment(self, name: str) -> Environment:
         """Return an environment by name. Raises InvalidRequestError."""
@@ -61,6 +67,23 @@ class OpsCog(commands.Cog):
     def sees_channel(self, interaction: discord.Interaction[Any]) -> bool:
         """Tell whether somebody may be shown names at all: suggestions give them away."""
         return self.voice.active and refusal(Deed.STATUS, None, asker_of(interaction), self.rules) is None
+
+    async def known_services(self, target: Environment, version: str | None = None) -> tuple[str, ...]:
+        """Return the services to suggest: of the compose file, or of the current release where it cannot be read."""
+        if defined := await self.defined_services(target, version):
+            return defined
+        current = await self.application.state.releases.current(target.name)
+        return tuple(service.name for service in current.services) if current else ()
+
+    async def defined_services(self, target: Environment, version: str | None) -> tuple[str, ...]:
+        """Return the services of the compose file; none where it cannot be read, which planning then explains."""
+        try:
+            async with asyncio.timeout(SUGGEST_WITHIN_SECONDS):
+                stack = await self.application.engine.resolve(target, version, write_contents=False)
+        except (RoasError, TimeoutError) as error:
+            log.info("the compose file's services are not known", environment=target.name, reason=str(error))
+            return ()
+        return tuple(stack.definitions)
 
 
 def actor_of(asker: Asker) -> Actor:

@@ -1,12 +1,19 @@
 """Decide who may do what, from the interaction itself: guild, channel and roles, by id.
 
-| deed                                  | needs                                                       |
-|---------------------------------------|-------------------------------------------------------------|
-| status                                | nothing more than to see the ops channel                    |
-| plan (a dry run)                      | the deployer or the approver role                           |
-| deploy, rollback                      | the deployer role; where approval is needed, the approver's |
-| hotfix                                | the hotfix role, in every environment                       |
-| cancel                                | what it needs to start the same, or the approver role       |
+| deed                                  | needs                                                             |
+|---------------------------------------|-------------------------------------------------------------------|
+| status, history                       | nothing more than to see the ops channel                          |
+| logs                                  | the deployer, the approver or the hotfix role                     |
+| plan (a dry run)                      | the deployer or the approver role                                 |
+| deploy, rollback                      | the deployer role                                                 |
+| confirm a plan                        | to be the one who asked for it, still with the role for it        |
+| approve a plan                        | the approver role, and not to be the one who asked for it         |
+| withdraw a plan                       | to be the one who asked for it, or the approver role              |
+| hotfix                                | the hotfix role, in every environment; nobody else approves it    |
+| cancel                                | what it needs to start the same, or the approver role             |
+| lock                                  | the deployer or the approver role                                 |
+| unlock                                | the same; where approval is needed, the approver role, or to be   |
+|                                       | the one who locked it                                             |
 
 Everything happens in the guild and the ops channel of the settings. A setting that is missing, or a list of roles that
 is empty, allows nobody.
@@ -19,10 +26,14 @@ from enum import StrEnum
 import discord
 
 from bot.errors import NotPermittedError
+from bot.models.actor import Actor, ActorKind
 from bot.models.deployment import DeploymentKind
 from bot.models.environment import Environment
+from bot.models.freeze import Freeze
+from bot.models.proposal import Proposal
 from bot.settings import Settings
 from bot.ui.translation import _, word
+from bot.ui.words import person
 
 
 class Deed(StrEnum):
@@ -31,8 +42,12 @@ class Deed(StrEnum):
     STATUS = "status"
     PLAN = "plan"
     DEPLOY = "deploy"
-    ROLLBACK = "rollback"
+    ROLLBACK = "roll back"
     HOTFIX = "hotfix"
+    APPROVE = "approve"
+    LOGS = "read"
+    LOCK = "lock"
+    UNLOCK = "unlock"
 
 
 DEEDS = {
@@ -131,13 +146,59 @@ def _wrong_place(asker: Asker, rules: Rules) -> str | None:
 
 def _wanted_roles(deed: Deed, environment: Environment, rules: Rules) -> tuple[frozenset[int], str]:
     """Return the roles of which one is needed, and the setting that names them."""
-    if deed is Deed.HOTFIX:
-        return rules.hotfixers, "DISCORD_HOTFIX_ROLE_IDS"
-    if deed is Deed.PLAN:
-        return rules.deployers | rules.approvers, "DISCORD_DEPLOYER_ROLE_IDS"
-    if environment.needs_approval:
-        return rules.approvers, "DISCORD_APPROVER_ROLE_IDS"
-    return rules.deployers, "DISCORD_DEPLOYER_ROLE_IDS"
+    deployer, approver, hotfix = "DISCORD_DEPLOYER_ROLE_IDS", "DISCORD_APPROVER_ROLE_IDS", "DISCORD_HOTFIX_ROLE_IDS"
+    anyone_who_deploys = (rules.deployers | rules.approvers, deployer)
+    wanted = {
+        Deed.PLAN: anyone_who_deploys,
+        Deed.DEPLOY: (rules.deployers, deployer),
+        Deed.ROLLBACK: (rules.deployers, deployer),
+        Deed.HOTFIX: (rules.hotfixers, hotfix),
+        Deed.APPROVE: (rules.approvers, approver),
+        Deed.LOGS: (rules.deployers | rules.approvers | rules.hotfixers, deployer),
+        Deed.LOCK: anyone_who_deploys,
+        Deed.UNLOCK: (rules.approvers, approver) if environment.needs_approval else anyone_who_deploys,
+    }
+    return wanted.get(deed, (frozenset(), deployer))
+
+
+def unlock_refusal(freeze: Freeze, environment: Environment, asker: Asker, rules: Rules) -> str | None:
+    """Say why somebody may not lift a lock, or return None where they may: their own they always may, if they lock."""
+    own = freeze.frozen_by.id == str(asker.user_id) and freeze.frozen_by.kind is ActorKind.DISCORD
+    return refusal(Deed.LOCK if own else Deed.UNLOCK, environment, asker, rules)
+
+
+def confirm_refusal(proposal: Proposal, environment: Environment, asker: Asker, rules: Rules) -> str | None:
+    """Say why somebody may not say the first yes to a plan, or return None where they may."""
+    if why_not := refusal(DEEDS[proposal.request.kind], environment, asker, rules):
+        return why_not
+    if not _asked_for(proposal, asker):
+        return _("This plan is not yours: only {person} can confirm it.", person=person(proposal.request.requested_by))
+    return None
+
+
+def approve_refusal(proposal: Proposal, environment: Environment, asker: Asker, rules: Rules) -> str | None:
+    """Say why somebody may not say the second yes to a plan, or return None where they may."""
+    if why_not := refusal(Deed.APPROVE, environment, asker, rules):
+        return why_not
+    if _asked_for(proposal, asker):
+        return _("You asked for this plan yourself: a second person has to approve it.")
+    return None
+
+
+def withdraw_refusal(proposal: Proposal, environment: Environment, asker: Asker, rules: Rules) -> str | None:
+    """Say why somebody may not cancel a plan, or return None where they may."""
+    if out_of_place := _wrong_place(asker, rules):
+        return out_of_place
+    return None if _asked_for(proposal, asker) else refusal(Deed.APPROVE, environment, asker, rules)
+
+
+def approvers_refusal(environment: Environment, rules: Rules) -> str | None:
+    """Say why nobody could ever approve a plan, or return None where somebody can."""
+    return None if rules.approvers else _missing_role(Deed.APPROVE, environment, (), "DISCORD_APPROVER_ROLE_IDS")
+
+
+def _asked_for(proposal: Proposal, asker: Asker) -> bool:
+    return proposal.is_from(Actor(ActorKind.DISCORD, str(asker.user_id), asker.name))
 
 
 def _missing_role(deed: Deed, environment: Environment, wanted: Iterable[int], setting: str) -> str:
@@ -145,4 +206,4 @@ def _missing_role(deed: Deed, environment: Environment, wanted: Iterable[int], s
     roles = ", ".join(f"<@&{role}>" for role in sorted(wanted))
     if not roles:
         return _("Nobody may {deed} {environment}: {setting} names no role.", **values)
-    return _("A {deed} of {environment} needs one of these roles: {roles}.", roles=roles, **values)
+    return _("To {deed} {environment}, one of these roles is needed: {roles}.", roles=roles, **values)

@@ -6,14 +6,18 @@ from typing import Any
 import discord
 import structlog
 from discord import app_commands
+from discord.ext import commands
 
 from bot.errors import RoasError
+from bot.integration import Application
 from bot.models.environment import Environment
 from bot.models.health import StackHealth
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
 from bot.ui.limits import EMBEDS
+from bot.ui.live_messages import LiveMessages
 from bot.ui.secrets import without_secrets
 from bot.ui.translation import _
+from bot.ui.voice import Voice
 from cogs.answers import acknowledge, answer
 from cogs.ops_cog import OpsCog
 from cogs.permissions import Deed
@@ -26,6 +30,10 @@ HEALTH_WITHIN_SECONDS = 20.0
 
 class StatusCog(OpsCog, name="Status"):
     """Answer `/status`; everybody who sees the ops channel may ask."""
+
+    def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:
+        super().__init__(bot, application, voice)
+        self.live_messages = live_messages
 
     @app_commands.command(description="Show how an environment is, or all of them")
     @app_commands.describe(environment="Which one (all if left out)")
@@ -57,6 +65,8 @@ class StatusCog(OpsCog, name="Status"):
             active=await state.deployments.active(target.name),
             lock=await state.locks.get(target.name),
             fault=fault,
+            freeze=await state.freezes.get(target.name),
+            trouble=self.live_messages.trouble,
         )
 
     async def _health(self, target: Environment) -> tuple[StackHealth | None, str]:

@@ -10,7 +10,7 @@ from demo.proof import Expected, NotProvedError, Running, prove
 from demo.stage import ENVIRONMENT, Stage
 from demo.telling import Teller
 from sandbox.client import SandboxClient
-from sandbox.views import Message
+from sandbox.views import Interaction, Message
 
 ANSWER_SECONDS = 30.0
 OUTCOME_SECONDS = 120.0
@@ -69,18 +69,32 @@ class Story:
         interaction = await self.people.slash("dora", command, environment=ENVIRONMENT, **options)
         typed = " ".join([f"/{command}", ENVIRONMENT, *(f"{name}:{value}" for name, value in options.items())])
         self.teller.typed("dora", typed)
-        answer = await self.people.answer(interaction, deadline_seconds=ANSWER_SECONDS)
-        said = answer.message.text if answer.message else ""
-        found = DEPLOYMENT_ID.search(said)
-        if answer.error or found is None:
-            raise StoryError(f"{typed} was not accepted: {answer.error or said or 'no answer'}")
-        self.teller.answered(said, "answer to dora")
-        outcome = await self._outcome(found.group())
+        outcome = await self._outcome(await self._confirm(interaction, typed))
         self.teller.posted(outcome.text)
         title_line = outcome.embeds[0].get("title", "")
         if ending not in title_line:
             raise StoryError(f"{typed} should end with “{ending}”, and the channel says: {title_line}")
         self._prove(expected, time.monotonic() - began)
+
+    async def _confirm(self, interaction: Interaction, typed: str) -> str:
+        """Read the plan, press its button, and return the id of the deployment that this starts."""
+        plan = await self._answer(interaction, typed)
+        self.teller.answered(plan.text, "the plan, shown to dora")
+        button = next((one for one in plan.buttons if ":confirm:" in (one.custom_id or "")), None)
+        if button is None or button.custom_id is None:
+            raise StoryError(f"{typed} was answered without a button to say yes: {plan.text}")
+        self.teller.typed("dora", f"[{button.label}]", "presses")
+        said = (await self._answer(await self.people.click("dora", plan, button.custom_id), button.label)).text
+        found = DEPLOYMENT_ID.search(said)
+        if found is None:
+            raise StoryError(f"{button.label} started nothing: {said}")
+        return found.group()
+
+    async def _answer(self, interaction: Interaction, what: str) -> Message:
+        answer = await self.people.answer(interaction, deadline_seconds=ANSWER_SECONDS)
+        if answer.error or answer.message is None:
+            raise StoryError(f"{what} was not answered: {answer.error or 'no message'}")
+        return answer.message
 
     async def _outcome(self, deployment_id: str) -> Message:
         """Wait for the message that tells the end, and follow the live one meanwhile."""
@@ -111,11 +125,9 @@ class Story:
         self.teller.chapter("The status, asked by somebody without a role")
         interaction = await self.people.slash("bob", "status", environment=ENVIRONMENT)
         self.teller.typed("bob", f"/status {ENVIRONMENT}")
-        answer = await self.people.answer(interaction, deadline_seconds=ANSWER_SECONDS)
-        if answer.error or answer.message is None:
-            raise StoryError(f"/status was not answered: {answer.error or 'no message'}")
-        self.teller.answered(answer.message.text, "answer to bob")
-        missing = [word for word in ("web", "store", expected.version) if word not in answer.message.text]
+        status = await self._answer(interaction, "/status")
+        self.teller.answered(status.text, "answer to bob")
+        missing = [word for word in ("web", "store", expected.version) if word not in status.text]
         if missing:
             raise StoryError(f"/status does not mention {', '.join(missing)}")
         self._prove(expected, None)

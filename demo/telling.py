@@ -43,13 +43,15 @@ class Teller:
         self.console.print()
         self.console.rule(f"[bold]{len(self.chapters)}. {escape(title)}[/bold]", align="left")
 
-    def typed(self, person: str, text: str) -> None:
-        """Tell what somebody types in Discord."""
-        self.console.print(f"[cyan]{person}[/cyan] types [bold]{escape(text)}[/bold]")
+    def typed(self, person: str, text: str, does: str = "types") -> None:
+        """Tell what somebody types or presses in Discord."""
+        self.console.print(f"[cyan]{person}[/cyan] {does} [bold]{escape(text)}[/bold]")
 
     def answered(self, text: str, title: str) -> None:
         """Tell what only the person who asked sees, without the link to the channel."""
-        shown = [line.removeprefix("-# ") for line in text.splitlines() if not line.startswith("🚀")]
+        shown = [
+            line.removeprefix("-# ") for line in text.splitlines() if not line.startswith(("🚀", "Nothing is changed"))
+        ]
         self._panel("\n".join(shown), title, "blue")
 
     def live(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from bot.engine.image_pull import pull_image
 from bot.engine.images import find_image, look_up_image
 from bot.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
 from bot.engine.last_words import read_last_words
+from bot.engine.local_versions import PLACEHOLDER, find_local_versions
 from bot.engine.model import read_definitions
 from bot.engine.model_store import ModelStore
 from bot.engine.orphans import kill_orphans
@@ -28,6 +30,7 @@ from bot.engine.releases import ReleaseDrafter
 from bot.engine.removal import remove_container, start_container, stop_container
 from bot.engine.resolution import StackResolver
 from bot.engine.service_creation import ServiceCreator
+from bot.engine.service_logs import read_log
 from bot.engine.snapshots import take_snapshots
 from bot.engine.statistics import StatisticsReader
 from bot.engine.sweep import mend, plan_mending
@@ -187,6 +190,17 @@ class ComposeEngine:
     async def last_words(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
         """Return a container's last log lines and its last health-check output, redacted."""
         return await read_last_words(self._clients, self._redactor, environment, container_id, lines)
+
+    async def read_log(
+        self, environment: Environment, container_id: str, *, lines: int, since: datetime | None = None
+    ) -> str:
+        """Return the last lines of a container's log with their times, redacted."""
+        return await read_log(self._clients, self._redactor, environment, container_id, lines=lines, since=since)
+
+    async def local_versions(self, environment: Environment) -> tuple[str, ...]:
+        """Return the versions of which an image is here, the newest first; the compose file says which images count."""
+        stack = await self.resolve(environment, PLACEHOLDER, write_contents=False)
+        return await find_local_versions(self._clients, environment, stack)
 
     async def sweep(self, environment: Environment) -> tuple[str, ...]:
         """Mend what a killed Compose left behind; returns what was done, in words."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from bot.models.environment import Environment
@@ -160,6 +161,19 @@ class Engine(Protocol):
 
     async def last_words(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
         """Return a container's last log lines and its last health-check output, redacted."""
+        ...
+
+    async def read_log(
+        self, environment: Environment, container_id: str, *, lines: int, since: datetime | None = None
+    ) -> str:
+        """Return the last lines of a container's log with their times, redacted; `since` leaves out older ones."""
+        ...
+
+    async def local_versions(self, environment: Environment) -> tuple[str, ...]:
+        """Return the versions that need no pull: those of which an image is here, the newest first.
+
+        Raises ComposeFileError, ComposePolicyError.
+        """
         ...
 
     async def sweep(self, environment: Environment) -> tuple[str, ...]:

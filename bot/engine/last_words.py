@@ -24,14 +24,15 @@ async def read_last_words(
             inspected: dict[str, Any] = client.api.inspect_container(container_id)
         except NotFound:
             return f"(the container {container_id[:12]} is gone, and its log with it)"
-        redactor.add(_credentials(inspected))
+        redactor.add(credentials_of(inspected))
         parts = [_ending(inspected), *_probes(inspected), _log(client, inspected, lines)]
         return redactor.redact("\n".join(part for part in parts if part))
 
     return await clients.call(environment, read)
 
 
-def _credentials(inspected: Mapping[str, Any]) -> list[str]:
+def credentials_of(inspected: Mapping[str, Any]) -> list[str]:
+    """Return the values of a container's own variables that are credentials by their names."""
     pairs = (entry.partition("=") for entry in inspected["Config"].get("Env") or ())
     return [value for name, _, value in pairs if is_credential(name)]
 

@@ -1,4 +1,4 @@
-"""Keep the ops channel in step with the journal: what every deployment should show, and what it shows."""
+"""Keep the ops channel in step with the journal: what it should show of deployments and plans, and what it shows."""
 
 import asyncio
 import contextvars
@@ -11,10 +11,15 @@ from bot.concurrency import happens
 from bot.errors import RoasError
 from bot.events import Event, EventBus, Subscription
 from bot.models.deployment import Deployment
+from bot.models.proposal import ProposalState
 from bot.state.manager import StateManager
+from bot.ui.deployment_telling import DeploymentTelling
 from bot.ui.ops_channel import OpsChannel, PostError
+from bot.ui.outbox import Outbox
+from bot.ui.proposal_telling import PREFIX as PROPOSAL
+from bot.ui.proposal_telling import ProposalTelling
 from bot.ui.secrets import Redact
-from bot.ui.telling import LIVE, OUTCOME, Pace, Telling
+from bot.ui.telling import APPROVAL, LIVE, OUTCOME, Pace, Telling
 from bot.ui.voice import Voice
 
 log = structlog.get_logger(__name__)
@@ -28,7 +33,7 @@ URGENT = frozenset(
 
 
 class LiveMessages:
-    """Tell of deployments, each in a task of its own; a deployment never waits for Discord.
+    """Tell of deployments and of plans, each in a task of its own; a deployment never waits for Discord.
 
     Events only wake: what is posted is drawn from the journal, and a slow look at the journal finds what no event
     told of (a deployment that another process carries, or that ended while this bot was away).
@@ -45,6 +50,7 @@ class LiveMessages:
         redact: Redact = str,
     ) -> None:
         self.channel = channel
+        self._outbox = Outbox(state, channel)
         self._state = state
         self._bus = bus
         self._voice = voice or Voice()
@@ -69,22 +75,32 @@ class LiveMessages:
         for telling, _task in self._tellings.values():
             telling.notify(urgent=True)
 
-    def follow(self, deployment_id: str) -> Telling:
-        """Tell of a deployment from now on; it may be followed already."""
-        known = self._tellings.get(deployment_id)
+    def follow(self, subject: str) -> Telling:
+        """Tell of a deployment, or of a plan that waits for a second person; it may be followed already."""
+        known = self._tellings.get(subject)
         if known is not None:
             return known[0]
-        telling = Telling(deployment_id, self._state, self.channel, self._pace, self._redact)
-        task: asyncio.Task[None] = _outliving(asyncio.create_task, self._follow(telling), name=f"tell {deployment_id}")
-        self._tellings[deployment_id] = (telling, task)
+        kind = ProposalTelling if subject.startswith(PROPOSAL) else DeploymentTelling
+        telling = kind(subject, self._outbox, self._pace, self._state, self._redact)
+        task: asyncio.Task[None] = _outliving(asyncio.create_task, self._follow(telling), name=f"tell {subject}")
+        self._tellings[subject] = (telling, task)
         return telling
 
-    async def link(self, deployment_id: str, *, within_seconds: float) -> str:
-        """Return the address of a deployment's live message, or of the channel where that takes too long."""
-        telling = self.follow(deployment_id)
+    async def link(self, subject: str, *, within_seconds: float) -> str:
+        """Return the address of a live message or an approval, or of the channel where that takes too long."""
+        telling = self.follow(subject)
         await happens(telling.posted, within_seconds)
-        post = await self._state.posts.get(deployment_id, LIVE)
+        return await self.known_link(subject)
+
+    async def known_link(self, subject: str) -> str:
+        """Return the address of a message that was posted before, or of the channel."""
+        post = await self._state.posts.get(subject, APPROVAL if subject.startswith(PROPOSAL) else LIVE)
         return self.channel.link(post.message_id if post else None)
+
+    @property
+    def trouble(self) -> str:
+        """Say why nothing can be posted; empty where all is well."""
+        return self._closed_reason
 
     async def settled(self) -> None:
         """Wait until everything that is followed now is told to its end."""
@@ -110,21 +126,21 @@ class LiveMessages:
         while True:
             self._look.clear()
             try:
-                for deployment in await self._untold():
-                    self.follow(deployment.id)
+                for subject in await self._untold():
+                    self.follow(subject)
             except RoasError as error:
                 log.error("the journal cannot be read for posts", reason=error.message)
             await happens(self._look, self._pace.poll)
 
-    async def _untold(self) -> list[Deployment]:
-        """Return the deployments whose messages are not in their last state, oldest first."""
+    async def _untold(self) -> list[str]:
+        """Return the deployments and plans whose messages are not in their last state, oldest first."""
         recent = await self._state.deployments.list(limit=SEARCHED_DEPLOYMENTS)
-        unfinished = {post.subject for post in await self._state.posts.unfinished()}
-        return [
-            deployment
-            for deployment in reversed(recent)
-            if deployment.id not in self._tellings and await self._is_untold(deployment, unfinished)
-        ]
+        unfinished = await self._state.posts.unfinished()
+        subjects = {post.subject for post in unfinished}
+        waiting = {p.id for p in await self._state.approvals.open() if p.state is not ProposalState.PLANNED}
+        waiting |= {post.subject for post in unfinished if post.kind == APPROVAL}
+        deployments = [one.id for one in reversed(recent) if await self._is_untold(one, subjects)]
+        return [subject for subject in [*sorted(waiting), *deployments] if subject not in self._tellings]
 
     async def _is_untold(self, deployment: Deployment, unfinished: set[str]) -> bool:
         if deployment.ended_at is not None and datetime.now(UTC) - deployment.ended_at > NEWS:
@@ -138,11 +154,17 @@ class LiveMessages:
         try:
             await self._online.wait()
             await self._voice.wait_active()
-            await telling.run(self._report_closed)
+            await telling.run(self._report_closed, self._report_open)
         except Exception:  # a fault in drawing one deployment must not silence the others; the next look tries again
-            log.exception("a deployment cannot be told", deployment_id=telling.deployment_id)
+            log.exception("a deployment cannot be told", deployment_id=telling.subject)
         finally:
-            self._tellings.pop(telling.deployment_id, None)
+            self._tellings.pop(telling.subject, None)
+
+    def _report_open(self) -> None:
+        """Note that the channel can be posted to, so that the next time that it cannot is told again."""
+        if self._closed_reason:
+            log.info("the ops channel is open to the bot again", channel_id=self.channel.id)
+        self._closed_reason = ""
 
     def _report_closed(self, error: PostError) -> None:
         """Say once, not for every attempt, that the channel is closed."""

@@ -16,6 +16,7 @@ from bot.models.deployment import Outcome, PhaseStatus, Problem
 from bot.ui.telling import OUTCOME
 from tests.client.conftest import Living
 from tests.ui.story import Story, until
+from tests.wire.channel import confirm
 
 pytestmark = pytest.mark.wire
 
@@ -40,10 +41,11 @@ async def test_a_deploy_is_acknowledged_in_time_shown_live_and_ends_in_a_new_mes
     assert answer.acknowledged_after < 1
     assert answer.message is not None
     assert "a new release (v2)" in answer.message.text
+    said = await confirm(living.people, "dora", answer.message)
 
     outcome = await living.people.wait_for_message(lambda m: "Deploy v2 to staging: succeeded" in m.text)
     live = next(m for m in await living.people.messages() if not m.ephemeral)
-    assert f"/{living.sandbox.ops_channel_id}/{live.id}" in answer.message.content
+    assert f"/{living.sandbox.ops_channel_id}/{live.id}" in said
     assert live.id != outcome.id
     assert "✅ execution" in live.text
 
@@ -59,7 +61,7 @@ async def test_every_command_and_suggestion_works_over_the_wire(living: Living) 
     await people.wait_for_message(lambda m: "Hotfix v2.1 for prod: succeeded" in m.text)
     back = await people.answer(await people.slash("anna", "rollback", environment="prod"))
     assert back.message is not None
-    assert "🚀 Started" in back.message.content
+    assert "A second person has to approve it" in await confirm(people, "anna", back.message)
     status = await people.answer(await people.slash("bob", "status"))
     assert status.message is not None
     assert "staging: healthy" in status.message.text
@@ -72,7 +74,9 @@ async def test_a_button_cancels_and_pings_nobody(living: Living) -> None:
     await living.start()
     living.application.orchestrator.hold.clear()
     people = living.people
-    await people.slash("dora", "deploy", environment="staging", version="v2")
+    plan = (await people.answer(await people.slash("dora", "deploy", environment="staging", version="v2"))).message
+    assert plan is not None
+    await confirm(people, "dora", plan)
     live = await people.wait_for_message(lambda m: bool(m.buttons))
     answer = await people.answer(await people.click("dora", live, live.buttons[0].custom_id or ""))
     assert answer.message is not None

@@ -1,17 +1,20 @@
 """A simulated Discord with an ops channel, its people, and the bot in it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import discord
 import pytest
 from simcord.actors import MemberActor
-from simcord.builders import ChannelHandle, GuildHandle
+from simcord.builders import ChannelHandle, GuildHandle, RoleHandle
 from simcord.env import Env
 from simcord.results import InteractionResult
 
 from bot.client import RoasBot
+from bot.ui.drawing import Drawing
+from bot.ui.ops_channel import OpsChannel
 from tests.cogs.fake_application import FakeApplication, open_fake_application
 from tests.ui.story import until
 
@@ -29,6 +32,7 @@ class Scene:
     anna: MemberActor
     hugo: MemberActor
     bob: MemberActor
+    roles: dict[str, RoleHandle] = field(default_factory=dict)
     expected_errors: tuple[type[Exception], ...] = ()
 
     async def restart(self) -> None:
@@ -54,12 +58,39 @@ class Scene:
         await until(found)
         return next(message for message in self.posts() if words in shown(message.embeds))
 
+    async def ask(self, who: MemberActor, command: str, **options: Any) -> InteractionResult:
+        """Type a command that answers with a plan, and say yes to the plan."""
+        return await self.press(who, await who.slash(self.ops, command, **options), "confirm")
+
+    async def press(self, who: MemberActor, result: InteractionResult, what: str) -> InteractionResult:
+        """Press a button of the plan that was answered to somebody."""
+        assert result.response is not None
+        custom_id = next((one for one in buttons(result.response.message) if f":{what}:" in one), None)
+        assert custom_id is not None, self.answer(result)
+        return await who.click(result.response.message, custom_id=custom_id)
+
+    def join(self, name: str, *roles: str) -> MemberActor:
+        """Let somebody join with some roles."""
+        return self.guild.add_member(self.env.create_user(name), roles=[self.roles[role] for role in roles])
+
+    async def as_it_was(self, drawing: Drawing) -> discord.Message:
+        """Post a message with the buttons that it had once: somebody's client may show it for a while."""
+        channel = OpsChannel(self.env.bot, self.guild.id, self.ops.id)
+        message_id = await channel.send(drawing, nonce=drawing.content_hash[:25])
+        return next(message for message in self.posts() if message.id == message_id)
+
     @staticmethod
     def answer(result: InteractionResult) -> str:
         """Return all that was answered, which only the one who asked sees."""
-        assert result.response is not None
-        assert result.response.ephemeral
-        return f"{result.response.content}\n{shown(result.response.embeds)}"
+        said = result.followups[-1] if result.followups else result.response
+        assert said is not None
+        assert said.ephemeral
+        return f"{said.content}\n{shown(said.embeds)}"
+
+
+def buttons(message: discord.Message) -> list[str]:
+    """Return the ids of a message's buttons."""
+    return [item.custom_id for row in message.components for item in row.children]  # type: ignore[union-attr]
 
 
 def shown(embeds: list[discord.Embed]) -> str:
@@ -98,4 +129,4 @@ def _arrange(env: Env, application: FakeApplication) -> Scene:
         guild.add_member(env.create_user(name), roles=[roles[role]] if role else [])
         for name, role in (("dora", "deployer"), ("anna", "approver"), ("hugo", "hotfix"), ("bob", ""))
     ]
-    return Scene(env, application, guild, ops, general, *people)
+    return Scene(env, application, guild, ops, general, *people, roles=roles)

@@ -16,12 +16,12 @@ from bot.models.actor import Actor
 from bot.models.coordination import PhaseName
 from bot.models.deployment import Deployment, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
 from bot.models.environment import Environment
-from bot.models.health import Verdict
+from bot.models.health import ContainerSnapshot, Verdict
 from bot.models.plan import Plan
 from bot.redaction import Redactor
 from bot.settings import Settings
 from bot.state.manager import StateManager
-from tests.ui.samples import a_deployment, a_plan, a_stack
+from tests.ui.samples import a_container, a_deployment, a_plan, a_stack
 
 DEPLOYER, APPROVER, HOTFIXER = 501, 502, 503
 SERVICES = ("web", "redis", "worker")
@@ -36,6 +36,9 @@ class FakeOrchestrator:
         self.requests: list[DeploymentRequest] = []
         self.planned: list[DeploymentRequest] = []
         self.fault: Exception | None = None
+        self.start_fault: Exception | None = None
+        self.digest = "d" * 64
+        self.to_release: int | None = None
         self.hold = asyncio.Event()
         self.hold.set()
         self.cancelled: list[tuple[str, Actor]] = []
@@ -45,9 +48,17 @@ class FakeOrchestrator:
         self.planned.append(request)
         if self.fault is not None:
             raise self.fault
-        return replace(a_plan(), environment=request.environment, version=request.version or "v1")
+        return replace(
+            a_plan(),
+            environment=request.environment,
+            version=request.version or "v1",
+            to_release=request.target_release or self.to_release,
+            digest=self.digest,
+        )
 
     async def start(self, request: DeploymentRequest) -> Deployment:
+        if self.start_fault is not None:
+            raise self.start_fault
         deployment = replace(
             a_deployment(request.kind, created_at=datetime.now(UTC)), request=request, from_release=1, to_release=2
         )
@@ -93,9 +104,27 @@ class FakeOrchestrator:
 
 @dataclass
 class FakeEngine:
-    """Know three services."""
+    """Know three services, and the versions of some images."""
 
     fault: RoasError | None = None
+    versions: tuple[str, ...] = ()
+    running: tuple[str, ...] = SERVICES
+    log: str = "2026-03-01T12:00:00Z hello"
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    async def local_versions(self, environment: Environment) -> tuple[str, ...]:
+        if self.fault is not None:
+            raise self.fault
+        return self.versions
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        return tuple(replace(a_container(name), id=name) for name in self.running)
+
+    async def read_log(
+        self, environment: Environment, container_id: str, *, lines: int, since: datetime | None = None
+    ) -> str:
+        self.asked.append({"environment": environment.name, "id": container_id, "lines": lines, "since": since})
+        return self.log
 
     async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool = True) -> Any:
         assert not write_contents

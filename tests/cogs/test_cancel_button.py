@@ -6,20 +6,19 @@ import pytest
 from bot.models.deployment import DeploymentKind, Outcome
 from bot.ui.embeds.live import draw_live
 from bot.ui.ops_channel import OpsChannel
-from tests.cogs.conftest import Scene
+from tests.cogs.conftest import Scene, buttons
 from tests.ui.story import Story
 
 
 async def running(scene: Scene, environment: str = "staging") -> discord.Message:
     """Start a deployment that goes on until it is told to stop, and return its live message."""
     scene.application.orchestrator.hold.clear()
-    asker = scene.anna if environment == "prod" else scene.dora
-    await asker.slash(scene.ops, "deploy", environment=environment, version="v2")
+    result = await scene.ask(scene.dora, "deploy", environment=environment, version="v2")
+    if environment == "prod":
+        wanted = await scene.posted("Approval wanted")
+        result = await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
+    assert "Started" in scene.answer(result)
     return await scene.posted(f"Deploy v2 to {environment}")
-
-
-def buttons(message: discord.Message) -> list[str]:
-    return [item.custom_id for row in message.components for item in row.children]
 
 
 async def test_whoever_may_deploy_may_cancel_and_the_channel_shows_it(scene: Scene) -> None:
@@ -45,7 +44,7 @@ async def test_the_live_message_says_who_asked_to_cancel_and_has_no_button_any_m
 @pytest.mark.parametrize("environment", ["staging", "prod"])
 async def test_whoever_may_not_deploy_may_not_cancel(scene: Scene, environment: str) -> None:
     live = await running(scene, environment)
-    somebody = scene.dora if environment == "prod" else scene.bob
+    somebody = scene.hugo if environment == "prod" else scene.bob
     assert "You may not do this" in scene.answer(await somebody.click(live, custom_id=buttons(live)[0]))
     assert not scene.application.orchestrator.cancelled
 

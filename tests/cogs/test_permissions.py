@@ -24,17 +24,25 @@ ALLOWED: dict[tuple[Deed, str], set[str]] = {
     (Deed.PLAN, "staging"): {"deployer", "approver"},
     (Deed.PLAN, "prod"): {"deployer", "approver"},
     (Deed.DEPLOY, "staging"): {"deployer"},
-    (Deed.DEPLOY, "prod"): {"approver"},
+    (Deed.DEPLOY, "prod"): {"deployer"},
     (Deed.ROLLBACK, "staging"): {"deployer"},
-    (Deed.ROLLBACK, "prod"): {"approver"},
+    (Deed.ROLLBACK, "prod"): {"deployer"},
     (Deed.HOTFIX, "staging"): {"hotfix"},
     (Deed.HOTFIX, "prod"): {"hotfix"},
+    (Deed.APPROVE, "staging"): {"approver"},
+    (Deed.APPROVE, "prod"): {"approver"},
+    (Deed.LOGS, "staging"): {"deployer", "approver", "hotfix"},
+    (Deed.LOGS, "prod"): {"deployer", "approver", "hotfix"},
+    (Deed.LOCK, "staging"): {"deployer", "approver"},
+    (Deed.LOCK, "prod"): {"deployer", "approver"},
+    (Deed.UNLOCK, "staging"): {"deployer", "approver"},
+    (Deed.UNLOCK, "prod"): {"approver"},
 }
 CANCEL_ALLOWED: dict[tuple[DeploymentKind, str], set[str]] = {
     (DeploymentKind.DEPLOY, "staging"): {"deployer", "approver"},
-    (DeploymentKind.DEPLOY, "prod"): {"approver"},
+    (DeploymentKind.DEPLOY, "prod"): {"deployer", "approver"},
     (DeploymentKind.ROLLBACK, "staging"): {"deployer", "approver"},
-    (DeploymentKind.ROLLBACK, "prod"): {"approver"},
+    (DeploymentKind.ROLLBACK, "prod"): {"deployer", "approver"},
     (DeploymentKind.HOTFIX, "staging"): {"hotfix", "approver"},
     (DeploymentKind.HOTFIX, "prod"): {"hotfix", "approver"},
 }
@@ -100,8 +108,8 @@ def test_a_deed_without_an_environment_is_refused(deed: Deed) -> None:
 
 def test_an_environment_wants_approval_by_its_settings_and_not_by_its_name() -> None:
     strict: Environment = an_environment("dev", needs_approval=True)
-    assert refusal(Deed.DEPLOY, strict, somebody("deployer"), RULES) is not None
-    assert refusal(Deed.DEPLOY, an_environment("prod"), somebody("deployer"), RULES) is None
+    assert refusal(Deed.UNLOCK, strict, somebody("deployer"), RULES) is not None
+    assert refusal(Deed.UNLOCK, an_environment("prod"), somebody("deployer"), RULES) is None
 
 
 def test_every_kind_of_deployment_has_its_deed() -> None:

@@ -12,7 +12,7 @@ from bot.models.deployment import DeploymentKind, Outcome, PhaseStatus, Problem,
 from bot.models.health import Verdict
 from bot.ui.drawing import Drawing
 from bot.ui.embeds.errors import draw_error, draw_unexpected
-from bot.ui.embeds.history import draw_history
+from bot.ui.embeds.history import HistoryPage, draw_history
 from bot.ui.embeds.live import can_be_cancelled, draw_live
 from bot.ui.embeds.outcome import draw_outcome
 from bot.ui.embeds.plan import draw_plan
@@ -67,7 +67,7 @@ def everything_drawn() -> dict[str, list[discord.Embed]]:
         "status": draw_status([status]),
         "status of ten": draw_status([status] * 10),
         "status with a fault": draw_status([EnvironmentStatus("prod", fault=NASTY * 100)]),
-        "history": draw_history([largest_deployment(Outcome.FAILED)] * 64),
+        "history": list(draw_history([largest_deployment(Outcome.FAILED)] * 64).embeds),
         "error": draw_error(error),
         "lock": draw_error(LockHeldError(a_lock(large))),
         "unexpected": draw_unexpected("ERR-1"),
@@ -268,7 +268,7 @@ def test_a_refusal_and_a_fault_say_what_is_wrong_and_what_to_do() -> None:
 
 
 def test_the_history_tells_who_when_and_how_it_ended() -> None:
-    text = text_of(draw_history([failed_deployment(), a_deployment()], "staging"))
+    text = text_of(list(draw_history([failed_deployment(), a_deployment()], HistoryPage("staging")).embeds))
     assert "failed and was rolled back" in text
     assert "is running" in text
     assert "r1 → r2" in text

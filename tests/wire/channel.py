@@ -22,11 +22,47 @@ async def ask(people: SandboxClient, user: str, command: str, **options: Any) ->
 
 
 async def start(people: SandboxClient, user: str, command: str, **options: Any) -> str:
-    """Type a command that starts a deployment and return the deployment's id."""
-    text = await ask(people, user, command, **options)
+    """Type a command that leads to a deployment, say yes to its plan, and return the deployment's id."""
+    answer = await people.answer(await people.slash(user, command, **options), deadline_seconds=ANSWER_SECONDS)
+    assert answer.error is None, f"/{command}: {answer.error}"
+    assert answer.message is not None
+    text = answer.message.text
+    if button(answer.message, "confirm") is not None:
+        text = await confirm(people, user, answer.message)
     found = DEPLOYMENT_ID.search(text)
     assert found is not None, f"/{command} started nothing: {text}"
     return found.group()
+
+
+async def confirm(people: SandboxClient, user: str, plan: Message) -> str:
+    """Say yes to one's own plan and return what is answered."""
+    return await press(people, user, plan, "confirm")
+
+
+async def press(people: SandboxClient, user: str, message: Message, what: str) -> str:
+    """Press a button and return what the one who pressed it is told."""
+    custom_id = button(message, what)
+    assert custom_id is not None, f"no button to {what}: {message.text}"
+    clicked = await people.click(user, message, custom_id)
+    answer = await people.answer(clicked, deadline_seconds=ANSWER_SECONDS)
+    assert answer.error is None, f"{what}: {answer.error}"
+    assert answer.message is not None
+    return answer.message.text
+
+
+def button(message: Message, what: str) -> str | None:
+    """Return the id of a message's button that does something, or None."""
+    ids = (one.custom_id or "" for one in message.buttons)
+    return next((custom_id for custom_id in ids if f":{what}:" in custom_id), None)
+
+
+async def approval(people: SandboxClient, environment: str, words: str = "Approval wanted") -> Message:
+    """Wait for the newest message that asks a second person, or says what became of that."""
+
+    def asks(message: Message) -> bool:
+        return words in message.text and environment in message.text
+
+    return await people.wait_for_message(asks, deadline_seconds=ANSWER_SECONDS)
 
 
 async def outcome(people: SandboxClient, deployment_id: str, *, seconds: float = OUTCOME_SECONDS) -> Message:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.wire.channel import ask, live, outcome, start
+from tests.wire.channel import DEPLOYMENT_ID, approval, ask, button, confirm, live, outcome, press, start
 
 pytestmark = pytest.mark.wire
 
@@ -61,12 +61,67 @@ async def test_dry_run_shows_the_plan_and_changes_nothing(bot, people, shop):
     assert shop.containers("dev") == []
 
 
-async def test_prod_takes_a_deployment_from_an_approver_only(bot, people, sandbox, shop, image_ids):
-    refused = await ask(people, "dora", "deploy", environment="prod", version="v1")
+async def test_prod_takes_a_deployment_once_a_second_person_with_the_approver_role_said_yes(
+    bot, people, sandbox, shop, image_ids
+):
+    plan = (await people.answer(await people.slash("anna", "deploy", environment="prod", version="v1"))).message
+    assert "A second person has to approve it" in await confirm(people, "anna", plan)
+    wanted = await approval(people, "prod")
+    assert "a second person has to approve it" in await press(people, "anna", wanted, "approve")
+    refused = await press(people, "dora", wanted, "approve")
     assert f"<@&{sandbox.roles['approver']}>" in refused
     assert shop.containers("prod") == []
-    told = await outcome(people, await start(people, "anna", "deploy", environment="prod", version="v1"))
+    await people.add_user("petra", "approver")
+    started = DEPLOYMENT_ID.search(await press(people, "petra", wanted, "approve"))
+    told = await outcome(people, started.group())
     assert "succeeded" in told.text
+    assert "Approved by" in told.text
+    assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    assert (await approval(people, "prod", "Approved")).buttons == []
+
+
+async def test_a_plan_is_void_once_what_it_was_made_of_changed(bot, people, shop):
+    plan = (await people.answer(await people.slash("dora", "deploy", environment="dev", version="v1"))).message
+    shop.write(web={"environment": {"GREETING": "hello"}})
+    assert "void" in await confirm(people, "dora", plan)
+    assert shop.containers("dev") == []
+
+
+async def test_the_outcomes_button_leads_back_where_the_deployment_came_from(bot, people, shop, image_ids):
+    for version in ("v1", "v2"):
+        told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
+    clicked = await people.click("dora", told, button(told, "rollback"))
+    plan = (await people.answer(clicked, deadline_seconds=30)).message
+    started = DEPLOYMENT_ID.search(await confirm(people, "dora", plan))
+    assert "succeeded" in (await outcome(people, started.group())).text
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+async def test_a_locked_environment_takes_no_deployment_until_it_is_unlocked(bot, people, shop):
+    await ask(people, "dora", "lock", environment="dev", reason="the fair")
+    refused = await ask(people, "dora", "deploy", environment="dev", version="v1")
+    assert "locked by Dora" in refused
+    assert "the fair" in refused
+    assert "the fair" in await ask(people, "bob", "status", environment="dev")
+    await ask(people, "dora", "unlock", environment="dev")
+    assert (
+        "succeeded"
+        in (await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))).text
+    )
+
+
+async def test_history_and_logs_show_what_was_done_and_said(bot, people, shop):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    assert "Deploy v1 to dev" in await ask(people, "bob", "history", environment="dev")
+    clicked = await people.slash("dora", "logs", service="web")
+    answer = await people.answer(clicked, deadline_seconds=30)
+    assert "web" in answer.message.text
+    assert [one["filename"] for one in answer.message.attachments] == ["dev-web.log"]
+
+
+async def test_versions_of_images_that_are_here_are_suggested_before_anything_was_deployed(bot, people, shop):
+    versions = await people.autocomplete("dora", "deploy", "version", "v", environment="dev")
+    assert {choice.value for choice in versions} >= {"v1", "v2", "v3"}
 
 
 async def test_a_bystander_may_start_nothing(bot, people, shop):

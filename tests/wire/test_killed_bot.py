@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.views import Message
 from tests.wire.bot_process import BotProcess
-from tests.wire.channel import live, outcome, start
+from tests.wire.channel import button, live, outcome, start
 from tests.wire.conftest import COMMANDS, CONNECT_SECONDS
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
@@ -49,13 +49,14 @@ async def test_a_bot_killed_at_a_random_moment_between_its_steps_is_taken_up_too
 
 
 async def dies(bot: BotProcess, people, version: str) -> bool:
-    """Type /deploy and tell whether the bot died of it; a bot that survived is stopped, and its deployment over."""
+    """Type /deploy, say yes, and tell whether the bot died of it; one that survived is stopped, its deployment over."""
     known = {message.id for message in await people.messages()}
 
     def is_new_outcome(message: Message) -> bool:
         return message.id not in known and " · outcome" in message.text
 
-    await people.slash("dora", "deploy", environment="dev", version=version)
+    plan = (await people.answer(await people.slash("dora", "deploy", environment="dev", version=version))).message
+    await people.click("dora", plan, button(plan, "confirm"))
     end = asyncio.create_task(bot.ended(60))
     told = asyncio.create_task(people.wait_for_message(is_new_outcome, deadline_seconds=60))
     done, pending = await asyncio.wait({end, told}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,23 +1,66 @@
 """Draw the last deployments of an environment."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import discord
 
-from bot.models.deployment import Deployment
+from bot.models.deployment import Deployment, Outcome
+from bot.ui.drawing import Button, Drawing
 from bot.ui.headlines import headline, outcome_words
 from bot.ui.limits import DESCRIPTION, fit, lines
 from bot.ui.signs import OUTCOMES, QUIET
 from bot.ui.translation import _
 from bot.ui.words import at, duration, person, release
 
+HISTORY_PREFIX = "roas:history:"
+ANY = "-"
+PAGE_LENGTH = 8
 
-def draw_history(deployments: Sequence[Deployment], environment: str | None = None) -> list[discord.Embed]:
-    """Draw deployments, newest first: what, how it ended, who, when, how long."""
-    title = _("📜 History of {environment}", environment=environment) if environment else _("📜 History")
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Say which part of the history is meant; the buttons carry no more than this."""
+
+    environment: str | None = None
+    outcome: Outcome | None = None
+    number: int = 0
+
+    @property
+    def custom_id(self) -> str:
+        """Return the id of a button that leads here."""
+        return f"{HISTORY_PREFIX}{self.environment or ANY}:{self.outcome or ANY}:{self.number}"
+
+
+def draw_history(
+    deployments: Sequence[Deployment], page: HistoryPage | None = None, *, has_more: bool = False
+) -> Drawing:
+    """Draw deployments, newest first: what, how it ended, who, when, how long; with buttons to turn the page."""
+    page = page or HistoryPage()
     entries = [_entry(deployment) for deployment in deployments]
-    text = lines(entries, DESCRIPTION) if entries else _("Nothing was deployed yet.")
-    return fit([discord.Embed(title=title, description=text, colour=QUIET)])
+    text = lines(entries, DESCRIPTION) if entries else _nothing(page)
+    embed = discord.Embed(title=_title(page), description=text, colour=QUIET)
+    if page.number or has_more:
+        embed.set_footer(text=_("Page {number}", number=page.number + 1))
+    return Drawing(key=page.custom_id, embeds=tuple(fit([embed])), buttons=tuple(_buttons(page, has_more=has_more)))
+
+
+def _title(page: HistoryPage) -> str:
+    title = _("📜 History of {environment}", environment=page.environment) if page.environment else _("📜 History")
+    return f"{title}: {outcome_words(page.outcome)}" if page.outcome else title
+
+
+def _nothing(page: HistoryPage) -> str:
+    if page.number:
+        return _("There is nothing older.")
+    return _("There is none that fits.") if page.environment or page.outcome else _("Nothing was deployed yet.")
+
+
+def _buttons(page: HistoryPage, *, has_more: bool) -> Iterator[Button]:
+    if page.number:
+        yield Button(_("Newer"), replace(page, number=page.number - 1).custom_id, emoji="◀️")
+    if has_more:
+        yield Button(_("Older"), replace(page, number=page.number + 1).custom_id, emoji="▶️")
 
 
 def _entry(deployment: Deployment) -> str:

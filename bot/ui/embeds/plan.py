@@ -5,21 +5,26 @@ import discord
 from bot.models.plan import Plan, ServiceAction, ServicePlan
 from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code, fit, lines, one_line
 from bot.ui.signs import ACTIONS, CAREFUL, QUIET, RUNNING
-from bot.ui.translation import _
-from bot.ui.words import image, image_change, release
+from bot.ui.translation import _, told
+from bot.ui.words import duration, image, image_change, release
 
 KEYS_SHOWN = 5
 
 
-def draw_plan(plan: Plan, *, dry_run: bool = False) -> list[discord.Embed]:
-    """Draw a plan: per service what happens and why, which stay, in which order; keys, never values."""
+def draw_plan(plan: Plan, *, dry_run: bool = False, last_seconds: float | None = None) -> list[discord.Embed]:
+    """Draw a plan: per service what happens and why, which stay, in which order; keys, never values.
+
+    `last_seconds` is how long it took the last time.
+    """
     embed = discord.Embed(title=_title(plan), description=_description(plan), colour=_colour(plan))
     if kept := [service.service for service in plan.services if service.action is ServiceAction.KEEP]:
         add_field(embed, _("Stays as it is ({count})", count=len(kept)), one_line(", ".join(kept), FIELD_VALUE))
     if len(plan.order) > 1:
         add_field(embed, _("Order"), one_line(" → ".join(plan.order), FIELD_VALUE))
+    if last_seconds is not None:
+        add_field(embed, _("Last time"), _("it took {duration}", duration=duration(last_seconds)))
     if plan.warnings:
-        add_field(embed, _("Warnings"), lines([f"⚠️ {one_line(w, 300)}" for w in plan.warnings], FIELD_VALUE))
+        add_field(embed, _("Warnings"), lines([f"⚠️ {one_line(told(w), 300)}" for w in plan.warnings], FIELD_VALUE))
     if dry_run:
         embed.set_footer(text=_("Dry run: nothing was changed."))
     return fit([embed])
@@ -56,6 +61,7 @@ def _action(service: ServicePlan) -> str:
     words = {
         ServiceAction.CREATE: _("is created"),
         ServiceAction.RECREATE: _("is recreated"),
+        ServiceAction.RESTART: _("is restarted"),
         ServiceAction.REMOVE: _("is removed"),
         ServiceAction.KEEP: _("stays"),
     }[service.action]

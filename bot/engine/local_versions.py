@@ -1,0 +1,48 @@
+"""Find the versions that could be deployed without a pull: those of which an image is here already."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import docker
+
+from bot.engine.client import EngineClients
+from bot.engine.interface import ResolvedStack
+from bot.models.environment import Environment
+
+# Stands for VERSION while the compose file is read, so that it shows which images follow it.
+PLACEHOLDER = "0.0.0-roas-placeholder"
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+
+
+async def find_local_versions(
+    clients: EngineClients, environment: Environment, stack: ResolvedStack
+) -> tuple[str, ...]:
+    """Return the versions of the images that are here, the newest image first; `stack` has the placeholder's."""
+    patterns = image_patterns(definition.image for definition in stack.definitions.values())
+    if not patterns:
+        return ()
+
+    def look(client: docker.DockerClient) -> tuple[str, ...]:
+        images: list[dict[str, Any]] = client.api.images()
+        return versions_of(images, patterns)
+
+    return await clients.call(environment, look)
+
+
+def image_patterns(references: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    """Turn references with the placeholder into patterns that find the version in a tag."""
+    versioned = sorted({reference for reference in references if PLACEHOLDER in reference})
+    return tuple(re.compile(re.escape(one).replace(re.escape(PLACEHOLDER), "(?P<v>.+)", 1)) for one in versioned)
+
+
+def versions_of(images: Iterable[Mapping[str, Any]], patterns: Iterable[re.Pattern[str]]) -> tuple[str, ...]:
+    """Read the versions out of the images' tags, the newest image first, each once."""
+    found: dict[str, None] = {}
+    for image in sorted(images, key=lambda one: -int(one.get("Created") or 0)):
+        for tag in image.get("RepoTags") or ():
+            for pattern in patterns:
+                matched = pattern.fullmatch(tag)
+                if matched is not None and VERSION.fullmatch(matched["v"]):
+                    found.setdefault(matched["v"])
+    return tuple(found)

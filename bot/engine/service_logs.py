@@ -1,0 +1,40 @@
+"""Read what a service's containers wrote, for a person who wants to see it."""
+
+from datetime import datetime
+from typing import Any
+
+import docker
+from docker.errors import APIError, NotFound
+
+from bot.engine.client import EngineClients, explanation
+from bot.engine.last_words import credentials_of
+from bot.models.environment import Environment
+from bot.redaction import Redactor
+
+
+async def read_log(
+    clients: EngineClients,
+    redactor: Redactor,
+    environment: Environment,
+    container_id: str,
+    *,
+    lines: int,
+    since: datetime | None,
+) -> str:
+    """Return the last lines of a container's log with their times, redacted."""
+
+    def read(client: docker.DockerClient) -> str:
+        try:
+            inspected: dict[str, Any] = client.api.inspect_container(container_id)
+            redactor.add(credentials_of(inspected))
+            from_time = since.timestamp() if since is not None else None
+            raw: bytes = client.api.logs(
+                container_id, stdout=True, stderr=True, timestamps=True, tail=lines, since=from_time
+            )
+        except NotFound:
+            return f"(the container {container_id[:12]} is gone, and its log with it)"
+        except APIError as error:
+            return f"(its log cannot be read: {explanation(error)})"
+        return redactor.redact(raw.decode(errors="replace")).rstrip("\n")
+
+    return await clients.call(environment, read)

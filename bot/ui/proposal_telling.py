@@ -1,0 +1,43 @@
+"""Tell the ops channel of a plan that waits for a second person, until it is answered or its time is over."""
+
+from datetime import UTC, datetime
+
+from bot.models.proposal import Proposal, ProposalState
+from bot.state.manager import StateManager
+from bot.ui.embeds.approval import draw_approval
+from bot.ui.outbox import Errand, Outbox
+from bot.ui.secrets import Redact, without_secrets
+from bot.ui.telling import APPROVAL, Pace, Telling
+
+PREFIX = "PLAN-"
+
+
+class ProposalTelling(Telling):
+    """Keep one message that asks for an approval, and says later what became of it."""
+
+    def __init__(self, proposal_id: str, outbox: Outbox, pace: Pace, state: StateManager, redact: Redact) -> None:
+        super().__init__(proposal_id, outbox, pace)
+        self._state = state
+        self._redact = redact
+        self._expires_at = datetime.max.replace(tzinfo=UTC)
+
+    async def _tell(self) -> bool:
+        proposal = await self._proposal()
+        if proposal is None or proposal.state is ProposalState.PLANNED:
+            return True
+        self._expires_at = proposal.expires_at
+        drawn = draw_approval(without_secrets(proposal, self._redact))
+        await self._bring(Errand(proposal.id, APPROVAL, drawn, proposal.created_at, finished=proposal.ended))
+        return proposal.ended
+
+    def _patience(self) -> float:
+        left = (self._expires_at - datetime.now(UTC)).total_seconds()
+        return min(self._pace.poll, max(left, 0.0) + 0.01)
+
+    async def _proposal(self) -> Proposal | None:
+        """Return the proposal; one whose time is over is closed here, since nobody else may come by."""
+        proposal = await self._state.approvals.get(self.subject)
+        if proposal is not None and proposal.is_late(datetime.now(UTC)):
+            expired = ProposalState.EXPIRED
+            _done, proposal = await self._state.approvals.move(proposal.id, expired, None, from_states=())
+        return proposal

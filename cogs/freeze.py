@@ -1,0 +1,85 @@
+"""Lock environments, so that nobody deploys to them, and unlock them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import discord
+import structlog
+from discord import app_commands
+
+from bot.errors import InvalidRequestError
+from bot.models.freeze import Freeze
+from bot.ui.limits import one_line
+from bot.ui.translation import _
+from bot.ui.words import person, since
+from cogs.answers import acknowledge, answer
+from cogs.arguments import read_reason
+from cogs.ops_cog import OpsCog, actor_of
+from cogs.permissions import Deed, asker_of, permit, unlock_refusal
+from cogs.suggestions import matching
+
+log = structlog.get_logger(__name__)
+
+
+class FreezeCog(OpsCog, name="Freeze"):
+    """Answer `/lock` and `/unlock`."""
+
+    @app_commands.command(description="Let nobody deploy to an environment until it is unlocked")
+    @app_commands.describe(environment="Which one", reason="Why; whoever wants to deploy reads it")
+    @app_commands.guild_only()
+    async def lock(self, interaction: discord.Interaction[Any], environment: str, reason: str) -> None:
+        """Freeze an environment."""
+        if not await acknowledge(interaction):
+            return
+        async with self.answering(interaction):
+            target = self.environment(environment)
+            actor = actor_of(self.permit(interaction, Deed.LOCK, target))
+            freeze = Freeze(target.name, actor, read_reason(reason, needed=True), datetime.now(UTC))
+            await self.application.state.freezes.put(freeze)
+            log.info("an environment was locked", environment=target.name, by=actor.name, reason=freeze.reason)
+            words = _("🧊 **{environment}** is locked: nobody can deploy to it.", environment=target.name)
+            active = await self.application.state.deployments.active(target.name)
+            if active is not None:
+                words += "\n" + _("`{id}` is under way and goes on; /cancel stops it.", id=active.id)
+            await answer(interaction, words)
+
+    @app_commands.command(description="Let people deploy to a locked environment again")
+    @app_commands.describe(environment="Which one")
+    @app_commands.guild_only()
+    async def unlock(self, interaction: discord.Interaction[Any], environment: str) -> None:
+        """Lift a freeze."""
+        if not await acknowledge(interaction):
+            return
+        async with self.answering(interaction):
+            target = self.environment(environment)
+            asker = asker_of(interaction)
+            freezes = self.application.state.freezes
+            freeze = await freezes.get(target.name)
+            if freeze is None:
+                self.permit(interaction, Deed.LOCK, target)
+                raise InvalidRequestError(
+                    _("{environment} is not locked.", environment=target.name), hint=_("There is nothing to do.")
+                )
+            permit(unlock_refusal(freeze, target, asker, self.rules))
+            lifted = await freezes.lift(target.name, actor_of(asker))
+            log.info("an environment was unlocked", environment=target.name, by=asker.name)
+            await answer(interaction, self._unlocked(lifted))
+
+    @lock.autocomplete("environment")
+    async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+
+    @unlock.autocomplete("environment")
+    async def _locked(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        if not self.sees_channel(interaction):
+            return []
+        return matching(typed, [freeze.environment for freeze in await self.application.state.freezes.all()])
+
+    def _unlocked(self, freeze: Freeze) -> str:
+        return _(
+            "**{environment}** is open again. {person} had locked it {when}: {reason}",
+            environment=freeze.environment,
+            person=person(freeze.frozen_by),
+            when=since(freeze.since),
+            reason=one_line(self.application.redactor.redact(freeze.reason), 500),
+        )

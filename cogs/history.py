@@ -1,0 +1,90 @@
+"""Show what was deployed: page by page, who, what, when, how long, and how it ended."""
+
+import re
+from typing import Any, Self
+
+import discord
+from discord import app_commands
+
+from bot.models.deployment import Outcome
+from bot.ui.drawing import Drawing
+from bot.ui.embeds.history import ANY, HISTORY_PREFIX, PAGE_LENGTH, HistoryPage, draw_history
+from bot.ui.secrets import without_secrets
+from cogs.answers import acknowledge, acknowledge_turn, answer, answer_beside
+from cogs.ops_cog import OpsCog
+from cogs.permissions import Deed
+from cogs.suggestions import matching
+
+OUTCOMES = [app_commands.Choice(name=outcome.value.replace("_", " "), value=outcome.value) for outcome in Outcome]
+
+
+class HistoryCog(OpsCog, name="History"):
+    """Answer `/history`; everybody who sees the ops channel may ask."""
+
+    async def cog_load(self) -> None:
+        """Listen for clicks on every page ever shown."""
+        self.bot.add_dynamic_items(PageButton)
+
+    async def cog_unload(self) -> None:
+        """Stop listening."""
+        self.bot.remove_dynamic_items(PageButton)
+
+    @app_commands.command(description="Show what was deployed, by whom, when, and how it ended")
+    @app_commands.describe(environment="Where (everywhere if left out)", outcome="Only those that ended so")
+    @app_commands.choices(outcome=OUTCOMES)
+    @app_commands.guild_only()
+    async def history(
+        self,
+        interaction: discord.Interaction[Any],
+        environment: str | None = None,
+        outcome: app_commands.Choice[str] | None = None,
+    ) -> None:
+        """Show the newest deployments, with buttons that lead to older ones."""
+        if not await acknowledge(interaction):
+            return
+        async with self.answering(interaction):
+            self.permit(interaction, Deed.STATUS)
+            name = self.environment(environment).name if environment else None
+            page = HistoryPage(name, Outcome(outcome.value) if outcome else None)
+            await answer(interaction, drawing=await self.draw(page))
+
+    @history.autocomplete("environment")
+    async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+
+    async def draw(self, page: HistoryPage) -> Drawing:
+        """Read one page from the journal and draw it."""
+        found = await self.application.state.deployments.list(
+            page.environment, limit=PAGE_LENGTH + 1, outcome=page.outcome, offset=page.number * PAGE_LENGTH
+        )
+        shown = without_secrets(found[:PAGE_LENGTH], self.application.redactor.redact)
+        return draw_history(shown, page, has_more=len(found) > PAGE_LENGTH)
+
+
+class PageButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=re.escape(HISTORY_PREFIX) + r"(?P<environment>[^:]{1,32}):(?P<outcome>[a-z_-]{1,16}):(?P<number>\d{1,6})",
+):
+    """Turn the page; the button knows which, and the page is read again on the click."""
+
+    def __init__(self, page: HistoryPage) -> None:
+        super().__init__(discord.ui.Button(custom_id=page.custom_id))
+        self.page = page
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the page from the id."""
+        environment = None if match["environment"] == ANY else match["environment"]
+        outcome = Outcome(match["outcome"]) if match["outcome"] in set(Outcome) else None
+        return cls(HistoryPage(environment, outcome, int(match["number"])))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Show the page where the last one was."""
+        cog: HistoryCog | None = interaction.client.get_cog("History")
+        if cog is None or not cog.voice.active or not await acknowledge_turn(interaction):
+            return
+        async with cog.answering(interaction, answer_beside):
+            cog.permit(interaction, Deed.STATUS)
+            await answer(interaction, drawing=await cog.draw(self.page))

@@ -1,0 +1,131 @@
+"""Show what a service wrote last, as a file, without secrets."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from bot.errors import InvalidRequestError
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot
+from bot.ui.drawing import Attachment, Drawing
+from bot.ui.limits import code
+from bot.ui.translation import _
+from cogs.answers import acknowledge, answer
+from cogs.arguments import nearest, read_since
+from cogs.ops_cog import OpsCog
+from cogs.permissions import Deed, asker_of, refusal
+from cogs.suggestions import matching
+
+USUAL_LINES = 200
+MOST_LINES = 5000
+SINCE_SUGGESTED = ("15m", "1h", "6h", "1d")
+
+
+class LogsCog(OpsCog, name="Logs"):
+    """Answer `/logs`, for those who may change what runs."""
+
+    @app_commands.command(description="Show what a service wrote last, as a file")
+    @app_commands.describe(
+        service="Which service",
+        environment="Where (may be left out where only one environment has it)",
+        since="How far back, such as 15m or 2h",
+        lines="How many lines at most, for each container (200 if left out)",
+    )
+    @app_commands.guild_only()
+    async def logs(
+        self,
+        interaction: discord.Interaction[Any],
+        service: str,
+        environment: str | None = None,
+        since: str | None = None,
+        lines: app_commands.Range[int, 1, MOST_LINES] = USUAL_LINES,
+    ) -> None:
+        """Read the logs of a service's containers."""
+        if not await acknowledge(interaction):
+            return
+        async with self.answering(interaction):
+            self.permit(interaction, Deed.STATUS)
+            target = self.environment(environment) if environment else await self._environment_of(service.strip())
+            self.permit(interaction, Deed.LOGS, target)
+            age = read_since(since)
+            containers = await self._containers(target, service.strip())
+            begin = datetime.now(UTC) - age if age is not None else None
+            text = await self._read(target, containers, lines, begin)
+            await answer(interaction, drawing=_draw(target, service.strip(), text))
+
+    @logs.autocomplete("environment")
+    async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return matching(typed, self.application.environments) if self._reads(interaction) else []
+
+    @logs.autocomplete("service")
+    async def _services(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        if not self._reads(interaction):
+            return []
+        named = self.application.environments.get(str(interaction.namespace.environment or ""))
+        return matching(typed, await self._deployed([named] if named else list(self.application.environments.values())))
+
+    @logs.autocomplete("since")
+    async def _since(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return matching(typed, SINCE_SUGGESTED) if self._reads(interaction) else []
+
+    def _reads(self, interaction: discord.Interaction[Any]) -> bool:
+        """Tell whether somebody may read the logs of any environment, and so be shown the names of services."""
+        asker = asker_of(interaction)
+        environments = self.application.environments.values()
+        return self.voice.active and any(refusal(Deed.LOGS, one, asker, self.rules) is None for one in environments)
+
+    async def _deployed(self, environments: list[Environment]) -> list[str]:
+        """Return the services of what was deployed there."""
+        current = [await self.application.state.releases.current(one.name) for one in environments]
+        return [service.name for release in current if release is not None for service in release.services]
+
+    async def _environment_of(self, service: str) -> Environment:
+        """Return the one environment that has a service. Raises InvalidRequestError."""
+        environments = list(self.application.environments.values())
+        having = [one for one in environments if service in await self._deployed([one])]
+        if len(having) == 1:
+            return having[0]
+        if having:
+            names = ", ".join(one.name for one in having)
+            raise InvalidRequestError(
+                _("Several environments have a service {name}.", name=code(service)),
+                hint=_("Say which environment: {names}.", names=names),
+            )
+        raise InvalidRequestError(
+            _("No environment has a service {name}.", name=code(service)),
+            hint=nearest(service, dict.fromkeys(await self._deployed(environments))),
+        )
+
+    async def _containers(self, target: Environment, service: str) -> list[ContainerSnapshot]:
+        containers = await self.application.engine.containers(target)
+        found = sorted((one for one in containers if one.service == service), key=lambda one: one.number)
+        if found:
+            return found
+        there = sorted({one.service for one in containers})
+        known = there or list(await self.known_services(target))
+        raise InvalidRequestError(
+            _("{environment} runs no service {name}.", environment=target.name, name=code(service)),
+            hint=nearest(service, known),
+        )
+
+    async def _read(
+        self, target: Environment, containers: list[ContainerSnapshot], lines: int, begin: datetime | None
+    ) -> str:
+        parts = []
+        for one in containers:
+            text = await self.application.engine.read_log(target, one.id, lines=lines, since=begin)
+            heading = f"=== {one.name} ({one.state.value})\n" if len(containers) > 1 else ""
+            parts.append(heading + text)
+        return "\n".join(part for part in parts if part.strip())
+
+
+def _draw(target: Environment, service: str, text: str) -> Drawing:
+    values = {"service": code(service), "environment": target.name}
+    if not text.strip():
+        return Drawing(key="", embeds=(), content=_("{service} of {environment} wrote nothing in that time.", **values))
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{target.name}-{service}")[:80]
+    words = _("📄 What {service} of {environment} wrote last", **values)
+    return Drawing(key="", embeds=(), content=words, attachments=(Attachment(f"{name}.log", text),))

@@ -1,0 +1,141 @@
+"""Say yes to a plan, or let it go; the buttons know an id only, and who may is decided on the click."""
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import discord
+
+from bot.errors import InvalidRequestError
+from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome
+from bot.models.proposal import Proposal
+from bot.ui.drawing import Drawing
+from bot.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
+from bot.ui.embeds.outcome import ROLLBACK_PREFIX
+from bot.ui.embeds.plan import draw_plan
+from bot.ui.translation import _
+from bot.ui.words import release
+from cogs.answers import acknowledge, acknowledge_turn, answer, answer_beside
+from cogs.ops_cog import actor_of
+from cogs.permissions import asker_of
+
+if TYPE_CHECKING:
+    from cogs.deployment import DeploymentCog
+
+PLAN_ID = r"(?P<id>PLAN-[0-9A-Z]{26})"
+DEPLOYMENT_ID = r"(?P<id>[A-Z]{1,16}-[0-9A-Z]{26})"
+
+
+class IdButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"roas:none"):
+    """Carry an id; the button is read from it after any restart."""
+
+    prefix: ClassVar[str] = ""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(discord.ui.Button(custom_id=f"{self.prefix}{subject}"))
+        self.subject = subject
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the button from the id that it carries."""
+        return cls(match["id"])
+
+
+class ConfirmButton(IdButton, template=re.escape(CONFIRM_PREFIX) + PLAN_ID):
+    """Say yes to one's own plan."""
+
+    prefix = CONFIRM_PREFIX
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Start what was planned, or ask a second person."""
+        cog = _cog(interaction)
+        if cog is None or not await acknowledge_turn(interaction):
+            return
+        async with cog.answering(interaction, answer_beside):
+            asker = asker_of(interaction)
+            proposal, words = await cog.proposals.confirm(self.subject, asker, actor_of(asker))
+            await answer(interaction, drawing=_answered(proposal, words))
+
+
+class WithdrawButton(IdButton, template=re.escape(WITHDRAW_PREFIX) + PLAN_ID):
+    """Let a plan go."""
+
+    prefix = WITHDRAW_PREFIX
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Cancel the plan; the one who asked sees it on the plan itself, everybody on the approval."""
+        cog = _cog(interaction)
+        private = interaction.message is not None and interaction.message.flags.ephemeral
+        if cog is None or not await (acknowledge_turn if private else acknowledge)(interaction):
+            return
+        async with cog.answering(interaction, answer_beside if private else answer):
+            asker = asker_of(interaction)
+            proposal, words = await cog.proposals.withdraw(self.subject, asker, actor_of(asker))
+            if private:
+                await answer(interaction, drawing=_answered(proposal, words))
+            else:
+                await answer(interaction, words)
+
+
+class ApproveButton(IdButton, template=re.escape(APPROVE_PREFIX) + PLAN_ID):
+    """Say yes to somebody else's plan."""
+
+    prefix = APPROVE_PREFIX
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Start exactly what was planned."""
+        cog = _cog(interaction)
+        if cog is None or not await acknowledge(interaction):
+            return
+        async with cog.answering(interaction):
+            asker = asker_of(interaction)
+            await answer(interaction, await cog.proposals.approve(self.subject, asker, actor_of(asker)))
+
+
+class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_ID):
+    """Go back to where a deployment came from; the plan is shown first, as for `/rollback`."""
+
+    prefix = ROLLBACK_PREFIX
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Show the plan of the way back."""
+        cog = _cog(interaction)
+        if cog is None or not await acknowledge(interaction):
+            return
+        async with cog.answering(interaction):
+            await cog.show_plan(interaction, await self._request(cog, interaction))
+
+    async def _request(self, cog: "DeploymentCog", interaction: discord.Interaction[Any]) -> DeploymentRequest:
+        deployment = await cog.application.state.deployments.get(self.subject)
+        if deployment is None:
+            raise InvalidRequestError(_("The journal knows no deployment {id}.", id=self.subject))
+        target = cog.environment(deployment.environment)
+        request = cog.request(interaction, target, DeploymentKind.ROLLBACK)
+        current = await cog.application.state.releases.current(target.name)
+        number = current.number if current else None
+        if deployment.outcome is not Outcome.SUCCEEDED or number != deployment.to_release:
+            raise InvalidRequestError(
+                _(
+                    "{environment} is on {current} by now, not on {old} any more.",
+                    environment=target.name,
+                    current=release(number),
+                    old=release(deployment.to_release),
+                ),
+                hint=_("Use /rollback and choose where to go back to."),
+            )
+        return cog.with_target(request, deployment.from_release, _("undo {id}", id=deployment.id))
+
+
+BUTTONS: tuple[type[IdButton], ...] = (ConfirmButton, WithdrawButton, ApproveButton, RollbackButton)
+
+
+def _cog(interaction: discord.Interaction[Any]) -> "DeploymentCog | None":
+    """Return the cog while this bot speaks."""
+    cog: DeploymentCog | None = interaction.client.get_cog("Deployment")
+    return cog if cog is not None and cog.voice.active else None
+
+
+def _answered(proposal: Proposal, words: str) -> Drawing:
+    """Draw the plan with what became of it, and without its buttons."""
+    return Drawing(key=proposal.id, content=words, embeds=tuple(draw_plan(proposal.plan)))

@@ -1,0 +1,211 @@
+"""Take a plan from the question to the deployment: the one who asked says yes, then, where it is wanted, a second one.
+
+A plan is used once: the journal takes one deployment per proposal. Between any two clicks the bot may be another one;
+everything that was said is read again from the journal.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+
+from bot.errors import (
+    FrozenError,
+    ImageChangedError,
+    ImageNotFoundError,
+    InvalidRequestError,
+    LockHeldError,
+    RoasError,
+)
+from bot.integration import Application
+from bot.models.actor import Actor
+from bot.models.deployment import DeploymentKind, DeploymentRequest
+from bot.models.environment import Environment
+from bot.models.identifiers import new_id
+from bot.models.proposal import LIFETIME, Proposal, ProposalState
+from bot.ui.embeds.approval import what_became_of
+from bot.ui.live_messages import LiveMessages
+from bot.ui.proposal_telling import PREFIX
+from bot.ui.secrets import without_secrets
+from bot.ui.translation import _
+from cogs.arguments import read_environment
+from cogs.permissions import (
+    Asker,
+    Rules,
+    approve_refusal,
+    approvers_refusal,
+    confirm_refusal,
+    permit,
+    withdraw_refusal,
+)
+
+log = structlog.get_logger(__name__)
+
+LINK_WITHIN_SECONDS = 5.0
+OPEN = (ProposalState.PLANNED, ProposalState.AWAITING)
+
+
+class Proposals:
+    """Make proposals and take the answers to them; every method raises NotPermittedError for who may not."""
+
+    def __init__(self, application: Application, rules: Rules, live_messages: LiveMessages) -> None:
+        self._application = application
+        self._state = application.state
+        self._rules = rules
+        self._live_messages = live_messages
+
+    async def refuse_busy(self, environment: str) -> None:
+        """Raise FrozenError or LockHeldError where nothing could be started now."""
+        if (freeze := await self._state.freezes.get(environment)) is not None:
+            raise FrozenError.of(freeze)
+        if (lock := await self._state.locks.get(environment)) is not None:
+            raise LockHeldError(lock)
+
+    async def propose(self, request: DeploymentRequest) -> Proposal:
+        """Plan what is asked for and write it down, bound to exactly this plan. Raises RoasError."""
+        environment = self._environment(request.environment)
+        await self.refuse_busy(environment.name)
+        if environment.needs_approval:
+            permit(approvers_refusal(environment, self._rules))
+        plan = await self._application.orchestrator.plan(request)
+        now, proposal_id = datetime.now(UTC), new_id(PREFIX.rstrip("-"))
+        target = plan.to_release if request.kind is DeploymentKind.ROLLBACK else request.target_release
+        request = replace(
+            request, plan_digest=plan.digest, interaction_id=proposal_id, target_release=target, approved_by=None
+        )
+        shown = without_secrets(plan, self._application.redactor.redact)
+        proposal = Proposal(proposal_id, request, shown, now, now + LIFETIME)
+        await self._state.approvals.add(proposal)
+        return proposal
+
+    async def confirm(self, proposal_id: str, asker: Asker, actor: Actor) -> tuple[Proposal, str]:
+        """Take the yes of the one who asked; returns how the plan stands now, and what to say."""
+        proposal = await self._read(proposal_id)
+        environment = self._environment(proposal.environment)
+        permit(confirm_refusal(proposal, environment, asker, self._rules))
+        if proposal.state not in {ProposalState.PLANNED, ProposalState.CONFIRMED}:
+            return proposal, await self._explained(proposal)
+        if not environment.needs_approval:
+            return await self._carry_out(proposal, actor, ProposalState.PLANNED, approved_by=None)
+        permit(approvers_refusal(environment, self._rules))
+        await self._refuse_changed(proposal, actor)
+        done, proposal = await self._move(proposal, ProposalState.AWAITING, actor, [ProposalState.PLANNED])
+        if not done:
+            return proposal, await self._explained(proposal)
+        link = await self._live_messages.link(proposal.id, within_seconds=LINK_WITHIN_SECONDS)
+        return proposal, _("🗳️ A second person has to approve it now: {link}", link=link)
+
+    async def approve(self, proposal_id: str, asker: Asker, actor: Actor) -> str:
+        """Take the yes of a second person, and start exactly that; returns what to say."""
+        proposal = await self._read(proposal_id)
+        permit(approve_refusal(proposal, self._environment(proposal.environment), asker, self._rules))
+        if proposal.state not in {ProposalState.AWAITING, ProposalState.CONFIRMED}:
+            return await self._explained(proposal)
+        return (await self._carry_out(proposal, actor, ProposalState.AWAITING, approved_by=actor))[1]
+
+    async def withdraw(self, proposal_id: str, asker: Asker, actor: Actor) -> tuple[Proposal, str]:
+        """Let a plan go; returns how it stands now, and what to say."""
+        proposal = await self._read(proposal_id)
+        permit(withdraw_refusal(proposal, self._environment(proposal.environment), asker, self._rules))
+        done, proposal = await self._move(proposal, ProposalState.WITHDRAWN, actor, OPEN)
+        if done:
+            return proposal, _("🚫 The plan was cancelled; nothing was changed.")
+        return proposal, await self._explained(proposal)
+
+    async def _carry_out(
+        self, proposal: Proposal, actor: Actor, before: ProposalState, *, approved_by: Actor | None
+    ) -> tuple[Proposal, str]:
+        """Write down that everybody said yes, look whether the plan still holds, and start it, once.
+
+        Whatever keeps it from starting gives the plan back, unless it is the plan itself that no longer holds.
+        """
+        done, proposal = await self._move(proposal, ProposalState.CONFIRMED, actor, [before, ProposalState.CONFIRMED])
+        if not done:
+            return proposal, await self._explained(proposal)
+        try:
+            await self._refuse_changed(proposal, actor)
+            deployment_id = await self._start(replace(proposal.request, approved_by=approved_by))
+        except ImageChangedError as error:
+            await self._move(proposal, ProposalState.VOID, actor, [ProposalState.CONFIRMED], note=error.message)
+            raise
+        except RoasError:
+            await self._move(proposal, before, actor, [ProposalState.CONFIRMED])
+            raise
+        proposal = await self._started(proposal, deployment_id)
+        link = await self._live_messages.link(deployment_id, within_seconds=LINK_WITHIN_SECONDS)
+        return proposal, _("🚀 Started `{id}`. Follow it here: {link}", id=deployment_id, link=link)
+
+    async def _start(self, request: DeploymentRequest) -> str:
+        """Start a deployment, or find the one that this proposal has started already."""
+        try:
+            deployment = await self._application.orchestrator.start(request)
+        except InvalidRequestError:
+            known = await self._state.deployments.of_interaction(request.interaction_id or "")
+            if known is None:
+                raise
+            return known.id
+        log.info("a deployment was asked for", deployment_id=deployment.id, proposal_id=request.interaction_id)
+        return deployment.id
+
+    async def _refuse_changed(self, proposal: Proposal, actor: Actor) -> None:
+        """Plan again and raise ImageChangedError, the plan being void, where the new plan is another one."""
+        await self.refuse_busy(proposal.environment)
+        try:
+            plan = await self._application.orchestrator.plan(proposal.request)
+        except (ImageNotFoundError, InvalidRequestError) as error:
+            why = error.message
+        else:
+            if plan.digest == proposal.plan.digest:
+                return
+            why = _("An image, a file or the environment's release changed since the plan was made.")
+        await self._move(proposal, ProposalState.VOID, actor, [*OPEN, ProposalState.CONFIRMED], note=why)
+        raise ImageChangedError(why, hint=_("The plan is void. Ask again for a new plan."))
+
+    async def _read(self, proposal_id: str) -> Proposal:
+        """Return a proposal as it stands: one whose deployment was started just before a crash counts as started."""
+        proposal = await self._state.approvals.get(proposal_id)
+        if proposal is None:
+            raise InvalidRequestError(
+                _("The journal knows no plan `{id}` any more.", id=proposal_id), hint=_("Ask again for a new plan.")
+            )
+        if proposal.state is ProposalState.CONFIRMED:
+            known = await self._state.deployments.of_interaction(proposal.id)
+            if known is not None:
+                return await self._started(proposal, known.id)
+        if proposal.is_late(datetime.now(UTC)):
+            return (await self._move(proposal, ProposalState.EXPIRED, None, []))[1]
+        return proposal
+
+    async def _started(self, proposal: Proposal, deployment_id: str) -> Proposal:
+        confirmed = [ProposalState.CONFIRMED]
+        by = proposal.decided_by
+        return (await self._move(proposal, ProposalState.STARTED, by, confirmed, deployment_id=deployment_id))[1]
+
+    async def _move(
+        self,
+        proposal: Proposal,
+        to: ProposalState,
+        actor: Actor | None,
+        from_states: "list[ProposalState] | tuple[ProposalState, ...]",
+        *,
+        deployment_id: str | None = None,
+        note: str = "",
+    ) -> tuple[bool, Proposal]:
+        """Write an answer, and let the channel show it where the channel knows of the plan."""
+        done, known = await self._state.approvals.move(
+            proposal.id, to, actor, from_states=from_states, deployment_id=deployment_id, note=note
+        )
+        known = known or proposal
+        if known.state is ProposalState.AWAITING or await self._state.posts.get(known.id, "approval") is not None:
+            self._live_messages.follow(known.id).notify(urgent=True)
+        return done, known
+
+    async def _explained(self, proposal: Proposal) -> str:
+        """Say kindly what became of a plan whose button is pressed (again)."""
+        words = what_became_of(without_secrets(proposal, self._application.redactor.redact))
+        if proposal.deployment_id is not None:
+            words += "\n" + await self._live_messages.known_link(proposal.deployment_id)
+        return words
+
+    def _environment(self, name: str) -> Environment:
+        return read_environment(name, self._application.environments)

@@ -1,0 +1,272 @@
+"""A plan is confirmed by who asked, then by a second person where that is wanted; exactly it is started, once."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.errors import EngineUnavailableError, ImageNotFoundError, InvalidRequestError
+from bot.models.actor import Actor, ActorKind
+from bot.models.change import ChangeType
+from bot.models.deployment import DeploymentKind, Outcome
+from bot.models.freeze import Freeze
+from bot.models.proposal import Proposal, ProposalState
+from bot.ui.embeds.approval import draw_approval
+from tests.cogs.conftest import Scene, buttons, shown
+from tests.cogs.test_commands import kept_release
+from tests.ui.story import Story
+
+WHO = Actor(ActorKind.DISCORD, "1", "somebody")
+
+
+async def proposal_of(scene: Scene) -> Proposal:
+    """Return the newest proposal of the journal, ended or not."""
+    rows = [c.subject for c in await scene.application.state.changes() if c.new == "plan planned"]
+    found = await scene.application.state.approvals.get(rows[-1])
+    assert found is not None
+    return found
+
+
+async def asked_for_approval(scene: Scene, version: str = "v2"):
+    """Let dora ask for a deployment of prod, and return the message that asks a second person."""
+    await scene.ask(scene.dora, "deploy", environment="prod", version=version)
+    return await scene.posted(f"Approval wanted: deploy {version} to prod")
+
+
+async def aged(scene: Scene, by: timedelta) -> None:
+    """Let time pass for the newest proposal."""
+    proposal = await proposal_of(scene)
+    older = replace(proposal, expires_at=proposal.expires_at - by)
+    await scene.application.state.approvals.add(older)
+
+
+async def test_a_plan_changes_nothing_before_its_button_is_pressed(scene: Scene) -> None:
+    result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    assert "Nothing is changed before you say yes" in scene.answer(result)
+    assert not scene.application.orchestrator.requests
+    assert not scene.posts()
+
+
+async def test_the_plan_loses_its_buttons_once_it_is_used(scene: Scene) -> None:
+    result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    pressed = await scene.press(scene.dora, result, "confirm")
+    assert "🚀 Started" in scene.answer(pressed)
+    assert result.response is not None
+    assert not buttons(result.response.message)
+
+
+async def test_the_one_who_asked_may_let_the_plan_go(scene: Scene) -> None:
+    result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    assert "was cancelled" in scene.answer(await scene.press(scene.dora, result, "withdraw"))
+    assert (await proposal_of(scene)).state is ProposalState.WITHDRAWN
+    assert not scene.application.orchestrator.requests
+
+
+async def test_it_says_how_long_it_took_the_last_time(scene: Scene) -> None:
+    story = await Story.begin(scene.application.state, scene.application.bus)
+    await story.finish()
+    result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v3")
+    assert "Last time\nit took 3.2 s" in scene.answer(result)
+
+
+async def test_a_second_person_starts_exactly_what_was_planned(scene: Scene) -> None:
+    wanted = await asked_for_approval(scene)
+    assert not scene.application.orchestrator.requests
+    assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
+    request = scene.application.orchestrator.requests[0]
+    assert request.requested_by.name == "dora"
+    assert request.approved_by is not None
+    assert request.approved_by.name == "anna"
+    assert request.plan_digest == "d" * 64
+    approved = await scene.posted("Approved: deploy v2 to prod")
+    assert approved.id == wanted.id
+    assert not buttons(approved)
+    live = await scene.posted("approved by")
+    assert f"<@{scene.anna.id}>" in shown(live.embeds)
+
+
+async def test_nobody_approves_their_own_plan(scene: Scene) -> None:
+    both = scene.join("both", "deployer", "approver")
+    await scene.ask(both, "deploy", environment="prod", version="v2")
+    wanted = await scene.posted("Approval wanted")
+    answer = scene.answer(await both.click(wanted, custom_id=buttons(wanted)[0]))
+    assert "You asked for this plan yourself" in answer
+    assert not scene.application.orchestrator.requests
+
+
+async def test_a_plan_is_used_once(scene: Scene) -> None:
+    wanted = await asked_for_approval(scene)
+    before = draw_approval(await proposal_of(scene))
+    await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
+    await scene.posted("Deploy v2 to prod: succeeded")
+    wanted = await scene.as_it_was(before)
+    again = scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
+    assert "it was carried out as `DEPLOY-" in again
+    assert "https://discord.com/channels/" in again
+    assert len(scene.application.orchestrator.requests) == 1
+
+
+@pytest.mark.parametrize("step", ["confirm", "approve"])
+async def test_a_plan_is_void_when_anything_of_it_changed(scene: Scene, step: str) -> None:
+    result = await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
+    if step == "approve":
+        await scene.press(scene.dora, result, "confirm")
+        wanted = await scene.posted("Approval wanted")
+    scene.application.orchestrator.digest = "e" * 64
+    if step == "approve":
+        pressed = await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
+        void = await scene.posted("Void: deploy v2 to prod")
+        assert not buttons(void)
+    else:
+        pressed = await scene.press(scene.dora, result, "confirm")
+    assert "The plan is void" in scene.answer(pressed)
+    assert (await proposal_of(scene)).state is ProposalState.VOID
+    assert not scene.application.orchestrator.requests
+    scene.application.orchestrator.digest = "d" * 64
+    assert (await proposal_of(scene)).state is ProposalState.VOID
+
+
+async def test_a_rollback_whose_target_is_gone_is_void(scene: Scene) -> None:
+    scene.application.orchestrator.to_release = 1
+    result = await scene.dora.slash(scene.ops, "rollback", environment="staging")
+    scene.application.orchestrator.fault = InvalidRequestError("staging has no release r1.")
+    assert "staging has no release r1" in scene.answer(await scene.press(scene.dora, result, "confirm"))
+    assert (await proposal_of(scene)).state is ProposalState.VOID
+
+
+@pytest.mark.parametrize("step", ["confirm", "approve"])
+async def test_a_plan_expires(scene: Scene, step: str) -> None:
+    result = await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
+    if step == "approve":
+        await scene.press(scene.dora, result, "confirm")
+        wanted = await scene.posted("Approval wanted")
+        await aged(scene, timedelta(minutes=16))
+        pressed = await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
+        expired = await scene.posted("Not approved in time")
+        assert not buttons(expired)
+    else:
+        await aged(scene, timedelta(minutes=16))
+        pressed = await scene.press(scene.dora, result, "confirm")
+    assert "Nobody said yes in time" in scene.answer(pressed)
+    assert not scene.application.orchestrator.requests
+
+
+async def test_an_engine_that_is_away_costs_nobody_their_plan(scene: Scene) -> None:
+    wanted = await asked_for_approval(scene)
+    scene.application.orchestrator.fault = EngineUnavailableError("away", hint="start it")
+    assert "away" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
+    scene.application.orchestrator.fault = None
+    assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
+
+
+async def test_a_lock_that_is_held_gives_the_plan_back(scene: Scene) -> None:
+    wanted = await asked_for_approval(scene)
+    other = await Story.begin(scene.application.state, scene.application.bus, environment="prod")
+    assert other.id in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
+    assert (await proposal_of(scene)).state is ProposalState.AWAITING
+    await other.finish(Outcome.CANCELLED)
+    assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
+
+
+async def test_a_frozen_environment_gives_the_plan_back(scene: Scene) -> None:
+    result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    await scene.application.state.freezes.put(Freeze("staging", WHO, "the fair", datetime.now(UTC)))
+    assert "the fair" in scene.answer(await scene.press(scene.dora, result, "confirm"))
+    assert not scene.application.orchestrator.requests
+    await scene.application.state.freezes.lift("staging", WHO)
+    assert "🚀 Started" in scene.answer(await scene.press(scene.dora, result, "confirm"))
+
+
+async def test_a_half_confirmed_plan_outlives_restarts_between_any_two_clicks(scene: Scene) -> None:
+    result = await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
+    await scene.restart()
+    assert "A second person" in scene.answer(await scene.press(scene.dora, result, "confirm"))
+    wanted = await scene.posted("Approval wanted")
+    await scene.restart()
+    assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
+    await scene.restart()
+    await scene.posted("Approved: deploy v2 to prod")
+    await scene.posted("Deploy v2 to prod: succeeded")
+    assert len(scene.posts()) == 3
+    assert len(scene.application.orchestrator.requests) == 1
+
+
+async def test_a_bot_that_died_between_the_start_and_writing_it_down_starts_nothing_twice(scene: Scene) -> None:
+    wanted = await asked_for_approval(scene)
+    proposal = await proposal_of(scene)
+    confirmed, awaiting = ProposalState.CONFIRMED, [ProposalState.AWAITING]
+    await scene.application.state.approvals.move(proposal.id, confirmed, WHO, from_states=awaiting)
+    started = await scene.application.orchestrator.start(proposal.request)
+    await scene.restart()
+    answer = scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
+    assert f"it was carried out as `{started.id}`" in answer
+    assert len(scene.application.orchestrator.requests) == 1
+
+
+async def test_a_bot_that_died_before_the_start_goes_on_at_the_next_click(scene: Scene) -> None:
+    wanted = await asked_for_approval(scene)
+    proposal = await proposal_of(scene)
+    confirmed, awaiting = ProposalState.CONFIRMED, [ProposalState.AWAITING]
+    await scene.application.state.approvals.move(proposal.id, confirmed, WHO, from_states=awaiting)
+    await scene.restart()
+    assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
+
+
+async def test_where_nobody_could_approve_nothing_is_planned(scene: Scene) -> None:
+    scene.application.settings.discord_approver_role_ids = frozenset()
+    await scene.restart()
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2"))
+    assert "names no role" in answer
+    assert not scene.application.orchestrator.planned
+
+
+async def test_a_hotfix_goes_without_a_second_person_and_the_audit_says_so(scene: Scene) -> None:
+    answer = scene.answer(await scene.hugo.slash(scene.ops, "hotfix", version="v2.1", reason="checkout is down"))
+    assert "🚀 Started" in answer
+    live = await scene.posted("Hotfix v2.1 for prod")
+    assert "nobody else approved it" in shown(live.embeds)
+    audit = [c for c in await scene.application.state.changes("prod") if c.type is ChangeType.AUDIT]
+    alone = next(c for c in audit if c.new == "hotfix asked for, without a second person's approval")
+    assert alone.metadata["by"] == "hugo"
+    assert alone.metadata["reason"] == "checkout is down"
+
+
+async def test_the_outcomes_button_plans_the_way_back(scene: Scene) -> None:
+    first = await kept_release(scene, "staging", "v1")
+    second = await kept_release(scene, "staging", "v2")
+    story = await Story.begin(scene.application.state, scene.application.bus)
+    story.deployment = replace(story.deployment, from_release=first.number, to_release=second.number)
+    await story.finish()
+    outcome = await scene.posted("Deploy v2 to staging: succeeded")
+    clicked = await scene.dora.click(outcome, custom_id=buttons(outcome)[0])
+    assert "🚀 Started" in scene.answer(await scene.press(scene.dora, clicked, "confirm"))
+    request = scene.application.orchestrator.requests[0]
+    assert request.kind is DeploymentKind.ROLLBACK
+    assert request.target_release == first.number
+    assert story.id in request.reason
+
+
+async def test_an_old_outcomes_button_says_that_the_environment_has_moved_on(scene: Scene) -> None:
+    first = await kept_release(scene, "staging", "v1")
+    second = await kept_release(scene, "staging", "v2")
+    story = await Story.begin(scene.application.state, scene.application.bus)
+    story.deployment = replace(story.deployment, from_release=first.number, to_release=second.number)
+    await story.finish()
+    outcome = await scene.posted("Deploy v2 to staging: succeeded")
+    third = await kept_release(scene, "staging", "v3")
+    answer = scene.answer(await scene.dora.click(outcome, custom_id=buttons(outcome)[0]))
+    assert f"staging is on {third.label} by now, not on {second.label} any more" in answer
+
+
+async def test_a_version_without_an_image_is_refused_with_the_nearest(scene: Scene) -> None:
+    scene.application.engine.versions = ("v1.4.2", "v1.4.1", "nightly")
+    scene.application.orchestrator.fault = ImageNotFoundError("shop/web:v1.4.3 is not here", hint="Push it.")
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v1.4.3"))
+    assert "Push it. Did you mean v1.4.2 or v1.4.1?" in answer
+
+
+async def test_local_versions_are_suggested_first(scene: Scene) -> None:
+    await kept_release(scene, "staging", "v1.0")
+    scene.application.engine.versions = ("v1.2", "v1.1")
+    result = await scene.dora.autocomplete(scene.ops, "deploy", "version", "v", environment="staging")
+    assert [choice["value"] for choice in result] == ["v1.2", "v1.1", "v1.0"]
