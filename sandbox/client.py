@@ -216,6 +216,10 @@ class SandboxClient:
         """Replace somebody's roles."""
         await self._post("roles", {"user": user, "roles": list(roles)})
 
+    async def set_guild_locale(self, locale: str) -> None:
+        """Let the guild prefer a language, which is the channel's."""
+        await self._post("guild_locale", {"locale": locale})
+
     async def set_locale(self, user: str | int, locale: str) -> None:
         """Set the language of somebody's client."""
         await self._post("locale", {"user": user, "locale": locale})

@@ -66,6 +66,7 @@ class Control:
             "users": lambda body: {"id": str(self._world.add_user(body["name"], body["roles"]))},
             "roles": lambda body: self._world.set_roles(body["user"], body["roles"]),
             "locale": self._locale,
+            "guild_locale": self._guild_locale,
             "deny": lambda body: self._world.bridge.deny_bot(
                 self._world.channel(body.get("channel")), body["permissions"]
             ),
@@ -157,9 +158,10 @@ class Control:
         return {"id": str(interaction_id)}
 
     def _locale(self, body: dict[str, Any]) -> None:
-        if body["locale"] not in LOCALES:
-            raise ControlError(f"the sandbox speaks {', '.join(LOCALES)}, not {body['locale']!r}")
-        self._world.locales[self._world.user(body["user"])] = body["locale"]
+        self._world.locales[self._world.user(body["user"])] = _spoken(body["locale"])
+
+    def _guild_locale(self, body: dict[str, Any]) -> None:
+        self._world.bridge.set_guild_locale(self._world.guild_id, _spoken(body["locale"]))
 
     def _disconnect(self, body: dict[str, Any]) -> dict[str, int]:
         return {"cut": self._sessions.cut(int(body.get("code", 4000)), resumable=bool(body.get("resumable", True)))}
@@ -178,3 +180,9 @@ class Control:
             except ConnectionError:
                 break
         return response
+
+
+def _spoken(locale: str) -> str:
+    if locale not in LOCALES:
+        raise ControlError(f"the sandbox speaks {', '.join(LOCALES)}, not {locale!r}")
+    return locale

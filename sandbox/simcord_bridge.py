@@ -286,6 +286,14 @@ class Bridge:
         self._backend.add_member(guild_id, user.id, roles=role_ids, announce=True)
         return user.id
 
+    def guild_locale(self, guild_id: int) -> str:
+        """Return the language that a guild prefers."""
+        return self._backend.get_guild(guild_id).preferred_locale
+
+    def set_guild_locale(self, guild_id: int, locale: str) -> None:
+        """Let a guild prefer a language, and tell the bot."""
+        self._backend.edit_guild(guild_id, {"preferred_locale": locale})
+
     def set_member_roles(self, guild_id: int, user_id: int, role_ids: list[int]) -> None:
         """Replace the roles of a member."""
         self._backend.edit_member(guild_id, user_id, {"role_ids": role_ids})

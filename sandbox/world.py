@@ -78,6 +78,7 @@ class World:
                 name: {"id": str(user), "roles": [str(one) for one in self.bridge.member_roles(self.guild_id, user)]}
                 for name, user in self.users.items()
             },
+            "guild": {"id": str(self.guild_id), "locale": self.bridge.guild_locale(self.guild_id)},
             "roles": {name: {"id": str(role)} for name, role in self.roles.items()},
             "channels": {name: {"id": str(channel)} for channel, name in self.bridge.channel_names().items()},
         }

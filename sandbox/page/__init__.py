@@ -12,9 +12,12 @@ _FOLDER = Path(__file__).parent
 _FILES = {
     "page.css": "text/css",
     "page.js": "text/javascript",
+    "command.js": "text/javascript",
     "draw.js": "text/javascript",
     "forms.js": "text/javascript",
     "markdown.js": "text/javascript",
+    "popup.js": "text/javascript",
+    "words.js": "text/javascript",
     "vendor/discord-components.js": "text/javascript",
 }
 _HEADERS = {

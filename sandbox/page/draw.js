@@ -1,10 +1,12 @@
 // A message of the API into the elements of discord-components.
 
 import { element, markdown } from "./markdown.js";
+import { language, say } from "./words.js";
 
 const EPHEMERAL = 1 << 6;
 const LOADING = 1 << 7;
 const BUTTON = 2;
+const PREVIEW = 1500;
 const STRING_SELECT = 3;
 const LINK = 5;
 const STYLES = { 1: "primary", 2: "secondary", 3: "success", 4: "destructive" };
@@ -21,14 +23,27 @@ export function drawMessage(message, names, press, pinged) {
     twentyFour: true,
     highlight: pinged,
   });
-  const used = message.interaction_metadata;
-  const what = used?.name ? `/${used.name}` : "a control";
-  if (used) drawn.append(element("small", {}, `${used.user.global_name} used ${what}`), element("br"));
-  drawn.append(message.flags & LOADING ? element("em", {}, "is thinking…") : markdown(message.content, names));
+  drawn.dataset.messageId = message.id;
+  drawn.append(...origin(message));
+  drawn.append(message.flags & LOADING ? element("em", {}, say("thinking")) : markdown(message.content, names));
   drawn.append(...message.embeds.map((embed) => drawEmbed(embed, names)));
   drawn.append(...message.attachments.map(drawAttachment));
   drawn.append(...message.components.map((row) => drawRow(message, row, press)));
   return drawn;
+}
+
+/** Say what a message is an answer to: a command, a button, or another message. */
+function origin(message) {
+  const used = message.interaction_metadata;
+  if (used) {
+    const what = used.name ? `/${used.name}` : say("control");
+    return [element("small", { className: "origin" }, `↪ ${used.user.global_name ?? used.user.username} ${say("used")} ${what}`)];
+  }
+  const answered = message.referenced_message;
+  if (!answered) return [];
+  const line = element("small", { className: "origin", role: "link" }, `↪ ${say("reply")} ${answered.embeds[0]?.title ?? answered.content}`);
+  line.addEventListener("click", () => document.querySelector(`[data-message-id="${answered.id}"]`)?.scrollIntoView({ behavior: "smooth" }));
+  return [line];
 }
 
 function avatar(user) {
@@ -61,7 +76,7 @@ function drawEmbed(embed, names) {
   if (embed.fields?.length) drawn.append(drawFields(embed.fields, names));
   if (embed.footer || embed.timestamp) {
     const footer = slotted("discord-embed-footer", "footer", embed.footer?.text ?? "");
-    if (embed.timestamp) footer.timestamp = new Date(embed.timestamp).toLocaleString();
+    if (embed.timestamp) footer.timestamp = new Date(embed.timestamp).toLocaleString(language());
     drawn.append(footer);
   }
   return drawn;
@@ -84,8 +99,17 @@ function drawFields(fields, names) {
 
 function drawAttachment(file) {
   const shown = element("a", { href: file.url, download: file.filename, slot: "attachments" }, `📎 ${file.filename} (${file.size} bytes)`);
+  if (/^text\//.test(file.content_type)) return element("div", { slot: "attachments", className: "file" }, shown, preview(file));
   if (!/^image\//.test(file.content_type)) return shown;
   return element("img", { src: file.url, alt: file.description ?? file.filename, slot: "attachments", style: "max-width: 480px" });
+}
+
+/** Show the beginning of a text file, as a client does. */
+function preview(file) {
+  const shown = element("pre", {});
+  const fits = (text) => (text.length > PREVIEW ? `${text.slice(0, PREVIEW)}…` : text);
+  fetch(new URL(file.url).pathname).then((answer) => answer.text()).then((text) => shown.append(fits(text)), () => shown.remove());
+  return shown;
 }
 
 function drawRow(message, row, press) {
@@ -109,7 +133,7 @@ function drawButton(message, item, press) {
 
 function drawSelect(message, item, press) {
   const options = item.options.map((one) => element("option", { value: one.value, selected: Boolean(one.default) }, one.label));
-  const placeholder = element("option", { value: "", disabled: true, selected: true }, item.placeholder ?? "Choose");
+  const placeholder = element("option", { value: "", disabled: true, selected: true }, item.placeholder ?? say("choose"));
   const select = element("select", { disabled: Boolean(item.disabled) }, placeholder, ...options);
   select.addEventListener("change", () => press(message, item.custom_id, [select.value]));
   return select;

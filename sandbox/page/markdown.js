@@ -1,7 +1,16 @@
 // Discord's markdown, as far as the bot uses it, into nodes: text stays text, so nothing needs to be escaped.
 
+import { language } from "./words.js";
+
+const BLOCK = /```(?:[a-z]*\n)?([\s\S]+?)```/;
 const TOKEN =
-  /```(?:[a-z]*\n)?([\s\S]+?)```|`([^`\n]+)`|\*\*([\s\S]+?)\*\*|__([\s\S]+?)__|\*([^*\n]+)\*|<(@!?|@&|#)(\d+)>|<t:(-?\d+)(?::([tTdDfFR]))?>|\[([^\]]+)\]\((https?:\/\/[^\s)]+)\)|(https?:\/\/[^\s<>]+)|\\([\\`*_~|>#[\]()-])/;
+  /`([^`\n]+)`|\*\*([\s\S]+?)\*\*|__([\s\S]+?)__|\*([^*\n]+)\*|<(@!?|@&|#)(\d+)>|<t:(-?\d+)(?::([tTdDfFR]))?>|\[([^\]]+)\]\((https?:\/\/[^\s)]+)\)|(https?:\/\/[^\s<>]+)|\\([\\`*_~|>#[\]()-])/;
+const MESSAGE = /^https:\/\/discord\.com\/channels\/\d+\/\d+\/(\d+)$/;
+const LINES = [
+  [/^> (.*)$/, "blockquote"],
+  [/^-# (.*)$/, "small"],
+  [/^#{1,3} (.*)$/, "strong"],
+];
 
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -10,27 +19,66 @@ export function element(name, properties = {}, ...children) {
 }
 
 export function markdown(text, names) {
-  const nodes = [];
+  const made = element("span", { className: "text" });
   let rest = text ?? "";
+  for (let found = BLOCK.exec(rest); found; found = BLOCK.exec(rest)) {
+    made.append(...lines(rest.slice(0, found.index), names), element("pre", {}, found[1]));
+    rest = rest.slice(found.index + found[0].length);
+  }
+  made.append(...lines(rest, names));
+  return made;
+}
+
+function lines(text, names) {
+  const nodes = [];
+  text.split("\n").forEach((line, number) => {
+    const [kind, inner] = shape(line);
+    if (number > 0 && nodes.at(-1)?.tagName !== "BLOCKQUOTE") nodes.push("\n");
+    nodes.push(...(kind ? [element(kind, {}, ...inline(inner, names))] : inline(line, names)));
+  });
+  return nodes;
+}
+
+function shape(line) {
+  for (const [pattern, kind] of LINES) {
+    const found = pattern.exec(line);
+    if (found) return [kind, found[1]];
+  }
+  return [null, line];
+}
+
+function inline(text, names) {
+  const nodes = [];
+  let rest = text;
   for (let found = TOKEN.exec(rest); found; found = TOKEN.exec(rest)) {
     nodes.push(rest.slice(0, found.index), node(found, names));
     rest = rest.slice(found.index + found[0].length);
   }
-  nodes.push(rest);
-  return element("span", { className: "text" }, ...nodes);
+  return [...nodes, rest];
 }
 
 function node(found, names) {
-  const [, block, code, bold, underlined, italic, sigil, id, time, style, label, target, url, escaped] = found;
-  if (block) return element("pre", {}, block);
+  const [, code, bold, underlined, italic, sigil, id, time, style, label, target, url, escaped] = found;
   if (code) return element("discord-code", {}, code);
-  if (bold) return element("discord-bold", {}, markdown(bold, names));
-  if (underlined) return element("u", {}, markdown(underlined, names));
-  if (italic) return element("discord-italic", {}, markdown(italic, names));
+  if (bold) return element("discord-bold", {}, ...inline(bold, names));
+  if (underlined) return element("u", {}, ...inline(underlined, names));
+  if (italic) return element("discord-italic", {}, ...inline(italic, names));
   if (sigil) return mention(sigil, id, names);
-  if (time) return element("time", { title: new Date(time * 1000).toISOString() }, moment(Number(time), style));
+  if (time) return moment(Number(time), style);
   if (escaped) return escaped;
+  const here = MESSAGE.exec(target ?? url);
+  if (here) return jump(here[1], label);
   return element("a", { href: target ?? url, target: "_blank", rel: "noopener noreferrer" }, label ?? url);
+}
+
+/** A link to a message of this channel leads to it, as in a client. */
+function jump(messageId, label) {
+  const made = element("a", { href: `#${messageId}` }, label ?? `# ops › 💬`);
+  made.addEventListener("click", (event) => {
+    event.preventDefault();
+    document.querySelector(`[data-message-id="${messageId}"]`)?.scrollIntoView({ behavior: "smooth", block: "center" });
+  });
+  return made;
 }
 
 function mention(sigil, id, names) {
@@ -39,10 +87,21 @@ function mention(sigil, id, names) {
 }
 
 function moment(seconds, style) {
-  if (style !== "R") return new Date(seconds * 1000).toLocaleString();
+  const made = element("time", { title: new Date(seconds * 1000).toISOString() }, shown(seconds, style));
+  if (style === "R") made.dataset.seconds = seconds;
+  return made;
+}
+
+function shown(seconds, style) {
+  if (style !== "R") return new Date(seconds * 1000).toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" });
   const away = seconds - Date.now() / 1000;
   const [unit, size] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]].find(
     ([, one]) => Math.abs(away) >= one || one === 1,
   );
-  return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(Math.round(away / size), unit);
+  return new Intl.RelativeTimeFormat(language(), { numeric: "auto" }).format(Math.round(away / size), unit);
+}
+
+/** Bring every relative time up to date, as a client does. */
+export function tick() {
+  for (const one of document.querySelectorAll("time[data-seconds]")) one.textContent = shown(Number(one.dataset.seconds), "R");
 }

@@ -1,9 +1,13 @@
 // The channel as one person sees it, and what that person does in it.
 
 import "./vendor/discord-components.js";
+import { listen, offerCommands } from "./command.js";
 import { drawMessage } from "./draw.js";
-import { askCommand, askForm, offerCommands } from "./forms.js";
-import { element } from "./markdown.js";
+import { askForm } from "./forms.js";
+import { element, tick } from "./markdown.js";
+import { LANGUAGES, language, say, sayAll } from "./words.js";
+
+const TICK_MILLISECONDS = 1000;
 
 const by = (id) => document.getElementById(id);
 let drawn = "";
@@ -29,7 +33,7 @@ export function tell(text) {
   by("told").hidden = !text;
 }
 
-export const me = () => ({ user: by("user").value, channel: by("channel").value, locale: by("locale").value });
+export const me = () => ({ user: by("user").value, channel: by("channel").value, locale: language() });
 
 /** Send an interaction and follow it to its end, saying what the person would be told. */
 export async function follow(path, body) {
@@ -49,18 +53,27 @@ export async function follow(path, body) {
   }
 }
 
-function options(select, names, shown = (name) => name) {
-  if (select.options.length === names.length) return;
+function options(select, entries) {
+  const now = JSON.stringify(entries);
+  if (select.dataset.offered === now) return;
+  select.dataset.offered = now;
   const kept = select.value;
-  select.replaceChildren(...names.map((name) => element("option", { value: name }, shown(name))));
-  if (names.includes(kept)) select.value = kept;
+  select.replaceChildren(...entries.map(([value, shown]) => element("option", { value }, shown)));
+  if (entries.some(([value]) => value === kept)) select.value = kept;
+}
+
+function people(state) {
+  const called = new Map(Object.entries(state.roles).map(([name, role]) => [role.id, name]));
+  const roles = (user) => user.roles.map((id) => called.get(id)).filter(Boolean).join(", ") || say("bystander");
+  return Object.entries(state.users).map(([name, user]) => [name, `${name} (${roles(user)})`]);
 }
 
 async function refresh() {
   const { data: state } = await get("state");
-  options(by("user"), Object.keys(state.users));
-  options(by("channel"), Object.keys(state.channels), (name) => `#${name}`);
-  by("connection").textContent = state.connected ? `${state.connected} session(s) of the bot` : "no bot is connected";
+  options(by("user"), people(state));
+  options(by("channel"), Object.keys(state.channels).map((name) => [name, `#${name}`]));
+  by("guild-locale").value = state.guild.locale;
+  by("connection").textContent = connection(state.connected);
   by("connection").classList.toggle("up", state.connected > 0);
   offerCommands((await get("commands")).data);
   const { user, channel } = me();
@@ -68,9 +81,14 @@ async function refresh() {
   redraw((await get(`messages?${query}`)).data, state);
 }
 
+function connection(count) {
+  if (count > 1) return `${say("several")} ${count}`;
+  return count ? say("connected") : say("nobody");
+}
+
 function redraw(messages, state) {
   const { user } = me();
-  const looks = JSON.stringify([user, messages]);
+  const looks = JSON.stringify([user, language(), messages]);
   if (looks === drawn) return;
   drawn = looks;
   const groups = [state.users, state.roles, state.channels];
@@ -100,12 +118,16 @@ async function changed() {
       await refresh();
     }
   } catch (error) {
-    tell(`The sandbox does not answer: ${error.message}`);
+    tell(`${say("silent")} ${error.message}`);
   } finally {
     running = false;
   }
 }
 
-for (const id of ["user", "channel"]) by(id).addEventListener("change", changed);
-by("command").addEventListener("submit", askCommand);
+for (const select of document.querySelectorAll(".language")) options(select, Object.entries(LANGUAGES));
+for (const id of ["user", "channel", "locale"]) by(id).addEventListener("change", () => { sayAll(); tell(); changed(); });
+by("guild-locale").addEventListener("change", () => post("guild_locale", { locale: by("guild-locale").value }));
+sayAll();
+listen();
+setInterval(tick, TICK_MILLISECONDS);
 new EventSource("/control/events").addEventListener("message", changed);
