@@ -1,14 +1,17 @@
 """Pull, build, make releases, and apply a release service by service: the DeploymentManager."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from bot.concurrency import to_the_end, together
 from bot.engine.interface import Engine, ReleaseDraft, ResolvedStack
 from bot.engine.readiness import Readiness, ServiceReadiness, judge_readiness
 from bot.engine.watch import ContainerWatch
-from bot.errors import RoasError, ServiceFailedError
+from bot.errors import PhaseTimeoutError, RoasError, ServiceFailedError
 from bot.models.actor import Actor
+from bot.models.coordination import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
 from bot.models.deployment import ServiceStep
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState
@@ -50,17 +53,22 @@ class DeploymentManager:
     async def obtain_images(
         self, stack: ResolvedStack, wanted: Mapping[str, WantedImage], report: ServiceReport, *, builds: bool
     ) -> Mapping[str, str]:
-        """Pull and build, at the same time, what is not here yet; returns image IDs by service.
+        """Pull and build, at the same time, each within its limit, what is not here; returns image IDs by service.
 
-        Raises the first failure, with the others stopped.
+        Raises the first failure, with the others stopped; PhaseTimeoutError for a limit that was passed.
         """
         pulls = _by_reference(
             {service: image for service, image in wanted.items() if image.must_pull and image.build_hash is None}
         )
         built = [service for service, image in wanted.items() if image.build_hash is not None and builds]
         here = {service: image.image_id for service, image in wanted.items() if image.image_id and not image.must_pull}
-        pulling = [self._pull(stack, image, names, report) for image, names in pulls]
-        building = [self._build(stack, name, report) for name in built]
+        pulling = [
+            _within(PULL_TIMEOUT_SECONDS, self._pull(stack, image, names, report), f"pulling {image.reference}")
+            for image, names in pulls
+        ]
+        building = [
+            _within(BUILD_TIMEOUT_SECONDS, self._build(stack, name, report), f"building {name}") for name in built
+        ]
         results = await together(pulling + building)
         fetched = {name: image_id for (_, names), image_id in zip(pulls, results, strict=False) for name in names}
         return {**here, **fetched, **dict(zip(built, results[len(pulls) :], strict=True))}
@@ -251,6 +259,17 @@ def _is_as_wanted(definition: ServiceDefinition, wanted: str, containers: tuple[
 
 def _has_done_its_work(definition: ServiceDefinition, container: ContainerSnapshot) -> bool:
     return definition.one_shot and container.state is ContainerState.EXITED and container.exit_code == 0
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, str], words: str) -> str:
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError as error:
+        raise PhaseTimeoutError(
+            f"{words.capitalize()} did not end within {seconds:g} s.",
+            hint="Check the registry, the network and the disk, then deploy again.",
+        ) from error
 
 
 def _by_reference(images: Mapping[str, WantedImage]) -> list[tuple[WantedImage, tuple[str, ...]]]:

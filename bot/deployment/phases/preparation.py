@@ -5,13 +5,8 @@ import asyncio
 from bot.concurrency import together
 from bot.deployment.context import DeploymentContext
 from bot.deployment.planning import Candidate, plan_deployment, refuse_another_plan
-from bot.errors import InvalidRequestError, PhaseTimeoutError, RoasError
-from bot.models.coordination import (
-    BUILD_TIMEOUT_SECONDS,
-    PREPARE_MONITORING_TIMEOUT_SECONDS,
-    PULL_TIMEOUT_SECONDS,
-    PhaseName,
-)
+from bot.errors import InvalidRequestError, RoasError
+from bot.models.coordination import PREPARE_MONITORING_TIMEOUT_SECONDS, PhaseName
 from bot.models.deployment import ServiceProgress
 from bot.models.plan import ServiceAction
 from bot.models.release import Release
@@ -72,23 +67,18 @@ async def _candidate(context: DeploymentContext) -> Candidate:
 
 
 async def _obtain(context: DeploymentContext, candidate: Candidate) -> dict[str, str] | None:
-    """Pull and build within the limits of each."""
+    """Pull and build; a hotfix takes a built image only as it is here."""
     builds = context.coordination.builds
     wanted = candidate.wanted
-    if not builds and (unbuilt := sorted(name for name, image in wanted.items() if image.build_hash is not None)):
+    if not builds and (
+        unbuilt := sorted(name for name, image in wanted.items() if image.build_hash and not image.image_id)
+    ):
         raise InvalidRequestError(
             f"A hotfix builds nothing, and the image of {', '.join(unbuilt)} would have to be built.",
             hint="Use /deploy, or push the image to a registry first.",
         )
-    limit = max(PULL_TIMEOUT_SECONDS, BUILD_TIMEOUT_SECONDS if builds else 0.0)
     manager = context.components.manager
-    try:
-        async with asyncio.timeout(limit):
-            return dict(await manager.obtain_images(candidate.stack, wanted, context.report, builds=builds))
-    except TimeoutError as error:
-        raise PhaseTimeoutError(
-            f"Images were not there after {limit:g} s.", hint="Check the registry and the network, then deploy again."
-        ) from error
+    return dict(await manager.obtain_images(candidate.stack, wanted, context.report, builds=builds))
 
 
 async def _prepare_monitoring(context: DeploymentContext) -> dict[str, str] | None:

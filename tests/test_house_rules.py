@@ -1,0 +1,47 @@
+"""Rules of the house that no linter knows."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted(path for folder in ("bot", "cogs") for path in (ROOT / folder).rglob("*.py"))
+REGISTRY_HOSTS = re.compile(r"(pypi\.org|pythonhosted|registry\.npmjs|deb\.debian\.org|docker\.io/)")
+
+
+def test_nothing_sleeps_to_wait_for_something():
+    sleeping = [
+        f"{path}:{n}" for path in SOURCES for n, line in enumerate(path.read_text().split("\n"), 1) if "sleep(" in line
+    ]
+    assert sleeping == []
+
+
+def test_every_task_has_an_owner():
+    dropped = re.compile(r"^\s*(asyncio\.)?(create_task|ensure_future)\(")
+    found = [
+        f"{path}:{n}"
+        for path in SOURCES
+        for n, line in enumerate(path.read_text().split("\n"), 1)
+        if dropped.match(line)
+    ]
+    assert found == []
+
+
+def test_durations_are_monotonic_and_timestamps_aware():
+    # The wall clock is for what bears the wall clock's time; a comment on the line says so.
+    naive = re.compile(r"time\.time\(\)(?!.*#)|utcnow\(|datetime\.now\(\)(?!\.astimezone)")
+    found = [
+        f"{path}:{n}"
+        for path in SOURCES
+        for n, line in enumerate(path.read_text().split("\n"), 1)
+        if naive.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "requirements-dev.lock", "pyproject.toml", "Dockerfile", "README.md"]
+)
+def test_no_package_registry_is_named(name):
+    assert not REGISTRY_HOSTS.search((ROOT / name).read_text())
