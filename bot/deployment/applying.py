@@ -46,6 +46,7 @@ class Applier:
             probe=self._probe,
             warn=self.context.warn,
             parallel=self.context.parallel,
+            resolved=self._resolved,
         )
 
     async def _apply(self, service: str, milestones: Milestones) -> None:
@@ -71,6 +72,9 @@ class Applier:
     async def _started(self, service: str, milestones: Milestones) -> None:
         self.context.publish("deployment.service.started", service=service)
         milestones.started.set()
+
+    def _resolved(self, service: str, seconds: float) -> None:
+        self.context.publish("deployment.dependencies.resolved", service=service, duration_seconds=round(seconds, 3))
 
     async def _settled(self, dependency: Dependency) -> None:
         """Wait until a service that is not touched is ready. Raises ServiceFailedError."""

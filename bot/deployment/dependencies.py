@@ -1,6 +1,7 @@
 """Order services by what they depend on, and start each the moment that its own dependencies are ready."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -45,6 +46,8 @@ Settled = Callable[[Dependency], Awaitable[None]]
 # Wait until a probe URL answers.
 Probe = Callable[[Dependency], Awaitable[None]]
 Warn = Callable[[str], None]
+# Tell that a service has what it depends on, and how many seconds that took.
+Resolved = Callable[[str, float], None]
 
 
 class DependencyCoordinator:
@@ -86,13 +89,14 @@ class DependencyCoordinator:
         probe: Probe,
         warn: Warn,
         parallel: bool,
+        resolved: Resolved = lambda _service, _seconds: None,
     ) -> None:
         """Bring services up in data-flow order; without `parallel` one by one, in topological order.
 
         Raises the first failure, after what is under way has come to a safe point.
         """
         ordered = self.order(services)
-        run = _Run(self, {name: Milestones() for name in ordered}, work, settled, probe, warn)
+        run = _Run(self, {name: Milestones() for name in ordered}, work, settled, probe, warn, resolved)
         if parallel:
             await together(run.bring_up(name) for name in ordered)
             return
@@ -110,12 +114,15 @@ class _Run:
     settled: Settled
     probe: Probe
     warn: Warn
+    resolved: Resolved
 
     async def bring_up(self, service: str) -> None:
         own = self.milestones[service]
         try:
+            began = time.monotonic()
             waits = [self._wait_for(dependency) for dependency in self.coordinator.dependencies(service)]
             await together(waits)
+            self.resolved(service, time.monotonic() - began)
             await self.work(service, own)
         except RoasError as error:
             own.fail(error)

@@ -1,15 +1,14 @@
 """Watch how well the parts work together, and say once when they do not, and once when they do again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from bot.concurrency import happens
-from bot.errors import RoasError
 from bot.events import Event, EventBus, Subscription
-from bot.models.alert import AlertReport, AlertSource, Severity
+from bot.models.alert import Severity
 from bot.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements
 
 log = structlog.get_logger(__name__)
@@ -18,9 +17,6 @@ SOURCE = "integration monitor"
 TRIGGERED = "integration.alert.triggered"
 CLEARED = "integration.alert.cleared"
 CHECK_SECONDS = 0.5
-
-# Takes reports in and keeps them as alerts.
-Intake = Callable[[list[AlertReport]], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +33,11 @@ class Limit:
         """Tell whether a value is beyond the limit."""
         return value < self.threshold if self.low else value > self.threshold
 
-    def words(self, value: float) -> str:
-        """Return the value and the limit, for people."""
+    def words(self, value: float, suspect: str) -> str:
+        """Return the value, the limit and who is behind it, for people."""
         side = "at least" if self.low else "at most"
-        return f"{value:.4g} {self.unit} ({side} {self.threshold:g} {self.unit} is fine)"
+        words = f"{value:.4g} {self.unit} ({side} {self.threshold:g} {self.unit} is fine)"
+        return f"{words}: {suspect}" if suspect else words
 
 
 EVENT_LATENCY = Limit("event_latency", "Events are handled late", 1000.0, "ms")
@@ -53,12 +50,10 @@ LIMITS = (EVENT_LATENCY, STATE_SYNC_LAG, ERROR_RATE, SUCCESS_RATE)
 class IntegrationMonitor:
     """Compare the figures with their limits, twice a second, for as long as it runs."""
 
-    def __init__(self, bus: EventBus, measurements: IntegrationMeasurements, intake: Intake | None = None) -> None:
+    def __init__(self, bus: EventBus, measurements: IntegrationMeasurements) -> None:
         self._bus = bus
         self._measurements = measurements
-        self._intake = intake
         self._firing: set[str] = set()
-        self._untold: dict[str, AlertReport] = {limit.name: _report(limit, None, "") for limit in LIMITS}
         self._subscriptions: tuple[Subscription, ...] = ()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -68,8 +63,11 @@ class IntegrationMonitor:
         self._subscriptions = self._measurements.subscribe()
 
     def start(self) -> None:
-        """Begin to raise alerts; what an earlier process left open and is fine now is cleared."""
+        """Begin to raise alerts; those that an earlier process left open are cleared first."""
         self._closing.clear()
+        self._firing.clear()
+        for limit in LIMITS:
+            self._tell(limit, None, "", firing=False)
         self._task = asyncio.create_task(self._run(), name="integration monitor")
 
     async def stop(self) -> None:
@@ -97,7 +95,6 @@ class IntegrationMonitor:
     async def _run(self) -> None:
         while not self._closing.is_set():
             self.check()
-            await self._hand_in()
             await happens(self._closing, CHECK_SECONDS)
 
     def check(self) -> None:
@@ -108,12 +105,14 @@ class IntegrationMonitor:
             if broken == (limit.name in self._firing):
                 continue
             self._firing ^= {limit.name}
-            self._untold[limit.name] = _report(limit, value if broken else None, suspect)
+            self._log(limit, value, suspect, firing=broken)
             self._tell(limit, value, suspect, firing=broken)
 
     def _tell(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
         data: Mapping[str, object] = {
             "name": limit.name,
+            "title": limit.title,
+            "summary": "" if value is None else limit.words(value, suspect),
             "severity": Severity.HIGH.value,
             "value": value,
             "threshold": limit.threshold,
@@ -121,19 +120,14 @@ class IntegrationMonitor:
             "suspect": suspect,
             "firing": firing,
         }
-        log.log(30 if firing else 20, limit.title if firing else "the integration is well again", **data)
         self._bus.publish(Event(TRIGGERED if firing else CLEARED, SOURCE, data))
 
-    async def _hand_in(self) -> None:
-        """Give the alerts what changed; what the journal does not take now is kept for the next time."""
-        if self._intake is None or not self._untold:
-            return
-        try:
-            await self._intake(list(self._untold.values()))
-        except RoasError as error:
-            log.warning("alerts of the integration wait", problem=error.message, hint=error.hint)
+    def _log(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
+        facts = {"figure": limit.name, "value": value, "limit": limit.threshold, "unit": limit.unit}
+        if firing:
+            log.warning("the integration is not well", suspect=suspect, **facts)
         else:
-            self._untold.clear()
+            log.info("the integration is well again", **facts)
 
 
 def _values(figures: IntegrationFigures) -> tuple[tuple[Limit, float | None, str], ...]:
@@ -148,15 +142,3 @@ def _values(figures: IntegrationFigures) -> tuple[tuple[Limit, float | None, str
 
 def _times(factor: float, value: float | None) -> float | None:
     return None if value is None else value * factor
-
-
-def _report(limit: Limit, value: float | None, suspect: str) -> AlertReport:
-    words = "" if value is None else limit.words(value)
-    return AlertReport(
-        fingerprint=f"integration/{limit.name}",
-        source=AlertSource.INTEGRATION,
-        severity=Severity.HIGH,
-        title=limit.title,
-        summary=f"{words}: {suspect}" if words and suspect else words,
-        firing=value is not None,
-    )

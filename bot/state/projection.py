@@ -140,7 +140,7 @@ def _place(change: StateChange, keys: Keys) -> tuple[str, str] | None:
 
 
 def _value(sequence: int, change: StateChange) -> str | None:
-    if change.new in GONE:
+    if change.new in GONE or change.metadata.get("event") == "monitoring.alert.resolved":
         return None
     document = {
         "type": change.type.value,

@@ -84,6 +84,7 @@ class DataSyncManager:
 
     def start(self) -> None:
         """Begin to project; Redis need not be there."""
+        self._closing.clear()
         self._unsubscribe = self._state.subscribe(self._committed)
         self._task = asyncio.create_task(self._run(), name="projection to redis")
 
@@ -95,6 +96,7 @@ class DataSyncManager:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
         await self._target.close()
 
     @property

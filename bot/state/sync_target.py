@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -47,23 +48,29 @@ class RedisProjection:
     """Speak with one Redis server. Every method raises RedisUnavailableError, whose words hold no part of the URL."""
 
     def __init__(self, url: str, keys: Keys, redact: Redact, *, timeout_seconds: float) -> None:
+        self._url = url
+        self._keys = keys
+        self._redact = redact
+        self._timeout_seconds = timeout_seconds
+
+    @cached_property
+    def _client(self) -> Any:
         import redis.asyncio  # slow to import, and most command lines have no use for it
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
-        self._keys = keys
-        self._redact = redact
-        # Whoever calls tries again, with the journal's word for where to go on.
-        self._client: Any = redis.asyncio.Redis.from_url(
-            url,
-            socket_connect_timeout=timeout_seconds,
-            socket_timeout=timeout_seconds,
-            retry=Retry(NoBackoff(), 0),
+        return redis.asyncio.Redis.from_url(
+            self._url,
+            socket_connect_timeout=self._timeout_seconds,
+            socket_timeout=self._timeout_seconds,
+            retry=Retry(NoBackoff(), 0),  # whoever calls tries again, with the journal's word for where to go on
         )
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            await client.aclose()
 
     async def position(self) -> Position:
         """Return up to where Redis has the journal."""

@@ -164,3 +164,25 @@ async def test_a_probe_is_asked_after_the_dependency_is_ready():
     edge = Dependency("web", "redis", probe="redis://redis:6379")
     await run(DependencyCoordinator(stack(web=[edge], redis=[])), work, probe=probe)
     assert told == ["up redis", "probe redis", "up web"]
+
+
+async def test_how_long_a_service_waited_for_its_dependencies_is_told() -> None:
+    coordinator = DependencyCoordinator(stack(web=["db"], db=[]))
+    told: dict[str, float] = {}
+
+    async def work(_service: str, _: Milestones) -> None:
+        await asyncio.sleep(0.1)
+
+    async def nothing(_: Dependency) -> None:
+        return
+
+    await coordinator.run(
+        ["web", "db"],
+        work,
+        settled=nothing,
+        probe=nothing,
+        warn=print,
+        parallel=True,
+        resolved=lambda service, seconds: told.update({service: seconds}),
+    )
+    assert told["db"] < 0.1 <= told["web"] < 0.5

@@ -10,12 +10,10 @@ import pytest
 import time_machine
 from structlog.testing import capture_logs
 
-from bot.errors import StateError
 from bot.events import Event, EventBus
-from bot.models.alert import AlertReport
 from bot.models.change import ChangeType, StateChange
 from bot.monitoring.integration_figures import IntegrationMeasurements, Windows, percentile
-from bot.monitoring.integration_monitor import CLEARED, TRIGGERED, IntegrationMonitor
+from bot.monitoring.integration_monitor import CLEARED, LIMITS, TRIGGERED, IntegrationMonitor
 from bot.state.manager import StateManager
 from bot.state.sync import DataSyncManager
 from testbed.redis_server import RedisServer
@@ -28,20 +26,17 @@ class Scene:
         self.bus = EventBus()
         self.told: list[tuple[str, str]] = []
         self.events: list[Event] = []
-        self.reports: list[AlertReport] = []
         self.measurements = IntegrationMeasurements(self.bus, projection, Windows(**windows))  # type: ignore[arg-type]
-        self.monitor = IntegrationMonitor(self.bus, self.measurements, self._take)
-        self.journal_is_full = False
-
-    async def _take(self, reports: list[AlertReport]) -> None:
-        if self.journal_is_full:
-            raise StateError("The disk is full.")
-        self.reports += reports
+        self.monitor = IntegrationMonitor(self.bus, self.measurements)
 
     async def __aenter__(self) -> "Scene":
         self.bus.subscribe("integration.*", self._hear, name="ear")
         self.monitor.listen()
         self.monitor.start()
+        await self.bus.drain()
+        assert self.told == [(CLEARED, limit.name) for limit in LIMITS], "what an earlier process left is over"
+        self.told.clear()
+        self.events.clear()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -182,25 +177,7 @@ async def test_redis_that_hangs_raises_the_lag_and_clears_it(tmp_path: Path) -> 
             await sync.close()
 
 
-async def test_the_alerts_hear_of_it_and_of_its_end(scene: Scene) -> None:
-    async def slow(_: Event) -> None:
-        await asyncio.sleep(1.2)
-
-    subscription = scene.bus.subscribe("work", slow, name="slow one")
-    scene.publish("work")
-    await scene.until((TRIGGERED, "event_latency"))
-    await scene.bus.unsubscribe(subscription)
-    await scene.until((TRIGGERED, "event_latency"), (CLEARED, "event_latency"))
-    await scene.monitor.stop()
-    told = [(report.fingerprint, report.firing) for report in scene.reports]
-    assert len(told[:4]) == len({name for name, _ in told[:4]})
-    assert not any(firing for _, firing in told[:4]), "what an earlier process left is ended first"
-    assert told[4:] == [("integration/event_latency", True), ("integration/event_latency", False)]
-    assert "slow one" in scene.reports[4].summary
-
-
-async def test_what_the_journal_does_not_take_is_handed_in_later(scene: Scene) -> None:
-    scene.journal_is_full = True
+async def test_an_alert_says_what_is_wrong_in_words(scene: Scene) -> None:
     never = asyncio.Event()
 
     async def hangs(_: Event) -> None:
@@ -209,11 +186,10 @@ async def test_what_the_journal_does_not_take_is_handed_in_later(scene: Scene) -
     scene.bus.subscribe("work", hangs, name="hangs")
     scene.publish("work")
     await scene.until((TRIGGERED, "event_latency"))
-    before = len(scene.reports)
-    await asyncio.sleep(0.6)
-    scene.journal_is_full = False
-    await asyncio.sleep(0.7)
-    assert [report.firing for report in scene.reports[before:]] == [True]
+    data = scene.events[0].data
+    assert data["title"] == "Events are handled late"
+    assert "at most 1000 ms is fine" in data["summary"]
+    assert "hangs" in data["summary"]
 
 
 async def test_a_wall_clock_that_jumps_raises_nothing(scene: Scene) -> None:

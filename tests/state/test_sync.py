@@ -127,7 +127,8 @@ async def test_state_is_there_as_hashes(state: StateManager, server: RedisServer
             services = await client.hgetall("roas:shop:services:dev")
             assert json.loads(services["web:health"])["new"] == "unhealthy"
             assert json.loads((await client.hgetall("roas:shop:alerts"))["fingerprint"])["new"] == "firing"
-            await state.record(replace(alert, id=new_id("CHG"), old="firing", new="resolved"))
+            over = {"event": "monitoring.alert.resolved"}
+            await state.record(replace(alert, id=new_id("CHG"), new="resolved: a title", metadata=over))
             await same(state, server)
             assert await client.hgetall("roas:shop:alerts") == {}
 
