@@ -1,0 +1,102 @@
+"""The page shows the channel and its commands as Discord would, and lets a visitor be anybody in it."""
+
+import aiohttp
+import pytest
+from playwright.async_api import expect
+
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+
+
+async def test_deploying_failing_and_rolling_back_by_clicks_alone(bot, visitor, shop, image_ids):
+    await visitor.become("dora")
+    await visitor.begin("/dep")
+    await visitor.fill("environment", "de", take="dev")
+    await visitor.fill("version", "v1")
+    await visitor.send()
+    await visitor.press(await visitor.sees("Nothing is changed before you say yes"), "Deploy")
+    await visitor.sees("Deploy v1 to dev", "succeeded")
+    await visitor.deploy("v2")
+    await visitor.sees("Deploy v2 to dev", "succeeded")
+
+    await visitor.deploy("v3")
+    report = await visitor.sees("Deploy v3 to dev", "rolled back")
+    await expect(report).to_contain_text("health check fails")
+    await expect(report.locator(".file a")).to_have_count(1)
+    await expect(report.locator(".file pre")).not_to_be_empty()
+    assert shop.running("dev")["web"] == image_ids["v2"]
+
+    await visitor.press(visitor.message("Deploy v2 to dev", "succeeded"), "Roll back")
+    await visitor.press(await visitor.sees("Nothing is changed before you say yes"), "Roll back")
+    await visitor.sees("Roll back dev to r1", "succeeded")
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+async def test_the_same_in_chinese(bot, visitor, shop, image_ids):
+    await visitor.let_server_speak("zh-TW")
+    await visitor.speak("zh-TW")
+    await visitor.become("dora")
+    await visitor.begin("/部署")
+    await visitor.fill("環境", "de", take="dev")
+    await visitor.fill("版本", "v1")
+    await visitor.send()
+    await visitor.press(await visitor.sees("你確認之前不會有任何變更"), "部署")
+    live = await visitor.sees("將 v1 部署到 dev", "初始化")
+    await expect(live).to_contain_text("健康檢查通過")
+    await visitor.sees("將 v1 部署到 dev", "成功")
+    await visitor.run("/部署", 環境="dev", 版本="v3")
+    await visitor.press(await visitor.sees("你確認之前不會有任何變更"), "部署")
+    report = await visitor.sees("將 v3 部署到 dev", "失敗，已回復")
+    await expect(report).to_contain_text("健康檢查失敗")
+    await visitor.run("/回復", 環境="dev")
+    await visitor.sees("沒有成功", "沒有其他發行版")
+
+
+async def test_production_waits_for_a_second_person(bot, visitor, shop, image_ids):
+    await visitor.become("dora")
+    await visitor.run("/deploy", environment="prod", version="v1")
+    await visitor.press(await visitor.sees("Nothing is changed before you say yes"), "Deploy")
+    await visitor.press(await visitor.sees("Approval wanted"), "Approve")
+    await visitor.sees("You may not do this")
+    assert shop.containers("prod") == []
+
+    await visitor.become("anna")
+    await visitor.press(await visitor.sees("Approval wanted"), "Approve")
+    await visitor.sees("Deploy v1 to prod", "succeeded", "Approved by")
+    assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+async def test_what_is_told_to_one_is_hidden_from_the_others(bot, visitor):
+    await visitor.become("bob")
+    await visitor.run("/deploy", environment="dev", version="v1")
+    refused = await visitor.sees("You may not do this")
+    await visitor.become("dora")
+    await expect(refused).to_have_count(0)
+    await visitor.become("bob")
+    await visitor.sees("You may not do this")
+
+
+async def test_a_person_and_the_server_each_have_their_language(bot, visitor):
+    await visitor.speak("zh-TW")
+    await visitor.become("bob")
+    await visitor.run("/狀態", 環境="dev")
+    await visitor.sees("dev: 沒有執行中的服務")
+
+
+async def test_the_address_without_its_token_shows_nothing(sandbox):
+    base = sandbox.page_url.partition("?")[0]
+    async with aiohttp.ClientSession() as session:
+        async with session.get(base) as answer:
+            assert answer.status == 401
+        async with session.get(sandbox.page_url, headers={"Host": "evil.example"}, allow_redirects=False) as answer:
+            assert answer.status == 403
+        async with session.get(
+            sandbox.page_url, headers={"Origin": "http://evil.example"}, allow_redirects=False
+        ) as answer:
+            assert answer.status == 403
+
+
+async def test_the_page_speaks_the_visitors_language(visitor):
+    await visitor.speak("zh-TW")
+    await expect(visitor.page.locator("#connection")).to_have_text("沒有機器人連線")
+    await visitor.speak("en-US")
+    await expect(visitor.page.locator("#connection")).to_have_text("no bot is connected")

@@ -1,0 +1,96 @@
+"""A person at the sandbox's page: what they choose, type, press and see, in a real browser."""
+
+import re
+from dataclasses import dataclass, field
+
+from playwright.async_api import Locator, Page, expect
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE = 60_000.0  # milliseconds
+
+
+@dataclass
+class Visitor:
+    """Use the page as its visitors do: by labels, keys and clicks alone."""
+
+    page: Page
+    faults: list[str] = field(default_factory=list)
+
+    async def become(self, name: str) -> None:
+        """Choose who to be."""
+        await self.page.locator("#user").select_option(name)
+
+    async def speak(self, locale: str) -> None:
+        """Choose the own language."""
+        await self.page.locator("#locale").select_option(locale)
+
+    async def let_server_speak(self, locale: str) -> None:
+        """Choose the language of the server, which is the channel's."""
+        await self.page.locator("#guild-locale").select_option(locale)
+
+    async def begin(self, command: str) -> None:
+        """Type the beginning of a command and take it from the list."""
+        line = self.page.locator("#typed")
+        await line.fill("")
+        await line.press_sequentially(command)
+        await expect(self.page.locator("#popup li").first).to_be_visible()
+        await line.press("Enter")
+
+    async def fill(self, option: str, text: str, *, take: str = "") -> None:
+        """Type into an option; `take` chooses a suggestion instead of what was typed."""
+        field = self.option(option)
+        await field.click()
+        await field.press_sequentially(text)
+        if take:
+            await self.suggestion(take).click()
+
+    async def send(self) -> None:
+        """Send the command."""
+        await self.page.locator("#send").click()
+
+    async def run(self, command: str, **options: str) -> None:
+        """Type a whole command and send it."""
+        await self.begin(command)
+        for name, text in options.items():
+            await self.fill(name, text)
+        await self.send()
+
+    async def deploy(self, version: str) -> None:
+        """Ask for a version of dev, and say yes to the plan."""
+        await self.run("/deploy", environment="dev", version=version)
+        await self.press(await self.sees("Nothing is changed before you say yes"), "Deploy")
+
+    def option(self, name: str) -> Locator:
+        """Return the field of an option of the command being typed."""
+        return self.page.locator("#options label").filter(has_text=re.compile(f"^{re.escape(name)}$")).locator("input")
+
+    def suggestion(self, text: str) -> Locator:
+        """Return a row of the list above the command line."""
+        return self.page.locator("#popup li").filter(has=self.page.get_by_text(text, exact=True))
+
+    def message(self, *words: str) -> Locator:
+        """Return the newest message that shows all these words."""
+        found = self.page.locator("discord-message")
+        for word in words:
+            found = found.filter(has_text=word)
+        return found.last
+
+    async def sees(self, *words: str) -> Locator:
+        """Wait until a message shows all these words, and return it."""
+        found = self.message(*words)
+        await expect(found).to_be_visible(timeout=PATIENCE)
+        return found
+
+    async def press(self, message: Locator, label: str) -> None:
+        """Press a button of a message."""
+        await message.locator("discord-button").filter(has_text=label).click()
