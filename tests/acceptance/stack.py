@@ -2,9 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,6 @@ class Stack:
     base_name: str
     client: docker.DockerClient
     docker_host: str
-    extra_networks: list[str] = field(default_factory=list)
 
     def write(self, services: Mapping[str, Any], **top: Any) -> None:
         """Write the compose file; JSON is YAML."""
@@ -120,6 +120,13 @@ class Stack:
     @property
     def _file(self) -> Path:
         return self.folder / "docker-compose.yml"
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody holds right now."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 def differences(left: Any, right: Any, place: str = "") -> list[str]:

@@ -100,7 +100,7 @@ async def test_two_environments_are_deployed_at_once_without_disturbing_each_oth
     assert stack.images("staging") == {"store-1": images["v2"], "web-1": images["v2"]}
     assert (stack.variables("web", "dev")["WHO"], stack.variables("web", "staging")["WHO"]) == ("dev", "staging")
     dev = stack.ids("dev")
-    failing, again = await asyncio.gather(people.deploy("unhealthy", "staging"), people.deploy("v3", "dev"))
+    failing, again = await asyncio.gather(people.deploy("exits", "staging"), people.deploy("v3", "dev"))
     assert (failing.outcome, again.outcome) == (Outcome.ROLLED_BACK, Outcome.SUCCEEDED)
     assert stack.images("dev") == {"store-1": images["v3"], "web-1": images["v3"]}
     assert stack.images("staging") == {"store-1": images["v2"], "web-1": images["v2"]}

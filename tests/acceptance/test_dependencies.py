@@ -2,7 +2,7 @@
 
 from bot.models.deployment import DeploymentKind, Outcome
 from tests.acceptance.people import request, succeeded
-from tests.acceptance.stack import REPOSITORY, service
+from tests.acceptance.stack import REPOSITORY, free_port, service
 
 V1 = f"{REPOSITORY}:v1"
 
@@ -161,10 +161,11 @@ async def test_a_service_without_a_health_check_is_reported_unverified_never_gre
 
 
 async def test_a_probe_of_a_dependency_is_waited_for(people, stack, images):
-    probe = {"kind": "required", "probe": "tcp://127.0.0.1:18434", "timeout": "20s"}
+    port = free_port()
+    probe = {"kind": "required", "probe": f"tcp://127.0.0.1:{port}", "timeout": "20s"}
     stack.write(
         {
-            "store": service(ports=["127.0.0.1:18434:8080"]),
+            "store": service(ports=[f"127.0.0.1:{port}:8080"]),
             "web": service(**{"x-deploy": {"depends_on": {"store": probe}}}),
         }
     )

@@ -91,7 +91,7 @@ async def test_a_rollback_by_itself_restores_files_too(people, stack, images):
     before = stack.looks()
     stack.put("conf/menu", "salad\n")
     stack.write({"web": service(volumes=["./conf:/config:ro"], environment={"A": "2"})})
-    assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
+    assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
     assert differences(stack.looks(), before) == []
     assert stack.read("web", "/config/menu") == "soup\n"
 
@@ -149,7 +149,7 @@ async def test_data_in_a_volume_that_nobody_named_survives_deployments_and_rollb
     stack.container("web").exec_run(["sh", "-c", "echo order > /data/orders"])
     await people.succeed("v2")
     assert stack.read("web", "/data/orders") == "order\n"
-    assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
+    assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
     assert stack.read("web", "/data/orders") == "order\n"
     succeeded(await people.rollback())
     assert stack.images() == {"web-1": images["v1"]}

@@ -6,7 +6,7 @@ from bot.errors import InvalidRequestError, LockHeldError
 from bot.models.coordination import PhaseName
 from bot.models.deployment import DeploymentKind, Outcome
 from tests.acceptance.people import ANNA, request, told
-from tests.acceptance.stack import CHECK, REPOSITORY, service
+from tests.acceptance.stack import CHECK, REPOSITORY, free_port, service
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ async def test_a_service_that_fades_while_it_is_observed_is_rolled_back(people, 
 
 async def test_a_first_deployment_that_fails_leaves_nothing_behind(people, stack):
     stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
-    deployment = await people.deploy("unhealthy")
+    deployment = await people.deploy("exits")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert stack.containers() == []
     assert await people.application.state.releases.current("dev") is None
@@ -164,14 +164,15 @@ async def test_what_the_policy_forbids_is_refused_before_anything_is_touched(peo
 
 
 async def test_a_host_port_that_somebody_else_holds_is_named_with_its_holder(people, stack, images, on_v1):
+    port = free_port()
     taken = stack.client.containers.run(
-        f"{REPOSITORY}:v1", detach=True, name=f"{stack.base_name}-holder", ports={"8080/tcp": ("127.0.0.1", 18432)}
+        f"{REPOSITORY}:v1", detach=True, name=f"{stack.base_name}-holder", ports={"8080/tcp": ("127.0.0.1", port)}
     )
     try:
-        stack.write({"web": service(ports=["127.0.0.1:18432:8080"])})
+        stack.write({"web": service(ports=[f"127.0.0.1:{port}:8080"])})
         deployment = await people.deploy("v2")
         assert deployment.outcome is Outcome.FAILED
-        assert "18432" in deployment.problem.message
+        assert str(port) in deployment.problem.message
         assert f"{stack.base_name}-holder" in deployment.problem.message
         assert stack.ids() == on_v1
     finally:

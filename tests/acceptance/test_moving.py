@@ -127,7 +127,7 @@ async def test_a_hotfix_moves_prod_by_three_phases_and_makes_a_release(people, s
 async def test_a_failing_hotfix_is_rolled_back(people, stack, images):
     stack.write({"web": service()})
     await people.succeed("v1", "prod")
-    deployment = await people.hotfix("unhealthy")
+    deployment = await people.hotfix("exits")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert stack.images("prod") == {"web-1": images["v1"]}
 

@@ -4,9 +4,9 @@ import pytest
 
 from bot.models.deployment import Outcome
 from tests.acceptance.people import succeeded
-from tests.acceptance.stack import CHECK, REPOSITORY, differences, service
+from tests.acceptance.stack import CHECK, REPOSITORY, differences, free_port, service
 
-PORT = 18431
+PORT = free_port()
 
 
 def write(stack, image: str) -> None:
@@ -37,9 +37,9 @@ def by_hand(stack, images):
 
 
 async def test_its_first_deployment_fails_and_is_rolled_back_to_what_ran_before(people, stack, images, by_hand):
-    write(stack, "unhealthy")
+    write(stack, "exits")
     stack.put("conf/app.conf", "written for the new version\n")
-    deployment = await people.deploy("unhealthy")
+    deployment = await people.deploy("exits")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
     assert stack.read("web", "/data/orders") == "precious\n"
@@ -59,8 +59,8 @@ async def test_services_that_a_failed_first_deployment_did_not_reach_keep_their_
     people, stack, images, by_hand
 ):
     before = stack.ids()
-    write(stack, "unhealthy")
-    assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
+    write(stack, "exits")
+    assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
     assert stack.ids()["web-1"] == before["web-1"]
     assert stack.ids()["store-1"] != before["store-1"]
 

@@ -10,7 +10,7 @@ import docker
 
 from bot.models.deployment import DeploymentKind, Outcome
 from tests.acceptance.people import request, succeeded
-from tests.acceptance.stack import PROJECT, REPOSITORY, service
+from tests.acceptance.stack import PROJECT, REPOSITORY, free_port, service
 
 START_FIRST = {"update_config": {"order": "start-first"}, "rollback_config": {"order": "start-first"}}
 
@@ -93,14 +93,15 @@ async def test_stop_first_never_runs_two_versions_at_once(people, stack, images)
 
 
 async def test_start_first_with_a_fixed_host_port_is_refused_before_anything_is_touched(people, stack, images):
-    ports = ["127.0.0.1:18433:8080"]
+    port = free_port()
+    ports = [f"127.0.0.1:{port}:8080"]
     stack.write({"web": service(ports=ports)})
     await people.succeed("v1")
     before = stack.ids()
     stack.write({"web": service(ports=ports, deploy=START_FIRST)})
     deployment = await people.deploy("v2")
     assert deployment.outcome is Outcome.FAILED
-    assert "18433" in deployment.problem.message
+    assert str(port) in deployment.problem.message
     assert "start-first" in deployment.problem.message
     assert "stop-first" in deployment.problem.hint
     assert stack.ids() == before
