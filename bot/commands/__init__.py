@@ -11,7 +11,7 @@ A bot that lives carries what is asked for here; where none lives, this command 
 journal.
 """
 EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong usage or invalid request, 3 rolled back,
-4 cancelled, 5 the environment is locked by another deployment, 6 validation failed or refused by policy,
+4 cancelled, 5 a deployment or somebody holds the environment, 6 validation failed or refused by policy,
 69 engine, registry, state or bot unavailable, 78 wrong settings, 130 interrupted."""
 
 
@@ -23,6 +23,7 @@ def application() -> typer.Typer:
     from bot.commands.doctor import doctor
     from bot.commands.history import history
     from bot.commands.hotfix import hotfix
+    from bot.commands.lock import lock, unlock
     from bot.commands.releases import releases
     from bot.commands.rollback import rollback
     from bot.commands.run import run
@@ -53,6 +54,8 @@ def application() -> typer.Typer:
         history: "List the last deployments.",
         releases: "List the releases that are kept.",
         cancel: "Ask a deployment to stop.",
+        lock: "Let nobody deploy to an environment.",
+        unlock: "Let people deploy to it again.",
         doctor: "Say what is wrong, and how to mend it.",
         compose: "Run Docker Compose on what an environment runs.",
     }

@@ -21,9 +21,7 @@ def make_request(
     reason: str = "",
 ) -> DeploymentRequest:
     """Return the request. Raises InvalidRequestError."""
-    words = " ".join(reason.split())
-    if len(words) > REASON_LENGTH:
-        raise InvalidRequestError("The reason is too long.", hint=f"{REASON_LENGTH} signs at most.")
+    words = one_line_reason(reason)
     return DeploymentRequest(
         environment=environment,
         kind=kind,
@@ -33,6 +31,14 @@ def make_request(
         target_release=target_release,
         reason=words,
     )
+
+
+def one_line_reason(reason: str) -> str:
+    """Return a reason on one line. Raises InvalidRequestError where it is too long to be read."""
+    words = " ".join(reason.split())
+    if len(words) > REASON_LENGTH:
+        raise InvalidRequestError("The reason is too long.", hint=f"{REASON_LENGTH} signs at most.")
+    return words
 
 
 def read_release(text: str | None) -> int | None:

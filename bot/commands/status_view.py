@@ -35,6 +35,8 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
         terminal.say(f"  under way: {_active(status)}")
     elif status.lock is not None:
         terminal.say(f"  held by {person(status.lock.held_by)} since {at(status.lock.since)}: {status.lock.purpose}")
+    if (freeze := status.freeze) is not None:
+        terminal.say(f"  locked by {person(freeze.frozen_by)} since {at(freeze.since)}: {printable(freeze.reason)}")
     if status.fault:
         terminal.say(Text("  warning: ", style="yellow") + Text(printable(status.fault), style="default"))
     if status.health is not None and status.health.services:

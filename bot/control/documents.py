@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bot.models.deployment import Deployment, DeploymentRequest, Lock
+from bot.models.freeze import Freeze
 from bot.models.health import StackHealth
 from bot.models.release import Release
 
@@ -34,6 +35,7 @@ class EnvironmentStatus:
     lock: Lock | None = None
     health: StackHealth | None = None
     fault: str = ""
+    freeze: Freeze | None = None
 
 
 @dataclass(frozen=True, slots=True)

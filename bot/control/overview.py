@@ -44,6 +44,7 @@ async def look_at(
         lock=await state.locks.get(environment.name),
         health=found,
         fault=fault,
+        freeze=await state.freezes.get(environment.name),
     )
 
 

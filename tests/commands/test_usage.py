@@ -4,7 +4,20 @@ import pytest
 
 from tests.commands.conftest import CommandLine
 
-COMMANDS = ("run", "deploy", "hotfix", "rollback", "status", "history", "releases", "cancel", "doctor", "compose")
+COMMANDS = (
+    "run",
+    "deploy",
+    "hotfix",
+    "rollback",
+    "status",
+    "history",
+    "releases",
+    "cancel",
+    "lock",
+    "unlock",
+    "doctor",
+    "compose",
+)
 HEAVY = ("discord", "docker", "redis", "prometheus_client", "aiohttp")
 
 

@@ -1,0 +1,68 @@
+"""`lock` and `unlock`: let nobody deploy to an environment, and open it again."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.commands.arguments import EnvironmentName, Json
+from bot.commands.boundary import run_command
+
+if TYPE_CHECKING:
+    from bot.commands.session import Session
+
+WhyLocked = Annotated[str, typer.Option("--reason", help="Why; whoever wants to deploy reads it. Wanted.")]
+
+
+def lock(environment: EnvironmentName, reason: WhyLocked = "", as_json: Json = False) -> None:
+    """Let nobody deploy to an environment, here or in Discord, until it is unlocked; what runs goes on."""
+    run_command(lambda session: _lock(session, environment, reason), as_json=as_json)
+
+
+def unlock(environment: EnvironmentName, as_json: Json = False) -> None:
+    """Let people deploy to a locked environment again."""
+    run_command(lambda session: _unlock(session, environment), as_json=as_json)
+
+
+async def _lock(session: "Session", name: str, reason: str) -> int:
+    from datetime import UTC, datetime
+
+    from bot.commands.environment import find_environment
+    from bot.commands.exit_codes import ExitCode
+    from bot.commands.journal import open_journal
+    from bot.commands.request import one_line_reason
+    from bot.errors import InvalidRequestError
+    from bot.models.freeze import Freeze
+    from bot.state.documents import to_json
+
+    environment = find_environment(session.settings, name)
+    words = one_line_reason(reason)
+    if not words:
+        raise InvalidRequestError("A lock needs a reason.", hint=f"Type: python -m bot lock {name} --reason '…'")
+    freeze = Freeze(environment.name, session.user, words, datetime.now(UTC))
+    async with open_journal(session) as state:
+        await state.freezes.put(freeze)
+        active = await state.deployments.active(environment.name)
+    session.terminal.say(f"{environment.name} is locked: nobody can deploy to it.")
+    if active is not None:
+        session.terminal.say(f"{active.id} is under way and goes on; `cancel {environment.name}` stops it.")
+    if session.terminal.as_json:
+        session.terminal.document(to_json(freeze))
+    return ExitCode.SUCCEEDED
+
+
+async def _unlock(session: "Session", name: str) -> int:
+    from bot.commands.environment import find_environment
+    from bot.commands.exit_codes import ExitCode
+    from bot.commands.journal import open_journal
+    from bot.state.documents import to_json
+
+    environment = find_environment(session.settings, name)
+    async with open_journal(session) as state:
+        freeze = await state.freezes.lift(environment.name, session.user)
+    session.terminal.say(
+        f"{environment.name} is open again. {freeze.frozen_by.name} had locked it since "
+        f"{freeze.since:%Y-%m-%d %H:%M:%S} UTC: {freeze.reason}"
+    )
+    if session.terminal.as_json:
+        session.terminal.document(to_json(freeze))
+    return ExitCode.SUCCEEDED

@@ -1,0 +1,31 @@
+"""An environment that is locked on the command line takes no deployment, and says who locked it, when and why."""
+
+import json
+
+
+def test_a_locked_environment_is_refused_with_who_when_and_why_until_it_is_unlocked(dry_line):
+    locked = dry_line.run("lock", "dev", "--reason", "the fair")
+    assert locked.returncode == 0, locked.stderr
+    assert "nobody can deploy to it" in locked.stdout
+    again = dry_line.run("lock", "dev", "--reason", "again")
+    assert again.returncode == 5
+    assert "dev is locked by" in again.stderr
+    assert "the fair" in again.stderr
+    opened = dry_line.run("unlock", "dev")
+    assert opened.returncode == 0
+    assert "the fair" in opened.stdout
+    assert dry_line.run("unlock", "dev").returncode == 2
+
+
+def test_a_lock_needs_a_reason_and_an_environment_that_exists(dry_line):
+    assert dry_line.run("lock", "dev").returncode == 2
+    assert dry_line.run("lock", "moon", "--reason", "x").returncode == 2
+
+
+def test_a_lock_is_a_document_and_shows_in_the_status(dry_line):
+    document = dry_line.document("lock", "dev", "--reason", "the fair")
+    assert document["environment"] == "dev"
+    assert document["reason"] == "the fair"
+    status = json.loads(dry_line.run("status", "dev", "--json").stdout)
+    assert status["environments"][0]["freeze"]["reason"] == "the fair"
+    assert "the fair" in dry_line.run("status", "dev").stdout
