@@ -19,6 +19,8 @@ from bot.models.facts import OwnContainer
 from bot.monitoring.alert_desk import AlertDesk
 from bot.monitoring.collector import MonitoringCollector
 from bot.monitoring.health import HealthCoordinator
+from bot.monitoring.integration_figures import IntegrationMeasurements
+from bot.monitoring.integration_monitor import IntegrationMonitor
 from bot.monitoring.metrics import Metrics
 from bot.monitoring.probes import NetworkProber
 from bot.monitoring.service_alerts import ServiceAlerts
@@ -29,6 +31,7 @@ from bot.settings import Settings, environments
 from bot.state.manager import StateManager
 from bot.state.ownership import HeldVoice
 from bot.state.redis_server import ping
+from bot.state.sync import DataSyncManager
 from bot.validation.check import discover_checks
 from bot.validation.discord_facts import fetch_discord_facts
 from bot.validation.survey import EnvironmentSurvey
@@ -189,6 +192,8 @@ class Application:
     held_voice: HeldVoice
     desk: AlertDesk
     guard: Guard
+    integration_monitor: IntegrationMonitor
+    sync: DataSyncManager | None = None
 
     async def own_container(self, environment: Environment) -> OwnContainer | None:
         """Return the container of an environment that this process runs in, or None."""
@@ -239,6 +244,7 @@ def _build(
     manager = DeploymentManager(engine, state)
     held_voice = HeldVoice()
     desk = AlertDesk(state.alerts, bus, redactor.redact)
+    sync = _projection(settings, state, redactor)
     components = Components(
         settings=settings,
         state=state,
@@ -272,6 +278,8 @@ def _build(
         held_voice=held_voice,
         desk=desk,
         guard=Guard(collector, alerts, desk, recovery),
+        integration_monitor=IntegrationMonitor(bus, IntegrationMeasurements(bus, sync)),
+        sync=sync,
     )
 
 
@@ -290,6 +298,14 @@ async def _own_container(engine: ComposeEngine, environment: Environment) -> Own
     return own if own is not None and own.project == environment.project else None
 
 
+def _projection(settings: Settings, state: StateManager, redactor: Redactor) -> DataSyncManager | None:
+    """Return what projects the journal to Redis, where there is one; whoever serves starts it."""
+    if settings.redis_url is None:
+        return None
+    name = settings.compose_project_name or "default"
+    return DataSyncManager(state, settings.redis_url.get_secret_value(), name, redactor.redact)
+
+
 def _survey(settings: Settings, engine: ComposeEngine) -> EnvironmentSurvey:
     redis_url = settings.redis_url
     ask_discord = settings.discord_token is not None
@@ -305,6 +321,12 @@ def _survey(settings: Settings, engine: ComposeEngine) -> EnvironmentSurvey:
 async def _start(application: Application, stack: AsyncExitStack) -> None:
     """Let the parts hear each other; what is started last is stopped first."""
     application.metrics.attach(application.bus)
+    application.metrics.know_open_alerts(await application.state.alerts.open())
+    application.metrics.read_integration(application.integration_monitor)
+    if application.sync is not None:
+        application.metrics.read_projection(application.sync)
+    application.integration_monitor.listen()
+    stack.push_async_callback(application.integration_monitor.close)
     stack.callback(application.state.subscribe(application.metrics.count_change))
     application.collector.start()
     stack.push_async_callback(application.collector.close)

@@ -1,6 +1,7 @@
 """Count and time what the bot does, for Prometheus."""
 
 import contextlib
+from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
@@ -10,10 +11,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from bot.events import Event, EventBus, Subscription
+from bot.models.alert import Alert, AlertSource, AlertState, Severity
 from bot.models.change import StateChange
 from bot.models.coordination import PhaseName
 from bot.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from bot.models.health import StackHealth, Verdict
+from bot.models.recovery import RecoveryOutcome
+from bot.monitoring.integration_metrics import CountedProjection, IntegrationMetrics, ProjectionMetrics
+from bot.monitoring.integration_monitor import IntegrationMonitor
 
 DURATION_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
 ENDED = frozenset({PhaseStatus.SUCCESS, PhaseStatus.FAILED, PhaseStatus.CANCELLED})
@@ -28,6 +33,7 @@ class Metrics:
         self._series: dict[str, set[tuple[str, str]]] = defaultdict(set)
         self._make_deployment_metrics()
         self._make_service_metrics()
+        self._make_alert_metrics()
         self._gateway = Gauge(
             "roas_gateway_latency_seconds", "Time from a heartbeat to Discord's answer.", registry=self.registry
         )
@@ -91,6 +97,38 @@ class Metrics:
             "roas_service_memory_bytes", "Memory that a service uses, without caches.", labels, registry=self.registry
         )
 
+    def _make_alert_metrics(self) -> None:
+        self._open_alerts: dict[str, str] = {}
+        self._alerts = Counter(
+            "roas_alerts_total", "Alerts that were raised.", ["source", "severity"], registry=self.registry
+        )
+        self._alerts_open = Gauge(
+            "roas_alerts_open", "Alerts that are not resolved.", ["severity"], registry=self.registry
+        )
+        self._recoveries = Counter(
+            "roas_recoveries_total", "Recoveries that ended.", ["outcome"], registry=self.registry
+        )
+        # What has not happened yet is 0, not absent: a rate begins with its first.
+        for severity in Severity:
+            self._alerts_open.labels(severity.value)
+            for source in AlertSource:
+                self._alerts.labels(source.value, severity.value)
+        for outcome in RecoveryOutcome:
+            self._recoveries.labels(outcome.value)
+
+    def know_open_alerts(self, alerts: Iterable[Alert]) -> None:
+        """Count the alerts that were open before this process began."""
+        self._open_alerts = {alert.id: alert.severity.value for alert in alerts}
+        self._show_open_alerts()
+
+    def read_integration(self, monitor: IntegrationMonitor) -> None:
+        """Read the figures of the integration whenever the metrics are read."""
+        self.registry.register(IntegrationMetrics(monitor))
+
+    def read_projection(self, projection: CountedProjection) -> None:
+        """Read how the projection to Redis fares whenever the metrics are read."""
+        self.registry.register(ProjectionMetrics(projection))
+
     def attach(self, bus: EventBus) -> tuple[Subscription, ...]:
         """Count what the bus carries, and read its statistics whenever the metrics are read."""
         self.registry.register(_BusStatistics(bus))
@@ -99,6 +137,8 @@ class Metrics:
             bus.subscribe("deployment.phase.changed", self._phase_changed, name="metrics phases"),
             bus.subscribe("release.created", self._release_created, name="metrics releases"),
             bus.subscribe("monitoring.health.changed", self._health_changed, name="metrics health"),
+            bus.subscribe("monitoring.alert.*", self._alert_changed, name="metrics alerts"),
+            bus.subscribe("error.recovery.completed", self._recovery_ended, name="metrics recoveries"),
         )
 
     def read_gateway_latency(self, latency: Callable[[], float]) -> None:
@@ -150,6 +190,24 @@ class Metrics:
         self._series[environment].add((environment, service))
         self._show_verdict(environment, service, verdict)
         self._health_changes.labels(environment, service, verdict).inc()
+
+    async def _alert_changed(self, event: Event) -> None:
+        alert_id, severity = str(event.data.get("alert_id", "")), _known(Severity, event.data.get("severity"))
+        if event.type == "monitoring.alert.triggered":
+            self._alerts.labels(_known(AlertSource, event.data.get("source")), severity).inc()
+        if event.data.get("state") == AlertState.RESOLVED:
+            self._open_alerts.pop(alert_id, None)
+        else:
+            self._open_alerts[alert_id] = severity
+        self._show_open_alerts()
+
+    async def _recovery_ended(self, event: Event) -> None:
+        self._recoveries.labels(_known(RecoveryOutcome, event.data.get("outcome"))).inc()
+
+    def _show_open_alerts(self) -> None:
+        counted = Counts(self._open_alerts.values())
+        for severity in Severity:
+            self._alerts_open.labels(severity.value).set(counted[severity.value])
 
     def _show_verdict(self, environment: str, service: str, verdict: str) -> None:
         for one in Verdict:

@@ -133,7 +133,8 @@ class DataSyncManager:
                 delay = min(delay * 2, LONGEST_DELAY_SECONDS)
                 continue
             except Exception as error:  # whatever is in Redis or the journal, the projection must not end for good
-                log.exception("the projection to redis broke")
+                if self._failing_since is None:
+                    log.exception("the projection to redis broke")
                 self._note_failure(RoasError(f"The projection broke ({type(error).__name__})."))
                 await happens(self._closing, LONGEST_DELAY_SECONDS)
                 continue

@@ -1,10 +1,12 @@
 """The metrics follow the bus and the journal, in a form that Prometheus accepts."""
 
+import math
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,11 @@ import pytest
 from bot.events import Event, EventBus
 from bot.models.change import ChangeType, StateChange
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from bot.monitoring.integration_figures import IntegrationMeasurements
+from bot.monitoring.integration_monitor import IntegrationMonitor
 from bot.monitoring.metrics import Metrics
+from bot.state.manager import StateManager
+from bot.state.sync import DataSyncManager
 
 
 @dataclass
@@ -121,10 +127,55 @@ async def test_changes_of_the_journal_and_the_gateways_latency_are_shown(scene: 
     assert scene.sample("roas_build_info", version="1.2.3") == 1
 
 
-async def test_prometheus_own_linter_has_nothing_to_say(scene: Scene) -> None:
+async def test_alerts_are_counted_and_shown_while_they_are_open(scene: Scene) -> None:
+    for alert_id in ("A-1", "A-2"):
+        data = {"alert_id": alert_id, "severity": "high", "source": "health"}
+        await scene.publish("monitoring.alert.triggered", state="firing", **data)
+    assert scene.sample("roas_alerts_open", severity="high") == 2
+    assert scene.sample("roas_alerts_open", severity="critical") == 0
+    await scene.publish("monitoring.alert.changed", state="acknowledged", **data)
+    await scene.publish("monitoring.alert.resolved", state="resolved", **data)
+    assert scene.sample("roas_alerts_open", severity="high") == 1
+    assert scene.sample("roas_alerts_total", source="health", severity="high") == 2
+
+
+async def test_recoveries_are_counted_by_how_they_ended(scene: Scene) -> None:
+    await scene.publish("error.recovery.completed", outcome="recovered")
+    await scene.publish("error.recovery.completed", outcome="whatever else")
+    assert scene.sample("roas_recoveries_total", outcome="recovered") == 1
+    assert scene.sample("roas_recoveries_total", outcome="escalated") == 0
+    assert scene.sample("roas_recoveries_total", outcome="other") == 1
+
+
+async def test_the_integration_and_the_projection_are_shown(scene: Scene, tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        sync = DataSyncManager(state, "redis://127.0.0.1:1/0", "shop", str)
+        scene.metrics.read_integration(IntegrationMonitor(scene.bus, IntegrationMeasurements(scene.bus, sync)))
+        scene.metrics.read_projection(sync)
+        assert scene.sample("roas_integration_event_latency_seconds") == 0
+        assert scene.sample("roas_integration_alert_firing", alert="state_sync_lag") == 0
+        assert math.isnan(scene.sample("roas_integration_coordination_success_ratio") or 0)
+        assert scene.sample("roas_projection_up") == 0
+        assert scene.sample("roas_projection_changes_total") == 0
+
+
+async def test_a_large_stack_stays_within_500_series(scene: Scene) -> None:
+    services = [replace(web_with(Verdict.HEALTHY), service=f"s{number}") for number in range(20)]
+    scene.metrics.observe_stack(stack(*services))
+    done = {"environment": "dev", "duration_seconds": 1.0}
+    for kind in ("DEPLOY", "HOTFIX", "ROLLBACK"):
+        for outcome in ("succeeded", "rolled_back", "failed", "cancelled"):
+            await scene.publish("deployment.orchestration.completed", kind=kind, outcome=outcome, **done)
+    series = [line for line in scene.metrics.render().splitlines() if not line.startswith(b"#")]
+    assert len(series) <= 500
+
+
+async def test_prometheus_own_linter_has_nothing_to_say(scene: Scene, tmp_path: Path) -> None:
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not installed")
     scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY)))
+    scene.metrics.read_integration(IntegrationMonitor(scene.bus, IntegrationMeasurements(scene.bus)))
+    scene.metrics.read_projection(DataSyncManager(StateManager(tmp_path), "redis://nowhere", "shop", str))
     await scene.publish("deployment.orchestration.completed", environment="dev", kind="DEPLOY", outcome="succeeded")
     found = subprocess.run(["promtool", "check", "metrics"], input=scene.metrics.render(), capture_output=True)
     assert (found.returncode, found.stdout + found.stderr) == (0, b"")

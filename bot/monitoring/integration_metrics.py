@@ -1,0 +1,99 @@
+"""Show to Prometheus how well the parts work together, and how far the projection to Redis is."""
+
+import math
+from collections.abc import Iterator
+from typing import Protocol
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from bot.monitoring.integration_monitor import LIMITS, IntegrationMonitor
+
+
+class ProjectionStatistics(Protocol):
+    """Count what a projection did."""
+
+    up: bool
+    projected: int
+    failures: int
+    rebuilt: int
+    restored: int
+
+
+class CountedProjection(Protocol):
+    """Tell how a projection fares."""
+
+    @property
+    def statistics(self) -> ProjectionStatistics:
+        """Return what was counted."""
+        ...
+
+    @property
+    def lag_seconds(self) -> float:
+        """Return how long the copy has been behind by now."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """Return how many changes are not there yet."""
+        ...
+
+
+class IntegrationMetrics(Collector):
+    """Read the IntegrationMonitor when Prometheus asks. A figure that nothing was measured for is NaN."""
+
+    def __init__(self, monitor: IntegrationMonitor) -> None:
+        self._monitor = monitor
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures and the alerts."""
+        figures = self._monitor.figures()
+        for name, words, value in (
+            (
+                "event_latency_seconds",
+                "What 95 of 100 events took at most from publishing to handled, at the slowest subscriber.",
+                figures.event_latency_seconds,
+            ),
+            ("state_sync_lag_seconds", "Time that Redis is behind the journal.", figures.state_sync_lag_seconds),
+            (
+                "dependency_resolution_seconds",
+                "What 95 of 100 services waited at most for their dependencies.",
+                figures.dependency_resolution_seconds,
+            ),
+            ("error_ratio", "Share of events on which a subscriber failed.", figures.error_ratio),
+            ("coordination_success_ratio", "Share of deployments that succeeded.", figures.success_ratio),
+        ):
+            yield GaugeMetricFamily(f"roas_integration_{name}", words, value=math.nan if value is None else value)
+        firing = GaugeMetricFamily(
+            "roas_integration_alert_firing", "Whether an alert of the integration fires.", labels=["alert"]
+        )
+        for limit in LIMITS:
+            firing.add_metric([limit.name], float(limit.name in self._monitor.firing))
+        yield firing
+
+
+class ProjectionMetrics(Collector):
+    """Read the DataSyncManager when Prometheus asks."""
+
+    def __init__(self, projection: CountedProjection) -> None:
+        self._projection = projection
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield how the projection fares."""
+        counted = self._projection.statistics
+        yield GaugeMetricFamily("roas_projection_up", "Whether Redis takes the projection.", value=float(counted.up))
+        yield GaugeMetricFamily(
+            "roas_projection_lag_seconds",
+            "Age of the oldest change that Redis lacks.",
+            value=self._projection.lag_seconds,
+        )
+        yield GaugeMetricFamily(
+            "roas_projection_pending_changes", "Changes that Redis lacks.", value=self._projection.pending
+        )
+        for name, words, value in (
+            ("changes", "Changes written to Redis.", counted.projected),
+            ("failures", "Attempts to write to Redis that failed.", counted.failures),
+            ("rebuilds", "Times that the projection was written anew.", counted.rebuilt),
+            ("restored_changes", "Changes taken from Redis into an empty journal.", counted.restored),
+        ):
+            yield CounterMetricFamily(f"roas_projection_{name}", words, value=value)
