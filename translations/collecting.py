@@ -16,6 +16,8 @@ WORDS = {
     "Verdict": "bot/models/health.py",
     "ReleaseState": "bot/models/release.py",
     "Deed": "cogs/permissions.py",
+    "Severity": "bot/models/alert.py",
+    "AlertState": "bot/models/alert.py",
 }
 INTERFACE = ["bot/ui", "cogs"]
 CORE = ["bot/errors.py", "bot/standby.py", "bot/deployment", "bot/engine", "bot/monitoring", "bot/recovery"]
@@ -24,7 +26,7 @@ CORE += ["bot/state", "bot/validation"]
 SPOKEN = ["bot/deployment/phases", "bot/deployment/handover.py", "bot/engine/readiness.py", "bot/standby.py"]
 SPOKEN += ["bot/monitoring/judgement.py", "bot/engine/policy.py"]
 # What these say goes to a log, to Prometheus or to SQLite.
-SILENT = ("bot/monitoring/metrics.py", "bot/state/schema.py")
+SILENT = ("bot/state/schema.py",)
 # Calls whose texts no person reads, by how they begin.
 UNREAD_CALLS = ("log.", "re.", "asyncio.", "_outliving", "timer", "structlog.")
 SAYING_CALLS = ("Error", "failed", "passed", "Problem", "__init__", "warn")
@@ -42,7 +44,7 @@ class Entry:
 def collect() -> list[Entry]:
     """Return all texts of the product that are to be translated."""
     found = [entry for file in _files(INTERFACE) for entry in _interface(file)]
-    found += [entry for file in _files(CORE) if _place(file) not in SILENT for entry in _core(file)]
+    found += [entry for file in _files(CORE) if not _is_silent(file) for entry in _core(file)]
     found += [Entry(text, "word", place) for name, place in WORDS.items() for text in _members(name, ROOT / place)]
     return found
 
@@ -59,6 +61,10 @@ def _files(places: list[str]) -> Iterator[Path]:
     for place in places:
         path = ROOT / place
         yield from [path] if path.suffix else sorted(path.rglob("*.py"))
+
+
+def _is_silent(file: Path) -> bool:
+    return _place(file) in SILENT or "metrics" in file.stem
 
 
 def _place(file: Path) -> str:

@@ -34,7 +34,8 @@ export function offerCommands(commands) {
   leaves = commands.filter((one) => (one.type ?? 1) === 1).flatMap((one) => leavesOf(one));
   const typing = chosen && leaves.find((leaf) => leaf.name === chosen.name);
   if (typing) choose(typing, filled());
-  else forget();
+  else if (chosen || by("typed").value === "") forget();
+  else search();
 }
 
 function forget() {
