@@ -1,155 +1,42 @@
 """Every subscription on the event bus has an effect that can be seen; without the subscription it is missing.
 
-The application's own are here. Those of the channel are shown where the channel is: `live messages` by
-tests/ui/test_live_messages.py::test_a_change_of_phase_is_shown_at_once_and_not_held_back_for_the_pace.
+The application's own are here. Those that only a running bot has are shown where they are: `live messages` by
+tests/ui/test_live_messages.py::test_a_change_of_phase_is_shown_at_once_and_not_held_back_for_the_pace, and those of
+alerts and of healing by the tests of cogs/alerts.py and bot/recovery/.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import pytest
 
-from bot.integration import Application, open_application
-from bot.models.change import ChangeType, StateChange
-from bot.models.deployment import DeploymentKind, Outcome
-from tests.acceptance.people import People, request
-from tests.acceptance.stack import Stack, service
-from tests.acceptance.test_at_once import until_waiting
-
-HEALTH_SECONDS = 20.0
-
-
-@dataclass
-class Scene:
-    """Hold the application and its stack; `without` is the subscription that is taken away, if any."""
-
-    application: Application
-    stack: Stack
-    without: str = ""
-
-    async def prepare(self) -> People:
-        """Take the subscription away and return those who ask for deployments."""
-        await take_away(self.application, self.without)
-        return People(self.application)
-
-    async def audited(self, words: str) -> list[StateChange]:
-        """Deploy v1 and return the audit's entries with these words."""
-        deployment = await (await self.prepare()).succeed("v1")
-        await self.application.bus.drain()
-        changes = await self.application.state.changes("dev", limit=500)
-        return [one for one in changes if one.new == words and one.subject == deployment.id]
-
-    def metric(self, name: str, **labels: str) -> float:
-        """Read a metric as Prometheus does."""
-        return self.application.metrics.registry.get_sample_value(name, labels) or 0.0
-
-
-async def take_away(application: Application, name: str) -> None:
-    """End the subscription of a name."""
-    for subscription in application.bus.subscriptions:
-        if subscription.name == name:
-            await application.bus.unsubscribe(subscription)
-
-
-async def the_beginning_is_in_the_audit(scene: Scene) -> bool:
-    """Say who began what: the version and the kind."""
-    entries = await scene.audited("deployment begins")
-    return [(one.metadata["kind"], one.metadata["version"]) for one in entries] == [("DEPLOY", "v1")]
-
-
-async def the_checks_are_in_the_audit(scene: Scene) -> bool:
-    """Say what the checks found."""
-    return [one.metadata["passed"] for one in await scene.audited("environment validated")] == [True]
-
-
-async def the_end_is_in_the_audit(scene: Scene) -> bool:
-    """Say how it ended."""
-    return [one.metadata["outcome"] for one in await scene.audited("deployment ended")] == ["succeeded"]
-
-
-async def a_started_service_is_in_the_journal(scene: Scene) -> bool:
-    """Say that web was started."""
-    await (await scene.prepare()).succeed("v1")
-    await scene.application.bus.drain()
-    changes = await scene.application.state.changes("dev", limit=500)
-    return [one.subject for one in changes if one.type is ChangeType.SERVICE_STARTED] == ["web"]
-
-
-async def an_environment_is_watched_before_its_first_service_starts(scene: Scene) -> bool:
-    """Let the deployment end in its preparation, so that nothing is started."""
-    deployment = await (await scene.prepare()).deploy("v1", services=("web",))
-    assert deployment.outcome is Outcome.FAILED
-    await scene.application.bus.drain()
-    return scene.application.collector.watched == {"dev"}
-
-
-async def an_environment_is_watched_after_its_deployment_was_taken_up(scene: Scene) -> bool:
-    """Let a deployment be taken up after its preparation, so that only its services' starts are heard of."""
-    settings = scene.application.settings
-    async with open_application(settings) as application:
-        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v1"))
-        await until_waiting(application, started.id, "web")
-    await scene.prepare()
-    (taken,) = await scene.application.orchestrator.resume()
-    assert (await scene.application.orchestrator.wait(taken.id)).outcome is Outcome.SUCCEEDED
-    await scene.application.bus.drain()
-    return scene.application.collector.watched == {"dev"}
-
-
-async def deployments_are_counted(scene: Scene) -> bool:
-    """Read roas_deployments_total and the time that they took."""
-    await (await scene.prepare()).succeed("v1")
-    await scene.application.bus.drain()
-    labels = {"environment": "dev", "kind": "DEPLOY"}
-    timed = scene.metric("roas_deployment_duration_seconds_count", **labels)
-    return scene.metric("roas_deployments_total", **labels, outcome="succeeded") == timed == 1
-
-
-async def phases_are_timed(scene: Scene) -> bool:
-    """Read roas_phase_duration_seconds."""
-    await (await scene.prepare()).succeed("v1")
-    await scene.application.bus.drain()
-    count = scene.metric("roas_phase_duration_seconds_count", phase="execution", status="success")
-    return count == 1 and scene.metric("roas_phase_duration_seconds_sum", phase="execution", status="success") > 0
-
-
-async def releases_are_counted(scene: Scene) -> bool:
-    """Read roas_releases_total."""
-    await (await scene.prepare()).succeed("v1")
-    await scene.application.bus.drain()
-    return scene.metric("roas_releases_total", environment="dev") == 1
-
-
-async def a_change_of_health_is_counted(scene: Scene) -> bool:
-    """Deploy, wait until the verdict on web is announced, and read how often it changed."""
-    announced = asyncio.Event()
-
-    async def hear(event: object) -> None:
-        announced.set()
-
-    scene.application.bus.subscribe("monitoring.health.changed", hear, name="test")
-    await (await scene.prepare()).succeed("v1")
-    await asyncio.wait_for(announced.wait(), HEALTH_SECONDS)
-    await scene.application.bus.drain()
-    changes = await scene.application.state.changes("dev", limit=500)
-    assert [one.new for one in changes if one.type is ChangeType.SERVICE_HEALTH_CHANGED][-1:] == ["healthy"]
-    labels = {"environment": "dev", "service": "web", "verdict": "healthy"}
-    assert scene.metric("roas_service_health", **labels) == 1
-    return scene.metric("roas_service_health_changes_total", **labels) >= 1
-
+from bot.models.change import ChangeType
+from tests.acceptance import alert_effects as alert
+from tests.acceptance import deployment_effects as deployment
+from tests.acceptance.event_scene import Scene
+from tests.acceptance.stack import service
 
 EFFECTS: dict[str, Callable[[Scene], Awaitable[bool]]] = {
-    "integration: deployment.initialization.started": the_beginning_is_in_the_audit,
-    "integration: environment.validation.completed": the_checks_are_in_the_audit,
-    "integration: deployment.preparation.start": an_environment_is_watched_before_its_first_service_starts,
-    "integration: deployment.service.started": a_started_service_is_in_the_journal,
-    "integration: deployment.orchestration.completed": the_end_is_in_the_audit,
-    "collector": an_environment_is_watched_after_its_deployment_was_taken_up,
-    "metrics deployments": deployments_are_counted,
-    "metrics phases": phases_are_timed,
-    "metrics releases": releases_are_counted,
-    "metrics health": a_change_of_health_is_counted,
+    "integration: deployment.initialization.started": deployment.the_beginning_is_in_the_audit,
+    "integration: environment.validation.completed": deployment.the_checks_are_in_the_audit,
+    "integration: deployment.preparation.start": deployment.an_environment_is_watched_before_its_first_service_starts,
+    "integration: deployment.service.started": deployment.a_started_service_is_in_the_journal,
+    "integration: deployment.orchestration.completed": deployment.the_end_is_in_the_audit,
+    "integration: monitoring.alert.triggered": alert.an_alert_is_in_the_journal_and_is_handed_on_to_be_dealt_with,
+    "integration: monitoring.alert.resolved": alert.the_end_of_an_alert_is_in_the_journal,
+    "integration: error.recovery.completed": alert.a_recovery_is_in_the_journal_and_leads_to_a_look,
+    "integration: monitoring.health_check.completed": alert.what_a_look_saw_is_in_the_journal,
+    "integration: integration.alert.triggered": alert.trouble_of_the_bot_itself_becomes_an_alert,
+    "integration: integration.alert.cleared": alert.trouble_of_the_bot_itself_ends,
+    "integration dependencies": deployment.the_time_of_waiting_for_dependencies_is_known,
+    "integration deployments": deployment.the_share_of_deployments_that_succeed_is_known,
+    "collector": deployment.an_environment_is_watched_after_its_deployment_was_taken_up,
+    "collector health checks": alert.a_look_is_taken_when_it_is_asked_for,
+    "metrics deployments": deployment.deployments_are_counted,
+    "metrics phases": deployment.phases_are_timed,
+    "metrics releases": deployment.releases_are_counted,
+    "metrics health": deployment.a_change_of_health_is_counted,
+    "metrics alerts": alert.alerts_are_counted,
+    "metrics recoveries": alert.recoveries_are_counted,
 }
 
 
@@ -161,7 +48,7 @@ def scene(application, stack) -> Scene:
 
 
 @pytest.mark.parametrize("effect", EFFECTS.values(), ids=lambda effect: effect.__name__)
-async def test_what_a_deployment_causes_by_events(scene, effect):
+async def test_what_events_cause(scene, effect):
     assert await effect(scene)
 
 

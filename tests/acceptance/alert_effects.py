@@ -1,0 +1,96 @@
+"""What alerts and recoveries cause by their events; each effect says whether it is there."""
+
+from bot.events import Event
+from bot.models.alert import AlertReport, AlertSource, Severity
+from tests.acceptance.event_scene import Scene
+
+TROUBLE = AlertReport("web", AlertSource.HEALTH, Severity.HIGH, "web is down", environment="dev", service="web")
+OVER = AlertReport("web", AlertSource.HEALTH, Severity.HIGH, "web is down", environment="dev", firing=False)
+RECOVERED = {
+    "alert_id": "ALR-1",
+    "environment": "dev",
+    "service": "web",
+    "success": True,
+    "outcome": "recovered",
+    "summary": "restart: it is well again",
+}
+
+
+def say(scene: Scene, event_type: str, **data: object) -> None:
+    """Publish an event, as the part would that does."""
+    scene.application.bus.publish(Event(event_type, "test", data))
+
+
+async def an_alert_is_in_the_journal_and_is_handed_on_to_be_dealt_with(scene: Scene) -> bool:
+    """Raise an alert that is urgent."""
+    await scene.prepare()
+    await scene.application.desk.take([TROUBLE])
+    written = await scene.recorded("web is down")
+    return bool(written) and bool(await scene.recorded("error.auto_handling.start"))
+
+
+async def the_end_of_an_alert_is_in_the_journal(scene: Scene) -> bool:
+    """Raise an alert and end it."""
+    await scene.prepare()
+    await scene.application.desk.take([TROUBLE])
+    await scene.application.desk.take([OVER])
+    return bool(await scene.recorded("resolved: web is down"))
+
+
+async def alerts_are_counted(scene: Scene) -> bool:
+    """Read roas_alerts_total and roas_alerts_open."""
+    await scene.prepare()
+    await scene.application.desk.take([TROUBLE])
+    await scene.application.bus.drain()
+    raised = scene.metric("roas_alerts_total", source="health", severity="high")
+    return raised == scene.metric("roas_alerts_open", severity="high") == 1
+
+
+async def a_recovery_is_in_the_journal_and_leads_to_a_look(scene: Scene) -> bool:
+    """Say that a recovery has ended."""
+    await scene.prepare()
+    say(scene, "error.recovery.completed", **RECOVERED)
+    written = await scene.recorded("recovery recovered: restart: it is well again")
+    return bool(written) and bool(await scene.recorded("monitoring.health_check.start"))
+
+
+async def recoveries_are_counted(scene: Scene) -> bool:
+    """Read roas_recoveries_total."""
+    await scene.prepare()
+    say(scene, "error.recovery.completed", **RECOVERED)
+    await scene.application.bus.drain()
+    return scene.metric("roas_recoveries_total", outcome="recovered") == 1
+
+
+async def a_look_is_taken_when_it_is_asked_for(scene: Scene) -> bool:
+    """Ask for a look at web."""
+    await scene.prepare()
+    say(scene, "monitoring.health_check.start", environment="dev", service="web")
+    await scene.application.bus.drain()
+    return any(event.type == "monitoring.health_check.completed" for event in scene.application.bus.history())
+
+
+async def what_a_look_saw_is_in_the_journal(scene: Scene) -> bool:
+    """Say what a look at web saw."""
+    await scene.prepare()
+    say(scene, "monitoring.health_check.completed", environment="dev", service="web", verdict="healthy")
+    return bool(await scene.recorded("health check: healthy"))
+
+
+async def trouble_of_the_bot_itself_becomes_an_alert(scene: Scene) -> bool:
+    """Say that events are handled late."""
+    await scene.prepare()
+    say(scene, "integration.alert.triggered", figure="event_latency", title="late", summary="2000 ms")
+    await scene.application.bus.drain()
+    return [alert.source for alert in await scene.application.state.alerts.open()] == [AlertSource.INTEGRATION]
+
+
+async def trouble_of_the_bot_itself_ends(scene: Scene) -> bool:
+    """Say that events were handled late, and that it is over."""
+    await scene.prepare()
+    say(scene, "integration.alert.triggered", figure="event_latency", title="late", summary="2000 ms")
+    await scene.application.bus.drain()
+    assert await scene.application.state.alerts.open()
+    say(scene, "integration.alert.cleared", figure="event_latency", title="late", summary="3 ms")
+    await scene.application.bus.drain()
+    return await scene.application.state.alerts.open() == ()

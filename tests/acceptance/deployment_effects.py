@@ -1,0 +1,115 @@
+"""What a deployment causes by its events; each effect says whether it is there."""
+
+import asyncio
+
+from bot.integration import open_application
+from bot.models.change import ChangeType
+from bot.models.deployment import DeploymentKind, Outcome
+from tests.acceptance.event_scene import Scene
+from tests.acceptance.people import request
+from tests.acceptance.test_at_once import until_waiting
+
+HEALTH_SECONDS = 20.0
+
+
+async def the_beginning_is_in_the_audit(scene: Scene) -> bool:
+    """Say who began what: the version and the kind."""
+    entries = await scene.audited("deployment begins")
+    return [(one.metadata["kind"], one.metadata["version"]) for one in entries] == [("DEPLOY", "v1")]
+
+
+async def the_checks_are_in_the_audit(scene: Scene) -> bool:
+    """Say what the checks found."""
+    return [one.metadata["passed"] for one in await scene.audited("environment validated")] == [True]
+
+
+async def the_end_is_in_the_audit(scene: Scene) -> bool:
+    """Say how it ended."""
+    return [one.metadata["outcome"] for one in await scene.audited("deployment ended")] == ["succeeded"]
+
+
+async def a_started_service_is_in_the_journal(scene: Scene) -> bool:
+    """Say that web was started."""
+    await (await scene.prepare()).succeed("v1")
+    await scene.application.bus.drain()
+    changes = await scene.application.state.changes("dev", limit=500)
+    return [one.subject for one in changes if one.type is ChangeType.SERVICE_STARTED] == ["web"]
+
+
+async def an_environment_is_watched_before_its_first_service_starts(scene: Scene) -> bool:
+    """Let the deployment end in its preparation, so that nothing is started."""
+    deployment = await (await scene.prepare()).deploy("v1", services=("web",))
+    assert deployment.outcome is Outcome.FAILED
+    await scene.application.bus.drain()
+    return scene.application.collector.watched == {"dev"}
+
+
+async def an_environment_is_watched_after_its_deployment_was_taken_up(scene: Scene) -> bool:
+    """Let a deployment be taken up after its preparation, so that only its services' starts are heard of."""
+    settings = scene.application.settings
+    async with open_application(settings) as application:
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v1"))
+        await until_waiting(application, started.id, "web")
+    await scene.prepare()
+    (taken,) = await scene.application.orchestrator.resume()
+    assert (await scene.application.orchestrator.wait(taken.id)).outcome is Outcome.SUCCEEDED
+    await scene.application.bus.drain()
+    return scene.application.collector.watched == {"dev"}
+
+
+async def deployments_are_counted(scene: Scene) -> bool:
+    """Read roas_deployments_total and the time that they took."""
+    await (await scene.prepare()).succeed("v1")
+    await scene.application.bus.drain()
+    labels = {"environment": "dev", "kind": "DEPLOY"}
+    timed = scene.metric("roas_deployment_duration_seconds_count", **labels)
+    return scene.metric("roas_deployments_total", **labels, outcome="succeeded") == timed == 1
+
+
+async def phases_are_timed(scene: Scene) -> bool:
+    """Read roas_phase_duration_seconds."""
+    await (await scene.prepare()).succeed("v1")
+    await scene.application.bus.drain()
+    count = scene.metric("roas_phase_duration_seconds_count", phase="execution", status="success")
+    return count == 1 and scene.metric("roas_phase_duration_seconds_sum", phase="execution", status="success") > 0
+
+
+async def releases_are_counted(scene: Scene) -> bool:
+    """Read roas_releases_total."""
+    await (await scene.prepare()).succeed("v1")
+    await scene.application.bus.drain()
+    return scene.metric("roas_releases_total", environment="dev") == 1
+
+
+async def a_change_of_health_is_counted(scene: Scene) -> bool:
+    """Deploy, wait until the verdict on web is announced, and read how often it changed."""
+    announced = asyncio.Event()
+
+    async def hear(event: object) -> None:
+        announced.set()
+
+    scene.application.bus.subscribe("monitoring.health.changed", hear, name="test")
+    await (await scene.prepare()).succeed("v1")
+    await asyncio.wait_for(announced.wait(), HEALTH_SECONDS)
+    await scene.application.bus.drain()
+    changes = await scene.application.state.changes("dev", limit=500)
+    assert [one.new for one in changes if one.type is ChangeType.SERVICE_HEALTH_CHANGED][-1:] == ["healthy"]
+    labels = {"environment": "dev", "service": "web", "verdict": "healthy"}
+    assert scene.metric("roas_service_health", **labels) == 1
+    return scene.metric("roas_service_health_changes_total", **labels) >= 1
+
+
+async def the_time_of_waiting_for_dependencies_is_known(scene: Scene) -> bool:
+    """Read the figure of the integration."""
+    await (await scene.prepare()).succeed("v1")
+    await scene.application.bus.drain()
+    return scene.application.integration_monitor.figures().dependency_resolution_seconds is not None
+
+
+async def the_share_of_deployments_that_succeed_is_known(scene: Scene) -> bool:
+    """Read the figure of the integration, after as many deployments as it wants to see."""
+    people = await scene.prepare()
+    for _ in range(5):
+        await people.deploy("v1", services=("nobody",))
+    await scene.application.bus.drain()
+    return scene.application.integration_monitor.figures().success_ratio == 0.0
