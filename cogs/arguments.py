@@ -24,7 +24,7 @@ def read_environment(text: str, environments: Mapping[str, Environment]) -> Envi
     found = environments.get(text.strip())
     if found is None:
         raise InvalidRequestError(
-            _("There is no environment {name}.", name=_shown(text)), hint=nearest(text, environments)
+            _("There is no environment {name}.", name=as_typed(text)), hint=nearest(text, environments)
         )
     return found
 
@@ -34,7 +34,7 @@ def read_version(text: str) -> str:
     version = text.strip()
     if not VERSION_PATTERN.fullmatch(version):
         raise InvalidRequestError(
-            _("{version} is no version.", version=_shown(text)),
+            _("{version} is no version.", version=as_typed(text)),
             hint=_("Letters, digits, and . _ + - after the first sign; 128 signs at most. For example v1.4.2."),
         )
     return version
@@ -47,7 +47,7 @@ def read_services(text: str | None, known: Iterable[str]) -> tuple[str, ...]:
     for name in wanted:
         if not SERVICE_PATTERN.fullmatch(name) or (names and name not in names):
             raise InvalidRequestError(
-                _("The stack has no service {name}.", name=_shown(name)), hint=nearest(name, names)
+                _("The stack has no service {name}.", name=as_typed(name)), hint=nearest(name, names)
             )
     return wanted
 
@@ -60,7 +60,7 @@ def read_release(text: str | None, known: Sequence[Release]) -> int | None:
     number = int(matched.group(1)) if matched else None
     if number is None or number not in {release.number for release in known}:
         raise InvalidRequestError(
-            _("There is no release {name} to go back to.", name=_shown(text)),
+            _("There is no release {name} to go back to.", name=as_typed(text)),
             hint=nearest(text, [release.label for release in known]),
         )
     return number
@@ -83,12 +83,12 @@ def read_since(text: str | None) -> timedelta | None:
     matched = SINCE_PATTERN.fullmatch(text.strip().lower())
     if matched is None:
         raise InvalidRequestError(
-            _("{value} is no length of time.", value=_shown(text)), hint=_("For example 90s, 15m, 2h or 3d.")
+            _("{value} is no length of time.", value=as_typed(text)), hint=_("For example 90s, 15m, 2h or 3d.")
         )
     return timedelta(seconds=int(matched[1]) * SECONDS_OF[matched[2]])
 
 
-def _shown(text: str) -> str:
+def as_typed(text: str) -> str:
     """Return what was typed, cut to a length that can be read."""
     text = " ".join(text.split())
     return f"“{text if len(text) <= 80 else text[:79] + '…'}”"

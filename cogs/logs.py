@@ -14,7 +14,7 @@ from bot.ui.drawing import Attachment, Drawing
 from bot.ui.limits import code
 from bot.ui.translation import _
 from cogs.answers import acknowledge, answer
-from cogs.arguments import nearest, read_since
+from cogs.arguments import as_typed, nearest, read_since
 from cogs.ops_cog import OpsCog
 from cogs.permissions import Deed, asker_of, refusal
 from cogs.suggestions import matching
@@ -91,11 +91,11 @@ class LogsCog(OpsCog, name="Logs"):
         if having:
             names = ", ".join(one.name for one in having)
             raise InvalidRequestError(
-                _("Several environments have a service {name}.", name=code(service)),
+                _("Several environments have a service {name}.", name=as_typed(service)),
                 hint=_("Say which environment: {names}.", names=names),
             )
         raise InvalidRequestError(
-            _("No environment has a service {name}.", name=code(service)),
+            _("No environment has a service {name}.", name=as_typed(service)),
             hint=nearest(service, dict.fromkeys(await self._deployed(environments))),
         )
 
@@ -107,7 +107,7 @@ class LogsCog(OpsCog, name="Logs"):
         there = sorted({one.service for one in containers})
         known = there or list(await self.known_services(target))
         raise InvalidRequestError(
-            _("{environment} runs no service {name}.", environment=target.name, name=code(service)),
+            _("{environment} runs no service {name}.", environment=target.name, name=as_typed(service)),
             hint=nearest(service, known),
         )
 

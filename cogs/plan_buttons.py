@@ -16,7 +16,8 @@ from bot.ui.translation import _
 from bot.ui.words import release
 from cogs.answers import acknowledge, acknowledge_turn, answer, answer_beside
 from cogs.ops_cog import actor_of
-from cogs.permissions import asker_of
+from cogs.permissions import Asker, asker_of
+from cogs.proposals import Proposals
 
 if TYPE_CHECKING:
     from cogs.deployment import DeploymentCog
@@ -42,40 +43,40 @@ class IdButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], templ
         return cls(match["id"])
 
 
-class ConfirmButton(IdButton, template=re.escape(CONFIRM_PREFIX) + PLAN_ID):
-    """Say yes to one's own plan."""
-
-    prefix = CONFIRM_PREFIX
+class PlanButton(IdButton, template=r"roas:none"):
+    """Answer on the plan itself where only its reader sees it, and beside it where everybody does."""
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Start what was planned, or ask a second person."""
-        cog = _cog(interaction)
-        if cog is None or not await acknowledge_turn(interaction):
-            return
-        async with cog.answering(interaction, answer_beside):
-            asker = asker_of(interaction)
-            proposal, words = await cog.proposals.confirm(self.subject, asker, actor_of(asker))
-            await answer(interaction, drawing=_answered(proposal, words))
-
-
-class WithdrawButton(IdButton, template=re.escape(WITHDRAW_PREFIX) + PLAN_ID):
-    """Let a plan go."""
-
-    prefix = WITHDRAW_PREFIX
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Cancel the plan; the one who asked sees it on the plan itself, everybody on the approval."""
+        """Take the answer to a plan."""
         cog = _cog(interaction)
         private = interaction.message is not None and interaction.message.flags.ephemeral
         if cog is None or not await (acknowledge_turn if private else acknowledge)(interaction):
             return
         async with cog.answering(interaction, answer_beside if private else answer):
-            asker = asker_of(interaction)
-            proposal, words = await cog.proposals.withdraw(self.subject, asker, actor_of(asker))
-            if private:
-                await answer(interaction, drawing=_answered(proposal, words))
-            else:
-                await answer(interaction, words)
+            proposal, words = await self._decide(cog.proposals, asker_of(interaction))
+            await answer(interaction, words, drawing=_answered(proposal, words) if private else None)
+
+    async def _decide(self, proposals: Proposals, asker: Asker) -> tuple[Proposal, str]:
+        """Return how the plan stands now, and what to say."""
+        raise NotImplementedError
+
+
+class ConfirmButton(PlanButton, template=re.escape(CONFIRM_PREFIX) + PLAN_ID):
+    """Say yes to one's own plan: start it, or ask a second person."""
+
+    prefix = CONFIRM_PREFIX
+
+    async def _decide(self, proposals: Proposals, asker: Asker) -> tuple[Proposal, str]:
+        return await proposals.confirm(self.subject, asker, actor_of(asker))
+
+
+class WithdrawButton(PlanButton, template=re.escape(WITHDRAW_PREFIX) + PLAN_ID):
+    """Let a plan go."""
+
+    prefix = WITHDRAW_PREFIX
+
+    async def _decide(self, proposals: Proposals, asker: Asker) -> tuple[Proposal, str]:
+        return await proposals.withdraw(self.subject, asker, actor_of(asker))
 
 
 class ApproveButton(IdButton, template=re.escape(APPROVE_PREFIX) + PLAN_ID):

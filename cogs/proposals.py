@@ -166,7 +166,7 @@ class Proposals:
         proposal = await self._state.approvals.get(proposal_id)
         if proposal is None:
             raise InvalidRequestError(
-                _("The journal knows no plan `{id}` any more.", id=proposal_id), hint=_("Ask again for a new plan.")
+                _("The journal knows no plan {id} any more.", id=proposal_id), hint=_("Ask again for a new plan.")
             )
         if proposal.state is ProposalState.CONFIRMED:
             known = await self._state.deployments.of_interaction(proposal.id)

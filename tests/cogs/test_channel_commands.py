@@ -1,0 +1,208 @@
+"""History, logs, locks and /cancel: what people type, and what they are answered."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.models.deployment import Outcome
+from tests.cogs.conftest import Scene, buttons
+from tests.cogs.test_commands import kept_release
+from tests.ui.story import Story, until
+
+
+async def ended(scene: Scene, environment: str, version: str, outcome: Outcome = Outcome.SUCCEEDED) -> None:
+    """Let a deployment come to its end, without any event."""
+    story = await Story.begin(scene.application.state, scene.application.bus, environment=environment, version=version)
+    await story.finish(outcome)
+
+
+async def test_the_history_says_who_what_how_long_and_how_it_ended(scene: Scene) -> None:
+    await ended(scene, "staging", "v1")
+    await ended(scene, "prod", "v2", Outcome.ROLLED_BACK)
+    answer = scene.answer(await scene.bob.slash(scene.ops, "history"))
+    assert "**Deploy v1 to staging** succeeded" in answer
+    assert "**Deploy v2 to prod** failed and was rolled back" in answer
+    assert "3.2 s" in answer
+    assert "<@123456789012345678>" in answer
+
+
+async def test_the_history_is_filtered_by_environment_and_outcome(scene: Scene) -> None:
+    await ended(scene, "staging", "v1")
+    await ended(scene, "prod", "v2")
+    await ended(scene, "prod", "v3", Outcome.CANCELLED)
+    of_prod = scene.answer(await scene.bob.slash(scene.ops, "history", environment="prod"))
+    assert "v1" not in of_prod
+    assert "v2" in of_prod
+    cancelled = scene.answer(await scene.bob.slash(scene.ops, "history", environment="prod", outcome="cancelled"))
+    assert "v3" in cancelled
+    assert "v2" not in cancelled
+    none = scene.answer(await scene.bob.slash(scene.ops, "history", environment="dev"))
+    assert "There is none that fits" in none
+
+
+async def test_the_pages_of_the_history_are_turned_by_buttons_after_a_restart_too(scene: Scene) -> None:
+    for number in range(10):
+        await ended(scene, "staging", f"v{number}")
+    result = await scene.bob.slash(scene.ops, "history", environment="staging")
+    assert "v9" in scene.answer(result)
+    assert "v1 " not in scene.answer(result)
+    assert result.response is not None
+    (older,) = buttons(result.response.message)
+    await scene.restart()
+    turned = await scene.bob.click(result.response.message, custom_id=older)
+    assert "Deploy v1 to staging" in scene.answer(turned)
+    assert turned.response is not None
+    (newer,) = buttons(turned.response.message)
+    assert "Deploy v9 to staging" in scene.answer(await scene.bob.click(turned.response.message, custom_id=newer))
+
+
+async def test_a_wrong_environment_is_refused_with_the_nearest_everywhere(scene: Scene) -> None:
+    for command, options in {
+        "history": {},
+        "lock": {"reason": "x"},
+        "unlock": {},
+        "cancel": {},
+        "logs": {"service": "web"},
+    }.items():
+        answer = scene.answer(await scene.dora.slash(scene.ops, command, environment="stagin", **options))
+        assert "Did you mean staging?" in answer, command
+
+
+async def test_logs_come_as_a_file_for_those_who_may_read_them(scene: Scene) -> None:
+    await kept_release(scene, "staging", "v1")
+    result = await scene.dora.slash(scene.ops, "logs", service="web", since="15m", lines=50)
+    assert "What `web` of staging wrote last" in scene.answer(result)
+    assert result.response is not None
+    (file,) = result.response.attachments
+    assert file.filename == "staging-web.log"
+    assert b"hello" in await file.read()
+    asked = scene.application.engine.asked[0]
+    assert (asked["environment"], asked["id"], asked["lines"]) == ("staging", "web", 50)
+    assert timedelta(minutes=14) < datetime.now(UTC) - asked["since"] < timedelta(minutes=16)
+    assert "one of these roles is needed" in scene.answer(await scene.bob.slash(scene.ops, "logs", service="web"))
+
+
+async def test_logs_of_a_service_in_several_environments_want_the_environment(scene: Scene) -> None:
+    await kept_release(scene, "staging", "v1")
+    await kept_release(scene, "prod", "v1")
+    answer = scene.answer(await scene.dora.slash(scene.ops, "logs", service="web"))
+    assert "Say which environment: staging, prod." in answer
+    answer = scene.answer(await scene.dora.slash(scene.ops, "logs", service="web", environment="prod"))
+    assert "of prod wrote last" in answer
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"service": "wbe"}, "Did you mean web?"),
+        ({"service": "wbe", "environment": "staging"}, "Did you mean web or worker?"),
+        ({"service": "web", "since": "yesterday"}, "For example 90s, 15m, 2h or 3d"),
+    ],
+)
+async def test_wrong_values_of_logs_are_refused_with_the_right_ones(
+    scene: Scene, options: dict[str, str], words: str
+) -> None:
+    await kept_release(scene, "staging", "v1")
+    assert words in scene.answer(await scene.dora.slash(scene.ops, "logs", **options))
+    assert not scene.application.engine.asked
+
+
+async def test_an_empty_log_is_said_and_not_sent(scene: Scene) -> None:
+    await kept_release(scene, "staging", "v1")
+    scene.application.engine.log = ""
+    result = await scene.dora.slash(scene.ops, "logs", service="web")
+    assert "wrote nothing in that time" in scene.answer(result)
+    assert result.response is not None
+    assert not result.response.attachments
+
+
+async def test_a_locked_environment_takes_nothing_and_says_who_when_and_why(scene: Scene) -> None:
+    assert "is locked: nobody can deploy" in scene.answer(
+        await scene.dora.slash(scene.ops, "lock", environment="staging", reason="the fair")
+    )
+    for command, options in {"deploy": {"version": "v2"}, "rollback": {}}.items():
+        answer = scene.answer(await scene.dora.slash(scene.ops, command, environment="staging", **options))
+        assert "staging is locked by dora since" in answer
+        assert "the fair" in answer
+    hotfix = await scene.hugo.slash(scene.ops, "hotfix", environment="staging", version="v2", reason="x")
+    assert "the fair" in scene.answer(hotfix)
+    assert not scene.application.orchestrator.planned
+    assert "the fair" in scene.answer(await scene.bob.slash(scene.ops, "status", environment="staging"))
+    await scene.restart()
+    assert "the fair" in scene.answer(
+        await scene.anna.slash(scene.ops, "lock", environment="staging", reason="another")
+    )
+    opened = scene.answer(await scene.anna.slash(scene.ops, "unlock", environment="staging"))
+    assert "is open again" in opened
+    assert "the fair" in opened
+    assert "🚀 Started" in scene.answer(await scene.ask(scene.dora, "deploy", environment="staging", version="v2"))
+
+
+async def test_production_is_unlocked_by_an_approver_or_by_who_locked_it(scene: Scene) -> None:
+    other = scene.join("other", "deployer")
+    await scene.dora.slash(scene.ops, "lock", environment="prod", reason="the fair")
+    refused = scene.answer(await other.slash(scene.ops, "unlock", environment="prod"))
+    assert "To unlock prod, one of these roles is needed" in refused
+    assert "is open again" in scene.answer(await scene.dora.slash(scene.ops, "unlock", environment="prod"))
+    await scene.dora.slash(scene.ops, "lock", environment="prod", reason="again")
+    assert "is open again" in scene.answer(await scene.anna.slash(scene.ops, "unlock", environment="prod"))
+    assert "prod is not locked" in scene.answer(await scene.anna.slash(scene.ops, "unlock", environment="prod"))
+
+
+async def test_locking_leaves_alone_what_is_under_way(scene: Scene) -> None:
+    story = await Story.begin(scene.application.state, scene.application.bus)
+    answer = scene.answer(await scene.dora.slash(scene.ops, "lock", environment="staging", reason="the fair"))
+    assert f"`{story.id}` is under way and goes on" in answer
+    await story.finish()
+
+
+async def test_cancel_finds_the_only_deployment_that_is_under_way(scene: Scene) -> None:
+    assert "No deployment is under way" in scene.answer(await scene.dora.slash(scene.ops, "cancel"))
+    story = await Story.begin(scene.application.state, scene.application.bus)
+    assert "one of these roles is needed" in scene.answer(await scene.bob.slash(scene.ops, "cancel"))
+    assert "was asked to stop" in scene.answer(await scene.dora.slash(scene.ops, "cancel"))
+    assert scene.application.orchestrator.cancelled[0][0] == story.id
+    await story.finish(Outcome.CANCELLED)
+
+
+async def test_cancel_wants_the_environment_where_several_are_under_way(scene: Scene) -> None:
+    stories = [
+        await Story.begin(scene.application.state, scene.application.bus, environment=name) for name in ("dev", "prod")
+    ]
+    assert "Say of which environment: dev, prod." in scene.answer(await scene.dora.slash(scene.ops, "cancel"))
+    suggested = await scene.dora.autocomplete(scene.ops, "cancel", "environment", "")
+    assert sorted(choice["value"] for choice in suggested) == ["dev", "prod"]
+    answer = scene.answer(await scene.dora.slash(scene.ops, "cancel", environment="staging"))
+    assert "No deployment of staging is under way" in answer
+    for story in stories:
+        await story.finish(Outcome.CANCELLED)
+
+
+async def test_everything_that_can_be_suggested_is(scene: Scene) -> None:
+    await kept_release(scene, "staging", "v1")
+    await scene.dora.slash(scene.ops, "lock", environment="prod", reason="x")
+
+    async def values(command: str, option: str, typed: str = "") -> list[str]:
+        return [choice["value"] for choice in await scene.dora.autocomplete(scene.ops, command, option, typed)]
+
+    assert await values("history", "environment", "s") == ["staging"]
+    assert await values("lock", "environment", "d") == ["dev", "prod"]
+    assert await values("unlock", "environment") == ["prod"]
+    assert await values("logs", "environment", "s") == ["staging"]
+    assert await values("logs", "service") == ["web", "redis"]
+    assert await values("logs", "since", "1") == ["15m", "1h", "1d"]
+    assert not await scene.bob.autocomplete(scene.ops, "logs", "service", "")
+
+
+async def test_a_closed_channel_is_on_the_status(scene: Scene) -> None:
+    scene.env.inject_error("POST", "/channels/*/messages", status=403, code=50013)
+    story = await Story.begin(scene.application.state, scene.application.bus)
+    cog = scene.env.bot.get_cog("Deployment")  # type: ignore[attr-defined]
+
+    async def told() -> bool:
+        return bool(cog.live_messages.trouble)
+
+    await until(told)
+    answer = scene.answer(await scene.bob.slash(scene.ops, "status", environment="staging"))
+    assert "The channel cannot be posted to" in answer
+    await story.finish(Outcome.CANCELLED)

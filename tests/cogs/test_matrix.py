@@ -1,0 +1,203 @@
+"""Who may press and type what: role, command, button, environment, own or other's plan, fresh or stale: no wrong yes.
+
+Every combination is really pressed in a simulated Discord; what is allowed stands here once more, on its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import discord
+import pytest
+from simcord.actors import MemberActor
+
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import DeploymentKind, DeploymentRequest
+from bot.models.freeze import Freeze
+from bot.models.identifiers import new_id
+from bot.models.proposal import LIFETIME, Proposal, ProposalState
+from bot.ui.drawing import Button, Drawing
+from bot.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
+from bot.ui.embeds.live import draw_live
+from tests.cogs.conftest import Scene
+from tests.cogs.test_commands import kept_release
+from tests.ui.samples import a_plan
+from tests.ui.story import Story
+
+ROLES = {
+    "nobody": (),
+    "deployer": ("deployer",),
+    "approver": ("approver",),
+    "hotfix": ("hotfix",),
+    "both": ("deployer", "approver"),
+}
+ENVIRONMENTS = ("staging", "prod")
+DEPLOYS, APPROVES = {"deployer", "both"}, {"approver", "both"}
+STRANGER = Actor(ActorKind.DISCORD, "424242", "stranger")
+REFUSALS = ("You may not do this", "one of these roles is needed", "not yours", "a second person has to approve it")
+
+# Command, its options, and who may use it where.
+COMMANDS: dict[str, tuple[dict[str, str], Callable[[str, str], bool]]] = {
+    "deploy": ({"version": "v2"}, lambda role, _environment: role in DEPLOYS),
+    "rollback": ({}, lambda role, _environment: role in DEPLOYS),
+    "hotfix": ({"version": "v2", "reason": "x"}, lambda role, _environment: role == "hotfix"),
+    "status": ({}, lambda _role, _environment: True),
+    "history": ({}, lambda _role, _environment: True),
+    "logs": ({"service": "web"}, lambda role, _environment: role != "nobody"),
+    "lock": ({"reason": "x"}, lambda role, _environment: role in DEPLOYS | APPROVES),
+    "unlock": (
+        {},
+        lambda role, environment: role in APPROVES or (role in DEPLOYS and environment == "staging"),
+    ),
+    "cancel": ({}, lambda role, _environment: role in DEPLOYS | APPROVES),
+}
+BUTTONS = {"confirm": CONFIRM_PREFIX, "approve": APPROVE_PREFIX, "withdraw": WITHDRAW_PREFIX}
+STALE = ("fresh", "changed", "late", *(state.value for state in ProposalState if state is not ProposalState.CONFIRMED))
+
+
+def may_press(button: str, role: str, *, own: bool) -> bool:
+    """Say who may press a button, whatever becomes of it then."""
+    if button == "confirm":
+        return own and role in DEPLOYS
+    if button == "approve":
+        return not own and role in APPROVES
+    return own or role in APPROVES
+
+
+def starts(button: str, role: str, environment: str, *, own: bool, state: str) -> bool:
+    """Say which presses may start a deployment: the only ones that matter in the end."""
+    if not may_press(button, role, own=own):
+        return False
+    if button == "confirm":
+        return environment == "staging" and state in {"fresh", "planned"}
+    return button == "approve" and state == "awaiting"
+
+
+async def people_of(scene: Scene) -> dict[str, MemberActor]:
+    return {name: scene.join(f"m-{name}", *roles) for name, roles in ROLES.items()}
+
+
+async def pressed_message(scene: Scene, proposal_id: str) -> discord.Message:
+    """Show a message with every button there is for a plan: somebody may forge what their client sends."""
+    rows = tuple(Button(name, f"{prefix}{proposal_id}") for name, prefix in BUTTONS.items())
+    embed = discord.Embed(title="a plan").set_footer(text=proposal_id)
+    return await scene.as_it_was(Drawing(proposal_id, (embed,), buttons=rows))
+
+
+async def a_proposal(scene: Scene, environment: str, asker: Actor, state: str) -> Proposal:
+    """Write a plan into the journal as it stands after some story."""
+    now = datetime.now(UTC)
+    made = now - LIFETIME if state == "late" else now
+    named = state if state in set(ProposalState) else "planned"
+    proposal_id = new_id("PLAN")
+    digest = "0" * 64 if state == "changed" else "d" * 64
+    request = DeploymentRequest(
+        environment, DeploymentKind.DEPLOY, asker, version="v2", plan_digest=digest, interaction_id=proposal_id
+    )
+    plan = replace(a_plan(), environment=environment, digest=digest)
+    proposal = Proposal(proposal_id, request, plan, made, made + LIFETIME, ProposalState(named))
+    if state == "started":
+        proposal = replace(proposal, deployment_id=new_id("DEPLOY"), decided_by=STRANGER)
+    await scene.application.state.approvals.add(proposal)
+    return proposal
+
+
+def refused(answer: str) -> bool:
+    return any(words in answer for words in REFUSALS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_command_is_for_exactly_those_in_the_table(scene: Scene, command: str) -> None:
+    options, allowed = COMMANDS[command]
+    people = await people_of(scene)
+    for environment in ENVIRONMENTS:
+        await kept_release(scene, environment, "v1")
+    for environment, role in product(ENVIRONMENTS, ROLES):
+        before = len(scene.application.orchestrator.requests)
+        if command == "unlock":
+            await scene.application.state.freezes.put(Freeze(environment, STRANGER, "x", datetime.now(UTC)))
+        story = (
+            await Story.begin(scene.application.state, scene.application.bus, environment=environment)
+            if (command == "cancel")
+            else None
+        )
+        result = await people[role].slash(scene.ops, command, environment=environment, **options)
+        answer = scene.answer(result)
+        assert refused(answer) is not allowed(role, environment), (command, environment, role, answer)
+        started = len(scene.application.orchestrator.requests) - before
+        assert started == (1 if command == "hotfix" and role == "hotfix" else 0), (command, environment, role)
+        await tidy(scene, environment, story)
+
+
+async def tidy(scene: Scene, environment: str, story: Story | None) -> None:
+    """Leave the environment as it was before a command."""
+    for task in scene.application.orchestrator.tasks:
+        await task
+    if story is not None:
+        await story.finish()
+    if await scene.application.state.freezes.get(environment) is not None:
+        await scene.application.state.freezes.lift(environment, STRANGER)
+
+
+@pytest.mark.parametrize("state", STALE)
+@pytest.mark.parametrize("button", BUTTONS)
+async def test_a_button_of_a_plan_is_for_exactly_those_in_the_table(scene: Scene, button: str, state: str) -> None:
+    people = await people_of(scene)
+    for environment, role, own in product(ENVIRONMENTS, ROLES, (True, False)):
+        somebody = people[role]
+        case = (button, state, environment, role, "own" if own else "other's")
+        asker = Actor(ActorKind.DISCORD, str(somebody.id), role) if own else STRANGER
+        proposal = await a_proposal(scene, environment, asker, state)
+        message = await pressed_message(scene, proposal.id)
+        before = len(scene.application.orchestrator.requests)
+        answer = scene.answer(await somebody.click(message, custom_id=f"{BUTTONS[button]}{proposal.id}"))
+        assert refused(answer) is not may_press(button, role, own=own), (*case, answer)
+        started = len(scene.application.orchestrator.requests) - before
+        assert started == int(starts(button, role, environment, own=own, state=state)), (*case, answer)
+        assert answer.strip(), case
+        await tidy(scene, environment, None)
+
+
+@pytest.mark.parametrize("kind", DeploymentKind)
+async def test_the_cancel_button_is_for_exactly_those_in_the_table(scene: Scene, kind: DeploymentKind) -> None:
+    people = await people_of(scene)
+    allowed = APPROVES | ({"hotfix"} if kind is DeploymentKind.HOTFIX else DEPLOYS)
+    for environment, role in product(ENVIRONMENTS, ROLES):
+        story = await Story.begin(scene.application.state, scene.application.bus, kind=kind, environment=environment)
+        message = await scene.as_it_was(draw_live(story.deployment))
+        before = len(scene.application.orchestrator.cancelled)
+        answer = scene.answer(await people[role].click(message, custom_id=f"roas:cancel:{story.id}"))
+        assert len(scene.application.orchestrator.cancelled) - before == int(role in allowed), (kind, role, answer)
+        assert refused(answer) is not (role in allowed), (kind, environment, role, answer)
+        await story.finish()
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+async def test_the_roll_back_button_is_for_deployers_and_starts_nothing_by_itself(
+    scene: Scene, environment: str
+) -> None:
+    people = await people_of(scene)
+    first, second = [await kept_release(scene, environment, version) for version in ("v1", "v2")]
+    story = await Story.begin(scene.application.state, scene.application.bus, environment=environment)
+    story.deployment = replace(story.deployment, from_release=first.number, to_release=second.number)
+    await story.finish()
+    outcome = await scene.posted(f"Deploy v2 to {environment}: succeeded")
+    for role, somebody in people.items():
+        answer = scene.answer(await somebody.click(outcome, custom_id=f"roas:rollback:{story.id}"))
+        assert refused(answer) is not (role in DEPLOYS), (environment, role, answer)
+    assert not scene.application.orchestrator.requests
+
+
+async def test_nothing_works_outside_the_ops_channel(scene: Scene) -> None:
+    people = await people_of(scene)
+    for command, (options, _allowed) in COMMANDS.items():
+        for role, somebody in people.items():
+            result = await somebody.slash(scene.general, command, environment="staging", **options)
+            assert "This only works in the ops channel" in scene.answer(result), (command, role)
+    assert not scene.application.orchestrator.requests
+    assert not scene.application.orchestrator.planned
+
+
+def test_a_plan_lives_for_a_quarter_of_an_hour() -> None:
+    assert timedelta(minutes=15) == LIFETIME
