@@ -105,3 +105,12 @@ def _route_everything_to(handler: logging.Handler, level: str) -> None:
     for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(capture=True)
+
+
+def keep_locals_out() -> None:
+    """Keep local variables, which may hold secrets, out of tracebacks where nobody has configured logging (yet)."""
+    if structlog.is_configured():
+        return
+    processors = structlog.get_config()["processors"][:-1]
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*processors, renderer])

@@ -1,6 +1,8 @@
 """Rules of the house that no linter knows."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,15 @@ def test_durations_are_monotonic_and_timestamps_aware():
 )
 def test_no_package_registry_is_named(name):
     assert not REGISTRY_HOSTS.search((ROOT / name).read_text())
+
+
+def test_a_traceback_shows_no_local_variable_even_before_logging_is_configured():
+    program = (
+        "import structlog; from bot.log import keep_locals_out\n"
+        "keep_locals_out()\n"
+        "def fail():\n    secret = 'local-' + 'value'\n    raise RuntimeError('planted')\n"
+        "try:\n    fail()\nexcept RuntimeError as error:\n    structlog.get_logger().error('broke', exc_info=error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "planted" in done.stdout
+    assert "local-value" not in done.stdout

@@ -72,7 +72,9 @@ def _unforeseen(error: Exception) -> "RoasError":
     import structlog
 
     from bot.errors import InternalFaultError
+    from bot.log import keep_locals_out
 
+    keep_locals_out()
     structlog.get_logger(__name__).error("command broke", exc_info=error)
     return InternalFaultError(
         f"Something broke that nobody foresaw ({type(error).__name__}).",
