@@ -154,10 +154,10 @@ class ComposeEngine:
         return await missing_images(self._clients, environment, release)
 
     async def create_service(
-        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False
+        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False, anew: bool = False
     ) -> tuple[str, ...]:
         """Create a service's containers as the model says and return the ids that are to be started."""
-        return await self._creator.create(environment, model_hash, service, beside=beside)
+        return await self._creator.create(environment, model_hash, service, beside=beside, anew=anew)
 
     async def create_missing(self, environment: Environment, model_hash: str) -> None:
         """Create the containers of all services that have none yet, and the networks."""

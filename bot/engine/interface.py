@@ -122,12 +122,13 @@ class Engine(Protocol):
         ...
 
     async def create_service(
-        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False
+        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False, anew: bool = False
     ) -> tuple[str, ...]:
         """Create a service's containers as the model says, not yet started, and return the ids that are to be started.
 
         What runs already as the model says is left alone (its id is not returned). A container that differs is
-        stopped and replaced; with `beside` it stays until it is removed by id (start-first).
+        stopped and replaced; with `beside` it stays until it is removed by id (start-first). With `anew`, every
+        container is replaced. A replaced container hands its unnamed volumes on.
         """
         ...
 

@@ -115,15 +115,16 @@ class DeploymentManager:
         started: Callable[[], Awaitable[None]],
         *,
         restart: bool = False,
+        anew: bool = False,
     ) -> Readiness:
         """Bring one service to what a model says and wait until it is ready; `started` is told when it runs.
 
-        With `restart`, containers that run as they should are started again.
+        With `restart`, containers that run as they should are started again; with `anew`, they are made again.
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
         ServiceFailedError with the container's last words.
         """
         wanted = (await self._engine.current_hashes(model_hash, environment))[definition.name]
-        await to_the_end(self._create_and_start(environment, model_hash, definition, watch, report, restart))
+        await to_the_end(self._create_and_start(environment, model_hash, definition, watch, report, restart, anew))
         await started()
         await watch.refresh()
         await report(definition.name, ServiceStep.WAITING, "", None)
@@ -225,11 +226,12 @@ class DeploymentManager:
         watch: ContainerWatch,
         report: ServiceReport,
         restart: bool,
+        anew: bool,
     ) -> None:
         running = any(c.state is ContainerState.RUNNING for c in watch.of_service(definition.name))
-        beside = definition.start_first and running
+        beside = definition.start_first and running and not anew
         await report(definition.name, ServiceStep.CREATING, "beside the old one" if beside else "", None)
-        created = await self._engine.create_service(environment, model_hash, definition.name, beside=beside)
+        created = await self._engine.create_service(environment, model_hash, definition.name, beside=beside, anew=anew)
         if created:
             await report(definition.name, ServiceStep.STARTING, "", None)
         for container_id in created:

@@ -47,7 +47,9 @@ class ServiceCreator:
         """Return the configuration hash that each service's containers should bear."""
         return await self._hashes.of(model_hash, environment)
 
-    async def create(self, environment: Environment, model_hash: str, service: str, *, beside: bool) -> tuple[str, ...]:
+    async def create(
+        self, environment: Environment, model_hash: str, service: str, *, beside: bool, anew: bool
+    ) -> tuple[str, ...]:
         """Create what a service lacks and return the ids that are to be started."""
         wanted = await self._wanted(environment, model_hash, service)
         existing = await self._existing(environment, service)
@@ -57,8 +59,8 @@ class ServiceCreator:
         if not beside:
             existing = await self._without_surplus(environment, wanted, existing)
         path = self._models.existing(model_hash)
-        if not _is_complete(wanted, existing, beside=beside):
-            await self._compose_create(environment, path, wanted, existing, beside=beside)
+        if anew or not _is_complete(wanted, existing, beside=beside):
+            await self._compose_create(environment, path, wanted, existing, beside=beside, anew=anew)
             existing = await self._existing(environment, service)
         fitting = [container for container in existing if container.config_hash == wanted.config_hash]
         if not fitting and wanted.definition.replicas:
@@ -118,14 +120,16 @@ class ServiceCreator:
         existing: list[ContainerSnapshot],
         *,
         beside: bool,
+        anew: bool,
     ) -> None:
         name = wanted.definition.name
         lacking = wanted.definition.replicas - sum(taken.config_hash == wanted.config_hash for taken in existing)
         scale = {name: len(existing) + lacking} if beside else None
+        project = ComposeProject.of_model(environment, path)
         # Compose stops what it replaces, one after the other at worst.
         grace = stop_grace_seconds(wanted.fields) * max(1, len(existing))
         await self._runner.run(
-            commands.create(ComposeProject.of_model(environment, path), [name], keep_existing=beside, scale=scale),
+            commands.create(project, [name], keep_existing=beside, anew=anew, scale=scale),
             environment,
             timeout_seconds=CREATE_SECONDS + grace,
             service=name,

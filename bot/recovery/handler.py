@@ -8,7 +8,6 @@ from typing import Protocol
 
 import structlog
 
-from bot.concurrency import to_the_end
 from bot.engine.interface import Engine
 from bot.engine.manager import DeploymentManager
 from bot.engine.watch import ContainerWatch
@@ -170,10 +169,8 @@ class ErrorHandler:
     async def _recreate(
         self, environment: Environment, model_hash: str, definition: ServiceDefinition, watch: ContainerWatch
     ) -> None:
-        """Take the containers away and make them anew from the release. Raises ServiceFailedError."""
-        await to_the_end(self._manager.remove_containers(environment, watch.of_service(definition.name)))
-        await watch.refresh()
-        await self._manager.apply_service(environment, model_hash, definition, watch, _unreported, _unheard)
+        """Make the containers anew from the release; unnamed volumes are handed on. Raises ServiceFailedError."""
+        await self._manager.apply_service(environment, model_hash, definition, watch, _unreported, _unheard, anew=True)
         await settle(definition, watch)
 
     async def _go_back(self, fault: Fault, environment: Environment) -> str | None:

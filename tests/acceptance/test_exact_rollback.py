@@ -2,6 +2,7 @@
 
 import docker
 
+from bot.engine.watch import ContainerWatch
 from bot.models.deployment import Outcome
 from testbed.sample import sample_image
 from tests.acceptance.people import succeeded
@@ -152,5 +153,25 @@ async def test_data_in_a_volume_that_nobody_named_survives_deployments_and_rollb
     assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
     assert stack.read("web", "/data/orders") == "order\n"
     succeeded(await people.rollback())
+    assert stack.images() == {"web-1": images["v1"]}
+    assert stack.read("web", "/data/orders") == "order\n"
+
+
+async def test_data_in_a_volume_that_nobody_named_survives_that_its_container_is_made_anew(people, stack, images):
+    stack.write({"web": service(volumes=["/data"])})
+    deployment = await people.succeed("v1")
+    stack.container("web").exec_run(["sh", "-c", "echo order > /data/orders"])
+    before, application = stack.ids(), people.application
+    environment = application.environments["dev"]
+    definitions = application.engine.definitions(await application.engine.load_model(deployment.applied_model))
+
+    async def unheard(*words: object) -> None:
+        pass
+
+    async with ContainerWatch(application.engine, environment) as watch:
+        await application.deployment_manager.apply_service(
+            environment, deployment.applied_model, definitions["web"], watch, unheard, unheard, anew=True
+        )
+    assert stack.ids() != before
     assert stack.images() == {"web-1": images["v1"]}
     assert stack.read("web", "/data/orders") == "order\n"

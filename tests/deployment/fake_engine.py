@@ -130,12 +130,12 @@ class FakeEngine:
         return {name: service["image"] for name, service in self.models[model_hash]["services"].items()}
 
     async def create_service(
-        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False
+        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False, anew: bool = False
     ) -> tuple[str, ...]:
         self._called("create", service)
         image = self.models[model_hash]["services"][service]["image"]
         own = [c for c in self.running.values() if c.service == service]
-        if any(c.config_hash == image and c.state is ContainerState.RUNNING for c in own):
+        if not anew and any(c.config_hash == image and c.state is ContainerState.RUNNING for c in own):
             return ()
         if not beside:
             for container in own:

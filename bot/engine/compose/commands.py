@@ -56,13 +56,15 @@ def create(
     services: Sequence[str],
     *,
     keep_existing: bool = False,
+    anew: bool = False,
     scale: Mapping[str, int] | None = None,
 ) -> list[str]:
-    """Create the services' containers without starting them; with `keep_existing` none is replaced."""
-    options = ["--no-build", "--pull", "never", "--no-recreate" if keep_existing else ""]
+    """Create the services' containers without starting them; `keep_existing` replaces none, `anew` replaces all."""
+    options = ["--no-build", "--pull", "never"]
+    options += [flag for flag, wanted in (("--no-recreate", keep_existing), ("--force-recreate", anew)) if wanted]
     for service, number in sorted((scale or {}).items()):
         options += ["--scale", f"{_checked(service)}={number}"]
-    return [*project.arguments(), "create", *filter(None, options), "--", *map(_checked, services)]
+    return [*project.arguments(), "create", *options, "--", *map(_checked, services)]
 
 
 def build(project: ComposeProject, service: str) -> list[str]:
