@@ -12,10 +12,12 @@ from discord.ext import commands
 from bot.errors import SettingsError
 from bot.integration import Application, open_application
 from bot.settings import Settings, load_settings
+from bot.ui.alert_messages import AlertMessages
 from bot.ui.command_translator import CommandTranslator
 from bot.ui.live_messages import LiveMessages
 from bot.ui.ops_channel import OpsChannel
 from bot.ui.voice import Voice
+from cogs.alerts import AlertsCog
 from cogs.application_cog import ApplicationCog
 from cogs.command_sync import CommandSync
 from cogs.deployment import DeploymentCog
@@ -40,6 +42,15 @@ async def setup(bot: commands.Bot) -> None:
         await bot.add_cog(StatusCog(bot, application, voice, messages), guild=guild)
         for kind in (HistoryCog, LogsCog, FreezeCog):
             await bot.add_cog(kind(bot, application, voice), guild=guild)
+        alerts = AlertMessages(
+            application.state,
+            application.bus,
+            channel,
+            voice=voice,
+            role=application.settings.discord_alert_role_id,
+            redact=application.redactor.redact,
+        )
+        await bot.add_cog(AlertsCog(bot, application, voice, alerts), guild=guild)
         await bot.tree.set_translator(CommandTranslator(bot.tree.translator))
         sync = CommandSync(bot, application.state, guild_id)
         await bot.add_cog(ApplicationCog(bot, sync, voice, opened.pop_all()))
@@ -52,6 +63,7 @@ async def _application(bot: commands.Bot, opened: AsyncExitStack) -> Application
         return lent
     application = await opened.enter_async_context(open_application(load_settings(needs_discord=False)))
     await application.orchestrator.resume()
+    await application.guard.begin()
     return application
 
 

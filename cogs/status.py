@@ -12,8 +12,9 @@ from bot.errors import RoasError
 from bot.integration import Application
 from bot.models.environment import Environment
 from bot.models.health import StackHealth
+from bot.ui.embeds.alert import draw_open_alerts
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
-from bot.ui.limits import EMBEDS
+from bot.ui.limits import EMBEDS, fit
 from bot.ui.live_messages import LiveMessages
 from bot.ui.secrets import without_secrets
 from bot.ui.translation import _
@@ -48,11 +49,19 @@ class StatusCog(OpsCog, name="Status"):
             wanted = [self.environment(environment)] if environment else list(known)[:EMBEDS]
             statuses = await asyncio.gather(*(self.look_at(target) for target in wanted))
             shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
-            await answer(interaction, embeds=draw_status(shown))
+            alerts = await self._open_alerts(environment)
+            await answer(interaction, embeds=fit([*draw_status(shown), *alerts]))
 
     @status.autocomplete("environment")
     async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+
+    async def _open_alerts(self, environment: str | None) -> list[discord.Embed]:
+        """Draw the alerts that are open: of one environment and of none in particular, or all."""
+        alerts = await self.application.state.alerts.open()
+        wanted = [one for one in alerts if environment is None or one.environment in {environment, ""}]
+        embed = draw_open_alerts([without_secrets(one, self.application.redactor.redact) for one in wanted])
+        return [] if embed is None else [embed]
 
     async def look_at(self, target: Environment) -> EnvironmentStatus:
         """Gather what is known of an environment; an engine that does not answer hides its health only."""

@@ -37,6 +37,8 @@ class Drawing:
     content: str = ""
     buttons: tuple[Button, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    # The one role that a new message calls; only a mention of it in `content` does so.
+    pings: int | None = None
 
     @property
     def content_hash(self) -> str:

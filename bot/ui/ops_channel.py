@@ -73,7 +73,7 @@ class OpsChannel:
             message: discord.Message = await self._channel.send(
                 drawing.content or None,
                 files=drawing.files(),
-                allowed_mentions=discord.AllowedMentions.none(),
+                allowed_mentions=_called_by(drawing),
                 **options,
             )
         return message.id
@@ -106,6 +106,12 @@ class OpsChannel:
         return discord.MessageReference(
             message_id=message_id, channel_id=self.id, guild_id=self._guild_id, fail_if_not_exists=False
         )
+
+
+def _called_by(drawing: Drawing) -> discord.AllowedMentions:
+    """Let a new message call the one role that it is meant to call, and nobody else whatever its text says."""
+    roles = [discord.Object(drawing.pings)] if drawing.pings is not None else False
+    return discord.AllowedMentions(everyone=False, users=False, roles=roles, replied_user=False)
 
 
 def _has_key(message: discord.Message, key: str) -> bool:

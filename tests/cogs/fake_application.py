@@ -18,6 +18,7 @@ from bot.models.deployment import Deployment, DeploymentRequest, Outcome, PhaseR
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, Verdict
 from bot.models.plan import Plan
+from bot.monitoring.alert_desk import AlertDesk
 from bot.redaction import Redactor
 from bot.settings import Settings
 from bot.state.manager import StateManager
@@ -145,6 +146,13 @@ class FakeCollector:
         return a_stack(("web", Verdict.HEALTHY, ""), ("redis", Verdict.HEALTHY, ""), environment=environment.name)
 
 
+class FakeGuard:
+    """Guard nothing."""
+
+    async def begin(self) -> None:
+        """Begin."""
+
+
 @dataclass
 class FakeApplication:
     """Have what the cogs use of an application."""
@@ -156,7 +164,13 @@ class FakeApplication:
     orchestrator: FakeOrchestrator
     engine: FakeEngine = field(default_factory=FakeEngine)
     collector: FakeCollector = field(default_factory=FakeCollector)
+    guard: FakeGuard = field(default_factory=FakeGuard)
     redactor: Redactor = field(default_factory=lambda: Redactor(["hunter_2*hunter_2"]))
+
+    @property
+    def desk(self) -> AlertDesk:
+        """Return the real thing over the real journal and bus."""
+        return AlertDesk(self.state.alerts, self.bus, self.redactor.redact)
 
 
 def an_environment(name: str, *, needs_approval: bool = False) -> Environment:

@@ -62,6 +62,7 @@ def settings_for(sandbox: Sandbox, docker_host: str, stack: Path, state: Path, b
         "DISCORD_DEPLOYER_ROLE_IDS": str(sandbox.roles["deployer"]),
         "DISCORD_APPROVER_ROLE_IDS": str(sandbox.roles["approver"]),
         "DISCORD_HOTFIX_ROLE_IDS": str(sandbox.roles["hotfix"]),
+        "DISCORD_ALERT_ROLE_ID": str(sandbox.roles["alert"]),
         "DISCORD_API_URL": sandbox.api_url,
         "DISCORD_GATEWAY_URL": sandbox.gateway_url,
         "DOCKER_HOST": docker_host,

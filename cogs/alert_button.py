@@ -1,0 +1,39 @@
+"""Answer the buttons under an alert, whichever process posted it."""
+
+import re
+from typing import TYPE_CHECKING, Any, Self
+
+import discord
+
+from bot.ui.embeds.alert import PREFIX
+from cogs.answers import acknowledge
+
+if TYPE_CHECKING:
+    from cogs.alerts import AlertsCog
+
+
+class AlertButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=re.escape(PREFIX) + r"(?P<deed>ack|silence|logs|rollback):(?P<subject>(?:ALERT|STORM)-[0-9A-Z]{26})",
+):
+    """Do something about an alert; the button knows its id only, everything else is read again on the click."""
+
+    def __init__(self, deed: str, subject: str) -> None:
+        super().__init__(discord.ui.Button(label=deed, custom_id=f"{PREFIX}{deed}:{subject}"))
+        self.deed = deed
+        self.subject = subject
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the button from the id that it carries."""
+        return cls(match["deed"], match["subject"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand the click to the cog."""
+        cog: AlertsCog | None = interaction.client.get_cog("Alerts")
+        if cog is None or not cog.voice.active or not await acknowledge(interaction):
+            return
+        async with cog.answering(interaction):
+            await cog.clicked(interaction, self.deed, self.subject)

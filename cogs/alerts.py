@@ -1,0 +1,146 @@
+"""Tell the ops channel of alerts, and let people acknowledge and silence them, read logs, and roll back."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import discord
+import structlog
+from discord.ext import commands
+
+from bot.errors import InvalidRequestError, RoasError
+from bot.integration import Application
+from bot.models.alert import Alert
+from bot.models.deployment import DeploymentKind
+from bot.models.health import ContainerSnapshot
+from bot.ui.alert_messages import AlertMessages
+from bot.ui.drawing import Attachment, Drawing
+from bot.ui.limits import code
+from bot.ui.translation import _
+from bot.ui.voice import Voice
+from cogs.alert_button import AlertButton
+from cogs.answers import answer
+from cogs.deployment import DeploymentCog
+from cogs.ops_cog import OpsCog, actor_of
+from cogs.permissions import Asker, Deed, asker_of, permit, refusal
+
+log = structlog.get_logger(__name__)
+
+SILENCE = timedelta(hours=1)
+LOG_LINES = 300
+LOGS_OF_CONTAINERS = 5
+
+
+class AlertsCog(OpsCog, name="Alerts"):
+    """Host the alerts in a channel."""
+
+    def __init__(self, bot: commands.Bot, application: Application, voice: Voice, messages: AlertMessages) -> None:
+        super().__init__(bot, application, voice)
+        self.messages = messages
+
+    async def cog_load(self) -> None:
+        """Listen for clicks on every button under an alert ever posted, and begin to tell."""
+        self.bot.add_dynamic_items(AlertButton)
+        self.messages.start()
+        if self.bot.application_id is not None:
+            self.messages.online()
+
+    async def cog_unload(self) -> None:
+        """Stop telling; the next bot goes on."""
+        self.bot.remove_dynamic_items(AlertButton)
+        await self.messages.close()
+
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        """Try at once what waits for Discord."""
+        self.messages.online()
+
+    @commands.Cog.listener()
+    async def on_resumed(self) -> None:
+        """Try at once what waits for Discord."""
+        self.messages.online()
+
+    async def clicked(self, interaction: discord.Interaction[Any], deed: str, subject: str) -> None:
+        """Do what a button says, for those who may. Raises NotPermittedError, InvalidRequestError."""
+        asker = asker_of(interaction)
+        permit(alert_refusal(asker, self))
+        alerts = await self._alerts(subject)
+        match deed:
+            case "ack":
+                await answer(interaction, await self._acknowledge(alerts, asker))
+            case "silence":
+                await answer(interaction, await self._silence(alerts, asker))
+            case "logs":
+                await self._logs(interaction, alerts[0])
+            case "rollback":
+                await self._roll_back(interaction, alerts[0])
+
+    async def _alerts(self, subject: str) -> Sequence[Alert]:
+        """Return the alert of a message, or all of those that it tells of. Raises InvalidRequestError."""
+        kept = self.application.state.alerts
+        one = await kept.get(subject)
+        alerts = [one] if one is not None else await kept.group(subject)
+        if not alerts:
+            raise InvalidRequestError(_("The journal knows no alert {id}.", id=subject))
+        return alerts
+
+    async def _acknowledge(self, alerts: Sequence[Alert], asker: Asker) -> str:
+        still_open = _open(alerts)
+        for alert in still_open:
+            await self.application.desk.acknowledge(alert.id, actor_of(asker))
+        return _("👀 {count} acknowledged: you look after it.", count=len(still_open))
+
+    async def _silence(self, alerts: Sequence[Alert], asker: Asker) -> str:
+        still_open = _open(alerts)
+        for alert in still_open:
+            await self.application.desk.silence(alert.id, actor_of(asker), SILENCE)
+        return _("🔕 {count} silenced for an hour.", count=len(still_open))
+
+    async def _logs(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
+        """Answer with the last lines of a service's containers as a file, without secrets."""
+        environment = self.environment(alert.environment)
+        containers = await self.application.engine.containers(environment)
+        own = [one for one in containers if one.service == alert.service][:LOGS_OF_CONTAINERS]
+        if not own:
+            raise InvalidRequestError(_("There is no container of {service}.", service=alert.service))
+        text = self.application.redactor.redact("\n\n".join([await self._log(alert, one) for one in own]))
+        file = Attachment(f"{alert.id}-{alert.service}.txt", text)
+        words = _("📄 The last lines of {service}.", service=code(alert.service))
+        await answer(interaction, words, drawing=Drawing(alert.id, (), attachments=(file,)))
+
+    async def _log(self, alert: Alert, container: ContainerSnapshot) -> str:
+        environment = self.environment(alert.environment)
+        try:
+            words = await self.application.engine.last_words(environment, container.id, lines=LOG_LINES)
+        except RoasError as error:
+            words = f"({error.message})"
+        return f"== {container.name}\n{words}"
+
+    async def _roll_back(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
+        """Show the plan of going back, as `/rollback` does. Raises NotPermittedError."""
+        cog = self.bot.get_cog("Deployment")
+        if not isinstance(cog, DeploymentCog):
+            raise InvalidRequestError(_("This bot does not deploy."))
+        target = self.environment(alert.environment)
+        request = cog.request(interaction, target, DeploymentKind.ROLLBACK)
+        request = replace(request, reason=alert.id, correlation_id=alert.correlation_id)
+        await cog.show_plan(interaction, request)
+
+
+def alert_refusal(asker: Asker, cog: OpsCog) -> str | None:
+    """Say why somebody may not deal with alerts, or return None where they may: any role that may change something."""
+    if out_of_place := refusal(Deed.STATUS, None, asker, cog.rules):
+        return out_of_place
+    rules = cog.rules
+    if asker.role_ids & (rules.deployers | rules.approvers | rules.hotfixers):
+        return None
+    return _("Dealing with alerts needs the role of a deployer or an approver.")
+
+
+def _open(alerts: Sequence[Alert]) -> list[Alert]:
+    """Return those that are open. Raises InvalidRequestError where none is."""
+    still_open = [alert for alert in alerts if alert.is_open]
+    if not still_open:
+        raise InvalidRequestError(_("It is resolved already."), hint=_("There is nothing to do."))
+    return still_open

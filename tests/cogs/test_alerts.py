@@ -1,0 +1,95 @@
+"""Alerts in the channel: one message each, and buttons for those who may."""
+
+from dataclasses import replace
+
+import discord
+
+from bot.models.alert import AlertReport, AlertSource, AlertState, Severity
+from tests.cogs.conftest import Scene, shown
+from tests.ui.story import until
+
+REPORT = AlertReport(
+    "f1", AlertSource.HEALTH, Severity.WARNING, "dev: web is down", "It ended.", environment="dev", service="web"
+)
+
+
+def button(message: discord.Message, deed: str) -> str:
+    ids = [str(item.custom_id) for row in message.components for item in row.children]  # type: ignore[union-attr]
+    return next(one for one in ids if f":{deed}:" in one)
+
+
+async def raised(scene: Scene, report: AlertReport = REPORT) -> discord.Message:
+    await scene.application.desk.take([report])
+    return await scene.posted(report.title)
+
+
+async def test_an_alert_is_one_message_that_changes_with_it(scene: Scene) -> None:
+    message = await raised(scene)
+    await scene.application.desk.take([REPORT, replace(REPORT, firing=False)])
+    over = await scene.posted("resolved")
+    assert over.id == message.id
+    assert not over.components
+    assert len(scene.posts()) == 1
+
+
+async def test_whoever_may_deploy_may_acknowledge_and_silence(scene: Scene) -> None:
+    message = await raised(scene)
+    assert "you look after it" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
+    message = await scene.posted("acknowledged")
+    assert "silenced for an hour" in scene.answer(await scene.anna.click(message, custom_id=button(message, "silence")))
+    (alert,) = await scene.application.state.alerts.open()
+    assert alert.state is AlertState.SILENCED
+    audit = [(change.new, change.metadata["by"]) for change in await scene.application.state.changes()]
+    assert [words for words, _by in audit] == ["acknowledged", "silenced"]
+
+
+async def test_whoever_has_no_role_changes_nothing(scene: Scene) -> None:
+    message = await raised(scene)
+    for deed in ("ack", "silence", "logs", "rollback"):
+        answered = await scene.bob.click(message, custom_id=button(message, deed))
+        assert "You may not do this" in scene.answer(answered)
+    (alert,) = await scene.application.state.alerts.open()
+    assert alert.state is AlertState.FIRING
+
+
+async def test_roll_back_shows_the_plan_and_starts_nothing_by_itself(scene: Scene) -> None:
+    message = await raised(scene)
+    answered = await scene.dora.click(message, custom_id=button(message, "rollback"))
+    assert answered.response is not None
+    assert not scene.application.orchestrator.requests
+
+
+async def test_buttons_outlive_the_bot_that_posted_them(scene: Scene) -> None:
+    message = await raised(scene)
+    await scene.restart()
+    assert "you look after it" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
+    assert len(scene.posts()) == 1
+
+
+async def test_what_was_raised_while_no_bot_was_there_is_told_by_the_next(scene: Scene) -> None:
+    await scene.silence()
+    await scene.application.desk.take([REPORT])
+    await scene.restart()
+    await scene.posted(REPORT.title)
+
+
+async def test_many_at_once_share_a_message_and_one_click_acknowledges_all(scene: Scene) -> None:
+    await scene.application.desk.take([replace(REPORT, fingerprint=f"f{n}", title=f"trouble {n}") for n in range(50)])
+    message = await scene.posted("50 alerts at once")
+    assert "50 acknowledged" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
+    await until(lambda: "👀" in shown(scene.posts()[0].embeds))
+    assert len(scene.posts()) == 1
+
+
+async def test_status_tells_of_every_open_alert(scene: Scene) -> None:
+    await raised(scene)
+    assert "1 open alerts" in scene.answer(await scene.bob.slash(scene.ops, "status"))
+
+
+async def test_somebody_is_called_when_healing_gives_up(scene: Scene) -> None:
+    message = await raised(scene, replace(REPORT, severity=Severity.HIGH))
+    (alert,) = await scene.application.state.alerts.open()
+    await scene.application.desk.note(alert.id, "escalated: nothing helped", escalated=True)
+    call = await scene.posted("Somebody is needed")
+    assert call.id != message.id
+    assert "nothing helped" in shown(call.embeds)

@@ -1,0 +1,104 @@
+"""Deliveries of Alertmanager and Grafana become the same kind of report."""
+
+import pytest
+from pydantic import ValidationError
+
+from bot.models.alert import AlertSource, Severity
+from bot.monitoring.hostile_text import tame
+from bot.monitoring.webhook_formats import Webhook, read_reports
+
+SERVICES = {"dev": ["web"]}
+ALERTMANAGER = {
+    "version": "4",
+    "groupKey": '{}:{alertname="Down"}',
+    "truncatedAlerts": 0,
+    "status": "firing",
+    "receiver": "roas",
+    "groupLabels": {"alertname": "Down"},
+    "commonLabels": {},
+    "commonAnnotations": {},
+    "externalURL": "http://alertmanager:9093",
+    "alerts": [
+        {
+            "status": "firing",
+            "labels": {"alertname": "Down", "severity": "page", "environment": "dev", "service": "web"},
+            "annotations": {"summary": "web is down", "description": "for a minute"},
+            "startsAt": "2026-01-01T00:00:00.000Z",
+            "endsAt": "0001-01-01T00:00:00Z",
+            "generatorURL": "http://prometheus:9090/graph",
+            "fingerprint": "c0ffee",
+        }
+    ],
+}
+GRAFANA = {
+    "receiver": "roas",
+    "status": "resolved",
+    "orgId": 1,
+    "version": "1",
+    "groupKey": "{}/{}",
+    "truncatedAlerts": 0,
+    "title": "[RESOLVED]",
+    "state": "ok",
+    "message": "",
+    "alerts": [
+        {
+            "status": "resolved",
+            "labels": {"alertname": "Slow", "grafana_folder": "shop"},
+            "annotations": None,
+            "startsAt": "2026-01-01T00:00:00Z",
+            "endsAt": "2026-01-01T00:01:00Z",
+            "values": {"B": 1.5},
+            "valueString": "[ var='B' ]",
+            "generatorURL": "",
+            "fingerprint": "beef",
+            "silenceURL": "",
+            "dashboardURL": "",
+            "panelURL": "",
+        }
+    ],
+}
+
+
+def test_an_alert_of_alertmanager_is_read_whole() -> None:
+    report, left_out = read_reports(Webhook.model_validate(ALERTMANAGER), SERVICES)
+    assert (report.source, report.severity, report.title) == (AlertSource.ALERTMANAGER, Severity.CRITICAL, "Down")
+    assert (report.environment, report.service, report.fingerprint) == ("dev", "web", "alertmanager:c0ffee")
+    assert report.summary == "web is down\nfor a minute"
+    assert report.firing
+    assert not left_out.firing
+
+
+def test_the_end_of_an_alert_of_grafana_is_read() -> None:
+    report, _ = read_reports(Webhook.model_validate(GRAFANA), SERVICES)
+    assert (report.source, report.severity, report.firing) == (AlertSource.GRAFANA, Severity.WARNING, False)
+
+
+def test_services_and_environments_that_are_not_ours_are_no_names_of_ours() -> None:
+    labels = {"alertname": "Down", "environment": "dev", "service": "nothing-of-ours"}
+    foreign = ALERTMANAGER | {"alerts": [{"status": "firing", "labels": labels}]}
+    report, _ = read_reports(Webhook.model_validate(foreign), SERVICES)
+    assert (report.environment, report.service) == ("dev", "")
+
+
+def test_alerts_that_were_left_out_are_told() -> None:
+    *_, left_out = read_reports(Webhook.model_validate(ALERTMANAGER | {"truncatedAlerts": 7}), SERVICES)
+    assert left_out.firing
+    assert left_out.title == "7 more alerts were left out of a delivery"
+
+
+def test_alerts_without_a_fingerprint_are_told_apart_by_their_labels() -> None:
+    alerts = [{"status": "firing", "labels": {"alertname": name}} for name in ("a", "b", "a")]
+    first, second, third, _ = read_reports(Webhook.model_validate(ALERTMANAGER | {"alerts": alerts}), SERVICES)
+    assert first.fingerprint == third.fingerprint != second.fingerprint
+
+
+@pytest.mark.parametrize("wrong", [{}, {"version": "4"}, {"version": "4", "alerts": [{"status": "burning"}]}])
+def test_what_is_no_delivery_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Webhook.model_validate(wrong)
+
+
+def test_words_of_others_lose_what_steers_terminals_and_their_length() -> None:
+    assert tame("a\x1b[31mb\u202ec\x00\u200bd", 100) == "a[31mbcd"
+    assert len(tame("x" * 10_000, 200)) == 200
+    assert tame("line\r\nline\ttab", 100) == "line\nline\ttab"

@@ -1,0 +1,139 @@
+"""Healing begins gently, goes on within its budget, and keeps away from deployments and people."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import DeploymentRequest, Outcome
+from bot.models.environment import Environment
+from bot.models.health import Verdict
+from bot.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
+from bot.recovery.budget import Budget
+from bot.recovery.handler import ErrorHandler, Senses
+from bot.state.manager import StateManager
+
+DEV = Environment("dev", "shop-dev", Path(), ())
+FAULT = Fault("ALERT-1", "dev", "web", FaultCategory.PROCESS, "web has ended")
+RESTART, RECREATE, ROLL_BACK = RecoveryAction.RESTART, RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK
+
+
+@dataclass
+class Notes:
+    words: list[str] = field(default_factory=list)
+
+    async def note(self, alert_id: str, words: str = "", **_: Any) -> None:
+        if words:
+            self.words.append(words)
+
+
+class Scene:
+    """Let a handler work whose attempts turn out as a test says."""
+
+    def __init__(self, state: StateManager) -> None:
+        self.state = state
+        self.notes = Notes()
+        self.verdict = Verdict.UNHEALTHY
+        self.by_hand = self.own = False
+        self.helps: frozenset[RecoveryAction] = frozenset()
+        self.tried: list[RecoveryAction] = []
+        senses = Senses(lambda *_: self.verdict, lambda *_: self.by_hand, self._is_own)
+        engine: Any = SimpleNamespace(containers=self._containers)
+        self.handler = ErrorHandler(engine, None, state, self.notes, senses, self._roll_back)  # type: ignore[arg-type]
+        self.handler._try = self._try  # type: ignore[method-assign]
+
+    async def _is_own(self, environment: Environment, service: str) -> bool:
+        return self.own
+
+    async def _containers(self, environment: Environment) -> tuple[Any, ...]:
+        return (SimpleNamespace(service="web"),)
+
+    async def _roll_back(self, request: DeploymentRequest) -> Any:
+        return SimpleNamespace(id="ROLLBACK-1", outcome=Outcome.SUCCEEDED)
+
+    async def _try(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
+        self.tried.append(action)
+        return None if action in self.helps else "it ended again"
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with StateManager(tmp_path / "state") as state:
+        yield Scene(state)
+
+
+async def test_a_restart_that_helps_is_all_that_is_done(scene: Scene) -> None:
+    scene.helps = frozenset({RESTART})
+    report = await scene.handler.handle(FAULT, DEV)
+    assert report.succeeded
+    assert scene.tried == [RESTART]
+    assert scene.notes.words == ["restart: well again"]
+
+
+async def test_what_does_not_help_leads_on_to_the_next_and_at_last_to_a_person(scene: Scene) -> None:
+    report = await scene.handler.handle(FAULT, DEV)
+    assert report.outcome is RecoveryOutcome.ESCALATED
+    assert scene.tried == [RESTART, RECREATE, ROLL_BACK]
+
+
+async def test_a_service_without_a_container_is_made_anew(scene: Scene) -> None:
+    scene.helps = frozenset({RECREATE})
+    await scene.handler.handle(replace(FAULT, category=FaultCategory.CONTAINER), DEV)
+    assert scene.tried == [RECREATE]
+
+
+async def test_a_budget_ends_what_does_not_last(scene: Scene) -> None:
+    scene.helps = frozenset({RESTART, RECREATE, ROLL_BACK})
+    outcomes = [(await scene.handler.handle(FAULT, DEV)).outcome for _ in range(6)]
+    assert scene.tried == [RESTART, RESTART, RESTART, RECREATE, ROLL_BACK]
+    assert outcomes[-1] is RecoveryOutcome.ESCALATED
+
+
+async def test_a_rollback_counts_for_the_whole_environment_and_old_attempts_count_no_more(scene: Scene) -> None:
+    now = datetime.now(UTC)
+    await scene.state.recoveries.save(RecoveryStep("STEP-1", "ALERT-0", "dev", "store", ROLL_BACK, now))
+    old = now - timedelta(hours=1)
+    await scene.state.recoveries.save(RecoveryStep("STEP-2", "ALERT-0", "dev", "web", RECREATE, old))
+    assert not await Budget().allows(scene.state.recoveries, "dev", "web", ROLL_BACK)
+    assert await Budget().allows(scene.state.recoveries, "dev", "web", RECREATE)
+
+
+async def test_a_deployment_under_way_owns_the_environment(scene: Scene) -> None:
+    scene.state.locks = SimpleNamespace(get=_locked)  # type: ignore[assignment]
+    report = await scene.handler.handle(FAULT, DEV)
+    assert report.outcome is RecoveryOutcome.KEPT_AWAY
+    assert scene.tried == []
+
+
+async def _locked(environment: str) -> Any:
+    return SimpleNamespace(deployment_id="DEPLOY-1", held_by=Actor(ActorKind.SYSTEM, "1", "x"))
+
+
+async def test_what_somebody_stopped_by_hand_is_left_as_it_is(scene: Scene) -> None:
+    scene.by_hand = True
+    assert (await scene.handler.handle(FAULT, DEV)).outcome is RecoveryOutcome.NOT_OURS
+    assert scene.tried == []
+
+
+@pytest.mark.parametrize("verdict", [Verdict.HEALTHY, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.UNVERIFIED])
+async def test_an_alert_from_outside_starts_nothing_by_itself(scene: Scene, verdict: Verdict) -> None:
+    scene.verdict = verdict
+    report = await scene.handler.handle(replace(FAULT, from_outside=True), DEV)
+    assert report.outcome is RecoveryOutcome.NOT_OURS
+    assert scene.tried == []
+
+
+async def test_an_alert_from_outside_heals_what_is_seen_to_be_unhealthy(scene: Scene) -> None:
+    scene.helps = frozenset({RESTART})
+    assert (await scene.handler.handle(replace(FAULT, from_outside=True), DEV)).succeeded
+
+
+async def test_the_bot_does_not_heal_itself(scene: Scene) -> None:
+    scene.own = True
+    assert (await scene.handler.handle(FAULT, DEV)).outcome is RecoveryOutcome.ESCALATED
+    assert scene.tried == []

@@ -1,0 +1,96 @@
+"""What an alert shows, within Discord's limits whatever it says."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from bot.models.actor import Actor, ActorKind
+from bot.models.alert import Alert, AlertSource, AlertState, Healing, Severity
+from bot.ui.drawing import Drawing
+from bot.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ALERT = Alert(
+    "ALERT-01J0000000000000000000000A",
+    "health:dev:web",
+    AlertSource.HEALTH,
+    Severity.HIGH,
+    "dev: web is down",
+    NOW,
+    NOW,
+    summary="web has ended with code 137.",
+    environment="dev",
+    service="web",
+)
+HOSTILE = "@everyone [x](https://evil.example) ``` **" + "y" * 5000
+
+
+def labels(drawing: Drawing) -> list[str]:
+    return [button.label for button in drawing.buttons]
+
+
+def text(drawing: Drawing) -> str:
+    return "\n".join(str(embed.to_dict()) for embed in drawing.embeds)
+
+
+def test_an_urgent_alert_calls_the_role_and_nobody_else() -> None:
+    drawing = draw_alert(ALERT, 42)
+    assert (drawing.content, drawing.pings) == ("<@&42>", 42)
+    quiet = draw_alert(replace(ALERT, severity=Severity.WARNING), 42)
+    assert (quiet.content, quiet.pings) == ("", None)
+    assert draw_alert(ALERT).content == ""
+
+
+def test_the_buttons_fit_what_can_be_done() -> None:
+    assert labels(draw_alert(ALERT)) == ["Acknowledge", "Silence 1 h", "Logs", "Roll back"]
+    assert labels(draw_alert(replace(ALERT, environment="", service=""))) == ["Acknowledge", "Silence 1 h"]
+    assert labels(draw_alert(replace(ALERT, state=AlertState.ACKNOWLEDGED))) == ["Silence 1 h", "Logs", "Roll back"]
+    assert labels(draw_alert(replace(ALERT, state=AlertState.RESOLVED, resolved_at=NOW))) == []
+
+
+def test_what_was_done_and_who_looks_after_it_is_on_the_alert() -> None:
+    dora = Actor(ActorKind.DISCORD, "7", "dora")
+    drawing = draw_alert(
+        replace(
+            ALERT,
+            state=AlertState.ACKNOWLEDGED,
+            acknowledged_by=dora,
+            actions=("restart: it ended again",),
+            healing=Healing.UNDER_WAY,
+        )
+    )
+    assert "restart: it ended again" in text(drawing)
+    assert "it is being healed" in text(drawing)
+    assert "<@7>" in text(drawing)
+
+
+def test_hostile_words_stay_within_the_limits_and_mean_nothing() -> None:
+    hostile = replace(ALERT, title=HOSTILE, summary=HOSTILE, service=HOSTILE, actions=(HOSTILE,) * 20)
+    for drawing in (draw_alert(hostile), draw_escalation(hostile), draw_group("STORM-1", [hostile] * 50)):
+        assert sum(len(embed) for embed in drawing.embeds) <= 6000
+        assert "@everyone" not in text(drawing)
+        assert len(drawing.embeds[0].title or "") <= 256
+
+
+def test_many_alerts_are_counted_and_the_worst_are_named() -> None:
+    alerts = [replace(ALERT, id=f"ALERT-{n}", title=f"trouble {n}") for n in range(999)]
+    alerts.append(replace(ALERT, id="ALERT-x", severity=Severity.CRITICAL, title="the worst"))
+    drawing = draw_group("STORM-1", alerts, 42)
+    assert "1000 alerts at once" in text(drawing)
+    assert "999 high" in text(drawing)
+    assert "the worst" in text(drawing)
+    assert labels(drawing) == ["Acknowledge all", "Silence 1 h"]
+    over = draw_group("STORM-1", [replace(a, state=AlertState.RESOLVED) for a in alerts], 42)
+    assert not over.buttons
+
+
+def test_status_names_what_is_open() -> None:
+    assert draw_open_alerts([]) is None
+    embed = draw_open_alerts([ALERT, replace(ALERT, severity=Severity.CRITICAL, title="worse")])
+    assert embed is not None
+    assert "2 open alerts" in str(embed.title)
+    assert (embed.description or "").index("worse") < (embed.description or "").index("web is down")
+
+
+def test_a_silence_says_until_when() -> None:
+    silenced = replace(ALERT, state=AlertState.SILENCED, silenced_until=NOW + timedelta(hours=1))
+    assert "until <t:" in text(draw_alert(silenced))

@@ -1,0 +1,215 @@
+"""The channel hears of trouble at once and once, of what was done about it, and of its end."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.state.manager import StateManager
+from sandbox.views import Message
+from tests.wire.bot_process import BotProcess
+from tests.wire.channel import ask, outcome, start
+from tests.wire.conftest import COMMANDS, CONNECT_SECONDS
+
+pytestmark = pytest.mark.wire
+
+TOKEN = "a token that only the tests know"
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def bot_settings(bot_settings: dict[str, str], port: int) -> dict[str, str]:
+    return bot_settings | {"HTTP_PORT": str(port), "WEBHOOK_TOKEN": TOKEN}
+
+
+@pytest.fixture
+async def web(bot: BotProcess, port: int) -> AsyncIterator[Callable[..., Any]]:
+    """Send alerts to the bot, as Alertmanager does."""
+    async with aiohttp.ClientSession() as session:
+
+        async def post(body: Any, token: str | None = TOKEN, **options: Any) -> tuple[int, Any]:
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            sent = {"data": body} if isinstance(body, bytes) else {"json": body}
+            address = f"http://127.0.0.1:{port}/alerts"
+            async with session.post(address, headers=headers, **sent, **options) as answer:
+                return answer.status, await answer.json()
+
+        yield post
+
+
+def delivery(*alerts: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"version": "4", "groupKey": "{}", "status": "firing", "receiver": "roas", "alerts": list(alerts), **more}
+
+
+def an_alert(name: str, *, status: str = "firing", severity: str = "warning", **labels: str) -> dict[str, Any]:
+    return {
+        "status": status,
+        "labels": {"alertname": name, "severity": severity, **labels},
+        "annotations": {"summary": f"{name} went wrong"},
+        "startsAt": "2026-01-01T00:00:00Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+        "fingerprint": name,
+    }
+
+
+def kill(shop: Any, service: str) -> None:
+    """Kill a service's process as an accident would: from outside the engine."""
+    (container,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == service]
+    os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+
+
+def title(message: Message) -> str:
+    return str(message.embeds[0].get("title")) if message.embeds else ""
+
+
+def about_alerts(messages: list[Message]) -> list[Message]:
+    marks = ("ALERT-", "STORM-")
+    return [m for m in messages if m.embeds and (m.embeds[0].get("footer") or {}).get("text", "").startswith(marks)]
+
+
+async def shown(people: Any, words: str, seconds: float = 30.0) -> Message:
+    """Wait until a message about an alert shows certain words."""
+    return await people.wait_for_message(
+        lambda m: words in m.text and bool(about_alerts([m])), deadline_seconds=seconds
+    )
+
+
+def button(message: Message, label: str) -> str:
+    return next(str(one.custom_id) for one in message.buttons if one.label == label)
+
+
+async def test_a_killed_service_is_told_healed_and_told_to_be_well(bot, sandbox, people, shop, image_ids):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    killed = time.monotonic()
+    kill(shop, "web")
+    told = await shown(people, "web is down")
+    assert time.monotonic() - killed < 2.0
+    assert told.pinged_roles == [sandbox.roles["alert"]]
+    assert told.content == f"<@&{sandbox.roles['alert']}>"
+    over = await shown(people, "resolved")
+    assert over.id == told.id
+    assert title(over) == "✅ dev: web is down"
+    assert "restart: well again" in over.text
+    assert not over.buttons
+    assert len(about_alerts(await people.messages())) == 1
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+async def test_what_somebody_stops_by_hand_is_told_and_left_as_it_is(bot, people, shop):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    (web,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == "web"]
+    web.stop(timeout=1)
+    told = await shown(people, "stopped by hand")
+    assert told.pinged_roles == []
+    web.reload()
+    assert web.status == "exited"
+    web.start()
+    await shown(people, "resolved")
+
+
+async def test_a_storm_makes_few_messages_and_loses_nothing(bot, bot_settings, people, web):
+    begun = time.monotonic()
+    for part in range(100):
+        status, _ = await web(delivery(*(an_alert(f"Trouble{part}-{n}", severity="high") for n in range(10))))
+        assert status == 200
+        await asyncio.sleep(max(0.0, begun + part / 10 - time.monotonic()))
+    await shown(people, "alerts at once")
+    async with StateManager(Path(bot_settings["STATE_DIR"]), instance_prefix="TEST") as journal:
+        async with asyncio.timeout(60):
+            while await journal.alerts.untold():
+                await asyncio.sleep(0.2)
+        assert len(await journal.alerts.open()) == 1000
+    messages = about_alerts(await people.messages())
+    assert 1 <= len(messages) <= 10
+    assert "1000 open alerts" in await ask(people, "dora", "status")
+    assert not [one for one in await people.requests() if one.get("status") == 429]
+
+
+async def test_an_alert_from_outside_fires_and_ends_once(bot, people, web):
+    assert (await web(delivery(an_alert("DiskFull"))))[1] == {"received": 1, "triggered": 1, "resolved": 0}
+    assert (await web(delivery(an_alert("DiskFull"))))[1]["triggered"] == 0
+    told = await shown(people, "DiskFull")
+    await web(delivery(an_alert("DiskFull", status="resolved")))
+    over = await shown(people, "resolved")
+    assert over.id == told.id
+    assert (await web(delivery(an_alert("DiskFull"))))[1]["triggered"] == 0
+
+
+async def test_an_alert_from_outside_restarts_nothing_that_is_well(bot, people, shop, web):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    before = {c.id: c.attrs["State"]["StartedAt"] for c in shop.containers("dev")}
+    await web(delivery(an_alert("WebDown", severity="critical", environment="dev", service="web")))
+    told = await shown(people, "nothing is done by itself")
+    assert "WebDown" in told.text
+    assert {c.id: c.attrs["State"]["StartedAt"] for c in shop.containers("dev")} == before
+
+
+async def test_who_has_no_token_or_sends_rubbish_is_told_why(bot, web):
+    assert (await web(delivery(), token=None))[0] == 401
+    assert (await web(delivery(), token="another"))[0] == 401
+    assert (await web(delivery(), token="ünlike"))[0] == 401
+    assert (await web(b"x" * (5 * 1024 * 1024)))[0] == 413
+    for rubbish in (b"", b"{", b"[]", b"null", b"{}", b'{"version":"4","alerts":{}}', b"\xff\xfe", b"[" * 100_000):
+        status, answer = await web(rubbish)
+        assert (status, bool(answer["error"])) == (400, True), rubbish[:20]
+    assert (await web(delivery()))[0] == 200
+
+
+async def test_hostile_words_ping_nobody_and_leak_nothing(bot, bot_settings, people, web, sandbox):
+    secret = bot_settings["DISCORD_TOKEN"]
+    words = (
+        f"@everyone @here <@&{sandbox.roles['deployer']}> <@{sandbox.users['dora']}> [bank](https://evil.example) "
+        f"\x1b[31m\u202e\x00 {secret} password=hunter2hunter2 ```\n**{'x' * 10_000}** </deploy:1> ||y||"
+    )
+    hostile = an_alert("Hostile", severity="critical") | {"annotations": {"summary": words, "description": words}}
+    hostile["labels"]["alertname"] = words
+    assert (await web(delivery(hostile)))[0] == 200
+    told = await shown(people, "evil.example")
+    assert told.pinged_roles == [sandbox.roles["alert"]]
+    assert told.pinged_users == []
+    assert not told.pinged_everyone
+    assert "\\[bank](https" in told.text
+    for leak in (secret, "hunter2hunter2", "\x1b", "\u202e", "\x00", "@everyone", "@here"):
+        assert leak not in told.text
+    assert TOKEN not in bot.log.read_text()
+    assert secret not in bot.log.read_text()
+
+
+async def test_buttons_work_after_a_restart_of_the_bot(bot, people, shop, web):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    await web(delivery(an_alert("Slow", environment="dev", service="web")))
+    told = await shown(people, "Slow")
+    await bot.kill()
+    await bot.start()
+    await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
+    await people.wait_until_connected(deadline_seconds=CONNECT_SECONDS)
+    await people.add_user("mallory")
+    assert "You may not do this" in await click(people, "mallory", told, "Acknowledge")
+    assert "you look after it" in await click(people, "dora", told, "Acknowledge")
+    await shown(people, "acknowledged")
+    assert "silenced for an hour" in await click(people, "dora", told, "Silence 1 h")
+    silenced = await shown(people, "silenced")
+    assert silenced.id == told.id
+    answer = await people.answer(await people.click("dora", told, button(told, "Logs")))
+    assert answer.message is not None
+    assert answer.message.attachments[0]["filename"].endswith("-web.txt")
+
+
+async def click(people: Any, who: str, message: Message, label: str) -> str:
+    answer = await people.answer(await people.click(who, message, button(message, label)))
+    assert answer.error is None, answer.error
+    assert answer.message is not None
+    return str(answer.message.text)
