@@ -9,6 +9,7 @@ from docker.utils import parse_repository_tag
 
 from bot.engine.client import EngineClients, explanation
 from bot.engine.compose.faults import image_not_found, registry_fault
+from bot.errors import RegistryUnavailableError
 from bot.models.environment import Environment
 from bot.models.stack import WantedImage
 
@@ -54,12 +55,23 @@ async def look_up_image(
             return WantedImage(reference, here["Id"], digest_of(here, reference))
         if here is None and pull_policy in NEVER:
             raise image_not_found(f"{reference} is not here, and its pull policy is `never`")
-        digest = registry_digest(client, reference)
+        digest = registry_digest(client, reference) if here is not None else _digest_of_absent(client, reference)
         if here is not None and digest in (here.get("RepoDigests") or ()):
             return WantedImage(reference, here["Id"], digest)
         return WantedImage(reference, None, digest, must_pull=True)
 
     return await clients.call(environment, look_up)
+
+
+def _digest_of_absent(client: docker.DockerClient, reference: str) -> str:
+    """Ask for the digest of an image that is not here; where nobody answers, its name may be what is wrong."""
+    try:
+        return registry_digest(client, reference)
+    except RegistryUnavailableError as error:
+        raise RegistryUnavailableError(
+            f"{reference} is not on this machine, and its registry does not answer. {error.message}",
+            hint="Check the image's name and the version, or try again when the registry is reachable.",
+        ) from error
 
 
 def registry_digest(client: docker.DockerClient, reference: str) -> str:

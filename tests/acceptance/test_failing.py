@@ -90,7 +90,9 @@ async def test_an_image_that_does_not_exist_stops_the_deployment_before_anything
     deployment = await people.deploy("v99")
     assert deployment.outcome is Outcome.FAILED
     assert f"{REPOSITORY}:v99" in deployment.problem.message
-    assert "registry" in told(deployment)
+    assert "not on this machine" in deployment.problem.message
+    assert "registry" in deployment.problem.message
+    assert "Check the image's name and the version" in deployment.problem.hint
     assert stack.ids() == on_v1
 
 
