@@ -4,6 +4,7 @@ Grafana has no Debian package: in its place stands a web server that answers its
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import docker
 
@@ -14,6 +15,8 @@ from testbed.rootfs import Rootfs
 REDIS_OWNER = (999, 1000)
 PROMETHEUS_OWNER = (65534, 65534)
 GRAFANA_OWNER = (472, 0)
+# Debian's Alertmanager reads them from there; elsewhere they are in the program.
+ALERTMANAGER_TEMPLATES = Path("/usr/share/prometheus/alertmanager")
 
 
 def stack_images(client: docker.DockerClient, wanted: dict[str, str]) -> dict[str, str]:
@@ -21,6 +24,7 @@ def stack_images(client: docker.DockerClient, wanted: dict[str, str]) -> dict[st
     makers: dict[str, Callable[[docker.DockerClient], str]] = {
         "REDIS_IMAGE": redis_image,
         "PROMETHEUS_IMAGE": prometheus_image,
+        "ALERTMANAGER_IMAGE": alertmanager_image,
         "GRAFANA_IMAGE": grafana_stand_in,
     }
     return {name: tag if pull_if_reachable(client, tag) else makers[name](client) for name, tag in wanted.items()}
@@ -53,6 +57,27 @@ def prometheus_image(client: docker.DockerClient) -> str:
         ENV="PATH=/usr/bin:/bin",
         USER="65534",
         EXPOSE="9090",
+    )
+    return tag
+
+
+def alertmanager_image(client: docker.DockerClient) -> str:
+    """Make an image of this machine's Alertmanager and return its tag."""
+    root = Rootfs()
+    root.add_folder("alertmanager", *PROMETHEUS_OWNER)
+    root.add_program("prometheus-alertmanager")
+    root.links["usr/bin/alertmanager"] = "prometheus-alertmanager"
+    for template in ALERTMANAGER_TEMPLATES.glob("*.tmpl"):
+        root.add(str(template), template.read_bytes())
+    tag = "roas-testbed/alertmanager:local"
+    import_image(
+        client,
+        _with_busybox(client, root),
+        tag,
+        ENTRYPOINT='["/usr/bin/alertmanager"]',
+        ENV="PATH=/usr/bin:/bin",
+        USER="65534",
+        EXPOSE="9093",
     )
     return tag
 

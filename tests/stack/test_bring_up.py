@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from testbed.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 OWNER = 1000
+TOKEN = "a-long-random-text"
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(420)]
 
 
@@ -65,6 +67,7 @@ def folder(engine, sandbox, tmp_path_factory):
         "STACK_DIR": folder,
         "DOCKER_SOCKET": engine.docker_host.removeprefix("unix://"),
         "GRAFANA_ADMIN_PASSWORD": "chosen",
+        "WEBHOOK_TOKEN": TOKEN,
         "GRAFANA_PORT": "13000",
     }
     text = (ROOT / ".env.example").read_text()
@@ -104,7 +107,7 @@ def running(engine, folder):
 
 
 def test_every_service_becomes_healthy(running):
-    assert set(running) == {"discord-bot", "redis", "prometheus", "grafana"}
+    assert set(running) == {"discord-bot", "redis", "prometheus", "alertmanager", "grafana"}
     assert {name: one.attrs["State"]["Health"]["Status"] for name, one in running.items()} == dict.fromkeys(
         running, "healthy"
     )
@@ -191,6 +194,42 @@ def test_prometheus_scrapes_the_bot(running):
         return [one["value"][1] for one in results] == ["1"]
 
     assert wait_until(is_scraped, 60, poll=0.5)
+
+
+def test_prometheus_knows_its_alertmanager_and_its_rules(running):
+    def is_told():
+        _, said = running["prometheus"].exec_run("wget -qO- http://127.0.0.1:9090/api/v1/alertmanagers")
+        return [one["url"] for one in json.loads(said)["data"]["activeAlertmanagers"]]
+
+    assert wait_until(is_told, 30, poll=0.5)
+    _, said = running["prometheus"].exec_run("wget -qO- http://127.0.0.1:9090/api/v1/rules")
+    rules = [rule for group in json.loads(said)["data"]["groups"] for rule in group["rules"]]
+    assert {rule["name"] for rule in rules} >= {"BotAway", "EventsLost"}
+    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+
+
+def test_an_alert_goes_from_alertmanager_to_the_bot_and_is_resolved(running):
+    labels = {"alertname": "DiskFills", "severity": "high"}
+
+    def post(**times):
+        body = json.dumps([{"labels": labels, "annotations": {"summary": "sda1 is at 91 %"}, **times}])
+        url = "http://127.0.0.1:9093/api/v2/alerts"
+        command = ["wget", "-qO-", "--header", "Content-Type: application/json", "--post-data", body, url]
+        code, said = running["alertmanager"].exec_run(command)
+        assert code == 0, said
+
+    def metric(name):
+        _, said = running["prometheus"].exec_run("wget -qO- http://discord-bot:8000/metrics")
+        return next(float(line.split()[-1]) for line in said.decode().splitlines() if line.startswith(f"{name} "))
+
+    def is_open():
+        return metric('roas_alerts_open{severity="high"}') == 1
+
+    post()
+    assert wait_until(is_open, 40, poll=0.5)
+    assert metric('roas_alerts_total{severity="high",source="alertmanager"}') == 1
+    post(endsAt=datetime.now(UTC).isoformat())
+    assert wait_until(lambda: not is_open(), 60, poll=0.5)
 
 
 def test_only_this_machine_reaches_grafana(running):

@@ -11,7 +11,7 @@ import yaml
 from bot.settings import EnvironmentSettings, Settings
 
 ROOT = Path(__file__).parents[2]
-SERVICES = {"discord-bot", "redis", "prometheus", "grafana"}
+SERVICES = {"discord-bot", "redis", "prometheus", "alertmanager", "grafana"}
 FILLED = {
     "DISCORD_TOKEN": "a.token",
     "DISCORD_GUILD_ID": "1",
@@ -139,6 +139,27 @@ def test_prometheus_accepts_its_configuration():
         ["promtool", "check", "config", config], capture_output=True, text=True, check=False, timeout=30
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_alertmanager_accepts_its_configuration_and_sends_everything_to_the_bot():
+    config = ROOT / "monitoring" / "alertmanager" / "alertmanager.yml"
+    for arguments in (
+        ["check-config", config],
+        ["config", "routes", "test", f"--config.file={config}", "severity=info"],
+    ):
+        done = subprocess.run(["amtool", *arguments], capture_output=True, text=True, check=False, timeout=30)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "roas-bot"
+
+
+def test_alertmanager_has_the_token_from_a_file_in_memory(model):
+    service = model["services"]["alertmanager"]
+    settings = yaml.safe_load((ROOT / "monitoring" / "alertmanager" / "alertmanager.yml").read_text())
+    (webhook,) = settings["receivers"][0]["webhook_configs"]
+    assert webhook["http_config"]["authorization"]["credentials_file"] == "/tmp/webhook_token"
+    assert "> /tmp/webhook_token" in service["command"][0]
+    assert service["tmpfs"] == ["/tmp"]
+    assert "ports" not in service
 
 
 def test_grafana_reads_the_prometheus_of_the_stack():

@@ -1,0 +1,125 @@
+"""A real Prometheus scrapes the bot, and what its rule finds comes back to the bot by a real Alertmanager."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from testbed.prometheus_server import AlertmanagerServer, PrometheusServer
+from testbed.redis_server import RedisServer, free_port
+from tests.wire.channel import outcome, start
+
+pytestmark = pytest.mark.wire
+
+SHIPPED = Path(__file__).parents[2] / "monitoring" / "alertmanager" / "alertmanager.yml"
+RULE = {
+    "alert": "RedisAwayFromBot",
+    "expr": "roas_projection_up == 0",
+    "labels": {"severity": "high"},
+    "annotations": {"summary": "the bot has no Redis"},
+}
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    (tmp_path / "redis").mkdir()
+    with RedisServer(tmp_path / "redis") as running:
+        yield running
+
+
+@pytest.fixture
+def http_port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def token() -> str:
+    return secrets.token_hex(16)
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path, http_port: int, token: str) -> Iterator[AlertmanagerServer]:
+    server = AlertmanagerServer(tmp_path / "alertmanager", SHIPPED, f"http://127.0.0.1:{http_port}/alerts", token)
+    with server:
+        yield server
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path, http_port: int, alertmanager: AlertmanagerServer) -> Iterator[PrometheusServer]:
+    target = f"127.0.0.1:{http_port}"
+    server = PrometheusServer(tmp_path / "prometheus", target, RULE, f"127.0.0.1:{alertmanager.port}")
+    with server:
+        yield server
+
+
+@pytest.fixture
+def bot_settings(bot_settings, redis_server, http_port, token, prometheus):
+    more = {"REDIS_URL": redis_server.url, "HTTP_PORT": str(http_port), "WEBHOOK_TOKEN": token}
+    return {**bot_settings, **more, "PROMETHEUS_URL": prometheus.url}
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as opened:
+        yield opened
+
+
+async def metric(session: aiohttp.ClientSession, port: int, name: str) -> float:
+    async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
+
+
+async def scraped(session: aiohttp.ClientSession, prometheus: PrometheusServer, query: str) -> list[str]:
+    async with session.get(f"{prometheus.url}/api/v1/query", params={"query": query}) as answer:
+        document = await answer.json()
+    return [one["value"][1] for one in document["data"]["result"]]
+
+
+async def until(condition, seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - other processes tell us nothing
+            await asyncio.sleep(0.1)
+
+
+async def test_a_rule_fires_reaches_the_bot_and_is_resolved(bot, redis_server, prometheus, session, http_port):
+    raised = 'roas_alerts_total{severity="high",source="alertmanager"}'
+
+    async def is_scraped() -> bool:
+        return await scraped(session, prometheus, "roas_projection_up") == ["1"]
+
+    async def is_raised() -> bool:
+        return await metric(session, http_port, raised) == 1
+
+    async def is_over() -> bool:
+        return await metric(session, http_port, 'roas_alerts_open{severity="high"}') == 0
+
+    await until(is_scraped)
+    assert not await is_raised()
+    redis_server.kill()
+    await until(is_raised)
+    redis_server.start()
+    await until(is_over, 90)
+    assert await is_raised(), "it was one alert"
+
+
+async def test_prometheus_holds_every_series_within_what_was_promised(bot, people, shop, prometheus, session):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+
+    async def is_scraped() -> bool:
+        return bool(await scraped(session, prometheus, 'roas_deployments_total{outcome="succeeded"}'))
+
+    await until(is_scraped)
+    (count,) = await scraped(session, prometheus, 'count({__name__=~"roas_.*"})')
+    print("series", count)
+    assert int(count) <= 500
+
+
+async def test_a_deployment_needs_no_prometheus(bot, people, shop, prometheus, image_ids):
+    prometheus.kill()
+    told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    assert "succeeded" in told.text
+    assert shop.running("dev")["web"] == image_ids["v1"]
