@@ -67,7 +67,7 @@ function field(option, value) {
     autocomplete: "off",
     placeholder: option.required ? "" : say("optional"),
     value: value ?? "",
-    size: option.required ? 12 : 6,
+    size: option.required ? 12 : 8,
   });
   if ([INTEGER, NUMBER].includes(option.type)) typed.type = "number";
   typed.dataset.type = option.type;

@@ -11,6 +11,7 @@ const TICK_MILLISECONDS = 1000;
 
 const by = (id) => document.getElementById(id);
 let drawn = "";
+const shown = new Map();
 
 export async function get(path) {
   return answerOf(await fetch(`/control/${path}`));
@@ -100,8 +101,29 @@ function redraw(messages, state) {
   const atEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
   const press = (message, customId, values) =>
     follow("click", { message_id: message.id, custom_id: customId, values });
-  by("messages").replaceChildren(...messages.map((message) => drawMessage(message, names, press, pinged(message))));
+  place(messages.map((message) => nodeOf(message, () => drawMessage(message, names, press, pinged(message)))));
   if (atEnd) requestAnimationFrame(() => main.scrollTo(0, main.scrollHeight));
+}
+
+/** Return the node that shows a message: the one that is there already, where nothing of it changed. */
+function nodeOf(message, draw) {
+  const looks = JSON.stringify([me().user, language(), message]);
+  const known = shown.get(message.id);
+  const node = known?.looks === looks ? known.node : draw();
+  shown.set(message.id, { looks, node });
+  return node;
+}
+
+/** Put the nodes into the channel without touching those that stand where they should. */
+function place(nodes) {
+  const channel = by("messages");
+  nodes.forEach((node, at) => {
+    const there = channel.children[at];
+    if (there === node) return;
+    if (there && !nodes.includes(there)) there.replaceWith(node);
+    else channel.insertBefore(node, there ?? null);
+  });
+  while (channel.children.length > nodes.length) channel.lastElementChild.remove();
 }
 
 let asked = false;

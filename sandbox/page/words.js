@@ -7,7 +7,7 @@ const WORDS = {
     channel: "Channel",
     you: "You are",
     yourLanguage: "Your language",
-    serverLanguage: "The server’s",
+    serverLanguage: "Server's language",
     nobody: "no bot is connected",
     connected: "the bot is connected",
     several: "bots are connected:",

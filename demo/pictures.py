@@ -1,0 +1,167 @@
+"""`python -m demo.pictures`: take the README's pictures from the sandbox's page while the sample stack is deployed."""
+
+import asyncio
+import re
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+
+from demo.processes import ROOT, start_bot, start_sandbox
+from demo.stage import ENVIRONMENT, Stage
+from testbed.engine import find_or_start_engine
+
+FOLDER = ROOT / "docs" / "pictures"
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+WIDTH, HEIGHT, LITTLE = 720, 900, 300
+# Scroll to a message, and wait until that is drawn.
+SHOW = "message => { message.scrollIntoView(); return new Promise(done => setTimeout(done, 150)); }"
+PATIENCE = 90_000.0  # milliseconds
+PRODUCTION = "prod"
+
+
+@dataclass
+class Photographer:
+    """Do at the page what the pictures show."""
+
+    page: Page
+
+    async def become(self, name: str) -> None:
+        """Be somebody else."""
+        await self.page.locator("#user").select_option(name)
+
+    async def type(self, command: str, *values: str) -> None:
+        """Type a command and its first options, without sending it."""
+        line = self.page.locator("#typed")
+        await line.press_sequentially(f"/{command}")
+        await self.page.locator("#popup li").first.wait_for()
+        await line.press("Enter")
+        for field, value in zip(await self.page.locator("#options input").all(), values, strict=False):
+            await field.fill(value)
+
+    async def send(self) -> None:
+        """Send the command."""
+        await self.page.locator("#send").click()
+
+    async def see(self, *words: str | re.Pattern[str]) -> Locator:
+        """Wait for the newest message with these words."""
+        found = self.page.locator("discord-message")
+        for word in words:
+            found = found.filter(has_text=word)
+        await expect(found.last).to_be_visible(timeout=PATIENCE)
+        return found.last
+
+    async def press(self, message: Locator, label: str) -> None:
+        """Press a button."""
+        await message.locator("discord-button").filter(has_text=label).first.click()
+
+    async def deploy(self, version: str, environment: str = ENVIRONMENT) -> None:
+        """Ask for a version and say yes to the plan."""
+        await self.type("deploy", environment, version)
+        await self.send()
+        await self.press(await self.see("The plan expires"), "Deploy")
+
+    async def picture(self, name: str, *messages: Locator) -> None:
+        """Take a picture of the page, or of some messages under each other."""
+        path = FOLDER / f"{name}.png"
+        if not messages:
+            await self.page.screenshot(path=path)
+            return
+        await messages[0].evaluate(SHOW)
+        boxes = [box for box in [await message.bounding_box() for message in messages] if box is not None]
+        top = min(box["y"] for box in boxes)
+        bottom = max(box["y"] + box["height"] for box in boxes)
+        await self.page.screenshot(path=path, clip={"x": 0, "y": top, "width": WIDTH, "height": bottom - top})
+
+
+async def take(browser: Browser, stage: Stage, page_url: str) -> None:
+    """Take every picture, one deployment after the other."""
+    page = await browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, locale="en-US")
+    await page.goto(page_url)
+    camera = Photographer(page)
+    await camera.become("dora")
+    await page.set_viewport_size({"width": WIDTH, "height": LITTLE})
+    await camera.type("deploy")
+    await page.get_by_text(PRODUCTION, exact=True).wait_for()
+    await camera.picture("typing")
+    await page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    await page.locator("#name").click()
+    await camera.deploy("v1")
+    await camera.see(f"Deploy v1 to {ENVIRONMENT}", "succeeded")
+    await _move_on(camera, stage)
+    await _fail(camera, stage)
+    await _approve(camera)
+    await _in_chinese(camera)
+
+
+async def _move_on(camera: Photographer, stage: Stage) -> None:
+    stage.write_greeting("Greetings from v2!")
+    await camera.type("deploy", ENVIRONMENT, "v2")
+    await camera.send()
+    plan = await camera.see("The plan expires")
+    await camera.picture("plan", plan)
+    await camera.press(plan, "Deploy")
+    live = await camera.see(f"Deploy v2 to {ENVIRONMENT}", re.compile("🔄 (execution|verification)"))
+    await camera.picture("deployment", live)
+    await camera.picture("succeeded", await camera.see(f"Deploy v2 to {ENVIRONMENT}", "succeeded"))
+    await camera.type("status", ENVIRONMENT)
+    await camera.send()
+    await camera.picture("status", await camera.see("used /status"))
+
+
+async def _fail(camera: Photographer, stage: Stage) -> None:
+    stage.write_greeting("v3 was here.")
+    await camera.deploy("v3")
+    await camera.picture("rolled-back", await camera.see(f"Deploy v3 to {ENVIRONMENT}", "was rolled back"))
+
+
+async def _approve(camera: Photographer) -> None:
+    await camera.deploy("v2", PRODUCTION)
+    wanted = await camera.see("Approval wanted")
+    await camera.become("anna")
+    await camera.picture("approval", wanted)
+    await camera.press(wanted, "Approve")
+    await camera.see(f"Deploy v2 to {PRODUCTION}", "succeeded")
+
+
+async def _in_chinese(camera: Photographer) -> None:
+    await camera.become("dora")
+    for select in ("#locale", "#guild-locale"):
+        await camera.page.locator(select).select_option("zh-TW")
+    await camera.type("部署", ENVIRONMENT, "v1")
+    await camera.send()
+    plan = await camera.see("你確認之前不會有任何變更")
+    await camera.press(plan, "部署")
+    await camera.see(f"將 v1 部署到 {ENVIRONMENT}", "成功")
+    await camera.picture("chinese", await camera.see(f"將 v1 部署到 {ENVIRONMENT}", "初始化"))
+
+
+async def main() -> int:
+    """Bring up engine, stack, sandbox and bot, and take the pictures."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="roas-pictures-") as name,
+        find_or_start_engine(Path(name) / "engine") as engine,
+    ):
+        stage = Stage(engine, Path(name))
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.to_thread, stage.clear)
+            await asyncio.to_thread(stage.build)
+            sandbox, address = await start_sandbox(stage)
+            stack.push_async_callback(sandbox.stop)
+            bot = await start_bot(stage, address)
+            stack.push_async_callback(bot.stop)
+            playwright = await stack.enter_async_context(async_playwright())
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            stack.push_async_callback(browser.close)
+            await take(browser, stage, address["page_url"])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
