@@ -21,6 +21,7 @@ def application() -> typer.Typer:
     from bot.commands.compose import compose
     from bot.commands.deploy import deploy
     from bot.commands.doctor import doctor
+    from bot.commands.events import events
     from bot.commands.history import history
     from bot.commands.hotfix import hotfix
     from bot.commands.lock import lock, unlock
@@ -52,6 +53,7 @@ def application() -> typer.Typer:
         rollback: "Go back to an earlier release.",
         status: "Show how environments are.",
         history: "List the last deployments.",
+        events: "Show what happens, as it happens.",
         releases: "List the releases that are kept.",
         cancel: "Ask a deployment to stop.",
         lock: "Let nobody deploy to an environment.",

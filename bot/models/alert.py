@@ -51,8 +51,8 @@ class Healing(StrEnum):
 class AlertReport:
     """Say what a source sees right now: that something is wrong (`firing`), or that it no longer is.
 
-    `fingerprint` is the same for the same trouble. `occurrence` tells one outbreak of it from the next, where the source
-    knows (the time at which it began), so that a repeated delivery is recognised.
+    `fingerprint` is the same for the same trouble. `occurrence` tells one outbreak of it from the next, where the
+    source knows (the time at which it began), so that a repeated delivery is recognised.
     """
 
     fingerprint: str

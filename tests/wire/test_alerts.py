@@ -87,6 +87,15 @@ async def shown(people: Any, words: str, seconds: float = 30.0) -> Message:
     )
 
 
+async def all_told(journal: StateManager) -> None:
+    """Wait until the channel shows what the journal says."""
+    async with asyncio.timeout(60):
+        while True:
+            if not await journal.alerts.untold():
+                return
+            await asyncio.sleep(0.2)
+
+
 def button(message: Message, label: str) -> str:
     return next(str(one.custom_id) for one in message.buttons if one.label == label)
 
@@ -128,9 +137,7 @@ async def test_a_storm_makes_few_messages_and_loses_nothing(bot, bot_settings, p
         await asyncio.sleep(max(0.0, begun + part / 10 - time.monotonic()))
     await shown(people, "alerts at once")
     async with StateManager(Path(bot_settings["STATE_DIR"]), instance_prefix="TEST") as journal:
-        async with asyncio.timeout(60):
-            while await journal.alerts.untold():
-                await asyncio.sleep(0.2)
+        await all_told(journal)
         assert len(await journal.alerts.open()) == 1000
     messages = about_alerts(await people.messages())
     assert 1 <= len(messages) <= 10

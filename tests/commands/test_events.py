@@ -1,0 +1,71 @@
+"""What happens in a bot is shown as it happens, by another process, with the cause that ties it together."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from bot.models.change import ChangeType, StateChange
+from bot.state.manager import StateManager
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 30.0
+
+
+async def started(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "STATE_DIR": str(folder)}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        "events",
+        *arguments,
+        env=environment,
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+def a_change(words: str, cause: str = "COR-1", environment: str = "dev") -> StateChange:
+    return StateChange(
+        ChangeType.ALERT_TRIGGERED,
+        "test",
+        environment,
+        "web",
+        new=words,
+        metadata={"event": "monitoring.alert.triggered"},
+        correlation_id=cause,
+    )
+
+
+async def test_the_past_is_shown_and_then_what_happens(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        await state.record(a_change("before"))
+        child = await started(tmp_path, "--follow")
+        assert child.stdout is not None
+        async with asyncio.timeout(SECONDS):
+            first = (await child.stdout.readline()).decode()
+            await state.record(a_change("web is\ndown"))
+            second = (await child.stdout.readline()).decode()
+        child.terminate()
+        await child.wait()
+    assert "before" in first
+    assert "monitoring.alert.triggered  dev/web  web is down  COR-1" in second
+
+
+async def test_one_cause_can_be_followed_as_documents(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        for cause in ("COR-1", "COR-2"):
+            await state.record(a_change(f"of {cause}", cause))
+    child = await started(tmp_path, "--json", "--correlation", "COR-2")
+    out, _ = await child.communicate()
+    (line,) = out.decode().splitlines()
+    assert json.loads(line)["new"] == "of COR-2"
+
+
+async def test_an_environment_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    child = await started(tmp_path, "nowhere")
+    await child.communicate()
+    assert child.returncode == 2
