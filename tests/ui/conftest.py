@@ -1,0 +1,124 @@
+"""A channel of dictionaries, and live messages that are started and stopped as a test wants."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.events import EventBus
+from bot.state.manager import StateManager
+from bot.ui.drawing import Drawing
+from bot.ui.live_messages import LiveMessages
+from bot.ui.ops_channel import DiscordAwayError, MessageGoneError, PostError
+from bot.ui.telling import Pace
+from bot.ui.voice import Voice
+
+QUICK = Pace(between_edits=0.1, poll=0.2, first_retry=0.02, longest_retry=0.05, longest_retry_closed=0.05)
+
+
+@dataclass
+class FakeChannel:
+    """Be a channel as Discord would: messages by id, one per nonce, and faults on order."""
+
+    id: int = 77
+    messages: dict[int, Drawing] = field(default_factory=dict)
+    nonces: dict[str, int] = field(default_factory=dict)
+    log: list[tuple[str, int, float]] = field(default_factory=list)
+    faults: list[PostError] = field(default_factory=list)
+    replies: dict[int, int | None] = field(default_factory=dict)
+    lose_answers: int = 0
+    attempts: int = 0
+    spoken: str = "en-US"
+
+    async def locale(self) -> str:
+        return self.spoken
+
+    ids: Iterator[int] = field(default_factory=lambda: count(1000))
+
+    def link(self, message_id: int | None = None) -> str:
+        return f"https://discord.com/channels/1/{self.id}/{message_id or ''}"
+
+    async def send(self, drawing: Drawing, *, nonce: str, reply_to: int | None = None) -> int:
+        self._fail()
+        if nonce not in self.nonces:
+            self.nonces[nonce] = next(self.ids)
+        message_id = self.nonces[nonce]
+        if message_id not in self.messages:
+            self._note("send", message_id, drawing)
+            self.replies[message_id] = reply_to
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise DiscordAwayError("the answer got lost")
+        return message_id
+
+    async def edit(self, message_id: int, drawing: Drawing) -> None:
+        self._fail()
+        if message_id not in self.messages:
+            raise MessageGoneError("Unknown Message")
+        self._note("edit", message_id, drawing)
+
+    async def find(self, key: str, *, after: datetime) -> int | None:
+        self._fail()
+        return next((number for number, drawing in self.messages.items() if drawing.key == key), None)
+
+    def _fail(self) -> None:
+        self.attempts += 1
+        if self.faults:
+            raise self.faults.pop(0)
+
+    def _note(self, what: str, message_id: int, drawing: Drawing) -> None:
+        self.messages[message_id] = drawing
+        self.log.append((what, message_id, asyncio.get_running_loop().time()))
+
+    def titles(self) -> list[str]:
+        return [drawing.embeds[0].title or "" for drawing in self.messages.values()]
+
+    def text(self, message_id: int) -> str:
+        return self.messages[message_id].embeds[0].description or ""
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
+    async with StateManager(tmp_path / "state") as manager:
+        yield manager
+
+
+@pytest.fixture
+async def bus() -> AsyncIterator[EventBus]:
+    bus = EventBus()
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+def channel() -> FakeChannel:
+    return FakeChannel()
+
+
+class Messages:
+    """Start live messages as often as a test wants, and stop them all."""
+
+    def __init__(self, state: StateManager, bus: EventBus, channel: FakeChannel) -> None:
+        self.parts: tuple[Any, ...] = (state, bus, channel)
+        self.started: list[LiveMessages] = []
+
+    def start(self, pace: Pace = QUICK, *, online: bool = True, voice: Voice | None = None) -> LiveMessages:
+        messages = LiveMessages(*self.parts, pace=pace, voice=voice)
+        messages.start()
+        if online:
+            messages.online()
+        self.started.append(messages)
+        return messages
+
+
+@pytest.fixture
+async def messages(state: StateManager, bus: EventBus, channel: FakeChannel) -> AsyncIterator[Messages]:
+    running = Messages(state, bus, channel)
+    yield running
+    for one in running.started:
+        await one.close()

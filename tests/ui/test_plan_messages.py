@@ -1,0 +1,198 @@
+"""Plans, approvals and estimates: what is drawn of them, within Discord's limits, and how the channel is told."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome
+from bot.models.freeze import Freeze
+from bot.models.identifiers import new_id
+from bot.models.proposal import LIFETIME, Proposal, ProposalState
+from bot.state.manager import StateManager
+from bot.ui.deployment_telling import last_seconds, usual_seconds
+from bot.ui.embeds.approval import draw_approval, draw_proposal
+from bot.ui.embeds.history import HistoryPage, draw_history
+from bot.ui.embeds.live import draw_live
+from bot.ui.embeds.outcome import draw_outcome
+from bot.ui.embeds.status import EnvironmentStatus, draw_status
+from bot.ui.ops_channel import ChannelClosedError, DiscordAwayError
+from bot.ui.telling import APPROVAL, Pace
+from tests.ui.conftest import FakeChannel, Messages
+from tests.ui.samples import DORA, NASTY, NOON, a_deployment, a_plan, largest_deployment
+from tests.ui.story import Story, until
+from tests.ui.test_embeds import assert_within_limits, text_of
+
+ANNA = Actor(ActorKind.DISCORD, "223456789012345678", "anna")
+SLOW_RETRY = Pace(between_edits=0.1, poll=60, first_retry=60, longest_retry=60, longest_retry_closed=60)
+
+
+def a_proposal(state: ProposalState = ProposalState.AWAITING, *, large: bool = False) -> Proposal:
+    """Make a plan that dora asked for; `large` is the largest one that there can be."""
+    request = DeploymentRequest("prod", DeploymentKind.DEPLOY, DORA, version="v2", plan_digest="d" * 64)
+    plan = replace(a_plan(), environment="prod")
+    if large:
+        request = replace(request, reason=NASTY * 10, services=(NASTY,) * 64, environment="e" * 32)
+        plan = replace(a_plan(64, warnings=(NASTY * 10,) * 64), environment="e" * 32, version="v" * 128)
+    now = datetime.now(UTC)
+    decided = ANNA if state not in {ProposalState.PLANNED, ProposalState.EXPIRED} else None
+    note = NASTY * 20 if large else "An image changed."
+    return Proposal(new_id("PLAN"), request, plan, now, now + LIFETIME, state, decided, now, new_id("DEPLOY"), note)
+
+
+@pytest.mark.parametrize("state_", ProposalState)
+def test_an_approval_in_its_largest_form_is_within_the_limits_and_pings_nobody(state_: ProposalState) -> None:
+    drawing = draw_approval(a_proposal(state_, large=True))
+    assert_within_limits(drawing.embeds)
+    assert "@everyone" not in text_of(drawing.embeds)
+    assert not drawing.content
+
+
+def test_a_plan_in_its_largest_form_is_within_the_limits() -> None:
+    drawing = draw_proposal(a_proposal(ProposalState.PLANNED, large=True), last_seconds=7300)
+    assert_within_limits(drawing.embeds)
+    assert len(drawing.content) <= 2000
+    assert all(len(button.custom_id) <= 100 and len(button.label) <= 80 for button in drawing.buttons)
+
+
+def test_a_frozen_environment_is_within_the_limits_too() -> None:
+    frozen = EnvironmentStatus("e" * 32, freeze=Freeze("e" * 32, DORA, NASTY * 10, NOON), trouble=NASTY * 100)
+    assert_within_limits(draw_status([frozen] * 10))
+
+
+@pytest.mark.parametrize("state_", ProposalState)
+def test_only_an_open_plan_has_buttons(state_: ProposalState) -> None:
+    proposal = a_proposal(state_)
+    assert bool(draw_approval(proposal).buttons) is not proposal.ended
+
+
+def test_the_pages_of_the_history_have_short_ids() -> None:
+    page = HistoryPage("e" * 32, Outcome.ROLLED_BACK, 999_999)
+    drawing = draw_history([largest_deployment(Outcome.FAILED)] * 8, page, has_more=True)
+    assert_within_limits(drawing.embeds)
+    assert [len(button.custom_id) <= 100 for button in drawing.buttons] == [True, True]
+
+
+def test_the_live_message_says_how_long_it_usually_takes_and_when_it_is_done() -> None:
+    text = text_of(draw_live(a_deployment(), usual_seconds=90).embeds)
+    done = int((NOON + timedelta(seconds=90)).timestamp())
+    assert f"usually takes 1 min 30 s: done <t:{done}:R>" in text
+    assert "usually" not in text_of(draw_live(a_deployment()).embeds)
+    assert "usually" not in text_of(draw_live(a_deployment(outcome=Outcome.SUCCEEDED), usual_seconds=90).embeds)
+
+
+def test_only_what_can_be_undone_has_a_button_that_undoes_it() -> None:
+    assert [b.label for b in draw_outcome(a_deployment(outcome=Outcome.SUCCEEDED)).buttons] == ["Roll back to r1"]
+    assert not draw_outcome(replace(a_deployment(outcome=Outcome.SUCCEEDED), from_release=None)).buttons
+    for outcome in (Outcome.ROLLED_BACK, Outcome.CANCELLED, Outcome.FAILED):
+        assert not draw_outcome(a_deployment(outcome=outcome)).buttons
+
+
+async def test_the_estimate_is_the_median_of_the_last_of_its_kind_that_succeeded(state: StateManager) -> None:
+    async def took(seconds: float, outcome: Outcome = Outcome.SUCCEEDED, kind: DeploymentKind = DeploymentKind.DEPLOY):
+        deployment = a_deployment(kind)
+        fence = await state.deployments.create(deployment, "x")
+        ended = replace(deployment, outcome=outcome, ended_at=datetime.now(UTC), duration_seconds=seconds)
+        await state.deployments.finish(ended, fence)
+
+    assert await usual_seconds(state, a_deployment()) is None
+    for seconds in (1000.0, 10.0, 12.0, 14.0, 16.0, 100.0):
+        await took(seconds)
+    await took(1.0, Outcome.FAILED)
+    await took(1.0, kind=DeploymentKind.ROLLBACK)
+    assert await usual_seconds(state, a_deployment()) == 14.0
+    assert await usual_seconds(state, a_deployment(environment="prod")) is None
+    assert await last_seconds(state, DeploymentKind.DEPLOY, "staging") == 100.0
+
+
+async def test_an_approval_is_one_message_that_says_later_what_became_of_it(
+    state: StateManager,
+    messages: Messages,
+    channel: FakeChannel,
+) -> None:
+    proposal = a_proposal()
+    await state.approvals.add(proposal)
+    told = messages.start()
+    told.follow(proposal.id)
+    await until(lambda: channel.titles() == ["🗳️ Approval wanted: deploy v2 to prod"])
+    await state.approvals.move(proposal.id, ProposalState.WITHDRAWN, ANNA, from_states=[ProposalState.AWAITING])
+    told.follow(proposal.id).notify(urgent=True)
+    await until(lambda: channel.titles() == ["🚫 Withdrawn: deploy v2 to prod"])
+    post = await state.posts.get(proposal.id, APPROVAL)
+    assert post is not None
+
+
+async def test_an_approval_whose_time_is_over_is_closed_without_anybody_coming_by(
+    state: StateManager,
+    messages: Messages,
+    channel: FakeChannel,
+) -> None:
+    proposal = replace(a_proposal(), expires_at=datetime.now(UTC) + timedelta(seconds=0.4))
+    await state.approvals.add(proposal)
+    messages.start(SLOW_RETRY).follow(proposal.id)
+    await until(lambda: channel.titles() == ["⌛ Not approved in time: deploy v2 to prod"])
+
+
+async def test_the_next_bot_takes_up_an_approval_that_waits(
+    state: StateManager,
+    messages: Messages,
+    channel: FakeChannel,
+) -> None:
+    proposal = a_proposal()
+    await state.approvals.add(proposal)
+    first = messages.start()
+    await until(lambda: len(channel.titles()) == 1)
+    await first.close()
+    await state.approvals.move(proposal.id, ProposalState.VOID, ANNA, from_states=[ProposalState.AWAITING], note="x")
+    messages.start()
+    await until(lambda: channel.titles() == ["🚫 Void: deploy v2 to prod"])
+    assert [what for what, _id, _at in channel.log] == ["send", "edit"]
+
+
+async def test_a_deleted_approval_is_posted_again(
+    state: StateManager,
+    messages: Messages,
+    channel: FakeChannel,
+) -> None:
+    proposal = a_proposal()
+    await state.approvals.add(proposal)
+    told = messages.start()
+    told.follow(proposal.id)
+    await until(lambda: len(channel.messages) == 1)
+    channel.messages.clear()
+    await state.approvals.move(proposal.id, ProposalState.WITHDRAWN, ANNA, from_states=[ProposalState.AWAITING])
+    told.follow(proposal.id).notify(urgent=True)
+    await until(lambda: channel.titles() == ["🚫 Withdrawn: deploy v2 to prod"])
+
+
+async def test_new_messages_arrive_in_the_order_in_which_they_came_whatever_failed_meanwhile(
+    state: StateManager,
+    messages: Messages,
+    channel: FakeChannel,
+) -> None:
+    proposal = a_proposal()
+    await state.approvals.add(proposal)
+    channel.faults = [DiscordAwayError("away")]
+    told = messages.start(SLOW_RETRY)
+    told.follow(proposal.id)
+    await until(lambda: channel.attempts == 1)
+    assert not channel.messages
+    story = await Story.begin(state, messages.parts[1])
+    await until(lambda: len(channel.messages) == 2)
+    assert channel.titles() == ["🗳️ Approval wanted: deploy v2 to prod", "🚀 Deploy v2 to staging"]
+    await story.finish()
+
+
+async def test_a_closed_channel_is_trouble_until_it_opens(
+    state: StateManager,
+    messages: Messages,
+    channel: FakeChannel,
+) -> None:
+    channel.faults = [ChannelClosedError("Missing Permissions")]
+    told = messages.start(SLOW_RETRY)
+    story = await Story.begin(state, messages.parts[1])
+    await until(lambda: told.trouble == "Missing Permissions")
+    told.online()
+    await until(lambda: told.trouble == "")
+    await story.finish()
