@@ -95,6 +95,7 @@ class Alert:
     silenced_until: datetime | None = None
     resolved_at: datetime | None = None
     escalated: bool = False
+    escalated_at: datetime | None = None
     group: str = ""
     version: int = 1
 

@@ -121,14 +121,17 @@ class Alerts:
             if not found:
                 return None
             alert = found[0]
+            now = datetime.now(UTC)
             actions = (*alert.actions, words)[-ACTIONS_KEPT:] if words else alert.actions
+            called_for_help = bool(escalated) and not alert.escalated
             noted = replace(
                 alert,
                 actions=actions,
                 healing=alert.healing if healing is None else healing,
                 escalated=alert.escalated if escalated is None else escalated,
+                escalated_at=now if called_for_help else alert.escalated_at,
             )
-            return _save(transaction, _changed(noted, datetime.now(UTC))) if noted != alert else alert
+            return _save(transaction, _changed(noted, now)) if noted != alert else alert
 
         return await self._journal.write(work)
 
@@ -191,6 +194,8 @@ def _fires_again(alert: Alert, report: AlertReport, now: datetime) -> Alert:
         acknowledged_by=None,
         silenced_by=None,
         healing=Healing.NONE,
+        escalated=False,
+        escalated_at=None,
         correlation_id=report.correlation_id or alert.correlation_id,
     )
     return _changed(again, now)

@@ -13,7 +13,7 @@ import structlog
 from bot.concurrency import happens
 from bot.errors import RoasError
 from bot.events import Event, EventBus, Subscription
-from bot.models.alert import Alert
+from bot.models.alert import Alert, AlertState
 from bot.models.identifiers import new_id
 from bot.state.manager import StateManager
 from bot.ui.alert_posts import AlertPosts
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 ALERT = "alert"
 GROUP = "alerts"
 ESCALATION = "escalation"
+CALL_EVERY_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +161,15 @@ class AlertMessages:
 
     async def _escalate(self, alert: Alert) -> None:
         """Call for help once, in a message of its own: an edit calls nobody."""
-        if not alert.escalated or not alert.is_open or await self._posts.is_posted(alert.id, ESCALATION):
+        if alert.escalated_at is None or alert.state in {AlertState.RESOLVED, AlertState.SILENCED}:
+            return
+        # What breaks again and again calls once in a while, not every time.
+        kind = f"{ESCALATION} {int(alert.escalated_at.timestamp() // CALL_EVERY_SECONDS)}"
+        if await self._posts.is_posted(alert.id, kind):
             return
         about = await self._posts.message_id(*((alert.group, GROUP) if alert.group else (alert.id, ALERT)))
         drawing = draw_escalation(without_secrets(alert, self._redact), self._role)
-        await self._posts.bring(alert.id, ESCALATION, drawing, since=alert.started_at, reply_to=about)
+        await self._posts.bring(alert.id, kind, drawing, since=alert.escalated_at, reply_to=about)
         self._sent.append(time.monotonic())
 
     async def _gather(self, alerts: Sequence[Alert]) -> None:

@@ -97,3 +97,13 @@ async def test_attempts_are_counted_over_restarts_of_the_bot(state: StateManager
     assert await state.recoveries.count("dev", "web", RecoveryAction.RESTART, now - timedelta(minutes=1)) == 1
     assert await state.recoveries.count("dev", "web", RecoveryAction.RESTART, now + timedelta(minutes=1)) == 0
     assert await state.recoveries.count("dev", None, RecoveryAction.RESTART, now - timedelta(minutes=1)) == 1
+
+
+async def test_trouble_that_comes_back_may_call_for_help_again(state: StateManager) -> None:
+    (taken,) = await state.alerts.take([REPORT])
+    called = await state.alerts.note(taken.alert.id, "nothing helped", escalated=True)
+    assert called is not None
+    assert called.escalated_at is not None
+    await state.alerts.take([replace(REPORT, firing=False)])
+    (again,) = await state.alerts.take([REPORT])
+    assert (again.alert.escalated, again.alert.escalated_at) == (False, None)
