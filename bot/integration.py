@@ -200,6 +200,18 @@ class Application:
         """Return the container of an environment that this process runs in, or None."""
         return await _own_container(self.engine, environment)
 
+    def watch_itself(self) -> None:
+        """Project the journal to Redis, and raise alerts where the parts work together badly."""
+        if self.sync is not None:
+            self.sync.start()
+        self.integration_monitor.start()
+
+    async def stop_watching_itself(self) -> None:
+        """Do so no more; the measuring goes on."""
+        await self.integration_monitor.stop()
+        if self.sync is not None:
+            await self.sync.close()
+
 
 @asynccontextmanager
 async def open_application(settings: Settings, *, instance_prefix: str = "BOT") -> AsyncIterator[Application]:
@@ -337,3 +349,4 @@ async def _start(application: Application, stack: AsyncExitStack) -> None:
     stack.push_async_callback(coordinator.close)
     stack.push_async_callback(application.orchestrator.close)
     stack.push_async_callback(application.guard.end)
+    stack.push_async_callback(application.stop_watching_itself)

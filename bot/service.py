@@ -67,18 +67,10 @@ class ActiveDuties:
             self._opened.push_async_callback(_end, asyncio.create_task(duty))
         await self._application.guard.begin()
         self._opened.push_async_callback(self._application.guard.end)
-        self._watch_itself()
+        self._application.watch_itself()
+        self._opened.push_async_callback(self._application.stop_watching_itself)
         self._bot.roas_voice.give()
         self._gate.release()
-
-    def _watch_itself(self) -> None:
-        """Project the journal, and watch how well the parts work together."""
-        application = self._application
-        if application.sync is not None:
-            application.sync.start()
-            self._opened.push_async_callback(application.sync.close)
-        application.integration_monitor.start()
-        self._opened.push_async_callback(application.integration_monitor.stop)
 
     async def end(self) -> None:
         """Fall silent."""

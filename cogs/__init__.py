@@ -64,6 +64,7 @@ async def _application(bot: commands.Bot, opened: AsyncExitStack) -> Application
     application = await opened.enter_async_context(open_application(load_settings(needs_discord=False)))
     await application.orchestrator.resume()
     await application.guard.begin()
+    application.watch_itself()
     return application
 
 

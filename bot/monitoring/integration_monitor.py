@@ -64,6 +64,8 @@ class IntegrationMonitor:
 
     def start(self) -> None:
         """Begin to raise alerts; those that an earlier process left open are cleared first."""
+        if self._task is not None:
+            return
         self._closing.clear()
         self._firing.clear()
         for limit in LIMITS:

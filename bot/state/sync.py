@@ -84,6 +84,8 @@ class DataSyncManager:
 
     def start(self) -> None:
         """Begin to project; Redis need not be there."""
+        if self._task is not None:
+            return
         self._closing.clear()
         self._unsubscribe = self._state.subscribe(self._committed)
         self._task = asyncio.create_task(self._run(), name="projection to redis")

@@ -167,6 +167,9 @@ class FakeApplication:
     guard: FakeGuard = field(default_factory=FakeGuard)
     redactor: Redactor = field(default_factory=lambda: Redactor(["hunter_2*hunter_2"]))
 
+    def watch_itself(self) -> None:
+        """Watch nothing."""
+
     @property
     def desk(self) -> AlertDesk:
         """Return the real thing over the real journal and bus."""
