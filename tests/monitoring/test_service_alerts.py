@@ -1,0 +1,136 @@
+"""Alerts of our own services: raised for what broke, not for what a deployment, a recovery or a person does."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.engine.interface import ContainerEvent
+from bot.events import EventBus
+from bot.models.alert import AlertState, Healing, Severity
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from bot.models.stack import ServiceDefinition
+from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.service_alerts import ServiceAlerts
+from bot.state.manager import StateManager
+
+DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"store"}))
+WEB = ServiceDefinition("web", "web:v1", "d")
+DEFINITIONS = {"web": WEB, "store": ServiceDefinition("store", "store:v1", "d")}
+
+
+class Scene:
+    """Let alerts see what a test shows them."""
+
+    def __init__(self, state: StateManager) -> None:
+        self.state, self.bus = state, EventBus()
+        self.desk = AlertDesk(state.alerts, self.bus)
+        self.now = 0.0
+        self.alerts = ServiceAlerts(self.desk, state, clock=lambda: self.now)
+
+    async def event(self, action: str, service: str = "web", **attributes: str) -> None:
+        happened = ContainerEvent(action, f"c-{service}", service, "shop-dev", attributes)
+        await self.alerts.container_event(DEV, happened, DEFINITIONS)
+
+    async def seen(
+        self, verdict: Verdict, service: str = "web", state: ContainerState = ContainerState.RUNNING
+    ) -> None:
+        well = HealthStatus.HEALTHY if verdict is Verdict.HEALTHY else HealthStatus.UNHEALTHY
+        own = ContainerSnapshot("c1", service, service, state, well, "i", "i", "h", exit_code=137)
+        health = ServiceHealth(service, verdict, "its health check fails", (own,))
+        await self.alerts.observed(DEV, StackHealth("dev", verdict, (health,), datetime.now(UTC)), DEFINITIONS)
+
+    def triggered(self) -> int:
+        return sum(event.type == "monitoring.alert.triggered" for event in self.bus.history())
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with StateManager(tmp_path / "state") as state:
+        scene = Scene(state)
+        yield scene
+        await scene.bus.close()
+
+
+async def test_a_process_that_ends_is_an_alert_at_once_and_its_service_says_how_bad(scene: Scene) -> None:
+    await scene.event("die", exitCode="137")
+    await scene.event("die", "store", exitCode="1")
+    web, store = await scene.state.alerts.open()
+    assert (web.severity, web.summary) == (Severity.HIGH, "web has ended with code 137.")
+    assert store.severity is Severity.CRITICAL
+
+
+async def test_samples_of_known_trouble_are_no_news(scene: Scene) -> None:
+    for _ in range(5):
+        await scene.seen(Verdict.UNHEALTHY)
+    (alert,) = await scene.state.alerts.open()
+    assert alert.count == 1
+    assert scene.triggered() == 1
+
+
+async def test_what_is_well_again_is_resolved(scene: Scene) -> None:
+    await scene.seen(Verdict.UNHEALTHY)
+    await scene.seen(Verdict.HEALTHY)
+    assert await scene.state.alerts.open() == ()
+
+
+async def test_the_end_of_a_healing_decides_when_it_is_over(scene: Scene) -> None:
+    await scene.seen(Verdict.UNHEALTHY)
+    (alert,) = await scene.state.alerts.open()
+    await scene.desk.note(alert.id, healing=Healing.UNDER_WAY)
+    await scene.seen(Verdict.HEALTHY)
+    assert len(await scene.state.alerts.open()) == 1
+    await scene.desk.note(alert.id, healing=Healing.SUCCEEDED)
+    await scene.seen(Verdict.HEALTHY)
+    assert await scene.state.alerts.open() == ()
+
+
+async def test_what_flaps_is_over_only_after_a_while_of_calm(scene: Scene) -> None:
+    for _ in range(3):
+        await scene.event("start")
+        await scene.event("die", exitCode="1")
+        await scene.seen(Verdict.HEALTHY)
+    assert len(await scene.state.alerts.open()) == 1
+    scene.now = 31.0
+    await scene.seen(Verdict.HEALTHY)
+    (alert,) = await scene.state.alerts.all()
+    assert alert.state is AlertState.RESOLVED
+
+
+async def test_docker_stop_is_a_warning_that_starts_nothing(scene: Scene) -> None:
+    for action in ("kill", "die", "stop"):
+        await scene.event(action)
+    await scene.seen(Verdict.UNHEALTHY, state=ContainerState.EXITED)
+    (alert,) = await scene.state.alerts.open()
+    assert alert.severity is Severity.WARNING
+    assert "stopped by hand" in alert.title
+    assert scene.alerts.stopped_by_hand("dev", "web")
+
+
+async def test_a_one_shot_service_that_is_done_is_no_trouble(scene: Scene) -> None:
+    done = ContainerEvent("die", "c1", "job", "shop-dev", {"exitCode": "0"})
+    job = {"job": ServiceDefinition("job", "job:v1", "d", one_shot=True)}
+    await scene.alerts.container_event(DEV, done, job)
+    assert await scene.state.alerts.open() == ()
+
+
+async def test_healing_that_kept_away_has_its_turn_when_the_environment_is_free(scene: Scene) -> None:
+    await scene.seen(Verdict.UNHEALTHY)
+    (alert,) = await scene.state.alerts.open()
+    await scene.desk.note(alert.id, healing=Healing.KEPT_AWAY)
+    await scene.seen(Verdict.UNHEALTHY)
+    assert scene.triggered() == 2
+
+
+async def test_an_engine_that_is_away_is_one_alert_and_ends_none_of_the_others(scene: Scene) -> None:
+    await scene.seen(Verdict.UNHEALTHY)
+    for _ in range(3):
+        await scene.seen(Verdict.UNKNOWN)
+    assert sorted(alert.title for alert in await scene.state.alerts.open()) == [
+        "dev: the engine is away",
+        "dev: web is down",
+    ]
+    await scene.seen(Verdict.HEALTHY)
+    assert await scene.state.alerts.open() == ()
