@@ -79,6 +79,7 @@ class DataSyncManager:
         self._closing = asyncio.Event()
         self._failing_since: float | None = None
         self._identity = ""
+        self._history_sought = False
         self._unsubscribe: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
 
@@ -171,7 +172,8 @@ class DataSyncManager:
 
     async def _seek_history(self, position: Position) -> None:
         """Give a journal without a past the one that Redis has; once."""
-        if not await self._source.awaits_history():
+        if self._history_sought or not await self._source.awaits_history():
+            self._history_sought = True
             return
         origin = position.cursor.journal if position.cursor else "unknown"
         foreign = position.last_entry and origin != self._identity
