@@ -115,13 +115,14 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
         request = cog.request(interaction, target, DeploymentKind.ROLLBACK)
         current = await cog.application.state.releases.current(target.name)
         number = current.number if current else None
-        if deployment.outcome is not Outcome.SUCCEEDED or number != deployment.to_release:
+        left = deployment.to_release if deployment.outcome is Outcome.SUCCEEDED else deployment.from_release
+        if deployment.outcome not in {Outcome.SUCCEEDED, Outcome.FAILED} or number != left:
             raise InvalidRequestError(
                 _(
                     "{environment} is on {current} by now, not on {old} any more.",
                     environment=target.name,
                     current=release(number),
-                    old=release(deployment.to_release),
+                    old=release(left),
                 ),
                 hint=_("Use /rollback and choose where to go back to."),
             )

@@ -8,11 +8,13 @@ from bot.deployment.context import Components
 from bot.deployment.plan import make_plan
 from bot.engine.interface import ResolvedStack
 from bot.errors import ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
-from bot.models.deployment import DeploymentRequest
+from bot.models.deployment import DeploymentRequest, Outcome
 from bot.models.environment import Environment
 from bot.models.plan import Plan
 from bot.models.release import Release
 from bot.models.stack import ServiceDefinition, WantedImage
+
+HALF_WAY = "The last deployment broke off: whatever is not of {label} is brought back to it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +73,17 @@ async def plan_rollback(
     """
     engine, releases = components.engine, components.state.releases
     current = await _current(components, environment)
+    half_way = await _is_half_way(components, environment)
     if request.target_release is None:
-        target = await releases.previous(environment.name)
+        target = current if half_way and current is not None else await releases.previous(environment.name)
         missing = f"{environment.name} has no release before the current one."
     else:
         target = await releases.get(environment.name, request.target_release)
         missing = f"{environment.name} has no release r{request.target_release}."
     if target is None:
         raise InvalidRequestError(missing, hint="See `history` for the releases that there are.")
-    if current is not None and target.number == current.number:
+    back_to_whole = current is not None and target.number == current.number
+    if back_to_whole and not half_way:
         raise InvalidRequestError(f"{environment.name} is on {target.label} already.", hint="Name another release.")
     model = await _model_of(components, target)
     wanted = {
@@ -95,8 +99,15 @@ async def plan_rollback(
         current=current,
         old_model=await engine.load_model(current.model_hash) if current else None,
         to_release=target.number,
+        warnings=(HALF_WAY.format(label=target.label),) if back_to_whole else (),
     )
     return target, plan
+
+
+async def _is_half_way(components: Components, environment: Environment) -> bool:
+    """Tell whether the last deployment broke off, so that what runs may be of two releases."""
+    last = await components.state.deployments.list(environment.name, limit=1)
+    return bool(last) and last[0].outcome is Outcome.FAILED and last[0].touched
 
 
 async def _running(components: Components, environment: Environment) -> dict[str, str]:

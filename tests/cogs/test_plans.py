@@ -8,7 +8,7 @@ import pytest
 from bot.errors import EngineUnavailableError, ImageNotFoundError, InvalidRequestError
 from bot.models.actor import Actor, ActorKind
 from bot.models.change import ChangeType
-from bot.models.deployment import DeploymentKind, Outcome
+from bot.models.deployment import DeploymentKind, Outcome, ServiceProgress, ServiceStep
 from bot.models.freeze import Freeze
 from bot.models.proposal import Proposal, ProposalState
 from bot.ui.embeds.approval import draw_approval
@@ -244,6 +244,18 @@ async def test_the_outcomes_button_plans_the_way_back(scene: Scene) -> None:
     assert request.kind is DeploymentKind.ROLLBACK
     assert request.target_release == first.number
     assert story.id in request.reason
+
+
+async def test_what_needs_an_operator_has_a_button_that_plans_the_way_back_to_a_whole_release(scene: Scene) -> None:
+    first = await kept_release(scene, "staging", "v1")
+    story = await Story.begin(scene.application.state, scene.application.bus)
+    story.deployment = replace(story.deployment, from_release=first.number, to_release=first.number + 1)
+    await story.service(ServiceProgress("web", ServiceStep.FAILED, changed=True))
+    await story.finish(Outcome.FAILED)
+    outcome = await scene.posted("failed and needs an operator")
+    clicked = await scene.dora.click(outcome, custom_id=buttons(outcome)[0])
+    await scene.press(scene.dora, clicked, "confirm")
+    assert scene.application.orchestrator.requests[0].target_release == first.number
 
 
 async def test_an_old_outcomes_button_says_that_the_environment_has_moved_on(scene: Scene) -> None:

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.errors import FrozenError, ImageChangedError
+from bot.errors import FrozenError, ImageChangedError, InvalidRequestError
 from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from bot.models.freeze import Freeze
+from tests.deployment.fake_engine import UNHEALTHY
 from tests.deployment.test_orchestrator import DORA, deploy, hotfix, rollback
 
 
@@ -42,6 +43,24 @@ async def test_a_frozen_environment_takes_no_deployment(orchestrator, state, req
     assert await state.locks.get("dev") is None
     await state.freezes.lift("dev", DORA)
     assert (await orchestrator.run(request_)).outcome is Outcome.SUCCEEDED
+
+
+async def test_what_broke_off_half_way_is_brought_back_to_the_release_that_it_came_from(orchestrator, engine, state):
+    for version in ("v0", "v1"):
+        await orchestrator.run(deploy(version))
+    with pytest.raises(InvalidRequestError, match="is on r2 already"):
+        await orchestrator.plan(rollback(target_release=2))
+    engine.behaviour["v2", "web"] = UNHEALTHY
+    engine.behaviour["v1", "web"] = UNHEALTHY
+    assert (await orchestrator.run(deploy("v2"))).outcome is Outcome.FAILED
+    engine.behaviour.clear()
+    plan = await orchestrator.plan(rollback())
+    assert plan.to_release == 2
+    assert "broke off" in plan.warnings[0]
+    done = await orchestrator.run(rollback(target_release=2, plan_digest=plan.digest))
+    assert done.outcome is Outcome.SUCCEEDED, done.problem
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+    assert (await orchestrator.plan(rollback())).to_release == 1
 
 
 async def test_who_asked_and_who_approved_is_in_the_audit(orchestrator, state):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome
+from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome, ServiceProgress, ServiceStep
 from bot.models.freeze import Freeze
 from bot.models.identifiers import new_id
 from bot.models.proposal import LIFETIME, Proposal, ProposalState
@@ -16,6 +16,7 @@ from bot.ui.embeds.approval import draw_approval, draw_proposal
 from bot.ui.embeds.history import HistoryPage, draw_history
 from bot.ui.embeds.live import draw_live
 from bot.ui.embeds.outcome import draw_outcome
+from bot.ui.embeds.plan import draw_plan
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
 from bot.ui.ops_channel import ChannelClosedError, DiscordAwayError
 from bot.ui.telling import APPROVAL, Pace
@@ -87,6 +88,16 @@ def test_only_what_can_be_undone_has_a_button_that_undoes_it() -> None:
     assert not draw_outcome(replace(a_deployment(outcome=Outcome.SUCCEEDED), from_release=None)).buttons
     for outcome in (Outcome.ROLLED_BACK, Outcome.CANCELLED, Outcome.FAILED):
         assert not draw_outcome(a_deployment(outcome=outcome)).buttons
+    touched = (ServiceProgress("web", ServiceStep.FAILED, changed=True),)
+    broken = a_deployment(outcome=Outcome.FAILED, services=touched)
+    assert [b.label for b in draw_outcome(broken).buttons] == ["Roll back to r1"]
+
+
+def test_a_plan_back_from_half_way_does_not_say_that_nothing_would_change() -> None:
+    plan = replace(a_plan(1, warnings=("The last deployment broke off.",)), to_release=1)
+    text = text_of(draw_plan(plan))
+    assert "Nothing would change" not in text
+    assert "broke off" in text
 
 
 async def test_the_estimate_is_the_median_of_the_last_of_its_kind_that_succeeded(state: StateManager) -> None:

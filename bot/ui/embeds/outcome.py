@@ -48,7 +48,8 @@ def draw_outcome(deployment: Deployment) -> Drawing:
 
 def _buttons(deployment: Deployment) -> tuple[Button, ...]:
     """Offer the way back where there is one; what was rolled back or cancelled is back already."""
-    if deployment.outcome is not Outcome.SUCCEEDED or deployment.from_release in {None, deployment.to_release}:
+    undone = deployment.outcome is Outcome.SUCCEEDED or (deployment.outcome is Outcome.FAILED and deployment.touched)
+    if not undone or deployment.from_release in {None, deployment.to_release}:
         return ()
     label = _("Roll back to {release}", release=release(deployment.from_release))
     return (Button(label, f"{ROLLBACK_PREFIX}{deployment.id}", emoji="↩️"),)

@@ -47,6 +47,8 @@ def _colour(plan: Plan) -> discord.Colour:
 
 
 def _description(plan: Plan) -> str:
+    if not plan.changed and plan.to_release is not None and plan.to_release == plan.from_release:
+        return ""  # what broke off half way is brought back: the warning says so
     if not plan.changed:
         return _("Nothing would change: everything runs as this version says.")
     return lines([_service(service) for service in plan.changed], DESCRIPTION // 2)
