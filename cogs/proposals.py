@@ -42,6 +42,8 @@ from cogs.permissions import (
 log = structlog.get_logger(__name__)
 
 LINK_WITHIN_SECONDS = 5.0
+# In English, since it is kept in the journal: everybody reads it there in a language of their own.
+CHANGED = "Something changed since the plan was made: an image's tag, a file or the environment's release."
 OPEN = (ProposalState.PLANNED, ProposalState.AWAITING)
 
 
@@ -157,7 +159,7 @@ class Proposals:
         else:
             if plan.digest == proposal.plan.digest:
                 return
-            why = _("An image, a file or the environment's release changed since the plan was made.")
+            why = CHANGED
         await self._move(proposal, ProposalState.VOID, actor, [*OPEN, ProposalState.CONFIRMED], note=why)
         raise ImageChangedError(why, hint=_("The plan is void. Ask again for a new plan."))
 

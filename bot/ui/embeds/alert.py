@@ -9,7 +9,7 @@ from bot.models.alert import Alert, AlertState, Healing, Severity
 from bot.ui.drawing import Button, Drawing
 from bot.ui.limits import FIELD_VALUE, add_field, code, fit, lines, one_line, plain
 from bot.ui.signs import BAD, CAREFUL, GOOD, QUIET, RUNNING
-from bot.ui.translation import _, word
+from bot.ui.translation import _, told, word
 from bot.ui.words import person, since
 
 PREFIX = "roas:alert:"
@@ -32,7 +32,7 @@ def draw_alert(alert: Alert, role: int | None = None) -> Drawing:
     """Draw one alert; an urgent one calls a role where there is one."""
     sign, colour = STATES.get(alert.state, SEVERITIES[alert.severity])
     embed = discord.Embed(
-        title=f"{sign} {one_line(alert.title, 200)}", description=plain(alert.summary, 1500), colour=colour
+        title=f"{sign} {one_line(told(alert.title), 200)}", description=plain(told(alert.summary), 1500), colour=colour
     )
     add_field(embed, _("State"), _state(alert))
     if done := _done(alert):
@@ -69,8 +69,8 @@ def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None) -> 
 def draw_escalation(alert: Alert, role: int | None = None) -> Drawing:
     """Draw the call for help: what was tried did not help, now a person is needed."""
     embed = discord.Embed(
-        title=f"🆘 {_('Somebody is needed: {title}', title=one_line(alert.title, 180))}",
-        description=_actions(alert) or plain(alert.summary, 1000),
+        title=f"🆘 {_('Somebody is needed: {title}', title=one_line(told(alert.title), 180))}",
+        description=_actions(alert) or plain(told(alert.summary), 1000),
         colour=BAD,
     )
     if alert.environment:
@@ -121,14 +121,14 @@ def _done(alert: Alert) -> str:
 
 
 def _actions(alert: Alert) -> str:
-    return lines([f"• {one_line(action, 250)}" for action in reversed(alert.actions)], FIELD_VALUE - 60)
+    return lines([f"• {one_line(told(action), 250)}" for action in reversed(alert.actions)], FIELD_VALUE - 60)
 
 
 def _line(alert: Alert) -> str:
     sign = STATES.get(alert.state, SEVERITIES[alert.severity])[0]
     times = f" ×{alert.count}" if alert.count > 1 else ""
     place = f" {code(alert.service, 40)}" if alert.service else ""
-    return f"{sign} {one_line(alert.title, 100)}{place}{times}"
+    return f"{sign} {one_line(told(alert.title), 100)}{place}{times}"
 
 
 def _call(role: int | None) -> str:

@@ -8,7 +8,7 @@ from bot.ui.drawing import Button, Drawing
 from bot.ui.embeds.plan import draw_plan
 from bot.ui.limits import fit, one_line
 from bot.ui.signs import CAREFUL, GOOD, QUIET, RUNNING
-from bot.ui.translation import _
+from bot.ui.translation import _, told
 from bot.ui.words import person, release, since
 
 CONFIRM_PREFIX = "roas:confirm:"
@@ -103,5 +103,5 @@ def what_became_of(proposal: Proposal) -> str:
     if state is ProposalState.WITHDRAWN:
         return _("{person} cancelled it.", person=decider)
     if state is ProposalState.VOID:
-        return _("It is void: {why} Ask again for a new plan.", why=one_line(proposal.note, 500))
+        return _("It is void: {why} Ask again for a new plan.", why=one_line(told(proposal.note), 500))
     return _("Nobody said yes in time. Ask again for a new plan.")
