@@ -42,7 +42,9 @@ def look(stage: Stage) -> dict[str, Running]:
     client = stage.engine.client()
     try:
         found: dict[str, Running] = {}
-        for container in client.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={stage.project}"}):
+        for container in client.containers.list(
+            all=True, ignore_removed=True, filters={"label": f"{PROJECT_LABEL}={stage.project}"}
+        ):
             service = container.labels["com.docker.compose.service"]
             if service in found:
                 raise NotProvedError(f"{service} has more than one container: a leftover")

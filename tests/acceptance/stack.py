@@ -61,7 +61,7 @@ class Stack:
     def containers(self, environment: str = "dev") -> list[Any]:
         """Return every container of an environment, running or not, in order of service and number."""
         own = {"label": f"{PROJECT}={self.project(environment)}"}
-        found = self.client.containers.list(all=True, filters=own)
+        found = self.client.containers.list(all=True, ignore_removed=True, filters=own)
         return sorted(found, key=lambda one: (one.labels[SERVICE], int(one.labels[NUMBER])))
 
     def container(self, service: str, environment: str = "dev") -> Any:

@@ -26,7 +26,9 @@ def leftovers(docker_client, tmp_path):
     """Return what a demo left on the engine or in its temporary folder."""
 
     def find():
-        containers = [one.name for one in docker_client.containers.list(all=True) if "roas-demo" in one.name]
+        containers = [
+            one.name for one in docker_client.containers.list(all=True, ignore_removed=True) if "roas-demo" in one.name
+        ]
         networks = [one.name for one in docker_client.networks.list() if "roas-demo" in one.name]
         images = [tag for one in docker_client.images.list() for tag in one.tags if "roas-demo" in tag]
         return [*containers, *networks, *images, *map(str, tmp_path.glob("roas-demo-*"))]

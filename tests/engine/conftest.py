@@ -44,7 +44,7 @@ def environment(tmp_path: Path, docker_host: str, docker_client: docker.DockerCl
         docker_host=docker_host,
     )
     own = {"label": f"com.docker.compose.project={project}"}
-    for container in docker_client.containers.list(all=True, filters=own):
+    for container in docker_client.containers.list(all=True, ignore_removed=True, filters=own):
         with contextlib.suppress(docker.errors.APIError):
             container.remove(force=True, v=True)
     for network in docker_client.networks.list(filters=own):

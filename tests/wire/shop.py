@@ -53,7 +53,7 @@ class Shop:
     def containers(self, environment: str) -> list[Any]:
         """Return every container of an environment, running or not."""
         label = f"{PROJECT_LABEL}={self.base_name}-{environment}"
-        return self.client.containers.list(all=True, filters={"label": label})
+        return self.client.containers.list(all=True, ignore_removed=True, filters={"label": label})
 
     def running(self, environment: str) -> dict[str, str]:
         """Return the image id of each service's running, healthy container; surplus ones are a failure."""
@@ -69,7 +69,7 @@ class Shop:
 
     def clear(self) -> None:
         """Remove all containers and networks of all environments of this stack."""
-        for container in self.client.containers.list(all=True):
+        for container in self.client.containers.list(all=True, ignore_removed=True):
             if container.labels.get(PROJECT_LABEL, "").startswith(f"{self.base_name}-"):
                 container.remove(force=True, v=True)
         for network in self.client.networks.list():
