@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
     critical_services: Names = ("discord-bot", "redis")
     releases_kept: int = Field(default=10, ge=2, le=100)
+    handover_seconds: float = Field(default=60, gt=0, le=250)
     parallel_execution: bool | None = None
     compose_policy_allow: Names = ()
 

@@ -46,13 +46,16 @@ class VoiceKeeper:
         self._silence = silence
         self._own: OwnContainer | None = None
         self._home: Environment | None = None
+        self._home_is_known = False
         self._active = False
+        # What is still to be written of a successor that failed: why, and its last lines.
+        self._owed: tuple[str, str] | None = None
 
     async def run(self) -> None:
         """Keep or await the voice until cancelled; a journal that cannot be written makes this bot silent."""
-        await self._find_home()
         while True:
             try:
+                await self._find_home()
                 await self._step()
             except StateError as error:
                 log.error("the voice cannot be kept", problem=error.message, hint=error.hint)
@@ -62,15 +65,19 @@ class VoiceKeeper:
             await happens(asyncio.Event(), ACTIVE_BEAT_SECONDS if self._active else BEAT_SECONDS)
 
     async def _find_home(self) -> None:
-        """Find the container that this process runs in, and the environment that it belongs to."""
+        """Find the container that this process runs in, and its environment; an engine that is away is asked again."""
+        if self._home_is_known:
+            return
+        self._home_is_known = True
         for environment in self._application.environments.values():
             try:
                 own = await self._application.own_container(environment)
             except RoasError as error:
                 log.warning("the own container could not be looked for", problem=error.message)
+                self._home_is_known = False
                 continue
             if own is not None:
-                self._own, self._home = own, environment
+                self._own, self._home, self._home_is_known = own, environment, True
                 return
 
     async def _step(self) -> None:
@@ -78,18 +85,27 @@ class VoiceKeeper:
         await self._beat()
         record = await ownership.voice()
         if record is not None and record.instance_id == self._application.state.instance_id:
-            try:
-                await self._set_active(await ownership.renew(record))
-            except FencedOffError:
-                await self._set_active(None)
+            await self._keep(record)
             return
         await self._set_active(None)
         taken = await ownership.acquire()
         if taken is not None:
-            await self._revert_failed_handover()
-            await self._set_active(taken)
+            self._owed = ("it died", await self._last_words_of(record))
+            await self._keep(taken)
         elif record is not None and (reason := await self._successor_fault(record)):
             await self._take_back(record, reason)
+
+    async def _keep(self, record: VoiceRecord) -> None:
+        """Renew the voice; what a failed successor left is written before anything is taken up of it."""
+        try:
+            renewed = await self._application.state.ownership.renew(record)
+        except FencedOffError:
+            await self._set_active(None)
+            return
+        if self._owed is not None:
+            await self._revert_failed_handover(*self._owed)
+            self._owed = None
+        await self._set_active(renewed)
 
     async def _beat(self) -> None:
         ready = self._readiness()
@@ -149,8 +165,18 @@ class VoiceKeeper:
         taken = await self._application.state.ownership.take_by_force(record)
         if taken is None:
             return
-        await self._revert_failed_handover(reason, report)
-        await self._set_active(taken)
+        self._owed = (reason, report)
+        await self._keep(taken)
+
+    async def _last_words_of(self, record: VoiceRecord | None) -> str:
+        """Return what a dead bot's container said last, or an empty text; nobody waits for it to be there."""
+        try:
+            container = await self._container_of(record) if record is not None else None
+            if container is None or self._home is None:
+                return ""
+            return await self._application.engine.last_words(self._home, container.id)
+        except RoasError as error:
+            return f"(its last lines could not be read: {error.message})"
 
     async def _handed_over_by_us(self) -> Deployment | None:
         """Return the unfinished deployment of home whose release this container is not of, once it was handed over."""
@@ -164,7 +190,7 @@ class VoiceKeeper:
         hashes = await self._application.engine.current_hashes(deployment.applied_model, self._home)
         return deployment if own is not None and own.config_hash != hashes.get(self._own.service) else None
 
-    async def _revert_failed_handover(self, reason: str = "it died", report: str = "") -> None:
+    async def _revert_failed_handover(self, reason: str, report: str) -> None:
         """Turn a deployment whose successor failed into a rollback; its next carrier takes it up as one."""
         deployment = await self._handed_over_by_us()
         if deployment is None or self._own is None:

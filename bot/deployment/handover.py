@@ -8,10 +8,11 @@ import time
 
 import structlog
 
-from bot.deployment.context import DeploymentContext
+from bot.deployment.context import Components, DeploymentContext
 from bot.engine.watch import ContainerWatch
-from bot.errors import FencedOffError, ServiceFailedError
+from bot.errors import FencedOffError, RoasError, ServiceFailedError
 from bot.models.deployment import ServiceProgress, ServiceStep
+from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from bot.models.ownership import Heartbeat
@@ -19,7 +20,6 @@ from bot.state.boot_clock import boot_seconds
 
 log = structlog.get_logger(__name__)
 
-DEADLINE_SECONDS = 60.0
 # A heartbeat older than this says nothing of how a bot is now; one is written every half second.
 FRESH_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.2
@@ -99,7 +99,8 @@ class Handover:
 
     async def _fit(self, container_id: str) -> Heartbeat:
         """Wait until the successor's container is healthy and its own word says that it is ready."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        allowed = self._context.components.settings.handover_seconds
+        deadline = time.monotonic() + allowed
         reason = "it did not come up"
         while time.monotonic() < deadline:
             self._context.checkpoint()
@@ -111,7 +112,7 @@ class Handover:
             if not reason and heartbeat is not None:
                 return heartbeat
             await self._watch.changed_within(LOOK_AGAIN_SECONDS)
-        raise await self._unfit(container_id, f"after {DEADLINE_SECONDS:g} s {reason}")
+        raise await self._unfit(container_id, f"after {allowed:g} s {reason}")
 
     async def _what_is_missing(self, container: ContainerSnapshot | None, heartbeat: Heartbeat | None) -> str:
         """Return why the successor is not fit yet, or an empty text."""
@@ -169,6 +170,19 @@ async def retire_others(context: DeploymentContext, watch: ContainerWatch) -> No
         await context.report(own.service, ServiceStep.REMOVING, "the old one")
         await context.components.manager.remove_containers(context.environment, others)
         await context.report(own.service, ServiceStep.HEALTHY, "it took over from the old one")
+
+
+async def remove_surplus_bots(components: Components, environment: Environment) -> None:
+    """Leave this process's container as the only one of its service, where no deployment will do it any more."""
+    try:
+        own = await components.own_container(environment)
+        if own is None:
+            return
+        containers = await components.engine.containers(environment)
+        others = tuple(c for c in containers if c.service == own.service and c.id != own.id)
+        await components.manager.remove_containers(environment, others)
+    except RoasError as error:
+        log.warning("a second bot could not be removed", problem=error.message, hint=error.hint)
 
 
 def _failure(container: ContainerSnapshot) -> str:

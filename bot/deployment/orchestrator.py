@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import structlog
 
 from bot.deployment.context import SOURCE, Components, DeploymentContext
+from bot.deployment.handover import remove_surplus_bots
 from bot.deployment.planning import plan_deployment, plan_rollback, refuse_another_plan
 from bot.deployment.run import DeploymentRun
 from bot.errors import FencedOffError, InvalidRequestError, RoasError
@@ -202,6 +203,8 @@ class DeploymentOrchestrator:
         deployment = replace(deployment, attempts=attempts)
         log.warning("taking up a deployment", deployment_id=deployment.id, attempt=deployment.attempts, owner=owner)
         if deployment.attempts > MOST_ATTEMPTS:
+            await self._clear_away(environment, owner)
+            await remove_surplus_bots(components, environment)
             return await self._give_up(deployment, fence)
         await self._clear_away(environment, owner)
         self._carry(deployment, environment, fence)
