@@ -106,7 +106,7 @@ async def test_a_rule_fires_reaches_the_bot_and_is_resolved(bot, redis_server, p
     assert await is_raised(), "it was one alert"
 
 
-async def test_prometheus_holds_every_series_within_what_was_promised(bot, people, shop, prometheus, session):
+async def test_after_a_deployment_prometheus_has_all_figures_in_few_series(bot, people, shop, prometheus, session):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
 
     async def is_scraped() -> bool:
@@ -116,6 +116,13 @@ async def test_prometheus_holds_every_series_within_what_was_promised(bot, peopl
     (count,) = await scraped(session, prometheus, 'count({__name__=~"roas_.*"})')
     print("series", count)
     assert int(count) <= 500
+    fired = await scraped(session, prometheus, "max(max_over_time(roas_integration_alert_firing[10m]))")
+    assert fired == ["0"], "a sound deployment raises no alert about the bot itself"
+    (latency,) = await scraped(session, prometheus, "max_over_time(roas_integration_event_latency_seconds[10m])")
+    (lag,) = await scraped(session, prometheus, "max_over_time(roas_integration_state_sync_lag_seconds[10m])")
+    (waiting,) = await scraped(session, prometheus, "roas_integration_dependency_resolution_seconds")
+    print("event latency", latency, "sync lag", lag, "waiting for dependencies", waiting)
+    assert float(waiting) > 0
 
 
 async def test_a_deployment_needs_no_prometheus(bot, people, shop, prometheus, image_ids):

@@ -81,6 +81,11 @@ async def test_redis_is_away_for_a_whole_deployment_and_has_all_of_it_afterwards
     assert "succeeded" in told.text
     assert shop.running("dev")["web"] == image_ids["v1"]
     await until(is_behind)
+
+    async def is_alerted() -> bool:
+        return await metric('roas_alerts_open{severity="high"}') == 1
+
+    await until(is_alerted)
     redis_server.start()
     await until(is_up)
     await until(has_all)
@@ -89,6 +94,12 @@ async def test_redis_is_away_for_a_whole_deployment_and_has_all_of_it_afterwards
         return not await is_behind()
 
     await until(is_calm, 90)
+
+    async def is_over() -> bool:
+        return await metric('roas_alerts_open{severity="high"}') == 0
+
+    await until(is_over)
+    assert await metric('roas_alerts_total{severity="high",source="integration"}') == 1
     redis_server.command("FLUSHALL")
     await until(has_all)
     assert await metric("roas_integration_dependency_resolution_seconds") >= 0
