@@ -94,3 +94,8 @@ def test_status_names_what_is_open() -> None:
 def test_a_silence_says_until_when() -> None:
     silenced = replace(ALERT, state=AlertState.SILENCED, silenced_until=NOW + timedelta(hours=1))
     assert "until <t:" in text(draw_alert(silenced))
+
+
+def test_a_message_of_its_own_that_had_to_share_still_says_what_it_is_about() -> None:
+    drawing = draw_group("STORM-1", [replace(ALERT, state=AlertState.RESOLVED)])
+    assert drawing.embeds[0].title == "✅ dev: web is down"

@@ -52,12 +52,11 @@ def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None) -> 
     parts = [f"{SEVERITIES[one][0]} {counts[one]} {word(one)}" for one in order if counts[one]]
     resolved = len(alerts) - len(still_open)
     parts += [f"✅ {resolved} {word(AlertState.RESOLVED)}"] if resolved else []
-    listed = sorted(still_open, key=lambda alert: (order.index(alert.severity), alert.id))
-    embed = discord.Embed(
-        title=f"{sign} {_('{count} alerts at once', count=len(alerts))}", description=" · ".join(parts), colour=colour
-    )
-    if listed:
-        add_field(embed, _("Open"), lines([_line(alert) for alert in listed[:LISTED]], FIELD_VALUE))
+    listed = sorted(alerts, key=lambda alert: (not alert.is_open, order.index(alert.severity), alert.id))
+    title = _("{count} alerts at once", count=len(alerts)) if len(alerts) > 1 else one_line(alerts[0].title, 200)
+    embed = discord.Embed(title=f"{sign} {title}", description=" · ".join(parts), colour=colour)
+    add_field(embed, _("The worst") if len(alerts) > LISTED else _("Alerts"), _listing(listed))
+    if len(still_open) > LISTED:
         add_field(embed, _("All of them"), _("See `/status` and the journal; none is lost."))
     embed.set_footer(text=group)
     urgent = any(alert.is_urgent for alert in alerts)
@@ -122,6 +121,10 @@ def _done(alert: Alert) -> str:
 
 def _actions(alert: Alert) -> str:
     return lines([f"• {one_line(told(action), 250)}" for action in reversed(alert.actions)], FIELD_VALUE - 60)
+
+
+def _listing(alerts: Sequence[Alert]) -> str:
+    return lines([_line(alert) for alert in alerts[:LISTED]], FIELD_VALUE)
 
 
 def _line(alert: Alert) -> str:
