@@ -1,0 +1,46 @@
+"""Discord is told every command in every language, and again when only a translation changed."""
+
+from typing import Any
+
+from discord import app_commands
+
+from bot.ui.command_translator import CommandTranslator
+
+
+async def payloads(scene: Any) -> list[dict[str, Any]]:
+    tree = scene.env.bot.tree
+    commands = tree.get_commands(guild=scene.env.bot.get_guild(scene.guild.id))
+    return [await command.get_translated_payload(tree, tree.translator) for command in commands]
+
+
+async def test_every_command_and_option_has_a_chinese_name_and_description(scene):
+    told = await payloads(scene)
+
+    parts = told + [option for command in told for option in command.get("options", [])]
+    assert len(told) >= 4
+    assert [one["name"] for one in parts if "zh-TW" not in one["name_localizations"]] == []
+    assert [one["name"] for one in parts if "zh-TW" not in one["description_localizations"]] == []
+
+
+async def test_no_two_options_of_a_command_share_a_chinese_name(scene):
+    for command in await payloads(scene):
+        names = [option["name_localizations"]["zh-TW"] for option in command.get("options", [])]
+        assert len(names) == len(set(names)), command["name"]
+
+
+async def test_the_commands_of_the_bot_that_it_is_plugged_into_are_left_to_their_own_translator():
+    class Theirs(app_commands.Translator):
+        async def translate(self, string, locale, context):
+            return "theirs"
+
+    async def status(interaction):
+        """Do something of their own."""
+
+    command: Any = app_commands.Command(name="status", description="Something else", callback=status)
+    location = app_commands.TranslationContextLocation.command_name
+    context: Any = app_commands.TranslationContext(location, command)
+    asked: Any = ("status", "zh-TW")
+
+    name = app_commands.locale_str(asked[0])
+    assert await CommandTranslator(Theirs()).translate(name, asked[1], context) == "theirs"
+    assert await CommandTranslator().translate(name, asked[1], context) is None
