@@ -133,13 +133,33 @@ async def _stay_connected(bot: RoasBot, token: str) -> None:
     """Log in, however long Discord is away, then keep the gateway open. Raises TokenRefusedError."""
     try:
         await _log_in(bot, token)
-        await bot.connect(reconnect=True)
+        await _keep_gateway_open(bot)
     except discord.LoginFailure as error:
         raise TokenRefusedError from error
     except discord.ConnectionClosed as error:
         if error.code == AUTHENTICATION_FAILED:
             raise TokenRefusedError from error
         raise
+
+
+async def _keep_gateway_open(bot: RoasBot) -> None:
+    """Stay on the gateway, however long the first connection takes.
+
+    discord.py reconnects by itself, but where the very first connection fails it trips over the session that it would
+    resume: there is none yet.
+    """
+    delay = FIRST_RETRY_SECONDS
+    while True:
+        try:
+            await bot.connect(reconnect=True)
+        except AttributeError:
+            if bot.ws is not None:
+                raise
+        else:
+            return
+        log.warning("the gateway cannot be reached; trying again", seconds=round(delay, 1))
+        await _pause(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 
 
 async def _log_in(bot: RoasBot, token: str) -> None:

@@ -1,0 +1,32 @@
+"""A gateway that is away when the bot starts is met again; the bot does not end because of it."""
+
+import discord
+import pytest
+
+from bot import client
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    async def at_once(seconds: float) -> None:
+        return None
+
+    monkeypatch.setattr(client, "_pause", at_once)
+
+
+async def test_a_gateway_that_refuses_the_first_connection_is_tried_again(monkeypatch):
+    tries = []
+
+    async def from_client(self, **parameters):
+        tries.append(parameters)
+        if len(tries) < 4:
+            raise OSError("refused")
+        raise discord.LoginFailure("that is far enough")
+
+    monkeypatch.setattr(discord.client.DiscordWebSocket, "from_client", from_client)
+    monkeypatch.setattr("discord.client.ExponentialBackoff.delay", lambda self: 0)
+    bot = discord.Client(intents=discord.Intents.none())
+    with pytest.raises(discord.LoginFailure):
+        await client._keep_gateway_open(bot)
+    assert len(tries) == 4
+    await bot.close()
