@@ -22,7 +22,7 @@ def update(language: str) -> int:
     folder = LOCALE_FOLDER / language / "LC_MESSAGES"
     folder.mkdir(parents=True, exist_ok=True)
     kept = read_catalogue(folder / "roas.po", language)
-    kept.update(wanted_texts(language), no_fuzzy_matching=True)
+    kept.update(wanted_texts(language), no_fuzzy_matching=True, update_creation_date=False)
     with (folder / "roas.po").open("wb") as file:
         write_po(file, kept, width=110, ignore_obsolete=True, include_lineno=False)
     with (folder / "roas.mo").open("wb") as file:

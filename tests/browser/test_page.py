@@ -4,6 +4,8 @@ import aiohttp
 import pytest
 from playwright.async_api import expect
 
+from tests.wire.shop import SERVICE_LABEL
+
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
 
 
@@ -63,6 +65,26 @@ async def test_production_waits_for_a_second_person(bot, visitor, shop, image_id
     await visitor.press(await visitor.sees("Approval wanted"), "Approve")
     await visitor.sees("Deploy v1 to prod", "succeeded", "Approved by")
     assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+@pytest.mark.parametrize(
+    ("language", "alert", "button", "answer", "state"),
+    [
+        ("en-US", "web was stopped by hand", "Acknowledge", "acknowledged: you look after it", "acknowledged"),
+        ("zh-TW", "web 被手動停止", "認領", "由你負責處理", "已認領"),
+    ],
+)
+async def test_an_alert_is_acknowledged(bot, visitor, shop, language, alert, button, answer, state):
+    await visitor.become("dora")
+    await visitor.deploy("v1")
+    await visitor.sees("Deploy v1 to dev", "succeeded")
+    await visitor.let_server_speak(language)
+    await visitor.speak(language)
+    web = next(one for one in shop.containers("dev") if one.labels[SERVICE_LABEL] == "web")
+    web.stop(timeout=1)
+    await visitor.press(await visitor.sees(alert), button)
+    await visitor.sees(answer)
+    await visitor.sees(alert, state)
 
 
 async def test_what_is_told_to_one_is_hidden_from_the_others(bot, visitor):
