@@ -11,7 +11,7 @@ A bot that lives carries what is asked for here; where none lives, this command 
 journal.
 """
 EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong usage or invalid request, 3 rolled back,
-4 cancelled, 5 a deployment or somebody holds the environment, 6 validation failed or refused by policy,
+4 cancelled, 5 the environment is held or locked, 6 validation failed or refused by policy,
 69 engine, registry, state or bot unavailable, 78 wrong settings, 130 interrupted."""
 
 
