@@ -43,7 +43,7 @@ async def test_a_bot_killed_at_a_random_moment_between_its_steps_is_taken_up_too
 ):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     deployment_id = await start(people, "dora", "deploy", environment="dev", version=version)
-    await live(people, deployment_id, "starting" if version == "v2" else "execution")
+    await live(people, deployment_id, "execution")
     await bot.kill()
     await the_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path, f"random moment of {version}")
 
