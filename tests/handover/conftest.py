@@ -26,6 +26,9 @@ PROJECT = "home"
 SERVICE_LABEL = "com.docker.compose.service"
 CONNECT_SECONDS = 60.0
 IMAGE = "roas-bot"
+# What modules that say `HASTY = True` get, so that their failures show soon.
+HANDOVER_SECONDS = 15.0
+OBSERVATION_SECONDS = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +97,12 @@ class Home:
 
 @pytest.fixture
 def home(
-    engine: Engine, client: docker.DockerClient, images: dict[str, str], discord: dict[str, Any], tmp_path: Path
+    request: pytest.FixtureRequest,
+    engine: Engine,
+    client: docker.DockerClient,
+    images: dict[str, str],
+    discord: dict[str, Any],
+    tmp_path: Path,
 ) -> Iterator[Home]:
     """Lay out the shipped bot service beside a small store, and start it by hand."""
     folder = tmp_path / "home"
@@ -104,10 +112,17 @@ def home(
     bot.pop("build")
     bot["depends_on"] = {"store": {"condition": "service_healthy"}}
     bot["x-deploy"] = {"critical": True}
+    values = settings(discord, engine, folder)
+    if getattr(request.module, "HASTY", False):
+        bot["healthcheck"] |= {"interval": "1s", "retries": 2}
+        values |= {
+            "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": OBSERVATION_SECONDS,
+            "HANDOVER_SECONDS": HANDOVER_SECONDS,
+        }
     store = {"image": "store:v1", "init": True, "healthcheck": CHECK}
     stack = {"name": PROJECT, "services": {"discord-bot": bot, "store": store}}
     (folder / "docker-compose.yml").write_text(yaml.safe_dump(stack, sort_keys=False))
-    (folder / ".env").write_text("\n".join(f"{k}={v}" for k, v in settings(discord, engine, folder).items()) + "\n")
+    (folder / ".env").write_text("\n".join(f"{k}={v}" for k, v in values.items()) + "\n")
     home = Home(engine, client, folder)
     home.compose("up", "-d")
     yield home

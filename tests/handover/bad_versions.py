@@ -1,0 +1,49 @@
+"""Versions of the bot that are bad in one way each, made of the good one in a moment: only how it starts differs."""
+
+import io
+import json
+import tarfile
+
+import docker
+
+SICK = "/tmp/sick"
+CHECK = f"""#!/bin/sh
+[ ! -e {SICK} ] || {{ echo "I feel sick"; exit 1; }}
+exec healthcheck.real
+"""
+BOT = "exec /usr/local/bin/entrypoint python -m bot"
+STARTS = {
+    "exits": 'echo "bad bot: cannot go on" >&2; exit 3',
+    "loops": 'sleep 1; echo "bad bot: it broke after a while" >&2; exit 4',
+    "refused": f"DISCORD_TOKEN=not.a.token {BOT}",
+    "good": BOT,
+}
+
+
+def make_version(client: docker.DockerClient, good: str, tag: str, start: str) -> str:
+    """Make a version that starts in its own way, under a tag, and return its image's id."""
+    container = client.containers.create(good, entrypoint=["/bin/true"])
+    try:
+        real = container.get_archive("/usr/local/bin/healthcheck")[0]
+        container.put_archive("/usr/local/bin", _files(b"".join(real)))
+        repository, _, version = tag.partition(":")
+        entry = json.dumps(["/bin/sh", "-c", STARTS[start]])
+        image = container.commit(repository, version, changes=[f"ENTRYPOINT {entry}", "CMD []"])
+        return str(image.attrs["Id"])
+    finally:
+        container.remove(force=True)
+
+
+def _files(real: bytes) -> bytes:
+    """Put a health check that can be made to fail in front of the real one."""
+    with tarfile.open(fileobj=io.BytesIO(real)) as archive:
+        member = archive.extractfile("healthcheck")
+        assert member is not None
+        content = member.read()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in (("healthcheck.real", content), ("healthcheck", CHECK.encode())):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o755
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()

@@ -1,0 +1,56 @@
+"""Do to a container's processes what a kernel or a bug does, from the host: Docker is not asked."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import docker
+
+from tests.handover.conftest import Home
+
+ACTIVE = "this bot is the active one now"
+LOOK_SECONDS = 0.05
+
+
+def processes(container: Any) -> list[int]:
+    """Return the host's ids of a container's processes, its first one first."""
+    container.reload()
+    first = int(container.attrs["State"]["Pid"])
+    with suppress(docker.errors.APIError):
+        rows = container.top(ps_args="-eo pid")["Processes"]
+        return [first, *(pid for row in rows if (pid := int(row[0])) != first)]
+    return [first] if first else []
+
+
+def hit(container: Any, number: signal.Signals) -> None:
+    """Send a signal to every process of a container."""
+    for pid in processes(container):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+async def until(found: Callable[[], Any], what: str, *, seconds: float) -> Any:
+    """Look until something is there, and return it."""
+    async with asyncio.timeout(seconds):
+        while True:
+            with suppress(docker.errors.NotFound):
+                if (value := await asyncio.to_thread(found)) is not None:
+                    return value
+            await asyncio.sleep(LOOK_SECONDS)
+    raise AssertionError(what)
+
+
+async def successor(home: Home, *, active: bool, seconds: float = 60) -> Any:
+    """Wait for the second bot: to be there, or to be the active one."""
+    first = {bot.id for bot in home.bots()}
+
+    def found() -> Any:
+        for bot in home.bots():
+            if bot.id not in first and (not active or ACTIVE in bot.logs().decode()):
+                return bot
+        return None
+
+    return await until(found, "no successor", seconds=seconds)
