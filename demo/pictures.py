@@ -25,6 +25,15 @@ PATIENCE = 90_000.0  # milliseconds
 PRODUCTION = "prod"
 
 
+class Production(Stage):
+    """The same stack's production, to be cleared away too."""
+
+    @property
+    def project(self) -> str:
+        """Return the Compose project of production."""
+        return f"{self.name}-{PRODUCTION}"
+
+
 @dataclass
 class Photographer:
     """Do at the page what the pictures show."""
@@ -54,7 +63,9 @@ class Photographer:
         for word in words:
             found = found.filter(has_text=word)
         await expect(found.last).to_be_visible(timeout=PATIENCE)
-        return found.last
+        # By its id from now on: its words go on changing.
+        message_id = await found.last.evaluate("message => message.dataset.messageId")
+        return self.page.locator(f'[data-message-id="{message_id}"]')
 
     async def press(self, message: Locator, label: str) -> None:
         """Press a button."""
@@ -151,6 +162,7 @@ async def main() -> int:
         stage = Stage(engine, Path(name))
         async with AsyncExitStack() as stack:
             stack.push_async_callback(asyncio.to_thread, stage.clear)
+            stack.push_async_callback(asyncio.to_thread, Production(engine, stage.folder, stage.name).clear)
             await asyncio.to_thread(stage.build)
             sandbox, address = await start_sandbox(stage)
             stack.push_async_callback(sandbox.stop)
