@@ -39,7 +39,9 @@ def plain(text: str, limit: int = DESCRIPTION) -> str:
 
     A mention of one person or role stays readable: within an embed it pings nobody.
     """
-    return clip(_uncalled(discord.utils.escape_markdown(text, ignore_links=False)), limit)
+    # discord.py escapes the first of the links of a line only, and nothing between that one and the last.
+    parts = (discord.utils.escape_markdown(part, ignore_links=False) for part in text.split("]("))
+    return clip(_uncalled("]\\(".join(parts)), limit)
 
 
 def _uncalled(text: str) -> str:

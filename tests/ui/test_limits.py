@@ -82,6 +82,12 @@ def test_other_peoples_words_neither_format_nor_call_everyone() -> None:
     assert "\\`x\\`" in shown
 
 
+def test_no_link_of_a_line_hides_where_it_leads() -> None:
+    shown = plain("[a](https://example.org) **b** [c](https://example.com)")
+    assert "](" not in shown
+    assert "\\*\\*b\\*\\*" in shown
+
+
 def test_a_code_span_cannot_be_ended_early() -> None:
     assert code("a`b`c").count("`") == 2
     assert code("") == f"`{NOTHING}`"
