@@ -45,25 +45,67 @@ async def test_the_same_in_chinese(bot, visitor, shop, image_ids):
     live = await visitor.sees("將 v1 部署到 dev", "初始化")
     await expect(live).to_contain_text("健康檢查通過")
     await visitor.sees("將 v1 部署到 dev", "成功")
+    await visitor.run("/回復", 環境="dev")
+    await visitor.sees("沒有成功", "沒有其他發行版")
+    await visitor.run("/部署", 環境="dev", 版本="v2")
+    await visitor.press(await visitor.sees("你確認之前不會有任何變更"), "部署")
+    await visitor.sees("將 v2 部署到 dev", "成功")
     await visitor.run("/部署", 環境="dev", 版本="v3")
     await visitor.press(await visitor.sees("你確認之前不會有任何變更"), "部署")
     report = await visitor.sees("將 v3 部署到 dev", "失敗，已回復")
     await expect(report).to_contain_text("健康檢查失敗")
-    await visitor.run("/回復", 環境="dev")
-    await visitor.sees("沒有成功", "沒有其他發行版")
+    await expect(report.locator(".file a")).to_have_count(1)
+    assert shop.running("dev")["web"] == image_ids["v2"]
+
+    await visitor.press(visitor.message("將 v2 部署到 dev", "成功"), "回復到 r1")
+    await visitor.press(await visitor.sees("你確認之前不會有任何變更", "回復"), "回復")
+    await visitor.sees("將 dev 回復到 r1", "成功")
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
 
-async def test_production_waits_for_a_second_person(bot, visitor, shop, image_ids):
+@pytest.mark.parametrize(
+    ("language", "command", "options", "plan", "deploy", "wanted", "approve", "refusal", "done"),
+    [
+        (
+            "en-US",
+            "/deploy",
+            {"environment": "prod", "version": "v1"},
+            "Nothing is changed before you say yes",
+            "Deploy",
+            "Approval wanted: deploy v1 to prod",
+            "Approve",
+            "You may not do this",
+            ("Deploy v1 to prod", "succeeded", "Approved by"),
+        ),
+        (
+            "zh-TW",
+            "/部署",
+            {"環境": "prod", "版本": "v1"},
+            "你確認之前不會有任何變更",
+            "部署",
+            "等待核准：將 v1 部署到 prod",
+            "核准",
+            "你沒有權限這麼做",
+            ("將 v1 部署到 prod", "成功", "核准。"),
+        ),
+    ],
+    ids=["en-US", "zh-TW"],
+)
+async def test_production_waits_for_a_second_person(
+    bot, visitor, shop, image_ids, language, command, options, plan, deploy, wanted, approve, refusal, done
+):
+    await visitor.let_server_speak(language)
+    await visitor.speak(language)
     await visitor.become("dora")
-    await visitor.run("/deploy", environment="prod", version="v1")
-    await visitor.press(await visitor.sees("Nothing is changed before you say yes"), "Deploy")
-    await visitor.press(await visitor.sees("Approval wanted"), "Approve")
-    await visitor.sees("You may not do this")
+    await visitor.run(command, **options)
+    await visitor.press(await visitor.sees(plan), deploy)
+    await visitor.press(await visitor.sees(wanted), approve)
+    await visitor.sees(refusal)
     assert shop.containers("prod") == []
 
     await visitor.become("anna")
-    await visitor.press(await visitor.sees("Approval wanted"), "Approve")
-    await visitor.sees("Deploy v1 to prod", "succeeded", "Approved by")
+    await visitor.press(await visitor.sees(wanted), approve)
+    await visitor.sees(*done)
     assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
 
