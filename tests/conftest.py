@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from testbed.daemon import PrivateDaemon
 
-ENGINE_FIXTURES = {"private_daemon", "docker_host", "docker_client", "sample_image", "fresh_daemon"}
+ENGINE_FIXTURES = {"private_daemon", "docker_host", "docker_client", "sample_image", "image_ids", "fresh_daemon"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,6 +56,18 @@ def sample_image(docker_client: docker.DockerClient) -> Callable[..., str]:
         return sample_image(docker_client, tag, **options)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def image_ids(sample_image: Callable[..., str]) -> dict[str, str]:
+    """Make a good v1 and v2, and a v3 that never becomes healthy."""
+    from tests.wire.shop import REPOSITORY
+
+    return {
+        "v1": sample_image(f"{REPOSITORY}:v1", version="v1"),
+        "v2": sample_image(f"{REPOSITORY}:v2", version="v2"),
+        "v3": sample_image(f"{REPOSITORY}:v3", version="v3", behaviour="unhealthy"),
+    }
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from playwright.async_api import Browser, Route, async_playwright
 
 from sandbox.server import Sandbox
 from tests.browser.visitor import CHROMIUM, FLAGS, Visitor
-from tests.wire.conftest import bot, bot_settings, image_ids, people, sandbox, shop
+from tests.wire.conftest import bot, bot_settings, people, sandbox, shop
 
-__all__ = ["bot", "bot_settings", "image_ids", "people", "sandbox", "shop"]
+__all__ = ["bot", "bot_settings", "people", "sandbox", "shop"]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import docker
@@ -11,21 +11,10 @@ import pytest
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 from tests.wire.bot_process import BotProcess, settings_for
-from tests.wire.shop import Shop
+from tests.wire.shop import REPOSITORY, Shop
 
-REPOSITORY = "roas-wire/app"
 COMMANDS = ("deploy", "hotfix", "rollback", "status")
 CONNECT_SECONDS = 40.0
-
-
-@pytest.fixture(scope="session")
-def image_ids(sample_image: Callable[..., str]) -> dict[str, str]:
-    """Make a good v1 and v2, and a v3 that never becomes healthy."""
-    return {
-        "v1": sample_image(f"{REPOSITORY}:v1", version="v1"),
-        "v2": sample_image(f"{REPOSITORY}:v2", version="v2"),
-        "v3": sample_image(f"{REPOSITORY}:v3", version="v3", behaviour="unhealthy"),
-    }
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import docker
 
 from testbed.sample import HEALTH_COMMAND
 
+REPOSITORY = "roas-wire/app"
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 CHECK = {
