@@ -9,7 +9,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for folder in ("bot", "cogs") for path in (ROOT / folder).rglob("*.py"))
-REGISTRY_HOSTS = re.compile(r"(pypi\.org|pythonhosted|registry\.npmjs|deb\.debian\.org|docker\.io/)")
 
 
 def test_nothing_sleeps_to_wait_for_something():
@@ -42,11 +41,9 @@ def test_durations_are_monotonic_and_timestamps_aware():
     assert found == []
 
 
-@pytest.mark.parametrize(
-    "name", ["requirements.lock", "requirements-dev.lock", "pyproject.toml", "Dockerfile", "README.md"]
-)
-def test_no_package_registry_is_named(name):
-    assert not REGISTRY_HOSTS.search((ROOT / name).read_text())
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "pyproject.toml", "Dockerfile"])
+def test_where_packages_come_from_is_the_machines_own_setting(name):
+    assert "://" not in (ROOT / name).read_text()
 
 
 def test_a_traceback_shows_no_local_variable_even_before_logging_is_configured():
