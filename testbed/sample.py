@@ -12,6 +12,14 @@ from testbed.rootfs import Rootfs
 Behaviour = Literal["healthy", "unhealthy", "exits", "ends", "slow", "fades"]
 PORT = 8080
 HEALTH_COMMAND = f"wget -q -O /dev/null http://127.0.0.1:{PORT}/health"
+# What a compose file says of it where it is to be known soon.
+CHECK = {
+    "test": ["CMD-SHELL", HEALTH_COMMAND],
+    "interval": "1s",
+    "retries": 1,
+    "start_period": "2s",
+    "start_interval": "100ms",
+}
 
 # `BEHAVIOUR` and `DELAY` in the container's environment win over what is baked in.
 SERVER = f"""#!/bin/sh

@@ -4,9 +4,10 @@ import signal
 
 import pytest
 
+from testbed.container_processes import hit, successor
+from testbed.home_stack import IMAGE, PROJECT
 from tests.handover.bad_versions import STARTS, make_version
-from tests.handover.conftest import HANDOVER_SECONDS, IMAGE, PROJECT
-from tests.handover.processes import hit, successor
+from tests.handover.conftest import HANDOVER_SECONDS
 from tests.wire.channel import ask, outcome, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]

@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
+from testbed.container_processes import hit
+from testbed.home_stack import IMAGE
 from tests.handover.bad_versions import make_version
-from tests.handover.conftest import IMAGE
-from tests.handover.processes import hit
 from tests.wire.channel import ask, outcome, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]

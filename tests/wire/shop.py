@@ -8,18 +8,11 @@ from typing import Any
 
 import docker
 
-from testbed.sample import HEALTH_COMMAND
+from testbed.sample import CHECK
 
 REPOSITORY = "roas-wire/app"
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
-CHECK = {
-    "test": ["CMD-SHELL", HEALTH_COMMAND],
-    "interval": "1s",
-    "retries": 1,
-    "start_period": "2s",
-    "start_interval": "100ms",
-}
 
 
 @dataclass(frozen=True)

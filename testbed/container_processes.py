@@ -9,7 +9,7 @@ from typing import Any
 
 import docker
 
-from tests.handover.conftest import Home
+from testbed.home_stack import Home
 
 ACTIVE = "this bot is the active one now"
 LOOK_SECONDS = 0.05

@@ -1,0 +1,127 @@
+"""A stack of which the bot is itself one service, laid out in a folder and started by hand as a person would."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import yaml
+
+from testbed.engine import Engine
+from testbed.sample import CHECK
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = "home"
+IMAGE = "roas-bot"
+STORE_IMAGE = "store:v1"
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+BOT_SERVICE = "discord-bot"
+COMPOSE_SECONDS = 120
+
+
+class HomeStackError(RuntimeError):
+    """The stack could not be started by hand; the message is what Compose said."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Know the stack's folder, and see by Docker alone what runs of it."""
+
+    engine: Engine
+    client: docker.DockerClient
+    folder: Path
+
+    def compose(self, *arguments: str) -> None:
+        """Run Compose by hand, as a person would. Raises HomeStackError."""
+        done = subprocess.run(
+            ["docker-compose", *arguments],
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "DOCKER_HOST": self.engine.docker_host},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMPOSE_SECONDS,
+        )
+        if done.returncode != 0:
+            raise HomeStackError(done.stderr)
+
+    def bots(self, *, stopped: bool = False) -> list[Any]:
+        """Return the containers of the bot's service."""
+        label = f"{SERVICE_LABEL}={BOT_SERVICE}"
+        return list(self.client.containers.list(all=stopped, ignore_removed=True, filters={"label": label}))
+
+    def everything(self) -> list[Any]:
+        """Return every container of the stack, running or not."""
+        label = f"{PROJECT_LABEL}={PROJECT}"
+        return list(self.client.containers.list(all=True, ignore_removed=True, filters={"label": label}))
+
+    def logs(self, lines: int = 60) -> str:
+        """Return the last lines of every bot, for whoever looks at a failure."""
+        return "\n".join(f"--- {c.name}\n{c.logs(tail=lines).decode()}" for c in self.bots(stopped=True))
+
+
+def lay_out(
+    engine: Engine,
+    client: docker.DockerClient,
+    folder: Path,
+    values: Mapping[str, object],
+    *,
+    healthcheck: Mapping[str, object] | None = None,
+) -> Home:
+    """Write the shipped bot service beside a small store, with `values` as its `.env`; nothing is started yet."""
+    folder.mkdir()
+    shipped = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    bot = shipped["services"][BOT_SERVICE]
+    bot.pop("build")
+    bot["depends_on"] = {"store": {"condition": "service_healthy"}}
+    bot["x-deploy"] = {"critical": True}
+    bot["healthcheck"] |= healthcheck or {}
+    store = {"image": STORE_IMAGE, "init": True, "healthcheck": CHECK}
+    stack = {"name": PROJECT, "services": {BOT_SERVICE: bot, "store": store}}
+    (folder / "docker-compose.yml").write_text(yaml.safe_dump(stack, sort_keys=False))
+    (folder / ".env").write_text("\n".join(f"{k}={v}" for k, v in values.items()) + "\n")
+    return Home(engine, client, folder)
+
+
+def home_settings(discord: Mapping[str, Any], engine: Engine, folder: Path) -> dict[str, object]:
+    """Return the `.env` of the stack."""
+    roles = discord["roles"]
+    return {
+        "VERSION": "v1",
+        "COMPOSE_PROJECT_NAME": PROJECT,
+        "HOME_ENVIRONMENT": "dev",
+        "STACK_DIR": folder,
+        "STATE_DIR": folder / "state",
+        "DOCKER_SOCKET": engine.docker_host.removeprefix("unix://"),
+        "DISCORD_TOKEN": discord["bot_token"],
+        "DISCORD_GUILD_ID": discord["guild_id"],
+        "DISCORD_OPS_CHANNEL_ID": discord["ops_channel_id"],
+        "DISCORD_DEPLOYER_ROLE_IDS": roles["deployer"],
+        "DISCORD_APPROVER_ROLE_IDS": roles["approver"],
+        "DISCORD_HOTFIX_ROLE_IDS": roles["hotfix"],
+        "DISCORD_API_URL": discord["api_url"],
+        "DISCORD_GATEWAY_URL": discord["gateway_url"],
+        "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "3",
+        "BOT_UID": "0",
+        "REDIS_URL": "",
+        "PROMETHEUS_URL": "",
+    }
+
+
+@contextmanager
+def running_sandbox(engine: Engine) -> Iterator[dict[str, Any]]:
+    """Run a sandbox in Discord's place where the engine's containers reach it; gives what it says of itself."""
+    command = [sys.executable, "-m", "sandbox", "--host", engine.host_address()]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.terminate()
