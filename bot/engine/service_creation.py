@@ -100,7 +100,7 @@ class ServiceCreator:
         return PinnedService(read_definitions(model)[service], fields, hashes[service])
 
     async def _existing(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
-        return [taken for taken in await take_snapshots(self._clients, environment) if taken.service == service]
+        return list(await take_snapshots(self._clients, environment, service))
 
     async def _without_surplus(
         self, environment: Environment, wanted: PinnedService, existing: list[ContainerSnapshot]

@@ -16,11 +16,13 @@ NEVER = "0001-01-01"
 FRACTION_OF_SECOND = re.compile(r"\.(\d{1,6})\d*")
 
 
-async def take_snapshots(clients: EngineClients, environment: Environment) -> tuple[ContainerSnapshot, ...]:
-    """Return every container of the environment's project, running or not, in the order of service and number."""
+async def take_snapshots(
+    clients: EngineClients, environment: Environment, service: str | None = None
+) -> tuple[ContainerSnapshot, ...]:
+    """Return every container of the environment's project, or of one service, running or not, in order of number."""
 
     def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
-        ids = list_ids(client, environment.project)
+        ids = list_ids(client, environment.project, service)
         found = clients.each(lambda container_id: inspect_or_none(client, container_id), ids)
         snapshots = [snapshot(inspected) for inspected in found if inspected is not None]
         return tuple(sorted(snapshots, key=lambda taken: (taken.service, taken.number, taken.name)))
