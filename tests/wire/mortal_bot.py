@@ -1,4 +1,7 @@
-"""A bot that kills itself, without a word, right after the n-th change of its journal (MORTAL_AFTER)."""
+"""A bot that kills itself, without a word, right after the n-th step of the first deployment it begins (MORTAL_AFTER).
+
+What it takes up of a dead one it ends in peace.
+"""
 
 import os
 import signal
@@ -25,7 +28,7 @@ _tell = StateManager._tell
 
 def _tell_and_die(self: StateManager, change: StateChange) -> None:
     global _counted
-    if change.type in COUNTED:
+    if change.type in COUNTED and (_counted or change.type is ChangeType.DEPLOYMENT_STARTED):
         _counted += 1
         if _counted == AFTER:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -19,20 +19,23 @@ NO_MORE_STEPS = 60
 async def test_a_sigkill_after_any_journalled_step_leaves_the_environment_whole_on_one_release(
     bot_settings, people, shop, image_ids, tmp_path: Path
 ):
-    """Kill a bot after its first journalled step, the next after its second, and so on, until none is left to kill."""
-    versions = ("v1", "v2")
+    """Kill a bot after its first journalled step, the next after its second, and so on, until none is left to kill.
+
+    Each takes up what the one before it left, and then begins a deployment of its own.
+    """
     steps = 0
     while True:
-        version = versions[steps % 2]
-        killed = BotProcess(bot_settings, tmp_path / f"killed-{steps}.log", "tests.wire.mortal_bot")
-        await killed.start(MORTAL_AFTER=str(steps + 1))
+        bot = BotProcess(bot_settings, tmp_path / f"bot-{steps}.log", "tests.wire.mortal_bot")
+        await bot.start(MORTAL_AFTER=str(steps + 1))
         await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
         await people.wait_until_connected(CONNECT_SECONDS)
-        if not await dies(killed, people, version):
+        if steps:
+            await it_has_ended(people, tmp_path)
+            is_whole(shop, image_ids, tmp_path, f"step {steps}")
+        if not await dies(bot, people, version=("v1", "v2")[steps % 2]):
             break
         steps += 1
         assert steps < NO_MORE_STEPS, "a deployment of two services has no end of steps"
-        await the_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path, f"step {steps}")
     assert steps >= 20, f"only {steps} steps were hit"
     print(f"killed after each of {steps} journalled steps")
 
@@ -74,13 +77,23 @@ async def the_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path: 
     successor = BotProcess(bot_settings, tmp_path / f"successor of {when}.log")
     await successor.start()
     try:
-        deployment_id = last_deployment(tmp_path)
-        if deployment_id is not None:
-            told = await outcome(people, deployment_id)
-            assert (await live(people, deployment_id, "took")).buttons == [], "a finished deployment offers no cancel"
-            assert "succeeded" in told.text or "rolled back" in told.text, told.text
+        await it_has_ended(people, tmp_path)
     finally:
         assert await successor.stop() == 0, successor.log.read_text()
+    is_whole(shop, image_ids, tmp_path, when)
+
+
+async def it_has_ended(people, tmp_path: Path) -> None:
+    """Wait until the channel is told of the last deployment's end."""
+    deployment_id = last_deployment(tmp_path)
+    if deployment_id is not None:
+        told = await outcome(people, deployment_id)
+        assert (await live(people, deployment_id, "took")).buttons == [], "a finished deployment offers no cancel"
+        assert "succeeded" in told.text or "rolled back" in told.text, told.text
+
+
+def is_whole(shop, image_ids: dict[str, str], tmp_path: Path, when: str) -> None:
+    """Check that the environment is on one release, and that the journal says so."""
     running = shop.running("dev")
     assert len(set(running.values())) <= 1, f"killed at {when}: {running} is a mixture"
     assert set(running) in (set(), {"store", "web"}), f"killed at {when}: {running} is not whole"
