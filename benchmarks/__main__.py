@@ -1,4 +1,4 @@
-"""`python -m benchmarks deploy` prints a measurement as JSON, or as a table for docs/performance.md."""
+"""`python -m benchmarks deploy|gap` prints a measurement as JSON, or as a table for docs/performance.md."""
 
 import argparse
 import json
@@ -6,28 +6,35 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.deploy import measure
+from benchmarks import deploy, gap
 from testbed.engine import find_or_start_engine
+
+RUNS = {"deploy": 10, "gap": 3}
 
 
 def main() -> int:
     """Run one benchmark and print what was seen."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("benchmark", choices=["deploy"])
-    parser.add_argument("--runs", type=int, default=10, help="how often each side runs, in turns (default 10)")
+    parser.add_argument("benchmark", choices=list(RUNS))
+    parser.add_argument("--runs", type=int, help=f"how often each side runs, in turns (default {RUNS})")
     parser.add_argument("--json", action="store_true", help="print every single figure")
     arguments = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="roas-benchmark-") as folder,
-        find_or_start_engine(Path(folder) / "engine") as engine,
-    ):
-        result = measure(engine, Path(folder), arguments.runs)
+    runs = arguments.runs or RUNS[arguments.benchmark]
+    with tempfile.TemporaryDirectory(prefix="roas-benchmark-") as folder:
+        result = _measure(arguments.benchmark, Path(folder), runs)
     if arguments.json:
         json.dump(result.as_dict(), sys.stdout, indent=2)
         print()
     else:
         print(result.as_table())
     return 0
+
+
+def _measure(benchmark: str, folder: Path, runs: int) -> deploy.Result | gap.Gaps:
+    if benchmark == "gap":
+        return gap.measure(folder, runs)
+    with find_or_start_engine(folder / "engine") as engine:
+        return deploy.measure(engine, folder, runs)
 
 
 if __name__ == "__main__":

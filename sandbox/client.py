@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import aiohttp
 
 from sandbox.errors import ControlError
-from sandbox.views import Answer, Choice, Interaction, Message
+from sandbox.views import Answer, Asked, Choice, Interaction, Message
 
 # Whoever looks at the channel and is not named has no roles and gets no ephemeral answers.
 BYSTANDER = "bob"
@@ -162,11 +162,13 @@ class SandboxClient:
         data = await self._wait("messages", query, matching, what, deadline_seconds, _last_messages)
         return next(message for message in map(Message.from_json, data) if predicate(message))
 
-    async def wait_until_connected(self, deadline_seconds: float = 15.0, sessions: int = 1) -> None:
-        """Wait until the bot has this many gateway sessions."""
+    async def wait_until_connected(
+        self, deadline_seconds: float = 15.0, sessions: int = 1, *, identified: int = 0
+    ) -> None:
+        """Wait until the bot has this many gateway sessions, and has begun `identified` since the sandbox started."""
 
         def connected(state: dict[str, Any]) -> bool:
-            return bool(state["connected"] >= sessions)
+            return bool(state["connected"] >= sessions and state["identified"] >= identified)
 
         await self._wait("state", {}, connected, f"{sessions} gateway session(s)", deadline_seconds)
 
@@ -188,6 +190,21 @@ class SandboxClient:
 
         requests = await self._wait("requests", {}, made, "a REST request", deadline_seconds, lambda data: data[-3:])
         return next(filter(predicate, requests))
+
+    async def asked(self, user: str | int) -> list[Asked]:
+        """Return everything that somebody ever asked of the bot, and when it was answered."""
+        _, data = await self._get("interactions", {"user": str(user)})
+        return [Asked.from_json(one) for one in data]
+
+    async def wait_until_answered(self, user: str | int, deadline_seconds: float = 15.0) -> list[Asked]:
+        """Return what somebody asked, once all of it is answered. Raises TimeoutError where it never is."""
+
+        def answered(data: list[dict[str, Any]]) -> bool:
+            return all(one["answered"] is not None for one in data)
+
+        query = {"user": str(user)}
+        data = await self._wait("interactions", query, answered, f"every answer to {user}", deadline_seconds, len)
+        return [Asked.from_json(one) for one in data]
 
     async def commands(self) -> list[dict[str, Any]]:
         """Return the registered commands, as Discord describes them."""

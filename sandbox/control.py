@@ -54,6 +54,7 @@ class Control:
             "violations": lambda _: list(self._checks.violations),
             "requests": lambda _: list(self._rest.requests),
             "messages": self._messages,
+            "interactions": lambda request: self._interactions.followed(self._world.user(request.query["user"])),
             "interactions/{id}": lambda request: self._interactions.state(int(request.match_info["id"])),
         }
         writes: dict[str, Callable[[dict[str, Any]], Any]] = {

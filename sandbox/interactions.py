@@ -16,6 +16,8 @@ COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 ACKNOWLEDGE_SECONDS = 3.0
 BUTTON, STRING_SELECT = 2, 3
 LINK_STYLES = (5, 6)
+# Acknowledged, and nothing to read yet.
+SILENT_KINDS = ("deferred", "deferred_update")
 
 Send = Callable[[str, Mapping[str, Any]], None]
 
@@ -28,8 +30,12 @@ class Tracked:
     channel_id: int
     kind: int
     started: float
+    command: str = ""
     acknowledged: float | None = None
     touched: bool = False  # The bot edited or followed up after its acknowledgement.
+    answered: float | None = None  # The person first read something.
+    answers: int = 0
+    refused: int = 0  # Acknowledgements after the first one.
 
 
 class Interactions:
@@ -139,8 +145,33 @@ class Interactions:
             return
         if acknowledged:
             tracked.acknowledged = self._now()
+            says_something = self._bridge.interaction(interaction_id).response_kind not in SILENT_KINDS
         else:
-            tracked.touched = True
+            says_something = tracked.touched = True
+        if says_something:
+            tracked.answers += 1
+            tracked.answered = tracked.answered or self._now()
+
+    def refused(self, interaction_id: int) -> None:
+        """Note that the bot tried to acknowledge an interaction that was acknowledged already."""
+        if tracked := self._tracked.get(interaction_id):
+            tracked.refused += 1
+
+    def followed(self, user_id: int) -> list[dict[str, Any]]:
+        """Return when what somebody sent was acknowledged and answered, and how often, oldest first."""
+        return [
+            {
+                "id": str(interaction_id),
+                "command": tracked.command,
+                "sent": tracked.started,
+                "acknowledged": tracked.acknowledged,
+                "answered": tracked.answered,
+                "answers": tracked.answers,
+                "refused": tracked.refused,
+            }
+            for interaction_id, tracked in self._tracked.items()
+            if tracked.user_id == user_id
+        ]
 
     def state(self, interaction_id: int) -> dict[str, Any]:
         """Return how an interaction stands, as the person who caused it sees it."""
@@ -195,7 +226,7 @@ class Interactions:
             locale=locale or self._world.locale(user_id),
             message_id=message_id,
         )
-        self._tracked[interaction_id] = Tracked(user_id, channel_id, kind, self._now())
+        self._tracked[interaction_id] = Tracked(user_id, channel_id, kind, self._now(), str(data.get("name", "")))
         self._watch(ACKNOWLEDGE_SECONDS)
         self._send("INTERACTION_CREATE", payload)
         self._changes.bump()

@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 UPLOAD_LIMIT = 10 * 1024 * 1024
 KEPT_REQUESTS = 2000
 KEPT_NONCES = 500
+ALREADY_ACKNOWLEDGED = 40060
 _CALLBACK = re.compile(r"/interactions/(\d+)/([^/]+)/callback")
 _WEBHOOK = re.compile(r"/webhooks/\d+/([^/]+)(/.*)?")
 _TOKEN = re.compile(r"(/(?:interactions|webhooks)/\d+/)[^/]+")
@@ -139,14 +140,23 @@ class Rest:
         if (sent := _SEND.fullmatch(call.path)) and call.method == "POST":
             return self._send_message(call, int(sent[1]))
         if callback := _CALLBACK.fullmatch(call.path):
-            answer = self._dispatch(call)
-            self._interactions.answered(int(callback[1]), acknowledged=True)
+            answer = self._acknowledge(call, int(callback[1]))
             return answer if call.params.get("with_response", "").lower() in ("1", "true") else None
         answer = self._dispatch(call)
         if (webhook := _WEBHOOK.fullmatch(call.path)) and call.method != "GET":
             interaction_id = self._bridge.interaction_id_of_token(webhook[1])
             if interaction_id is not None:
                 self._interactions.answered(interaction_id, acknowledged=False)
+        return answer
+
+    def _acknowledge(self, call: Call, interaction_id: int) -> Any:
+        try:
+            answer = self._dispatch(call)
+        except ApiError as error:
+            if error.code == ALREADY_ACKNOWLEDGED:
+                self._interactions.refused(interaction_id)
+            raise
+        self._interactions.answered(interaction_id, acknowledged=True)
         return answer
 
     def _own_answer(self, call: Call) -> Any:

@@ -142,3 +142,21 @@ class Answer:
     def message(self) -> Message | None:
         """Return what was said last: the newest follow-up, else the original response."""
         return self.followups[-1] if self.followups else self.original
+
+
+@dataclass(frozen=True)
+class Asked:
+    """When something was asked of the bot, acknowledged and answered, in seconds of the sandbox's monotonic clock."""
+
+    id: int
+    command: str
+    sent: float
+    acknowledged: float | None
+    answered: float | None
+    answers: int
+    refused: int
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Asked:
+        """Read one of the control API's list of interactions."""
+        return cls(**{**data, "id": int(data["id"])})
