@@ -21,14 +21,14 @@ HANDOVER_SECONDS = 15.0
 OBSERVATION_SECONDS = 5.0
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Run an engine whose only containers are this stack's."""
     with PrivateDaemon(tmp_path_factory.mktemp("engine"), settings={"dns": []}) as daemon:
         yield Engine(daemon.docker_host, daemon)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(engine: Engine) -> Iterator[docker.DockerClient]:
     """Look at the engine."""
     client = engine.client()
@@ -36,7 +36,7 @@ def client(engine: Engine) -> Iterator[docker.DockerClient]:
     client.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def images(engine: Engine, client: docker.DockerClient) -> dict[str, str]:
     """Make two good versions of the bot, and one that ends at once."""
     made = {version: build_bot_image(engine, f"{IMAGE}:{version}", version=version) for version in ("v1", "v2")}
@@ -45,7 +45,7 @@ def images(engine: Engine, client: docker.DockerClient) -> dict[str, str]:
     return made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def discord(engine: Engine) -> Iterator[dict[str, Any]]:
     """Run a sandbox where the engine's containers reach it."""
     with running_sandbox(engine) as said:
