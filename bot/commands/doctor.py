@@ -10,9 +10,10 @@ from bot.commands.boundary import run_command
 
 if TYPE_CHECKING:
     from bot.commands.session import Session
+    from bot.integration import Application
     from bot.models.check import CheckResult, ValidationReport
 
-VersionOption = Annotated[str | None, typer.Option("--version", help="Look as a deployment of this version would.")]
+VersionOption = Annotated[str | None, typer.Option("--version", help="Look as a deployment of this version would; else the current one.")]
 All = Annotated[bool, typer.Option("--all", help="List the checks that passed, too.")]
 
 
@@ -32,11 +33,7 @@ async def _doctor(session: "Session", name: str | None, version: str | None, *, 
 
     wanted = wanted_environments(session.settings, name)
     async with open_application(session.settings, instance_prefix="CLI") as application:
-        reports = tuple(
-            await asyncio.gather(
-                *(application.validator.validate(application.environments[one.name], version) for one in wanted)
-            )
-        )
+        reports = tuple(await asyncio.gather(*(_validate(application, one.name, version) for one in wanted)))
     passed = all(report.passed for report in reports)
     if session.terminal.as_json:
         session.terminal.document(to_json(ValidationReports(passed, reports)))
@@ -44,6 +41,14 @@ async def _doctor(session: "Session", name: str | None, version: str | None, *, 
         for report in reports:
             _show(session, report, show_all=show_all)
     return ExitCode.SUCCEEDED if passed else ExitCode.FAILED
+
+
+async def _validate(application: "Application", name: str, version: str | None) -> "ValidationReport":
+    """Validate an environment for a version; unless one is named, for the one that it is on."""
+    current = None if version else await application.state.releases.current(name)
+    if current is not None and current.deployment_id is not None:  # what was adopted has no version of its own
+        version = current.version
+    return await application.validator.validate(application.environments[name], version)
 
 
 def _show(session: "Session", report: "ValidationReport", *, show_all: bool) -> None:

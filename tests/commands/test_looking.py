@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.commands.conftest import CommandLine
+from tests.commands.conftest import STACK, CommandLine
 
 BROKEN = """
 services:
@@ -69,6 +69,14 @@ def test_doctor_is_content_with_a_good_stack(line: CommandLine) -> None:
     assert ended.returncode == 0, ended.stdout
     assert "dev: 0 failures" in ended.stdout
     assert "ok" in ended.stdout
+
+
+def test_doctor_looks_at_a_stack_that_wants_a_version_as_at_the_one_it_is_on(line: CommandLine) -> None:
+    line.write(STACK.replace("${VERSION:-v1}", "${VERSION:?say which}"))
+    assert line.run("doctor", "dev").returncode == 1
+    assert line.run("deploy", "dev", "v2").returncode == 0
+    ended = line.run("doctor", "dev")
+    assert ended.returncode == 0, ended.stdout
 
 
 def test_compose_runs_on_the_release_and_ends_with_composes_own_code(line: CommandLine) -> None:
