@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from bot.integration import Application
     from bot.models.check import CheckResult, ValidationReport
 
-VersionOption = Annotated[str | None, typer.Option("--version", help="Look as a deployment of this version would; else the current one.")]
+VERSION_HELP = "Look as a deployment of this version would; by default, of the one that the environment is on."
+VersionOption = Annotated[str | None, typer.Option("--version", help=VERSION_HELP)]
 All = Annotated[bool, typer.Option("--all", help="List the checks that passed, too.")]
 
 
