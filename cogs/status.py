@@ -1,6 +1,8 @@
 """Show how the environments are."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -12,9 +14,11 @@ from bot.errors import RoasError
 from bot.integration import Application
 from bot.models.environment import Environment
 from bot.models.health import StackHealth
+from bot.ui.charts.last_hour import draw_last_hour
+from bot.ui.drawing import Picture
 from bot.ui.embeds.alert import draw_open_alerts
+from bot.ui.embeds.integration import draw_integration
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
-from bot.ui.limits import EMBEDS, fit
 from bot.ui.live_messages import LiveMessages
 from bot.ui.secrets import without_secrets
 from bot.ui.translation import _
@@ -46,11 +50,12 @@ class StatusCog(OpsCog, name="Status"):
         async with self.answering(interaction):
             self.permit(interaction, Deed.STATUS)
             known = self.application.environments.values()
-            wanted = [self.environment(environment)] if environment else list(known)[:EMBEDS]
+            wanted = [self.environment(environment)] if environment else list(known)
             statuses = await asyncio.gather(*(self.look_at(target) for target in wanted))
             shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
-            alerts = await self._open_alerts(environment)
-            await answer(interaction, embeds=fit([*draw_status(shown), *alerts]))
+            beside = [*await self._open_alerts(environment), self._integration()]
+            drawing = draw_status(shown, beside)
+            await answer(interaction, drawing=replace(drawing, picture=await self._chart(wanted)))
 
     @status.autocomplete("environment")
     async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -62,6 +67,20 @@ class StatusCog(OpsCog, name="Status"):
         wanted = [one for one in alerts if environment is None or one.environment in {environment, ""}]
         embed = draw_open_alerts([without_secrets(one, self.application.redactor.redact) for one in wanted])
         return [] if embed is None else [embed]
+
+    def _integration(self) -> discord.Embed:
+        """Draw how well the bot's own parts work together."""
+        monitor = self.application.integration_monitor
+        return draw_integration(monitor.figures(), monitor.firing)
+
+    async def _chart(self, targets: Sequence[Environment]) -> Picture | None:
+        """Draw the last hour of what is watched; a status without a picture is better than none."""
+        series = [one for target in targets for one in self.application.collector.last_hour(target)]
+        try:
+            return await asyncio.to_thread(draw_last_hour, series)
+        except (OSError, TypeError, ValueError):  # what Pillow raises where it lacks something
+            log.exception("the chart of the last hour could not be drawn")
+            return None
 
     async def look_at(self, target: Environment) -> EnvironmentStatus:
         """Gather what is known of an environment; an engine that does not answer hides its health only."""

@@ -11,7 +11,9 @@ from bot.errors import RoasError
 from bot.events import Event, EventBus, Subscription
 from bot.models.environment import Environment
 from bot.models.health import StackHealth
+from bot.models.series import ServiceSeries
 from bot.monitoring.health import HealthCoordinator
+from bot.monitoring.last_hour import LastHour
 from bot.monitoring.metrics import Metrics
 from bot.monitoring.prometheus_check import monitoring_warnings
 from bot.monitoring.sampler import Definitions, Releases, StackSampler, Statistics
@@ -56,6 +58,7 @@ class MonitoringCollector:
         self._health = health
         self._environments = environments
         self._metrics = metrics
+        self._last_hour = LastHour()
         self._prometheus_url = prometheus_url
         self._reconcile_seconds = reconcile_seconds
         self._watches: dict[str, asyncio.Task[None]] = {}
@@ -104,6 +107,10 @@ class MonitoringCollector:
         """
         return (await self._sampler.sample(environment)).stack
 
+    def last_hour(self, environment: Environment) -> tuple[ServiceSeries, ...]:
+        """Return how the services of an environment have been, as long as it was watched by this process."""
+        return self._last_hour.of(environment.name)
+
     def watch(self, environment: Environment) -> None:
         """Begin to watch an environment; one that is watched already stays so."""
         if environment.name in self.watched:
@@ -149,7 +156,10 @@ class MonitoringCollector:
         sample = await self._sampler.sample(environment)
         await self._health.observe(sample.stack, sample.reason)
         steady = self._health.stack(environment.name)
-        if self._metrics is not None and steady is not None:
+        if steady is None:
+            return
+        self._last_hour.take(steady)
+        if self._metrics is not None:
             self._metrics.observe_stack(steady)
-        if self._observer is not None and steady is not None:
+        if self._observer is not None:
             await self._observer.observed(environment, steady, await self._sampler.definitions(environment))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.ui.limits import ATTACHMENT_BYTES
+from bot.ui.limits import ATTACHMENT_BYTES, ATTACHMENT_DESCRIPTION, clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,24 @@ class Attachment:
     name: str
     text: str
 
+    def file(self) -> discord.File:
+        """Return it as discord.py sends it: its end, where it is too long."""
+        return discord.File(io.BytesIO(self.text.encode()[-ATTACHMENT_BYTES:]), filename=self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Hold a picture that comes along, and the words for whoever cannot see it."""
+
+    name: str
+    png: bytes
+    description: str
+
+    def file(self) -> discord.File:
+        """Return it as discord.py sends it."""
+        words = clip(self.description, ATTACHMENT_DESCRIPTION)
+        return discord.File(io.BytesIO(self.png), filename=self.name, description=words)
+
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
@@ -37,6 +55,7 @@ class Drawing:
     content: str = ""
     buttons: tuple[Button, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    picture: Picture | None = None
     # The one role that a new message calls; only a mention of it in `content` does so.
     pings: int | None = None
 
@@ -48,6 +67,7 @@ class Drawing:
             [embed.to_dict() for embed in self.embeds],
             [(b.label, b.custom_id) for b in self.buttons],
             [(a.name, a.text) for a in self.attachments],
+            *([] if self.picture is None else [(self.picture.name, self.picture.png.hex(), self.picture.description)]),
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -64,7 +84,6 @@ class Drawing:
         return view
 
     def files(self) -> list[discord.File]:
-        """Return the attachments, the end of each where it is too long."""
-        return [
-            discord.File(io.BytesIO(a.text.encode()[-ATTACHMENT_BYTES:]), filename=a.name) for a in self.attachments
-        ]
+        """Return what comes along, the picture last."""
+        pictures = () if self.picture is None else (self.picture,)
+        return [one.file() for one in (*self.attachments, *pictures)]

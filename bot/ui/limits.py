@@ -19,6 +19,7 @@ TOTAL = 6000
 CHOICES = 25
 CHOICE = 100
 ATTACHMENT_BYTES = 256 * 1024
+ATTACHMENT_DESCRIPTION = 1024
 
 # Discord refuses an empty or blank field; this is what stands there instead.
 NOTHING = "–"

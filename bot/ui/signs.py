@@ -55,6 +55,9 @@ VERDICTS: dict[Verdict, tuple[str, discord.Colour]] = {
     Verdict.UNKNOWN: ("❔", QUIET),
 }
 
+# `unknown` is not the service's own fault.
+WORST_FIRST = (Verdict.UNHEALTHY, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.UNVERIFIED, Verdict.HEALTHY)
+
 ACTIONS: dict[ServiceAction, str] = {
     ServiceAction.CREATE: "➕",
     ServiceAction.RECREATE: "🔄",

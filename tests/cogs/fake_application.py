@@ -18,7 +18,9 @@ from bot.models.deployment import Deployment, DeploymentRequest, Outcome, PhaseR
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, Verdict
 from bot.models.plan import Plan
+from bot.models.series import ServiceSeries
 from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.integration_figures import IntegrationFigures
 from bot.redaction import Redactor
 from bot.settings import Settings
 from bot.state.manager import StateManager
@@ -139,11 +141,24 @@ class FakeCollector:
     """Say that all is well, or fail."""
 
     fault: RoasError | None = None
+    series: tuple[ServiceSeries, ...] = ()
 
     async def collect_all_metrics(self, environment: Environment) -> Any:
         if self.fault is not None:
             raise self.fault
         return a_stack(("web", Verdict.HEALTHY, ""), ("redis", Verdict.HEALTHY, ""), environment=environment.name)
+
+    def last_hour(self, environment: Environment) -> tuple[ServiceSeries, ...]:
+        return tuple(one for one in self.series if one.environment == environment.name)
+
+
+class FakeIntegrationMonitor:
+    """Say that the parts work together well."""
+
+    firing: frozenset[str] = frozenset()
+
+    def figures(self) -> IntegrationFigures:
+        return IntegrationFigures(0.004, "live messages")
 
 
 class FakeGuard:
@@ -165,6 +180,7 @@ class FakeApplication:
     engine: FakeEngine = field(default_factory=FakeEngine)
     collector: FakeCollector = field(default_factory=FakeCollector)
     guard: FakeGuard = field(default_factory=FakeGuard)
+    integration_monitor: FakeIntegrationMonitor = field(default_factory=FakeIntegrationMonitor)
     redactor: Redactor = field(default_factory=lambda: Redactor(["hunter_2*hunter_2"]))
 
     def watch_itself(self) -> None:

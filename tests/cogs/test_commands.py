@@ -7,7 +7,9 @@ import pytest
 
 from bot.errors import EngineUnavailableError, LockHeldError
 from bot.models.deployment import DeploymentKind, Outcome
+from bot.models.health import Verdict
 from bot.models.release import Release
+from bot.models.series import ServicePoint, ServiceSeries
 from tests.cogs.conftest import Scene, shown
 from tests.ui.samples import a_release
 from tests.ui.story import Story
@@ -250,3 +252,16 @@ async def test_a_secret_in_a_fault_or_a_reason_is_shown_to_nobody(scene: Scene) 
     await scene.hugo.slash(scene.ops, "hotfix", version="v2", reason="hunter_2*hunter_2 leaked")
     live = await scene.posted("Hotfix v2 for prod")
     assert "hunter" not in shown(live.embeds)
+
+
+async def test_status_brings_a_chart_of_the_last_hour_with_words_for_whoever_cannot_see_it(scene: Scene) -> None:
+    points = tuple(ServicePoint(30.0 * n, Verdict.HEALTHY, 5.0, 2**20) for n in range(10, 0, -1))
+    scene.application.collector.series = (ServiceSeries("staging", "web", points),)
+    result = await scene.bob.slash(scene.ops, "status", environment="staging")
+    assert result.response is not None
+    (picture,) = result.response.message.attachments
+    assert picture.filename == "last-hour.png"
+    assert "Event latency: 4 ms" in scene.answer(result)
+    without = await scene.bob.slash(scene.ops, "status", environment="dev")
+    assert without.response is not None
+    assert not without.response.message.attachments

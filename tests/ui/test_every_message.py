@@ -26,11 +26,14 @@ from bot.models.freeze import Freeze
 from bot.models.health import Verdict
 from bot.models.plan import Plan
 from bot.models.proposal import ProposalState
+from bot.monitoring.integration_figures import IntegrationFigures
+from bot.monitoring.integration_monitor import LIMITS
 from bot.ui.drawing import Drawing
 from bot.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts
 from bot.ui.embeds.approval import draw_approval, draw_proposal
 from bot.ui.embeds.errors import draw_error, draw_unexpected
 from bot.ui.embeds.history import HistoryPage, draw_history
+from bot.ui.embeds.integration import draw_integration
 from bot.ui.embeds.live import draw_live
 from bot.ui.embeds.outcome import draw_outcome
 from bot.ui.embeds.plan import draw_plan
@@ -74,7 +77,11 @@ HELPERS = {
     "bot.ui.limits._clip_parts": "makes one embed fit",
     "cogs.history.HistoryCog.draw": "reads what draw_history draws",
     "cogs.status.StatusCog._open_alerts": "reads what draw_open_alerts draws",
+    "cogs.status.StatusCog._integration": "reads what draw_integration draws",
 }
+
+LARGE_FIGURES = IntegrationFigures(1e6, HOSTILE * 5, 1e6, 1e6, 1.0, HOSTILE * 5, 0.0)
+ALL_FIRING = frozenset(limit.name for limit in LIMITS)
 
 Body = dict[str, Any]
 Sent = tuple[str, str, Body]
@@ -258,7 +265,11 @@ def private_answers() -> Iterator[Message]:
     yield answered(draw_status, "of ten", [status] * 10)
     yield answered(draw_status, "of nothing", [EnvironmentStatus("dev"), EnvironmentStatus("prod", fault=HOSTILE * 99)])
     yield answered(draw_open_alerts, "64", alerts)
-    yield _status_with_alerts([status] * 9, alerts)
+    beside = [cast("discord.Embed", draw_open_alerts(alerts)), draw_integration(LARGE_FIGURES, ALL_FIRING)]
+    yield answered(draw_status, "of nine beside others", [status] * 9, beside)
+    yield answered(draw_status, "held beside others", [held], beside)
+    yield answered(draw_integration, "all firing", LARGE_FIGURES, ALL_FIRING)
+    yield answered(draw_integration, "nothing measured", IntegrationFigures(), frozenset())
     for outcome in (None, *Outcome):
         page = HistoryPage(ENVIRONMENT, outcome, 999_999)
         yield answered(draw_history, f"{outcome}", [largest_deployment(outcome)] * 64, page, has_more=True)
@@ -283,15 +294,6 @@ def _faults(kind: type[RoasError]) -> Iterator[type[RoasError]]:
         if one.__module__.startswith("bot.") and one.__init__ is RoasError.__init__:
             yield one
         yield from _faults(one)
-
-
-def _status_with_alerts(statuses: Sequence[EnvironmentStatus], alerts: Sequence[Alert]) -> Message:
-    async def send(wire: Wire) -> None:
-        shown = draw_open_alerts(alerts)
-        assert shown is not None
-        await answer(wire.interaction, embeds=fit([*draw_status(statuses), shown]))
-
-    return Message(_key(draw_status), "with alerts", send)
 
 
 async def _logs_of_an_alert(wire: Wire) -> None:

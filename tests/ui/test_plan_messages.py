@@ -59,7 +59,7 @@ def test_a_plan_in_its_largest_form_is_within_the_limits() -> None:
 
 def test_a_frozen_environment_is_within_the_limits_too() -> None:
     frozen = EnvironmentStatus("e" * 32, freeze=Freeze("e" * 32, DORA, NASTY * 10, NOON), trouble=NASTY * 100)
-    assert_within_limits(draw_status([frozen] * 10))
+    assert_within_limits(draw_status([frozen] * 10).embeds)
 
 
 @pytest.mark.parametrize("state_", ProposalState)

@@ -48,11 +48,13 @@ async def test_hotfix_needs_its_own_role_and_a_reason_and_then_moves_prod(bot, p
 
 async def test_status_shows_what_runs(bot, people, shop):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
-    text = await ask(people, "bob", "status", environment="dev")
-    assert "web" in text
-    assert "store" in text
-    assert "healthy" in text
-    assert "r1" in text
+    answer = await people.answer(await people.slash("bob", "status", environment="dev"))
+    assert answer.message is not None
+    for words in ("**web** healthy", "**store** healthy", "r1", "Event latency", "Waiting for dependencies"):
+        assert words in answer.message.text
+    (chart,) = answer.message.attachments
+    assert chart["content_type"] == "image/png"
+    assert "Chart of the last hour: 2 services" in chart["description"]
 
 
 async def test_dry_run_shows_the_plan_and_changes_nothing(bot, people, shop):

@@ -1,22 +1,33 @@
 """Draw how an environment is: each service, the release it runs, and what is going on."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import discord
 
 from bot.models.deployment import Deployment, Lock, PhaseStatus
 from bot.models.freeze import Freeze
-from bot.models.health import ContainerSnapshot, ServiceHealth, StackHealth, Verdict
+from bot.models.health import ServiceHealth, StackHealth, Verdict
 from bot.models.release import Release
+from bot.ui.drawing import Drawing
+from bot.ui.embeds.service_table import (
+    TABLE,
+    draw_service_table,
+    restart_count,
+    running_version,
+    started_at,
+    worst_first,
+)
 from bot.ui.headlines import headline
-from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code, fit, lines, one_line, plain
-from bot.ui.signs import QUIET, VERDICTS
+from bot.ui.limits import DESCRIPTION, EMBEDS, FIELD_VALUE, TOTAL, add_field, clip, code, fit, lines, one_line, plain
+from bot.ui.signs import QUIET, VERDICTS, WORST_FIRST
 from bot.ui.translation import _, told, word
-from bot.ui.words import at, image, person, since, size
+from bot.ui.words import at, person, since, size
 
-_WORST_FIRST = (Verdict.UNHEALTHY, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.UNVERIFIED, Verdict.HEALTHY)
+# Of several environments, each has to be short.
+BRIEF = 220
+FEWEST = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +47,63 @@ class EnvironmentStatus:
     trouble: str = ""
 
 
-def draw_status(statuses: Sequence[EnvironmentStatus]) -> list[discord.Embed]:
-    """Draw one embed per environment."""
-    return fit([_embed(status, brief=len(statuses) > 1) for status in statuses])
+def draw_status(statuses: Sequence[EnvironmentStatus], beside: Sequence[discord.Embed] = ()) -> Drawing:
+    """Draw one embed per environment, and others after them, within what one message takes.
+
+    Services come the worst first. Where not all of them fit, the rest is counted, and a file has every one.
+    """
+    shown = list(statuses[: EMBEDS - len(beside)])
+    embeds = [_embed(status, brief=len(statuses) > 1) for status in shown]
+    if hidden := len(statuses) - len(shown):
+        embeds[-1].set_footer(text=_("… and {count} more environments: ask for one by its name", count=hidden))
+    room = (TOTAL - sum(len(embed) for embed in [*embeds, *beside])) // max(len(embeds), 1)
+    cut = [status for status, embed in zip(shown, embeds, strict=True) if not _add_services(embed, status, room)]
+    attachments = (draw_service_table(cut),) if cut else ()
+    return Drawing("", tuple(fit([*embeds, *beside])), attachments=attachments)
 
 
 def _embed(status: EnvironmentStatus, *, brief: bool) -> discord.Embed:
+    """Draw what is known of an environment but for its services."""
     verdict = status.health.verdict if status.health else Verdict.UNKNOWN
     sign, colour = VERDICTS[verdict]
     if not status.fault and status.health is not None and not status.health.services:
         sign, colour = "⚫", QUIET
-    embed = discord.Embed(
-        title=f"{sign} {status.environment}: {_verdict(status, verdict)}",
-        description=_services(status, DESCRIPTION // 4 if brief else DESCRIPTION - 200),
-        colour=colour,
-    )
-    add_field(embed, _("Release"), _release(status.release))
-    if going_on := _going_on(status):
-        add_field(embed, _("Going on"), going_on)
-    if status.freeze is not None:
-        add_field(embed, _("Locked"), _freeze(status.freeze))
-    if status.trouble:
-        add_field(embed, _("The channel cannot be posted to"), plain(status.trouble, FIELD_VALUE))
+    embed = discord.Embed(title=f"{sign} {status.environment}: {_verdict(status, verdict)}", colour=colour)
+    facts = _facts(status)
+    if brief:
+        embed.description = "\n".join(f"**{name}** {clip(' '.join(value.split()), BRIEF)}" for name, value in facts)
+    else:
+        for name, value in facts:
+            add_field(embed, name, value)
     return embed
+
+
+def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
+    """Say which release it is on, and what is going on."""
+    facts = [(_("Release"), _release(status.release))]
+    if going_on := _going_on(status):
+        facts.append((_("Going on"), going_on))
+    if status.freeze is not None:
+        facts.append((_("Locked"), _freeze(status.freeze)))
+    if status.trouble:
+        facts.append((_("The channel cannot be posted to"), plain(status.trouble, FIELD_VALUE)))
+    return facts
+
+
+def _add_services(embed: discord.Embed, status: EnvironmentStatus, room: int) -> bool:
+    """Put the services before what else is said, and tell whether each of them is there."""
+    facts = f"\n\n{embed.description}" if embed.description else ""
+    limit = max(min(room - len("\n\n"), DESCRIPTION - len(facts)), FEWEST)
+    parts = _service_lines(status)
+    if len("\n".join(parts)) <= limit:
+        embed.description = "\n".join(parts) + facts
+        return True
+    if status.health is None:
+        embed.description = clip(parts[0], limit) + facts
+        return True
+    note = "\n" + _("All of them are in {file}.", file=code(TABLE))
+    embed.description = lines(parts, limit - len(note)) + note + facts
+    return False
 
 
 def _freeze(freeze: Freeze) -> str:
@@ -78,13 +123,16 @@ def _verdict(status: EnvironmentStatus, verdict: Verdict) -> str:
     return word(verdict)
 
 
-def _services(status: EnvironmentStatus, limit: int) -> str:
+def _service_lines(status: EnvironmentStatus) -> list[str]:
+    """Count the services by verdict, then give each a line, the worst first."""
     if status.health is None:
-        return f"⚠️ {plain(told(status.fault), 1000)}" if status.fault else _("Nothing is known of its services.")
+        return [f"⚠️ {plain(told(status.fault), 1000)}" if status.fault else _("Nothing is known of its services.")]
     if not status.health.services:
-        return _("No container of this environment runs.")
-    services = sorted(status.health.services, key=lambda service: _WORST_FIRST.index(service.verdict))
-    return lines([_service(service, status.release) for service in services], limit)
+        return [_("No container of this environment runs.")]
+    services = worst_first(status.health.services)
+    counts = Counter(service.verdict for service in services)
+    summary = " · ".join(f"{VERDICTS[one][0]} {counts[one]} {word(one)}" for one in WORST_FIRST if counts[one])
+    return [summary, *(_service(service, status.release) for service in services)]
 
 
 def _service(health: ServiceHealth, release: Release | None) -> str:
@@ -97,24 +145,18 @@ def _service(health: ServiceHealth, release: Release | None) -> str:
 
 def _details(health: ServiceHealth, release: Release | None) -> list[str]:
     """Say image, uptime, CPU, memory and restarts, as far as they are known."""
-    pinned = release.service(health.service) if release else None
     containers = health.containers
-    shown = pinned.image.reference if pinned else (containers[0].image_reference if containers else "")
-    restarts = sum(container.restart_count for container in containers)
-    started = _started(containers)
+    version = running_version(health, release)
+    started = started_at(health)
+    restarts = restart_count(health)
     return [
-        code(image(shown), 60) if shown else "",
+        code(version, 60) if version else "",
         _("{count} containers", count=len(containers)) if len(containers) > 1 else "",
         _("up {when}", when=since(started)) if started else "",
         _("CPU {percent} %", percent=f"{health.cpu_percent:.1f}") if health.cpu_percent is not None else "",
         size(health.memory_bytes),
         _("{count} restarts", count=restarts) if restarts else "",
     ]
-
-
-def _started(containers: Sequence[ContainerSnapshot]) -> datetime | None:
-    """Return when the youngest container started: that is how long all of it has been up."""
-    return max((c.started_at for c in containers if c.started_at is not None), default=None)
 
 
 def _release(release: Release | None) -> str:

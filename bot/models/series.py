@@ -1,0 +1,24 @@
+"""Describe how a service has been over a while, step by step."""
+
+from dataclasses import dataclass
+
+from bot.models.health import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePoint:
+    """Tell how a service was during one step, `age_seconds` ago; `cpu_percent` counts 100 for a whole processor."""
+
+    age_seconds: float
+    verdict: Verdict
+    cpu_percent: float | None
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSeries:
+    """Hold the points of one service, oldest first; where nothing was seen, there is none."""
+
+    environment: str
+    service: str
+    points: tuple[ServicePoint, ...]

@@ -1,0 +1,49 @@
+"""Draw how well the bot's own parts work together: the five figures, and which of them is beyond its limit."""
+
+from collections.abc import Set as AbstractSet
+
+import discord
+
+from bot.monitoring.integration_figures import IntegrationFigures
+from bot.monitoring.integration_monitor import ERROR_RATE, EVENT_LATENCY, STATE_SYNC_LAG, SUCCESS_RATE, Limit
+from bot.ui.limits import code
+from bot.ui.signs import BAD, GOOD
+from bot.ui.translation import _
+
+
+def draw_integration(figures: IntegrationFigures, firing: AbstractSet[str]) -> discord.Embed:
+    """Draw the figures; a sign before each says whether its alert fires."""
+    latency = _milliseconds(figures.event_latency_seconds)
+    if figures.slowest_subscriber:
+        latency = _("{value}, slowest: {name}", value=latency, name=code(figures.slowest_subscriber, 50))
+    lag, waiting = figures.state_sync_lag_seconds, figures.dependency_resolution_seconds
+    parts = [
+        _line(EVENT_LATENCY, firing, _("Event latency"), latency),
+        _line(STATE_SYNC_LAG, firing, _("Lag of the copy in Redis"), _milliseconds(lag)),
+        _line(None, firing, _("Waiting for dependencies"), "" if waiting is None else f"{waiting:.1f} s"),
+        _line(ERROR_RATE, firing, _("Events on which a part failed"), _percent(figures.error_ratio)),
+        _line(SUCCESS_RATE, firing, _("Deployments that succeeded"), _percent(figures.success_ratio)),
+    ]
+    title = (
+        _("⚠️ The bot's own parts: {count} alerts", count=len(firing)) if firing else _("🩺 The bot's own parts: well")
+    )
+    return discord.Embed(title=title, description="\n".join(parts), colour=BAD if firing else GOOD)
+
+
+def _line(limit: Limit | None, firing: AbstractSet[str], name: str, value: str) -> str:
+    if not value:
+        return f"▫️ {name}: {_('nothing to measure yet')}"
+    if limit is None:
+        return f"▫️ {name}: {value}"
+    sign = "🔴" if limit.name in firing else "🟢"
+    allowed = f"{limit.threshold:g} {limit.unit}"
+    side = _("at least {limit}", limit=allowed) if limit.low else _("at most {limit}", limit=allowed)
+    return f"{sign} {name}: {value} ({side})"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds * 1000:.0f} ms"
+
+
+def _percent(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio * 100:.3g} %"

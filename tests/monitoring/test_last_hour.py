@@ -1,0 +1,88 @@
+"""The last hour of each service is remembered: the worst of every half minute, and no more than an hour."""
+
+from datetime import UTC, datetime
+
+from bot.models.health import ServiceHealth, StackHealth, Verdict
+from bot.monitoring.last_hour import MOST_SERVICES, STEPS, LastHour
+
+
+class Clock:
+    """Tell the time that a test wants."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0 * 30
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def stack(*services: ServiceHealth, environment: str = "dev") -> StackHealth:
+    return StackHealth(environment, Verdict.HEALTHY, services, datetime.now(UTC))
+
+
+def web(verdict: Verdict = Verdict.HEALTHY, cpu: float | None = 1.0, memory: int | None = 100) -> ServiceHealth:
+    return ServiceHealth("web", verdict, "", (), cpu, memory)
+
+
+def test_of_one_step_the_worst_verdict_and_the_most_use_are_kept() -> None:
+    clock = Clock()
+    hour = LastHour(clock)
+    for health in (web(cpu=None), web(Verdict.UNHEALTHY, 80.0, 50), web(cpu=5.0, memory=200)):
+        hour.take(stack(health))
+        clock.now += 5
+    clock.now += 30
+    hour.take(stack(web()))
+    (series,) = hour.of("dev")
+    assert [(p.verdict, p.cpu_percent, p.memory_bytes) for p in series.points] == [
+        (Verdict.UNHEALTHY, 80.0, 200),
+        (Verdict.HEALTHY, 1.0, 100),
+    ]
+    assert [p.age_seconds for p in series.points] == [15.0, 0.0]
+
+
+def test_environments_are_kept_apart() -> None:
+    hour = LastHour(Clock())
+    hour.take(stack(web()))
+    hour.take(stack(web(), environment="prod"))
+    assert [(one.environment, one.service) for one in hour.of("prod")] == [("prod", "web")]
+    assert hour.of("staging") == ()
+
+
+def test_after_an_hour_the_oldest_goes() -> None:
+    clock = Clock()
+    hour = LastHour(clock)
+    for _ in range(3 * STEPS):
+        hour.take(stack(web()))
+        clock.now += 30
+    (series,) = hour.of("dev")
+    assert STEPS - 1 <= len(series.points) <= STEPS
+    assert max(point.age_seconds for point in series.points) < 3600
+
+
+def test_a_service_that_is_gone_is_forgotten_after_the_hour() -> None:
+    clock = Clock()
+    hour = LastHour(clock)
+    hour.take(stack(web(), ServiceHealth("old", Verdict.HEALTHY, "")))
+    for _ in range(STEPS + 2):
+        clock.now += 30
+        hour.take(stack(web()))
+    assert [one.service for one in hour.of("dev")] == ["web"]
+    assert len(hour._steps) == 1, "nothing is left of it"
+
+
+def test_a_pause_leaves_a_gap_and_no_invented_points() -> None:
+    clock = Clock()
+    hour = LastHour(clock)
+    hour.take(stack(web()))
+    clock.now += 1800
+    hour.take(stack(web()))
+    (series,) = hour.of("dev")
+    assert [point.age_seconds for point in series.points] == [1770.0, 0.0]
+
+
+def test_services_that_come_and_go_take_no_memory_without_end() -> None:
+    clock = Clock()
+    hour = LastHour(clock)
+    for number in range(3 * MOST_SERVICES):
+        hour.take(stack(ServiceHealth(f"s{number}", Verdict.HEALTHY, "")))
+    assert len(hour.of("dev")) == MOST_SERVICES

@@ -1,0 +1,205 @@
+"""The chart of the last hour is readable: axes, units, signs that need no colour, words for whoever cannot see it."""
+
+import io
+import itertools
+
+import pytest
+from PIL import Image
+
+from bot.models.health import Verdict
+from bot.models.series import ServicePoint, ServiceSeries
+from bot.ui.charts import canvas, palette
+from bot.ui.charts.last_hour import draw_last_hour
+from bot.ui.charts.lines import largest
+from bot.ui.charts.scale import memory_scale, percent_scale, write_memory
+from bot.ui.charts.verdicts import worst_first
+from bot.ui.drawing import Picture
+from bot.ui.translation import speaking
+from tests.ui.samples import LONG_NAME, NASTY
+
+
+def a_series(
+    service: str = "web",
+    *,
+    cpu: float | None = 10.0,
+    memory: int | None = 2**26,
+    sick: range = range(0),
+    environment: str = "dev",
+) -> ServiceSeries:
+    points = tuple(
+        ServicePoint(
+            (119 - step) * 30.0,
+            Verdict.UNHEALTHY if step in sick else Verdict.HEALTHY,
+            cpu,
+            None if cpu is None else memory,
+        )
+        for step in range(120)
+    )
+    return ServiceSeries(environment, service, points)
+
+
+def drawn(*series: ServiceSeries) -> Picture:
+    picture = draw_last_hour(series)
+    assert picture is not None
+    return picture
+
+
+def pixels(picture: Picture) -> Image.Image:
+    return Image.open(io.BytesIO(picture.png)).convert("RGB")
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect every word that is written on a picture."""
+    words: list[str] = []
+    original = canvas.Canvas.text
+
+    def text(self: canvas.Canvas, at: canvas.Point, said: str, *more: object, **options: object) -> float:
+        words.append(canvas.writable(said))
+        return original(self, at, said, *more, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(canvas.Canvas, "text", text)
+    return words
+
+
+def test_nothing_seen_yet_is_no_picture() -> None:
+    assert draw_last_hour([]) is None
+    assert draw_last_hour([ServiceSeries("dev", "web", ())]) is None
+
+
+def test_axes_have_numbers_with_units_and_time_runs_to_now(written: list[str]) -> None:
+    drawn(a_series(cpu=37.0, memory=300 * 2**20))
+    assert {"60 min ago", "45", "30", "15", "now"} <= set(written)
+    assert {"0 %", "20 %", "40 %", "0 MiB", "200 MiB", "300 MiB"} & set(written) >= {"0 %", "40 %", "0 MiB"}
+    assert "CPU, % of one processor" in written
+    assert "web" in written
+
+
+def test_the_picture_fits_a_phone_and_discord() -> None:
+    picture = drawn(*(a_series(f"worker-{n}") for n in range(100)))
+    image = pixels(picture)
+    assert image.width == 1000
+    assert 700 <= image.height <= 1200
+    assert len(picture.png) < 300_000
+    assert len(picture.description) <= 1024
+
+
+def test_the_ground_is_dark_and_every_colour_stands_out_from_it() -> None:
+    def luminance(colour: palette.Colour) -> float:
+        parts = [c / 12.92 / 255 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    ground = luminance(palette.GROUND)
+    assert ground < 0.03
+    colours = {*palette.LINES, *(colour for colour, _ in palette.VERDICTS.values()), palette.TEXT, palette.FAINT}
+    for colour in colours:
+        assert (luminance(colour) + 0.05) / (ground + 0.05) >= 3, colour
+
+
+# How the three kinds of colour-blind eyes see linear red, green and blue (Machado, Oliveira and Fernandes 2009).
+BLINDNESS = {
+    "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.01182, 0.04294, 0.968881)),
+    "tritanopia": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.3039)),
+}
+
+
+@pytest.mark.parametrize("kind", BLINDNESS)
+def test_colour_blind_people_can_tell_the_lines_and_a_sick_service_apart(kind: str) -> None:
+    def seen(colour: palette.Colour) -> tuple[float, ...]:
+        linear = [(c / 255) ** 2.2 for c in colour]
+        mixed = (sum(f * c for f, c in zip(row, linear, strict=True)) for row in BLINDNESS[kind])
+        return tuple(255 * max(0.0, min(1.0, c)) ** (1 / 2.2) for c in mixed)
+
+    def apart(one: palette.Colour, other: palette.Colour) -> float:
+        return sum((a - b) ** 2 for a, b in zip(seen(one), seen(other), strict=True)) ** 0.5
+
+    for one, other in itertools.combinations(palette.LINES, 2):
+        assert apart(one, other) > 50, (one, other)
+    assert apart(palette.VERDICTS[Verdict.HEALTHY][0], palette.VERDICTS[Verdict.UNHEALTHY][0]) > 50
+
+
+def test_shape_says_the_same_as_colour() -> None:
+    assert len(set(canvas.MARKERS)) == len(palette.LINES)
+    heights = [palette.VERDICTS[v][1] for v in (Verdict.HEALTHY, Verdict.DEGRADED, Verdict.UNHEALTHY)]
+    assert heights == sorted(set(heights))
+
+
+def test_a_service_that_was_sick_is_seen_among_a_hundred_well_ones() -> None:
+    series = [a_series(f"worker-{n:02}") for n in range(99)]
+    vermilion = palette.VERMILION
+
+    def count(picture: Picture) -> int:
+        colours = pixels(picture).getcolors(1_000_000) or []
+        return sum(number for number, colour in colours if colour == vermilion)
+
+    well = drawn(*series, a_series("zzz"))
+    sick = drawn(*series, a_series("zzz", sick=range(100, 103)))
+    assert count(sick) > count(well) + 100
+    assert worst_first([*series, a_series("zzz", sick=range(100, 103))])[0].service == "zzz"
+
+
+def test_who_is_not_drawn_is_counted(written: list[str]) -> None:
+    drawn(*(a_series(f"worker-{n:02}", cpu=float(n)) for n in range(100)))
+    assert "95 others" in written
+    assert "the 4 largest; 96 others use less" in written
+    assert {"worker-99", "worker-98", "worker-97", "worker-96"} <= set(written)
+
+
+def test_where_nothing_was_seen_there_is_no_line() -> None:
+    seen = a_series().points
+    parted = ServiceSeries("dev", "web", (*seen[:20], *seen[100:]))
+    assert drawn(parted).png != drawn(a_series()).png
+    assert largest([a_series(cpu=None)], lambda point: point.cpu_percent) == []
+    assert drawn(a_series(cpu=None)).png
+
+
+def test_of_several_environments_a_service_bears_its_own(written: list[str]) -> None:
+    drawn(a_series(environment="dev"), a_series(environment="prod"))
+    assert {"dev/web", "prod/web"} <= set(written)
+    assert "dev, prod: the last hour" in written
+
+
+def test_words_for_whoever_cannot_see_it_are_in_the_readers_language() -> None:
+    series = [a_series("web", sick=range(3)), a_series("redis", cpu=80.0)]
+    assert drawn(*series).description == (
+        "Chart of the last hour: 2 services. Not well at times: web (unhealthy). "
+        "Most CPU: redis 80 %, web 10 %. Most memory: redis 64 MiB, web 64 MiB."
+    )
+    with speaking("zh-TW"):
+        said = drawn(*series).description
+    assert "web" in said
+    assert "Chart" not in said
+    assert "services" not in said
+
+
+def test_long_and_hostile_names_break_nothing(written: list[str]) -> None:
+    picture = drawn(a_series(LONG_NAME), a_series(NASTY), a_series("網站"), a_series("ok"))
+    assert all(set(words) <= canvas.WRITABLE for words in written)
+    assert len(picture.file().description or "") <= 1024
+    many = drawn(*(a_series(f"{LONG_NAME}{n}", sick=range(5)) for n in range(64)))
+    assert len(many.file().description or "") <= 1024
+
+
+def test_one_moment_is_enough_for_a_picture() -> None:
+    point = ServicePoint(0.0, Verdict.HEALTHY, None, None)
+    assert drawn(ServiceSeries("dev", "web", (point,))).png
+    assert drawn(ServiceSeries("dev", "web", (ServicePoint(0.0, Verdict.HEALTHY, 0.0, 0),))).png
+
+
+@pytest.mark.parametrize("highest", [0.0, 0.3, 3.9, 4.0, 99.9, 100.0, 101.0, 799.0, 6400.0])
+def test_a_scale_reaches_beyond_the_highest_in_few_round_steps(highest: float) -> None:
+    for scale in (percent_scale(highest), memory_scale(highest * 2**20)):
+        assert scale.ticks[0] == 0
+        assert 2 <= len(scale.ticks) <= 6
+        assert scale.ticks[-1] == pytest.approx(scale.top)
+    assert percent_scale(highest).top >= highest
+
+
+def test_amounts_of_memory_are_short() -> None:
+    assert [write_memory(n * 2**20) for n in (0.5, 12.34, 1023.9, 1536)] == [
+        "0.5 MiB",
+        "12.3 MiB",
+        "1024 MiB",
+        "1.5 GiB",
+    ]

@@ -1,0 +1,128 @@
+"""The status shows every service, the worst first, and cuts nothing in silence."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import discord
+import pytest
+
+from bot.models.coordination import PhaseName
+from bot.models.deployment import PhaseStatus
+from bot.models.health import ServiceHealth, StackHealth, Verdict
+from bot.monitoring.integration_figures import IntegrationFigures
+from bot.ui.embeds.integration import draw_integration
+from bot.ui.embeds.status import EnvironmentStatus, draw_status
+from bot.ui.signs import BAD, GOOD
+from bot.ui.translation import speaking
+from tests.ui.samples import NOON, a_container, a_deployment, a_lock, a_release, a_stack
+from tests.ui.test_embeds import assert_within_limits, text_of
+
+
+def many(count: int = 100, sick: int = 3) -> StackHealth:
+    services = tuple(
+        ServiceHealth(
+            f"worker-{number:03}",
+            Verdict.UNHEALTHY if number >= count - sick else Verdict.HEALTHY,
+            "its health check fails" if number >= count - sick else "",
+            (a_container(f"worker-{number:03}", restarts=number),),
+            1.5,
+            1024 * 1024 * number,
+        )
+        for number in range(count)
+    )
+    return StackHealth("staging", Verdict.UNHEALTHY, services, NOON + timedelta(hours=3, minutes=5))
+
+
+def test_the_status_shows_each_service_the_worst_first_with_its_numbers() -> None:
+    stack = a_stack(("redis", Verdict.HEALTHY, ""), ("web", Verdict.UNHEALTHY, "health check fails"))
+    drawing = draw_status([EnvironmentStatus("staging", stack, a_release())])
+    text = text_of(drawing.embeds)
+    assert text.index("**web**") < text.index("**redis**")
+    assert "🔴 1 unhealthy · 🟢 1 healthy" in text
+    assert "🔴 **web** unhealthy: health check fails" in text
+    assert "`web:v3` · up <t:" in text
+    assert "CPU 12.3 % · 64 MiB · 2 restarts" in text
+    assert "**r3** · version `v3` · succeeded" in text
+    assert drawing.embeds[0].colour == BAD
+    assert not drawing.attachments
+
+
+def test_the_version_shown_is_the_one_that_runs_not_the_one_that_should() -> None:
+    other = replace(a_container("web"), image_id="sha256:" + "b" * 64, image_reference="shop/web:v2")
+    stack = StackHealth("staging", Verdict.HEALTHY, (ServiceHealth("web", Verdict.HEALTHY, "", (other,)),), NOON)
+    assert "`web:v2`" in text_of(draw_status([EnvironmentStatus("staging", stack, a_release())]).embeds)
+
+
+@pytest.mark.parametrize("locale", ["en-US", "zh-TW"])
+def test_of_a_hundred_services_the_worst_are_shown_the_rest_is_counted_and_a_file_has_them_all(locale: str) -> None:
+    with speaking(locale):
+        drawing = draw_status([EnvironmentStatus("staging", many(), a_release(services=("worker-007",)))])
+    assert_within_limits(drawing.embeds)
+    description = drawing.embeds[0].description or ""
+    shown = [number for number in range(100) if f"**worker-{number:03}**" in description]
+    assert {97, 98, 99} <= set(shown)
+    assert 20 <= len(shown) < 100
+    assert str(100 - len(shown)) in description
+    assert "🔴 3" in description
+    assert "🟢 97" in description
+    assert "services.txt" in description
+    (table,) = drawing.attachments
+    rows = table.text.splitlines()[2:]
+    assert [row.split()[0] for row in rows[:3]] == ["worker-097", "worker-098", "worker-099"]
+    assert sorted(row.split()[0] for row in rows) == [f"worker-{number:03}" for number in range(100)]
+    row = next(row for row in rows if row.startswith("worker-007"))
+    assert row.split()[2:] == ["worker-007:v3", "3h05m", "1.5", "%", "7", "MiB", "7"]
+
+
+def test_what_stands_beside_the_services_takes_its_room_from_them_only() -> None:
+    beside = [discord.Embed(title="alerts", description="a" * 1200), discord.Embed(title="figures", description="f")]
+    drawing = draw_status([EnvironmentStatus("staging", many(), a_release())], beside)
+    assert_within_limits(drawing.embeds)
+    assert drawing.embeds[1:] == tuple(beside)
+    assert "services.txt" in (drawing.embeds[0].description or "")
+
+
+def test_of_more_environments_than_fit_the_rest_is_counted() -> None:
+    drawing = draw_status([EnvironmentStatus(f"env-{n}", many(3)) for n in range(12)], [discord.Embed(title="x")])
+    assert_within_limits(drawing.embeds)
+    assert len(drawing.embeds) == 10
+    assert "3 more environments" in str(drawing.embeds[8].footer.text)
+
+
+def test_the_status_shows_the_deployment_under_way_or_the_lock() -> None:
+    running = a_deployment(statuses={PhaseName.EXECUTION: PhaseStatus.IN_PROGRESS})
+    status = EnvironmentStatus("staging", active=running, lock=a_lock(running))
+    for busy in (draw_status([status]), draw_status([status] * 3)):
+        text = text_of(busy.embeds)
+        assert "now in execution" in text
+        assert running.id in text
+    held = text_of(draw_status([EnvironmentStatus("staging", lock=a_lock(running))]).embeds)
+    assert "held by" in held
+    assert "deploy v2" in held
+
+
+def test_the_status_of_an_engine_that_is_away_says_so_and_still_shows_the_release() -> None:
+    status = EnvironmentStatus("staging", None, a_release(), fault="The engine is away.")
+    text = text_of(draw_status([status]).embeds)
+    assert "The engine is away." in text
+    assert "r3" in text
+
+
+def test_the_integration_shows_five_figures_with_their_limits() -> None:
+    embed = draw_integration(IntegrationFigures(0.012, "live messages", 0.003, 2.0, 0.0, "", 1.0), frozenset())
+    assert (embed.description or "").splitlines() == [
+        "🟢 Event latency: 12 ms, slowest: `live messages` (at most 1000 ms)",
+        "🟢 Lag of the copy in Redis: 3 ms (at most 500 ms)",
+        "▫️ Waiting for dependencies: 2.0 s",
+        "🟢 Events on which a part failed: 0 % (at most 5 %)",
+        "🟢 Deployments that succeeded: 100 % (at least 95 %)",
+    ]
+    assert embed.colour == GOOD
+
+
+def test_a_figure_whose_alert_fires_is_red_and_one_without_measurement_says_so() -> None:
+    embed = draw_integration(IntegrationFigures(1.2, "slow one"), frozenset({"event_latency"}))
+    assert "🔴 Event latency: 1200 ms, slowest: `slow one`" in (embed.description or "")
+    assert (embed.description or "").count("nothing to measure yet") == 4
+    assert "1 alerts" in str(embed.title)
+    assert embed.colour == BAD
