@@ -71,17 +71,8 @@ class Gaps:
 
     def as_table(self) -> str:
         """Return the figures as a Markdown table."""
-        head = (
-            "replaced by",
-            "asked",
-            "never",
-            "twice",
-            "after 3 s",
-            "p50 (s)",
-            "p99 (s)",
-            "longest gap (s)",
-            "deaf (s)",
-        )
+        counts = ("asked", "never answered", "twice", "after 3 s")
+        head = ("replaced by", *counts, "p50", "p99", "longest gap", "nobody listened for")
         lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
         for side, runs in self.sides.items():
             lines += [f"| {' | '.join([f'`{side}`', *_cells(run.reception)])} |" for run in runs]
