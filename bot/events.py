@@ -60,7 +60,15 @@ class SubscriberStatistics:
 class Subscription:
     """Hand the events of one pattern to one handler, in order, in a task of its own."""
 
-    def __init__(self, pattern: str, handler: Handler, name: str, deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        pattern: str,
+        handler: Handler,
+        name: str,
+        deadline_seconds: float,
+        handled: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        self._handled = handled
         self.pattern = pattern
         self.name = name
         self.statistics = SubscriberStatistics()
@@ -119,6 +127,7 @@ class Subscription:
                 ended = time.monotonic()
                 self.statistics.last_latency_seconds = ended - published
                 self.recent.append(Handling(ended, ended - published, failed=not well))
+                self._handled(ended - published)
             self._wake.clear()
             self._idle.set()
 
@@ -145,6 +154,7 @@ class EventBus:
 
     def __init__(self, history_length: int = HISTORY_LENGTH) -> None:
         self._subscriptions: list[Subscription] = []
+        self._listeners: list[Callable[[float], None]] = []
         self._history: deque[Event] = deque(maxlen=history_length)
         self._seen: OrderedDict[str, None] = OrderedDict()
         self.published = 0
@@ -154,10 +164,14 @@ class EventBus:
     ) -> Subscription:
         """Hand events of an exact type, of `prefix.*` or of `*` to a handler; `name` tells subscribers apart."""
         subscription = Subscription(
-            pattern, handler, name or getattr(handler, "__qualname__", repr(handler)), deadline_seconds
+            pattern, handler, name or getattr(handler, "__qualname__", repr(handler)), deadline_seconds, self._handled
         )
         self._subscriptions.append(subscription)
         return subscription
+
+    def time_handlings(self, listener: Callable[[float], None]) -> None:
+        """Tell a listener the seconds from publishing to handled, of each event at each subscriber."""
+        self._listeners.append(listener)
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription; what it had not handled yet is dropped."""
@@ -192,6 +206,10 @@ class EventBus:
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Return the subscriptions, with their statistics."""
         return tuple(self._subscriptions)
+
+    def _handled(self, seconds: float) -> None:
+        for listener in self._listeners:
+            listener(seconds)
 
     async def close(self) -> None:
         """End every subscription."""

@@ -137,6 +137,11 @@ def _integration(dashboard: Dashboard) -> Dashboard:
             )
         )
         .with_panel(
+            _lines("What 99 of 100 take at most", "s")
+            .with_target(_query(_ninety_nine("roas_event_handling_seconds"), "event to handled"))
+            .with_target(_query(_ninety_nine("roas_projection_delay_seconds"), "change to Redis", "B"))
+        )
+        .with_panel(
             _limited("Lag of the copy in Redis", 0.5, "s").with_target(
                 _query("max(roas_integration_state_sync_lag_seconds)", "lag")
             )
@@ -215,6 +220,10 @@ def _variable(name: str, query: str) -> QueryVariable:
         .include_all(True)
         .all_value(".*")
     )
+
+
+def _ninety_nine(histogram: str) -> str:
+    return f"histogram_quantile(0.99, sum by (le) (rate({histogram}_bucket[5m])))"
 
 
 def _query(expression: str, legend: str, reference: str = "A") -> prometheus.Dataquery:

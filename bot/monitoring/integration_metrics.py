@@ -1,7 +1,7 @@
 """Show to Prometheus how well the parts work together, and how far the projection to Redis is."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -26,6 +26,10 @@ class CountedProjection(Protocol):
     @property
     def statistics(self) -> ProjectionStatistics:
         """Return what was counted."""
+        ...
+
+    def time_arrivals(self, listener: Callable[[float], None]) -> None:
+        """Tell a listener the seconds from commit to arrival, of each change."""
         ...
 
     @property

@@ -21,6 +21,8 @@ from bot.monitoring.integration_metrics import CountedProjection, IntegrationMet
 from bot.monitoring.integration_monitor import IntegrationMonitor
 
 DURATION_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
+# The limits that the bot watches itself by, 1 s and 0.5 s, are among them: a share beyond those is exact.
+LATENCY_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 ENDED = frozenset({PhaseStatus.SUCCESS, PhaseStatus.FAILED, PhaseStatus.CANCELLED})
 OTHER = "other"
 
@@ -39,6 +41,12 @@ class Metrics:
         )
         self._changes = Counter(
             "roas_journal_changes_total", "Changes written to the journal.", ["type"], registry=self.registry
+        )
+        self._handlings = Histogram(
+            "roas_event_handling_seconds",
+            "Time from publishing an event to its end at a subscriber.",
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
         )
         build = Gauge("roas_build_info", "The version that runs; always 1.", ["version"], registry=self.registry)
         build.labels(version).set(1)
@@ -126,12 +134,20 @@ class Metrics:
         self.registry.register(IntegrationMetrics(monitor))
 
     def read_projection(self, projection: CountedProjection) -> None:
-        """Read how the projection to Redis fares whenever the metrics are read."""
+        """Time what arrives in Redis, and read how the projection fares whenever the metrics are read."""
+        delay = Histogram(
+            "roas_projection_delay_seconds",
+            "Time from a change's commit to Redis.",
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        projection.time_arrivals(delay.observe)
         self.registry.register(ProjectionMetrics(projection))
 
     def attach(self, bus: EventBus) -> tuple[Subscription, ...]:
         """Count what the bus carries, and read its statistics whenever the metrics are read."""
         self.registry.register(_BusStatistics(bus))
+        bus.time_handlings(self._handlings.observe)
         return (
             bus.subscribe("deployment.orchestration.completed", self._deployment_completed, name="metrics deployments"),
             bus.subscribe("deployment.phase.changed", self._phase_changed, name="metrics phases"),

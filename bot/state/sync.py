@@ -74,6 +74,7 @@ class DataSyncManager:
         self._source = state.projection
         self._target = RedisProjection(url, self.keys, redact, timeout_seconds=timeout_seconds)
         self._poll_seconds = poll_seconds
+        self._listeners: list[Callable[[float], None]] = []
         self._pending: OrderedDict[str, float] = OrderedDict()
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
@@ -101,6 +102,10 @@ class DataSyncManager:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         await self._target.close()
+
+    def time_arrivals(self, listener: Callable[[float], None]) -> None:
+        """Tell a listener the seconds from commit to Redis, of each change."""
+        self._listeners.append(listener)
 
     @property
     def lag_seconds(self) -> float:
@@ -202,6 +207,8 @@ class DataSyncManager:
             committed = self._pending.pop(change_id, None)
             if committed is not None:
                 self.recent.append(Lag(now, now - committed))
+                for listener in self._listeners:
+                    listener(now - committed)
 
     def _note_failure(self, error: RoasError) -> None:
         if self._failing_since is None:

@@ -1,5 +1,6 @@
 """The metrics follow the bus and the journal, in a form that Prometheus accepts."""
 
+import asyncio
 import math
 import shutil
 import subprocess
@@ -106,6 +107,17 @@ async def test_failures_of_subscribers_are_read_from_the_bus(scene: Scene) -> No
     assert scene.sample("roas_event_subscriber_failures_total", subscriber="clumsy") == 1
     assert scene.sample("roas_events_published_total") == 1
     assert scene.sample("roas_event_latency_seconds", subscriber="clumsy") is not None
+
+
+async def test_how_long_events_take_is_counted_for_good(scene: Scene) -> None:
+    async def slow(_: Event) -> None:
+        await asyncio.sleep(0.06)
+
+    scene.bus.subscribe("x", slow, name="slow")
+    await scene.publish("x")
+    assert scene.sample("roas_event_handling_seconds_count") == 1
+    assert scene.sample("roas_event_handling_seconds_bucket", le="0.05") == 0
+    assert scene.sample("roas_event_handling_seconds_bucket", le="1.0") == 1
 
 
 async def test_two_subscribers_of_one_name_make_one_series(scene: Scene) -> None:

@@ -249,10 +249,13 @@ async def test_no_secret_reaches_redis(state: StateManager, server: RedisServer)
 async def test_the_lag_is_measured_from_the_commit(state: StateManager, server: RedisServer) -> None:
     async with projecting(state, server) as sync:
         await same(state, server)
+        told: list[float] = []
+        sync.time_arrivals(told.append)
         await write(state, 100)
         await same(state, server)
         lags = [lag.seconds for lag in sync.recent]
         assert len(lags) == 100
+        assert told == lags
         assert 0 < max(lags) < 0.5
 
 
