@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     discord_approver_role_ids: Ids = frozenset()
     discord_hotfix_role_ids: Ids = frozenset()
     discord_alert_role_id: int | None = None
+    discord_mention_approvers: bool = True
     discord_api_url: str | None = Field(default=None, pattern=r"^https?://")
     discord_gateway_url: str | None = Field(default=None, pattern=r"^wss?://")
 

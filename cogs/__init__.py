@@ -12,10 +12,10 @@ from discord.ext import commands
 from bot.errors import SettingsError
 from bot.integration import Application, open_application
 from bot.settings import Settings, load_settings
-from bot.ui.alert_messages import AlertMessages
 from bot.ui.command_translator import CommandTranslator
-from bot.ui.live_messages import LiveMessages
+from bot.ui.live_messages import Calls, LiveMessages
 from bot.ui.ops_channel import OpsChannel
+from bot.ui.outbox import Outbox
 from bot.ui.voice import Voice
 from cogs.alerts import AlertsCog
 from cogs.application_cog import ApplicationCog
@@ -33,24 +33,19 @@ async def setup(bot: commands.Bot) -> None:
         application = await _application(bot, opened)
         guild_id, channel_id = _place(application.settings)
         voice = getattr(bot, "roas_voice", None) or Voice()
-        channel = OpsChannel(bot, guild_id, channel_id)
         messages = LiveMessages(
-            application.state, application.bus, channel, voice=voice, redact=application.redactor.redact
+            application.state,
+            application.bus,
+            Outbox(application.state, OpsChannel(bot, guild_id, channel_id)),
+            voice=voice,
+            calls=_calls(application.settings),
+            redact=application.redactor.redact,
         )
         guild = discord.Object(guild_id)
         await bot.add_cog(DeploymentCog(bot, application, voice, messages), guild=guild)
         await bot.add_cog(StatusCog(bot, application, voice, messages), guild=guild)
-        for kind in (HistoryCog, LogsCog, FreezeCog):
+        for kind in (HistoryCog, LogsCog, FreezeCog, AlertsCog):
             await bot.add_cog(kind(bot, application, voice), guild=guild)
-        alerts = AlertMessages(
-            application.state,
-            application.bus,
-            channel,
-            voice=voice,
-            role=application.settings.discord_alert_role_id,
-            redact=application.redactor.redact,
-        )
-        await bot.add_cog(AlertsCog(bot, application, voice, alerts), guild=guild)
         await bot.tree.set_translator(CommandTranslator(bot.tree.translator))
         sync = CommandSync(bot, application.state, guild_id)
         await bot.add_cog(ApplicationCog(bot, sync, voice, opened.pop_all()))
@@ -66,6 +61,12 @@ async def _application(bot: commands.Bot, opened: AsyncExitStack) -> Application
     await application.guard.begin()
     application.watch_itself()
     return application
+
+
+def _calls(settings: Settings) -> Calls:
+    """Return whom the bot may call."""
+    approvers = sorted(settings.discord_approver_role_ids) if settings.discord_mention_approvers else ()
+    return Calls(settings.discord_alert_role_id, tuple(approvers))
 
 
 def _place(settings: Settings) -> tuple[int, int]:

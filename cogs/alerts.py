@@ -1,4 +1,4 @@
-"""Tell the ops channel of alerts, and let people acknowledge and silence them, read logs, and roll back."""
+"""Let people acknowledge and silence alerts, read the logs of what they tell of, and roll back."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,18 +7,14 @@ from typing import Any
 
 import discord
 import structlog
-from discord.ext import commands
 
 from bot.errors import InvalidRequestError, RoasError
-from bot.integration import Application
 from bot.models.alert import Alert
 from bot.models.deployment import DeploymentKind
 from bot.models.health import ContainerSnapshot
-from bot.ui.alert_messages import AlertMessages
 from bot.ui.drawing import Attachment, Drawing
 from bot.ui.limits import code
 from bot.ui.translation import _
-from bot.ui.voice import Voice
 from cogs.alert_button import AlertButton
 from cogs.answers import answer
 from cogs.deployment import DeploymentCog
@@ -33,33 +29,15 @@ LOGS_OF_CONTAINERS = 5
 
 
 class AlertsCog(OpsCog, name="Alerts"):
-    """Host the alerts in a channel."""
-
-    def __init__(self, bot: commands.Bot, application: Application, voice: Voice, messages: AlertMessages) -> None:
-        super().__init__(bot, application, voice)
-        self.messages = messages
+    """Take what people do about alerts."""
 
     async def cog_load(self) -> None:
-        """Listen for clicks on every button under an alert ever posted, and begin to tell."""
+        """Listen for clicks on every button under an alert ever posted."""
         self.bot.add_dynamic_items(AlertButton)
-        self.messages.start()
-        if self.bot.application_id is not None:
-            self.messages.online()
 
     async def cog_unload(self) -> None:
-        """Stop telling; the next bot goes on."""
+        """Stop listening."""
         self.bot.remove_dynamic_items(AlertButton)
-        await self.messages.close()
-
-    @commands.Cog.listener()
-    async def on_ready(self) -> None:
-        """Try at once what waits for Discord."""
-        self.messages.online()
-
-    @commands.Cog.listener()
-    async def on_resumed(self) -> None:
-        """Try at once what waits for Discord."""
-        self.messages.online()
 
     async def clicked(self, interaction: discord.Interaction[Any], deed: str, subject: str) -> None:
         """Do what a button says, for those who may. Raises NotPermittedError, InvalidRequestError."""

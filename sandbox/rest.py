@@ -179,6 +179,7 @@ class Rest:
         if enforced and self._bridge.message_exists(channel_id, self._nonces[key]):
             path = f"/channels/{channel_id}/messages/{self._nonces[key]}"
             return {**self._dispatch(Call("GET", path, {})), "nonce": nonce}
+        self._refuse_forbidden_parts(call, body, channel_id)
         answer = self._dispatch(call, nonce=None if nonce is None else str(nonce))
         if nonce is not None:
             self._nonces[key] = int(answer["id"])
@@ -186,6 +187,14 @@ class Rest:
             if len(self._nonces) > KEPT_NONCES:
                 self._nonces.popitem(last=False)
         return answer
+
+    def _refuse_forbidden_parts(self, call: Call, body: dict[str, Any], channel_id: int) -> None:
+        """Refuse what SimCord lets pass: files, embeds and replies each need a permission of their own."""
+        if body.get("message_reference") and not self._bridge.bot_may(channel_id, "read_message_history"):
+            raise ApiError(400, 160002, "Cannot reply without permission to read message history")
+        parts = (("attach_files", call.files), ("embed_links", body.get("embeds")))
+        if any(part and not self._bridge.bot_may(channel_id, permission) for permission, part in parts):
+            raise ApiError(403, 50013, "Missing Permissions")
 
     def _dispatch(self, call: Call, nonce: str | None = None) -> Any:
         return self._bridge.rest(

@@ -308,6 +308,14 @@ class Bridge:
         overwrite = Overwrite(self._backend.bot_user.id, OverwriteType.MEMBER, deny=denied)
         self._backend.edit_channel(channel_id, {}, overwrites=[overwrite] if denied else [])
 
+    def bot_may(self, channel_id: int, permission: str) -> bool:
+        """Say whether the bot has a permission (by discord.py's name) in a channel; none is needed outside a guild."""
+        channel = self._backend.channels.get(channel_id)
+        if channel is None or channel.guild_id is None:
+            return True
+        held = self._backend.compute_permissions(channel.guild_id, self._backend.bot_user.id, channel_id)
+        return bool(getattr(discord.Permissions(held), permission))
+
     def channel_names(self) -> dict[int, str]:
         """Return the names of the guild channels by id."""
         return {channel.id: channel.name or "" for channel in self._backend.channels.values() if channel.guild_id}

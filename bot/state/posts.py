@@ -1,5 +1,7 @@
 """Remember what was posted to Discord."""
 
+from collections.abc import Sequence
+
 from bot.models.post import Post
 from bot.state.documents import from_json, to_json
 from bot.state.journal import Journal, Transaction
@@ -29,9 +31,9 @@ class Posts:
 
         await self._journal.write(work)
 
-    async def unfinished(self) -> tuple[Post, ...]:
-        """Return the posts that are not in their last state yet."""
-        rows = await self._journal.read(
-            lambda t: t.execute("SELECT document FROM posts WHERE finished = 0 ORDER BY subject").fetchall()
-        )
+    async def unfinished(self, kinds: Sequence[str]) -> tuple[Post, ...]:
+        """Return the posts of some kinds that are not in their last state yet."""
+        marks = ", ".join("?" * len(kinds))
+        statement = f"SELECT document FROM posts WHERE finished = 0 AND kind IN ({marks}) ORDER BY subject"  # noqa: S608
+        rows = await self._journal.read(lambda t: t.execute(statement, tuple(kinds)).fetchall())
         return tuple(from_json(Post, row[0]) for row in rows)

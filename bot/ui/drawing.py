@@ -3,11 +3,12 @@
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import discord
 
-from bot.ui.limits import ATTACHMENT_BYTES, ATTACHMENT_DESCRIPTION, clip
+from bot.ui.limits import ATTACHMENT_BYTES, ATTACHMENT_DESCRIPTION, CONTENT, clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ class Drawing:
     buttons: tuple[Button, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     picture: Picture | None = None
-    # The one role that a new message calls; only a mention of it in `content` does so.
-    pings: int | None = None
+    # The roles that a new message calls; only a mention of them in `content` does so.
+    pings: tuple[int, ...] = ()
 
     @property
     def content_hash(self) -> str:
@@ -70,6 +71,14 @@ class Drawing:
             *([] if self.picture is None else [(self.picture.name, self.picture.png.hex(), self.picture.description)]),
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def plainer(self) -> Iterator["Drawing"]:
+        """Yield what is left of it with fewer permissions: without files, then without embeds, as text."""
+        yield replace(self, attachments=(), picture=None)
+        parts = [self.content, *(part for embed in self.embeds for part in _as_text(embed)), self.key]
+        text = "\n".join(part for part in parts if part)
+        kept = text if len(text) <= CONTENT else f"{clip(text, CONTENT - len(self.key) - 1)}\n{self.key}"
+        yield replace(self, content=kept, embeds=(), attachments=(), picture=None)
 
     def view(self) -> discord.ui.View:
         """Return the buttons; the view listens to nothing itself, since the click is answered by the id alone."""
@@ -87,3 +96,11 @@ class Drawing:
         """Return what comes along, the picture last."""
         pictures = () if self.picture is None else (self.picture,)
         return [one.file() for one in (*self.attachments, *pictures)]
+
+
+def _as_text(embed: discord.Embed) -> Iterator[str]:
+    """Yield the lines of an embed."""
+    yield f"**{embed.title}**" if embed.title else ""
+    yield embed.description or ""
+    for field in embed.fields:
+        yield f"**{field.name}**\n{field.value}"

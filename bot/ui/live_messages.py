@@ -1,7 +1,8 @@
-"""Keep the ops channel in step with the journal: what it should show of deployments and plans, and what it shows."""
+"""Keep the ops channel in step with the journal: what it should show, and what it shows."""
 
 import asyncio
 import contextvars
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,8 +14,8 @@ from bot.events import Event, EventBus, Subscription
 from bot.models.deployment import Deployment
 from bot.models.proposal import ProposalState
 from bot.state.manager import StateManager
+from bot.ui.alert_telling import ALERTS, AlertTelling
 from bot.ui.deployment_telling import DeploymentTelling
-from bot.ui.ops_channel import OpsChannel, PostError
 from bot.ui.outbox import Outbox
 from bot.ui.proposal_telling import PREFIX as PROPOSAL
 from bot.ui.proposal_telling import ProposalTelling
@@ -23,6 +24,15 @@ from bot.ui.telling import APPROVAL, LIVE, OUTCOME, Pace, Telling
 from bot.ui.voice import Voice
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Say which roles the bot may call: one for urgent alerts, those who approve for a plan that waits for them."""
+
+    alert_role: int | None = None
+    approver_roles: tuple[int, ...] = ()
+
 
 # A deployment that ended longer ago is no news any more; its outcome is in the history.
 NEWS = timedelta(hours=24)
@@ -33,39 +43,41 @@ URGENT = frozenset(
 
 
 class LiveMessages:
-    """Tell of deployments and of plans, each in a task of its own; a deployment never waits for Discord.
+    """Tell of deployments and of plans, each in a task of its own, and of alerts; nothing ever waits for Discord.
 
     Events only wake: what is posted is drawn from the journal, and a slow look at the journal finds what no event
-    told of (a deployment that another process carries, or that ended while this bot was away).
+    told of (a deployment that another process carries, or what happened while this bot was away).
     """
 
     def __init__(
         self,
         state: StateManager,
         bus: EventBus,
-        channel: OpsChannel,
+        outbox: Outbox,
         *,
         voice: Voice | None = None,
         pace: Pace | None = None,
+        calls: Calls | None = None,
         redact: Redact = str,
     ) -> None:
-        self.channel = channel
-        self._outbox = Outbox(state, channel)
+        self.channel = outbox.channel
+        self._outbox = outbox
         self._state = state
         self._bus = bus
         self._voice = voice or Voice()
         self._pace = pace or Pace()
+        self._calls = calls or Calls()
         self._redact = redact
         self._tellings: dict[str, tuple[Telling, asyncio.Task[None]]] = {}
-        self._subscription: Subscription | None = None
+        self._subscriptions: list[Subscription] = []
         self._watch: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
         self._online = asyncio.Event()
-        self._closed_reason = ""
 
     def start(self) -> None:
         """Begin to listen; nothing is posted before `online`."""
-        self._subscription = _outliving(self._bus.subscribe, "deployment.*", self._hear, name="live messages")
+        for pattern, hear in (("deployment.*", self._hear), ("monitoring.alert.*", self._hear_alert)):
+            self._subscriptions.append(_outliving(self._bus.subscribe, pattern, hear, name="live messages"))
         self._watch = _outliving(asyncio.create_task, self._run(), name="live messages")
 
     def online(self) -> None:
@@ -76,15 +88,22 @@ class LiveMessages:
             telling.notify(urgent=True)
 
     def follow(self, subject: str) -> Telling:
-        """Tell of a deployment, or of a plan that waits for a second person; it may be followed already."""
+        """Tell of a deployment, of a plan that waits for a second person, or of alerts; it may be followed already."""
         known = self._tellings.get(subject)
         if known is not None:
             return known[0]
-        kind = ProposalTelling if subject.startswith(PROPOSAL) else DeploymentTelling
-        telling = kind(subject, self._outbox, self._pace, self._state, self._redact)
+        telling = self._telling(subject)
         task: asyncio.Task[None] = _outliving(asyncio.create_task, self._follow(telling), name=f"tell {subject}")
         self._tellings[subject] = (telling, task)
         return telling
+
+    def _telling(self, subject: str) -> Telling:
+        parts = (self._outbox, self._pace, self._state, self._redact)
+        if subject == ALERTS:
+            return AlertTelling(*parts, self._calls.alert_role)
+        if subject.startswith(PROPOSAL):
+            return ProposalTelling(subject, *parts, self._calls.approver_roles)
+        return DeploymentTelling(subject, *parts)
 
     async def link(self, subject: str, *, within_seconds: float) -> str:
         """Return the address of a live message or an approval, or of the channel where that takes too long."""
@@ -99,17 +118,18 @@ class LiveMessages:
 
     @property
     def trouble(self) -> str:
-        """Say why nothing can be posted; empty where all is well."""
-        return self._closed_reason
+        """Say in the reader's language what is wrong with the channel; empty where all is well."""
+        return self._outbox.trouble.text
 
     async def settled(self) -> None:
-        """Wait until everything that is followed now is told to its end."""
-        await asyncio.gather(*(task for _telling, task in self._tellings.values()), return_exceptions=True)
+        """Wait until everything that is followed now and has an end is told to it."""
+        ending = [task for subject, (_telling, task) in self._tellings.items() if subject != ALERTS]
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def close(self) -> None:
         """Stop; what is not told yet is told by the next bot."""
-        if self._subscription is not None:
-            await self._bus.unsubscribe(self._subscription)
+        for subscription in self._subscriptions:
+            await self._bus.unsubscribe(subscription)
         tasks = [task for _telling, task in self._tellings.values()]
         tasks += [self._watch] if self._watch is not None else []
         for task in tasks:
@@ -121,21 +141,24 @@ class LiveMessages:
         if isinstance(deployment_id, str):
             self.follow(deployment_id).notify(urgent=event.type in URGENT)
 
+    async def _hear_alert(self, _event: Event) -> None:
+        self.follow(ALERTS).notify()
+
     async def _run(self) -> None:
-        """Look for deployments that nobody tells of: at the start, when woken, and every once in a while."""
+        """Look for what nobody tells of: at the start, when woken, and every once in a while."""
         while True:
             self._look.clear()
             try:
-                for subject in await self._untold():
+                for subject in [ALERTS, *await self._untold()]:
                     self.follow(subject)
             except RoasError as error:
                 log.error("the journal cannot be read for posts", reason=error.message)
             await happens(self._look, self._pace.poll)
 
     async def _untold(self) -> list[str]:
-        """Return the deployments and plans whose messages are not in their last state, oldest first."""
+        """Return the plans and deployments whose messages are not in their last state, oldest first."""
         recent = await self._state.deployments.list(limit=SEARCHED_DEPLOYMENTS)
-        unfinished = await self._state.posts.unfinished()
+        unfinished = await self._state.posts.unfinished((LIVE, OUTCOME, APPROVAL))
         subjects = {post.subject for post in unfinished}
         waiting = {p.id for p in await self._state.approvals.open() if p.state is not ProposalState.PLANNED}
         waiting |= {post.subject for post in unfinished if post.kind == APPROVAL}
@@ -154,29 +177,11 @@ class LiveMessages:
         try:
             await self._online.wait()
             await self._voice.wait_active()
-            await telling.run(self._report_closed, self._report_open)
-        except Exception:  # a fault in drawing one deployment must not silence the others; the next look tries again
-            log.exception("a deployment cannot be told", deployment_id=telling.subject)
+            await telling.run()
+        except Exception:  # a fault in drawing one thing must not silence the others; the next look tries again
+            log.exception("it cannot be told", subject=telling.subject)
         finally:
             self._tellings.pop(telling.subject, None)
-
-    def _report_open(self) -> None:
-        """Note that the channel can be posted to, so that the next time that it cannot is told again."""
-        if self._closed_reason:
-            log.info("the ops channel is open to the bot again", channel_id=self.channel.id)
-        self._closed_reason = ""
-
-    def _report_closed(self, error: PostError) -> None:
-        """Say once, not for every attempt, that the channel is closed."""
-        if self._closed_reason != str(error):
-            self._closed_reason = str(error)
-            log.error(
-                "the ops channel is closed to the bot",
-                channel_id=self.channel.id,
-                reason=str(error),
-                hint="Give the bot View Channel, Send Messages, Embed Links and Attach Files there, "
-                "or set DISCORD_OPS_CHANNEL_ID to a channel that exists.",
-            )
 
 
 def _outliving(start: Any, what: Any, *arguments: Any, **options: Any) -> Any:

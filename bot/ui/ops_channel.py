@@ -15,6 +15,8 @@ from bot.ui.drawing import Drawing
 # that hangs for good.
 DEADLINE_SECONDS = 120.0
 UNKNOWN_MESSAGE = 10008
+MISSING_PERMISSIONS = 50013
+REPLY_NEEDS_HISTORY = 160002
 CLOCK_SKEW = timedelta(minutes=5)
 SEARCHED_MESSAGES = 200
 
@@ -29,6 +31,10 @@ class DiscordAwayError(PostError):
 
 class ChannelClosedError(PostError):
     """The channel is gone, or we may not post there: somebody has to mend that first."""
+
+
+class PermissionMissingError(ChannelClosedError):
+    """We see the channel, but may not do all that this message needs."""
 
 
 class MessageGoneError(PostError):
@@ -109,13 +115,14 @@ class OpsChannel:
 
 
 def _called_by(drawing: Drawing) -> discord.AllowedMentions:
-    """Let a new message call the one role that it is meant to call, and nobody else whatever its text says."""
-    roles = [discord.Object(drawing.pings)] if drawing.pings is not None else False
+    """Let a new message call the roles that it is meant to call, and nobody else whatever its text says."""
+    roles = [discord.Object(role) for role in drawing.pings] or False
     return discord.AllowedMentions(everyone=False, users=False, roles=roles, replied_user=False)
 
 
 def _has_key(message: discord.Message, key: str) -> bool:
-    return any(embed.footer.text == key for embed in message.embeds)
+    """Tell whether a message ends with the key: in its embed, or in its text where embeds are not allowed."""
+    return any(embed.footer.text == key for embed in message.embeds) or message.content.endswith(key)
 
 
 @asynccontextmanager
@@ -127,10 +134,13 @@ async def _told_apart() -> AsyncIterator[None]:
     except discord.NotFound as error:
         raise (MessageGoneError if error.code == UNKNOWN_MESSAGE else ChannelClosedError)(str(error)) from error
     except discord.Forbidden as error:
-        raise ChannelClosedError(str(error)) from error
+        missing = error.code in {MISSING_PERMISSIONS, REPLY_NEEDS_HISTORY}
+        raise (PermissionMissingError if missing else ChannelClosedError)(str(error)) from error
     except discord.RateLimited as error:
         raise DiscordAwayError(str(error)) from error
     except discord.HTTPException as error:
+        if error.code == REPLY_NEEDS_HISTORY:  # Discord answers 400 here, not 403
+            raise PermissionMissingError(str(error)) from error
         away = error.status >= 500 or error.status in {401, 408, 429}
         raise (DiscordAwayError if away else MessageRefusedError)(str(error)) from error
     except (TimeoutError, OSError, aiohttp.ClientError) as error:

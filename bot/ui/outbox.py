@@ -1,8 +1,13 @@
-"""Bring messages in the ops channel to what they should show: each posted once, in the order in which they came."""
+"""Bring messages in the ops channel to what they should show: each posted once, in the order in which they came.
+
+Every post of the product goes this way: deployments, plans and alerts. What was decided and not sent when a bot died is
+sent by the next one, since whoever decided (a `Telling`) reads it from the journal again.
+"""
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,12 +16,20 @@ import structlog
 
 from bot.models.post import Post
 from bot.state.manager import StateManager
+from bot.ui.channel_trouble import ChannelTrouble
 from bot.ui.drawing import Drawing
-from bot.ui.ops_channel import ChannelClosedError, MessageGoneError, MessageRefusedError, OpsChannel
+from bot.ui.ops_channel import (
+    ChannelClosedError,
+    MessageGoneError,
+    MessageRefusedError,
+    OpsChannel,
+    PermissionMissingError,
+)
 
 log = structlog.get_logger(__name__)
 
 NONCE_LENGTH = 25
+BETWEEN_EDITS_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +47,32 @@ class Errand:
 class Outbox:
     """Post and edit what people should see. What was posted is in the journal, so that any process can go on."""
 
-    def __init__(self, state: StateManager, channel: OpsChannel) -> None:
+    def __init__(
+        self, state: StateManager, channel: OpsChannel, *, between_edits: float = BETWEEN_EDITS_SECONDS
+    ) -> None:
         self.channel = channel
+        self.trouble = ChannelTrouble(channel.id)
         self._state = state
+        self._between_edits = between_edits
+        self._touched: dict[str, float] = {}
         self._refused: dict[tuple[str, str], str] = {}
         self._turn = asyncio.Lock()
         self._holder = ""
         self._wake_holder: Callable[[], None] = lambda: None
 
-    async def bring(self, errand: Errand, wake: Callable[[], None]) -> Post:
+    async def bring(self, errand: Errand, teller: str, wake: Callable[[], None]) -> Post:
         """Make a message look as wanted, posting it where it is missing; returns what stands there now.
 
-        A new message waits until those before it are posted; `wake` is called to try again, where others wait for
-        this one. Raises PostError, after which the same errand is to be tried again.
+        A new message waits until those before it are posted; `wake` is called to let `teller` try again, where others
+        wait for it. Raises PostError, after which the teller is to try again.
         """
         post = await self._state.posts.get(errand.subject, errand.kind)
-        if post is not None and post.finished:
+        if post is not None and post.finished and errand.finished:
             return post
         if errand.wanted.content_hash == self._refused.get((errand.subject, errand.kind)):
             return post or Post(errand.subject, errand.kind, self.channel.id)
         try:
-            post = await self._put(errand, post, wake)
+            post = await self._put(errand, post, teller, wake)
         except MessageRefusedError as error:
             self._refused[errand.subject, errand.kind] = errand.wanted.content_hash
             log.error("Discord refuses a message", subject=errand.subject, kind=errand.kind, reason=str(error))
@@ -64,49 +82,89 @@ class Outbox:
             await self._state.posts.save(post)
         return post
 
+    async def post(self, subject: str, kind: str) -> Post | None:
+        """Return what was posted to this channel, or begun to be."""
+        post = await self._state.posts.get(subject, kind)
+        return post if post is not None and post.channel_id == self.channel.id else None
+
+    def rest(self, subject: str) -> float:
+        """Return after how many seconds the message of a subject may be edited again; 0 where it may be now."""
+        return max(0.0, self._touched.get(subject, float("-inf")) + self._between_edits - time.monotonic())
+
     def leave(self, subject: str) -> None:
         """Forget a subject of which nothing more is told; whoever waits for its turn goes on."""
-        self._pass_turn(subject)
+        self.pass_turn(subject)
         for key in [key for key in self._refused if key[0] == subject]:
             del self._refused[key]
 
-    async def _put(self, errand: Errand, post: Post | None, wake: Callable[[], None]) -> Post:
+    def pass_turn(self, teller: str) -> None:
+        """Let others post new messages; of no effect where it is not this teller's turn."""
+        if self._holder == teller:
+            self._holder, self._wake_holder = "", lambda: None
+            self._turn.release()
+
+    async def _put(self, errand: Errand, post: Post | None, teller: str, wake: Callable[[], None]) -> Post:
         if post is None or post.channel_id != self.channel.id:
-            await self._take_turn(errand.subject, wake)
+            await self._take_turn(teller, wake)
             # Intent before action: whoever finds this row without a message looks for the message before posting.
             post = Post(errand.subject, errand.kind, self.channel.id)
             await self._state.posts.save(post)
-            return await self._send(errand, post)
+            return await self._send(errand, post, teller)
         if post.message_id is None:
-            await self._take_turn(errand.subject, wake)
+            await self._take_turn(teller, wake)
             found = await self._find(errand)
             if found is None:
-                return await self._send(errand, post)
-            self._pass_turn(errand.subject)
+                return await self._send(errand, post, teller)
+            self.pass_turn(teller)
             post = replace(post, message_id=found)
         if post.content_hash == errand.wanted.content_hash:
             return post
-        return await self._edit(errand, post)
+        return await self._edit(errand, post, teller)
 
-    async def _send(self, errand: Errand, post: Post, replaces: int | None = None) -> Post:
+    async def _send(self, errand: Errand, post: Post, teller: str, replaces: int | None = None) -> Post:
         """Post a message; the turn is kept where that has to be tried again, so that none overtakes it."""
+        sign = nonce(post, replaces)
+
+        async def send(drawing: Drawing, reply_to: int | None) -> int:
+            return await self.channel.send(drawing, nonce=sign, reply_to=reply_to)
+
         try:
-            message_id = await self.channel.send(errand.wanted, nonce=nonce(post, replaces), reply_to=errand.reply_to)
+            message_id = await self._allowed(errand, send)
         except MessageRefusedError:
-            self._pass_turn(errand.subject)
+            self.pass_turn(teller)
             raise
-        self._pass_turn(errand.subject)
+        self.pass_turn(teller)
         return await self._remember(post, message_id, errand.wanted)
 
-    async def _edit(self, errand: Errand, post: Post) -> Post:
-        if post.message_id is None:
+    async def _edit(self, errand: Errand, post: Post, teller: str) -> Post:
+        message_id = post.message_id
+        if message_id is None:
             return post
+
+        async def edit(drawing: Drawing, _reply_to: int | None) -> int:
+            await self.channel.edit(message_id, drawing)
+            return message_id
+
         try:
-            await self.channel.edit(post.message_id, errand.wanted)
+            await self._allowed(errand, edit)
         except MessageGoneError:
-            log.info("a message was deleted and is posted again", subject=post.subject, kind=post.kind)
-            return await self._send(errand, post, replaces=post.message_id)
-        return await self._remember(post, post.message_id, errand.wanted)
+            self.trouble.message_deleted(errand.subject, errand.kind)
+            return await self._send(errand, post, teller, replaces=message_id)
+        return await self._remember(post, message_id, errand.wanted)
+
+    async def _allowed(self, errand: Errand, put: Callable[[Drawing, int | None], Awaitable[int]]) -> int:
+        """Put a message as it should be or, where a permission is missing for that, as far as it goes without."""
+        try:
+            message_id = await put(errand.wanted, errand.reply_to)
+        except PermissionMissingError as error:
+            for drawing in errand.wanted.plainer():
+                with suppress(PermissionMissingError):
+                    message_id = await put(drawing, None)
+                    self.trouble.made_do(str(error))
+                    return message_id
+            raise
+        self.trouble.works(whole=bool(errand.wanted.attachments) or errand.reply_to is not None)
+        return message_id
 
     async def _find(self, errand: Errand) -> int | None:
         """Look for a message whose id was lost with a process that died; a channel we cannot read hides it."""
@@ -115,23 +173,21 @@ class Outbox:
         return None
 
     async def _remember(self, post: Post, message_id: int, wanted: Drawing) -> Post:
+        now = time.monotonic()
+        self._touched = {key: at for key, at in self._touched.items() if now - at < self._between_edits}
+        self._touched[post.subject] = now
         post = replace(post, message_id=message_id, content_hash=wanted.content_hash)
         await self._state.posts.save(post)
         return post
 
-    async def _take_turn(self, subject: str, wake: Callable[[], None]) -> None:
+    async def _take_turn(self, teller: str, wake: Callable[[], None]) -> None:
         """Wait until every new message before this one is posted; whoever is at it is asked to try at once."""
-        if self._holder == subject:
+        if self._holder == teller:
             return
         if self._turn.locked():
             self._wake_holder()
         await self._turn.acquire()
-        self._holder, self._wake_holder = subject, wake
-
-    def _pass_turn(self, subject: str) -> None:
-        if self._holder == subject:
-            self._holder, self._wake_holder = "", lambda: None
-            self._turn.release()
+        self._holder, self._wake_holder = teller, wake
 
 
 def nonce(post: Post, replaces: int | None = None) -> str:

@@ -15,10 +15,19 @@ PREFIX = "PLAN-"
 class ProposalTelling(Telling):
     """Keep one message that asks for an approval, and says later what became of it."""
 
-    def __init__(self, proposal_id: str, outbox: Outbox, pace: Pace, state: StateManager, redact: Redact) -> None:
+    def __init__(
+        self,
+        proposal_id: str,
+        outbox: Outbox,
+        pace: Pace,
+        state: StateManager,
+        redact: Redact,
+        approvers: tuple[int, ...] = (),
+    ) -> None:
         super().__init__(proposal_id, outbox, pace)
         self._state = state
         self._redact = redact
+        self._approvers = approvers
         self._expires_at = datetime.max.replace(tzinfo=UTC)
 
     async def _tell(self) -> bool:
@@ -26,7 +35,7 @@ class ProposalTelling(Telling):
         if proposal is None or proposal.state is ProposalState.PLANNED:
             return True
         self._expires_at = proposal.expires_at
-        drawn = draw_approval(without_secrets(proposal, self._redact))
+        drawn = draw_approval(without_secrets(proposal, self._redact), self._approvers)
         await self._bring(Errand(proposal.id, APPROVAL, drawn, proposal.created_at, finished=proposal.ended))
         return proposal.ended
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import random
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -21,13 +19,15 @@ log = structlog.get_logger(__name__)
 LIVE = "live"
 OUTCOME = "outcome"
 APPROVAL = "approval"
+ALERT = "alert"
+GROUP = "alerts"
+ESCALATION = "escalation"
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Say how often to edit, how long to wait for news, and how to back off, in seconds."""
+    """Say how long to wait for news, and how to back off, in seconds."""
 
-    between_edits: float = 1.5
     poll: float = 15.0
     first_retry: float = 1.0
     longest_retry: float = 60.0
@@ -35,7 +35,10 @@ class Pace:
 
 
 class Telling(ABC):
-    """Bring the messages of one subject to what the journal says; the journal is read again before every post."""
+    """Bring the messages of one subject to what the journal says; the journal is read again before every post.
+
+    So what goes out is always the last state, however much happened while a post was held back.
+    """
 
     def __init__(self, subject: str, outbox: Outbox, pace: Pace) -> None:
         self.subject = subject
@@ -44,9 +47,6 @@ class Telling(ABC):
         self._pace = pace
         self._news = asyncio.Event()
         self._urgent = asyncio.Event()
-        self._last_post = float("-inf")
-        self._shown: dict[str, str] = {}
-        self._opened: Callable[[], None] = lambda: None
         self._failures = 0
 
     def notify(self, *, urgent: bool = False) -> None:
@@ -55,9 +55,8 @@ class Telling(ABC):
         if urgent:
             self._urgent.set()
 
-    async def run(self, closed: Callable[[PostError], None], opened: Callable[[], None]) -> None:
-        """Go on until all is told; `closed` hears of a channel that nobody can post to, `opened` of one that works."""
-        self._opened = opened
+    async def run(self) -> None:
+        """Go on until all is told."""
         try:
             while True:
                 self._news.clear()
@@ -65,12 +64,13 @@ class Telling(ABC):
                 try:
                     with speaking(await self._outbox.channel.locale()):
                         done = await self._tell()
-                    if done:
+                    if done and not self._news.is_set():
                         return
                     self._failures = 0
+                    self._outbox.pass_turn(self.subject)
                     await self._wait_for_news()
                 except ChannelClosedError as error:
-                    closed(error)
+                    self._outbox.trouble.closed(str(error))
                     await self._wait_before_retry(self._pace.longest_retry_closed)
                 except (PostError, RoasError) as error:
                     log.warning("post delayed", subject=self.subject, reason=str(error))
@@ -86,21 +86,20 @@ class Telling(ABC):
         """Return after how many seconds to look at the journal even without news."""
         return self._pace.poll
 
+    def _rest(self) -> float:
+        """Return how many seconds what is new is held back, so that it goes out together with what follows."""
+        return self._outbox.rest(self.subject)
+
     async def _bring(self, errand: Errand) -> Post:
         """Make a message look as it should."""
-        post = await self._outbox.bring(errand, lambda: self.notify(urgent=True))
-        if self._shown.get(errand.kind) != post.content_hash:
-            self._shown[errand.kind] = post.content_hash
-            self._last_post = time.monotonic()
-            self._opened()
+        post = await self._outbox.bring(errand, self.subject, lambda: self.notify(urgent=True))
         self.posted.set()
         return post
 
     async def _wait_for_news(self) -> None:
         """Wait for something new (or look again after a while), then for the pace, unless it is urgent."""
         await happens(self._news, self._patience())
-        rest = self._last_post + self._pace.between_edits - time.monotonic()
-        if rest > 0:
+        if (rest := self._rest()) > 0:
             await happens(self._urgent, rest)
 
     async def _wait_before_retry(self, longest: float) -> None:

@@ -1,5 +1,6 @@
 """Write durations, sizes, times, images and people as a person on a phone wants to read them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from bot.models.actor import Actor, ActorKind
@@ -70,6 +71,11 @@ def image_change(old: str | None, new: str | None) -> str:
 def person(actor: Actor) -> str:
     """Name who did something: a mention that pings nobody within an embed, or a name."""
     return f"<@{actor.id}>" if actor.kind is ActorKind.DISCORD and actor.id.isdigit() else one_line(actor.name, 80)
+
+
+def mentions(roles: Iterable[int]) -> str:
+    """Mention roles; only in a message's content, and only where it lets them, this calls somebody."""
+    return " ".join(f"<@&{role}>" for role in roles)
 
 
 def release(number: int | None) -> str:

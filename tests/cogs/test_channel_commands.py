@@ -204,5 +204,5 @@ async def test_a_closed_channel_is_on_the_status(scene: Scene) -> None:
 
     await until(told)
     answer = scene.answer(await scene.bob.slash(scene.ops, "status", environment="staging"))
-    assert "The channel cannot be posted to" in answer
+    assert "Trouble in the channel" in answer
     await story.finish(Outcome.CANCELLED)

@@ -71,6 +71,12 @@ async def test_missing_permissions(bot: SmallBot, people: SandboxClient, sandbox
         await bot.ops.send("no")
     assert refused.value.code == 50001
 
+    await people.deny_bot("embed_links", "attach_files")
+    for part in ({"embed": discord.Embed(title="no")}, {"file": discord.File(io.BytesIO(b"no"), "no.txt")}):
+        with pytest.raises(discord.Forbidden) as refused:
+            await bot.ops.send("no", **part)
+        assert refused.value.code == 50013
+
     await people.deny_bot()
     await bot.ops.send("yes")
     assert [message.content for message in await people.messages()] == ["yes"]

@@ -221,9 +221,10 @@ async def test_a_journal_that_is_no_database_is_named(tmp_path: Path) -> None:
 async def test_posts_are_remembered(state) -> None:
     await state.posts.save(Post("DEPLOY-1", "live", 5, 6, "hash"))
     assert (await state.posts.get("DEPLOY-1", "live")).message_id == 6
-    assert len(await state.posts.unfinished()) == 1
+    assert len(await state.posts.unfinished(["outcome", "live"])) == 1
+    assert await state.posts.unfinished(["outcome"]) == ()
     await state.posts.save(Post("DEPLOY-1", "live", 5, 6, "hash", finished=True))
-    assert await state.posts.unfinished() == ()
+    assert await state.posts.unfinished(["outcome", "live"]) == ()
 
 
 async def test_a_process_is_known_as_dead_the_moment_that_it_is_killed(tmp_path: Path) -> None:

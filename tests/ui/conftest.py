@@ -1,7 +1,7 @@
 """A channel of dictionaries, and live messages that are started and stopped as a test wants."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
@@ -13,12 +13,13 @@ import pytest
 from bot.events import EventBus
 from bot.state.manager import StateManager
 from bot.ui.drawing import Drawing
-from bot.ui.live_messages import LiveMessages
-from bot.ui.ops_channel import DiscordAwayError, MessageGoneError, PostError
+from bot.ui.live_messages import Calls, LiveMessages
+from bot.ui.ops_channel import DiscordAwayError, MessageGoneError, PermissionMissingError, PostError
+from bot.ui.outbox import Outbox
 from bot.ui.telling import Pace
 from bot.ui.voice import Voice
 
-QUICK = Pace(between_edits=0.1, poll=0.2, first_retry=0.02, longest_retry=0.05, longest_retry_closed=0.05)
+QUICK = Pace(poll=0.2, first_retry=0.02, longest_retry=0.05, longest_retry_closed=0.05)
 
 
 @dataclass
@@ -34,6 +35,7 @@ class FakeChannel:
     lose_answers: int = 0
     attempts: int = 0
     spoken: str = "en-US"
+    forbids: Callable[[Drawing, int | None], bool] = lambda _drawing, _reply_to: False
 
     async def locale(self) -> str:
         return self.spoken
@@ -45,6 +47,8 @@ class FakeChannel:
 
     async def send(self, drawing: Drawing, *, nonce: str, reply_to: int | None = None) -> int:
         self._fail()
+        if self.forbids(drawing, reply_to):
+            raise PermissionMissingError("Missing Permissions")
         if nonce not in self.nonces:
             self.nonces[nonce] = next(self.ids)
         message_id = self.nonces[nonce]
@@ -58,6 +62,8 @@ class FakeChannel:
 
     async def edit(self, message_id: int, drawing: Drawing) -> None:
         self._fail()
+        if self.forbids(drawing, None):
+            raise PermissionMissingError("Missing Permissions")
         if message_id not in self.messages:
             raise MessageGoneError("Unknown Message")
         self._note("edit", message_id, drawing)
@@ -76,7 +82,7 @@ class FakeChannel:
         self.log.append((what, message_id, asyncio.get_running_loop().time()))
 
     def titles(self) -> list[str]:
-        return [drawing.embeds[0].title or "" for drawing in self.messages.values()]
+        return [drawing.embeds[0].title or "" if drawing.embeds else "" for drawing in self.messages.values()]
 
     def text(self, message_id: int) -> str:
         return self.messages[message_id].embeds[0].description or ""
@@ -107,8 +113,18 @@ class Messages:
         self.parts: tuple[Any, ...] = (state, bus, channel)
         self.started: list[LiveMessages] = []
 
-    def start(self, pace: Pace = QUICK, *, online: bool = True, voice: Voice | None = None) -> LiveMessages:
-        messages = LiveMessages(*self.parts, pace=pace, voice=voice)
+    def start(
+        self,
+        pace: Pace = QUICK,
+        *,
+        online: bool = True,
+        voice: Voice | None = None,
+        between_edits: float = 0.1,
+        calls: Calls | None = None,
+    ) -> LiveMessages:
+        state, bus, channel = self.parts
+        outbox = Outbox(state, channel, between_edits=between_edits)
+        messages = LiveMessages(state, bus, outbox, pace=pace, voice=voice, calls=calls)
         messages.start()
         if online:
             messages.online()

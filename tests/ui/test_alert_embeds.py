@@ -34,9 +34,9 @@ def text(drawing: Drawing) -> str:
 
 def test_an_urgent_alert_calls_the_role_and_nobody_else() -> None:
     drawing = draw_alert(ALERT, 42)
-    assert (drawing.content, drawing.pings) == ("<@&42>", 42)
+    assert (drawing.content, drawing.pings) == ("<@&42>", (42,))
     quiet = draw_alert(replace(ALERT, severity=Severity.WARNING), 42)
-    assert (quiet.content, quiet.pings) == ("", None)
+    assert (quiet.content, quiet.pings) == ("", ())
     assert draw_alert(ALERT).content == ""
 
 

@@ -73,6 +73,7 @@ LINES = f"{HOSTILE}\n" + "x" * 10_240 + f"\n{HOSTILE}\n" + "y" * 10_240
 # These take part in drawing a message, and are no message themselves.
 HELPERS = {
     "bot.ui.embeds.status._embed": "one environment of draw_status",
+    "bot.ui.drawing.Drawing.plainer": "a message as it is posted with fewer permissions; each is sent so, too",
     "bot.ui.limits.fit": "makes what others drew fit",
     "bot.ui.limits._clip_parts": "makes one embed fit",
     "cogs.history.HistoryCog.draw": "reads what draw_history draws",
@@ -121,14 +122,15 @@ class Wire:
         return respond
 
     async def post(self, drawing: Drawing) -> None:
-        """Post to the channel, as an answer to a message too, and edit to the same."""
-        for post in (
-            self.channel.send(drawing, nonce="n" * 25),
-            self.channel.send(drawing, nonce="n" * 25, reply_to=2),
-            self.channel.edit(2, drawing),
-        ):
-            with pytest.raises(TakenError):
-                await post
+        """Post to the channel, as an answer to a message too, and edit; whole, and with fewer permissions."""
+        for shown in (drawing, *drawing.plainer()):
+            for post in (
+                self.channel.send(shown, nonce="n" * 25),
+                self.channel.send(shown, nonce="n" * 25, reply_to=2),
+                self.channel.edit(2, shown),
+            ):
+                with pytest.raises(TakenError):
+                    await post
 
 
 class TakenError(Exception):
@@ -227,8 +229,11 @@ def channel_messages() -> Iterator[Message]:
     yield posted(draw_outcome, "failed", failed_deployment())
     for state in ProposalState:
         proposal = a_proposal(state, large=True)
-        yield posted(draw_approval, f"{state}", a_proposal(state))
-        yield posted(draw_approval, f"largest, {state}", replace(proposal, plan=a_large_plan(), note=HOSTILE * 20))
+        calls = ROLE if state is ProposalState.AWAITING else None
+        large_one = replace(proposal, plan=a_large_plan(), note=HOSTILE * 20)
+        yield posted(draw_approval, f"{state}, calls nobody", a_proposal(state))
+        yield posted(draw_approval, f"{state}", a_proposal(state), (ROLE,), role=calls)
+        yield posted(draw_approval, f"largest, {state}", large_one, (ROLE,), role=calls)
     for alert_state in AlertState:
         for severity in Severity:
             alert = an_alert(state=alert_state, severity=severity, resolved_at=NOON)

@@ -17,7 +17,7 @@ from bot.ui.voice import Voice
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.story import Story, until
 
-NO_POLL = Pace(between_edits=0.3, poll=60, first_retry=60, longest_retry=60, longest_retry_closed=60)
+NO_POLL = Pace(poll=60, first_retry=60, longest_retry=60, longest_retry_closed=60)
 
 
 async def told(state: StateManager, deployment_id: str, kind: str = OUTCOME) -> bool:
@@ -44,7 +44,7 @@ async def test_a_deployment_is_one_live_message_and_then_an_outcome_that_answers
 async def test_a_burst_of_progress_becomes_few_edits_and_the_last_state_is_always_shown(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
-    messages.start(NO_POLL)
+    messages.start(NO_POLL, between_edits=0.3)
     story = await Story.begin(state, bus)
     await until(lambda: bool(channel.messages))
     for percent in range(40):
@@ -60,7 +60,7 @@ async def test_a_burst_of_progress_becomes_few_edits_and_the_last_state_is_alway
 async def test_a_change_of_phase_is_shown_at_once_and_not_held_back_for_the_pace(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
-    messages.start(Pace(between_edits=30, poll=60))
+    messages.start(Pace(poll=60), between_edits=30)
     story = await Story.begin(state, bus)
     await until(lambda: bool(channel.messages))
     await story.service(ServiceProgress("web", ServiceStep.PULLING))

@@ -26,7 +26,7 @@ from tests.ui.story import Story, until
 from tests.ui.test_embeds import assert_within_limits, text_of
 
 ANNA = Actor(ActorKind.DISCORD, "223456789012345678", "anna")
-SLOW_RETRY = Pace(between_edits=0.1, poll=60, first_retry=60, longest_retry=60, longest_retry_closed=60)
+SLOW_RETRY = Pace(poll=60, first_retry=60, longest_retry=60, longest_retry_closed=60)
 
 
 def a_proposal(state: ProposalState = ProposalState.AWAITING, *, large: bool = False) -> Proposal:
@@ -203,7 +203,7 @@ async def test_a_closed_channel_is_trouble_until_it_opens(
     channel.faults = [ChannelClosedError("Missing Permissions")]
     told = messages.start(SLOW_RETRY)
     story = await Story.begin(state, messages.parts[1])
-    await until(lambda: told.trouble == "Missing Permissions")
+    await until(lambda: told.trouble == "Nothing can be posted there: Missing Permissions")
     told.online()
     await until(lambda: told.trouble == "")
     await story.finish()

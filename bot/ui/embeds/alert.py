@@ -10,7 +10,7 @@ from bot.ui.drawing import Button, Drawing
 from bot.ui.limits import FIELD_VALUE, add_field, code, fit, lines, one_line, plain
 from bot.ui.signs import BAD, CAREFUL, GOOD, QUIET, RUNNING
 from bot.ui.translation import _, told, word
-from bot.ui.words import person, since
+from bot.ui.words import mentions, person, since
 
 PREFIX = "roas:alert:"
 ESCALATION_SUFFIX = " · escalation"
@@ -38,8 +38,8 @@ def draw_alert(alert: Alert, role: int | None = None) -> Drawing:
     if done := _done(alert):
         add_field(embed, _("What was done"), done)
     embed.set_footer(text=alert.id)
-    call = _call(role) if alert.is_urgent else ""
-    return Drawing(alert.id, tuple(fit([embed])), call, _buttons(alert), pings=role if call else None)
+    called = _called(role) if alert.is_urgent else ()
+    return Drawing(alert.id, tuple(fit([embed])), mentions(called), _buttons(alert), pings=called)
 
 
 def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None) -> Drawing:
@@ -60,9 +60,9 @@ def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None) -> 
         add_field(embed, _("All of them"), _("See `/status` and the journal; none is lost."))
     embed.set_footer(text=group)
     urgent = any(alert.is_urgent for alert in alerts)
-    call = _call(role) if urgent else ""
+    called = _called(role) if urgent else ()
     buttons = (_button(_("Acknowledge all"), "ack", group, "👀"), _button(_("Silence 1 h"), "silence", group, "🔕"))
-    return Drawing(group, tuple(fit([embed])), call, buttons if still_open else (), pings=role if call else None)
+    return Drawing(group, tuple(fit([embed])), mentions(called), buttons if still_open else (), pings=called)
 
 
 def draw_escalation(alert: Alert, role: int | None = None) -> Drawing:
@@ -80,8 +80,8 @@ def draw_escalation(alert: Alert, role: int | None = None) -> Drawing:
         add_field(embed, _("What to do"), hint)
     key = f"{alert.id}{ESCALATION_SUFFIX}"
     embed.set_footer(text=key)
-    call = _call(role)
-    return Drawing(key, tuple(fit([embed])), call, pings=role if call else None)
+    called = _called(role)
+    return Drawing(key, tuple(fit([embed])), mentions(called), pings=called)
 
 
 def draw_open_alerts(alerts: Sequence[Alert]) -> discord.Embed | None:
@@ -134,8 +134,8 @@ def _line(alert: Alert) -> str:
     return f"{sign} {one_line(told(alert.title), 100)}{place}{times}"
 
 
-def _call(role: int | None) -> str:
-    return "" if role is None else f"<@&{role}>"
+def _called(role: int | None) -> tuple[int, ...]:
+    return () if role is None else (role,)
 
 
 def _buttons(alert: Alert) -> tuple[Button, ...]:

@@ -9,7 +9,7 @@ from bot.ui.embeds.plan import draw_plan
 from bot.ui.limits import fit, one_line
 from bot.ui.signs import CAREFUL, GOOD, QUIET, RUNNING
 from bot.ui.translation import _, told
-from bot.ui.words import person, release, since
+from bot.ui.words import mentions, person, release, since
 
 CONFIRM_PREFIX = "roas:confirm:"
 APPROVE_PREFIX = "roas:approve:"
@@ -34,8 +34,11 @@ def draw_proposal(proposal: Proposal, *, last_seconds: float | None = None) -> D
     return Drawing(key=proposal.id, content=words, embeds=tuple(embeds), buttons=buttons)
 
 
-def draw_approval(proposal: Proposal) -> Drawing:
-    """Draw the message that asks a second person, and says later what became of it."""
+def draw_approval(proposal: Proposal, approvers: tuple[int, ...] = ()) -> Drawing:
+    """Draw the message that asks a second person, and says later what became of it.
+
+    While it waits it calls the roles of those who approve.
+    """
     plan = draw_plan(proposal.plan)
     embed = discord.Embed(
         title=_title(proposal), description=_description(proposal), colour=_COLOURS.get(proposal.state, QUIET)
@@ -44,7 +47,8 @@ def draw_approval(proposal: Proposal) -> Drawing:
     if not proposal.ended:
         approve = Button(_("Approve"), f"{APPROVE_PREFIX}{proposal.id}", discord.ButtonStyle.success, "✅")
         buttons = (approve, _withdraw_button(proposal))
-    return Drawing(key=proposal.id, embeds=tuple(fit([embed, *plan])), buttons=buttons)
+    called = approvers if proposal.state is ProposalState.AWAITING else ()
+    return Drawing(proposal.id, tuple(fit([embed, *plan])), mentions(called), buttons, pings=called)
 
 
 def proposal_headline(proposal: Proposal) -> str:

@@ -86,7 +86,7 @@ def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
     if status.freeze is not None:
         facts.append((_("Locked"), _freeze(status.freeze)))
     if status.trouble:
-        facts.append((_("The channel cannot be posted to"), plain(status.trouble, FIELD_VALUE)))
+        facts.append((_("Trouble in the channel"), plain(status.trouble, FIELD_VALUE)))
     return facts
 
 

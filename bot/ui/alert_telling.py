@@ -1,0 +1,159 @@
+"""Tell the ops channel of alerts: each has one message, a storm of them shares one."""
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from bot.errors import RoasError
+from bot.models.alert import Alert, AlertState
+from bot.models.identifiers import new_id
+from bot.state.manager import StateManager
+from bot.ui.drawing import Drawing
+from bot.ui.embeds.alert import draw_alert, draw_escalation, draw_group
+from bot.ui.ops_channel import PostError
+from bot.ui.outbox import Errand, Outbox
+from bot.ui.secrets import Redact, without_secrets
+from bot.ui.telling import ALERT, ESCALATION, GROUP, Pace, Telling
+
+log = structlog.get_logger(__name__)
+
+ALERTS = "alerts"
+CALL_EVERY_SECONDS = 900
+BETWEEN_PASSES_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """Say how many messages of their own alerts may have; times in seconds."""
+
+    singles: int = 4
+    window: float = 10.0
+    at_once: int = 3
+    group_open: float = 60.0
+
+
+class AlertTelling(Telling):
+    """Tell of all alerts, from the journal alone; it never comes to an end.
+
+    One task tells of all of them, since whether an alert has a message of its own depends on the others.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        pace: Pace,
+        state: StateManager,
+        redact: Redact,
+        role: int | None = None,
+        calm: Calm | None = None,
+    ) -> None:
+        super().__init__(ALERTS, outbox, pace)
+        self._state = state
+        self._redact = redact
+        self._role = role
+        self._calm = calm or Calm()
+        self._sent: deque[float] = deque()
+        self._groups: dict[bool, tuple[str, float]] = {}
+        self._held_back = False
+        self._next_pass = 0.0
+
+    async def _tell(self) -> bool:
+        """Bring every message to what the journal says. Raises PostError."""
+        untold = await self._state.alerts.untold()
+        fresh = [alert for alert in untold if not alert.group and await self._is_new(alert)]
+        if len(fresh) > min(self._calm.at_once, self._room()):
+            await self._gather(fresh)
+            seen = {alert.id for alert in untold}  # those that came since then are for the next pass
+            untold = tuple(alert for alert in await self._state.alerts.untold() if alert.id in seen)
+        self._held_back = False
+        for alert in untold:
+            if not alert.group and self._may_be_told(alert.id):
+                await self._unbroken(alert.id, self._tell_one(alert))
+        groups = sorted({alert.group for alert in untold if alert.group})
+        for group in groups:
+            if self._may_be_told(group):
+                await self._unbroken(group, self._tell_group(group))
+        longest = max((self._outbox.rest(group) for group in groups), default=0.0)
+        self._next_pass = time.monotonic() + max(BETWEEN_PASSES_SECONDS, longest)
+        return False
+
+    def _patience(self) -> float:
+        return 0.0 if self._held_back else self._pace.poll
+
+    def _rest(self) -> float:
+        return self._next_pass - time.monotonic()
+
+    def _may_be_told(self, subject: str) -> bool:
+        """Tell whether its message may be edited by now; the next pass comes back to it where it may not."""
+        ready = self._outbox.rest(subject) <= 0
+        self._held_back = self._held_back or not ready
+        return ready
+
+    async def _unbroken(self, subject: str, telling: Awaitable[None]) -> None:
+        """Tell of one; a fault in drawing it must not silence the others."""
+        try:
+            await telling
+        except (PostError, RoasError):
+            raise
+        except Exception:
+            log.exception("an alert cannot be told", subject=subject)
+
+    async def _tell_one(self, alert: Alert) -> None:
+        await self._post(alert.id, ALERT, draw_alert(without_secrets(alert, self._redact), self._role), alert)
+        await self._escalate(alert)
+        await self._state.alerts.told([alert])
+
+    async def _tell_group(self, group: str) -> None:
+        alerts = await self._state.alerts.group(group)
+        drawing = draw_group(group, [without_secrets(one, self._redact) for one in alerts], self._role)
+        await self._post(group, GROUP, drawing, alerts[0])
+        for alert in alerts:
+            await self._escalate(alert)
+        await self._state.alerts.told(alerts)
+
+    async def _escalate(self, alert: Alert) -> None:
+        """Call for help once, in a message of its own: an edit calls nobody."""
+        if alert.escalated_at is None or alert.state in {AlertState.RESOLVED, AlertState.SILENCED}:
+            return
+        # What breaks again and again calls once in a while, not every time.
+        kind = f"{ESCALATION} {int(alert.escalated_at.timestamp() // CALL_EVERY_SECONDS)}"
+        called = await self._outbox.post(alert.id, kind)
+        if called is not None and called.finished:
+            return
+        about = await self._outbox.post(*((alert.group, GROUP) if alert.group else (alert.id, ALERT)))
+        drawing = draw_escalation(without_secrets(alert, self._redact), self._role)
+        reply_to = about.message_id if about is not None else None
+        await self._bring(Errand(alert.id, kind, drawing, alert.escalated_at, finished=True, reply_to=reply_to))
+        self._sent.append(time.monotonic())
+
+    async def _post(self, subject: str, kind: str, drawing: Drawing, first: Alert) -> None:
+        before = await self._outbox.post(subject, kind)
+        post = await self._bring(Errand(subject, kind, drawing, first.started_at))
+        if post.message_id is not None and (before is None or before.message_id != post.message_id):
+            self._sent.append(time.monotonic())
+
+    async def _gather(self, alerts: Sequence[Alert]) -> None:
+        """Put alerts that come too many at once into messages that tell of many: one that calls people, one not."""
+        now = time.monotonic()
+        for urgent in (True, False):
+            members = [alert for alert in alerts if alert.is_urgent is urgent]
+            if not members:
+                continue
+            group, since = self._groups.get(urgent, ("", float("-inf")))
+            if not group or now - since > self._calm.group_open:
+                group = new_id("STORM")
+            self._groups[urgent] = (group, now)
+            await self._state.alerts.put_in_group(members, group)
+
+    async def _is_new(self, alert: Alert) -> bool:
+        return await self._outbox.post(alert.id, ALERT) is None
+
+    def _room(self) -> int:
+        """Return how many more messages may be posted just now."""
+        now = time.monotonic()
+        while self._sent and now - self._sent[0] > self._calm.window:
+            self._sent.popleft()
+        return max(0, self._calm.singles - len(self._sent))
