@@ -157,7 +157,8 @@ class Outbox:
         try:
             message_id = await put(errand.wanted, errand.reply_to)
         except PermissionMissingError as error:
-            for drawing in errand.wanted.plainer():
+            tried = errand.wanted if errand.reply_to is None else None
+            for drawing in (one for one in errand.wanted.plainer() if one != tried):
                 with suppress(PermissionMissingError):
                     message_id = await put(drawing, None)
                     self.trouble.made_do(str(error))
