@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 # A heartbeat older than this says nothing of how a bot is now; one is written every half second.
 FRESH_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.2
+NOT_HEALTHY_YET = "its health check had not passed"
 
 
 class HandedOverError(FencedOffError):
@@ -59,7 +60,7 @@ class Handover:
         await context.plan_service(known.get(service) or ServiceProgress(service, changed=True))
         container_id = await self._successor()
         try:
-            heartbeat = await self._fit(container_id)
+            heartbeat = await self._fit(container_id, self._restarts(container_id))
         except ServiceFailedError as error:
             await context.report(service, ServiceStep.FAILED, error.message)
             await self._remove_failed(container_id)
@@ -94,10 +95,43 @@ class Handover:
         await context.report(service, ServiceStep.WAITING, "getting ready beside the old one")
         return created[0]
 
+    async def settle(self) -> None:
+        """Wait until this process's own container is ready, where the deployment changed its service.
+
+        It is, where the voice was passed on; it may not be, where the predecessor died before that. Raises
+        ServiceFailedError.
+        """
+        context, service = self._context, self._own.service
+        wanted = await self._wanted_hash()
+        planned = next((one for one in context.deployment.services if one.service == service), None)
+        if wanted is None or planned is None or not planned.changed:
+            return
+        if self._others() and not context.deployment.handed_over_to:  # the predecessor died: it watches over us, too
+            await context.update(handed_over_to=context.components.state.instance_id)
+        allowed = context.components.settings.handover_seconds
+        try:
+            healthy = await self._watch.until(self._own_is_healthy, allowed)
+        except TimeoutError as error:
+            reason = NOT_HEALTHY_YET
+            raise await self._unfit(self._own.id, f"after {allowed:g} s {reason}") from error
+        if not healthy:
+            raise await self._unfit(self._own.id, "its health check fails")
+
+    def _own_is_healthy(self, containers: tuple[ContainerSnapshot, ...]) -> bool | None:
+        """Tell how this process's own container is, or None while its health check has not decided."""
+        own = next((c for c in containers if c.id == self._own.id), None)
+        if own is None or own.health is HealthStatus.STARTING:
+            return None
+        return own.health is not HealthStatus.UNHEALTHY
+
+    def _restarts(self, container_id: str) -> int:
+        """Return how often a container was restarted before it was to take over: that is not held against it."""
+        return next((c.restart_count for c in self._others() if c.id == container_id), 0)
+
     def _others(self) -> tuple[ContainerSnapshot, ...]:
         return tuple(c for c in self._watch.of_service(self._own.service) if c.id != self._own.id)
 
-    async def _fit(self, container_id: str) -> Heartbeat:
+    async def _fit(self, container_id: str, restarts_before: int) -> Heartbeat:
         """Wait until the successor's container is healthy and its own word says that it is ready."""
         allowed = self._context.components.settings.handover_seconds
         deadline = time.monotonic() + allowed
@@ -105,7 +139,7 @@ class Handover:
         while time.monotonic() < deadline:
             self._context.checkpoint()
             container = next((c for c in self._others() if c.id == container_id), None)
-            if container is not None and (failure := _failure(container)):
+            if container is not None and (failure := _failure(container, restarts_before)):
                 raise await self._unfit(container_id, failure)
             heartbeat = await self._context.components.state.ownership.heartbeat(container_id=container_id)
             reason = await self._what_is_missing(container, heartbeat)
@@ -119,7 +153,7 @@ class Handover:
         if container is None or container.state is not ContainerState.RUNNING:
             return "its container does not run"
         if container.health is HealthStatus.STARTING:
-            return "its health check had not passed"
+            return NOT_HEALTHY_YET
         if heartbeat is None or boot_seconds() - heartbeat.beat_at > FRESH_SECONDS:
             return "it had not opened the journal"
         if not heartbeat.cogs_loaded:
@@ -157,6 +191,7 @@ async def hand_over_if_needed(context: DeploymentContext, watch: ContainerWatch,
     handover = Handover(context, watch, own, model_hash)
     if await handover.needed():
         await handover.run()
+    await handover.settle()
 
 
 async def retire_others(context: DeploymentContext, watch: ContainerWatch) -> None:
@@ -169,7 +204,10 @@ async def retire_others(context: DeploymentContext, watch: ContainerWatch) -> No
     if others:
         await context.report(own.service, ServiceStep.REMOVING, "the old one")
         await context.components.manager.remove_containers(context.environment, others)
-        await context.report(own.service, ServiceStep.HEALTHY, "it took over from the old one")
+        if context.deployment.problem is None:
+            await context.report(own.service, ServiceStep.HEALTHY, "it took over from the old one")
+        else:
+            await context.report(own.service, ServiceStep.RESTORED, "it took over again")
 
 
 async def remove_surplus_bots(components: Components, environment: Environment) -> None:
@@ -185,10 +223,10 @@ async def remove_surplus_bots(components: Components, environment: Environment) 
         log.warning("a second bot could not be removed", problem=error.message, hint=error.hint)
 
 
-def _failure(container: ContainerSnapshot) -> str:
+def _failure(container: ContainerSnapshot, restarts_before: int) -> str:
     if container.state in {ContainerState.EXITED, ContainerState.DEAD, ContainerState.RESTARTING}:
         code = "" if container.exit_code is None else f" with code {container.exit_code}"
         return f"it ended{code}"
-    if container.restart_count:
-        return f"it restarted {container.restart_count} times"
+    if container.restart_count > restarts_before:
+        return f"it restarted {container.restart_count - restarts_before} times"
     return "its health check fails" if container.health is HealthStatus.UNHEALTHY else ""

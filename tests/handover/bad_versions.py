@@ -7,6 +7,18 @@ import tarfile
 import docker
 
 SICK = "/tmp/sick"
+# Whatever asks is told that all is well; there is no bot behind it.
+HOLLOW = """
+import http.server
+class Well(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *words):
+        pass
+print("hollow bot: all is well", flush=True)
+http.server.HTTPServer(("0.0.0.0", 8000), Well).serve_forever()
+"""
 CHECK = f"""#!/bin/sh
 [ ! -e {SICK} ] || {{ echo "I feel sick"; exit 1; }}
 exec healthcheck.real
@@ -15,7 +27,9 @@ BOT = "exec /usr/local/bin/entrypoint python -m bot"
 STARTS = {
     "exits": 'echo "bad bot: cannot go on" >&2; exit 3',
     "loops": 'sleep 1; echo "bad bot: it broke after a while" >&2; exit 4',
+    "deaf": f"DISCORD_GATEWAY_URL=ws://127.0.0.1:9 {BOT}",
     "refused": f"DISCORD_TOKEN=not.a.token {BOT}",
+    "hollow": 'exec python -c "$HOLLOW"',
     "good": BOT,
 }
 
@@ -29,7 +43,18 @@ def make_version(client: docker.DockerClient, good: str, tag: str, start: str) -
         repository, _, version = tag.partition(":")
         entry = json.dumps(["/bin/sh", "-c", STARTS[start]])
         image = container.commit(repository, version, changes=[f"ENTRYPOINT {entry}", "CMD []"])
+        if start == "hollow":
+            image = _with_variable(client, image.id, tag, entry)
         return str(image.attrs["Id"])
+    finally:
+        container.remove(force=True)
+
+
+def _with_variable(client: docker.DockerClient, image: str, tag: str, entry: str) -> "docker.models.images.Image":
+    container = client.containers.create(image, environment={"HOLLOW": HOLLOW})
+    repository, _, version = tag.partition(":")
+    try:
+        return container.commit(repository, version, changes=[f"ENTRYPOINT {entry}", "CMD []"])
     finally:
         container.remove(force=True)
 

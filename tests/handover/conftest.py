@@ -1,8 +1,9 @@
 """A stack of which the bot is itself one service, in containers of a private engine."""
 
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
 import docker
@@ -14,10 +15,12 @@ from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
 from testbed.home_stack import IMAGE, STORE_IMAGE, Home, home_settings, lay_out, running_sandbox
 from testbed.sample import sample_image
+from tests.handover.bad_versions import STARTS, make_version
 
 CONNECT_SECONDS = 60.0
-# What modules that say `HASTY = True` get, so that their failures show soon.
-HANDOVER_SECONDS = 15.0
+START_SECONDS = 60.0
+# Short, so that failures show soon.
+HANDOVER_SECONDS = 12.0
 OBSERVATION_SECONDS = 5.0
 
 
@@ -38,11 +41,10 @@ def client(engine: Engine) -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="session")
 def images(engine: Engine, client: docker.DockerClient) -> dict[str, str]:
-    """Make two good versions of the bot, and one that ends at once."""
-    made = {version: build_bot_image(engine, f"{IMAGE}:{version}", version=version) for version in ("v1", "v2")}
+    """Make two good versions of the bot, and one for each way of being bad; returns image ids by version."""
     sample_image(client, STORE_IMAGE)
-    made["broken"] = sample_image(client, f"{IMAGE}:broken", version="broken", behaviour="exits")
-    return made
+    made = {"v1": build_bot_image(engine, f"{IMAGE}:v1", version="v1")}
+    return made | {how: make_version(client, made["v1"], f"{IMAGE}:{how}", how) for how in STARTS}
 
 
 @pytest.fixture(scope="session")
@@ -52,31 +54,34 @@ def discord(engine: Engine) -> Iterator[dict[str, Any]]:
         yield said
 
 
-@pytest.fixture
-def home(
-    request: pytest.FixtureRequest,
+@pytest.fixture(scope="session")
+def standing(
     engine: Engine,
     client: docker.DockerClient,
     images: dict[str, str],
     discord: dict[str, Any],
-    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Home]:
-    """Lay out the shipped bot service beside a small store, and start it by hand."""
-    folder = tmp_path / "home"
-    values = home_settings(discord, engine, folder)
-    hasty = getattr(request.module, "HASTY", False)
-    if hasty:
-        values |= {
-            "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": OBSERVATION_SECONDS,
-            "HANDOVER_SECONDS": HANDOVER_SECONDS,
-        }
-    home = lay_out(engine, client, folder, values, healthcheck={"interval": "1s", "retries": 2} if hasty else None)
-    home.compose("up", "-d")
+    """Lay out the shipped bot service beside a small store, for all tests; each may leave it on another version."""
+    folder = tmp_path_factory.mktemp("stack") / "home"
+    values = home_settings(discord, engine, folder) | {
+        "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": OBSERVATION_SECONDS,
+        "HANDOVER_SECONDS": HANDOVER_SECONDS,
+    }
+    home = lay_out(engine, client, folder, values, healthcheck={"interval": "1s", "retries": 2})
     yield home
-    print(home.logs())  # shown by pytest when the test fails
-    for container in client.containers.list(all=True):
-        container.remove(force=True, v=True)
+    clear_away(home)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def home(standing: Home) -> Iterator[Home]:
+    """Give the stack with one bot at work; it is started by hand where a test has left something else behind."""
+    if not is_at_rest(standing):
+        clear_away(standing)
+        standing.compose("up", "-d")
+    yield standing
+    print(standing.logs())  # shown by pytest when the test fails
 
 
 @pytest.fixture
@@ -86,3 +91,32 @@ async def people(discord: dict[str, Any], home: Home) -> AsyncIterator[SandboxCl
         await people.wait_until_connected(CONNECT_SECONDS)
         await people.wait_for_commands("deploy", "status", deadline_seconds=CONNECT_SECONDS)
         yield people
+
+
+def is_at_rest(home: Home) -> bool:
+    """Tell whether the stack is whole, with one bot, and nothing is under way."""
+    everything = home.everything()
+    if len(everything) != 2 or len(home.bots()) != 1:
+        return False
+    if any((c.attrs["State"].get("Health") or {}).get("Status") != "healthy" for c in everything):
+        return False
+    return not rows(home, "SELECT id FROM deployments WHERE outcome IS NULL")
+
+
+def rows(home: Home, question: str, *values: str) -> list[Any]:
+    """Ask the journal."""
+    with closing(sqlite3.connect(home.folder / "state" / "journal.sqlite3")) as journal:
+        return journal.execute(question, values).fetchall()
+
+
+def clear_away(home: Home) -> None:
+    """Remove the stack, and all that its bot remembers."""
+    for container in home.everything():
+        container.remove(force=True, v=True)
+    shutil.rmtree(home.folder / "state", ignore_errors=True)
+
+
+def other_version(home: Home, images: dict[str, str]) -> str:
+    """Return the good version that does not run."""
+    runs = home.bots()[0].attrs["Image"]
+    return "good" if runs == images["v1"] else "v1"

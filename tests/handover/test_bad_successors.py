@@ -4,27 +4,20 @@ import signal
 
 import pytest
 
-from testbed.container_processes import hit, successor
-from testbed.home_stack import IMAGE, PROJECT
-from tests.handover.bad_versions import STARTS, make_version
-from tests.handover.conftest import HANDOVER_SECONDS
+from testbed.container_processes import ACTIVE, hit, successor
+from testbed.home_stack import SERVICE_LABEL
+from tests.handover.bad_versions import SICK
+from tests.handover.conftest import HANDOVER_SECONDS, other_version, rows
 from tests.wire.channel import ask, outcome, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 # What a rollback and the telling of it may take beyond the deadline of the handover.
 GRACE_SECONDS = 30.0
-HASTY = True
-
-
-@pytest.fixture(scope="module")
-def versions(client, images) -> dict[str, str]:
-    """Make one version for each way of being bad."""
-    return {how: make_version(client, images["v1"], f"{IMAGE}:{how}", how) for how in STARTS}
 
 
 @pytest.fixture
-def old(home, versions):
+def old(home):
     """Know the bot that ran before anything was deployed."""
     return home.bots()[0].id
 
@@ -33,18 +26,19 @@ async def deploy(people, version: str) -> str:
     return await start(people, "dora", "deploy", environment="dev", version=version)
 
 
-async def reverted(people, deployment_id: str):
+async def reverted(home, people, deployment_id: str) -> tuple[str, str]:
+    """Return what the channel is told of a deployment that was rolled back, and the report that goes with it."""
     told = await outcome(people, deployment_id, seconds=HANDOVER_SECONDS + GRACE_SECONDS)
-    assert "rolled back" in told.text
-    return told.text
+    assert "rolled back" in told.text, told.text
+    assert "Last words" in told.text, told.text
+    question = "SELECT json_extract(document, '$.problem.report') FROM deployments WHERE id = ?"
+    return told.text, rows(home, question, deployment_id)[0][0]
 
 
 async def assert_whole(home, people, old) -> None:
-    everything = home.client.containers.list(
-        all=True, ignore_removed=True, filters={"label": f"com.docker.compose.project={PROJECT}"}
-    )
     assert [c.id for c in home.bots(stopped=True)] == [old]
-    assert sorted(c.image.tags[0] for c in everything) == [f"{IMAGE}:v1", "store:v1"]
+    everything = home.everything()
+    assert sorted(c.labels[SERVICE_LABEL] for c in everything) == ["discord-bot", "store"]
     assert all(c.attrs["State"]["Health"]["Status"] == "healthy" for c in everything)
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
 
@@ -54,22 +48,34 @@ async def assert_whole(home, people, old) -> None:
     [
         pytest.param("exits", "it ", "bad bot: cannot go on", id="exits at once"),
         pytest.param("loops", "it ", "bad bot: it broke after a while", id="crash-loops"),
+        pytest.param("deaf", "not connected to Discord", "the gateway cannot be reached", id="hangs before READY"),
         pytest.param("refused", "it ", "Discord refuses the token", id="is refused by the gateway"),
+        pytest.param("hollow", "not opened the journal", "hollow bot: all is well", id="cannot read the journal"),
     ],
 )
 async def test_one_that_is_not_fit_never_takes_over(home, people, old, version, why, last_words):
-    told = await reverted(people, await deploy(people, version))
+    told, report = await reverted(home, people, await deploy(people, version))
     assert "not fit to take over" in told, told
     assert why in told, told
-    assert last_words in told, told
+    assert last_words in report, report
+    await assert_whole(home, people, old)
+
+
+async def test_one_that_falls_ill_while_it_is_observed_is_replaced_by_the_old_one(home, people, images, old):
+    deployment_id = await deploy(people, other_version(home, images))
+    new = await successor(home, active=True)
+    assert new.exec_run(["touch", SICK]).exit_code == 0
+    told, report = await reverted(home, people, deployment_id)
+    assert "health check" in told, told
+    assert "I feel sick" in report, report
     await assert_whole(home, people, old)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-async def test_one_that_dies_or_hangs_after_taking_over_is_replaced_by_the_old_one(home, people, old, number):
-    deployment_id = await deploy(people, "good")
+async def test_one_that_dies_or_hangs_after_taking_over_is_replaced_by_the_old_one(home, people, images, old, number):
+    deployment_id = await deploy(people, other_version(home, images))
     hit(await successor(home, active=True), number)
-    told = await reverted(people, deployment_id)
-    assert "failed after it had taken over" in told
-    assert "Last words" in told
+    told, report = await reverted(home, people, deployment_id)
+    assert "failed after it had taken over" in told, told
+    assert ACTIVE in report, report
     await assert_whole(home, people, old)

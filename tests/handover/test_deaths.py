@@ -4,32 +4,34 @@ import signal
 
 import pytest
 
-from testbed.container_processes import hit
-from testbed.home_stack import IMAGE
-from tests.handover.bad_versions import make_version
+from testbed.container_processes import hit, successor
+from tests.handover.conftest import other_version, rows
 from tests.wire.channel import ask, outcome, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 END_SECONDS = 60.0
-HASTY = True
 
 
-@pytest.fixture(scope="module")
-def good(client, images) -> str:
-    """Make a second good version."""
-    return make_version(client, images["v1"], f"{IMAGE}:good", "good")
-
-
-async def test_a_bot_killed_before_its_successor_is_there_leaves_one_bot_and_one_end(home, people, images, good):
-    deployment_id = await start(people, "dora", "deploy", environment="dev", version="good")
-    hit(home.bots()[0], signal.SIGKILL)
+@pytest.mark.parametrize("moment", ["before", "during", "after", "both"])
+async def test_a_kill_leaves_one_bot_and_one_honest_end(home, people, images, moment):
+    old = home.bots()[0]
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
+    new = await successor(home, active=moment in {"after", "both"}) if moment != "before" else None
+    hit(old, signal.SIGKILL)
+    if moment == "both":
+        hit(new, signal.SIGKILL)
     told = await outcome(people, deployment_id, seconds=END_SECONDS)
-    succeeded = "succeeded" in told.text
-    assert succeeded or "rolled back" in told.text
+    await assert_one_end(home, people, images, deployment_id, told.text)
+
+
+async def assert_one_end(home, people, images, deployment_id, told) -> None:
+    """Check by Docker, by the journal and in the channel that one bot runs and the deployment has one end."""
+    succeeded = "succeeded" in told
+    assert succeeded or "rolled back" in told, told
     bots = home.bots(stopped=True)
-    assert [bot.attrs["Image"] for bot in bots] == [good if succeeded else images["v1"]]
-    assert bots[0].status == "running"
+    assert [bot.status for bot in bots] == ["running"]
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
     ends = [m for m in await people.messages() if f"{deployment_id} · outcome" in m.text]
     assert len(ends) == 1
+    assert rows(home, "SELECT environment FROM locks") == []

@@ -10,6 +10,7 @@ from bot.errors import ServiceFailedError
 from bot.models.coordination import PhaseName
 from bot.models.deployment import ServiceStep
 from bot.models.environment import Environment
+from bot.models.facts import OwnContainer
 from bot.models.health import ContainerSnapshot, HealthStatus
 from bot.models.stack import ServiceDefinition
 
@@ -27,13 +28,14 @@ class Verification:
         release = await load_release(context)
         definitions = await context.definitions(context.model_hash or release.model_hash)
         changed = {p.service for p in context.deployment.services if p.changed and p.service in definitions}
+        own = await context.components.own_container(context.environment)
         async with ContainerWatch(context.components.engine, context.environment) as watch:
             await context.unless_cancelled(
-                together(_observe(context, watch, definitions[service]) for service in sorted(changed))
+                together(_observe(context, watch, definitions[service], own) for service in sorted(changed))
             )
             for service in sorted(set(definitions) - changed):
                 await _look_at_untouched(context, watch, definitions[service])
-            summary = _summary(definitions, watch, changed)
+            summary = _summary(definitions, watch, changed, own)
             await retire_others(context, watch)
             return summary
 
@@ -56,13 +58,14 @@ def is_critical(definition: ServiceDefinition, environment: Environment) -> bool
     return definition.critical or definition.name in environment.critical_services
 
 
-async def _observe(context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition) -> None:
+async def _observe(
+    context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition, own: OwnContainer | None
+) -> None:
     """Wait for trouble; the window ending without any is what is hoped for."""
     before = {container.id: container.restart_count for container in watch.of_service(definition.name)}
 
     def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
-        own = tuple(container for container in containers if container.service == definition.name)
-        return find_trouble(definition, own, before)
+        return find_trouble(definition, of_release(containers, definition.name, own), before)
 
     try:
         found = await watch.until(trouble, observation_seconds(definition, context.environment))
@@ -70,6 +73,15 @@ async def _observe(context: DeploymentContext, watch: ContainerWatch, definition
         return
     await context.report(definition.name, ServiceStep.FAILED, found.reason)
     raise await context.components.manager.service_failure(context.environment, definition.name, found)
+
+
+def of_release(
+    containers: tuple[ContainerSnapshot, ...], service: str, own: OwnContainer | None
+) -> tuple[ContainerSnapshot, ...]:
+    """Return the containers by which a service is judged; of this very bot's, not the predecessor that watches it."""
+    if own is not None and own.service == service:
+        return tuple(container for container in containers if container.id == own.id)
+    return tuple(container for container in containers if container.service == service)
 
 
 def find_trouble(
@@ -99,11 +111,14 @@ async def _look_at_untouched(context: DeploymentContext, watch: ContainerWatch, 
     context.warn(f"{definition.name}, which was not touched, is not well: {readiness.reason}.")
 
 
-def _summary(definitions: dict[str, ServiceDefinition], watch: ContainerWatch, changed: set[str]) -> str:
+def _summary(
+    definitions: dict[str, ServiceDefinition], watch: ContainerWatch, changed: set[str], own: OwnContainer | None
+) -> str:
+    judged = {name: of_release(watch.containers, name, own) for name in changed}
     healthy = [
         name
-        for name in changed
-        if definitions[name].one_shot or all(c.health is HealthStatus.HEALTHY for c in watch.of_service(name))
+        for name, containers in judged.items()
+        if definitions[name].one_shot or all(c.health is HealthStatus.HEALTHY for c in containers)
     ]
     unverified = sorted(changed - set(healthy))
     words = f"{len(healthy)} of {len(changed)} changed services are healthy"
