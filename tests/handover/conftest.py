@@ -15,12 +15,11 @@ from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
 from testbed.home_stack import IMAGE, STORE_IMAGE, Home, home_settings, lay_out, running_sandbox
 from testbed.sample import sample_image
-from tests.handover.bad_versions import STARTS, make_version
+from tests.handover.versions import STARTS, make_version
 
 CONNECT_SECONDS = 60.0
-START_SECONDS = 60.0
 # Short, so that failures show soon.
-HANDOVER_SECONDS = 12.0
+HANDOVER_SECONDS = 15.0
 OBSERVATION_SECONDS = 5.0
 
 
@@ -43,8 +42,8 @@ def client(engine: Engine) -> Iterator[docker.DockerClient]:
 def images(engine: Engine, client: docker.DockerClient) -> dict[str, str]:
     """Make two good versions of the bot, and one for each way of being bad; returns image ids by version."""
     sample_image(client, STORE_IMAGE)
-    made = {"v1": build_bot_image(engine, f"{IMAGE}:v1", version="v1")}
-    return made | {how: make_version(client, made["v1"], f"{IMAGE}:{how}", how) for how in STARTS}
+    base = build_bot_image(engine, f"{IMAGE}:base", version="base")
+    return {how: make_version(client, base, f"{IMAGE}:{how}", how) for how in STARTS}
 
 
 @pytest.fixture(scope="session")
@@ -119,4 +118,4 @@ def clear_away(home: Home) -> None:
 def other_version(home: Home, images: dict[str, str]) -> str:
     """Return the good version that does not run."""
     runs = home.bots()[0].attrs["Image"]
-    return "good" if runs == images["v1"] else "v1"
+    return "v2" if runs == images["v1"] else "v1"

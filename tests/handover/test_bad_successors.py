@@ -6,8 +6,8 @@ import pytest
 
 from testbed.container_processes import ACTIVE, hit, successor
 from testbed.home_stack import SERVICE_LABEL
-from tests.handover.bad_versions import SICK
 from tests.handover.conftest import HANDOVER_SECONDS, other_version, rows
+from tests.handover.versions import SICK
 from tests.wire.channel import ask, outcome, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]

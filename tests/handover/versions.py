@@ -1,4 +1,4 @@
-"""Versions of the bot that are bad in one way each, made of the good one in a moment: only how it starts differs."""
+"""Good versions of the bot, and some that are bad in one way each, made in a moment: only how they start differs."""
 
 import io
 import json
@@ -25,18 +25,19 @@ exec healthcheck.real
 """
 BOT = "exec /usr/local/bin/entrypoint python -m bot"
 STARTS = {
+    "v1": BOT,
+    "v2": BOT,
     "exits": 'echo "bad bot: cannot go on" >&2; exit 3',
     "loops": 'sleep 1; echo "bad bot: it broke after a while" >&2; exit 4',
     "deaf": f"DISCORD_GATEWAY_URL=ws://127.0.0.1:9 {BOT}",
     "refused": f"DISCORD_TOKEN=not.a.token {BOT}",
     "hollow": 'exec python -c "$HOLLOW"',
-    "good": BOT,
 }
 
 
-def make_version(client: docker.DockerClient, good: str, tag: str, start: str) -> str:
+def make_version(client: docker.DockerClient, base: str, tag: str, start: str) -> str:
     """Make a version that starts in its own way, under a tag, and return its image's id."""
-    container = client.containers.create(good, entrypoint=["/bin/true"])
+    container = client.containers.create(base, entrypoint=["/bin/true"])
     try:
         real = container.get_archive("/usr/local/bin/healthcheck")[0]
         container.put_archive("/usr/local/bin", _files(b"".join(real)))
