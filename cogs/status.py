@@ -10,6 +10,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
+from bot.concurrency import together
 from bot.errors import RoasError
 from bot.integration import Application
 from bot.models.environment import Environment
@@ -51,11 +52,12 @@ class StatusCog(OpsCog, name="Status"):
             self.permit(interaction, Deed.STATUS)
             known = self.application.environments.values()
             wanted = [self.environment(environment)] if environment else list(known)
-            statuses = await asyncio.gather(*(self.look_at(target) for target in wanted))
+            looking = together(self.look_at(target) for target in wanted)
+            statuses, picture = await asyncio.gather(looking, self._chart(wanted))
             shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
             beside = [*await self._open_alerts(environment), self._integration()]
             drawing = draw_status(shown, beside)
-            await answer(interaction, drawing=replace(drawing, picture=await self._chart(wanted)))
+            await answer(interaction, drawing=replace(drawing, picture=picture))
 
     @status.autocomplete("environment")
     async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

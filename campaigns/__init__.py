@@ -1,0 +1,1 @@
+"""Long proofs on a real engine: commands of their own, of which a short sample runs with the tests."""

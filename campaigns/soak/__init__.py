@@ -1,0 +1,1 @@
+"""Deploy, alert, kill and ask for a long time, and see whether anything grows, lags or fails."""

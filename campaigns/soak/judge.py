@@ -1,0 +1,122 @@
+"""Say which limits a soak broke."""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from campaigns.soak.figures import Footprint, Metrics
+from campaigns.soak.load import Work
+
+MOST_EVENT_SECONDS = 1.0
+MOST_LAG_SECONDS = 0.5
+MOST_ERRORS = 0.05
+LEAST_SUCCESS = 0.95
+MOST_SERIES = 500
+# Memory is flat when the last fifth of the time has no more of it than this beyond the second fifth.
+MOST_GROWTH = 0.05
+LEAST_MINUTES_FOR_MEMORY = 10.0
+MOST_MORE_FILES = 20
+
+
+@dataclass
+class Evidence:
+    """Hold everything that a soak saw."""
+
+    minutes: float
+    work: Work
+    counted: Metrics
+    memory: Sequence[tuple[float, float]]
+    footprints: Sequence[Footprint]
+    most_series: int
+    services: frozenset[str]
+    alerts_about_itself: Mapping[str, float]
+    untold: int
+    missing_in_redis: int
+    violations: Sequence[str] = field(default_factory=list)
+
+    @property
+    def event_seconds(self) -> float | None:
+        """Return what 99 of 100 events took at most; the bound of a bucket."""
+        return self.counted.quantile(0.99, "roas_event_handling_seconds")
+
+    @property
+    def lag_seconds(self) -> float | None:
+        """Return what 99 of 100 changes took at most to Redis; the bound of a bucket."""
+        return self.counted.quantile(0.99, "roas_projection_delay_seconds")
+
+    @property
+    def errors(self) -> float:
+        """Return the share of events on which a part failed."""
+        failed = self.counted.total("roas_event_subscriber_failures_total")
+        return failed / max(1.0, failed + self.counted.total("roas_event_subscriber_handled_total"))
+
+    @property
+    def success(self) -> float:
+        """Return the share of deployments that succeeded, cancelled ones aside."""
+        total = self.counted.total("roas_deployments_total")
+        cancelled = self.counted.total("roas_deployments_total", outcome="cancelled")
+        succeeded = self.counted.total("roas_deployments_total", outcome="succeeded")
+        return succeeded / (total - cancelled) if total > cancelled else 0.0
+
+    @property
+    def growth(self) -> float | None:
+        """Return by which share memory grew from the second fifth of the time to the last; None of too short a time."""
+        if self.minutes < LEAST_MINUTES_FOR_MEMORY:
+            return None
+        fifth = self.minutes / 5
+        early = statistics.median(m for minute, m in self.memory if fifth <= minute < 2 * fifth)
+        late = statistics.median(m for minute, m in self.memory if minute >= 4 * fifth)
+        return late / early - 1
+
+
+def breaches(seen: Evidence) -> list[str]:
+    """Name every limit that was broken, with what was seen."""
+    return [*_measured(seen), *_lost(seen), *_grown(seen)]
+
+
+def _measured(seen: Evidence) -> Iterator[str]:
+    for name, value, most in (
+        ("event latency p99", seen.event_seconds, MOST_EVENT_SECONDS),
+        ("sync lag p99", seen.lag_seconds, MOST_LAG_SECONDS),
+    ):
+        if value is None:
+            yield f"{name}: nothing was measured"
+        elif value > most:
+            yield f"{name}: up to {value:g} s, at most {most:g} s is allowed"
+    if seen.errors > MOST_ERRORS:
+        yield f"errors: {seen.errors:.2%}, at most {MOST_ERRORS:.0%} is allowed"
+    if seen.success < LEAST_SUCCESS:
+        wrong = [words.splitlines()[0] for words in seen.work.outcomes if words != "succeeded"]
+        yield f"success: {seen.success:.1%}, at least {LEAST_SUCCESS:.0%} is wanted; {wrong[:3]}"
+    if seen.most_series > MOST_SERIES:
+        yield f"series: {seen.most_series}, at most {MOST_SERIES} are allowed"
+
+
+def _lost(seen: Evidence) -> Iterator[str]:
+    if dropped := seen.counted.total("roas_event_subscriber_dropped_total"):
+        yield f"events dropped: {dropped:g}"
+    healed = seen.counted.total("roas_recoveries_total", outcome="recovered")
+    if healed < seen.work.kills:
+        yield f"killed services: {seen.work.kills}, healed: {healed:.0f}"
+    if seen.untold:
+        yield f"alerts that the channel was not told of: {seen.untold}"
+    if seen.missing_in_redis:
+        yield f"changes that Redis does not have as the journal has them: {seen.missing_in_redis}"
+    if seen.work.refused:
+        yield f"alerts refused: {len(seen.work.refused)}, first {seen.work.refused[0][:200]}"
+    if seen.violations:
+        yield f"requests that Discord would refuse: {len(seen.violations)}, first {seen.violations[0][:300]}"
+    strange = seen.counted.labels("service") - seen.services
+    if strange:
+        yield f"series for services that are not of the stack: {sorted(strange)[:5]}"
+
+
+def _grown(seen: Evidence) -> Iterator[str]:
+    if seen.growth is not None and seen.growth > MOST_GROWTH:
+        yield f"memory: grew by {seen.growth:.1%}, at most {MOST_GROWTH:.0%} is flat"
+    first, last = seen.footprints[0], seen.footprints[-1]
+    for name, before, after in (("open files", first.files, last.files), ("threads", first.threads, last.threads)):
+        if after - before > MOST_MORE_FILES:
+            yield f"{name}: {before} became {after}"
+    if last.containers != first.containers:
+        yield f"containers: {first.containers} became {last.containers}"

@@ -1,0 +1,111 @@
+"""A soak ends well on a sound bot, and names each limit that is broken."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from campaigns.soak.__main__ import soak
+from campaigns.soak.figures import Footprint, Metrics
+from campaigns.soak.judge import Evidence, breaches
+from campaigns.soak.load import Work
+from campaigns.soak.telling import tell
+
+GOOD = """
+# HELP roas_event_handling_seconds Time
+roas_event_handling_seconds_bucket{le="0.5"} 990.0
+roas_event_handling_seconds_bucket{le="1.0"} 995.0
+roas_event_handling_seconds_bucket{le="2.5"} 1000.0
+roas_event_handling_seconds_bucket{le="+Inf"} 1000.0
+roas_projection_delay_seconds_bucket{le="0.5"} 995.0
+roas_projection_delay_seconds_bucket{le="1.0"} 1000.0
+roas_projection_delay_seconds_bucket{le="+Inf"} 1000.0
+roas_event_subscriber_handled_total{subscriber="a"} 950.0
+roas_event_subscriber_failures_total{subscriber="a"} 50.0
+roas_deployments_total{environment="dev",kind="DEPLOY",outcome="succeeded"} 19.0
+roas_deployments_total{environment="dev",kind="DEPLOY",outcome="failed"} 1.0
+roas_deployments_total{environment="dev",kind="DEPLOY",outcome="cancelled"} 7.0
+roas_service_health{environment="dev",service="web",verdict="healthy"} 1.0
+roas_recoveries_total{outcome="recovered"} 3.0
+"""
+SMALL = Footprint(0.0, 100.0, 50, 13, 1000.0, 10, {"changes": 5}, 4, 2)
+FLAT = [(minute / 6, 100.0 + minute % 3) for minute in range(180)]
+
+
+def evidence(metrics: str = GOOD) -> Evidence:
+    return Evidence(
+        minutes=30.0,
+        work=Work(
+            deployments=[4.0] * 19, outcomes=["succeeded"] * 19 + ["failed: x"], alerts=9, kills=3, answers=[0.4]
+        ),
+        counted=Metrics.parse(metrics),
+        memory=FLAT,
+        footprints=[SMALL, replace(SMALL, minute=30.0, files=60)],
+        most_series=500,
+        services=frozenset({"web", "store"}),
+        alerts_about_itself={},
+        untold=0,
+        missing_in_redis=0,
+    )
+
+
+def test_what_is_just_within_every_limit_is_no_breach() -> None:
+    seen = evidence()
+    assert breaches(seen) == []
+    assert (seen.event_seconds, seen.lag_seconds) == (0.5, 0.5)
+    assert seen.errors == pytest.approx(0.05)
+    assert seen.success == pytest.approx(0.95)
+    assert "| event latency, 99 of 100 within | 0.5 s | 1 s |" in tell(seen)
+
+
+def changed(old: str, new: str) -> Evidence:
+    assert old in GOOD
+    return evidence(GOOD.replace(old, new))
+
+
+BROKEN = {
+    "event latency p99": lambda: changed(
+        'bucket{le="0.5"} 990.0\nroas_event_handling_seconds_bucket{le="1.0"} 995',
+        'bucket{le="0.5"} 980.0\nroas_event_handling_seconds_bucket{le="1.0"} 989',
+    ),
+    "sync lag p99": lambda: changed('delay_seconds_bucket{le="0.5"} 995', 'delay_seconds_bucket{le="0.5"} 989'),
+    "errors": lambda: changed('failures_total{subscriber="a"} 50', 'failures_total{subscriber="a"} 60'),
+    "success": lambda: changed('outcome="failed"} 1', 'outcome="failed"} 2'),
+    "series:": lambda: replace(evidence(), most_series=501),
+    "series for services": lambda: changed('service="web"', 'service="hostile-1"'),
+    "events dropped": lambda: evidence(GOOD + 'roas_event_subscriber_dropped_total{subscriber="a"} 1.0\n'),
+    "killed services": lambda: changed('outcome="recovered"} 3', 'outcome="recovered"} 2'),
+    "alerts that the channel": lambda: replace(evidence(), untold=1),
+    "changes that Redis": lambda: replace(evidence(), missing_in_redis=1),
+    "requests that Discord": lambda: replace(evidence(), violations=["x"]),
+    "memory": lambda: replace(evidence(), memory=[(m, value + (8 if m > 20 else 0)) for m, value in FLAT]),
+    "open files": lambda: replace(evidence(), footprints=[SMALL, replace(SMALL, files=71)]),
+    "threads": lambda: replace(evidence(), footprints=[SMALL, replace(SMALL, threads=34)]),
+    "containers": lambda: replace(evidence(), footprints=[SMALL, replace(SMALL, containers=5)]),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_each_broken_limit_is_named(name: str) -> None:
+    (breach,) = breaches(BROKEN[name]())
+    assert breach.startswith(name)
+
+
+def test_of_too_short_a_time_memory_is_not_judged() -> None:
+    assert breaches(replace(evidence(), minutes=1.0, memory=[(0.0, 1.0), (1.0, 99.0)])) == []
+
+
+def test_nothing_measured_is_a_breach() -> None:
+    found = breaches(evidence('roas_recoveries_total{outcome="recovered"} 3\n'))
+    assert "event latency p99: nothing was measured" in found
+
+
+@pytest.mark.engine
+def test_a_short_soak_of_a_real_bot_breaks_no_limit(tmp_path: Path) -> None:
+    seen = asyncio.run(soak(tmp_path, minutes=0.15, every=4.0))
+    print(tell(seen))
+    assert breaches(seen) == []
+    assert len(seen.work.outcomes) >= 1
+    assert seen.work.alerts >= 4
+    assert seen.work.kills == 1
