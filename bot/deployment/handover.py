@@ -62,8 +62,9 @@ class Handover:
         try:
             heartbeat = await self._fit(container_id, self._restarts(container_id))
         except ServiceFailedError as error:
-            await context.report(service, ServiceStep.FAILED, error.message)
+            await context.report(service, ServiceStep.REMOVING, "the new one, which is not fit to take over")
             await self._remove_failed(container_id)
+            await context.report(service, ServiceStep.FAILED, error.message)
             raise
         if not heartbeat.gateway_ready:
             context.warn(f"Discord is away: whether the new {service} reaches it could not be verified.")

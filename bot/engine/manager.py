@@ -140,12 +140,13 @@ class DeploymentManager:
 
         Raises ServiceFailedError with the container's last words.
         """
+        before = {c.id: c.restart_count for c in watch.of_service(definition.name)}
 
         def judge(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
             own = tuple(
                 c for c in containers if c.service == definition.name and (wanted is None or c.config_hash == wanted)
             )
-            readiness = judge_readiness(definition, own)
+            readiness = judge_readiness(definition, own, restarts_before=before)
             return None if readiness.state is Readiness.WAITING else readiness
 
         readiness = await watch.until(judge)

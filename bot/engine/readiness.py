@@ -1,7 +1,9 @@
 """Judge whether a service that was just started is ready, not ready yet, or failed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from bot.models.stack import ServiceDefinition
@@ -37,11 +39,18 @@ def judge_readiness(
     containers: tuple[ContainerSnapshot, ...],
     *,
     tolerated_restarts: int = TOLERATED_RESTARTS,
+    restarts_before: Mapping[str, int] = MappingProxyType({}),
 ) -> ServiceReadiness:
-    """Judge a service by its containers; the worst container decides."""
+    """Judge a service by its containers; the worst container decides.
+
+    The engine counts restarts over a container's whole life: `restarts_before` says which of them are old news.
+    """
     if len(containers) < definition.replicas:
         return ServiceReadiness(Readiness.WAITING, f"{len(containers)} of {definition.replicas} containers exist")
-    verdicts = [_judge(definition, container, tolerated_restarts) for container in containers]
+    verdicts = [
+        _judge(definition, container, tolerated_restarts + restarts_before.get(container.id, 0))
+        for container in containers
+    ]
     order = (Readiness.FAILED, Readiness.WAITING, Readiness.UNVERIFIED, Readiness.HEALTHY, Readiness.COMPLETED)
     return min(verdicts, key=lambda verdict: order.index(verdict.state), default=ServiceReadiness(Readiness.HEALTHY))
 

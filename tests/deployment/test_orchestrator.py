@@ -1,6 +1,7 @@
 """A deployment goes through its phases to an honest end."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -208,8 +209,6 @@ async def test_cancelling_half_way_leaves_the_environment_on_the_old_release(orc
 
 
 async def test_a_phase_that_takes_too_long_says_what_it_waited_for(orchestrator, engine, monkeypatch):
-    from dataclasses import replace
-
     from bot.deployment import orchestrator as module
     from bot.models.coordination import PhasePolicy
 
@@ -387,13 +386,19 @@ async def test_one_that_exits_at_once_is_told_with_its_code(orchestrator, engine
     engine.behaviour["v1", "store"] = (ContainerState.RESTARTING, HealthStatus.NONE)
     deployment = await orchestrator.start(deploy("v1"))
     await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
-    from dataclasses import replace
-
     for container_id, container in list(engine.running.items()):
         engine.running[container_id] = replace(container, restart_count=5, exit_code=3)
     engine.become("store", ContainerState.RESTARTING, HealthStatus.NONE)
     ended = await orchestrator.wait(deployment.id)
     assert "restarts in a loop with code 3" in ended.problem.message
+
+
+async def test_restarts_of_long_ago_fail_nobody(orchestrator, engine):
+    await orchestrator.run(deploy("v1"))
+    for container_id, container in list(engine.running.items()):
+        engine.running[container_id] = replace(container, restart_count=5)
+    deployment = await orchestrator.run(deploy("v2", services=("web",)))
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
 
 
 async def test_a_failed_build_is_told(orchestrator, engine, monkeypatch):

@@ -1,0 +1,105 @@
+"""Gather what is to be judged: from the engine and the journal, never from what a bot says of itself."""
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import yaml
+from docker.errors import NotFound
+
+from bot.engine.model_store import ModelStore
+from campaigns.crash.journal import JournalFacts, JournalReader, Mark
+from testbed.home_stack import PROJECT, Home
+
+COMPOSE_SECONDS = 60
+ADOPTED_HASH = "adopted_hash"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """Hold what the engine says of one container."""
+
+    id: str
+    name: str
+    state: str
+    health: str
+    image: str
+    pid: int
+    restarts: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Hold everything that a round is judged by."""
+
+    containers: tuple[ContainerFacts, ...]
+    journal: JournalFacts
+    # The configuration hash that each service's container should bear, by the current release's own model.
+    hashes: Mapping[str, str]
+    # The processes that were killed: a container that still bears one is not known to be dead yet.
+    killed: frozenset[int] = frozenset()
+    # What was about to be done without its intent in the journal.
+    unannounced: tuple[str, ...] = ()
+
+
+class FactFinder:
+    """Look at one stack."""
+
+    def __init__(self, home: Home, reader: JournalReader, state_dir: Path) -> None:
+        self._home = home
+        self._reader = reader
+        self._models = ModelStore(state_dir / "models")
+        self._hashes: dict[str, Mapping[str, str]] = {}
+
+    def look(self, since: Mark, killed: frozenset[int] = frozenset(), unannounced: tuple[str, ...] = ()) -> Facts:
+        """Return the facts of this moment."""
+        containers = self.containers()
+        journal = self._reader.look(since)
+        hashes = self._wanted_hashes(journal.applied_model) if journal.applied_model else {}
+        return Facts(containers, journal, hashes, killed, unannounced)
+
+    def containers(self) -> tuple[ContainerFacts, ...]:
+        """Return every container of the engine; only this stack's are there."""
+        found = []
+        for listed in self._home.client.api.containers(all=True):
+            try:
+                found.append(_container(self._home.client, listed["Id"]))
+            except NotFound:
+                continue
+        return tuple(found)
+
+    def _wanted_hashes(self, model: str) -> Mapping[str, str]:
+        if model not in self._hashes:
+            path = self._models.existing(model)
+            text = ["docker-compose", "--project-name", PROJECT, "--env-file", "/dev/null", "--file", str(path)]
+            done = subprocess.run(
+                [*text, "config", "--hash", "*"], capture_output=True, text=True, check=True, timeout=COMPOSE_SECONDS
+            )
+            hashes = dict(line.split() for line in done.stdout.splitlines())
+            self._hashes[model] = hashes | _adopted(yaml.safe_load(path.read_text()))
+        return self._hashes[model]
+
+
+def _adopted(model: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hashes of what was there before the first deployment, and was never made anew."""
+    extensions = {name: fields.get("x-deploy") or {} for name, fields in model["services"].items()}
+    return {name: str(one[ADOPTED_HASH]) for name, one in extensions.items() if one.get(ADOPTED_HASH)}
+
+
+def _container(client: docker.DockerClient, container_id: str) -> ContainerFacts:
+    inspected = client.api.inspect_container(container_id)
+    state = inspected["State"]
+    return ContainerFacts(
+        id=inspected["Id"],
+        name=inspected["Name"].lstrip("/"),
+        state=state["Status"],
+        health=(state.get("Health") or {}).get("Status", ""),
+        image=inspected["Image"],
+        pid=int(state["Pid"]),
+        restarts=int(inspected["RestartCount"]),
+        labels=inspected["Config"].get("Labels") or {},
+    )

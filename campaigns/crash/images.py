@@ -1,0 +1,54 @@
+"""Make two good versions of the instrumented bot, and one that never comes up, of one build."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import docker
+
+from testbed.bot_image import build_bot_image
+from testbed.engine import Engine
+from testbed.home_stack import IMAGE
+from testbed.sample import sample_image
+
+CAMPAIGNS = Path(__file__).resolve().parents[1]
+PLACE = "/opt/bot"
+GOOD = ("v1", "v2")
+BAD = "bad"
+STORE = "store"
+COMMANDS = {
+    **{version: ["python", "-m", "campaigns.instrumented"] for version in GOOD},
+    BAD: ["/bin/sh", "-c", "echo 'cannot go on' >&2; exit 3"],
+}
+
+
+def make_images(engine: Engine, client: docker.DockerClient) -> None:
+    """Build the bot once, put the instruments in, and make every version of it and of the store beside it."""
+    base = f"{IMAGE}:base"
+    build_bot_image(engine, base, version="campaign")
+    for version, command in COMMANDS.items():
+        container = client.containers.create(base, entrypoint=["/bin/true"])
+        try:
+            container.put_archive(PLACE, _instruments())
+            changes = [
+                'ENTRYPOINT ["entrypoint"]',
+                f"CMD {json.dumps(command)}",
+                f"LABEL org.opencontainers.image.version={version}",
+            ]
+            container.commit(IMAGE, version, changes=changes)
+        finally:
+            container.remove(force=True)
+        sample_image(client, f"{STORE}:{version}", version=version)
+
+
+def _instruments() -> bytes:
+    files = [CAMPAIGNS / "__init__.py", *sorted((CAMPAIGNS / "instrumented").glob("*.py"))]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path in files:
+            info = tarfile.TarInfo(str(path.relative_to(CAMPAIGNS.parent)))
+            content = path.read_bytes()
+            info.size, info.mode = len(content), 0o644
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()

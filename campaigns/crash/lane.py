@@ -1,0 +1,209 @@
+"""One stack that lives through many rounds: laid out, asked to replace its bot, looked at, and laid out anew."""
+
+import asyncio
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import docker.errors
+import requests.exceptions
+
+from bot.control.client import ControlClient
+from bot.errors import RoasError
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
+from campaigns.crash.facts import ContainerFacts, FactFinder, Facts
+from campaigns.crash.gate import Gate
+from campaigns.crash.images import GOOD, make_images
+from campaigns.crash.journal import JournalReader, Mark
+from campaigns.crash.judge import breaches
+from campaigns.crash.points import Report, Role
+from campaigns.instrumented.gate import GATE_VARIABLE, PLANT_VARIABLE
+from testbed.daemon import PrivateDaemon
+from testbed.engine import Engine
+from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL, Home, home_settings, lay_out, running_sandbox
+from testbed.sample import CHECK
+
+ENVIRONMENT = "dev"
+LOOK_SECONDS = 0.15
+START_SECONDS = 90.0
+ANSWER_SECONDS = 30.0
+EVIDENCE_LINES = 2000
+# Shorter than what a person would wait, longer than what a healthy bot needs.
+SETTINGS = {"ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "1", "HANDOVER_SECONDS": "20", "RELEASES_KEPT": "2"}
+HEALTHCHECK = {"interval": "1s", "retries": 2, "start_interval": "200ms"}
+# What may happen while an engine is restarted under whoever looks.
+AWAY = (docker.errors.DockerException, requests.exceptions.RequestException, OSError, subprocess.SubprocessError)
+
+
+@dataclass(slots=True)
+class Lane:
+    """Know one engine, its sandbox and its stack, and see both bots of it."""
+
+    name: str
+    home: Home
+    gate: Gate
+    reader: JournalReader
+    finder: FactFinder
+    daemon: PrivateDaemon
+    mark: Mark = field(default_factory=Mark)
+    predecessor: str = ""
+    unannounced: list[str] = field(default_factory=list)
+    # Whether to see at each step who is there: it takes a moment, so only the clean runs do.
+    surveys: bool = False
+
+    @property
+    def state_dir(self) -> Path:
+        """Return the stack's state folder."""
+        return self.home.folder / "state"
+
+    async def begin(self) -> None:
+        """Remember what there is before a deployment."""
+        self.mark = await asyncio.to_thread(self.reader.mark)
+        bots = await asyncio.to_thread(self.bots)
+        self.predecessor = bots[0].id
+        self.unannounced = []
+        self.gate.begin(self.predecessor, self._look)
+
+    def bots(self) -> list[ContainerFacts]:
+        """Return the running bots."""
+        found = [one for one in self.finder.containers() if one.labels.get(SERVICE_LABEL) == BOT_SERVICE]
+        return [one for one in found if one.state == "running" and one.pid]
+
+    def bot(self, role: Role) -> ContainerFacts | None:
+        """Return the running bot of a role, or None."""
+        return next((bot for bot in self.bots() if self._role(bot) is role), None)
+
+    def other_version(self) -> str:
+        """Return the good version that the environment is not on."""
+        release = self.reader.look(self.mark).release
+        return GOOD[0] if release is not None and release.version == GOOD[1] else GOOD[1]
+
+    async def deploy(self, version: str) -> Deployment | None:
+        """Ask the bot for a deployment; None where it was killed before it could answer."""
+        request = DeploymentRequest(
+            ENVIRONMENT, DeploymentKind.DEPLOY, Actor(ActorKind.SYSTEM, "0", "campaign"), version=version
+        )
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), ControlClient(self.state_dir) as bot:
+                return await bot.start(request, confirmed=True)
+        except (RoasError, TimeoutError):
+            return None
+
+    async def wait_until_asked(self) -> None:
+        """Wait until the control socket answers. Raises TimeoutError."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while True:
+                with suppress(RoasError, OSError):
+                    async with ControlClient(self.state_dir) as bot:
+                        await bot.greet()
+                        return
+                await asyncio.sleep(LOOK_SECONDS)
+
+    def facts(self, killed: frozenset[int] = frozenset()) -> Facts:
+        """Return what there is now."""
+        return self.finder.look(self.mark, killed, tuple(self.unannounced))
+
+    async def settle(self, killed: frozenset[int], seconds: float) -> tuple[float, tuple[str, ...]]:
+        """Wait until nothing is wrong any more; returns how many seconds that took, and what is still wrong."""
+        begun = time.monotonic()
+        while True:
+            try:
+                wrong = breaches(await asyncio.to_thread(self.facts, killed))
+            except AWAY as error:
+                wrong = (f"the stack cannot be looked at: {error}",)
+            took = time.monotonic() - begun
+            if not wrong or took > seconds:
+                return took, wrong
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def start(self) -> None:
+        """Bring the stack up by hand and wait until its bot can be asked. Raises HomeStackError, TimeoutError."""
+        await asyncio.to_thread(self.home.compose, "up", "-d", "--wait")
+        await self.wait_until_asked()
+
+    async def start_anew(self) -> None:
+        """Throw the stack away, journal and all, and bring up a new one."""
+        self.gate.release()
+        await asyncio.to_thread(self._clear)
+        await self.start()
+
+    def keep_evidence(self, folder: Path) -> None:
+        """Copy logs, journal and what the engine says of each container, for whoever looks into a breach."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in self.state_dir.glob("journal.sqlite3*"):
+            shutil.copy(path, folder)
+        with suppress(*AWAY):
+            for container in self.home.client.containers.list(all=True, ignore_removed=True):
+                (folder / f"{container.name}.log").write_bytes(container.logs(tail=EVIDENCE_LINES, timestamps=True))
+                (folder / f"{container.name}.json").write_text(str(container.attrs))
+        lines = (f"{one.at:.3f} {one.point}" for one in self.gate.trace)
+        (folder / "steps.txt").write_text("\n".join(lines) + "\n")
+
+    def _clear(self) -> None:
+        for container in self.home.client.containers.list(all=True, ignore_removed=True):
+            with suppress(docker.errors.APIError):
+                container.remove(force=True, v=True)
+        for path in self.state_dir.iterdir():
+            if path != self.gate.path:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _role(self, bot: ContainerFacts) -> Role:
+        return Role.PREDECESSOR if bot.id == self.predecessor else Role.SUCCESSOR
+
+    async def _look(self, report: Report) -> Report:
+        """See, before a bot goes on, that it has said in the journal what it is about to do, and who is there."""
+        present = report.present
+        if self.surveys:
+            bots = await asyncio.to_thread(self.bots)
+            present = frozenset(map(self._role, bots))
+        if report.is_act and not report.point.step.startswith("between"):
+            step = await asyncio.to_thread(self.reader.step_of, report.service)
+            if not step.endswith("ing"):
+                self.unannounced.append(f"{report.point} while the journal said {step or 'nothing'}")
+        return replace(report, present=present)
+
+
+@contextmanager
+def opened_lane(name: str, folder: Path, *, plant: str = "") -> Iterator[Lane]:
+    """Start an engine, make the images and lay out a stack, for the time of the block; nothing runs yet."""
+    with PrivateDaemon(folder / "engine", settings={"dns": []}) as daemon:
+        engine = Engine(daemon.docker_host, daemon)
+        client = engine.client()
+        try:
+            make_images(engine, client)
+            with running_sandbox(engine) as discord:
+                yield _laid_out(name, folder, engine, daemon, client, discord, plant)
+        finally:
+            client.close()
+
+
+def _laid_out(
+    name: str,
+    folder: Path,
+    engine: Engine,
+    daemon: PrivateDaemon,
+    client: docker.DockerClient,
+    discord: dict[str, object],
+    plant: str,
+) -> Lane:
+    stack = folder / "home"
+    values = home_settings(discord, engine, stack) | SETTINGS
+    state_dir = stack / "state"
+    gate = Gate(state_dir)
+    values |= {GATE_VARIABLE: gate.path, PLANT_VARIABLE: plant}
+    beside: dict[str, object] = {"image": "store:${VERSION}", "restart": "unless-stopped"}
+    after = {
+        **beside,
+        "init": True,
+        "healthcheck": CHECK,
+        "depends_on": {BOT_SERVICE: {"condition": "service_healthy"}},
+    }
+    home = lay_out(engine, client, stack, values, healthcheck=HEALTHCHECK, store=beside, web=after)
+    state_dir.mkdir(mode=0o700)
+    reader = JournalReader(state_dir, ENVIRONMENT)
+    return Lane(name, home, gate, reader, FactFinder(home, reader, state_dir), daemon)

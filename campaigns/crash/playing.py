@@ -1,0 +1,154 @@
+"""Play one round on a lane: begin a deployment, do the harm at its moment, and wait for the end."""
+
+import asyncio
+import signal
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+from campaigns.crash import faults
+from campaigns.crash.images import BAD
+from campaigns.crash.lane import Lane
+from campaigns.crash.points import Point, Report, Role, Victim, roles_of
+from campaigns.crash.rounds import Kind, Round, Script
+
+# What is promised: an end, unattended, within so many seconds after the last fault.
+END_SECONDS = 60.0
+REACH_SECONDS = 60.0
+LOOK_SECONDS = 0.1
+
+
+class Verdict(StrEnum):
+    """How a round went; one that was missed did no harm, since its moment never came."""
+
+    GOOD = "good"
+    BROKEN = "BROKEN"
+    MISSED = "missed"
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """Tell how a round went, and what is still wrong after the time that it had."""
+
+    round: Round
+    verdict: Verdict
+    seconds: float
+    outcomes: tuple[str, ...]
+    wrong: tuple[str, ...] = ()
+
+
+async def clean_run(lane: Lane, script: Script) -> tuple[tuple[Report, ...], float]:
+    """Deploy without harm; returns every step that was reported, and how many seconds it took.
+
+    Raises RuntimeError where even that goes wrong.
+    """
+    lane.surveys = True
+    try:
+        await lane.wait_until_asked()
+        await lane.begin()
+        begun = time.monotonic()
+        deployment = await lane.deploy(_version(lane, script))
+        if deployment is None:
+            raise RuntimeError(f"{lane.name}: the bot took no deployment")
+        took = await _ended(lane, begun)
+        _, wrong = await lane.settle(frozenset(), END_SECONDS)
+        if wrong:
+            raise RuntimeError(f"{lane.name}: a clean run ends badly: {'; '.join(wrong)}")
+        return tuple(lane.gate.trace), took
+    finally:
+        lane.surveys = False
+
+
+async def play(lane: Lane, wanted: Round) -> Played:
+    """Play a round to its end."""
+    await lane.wait_until_asked()
+    await lane.begin()
+    begun = time.monotonic()
+    held = lane.gate.arm(lambda point: point == wanted.point) if wanted.point is not None else None
+    asked = asyncio.create_task(lane.deploy(_version(lane, wanted.script)))
+    try:
+        if held is not None and not await _reached(lane, held):
+            await lane.settle(frozenset(), END_SECONDS)
+            return Played(wanted, Verdict.MISSED, time.monotonic() - begun, _outcomes(lane))
+        killed = await _harm(lane, wanted, begun)
+        took, wrong = await lane.settle(killed, END_SECONDS)
+        await asyncio.wait({asked}, timeout=END_SECONDS)
+        verdict = Verdict.BROKEN if wrong else Verdict.GOOD
+        return Played(wanted, verdict, took, _outcomes(lane), wrong)
+    finally:
+        lane.gate.release()
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+
+
+def _version(lane: Lane, script: Script) -> str:
+    return BAD if script is Script.REVERT else lane.other_version()
+
+
+async def _reached(lane: Lane, held: "asyncio.Future[Report]") -> bool:
+    """Wait until somebody is held at the point, or the deployment has ended without coming there."""
+    deadline = time.monotonic() + REACH_SECONDS
+    while not held.done() and time.monotonic() < deadline:
+        await asyncio.wait({held}, timeout=LOOK_SECONDS)
+        if not held.done() and _outcomes(lane):
+            await asyncio.wait({held}, timeout=1.0)
+            break
+    return held.done()
+
+
+async def _harm(lane: Lane, wanted: Round, begun: float) -> frozenset[int]:
+    """Do what the round is about, and return the ids of the processes that were killed."""
+    point = wanted.point
+    match wanted.kind:
+        case Kind.RANDOM:
+            await asyncio.sleep(max(0.0, begun + wanted.seconds - time.monotonic()))
+            killed = await asyncio.to_thread(_kill, lane, wanted.victim)
+            if wanted.second_fault is not None:
+                victim, delay = wanted.second_fault
+                await asyncio.sleep(delay)
+                killed |= await asyncio.to_thread(_kill, lane, victim)
+            return killed
+        case Kind.DAEMON:
+            restart = asyncio.create_task(faults.restart_engine(lane, live_restore=wanted.live_restore))
+            await asyncio.sleep(0)
+            lane.gate.release()
+            await restart
+        case Kind.HANGS if point is not None:
+            await asyncio.to_thread(faults.signal_all, lane, point.role, signal.SIGSTOP)
+            lane.gate.release()
+            if wanted.wakes:
+                await asyncio.sleep(wanted.seconds)
+                await asyncio.to_thread(faults.signal_all, lane, point.role, signal.SIGCONT)
+        case Kind.USURPED if point is not None:
+            await asyncio.to_thread(faults.signal_all, lane, point.role, signal.SIGSTOP)
+            await faults.usurp(lane)
+        case Kind.TORN if point is not None:
+            lane.gate.release()
+            return await faults.kill_when_created(lane, point.role, _service(point), wanted.seconds)
+        case _:
+            killed = await asyncio.to_thread(_kill, lane, wanted.victim)
+            lane.gate.release()
+            return killed
+    return frozenset()
+
+
+def _kill(lane: Lane, victim: Victim) -> frozenset[int]:
+    """Kill a victim; where there is no successor (or no predecessor any more), whoever is there."""
+    roles = roles_of(victim)
+    return faults.kill(lane, roles) or faults.kill(lane, tuple(Role))
+
+
+def _service(point: Point) -> str:
+    return point.step.rpartition(" ")[2]
+
+
+def _outcomes(lane: Lane) -> tuple[str, ...]:
+    deployments = lane.reader.look(lane.mark).deployments
+    return tuple(str(one.outcome) for one in deployments if one.finished)
+
+
+async def _ended(lane: Lane, begun: float) -> float:
+    async with asyncio.timeout(END_SECONDS * 2):
+        while not _outcomes(lane):  # noqa: ASYNC110 - the journal of other processes tells nobody
+            await asyncio.sleep(LOOK_SECONDS)
+    return time.monotonic() - begun

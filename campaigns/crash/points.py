@@ -1,0 +1,78 @@
+"""Name the moments at which somebody can be hit, and who."""
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """Which of the two bots."""
+
+    PREDECESSOR = "predecessor"
+    SUCCESSOR = "successor"
+
+
+class Victim(StrEnum):
+    """Who is hit."""
+
+    PREDECESSOR = "predecessor"
+    SUCCESSOR = "successor"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """Name a moment that comes in every deployment: the n-th time that a bot is before or after a step."""
+
+    role: Role
+    step: str
+    when: str
+    occurrence: int = 1
+
+    def __str__(self) -> str:
+        times = f" #{self.occurrence}" if self.occurrence > 1 else ""
+        return f"{self.when} {self.role}'s “{self.step}”{times}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Hold what a bot said at the gate, and at which monotonic time."""
+
+    point: Point
+    service: str
+    at: float
+    # Which bots were running then.
+    present: frozenset[Role] = frozenset()
+
+    @property
+    def is_act(self) -> bool:
+        """Tell whether an act on a service's containers is about to happen."""
+        return self.point.when == "before" and any(f": {act} " in self.point.step for act in ANNOUNCED_ACTS)
+
+
+# Acts of which the journal must have said before that they come.
+ANNOUNCED_ACTS = ("create_service", "start", "stop", "remove")
+
+
+class Counting:
+    """Number the occurrences of a step within one deployment."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[tuple[Role, str, str]] = Counter()
+
+    def point(self, role: Role, step: str, when: str) -> Point:
+        """Return the point that a report speaks of."""
+        self._seen[role, step, when] += 1
+        return Point(role, step, when, self._seen[role, step, when])
+
+
+def possible_victims(present: frozenset[Role]) -> tuple[Victim, ...]:
+    """Return who can be hit where these bots run."""
+    if present == {Role.PREDECESSOR, Role.SUCCESSOR}:
+        return (Victim.PREDECESSOR, Victim.SUCCESSOR, Victim.BOTH)
+    return tuple(Victim(role) for role in sorted(present))
+
+
+def roles_of(victim: Victim) -> tuple[Role, ...]:
+    """Return whom a victim stands for."""
+    return (Role.PREDECESSOR, Role.SUCCESSOR) if victim is Victim.BOTH else (Role(victim.value),)

@@ -1,0 +1,1 @@
+"""A bot that says what it is about to do, and waits until it may: baked into images that only campaigns use."""

@@ -1,0 +1,104 @@
+"""Put the gate before and after each commit that announces something, and each act on the engine."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from bot.engine.compose_engine import ComposeEngine
+from bot.models.change import ChangeType, StateChange
+from bot.state.journal import Journal, Transaction
+from campaigns.instrumented.gate import Gate
+
+ACTS = ("create_service", "create_missing", "start", "stop", "remove", "protect", "unprotect", "sweep")
+WRITING = "IMMEDIATE"
+
+
+class Hooks:
+    """Name each step by what the journal said last, and hold it."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._phase = ""
+        self._service = ""
+
+    def install(self) -> None:
+        """Replace the journal's transaction and the engine's acts by held ones."""
+        self._hold_commits()
+        for act in ACTS:
+            setattr(ComposeEngine, act, self._held(act, getattr(ComposeEngine, act)))
+
+    def _hold_commits(self) -> None:
+        transact, hooks = Journal._transact, self
+
+        def held(journal: Journal, work: Callable[[Transaction], Any], mode: str, fence: Any) -> Any:
+            if mode != WRITING:
+                return transact(journal, work, mode, fence)
+            step = ""
+
+            def seen(transaction: Transaction) -> Any:
+                nonlocal step
+                result = work(transaction)
+                if words := announcement(transaction.changes):
+                    hooks._remember(transaction.changes)
+                    step = hooks._named(words)
+                    hooks._gate.hold_thread(step, "before")
+                return result
+
+            done = transact(journal, seen, mode, fence)
+            if step:
+                hooks._gate.hold_thread(step, "after")
+            return done
+
+        Journal._transact = held  # type: ignore[method-assign,assignment]
+
+    def _held(self, act: str, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        hooks = self
+
+        async def held(engine: ComposeEngine, *arguments: Any, **options: Any) -> Any:
+            service = str(arguments[2]) if act == "create_service" else hooks._service
+            named = hooks._named(f"{act} {service}" if act in {"create_service", "start", "stop", "remove"} else act)
+            await hooks._gate.hold(named, "before", service=service)
+            result = await original(engine, *arguments, **options)
+            await hooks._gate.hold(named, "after", service=service)
+            return result
+
+        return held
+
+    def _named(self, words: str) -> str:
+        return f"{self._phase or 'between'}: {words}"
+
+    def _remember(self, changes: Iterable[StateChange]) -> None:
+        for change in changes:
+            if change.type is ChangeType.DEPLOYMENT_PHASE_CHANGED and change.new == "in_progress":
+                self._phase = str(change.metadata["phase"])
+            elif change.type is ChangeType.SERVICE_PROGRESSED:
+                self._service = change.subject
+            elif change.type is ChangeType.DEPLOYMENT_STARTED:
+                self._phase = ""
+
+
+def announcement(changes: Iterable[StateChange]) -> str:
+    """Return what a transaction announces, in words that are the same in every run; empty for what is only noted."""
+    return " + ".join(filter(None, map(_words, changes)))
+
+
+def _words(change: StateChange) -> str:
+    match change.type:
+        case ChangeType.DEPLOYMENT_STARTED:
+            return "deployment started"
+        case ChangeType.DEPLOYMENT_FINISHED:
+            return f"deployment {change.new}"
+        case ChangeType.DEPLOYMENT_PHASE_CHANGED:
+            return f"phase {change.new}"
+        case ChangeType.SERVICE_PROGRESSED:
+            return f"{change.subject} {change.new}"
+        case ChangeType.RELEASE_CREATED:
+            return "release created"
+        case ChangeType.RELEASE_ACTIVATED:
+            return "release activated"
+        case ChangeType.LOCK_CHANGED if change.source == "ownership":
+            return "voice passed on"
+        case ChangeType.LOCK_CHANGED:
+            return "lock taken" if change.new else "lock let go"
+        case ChangeType.ERROR_OCCURRED if change.source == "deployments":
+            return str(change.new)
+    return ""
