@@ -120,7 +120,7 @@ class PrivateDaemon:
         if not wait_until(lambda: self.pid is None or self.answers(), START_SECONDS) or self.pid is None:
             raise DaemonError(f"the private engine did not start\n{self.log_tail()}")
         if not self._live_restore:
-            self._leave_live_restore()
+            self._set_live_restore(wanted=False)
 
     def stop(self, *, kill: bool = False) -> None:
         """Stop the engine by its pid; with `kill`, as a crash of it and (without live_restore) its containers would."""
@@ -140,6 +140,12 @@ class PrivateDaemon:
         """Stop the engine and start it again on the same data."""
         self.stop(kill=kill)
         self.start()
+
+    def keep_containers(self, *, wanted: bool) -> None:
+        """Let containers outlive the engine from now on (live-restore), or not."""
+        if wanted != self._live_restore:
+            self._live_restore = wanted
+            self._set_live_restore(wanted=wanted)
 
     def pause(self) -> None:
         """Stall the engine: connections are taken and never answered."""
@@ -198,13 +204,13 @@ class PrivateDaemon:
         for name in ("docker.pid", "exec/containerd/containerd.pid"):
             (self.slot.folder / name).unlink(missing_ok=True)
 
-    def _leave_live_restore(self) -> None:
-        self._write_configuration(live_restore=False)
+    def _set_live_restore(self, *, wanted: bool) -> None:
+        self._write_configuration(live_restore=wanted)
         if self._process:
             self._process.send_signal(signal.SIGHUP)
         client = self.client()
         try:
-            if not wait_until(lambda: not client.info()["LiveRestoreEnabled"], START_SECONDS):
+            if not wait_until(lambda: client.info()["LiveRestoreEnabled"] is wanted, START_SECONDS):
                 raise DaemonError(f"the private engine did not take its settings\n{self.log_tail()}")
         finally:
             client.close()

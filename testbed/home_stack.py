@@ -74,8 +74,12 @@ def lay_out(
     values: Mapping[str, object],
     *,
     healthcheck: Mapping[str, object] | None = None,
+    **services: Mapping[str, object],
 ) -> Home:
-    """Write the shipped bot service beside a small store, with `values` as its `.env`; nothing is started yet."""
+    """Write the shipped bot service beside a small store, with `values` as its `.env`; nothing is started yet.
+
+    `healthcheck` overrides settings of the bot's; `services` adds to the store's keys, or adds services.
+    """
     folder.mkdir()
     shipped = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     bot = shipped["services"][BOT_SERVICE]
@@ -83,8 +87,11 @@ def lay_out(
     bot["depends_on"] = {"store": {"condition": "service_healthy"}}
     bot["x-deploy"] = {"critical": True}
     bot["healthcheck"] |= healthcheck or {}
-    store = {"image": STORE_IMAGE, "init": True, "healthcheck": CHECK}
-    stack = {"name": PROJECT, "services": {BOT_SERVICE: bot, "store": store}}
+    store: dict[str, object] = {"image": STORE_IMAGE, "init": True, "healthcheck": CHECK}
+    described = {BOT_SERVICE: bot, "store": store}
+    for name, keys in services.items():
+        described[name] = described.get(name, {}) | dict(keys)
+    stack = {"name": PROJECT, "services": described}
     (folder / "docker-compose.yml").write_text(yaml.safe_dump(stack, sort_keys=False))
     (folder / ".env").write_text("\n".join(f"{k}={v}" for k, v in values.items()) + "\n")
     return Home(engine, client, folder)

@@ -93,13 +93,14 @@ class Campaign:
         for lane in lanes:
             runs += [await clean_run(lane, Script.REPLACE) for _ in range(3)]
         reverts = [await clean_run(first, Script.REVERT) for _ in range(2)]
-        traces = {
-            Script.REPLACE: _always([trace for trace, _ in runs[1:]]),
-            Script.REVERT: _always([trace for trace, _ in reverts]),
-        }
+        replaced = _always([trace for trace, _ in runs[1:]])
+        known = {report.point for report in replaced}
+        # Up to the failure both scripts are the same.
+        reverted = [report for report in _always([trace for trace, _ in reverts]) if report.point not in known]
+        traces = {Script.REPLACE: replaced, Script.REVERT: tuple(reverted)}
         length = max(seconds for _, seconds in runs[1:])
         for script, trace in traces.items():
-            self._teller.say(f"{script}: {len(trace)} points, before and after each step")
+            self._teller.say(f"{script}: {len(trace)} points of its own, before and after each step")
         self._teller.say(f"a clean deployment takes {length:.1f} s")
         return Known(traces, length)
 

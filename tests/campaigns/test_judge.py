@@ -1,0 +1,137 @@
+"""The campaign's judge sees each breach of what is promised, and nothing where nothing is wrong."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import (
+    Deployment,
+    DeploymentKind,
+    DeploymentRequest,
+    Outcome,
+    Problem,
+    ServiceProgress,
+    ServiceStep,
+)
+from bot.models.ownership import Heartbeat, VoiceRecord
+from bot.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from campaigns.crash.facts import ContainerFacts, Facts
+from campaigns.crash.journal import JournalFacts, Written
+from campaigns.crash.judge import breaches
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+ACTOR = Actor(ActorKind.SYSTEM, "0", "campaign")
+
+
+def container(service: str, number: int = 1, **changes: object) -> ContainerFacts:
+    labels = {
+        "com.docker.compose.project": "home",
+        "com.docker.compose.service": service,
+        "com.docker.compose.container-number": str(number),
+        "com.docker.compose.oneoff": "False",
+        "com.docker.compose.config-hash": f"hash-{service}",
+    }
+    known = ContainerFacts(f"{service}{number}", f"home-{service}-{number}", "running", "healthy", f"{service}:2", 7)
+    return replace(known, **{"labels": labels, **changes})
+
+
+def deployment(outcome: Outcome | None = Outcome.SUCCEEDED, **changes: object) -> Deployment:
+    request = DeploymentRequest("dev", DeploymentKind.DEPLOY, ACTOR, version="v2")
+    known = Deployment("DEPLOY-1", request, "standard", "c", NOW, from_release=1, to_release=2, outcome=outcome)
+    return replace(known, **changes)
+
+
+def facts(**changes: object) -> Facts:
+    services = tuple(ReleaseService(name, ImagePin(name, f"{name}:2"), "d") for name in ("discord-bot", "store"))
+    journal = JournalFacts(
+        deployments=(deployment(),),
+        release=Release("dev", 2, "v2", ReleaseState.SUCCEEDED, services, "m", NOW, ACTOR),
+        voice=VoiceRecord("BOT-2", 2, "boot", 1.0),
+        heartbeat=Heartbeat("BOT-2", "boot", 1.0, container_id="discord-bot2"),
+        heartbeat_age_seconds=0.4,
+        written=(
+            Written(1, "lock_changed", "DEPLOY-1", "BOT-1", "BOT-1"),
+            Written(2, "deployment_phase_changed", "", "BOT-1"),
+            Written(3, "lock_changed", "", "BOT-1", "BOT-2"),
+            Written(4, "deployment_finished", "", "BOT-2"),
+        ),
+    )
+    known = Facts(
+        containers=(container("discord-bot", 2), container("store")),
+        journal=journal,
+        hashes={"discord-bot": "hash-discord-bot", "store": "hash-store"},
+    )
+    journal_changes = {name: changes.pop(name) for name in list(changes) if hasattr(journal, name)}
+    return replace(known, journal=replace(journal, **journal_changes), **changes)
+
+
+BOT = container("discord-bot", 2)
+STORE = container("store")
+FAILED = Problem("rollback_failed", "The rollback failed too.")
+LATE = (*facts().journal.written, Written(5, "service_progressed", "", "BOT-1"))
+BREACHES = {
+    "ended": [{"unfinished": ("DEPLOY-1",)}],
+    "honest end": [
+        {
+            "deployments": (
+                deployment(Outcome.FAILED, problem=FAILED, services=(ServiceProgress("store", ServiceStep.CREATING),)),
+            )
+        },
+        {"deployments": (deployment(Outcome.ROLLED_BACK),)},
+    ],
+    "one bot": [
+        {"containers": (STORE,)},
+        {"containers": (BOT, container("discord-bot", 3), STORE)},
+        {"containers": (replace(BOT, health="starting"), STORE)},
+        {"containers": (replace(BOT, state="exited"), STORE)},
+        {"killed": frozenset({7})},
+    ],
+    "labels": [
+        {"containers": (replace(BOT, name="0123456789ab_home-discord-bot-2"), STORE)},
+        {"containers": (BOT, replace(STORE, labels={}))},
+        {"containers": (BOT, replace(STORE, labels={**STORE.labels, "com.docker.compose.config-hash": "old"}))},
+        {"containers": (BOT, replace(STORE, labels={**STORE.labels, "com.docker.compose.oneoff": "True"}))},
+    ],
+    "whole": [
+        {"containers": (BOT, replace(STORE, image="store:1"))},
+        {"containers": (BOT, replace(STORE, health="unhealthy"))},
+        {"containers": (BOT,)},
+        {"release": None},
+    ],
+    "no leftovers": [
+        {"containers": (BOT, STORE, container("web"))},
+        {"containers": (BOT, STORE, container("store", 2, state="created"))},
+        {"locks": ("dev",)},
+    ],
+    "voice": [
+        {"voice": None},
+        {"heartbeat": None},
+        {"heartbeat": Heartbeat("BOT-1", "boot", 1.0, container_id="discord-bot1")},
+        {"heartbeat_age_seconds": 30.0},
+    ],
+    "one writer": [{"written": LATE}],
+    "intent before act": [{"unannounced": ("before predecessor's “execution: create_service store”",)}],
+}
+
+
+def test_a_good_end_has_no_breach():
+    assert breaches(facts()) == ()
+
+
+def test_a_deployment_that_was_never_accepted_has_no_breach():
+    assert breaches(facts(deployments=())) == ()
+
+
+def test_one_that_failed_before_it_touched_anything_ended_honestly():
+    refused = deployment(Outcome.FAILED, problem=FAILED, from_release=2, to_release=None)
+    assert breaches(facts(deployments=(refused,))) == ()
+
+
+@pytest.mark.parametrize(
+    ("invariant", "changes"),
+    [pytest.param(name, one, id=f"{name} {n}") for name, all_ in BREACHES.items() for n, one in enumerate(all_)],
+)
+def test_each_breach_is_seen(invariant, changes):
+    assert any(words.startswith(f"{invariant}: ") for words in breaches(facts(**changes))), breaches(facts(**changes))
