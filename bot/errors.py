@@ -171,6 +171,10 @@ class StateError(RoasError):
     key = "state"
 
 
+class JournalUnusableError(StateError):
+    """The disk or the database does not take or give what the journal holds: no room, no right, a fault."""
+
+
 class FencedOffError(StateError):
     """Another process has taken over what this one wanted to change."""
 

@@ -1,33 +1,52 @@
 """Watch, warn and heal: what only the active bot does, for as long as it is the active one."""
 
 import asyncio
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import structlog
 
 from bot.concurrency import happens
 from bot.errors import RoasError
+from bot.models.alert import AlertReport, AlertSource, Severity
 from bot.monitoring.alert_desk import AlertDesk
 from bot.monitoring.collector import MonitoringCollector
 from bot.monitoring.service_alerts import ServiceAlerts
 from bot.recovery.coordinator import ErrorCoordinator
+from bot.state.manager import StateManager
 
 log = structlog.get_logger(__name__)
 
 # How often to look for environments that another process gave their first release, and for silences that are over.
 ROUND_SECONDS = 10.0
+# Alerts that are over, and attempts to heal, are kept for so long: enough to look back, and bounded.
+RESOLVED_KEPT = 2000
+ATTEMPTS_KEPT = timedelta(days=7)
+# Below this the journal tells people, while it still can.
+LEAST_ROOM = 64_000_000
+LOW = "the disk of the bot's journal is nearly full"
+REFUSED = "the bot's journal could not be written"
 
 
 class Guard:
     """Look after every environment that is on a release."""
 
     def __init__(
-        self, collector: MonitoringCollector, alerts: ServiceAlerts, desk: AlertDesk, recovery: ErrorCoordinator
+        self,
+        collector: MonitoringCollector,
+        alerts: ServiceAlerts,
+        desk: AlertDesk,
+        recovery: ErrorCoordinator,
+        state: StateManager,
     ) -> None:
         self._collector = collector
         self._alerts = alerts
         self._desk = desk
         self._recovery = recovery
+        self._state = state
         self._rounds: asyncio.Task[None] | None = None
+        self._room_is_low = False
 
     @property
     def on_duty(self) -> bool:
@@ -52,14 +71,46 @@ class Guard:
         await self._recovery.close()
 
     async def _walk(self) -> None:
-        healing = False
+        self._recovery.start()
         while True:
             try:
-                if not healing:
-                    await self._recovery.start()
-                    healing = True
-                await self._collector.watch_released()
-                await self._desk.end_silences()
+                await self._round()
             except RoasError as error:
                 log.error("the guard cannot make its round", problem=error.message, hint=error.hint)
+            except Exception:  # nobody would guard for good
+                log.exception("the guard stumbles")
             await happens(asyncio.Event(), ROUND_SECONDS)
+
+    async def _round(self) -> None:
+        await self._tell_of_journal()
+        await self._recovery.take_up()
+        await self._collector.watch_released()
+        await self._desk.end_silences()
+        await self._state.alerts.prune(RESOLVED_KEPT)
+        await self._state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT)
+
+    async def _tell_of_journal(self) -> None:
+        """Raise an alert when the journal is about to have no room, and tell of a time in which it had none."""
+        free = await asyncio.to_thread(free_bytes, self._state.folder)
+        low = free is not None and free < LEAST_ROOM
+        if low or self._room_is_low:
+            megabytes = (free or 0) // 1_000_000
+            await self._desk.take([_journal_report(LOW, f"{megabytes} MB are free below STATE_DIR.", firing=low)])
+            self._room_is_low = low
+        if (trouble := self._state.take_write_trouble()) is not None:
+            words = f"For {trouble.seconds:.0f} s, until now, it refused {trouble.refused} times: {trouble.reason}"
+            # It is over, and people should know that it was: raised and ended in one go.
+            await self._desk.take([_journal_report(REFUSED, words), _journal_report(REFUSED, words, firing=False)])
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Return how much room there is, or None where that cannot be told."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def _journal_report(title: str, summary: str, *, firing: bool = True) -> AlertReport:
+    fingerprint = f"journal:{title}"
+    return AlertReport(fingerprint, AlertSource.INTEGRATION, Severity.HIGH, title, summary, firing=firing)

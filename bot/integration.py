@@ -24,9 +24,11 @@ from bot.monitoring.integration_figures import IntegrationMeasurements
 from bot.monitoring.integration_monitor import IntegrationMonitor
 from bot.monitoring.metrics import Metrics
 from bot.monitoring.probes import NetworkProber
+from bot.monitoring.probing import all_answer
 from bot.monitoring.service_alerts import ServiceAlerts
 from bot.recovery.coordinator import ErrorCoordinator
 from bot.recovery.handler import ErrorHandler, Senses
+from bot.recovery.hands import Hands
 from bot.redaction import Redactor
 from bot.settings import Settings, environments
 from bot.state.manager import StateManager
@@ -243,6 +245,7 @@ def _build(
 ) -> Application:
     known = environments(settings)
     metrics = Metrics(__version__)
+    prober, hands = NetworkProber(), Hands()
     health = HealthCoordinator(bus, state)
     collector = MonitoringCollector(
         engine,
@@ -253,6 +256,7 @@ def _build(
         known,
         metrics=metrics,
         prometheus_url=settings.prometheus_url,
+        prober=prober,
     )
     validator = EnvironmentValidator(discover_checks(), _survey(settings, engine))
     manager = DeploymentManager(engine, state)
@@ -267,14 +271,15 @@ def _build(
         manager=manager,
         validator=validator,
         monitoring=collector,
-        prober=NetworkProber(),
+        prober=prober,
         own_container=partial(_own_container, engine),
         voice=held_voice,
+        stand_aside=hands.take_off,
     )
     orchestrator = DeploymentOrchestrator(components, known)
     alerts = ServiceAlerts(desk, state)
-    senses = Senses(health.verdict, alerts.stopped_by_hand, partial(_is_own, engine))
-    handler = ErrorHandler(engine, manager, state, desk, senses, orchestrator.run)
+    senses = Senses(health.verdict, alerts.stopped_by_hand, partial(_is_own, engine), partial(all_answer, prober))
+    handler = ErrorHandler(engine, manager, state, desk, senses, orchestrator.run, hands=hands)
     recovery = ErrorCoordinator(handler, state, desk, bus, known)
     return Application(
         settings=settings,
@@ -291,7 +296,7 @@ def _build(
         metrics=metrics,
         held_voice=held_voice,
         desk=desk,
-        guard=Guard(collector, alerts, desk, recovery),
+        guard=Guard(collector, alerts, desk, recovery, state),
         integration_monitor=IntegrationMonitor(bus, IntegrationMeasurements(bus, sync)),
         sync=sync,
     )

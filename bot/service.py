@@ -137,7 +137,7 @@ def _readiness(application: Application, bot: RoasBot) -> dict[str, Callable[[],
         for environment in application.environments.values():
             await application.engine.probe_for(environment).version()
 
-    return {"journal": application.state.last_sequence, "discord": discord_is_ready, "engine": engines_answer}
+    return {"journal": application.state.check_usable, "discord": discord_is_ready, "engine": engines_answer}
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

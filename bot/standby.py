@@ -48,6 +48,7 @@ class VoiceKeeper:
         self._home: Environment | None = None
         self._home_is_known = False
         self._active = False
+        self._refused = ""
         # What is still to be written of a successor that failed: why, and its last lines.
         self._owed: tuple[str, str] | None = None
 
@@ -58,11 +59,27 @@ class VoiceKeeper:
                 await self._find_home()
                 await self._step()
             except StateError as error:
-                log.error("the voice cannot be kept", problem=error.message, hint=error.hint)
-                await self._set_active(None)
+                await self._cannot_write(error)
             except RoasError as error:
                 log.warning("standby cannot look around", problem=error.message)
+            else:
+                self._refused = ""
             await happens(asyncio.Event(), ACTIVE_BEAT_SECONDS if self._active else BEAT_SECONDS)
+
+    async def _cannot_write(self, error: StateError) -> None:
+        """Stay what we are while the journal says so: where we cannot write (a full disk, say), nobody took the voice.
+
+        A journal that cannot even be read makes this bot silent.
+        """
+        if error.message != self._refused:
+            log.error("the journal cannot be written", problem=error.message, hint=error.hint)
+        self._refused = error.message
+        try:
+            record = await self._application.state.ownership.voice()
+        except StateError:
+            record = None
+        if record is None or record.instance_id != self._application.state.instance_id:
+            await self._set_active(None)
 
     async def _find_home(self) -> None:
         """Find the container that this process runs in, and its environment; an engine that is away is asked again."""

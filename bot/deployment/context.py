@@ -61,6 +61,14 @@ OwnContainerSource = Callable[[Environment], Awaitable[OwnContainer | None]]
 VoiceSource = Callable[[], VoiceRecord | None]
 
 
+# Let whoever heals services of an environment take their hands off it, and wait for that.
+StandAside = Callable[[Environment], Awaitable[None]]
+
+
+async def nobody_heals(environment: Environment) -> None:
+    """Be the answer where nobody is at work on an environment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Components:
     """Name the parts that deployments work with."""
@@ -75,6 +83,7 @@ class Components:
     prober: Prober
     own_container: OwnContainerSource
     voice: VoiceSource
+    stand_aside: StandAside = nobody_heals
 
 
 @dataclass(slots=True)

@@ -42,6 +42,7 @@ class DeploymentRun:
         ):
             watcher = asyncio.create_task(self._watch_for_cancel(), name="cancel watcher")
             try:
+                await self._context.components.stand_aside(self._context.environment)
                 return await self._run()
             finally:
                 watcher.cancel()

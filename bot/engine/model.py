@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from bot.engine.durations import read_duration
 from bot.engine.service_dependencies import dependencies_of
+from bot.engine.service_probes import probes_of
 from bot.errors import ComposeFileError
 from bot.models.dependency import Dependency, DependencyCondition
 from bot.models.stack import ServiceDefinition
@@ -33,8 +34,11 @@ def read_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:
         for dependency in found
         if dependency.condition is DependencyCondition.COMPLETED
     }
+    probes = probes_of(services, dependencies)
     return {
-        name: _definition(model, name, service, dependencies[name], awaited=name in awaited)
+        name: replace(
+            _definition(model, name, service, dependencies[name], awaited=name in awaited), probes=probes.get(name, ())
+        )
         for name, service in services.items()
     }
 

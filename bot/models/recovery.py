@@ -47,7 +47,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryStep:
-    """Record one attempt; it is written before it is made, and again with its end."""
+    """Record one attempt; it is written before it is made, and again with its end.
+
+    `boot_id` and `boot_seconds` tell its age by a clock that nobody sets.
+    """
 
     id: str
     alert_id: str
@@ -56,6 +59,8 @@ class RecoveryStep:
     action: RecoveryAction
     begun_at: datetime
     result: str = ""
+    boot_id: str = ""
+    boot_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,14 @@ from bot.models.dependency import Dependency
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceProbe:
+    """Name a URL that answers while a service is well; a failure does not count within its grace after a start."""
+
+    url: str
+    grace_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceDefinition:
     """Say how a service is to be updated and judged; `monitor_seconds` is `update_config.monitor` where it is given.
 
@@ -27,6 +35,7 @@ class ServiceDefinition:
     monitor_seconds: float | None = None
     pull_policy: str = "missing"
     fixed_place: str = ""
+    probes: tuple[ServiceProbe, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from bot.models.series import ServiceSeries
 from bot.monitoring.health import HealthCoordinator
 from bot.monitoring.last_hour import LastHour
 from bot.monitoring.metrics import Metrics
+from bot.monitoring.probe_memory import ProbeMemory
+from bot.monitoring.probing import EVERY_SECONDS, Prober, Probing
 from bot.monitoring.prometheus_check import monitoring_warnings
 from bot.monitoring.sampler import Definitions, Releases, StackSampler, Statistics
 from bot.monitoring.watch import RECONCILE_SECONDS, StackWatch
@@ -31,8 +33,14 @@ class StackObserver(Protocol):
         """Take in an event."""
         ...
 
-    async def observed(self, environment: Environment, stack: StackHealth, definitions: Definitions) -> None:
-        """Take in a stack with the verdicts that hold."""
+    async def owned(self, environment: Environment) -> frozenset[str]:
+        """Return the services that a deployment is changing right now."""
+        ...
+
+    async def observed(
+        self, environment: Environment, stack: StackHealth, definitions: Definitions, owned: frozenset[str]
+    ) -> None:
+        """Take in a stack with the verdicts that hold; `owned` are those that a deployment was changing meanwhile."""
         ...
 
 
@@ -50,10 +58,15 @@ class MonitoringCollector:
         *,
         metrics: Metrics | None = None,
         prometheus_url: str | None = None,
+        prober: Prober | None = None,
         reconcile_seconds: float = RECONCILE_SECONDS,
+        probe_seconds: float = EVERY_SECONDS,
     ) -> None:
         self._engine = engine
-        self._sampler = StackSampler(engine, statistics, releases)
+        self._prober = prober
+        self._probe_seconds = probe_seconds
+        self._probes = ProbeMemory()
+        self._sampler = StackSampler(engine, statistics, releases, self._probes)
         self._bus = bus
         self._health = health
         self._environments = environments
@@ -61,7 +74,7 @@ class MonitoringCollector:
         self._last_hour = LastHour()
         self._prometheus_url = prometheus_url
         self._reconcile_seconds = reconcile_seconds
-        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._watches: dict[str, tuple[asyncio.Task[None], ...]] = {}
         self._subscriptions: list[Subscription] = []
         self._observer: StackObserver | None = None
 
@@ -86,7 +99,7 @@ class MonitoringCollector:
         """End every watch and wait for it."""
         while self._subscriptions:
             await self._bus.unsubscribe(self._subscriptions.pop())
-        watches, self._watches = list(self._watches.values()), {}
+        watches, self._watches = [task for tasks in self._watches.values() for task in tasks], {}
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
@@ -94,7 +107,7 @@ class MonitoringCollector:
     @property
     def watched(self) -> frozenset[str]:
         """Return the names of the environments that are watched."""
-        return frozenset(name for name, task in self._watches.items() if not task.done())
+        return frozenset(name for name, tasks in self._watches.items() if not tasks[0].done())
 
     async def prepare_monitoring_stack(self, environment: Environment) -> tuple[str, ...]:
         """Look whether Prometheus is there and scrapes; returns what is not as it should be. Raises nothing."""
@@ -129,7 +142,18 @@ class MonitoringCollector:
         watch = StackWatch(
             self._engine, environment, observe, due_in, reconcile_seconds=self._reconcile_seconds, heard=heard
         )
-        self._watches[environment.name] = asyncio.create_task(watch.run(), name=f"watch {environment.name}")
+        tasks = [asyncio.create_task(watch.run(), name=f"watch {environment.name}")]
+        if self._prober is not None:
+            probing = Probing(
+                environment,
+                self._prober,
+                self._probes,
+                lambda: self._sampler.definitions(environment),
+                watch.look_again,
+                every_seconds=self._probe_seconds,
+            )
+            tasks.append(asyncio.create_task(probing.run(), name=f"probes {environment.name}"))
+        self._watches[environment.name] = tuple(tasks)
 
     async def _service_started(self, event: Event) -> None:
         environment = self._environments.get(str(event.data.get("environment", "")))
@@ -153,13 +177,17 @@ class MonitoringCollector:
         self._bus.publish(Event(HEALTH_CHECK_COMPLETED, "collector", data, event.correlation_id))
 
     async def _observe(self, environment: Environment) -> None:
+        observer = self._observer
+        # Asked before and after: a deployment that ended while we looked had its hands on what we saw.
+        owned = await observer.owned(environment) if observer is not None else frozenset()
         sample = await self._sampler.sample(environment)
-        await self._health.observe(sample.stack, sample.reason)
+        owned |= await observer.owned(environment) if observer is not None else frozenset()
+        await self._health.observe(sample.stack, sample.reason, moving=owned)
         steady = self._health.stack(environment.name)
         if steady is None:
             return
         self._last_hour.take(steady)
         if self._metrics is not None:
             self._metrics.observe_stack(steady)
-        if self._observer is not None:
-            await self._observer.observed(environment, steady, await self._sampler.definitions(environment))
+        if observer is not None:
+            await observer.observed(environment, steady, await self._sampler.definitions(environment), owned)

@@ -12,6 +12,8 @@ from bot.monitoring.hysteresis import Clock
 
 # A stop may take as long as the container's grace; a signal sent longer before has nothing to do with an end.
 GRACE_SECONDS = 60.0
+# A look that began before a stop may end after it: this long, seeing a service at work proves nothing.
+LOOK_SECONDS = 5.0
 RESTARTED_BY_ENGINE = frozenset({"always", "unless-stopped"})
 # Ended well, by Ctrl-C, killed, or terminated: how containers end that are told to.
 ORDERLY_CODES = frozenset({0, 130, 137, 143})
@@ -25,7 +27,7 @@ class HandStops:
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._signalled: dict[str, float] = {}
-        self._stopped: set[Place] = set()
+        self._stopped: dict[Place, float] = {}
         self._broke: set[Place] = set()
 
     def take(self, environment: str, event: ContainerEvent, *, by_us: bool) -> bool:
@@ -37,10 +39,10 @@ class HandStops:
             case "die":
                 return self._died(place, event, by_us=by_us)
             case "stop" | "pause" | "destroy" if not by_us and place not in self._broke:
-                self._stopped.add(place)
+                self.stopped(*place)
             case "start" | "unpause":
                 self._signalled.pop(event.container_id, None)
-                self._stopped.discard(place)
+                self._stopped.pop(place, None)
                 self._broke.discard(place)
         return False
 
@@ -55,6 +57,17 @@ class HandStops:
         """Tell whether it was seen that somebody stopped a service."""
         return (environment, service) in self._stopped
 
+    def stopped(self, environment: str, service: str) -> None:
+        """Note that somebody stopped a service."""
+        self._stopped.setdefault((environment, service), self._clock())
+
+    def serves(self, environment: str, service: str) -> None:
+        """Note that a service does its work: whatever was stopped of it is not missed."""
+        stopped_at = self._stopped.get((environment, service))
+        if stopped_at is not None and self._clock() - stopped_at > LOOK_SECONDS:
+            del self._stopped[environment, service]
+        self._broke.discard((environment, service))
+
     def broke(self, environment: str, service: str) -> None:
         """Note from elsewhere (the journal) that a service broke by itself."""
         if (environment, service) not in self._stopped:
@@ -65,9 +78,9 @@ class HandStops:
         if by_us:
             return False
         if signalled is not None and self._clock() - signalled <= GRACE_SECONDS:
-            self._stopped.add(place)
+            self.stopped(*place)
             return False
-        self._stopped.discard(place)
+        self._stopped.pop(place, None)
         self._broke.add(place)
         return True
 

@@ -60,13 +60,20 @@ class HealthCoordinator:
         self._verdicts: dict[str, dict[str, SteadyVerdict]] = {}
         self._stacks: dict[str, StackHealth] = {}
 
-    async def observe(self, stack: StackHealth, reason: str = "") -> tuple[HealthChange, ...]:
-        """Take in a sample of a stack and announce what changed by it; `reason` is the stack's own."""
+    async def observe(
+        self, stack: StackHealth, reason: str = "", *, moving: frozenset[str] = frozenset()
+    ) -> tuple[HealthChange, ...]:
+        """Take in a sample of a stack and announce what changed by it; `reason` is the stack's own.
+
+        `moving` are the services that a deployment is changing: they are as they are seen, and it counts for nothing
+        afterwards, lest a service that a rollback brought back be called unwell for as long as one that flaps.
+        """
         known = self._verdicts.setdefault(stack.environment, {})
         changes = self._forget(stack.environment, set(known) - {service.service for service in stack.services})
         for service in stack.services:
-            changes += self._offer(stack.environment, service.service, service.verdict, service.reason)
-        changes += self._offer(stack.environment, STACK, stack.verdict, reason)
+            moved = service.service in moving
+            changes += self._offer(stack.environment, service.service, service.verdict, service.reason, moved=moved)
+        changes += self._offer(stack.environment, STACK, stack.verdict, reason, moved=bool(moving))
         self._stacks[stack.environment] = self._steady(stack)
         for change in changes:
             await self._announce(change)
@@ -86,10 +93,13 @@ class HealthCoordinator:
         pending = (steady.due_in() for steady in self._verdicts.get(environment, {}).values())
         return min((seconds for seconds in pending if seconds is not None), default=None)
 
-    def _offer(self, environment: str, service: str, verdict: Verdict, reason: str) -> list[HealthChange]:
+    def _offer(
+        self, environment: str, service: str, verdict: Verdict, reason: str, *, moved: bool
+    ) -> list[HealthChange]:
         steady = self._verdicts[environment].setdefault(service, SteadyVerdict(self._rules, self._clock))
         old = steady.current
-        return [HealthChange(environment, service, old, verdict, reason)] if steady.offer(verdict) else []
+        changed = steady.take(verdict) if moved else steady.offer(verdict)
+        return [HealthChange(environment, service, old, verdict, reason)] if changed else []
 
     def _forget(self, environment: str, services: set[str]) -> list[HealthChange]:
         """Let go of services that are in the stack no more."""

@@ -53,6 +53,13 @@ class SteadyVerdict:
         self.current, self._candidate = verdict, None
         return True
 
+    def take(self, verdict: Verdict) -> bool:
+        """Believe what was seen at once and forget past flaps: somebody is changing it; tells whether it changed."""
+        changed = verdict is not self.current
+        self.current, self._candidate = verdict, None
+        self._worsened.clear()
+        return changed
+
     def due_in(self) -> float | None:
         """Return the seconds after which what was seen last would be believed; None where nothing is pending."""
         return None if self._candidate is None else max(0.0, self._remaining(self._clock()))

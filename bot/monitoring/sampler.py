@@ -16,6 +16,7 @@ from bot.models.health import ContainerSnapshot, ContainerState, ServiceHealth, 
 from bot.models.release import Release
 from bot.models.stack import ServiceDefinition
 from bot.monitoring.judgement import assumed_definition, judge_service, judge_stack
+from bot.monitoring.probe_memory import ProbeMemory
 from bot.monitoring.restarts import RestartMemory
 from bot.monitoring.usage import Usage, UsageMemory
 
@@ -51,7 +52,10 @@ class Sample:
 class StackSampler:
     """Sample stacks; remembers what it needs to tell growth from size, for each of them."""
 
-    def __init__(self, engine: Engine, statistics: Statistics, releases: Releases) -> None:
+    def __init__(
+        self, engine: Engine, statistics: Statistics, releases: Releases, probes: ProbeMemory | None = None
+    ) -> None:
+        self._probes = probes or ProbeMemory()
         self._engine = engine
         self._statistics = statistics
         self._releases = releases
@@ -118,7 +122,8 @@ class StackSampler:
         for name in sorted(set(definitions) | set(by_service)):
             own = by_service[name]
             definition = definitions.get(name) or assumed_definition(name, own)
-            judged.append(_with_usage(judge_service(definition, own, restarts_before=before), usage))
+            health = judge_service(definition, own, restarts_before=before)
+            judged.append(_with_usage(self._probes.judge(environment.name, health, definition), usage))
         return tuple(judged)
 
 

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 
 from bot.engine.interface import ContainerEvent
+from bot.errors import RoasError
 from bot.models.alert import Alert, AlertReport, AlertSource, Healing, Severity
 from bot.models.change import ChangeType, StateChange
 from bot.models.deployment import UNTOUCHED_STEPS
@@ -22,7 +22,7 @@ STACK = ""
 FLAPS = 3
 CALM_SECONDS = 30.0
 # A service that is still unhealthy this long after it was healed was not.
-RELAPSE = timedelta(seconds=60)
+RELAPSE_SECONDS = 60.0
 WELL = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED})
 
 Definitions = Mapping[str, ServiceDefinition]
@@ -44,6 +44,8 @@ class ServiceAlerts:
         self._hand_stops = hand_stops or HandStops()
         self._clock = clock
         self._trouble: dict[Place, float] = {}
+        self._relapsing: dict[str, float] = {}
+        self._unwritten: dict[Place, AlertReport] = {}
 
     def stopped_by_hand(self, environment: str, service: str) -> bool:
         """Tell whether somebody was seen to stop a service."""
@@ -53,7 +55,7 @@ class ServiceAlerts:
         """Raise an alert the moment that a service's process ends by itself."""
         if event.action not in {"kill", "die", "stop", "pause", "unpause", "destroy", "start"}:
             return
-        by_us = event.service in await self._owned(environment.name) or await self._is_healing(environment, event)
+        by_us = event.service in await self.owned(environment) or await self._is_healing(environment, event)
         code = event.attributes.get("exitCode", "")
         definition = definitions.get(event.service)
         done = definition is not None and definition.one_shot and code == "0"
@@ -61,21 +63,22 @@ class ServiceAlerts:
             return
         self._trouble[environment.name, event.service] = self._clock()
         summary = f"{event.service} has ended with code {code}" if code else f"{event.service} has ended"
-        for taken in await self._desk.take([_report(environment, event.service, summary, definitions)]):
-            if not taken.triggered and taken.alert.healing is Healing.SUCCEEDED:
-                self._desk.trigger_again(taken.alert)  # it was healed a moment ago, and that did not last
+        self._unwritten[environment.name, event.service] = _report(environment, event.service, summary, definitions)
+        await self._write(environment)
         facts = {"code": code}
         change = StateChange(
             ChangeType.SERVICE_STOPPED, SOURCE, environment.name, event.service, new="ended", metadata=facts
         )
         await self._state.record(change)
 
-    async def observed(self, environment: Environment, stack: StackHealth, definitions: Definitions) -> None:
+    async def observed(
+        self, environment: Environment, stack: StackHealth, definitions: Definitions, owned: frozenset[str]
+    ) -> None:
         """Raise alerts for what is unhealthy and end those of what is well again."""
+        await self._write(environment)
         known = await self._state.alerts.open(environment.name)
         alerts = {alert.service: alert for alert in known if alert.source is AlertSource.HEALTH}
         await self._heal_again(environment, stack, known)
-        owned = await self._owned(environment.name)
         reports = self._of_engine(environment, stack, alerts)
         for health in stack.services:
             if health.service not in owned:
@@ -86,16 +89,47 @@ class ServiceAlerts:
         if reports:
             await self._desk.take(reports)
 
+    async def owned(self, environment: Environment) -> frozenset[str]:
+        """Return the services that a deployment is changing: what happens to them is its own affair."""
+        if await self._state.locks.get(environment.name) is None:
+            return frozenset()
+        deployment = await self._state.deployments.active(environment.name)
+        if deployment is None:
+            return frozenset()
+        return frozenset(p.service for p in deployment.services if p.changed or p.step not in UNTOUCHED_STEPS)
+
+    async def _write(self, environment: Environment) -> None:
+        """Write what events told; where the journal refuses it now, it is written at the next look."""
+        for place in [place for place in self._unwritten if place[0] == environment.name]:
+            report = self._unwritten.pop(place, None)
+            if report is None:
+                continue
+            try:
+                taken = await self._desk.take([report])
+            except RoasError:
+                self._unwritten.setdefault(place, report)
+                raise
+            for one in taken:
+                if not one.triggered and one.alert.healing is Healing.SUCCEEDED:
+                    self._desk.trigger_again(one.alert)  # it was healed a moment ago, and that did not last
+
     async def _heal_again(self, environment: Environment, stack: StackHealth, alerts: Iterable[Alert]) -> None:
         """Let healing have what it kept away from while a deployment was under way, and what did not stay well."""
         verdicts = {health.service: health.verdict for health in stack.services}
         locked = await self._state.locks.get(environment.name) is not None
         for alert in alerts:
             unwell = verdicts.get(alert.service) is Verdict.UNHEALTHY
-            relapsed = alert.healing is Healing.SUCCEEDED and datetime.now(UTC) - alert.updated_at > RELAPSE
+            relapsed = unwell and alert.healing is Healing.SUCCEEDED and self._has_relapsed(alert)
+            if not unwell:
+                self._relapsing.pop(alert.id, None)
             if unwell and not locked and (alert.healing is Healing.KEPT_AWAY or relapsed):
+                self._relapsing.pop(alert.id, None)
                 await self._desk.note(alert.id, healing=Healing.NONE)
                 self._desk.trigger_again(alert)
+
+    def _has_relapsed(self, alert: Alert) -> bool:
+        """Tell whether a service that was healed has been unwell again for so long that the healing did not last."""
+        return self._clock() - self._relapsing.setdefault(alert.id, self._clock()) >= RELAPSE_SECONDS
 
     def _of_engine(
         self, environment: Environment, stack: StackHealth, alerts: Mapping[str, Alert]
@@ -115,24 +149,19 @@ class ServiceAlerts:
         place = (environment.name, health.service)
         if health.verdict is Verdict.UNHEALTHY:
             self._trouble[place] = self._clock()
-            if alert is not None and alert.is_urgent and not self._hand_stops.is_known(*place):
-                self._hand_stops.broke(*place)
+            if alert is not None and not self._hand_stops.is_known(*place):
+                # What a bot before this one saw is in the journal: only what was stopped by hand is not urgent.
+                learn = self._hand_stops.broke if alert.is_urgent else self._hand_stops.stopped
+                learn(*place)
             by_hand = self._hand_stops.is_by_hand(environment.name, health)
             report = _report(environment, health.service, f"{health.service} {health.reason}", definitions, by_hand)
             return [] if alert is not None and _says_as_much(alert, report) else [report]
+        if _serves(health):
+            self._hand_stops.serves(*place)
         if alert is None or not _may_end(alert) or not _serves(health):
             return []
         calm = self._clock() - self._trouble.get(place, float("-inf")) >= CALM_SECONDS
         return [_ended(alert)] if alert.count < FLAPS or calm else []
-
-    async def _owned(self, environment: str) -> frozenset[str]:
-        """Return the services that a deployment is changing: what happens to them is its own affair."""
-        if await self._state.locks.get(environment) is None:
-            return frozenset()
-        deployment = await self._state.deployments.active(environment)
-        if deployment is None:
-            return frozenset()
-        return frozenset(p.service for p in deployment.services if p.changed or p.step not in UNTOUCHED_STEPS)
 
     async def _is_healing(self, environment: Environment, event: ContainerEvent) -> bool:
         if event.action in {"start", "unpause"}:

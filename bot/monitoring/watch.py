@@ -41,6 +41,10 @@ class StackWatch:
         self._reconcile_seconds = reconcile_seconds
         self._dirty = asyncio.Event()
 
+    def look_again(self) -> None:
+        """Observe soon: something else than an event may have changed what there is to see."""
+        self._dirty.set()
+
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from bot.models.recovery import RecoveryAction
+from bot.models.recovery import RecoveryAction, RecoveryStep
+from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.recoveries import Recoveries
 
 WINDOW = timedelta(minutes=15)
@@ -25,5 +26,12 @@ class Budget:
     async def allows(self, recoveries: Recoveries, environment: str, service: str, action: RecoveryAction) -> bool:
         """Tell whether something may be tried once more. Raises StateError."""
         counted_for = None if action is RecoveryAction.ROLL_BACK else service
-        since = datetime.now(UTC) - self.window
-        return await recoveries.count(environment, counted_for, action, since) < self.allowed.get(action, 0)
+        made = await recoveries.of(environment, counted_for, action)
+        return sum(age_of(step) < self.window for step in made) < self.allowed.get(action, 0)
+
+
+def age_of(step: RecoveryStep) -> timedelta:
+    """Return how long ago something was tried; since the machine booted, a wall clock that jumps changes nothing."""
+    if step.boot_id == boot_id():
+        return timedelta(seconds=boot_seconds() - step.boot_seconds)
+    return abs(datetime.now(UTC) - step.begun_at)

@@ -57,13 +57,18 @@ class ErrorCoordinator:
         self._environments = environments
         self._tasks: dict[Place, asyncio.Task[None]] = {}
         self._waiting: dict[Place, list[Fault]] = defaultdict(list)
+        self._in_hand: set[str] = set()
         self._subscription: Subscription | None = None
 
-    async def start(self) -> None:
-        """Listen for faults, and go on with what a process that died was healing. Raises StateError."""
+    def start(self) -> None:
+        """Listen for faults."""
         self._subscription = self._bus.subscribe(STARTED, self._hear, name="recovery")
+
+    async def take_up(self) -> None:
+        """Go on with what is left: what a process that died was healing, or never came to. Raises StateError."""
         for alert in await self._state.alerts.open():
-            if alert.healing is Healing.UNDER_WAY:
+            if (alert.environment, alert.service) not in self._tasks and _is_left(alert):
+                log.info("taking up a healing", alert_id=alert.id)
                 await self._begin(fault_of(alert))
 
     async def close(self) -> None:
@@ -88,11 +93,15 @@ class ErrorCoordinator:
             await self._complete(_nothing_to_heal(fault))
             return
         place = (fault.environment, fault.service)
+        if fault.alert_id in self._in_hand:
+            return
+        self._in_hand.add(fault.alert_id)
         self._waiting[place].append(fault)
         if place not in self._tasks:
             self._tasks[place] = asyncio.create_task(self._heal(place, environment), name=f"heal {'/'.join(place)}")
 
     async def _heal(self, place: Place, environment: Environment) -> None:
+        faults: list[Fault] = []
         try:
             while faults := self._waiting.pop(place, []):
                 # An alert of our own says more than one from outside.
@@ -100,12 +109,14 @@ class ErrorCoordinator:
                 report = await self._handle(first, environment)
                 faults += self._waiting.pop(place, [])  # those that came meanwhile have the same end
                 for fault in faults:
+                    self._in_hand.discard(fault.alert_id)
                     await self._complete(replace(report, fault=fault))
         except RoasError as error:
             log.error("healing broke off", environment=place[0], service=place[1], reason=error.message)
         finally:
             self._tasks.pop(place, None)
-            self._waiting.pop(place, None)
+            for fault in (*faults, *self._waiting.pop(place, [])):
+                self._in_hand.discard(fault.alert_id)
 
     async def _handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
         try:
@@ -121,7 +132,7 @@ class ErrorCoordinator:
     async def _complete(self, report: RecoveryReport) -> None:
         """Write the end onto the alert, then tell of it."""
         fault, escalated = report.fault, report.outcome is RecoveryOutcome.ESCALATED
-        words = "" if report.succeeded else f"{report.outcome.value.replace('_', ' ')}: {report.words}"
+        words = "" if report.succeeded else f"{_words(report.outcome)}: {report.words}"
         if fault.service or not fault.from_outside:
             await self._notes.note(
                 fault.alert_id, words, healing=HEALINGS[report.outcome], escalated=True if escalated else None
@@ -135,6 +146,19 @@ class ErrorCoordinator:
             "summary": report.words,
         }
         self._bus.publish(Event(COMPLETED, SOURCE, data, fault.correlation_id))
+
+
+def _words(outcome: RecoveryOutcome) -> str:
+    return outcome.value.replace("_", " ")
+
+
+def _is_left(alert: Alert) -> bool:
+    """Tell whether a healing was begun and not ended, or was owed and never begun."""
+    if alert.healing is Healing.UNDER_WAY:
+        return True
+    owed = alert.healing is Healing.NONE and alert.source is AlertSource.HEALTH and alert.is_urgent
+    left_alone = bool(alert.actions) and alert.actions[-1].startswith(_words(RecoveryOutcome.NOT_OURS))
+    return owed and not left_alone
 
 
 def fault_of(alert: Alert) -> Fault:

@@ -16,12 +16,14 @@ from bot.models.actor import Actor, ActorKind
 from bot.models.alert import Healing
 from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from bot.models.environment import Environment
-from bot.models.health import Verdict
+from bot.models.health import ContainerState, Verdict
 from bot.models.identifiers import new_id
 from bot.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
 from bot.models.stack import ServiceDefinition
 from bot.recovery.budget import Budget
-from bot.recovery.restarting import restart_service, settle
+from bot.recovery.hands import Hands
+from bot.recovery.restarting import Answers, restart_service, settle, until_answered
+from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.manager import StateManager
 
 log = structlog.get_logger(__name__)
@@ -32,6 +34,8 @@ LADDERS = {
     FaultCategory.PROCESS: (RecoveryAction.RESTART, RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),
     FaultCategory.CONTAINER: (RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),
 }
+BROKEN_OFF = "broken off, the bot ended in the middle of it"
+LEFT_TO_DEPLOYMENT = "left off, a deployment began"
 WORDS = {
     RecoveryAction.RESTART: "restart",
     RecoveryAction.RECREATE: "recreate from the release",
@@ -51,11 +55,12 @@ class AlertNotes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Senses:
-    """Hold what a handler asks before it acts: the verdict that holds, who stopped it, whether it is the bot itself."""
+    """Hold what a handler asks: the verdict that holds, who stopped it, whether it is the bot itself, its probes."""
 
     verdict: Callable[[str, str], Verdict]
     stopped_by_hand: Callable[[str, str], bool]
     is_own: Callable[[Environment, str], Awaitable[bool]]
+    answers: Answers
 
 
 class ErrorHandler:
@@ -70,6 +75,7 @@ class ErrorHandler:
         senses: Senses,
         roll_back: Callable[[DeploymentRequest], Awaitable[Deployment]],
         *,
+        hands: Hands | None = None,
         budget: Budget | None = None,
         step_seconds: float = STEP_SECONDS,
     ) -> None:
@@ -79,6 +85,7 @@ class ErrorHandler:
         self._notes = notes
         self._senses = senses
         self._roll_back = roll_back
+        self._hands = hands or Hands()
         self._budget = budget or Budget()
         self._step_seconds = step_seconds
 
@@ -88,6 +95,8 @@ class ErrorHandler:
         if refusal is not None:
             return refusal
         await self._notes.note(fault.alert_id, healing=Healing.UNDER_WAY)
+        if await self._end_broken_off(fault) and await self._is_mended(fault, environment):
+            return RecoveryReport(fault, RecoveryOutcome.RECOVERED, "it was found to be well again")
         tried: list[str] = []
         for action in LADDERS[await self._category(fault, environment)]:
             if not await self._budget.allows(self._state.recoveries, fault.environment, fault.service, action):
@@ -98,6 +107,8 @@ class ErrorHandler:
             if problem is None:
                 return RecoveryReport(fault, RecoveryOutcome.RECOVERED, f"{WORDS[action]}: it is well again")
             tried.append(f"{WORDS[action]}: {problem}")
+        if tried and (refusal := await self._refusal(fault, environment)) is not None:
+            return refusal
         words = "; ".join(tried) or "what may be tried was tried already, it did not last"
         return RecoveryReport(fault, RecoveryOutcome.ESCALATED, words)
 
@@ -131,7 +142,16 @@ class ErrorHandler:
 
     async def _attempt(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
         """Try one thing; returns why it did not help, or None where the service is well again."""
-        step = RecoveryStep(new_id("STEP"), fault.alert_id, fault.environment, fault.service, action, datetime.now(UTC))
+        step = RecoveryStep(
+            new_id("STEP"),
+            fault.alert_id,
+            fault.environment,
+            fault.service,
+            action,
+            datetime.now(UTC),
+            boot_id=boot_id(),
+            boot_seconds=boot_seconds(),
+        )
         await self._state.recoveries.save(step)
         log.info("healing", alert_id=fault.alert_id, service=fault.service, action=action.value)
         problem = await self._try(fault, environment, action)
@@ -139,14 +159,52 @@ class ErrorHandler:
         await self._notes.note(fault.alert_id, f"{WORDS[action]}: {problem or 'well again'}")
         return problem
 
-    async def _try(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
+    async def _end_broken_off(self, fault: Fault) -> bool:
+        """Say of attempts that a bot did not live to see the end of that they broke off; tells whether there were."""
+        broken_off = await self._state.recoveries.unfinished(fault.alert_id)
+        for step in broken_off:
+            await self._state.recoveries.save(replace(step, result=BROKEN_OFF))
+            await self._notes.note(fault.alert_id, f"{WORDS[step.action]}: {BROKEN_OFF}")
+        return bool(broken_off)
+
+    async def _is_mended(self, fault: Fault, environment: Environment) -> bool:
+        """Tell whether a service is well again by what was tried before: where it runs, it is given its time."""
         try:
-            if action is RecoveryAction.ROLL_BACK:
-                return await self._go_back(fault, environment)
+            async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
+                _, definition = await self._wanted(fault)
+                own = watch.of_service(fault.service)
+                if not own or any(one.state is not ContainerState.RUNNING for one in own):
+                    return False
+                await self._manager.wait_until_ready(environment, definition, watch)
+                await settle(definition, watch)
+                return await self._senses.answers(environment, definition)
+        except (TimeoutError, RoasError):
+            return False
+
+    async def _try(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
+        if action is RecoveryAction.ROLL_BACK:
+            return await self._try_back(fault, environment)
+        ended, problem = await self._hands.work(environment, self._mend(fault, environment, action))
+        return problem if ended else LEFT_TO_DEPLOYMENT
+
+    async def _try_back(self, fault: Fault, environment: Environment) -> str | None:
+        try:
+            return await self._go_back(fault, environment)
+        except TimeoutError:
+            return f"it was not well within {self._step_seconds:g} s"
+        except RoasError as error:
+            return error.message
+
+    async def _mend(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
+        """Restart or recreate, unless a deployment took the environment just now; returns why it did not help."""
+        if await self._state.locks.get(fault.environment) is not None:
+            return LEFT_TO_DEPLOYMENT
+        try:
             async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
                 model_hash, definition = await self._wanted(fault)
                 if action is RecoveryAction.RESTART:
-                    await restart_service(self._engine, self._manager, environment, definition, watch)
+                    answers = self._senses.answers
+                    await restart_service(self._engine, self._manager, environment, definition, watch, answers)
                 else:
                     await self._recreate(environment, model_hash, definition, watch)
         except TimeoutError:
@@ -172,6 +230,7 @@ class ErrorHandler:
         """Make the containers anew from the release; unnamed volumes are handed on. Raises ServiceFailedError."""
         await self._manager.apply_service(environment, model_hash, definition, watch, _unreported, _unheard, anew=True)
         await settle(definition, watch)
+        await until_answered(environment, definition, watch, self._senses.answers)
 
     async def _go_back(self, fault: Fault, environment: Environment) -> str | None:
         """Bring the release before this one back, as a deployment like any other."""

@@ -1,5 +1,7 @@
 """Start the processes of a service again, where its engine has not done so already."""
 
+from collections.abc import Awaitable, Callable
+
 from bot.concurrency import to_the_end, together
 from bot.engine.interface import Engine
 from bot.engine.manager import DeploymentManager
@@ -12,6 +14,11 @@ from bot.models.stack import ServiceDefinition
 
 # A service without a health check counts as ready once it runs; one that ends again at once is not.
 SETTLE_SECONDS = 1.5
+# Between two tries of a probe that no event wakes earlier.
+PROBE_INTERVAL_SECONDS = 0.5
+
+# Tells whether every probe of a service answers right now, as far as it can be asked from here.
+Answers = Callable[[Environment, ServiceDefinition], Awaitable[bool]]
 
 
 async def restart_service(
@@ -20,15 +27,29 @@ async def restart_service(
     environment: Environment,
     definition: ServiceDefinition,
     watch: ContainerWatch,
+    answers: Answers,
 ) -> None:
-    """Restart what has ended or is unhealthy, and wait until the service is ready. Raises ServiceFailedError."""
+    """Restart what has ended, is unhealthy or does not answer, and wait until the service is ready.
+
+    Raises ServiceFailedError.
+    """
     containers = watch.of_service(definition.name)
     if not containers:
         raise ServiceFailedError(f"{definition.name} has no container to start.", service=definition.name)
-    await together(_revive(engine, environment, container) for container in containers)
+    mute = not await answers(environment, definition)
+    await together(_revive(engine, environment, container, mute=mute) for container in containers)
     await watch.refresh()
     await manager.wait_until_ready(environment, definition, watch)
     await settle(definition, watch)
+    await until_answered(environment, definition, watch, answers)
+
+
+async def until_answered(
+    environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, answers: Answers
+) -> None:
+    """Wait until every probe of a service answers; the caller limits the time."""
+    while not await answers(environment, definition):
+        await watch.changed_within(PROBE_INTERVAL_SECONDS)
 
 
 async def settle(definition: ServiceDefinition, watch: ContainerWatch) -> None:
@@ -56,11 +77,11 @@ def _runs_well(container: ContainerSnapshot) -> bool:
     return container.health is not HealthStatus.UNHEALTHY and container.restart_count <= TOLERATED_RESTARTS
 
 
-async def _revive(engine: Engine, environment: Environment, container: ContainerSnapshot) -> None:
+async def _revive(engine: Engine, environment: Environment, container: ContainerSnapshot, *, mute: bool) -> None:
     match container.state:
         case ContainerState.EXITED | ContainerState.CREATED:
-            await engine.start(environment, container.id)
-        case ContainerState.RUNNING if _runs_well(container):
+            await to_the_end(engine.start(environment, container.id))
+        case ContainerState.RUNNING if _runs_well(container) and not mute:
             return  # its engine was quicker
         case _:
             await to_the_end(_stop_and_start(engine, environment, container.id))

@@ -135,6 +135,24 @@ class Alerts:
 
         return await self._journal.write(work)
 
+    async def prune(self, kept: int) -> int:
+        """Let go of all but the newest resolved alerts of which the channel knows, with their posts; returns how many.
+
+        An alert that is open, or that the channel was not told of to its end, stays.
+        """
+
+        def work(transaction: Transaction) -> int:
+            rows = transaction.execute(
+                "SELECT id FROM alerts WHERE open = 0 AND told >= version ORDER BY rowid DESC LIMIT -1 OFFSET ?",
+                (kept,),
+            ).fetchall()
+            for row in rows:
+                transaction.execute("DELETE FROM alerts WHERE id = ?", row)
+                transaction.execute("DELETE FROM posts WHERE subject = ?", row)
+            return len(rows)
+
+        return await self._journal.write(work)
+
     async def _decide(self, alert_id: str, actor: Actor, words: str, decision: Callable[[Alert], Alert]) -> Alert:
         def work(transaction: Transaction) -> Alert:
             alert = _get(transaction, alert_id)
@@ -254,15 +272,16 @@ def _get(transaction: Transaction, alert_id: str) -> Alert:
     return found[0]
 
 
+# Ids begin with the wall clock's time, which may be set back; rows are numbered as they come.
 def _latest(transaction: Transaction, fingerprint: str) -> Alert | None:
     row = transaction.execute(
-        "SELECT document FROM alerts WHERE fingerprint = ? ORDER BY id DESC LIMIT 1", (fingerprint,)
+        "SELECT document FROM alerts WHERE fingerprint = ? ORDER BY rowid DESC LIMIT 1", (fingerprint,)
     ).fetchone()
     return from_json(Alert, row[0]) if row else None
 
 
 def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Alert, ...]:
-    statement = f"SELECT document FROM alerts WHERE {where} ORDER BY id"  # noqa: S608 - our own words only
+    statement = f"SELECT document FROM alerts WHERE {where} ORDER BY rowid"  # noqa: S608 - our own words only
     return tuple(from_json(Alert, row[0]) for row in transaction.execute(statement, parameters).fetchall())
 
 

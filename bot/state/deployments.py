@@ -215,7 +215,7 @@ class DeploymentStateManager:
         return await self._journal.read(
             lambda transaction: _select(
                 transaction,
-                "(? IS NULL OR environment = ?) AND (? IS NULL OR outcome = ?) ORDER BY id DESC LIMIT ? OFFSET ?",
+                "(? IS NULL OR environment = ?) AND (? IS NULL OR outcome = ?) ORDER BY rowid DESC LIMIT ? OFFSET ?",
                 (environment, environment, outcome, outcome, limit, offset),
             )
         )
@@ -224,14 +224,14 @@ class DeploymentStateManager:
         """Return the deployment that moves an environment right now, or None."""
         found = await self._journal.read(
             lambda transaction: _select(
-                transaction, "environment = ? AND outcome IS NULL ORDER BY id DESC LIMIT 1", (environment,)
+                transaction, "environment = ? AND outcome IS NULL ORDER BY rowid DESC LIMIT 1", (environment,)
             )
         )
         return found[0] if found else None
 
     async def unfinished(self) -> tuple[Deployment, ...]:
         """Return every deployment that has no outcome yet, oldest first."""
-        return await self._journal.read(lambda transaction: _select(transaction, "outcome IS NULL ORDER BY id", ()))
+        return await self._journal.read(lambda transaction: _select(transaction, "outcome IS NULL ORDER BY rowid", ()))
 
     async def of_interaction(self, interaction_id: str) -> Deployment | None:
         """Return the deployment that an interaction started, or None."""

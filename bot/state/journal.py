@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from bot.errors import FencedOffError, StateError
+from bot.errors import FencedOffError, JournalUnusableError, StateError
 from bot.models.change import StateChange
 from bot.state.documents import to_json
 from bot.state.schema import migrate
@@ -24,6 +25,36 @@ class Fence:
 
     environment: str
     token: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteTrouble:
+    """Tell of a time in which the journal could not be written; `seconds` is how long it took until it could again."""
+
+    reason: str
+    refused: int
+    seconds: float
+
+
+class _Refusals:
+    """Remember the writes that failed since the last that did not."""
+
+    def __init__(self) -> None:
+        self.error: StateError | None = None
+        self.over: WriteTrouble | None = None
+        self._since = 0.0
+        self._count = 0
+
+    def note(self, error: StateError) -> None:
+        if self.error is None:
+            self._since, self._count = time.monotonic(), 0
+        self.error = error
+        self._count += 1
+
+    def end(self) -> None:
+        if self.error is not None:
+            self.over = WriteTrouble(self.error.message, self._count, time.monotonic() - self._since)
+            self.error = None
 
 
 @dataclass(slots=True)
@@ -77,6 +108,17 @@ class Journal:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._connection: sqlite3.Connection | None = None
         self._writes: set[asyncio.Task[object]] = set()
+        self._refusals = _Refusals()
+
+    def check_writable(self) -> None:
+        """Raise the StateError of the last write, where that failed."""
+        if self._refusals.error is not None:
+            raise self._refusals.error
+
+    def take_write_trouble(self) -> WriteTrouble | None:
+        """Return, once, the last time in which nothing could be written, when it is over."""
+        over, self._refusals.over = self._refusals.over, None
+        return over
 
     async def open(self) -> None:
         """Open the journal and add what this version knows. Raises StateError."""
@@ -105,7 +147,14 @@ class Journal:
         return await self._in_thread(lambda: self._transact(work, "DEFERRED", None)[0])
 
     async def _write(self, work: Callable[[Transaction], Result], fence: Fence | None) -> Result:
-        result, changes = await self._in_thread(lambda: self._transact(work, "IMMEDIATE", fence))
+        try:
+            result, changes = await self._in_thread(lambda: self._transact(work, "IMMEDIATE", fence))
+        except FencedOffError:
+            raise
+        except JournalUnusableError as error:
+            self._refusals.note(error)
+            raise
+        self._refusals.end()
         for change in changes:
             self._after_commit(change)
         return result
@@ -145,7 +194,7 @@ class Journal:
         except sqlite3.IntegrityError:
             raise
         except (sqlite3.Error, OSError) as error:
-            raise StateError(
+            raise JournalUnusableError(
                 f"The journal {self._path.name} cannot be used: {error}",
                 hint=f"Check that {self._path.parent} exists, is writable and has free space.",
             ) from error

@@ -15,7 +15,7 @@ from bot.state.deployments import DeploymentStateManager
 from bot.state.documents import from_json
 from bot.state.freezes import Freezes
 from bot.state.instance import Instance
-from bot.state.journal import Fence, Journal, Transaction
+from bot.state.journal import Fence, Journal, Transaction, WriteTrouble
 from bot.state.locks import Locks
 from bot.state.ownership import Ownership
 from bot.state.posts import Posts
@@ -117,6 +117,15 @@ class StateManager:
             ).fetchall()
         )
         return tuple((row[0], from_json(StateChange, row[1])) for row in rows)
+
+    async def check_usable(self) -> None:
+        """Read the journal, and raise the StateError of the last write where that failed."""
+        await self.last_sequence()
+        self._journal.check_writable()
+
+    def take_write_trouble(self) -> WriteTrouble | None:
+        """Return, once, the last time in which nothing could be written, when it is over."""
+        return self._journal.take_write_trouble()
 
     async def last_sequence(self) -> int:
         """Return the number of the last change; also proves that the journal can be read."""

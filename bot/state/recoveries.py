@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from bot.models.recovery import RecoveryAction, RecoveryStep
-from bot.state.documents import to_json
+from bot.state.documents import from_json, to_json
 from bot.state.journal import Journal, Transaction
 
 
@@ -32,13 +32,29 @@ class Recoveries:
 
         await self._journal.write(work)
 
-    async def count(self, environment: str, service: str | None, action: RecoveryAction, since: datetime) -> int:
-        """Return how often something was tried since then, for one service or (None) for all of an environment."""
-        row = await self._journal.read(
+    async def unfinished(self, alert_id: str) -> tuple[RecoveryStep, ...]:
+        """Return the attempts about an alert of which no end was written, oldest first."""
+        rows = await self._journal.read(
             lambda t: t.execute(
-                "SELECT count(*) FROM recoveries WHERE environment = ? AND (? IS NULL OR service = ?)"
-                " AND action = ? AND begun_at > ?",
-                (environment, service, service, action.value, since.isoformat()),
-            ).fetchone()
+                "SELECT document FROM recoveries WHERE json_extract(document, '$.alert_id') = ?"
+                " AND json_extract(document, '$.result') = '' ORDER BY id",
+                (alert_id,),
+            ).fetchall()
         )
-        return int(row[0])
+        return tuple(from_json(RecoveryStep, row[0]) for row in rows)
+
+    async def prune(self, before: datetime) -> None:
+        """Let go of attempts that count for nothing any more."""
+        await self._journal.write(
+            lambda t: t.execute("DELETE FROM recoveries WHERE begun_at < ?", (before.isoformat(),))
+        )
+
+    async def of(self, environment: str, service: str | None, action: RecoveryAction) -> tuple[RecoveryStep, ...]:
+        """Return what was tried, for one service or (None) for all of an environment, as far back as is kept."""
+        rows = await self._journal.read(
+            lambda t: t.execute(
+                "SELECT document FROM recoveries WHERE environment = ? AND (? IS NULL OR service = ?) AND action = ?",
+                (environment, service, service, action.value),
+            ).fetchall()
+        )
+        return tuple(from_json(RecoveryStep, row[0]) for row in rows)

@@ -1,12 +1,14 @@
 """Alerts of our own services: raised for what broke, not for what a deployment, a recovery or a person does."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from bot.engine.interface import ContainerEvent
+from bot.errors import StateError
 from bot.events import EventBus
 from bot.models.alert import AlertState, Healing, Severity
 from bot.models.environment import Environment
@@ -35,12 +37,19 @@ class Scene:
         await self.alerts.container_event(DEV, happened, DEFINITIONS)
 
     async def seen(
-        self, verdict: Verdict, service: str = "web", state: ContainerState = ContainerState.RUNNING
+        self,
+        verdict: Verdict,
+        service: str = "web",
+        state: ContainerState = ContainerState.RUNNING,
+        *,
+        owned: frozenset[str] = frozenset(),
+        exit_code: int = 137,
     ) -> None:
         well = HealthStatus.HEALTHY if verdict is Verdict.HEALTHY else HealthStatus.UNHEALTHY
-        own = ContainerSnapshot("c1", service, service, state, well, "i", "i", "h", exit_code=137)
+        own = ContainerSnapshot("c1", service, service, state, well, "i", "i", "h", exit_code=exit_code)
         health = ServiceHealth(service, verdict, "its health check fails", (own,))
-        await self.alerts.observed(DEV, StackHealth("dev", verdict, (health,), datetime.now(UTC)), DEFINITIONS)
+        stack = StackHealth("dev", verdict, (health,), datetime.now(UTC))
+        await self.alerts.observed(DEV, stack, DEFINITIONS, owned)
 
     def triggered(self) -> int:
         return sum(event.type == "monitoring.alert.triggered" for event in self.bus.history())
@@ -134,3 +143,50 @@ async def test_an_engine_that_is_away_is_one_alert_and_ends_none_of_the_others(s
     ]
     await scene.seen(Verdict.HEALTHY)
     assert await scene.state.alerts.open() == ()
+
+
+async def test_what_a_deployment_is_changing_raises_no_alert(scene: Scene) -> None:
+    await scene.seen(Verdict.UNHEALTHY, owned=frozenset({"web"}))
+    assert await scene.state.alerts.open() == ()
+    await scene.seen(Verdict.UNHEALTHY)
+    assert len(await scene.state.alerts.open()) == 1
+
+
+async def test_a_bot_that_comes_later_leaves_alone_what_was_stopped_by_hand(scene: Scene) -> None:
+    for action in ("kill", "die", "stop"):
+        await scene.event(action)
+    await scene.seen(Verdict.UNHEALTHY, state=ContainerState.EXITED, exit_code=1)
+    later = ServiceAlerts(scene.desk, scene.state)
+    scene.alerts = later
+    await scene.seen(Verdict.UNHEALTHY, state=ContainerState.EXITED, exit_code=1)
+    (alert,) = await scene.state.alerts.open()
+    assert alert.severity is Severity.WARNING
+    assert later.stopped_by_hand("dev", "web")
+
+
+async def test_what_the_journal_refuses_is_written_when_it_takes_it_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise StateError("no room")
+
+    with monkeypatch.context() as full:
+        full.setattr(scene.desk, "take", refuse)
+        with pytest.raises(StateError):
+            await scene.event("die", exitCode="1")
+    await scene.seen(Verdict.UNHEALTHY)
+    (alert,) = await scene.state.alerts.open()
+    assert alert.summary == "web has ended with code 1."
+
+
+@pytest.mark.parametrize("hours", [0, 1, -1])
+async def test_a_healing_that_did_not_last_is_seen_by_the_right_clock(scene: Scene, hours: int) -> None:
+    await scene.seen(Verdict.UNHEALTHY)
+    (alert,) = await scene.state.alerts.open()
+    await scene.desk.note(alert.id, healing=Healing.SUCCEEDED)
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
+        await scene.seen(Verdict.UNHEALTHY)
+        assert scene.triggered() == 1
+        scene.now += 61.0
+        await scene.seen(Verdict.UNHEALTHY)
+    assert scene.triggered() == 2

@@ -6,16 +6,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
+import time_machine
 
 from bot.models.actor import Actor, ActorKind
 from bot.models.deployment import DeploymentRequest, Outcome
 from bot.models.environment import Environment
 from bot.models.health import Verdict
 from bot.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
-from bot.recovery.budget import Budget
+from bot.recovery.budget import WINDOW, Budget
 from bot.recovery.handler import ErrorHandler, Senses
+from bot.state.boot_clock import boot_seconds
 from bot.state.manager import StateManager
 
 DEV = Environment("dev", "shop-dev", Path(), ())
@@ -42,13 +45,20 @@ class Scene:
         self.by_hand = self.own = False
         self.helps: frozenset[RecoveryAction] = frozenset()
         self.tried: list[RecoveryAction] = []
-        senses = Senses(lambda *_: self.verdict, lambda *_: self.by_hand, self._is_own)
+        senses = Senses(lambda *_: self.verdict, lambda *_: self.by_hand, self._is_own, self._answers)
         engine: Any = SimpleNamespace(containers=self._containers)
         self.handler = ErrorHandler(engine, None, state, self.notes, senses, self._roll_back)  # type: ignore[arg-type]
         self.handler._try = self._try  # type: ignore[method-assign]
+        self.handler._is_mended = self._is_mended  # type: ignore[method-assign]
 
     async def _is_own(self, environment: Environment, service: str) -> bool:
         return self.own
+
+    async def _is_mended(self, *_: object) -> bool:
+        return False
+
+    async def _answers(self, *_: object) -> bool:
+        return True
 
     async def _containers(self, environment: Environment) -> tuple[Any, ...]:
         return (SimpleNamespace(service="web"),)
@@ -137,3 +147,36 @@ async def test_the_bot_does_not_heal_itself(scene: Scene) -> None:
     scene.own = True
     assert (await scene.handler.handle(FAULT, DEV)).outcome is RecoveryOutcome.ESCALATED
     assert scene.tried == []
+
+
+async def test_a_wall_clock_that_jumps_gives_no_attempt_back_and_takes_none_away(scene: Scene) -> None:
+    scene.helps = frozenset({RESTART, RECREATE, ROLL_BACK})
+    for hours in (1, -1, 2):
+        with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
+            await scene.handler.handle(FAULT, DEV)
+    await scene.handler.handle(FAULT, DEV)
+    assert scene.tried == [RESTART, RESTART, RESTART, RECREATE]
+    with booted_for(boot_seconds() + WINDOW.total_seconds() + 1):
+        assert await Budget().allows(scene.state.recoveries, "dev", "web", RECREATE)
+
+
+async def test_an_attempt_whose_end_no_bot_saw_is_ended_honestly_and_once(scene: Scene) -> None:
+    now = datetime.now(UTC)
+    await scene.state.recoveries.save(RecoveryStep("STEP-1", "ALERT-1", "dev", "web", RESTART, now))
+    scene.helps = frozenset({RESTART})
+    for _ in range(2):
+        assert (await scene.handler.handle(FAULT, DEV)).succeeded
+    assert scene.notes.words == ["restart: broken off, the bot ended in the middle of it", *["restart: well again"] * 2]
+
+
+async def test_a_deployment_that_begins_in_the_middle_has_the_environment(scene: Scene) -> None:
+    async def _try(*_: object) -> str:
+        scene.state.locks = SimpleNamespace(get=_locked)  # type: ignore[assignment]
+        return "left off, a deployment began"
+
+    scene.handler._try = _try  # type: ignore[method-assign, assignment]
+    assert (await scene.handler.handle(FAULT, DEV)).outcome is RecoveryOutcome.KEPT_AWAY
+
+
+def booted_for(seconds: float) -> Any:
+    return mock.patch("bot.recovery.budget.boot_seconds", return_value=seconds)

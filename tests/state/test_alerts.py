@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from bot.errors import InvalidRequestError
 from bot.models.actor import Actor, ActorKind
 from bot.models.alert import AlertReport, AlertSource, AlertState, Healing, Severity
+from bot.models.post import Post
 from bot.models.recovery import RecoveryAction, RecoveryStep
 from bot.state.manager import StateManager
 
@@ -89,14 +91,30 @@ async def test_the_channel_hears_of_each_change_once(state: StateManager) -> Non
     assert changed.actions == ("restarted it",)
 
 
-async def test_attempts_are_counted_over_restarts_of_the_bot(state: StateManager) -> None:
+async def test_attempts_are_kept_once_each_and_those_without_an_end_are_found(state: StateManager) -> None:
     now = datetime.now(UTC)
     step = RecoveryStep("STEP-1", "ALERT-1", "dev", "web", RecoveryAction.RESTART, now)
     await state.recoveries.save(step)
-    await state.recoveries.save(replace(step, result="healthy"))
-    assert await state.recoveries.count("dev", "web", RecoveryAction.RESTART, now - timedelta(minutes=1)) == 1
-    assert await state.recoveries.count("dev", "web", RecoveryAction.RESTART, now + timedelta(minutes=1)) == 0
-    assert await state.recoveries.count("dev", None, RecoveryAction.RESTART, now - timedelta(minutes=1)) == 1
+    assert await state.recoveries.unfinished("ALERT-1") == (step,)
+    ended = replace(step, result="healthy")
+    await state.recoveries.save(ended)
+    assert await state.recoveries.unfinished("ALERT-1") == ()
+    assert await state.recoveries.of("dev", "web", RecoveryAction.RESTART) == (ended,)
+    assert await state.recoveries.of("dev", None, RecoveryAction.RESTART) == (ended,)
+    assert await state.recoveries.of("dev", "web", RecoveryAction.RECREATE) == ()
+    await state.recoveries.prune(now + timedelta(seconds=1))
+    assert await state.recoveries.of("dev", "web", RecoveryAction.RESTART) == ()
+
+
+async def test_a_wall_clock_that_is_set_back_hides_no_open_alert(state: StateManager) -> None:
+    await state.alerts.take([REPORT])
+    await state.alerts.take([replace(REPORT, firing=False)])
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1), tick=True):
+        (later,) = await state.alerts.take([REPORT])  # an hour later: another alert
+    (again,) = await state.alerts.take([REPORT])  # and the clock is set back
+    assert again.alert.id == later.alert.id
+    await state.alerts.take([replace(REPORT, firing=False)])
+    assert await state.alerts.open() == ()
 
 
 async def test_trouble_that_comes_back_may_call_for_help_again(state: StateManager) -> None:
@@ -107,3 +125,15 @@ async def test_trouble_that_comes_back_may_call_for_help_again(state: StateManag
     await state.alerts.take([replace(REPORT, firing=False)])
     (again,) = await state.alerts.take([REPORT])
     assert (again.alert.escalated, again.alert.escalated_at) == (False, None)
+
+
+async def test_what_is_over_and_told_is_kept_for_a_while_only(state: StateManager) -> None:
+    taken = [(await state.alerts.take([replace(REPORT, fingerprint=f"f{n}")]))[0].alert for n in range(6)]
+    for n in range(5):
+        await state.alerts.take([replace(REPORT, fingerprint=f"f{n}", firing=False)])
+    await state.alerts.told([one for one in await state.alerts.all() if one.id != taken[0].id])
+    await state.posts.save(Post(taken[1].id, "alert", 1))
+    assert await state.alerts.prune(2) == 2
+    # The open one, the one that the channel does not know the end of, and the newest two.
+    assert [one.id for one in await state.alerts.all()] == [taken[n].id for n in (0, 3, 4, 5)]
+    assert await state.posts.get(taken[1].id, "alert") is None

@@ -1,0 +1,35 @@
+"""A service's probes are its own and those that its dependents name, each URL once."""
+
+import pytest
+
+from bot.engine.model import read_definitions
+from bot.errors import ComposeFileError
+from bot.models.stack import ServiceProbe
+
+
+def services(**extensions: object) -> dict[str, object]:
+    return {"services": {name: {"image": f"{name}:1", "x-deploy": own} for name, own in extensions.items()}}
+
+
+def test_probes_of_dependents_and_its_own_are_a_services_probes() -> None:
+    edge = {"redis": {"probe": "redis://127.0.0.1:6379", "startup_delay": "10s"}}
+    model = services(redis={"probe": "tcp://127.0.0.1:6379"}, web={"depends_on": edge}, shop={"depends_on": edge})
+    assert set(read_definitions(model)["redis"].probes) == {
+        ServiceProbe("tcp://127.0.0.1:6379"),
+        ServiceProbe("redis://127.0.0.1:6379", 10.0),
+    }
+    assert read_definitions(model)["web"].probes == ()
+
+
+def test_a_grace_may_be_given() -> None:
+    own = {"url": "http://127.0.0.1:8080/health", "startup_delay": "5s"}
+    (probe,) = read_definitions(services(web={"probe": own}))["web"].probes
+    assert probe.grace_seconds == 5.0
+
+
+@pytest.mark.parametrize(
+    "probe", [7, "ftp://x", {"url": "tcp://x:1", "every": "1s"}, {"url": "tcp://x:1", "startup_delay": "soon"}]
+)
+def test_a_probe_that_makes_no_sense_is_refused(probe: object) -> None:
+    with pytest.raises(ComposeFileError, match="probe"):
+        read_definitions(services(web={"probe": probe}))
