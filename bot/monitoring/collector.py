@@ -60,11 +60,10 @@ class MonitoringCollector:
         prometheus_url: str | None = None,
         prober: Prober | None = None,
         reconcile_seconds: float = RECONCILE_SECONDS,
-        probe_seconds: float = EVERY_SECONDS,
     ) -> None:
         self._engine = engine
         self._prober = prober
-        self._probe_seconds = probe_seconds
+        self._probe_seconds = EVERY_SECONDS
         self._probes = ProbeMemory()
         self._sampler = StackSampler(engine, statistics, releases, self._probes)
         self._bus = bus
@@ -84,6 +83,10 @@ class MonitoringCollector:
             self._bus.subscribe("monitoring.service.start", self._service_started, name="collector"),
             self._bus.subscribe("monitoring.health_check.start", self._health_check, name="collector health checks"),
         ]
+
+    def probe_every(self, seconds: float) -> None:
+        """Ask the probes of what is watched from now on in another rhythm."""
+        self._probe_seconds = seconds
 
     def tell(self, observer: StackObserver | None) -> None:
         """Let an observer hear of everything from now on; None ends that."""

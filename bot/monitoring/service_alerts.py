@@ -9,7 +9,7 @@ from bot.models.alert import Alert, AlertReport, AlertSource, Healing, Severity
 from bot.models.change import ChangeType, StateChange
 from bot.models.deployment import UNTOUCHED_STEPS
 from bot.models.environment import Environment
-from bot.models.health import ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from bot.models.stack import ServiceDefinition
 from bot.monitoring.alert_desk import AlertDesk
 from bot.monitoring.hand_stops import HandStops, Place
@@ -23,7 +23,7 @@ FLAPS = 3
 CALM_SECONDS = 30.0
 # A service that is still unhealthy this long after it was healed was not.
 RELAPSE_SECONDS = 60.0
-WELL = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED})
+SERVING = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED, Verdict.DEGRADED})
 
 Definitions = Mapping[str, ServiceDefinition]
 
@@ -44,6 +44,7 @@ class ServiceAlerts:
         self._hand_stops = hand_stops or HandStops()
         self._clock = clock
         self._trouble: dict[Place, float] = {}
+        self._short_of_memory: set[str] = set()
         self._relapsing: dict[str, float] = {}
         self._unwritten: dict[Place, AlertReport] = {}
 
@@ -53,16 +54,20 @@ class ServiceAlerts:
 
     async def container_event(self, environment: Environment, event: ContainerEvent, definitions: Definitions) -> None:
         """Raise an alert the moment that a service's process ends by itself."""
+        if event.action == "oom":
+            self._short_of_memory.add(event.container_id)
         if event.action not in {"kill", "die", "stop", "pause", "unpause", "destroy", "start"}:
             return
         by_us = event.service in await self.owned(environment) or await self._is_healing(environment, event)
+        starved = event.container_id in self._short_of_memory
+        self._short_of_memory.discard(event.container_id)
         code = event.attributes.get("exitCode", "")
         definition = definitions.get(event.service)
         done = definition is not None and definition.one_shot and code == "0"
         if not self._hand_stops.take(environment.name, event, by_us=by_us) or done:
             return
         self._trouble[environment.name, event.service] = self._clock()
-        summary = f"{event.service} has ended with code {code}" if code else f"{event.service} has ended"
+        summary = f"{event.service} has ended{_why(code, starved=starved)}"
         self._unwritten[environment.name, event.service] = _report(environment, event.service, summary, definitions)
         await self._write(environment)
         facts = {"code": code}
@@ -154,11 +159,12 @@ class ServiceAlerts:
                 learn = self._hand_stops.broke if alert.is_urgent else self._hand_stops.stopped
                 learn(*place)
             by_hand = self._hand_stops.is_by_hand(environment.name, health)
-            report = _report(environment, health.service, f"{health.service} {health.reason}", definitions, by_hand)
+            report = _report(environment, health.service, f"{health.service}: {health.reason}", definitions, by_hand)
             return [] if alert is not None and _says_as_much(alert, report) else [report]
-        if _serves(health):
-            self._hand_stops.serves(*place)
-        if alert is None or not _may_end(alert) or not _serves(health):
+        if not _serves(health, definitions.get(health.service)):
+            return []
+        self._hand_stops.serves(*place)
+        if alert is None or not _may_end(alert):
             return []
         calm = self._clock() - self._trouble.get(place, float("-inf")) >= CALM_SECONDS
         return [_ended(alert)] if alert.count < FLAPS or calm else []
@@ -168,6 +174,12 @@ class ServiceAlerts:
             return False
         alerts = await self._state.alerts.open(environment.name)
         return any(a.service == event.service and a.healing is Healing.UNDER_WAY for a in alerts)
+
+
+def _why(code: str, *, starved: bool) -> str:
+    if starved:
+        return " for want of memory"
+    return f" with code {code}" if code else ""
 
 
 def _report(
@@ -202,15 +214,18 @@ def _says_as_much(alert: Alert, report: AlertReport) -> bool:
     return order.index(alert.severity) <= order.index(report.severity)
 
 
-def _serves(health: ServiceHealth) -> bool:
-    """Tell whether a service does its work again; that it has restarted of late is not counted against it."""
-    if health.verdict in WELL:
-        return True
-    return (
-        health.verdict is Verdict.DEGRADED
-        and bool(health.containers)
-        and all(
-            one.state is ContainerState.RUNNING and one.health in {HealthStatus.NONE, HealthStatus.HEALTHY}
-            for one in health.containers
-        )
-    )
+def _serves(health: ServiceHealth, definition: ServiceDefinition | None) -> bool:
+    """Tell whether a service does its work again; that it has restarted of late is not counted against it.
+
+    A verdict that holds lags behind what was just seen: containers that have ended do no work, whatever it says.
+    """
+    may_end = definition is not None and definition.one_shot
+    if definition is not None and len(health.containers) < definition.replicas:
+        return False
+    return health.verdict in SERVING and all(_works(one, may_end=may_end) for one in health.containers)
+
+
+def _works(container: ContainerSnapshot, *, may_end: bool) -> bool:
+    if may_end and container.state is ContainerState.EXITED:
+        return container.exit_code == 0
+    return container.state is ContainerState.RUNNING and container.health in {HealthStatus.NONE, HealthStatus.HEALTHY}

@@ -190,3 +190,13 @@ async def test_a_healing_that_did_not_last_is_seen_by_the_right_clock(scene: Sce
         scene.now += 61.0
         await scene.seen(Verdict.UNHEALTHY)
     assert scene.triggered() == 2
+
+
+async def test_a_verdict_that_lags_behind_ends_no_alert(scene: Scene) -> None:
+    await scene.event("die", exitCode="137")
+    await scene.seen(Verdict.HEALTHY, state=ContainerState.EXITED)
+    (alert,) = await scene.state.alerts.open()
+    await scene.seen(Verdict.UNHEALTHY, state=ContainerState.EXITED)
+    (again,) = await scene.state.alerts.open()
+    assert (again.title, again.count) == (alert.title, 1)
+    assert not scene.alerts.stopped_by_hand("dev", "web")

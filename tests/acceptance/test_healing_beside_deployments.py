@@ -1,0 +1,112 @@
+"""A deployment owns what it changes: healing keeps away, lets go, or comes afterwards, and never fights it."""
+
+import asyncio
+
+import pytest
+
+from bot.models.alert import Healing
+from bot.models.deployment import DeploymentKind, Outcome
+from bot.models.health import Verdict
+from tests.acceptance.people import request, succeeded
+from tests.acceptance.stack import CHECK, REPOSITORY, service
+from tests.acceptance.test_at_once import until_waiting
+from tests.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
+
+# Started again while it is sick, it takes a minute to be called unwell: as long is a healing under way.
+SICKLY = CHECK | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s"}
+WAITS = CHECK | {"test": ["CMD-SHELL", "[ -e /tmp/ready ]"], "start_period": "60s"}
+
+
+@pytest.fixture
+async def guarded(application, people):
+    """Guard what is deployed."""
+    await application.guard.begin()
+    return application
+
+
+async def begin(application, version):
+    """Start a deployment and return its record."""
+    return await application.orchestrator.start(request(DeploymentKind.DEPLOY, version=version))
+
+
+async def break_and_hold(application, stack):
+    """Break web in such a way that its healing is under way until something ends it."""
+    await inside(stack, "web", "touch", "/tmp/sick")
+    kill_process(stack, "web")
+
+    async def runs_again():
+        # The attempt has started it and waits for its health check.
+        held = await application.state.alerts.open("dev")
+        return [one for one in held if one.healing is Healing.UNDER_WAY] and stack.container("web").status == "running"
+
+    await until(runs_again)
+
+
+async def test_a_deployment_takes_a_service_out_of_the_hands_that_heal_it(guarded, people, stack, images):
+    stack.write({"web": service(healthcheck=SICKLY)})
+    await people.succeed("v1")
+    await break_and_hold(guarded, stack)
+    begun = asyncio.get_running_loop().time()
+    succeeded(await people.deploy("v2"))
+    assert asyncio.get_running_loop().time() - begun < 20, "it waited for the healing"
+    over = await alert_that(guarded, is_over)
+    left_off, kept_away = over.actions
+    assert left_off == "restart: left off, a deployment began"
+    assert kept_away.startswith(f"kept away: {(await guarded.state.deployments.list('dev'))[0].id} is under way")
+    assert stack.images() == {"web-1": images["v2"]}
+    assert len(await of_services(guarded)) == 1
+
+
+async def test_a_service_that_breaks_just_before_or_just_after_a_deployment_ends_well(guarded, people, stack, images):
+    stack.write({"web": service()})
+    await people.succeed("v1")
+    kill_process(stack, "web")
+    succeeded(await people.deploy("v2"))
+    before = stack.container("web").attrs["State"]["StartedAt"]
+    kill_process(stack, "web")
+
+    async def all_is_well():
+        state = stack.container("web").attrs["State"]
+        alerts = await of_services(guarded)
+        started_again = state["StartedAt"] != before and state["Health"]["Status"] == "healthy"
+        return started_again and alerts and all(is_over(one) for one in alerts)
+
+    await until(all_is_well)
+    assert stack.images() == {"web-1": images["v2"]}
+
+
+async def test_a_service_that_breaks_during_a_deployment_of_others_is_healed_after_it(guarded, people, stack, images):
+    stack.write({"store": service(), "web": service()})
+    await people.succeed("v1")
+    stack.write({"store": service(), "web": service(healthcheck=WAITS)})
+    asked = request(DeploymentKind.DEPLOY, version="v2", services=("web",))
+    started = await guarded.orchestrator.start(asked)
+    await until_waiting(guarded, started.id, "web")
+    kill_process(stack, "store")
+    await alert_that(guarded, lambda one: one.service == "store" and one.healing is Healing.KEPT_AWAY)
+    await inside(stack, "web", "touch", "/tmp/ready")
+    succeeded(await guarded.orchestrator.wait(started.id))
+    over = await alert_that(guarded, is_over)
+    assert over.actions[-1] == "restart: well again"
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v2"]}
+
+
+async def test_after_a_rollback_no_alert_is_left_of_what_the_deployment_broke_and_mended(
+    guarded, people, stack, images
+):
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(depends_on=["store"])})
+    await people.succeed("v1")
+    for version in ("exits", "unhealthy"):
+        deployment = await people.deploy(version)
+        assert deployment.outcome is Outcome.ROLLED_BACK
+    await guarded.bus.drain()
+    checked = len([one for one in guarded.bus.history() if one.type == "monitoring.health_check.completed"])
+
+    async def is_looked_at():
+        looks = [one for one in guarded.bus.history() if one.type == "monitoring.health_check.completed"]
+        return len(looks) >= checked
+
+    await until(is_looked_at)
+    assert await of_services(guarded) == ()
+    assert guarded.health.verdict("dev", "web") is Verdict.HEALTHY
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}

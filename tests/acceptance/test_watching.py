@@ -1,0 +1,86 @@
+"""Whatever way a service fails, its alert says how, it is healed by what helps, and its end is told."""
+
+import asyncio
+
+import pytest
+
+from bot.models.alert import Healing, Severity
+from bot.models.health import Verdict
+from tests.acceptance.stack import CHECK, free_port, service
+from tests.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
+
+ALWAYS_WELL = CHECK | {"test": ["CMD", "true"]}
+# It does its work until somebody makes it eat more memory than it may have.
+GLUTTON = "/serve & while [ ! -e /tmp/eat ]; do sleep 0.1; done; exec dd if=/dev/zero of=/dev/null bs=256M"
+CRASHING = "/serve & while [ ! -e /tmp/crash ]; do sleep 0.1; done; exit 4"
+
+
+@pytest.fixture
+async def guarded(application, people):
+    """Guard what is deployed."""
+    await application.guard.begin()
+    return application
+
+
+async def test_a_process_that_dies_is_told_at_once_and_started_again(guarded, people, stack):
+    stack.write({"web": service()})
+    await people.succeed("v1")
+    before = asyncio.get_running_loop().time()
+    kill_process(stack, "web")
+    raised = await alert_that(guarded, lambda one: one.service == "web")
+    assert asyncio.get_running_loop().time() - before < 1.0
+    assert raised.summary == "web has ended with code 137."
+    over = await alert_that(guarded, is_over)
+    assert (over.id, over.healing, over.actions) == (raised.id, Healing.SUCCEEDED, ("restart: well again",))
+
+
+async def test_one_that_is_killed_for_want_of_memory_is_made_anew(guarded, people, stack):
+    hungry = service(command=["/bin/sh", "-c", GLUTTON], init=None, mem_limit="16m", memswap_limit="16m")
+    stack.write({"web": hungry})
+    await people.succeed("v1")
+    await inside(stack, "web", "touch", "/tmp/eat")
+    raised = await alert_that(guarded, lambda one: one.service == "web")
+    assert raised.summary == "web has ended for want of memory."
+    over = await alert_that(guarded, is_over)
+    assert over.actions[-1] == "recreate from the release: well again"
+    assert len(await of_services(guarded)) == 1
+
+
+async def test_one_that_restarts_in_a_loop_is_one_alert_and_is_made_anew(guarded, people, stack):
+    stack.write({"web": service(command=["/bin/sh", "-c", CRASHING], init=None, restart="always")})
+    await people.succeed("v1")
+    await inside(stack, "web", "touch", "/tmp/crash")
+    over = await alert_that(guarded, is_over, seconds=60)
+    assert over.actions[-1] == "recreate from the release: well again"
+    assert over.severity is Severity.HIGH
+    assert len(await of_services(guarded)) == 1
+
+
+async def test_one_whose_health_check_fails_is_restarted(guarded, people, stack):
+    stack.write({"web": service()})
+    await people.succeed("v1")
+    await inside(stack, "web", "rm", "/www/health")
+    raised = await alert_that(guarded, lambda one: one.service == "web")
+    assert raised.summary == "web: its health check fails."
+    over = await alert_that(guarded, is_over)
+    assert (over.id, over.actions) == (raised.id, ("restart: well again",))
+
+
+async def test_one_that_looks_well_but_does_not_answer_its_probe_is_restarted(guarded, people, stack):
+    guarded.collector.probe_every(0.3)
+    port = free_port()
+    probe = f"http://127.0.0.1:{port}/health"
+    mute = service(healthcheck=ALWAYS_WELL, ports=[f"127.0.0.1:{port}:8080"], **{"x-deploy": {"probe": probe}})
+    stack.write({"web": mute})
+    await people.succeed("v1")
+
+    async def is_healthy():
+        return guarded.health.verdict("dev", "web") is Verdict.HEALTHY
+
+    await until(is_healthy)
+    await inside(stack, "web", "rm", "/www/health")
+    raised = await alert_that(guarded, lambda one: one.service == "web")
+    assert raised.summary == f"web: does not answer http://127.0.0.1:{port}."
+    over = await alert_that(guarded, is_over)
+    assert (over.id, over.actions) == (raised.id, ("restart: well again",))
+    assert await is_healthy()
