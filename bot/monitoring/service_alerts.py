@@ -67,7 +67,7 @@ class ServiceAlerts:
         if not self._hand_stops.take(environment.name, event, by_us=by_us) or done:
             return
         self._trouble[environment.name, event.service] = self._clock()
-        summary = f"{event.service} has ended{_why(code, starved=starved)}"
+        summary = _end(event.service, code, starved=starved)
         self._unwritten[environment.name, event.service] = _report(environment, event.service, summary, definitions)
         await self._write(environment)
         facts = {"code": code}
@@ -159,7 +159,7 @@ class ServiceAlerts:
                 learn = self._hand_stops.broke if alert.is_urgent else self._hand_stops.stopped
                 learn(*place)
             by_hand = self._hand_stops.is_by_hand(environment.name, health)
-            report = _report(environment, health.service, f"{health.service}: {health.reason}", definitions, by_hand)
+            report = _report(environment, health.service, health.reason, definitions, by_hand)
             return [] if alert is not None and _says_as_much(alert, report) else [report]
         if not _serves(health, definitions.get(health.service)):
             return []
@@ -176,10 +176,10 @@ class ServiceAlerts:
         return any(a.service == event.service and a.healing is Healing.UNDER_WAY for a in alerts)
 
 
-def _why(code: str, *, starved: bool) -> str:
+def _end(service: str, code: str, *, starved: bool) -> str:
     if starved:
-        return " for want of memory"
-    return f" with code {code}" if code else ""
+        return f"{service} has ended for want of memory"
+    return f"{service} has ended with code {code}" if code else f"{service} has ended"
 
 
 def _report(

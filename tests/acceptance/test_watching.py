@@ -61,7 +61,7 @@ async def test_one_whose_health_check_fails_is_restarted(guarded, people, stack)
     await people.succeed("v1")
     await inside(stack, "web", "rm", "/www/health")
     raised = await alert_that(guarded, lambda one: one.service == "web")
-    assert raised.summary == "web: its health check fails."
+    assert raised.summary == "its health check fails."
     over = await alert_that(guarded, is_over)
     assert (over.id, over.actions) == (raised.id, ("restart: well again",))
 
@@ -80,7 +80,7 @@ async def test_one_that_looks_well_but_does_not_answer_its_probe_is_restarted(gu
     await until(is_healthy)
     await inside(stack, "web", "rm", "/www/health")
     raised = await alert_that(guarded, lambda one: one.service == "web")
-    assert raised.summary == f"web: does not answer http://127.0.0.1:{port}."
+    assert raised.summary == f"does not answer http://127.0.0.1:{port}."
     over = await alert_that(guarded, is_over)
     assert (over.id, over.actions) == (raised.id, ("restart: well again",))
     assert await is_healthy()
