@@ -10,9 +10,11 @@ const PREVIEW = 1500;
 const STRING_SELECT = 3;
 const LINK = 5;
 const STYLES = { 1: "primary", 2: "secondary", 3: "success", 4: "destructive" };
+// Within the component, where a page's own style does not reach: a picture is no wider than a phone.
+const IMAGE_FITS = ":host .discord-embed-image { max-width: min(400px, calc(100vw - 130px)); }";
 const COLORS = ["#5865f2", "#3ba55d", "#faa81a", "#ed4245", "#eb459e"];
 
-export function drawMessage(message, names, press, pinged) {
+export function drawMessage(message, names, { press, dismiss, pinged }) {
   const drawn = element("discord-message", {
     author: message.author.global_name ?? message.author.username,
     avatar: avatar(message.author),
@@ -22,12 +24,14 @@ export function drawMessage(message, names, press, pinged) {
     timestamp: new Date(message.timestamp),
     twentyFour: true,
     highlight: pinged,
+    dismissMessageClicked: () => dismiss(message),
   });
   drawn.dataset.messageId = message.id;
   drawn.append(...origin(message));
   drawn.append(message.flags & LOADING ? element("em", {}, say("thinking")) : markdown(message.content, names));
   drawn.append(...message.embeds.map((embed) => drawEmbed(embed, names)));
-  drawn.append(...message.attachments.map(drawAttachment));
+  const within = new Set(message.embeds.flatMap((one) => [one.image?.url, one.thumbnail?.url]));
+  drawn.append(...message.attachments.filter((file) => !within.has(file.url)).map(drawAttachment));
   drawn.append(...message.components.map((row) => drawRow(message, row, press)));
   return drawn;
 }
@@ -72,6 +76,7 @@ function drawEmbed(embed, names) {
     image: link(embed.image?.url),
     thumbnail: link(embed.thumbnail?.url),
   });
+  if (embed.image) drawn.updateComplete.then(() => drawn.shadowRoot.append(element("style", {}, IMAGE_FITS)));
   if (embed.description) drawn.append(slotted("discord-embed-description", "description", markdown(embed.description, names)));
   if (embed.fields?.length) drawn.append(drawFields(embed.fields, names));
   if (embed.footer || embed.timestamp) {
@@ -99,9 +104,9 @@ function drawFields(fields, names) {
 
 function drawAttachment(file) {
   const shown = element("a", { href: file.url, download: file.filename, slot: "attachments" }, `📎 ${file.filename} (${file.size} bytes)`);
-  if (/^text\//.test(file.content_type)) return element("div", { slot: "attachments", className: "file" }, shown, preview(file));
+  if (/^text\//.test(file.content_type) || file.filename.endsWith(".log")) return element("div", { slot: "attachments", className: "file" }, shown, preview(file));
   if (!/^image\//.test(file.content_type)) return shown;
-  return element("img", { src: file.url, alt: file.description ?? file.filename, slot: "attachments", style: "max-width: 480px" });
+  return element("img", { src: file.url, alt: file.description ?? file.filename, slot: "attachments", className: "picture" });
 }
 
 /** Show the beginning of a text file, as a client does. */

@@ -12,6 +12,10 @@ const TICK_MILLISECONDS = 1000;
 const by = (id) => document.getElementById(id);
 let drawn = "";
 const shown = new Map();
+// What a person does not want to see any more; as in a client, that is forgotten with the page.
+const dismissed = new Set();
+// Whether the channel stays at its end, whatever grows in it: until the person scrolls away.
+let following = true;
 
 export async function get(path) {
   return answerOf(await fetch(`/control/${path}`));
@@ -39,6 +43,7 @@ export const me = () => ({ user: by("user").value, channel: by("channel").value,
 /** Send an interaction and follow it to its end, saying what the person would be told. */
 export async function follow(path, body) {
   tell();
+  following = following || path === "slash";
   try {
     const { id } = (await post(path, { ...me(), ...body })).data;
     for (let since = -1; ; ) {
@@ -97,12 +102,26 @@ function redraw(messages, state) {
   const mine = new Set(state.users[user].roles);
   const pinged = ({ pinged: { users, roles, everyone } }) =>
     everyone || users.includes(state.users[user].id) || roles.some((role) => mine.has(role));
-  const main = document.querySelector("main");
-  const atEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
   const press = (message, customId, values) =>
     follow("click", { message_id: message.id, custom_id: customId, values });
-  place(messages.map((message) => nodeOf(message, () => drawMessage(message, names, press, pinged(message)))));
-  if (atEnd) requestAnimationFrame(() => main.scrollTo(0, main.scrollHeight));
+  const dismiss = (message) => { dismissed.add(message.id); drawn = ""; changed(); };
+  const draw = (message) => drawMessage(message, names, { press, dismiss, pinged: pinged(message) });
+  const wanted = messages.filter((message) => !dismissed.has(message.id));
+  place(wanted.map((message) => nodeOf(message, () => draw(message))));
+}
+
+/** Stay at the end of the channel while it grows, until the person scrolls away from it. */
+function followEnd() {
+  const main = document.querySelector("main");
+  const toEnd = () => following && main.scrollTo(0, main.scrollHeight);
+  let before = 0;
+  main.addEventListener("scroll", () => {
+    const atEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
+    following = atEnd || (following && main.scrollTop >= before);
+    before = main.scrollTop;
+  });
+  new ResizeObserver(toEnd).observe(by("messages"));
+  new ResizeObserver(toEnd).observe(main);
 }
 
 /** Return the node that shows a message: the one that is there already, where nothing of it changed. */
@@ -151,5 +170,6 @@ for (const id of ["user", "channel", "locale"]) by(id).addEventListener("change"
 by("guild-locale").addEventListener("change", () => post("guild_locale", { locale: by("guild-locale").value }));
 sayAll();
 listen();
+followEnd();
 setInterval(tick, TICK_MILLISECONDS);
 new EventSource("/control/events").addEventListener("message", changed);

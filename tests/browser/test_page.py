@@ -129,14 +129,32 @@ async def test_an_alert_is_acknowledged(bot, visitor, shop, language, alert, but
     await visitor.sees(alert, state)
 
 
-async def test_what_is_told_to_one_is_hidden_from_the_others(bot, visitor):
+async def test_what_is_told_to_one_is_hidden_from_the_others_and_can_be_dismissed(bot, visitor):
     await visitor.become("bob")
     await visitor.run("/deploy", environment="dev", version="v1")
     refused = await visitor.sees("You may not do this")
     await visitor.become("dora")
     await expect(refused).to_have_count(0)
     await visitor.become("bob")
-    await visitor.sees("You may not do this")
+    await (await visitor.sees("You may not do this")).get_by_text("Dismiss message").click()
+    await expect(refused).to_have_count(0)
+    await visitor.run("/status")
+    await visitor.sees("dev: nothing runs")
+    await expect(refused).to_have_count(0)
+
+
+async def test_a_phone_shows_it_all_without_scrolling_sideways_and_stays_at_the_end(bot, visitor):
+    await visitor.page.set_viewport_size({"width": 360, "height": 700})
+    await visitor.become("bob")
+    for _time in range(3):
+        await visitor.run("/status")
+        await visitor.sees("dev: nothing runs")
+    newest = visitor.page.locator("discord-message").last
+    await expect(newest).to_be_in_viewport(timeout=10_000)
+    assert await visitor.page.evaluate("document.documentElement.scrollWidth") <= 360
+    main = visitor.page.locator("main")
+    assert await main.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
+    await expect(visitor.page.locator("#typed")).to_be_in_viewport()
 
 
 async def test_a_person_and_the_server_each_have_their_language(bot, visitor):
