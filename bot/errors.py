@@ -175,6 +175,12 @@ class JournalUnusableError(StateError):
     """The disk or the database does not take or give what the journal holds: no room, no right, a fault."""
 
 
+class JournalHeldError(JournalUnusableError):
+    """Another process does not let go of the journal."""
+
+    key = "journal_held"
+
+
 class FencedOffError(StateError):
     """Another process has taken over what this one wanted to change."""
 

@@ -13,7 +13,7 @@ import structlog
 
 from bot import __version__
 from bot.concurrency import happens
-from bot.errors import FencedOffError, RoasError, StateError
+from bot.errors import FencedOffError, JournalHeldError, RoasError, StateError
 from bot.integration import Application
 from bot.models.deployment import Deployment, Problem
 from bot.models.environment import Environment
@@ -99,7 +99,12 @@ class VoiceKeeper:
 
     async def _step(self) -> None:
         ownership = self._application.state.ownership
-        await self._beat()
+        try:
+            await self._beat()
+        except JournalHeldError:
+            if not await self._end_whoever_holds_the_journal():
+                raise
+            await self._beat()
         record = await ownership.voice()
         if record is not None and record.instance_id == self._application.state.instance_id:
             await self._keep(record)
@@ -163,6 +168,23 @@ class VoiceKeeper:
             return "its health check fails"
         gone = container.state in {ContainerState.EXITED, ContainerState.DEAD}
         return "its container ended" if gone else ""
+
+    async def _end_whoever_holds_the_journal(self) -> bool:
+        """End a bot that was stopped in the middle of a write, and tell whether there was one: nobody can write else.
+
+        A bot that only waits for the journal as well still answers its health check.
+        """
+        if self._home is None or self._own is None:
+            return False
+        hanging = [
+            one
+            for one in await self._application.engine.containers(self._home)
+            if one.service == self._own.service and one.id != self._own.id and one.health is HealthStatus.UNHEALTHY
+        ]
+        for container in hanging:
+            log.warning("ending a bot that hangs and holds the journal", container=container.name)
+            await self._application.engine.remove(self._home, container.id, grace_seconds=0.0)
+        return bool(hanging)
 
     async def _container_of(self, record: VoiceRecord) -> ContainerSnapshot | None:
         heartbeat = await self._application.state.ownership.heartbeat(instance_id=record.instance_id)

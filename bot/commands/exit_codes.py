@@ -38,6 +38,7 @@ BY_KEY = {
     "engine_unavailable": ExitCode.UNAVAILABLE,
     "registry_unavailable": ExitCode.UNAVAILABLE,
     "state": ExitCode.UNAVAILABLE,
+    "journal_held": ExitCode.UNAVAILABLE,
     "fenced_off": ExitCode.UNAVAILABLE,
     "control_unavailable": ExitCode.UNAVAILABLE,
     "control_socket_held": ExitCode.UNAVAILABLE,

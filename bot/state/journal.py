@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from bot.errors import FencedOffError, JournalUnusableError, StateError
+from bot.errors import FencedOffError, JournalHeldError, JournalUnusableError, StateError
 from bot.models.change import StateChange
 from bot.state.documents import to_json
 from bot.state.schema import migrate
@@ -194,7 +194,12 @@ class Journal:
         except sqlite3.IntegrityError:
             raise
         except (sqlite3.Error, OSError) as error:
-            raise JournalUnusableError(
+            kind = JournalHeldError if _is_busy(error) else JournalUnusableError
+            raise kind(
                 f"The journal {self._path.name} cannot be used: {error}",
                 hint=f"Check that {self._path.parent} exists, is writable and has free space.",
             ) from error
+
+
+def _is_busy(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY

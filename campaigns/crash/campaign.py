@@ -13,7 +13,7 @@ from pathlib import Path
 
 from campaigns.crash.coverage import Coverage
 from campaigns.crash.lane import Lane, opened_lane
-from campaigns.crash.playing import Played, Verdict, clean_run, play
+from campaigns.crash.playing import CleanRunError, Played, Verdict, clean_run, play
 from campaigns.crash.points import Report
 from campaigns.crash.rounds import (
     Kind,
@@ -76,7 +76,13 @@ class Campaign:
             async with AsyncExitStack() as gates:
                 for lane in lanes:
                     await gates.enter_async_context(lane.gate)
-                known = await self._learn(lanes)
+                try:
+                    known = await self._learn(lanes)
+                except CleanRunError as error:
+                    self._teller.say(f"BROKEN: {error}")
+                    for lane in lanes:
+                        lane.keep_evidence(self._wishes.results / f"clean-{lane.name}")
+                    return FAILED
                 return await self._play(lanes, known)
 
     async def _open(self, stack: ExitStack, folder: Path) -> list[Lane]:

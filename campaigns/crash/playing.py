@@ -18,6 +18,10 @@ REACH_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 
 
+class CleanRunError(RuntimeError):
+    """Even a deployment that nobody disturbs ends badly."""
+
+
 class Verdict(StrEnum):
     """How a round went; one that was missed did no harm, since its moment never came."""
 
@@ -40,7 +44,7 @@ class Played:
 async def clean_run(lane: Lane, script: Script) -> tuple[tuple[Report, ...], float]:
     """Deploy without harm; returns every step that was reported, and how many seconds it took.
 
-    Raises RuntimeError where even that goes wrong.
+    Raises CleanRunError where even that goes wrong.
     """
     lane.surveys = True
     try:
@@ -49,11 +53,11 @@ async def clean_run(lane: Lane, script: Script) -> tuple[tuple[Report, ...], flo
         begun = time.monotonic()
         deployment = await lane.deploy(_version(lane, script))
         if deployment is None:
-            raise RuntimeError(f"{lane.name}: the bot took no deployment")
+            raise CleanRunError(f"{lane.name}: the bot took no deployment")
         took = await _ended(lane, begun)
         _, wrong = await lane.settle(frozenset(), END_SECONDS)
         if wrong:
-            raise RuntimeError(f"{lane.name}: a clean run ends badly: {'; '.join(wrong)}")
+            raise CleanRunError(f"{lane.name}: a clean run ends badly: {'; '.join(wrong)}")
         return tuple(lane.gate.trace), took
     finally:
         lane.surveys = False
