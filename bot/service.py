@@ -23,7 +23,7 @@ from bot.ui.standby_gate import StandbyGate
 log = structlog.get_logger(__name__)
 
 # How often a running bot looks for deployments whose process died (a command line that was killed).
-ORPHAN_POLL_SECONDS = 15.0
+ORPHAN_POLL_SECONDS = 5.0
 SOCKET_RETRY_SECONDS = 1.0
 
 

@@ -6,6 +6,7 @@ that watches its successor, when that one hangs or is unwell: then the old relea
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -13,21 +14,29 @@ import structlog
 
 from bot import __version__
 from bot.concurrency import happens
+from bot.deployment.rivals import Rivals
 from bot.errors import FencedOffError, JournalHeldError, RoasError, StateError
 from bot.integration import Application
 from bot.models.deployment import Deployment, Problem
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.health import ContainerState, HealthStatus
 from bot.models.ownership import Heartbeat, Readiness, VoiceRecord
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.ownership import lease_has_lapsed
+from bot.state.process_marks import this_process
 
 log = structlog.get_logger(__name__)
 
 # One that stands by looks more often: people wait for the one that takes over.
 BEAT_SECONDS = 0.4
 ACTIVE_BEAT_SECONDS = 1.0
+# A lapsed lease is looked at for so long: after a sleep of the machine, or of its disk, its owner renews it.
+CERTAIN_SECONDS = 2.0
+# One that is not fit to speak leaves a dead bot's voice for so long to another container of the same service.
+PATIENCE_SECONDS = 20.0
+DIED = "it died"
+AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 
 
 class VoiceKeeper:
@@ -49,6 +58,9 @@ class VoiceKeeper:
         self._home_is_known = False
         self._active = False
         self._refused = ""
+        self._rivals = Rivals(application.engine, application.state)
+        self._lapse_seen: tuple[VoiceRecord, float] | None = None
+        self._waits_since: float | None = None
         # What is still to be written of a successor that failed: why, and its last lines.
         self._owed: tuple[str, str] | None = None
 
@@ -105,23 +117,29 @@ class VoiceKeeper:
             if not await self._end_whoever_holds_the_journal():
                 raise
             await self._beat()
+        now = boot_seconds()
         record = await ownership.voice()
         if record is not None and record.instance_id == self._application.state.instance_id:
             await self._keep(record)
             return
         await self._set_active(None)
-        taken = await ownership.acquire()
-        if taken is not None:
-            self._owed = ("it died", await self._last_words_of(record))
-            await self._keep(taken)
-        elif record is not None and (reason := await self._successor_fault(record)):
+        self._owed = None
+        reason = await self._fault(record, now)
+        if not reason or not await self._is_ours_to_take():
+            return
+        if record is not None and reason != DIED:
             await self._take_back(record, reason)
+        elif (taken := await ownership.acquire()) is not None:
+            if record is not None:
+                self._owed = (reason, await self._rivals.last_words(self._home, record.instance_id))
+            await self._keep(taken)
 
     async def _keep(self, record: VoiceRecord) -> None:
         """Renew the voice; what a failed successor left is written before anything is taken up of it."""
         try:
             renewed = await self._application.state.ownership.renew(record)
         except FencedOffError:
+            self._owed = None
             await self._set_active(None)
             return
         if self._owed is not None:
@@ -139,6 +157,7 @@ class VoiceKeeper:
             version=__version__,
             gateway_ready=ready.gateway_ready,
             cogs_loaded=ready.cogs_loaded,
+            process=this_process(),
         )
         await self._application.state.ownership.beat(heartbeat)
 
@@ -153,16 +172,15 @@ class VoiceKeeper:
             log.info("this bot stands by")
             await self._silence()
 
-    async def _successor_fault(self, record: VoiceRecord) -> str:
-        """Return why the active bot has to be replaced by force, or an empty text; only in containers of one home."""
-        if self._home is None or self._own is None:
-            return ""
-        container = await self._container_of(record)
-        if container is None:
-            return ""
-        if lease_has_lapsed(record):
+    async def _fault(self, record: VoiceRecord | None, now: float) -> str:
+        """Return why the voice may be taken, or an empty text; `now` is a boot time from before it was looked at."""
+        if record is None or not self._application.state.instance.is_alive(record.instance_id):
+            return DIED
+        if self._has_lapsed(record, now):
             return "it hangs: its lease was not renewed"
-        if await self._handed_over_by_us() is None:
+        self._waits_since = None
+        container = await self._rivals.container(self._home, record.instance_id)
+        if container is None or self._own is None or await self._handed_over_by_us() is None:
             return ""
         if container.health is HealthStatus.UNHEALTHY:
             return "its health check fails"
@@ -186,36 +204,41 @@ class VoiceKeeper:
             await self._application.engine.remove(self._home, container.id, grace_seconds=0.0)
         return bool(hanging)
 
-    async def _container_of(self, record: VoiceRecord) -> ContainerSnapshot | None:
-        heartbeat = await self._application.state.ownership.heartbeat(instance_id=record.instance_id)
-        if heartbeat is None or not heartbeat.container_id or self._home is None:
-            return None
+    def _has_lapsed(self, record: VoiceRecord, now: float) -> bool:
+        """Tell whether a lease has lapsed, and stays so for as long as a living owner may need to renew it."""
+        if not lease_has_lapsed(record, now):
+            self._lapse_seen = None
+            return False
+        if self._lapse_seen is None or self._lapse_seen[0] != record:
+            self._lapse_seen = (record, time.monotonic())
+        return time.monotonic() - self._lapse_seen[1] >= CERTAIN_SECONDS
+
+    async def _is_ours_to_take(self) -> bool:
+        """Tell whether this bot should take a voice that is free: one that is not fit lets another go first.
+
+        The other is a predecessor that was killed, which its restart policy brings back, or that is well.
+        """
+        ready = self._readiness()
+        if (ready.gateway_ready and ready.cogs_loaded) or self._home is None or self._own is None:
+            return True
+        self._waits_since = self._waits_since or time.monotonic()
+        if time.monotonic() - self._waits_since >= PATIENCE_SECONDS:
+            return True
         containers = await self._application.engine.containers(self._home)
-        return next((c for c in containers if c.id == heartbeat.container_id), None)
+        service, own_id = self._own.service, self._own.id
+        return not any(c.service == service and c.id != own_id and c.state in AT_WORK for c in containers)
 
     async def _take_back(self, record: VoiceRecord, reason: str) -> None:
-        """End the other's container first: a fence in the journal cannot stop a Docker call that is on its way."""
-        container = await self._container_of(record)
-        if container is None or self._home is None:
+        """End the other's process first: a fence in the journal cannot stop a Docker call that is on its way."""
+        log.warning("taking the voice by force", from_instance=record.instance_id, reason=reason)
+        report = await self._rivals.end(self._home, record.instance_id)
+        if report is None:
             return
-        log.warning("taking the voice back by force", from_instance=record.instance_id, reason=reason)
-        report = await self._application.engine.last_words(self._home, container.id)
-        await self._application.engine.remove(self._home, container.id, grace_seconds=0.0)
         taken = await self._application.state.ownership.take_by_force(record)
         if taken is None:
             return
         self._owed = (reason, report)
         await self._keep(taken)
-
-    async def _last_words_of(self, record: VoiceRecord | None) -> str:
-        """Return what a dead bot's container said last, or an empty text; nobody waits for it to be there."""
-        try:
-            container = await self._container_of(record) if record is not None else None
-            if container is None or self._home is None:
-                return ""
-            return await self._application.engine.last_words(self._home, container.id)
-        except RoasError as error:
-            return f"(its last lines could not be read: {error.message})"
 
     async def _handed_over_by_us(self) -> Deployment | None:
         """Return the unfinished deployment of home whose release this container is not of, once it was handed over."""

@@ -58,9 +58,11 @@ async def open_carrier(session: "Session") -> AsyncIterator[Carrier]:
         if client is not None:
             yield BotCarrier(client, session.state_dir)
             return
+        from bot.commands.heartbeat import beating
         from bot.integration import open_application
 
         application = await stack.enter_async_context(open_application(session.settings, instance_prefix="CLI"))
+        await stack.enter_async_context(beating(application.state))
         yield OwnCarrier(application)
 
 

@@ -11,6 +11,7 @@ import structlog
 from bot.deployment.context import SOURCE, Components, DeploymentContext
 from bot.deployment.handover import remove_surplus_bots
 from bot.deployment.planning import plan_deployment, plan_rollback, refuse_another_plan
+from bot.deployment.rivals import Rivals
 from bot.deployment.run import DeploymentRun
 from bot.errors import FencedOffError, InvalidRequestError, RoasError
 from bot.events import Event
@@ -44,6 +45,7 @@ class DeploymentOrchestrator:
         self._tasks: dict[str, asyncio.Task[Deployment]] = {}
         self._contexts: dict[str, DeploymentContext] = {}
         self._carried_once: set[str] = set()
+        self._rivals = Rivals(components.engine, components.state)
 
     async def plan(self, request: DeploymentRequest) -> Plan:
         """Say what a request would change, and change nothing. Raises RoasError."""
@@ -101,7 +103,7 @@ class DeploymentOrchestrator:
         for deployment in await self._components.state.deployments.unfinished():
             lock = await self._components.state.locks.get(deployment.environment)
             owner = lock.instance_id if lock is not None and lock.deployment_id == deployment.id else None
-            if owner is None or deployment.id in self._tasks or self._is_carried(owner):
+            if owner is None or deployment.id in self._tasks or await self._is_carried(owner):
                 continue
             environment = self._environments.get(deployment.environment)
             if environment is None:
@@ -110,10 +112,15 @@ class DeploymentOrchestrator:
             taken.append(await self._take_over(deployment, environment, owner))
         return tuple(taken)
 
-    def _is_carried(self, owner: str) -> bool:
-        """Tell whether another living process carries what `owner` holds; what we hold without a task is orphaned."""
+    async def _is_carried(self, owner: str) -> bool:
+        """Tell whether another process carries what `owner` holds; what we hold without a task is orphaned.
+
+        One that hangs is ended first; where it cannot be reached, it still counts as carrying.
+        """
         instance = self._components.state.instance
-        return owner != instance.id and instance.is_alive(owner)
+        if owner == instance.id or not instance.is_alive(owner):
+            return False
+        return not await self._rivals.end_if_hanging(owner)
 
     async def close(self) -> None:
         """Stop carrying deployments; their records let the next process go on."""

@@ -25,6 +25,7 @@ from bot.engine.model_store import ModelStore
 from bot.engine.orphans import kill_orphans
 from bot.engine.policy import ComposePolicy
 from bot.engine.probe import DockerProbe
+from bot.engine.processes import end_process
 from bot.engine.release_images import missing_images, tag_images, untag_images
 from bot.engine.releases import ReleaseDrafter
 from bot.engine.removal import remove_container, start_container, stop_container
@@ -36,6 +37,7 @@ from bot.engine.statistics import StatisticsReader
 from bot.engine.sweep import mend, plan_mending
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot
+from bot.models.ownership import ProcessMark
 from bot.models.release import Release
 from bot.models.stack import ServiceDefinition, WantedImage
 from bot.redaction import Redactor
@@ -209,6 +211,10 @@ class ComposeEngine:
     async def kill_orphans(self, instance_id: str) -> int:
         """End Compose children that a dead process of ours left running; returns how many."""
         return await self._clients.local(lambda: kill_orphans(instance_id))
+
+    async def end_process(self, mark: ProcessMark) -> bool:
+        """End a process of ours that hangs; tells whether it is gone for certain."""
+        return await self._clients.local(lambda: end_process(mark))
 
     async def _to_build(self, stack: ResolvedStack, service: str) -> WantedImage:
         """Say what is built: it is bound to its model; where nothing is built, the image that is here serves."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot
+from bot.models.ownership import ProcessMark
 from bot.models.release import Release, ReleaseService
 from bot.models.stack import ServiceDefinition, WantedImage
 
@@ -183,4 +184,8 @@ class Engine(Protocol):
 
     async def kill_orphans(self, instance_id: str) -> int:
         """End Compose children that a dead process of ours left running; returns how many."""
+        ...
+
+    async def end_process(self, mark: ProcessMark) -> bool:
+        """End a process of ours that hangs; tells whether it is gone for certain."""
         ...

@@ -18,8 +18,23 @@ class VoiceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessMark:
+    """Know a process again: `started` is in clock ticks since boot, so that a number used a second time is seen.
+
+    The number means something within its `namespace` only.
+    """
+
+    pid: int
+    started: int
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Say how a bot is: the only thing that a process may write without owning anything."""
+    """Say how a bot, or a command line that carries a deployment, is.
+
+    It is the only thing that a process may write without owning anything. Older versions leave no `process`.
+    """
 
     instance_id: str
     boot_id: str
@@ -29,6 +44,7 @@ class Heartbeat:
     version: str = ""
     gateway_ready: bool = False
     cogs_loaded: bool = False
+    process: ProcessMark | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ class Instance:
         self._descriptor: int | None = None
 
     def announce(self) -> None:
-        """Take this process's lock, and clear away the files of processes that are gone and own nothing."""
+        """Take this process's lock."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor = os.open(self._path(self.id), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # somebody who looks may have it for a moment
 
     def withdraw(self) -> None:
         """Let the lock go."""
@@ -39,7 +39,7 @@ class Instance:
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         finally:

@@ -116,9 +116,12 @@ class Ownership:
         return max(this_boot, key=lambda beat: beat.beat_at, default=None)
 
 
-def lease_has_lapsed(voice: VoiceRecord) -> bool:
-    """Tell whether an owner has not renewed its lease in time."""
-    return voice.boot_id != boot_id() or boot_seconds() > voice.lease_until
+def lease_has_lapsed(voice: VoiceRecord, now: float | None = None) -> bool:
+    """Tell whether an owner has not renewed its lease in time; `now` is a boot time from before the lease was read.
+
+    A process that was stopped after it had read the lease would find it lapsed by a later clock, wrongly.
+    """
+    return voice.boot_id != boot_id() or (boot_seconds() if now is None else now) > voice.lease_until
 
 
 def _read_voice(transaction: Transaction) -> VoiceRecord | None:

@@ -11,6 +11,7 @@ from bot.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, R
 from bot.errors import ReleaseNotRestorableError, RoasError
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.ownership import ProcessMark
 from bot.models.release import ImagePin, Release, ReleaseService
 from bot.models.stack import ServiceDefinition, WantedImage
 
@@ -204,3 +205,7 @@ class FakeEngine:
 
     async def kill_orphans(self, instance_id: str) -> int:
         return 0
+
+    async def end_process(self, mark: ProcessMark) -> bool:
+        self._called("end_process", str(mark.pid))
+        return True

@@ -1,0 +1,46 @@
+"""Say that a command line lives, for as long as it may carry a deployment: one that hangs is taken over from."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from bot import __version__
+from bot.concurrency import happens
+from bot.errors import StateError
+from bot.models.ownership import Heartbeat
+from bot.state.boot_clock import boot_id, boot_seconds
+from bot.state.manager import StateManager
+from bot.state.process_marks import this_process
+
+log = structlog.get_logger(__name__)
+
+BEAT_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def beating(state: StateManager) -> AsyncIterator[None]:
+    """Write a heartbeat now and every second until the block ends. Raises StateError where the first fails."""
+    await _beat(state)
+    task = asyncio.create_task(_go_on(state), name="heartbeat")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _go_on(state: StateManager) -> None:
+    while True:
+        await happens(asyncio.Event(), BEAT_SECONDS)
+        try:
+            await _beat(state)
+        except StateError as error:
+            log.warning("the heartbeat cannot be written", problem=error.message)
+
+
+async def _beat(state: StateManager) -> None:
+    await state.ownership.beat(
+        Heartbeat(state.instance_id, boot_id(), boot_seconds(), version=__version__, process=this_process())
+    )

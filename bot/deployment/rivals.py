@@ -1,0 +1,91 @@
+"""End another owner's process before its work is taken by force: a fence in the journal stops no Docker call."""
+
+import asyncio
+
+import structlog
+
+from bot.concurrency import happens
+from bot.engine.interface import Engine
+from bot.errors import RoasError
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot
+from bot.state.boot_clock import boot_seconds
+from bot.state.manager import StateManager
+
+log = structlog.get_logger(__name__)
+
+# Who carries a deployment says every second that it lives. After so long it hangs, if it says nothing even then.
+HANGING_SECONDS = 8.0
+LAST_CHANCE_SECONDS = 2.0
+
+
+class Rivals:
+    """Know the other processes that own something in the journal: where they run, and how to end them."""
+
+    def __init__(self, engine: Engine, state: StateManager) -> None:
+        self._engine = engine
+        self._state = state
+        self._beyond_reach: set[str] = set()
+
+    async def container(self, home: Environment | None, instance_id: str) -> ContainerSnapshot | None:
+        """Return the container of home that a process runs in, or None."""
+        heartbeat = await self._state.ownership.heartbeat(instance_id=instance_id)
+        if heartbeat is None or not heartbeat.container_id or home is None:
+            return None
+        containers = await self._engine.containers(home)
+        return next((one for one in containers if one.id == heartbeat.container_id), None)
+
+    async def last_words(self, home: Environment | None, instance_id: str) -> str:
+        """Return what a dead process's container said last, or an empty text; nobody waits for it to be there."""
+        try:
+            container = await self.container(home, instance_id)
+            return "" if container is None or home is None else await self._engine.last_words(home, container.id)
+        except RoasError as error:
+            return f"(its last lines could not be read: {error.message})"
+
+    async def end(self, home: Environment | None, instance_id: str) -> str | None:
+        """End a process with all that it started: its container, or itself and its Compose commands.
+
+        Returns the last words of its container, or None where it cannot be reached and may go on.
+        """
+        container = await self.container(home, instance_id)
+        if container is not None and home is not None:
+            words = await self._engine.last_words(home, container.id)
+            await self._engine.remove(home, container.id, grace_seconds=0.0)
+            return words
+        heartbeat = await self._state.ownership.heartbeat(instance_id=instance_id)
+        mark = heartbeat.process if heartbeat is not None else None
+        if mark is None or not await self._engine.end_process(mark):
+            self._tell_once(instance_id, mark.pid if mark is not None else None)
+            return None
+        await self._engine.kill_orphans(instance_id)
+        return ""
+
+    async def end_if_hanging(self, instance_id: str) -> bool:
+        """End a living process that has not said for long that it lives; tells whether it was ended."""
+        if not await self._is_silent(instance_id):
+            return False
+        # Machines sleep, and disks are slow: whoever wakes up is given the time to say so.
+        await happens(asyncio.Event(), LAST_CHANCE_SECONDS)
+        if not await self._is_silent(instance_id):
+            return False
+        ended = await self.end(None, instance_id) is not None
+        if ended:
+            log.warning("ended a process that hung while it carried a deployment", instance_id=instance_id)
+        return ended
+
+    async def _is_silent(self, instance_id: str) -> bool:
+        now = boot_seconds()  # before the reading: one that is stopped here must not find a beat old that was not
+        heartbeat = await self._state.ownership.heartbeat(instance_id=instance_id)
+        return heartbeat is not None and heartbeat.process is not None and now - heartbeat.beat_at > HANGING_SECONDS
+
+    def _tell_once(self, instance_id: str, pid: int | None) -> None:
+        if instance_id in self._beyond_reach:
+            return
+        self._beyond_reach.add(instance_id)
+        log.error(
+            "a process hangs, and cannot be ended from here",
+            instance_id=instance_id,
+            pid=pid,
+            hint="End it where it runs (kill -9, or docker rm -f of its container): its work is then taken up.",
+        )

@@ -1,0 +1,35 @@
+"""End a process that hangs, before another does its work."""
+
+import os
+import select
+import signal
+
+from bot.models.ownership import ProcessMark
+from bot.state.process_marks import pid_namespace, started_at
+
+END_SECONDS = 5.0
+
+
+def end_process(mark: ProcessMark) -> bool:
+    """End a process for good, also one that is stopped; tells whether it is gone for certain.
+
+    One in another container or on another machine cannot be reached, nor one of another user.
+    """
+    if mark.namespace != pid_namespace():
+        return False
+    try:
+        handle = os.pidfd_open(mark.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        # The handle makes sure that the process that was looked at is the one that is ended.
+        if started_at(mark.pid) != mark.started:
+            return True
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        return bool(select.select([handle], [], [], END_SECONDS)[0])
+    except (ProcessLookupError, FileNotFoundError):
+        return True
+    except PermissionError:
+        return False
+    finally:
+        os.close(handle)

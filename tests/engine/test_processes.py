@@ -1,0 +1,48 @@
+"""A process that hangs is ended by its number and the moment of its start, and no other one in its place."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from bot.engine.processes import end_process
+from bot.models.ownership import ProcessMark
+from bot.state.process_marks import pid_namespace, started_at
+
+
+@pytest.fixture
+def stopped() -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process, and stop it."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        process.send_signal(signal.SIGSTOP)
+        yield process
+        process.kill()
+
+
+def mark(process: subprocess.Popen[bytes]) -> ProcessMark:
+    return ProcessMark(process.pid, started_at(process.pid), pid_namespace())
+
+
+def test_a_stopped_process_is_ended(stopped):
+    assert end_process(mark(stopped))
+    assert stopped.wait(5) == -signal.SIGKILL
+
+
+def test_one_that_was_given_the_number_later_is_left_alone(stopped):
+    earlier = replace(mark(stopped), started=mark(stopped).started - 1)
+    assert end_process(earlier), "the one that was meant is gone"
+    assert stopped.poll() is None
+
+
+def test_one_of_another_container_is_not_gone_for_certain(stopped):
+    assert not end_process(replace(mark(stopped), namespace="pid:[1]"))
+    assert stopped.poll() is None
+
+
+def test_one_that_is_gone_already_is_gone(stopped):
+    known = mark(stopped)
+    stopped.kill()
+    stopped.wait(5)
+    assert end_process(known)
