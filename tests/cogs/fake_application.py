@@ -129,6 +129,9 @@ class FakeEngine:
         self.asked.append({"environment": environment.name, "id": container_id, "lines": lines, "since": since})
         return self.log
 
+    async def last_words(self, environment: Environment, container_id: str, *, lines: int) -> str:
+        return self.log
+
     async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool = True) -> Any:
         assert not write_contents
         if self.fault is not None:

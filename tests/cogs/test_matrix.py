@@ -1,6 +1,7 @@
 """Who may press and type what: role, command, button, environment, own or other's plan, fresh or stale: no wrong yes.
 
-Every combination is really pressed in a simulated Discord; what is allowed stands here once more, on its own.
+Every combination is really pressed in a simulated Discord; what is allowed stands here once more, on its own. Which
+commands and buttons there are is read from the bot itself: one that has no row here fails a test.
 """
 
 from collections.abc import Callable
@@ -13,13 +14,18 @@ import pytest
 from simcord.actors import MemberActor
 
 from bot.models.actor import Actor, ActorKind
+from bot.models.alert import AlertReport, AlertSource, AlertState, Severity
 from bot.models.deployment import DeploymentKind, DeploymentRequest
 from bot.models.freeze import Freeze
 from bot.models.identifiers import new_id
 from bot.models.proposal import LIFETIME, Proposal, ProposalState
 from bot.ui.drawing import Button, Drawing
+from bot.ui.embeds.alert import PREFIX as ALERT_PREFIX
 from bot.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
-from bot.ui.embeds.live import draw_live
+from bot.ui.embeds.history import HISTORY_PREFIX, HistoryPage
+from bot.ui.embeds.live import CANCEL_PREFIX, draw_live
+from bot.ui.embeds.outcome import ROLLBACK_PREFIX
+from bot.ui.ops_channel import OpsChannel
 from tests.cogs.conftest import Scene
 from tests.cogs.test_commands import kept_release
 from tests.ui.samples import a_plan
@@ -53,6 +59,7 @@ COMMANDS: dict[str, tuple[dict[str, str], Callable[[str, str], bool]]] = {
     "cancel": ({}, lambda role, _environment: role in DEPLOYS | APPROVES),
 }
 BUTTONS = {"confirm": CONFIRM_PREFIX, "approve": APPROVE_PREFIX, "withdraw": WITHDRAW_PREFIX}
+ALERT_DEEDS = ("ack", "silence", "logs", "rollback")
 STALE = ("fresh", "changed", "late", *(state.value for state in ProposalState if state is not ProposalState.CONFIRMED))
 
 
@@ -105,6 +112,30 @@ async def a_proposal(scene: Scene, environment: str, asker: Actor, state: str) -
 
 def refused(answer: str) -> bool:
     return any(words in answer for words in REFUSALS)
+
+
+def test_every_command_has_a_row(scene: Scene) -> None:
+    tree = scene.env.bot.tree  # type: ignore[attr-defined]
+    found = {command.qualified_name for command in tree.walk_commands(guild=discord.Object(scene.guild.id))}
+    assert found == set(COMMANDS)
+
+
+def test_every_button_has_a_row(scene: Scene) -> None:
+    """What the bot listens to, written out, is exactly what the tests of this file press."""
+    store = scene.env.bot._connection._view_store
+    heard = {name for pattern in store._dynamic_items for name in named(pattern.pattern)}
+    pressed = {*(prefix for prefix in BUTTONS.values()), CANCEL_PREFIX, ROLLBACK_PREFIX, HISTORY_PREFIX}
+    pressed |= {f"{ALERT_PREFIX}{deed}:" for deed in ALERT_DEEDS}
+    assert heard == pressed
+
+
+def named(pattern: str) -> set[str]:
+    """Return the beginnings of the ids that a pattern matches, each choice within it written out."""
+    fixed, _, rest = pattern.replace("\\", "").partition("(?P<")
+    name, _, choices = rest.partition(">")
+    if name != "deed":
+        return {fixed}
+    return {f"{fixed}{choice}:" for choice in choices.partition(")")[0].split("|")}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -187,6 +218,68 @@ async def test_the_roll_back_button_is_for_deployers_and_starts_nothing_by_itsel
         answer = scene.answer(await somebody.click(outcome, custom_id=f"roas:rollback:{story.id}"))
         assert refused(answer) is not (role in DEPLOYS), (environment, role, answer)
     assert not scene.application.orchestrator.requests
+
+
+@pytest.mark.parametrize("deed", ALERT_DEEDS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+async def test_an_alerts_button_is_for_exactly_those_in_the_table(scene: Scene, environment: str, deed: str) -> None:
+    people = await people_of(scene)
+    for version in ("v1", "v2"):
+        await kept_release(scene, environment, version)
+    for role, somebody in people.items():
+        report = AlertReport(
+            f"{role}", AlertSource.HEALTH, Severity.WARNING, f"{role} is down", environment=environment, service="web"
+        )
+        (taken,) = await scene.application.state.alerts.take([report])
+        subject = taken.alert.id
+        shown = Drawing(subject, (), "an alert", (Button(deed, f"{ALERT_PREFIX}{deed}:{subject}"),))
+        message = await scene.as_it_was(shown)
+        answer = scene.answer(await somebody.click(message, custom_id=f"{ALERT_PREFIX}{deed}:{subject}"))
+        allowed = role in DEPLOYS if deed == "rollback" else role != "nobody"
+        assert refused(answer) is not allowed, (deed, environment, role, answer)
+        assert "Something broke" not in answer
+        known = await scene.application.state.alerts.get(subject)
+        assert known is not None
+        changes = {"ack": AlertState.ACKNOWLEDGED, "silence": AlertState.SILENCED}
+        assert known.state is (changes.get(deed, AlertState.FIRING) if allowed else AlertState.FIRING), (deed, role)
+    assert not scene.application.orchestrator.requests
+
+
+async def test_the_buttons_of_the_history_are_for_everybody_in_the_channel(scene: Scene) -> None:
+    await kept_release(scene, "staging", "v1")
+    page = HistoryPage("staging", None, 0)
+    for role, somebody in (await people_of(scene)).items():
+        message = await scene.as_it_was(Drawing("history", (), f"for {role}", (Button("Older", page.custom_id),)))
+        result = await somebody.click(message, custom_id=page.custom_id)
+        assert not result.followups, role
+        assert result.deferred or result.response is not None, role
+
+
+async def test_no_button_works_outside_the_ops_channel(scene: Scene) -> None:
+    people = await people_of(scene)
+    story = await Story.begin(scene.application.state, scene.application.bus, environment="staging")
+    proposal = await a_proposal(scene, "staging", STRANGER, "planned")
+    (taken,) = await scene.application.state.alerts.take(
+        [AlertReport("f", AlertSource.HEALTH, Severity.WARNING, "down", environment="staging", service="web")]
+    )
+    ids = [f"{prefix}{proposal.id}" for prefix in BUTTONS.values()]
+    ids += [f"{prefix}{story.id}" for prefix in (CANCEL_PREFIX, ROLLBACK_PREFIX)]
+    ids += [f"{ALERT_PREFIX}{deed}:{taken.alert.id}" for deed in ALERT_DEEDS]
+    ids += [HistoryPage("staging", None, 0).custom_id]
+    elsewhere = OpsChannel(scene.env.bot, scene.guild.id, scene.general.id)
+    for number, custom_id in enumerate(ids):
+        drawing = Drawing("elsewhere", (), "forged", (Button("x", custom_id),))
+        message_id = await elsewhere.send(drawing, nonce=f"forged {number}")
+        message = next(one for one in scene.general.history() if one.id == message_id)
+        for role, somebody in people.items():
+            answer = scene.answer(await somebody.click(message, custom_id=custom_id))
+            assert "only works in the ops channel" in answer, (custom_id, role, answer)
+    assert not scene.application.orchestrator.requests
+    assert not scene.application.orchestrator.cancelled
+    known = await scene.application.state.alerts.get(taken.alert.id)
+    assert known is not None
+    assert known.state is AlertState.FIRING
+    await story.finish()
 
 
 async def test_nothing_works_outside_the_ops_channel(scene: Scene) -> None:
