@@ -1,0 +1,79 @@
+"""Whoever clicks does not notice that the bot is killed and started again before every single click."""
+
+import pytest
+from playwright.async_api import Locator
+
+from tests.browser.visitor import Visitor
+from tests.wire.bot_process import BotProcess
+from tests.wire.conftest import CONNECT_SECONDS
+from tests.wire.shop import SERVICE_LABEL
+
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+
+PLAN = "Nothing is changed before you say yes"
+
+
+class Clicks:
+    """Press buttons; before each, the bot is another process."""
+
+    def __init__(self, bot: BotProcess, people, visitor: Visitor) -> None:
+        self.bot = bot
+        self.people = people
+        self.visitor = visitor
+
+    async def kill(self) -> None:
+        await self.bot.kill()
+        await self.bot.start()
+        await self.people.wait_until_connected(CONNECT_SECONDS)
+
+    async def press(self, who: str, message: Locator, label: str) -> None:
+        await self.kill()
+        await self.visitor.become(who)
+        await self.visitor.press(message, label)
+
+
+async def test_from_the_plan_to_the_way_back_and_an_alert_nobody_notices_that_the_bot_died(
+    bot, people, visitor, shop, image_ids
+):
+    clicks = Clicks(bot, people, visitor)
+    await visitor.become("dora")
+    await visitor.run("/deploy", environment="prod", version="v1")
+    await visitor.press(await visitor.sees(PLAN), "Deploy")
+    await visitor.become("anna")
+    await visitor.press(await visitor.sees("Approval wanted: deploy v1 to prod"), "Approve")
+    await visitor.sees("Deploy v1 to prod", "succeeded", "Approved by")
+
+    await visitor.become("dora")
+    await visitor.run("/deploy", environment="prod", version="v2")
+    await clicks.press("dora", await visitor.sees(PLAN), "Deploy")
+    await clicks.press("anna", await visitor.sees("Approval wanted: deploy v2 to prod"), "Approve")
+    outcome = await visitor.sees("Deploy v2 to prod", "succeeded", "Approved by")
+    assert shop.running("prod") == {"store": image_ids["v2"], "web": image_ids["v2"]}
+
+    await clicks.press("dora", outcome, "Roll back to r1")
+    await clicks.press("dora", await visitor.sees(PLAN), "Roll back")
+    await clicks.press("anna", await visitor.sees("Approval wanted: roll back prod to r1"), "Approve")
+    await visitor.sees("Roll back prod to r1", "succeeded", "Approved by")
+    assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+    web = next(one for one in shop.containers("prod") if one.labels[SERVICE_LABEL] == "web")
+    web.stop(timeout=1)
+    await clicks.press("dora", await visitor.sees("web was stopped by hand"), "Acknowledge")
+    await visitor.sees("acknowledged: you look after it")
+    await visitor.sees("web was stopped by hand", "acknowledged")
+    posts = [one for one in await people.messages() if "· outcome" in one.text]
+    assert len(posts) == 3
+
+
+async def test_a_deployment_is_cancelled_by_the_bot_that_was_not_there_when_it_began(
+    bot, people, visitor, shop, image_ids
+):
+    clicks = Clicks(bot, people, visitor)
+    await visitor.become("dora")
+    await visitor.deploy("v1")
+    await visitor.sees("Deploy v1 to dev", "succeeded")
+    await visitor.deploy("v3")
+    live = await visitor.sees("Deploy v3 to dev", "execution")
+    await clicks.press("dora", live, "Cancel")
+    await visitor.sees("Deploy v3 to dev", "cancelled")
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
