@@ -17,10 +17,24 @@ class Instance:
         self._descriptor: int | None = None
 
     def announce(self) -> None:
-        """Take this process's lock."""
+        """Take this process's lock, and clear away the files of processes that are gone."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._descriptor = os.open(self._path(self.id), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # somebody who looks may have it for a moment
+        while self._descriptor is None:
+            self._descriptor = self._locked()
+        for path in self._folder.glob("*.lock"):
+            if path.stem != self.id:
+                _clear(path)
+
+    def _locked(self) -> int | None:
+        """Lock this process's file; None where somebody cleared it away before that."""
+        path = self._path(self.id)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        os.close(descriptor)
+        return None
 
     def withdraw(self) -> None:
         """Let the lock go."""
@@ -39,7 +53,7 @@ class Instance:
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that ask at once do not see each other
         except BlockingIOError:
             return True
         finally:
@@ -58,3 +72,14 @@ class Instance:
 
     def _path(self, instance_id: str) -> Path:
         return self._folder / f"{Path(instance_id).name}.lock"
+
+
+def _clear(path: Path) -> None:
+    """Remove a lock file that nobody holds."""
+    with suppress(FileNotFoundError, BlockingIOError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
+            os.close(descriptor)

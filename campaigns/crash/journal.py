@@ -65,6 +65,11 @@ class JournalReader:
             last = journal.execute("SELECT coalesce(max(id), '') FROM deployments").fetchone()[0]
         return Mark(int(sequence), str(last))
 
+    def unfinished(self) -> bool:
+        """Tell whether a deployment has no end yet."""
+        with self._opened() as journal:
+            return _one(journal, "SELECT id FROM deployments WHERE outcome IS NULL LIMIT 1") is not None
+
     def look(self, since: Mark) -> JournalFacts:
         """Return what the journal says; deployments and changes only of this round."""
         with self._opened() as journal:

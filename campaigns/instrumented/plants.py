@@ -6,7 +6,8 @@ from typing import Any
 from bot.deployment.context import DeploymentContext
 from bot.engine import compose_engine, service_creation
 from bot.models.deployment import ServiceStep
-from bot.standby import VoiceKeeper
+from bot.models.ownership import VoiceRecord
+from bot.standby import DIED, VoiceKeeper
 from bot.state import ownership
 from bot.state.journal import Transaction
 from campaigns.instrumented.gate import PLANTS
@@ -50,12 +51,14 @@ def _no_sweep() -> None:
 
 
 def _no_watchdog() -> None:
-    """Never take back what was handed over."""
+    """Never take back from one that hangs or is unwell; only what a dead one left is taken up."""
+    fault = VoiceKeeper._fault
 
-    async def see_nothing(*_arguments: Any) -> str:
-        return ""
+    async def see_only_the_dead(keeper: VoiceKeeper, record: VoiceRecord | None, now: float) -> str:
+        reason = await fault(keeper, record, now)
+        return reason if reason == DIED else ""
 
-    VoiceKeeper._successor_fault = see_nothing  # type: ignore[method-assign,assignment]
+    VoiceKeeper._fault = see_only_the_dead  # type: ignore[method-assign]
 
 
 _PLANTING: dict[str, Callable[[], None]] = dict(

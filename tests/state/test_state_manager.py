@@ -244,3 +244,6 @@ async def test_a_process_is_known_as_dead_the_moment_that_it_is_killed(tmp_path:
         child.wait()
         child.stdout.close()
         assert not state.instance.is_alive(instance_id)
+        async with StateManager(tmp_path) as next_one:  # what the dead left is cleared away; the living keep theirs
+            left = {path.stem for path in (tmp_path / "instances").iterdir()}
+            assert left == {state.instance_id, next_one.instance_id}
