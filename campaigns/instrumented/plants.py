@@ -58,7 +58,7 @@ def _no_watchdog() -> None:
         reason = await fault(keeper, record, now)
         return reason if reason == DIED else ""
 
-    VoiceKeeper._fault = see_only_the_dead  # type: ignore[method-assign]
+    VoiceKeeper._fault = see_only_the_dead  # type: ignore[method-assign,assignment]
 
 
 _PLANTING: dict[str, Callable[[], None]] = dict(
