@@ -83,7 +83,7 @@ async def test_many_at_once_share_a_message_and_one_click_acknowledges_all(scene
 
 async def test_status_tells_of_every_open_alert(scene: Scene) -> None:
     await raised(scene)
-    assert "1 open alerts" in scene.answer(await scene.bob.slash(scene.ops, "status"))
+    assert "Open alerts: 1" in scene.answer(await scene.bob.slash(scene.ops, "status"))
 
 
 async def test_somebody_is_called_when_healing_gives_up(scene: Scene) -> None:

@@ -87,7 +87,7 @@ def test_status_names_what_is_open() -> None:
     assert draw_open_alerts([]) is None
     embed = draw_open_alerts([ALERT, replace(ALERT, severity=Severity.CRITICAL, title="worse")])
     assert embed is not None
-    assert "2 open alerts" in str(embed.title)
+    assert "Open alerts: 2" in str(embed.title)
     assert (embed.description or "").index("worse") < (embed.description or "").index("web is down")
 
 

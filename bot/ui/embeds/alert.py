@@ -91,7 +91,7 @@ def draw_open_alerts(alerts: Sequence[Alert]) -> discord.Embed | None:
     order = list(Severity)
     listed = sorted(alerts, key=lambda alert: (order.index(alert.severity), alert.id))
     return discord.Embed(
-        title=f"{SEVERITIES[listed[0].severity][0]} {_('{count} open alerts', count=len(alerts))}",
+        title=f"{SEVERITIES[listed[0].severity][0]} {_('Open alerts: {count}', count=len(alerts))}",
         description=lines([_line(alert) for alert in listed], 1200),
         colour=SEVERITIES[listed[0].severity][1],
     )
