@@ -18,6 +18,7 @@ WORDS = {
     "Deed": "cogs/permissions.py",
     "Severity": "bot/models/alert.py",
     "AlertState": "bot/models/alert.py",
+    "AlertSource": "bot/models/alert.py",
 }
 INTERFACE = ["bot/ui", "cogs"]
 CORE = ["bot/errors.py", "bot/standby.py", "bot/deployment", "bot/engine", "bot/monitoring", "bot/recovery"]

@@ -21,6 +21,10 @@ FILLED = {
 }
 
 
+# Set to something as an example; unset they have no value or follow something else.
+EXAMPLES = {"discord_api_url", "environments"}
+
+
 def documented():
     """Return the names that .env.example sets or shows commented out."""
     return set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
@@ -126,9 +130,38 @@ def test_every_setting_is_explained():
     assert [name for name in EnvironmentSettings.model_fields if name.upper() not in text] == []
 
 
+def used_by_compose():
+    return set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+
+
 def test_every_variable_of_the_compose_file_is_explained():
-    used = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
-    assert used - documented() == set()
+    assert used_by_compose() - documented() == set()
+
+
+def test_nothing_is_explained_that_is_no_setting():
+    entrypoint = (ROOT / "script" / "container-entrypoint").read_text()
+    of_the_image = {name for name in documented() if re.search(rf"\b{name}\b", entrypoint)}
+    known = {name.upper() for name in Settings.model_fields} | used_by_compose() | of_the_image
+    assert documented() - known == set()
+
+
+def test_the_defaults_that_are_shown_are_those_that_hold():
+    text = (ROOT / ".env.example").read_text()
+    shown = dict(re.findall(r"^#([A-Z][A-Z0-9_]+)=(\S+)$", text, re.MULTILINE))
+    plain = {name: field.default for name, field in Settings.model_fields.items() if name.upper() in shown}
+    for name, default in plain.items():
+        written = ",".join(default) if isinstance(default, tuple) else str(default)
+        if default not in (None, "") and name not in EXAMPLES:
+            assert shown[name.upper()].lower() == written.lower(), name
+
+
+def test_each_setting_that_the_readme_names_is_one():
+    text = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\| (.+?) \|", text, re.MULTILINE))
+    names = {name for cell in named for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", cell)}
+    settings = {name.upper() for name in Settings.model_fields}
+    assert len(names) > 10
+    assert {name for name in names if name.partition("__")[0] not in settings} == set()
 
 
 def test_prometheus_accepts_its_configuration():

@@ -108,7 +108,7 @@ def _state(alert: Alert) -> str:
         parts.append(_("over {when}", when=since(alert.resolved_at)))
     if alert.count > 1:
         parts.append(_("reported {count} times", count=alert.count))
-    parts.append(_("told by {source}", source=alert.source.value))
+    parts.append(_("told by {source}", source=word(alert.source)))
     return " · ".join(parts)
 
 
