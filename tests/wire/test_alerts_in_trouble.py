@@ -1,0 +1,120 @@
+"""Alerts outlive what they need: Discord, its gateway, and room for the journal."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.models.alert import AlertState
+from bot.state.manager import StateManager
+from testbed.redis_server import free_port
+from tests.wire.channel import ask, outcome, start
+from tests.wire.test_alerts import about_alerts, an_alert, delivery, kill, shown
+from tests.wire.test_healing import alerts_until
+
+pytestmark = pytest.mark.wire
+
+TOKEN = "a token that only these tests know"
+ROOM = 600 * 1024 * 1024  # a deployment asks for 512 MiB
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def bot_settings(bot_settings: dict[str, str], port: int) -> dict[str, str]:
+    return bot_settings | {"HTTP_PORT": str(port), "WEBHOOK_TOKEN": TOKEN}
+
+
+@pytest.fixture
+def small_disk(bot_settings: dict[str, str]) -> Iterator[Path]:
+    """Mount a small disk under STATE_DIR."""
+    folder = Path(bot_settings["STATE_DIR"])
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+async def http(port: int) -> AsyncIterator[aiohttp.ClientSession]:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=headers) as session:
+        yield session
+
+
+def fill(folder: Path) -> Path:
+    """Write until there is no room left."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        most = shutil.disk_usage(folder).free - 64 * 1024
+        os.posix_fallocate(file.fileno(), 0, most)
+        file.seek(most)
+        with suppress(OSError):
+            while True:
+                file.write(b"x" * 4096)
+    return filler
+
+
+def processor_seconds(pid: int) -> float:
+    """Return how long a process has had a processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def test_a_discord_in_trouble_hears_of_an_alert_later_and_once(bot, bot_settings, sandbox, people, shop):
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    await people.add_fault(path="*/messages*", status=503, times=3)
+    await people.add_fault(path="*/messages*", status=429, times=2, retry_after=0.2)
+    await people.disconnect(resumable=False)
+    kill(shop, "web")
+    (alert,) = await alerts_until(Path(bot_settings["STATE_DIR"]), AlertState.RESOLVED)
+    over = await shown(people, "resolved")
+    assert alert.id in over.text
+    assert over.pinged_roles == [sandbox.roles["alert"]]
+    assert [m.id for m in about_alerts(await people.messages()) if alert.id in m.text] == [over.id]
+
+
+async def test_a_full_disk_loses_nothing_and_says_so(small_disk, bot, bot_settings, people, shop, http, image_ids):
+    async def status(path: str, **options: Any) -> int:
+        async with http.request("POST" if options else "GET", path, **options) as answer:
+            await answer.read()
+            return answer.status
+
+    async def ready_is(wanted: int) -> None:
+        async with asyncio.timeout(20):
+            while await status("/ready") != wanted:  # noqa: ASYNC110 - another process says so
+                await asyncio.sleep(0.2)
+
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    await ready_is(200)
+    filler = await asyncio.to_thread(fill, small_disk)
+    await ready_is(503)
+    used = processor_seconds(bot.pid)
+    kill(shop, "web")
+    assert await status("/alerts", json=delivery(an_alert("FromOutside"))) == 503
+    await asyncio.sleep(4)
+    assert processor_seconds(bot.pid) - used < 2.0, "it does not turn in circles"
+    assert "web" in await ask(people, "dora", "status"), "it still speaks"
+    assert bot.log.read_text().count("the journal cannot be written") < 5
+    filler.unlink()
+    await ready_is(200)
+    assert await status("/alerts", json=delivery(an_alert("FromOutside"))) == 200
+    await shown(people, "FromOutside")
+    await shown(people, "could not be written")
+    (alert,) = await alerts_until(small_disk, AlertState.RESOLVED)
+    assert alert.service == "web"
+    assert alert.summary == "web has ended with code 137."
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+    async with StateManager(small_disk, instance_prefix="TEST") as journal:
+        refused = [one for one in await journal.alerts.all() if "could not be written" in one.title]
+    assert [one.state for one in refused] == [AlertState.RESOLVED]
