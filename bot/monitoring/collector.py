@@ -1,7 +1,9 @@
 """Collect how the services of the environments are: once when asked, and all the time where it is asked for."""
 
 import asyncio
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -26,6 +28,14 @@ log = structlog.get_logger(__name__)
 HEALTH_CHECK_COMPLETED = "monitoring.health_check.completed"
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Say when a look at a stack began (monotonic seconds), and which services a deployment was changing meanwhile."""
+
+    begun: float
+    owned: frozenset[str] = frozenset()
+
+
 class StackObserver(Protocol):
     """Hear at once what the engine says of containers, and what every look at a stack shows."""
 
@@ -38,9 +48,9 @@ class StackObserver(Protocol):
         ...
 
     async def observed(
-        self, environment: Environment, stack: StackHealth, definitions: Definitions, owned: frozenset[str]
+        self, environment: Environment, stack: StackHealth, definitions: Definitions, look: Look
     ) -> None:
-        """Take in a stack with the verdicts that hold; `owned` are those that a deployment was changing meanwhile."""
+        """Take in a stack with the verdicts that hold."""
         ...
 
 
@@ -182,6 +192,7 @@ class MonitoringCollector:
     async def _observe(self, environment: Environment) -> None:
         observer = self._observer
         # Asked before and after: a deployment that ended while we looked had its hands on what we saw.
+        begun = time.monotonic()
         owned = await observer.owned(environment) if observer is not None else frozenset()
         sample = await self._sampler.sample(environment)
         owned |= await observer.owned(environment) if observer is not None else frozenset()
@@ -193,4 +204,5 @@ class MonitoringCollector:
         if self._metrics is not None:
             self._metrics.observe_stack(steady)
         if observer is not None:
-            await observer.observed(environment, steady, await self._sampler.definitions(environment), owned)
+            look = Look(begun, owned)
+            await observer.observed(environment, steady, await self._sampler.definitions(environment), look)

@@ -12,6 +12,7 @@ from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from bot.models.stack import ServiceDefinition
 from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.collector import Look
 from bot.monitoring.hand_stops import HandStops, Place
 from bot.monitoring.hysteresis import Clock
 from bot.state.manager import StateManager
@@ -77,7 +78,7 @@ class ServiceAlerts:
         await self._state.record(change)
 
     async def observed(
-        self, environment: Environment, stack: StackHealth, definitions: Definitions, owned: frozenset[str]
+        self, environment: Environment, stack: StackHealth, definitions: Definitions, look: Look
     ) -> None:
         """Raise alerts for what is unhealthy and end those of what is well again."""
         await self._write(environment)
@@ -86,8 +87,8 @@ class ServiceAlerts:
         await self._heal_again(environment, stack, known)
         reports = self._of_engine(environment, stack, alerts)
         for health in stack.services:
-            if health.service not in owned:
-                reports += self._of_service(environment, health, alerts.get(health.service), definitions)
+            if health.service not in look.owned:
+                reports += self._of_service(environment, health, alerts.get(health.service), definitions, look)
         if stack.verdict is not Verdict.UNKNOWN:
             present = {health.service for health in stack.services}
             reports += [_ended(a) for name, a in alerts.items() if name and name not in present and _may_end(a)]
@@ -149,7 +150,12 @@ class ServiceAlerts:
         return [_ended(alerts[STACK])] if known and STACK in alerts else []
 
     def _of_service(
-        self, environment: Environment, health: ServiceHealth, alert: Alert | None, definitions: Definitions
+        self,
+        environment: Environment,
+        health: ServiceHealth,
+        alert: Alert | None,
+        definitions: Definitions,
+        look: Look,
     ) -> list[AlertReport]:
         place = (environment.name, health.service)
         if health.verdict is Verdict.UNHEALTHY:
@@ -158,16 +164,27 @@ class ServiceAlerts:
                 # What a bot before this one saw is in the journal: only what was stopped by hand is not urgent.
                 learn = self._hand_stops.broke if alert.is_urgent else self._hand_stops.stopped
                 learn(*place)
-            by_hand = self._hand_stops.is_by_hand(environment.name, health)
-            report = _report(environment, health.service, health.reason, definitions, by_hand)
+            report = self._unwell(environment, health, definitions)
             return [] if alert is not None and _says_as_much(alert, report) else [report]
-        if not _serves(health, definitions.get(health.service)):
+        # A look that began before an event tells nothing of what came after it.
+        if look.begun < self._trouble.get(place, float("-inf")) or not _serves(health, definitions.get(health.service)):
             return []
         self._hand_stops.serves(*place)
         if alert is None or not _may_end(alert):
             return []
         calm = self._clock() - self._trouble.get(place, float("-inf")) >= CALM_SECONDS
         return [_ended(alert)] if alert.count < FLAPS or calm else []
+
+    def _unwell(self, environment: Environment, health: ServiceHealth, definitions: Definitions) -> AlertReport:
+        service = health.service
+        if not self._hand_stops.is_by_hand(environment.name, health):
+            return _report(environment, service, health.reason, definitions)
+        if self._hand_stops.is_known(environment.name, service):
+            title = f"{environment.name}: {service} was stopped by hand"
+            return _of(environment, service, Severity.WARNING, title, f"{health.reason}. It is left as it is.")
+        title = f"{environment.name}: {service} is stopped"
+        summary = f"{health.reason}. Nobody saw how; it looks as if it was meant, so it is left as it is."
+        return _of(environment, service, Severity.WARNING, title, summary)
 
     async def _is_healing(self, environment: Environment, event: ContainerEvent) -> bool:
         if event.action in {"start", "unpause"}:
@@ -182,12 +199,7 @@ def _end(service: str, code: str, *, starved: bool) -> str:
     return f"{service} has ended with code {code}" if code else f"{service} has ended"
 
 
-def _report(
-    environment: Environment, service: str, summary: str, definitions: Definitions, by_hand: bool = False
-) -> AlertReport:
-    if by_hand:
-        title = f"{environment.name}: {service} was stopped by hand"
-        return _of(environment, service, Severity.WARNING, title, f"{summary}. It is left as it is.")
+def _report(environment: Environment, service: str, summary: str, definitions: Definitions) -> AlertReport:
     definition = definitions.get(service)
     critical = service in environment.critical_services or (definition is not None and definition.critical)
     title = f"{environment.name}: {service} is down"

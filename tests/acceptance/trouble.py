@@ -16,7 +16,9 @@ Found = TypeVar("Found")
 
 def kill_process(stack: Stack, name: str) -> None:
     """Kill a service's process as an accident would: from outside the engine."""
-    os.kill(stack.container(name).attrs["State"]["Pid"], signal.SIGKILL)
+    pid = stack.container(name).attrs["State"]["Pid"]
+    assert pid > 0, f"{name} does not run"  # 0 would be our own process group
+    os.kill(pid, signal.SIGKILL)
 
 
 async def inside(stack: Stack, name: str, *command: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from bot.events import Event, EventBus
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, StackHealth, Verdict
-from bot.monitoring.collector import MonitoringCollector
+from bot.monitoring.collector import Look, MonitoringCollector
 from bot.monitoring.health import HealthCoordinator
 
 DEV = Environment("dev", "shop-dev", Path(), ())
@@ -46,8 +46,8 @@ class Scene:
     async def owned(self, environment: Environment) -> frozenset[str]:
         return self.owners.pop(0)
 
-    async def observed(self, environment: Environment, stack: StackHealth, definitions: Any, owned: Any) -> None:
-        self.told.append((stack.services[0].verdict, owned))
+    async def observed(self, environment: Environment, stack: StackHealth, definitions: Any, look: Look) -> None:
+        self.told.append((stack.services[0].verdict, look.owned))
 
     async def container_event(self, *_: object) -> None:
         return

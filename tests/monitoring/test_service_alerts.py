@@ -15,6 +15,7 @@ from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from bot.models.stack import ServiceDefinition
 from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.collector import Look
 from bot.monitoring.service_alerts import ServiceAlerts
 from bot.state.manager import StateManager
 
@@ -43,13 +44,14 @@ class Scene:
         state: ContainerState = ContainerState.RUNNING,
         *,
         owned: frozenset[str] = frozenset(),
+        begun: float | None = None,
         exit_code: int = 137,
     ) -> None:
         well = HealthStatus.HEALTHY if verdict is Verdict.HEALTHY else HealthStatus.UNHEALTHY
         own = ContainerSnapshot("c1", service, service, state, well, "i", "i", "h", exit_code=exit_code)
         health = ServiceHealth(service, verdict, "its health check fails", (own,))
         stack = StackHealth("dev", verdict, (health,), datetime.now(UTC))
-        await self.alerts.observed(DEV, stack, DEFINITIONS, owned)
+        await self.alerts.observed(DEV, stack, DEFINITIONS, Look(self.now if begun is None else begun, owned))
 
     def triggered(self) -> int:
         return sum(event.type == "monitoring.alert.triggered" for event in self.bus.history())
@@ -200,3 +202,12 @@ async def test_a_verdict_that_lags_behind_ends_no_alert(scene: Scene) -> None:
     (again,) = await scene.state.alerts.open()
     assert (again.title, again.count) == (alert.title, 1)
     assert not scene.alerts.stopped_by_hand("dev", "web")
+
+
+async def test_a_look_that_began_before_the_end_of_a_process_ends_no_alert_of_it(scene: Scene) -> None:
+    scene.now = 10.0
+    await scene.event("die", exitCode="137")
+    await scene.seen(Verdict.HEALTHY, begun=9.9)
+    assert len(await scene.state.alerts.open()) == 1
+    await scene.seen(Verdict.HEALTHY, begun=10.1)
+    assert await scene.state.alerts.open() == ()

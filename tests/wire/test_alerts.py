@@ -70,7 +70,9 @@ def an_alert(name: str, *, status: str = "firing", severity: str = "warning", **
 def kill(shop: Any, service: str) -> None:
     """Kill a service's process as an accident would: from outside the engine."""
     (container,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == service]
-    os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+    pid = container.attrs["State"]["Pid"]
+    assert pid > 0, f"{service} does not run"  # 0 would be our own process group
+    os.kill(pid, signal.SIGKILL)
 
 
 def title(message: Message) -> str:

@@ -50,7 +50,9 @@ async def changes(state_dir: Path, correlation_id: str) -> list[StateChange]:
 def kill(shop, service: str) -> None:
     """Kill a service's process as an accident would: from outside the engine."""
     (container,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == service]
-    os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+    pid = container.attrs["State"]["Pid"]
+    assert pid > 0, f"{service} does not run"  # 0 would be our own process group
+    os.kill(pid, signal.SIGKILL)
 
 
 async def test_a_killed_service_is_healed_and_whoever_follows_sees_it_live_under_one_cause(

@@ -1,0 +1,210 @@
+"""`POST /alerts` answers whatever is sent: it takes what is right, and says why it refuses, and never breaks."""
+
+import hmac
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as some
+
+from bot.errors import StateError
+from bot.events import EventBus
+from bot.monitoring import webhook
+from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.webhook import LARGEST_BODY, AlertWebhook
+from bot.state.manager import StateManager
+
+TOKEN = "a token that only the tests know"
+RIGHT = {"Authorization": f"Bearer {TOKEN}"}
+FIRING = {"status": "firing", "labels": {"alertname": "DiskFull"}, "startsAt": "2026-01-01T00:00:00Z"}
+
+Client = TestClient[web.Request, web.Application]
+
+
+class Scene:
+    """Answer at /alerts; `active` and `desk` are what a test makes of them."""
+
+    def __init__(self, state: StateManager, client: Client, desk: AlertDesk) -> None:
+        self.state, self.client, self.desk, self.active = state, client, desk, True
+
+    async def post(self, body: Any, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        sent: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+        async with self.client.post("/alerts", headers=RIGHT if headers is None else headers, **sent) as answer:
+            return answer.status, await answer.json()
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Scene]:
+    async with StateManager(folder) as state:
+        bus = EventBus()
+        desk = AlertDesk(state.alerts, bus)
+
+        async def services() -> dict[str, list[str]]:
+            return {"dev": ["web"]}
+
+        application = web.Application()
+        hook = AlertWebhook(TOKEN, desk, services, lambda: scene.active)
+        application.add_routes([web.post("/alerts", hook.answer)])
+        async with TestClient(TestServer(application)) as client:
+            scene = Scene(state, client, desk)
+            yield scene
+        await bus.close()
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with opened(tmp_path / "state") as scene:
+        yield scene
+
+
+def delivery(*alerts: Any, **more: Any) -> dict[str, Any]:
+    return {"version": "4", "groupKey": "{}", "alerts": list(alerts), **more}
+
+
+anything = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=40),
+    lambda part: some.lists(part, max_size=4) | some.dictionaries(some.text(max_size=12), part, max_size=4),
+    max_leaves=12,
+)
+words = some.text(max_size=60)
+alert_like = some.fixed_dictionaries(
+    {},
+    optional={
+        "status": some.sampled_from(["firing", "resolved"]) | anything,
+        "labels": some.dictionaries(some.sampled_from(["alertname", "severity", "service", "env"]) | words, words)
+        | anything,
+        "annotations": some.dictionaries(words, words) | anything,
+        "startsAt": words | anything,
+        "fingerprint": words | anything,
+    },
+)
+labels = some.dictionaries(some.sampled_from(["alertname", "severity", "service", "env"]) | words, words, max_size=4)
+hostile = some.fixed_dictionaries(
+    {
+        "version": words,
+        "alerts": some.lists(
+            some.fixed_dictionaries(
+                {
+                    "status": some.sampled_from(["firing", "resolved"]),
+                    "labels": labels,
+                    "annotations": labels,
+                    "startsAt": words,
+                    "fingerprint": words,
+                }
+            ),
+            max_size=4,
+        ),
+    },
+    optional={"truncatedAlerts": some.integers(), "orgId": some.integers(), "groupKey": words},
+)
+delivery_like = some.fixed_dictionaries(
+    {},
+    optional={
+        "version": some.sampled_from(["4", "1"]) | anything,
+        "alerts": some.lists(alert_like, max_size=5) | anything,
+        "groupKey": words | anything,
+        "truncatedAlerts": some.integers() | anything,
+        "orgId": some.integers() | anything,
+    },
+)
+
+
+async def test_no_body_whatever_breaks_it(tmp_path: Path) -> None:
+    async with opened(tmp_path / "state") as scene:
+        seen: dict[int, int] = {}
+
+        @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(some.binary(max_size=200) | (hostile | delivery_like | anything).map(json.dumps).map(str.encode))
+        @example(b'{"version":"4","alerts":[{"status":"firing","labels":{"alertname":"\\ud800"}}]}')
+        @example(b'{"version":"4","alerts":[{"status":"firing","fingerprint":"\\u0000","startsAt":"\\udfff"}]}')
+        @example(b'{"version":"4","truncatedAlerts":1e400,"alerts":[]}')
+        @example(b"[" * 100_000)
+        def check(body: bytes) -> None:
+            bodies.append(body)
+
+        bodies: list[bytes] = []
+        check()
+        for body in bodies:
+            status, answer = await scene.post(body)
+            assert status in {200, 400}, (status, body)
+            assert status == 200 or answer["error"]
+            seen[status] = seen.get(status, 0) + 1
+        assert min(seen.values()) > 20
+        assert len(seen) == 2, "both kinds were tried"
+
+
+async def test_who_is_told_nothing_more_than_that_a_token_is_needed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(sent: bytes, kept: bytes) -> bool:
+        compared.append((sent, kept))
+        return hmac.compare_digest(sent, kept)
+
+    monkeypatch.setattr(webhook, "hmac", type("constant_time", (), {"compare_digest": staticmethod(compare)}))
+    wrong = ["", "Bearer", "Bearer ", f"Basic {TOKEN}", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", "Bearer \u00fc"]
+    answers = [await scene.post(delivery(FIRING), {"Authorization": header}) for header in wrong]
+    assert {status for status, _ in answers} == {401}
+    assert len({answer["error"] for _, answer in answers}) == 1
+    assert len(compared) == len(wrong), "whatever is sent is compared, and in constant time"
+    assert await scene.state.alerts.all() == ()
+    assert (await scene.post(delivery(FIRING), {"Authorization": f"bearer {TOKEN}"}))[0] == 200
+
+
+async def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(scene: Scene) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(LARGEST_BODY // 65536 + 2):
+            yield b" " * 65536
+
+    async with scene.client.post("/alerts", headers=RIGHT, data=endless()) as answer:
+        assert (answer.status, "bytes at most" in (await answer.json())["error"]) == (413, True)
+    status, told = await scene.post(b" " * (LARGEST_BODY + 1))
+    assert (status, "bytes at most" in told["error"]) == (413, True)
+    assert (await scene.post(delivery(*[FIRING] * 5001)))[0] == 400
+
+
+async def test_a_bot_that_stands_by_asks_to_be_called_again(scene: Scene) -> None:
+    scene.active = False
+    status, told = await scene.post(delivery(FIRING))
+    assert (status, "stands by" in told["error"]) == (503, True)
+    assert await scene.state.alerts.all() == ()
+    scene.active = True
+    assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 1
+
+
+async def test_what_the_journal_does_not_take_is_to_be_sent_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for fault in (StateError("no room"), ValueError("nobody thought of it")):
+
+        async def refuse(*_: object, fault: Exception = fault) -> None:
+            raise fault
+
+        with monkeypatch.context() as broken:
+            broken.setattr(scene.desk, "take", refuse)
+            assert (await scene.post(delivery(FIRING)))[0] == 503
+    assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 1
+
+
+async def test_the_same_delivery_again_changes_nothing_whenever_it_comes(scene: Scene) -> None:
+    ended = FIRING | {"status": "resolved"}
+    counts = [(await scene.post(delivery(*alerts)))[1] for alerts in ([FIRING, FIRING], [FIRING], [ended], [ended])]
+    assert [(one["triggered"], one["resolved"]) for one in counts] == [(1, 0), (0, 0), (0, 1), (0, 0)]
+    assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 0, "a replay of what has ended"
+    again = FIRING | {"startsAt": "2026-01-01T01:00:00Z"}
+    assert (await scene.post(delivery(again)))[1]["triggered"] == 1
+
+
+async def test_what_was_left_out_of_a_delivery_is_an_alert_that_ends_with_a_whole_one(scene: Scene) -> None:
+    await scene.post(delivery(FIRING, truncatedAlerts=7))
+    titles = [one.title for one in await scene.state.alerts.open()]
+    assert titles == ["DiskFull", "7 more alerts were left out of a delivery"]
+    await scene.post(delivery(FIRING, truncatedAlerts=0))
+    assert [one.title for one in await scene.state.alerts.open()] == ["DiskFull"]
