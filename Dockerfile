@@ -28,10 +28,6 @@ COPY script/container-healthcheck /usr/local/bin/healthcheck
 COPY bot /opt/bot/bot
 COPY cogs /opt/bot/cogs
 
-ARG VERSION=dev
-LABEL org.opencontainers.image.title="ROAS Bot" \
-      org.opencontainers.image.description="Deploys, watches and rolls back a Docker Compose stack from Discord" \
-      org.opencontainers.image.version="${VERSION}"
 ENV PATH=/opt/roas/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/bot \
     PYTHONUNBUFFERED=1 \
@@ -44,3 +40,8 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --retries=3 --start-period=60s --start-interval=500ms CMD ["healthcheck"]
 ENTRYPOINT ["entrypoint"]
 CMD ["python", "-m", "bot"]
+# Last, so that another version of the same code is built in a moment.
+ARG VERSION=dev
+LABEL org.opencontainers.image.title="ROAS Bot" \
+      org.opencontainers.image.description="Deploys, watches and rolls back a Docker Compose stack from Discord" \
+      org.opencontainers.image.version="${VERSION}"

@@ -1,8 +1,8 @@
 """Run coroutines side by side so that none is lost: no orphaned task, no unread exception."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
+from typing import Any, Generic, TypeVar
 
 import structlog
 
@@ -57,3 +57,52 @@ async def happens(event: asyncio.Event, within_seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+class Shared(Generic[Result]):
+    """Do the same work once for all who ask for it at the same time, so that many who ask cost no more than two.
+
+    Nobody gets the result of work that was begun before they asked: who comes while it is under way waits for the
+    next one, together with all others who do.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[Hashable, asyncio.Task[Result]] = {}
+        self._next: dict[Hashable, asyncio.Task[Result]] = {}
+
+    async def ask(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return the result of work that began after this call; raises what the work raises."""
+        if key not in self._next and key not in self._running:
+            self._running[key] = self._watched(key, work())
+            return await asyncio.shield(self._running[key])
+        if key not in self._next:
+            self._next[key] = self._watched(key, self._after(self._running[key], key, work))
+        return await asyncio.shield(self._next[key])
+
+    async def close(self) -> None:
+        """End what is under way, and wait for it."""
+        tasks = [*self._next.values(), *self._running.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _after(
+        self, before: asyncio.Task[Result], key: Hashable, work: Callable[[], Coroutine[Any, Any, Result]]
+    ) -> Result:
+        await asyncio.wait({before})
+        self._running[key] = self._next.pop(key)
+        return await work()
+
+    def _watched(self, key: Hashable, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        """Start work whose end is noted, and whose exception is read even where nobody waits for it any more."""
+
+        def ended(task: asyncio.Task[Result]) -> None:
+            for tasks in (self._running, self._next):
+                if tasks.get(key) is task:
+                    del tasks[key]
+            if not task.cancelled():
+                task.exception()
+
+        task = asyncio.create_task(work)
+        task.add_done_callback(ended)
+        return task

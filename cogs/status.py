@@ -10,19 +10,19 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.concurrency import together
+from bot.concurrency import Shared, together
 from bot.errors import RoasError
 from bot.integration import Application
 from bot.models.environment import Environment
 from bot.models.health import StackHealth
 from bot.ui.charts.last_hour import draw_last_hour
-from bot.ui.drawing import Picture
+from bot.ui.drawing import Drawing, Picture
 from bot.ui.embeds.alert import draw_open_alerts
 from bot.ui.embeds.integration import draw_integration
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
 from bot.ui.live_messages import LiveMessages
 from bot.ui.secrets import without_secrets
-from bot.ui.translation import _
+from bot.ui.translation import _, language
 from bot.ui.voice import Voice
 from cogs.answers import acknowledge, answer
 from cogs.ops_cog import OpsCog
@@ -40,6 +40,12 @@ class StatusCog(OpsCog, name="Status"):
     def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:
         super().__init__(bot, application, voice)
         self.live_messages = live_messages
+        # Many who ask at the same time look together: a bot that is asked too much would answer nobody.
+        self._looks: Shared[Drawing] = Shared()
+
+    async def cog_unload(self) -> None:
+        """End what is under way."""
+        await self._looks.close()
 
     @app_commands.command(description="Show how an environment is, or all of them")
     @app_commands.describe(environment="Which one (all if left out)")
@@ -50,18 +56,24 @@ class StatusCog(OpsCog, name="Status"):
             return
         async with self.answering(interaction):
             self.permit(interaction, Deed.STATUS)
-            known = self.application.environments.values()
-            wanted = [self.environment(environment)] if environment else list(known)
-            looking = together(self.look_at(target) for target in wanted)
-            statuses, picture = await asyncio.gather(looking, self._chart(wanted))
-            shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
-            beside = [*await self._open_alerts(environment), self._integration()]
-            drawing = draw_status(shown, beside)
-            await answer(interaction, drawing=replace(drawing, picture=picture))
+            wanted = [self.environment(environment)] if environment else list(self.application.environments.values())
+
+            async def look() -> Drawing:
+                return await self._draw(environment, wanted)
+
+            await answer(interaction, drawing=await self._looks.ask((environment, language()), look))
 
     @status.autocomplete("environment")
     async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+
+    async def _draw(self, environment: str | None, wanted: Sequence[Environment]) -> Drawing:
+        """Look at the environments and draw all that there is to say of them, without secrets."""
+        looking = together(self.look_at(target) for target in wanted)
+        statuses, picture = await asyncio.gather(looking, self._chart(wanted))
+        shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
+        beside = [*await self._open_alerts(environment), self._integration()]
+        return replace(draw_status(shown, beside), picture=picture)
 
     async def _open_alerts(self, environment: str | None) -> list[discord.Embed]:
         """Draw the alerts that are open: of one environment and of none in particular, or all."""

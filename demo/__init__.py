@@ -1,1 +1,1 @@
-"""Show the main job on a sample stack: deploy, deploy, fail and be rolled back, roll back by hand, look."""
+"""Show the main job: a sample stack is deployed, fails, is rolled back; then the bot replaces itself."""

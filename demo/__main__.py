@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from docker.errors import DockerException
 
-from demo.processes import Process, ProcessError, start_bot, start_sandbox
+from demo.home import last_words, start_bot
+from demo.processes import Process, ProcessError, start_sandbox
+from demo.scene import StoryError
 from demo.stage import Plant, Stage
-from demo.story import Story, StoryError
+from demo.story import Story
 from demo.telling import Teller
 from sandbox.client import SandboxClient
 from sandbox.errors import ControlError
@@ -36,7 +38,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="stay up afterwards, to look around, until Ctrl-C")
     parser.add_argument(
         "--plant",
-        choices=["v3-healthy", "v2-broken"],
+        choices=get_args(Plant),
         help="break a promise on purpose, to see that the demo notices and fails",
     )
     arguments = parser.parse_args()
@@ -63,7 +65,8 @@ def _interrupt(*_: Any) -> None:
 
 @contextmanager
 def _engine(teller: Teller, folder: Path) -> Iterator[Engine]:
-    with find_or_start_engine(folder / "engine") as engine:
+    # With the machine's own name servers: the bot's image is built here, which may want packages.
+    with find_or_start_engine(folder / "engine", settings={"dns": []}) as engine:
         whose = (
             "a private Docker Engine, started for this demo"
             if engine.private
@@ -78,38 +81,37 @@ async def _show(teller: Teller, stage: Stage, plant: Plant | None, *, keep: bool
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_clear, teller, stage)
         teller.note(f"Making the sample stack {stage.project}: images v1 and v2, and v3, which never becomes healthy.")
+        teller.note("Building the bot's own image, which takes a minute the first time.")
         await asyncio.to_thread(stage.build, plant)
         sandbox, address = await start_sandbox(stage)
         stack.push_async_callback(sandbox.stop)
-        bot = await start_bot(stage, address)
-        stack.push_async_callback(bot.stop)
-        teller.note(
-            f"A sandbox in Discord's place and the bot run as processes {sandbox.child.pid} and {bot.child.pid}."
-        )
+        await asyncio.to_thread(start_bot, stage, address)
+        teller.note(f"A sandbox runs in Discord's place, and the bot in a container, as project {stage.name}.")
         people = await stack.enter_async_context(SandboxClient(address["control_url"], address["control_token"]))
-        await _play(Story(stage, people, teller), bot, sandbox)
+        story = Story(stage, people, teller)
+        await _play(story, sandbox)
         await _nothing_broke_discords_rules(people)
-        teller.summary(time.monotonic() - began)
+        teller.summary(time.monotonic() - began, story.seen)
         if keep:
-            await _stay(teller, stage, address, bot)
+            await _stay(teller, stage, address, sandbox)
     return 0
 
 
-async def _play(story: Story, *processes: Process) -> None:
-    """Play the story; a process that dies meanwhile ends it at once, with its last words."""
+async def _play(story: Story, sandbox: Process) -> None:
+    """Play the story; a sandbox that dies meanwhile ends it at once, with its last words."""
     play = asyncio.create_task(story.play())
-    deaths = {asyncio.create_task(process.child.wait()): process for process in processes}
+    death = asyncio.create_task(sandbox.child.wait())
     try:
-        await asyncio.wait({play, *deaths}, return_when=asyncio.FIRST_COMPLETED)
-        for process in processes:
-            process.check()
+        await asyncio.wait({play, death}, return_when=asyncio.FIRST_COMPLETED)
+        sandbox.check()
         await play
     except (StoryError, TimeoutError) as error:
-        raise StoryError(f"{error}\n\nThe bot's last words:\n{processes[0].tail()}") from error
+        words = await asyncio.to_thread(last_words, story.stage)
+        raise StoryError(f"{error}\n\nThe bot's last words:\n{words}") from error
     finally:
-        for task in (play, *deaths):
+        for task in (play, death):
             task.cancel()
-        await asyncio.gather(play, *deaths, return_exceptions=True)
+        await asyncio.gather(play, death, return_exceptions=True)
 
 
 async def _nothing_broke_discords_rules(people: SandboxClient) -> None:
@@ -117,13 +119,20 @@ async def _nothing_broke_discords_rules(people: SandboxClient) -> None:
         raise StoryError(f"the bot sent what Discord would refuse: {violations[:3]}")
 
 
-async def _stay(teller: Teller, stage: Stage, address: dict[str, Any], bot: Process) -> None:
+async def _stay(teller: Teller, stage: Stage, address: dict[str, Any], sandbox: Process) -> None:
+    """Stay until Ctrl-C, which is the ordinary end of this and no interruption."""
     teller.console.print(f"\nThe channel: [bold]{address['page_url']}[/bold]", soft_wrap=True)
     teller.console.print(f"The stack:   [bold]{stage.stack}[/bold] (project {stage.project})", soft_wrap=True)
+    teller.console.print(f"The bot:     [bold]{stage.home}[/bold] (project {stage.name})", soft_wrap=True)
     teller.console.print(f"The engine:  [bold]DOCKER_HOST={stage.engine.docker_host}[/bold]", soft_wrap=True)
     teller.console.print("Ctrl-C ends it and clears everything away.")
-    await bot.child.wait()
-    bot.check()
+    try:
+        await sandbox.child.wait()
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        return
+    sandbox.check()
 
 
 async def _clear(teller: Teller, stage: Stage) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
-from demo.processes import ROOT, start_bot, start_sandbox
+from demo.home import start_bot
+from demo.processes import ROOT, start_sandbox
 from demo.stage import ENVIRONMENT, Stage
 from testbed.engine import find_or_start_engine
 
@@ -23,15 +24,6 @@ WIDTH, HEIGHT, LITTLE = 720, 900, 300
 SHOW = "message => { message.scrollIntoView(); return new Promise(done => setTimeout(done, 150)); }"
 PATIENCE = 90_000.0  # milliseconds
 PRODUCTION = "prod"
-
-
-class Production(Stage):
-    """The same stack's production, to be cleared away too."""
-
-    @property
-    def project(self) -> str:
-        """Return the Compose project of production."""
-        return f"{self.name}-{PRODUCTION}"
 
 
 @dataclass
@@ -157,17 +149,15 @@ async def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="roas-pictures-") as name,
-        find_or_start_engine(Path(name) / "engine") as engine,
+        find_or_start_engine(Path(name) / "engine", settings={"dns": []}) as engine,
     ):
         stage = Stage(engine, Path(name))
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(asyncio.to_thread, stage.clear)
-            stack.push_async_callback(asyncio.to_thread, Production(engine, stage.folder, stage.name).clear)
+            stack.push_async_callback(asyncio.to_thread, stage.clear, ENVIRONMENT, PRODUCTION)
             await asyncio.to_thread(stage.build)
             sandbox, address = await start_sandbox(stage)
             stack.push_async_callback(sandbox.stop)
-            bot = await start_bot(stage, address)
-            stack.push_async_callback(bot.stop)
+            await asyncio.to_thread(start_bot, stage, address, ENVIRONMENT, PRODUCTION)
             playwright = await stack.enter_async_context(async_playwright())
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             stack.push_async_callback(browser.close)

@@ -1,4 +1,4 @@
-"""Run the sandbox and the bot as processes of their own, as they would be in real life."""
+"""Run the sandbox as a process of its own, where the engine's containers reach it."""
 
 import asyncio
 import json
@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from demo.stage import ENVIRONMENT, Stage
+from demo.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
-OBSERVATION_SECONDS = 2
 PASSED_ON = ("PATH", "HOME", "LANG", "TERM", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DISCORD_OPENAPI")
 
 
@@ -55,7 +54,8 @@ async def start_sandbox(stage: Stage) -> tuple[Process, dict[str, Any]]:
     """Start the sandbox and return it with what it says of itself."""
     log = stage.folder / "sandbox.log"
     with log.open("wb") as errors:
-        child = await _spawn(["-m", "sandbox"], _own_environment(), stage.folder, asyncio.subprocess.PIPE, errors)
+        arguments = ["-m", "sandbox", "--host", stage.engine.host_address()]
+        child = await _spawn(arguments, _own_environment(), stage.folder, asyncio.subprocess.PIPE, errors)
     process = Process("The sandbox", child, log)
     if child.stdout is None:
         raise ProcessError("the sandbox has no output")
@@ -66,36 +66,6 @@ async def start_sandbox(stage: Stage) -> tuple[Process, dict[str, Any]]:
     except (TimeoutError, ValueError) as error:
         await process.stop()
         raise ProcessError(f"The sandbox did not start:\n{process.tail()}") from error
-
-
-async def start_bot(stage: Stage, sandbox: dict[str, Any]) -> Process:
-    """Start the bot on embedded defaults: the journal in a folder, no Redis, no Prometheus."""
-    roles = sandbox["roles"]
-    state = stage.folder / "state"
-    state.mkdir(mode=0o700)
-    environment = {
-        **_own_environment(),
-        "DISCORD_TOKEN": sandbox["bot_token"],
-        "DISCORD_GUILD_ID": str(sandbox["guild_id"]),
-        "DISCORD_OPS_CHANNEL_ID": str(sandbox["ops_channel_id"]),
-        "DISCORD_DEPLOYER_ROLE_IDS": str(roles["deployer"]),
-        "DISCORD_APPROVER_ROLE_IDS": str(roles["approver"]),
-        "DISCORD_HOTFIX_ROLE_IDS": str(roles["hotfix"]),
-        "DISCORD_API_URL": sandbox["api_url"],
-        "DISCORD_GATEWAY_URL": sandbox["gateway_url"],
-        "DOCKER_HOST": stage.engine.docker_host,
-        "STACK_DIR": str(stage.stack),
-        "STATE_DIR": str(state),
-        "COMPOSE_PROJECT_NAME": stage.name,
-        "CRITICAL_SERVICES": "web",
-        f"ENVIRONMENTS__{ENVIRONMENT.upper()}__OBSERVATION_SECONDS": str(OBSERVATION_SECONDS),
-        "HTTP_PORT": "0",
-        "LOG_FORMAT": "console",
-    }
-    log = stage.folder / "bot.log"
-    with log.open("wb") as output:
-        child = await _spawn(["-m", "bot"], environment, stage.folder, output, output)
-    return Process("The bot", child, log)
 
 
 def _own_environment() -> dict[str, str]:

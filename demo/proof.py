@@ -37,13 +37,13 @@ class Expected:
     greeting: str
 
 
-def look(stage: Stage) -> dict[str, Running]:
-    """Inspect every container of the project; a service with more than one is no longer whole."""
+def look(stage: Stage, project: str) -> dict[str, Running]:
+    """Inspect every container of a project; a service with more than one is no longer whole."""
     client = stage.engine.client()
     try:
         found: dict[str, Running] = {}
         for container in client.containers.list(
-            all=True, ignore_removed=True, filters={"label": f"{PROJECT_LABEL}={stage.project}"}
+            all=True, ignore_removed=True, filters={"label": f"{PROJECT_LABEL}={project}"}
         ):
             service = container.labels["com.docker.compose.service"]
             if service in found:
@@ -63,7 +63,7 @@ def look(stage: Stage) -> dict[str, Running]:
 
 def prove(stage: Stage, expected: Expected) -> tuple[Running, Running]:
     """Return web and store where they are as promised; raise NotProvedError where anything is not."""
-    running = look(stage)
+    running = look(stage, stage.project)
     if missing := {"web", "store"} - running.keys():
         raise NotProvedError(f"no container runs for {', '.join(sorted(missing))}")
     web, store = running["web"], running["store"]
@@ -79,6 +79,17 @@ def prove(stage: Stage, expected: Expected) -> tuple[Running, Running]:
     if faults:
         raise NotProvedError("; ".join(faults))
     return web, store
+
+
+def prove_bot(stage: Stage, version: str) -> Running:
+    """Return the one bot where it is of this version and well; raise NotProvedError where it is not."""
+    bot = look(stage, stage.name).get("discord-bot")
+    if bot is None:
+        raise NotProvedError("no bot is there")
+    wanted = (stage.image_ids[f"bot {version}"], "running", "healthy")
+    if (found := (bot.image_id, bot.state, bot.health)) != wanted:
+        raise NotProvedError(f"the bot: expected {wanted}, found {found}")
+    return bot
 
 
 def _greeting(container: Container) -> str:

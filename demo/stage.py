@@ -1,4 +1,4 @@
-"""The stage: a copy of the sample stack under a name of its own, its images, and the clearing away afterwards."""
+"""The stage: two stacks under a name that nobody else has, their images, and the clearing away afterwards."""
 
 import secrets
 import shutil
@@ -10,18 +10,22 @@ from typing import Literal
 import docker
 import docker.errors
 
+from demo.deaf import deaf_image
+from testbed.bot_image import build_bot_image
 from testbed.engine import Engine
 from testbed.sample import Behaviour, sample_image
 
-SOURCE = Path(__file__).parent / "stack"
+HERE = Path(__file__).parent
+# What is deployed: the sample stack, and the bot itself.
 ENVIRONMENT = "staging"
+HOME = "bot"
 PROJECT_LABEL = "com.docker.compose.project"
-Plant = Literal["v3-healthy", "v2-broken"]
+Plant = Literal["v3-healthy", "v2-broken", "bot-v2-deaf"]
 
 
 @dataclass
 class Stage:
-    """A sample stack in a folder, with a project name that nobody else has."""
+    """The bot's own stack in a folder, the sample stack within it, and what they are called."""
 
     engine: Engine
     folder: Path
@@ -30,53 +34,85 @@ class Stage:
 
     @property
     def project(self) -> str:
-        """Return the Compose project of the environment that is deployed to."""
+        """Return the Compose project of the environment that is deployed to; the bot's own is the stage's name."""
         return f"{self.name}-{ENVIRONMENT}"
 
     @property
+    def home(self) -> Path:
+        """Return the folder of the bot's own compose file."""
+        return self.folder / "home"
+
+    @property
+    def state(self) -> Path:
+        """Return the folder in which the bot keeps what it knows."""
+        return self.folder / "state"
+
+    @property
     def stack(self) -> Path:
-        """Return the folder of the compose file."""
-        return self.folder / "stack"
+        """Return the folder of the sample stack's compose file."""
+        return self.home / ENVIRONMENT
 
     def build(self, plant: Plant | None = None) -> None:
-        """Copy the stack and make its images: v1 and v2 are good, v3 never becomes healthy (`plant` changes that)."""
-        shutil.copytree(SOURCE, self.stack)
+        """Copy the stacks and make their images: v1 and v2 are good, v3 is not (`plant` changes that)."""
+        shutil.copytree(HERE / "bot", self.home)
+        shutil.copytree(HERE / "stack", self.stack)
         (self.stack / ".env").write_text(f"REPOSITORY={self.name}\n")
+        client = self.engine.client()
+        try:
+            self._build_sample(client, plant)
+            self._build_bot(client, plant)
+        finally:
+            client.close()
+
+    def _build_sample(self, client: docker.DockerClient, plant: Plant | None) -> None:
         moods: dict[str, Behaviour] = {
             "v1": "healthy",
             "v2": "unhealthy" if plant == "v2-broken" else "healthy",
             "v3": "healthy" if plant == "v3-healthy" else "unhealthy",
         }
-        client = self.engine.client()
-        try:
-            self.image_ids["store"] = sample_image(client, f"{self.name}/store:1", version="store 1")
-            for version, mood in moods.items():
-                self.image_ids[version] = sample_image(
-                    client, f"{self.name}/web:{version}", version=version, behaviour=mood
-                )
-        finally:
-            client.close()
+        self.image_ids["store"] = sample_image(client, f"{self.name}/store:1", version="store 1")
+        for version, mood in moods.items():
+            self.image_ids[version] = sample_image(
+                client, f"{self.name}/web:{version}", version=version, behaviour=mood
+            )
+
+    def _build_bot(self, client: docker.DockerClient, plant: Plant | None) -> None:
+        """Build the bot as it is here, twice; in the place of its v3 is something that ends at once."""
+        self.image_ids["bot v1"] = self._build_version(good := f"{self.name}/bot:v1")
+        other = f"{self.name}/bot:v2"
+        deaf = plant == "bot-v2-deaf"
+        self.image_ids["bot v2"] = deaf_image(client, good, other) if deaf else self._build_version(other)
+        self.image_ids["bot v3"] = sample_image(client, f"{self.name}/bot:v3", version="v3", behaviour="exits")
+
+    def _build_version(self, tag: str) -> str:
+        # The tag makes an image of its own, which can be removed without harm to an equal one of somebody else.
+        return build_bot_image(self.engine, tag, version=tag)
 
     def write_greeting(self, text: str) -> None:
         """Change the configuration in the working copy, as a person would before the next version."""
         (self.stack / "config" / "greeting.txt").write_text(text + "\n")
 
-    def clear(self) -> None:
-        """Remove the containers, networks and volumes of this project and the images that were made."""
+    def clear(self, *environments: str) -> None:
+        """Remove the containers, networks and volumes of these environments, the bot's first, and the images."""
         client = self.engine.client()
         try:
-            mine: dict[str, str | list[str] | bool] = {"label": f"{PROJECT_LABEL}={self.project}"}
-            for container in client.containers.list(all=True, filters=mine, sparse=True):
-                with suppress(docker.errors.APIError):
-                    container.remove(force=True, v=True)
-            for network in client.networks.list(filters=mine):
-                with suppress(docker.errors.APIError):
-                    network.remove()
-            for volume in client.volumes.list(filters=mine):
-                with suppress(docker.errors.APIError):
-                    volume.remove()
-            for image_id in self.image_ids.values():
+            for project in (self.name, *(f"{self.name}-{one}" for one in environments or (ENVIRONMENT,))):
+                _clear(client, project)
+            for image_id in reversed(self.image_ids.values()):  # those made of others first
                 with suppress(docker.errors.APIError):
                     client.images.remove(image_id, force=True)
         finally:
             client.close()
+
+
+def _clear(client: docker.DockerClient, project: str) -> None:
+    mine: dict[str, str | list[str] | bool] = {"label": f"{PROJECT_LABEL}={project}"}
+    for container in client.containers.list(all=True, filters=mine, sparse=True):
+        with suppress(docker.errors.APIError):
+            container.remove(force=True, v=True)
+    for network in client.networks.list(filters=mine):
+        with suppress(docker.errors.APIError):
+            network.remove()
+    for volume in client.volumes.list(filters=mine):
+        with suppress(docker.errors.APIError):
+            volume.remove()

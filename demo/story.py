@@ -1,26 +1,19 @@
-"""The story: what people type, what the channel shows, and what Docker runs then."""
+"""The story: a sample stack is deployed, then the bot deploys itself; each time Docker is asked what runs then."""
 
-import asyncio
-import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from demo.proof import Expected, NotProvedError, Running, prove
-from demo.stage import ENVIRONMENT, Stage
+from demo.proof import Expected, NotProvedError, Running, prove, prove_bot
+from demo.scene import Scene, StoryError
+from demo.stage import ENVIRONMENT, HOME, Stage
 from demo.telling import Teller
+from sandbox.asking import Reception, asking
 from sandbox.client import SandboxClient
-from sandbox.views import Interaction, Message
 
-ANSWER_SECONDS = 30.0
-OUTCOME_SECONDS = 120.0
-CONNECT_SECONDS = 30.0
+CONNECT_SECONDS = 60.0
 COMMANDS = ("deploy", "hotfix", "rollback", "status")
-DEPLOYMENT_ID = re.compile(r"\b(?:DEPLOY|HOTFIX|ROLLBACK)-[0-9A-Z]+\b")
-
-
-class StoryError(Exception):
-    """The story went another way than promised."""
+SHORT_ID = 19  # sha256: and twelve digits
 
 
 @dataclass
@@ -31,10 +24,16 @@ class Story:
     people: SandboxClient
     teller: Teller
     store_id: str = ""
+    # How those were answered who asked while the bot was replaced.
+    seen: Reception = field(default_factory=lambda: Reception(()))
 
     async def play(self) -> None:
         """Play every chapter; the first that goes wrong ends it with an error."""
         await self.people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
+        await self._sample_stack()
+        await self._bot_itself()
+
+    async def _sample_stack(self) -> None:
         first = Expected("v1", self.stage.image_ids["v1"], "Hello from v1.")
         second = Expected("v2", self.stage.image_ids["v2"], "Greetings from v2!")
 
@@ -63,74 +62,50 @@ class Story:
         )
         await self._status(first)
 
+    async def _bot_itself(self) -> None:
+        await self._replace_bot("The bot replaces itself by a new version", "v2", "succeeded", left="v2")
+        await self._replace_bot("Its v3 does not even start: the old bot stays", "v3", "was rolled back", left="v2")
+
     async def _chapter(self, title: str, command: str, expected: Expected, ending: str, **options: Any) -> None:
         self.teller.chapter(title)
         began = time.monotonic()
-        interaction = await self.people.slash("dora", command, environment=ENVIRONMENT, **options)
-        typed = " ".join([f"/{command}", ENVIRONMENT, *(f"{name}:{value}" for name, value in options.items())])
-        self.teller.typed("dora", typed)
-        outcome = await self._outcome(await self._confirm(interaction, typed))
-        self.teller.posted(outcome.text)
-        title_line = outcome.embeds[0].get("title", "")
-        if ending not in title_line:
-            raise StoryError(f"{typed} should end with “{ending}”, and the channel says: {title_line}")
+        await Scene(self.people, self.teller).carry_out(command, ENVIRONMENT, ending, **options)
         self._prove(expected, time.monotonic() - began)
-
-    async def _confirm(self, interaction: Interaction, typed: str) -> str:
-        """Read the plan, press its button, and return the id of the deployment that this starts."""
-        plan = await self._answer(interaction, typed)
-        self.teller.answered(plan.text, "the plan, shown to dora")
-        button = next((one for one in plan.buttons if ":confirm:" in (one.custom_id or "")), None)
-        if button is None or button.custom_id is None:
-            raise StoryError(f"{typed} was answered without a button to say yes: {plan.text}")
-        self.teller.typed("dora", f"[{button.label}]", "presses")
-        said = (await self._answer(await self.people.click("dora", plan, button.custom_id), button.label)).text
-        found = DEPLOYMENT_ID.search(said)
-        if found is None:
-            raise StoryError(f"{button.label} started nothing: {said}")
-        return found.group()
-
-    async def _answer(self, interaction: Interaction, what: str) -> Message:
-        answer = await self.people.answer(interaction, deadline_seconds=ANSWER_SECONDS)
-        if answer.error or answer.message is None:
-            raise StoryError(f"{what} was not answered: {answer.error or 'no message'}")
-        return answer.message
-
-    async def _outcome(self, deployment_id: str) -> Message:
-        """Wait for the message that tells the end, and follow the live one meanwhile."""
-
-        def is_outcome(message: Message) -> bool:
-            return f"{deployment_id} · outcome" in message.text
-
-        follower = asyncio.create_task(self._follow(deployment_id))
-        try:
-            return await self.people.wait_for_message(is_outcome, deadline_seconds=OUTCOME_SECONDS)
-        finally:
-            follower.cancel()
-            await asyncio.gather(follower, return_exceptions=True)
-
-    async def _follow(self, deployment_id: str) -> None:
-        """Tell each new line of the live message, until cancelled."""
-        told = ""
-
-        def has_changed(message: Message) -> bool:
-            return message.text.endswith(deployment_id) and message.text != told
-
-        while True:
-            message = await self.people.wait_for_message(has_changed, deadline_seconds=OUTCOME_SECONDS)
-            told = message.text
-            self.teller.live(message.text)
 
     async def _status(self, expected: Expected) -> None:
         self.teller.chapter("The status, asked by somebody without a role")
         interaction = await self.people.slash("bob", "status", environment=ENVIRONMENT)
         self.teller.typed("bob", f"/status {ENVIRONMENT}")
-        status = await self._answer(interaction, "/status")
+        status = await Scene(self.people, self.teller).answer(interaction, "/status")
         self.teller.answered(status.text, "answer to bob")
         missing = [word for word in ("web", "store", expected.version) if word not in status.text]
         if missing:
             raise StoryError(f"/status does not mention {', '.join(missing)}")
         self._prove(expected, None)
+
+    async def _replace_bot(self, title: str, version: str, ending: str, *, left: str) -> None:
+        """Let the bot deploy itself while somebody asks it something ten times a second."""
+        self.teller.chapter(title)
+        began = time.monotonic()
+        async with asking(self.people, "status") as ruth:
+            await Scene(self.people, self.teller).carry_out("deploy", HOME, ending, version=version)
+        seconds = time.monotonic() - began
+        self.teller.received("ruth", "/status", ruth.reception)
+        self._everything_was_answered(ruth.reception)
+        self.seen = Reception((*self.seen.asked, *ruth.reception.asked))
+        try:
+            bot = prove_bot(self.stage, left)
+        except NotProvedError as error:
+            raise StoryError(f"Docker shows something else: {error}") from error
+        self.teller.proved("one bot runs", (left, f"image {bot.image_id[:SHORT_ID]}", bot.health), seconds)
+
+    @staticmethod
+    def _everything_was_answered(seen: Reception) -> None:
+        if seen.never or seen.twice or seen.late:
+            raise StoryError(
+                f"of {len(seen.asked)} commands {seen.never} were never answered, {seen.late} too late and "
+                f"{seen.twice} twice; nobody was listening for {seen.deaf:.1f} s"
+            )
 
     def _prove(self, expected: Expected, seconds: float | None) -> None:
         try:
@@ -138,7 +113,8 @@ class Story:
             self._prove_untouched(store)
         except NotProvedError as error:
             raise StoryError(f"Docker shows something else: {error}") from error
-        self.teller.proved(expected, web, seconds)
+        shown = (expected.version, f"image {web.image_id[:SHORT_ID]}", web.health, f"“{web.greeting}”")
+        self.teller.proved("web runs", shown, seconds)
 
     def _prove_untouched(self, store: Running) -> None:
         """Show that the store, which no version changes, is the very container of the first deployment."""

@@ -1,6 +1,7 @@
 """Tell the story as a person wants to read it."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -8,9 +9,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from demo.proof import Expected, Running
+from sandbox.asking import Reception
 
-SHORT_ID = 19  # sha256: and twelve digits
 STAMP = re.compile(r"<t:\d+:[a-zA-Z]>")
 MENTION = re.compile(r"<@!?\d+>")
 
@@ -65,30 +65,43 @@ class Teller:
         """Tell a message of the channel."""
         self._panel(text, "#ops", "magenta")
 
-    def proved(self, expected: Expected, web: Running, seconds: float | None) -> None:
+    def proved(self, what: str, shown: Sequence[str], seconds: float | None) -> None:
         """Tell what Docker shows."""
         chapter = self.chapters[-1]
         chapter.seconds = seconds
-        chapter.proved = f"{expected.version}, image {web.image_id[:SHORT_ID]}, {web.health}, “{web.greeting}”"
-        self.console.print(f"[green]Docker shows:[/green] web runs {escape(chapter.proved)}")
+        chapter.proved = ", ".join(shown)
+        self.console.print(f"[green]Docker shows:[/green] {what} {escape(chapter.proved)}")
+
+    def received(self, who: str, what: str, seen: Reception) -> None:
+        """Tell how somebody was answered who asked all the time."""
+        said, answered = f"[cyan]{who}[/cyan] typed [bold]{what}[/bold]", len(seen.asked) - seen.never
+        self.console.print(
+            f"{said} {len(seen.asked)} times meanwhile, ten times a second, and got {answered} answers: "
+            f"in {seen.median:.2f} s as a rule, in {seen.longest_wait:.2f} s at most"
+        )
 
     def failed(self, text: str) -> None:
         """Tell what went wrong."""
         self.console.print(f"\n[bold red]The demo failed:[/bold red] {escape(text)}")
 
-    def summary(self, seconds: float) -> None:
-        """Tell in a table what was shown."""
+    def summary(self, seconds: float, seen: Reception) -> None:
+        """Tell in a table what was shown, and how long nobody was listening."""
         table = Table(
             title=f"All {len(self.chapters)} steps went as promised, in {seconds:.0f} s", title_justify="left"
         )
         table.add_column("step")
         table.add_column("took", justify="right")
-        table.add_column("what Docker ran afterwards")
+        table.add_column("what Docker ran afterwards", overflow="fold")
         for chapter in self.chapters:
             took = f"{chapter.seconds:.1f} s" if chapter.seconds is not None else ""
             table.add_row(escape(chapter.title), took, escape(chapter.proved))
         self.console.print()
         self.console.print(table)
+        deaf = f"{seen.deaf:.1f} s" if seen.never else "never"
+        self.console.print(
+            f"How long nobody was listening while the bot was replaced: [bold]{deaf}[/bold]. "
+            f"{len(seen.asked)} commands were sent meanwhile, and {len(seen.asked) - seen.never} answered."
+        )
 
     def _panel(self, text: str, title: str, colour: str) -> None:
         self.console.print(Panel(escape(plain(text)), title=title, title_align="left", border_style=colour))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 
@@ -41,8 +42,8 @@ class Engine:
 
 
 @contextmanager
-def find_or_start_engine(folder: Path) -> Iterator[Engine]:
-    """Give the engine of DOCKER_HOST or the default socket, else a private one for the time of the block."""
+def find_or_start_engine(folder: Path, *, settings: dict[str, Any] | None = None) -> Iterator[Engine]:
+    """Give the engine of DOCKER_HOST or the default socket, else a private one, so set, for the time of the block."""
     asked = os.environ.get("DOCKER_HOST")
     docker_host = asked or DEFAULT_HOST
     if answers(docker_host):
@@ -60,5 +61,5 @@ def find_or_start_engine(folder: Path) -> Iterator[Engine]:
             "Docker is installed but no engine answers. Start it (`sudo systemctl start docker`, or `sudo dockerd`), "
             "and make sure that this user may use its socket (group `docker`), or run this as root."
         )
-    with PrivateDaemon(folder) as daemon:
+    with PrivateDaemon(folder, settings=settings) as daemon:
         yield Engine(daemon.docker_host, daemon)

@@ -31,7 +31,7 @@ def python_base(client: docker.DockerClient) -> str:
 
 def _make(out: Path) -> None:
     if shutil.which("mmdebstrap") is None:
-        raise ImageError("no registry answers, and mmdebstrap is not installed: run script/bootstrap --test")
+        raise ImageError("no registry answers, and mmdebstrap is not installed: run script/bootstrap --demo")
     command = ["mmdebstrap", *OPTIONS, f"--include={','.join(PACKAGES)}", SUITE, str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=MAKE_SECONDS)
     if done.returncode != 0:

@@ -12,8 +12,17 @@ if TYPE_CHECKING:
     import docker
 
     from testbed.daemon import PrivateDaemon
+    from testbed.engine import Engine
 
-ENGINE_FIXTURES = {"private_daemon", "docker_host", "docker_client", "sample_image", "image_ids", "fresh_daemon"}
+ENGINE_FIXTURES = {
+    "private_daemon",
+    "building_engine",
+    "docker_host",
+    "docker_client",
+    "sample_image",
+    "image_ids",
+    "fresh_daemon",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,6 +87,17 @@ def fresh_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateDa
     _need_dockerd()
     with PrivateDaemon(tmp_path_factory.mktemp("engine")) as daemon:
         yield daemon
+
+
+@pytest.fixture(scope="session")
+def building_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Run an engine that reaches a package index, for tests that build the bot's image: it is built there once."""
+    from testbed.daemon import PrivateDaemon
+    from testbed.engine import Engine
+
+    _need_dockerd()
+    with PrivateDaemon(tmp_path_factory.mktemp("engine"), settings={"dns": []}) as daemon:
+        yield Engine(daemon.docker_host, daemon)
 
 
 def _need_dockerd() -> None:

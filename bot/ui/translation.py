@@ -36,6 +36,11 @@ def speaking(locale: object) -> Iterator[None]:
         _language.reset(before)
 
 
+def language() -> str:
+    """Return the language that is spoken now."""
+    return _language.get()
+
+
 def _(text: str, **values: object) -> str:
     """Return a text in the reader's language with its `{placeholders}` filled in."""
     translated = _catalogue().gettext(text)

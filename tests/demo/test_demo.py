@@ -11,29 +11,35 @@ from pathlib import Path
 
 import pytest
 
+from testbed.cache import cache_folder
+
 ROOT = Path(__file__).parents[2]
+# What the demo may inherit; the rest is what building the bot's image needs to reach a package index from here.
+KEPT = ("PATH", "DISCORD_OPENAPI", "PIP_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 pytestmark = [pytest.mark.engine, pytest.mark.wire, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
-def environment(docker_host, tmp_path):
-    kept = {name: os.environ[name] for name in ("PATH", "DISCORD_OPENAPI") if name in os.environ}
-    return {**kept, "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "DOCKER_HOST": docker_host, "COLUMNS": "200"}
+def environment(building_engine, tmp_path):
+    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
+    own = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(cache_folder().parent)}
+    return {**kept, **own, "DOCKER_HOST": building_engine.docker_host, "COLUMNS": "200"}
 
 
 @pytest.fixture
-def leftovers(docker_client, tmp_path):
+def leftovers(building_engine, tmp_path):
     """Return what a demo left on the engine or in its temporary folder."""
+    client = building_engine.client()
 
     def find():
-        containers = [
-            one.name for one in docker_client.containers.list(all=True, ignore_removed=True) if "roas-demo" in one.name
-        ]
-        networks = [one.name for one in docker_client.networks.list() if "roas-demo" in one.name]
-        images = [tag for one in docker_client.images.list() for tag in one.tags if "roas-demo" in tag]
-        return [*containers, *networks, *images, *map(str, tmp_path.glob("roas-demo-*"))]
+        containers = [one.name for one in client.containers.list(all=True, ignore_removed=True)]
+        networks = [one.name for one in client.networks.list()]
+        images = [tag for one in client.images.list() for tag in one.tags]
+        made = [name for name in (*containers, *networks, *images) if "roas-demo" in name]
+        return [*made, *map(str, tmp_path.glob("roas-demo-*"))]
 
-    return find
+    yield find
+    client.close()
 
 
 def command(*arguments):
@@ -68,20 +74,28 @@ def playing(environment, *arguments):
 
 
 def read_until(process, pattern):
-    """Return the first line that matches."""
+    """Return all that was said up to the first line that matches."""
     seen = []
     for line in process.stdout:
         seen.append(line)
         if re.search(pattern, line):
-            return line
+            return "".join(seen)
     pytest.fail(f"never said {pattern!r}:\n{''.join(seen)}")
 
 
-def test_the_main_job_is_shown_and_proved(environment, leftovers):
-    code, said = play(environment)
-    assert code == 0, said
-    assert "All 5 steps went as promised" in said
-    assert said.count("Docker shows:") == 5
+def test_the_main_job_is_shown_and_proved_and_it_stays_up_where_asked_to(environment, leftovers):
+    with playing(environment, "--keep") as process:
+        said = read_until(process, "The channel:")
+        assert "All 7 steps went as promised" in said
+        assert said.count("Docker shows:") == 7
+        assert "one bot runs v2" in said
+        assert "How long nobody was listening while the bot was replaced: never." in said
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(re.search(r"http://\S+", said).group(), timeout=10) as page:
+            assert page.status == 200
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, process.stdout.read()
     assert leftovers() == []
 
 
@@ -99,6 +113,14 @@ def test_a_v2_that_does_not_come_up_fails_the_demo(environment, leftovers):
     assert leftovers() == []
 
 
+def test_a_new_bot_that_does_not_listen_fails_the_demo(environment, leftovers):
+    code, said = play(environment, "--plant", "bot-v2-deaf")
+    assert code == 1, said
+    assert re.search(r"[1-9]\d* were never answered", said), said
+    assert "nobody was listening for" in said
+    assert leftovers() == []
+
+
 def test_ctrl_c_in_the_middle_clears_everything_away(environment, leftovers):
     with playing(environment) as process:
         read_until(process, "Docker shows:")
@@ -106,16 +128,6 @@ def test_ctrl_c_in_the_middle_clears_everything_away(environment, leftovers):
         rest = process.stdout.read()
         assert process.wait(60) == 130, rest
         assert "Everything was cleared away" in rest
-    assert leftovers() == []
-
-
-def test_keep_stays_up_and_says_where_the_page_is(environment, leftovers):
-    with playing(environment, "--keep") as process:
-        address = re.search(r"http://\S+", read_until(process, "The channel:")).group()
-        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        with browser.open(address, timeout=10) as page:
-            assert page.status == 200
-        assert process.poll() is None
     assert leftovers() == []
 
 

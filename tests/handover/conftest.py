@@ -11,7 +11,6 @@ import pytest
 
 from sandbox.client import SandboxClient
 from testbed.bot_image import build_bot_image
-from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
 from testbed.home_stack import IMAGE, STORE_IMAGE, Home, home_settings, lay_out, running_sandbox
 from testbed.sample import sample_image
@@ -24,10 +23,9 @@ OBSERVATION_SECONDS = 5.0
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Run an engine whose only containers are this stack's."""
-    with PrivateDaemon(tmp_path_factory.mktemp("engine"), settings={"dns": []}) as daemon:
-        yield Engine(daemon.docker_host, daemon)
+def engine(building_engine: Engine) -> Engine:
+    """Give an engine whose only containers are this stack's."""
+    return building_engine
 
 
 @pytest.fixture(scope="session")

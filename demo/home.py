@@ -1,0 +1,75 @@
+"""The bot in its container, started by hand with Compose, as a person would start it."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import docker.errors
+
+from demo.processes import ProcessError
+from demo.stage import ENVIRONMENT, HOME, PROJECT_LABEL, Stage
+
+PASSED_ON = ("PATH", "HOME", "LANG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
+START_SECONDS = 120
+OBSERVATION_SECONDS = 2
+HANDOVER_SECONDS = 20
+UNIX = "unix://"
+
+
+def start_bot(stage: Stage, sandbox: Mapping[str, Any], *environments: str) -> None:
+    """Start the bot, which deploys itself and the sample stack to these. Raises ProcessError with Compose's words."""
+    settings = _settings(stage, sandbox, environments or (ENVIRONMENT,))
+    lines = (f"{name}={value}" for name, value in settings.items())
+    (stage.home / ".env").write_text("\n".join(lines) + "\n")
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    done = subprocess.run(
+        ["docker", "compose", "up", "--detach"],
+        cwd=stage.home,
+        env={**kept, "DOCKER_HOST": stage.engine.docker_host},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=START_SECONDS,
+    )
+    if done.returncode != 0:
+        raise ProcessError(f"The bot's container could not be started:\n{done.stderr}")
+
+
+def _settings(stage: Stage, sandbox: Mapping[str, Any], environments: Sequence[str]) -> dict[str, object]:
+    """Return the bot's `.env`: on embedded defaults, with the journal in a folder, no Redis, no Prometheus."""
+    roles = sandbox["roles"]
+    return {
+        "REPOSITORY": stage.name,
+        "VERSION": "v1",
+        "DISCORD_TOKEN": sandbox["bot_token"],
+        "DISCORD_GUILD_ID": sandbox["guild_id"],
+        "DISCORD_OPS_CHANNEL_ID": sandbox["ops_channel_id"],
+        "DISCORD_DEPLOYER_ROLE_IDS": roles["deployer"],
+        "DISCORD_APPROVER_ROLE_IDS": roles["approver"],
+        "DISCORD_HOTFIX_ROLE_IDS": roles["hotfix"],
+        "DISCORD_API_URL": sandbox["api_url"],
+        "DISCORD_GATEWAY_URL": sandbox["gateway_url"],
+        "DOCKER_SOCKET": stage.engine.docker_host.removeprefix(UNIX),
+        "STACK_DIR": stage.home,
+        "STATE_DIR": stage.state,
+        "COMPOSE_PROJECT_NAME": stage.name,
+        "ENVIRONMENT_NAMES": ",".join((*environments, HOME)),
+        "HOME_ENVIRONMENT": HOME,
+        **{f"ENVIRONMENTS__{name.upper()}__FOLDER": stage.stack for name in environments},
+        **{f"ENVIRONMENTS__{name.upper()}__OBSERVATION_SECONDS": OBSERVATION_SECONDS for name in (*environments, HOME)},
+        "CRITICAL_SERVICES": "web,discord-bot",
+        "HANDOVER_SECONDS": HANDOVER_SECONDS,
+    }
+
+
+def last_words(stage: Stage, lines: int = 25) -> str:
+    """Return what every bot that is there said last."""
+    client = stage.engine.client()
+    try:
+        bots = client.containers.list(all=True, ignore_removed=True, filters={"label": f"{PROJECT_LABEL}={stage.name}"})
+        return "\n".join(f"{bot.name}:\n{bot.logs(tail=lines).decode(errors='replace')}" for bot in bots)
+    except docker.errors.APIError as error:
+        return f"(cannot be read: {error})"
+    finally:
+        client.close()

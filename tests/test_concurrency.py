@@ -1,0 +1,95 @@
+"""Work that is shared by all who ask for it at the same time."""
+
+import asyncio
+
+import pytest
+
+from bot.concurrency import Shared
+
+
+class Work:
+    """Count how often it was done, and end only when a test lets it."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.most_at_once = 0
+        self.go_on = asyncio.Event()
+        self._at_once = 0
+
+    async def __call__(self) -> int:
+        self.begun += 1
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        number = self.begun
+        await self.go_on.wait()
+        self._at_once -= 1
+        return number
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_many_who_ask_while_it_is_done_get_the_next_one_together(work):
+    shared: Shared[int] = Shared()
+    first = asyncio.create_task(shared.ask("a", work))
+    await settle()
+    others = [asyncio.create_task(shared.ask("a", work)) for _ in range(50)]
+    await settle()
+    assert work.begun == 1
+    work.go_on.set()
+    assert await first == 1
+    assert await asyncio.gather(*others) == [2] * 50
+    assert await shared.ask("a", work) == 3, "and whoever comes afterwards gets one of their own"
+    assert work.most_at_once == 1
+
+
+async def test_what_is_different_is_done_at_the_same_time(work):
+    shared: Shared[int] = Shared()
+    asked = [asyncio.create_task(shared.ask(key, work)) for key in ("a", "b")]
+    await settle()
+    assert work.begun == 2
+    work.go_on.set()
+    assert sorted(await asyncio.gather(*asked)) == [1, 2]
+
+
+async def test_a_failure_is_everybodys_who_asked_and_nobody_elses():
+    shared: Shared[int] = Shared()
+    failing = True
+
+    async def work() -> int:
+        await asyncio.sleep(0)
+        if failing:
+            raise OSError("away")
+        return 1
+
+    tasks = [asyncio.create_task(shared.ask("a", work)) for _ in range(3)]
+    assert all(isinstance(error, OSError) for error in await asyncio.gather(*tasks, return_exceptions=True))
+    failing = False
+    assert await shared.ask("a", work) == 1
+
+
+async def test_one_who_gives_up_takes_nothing_from_the_others(work):
+    shared: Shared[int] = Shared()
+    impatient, patient = (asyncio.create_task(shared.ask("a", work)) for _ in range(2))
+    await settle()
+    impatient.cancel()
+    work.go_on.set()
+    assert await patient == 2
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+
+
+async def test_closing_ends_what_is_under_way(work):
+    shared: Shared[int] = Shared()
+    asked = [asyncio.create_task(shared.ask("a", work)) for _ in range(3)]
+    await settle()
+    await shared.close()
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)
