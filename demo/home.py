@@ -13,7 +13,6 @@ from demo.stage import ENVIRONMENT, HOME, PROJECT_LABEL, Stage
 PASSED_ON = ("PATH", "HOME", "LANG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
 START_SECONDS = 120
 OBSERVATION_SECONDS = 2
-HANDOVER_SECONDS = 20
 UNIX = "unix://"
 
 
@@ -59,7 +58,6 @@ def _settings(stage: Stage, sandbox: Mapping[str, Any], environments: Sequence[s
         **{f"ENVIRONMENTS__{name.upper()}__FOLDER": stage.stack for name in environments},
         **{f"ENVIRONMENTS__{name.upper()}__OBSERVATION_SECONDS": OBSERVATION_SECONDS for name in (*environments, HOME)},
         "CRITICAL_SERVICES": "web,discord-bot",
-        "HANDOVER_SECONDS": HANDOVER_SECONDS,
     }
 
 
