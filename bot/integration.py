@@ -103,9 +103,10 @@ class IntegrationCoordinator:
         self._pass_on(event, "monitoring.service.start", service=service)
 
     async def _deployment_ended(self, event: Event) -> None:
-        """Write into the audit how it ended."""
+        """Write into the audit how it ended; one that nobody could carry to its end calls people."""
         facts = {name: event.data.get(name) for name in ("outcome", "kind", "duration_seconds")}
         await self._audit(event, "deployment ended", **facts)
+        await self._desk.take([_abandoned(event)])
         self._pass_on(event, "monitoring.health_check.start", service="")
 
     async def _alert_triggered(self, event: Event) -> None:
@@ -174,6 +175,21 @@ class IntegrationCoordinator:
             change_type, SOURCE, environment, subject, new=new, metadata=metadata, correlation_id=event.correlation_id
         )
         await self._state.record(change)
+
+
+def _abandoned(event: Event) -> AlertReport:
+    """Report that a deployment was given up after its process had died again and again, or that this is over."""
+    environment, words = str(event.data.get("environment", "")), event.data.get("abandoned")
+    return AlertReport(
+        fingerprint=f"abandoned:{environment}",
+        source=AlertSource.INTEGRATION,
+        severity=Severity.CRITICAL,
+        title=f"{event.data.get('deployment_id')} was given up: {environment} needs an operator",
+        summary=str(words or ""),
+        environment=environment,
+        firing=bool(words),
+        correlation_id=event.correlation_id,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,6 +234,16 @@ class DeploymentOrchestrator:
         )
         ended = replace(deployment, outcome=Outcome.FAILED, problem=problem, ended_at=datetime.now(UTC))
         await self._components.state.deployments.finish(ended, fence)
+        facts = {
+            "deployment_id": ended.id,
+            "environment": ended.environment,
+            "outcome": Outcome.FAILED.value,
+            "kind": ended.request.kind.value,
+            "duration_seconds": sum(phase.duration_seconds or 0.0 for phase in ended.phases),
+            "abandoned": f"{problem.message} {problem.hint}",
+        }
+        event = Event("deployment.orchestration.completed", SOURCE, facts, ended.correlation_id)
+        self._components.bus.publish(event)
         return ended
 
 

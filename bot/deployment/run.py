@@ -66,8 +66,7 @@ class DeploymentRun:
     async def _run_phase(self, policy: PhasePolicy) -> None:
         """Run one phase within its time and retries, and write how it went."""
         context = self._context
-        started, started_at = time.monotonic(), datetime.now(UTC)
-        result = PhaseResult(policy.name, PhaseStatus.IN_PROGRESS, attempts=1, started_at=started_at)
+        started, result = _begun(context.deployment.phase(policy.name), policy.name)
         warnings_before = len(context.warnings)
 
         async def attempted(number: int) -> None:
@@ -204,6 +203,18 @@ class DeploymentRun:
                     context.cancel.set()
                     return
             await happens(context.cancel, CANCEL_POLL_SECONDS)
+
+
+def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:
+    """Return since when a phase runs, on the monotonic clock, and its record; another process may have begun it.
+
+    How long that took, only the clock on the wall can tell: the other's monotonic clock went with it.
+    """
+    now, begun_at = time.monotonic(), datetime.now(UTC)
+    if known is not None and known.status is PhaseStatus.IN_PROGRESS and known.started_at is not None:
+        now -= max(0.0, (begun_at - known.started_at).total_seconds())
+        begun_at = known.started_at
+    return now, PhaseResult(name, PhaseStatus.IN_PROGRESS, attempts=1, started_at=begun_at)
 
 
 def _unforeseen(error: Exception) -> InternalFaultError:

@@ -24,13 +24,30 @@ class BotProcess:
         self.log = log
         self._child: asyncio.subprocess.Process | None = None
 
-    async def start(self, **more: str) -> None:
+    @property
+    def pid(self) -> int:
+        """Return the number of the process, which must have been started."""
+        assert self._child is not None
+        return self._child.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    async def start(self, *arguments: str, **more: str) -> None:
         """Start the process; who wants it connected asks the sandbox."""
         inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         environment = {**inherited, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **self._environment, **more}
         with self.log.open("ab") as output:
             self._child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", self._module, env=environment, stdout=output, stderr=output, cwd=self.log.parent
+                sys.executable,
+                "-m",
+                self._module,
+                *arguments,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                cwd=self.log.parent,
             )
 
     @property

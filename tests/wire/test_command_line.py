@@ -12,13 +12,13 @@ from tests.wire.channel import live, outcome
 pytestmark = pytest.mark.wire
 
 
-async def roas(settings: dict[str, str], *arguments: str) -> tuple[int, str]:
+async def roas(settings: dict[str, str], *arguments: str, module: str = "bot") -> tuple[int, str]:
     """Type a command where the bot's settings are, and return its exit code and what it said."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings}
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "bot",
+        module,
         *arguments,
         env=environment,
         stdout=asyncio.subprocess.PIPE,
