@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--lanes", type=int, choices=(1, 2), default=2, help="stacks at a time (default: %(default)s)")
     parser.add_argument("--limit", type=int, default=0, help="at most so many rounds, drawn by the seed")
     parser.add_argument("--minutes", type=float, default=0, help="begin no round after so many minutes")
-    parser.add_argument("--keep", action="store_true", help="keep the evidence of good campaigns, too")
+    parser.add_argument("--keep", action="store_true", help="keep logs and journal of each stack at the end, too")
     parser.add_argument("--results", type=Path, help="where evidence goes (default: a new folder)")
     given = parser.parse_args()
     results = given.results or Path(tempfile.mkdtemp(prefix="roas-crash-results-"))

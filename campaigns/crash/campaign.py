@@ -120,7 +120,13 @@ class Campaign:
         for played in self._played:
             coverage.count(played)
         self._teller.summary(self._played, coverage, len(self._waiting))
-        broken = any(one.verdict is Verdict.BROKEN for one in self._played)
+        told_wrongly = [words for lane in lanes for words in await lane.told_wrongly()]
+        for words in told_wrongly:
+            self._teller.say(f"  BROKEN: {words}")
+        if self._wishes.keep:
+            for lane in lanes:
+                lane.keep_evidence(self._wishes.results / lane.name)
+        broken = bool(told_wrongly) or any(one.verdict is Verdict.BROKEN for one in self._played)
         if self._wishes.plant and not broken:
             self._teller.say(f"{self._wishes.plant} was planted, and nothing was seen of it")
         return FAILED if broken or coverage.missing else 0

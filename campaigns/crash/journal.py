@@ -70,6 +70,12 @@ class JournalReader:
         with self._opened() as journal:
             return _one(journal, "SELECT id FROM deployments WHERE outcome IS NULL LIMIT 1") is not None
 
+    def ended(self) -> tuple[str, ...]:
+        """Return every deployment that has come to its end."""
+        with self._opened() as journal:
+            rows = journal.execute("SELECT id FROM deployments WHERE outcome IS NOT NULL ORDER BY id").fetchall()
+        return tuple(str(row[0]) for row in rows)
+
     def look(self, since: Mark) -> JournalFacts:
         """Return what the journal says; deployments and changes only of this round."""
         with self._opened() as journal:

@@ -1,13 +1,16 @@
 """One stack that lives through many rounds: laid out, asked to replace its bot, looked at, and laid out anew."""
 
 import asyncio
+import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import docker.errors
 import requests.exceptions
@@ -23,6 +26,7 @@ from campaigns.crash.journal import JournalReader, Mark
 from campaigns.crash.judge import breaches
 from campaigns.crash.points import Report, Role
 from campaigns.instrumented.gate import GATE_VARIABLE, PLANT_VARIABLE
+from sandbox.client import SandboxClient
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
 from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL, Home, home_settings, lay_out, running_sandbox
@@ -33,9 +37,11 @@ LOOK_SECONDS = 0.25
 START_SECONDS = 90.0
 ANSWER_SECONDS = 30.0
 EVIDENCE_LINES = 2000
+TOLD_SECONDS = 30.0
+OUTCOME = re.compile(r"\b([A-Z]+-[0-9A-Z]{26}) · outcome")
 # Shorter than what a person would wait, longer than what a healthy bot needs.
-SETTINGS = {"ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "1", "HANDOVER_SECONDS": "20", "RELEASES_KEPT": "2"}
-HEALTHCHECK = {"interval": "1s", "retries": 2, "start_interval": "200ms"}
+SETTINGS = {"ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "1", "HANDOVER_SECONDS": "40", "RELEASES_KEPT": "2"}
+HEALTHCHECK = {"interval": "1s", "retries": 3, "start_interval": "500ms"}
 # What may happen while an engine is restarted under whoever looks.
 AWAY = (docker.errors.DockerException, requests.exceptions.RequestException, OSError, subprocess.SubprocessError)
 
@@ -50,6 +56,7 @@ class Lane:
     reader: JournalReader
     finder: FactFinder
     daemon: PrivateDaemon
+    discord: Mapping[str, Any]
     mark: Mark = field(default_factory=Mark)
     predecessor: str = ""
     unannounced: list[str] = field(default_factory=list)
@@ -123,6 +130,18 @@ class Lane:
                     return time.monotonic() - begun, wrong
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def told_wrongly(self) -> tuple[str, ...]:
+        """Return the deployments of this journal whose end was not told exactly once in the channel, in the end."""
+        ended = await asyncio.to_thread(self.reader.ended)
+        deadline = time.monotonic() + TOLD_SECONDS
+        async with SandboxClient(self.discord["control_url"], self.discord["control_token"]) as people:
+            while True:
+                told = Counter(found.group(1) for one in await people.messages() if (found := OUTCOME.search(one.text)))
+                wrong = tuple(f"the end of {one} was told {told[one]} times" for one in ended if told[one] != 1)
+                if not wrong or time.monotonic() > deadline:
+                    return wrong
+                await asyncio.sleep(1.0)
+
     async def start(self) -> None:
         """Bring the stack up by hand and wait until its bot can be asked. Raises HomeStackError, TimeoutError."""
         await asyncio.to_thread(self.home.compose, "up", "-d", "--wait")
@@ -190,7 +209,7 @@ def _laid_out(
     engine: Engine,
     daemon: PrivateDaemon,
     client: docker.DockerClient,
-    discord: dict[str, object],
+    discord: Mapping[str, Any],
     plant: str,
 ) -> Lane:
     stack = folder / "home"
@@ -208,4 +227,4 @@ def _laid_out(
     home = lay_out(engine, client, stack, values, healthcheck=HEALTHCHECK, store=beside, web=after)
     state_dir.mkdir(mode=0o700)
     reader = JournalReader(state_dir, ENVIRONMENT)
-    return Lane(name, home, gate, reader, FactFinder(home, reader, state_dir), daemon)
+    return Lane(name, home, gate, reader, FactFinder(home, reader, state_dir), daemon, discord)
