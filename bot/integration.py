@@ -144,6 +144,7 @@ class IntegrationCoordinator:
             title=str(event.data.get("title") or f"the bot itself: {figure.replace('_', ' ')}"),
             summary=str(event.data.get("summary") or event.data.get("message") or ""),
             firing=event.type == "integration.alert.triggered",
+            occurrence=str(event.data.get("occurrence") or ""),
             correlation_id=event.correlation_id,
         )
         await self._desk.take([report])

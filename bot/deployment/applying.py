@@ -73,8 +73,9 @@ class Applier:
         self.context.publish("deployment.service.started", service=service)
         milestones.started.set()
 
-    def _resolved(self, service: str, seconds: float) -> None:
-        self.context.publish("deployment.dependencies.resolved", service=service, duration_seconds=round(seconds, 3))
+    def _resolved(self, service: str, seconds: float, allowed: float) -> None:
+        times = {"duration_seconds": round(seconds, 3), "allowed_seconds": allowed}
+        self.context.publish("deployment.dependencies.resolved", service=service, **times)
 
     async def _settled(self, dependency: Dependency) -> None:
         """Wait until a service that is not touched is ready. Raises ServiceFailedError."""

@@ -46,8 +46,8 @@ Settled = Callable[[Dependency], Awaitable[None]]
 # Wait until a probe URL answers.
 Probe = Callable[[Dependency], Awaitable[None]]
 Warn = Callable[[str], None]
-# Tell that a service has what it depends on, and how many seconds that took.
-Resolved = Callable[[str, float], None]
+# Tell how many seconds a service waited for what it depends on, in vain or not, and how many it was allowed.
+Resolved = Callable[[str, float, float], None]
 
 
 class DependencyCoordinator:
@@ -89,7 +89,7 @@ class DependencyCoordinator:
         probe: Probe,
         warn: Warn,
         parallel: bool,
-        resolved: Resolved = lambda _service, _seconds: None,
+        resolved: Resolved = lambda _service, _seconds, _allowed: None,
     ) -> None:
         """Bring services up in data-flow order; without `parallel` one by one, in topological order.
 
@@ -119,10 +119,7 @@ class _Run:
     async def bring_up(self, service: str) -> None:
         own = self.milestones[service]
         try:
-            began = time.monotonic()
-            waits = [self._wait_for(dependency) for dependency in self.coordinator.dependencies(service)]
-            await together(waits)
-            self.resolved(service, time.monotonic() - began)
+            await self._wait_for_all(service)
             await self.work(service, own)
         except RoasError as error:
             own.fail(error)
@@ -131,6 +128,20 @@ class _Run:
             own.fail(ServiceFailedError(f"{service} was not brought up.", service=service))
             raise
         own.succeed()
+
+    async def _wait_for_all(self, service: str) -> None:
+        """Wait for everything that a service depends on. Raises ServiceFailedError."""
+        dependencies = self.coordinator.dependencies(service)
+        if not dependencies:
+            return
+        allowed = max(dependency.timeout_seconds for dependency in dependencies)
+        began = time.monotonic()
+        try:
+            await together(self._wait_for(dependency) for dependency in dependencies)
+        except RoasError:
+            self.resolved(service, time.monotonic() - began, allowed)
+            raise
+        self.resolved(service, time.monotonic() - began, allowed)
 
     async def _wait_for(self, dependency: Dependency) -> None:
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot.events import Event, EventBus, Subscription
+from bot.models.dependency import DEPENDENCY_TIMEOUT_SECONDS
 from bot.models.deployment import Outcome
 
 PERCENTILE = 0.95
@@ -65,9 +66,21 @@ class IntegrationFigures:
     slowest_subscriber: str = ""
     state_sync_lag_seconds: float | None = None
     dependency_resolution_seconds: float | None = None
+    dependency_share: float | None = None
+    waiting_service: str = ""
     error_ratio: float | None = None
     failing_subscriber: str = ""
     success_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolution:
+    """Tell how long a service waited for its dependencies, and which share of the time it was allowed that is."""
+
+    at: float
+    service: str
+    seconds: float
+    share: float
 
 
 @dataclass(slots=True)
@@ -78,7 +91,7 @@ class IntegrationMeasurements:
     projection: Projection | None = None
     windows: Windows = field(default_factory=Windows)
     clock: Clock = time.monotonic
-    _resolutions: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=REMEMBERED_RESOLUTIONS))
+    _resolutions: deque[_Resolution] = field(default_factory=lambda: deque(maxlen=REMEMBERED_RESOLUTIONS))
     _endings: deque[tuple[float, bool]] = field(default_factory=deque)
 
     def subscribe(self) -> tuple[Subscription, ...]:
@@ -94,18 +107,24 @@ class IntegrationMeasurements:
         latencies = self._latencies()
         slowest = max(latencies, key=lambda name: latencies[name], default="")
         ratio, failing = self._errors()
+        share, waiting = self._longest_wait()
         return IntegrationFigures(
             event_latency_seconds=latencies.get(slowest, 0.0),
             slowest_subscriber=slowest,
             state_sync_lag_seconds=self._sync_lag(),
-            dependency_resolution_seconds=self._dependency_resolution(),
+            dependency_resolution_seconds=percentile([one.seconds for one in self._recent_resolutions()]),
+            dependency_share=share,
+            waiting_service=waiting,
             error_ratio=ratio,
             failing_subscriber=failing,
             success_ratio=self._success(),
         )
 
     async def _resolved(self, event: Event) -> None:
-        self._resolutions.append((self.clock(), float(event.data.get("duration_seconds", 0.0))))
+        seconds = float(event.data.get("duration_seconds", 0.0))
+        allowed = float(event.data.get("allowed_seconds") or DEPENDENCY_TIMEOUT_SECONDS)
+        service = "/".join(str(event.data.get(name, "")) for name in ("environment", "service"))
+        self._resolutions.append(_Resolution(self.clock(), service, seconds, seconds / allowed))
 
     async def _ended(self, event: Event) -> None:
         outcome = event.data.get("outcome")
@@ -128,9 +147,15 @@ class IntegrationMeasurements:
         recent = [lag.seconds for lag in self.projection.recent if lag.at >= since]
         return max(percentile(recent) or 0.0, self.projection.lag_seconds)
 
-    def _dependency_resolution(self) -> float | None:
+    def _recent_resolutions(self) -> list[_Resolution]:
         since = self.clock() - self.windows.dependency_seconds
-        return percentile([seconds for at, seconds in self._resolutions if at >= since])
+        return [one for one in self._resolutions if one.at >= since]
+
+    def _longest_wait(self) -> tuple[float | None, str]:
+        """Return the largest share of its time that a service needed the last time that it waited, and which."""
+        latest = {one.service: one.share for one in self._recent_resolutions()}
+        longest = max(latest, key=lambda name: latest[name], default="")
+        return latest.get(longest), longest
 
     def _errors(self) -> tuple[float | None, str]:
         """Return the share of failed handlings, and who failed most."""

@@ -9,14 +9,28 @@ import structlog
 from bot.concurrency import happens
 from bot.events import Event, EventBus, Subscription
 from bot.models.alert import Severity
+from bot.models.identifiers import new_id
 from bot.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements
 
 log = structlog.get_logger(__name__)
 
-SOURCE = "integration monitor"
+SOURCE = "integration_monitor"
 TRIGGERED = "integration.alert.triggered"
 CLEARED = "integration.alert.cleared"
 CHECK_SECONDS = 0.5
+# Whoever keeps alerts may have been unable to: what fires, and for a while what no longer does, is said again.
+RETELL_SECONDS = 30.0
+RETOLD_FOR_SECONDS = 600.0
+
+
+@dataclass(slots=True)
+class _Telling:
+    """Remember what was told of a figure: since when, when last, and in which words."""
+
+    since: float
+    last: float
+    event_type: str
+    data: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +49,20 @@ class Limit:
 
     def words(self, value: float, suspect: str) -> str:
         """Return the value, the limit and who is behind it, for people."""
-        side = "at least" if self.low else "at most"
-        words = f"{value:.4g} {self.unit} ({side} {self.threshold:g} {self.unit} is fine)"
-        return f"{words}: {suspect}" if suspect else words
+        shown, allowed = f"{value:.4g} {self.unit}", f"{self.threshold:g} {self.unit}"
+        if self.low:
+            return f"It is {shown}; at least {allowed} is fine."
+        if suspect:
+            return f"It is {shown}; at most {allowed} is fine. The worst is {suspect}."
+        return f"It is {shown}; at most {allowed} is fine."
 
 
 EVENT_LATENCY = Limit("event_latency", "Events are handled late", 1000.0, "ms")
 STATE_SYNC_LAG = Limit("state_sync_lag", "The copy of the state in Redis is behind", 500.0, "ms")
+WAITING = Limit("dependency_resolution", "Services need most of the time that they may wait for others", 80.0, "%")
 ERROR_RATE = Limit("integration_error_rate", "Parts fail on each other's events", 5.0, "%")
 SUCCESS_RATE = Limit("coordination_success_rate", "Deployments often fail", 95.0, "%", low=True)
-LIMITS = (EVENT_LATENCY, STATE_SYNC_LAG, ERROR_RATE, SUCCESS_RATE)
+LIMITS = (EVENT_LATENCY, STATE_SYNC_LAG, WAITING, ERROR_RATE, SUCCESS_RATE)
 
 
 class IntegrationMonitor:
@@ -54,6 +72,7 @@ class IntegrationMonitor:
         self._bus = bus
         self._measurements = measurements
         self._firing: set[str] = set()
+        self._told: dict[str, _Telling] = {}
         self._subscriptions: tuple[Subscription, ...] = ()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -68,9 +87,10 @@ class IntegrationMonitor:
             return
         self._closing.clear()
         self._firing.clear()
+        self._told.clear()
         for limit in LIMITS:
             self._tell(limit, None, "", firing=False)
-        self._task = asyncio.create_task(self._run(), name="integration monitor")
+        self._task = asyncio.create_task(self._run(), name="integration_monitor")
 
     async def stop(self) -> None:
         """Raise alerts no more; goes on measuring."""
@@ -109,6 +129,7 @@ class IntegrationMonitor:
             self._firing ^= {limit.name}
             self._log(limit, value, suspect, firing=broken)
             self._tell(limit, value, suspect, firing=broken)
+        self._tell_again()
 
     def _tell(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
         data: Mapping[str, object] = {
@@ -121,8 +142,20 @@ class IntegrationMonitor:
             "unit": limit.unit,
             "suspect": suspect,
             "firing": firing,
+            "occurrence": new_id("OCC"),
         }
-        self._bus.publish(Event(TRIGGERED if firing else CLEARED, SOURCE, data))
+        event_type, now = TRIGGERED if firing else CLEARED, self._measurements.clock()
+        self._told[limit.name] = _Telling(now, now, event_type, data)
+        self._bus.publish(Event(event_type, SOURCE, data))
+
+    def _tell_again(self) -> None:
+        """Repeat what fires, and the end of what fired lately; whoever took it in knows it by its occurrence."""
+        now = self._measurements.clock()
+        for telling in self._told.values():
+            stale = telling.event_type == CLEARED and now - telling.since > RETOLD_FOR_SECONDS
+            if not stale and now - telling.last >= RETELL_SECONDS:
+                telling.last = now
+                self._bus.publish(Event(telling.event_type, SOURCE, telling.data))
 
     def _log(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
         facts = {"figure": limit.name, "value": value, "limit": limit.threshold, "unit": limit.unit}
@@ -137,6 +170,7 @@ def _values(figures: IntegrationFigures) -> tuple[tuple[Limit, float | None, str
     return (
         (EVENT_LATENCY, figures.event_latency_seconds * 1000, figures.slowest_subscriber),
         (STATE_SYNC_LAG, _times(1000, figures.state_sync_lag_seconds), "redis"),
+        (WAITING, _times(100, figures.dependency_share), figures.waiting_service),
         (ERROR_RATE, _times(100, figures.error_ratio), figures.failing_subscriber),
         (SUCCESS_RATE, _times(100, figures.success_ratio), ""),
     )

@@ -7,6 +7,7 @@ from bot.models.change import ChangeType
 from bot.models.deployment import DeploymentKind, Outcome
 from tests.acceptance.event_scene import Scene
 from tests.acceptance.people import request
+from tests.acceptance.stack import service
 from tests.acceptance.test_at_once import until_waiting
 
 HEALTH_SECONDS = 20.0
@@ -100,7 +101,9 @@ async def a_change_of_health_is_counted(scene: Scene) -> bool:
 
 
 async def the_time_of_waiting_for_dependencies_is_known(scene: Scene) -> bool:
-    """Read the figure of the integration."""
+    """Read the figure of the integration, after one service waited for another."""
+    needs = {"depends_on": {"store": {"condition": "service_started"}}}
+    scene.stack.write({"store": service(), "web": service(**needs)})
     await (await scene.prepare()).succeed("v1")
     await scene.application.bus.drain()
     return scene.application.integration_monitor.figures().dependency_resolution_seconds is not None

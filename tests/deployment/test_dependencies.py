@@ -166,23 +166,32 @@ async def test_a_probe_is_asked_after_the_dependency_is_ready():
     assert told == ["up redis", "probe redis", "up web"]
 
 
-async def test_how_long_a_service_waited_for_its_dependencies_is_told() -> None:
-    coordinator = DependencyCoordinator(stack(web=["db"], db=[]))
-    told: dict[str, float] = {}
+@pytest.mark.parametrize("fails", [False, True])
+async def test_how_long_a_service_waited_for_its_dependencies_is_told_in_vain_or_not(fails: bool) -> None:
+    allowed = 0.15 if fails else 300
+    coordinator = DependencyCoordinator(stack(web=[Dependency("web", "db", timeout_seconds=allowed)], db=[]))
+    told: dict[str, tuple[float, float]] = {}
 
-    async def work(_service: str, _: Milestones) -> None:
-        await asyncio.sleep(0.1)
+    async def work(service: str, _: Milestones) -> None:
+        await asyncio.sleep(5 if fails else 0.1)
 
     async def nothing(_: Dependency) -> None:
         return
 
-    await coordinator.run(
+    running = coordinator.run(
         ["web", "db"],
         work,
         settled=nothing,
         probe=nothing,
         warn=print,
         parallel=True,
-        resolved=lambda service, seconds: told.update({service: seconds}),
+        resolved=lambda service, seconds, may_take: told.update({service: (seconds, may_take)}),
     )
-    assert told["db"] < 0.1 <= told["web"] < 0.5
+    if fails:
+        with pytest.raises(ServiceFailedError):
+            await running
+    else:
+        await running
+    assert set(told) == {"web"}, "db waits for nothing"
+    assert 0.1 <= told["web"][0] < 0.5
+    assert told["web"][1] == allowed

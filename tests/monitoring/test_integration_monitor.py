@@ -147,11 +147,41 @@ async def test_failed_deployments_lower_the_success_rate_until_enough_succeed(sc
     await scene.until((TRIGGERED, "coordination_success_rate"), (CLEARED, "coordination_success_rate"))
 
 
-async def test_the_time_that_dependencies_take_is_measured(scene: Scene) -> None:
+async def test_waiting_for_dependencies_is_bad_when_it_takes_most_of_the_time_allowed(scene: Scene) -> None:
+    waited = "deployment.dependencies.resolved"
     assert scene.monitor.figures().dependency_resolution_seconds is None
-    scene.publish("deployment.dependencies.resolved", 1, duration_seconds=2.5)
+    scene.publish(waited, environment="dev", service="web", duration_seconds=2.5, allowed_seconds=10)
     await scene.bus.drain()
     assert scene.monitor.figures().dependency_resolution_seconds == 2.5
+    assert scene.monitor.figures().dependency_share == 0.25
+    scene.publish(waited, environment="dev", service="api", duration_seconds=8.5, allowed_seconds=10)
+    await scene.until((TRIGGERED, "dependency_resolution"))
+    assert "The worst is dev/api." in scene.events[0].data["summary"]
+    scene.publish(waited, environment="dev", service="api", duration_seconds=0.5, allowed_seconds=10)
+    await scene.until((TRIGGERED, "dependency_resolution"), (CLEARED, "dependency_resolution"))
+
+
+async def test_what_fires_is_said_again_for_whoever_could_not_keep_it_and_then_its_end(scene: Scene) -> None:
+    async def works(_: Event) -> None:
+        return
+
+    now = scene.measurements.clock()
+    scene.bus.subscribe("work", works, name="works")
+    scene.publish("deployment.orchestration.completed", 5, outcome="failed")
+    await scene.until((TRIGGERED, "coordination_success_rate"))
+    await scene.monitor.stop()
+    first = scene.events[0].data["occurrence"]
+    scene.measurements.clock = lambda: now + 40
+    scene.monitor.check()
+    scene.monitor.check()
+    await scene.bus.drain()
+    repeated = [event for event in scene.events[1:] if event.type == TRIGGERED]
+    assert [event.data["occurrence"] for event in repeated] == [first], "once in half a minute, and known as the same"
+    scene.measurements.clock = lambda: now + 2000
+    scene.events.clear()
+    scene.monitor.check()
+    await scene.bus.drain()
+    assert [event.type for event in scene.events] == [TRIGGERED], "of what ended long ago nothing is said any more"
 
 
 async def test_redis_that_hangs_raises_the_lag_and_clears_it(tmp_path: Path) -> None:

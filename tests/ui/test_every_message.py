@@ -81,7 +81,7 @@ HELPERS = {
     "cogs.status.StatusCog._integration": "reads what draw_integration draws",
 }
 
-LARGE_FIGURES = IntegrationFigures(1e6, HOSTILE * 5, 1e6, 1e6, 1.0, HOSTILE * 5, 0.0)
+LARGE_FIGURES = IntegrationFigures(1e6, HOSTILE * 5, 1e6, 1e6, 1e6, HOSTILE * 5, 1.0, HOSTILE * 5, 0.0)
 ALL_FIRING = frozenset(limit.name for limit in LIMITS)
 
 Body = dict[str, Any]

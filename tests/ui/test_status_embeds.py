@@ -109,11 +109,13 @@ def test_the_status_of_an_engine_that_is_away_says_so_and_still_shows_the_releas
 
 
 def test_the_integration_shows_five_figures_with_their_limits() -> None:
-    embed = draw_integration(IntegrationFigures(0.012, "live messages", 0.003, 2.0, 0.0, "", 1.0), frozenset())
+    embed = draw_integration(
+        IntegrationFigures(0.012, "live messages", 0.003, 2.0, 0.25, "dev/web", 0.0, "", 1.0), frozenset()
+    )
     assert (embed.description or "").splitlines() == [
         "🟢 Event latency: 12 ms, slowest: `live messages` (at most 1000 ms)",
         "🟢 Lag of the copy in Redis: 3 ms (at most 500 ms)",
-        "▫️ Waiting for dependencies: 2.0 s",
+        "🟢 Waiting for dependencies: 2.0 s, 25 % of the time allowed (at most 80 %)",
         "🟢 Events on which a part failed: 0 % (at most 5 %)",
         "🟢 Deployments that succeeded: 100 % (at least 95 %)",
     ]

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 import discord
 
 from bot.monitoring.integration_figures import IntegrationFigures
-from bot.monitoring.integration_monitor import ERROR_RATE, EVENT_LATENCY, STATE_SYNC_LAG, SUCCESS_RATE, Limit
+from bot.monitoring.integration_monitor import ERROR_RATE, EVENT_LATENCY, STATE_SYNC_LAG, SUCCESS_RATE, WAITING, Limit
 from bot.ui.limits import code
 from bot.ui.signs import BAD, GOOD
 from bot.ui.translation import _
@@ -20,7 +20,7 @@ def draw_integration(figures: IntegrationFigures, firing: AbstractSet[str]) -> d
     parts = [
         _line(EVENT_LATENCY, firing, _("Event latency"), latency),
         _line(STATE_SYNC_LAG, firing, _("Lag of the copy in Redis"), _milliseconds(lag)),
-        _line(None, firing, _("Waiting for dependencies"), "" if waiting is None else f"{waiting:.1f} s"),
+        _line(WAITING, firing, _("Waiting for dependencies"), "" if waiting is None else _waiting(waiting, figures)),
         _line(ERROR_RATE, firing, _("Events on which a part failed"), _percent(figures.error_ratio)),
         _line(SUCCESS_RATE, firing, _("Deployments that succeeded"), _percent(figures.success_ratio)),
     ]
@@ -30,11 +30,14 @@ def draw_integration(figures: IntegrationFigures, firing: AbstractSet[str]) -> d
     return discord.Embed(title=title, description="\n".join(parts), colour=BAD if firing else GOOD)
 
 
-def _line(limit: Limit | None, firing: AbstractSet[str], name: str, value: str) -> str:
+def _waiting(seconds: float, figures: IntegrationFigures) -> str:
+    share = _percent(figures.dependency_share)
+    return _("{seconds} s, {share} of the time allowed", seconds=f"{seconds:.1f}", share=share)
+
+
+def _line(limit: Limit, firing: AbstractSet[str], name: str, value: str) -> str:
     if not value:
         return f"▫️ {name}: {_('nothing to measure yet')}"
-    if limit is None:
-        return f"▫️ {name}: {value}"
     sign = "🔴" if limit.name in firing else "🟢"
     allowed = f"{limit.threshold:g} {limit.unit}"
     side = _("at least {limit}", limit=allowed) if limit.low else _("at most {limit}", limit=allowed)

@@ -1,0 +1,149 @@
+"""Each figure of the integration is raised by what really goes wrong, becomes an alert, and clears with its cause."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.events import Event
+from bot.integration import Application, open_application
+from bot.models.alert import Alert, AlertSource
+from bot.models.change import ChangeType, StateChange
+from bot.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements, Windows
+from bot.monitoring.integration_monitor import IntegrationMonitor
+from testbed.redis_server import RedisServer
+from tests.acceptance.conftest import settings_for
+from tests.acceptance.people import People
+from tests.acceptance.stack import REPOSITORY, Stack, service
+
+SLOW_SECONDS = 1.5
+ALERT_SECONDS = 15.0
+# As in life, but for how long it is looked back: a test cannot wait for minutes to pass.
+WINDOWS = Windows(error_seconds=6.0, sync_lag_seconds=2.0, last_deployments=2, fewest_deployments=2)
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    (tmp_path / "redis").mkdir()
+    with RedisServer(tmp_path / "redis") as running:
+        yield running
+
+
+@pytest.fixture
+async def application(stack: Stack, tmp_path: Path, redis_server: RedisServer) -> AsyncIterator[Application]:
+    settings = settings_for(stack, tmp_path / "state", redis_url=redis_server.url)
+    async with open_application(settings) as application:
+        assert application.sync is not None
+        application.sync.start()
+        yield application
+
+
+@pytest.fixture
+async def monitor(application: Application) -> AsyncIterator[IntegrationMonitor]:
+    """Watch the application as its own monitor does, which rests meanwhile."""
+    measurements = IntegrationMeasurements(application.bus, application.sync, WINDOWS)
+    monitor = IntegrationMonitor(application.bus, measurements)
+    monitor.listen()
+    monitor.start()
+    yield monitor
+    await monitor.close()
+
+
+async def alert(application: Application, figure: str, *, is_open: bool) -> Alert:
+    """Wait until the one alert about a figure is open, or over."""
+    async with asyncio.timeout(ALERT_SECONDS):
+        while True:
+            found = [one for one in await application.state.alerts.all() if one.source is AlertSource.INTEGRATION]
+            about = [one for one in found if one.fingerprint == f"integration:{figure}"]
+            if about and about[-1].is_open is is_open:
+                return about[-1]
+            await asyncio.sleep(0.05)
+
+
+async def until(monitor: IntegrationMonitor, holds: Callable[[IntegrationFigures], bool]) -> None:
+    async with asyncio.timeout(ALERT_SECONDS):
+        while not holds(monitor.figures()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_a_subscriber_that_takes_1_2_seconds_raises_the_latency_until_it_is_removed(application, monitor):
+    async def slow(_: Event) -> None:
+        await asyncio.sleep(1.2)
+
+    subscription = application.bus.subscribe("work", slow, name="slow one")
+    application.bus.publish(Event("work", "test"))
+    raised = await alert(application, "event_latency", is_open=True)
+    assert raised.title == "Events are handled late"
+    assert "slow one" in raised.summary
+    await until(monitor, lambda figures: figures.event_latency_seconds >= 1.2)
+    await application.bus.unsubscribe(subscription)
+    assert (await alert(application, "event_latency", is_open=False)).id == raised.id
+    assert monitor.figures().event_latency_seconds < 1.0
+
+
+async def test_a_redis_that_is_slow_raises_the_lag_until_it_is_quick_again(application, monitor, redis_server):
+    await until(monitor, lambda figures: figures.state_sync_lag_seconds is not None)
+    redis_server.command("CLIENT", "PAUSE", "900", "ALL")
+    await application.state.record(StateChange(ChangeType.AUDIT, "test"))
+    raised = await alert(application, "state_sync_lag", is_open=True)
+    assert (await alert(application, "state_sync_lag", is_open=False)).id == raised.id
+    assert (monitor.figures().state_sync_lag_seconds or 0) < 0.5
+
+
+async def test_a_dependency_that_needs_most_of_its_time_raises_the_figure_until_it_has_more(
+    application, monitor, stack, sample_image
+):
+    sample_image(f"{REPOSITORY}:slow", version="slow", behaviour="slow", delay_seconds=SLOW_SECONDS)
+
+    def write(timeout: str) -> None:
+        needs = {"kind": "required", "condition": "service_healthy", "timeout": timeout}
+        web = service(image=f"{REPOSITORY}:v1", **{"x-deploy": {"depends_on": {"store": needs}}})
+        stack.write({"store": service(), "web": web | {"labels": {"timeout": timeout}}})
+
+    write("1900ms")  # where a busy machine needs even more, the wait is in vain, and that counts no less
+    await People(application).deploy("slow")
+    raised = await alert(application, "dependency_resolution", is_open=True)
+    assert "dev/web" in raised.summary
+    assert (monitor.figures().dependency_resolution_seconds or 0) >= SLOW_SECONDS
+    write("60s")
+    await People(application).succeed("v1")
+    assert (await alert(application, "dependency_resolution", is_open=False)).id == raised.id
+
+
+async def test_a_journal_that_refuses_what_parts_write_raises_the_error_rate_until_it_takes_it_again(
+    application, monitor, stack
+):
+    stack.write({"web": service()})
+    with refusing(application.state.folder / "journal.sqlite3", source="integration"):
+        await People(application).succeed("v1")
+        raised = await alert(application, "integration_error_rate", is_open=True)
+    assert "The worst is integration: " in raised.summary
+    await People(application).succeed("v2")
+    assert (await alert(application, "integration_error_rate", is_open=False)).id == raised.id
+
+
+async def test_deployments_that_fail_lower_the_success_rate_until_they_succeed(application, monitor, stack):
+    stack.write({"web": service()})
+    people = People(application)
+    await people.succeed("v1")
+    await people.deploy("exits")
+    raised = await alert(application, "coordination_success_rate", is_open=True)
+    assert monitor.figures().success_ratio == 0.5
+    for version in ("v2", "v3"):
+        await people.succeed(version)
+    assert (await alert(application, "coordination_success_rate", is_open=False)).id == raised.id
+    assert monitor.figures().success_ratio == 1.0
+
+
+@contextmanager
+def refusing(journal: Path, source: str) -> Iterator[None]:
+    """Let the database itself refuse the changes of one source."""
+    trigger = f"CREATE TRIGGER refuses BEFORE INSERT ON changes WHEN NEW.source = '{source}' BEGIN "
+    with sqlite3.connect(journal, timeout=10) as connection:
+        connection.execute(trigger + "SELECT RAISE(ABORT, 'refused'); END")
+    yield
+    with sqlite3.connect(journal, timeout=10) as connection:
+        connection.execute("DROP TRIGGER refuses")
