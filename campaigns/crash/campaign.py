@@ -50,10 +50,9 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Hold what the clean runs have shown: the steps of each script, and how long a deployment takes."""
+    """Hold what the clean runs have shown: the steps of each script."""
 
     traces: dict[Script, tuple[Report, ...]]
-    length_seconds: float
 
 
 class Campaign:
@@ -104,11 +103,12 @@ class Campaign:
         # Up to the failure both scripts are the same.
         reverted = [report for report in _always([trace for trace, _ in reverts]) if report.point not in known]
         traces = {Script.REPLACE: replaced, Script.REVERT: tuple(reverted)}
-        length = max(seconds for _, seconds in runs[1:])
+        for lane in lanes:
+            lane.length_seconds = min(seconds for _, seconds in runs)
         for script, trace in traces.items():
             self._teller.say(f"{script}: {len(trace)} points of its own, before and after each step")
-        self._teller.say(f"a clean deployment takes {length:.1f} s")
-        return Known(traces, length)
+        self._teller.say(f"a clean deployment takes {lanes[0].length_seconds:.1f} s")
+        return Known(traces)
 
     async def _play(self, lanes: Sequence[Lane], known: Known) -> int:
         rounds = self._rounds(known)
@@ -140,7 +140,7 @@ class Campaign:
             Kind.TORN: torn_rounds(trace, seed),
             Kind.STEPS: [one for script in Script for one in step_rounds(script, known.traces[script])],
             Kind.DAEMON: daemon_rounds(trace),
-            Kind.RANDOM: random_rounds(self._wishes.random_rounds, known.length_seconds, seed),
+            Kind.RANDOM: random_rounds(self._wishes.random_rounds, seed),
         }
         rounds = [one for kind, some in made.items() if kind in self._wishes.kinds for one in some]
         if self._wishes.limit:

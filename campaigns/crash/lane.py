@@ -60,6 +60,8 @@ class Lane:
     mark: Mark = field(default_factory=Mark)
     predecessor: str = ""
     unannounced: list[str] = field(default_factory=list)
+    # How long a deployment took lately, if nobody disturbed it.
+    length_seconds: float = 10.0
     # Whether to see at each step who is there: it takes a moment, so only the clean runs do.
     surveys: bool = False
 

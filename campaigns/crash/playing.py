@@ -81,13 +81,12 @@ async def play(lane: Lane, wanted: Round) -> Played:
     held = lane.gate.arm(lambda point: point == wanted.point) if wanted.point is not None else None
     asked = asyncio.create_task(lane.deploy(_version(lane, wanted.script)))
     try:
-        if held is not None and not await _reached(lane, held):
-            await lane.settle(frozenset(), END_SECONDS)
-            return Played(wanted, Verdict.MISSED, time.monotonic() - begun, _outcomes(lane))
-        killed = await _harm(lane, wanted, begun)
-        took, wrong = await lane.settle(killed, END_SECONDS)
+        reached = held is None or await _reached(lane, held)
+        killed = await _harm(lane, wanted, begun) if reached else None
+        lane.gate.release()
+        took, wrong = await lane.settle(killed or frozenset(), END_SECONDS)
         await asyncio.wait({asked}, timeout=END_SECONDS)
-        verdict = Verdict.BROKEN if wrong else Verdict.GOOD
+        verdict = Verdict.BROKEN if wrong else Verdict.MISSED if killed is None else Verdict.GOOD
         return Played(wanted, verdict, took, _outcomes(lane), wrong)
     finally:
         lane.gate.release()
@@ -110,18 +109,12 @@ async def _reached(lane: Lane, held: "asyncio.Future[Report]") -> bool:
     return held.done()
 
 
-async def _harm(lane: Lane, wanted: Round, begun: float) -> frozenset[int]:
-    """Do what the round is about, and return the ids of the processes that were killed."""
+async def _harm(lane: Lane, wanted: Round, begun: float) -> frozenset[int] | None:
+    """Do what the round is about, and return the ids of the processes that were killed; None where it came too late."""
     point = wanted.point
     match wanted.kind:
         case Kind.RANDOM:
-            await asyncio.sleep(max(0.0, begun + wanted.seconds - time.monotonic()))
-            killed = await asyncio.to_thread(_kill, lane, wanted.victim)
-            if wanted.second_fault is not None:
-                victim, delay = wanted.second_fault
-                await asyncio.sleep(delay)
-                killed |= await asyncio.to_thread(_kill, lane, victim)
-            return killed
+            return await _kill_at_random(lane, wanted, begun)
         case Kind.DAEMON:
             restart = asyncio.create_task(faults.restart_engine(lane, live_restore=wanted.live_restore))
             await asyncio.sleep(0)
@@ -140,10 +133,24 @@ async def _harm(lane: Lane, wanted: Round, begun: float) -> frozenset[int]:
             lane.gate.release()
             return await faults.kill_when_created(lane, point.role, _service(point), wanted.seconds)
         case _:
-            killed = await asyncio.to_thread(_kill, lane, wanted.victim)
-            lane.gate.release()
-            return killed
+            roles = roles_of(wanted.victim)
+            killed = await asyncio.to_thread(faults.kill, lane, roles)
+            return killed if len(killed) == len(roles) else None
     return frozenset()
+
+
+async def _kill_at_random(lane: Lane, wanted: Round, begun: float) -> frozenset[int] | None:
+    await asyncio.sleep(max(0.0, begun + wanted.moment * lane.length_seconds - time.monotonic()))
+    ended = [one for one in lane.reader.look(lane.mark).deployments if one.finished]
+    if ended:  # the machine has become faster
+        lane.length_seconds = ended[0].duration_seconds or lane.length_seconds
+        return None
+    killed = await asyncio.to_thread(_kill, lane, wanted.victim)
+    if wanted.second_fault is not None:
+        victim, delay = wanted.second_fault
+        await asyncio.sleep(delay)
+        killed |= await asyncio.to_thread(_kill, lane, victim)
+    return killed
 
 
 def _kill(lane: Lane, victim: Victim) -> frozenset[int]:

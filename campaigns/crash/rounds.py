@@ -44,7 +44,9 @@ class Round:
     script: Script = Script.REPLACE
     point: Point | None = None
     victim: Victim = Victim.PREDECESSOR
-    # Seconds from the beginning to the fault (random), from the creation to the kill (torn), until it wakes (hangs).
+    # The part of a deployment's length after which the fault comes (random).
+    moment: float = 0.0
+    # Seconds from the creation to the kill (torn), until it wakes (hangs).
     seconds: float = 0.0
     second_fault: tuple[Victim, float] | None = None
     live_restore: bool = False
@@ -54,7 +56,7 @@ class Round:
         match self.kind:
             case Kind.RANDOM:
                 again = f", then {self.second_fault[0]} +{self.second_fault[1]:.2f} s" if self.second_fault else ""
-                words = f"kill {self.victim} at {self.seconds:.2f} s{again}"
+                words = f"kill {self.victim} after {self.moment:.1%} of it{again}"
             case Kind.DAEMON:
                 words = f"restart dockerd (live-restore {'on' if self.live_restore else 'off'}) {self.point}"
             case Kind.HANGS:
@@ -76,7 +78,7 @@ def step_rounds(script: Script, trace: Iterable[Report]) -> Iterator[Round]:
             yield Round(Kind.STEPS, script, report.point, victim)
 
 
-def random_rounds(number: int, length_seconds: float, seed: int) -> Iterator[Round]:
+def random_rounds(number: int, seed: int) -> Iterator[Round]:
     """Yield rounds with faults spread evenly over the length of a deployment."""
     for index in range(number):
         dice = random.Random(f"{seed}:random:{index}")  # noqa: S311 - reproducible on purpose
@@ -84,7 +86,7 @@ def random_rounds(number: int, length_seconds: float, seed: int) -> Iterator[Rou
         second = None
         if dice.random() < SECOND_FAULT:
             second = (dice.choice(list(Victim)), dice.uniform(0, SECOND_FAULT_SECONDS))
-        yield Round(Kind.RANDOM, victim=victim, seconds=dice.uniform(0, length_seconds), second_fault=second)
+        yield Round(Kind.RANDOM, victim=victim, moment=dice.random(), second_fault=second)
 
 
 def daemon_rounds(trace: Iterable[Report]) -> Iterator[Round]:

@@ -36,9 +36,9 @@ def test_what_was_never_hit_is_known():
 
 
 def test_the_same_seed_draws_the_same_rounds():
-    assert list(random_rounds(20, 10.0, 7)) == list(random_rounds(20, 10.0, 7))
-    assert list(random_rounds(20, 10.0, 7)) != list(random_rounds(20, 10.0, 8))
-    assert all(0 <= one.seconds <= 10.0 for one in random_rounds(50, 10.0, 7))
+    assert list(random_rounds(20, 7)) == list(random_rounds(20, 7))
+    assert list(random_rounds(20, 7)) != list(random_rounds(20, 8))
+    assert all(0 <= one.moment < 1 for one in random_rounds(50, 7))
 
 
 def test_a_step_is_named_by_what_the_journal_announces():
