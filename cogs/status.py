@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import discord
-import structlog
 from discord import app_commands
 from discord.ext import commands
 
@@ -15,7 +14,7 @@ from bot.errors import RoasError
 from bot.integration import Application
 from bot.models.environment import Environment
 from bot.models.health import StackHealth
-from bot.ui.charts.last_hour import draw_last_hour
+from bot.ui.charts.painter import Painter
 from bot.ui.drawing import Drawing, Picture
 from bot.ui.embeds.alert import draw_open_alerts
 from bot.ui.embeds.integration import draw_integration
@@ -29,8 +28,6 @@ from cogs.ops_cog import OpsCog
 from cogs.permissions import Deed
 from cogs.suggestions import matching
 
-log = structlog.get_logger(__name__)
-
 HEALTH_WITHIN_SECONDS = 20.0
 
 
@@ -40,12 +37,15 @@ class StatusCog(OpsCog, name="Status"):
     def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:
         super().__init__(bot, application, voice)
         self.live_messages = live_messages
+        self._painter = Painter()
+
         # Many who ask at the same time look together: a bot that is asked too much would answer nobody.
         self._looks: Shared[Drawing] = Shared()
 
     async def cog_unload(self) -> None:
         """End what is under way."""
         await self._looks.close()
+        self._painter.close()
 
     @app_commands.command(description="Show how an environment is, or all of them")
     @app_commands.describe(environment="Which one (all if left out)")
@@ -90,11 +90,7 @@ class StatusCog(OpsCog, name="Status"):
     async def _chart(self, targets: Sequence[Environment]) -> Picture | None:
         """Draw the last hour of what is watched; a status without a picture is better than none."""
         series = [one for target in targets for one in self.application.collector.last_hour(target)]
-        try:
-            return await asyncio.to_thread(draw_last_hour, series)
-        except (OSError, TypeError, ValueError):  # what Pillow raises where it lacks something
-            log.exception("the chart of the last hour could not be drawn")
-            return None
+        return await self._painter.last_hour(series)
 
     async def look_at(self, target: Environment) -> EnvironmentStatus:
         """Gather what is known of an environment; an engine that does not answer hides its health only."""

@@ -1,7 +1,9 @@
 """The chart of the last hour is readable: axes, units, signs that need no colour, words for whoever cannot see it."""
 
+import asyncio
 import io
 import itertools
+import threading
 
 import pytest
 from PIL import Image
@@ -11,9 +13,11 @@ from bot.models.series import ServicePoint, ServiceSeries
 from bot.ui.charts import canvas, palette
 from bot.ui.charts.last_hour import draw_last_hour
 from bot.ui.charts.lines import largest
+from bot.ui.charts.painter import Painter
 from bot.ui.charts.scale import memory_scale, percent_scale, write_memory
 from bot.ui.charts.verdicts import worst_first
 from bot.ui.drawing import Picture
+from bot.ui.translation import _ as translated
 from bot.ui.translation import speaking
 from tests.ui.samples import LONG_NAME, NASTY
 
@@ -203,3 +207,32 @@ def test_amounts_of_memory_are_short() -> None:
         "1024 MiB",
         "1.5 GiB",
     ]
+
+
+async def test_pictures_are_drawn_in_one_thread_beside_the_loop_and_speak_the_readers_language(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = set()
+
+    def draw(series: object) -> Picture:
+        threads.add(threading.current_thread())
+        return Picture("x.png", b"", translated("All were well."))
+
+    monkeypatch.setattr("bot.ui.charts.painter.draw_last_hour", draw)
+    painter = Painter()
+    with speaking("zh-TW"):
+        pictures = await asyncio.gather(*(painter.last_hour([a_series()]) for _ in range(8)))
+    painter.close()
+    assert {picture.description for picture in pictures if picture} == {"全部正常。"}
+    assert len(threads) == 1
+    assert threading.current_thread() not in threads
+
+
+async def test_a_picture_that_cannot_be_drawn_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw(_: object) -> Picture:
+        raise OSError("no font")
+
+    monkeypatch.setattr("bot.ui.charts.painter.draw_last_hour", draw)
+    painter = Painter()
+    assert await painter.last_hour([a_series()]) is None
+    painter.close()
