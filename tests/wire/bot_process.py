@@ -50,11 +50,6 @@ class BotProcess:
                 cwd=self.log.parent,
             )
 
-    @property
-    def pid(self) -> int:
-        """Return the process id; 0 while there is none."""
-        return self._child.pid if self._child is not None else 0
-
     async def kill(self) -> None:
         """End it as an accident would."""
         if self._child is not None and self._child.returncode is None:
