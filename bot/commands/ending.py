@@ -4,8 +4,9 @@ from rich.text import Text
 
 from bot.commands.faults import describe
 from bot.commands.terminal import Terminal, printable
-from bot.commands.words import duration, release
+from bot.commands.words import release
 from bot.models.deployment import Deployment, Outcome, PhaseStatus
+from bot.ui.quantities import duration
 
 STYLES = {
     Outcome.SUCCEEDED: "bold green",

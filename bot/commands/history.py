@@ -45,7 +45,8 @@ async def _history(session: "Session", environment: str | None, outcome: Outcome
 
 def _show(session: "Session", deployments: tuple[Deployment, ...]) -> None:
     from bot.commands.tables import add_row, make_table
-    from bot.commands.words import at, duration, person, release
+    from bot.commands.words import at, person, release
+    from bot.ui.quantities import duration
 
     table = make_table("deployment", "environment", "version", "release", "by", "begun", "took", "outcome", "why")
     for one in deployments:

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from bot.commands.terminal import Terminal
-from bot.commands.words import duration
 from bot.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
+from bot.ui.quantities import duration
 
 QUIET_STEPS = frozenset({ServiceStep.PENDING})
 

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.commands.terminal import Terminal, printable
-from bot.commands.words import duration
 from bot.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
+from bot.ui.quantities import duration
 
 REDRAWS_PER_SECOND = 8
 BAR_WIDTH = 24

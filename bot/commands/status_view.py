@@ -4,11 +4,12 @@ from rich.text import Text
 
 from bot.commands.tables import add_row, make_table
 from bot.commands.terminal import Terminal, printable
-from bot.commands.words import at, image, person, size
+from bot.commands.words import at, image, person
 from bot.control.documents import EnvironmentStatus, StatusReport
 from bot.models.deployment import PhaseStatus
 from bot.models.health import ContainerSnapshot, ServiceHealth, Verdict
 from bot.models.release import Release
+from bot.ui.quantities import size
 
 STYLES = {Verdict.HEALTHY: "green", Verdict.DEGRADED: "yellow", Verdict.UNHEALTHY: "bold red"}
 

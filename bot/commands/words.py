@@ -1,4 +1,4 @@
-"""Write durations, times, sizes, images and people as a person at a terminal wants to read them."""
+"""Write times, images and people as a person at a terminal wants to read them."""
 
 from datetime import datetime
 
@@ -7,35 +7,9 @@ from bot.models.actor import Actor
 SHORT_ID = 12
 
 
-def duration(seconds: float | None) -> str:
-    """Write a length of time: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 4 min`."""
-    if seconds is None:
-        return ""
-    if seconds < 10:
-        return f"{max(seconds, 0.0):.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def at(moment: datetime | None) -> str:
     """Write a moment in the time zone of this machine, and name the zone."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S %Z}" if moment else ""
-
-
-def size(count: int | None) -> str:
-    """Write a number of bytes."""
-    if count is None:
-        return ""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"
 
 
 def image(reference: str | None) -> str:

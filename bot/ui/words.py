@@ -1,4 +1,4 @@
-"""Write durations, sizes, times, images and people as a person on a phone wants to read them."""
+"""Write times, images and people as a person on a phone wants to read them."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,20 +10,6 @@ from bot.ui.translation import _
 SHORT_ID = 12
 
 
-def duration(seconds: float | None) -> str:
-    """Write a length of time: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 4 min`."""
-    if seconds is None:
-        return ""
-    if seconds < 10:
-        return _("{seconds} s", seconds=f"{max(seconds, 0.0):.1f}")
-    whole = round(seconds)
-    if whole < 60:
-        return _("{seconds} s", seconds=whole)
-    if whole < 3600:
-        return _("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
-    return _("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
-
-
 def since(moment: datetime) -> str:
     """Write a time as Discord's own stamp, which every reader's client keeps up to date without an edit of ours."""
     return f"<t:{int(moment.timestamp())}:R>"
@@ -32,18 +18,6 @@ def since(moment: datetime) -> str:
 def at(moment: datetime) -> str:
     """Write a date and time in the reader's own time zone."""
     return f"<t:{int(moment.timestamp())}:f>"
-
-
-def size(count: int | None) -> str:
-    """Write a number of bytes."""
-    if count is None:
-        return ""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"
 
 
 def image(reference: str | None) -> str:

@@ -9,9 +9,10 @@ from bot.models.deployment import Deployment, Outcome
 from bot.ui.drawing import Button, Drawing
 from bot.ui.headlines import headline, outcome_words
 from bot.ui.limits import DESCRIPTION, fit, lines
+from bot.ui.quantities import duration
 from bot.ui.signs import OUTCOMES, QUIET
 from bot.ui.translation import _
-from bot.ui.words import at, duration, person, release
+from bot.ui.words import at, person, release
 
 HISTORY_PREFIX = "roas:history:"
 ANY = "-"

@@ -16,9 +16,10 @@ from bot.models.deployment import (
 from bot.ui.drawing import Button, Drawing
 from bot.ui.headlines import headline
 from bot.ui.limits import DESCRIPTION, code, fit, lines, one_line
+from bot.ui.quantities import duration
 from bot.ui.signs import CAREFUL, OUTCOMES, PHASES, RUNNING, STEPS
 from bot.ui.translation import _, told, word
-from bot.ui.words import duration, image_change, person, since
+from bot.ui.words import image_change, person, since
 
 CANCEL_PREFIX = "roas:cancel:"
 SUMMARY_LENGTH = 80

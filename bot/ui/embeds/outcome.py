@@ -9,9 +9,10 @@ from bot.ui.drawing import Attachment, Button, Drawing
 from bot.ui.embeds.live import service_line
 from bot.ui.headlines import headline, outcome_words
 from bot.ui.limits import FIELD_VALUE, add_field, code, code_block, fit, lines, one_line, plain
+from bot.ui.quantities import duration
 from bot.ui.signs import CAREFUL, OUTCOMES
 from bot.ui.translation import _, told
-from bot.ui.words import duration, person, release
+from bot.ui.words import person, release
 
 REPORT_PREVIEW = 600
 ROLLBACK_PREFIX = "roas:rollback:"

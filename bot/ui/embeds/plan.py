@@ -4,9 +4,10 @@ import discord
 
 from bot.models.plan import Plan, ServiceAction, ServicePlan
 from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code, fit, lines, one_line
+from bot.ui.quantities import duration
 from bot.ui.signs import ACTIONS, CAREFUL, QUIET, RUNNING
 from bot.ui.translation import _, told
-from bot.ui.words import duration, image, image_change, release
+from bot.ui.words import image, image_change, release
 
 KEYS_SHOWN = 5
 

@@ -7,9 +7,10 @@ from typing import Protocol
 from bot.models.health import ServiceHealth, StackHealth
 from bot.models.release import Release
 from bot.ui.drawing import Attachment
+from bot.ui.quantities import size
 from bot.ui.signs import WORST_FIRST
 from bot.ui.translation import _, told, word
-from bot.ui.words import image, size
+from bot.ui.words import image
 
 TABLE = "services.txt"
 MINUTE, HOUR, DAY = 60, 3600, 86_400

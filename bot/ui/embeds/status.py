@@ -21,9 +21,10 @@ from bot.ui.embeds.service_table import (
 )
 from bot.ui.headlines import headline
 from bot.ui.limits import DESCRIPTION, EMBEDS, FIELD_VALUE, TOTAL, add_field, clip, code, fit, lines, one_line, plain
+from bot.ui.quantities import size
 from bot.ui.signs import QUIET, VERDICTS, WORST_FIRST
 from bot.ui.translation import _, told, word
-from bot.ui.words import at, person, since, size
+from bot.ui.words import at, person, since
 
 # Of several environments, each has to be short.
 BRIEF = 220
