@@ -21,10 +21,10 @@ from bot.ui.live_messages import LiveMessages
 from bot.ui.secrets import without_secrets
 from bot.ui.translation import _
 from bot.ui.voice import Voice
-from cogs.answers import acknowledge, answer
+from cogs.answers import answer
 from cogs.arguments import nearest, read_reason, read_release, read_services, read_version
 from cogs.cancel_button import CancelButton, cancel
-from cogs.ops_cog import SUGGEST_WITHIN_SECONDS, OpsCog, actor_of
+from cogs.ops_cog import SUGGEST_WITHIN_SECONDS, OpsCog, actor_of, answered
 from cogs.permissions import DEEDS, Deed
 from cogs.plan_buttons import BUTTONS
 from cogs.proposals import LINK_WITHIN_SECONDS, Proposals
@@ -75,6 +75,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         dry_run="Show the plan and change nothing",
     )
     @app_commands.guild_only()
+    @answered
     async def deploy(
         self,
         interaction: discord.Interaction[Any],
@@ -84,21 +85,19 @@ class DeploymentCog(OpsCog, name="Deployment"):
         dry_run: bool = False,
     ) -> None:
         """Deploy a version."""
-        if not await acknowledge(interaction):
-            return
-        async with self.answering(interaction):
-            target = self.environment(environment)
-            request = self.request(interaction, target, DeploymentKind.DEPLOY, dry_run=dry_run)
-            request = replace(request, version=read_version(version))
-            known = await self.defined_services(target, request.version) if services else ()
-            request = replace(request, services=read_services(services, known))
-            await (self._show_dry_run if dry_run else self.show_plan)(interaction, request)
+        target = self.environment(environment)
+        request = self.request(interaction, target, DeploymentKind.DEPLOY, dry_run=dry_run)
+        request = replace(request, version=read_version(version))
+        known = await self.defined_services(target, request.version) if services else ()
+        request = replace(request, services=read_services(services, known))
+        await (self._show_dry_run if dry_run else self.show_plan)(interaction, request)
 
     @app_commands.command(description="Bring a fix to production without building; it is rolled back if it fails")
     @app_commands.describe(
         version="Which version", reason="Why it cannot wait", environment="Where to (prod if left out)"
     )
     @app_commands.guild_only()
+    @answered
     async def hotfix(
         self,
         interaction: discord.Interaction[Any],
@@ -107,19 +106,17 @@ class DeploymentCog(OpsCog, name="Deployment"):
         environment: str = HOTFIX_ENVIRONMENT,
     ) -> None:
         """Deploy a fix in a hurry."""
-        if not await acknowledge(interaction):
-            return
-        async with self.answering(interaction):
-            target = self.environment(environment)
-            request = self.request(interaction, target, DeploymentKind.HOTFIX)
-            request = replace(request, version=read_version(version), reason=read_reason(reason, needed=True))
-            await self._start_at_once(interaction, request)
+        target = self.environment(environment)
+        request = self.request(interaction, target, DeploymentKind.HOTFIX)
+        request = replace(request, version=read_version(version), reason=read_reason(reason, needed=True))
+        await self._start_at_once(interaction, request)
 
     @app_commands.command(description="Go back to an earlier release, the whole of it")
     @app_commands.describe(
         environment="Which environment", to="Which release, such as r12 (the one before if left out)", reason="Why"
     )
     @app_commands.guild_only()
+    @answered
     async def rollback(
         self,
         interaction: discord.Interaction[Any],
@@ -128,32 +125,27 @@ class DeploymentCog(OpsCog, name="Deployment"):
         reason: str | None = None,
     ) -> None:
         """Go back to a release."""
-        if not await acknowledge(interaction):
-            return
-        async with self.answering(interaction):
-            target = self.environment(environment)
-            request = self.request(interaction, target, DeploymentKind.ROLLBACK)
-            known = await self.application.state.releases.list(target.name, limit=RELEASES_SHOWN)
-            request = replace(request, target_release=read_release(to, known), reason=read_reason(reason))
-            await self.show_plan(interaction, request)
+        target = self.environment(environment)
+        request = self.request(interaction, target, DeploymentKind.ROLLBACK)
+        known = await self.application.state.releases.list(target.name, limit=RELEASES_SHOWN)
+        request = replace(request, target_release=read_release(to, known), reason=read_reason(reason))
+        await self.show_plan(interaction, request)
 
     @app_commands.command(description="Ask a deployment that is under way to stop at its next safe point")
     @app_commands.describe(environment="Whose deployment (the only one under way if left out)")
     @app_commands.guild_only()
+    @answered
     async def cancel(self, interaction: discord.Interaction[Any], environment: str | None = None) -> None:
         """Cancel a deployment."""
-        if not await acknowledge(interaction):
-            return
-        async with self.answering(interaction):
-            self.permit(interaction, Deed.STATUS)
-            name = self.environment(environment).name if environment else await self._only_active()
-            active = await self.application.state.deployments.active(name)
-            if active is None:
-                raise InvalidRequestError(
-                    _("No deployment of {environment} is under way.", environment=name),
-                    hint=_("There is nothing to do."),
-                )
-            await answer(interaction, await cancel(self, interaction, active.id))
+        self.permit(interaction, Deed.STATUS)
+        name = self.environment(environment).name if environment else await self._only_active()
+        active = await self.application.state.deployments.active(name)
+        if active is None:
+            raise InvalidRequestError(
+                _("No deployment of {environment} is under way.", environment=name),
+                hint=_("There is nothing to do."),
+            )
+        await answer(interaction, await cancel(self, interaction, active.id))
 
     async def _only_active(self) -> str:
         """Return the environment of the one deployment that is under way. Raises InvalidRequestError."""

@@ -12,9 +12,9 @@ from bot.models.freeze import Freeze
 from bot.ui.limits import one_line
 from bot.ui.translation import _
 from bot.ui.words import person, since
-from cogs.answers import acknowledge, answer
+from cogs.answers import answer
 from cogs.arguments import read_reason
-from cogs.ops_cog import OpsCog, actor_of
+from cogs.ops_cog import OpsCog, actor_of, answered
 from cogs.permissions import Deed, asker_of, permit, unlock_refusal
 from cogs.suggestions import matching
 
@@ -27,43 +27,39 @@ class FreezeCog(OpsCog, name="Freeze"):
     @app_commands.command(description="Let nobody deploy to an environment until it is unlocked")
     @app_commands.describe(environment="Which one", reason="Why; whoever wants to deploy reads it")
     @app_commands.guild_only()
+    @answered
     async def lock(self, interaction: discord.Interaction[Any], environment: str, reason: str) -> None:
         """Freeze an environment."""
-        if not await acknowledge(interaction):
-            return
-        async with self.answering(interaction):
-            target = self.environment(environment)
-            actor = actor_of(self.permit(interaction, Deed.LOCK, target))
-            freeze = Freeze(target.name, actor, read_reason(reason, needed=True), datetime.now(UTC))
-            await self.application.state.freezes.put(freeze)
-            log.info("an environment was locked", environment=target.name, by=actor.name, reason=freeze.reason)
-            words = _("🧊 **{environment}** is locked: nobody can deploy to it.", environment=target.name)
-            active = await self.application.state.deployments.active(target.name)
-            if active is not None:
-                words += "\n" + _("`{id}` is under way and goes on; /cancel stops it.", id=active.id)
-            await answer(interaction, words)
+        target = self.environment(environment)
+        actor = actor_of(self.permit(interaction, Deed.LOCK, target))
+        freeze = Freeze(target.name, actor, read_reason(reason, needed=True), datetime.now(UTC))
+        await self.application.state.freezes.put(freeze)
+        log.info("an environment was locked", environment=target.name, by=actor.name, reason=freeze.reason)
+        words = _("🧊 **{environment}** is locked: nobody can deploy to it.", environment=target.name)
+        active = await self.application.state.deployments.active(target.name)
+        if active is not None:
+            words += "\n" + _("`{id}` is under way and goes on; /cancel stops it.", id=active.id)
+        await answer(interaction, words)
 
     @app_commands.command(description="Let people deploy to a locked environment again")
     @app_commands.describe(environment="Which one")
     @app_commands.guild_only()
+    @answered
     async def unlock(self, interaction: discord.Interaction[Any], environment: str) -> None:
         """Lift a freeze."""
-        if not await acknowledge(interaction):
-            return
-        async with self.answering(interaction):
-            target = self.environment(environment)
-            asker = asker_of(interaction)
-            freezes = self.application.state.freezes
-            freeze = await freezes.get(target.name)
-            if freeze is None:
-                self.permit(interaction, Deed.LOCK, target)
-                raise InvalidRequestError(
-                    _("{environment} is not locked.", environment=target.name), hint=_("There is nothing to do.")
-                )
-            permit(unlock_refusal(freeze, target, asker, self.rules))
-            lifted = await freezes.lift(target.name, actor_of(asker))
-            log.info("an environment was unlocked", environment=target.name, by=asker.name)
-            await answer(interaction, self._unlocked(lifted))
+        target = self.environment(environment)
+        asker = asker_of(interaction)
+        freezes = self.application.state.freezes
+        freeze = await freezes.get(target.name)
+        if freeze is None:
+            self.permit(interaction, Deed.LOCK, target)
+            raise InvalidRequestError(
+                _("{environment} is not locked.", environment=target.name), hint=_("There is nothing to do.")
+            )
+        permit(unlock_refusal(freeze, target, asker, self.rules))
+        lifted = await freezes.lift(target.name, actor_of(asker))
+        log.info("an environment was unlocked", environment=target.name, by=asker.name)
+        await answer(interaction, self._unlocked(lifted))
 
     @lock.autocomplete("environment")
     async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

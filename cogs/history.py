@@ -10,8 +10,8 @@ from bot.models.deployment import Outcome
 from bot.ui.drawing import Drawing
 from bot.ui.embeds.history import ANY, HISTORY_PREFIX, PAGE_LENGTH, HistoryPage, draw_history
 from bot.ui.secrets import without_secrets
-from cogs.answers import acknowledge, acknowledge_turn, answer, answer_beside
-from cogs.ops_cog import OpsCog
+from cogs.answers import acknowledge_turn, answer, answer_beside
+from cogs.ops_cog import OpsCog, answered
 from cogs.permissions import Deed
 from cogs.suggestions import matching
 
@@ -33,6 +33,7 @@ class HistoryCog(OpsCog, name="History"):
     @app_commands.describe(environment="Where (everywhere if left out)", outcome="Only those that ended so")
     @app_commands.choices(outcome=OUTCOMES)
     @app_commands.guild_only()
+    @answered
     async def history(
         self,
         interaction: discord.Interaction[Any],
@@ -40,13 +41,10 @@ class HistoryCog(OpsCog, name="History"):
         outcome: app_commands.Choice[str] | None = None,
     ) -> None:
         """Show the newest deployments, with buttons that lead to older ones."""
-        if not await acknowledge(interaction):
-            return
-        async with self.answering(interaction):
-            self.permit(interaction, Deed.STATUS)
-            name = self.environment(environment).name if environment else None
-            page = HistoryPage(name, Outcome(outcome.value) if outcome else None)
-            await answer(interaction, drawing=await self.draw(page))
+        self.permit(interaction, Deed.STATUS)
+        name = self.environment(environment).name if environment else None
+        page = HistoryPage(name, Outcome(outcome.value) if outcome else None)
+        await answer(interaction, drawing=await self.draw(page))
 
     @history.autocomplete("environment")
     async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

@@ -13,9 +13,9 @@ from bot.models.health import ContainerSnapshot
 from bot.ui.drawing import Attachment, Drawing
 from bot.ui.limits import code
 from bot.ui.translation import _
-from cogs.answers import acknowledge, answer
+from cogs.answers import answer
 from cogs.arguments import as_typed, nearest, read_since
-from cogs.ops_cog import OpsCog
+from cogs.ops_cog import OpsCog, answered
 from cogs.permissions import Deed, asker_of, refusal
 from cogs.suggestions import matching
 
@@ -35,6 +35,7 @@ class LogsCog(OpsCog, name="Logs"):
         lines="How many lines at most, for each container (200 if left out)",
     )
     @app_commands.guild_only()
+    @answered
     async def logs(
         self,
         interaction: discord.Interaction[Any],
@@ -44,17 +45,14 @@ class LogsCog(OpsCog, name="Logs"):
         lines: app_commands.Range[int, 1, MOST_LINES] = USUAL_LINES,
     ) -> None:
         """Read the logs of a service's containers."""
-        if not await acknowledge(interaction):
-            return
-        async with self.answering(interaction):
-            self.permit(interaction, Deed.STATUS)
-            target = self.environment(environment) if environment else await self._environment_of(service.strip())
-            self.permit(interaction, Deed.LOGS, target)
-            age = read_since(since)
-            containers = await self._containers(target, service.strip())
-            begin = datetime.now(UTC) - age if age is not None else None
-            text = await self._read(target, containers, lines, begin)
-            await answer(interaction, drawing=_draw(target, service.strip(), text))
+        self.permit(interaction, Deed.STATUS)
+        target = self.environment(environment) if environment else await self._environment_of(service.strip())
+        self.permit(interaction, Deed.LOGS, target)
+        age = read_since(since)
+        containers = await self._containers(target, service.strip())
+        begin = datetime.now(UTC) - age if age is not None else None
+        text = await self._read(target, containers, lines, begin)
+        await answer(interaction, drawing=_draw(target, service.strip(), text))
 
     @logs.autocomplete("environment")
     async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

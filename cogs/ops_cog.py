@@ -1,8 +1,10 @@
 """Give every cog of ours what it stands on: the application, the rules, the voice."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import discord
 import structlog
@@ -21,6 +23,10 @@ from cogs.permissions import Asker, Deed, asker_of, permit, refusal, rules_from
 log = structlog.get_logger(__name__)
 
 SUGGEST_WITHIN_SECONDS = 2.0
+Interaction = discord.Interaction[Any]
+Answer = Coroutine[Any, Any, None]
+Cog = TypeVar("Cog", bound="OpsCog")
+Options = ParamSpec("Options")
 
 
 class OpsCog(commands.Cog):
@@ -84,6 +90,20 @@ class OpsCog(commands.Cog):
             log.info("the compose file's services are not known", environment=target.name, reason=str(error))
             return ()
         return tuple(stack.definitions)
+
+
+def answered(
+    command: Callable[Concatenate[Cog, Interaction, Options], Answer],
+) -> Callable[Concatenate[Cog, Interaction, Options], Answer]:
+    """Let a command acknowledge before it has any effect, and answer for what goes wrong within it."""
+
+    @wraps(command)
+    async def run(cog: Cog, interaction: Interaction, /, *args: Options.args, **options: Options.kwargs) -> None:
+        if await acknowledge(interaction):
+            async with cog.answering(interaction):
+                await command(cog, interaction, *args, **options)
+
+    return run
 
 
 def actor_of(asker: Asker) -> Actor:

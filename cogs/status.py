@@ -23,8 +23,8 @@ from bot.ui.live_messages import LiveMessages
 from bot.ui.secrets import without_secrets
 from bot.ui.translation import _, language
 from bot.ui.voice import Voice
-from cogs.answers import acknowledge, answer
-from cogs.ops_cog import OpsCog
+from cogs.answers import answer
+from cogs.ops_cog import OpsCog, answered
 from cogs.permissions import Deed
 from cogs.suggestions import matching
 
@@ -50,18 +50,16 @@ class StatusCog(OpsCog, name="Status"):
     @app_commands.command(description="Show how an environment is, or all of them")
     @app_commands.describe(environment="Which one (all if left out)")
     @app_commands.guild_only()
+    @answered
     async def status(self, interaction: discord.Interaction[Any], environment: str | None = None) -> None:
         """Show the state of services, release, deployment and lock."""
-        if not await acknowledge(interaction):
-            return
-        async with self.answering(interaction):
-            self.permit(interaction, Deed.STATUS)
-            wanted = [self.environment(environment)] if environment else list(self.application.environments.values())
+        self.permit(interaction, Deed.STATUS)
+        wanted = [self.environment(environment)] if environment else list(self.application.environments.values())
 
-            async def look() -> Drawing:
-                return await self._draw(environment, wanted)
+        async def look() -> Drawing:
+            return await self._draw(environment, wanted)
 
-            await answer(interaction, drawing=await self._looks.ask((environment, language()), look))
+        await answer(interaction, drawing=await self._looks.ask((environment, language()), look))
 
     @status.autocomplete("environment")
     async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
