@@ -104,10 +104,14 @@ async def _answer_command_line(application: Application) -> None:
 
 async def _take_up_orphans(application: Application) -> None:
     """Take up what dead processes left: at the start, and slowly ever after."""
+    swept = False
     while True:
         try:
             for deployment in await application.orchestrator.resume():
                 log.info("took up a deployment", deployment_id=deployment.id)
+            if not swept:
+                await application.orchestrator.sweep()
+                swept = True
         except RoasError as error:
             log.error("unfinished deployments could not be taken up", problem=error.message, hint=error.hint)
         await happens(asyncio.Event(), ORPHAN_POLL_SECONDS)

@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 # A heartbeat older than this says nothing of how a bot is now; one is written every half second.
 FRESH_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.2
+ENDED = frozenset({ContainerState.EXITED, ContainerState.DEAD})
 NOT_HEALTHY_YET = "its health check had not passed"
 
 
@@ -222,6 +223,23 @@ async def remove_surplus_bots(components: Components, environment: Environment) 
         await components.manager.remove_containers(environment, others)
     except RoasError as error:
         log.warning("a second bot could not be removed", problem=error.message, hint=error.hint)
+
+
+async def sweep_own_service(components: Components, environment: Environment) -> None:
+    """Clear away what interrupted replacements of this bot left and no deployment will, now that this one is active."""
+    try:
+        own = await components.own_container(environment)
+        if own is None or await components.state.locks.get(environment.name) is not None:
+            return
+        for deed in await components.engine.sweep(environment, own.service):
+            log.warning("swept", deed=deed)
+        containers = await components.engine.containers(environment)
+        ended = tuple(c for c in containers if c.service == own.service and c.id != own.id and c.state in ENDED)
+        for container in ended:
+            log.warning("removing a bot that has ended", container=container.name)
+        await components.manager.remove_containers(environment, ended)
+    except RoasError as error:
+        log.warning("leftovers could not be cleared", problem=error.message, hint=error.hint)
 
 
 def _failure(container: ContainerSnapshot, restarts_before: int) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import structlog
 
 from bot.deployment.context import SOURCE, Components, DeploymentContext
-from bot.deployment.handover import remove_surplus_bots
+from bot.deployment.handover import remove_surplus_bots, sweep_own_service
 from bot.deployment.planning import plan_deployment, plan_rollback, refuse_another_plan
 from bot.deployment.rivals import Rivals
 from bot.deployment.run import DeploymentRun
@@ -111,6 +111,11 @@ class DeploymentOrchestrator:
                 continue
             taken.append(await self._take_over(deployment, environment, owner))
         return tuple(taken)
+
+    async def sweep(self) -> None:
+        """Clear away other bots of this one's own service that have ended, where no deployment is under way."""
+        for environment in self._environments.values():
+            await sweep_own_service(self._components, environment)
 
     async def _is_carried(self, owner: str) -> bool:
         """Tell whether another process carries what `owner` holds; what we hold without a task is orphaned.

@@ -204,9 +204,10 @@ class ComposeEngine:
         stack = await self.resolve(environment, PLACEHOLDER, write_contents=False)
         return await find_local_versions(self._clients, environment, stack)
 
-    async def sweep(self, environment: Environment) -> tuple[str, ...]:
-        """Mend what a killed Compose left behind; returns what was done, in words."""
-        return await mend(self._clients, environment, plan_mending(await self.containers(environment)))
+    async def sweep(self, environment: Environment, service: str | None = None) -> tuple[str, ...]:
+        """Mend what a killed Compose left behind, of one service or all of them; returns what was done, in words."""
+        found = [one for one in await self.containers(environment) if service in {None, one.service}]
+        return await mend(self._clients, environment, plan_mending(found))
 
     async def kill_orphans(self, instance_id: str) -> int:
         """End Compose children that a dead process of ours left running; returns how many."""

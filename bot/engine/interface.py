@@ -178,8 +178,11 @@ class Engine(Protocol):
         """
         ...
 
-    async def sweep(self, environment: Environment) -> tuple[str, ...]:
-        """Mend what a killed Compose left behind (`<id>_<name>`, `created`); returns what was done, in words."""
+    async def sweep(self, environment: Environment, service: str | None = None) -> tuple[str, ...]:
+        """Mend what a killed Compose left behind (`<id>_<name>`, `created`), of one service or all of them.
+
+        Returns what was done, in words.
+        """
         ...
 
     async def kill_orphans(self, instance_id: str) -> int:

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from bot.events import Event
+from bot.models.alert import Severity
 from bot.models.change import ChangeType
 from tests.acceptance import alert_effects as alert
 from tests.acceptance import deployment_effects as deployment
@@ -60,6 +62,21 @@ async def test_without_its_subscription_the_effect_is_missing(scene, name):
 
 async def test_every_subscription_of_the_application_is_shown_here(application):
     assert {subscription.name for subscription in application.bus.subscriptions} == set(EFFECTS)
+
+
+async def test_a_deployment_that_was_given_up_calls_people_until_the_next_one_ends(application):
+    def ended(**facts: object) -> Event:
+        return Event(
+            "deployment.orchestration.completed", "test", {"deployment_id": "D", "environment": "dev", **facts}
+        )
+
+    application.bus.publish(ended(outcome="failed", abandoned="The bot died 3 times."))
+    await application.bus.drain()
+    alerts = await application.state.alerts.open()
+    assert [(alert.severity, alert.summary) for alert in alerts] == [(Severity.CRITICAL, "The bot died 3 times.")]
+    application.bus.publish(ended(outcome="succeeded"))
+    await application.bus.drain()
+    assert await application.state.alerts.open() == ()
 
 
 async def test_every_change_of_the_journal_is_counted(people, stack):

@@ -199,7 +199,7 @@ class FakeEngine:
     async def last_words(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
         return "its last words"
 
-    async def sweep(self, environment: Environment) -> tuple[str, ...]:
+    async def sweep(self, environment: Environment, service: str | None = None) -> tuple[str, ...]:
         self._called("sweep")
         return ()
 

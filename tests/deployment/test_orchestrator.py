@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -422,6 +423,7 @@ async def test_a_deployment_whose_process_died_is_taken_up_where_its_journal_end
     deployment = await orchestrator.start(deploy("v2"))
     await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
     await orchestrator.close()
+    interrupted_at = datetime.now(UTC)
     assert (await state.deployments.get(deployment.id)).outcome is None
 
     engine.become("store", *HEALTHY)
@@ -432,6 +434,9 @@ async def test_a_deployment_whose_process_died_is_taken_up_where_its_journal_end
     assert ended.outcome is Outcome.SUCCEEDED
     assert ended.attempts == 2
     assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
+    whole = ended.phase(PhaseName.EXECUTION)
+    assert whole.started_at < interrupted_at, "the part before the death counts, too"
+    assert whole.duration_seconds >= (interrupted_at - whole.started_at).total_seconds()
 
 
 async def test_a_deployment_whose_process_dies_again_and_again_is_handed_to_an_operator(
@@ -452,7 +457,9 @@ async def test_a_deployment_whose_process_dies_again_and_again_is_handed_to_an_o
     ended = await state.deployments.get(deployment.id)
     assert ended.outcome is Outcome.FAILED
     assert "died 3 times" in ended.problem.message
+    assert "/rollback dev" in ended.problem.hint
     assert await state.locks.get("dev") is None
+    assert [event.data["abandoned"] for event in components.bus.history() if "abandoned" in event.data]
 
 
 async def phase_reached(orchestrator, deployment_id: str, phase: PhaseName) -> None:

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from testbed.container_processes import hit, successor
+from testbed.container_processes import hit, successor, until
 from tests.handover.conftest import other_version, rows
 from tests.wire.channel import ask, outcome, start
 
@@ -35,3 +35,20 @@ async def assert_one_end(home, people, images, deployment_id, told) -> None:
     ends = [m for m in await people.messages() if f"{deployment_id} · outcome" in m.text]
     assert len(ends) == 1
     assert rows(home, "SELECT environment FROM locks") == []
+
+
+async def test_what_killed_updates_left_is_swept_at_the_next_start(home, people):
+    old = home.bots()[0]
+    home.compose("up", "-d", "--no-recreate", "--scale", "discord-bot=2", "discord-bot")
+    second = next(bot for bot in home.bots() if bot.id != old.id)
+    hit(second, signal.SIGSTOP)  # it must not take the voice when the other one is killed
+    second.kill()
+    home.client.api.create_container(
+        old.attrs["Image"], name=f"{old.id[:12]}_{old.name}", labels=old.labels, entrypoint=["/bin/true"]
+    )
+    assert len(home.bots(stopped=True)) == 3
+    hit(old, signal.SIGKILL)
+    await until(lambda: [b.id for b in home.bots(stopped=True)] == [old.id] or None, "not swept", seconds=END_SECONDS)
+    assert home.bots()[0].name == old.name
+    await people.wait_until_connected(END_SECONDS)
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")

@@ -24,12 +24,6 @@ class BotProcess:
         self.log = log
         self._child: asyncio.subprocess.Process | None = None
 
-    @property
-    def pid(self) -> int:
-        """Return the number of the process, which must have been started."""
-        assert self._child is not None
-        return self._child.pid
-
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         os.kill(self.pid, number)
