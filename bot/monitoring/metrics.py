@@ -203,6 +203,8 @@ class Metrics:
     async def _health_changed(self, event: Event) -> None:
         environment, service = str(event.data.get("environment", "")), str(event.data.get("service", ""))
         verdict = _known(Verdict, event.data.get("new"))
+        if verdict == Verdict.UNKNOWN and (environment, service) not in self._series[environment]:
+            return  # it left the stack, and its series have gone already
         self._series[environment].add((environment, service))
         self._show_verdict(environment, service, verdict)
         self._health_changes.labels(environment, service, verdict).inc()
@@ -232,6 +234,7 @@ class Metrics:
     def _forget(self, environment: str, service: str) -> None:
         for verdict in Verdict:
             _remove(self._health, environment, service, verdict.value)
+            _remove(self._health_changes, environment, service, verdict.value)
         for gauge in (self._restarts, self._cpu, self._memory):
             _remove(gauge, environment, service)
 
@@ -278,6 +281,6 @@ def _known(words: type[StrEnum], value: Any) -> str:
     return str(value) if value in list(words) else OTHER
 
 
-def _remove(gauge: Gauge, *labels: str) -> None:
+def _remove(metric: Gauge | Counter, *labels: str) -> None:
     with contextlib.suppress(KeyError):
-        gauge.remove(*labels)
+        metric.remove(*labels)

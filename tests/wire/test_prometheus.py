@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -106,8 +107,50 @@ async def test_a_rule_fires_reaches_the_bot_and_is_resolved(bot, redis_server, p
     assert await is_raised(), "it was one alert"
 
 
-async def test_after_a_deployment_prometheus_has_all_figures_in_few_series(bot, people, shop, prometheus, session):
+FAMILIES = (
+    "roas_deployments",
+    "roas_deployment_duration_seconds",
+    "roas_phase_duration_seconds",
+    "roas_service_health",
+    "roas_service_restarts",
+    "roas_alerts",
+    "roas_recoveries",
+    "roas_events_published",
+    "roas_event_handling_seconds",
+    "roas_integration_error_ratio",
+    "roas_gateway_latency_seconds",
+    "roas_build_info",
+)
+
+
+async def send_hostile_alert(session: aiohttp.ClientSession, port: int, token: str) -> None:
+    """Send an alert that names services and environments which are not of the stack."""
+    labels = {"alertname": "hostile-1", "environment": "hostile-2", "service": "hostile-3", "severity": "hostile-4"}
+    alert = {"status": "firing", "labels": labels, "annotations": {}, "startsAt": "2026-01-01T00:00:00Z"}
+    body = {"version": "4", "status": "firing", "receiver": "x", "groupKey": "{}", "alerts": [alert]}
+    headers = {"Authorization": f"Bearer {token}"}
+    async with session.post(f"http://127.0.0.1:{port}/alerts", json=body, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+
+
+async def assert_promtool_likes_it(session: aiohttp.ClientSession, port: int) -> None:
+    """Let Prometheus' own linter read what a real bot shows."""
+    async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+        shown = await answer.read()
+    command = ["promtool", "check", "metrics"]
+    done = await asyncio.to_thread(subprocess.run, command, input=shown, capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+    assert b"hostile" not in shown
+    types = [line.split()[2].decode() for line in shown.splitlines() if line.startswith(b"# TYPE")]
+    assert [name for name in FAMILIES if name not in {one.removesuffix("_total") for one in types}] == []
+
+
+async def test_after_a_deployment_prometheus_has_all_figures_in_few_series(
+    bot, people, shop, prometheus, session, http_port, token
+):
+    await send_hostile_alert(session, http_port, token)
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    await assert_promtool_likes_it(session, http_port)
 
     async def is_scraped() -> bool:
         return bool(await scraped(session, prometheus, 'roas_deployments_total{outcome="succeeded"}'))
