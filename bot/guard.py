@@ -12,6 +12,7 @@ from bot.errors import RoasError
 from bot.models.alert import AlertReport, AlertSource, Severity
 from bot.monitoring.alert_desk import AlertDesk
 from bot.monitoring.collector import MonitoringCollector
+from bot.monitoring.prometheus_watch import PrometheusWatch
 from bot.monitoring.service_alerts import ServiceAlerts
 from bot.recovery.coordinator import ErrorCoordinator
 from bot.state.manager import StateManager
@@ -39,14 +40,16 @@ class Guard:
         desk: AlertDesk,
         recovery: ErrorCoordinator,
         state: StateManager,
+        prometheus: PrometheusWatch,
     ) -> None:
         self._collector = collector
         self._alerts = alerts
         self._desk = desk
         self._recovery = recovery
         self._state = state
+        self._prometheus = prometheus
         self._rounds: asyncio.Task[None] | None = None
-        self._room_is_low = False
+        self._room_is_low: bool | None = None  # what a bot before this one said of it is not known
 
     @property
     def on_duty(self) -> bool:
@@ -88,12 +91,13 @@ class Guard:
         await self._desk.end_silences()
         await self._state.alerts.prune(RESOLVED_KEPT)
         await self._state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT)
+        await self._prometheus.look()
 
     async def _tell_of_journal(self) -> None:
         """Raise an alert when the journal is about to have no room, and tell of a time in which it had none."""
         free = await asyncio.to_thread(free_bytes, self._state.folder)
         low = free is not None and free < LEAST_ROOM
-        if low or self._room_is_low:
+        if low is not self._room_is_low:
             megabytes = (free or 0) // 1_000_000
             await self._desk.take([_journal_report(LOW, f"{megabytes} MB are free below STATE_DIR.", firing=low)])
             self._room_is_low = low

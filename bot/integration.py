@@ -25,6 +25,7 @@ from bot.monitoring.integration_monitor import IntegrationMonitor
 from bot.monitoring.metrics import Metrics
 from bot.monitoring.probes import NetworkProber
 from bot.monitoring.probing import all_answer
+from bot.monitoring.prometheus_watch import PrometheusWatch
 from bot.monitoring.service_alerts import ServiceAlerts
 from bot.recovery.coordinator import ErrorCoordinator
 from bot.recovery.handler import ErrorHandler, Senses
@@ -313,7 +314,7 @@ def _build(
         metrics=metrics,
         held_voice=held_voice,
         desk=desk,
-        guard=Guard(collector, alerts, desk, recovery, state),
+        guard=Guard(collector, alerts, desk, recovery, state, PrometheusWatch(settings.prometheus_url, desk)),
         integration_monitor=IntegrationMonitor(bus, IntegrationMeasurements(bus, sync)),
         sync=sync,
     )

@@ -27,6 +27,7 @@ CORE += ["bot/state", "bot/validation", "bot/guard.py"]
 SPOKEN = ["bot/deployment/phases", "bot/deployment/handover.py", "bot/engine/readiness.py", "bot/standby.py"]
 SPOKEN += ["bot/monitoring/judgement.py", "bot/monitoring/service_alerts.py", "bot/engine/policy.py", "bot/recovery"]
 SPOKEN += ["bot/monitoring/probe_memory.py", "bot/monitoring/integration_monitor.py", "bot/guard.py"]
+SPOKEN += ["bot/monitoring/prometheus_watch.py"]
 # What these say goes to a log, to Prometheus or to SQLite.
 SILENT = ("bot/state/schema.py",)
 # Calls whose texts no person reads, by how they begin.

@@ -170,6 +170,8 @@ async def test_after_a_deployment_prometheus_has_all_figures_in_few_series(
 
 async def test_a_deployment_needs_no_prometheus(bot, people, shop, prometheus, image_ids):
     prometheus.kill()
-    told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version="v1")
+    told = await outcome(people, deployment_id)
     assert "succeeded" in told.text
+    assert f"Prometheus at {prometheus.url} does not answer" in told.text
     assert shop.running("dev")["web"] == image_ids["v1"]

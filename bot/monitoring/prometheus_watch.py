@@ -1,0 +1,44 @@
+"""Say when the Prometheus that is to watch over everything does not answer itself."""
+
+from bot.models.alert import AlertReport, AlertSource, Severity
+from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.prometheus import PrometheusClient, PrometheusError
+
+# One question may be lost on the way.
+FAILURES_OF_TROUBLE = 2
+TITLE = "Prometheus does not answer"
+
+
+class PrometheusWatch:
+    """Ask one Prometheus whether it is there, each time that it is told to look; without an address it never is."""
+
+    def __init__(self, url: str | None, desk: AlertDesk) -> None:
+        self._url = url
+        self._desk = desk
+        self._failures = 0
+        self._told_well = False
+
+    async def look(self) -> None:
+        """Raise an alert after failures in a row, and end it with the first answer. Raises StateError."""
+        if self._url is None:
+            return
+        problem = await self._problem(self._url)
+        self._failures = self._failures + 1 if problem else 0
+        if not problem and not self._told_well:  # a bot before this one may have raised it
+            await self._desk.take([_report("", firing=False)])
+            self._told_well = True
+        if self._failures >= FAILURES_OF_TROUBLE and (self._told_well or self._failures == FAILURES_OF_TROUBLE):
+            await self._desk.take([_report(problem)])
+            self._told_well = False
+
+    async def _problem(self, url: str) -> str:
+        try:
+            async with PrometheusClient(url) as prometheus:
+                await prometheus.query("vector(1)")
+        except PrometheusError as error:
+            return f"{error.message} {error.hint}".strip()
+        return ""
+
+
+def _report(summary: str, *, firing: bool = True) -> AlertReport:
+    return AlertReport("prometheus", AlertSource.INTEGRATION, Severity.WARNING, TITLE, summary, firing=firing)
