@@ -1,7 +1,8 @@
 """Speak with Discord: `await bot.load_extension("cogs")` makes any discord.py bot deploy, watch and roll back.
 
-A bot that has an open application as its attribute `roas` lends it; for any other bot one is opened from the settings
-and closed when the extension is unloaded.
+A bot that has an open application as its attribute `roas` lends it, and sees itself to its standby. For any other bot
+an application is opened from the settings, and the whole bot stands by while another one of the same STATE_DIR speaks;
+unloading the extension ends both. docs/plugin.md says what that means for the bot.
 """
 
 from contextlib import AsyncExitStack
@@ -9,13 +10,16 @@ from contextlib import AsyncExitStack
 import discord
 from discord.ext import commands
 
+from bot.duties import standing_by
 from bot.errors import SettingsError
 from bot.integration import Application, open_application
+from bot.models.ownership import Readiness
 from bot.settings import Settings, load_settings
 from bot.ui.command_translator import CommandTranslator
 from bot.ui.live_messages import Calls, LiveMessages
 from bot.ui.ops_channel import OpsChannel
 from bot.ui.outbox import Outbox
+from bot.ui.standby_gate import StandbyGate
 from bot.ui.voice import Voice
 from cogs.alerts import AlertsCog
 from cogs.application_cog import ApplicationCog
@@ -30,9 +34,8 @@ from cogs.status import StatusCog
 async def setup(bot: commands.Bot) -> None:
     """Load every cog. Raises SettingsError, StateError."""
     async with AsyncExitStack() as opened:
-        application = await _application(bot, opened)
+        application, voice = await _application(bot, opened)
         guild_id, channel_id = _place(application.settings)
-        voice = getattr(bot, "roas_voice", None) or Voice()
         messages = LiveMessages(
             application.state,
             application.bus,
@@ -46,21 +49,43 @@ async def setup(bot: commands.Bot) -> None:
         await bot.add_cog(StatusCog(bot, application, voice, messages), guild=guild)
         for kind in (HistoryCog, LogsCog, FreezeCog, AlertsCog):
             await bot.add_cog(kind(bot, application, voice), guild=guild)
-        await bot.tree.set_translator(CommandTranslator(bot.tree.translator))
+        await _translate(bot, opened)
         sync = CommandSync(bot, application.state, guild_id)
         await bot.add_cog(ApplicationCog(bot, sync, voice, opened.pop_all()))
 
 
-async def _application(bot: commands.Bot, opened: AsyncExitStack) -> Application:
-    """Take the bot's application, or open one that `opened` closes."""
+async def _application(bot: commands.Bot, opened: AsyncExitStack) -> tuple[Application, Voice]:
+    """Take the bot's application, or open one that `opened` closes, and let the bot stand by for its turn."""
     lent: Application | None = getattr(bot, "roas", None)
     if lent is not None:
-        return lent
-    application = await opened.enter_async_context(open_application(load_settings(needs_discord=False)))
-    await application.orchestrator.resume()
-    await application.guard.begin()
-    application.watch_itself()
-    return application
+        return lent, getattr(bot, "roas_voice", None) or Voice()
+    settings = load_settings(needs_discord=False)
+    _place(settings)  # before anything is opened
+    application = await opened.enter_async_context(open_application(settings))
+    if bot.http.token:
+        application.redactor.add((bot.http.token,))
+    voice = Voice(active=False)
+    gate = StandbyGate(bot, voice)
+    opened.callback(gate.remove)
+
+    def readiness() -> Readiness:
+        return Readiness(gateway_ready=bot.is_ready(), cogs_loaded=bot.get_cog(ApplicationCog.__cog_name__) is not None)
+
+    await opened.enter_async_context(standing_by(application, voice, gate, readiness))
+    return application, voice
+
+
+async def _translate(bot: commands.Bot, opened: AsyncExitStack) -> None:
+    """Put our translator before the bot's own; `opened` brings that one back."""
+    own = bot.tree.translator
+    ours = CommandTranslator(own)
+    await bot.tree.set_translator(ours)
+
+    async def restore() -> None:
+        if bot.tree.translator is ours:
+            await bot.tree.set_translator(own)
+
+    opened.push_async_callback(restore)
 
 
 def _calls(settings: Settings) -> Calls:
@@ -70,11 +95,14 @@ def _calls(settings: Settings) -> Calls:
 
 
 def _place(settings: Settings) -> tuple[int, int]:
-    """Return the guild and the ops channel, without which nobody could do anything."""
+    """Return the guild and the ops channel, without which nobody could do anything. Raises SettingsError."""
     guild_id, channel_id = settings.discord_guild_id, settings.discord_ops_channel_id
-    if guild_id is None or channel_id is None:
-        raise SettingsError(
-            "DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are needed.",
-            hint="Copy both ids from Discord (developer mode, right click) into .env.",
-        )
-    return guild_id, channel_id
+    if guild_id is not None and channel_id is not None:
+        return guild_id, channel_id
+    ids = {"DISCORD_GUILD_ID": guild_id, "DISCORD_OPS_CHANNEL_ID": channel_id}
+    missing = [name for name, value in ids.items() if value is None]
+    raise SettingsError(
+        f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.",
+        hint="In Discord, turn on the developer mode, copy the id by a right click on the server or channel, and put "
+        "it into the environment or into .env.",
+    )

@@ -1,4 +1,4 @@
-"""Own what the other cogs share: the application where this bot opened it, and the commands that Discord knows."""
+"""Own what the other cogs share: the application where the bot opened none, its turn, the sync of the commands."""
 
 import asyncio
 import random
@@ -32,9 +32,20 @@ class ApplicationCog(commands.Cog, name="ROAS"):
         self._online = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def active(self) -> bool:
+        """Tell whether this bot is the one that speaks and acts; another one may be, beside it."""
+        return self._voice.active
+
+    async def wait_until_active(self) -> None:
+        """Wait until it is this bot's turn, and Discord is there: what it does by itself, by a timer, it does then."""
+        while not (self.active and self._bot.is_ready()):
+            await self._bot.wait_until_ready()
+            await self._voice.wait_active()
+
     async def cog_load(self) -> None:
-        """Sync the commands, without making the start wait for it."""
-        if self._bot.application_id is not None:
+        """Sync the commands where the bot is connected already; else all of them are there when it is."""
+        if self._bot.is_ready():
             self._begin()
 
     async def cog_unload(self) -> None:
@@ -46,8 +57,13 @@ class ApplicationCog(commands.Cog, name="ROAS"):
 
     @commands.Cog.listener()
     async def on_connect(self) -> None:
-        """Sync where that was not possible before the login, or did not work then."""
+        """Sync what the start has loaded, or what did not work before."""
         self._online.set()
+        self._begin()
+
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        """Sync where the extension was loaded just after the bot had connected."""
         self._begin()
 
     def _begin(self) -> None:

@@ -60,6 +60,10 @@ class SandboxClient:
         data = await self._post("slash", {**body, "even_if_hidden": even_if_hidden})
         return Interaction(int(data["id"]), f"/{command} by {user}")
 
+    async def say(self, user: str | int, text: str, *, channel: str | int | None = None) -> int:
+        """Write a message in a channel and return its id."""
+        return int((await self._post("say", {"user": user, "channel": channel, "text": text}))["id"])
+
     async def autocomplete(
         self,
         user: str | int,

@@ -58,6 +58,7 @@ class Control:
             "interactions/{id}": lambda request: self._interactions.state(int(request.match_info["id"])),
         }
         writes: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "say": self._say,
             "slash": self._slash,
             "autocomplete": self._autocomplete,
             "click": self._click,
@@ -123,6 +124,10 @@ class Control:
         after = int(request.query.get("after", 0))
         messages = self._world.bridge.visible_messages(channel_id, user_id)
         return [message for message in messages if int(message["id"]) > after]
+
+    def _say(self, body: dict[str, Any]) -> dict[str, str]:
+        channel_id, user_id = self._world.channel(body.get("channel")), self._world.user(body["user"])
+        return {"id": str(self._world.bridge.say(channel_id, user_id, str(body["text"])))}
 
     def _slash(self, body: dict[str, Any]) -> dict[str, str]:
         return self._started(

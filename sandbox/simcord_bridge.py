@@ -326,6 +326,10 @@ class Bridge:
 
     # --- what people do ----------------------------------------------------------------------------------------------
 
+    def say(self, channel_id: int, user_id: int, text: str) -> int:
+        """Write a message as a person and return its id."""
+        return self._backend.create_message(channel_id, user_id, text).id
+
     def command_refusal(self, command: dict[str, Any], user_id: int, channel_id: int) -> str | None:
         """Say why a client would not offer the command to this user here, None where it does."""
         access = command_access(self._backend, command, user_id=user_id, channel_id=channel_id)

@@ -16,12 +16,12 @@ from bot.models.coordination import Coordination, PhaseName
 from bot.models.deployment import Deployment, PhaseResult, ServiceProgress, ServiceStep
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
-from bot.models.ownership import VoiceRecord
 from bot.models.release import Release
 from bot.models.stack import ServiceDefinition
 from bot.settings import Settings
 from bot.state.journal import Fence
 from bot.state.manager import StateManager
+from bot.state.ownership import HeldVoice
 
 SOURCE = "orchestrator"
 # Progress within a step (layers of a pull) is written at most this often; a new step always is.
@@ -57,8 +57,6 @@ class Prober(Protocol):
 
 # Find the container of an environment that this very process runs in, or None.
 OwnContainerSource = Callable[[Environment], Awaitable[OwnContainer | None]]
-# Give the voice that this process holds, or None.
-VoiceSource = Callable[[], VoiceRecord | None]
 
 
 # Let whoever heals services of an environment take their hands off it, and wait for that.
@@ -82,7 +80,7 @@ class Components:
     monitoring: Monitoring
     prober: Prober
     own_container: OwnContainerSource
-    voice: VoiceSource
+    voice: HeldVoice
     stand_aside: StandAside = nobody_heals
 
 

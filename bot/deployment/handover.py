@@ -72,7 +72,8 @@ class Handover:
         await context.report(service, ServiceStep.WAITING, "taking over")
         await context.update(handed_over_to=heartbeat.instance_id, warnings=tuple(context.warnings))
         ownership = context.components.state.ownership
-        await ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
+        with context.components.voice.silenced():
+            await ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
         raise HandedOverError(f"{context.deployment.id} was passed on to {heartbeat.instance_id}.")
 
     async def _wanted_hash(self) -> str | None:

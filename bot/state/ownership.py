@@ -1,8 +1,11 @@
 """Decide which bot is the active one: by compare-and-set in the journal, with a token that only grows."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Protocol
 
-from bot.errors import FencedOffError
+from bot.errors import FencedOffError, RoasError
 from bot.models.change import ChangeType, StateChange
 from bot.models.deployment import Deployment, Lock
 from bot.models.ownership import Heartbeat, VoiceRecord
@@ -17,15 +20,44 @@ VOICE = "voice"
 LEASE_SECONDS = 6.0
 
 
+class Speaker(Protocol):
+    """Speak for the process that holds the voice."""
+
+    def give(self) -> None:
+        """Let it speak."""
+        ...
+
+    def take(self) -> None:
+        """Silence it, at once."""
+        ...
+
+
 class HeldVoice:
     """Remember the voice that this process holds, for those who pass it on."""
 
     def __init__(self) -> None:
         self.record: VoiceRecord | None = None
+        self._speaker: Speaker | None = None
 
     def __call__(self) -> VoiceRecord | None:
         """Return the voice, or None while another process has it."""
         return self.record
+
+    def speaks_through(self, speaker: Speaker) -> None:
+        """Name who falls silent when the voice is passed on."""
+        self._speaker = speaker
+
+    @contextmanager
+    def silenced(self) -> Iterator[None]:
+        """Say nothing any more before the voice is another's; where it could not be passed on, speak on."""
+        if self._speaker is not None:
+            self._speaker.take()
+        try:
+            yield
+        except RoasError:
+            if self._speaker is not None:
+                self._speaker.give()
+            raise
 
 
 class Ownership:

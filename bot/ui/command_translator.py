@@ -21,6 +21,16 @@ class CommandTranslator(app_commands.Translator):
     def __init__(self, others: app_commands.Translator | None = None) -> None:
         self._others = others
 
+    async def load(self) -> None:
+        """Load the other translator too: discord.py has unloaded it to put this one in its place."""
+        if self._others is not None:
+            await self._others.load()
+
+    async def unload(self) -> None:
+        """Unload the other translator too."""
+        if self._others is not None:
+            await self._others.unload()
+
     async def translate(
         self, string: app_commands.locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
     ) -> str | None:

@@ -1,7 +1,8 @@
-"""Keep interactions from a bot that stands by, for as long as somebody could still wait for their answer.
+"""Keep what Discord sends from a bot that stands by: interactions, and every event of the gateway.
 
 discord.py hands an interaction to commands and buttons before it dispatches any event, so that the gate has to stand
-where the gateway's payloads come in.
+where the gateway's payloads come in, and a second time where they leave as events. The client's own state is kept up to
+date all the while: who takes over knows guilds, channels and members as they are, and needs no new login.
 """
 
 import time
@@ -12,26 +13,50 @@ import discord
 
 from bot.ui.voice import Voice
 
-EVENT = "INTERACTION_CREATE"
+INTERACTION = "INTERACTION_CREATE"
 # Discord waits three seconds for an acknowledgement; what is older nobody waits for.
 KEPT_SECONDS = 3.0
+# What tells a bot that it is there at all; it is told again when its turn comes. Everything else was another bot's.
+STARTING = frozenset({"connect", "shard_connect", "guild_available", "ready", "shard_ready"})
+# What the client itself, not its state, says of the connection. Its other events are its owner's own.
+CONNECTION = frozenset({"disconnect", "shard_disconnect"})
+SOCKET = "socket_"
 
 
 class StandbyGate:
-    """Hold interactions back while the voice is elsewhere, and try them when it comes."""
+    """Hold back what comes in while the voice is elsewhere, and hand on what still matters when it comes."""
 
     def __init__(self, client: discord.Client, voice: Voice) -> None:
+        self._client = client
         self._voice = voice
         self._held: deque[tuple[float, Any]] = deque()
-        parsers = client._connection.parsers
-        self._parse = parsers[EVENT]
-        parsers[EVENT] = self._receive
+        self._missed: dict[tuple[Any, ...], None] = {}
+        self._leaving = self._removed = False
+        connection = client._connection
+        self._parse, self._tell = connection.parsers[INTERACTION], connection.dispatch
+        self._tell_of_client, self._close_client = client.dispatch, client.close
+        connection.parsers[INTERACTION] = self._receive
+        connection.dispatch = self._dispatch
+        client.dispatch = self._dispatch_of_client  # type: ignore[method-assign]
+        client.close = self._close  # type: ignore[method-assign]
 
-    def release(self) -> None:
-        """Hand on what came within the last seconds: the other bot may not have answered it any more."""
+    def open(self) -> None:
+        """Tell what a bot has to know when its turn comes, then hand on the interactions of the last seconds.
+
+        The other bot may not have answered those any more; where it has, Discord refuses a second answer.
+        """
+        self._tell_missed()
         self._forget_old()
         while self._held:
             self._parse(self._held.popleft()[1])
+
+    def remove(self) -> None:
+        """Leave the client as it was found. One that is just being closed stays silent to its end."""
+        self._removed = True
+        self._held.clear()
+        if not self._leaving:
+            self._restore()
+            self._tell_missed()
 
     def _receive(self, payload: Any) -> None:
         if self._voice.active:
@@ -40,6 +65,43 @@ class StandbyGate:
         self._held.append((time.monotonic(), payload))
         self._forget_old()
 
+    def _dispatch(self, event: str, /, *arguments: Any, **more: Any) -> None:
+        """Stand between the client's state and everybody who listens."""
+        if self._voice.active:
+            self._tell(event, *arguments, **more)
+        elif event in STARTING:
+            self._missed.pop((event, *arguments), None)
+            self._missed[event, *arguments] = None
+
+    def _dispatch_of_client(self, event: str, /, *arguments: Any, **more: Any) -> None:
+        if self._voice.active or not (event in CONNECTION or event.startswith(SOCKET)):
+            self._tell_of_client(event, *arguments, **more)
+
+    def _tell_missed(self) -> None:
+        """Replay how the connection began, with guilds as they are now."""
+        missed, self._missed = self._missed, {}
+        for event, *arguments in missed:
+            guilds = [a for a in arguments if isinstance(a, discord.Guild)]
+            if all(self._client.get_guild(guild.id) is guild for guild in guilds):
+                self._tell(event, *arguments)
+
     def _forget_old(self) -> None:
         while self._held and time.monotonic() - self._held[0][0] > KEPT_SECONDS:
             self._held.popleft()
+
+    async def _close(self) -> None:
+        """Close the client; it unloads its extensions, this one among them, long before it leaves the gateway."""
+        self._leaving = True
+        try:
+            await self._close_client()
+        finally:
+            self._leaving = False
+            if self._removed:
+                self._restore()
+
+    def _restore(self) -> None:
+        connection = self._client._connection
+        connection.parsers[INTERACTION] = self._parse
+        connection.dispatch = self._tell
+        self._client.dispatch = self._tell_of_client  # type: ignore[method-assign]
+        self._client.close = self._close_client  # type: ignore[method-assign]

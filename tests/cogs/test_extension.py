@@ -10,6 +10,8 @@ from discord.ext import commands
 
 from bot.client import RoasBot
 from bot.errors import SettingsError
+from bot.ui.standby_gate import StandbyGate
+from bot.ui.voice import Voice
 from cogs.command_sync import KIND, CommandSync
 from tests.cogs.conftest import Scene
 
@@ -99,7 +101,16 @@ async def test_any_bot_can_load_the_cogs_and_the_application_is_opened_and_close
         yield scene.application
         opened.append("closed")
 
+    @asynccontextmanager
+    async def active_at_once(_application: object, voice: Voice, gate: StandbyGate, _readiness: object):
+        voice.give()
+        gate.open()
+        yield
+
     monkeypatch.setattr("bot.integration.open_application", open_application)
+    monkeypatch.setattr("bot.duties.standing_by", active_at_once)  # the simulation waits until nothing is due
+    monkeypatch.setenv("DISCORD_GUILD_ID", str(scene.guild.id))
+    monkeypatch.setenv("DISCORD_OPS_CHANNEL_ID", str(scene.ops.id))
     host = HostBot()
     host.guild_id = scene.guild.id  # type: ignore[attr-defined]
     await scene.env.restart_bot(host)

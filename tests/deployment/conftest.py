@@ -16,6 +16,7 @@ from bot.models.environment import Environment
 from bot.models.stack import ServiceDefinition
 from bot.settings import Settings
 from bot.state.manager import StateManager
+from bot.state.ownership import HeldVoice
 from tests.deployment.fake_engine import FakeEngine
 
 
@@ -90,7 +91,7 @@ def components(state: StateManager, bus: EventBus, engine: FakeEngine, tmp_path:
         monitoring=NoMonitoring(),
         prober=Answering(),
         own_container=nobody,
-        voice=lambda: None,
+        voice=HeldVoice(),
     )
 
 

@@ -25,6 +25,7 @@ from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest,
 from bot.models.environment import Environment
 from bot.settings import Settings
 from bot.state.manager import StateManager
+from bot.state.ownership import HeldVoice
 from tests.deployment.conftest import Answering, Approving, NoMonitoring, nobody, service
 from tests.deployment.fake_engine import UNHEALTHY, FakeEngine
 
@@ -68,7 +69,7 @@ class Process:
             monitoring=NoMonitoring(),
             prober=Answering(),
             own_container=nobody,
-            voice=lambda: None,
+            voice=HeldVoice(),
         )
         environment = Environment("dev", "shop-dev", folder, (), observation_seconds=0.0)
         self.orchestrator = DeploymentOrchestrator(parts, {"dev": environment})

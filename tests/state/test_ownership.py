@@ -13,8 +13,10 @@ from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest,
 from bot.models.identifiers import new_id
 from bot.models.ownership import Heartbeat
 from bot.state.boot_clock import boot_id, boot_seconds
+from bot.state.journal import Fence
 from bot.state.manager import StateManager
-from bot.state.ownership import lease_has_lapsed
+from bot.state.ownership import HeldVoice, lease_has_lapsed
+from bot.ui.voice import Voice
 
 
 @pytest.fixture
@@ -48,6 +50,25 @@ async def test_the_voice_of_a_dead_bot_is_free(tmp_path, new):
     taken = await new.ownership.acquire()
     assert taken is not None
     assert taken.token > held.token
+
+
+async def test_who_passes_the_voice_on_is_silent_before_another_has_it_and_speaks_on_where_nobody_has(old, new):
+    record = await old.ownership.acquire()
+    deployment = a_deployment()
+    fence = await old.deployments.create(deployment, "deploy v2")
+    voice, held = Voice(), HeldVoice()
+    held.speaks_through(voice)
+
+    async def pass_on(fence: Fence) -> None:
+        with held.silenced():
+            assert not voice.active
+            await old.ownership.pass_on(record, deployment, fence, new.instance_id)
+
+    with pytest.raises(FencedOffError):
+        await pass_on(replace(fence, token=99))
+    assert voice.active
+    await pass_on(fence)
+    assert not voice.active
 
 
 async def test_voice_and_deployment_pass_together_and_who_passed_them_on_changes_nothing_any_more(old, new):

@@ -24,10 +24,6 @@ class BotProcess:
         self.log = log
         self._child: asyncio.subprocess.Process | None = None
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        os.kill(self.pid, number)
-
     async def start(self, *arguments: str, **more: str) -> None:
         """Start the process; who wants it connected asks the sandbox."""
         inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -46,15 +42,18 @@ class BotProcess:
 
     async def kill(self) -> None:
         """End it as an accident would."""
-        if self._child is not None and self._child.returncode is None:
-            self._child.send_signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         await self.ended()
 
-    async def stop(self) -> int:
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end and return its exit code."""
-        if self._child is not None and self._child.returncode is None:
-            self._child.send_signal(signal.SIGTERM)
+        self.signal(number)
         return await self.ended()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
+        if self._child is not None and self._child.returncode is None:
+            self._child.send_signal(number)
 
     async def ended(self, seconds: float = STOP_SECONDS) -> int:
         """Wait for its end and return its exit code."""

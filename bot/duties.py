@@ -1,0 +1,110 @@
+"""Take turns with the other bots of a journal: the active one has duties, the others are silent."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from bot.concurrency import happens
+from bot.control.faults import ControlSocketHeldError
+from bot.control.server import ControlServer
+from bot.errors import RoasError
+from bot.integration import Application
+from bot.models.ownership import Readiness
+from bot.standby import VoiceKeeper
+from bot.ui.standby_gate import StandbyGate
+from bot.ui.voice import Voice
+
+log = structlog.get_logger(__name__)
+
+# How often a running bot looks for deployments whose process died (a command line that was killed).
+ORPHAN_POLL_SECONDS = 5.0
+SOCKET_RETRY_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def standing_by(
+    application: Application, voice: Voice, gate: StandbyGate, readiness: Callable[[], Readiness]
+) -> AsyncIterator[None]:
+    """Be the active bot or stand by for it, for the length of a block; until it is known which, be silent."""
+    voice.take()
+    application.held_voice.speaks_through(voice)
+    duties = ActiveDuties(application, voice, gate)
+    keeper = VoiceKeeper(application, readiness, duties.begin, duties.end)
+    keeping = asyncio.create_task(keeper.run(), name="voice keeper")
+    try:
+        yield
+    finally:
+        await _end(keeping)
+        await duties.end()
+
+
+class ActiveDuties:
+    """Do what only the active bot does: speak, answer the command line, take up what dead processes left."""
+
+    def __init__(self, application: Application, voice: Voice, gate: StandbyGate) -> None:
+        self._application = application
+        self._voice = voice
+        self._gate = gate
+        self._opened = AsyncExitStack()
+
+    async def begin(self) -> None:
+        """Begin to speak and act."""
+        for duty in (_take_up_orphans(self._application), _answer_command_line(self._application)):
+            self._opened.push_async_callback(_end, asyncio.create_task(duty))
+        await self._application.guard.begin()
+        self._opened.push_async_callback(self._application.guard.end)
+        self._application.watch_itself()
+        self._opened.push_async_callback(self._application.stop_watching_itself)
+        self._voice.give()
+        self._gate.open()
+
+    async def end(self) -> None:
+        """Fall silent."""
+        self._voice.take()
+        await self._opened.aclose()
+
+
+async def _answer_command_line(application: Application) -> None:
+    """Listen on the control socket; a predecessor may hold it for a moment longer."""
+    told = False
+    while True:
+        control = ControlServer(
+            state=application.state,
+            orchestrator=application.orchestrator,
+            environments=application.environments,
+            health=application.collector,
+            engine=application.engine,
+        )
+        try:
+            async with control:
+                await asyncio.get_running_loop().create_future()
+        except ControlSocketHeldError as error:
+            if not told:
+                log.warning("the command line cannot reach this bot yet", problem=error.message, hint=error.hint)
+            told = True
+        except RoasError as error:
+            log.error("the command line cannot reach this bot", problem=error.message, hint=error.hint)
+            return
+        await happens(asyncio.Event(), SOCKET_RETRY_SECONDS)
+
+
+async def _take_up_orphans(application: Application) -> None:
+    """Take up what dead processes left: at the start, and slowly ever after."""
+    swept = False
+    while True:
+        try:
+            for deployment in await application.orchestrator.resume():
+                log.info("took up a deployment", deployment_id=deployment.id)
+            if not swept:
+                await application.orchestrator.sweep()
+                swept = True
+        except RoasError as error:
+            log.error("unfinished deployments could not be taken up", problem=error.message, hint=error.hint)
+        await happens(asyncio.Event(), ORPHAN_POLL_SECONDS)
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

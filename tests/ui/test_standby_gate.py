@@ -1,0 +1,135 @@
+"""In standby a client's listeners hear nothing; when its turn comes they learn how the connection began."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import discord
+import pytest
+from discord.ext import commands
+
+from bot.ui.standby_gate import StandbyGate
+from bot.ui.voice import Voice
+from tests.ui.story import until
+
+GUILD = {"id": "7", "name": "shop", "members": [], "channels": [], "roles": [{"id": "7", "name": "@everyone"}]}
+
+
+class Listening(commands.Bot):
+    """Hear whatever there is to hear."""
+
+    def __init__(self) -> None:
+        super().__init__("!", intents=discord.Intents(guilds=True), help_command=None)
+        self.heard: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("on_"):
+            raise AttributeError(name)
+
+        async def listener(*_: Any) -> None:
+            self.heard.append(name)
+
+        return listener
+
+
+@pytest.fixture
+async def bot() -> AsyncIterator[Listening]:
+    async with Listening() as bot:
+        yield bot
+
+
+@pytest.fixture
+def voice() -> Voice:
+    return Voice(active=False)
+
+
+@pytest.fixture
+def gate(bot: Listening, voice: Voice) -> StandbyGate:
+    return StandbyGate(bot, voice)
+
+
+def begin(bot: Listening) -> discord.Guild:
+    """Let the gateway say what it says at first."""
+    guild = bot._connection._add_guild_from_data(GUILD)  # type: ignore[arg-type]
+    for event, *arguments in (("connect",), ("guild_available", guild), ("ready",)):
+        bot._connection.dispatch(event, *arguments)
+    return guild
+
+
+async def hears(bot: Listening, *names: str) -> None:
+    """Say one thing more, and find that only it and these were heard."""
+    bot.dispatch("end")
+    await until(lambda: "on_end" in bot.heard)
+    assert bot.heard == [*names, "on_end"]
+
+
+async def test_in_standby_nothing_is_heard(bot: Listening, gate: StandbyGate):
+    begin(bot)
+    bot._connection.dispatch("member_join", object())
+    bot.dispatch("disconnect")
+    bot.dispatch("socket_event_type", "READY")
+    await hears(bot)
+
+
+async def test_what_the_bot_tells_itself_is_heard(bot: Listening, gate: StandbyGate):
+    bot.dispatch("birthday")
+    await hears(bot, "on_birthday")
+
+
+async def test_at_its_turn_it_learns_how_the_connection_began_and_hears_all_from_then_on(
+    bot: Listening, voice: Voice, gate: StandbyGate
+):
+    begin(bot)
+    begin(bot)  # once more: the gateway was away in between
+    bot._connection.dispatch("member_join", object())
+    voice.give()
+    gate.open()
+    bot._connection.dispatch("member_join", object())
+    gate.open()
+    await hears(bot, "on_connect", "on_guild_available", "on_ready", "on_member_join")
+
+
+async def test_a_server_that_was_left_in_standby_is_not_said_to_be_there(
+    bot: Listening, voice: Voice, gate: StandbyGate
+):
+    guild = begin(bot)
+    bot._connection._remove_guild(guild)
+    voice.give()
+    gate.open()
+    await hears(bot, "on_connect", "on_ready")
+
+
+async def test_who_was_ready_before_is_not_told_again(bot: Listening, voice: Voice, gate: StandbyGate):
+    voice.give()
+    begin(bot)
+    voice.take()
+    bot._connection.dispatch("member_join", object())
+    voice.give()
+    gate.open()
+    await hears(bot, "on_connect", "on_guild_available", "on_ready")
+
+
+async def test_without_the_gate_everything_is_as_before(bot: Listening, gate: StandbyGate):
+    begin(bot)
+    gate.remove()
+    bot._connection.dispatch("member_join", object())
+    bot.dispatch("disconnect")
+    await hears(bot, "on_connect", "on_guild_available", "on_ready", "on_member_join", "on_disconnect")
+
+
+async def test_a_bot_that_is_closed_in_standby_stays_silent_to_its_end(voice: Voice):
+    heard_while_closing: list[str] = []
+
+    class Leaving(commands.Cog):
+        def cog_unload(self) -> None:
+            gate.remove()
+            begin(bot)
+
+    bot = Listening()
+    async with bot:
+        gate = StandbyGate(bot, voice)
+        await bot.add_cog(Leaving())
+        begin(bot)
+        await bot.close()
+        heard_while_closing += bot.heard
+    assert heard_while_closing == []
+    assert bot._connection.dispatch == bot.dispatch  # and nothing of the gate is left
