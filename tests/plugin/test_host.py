@@ -47,8 +47,8 @@ async def test_a_host_that_stands_by_is_silent_and_takes_over_without_a_new_logi
     await people.wait_for_commands("hello", "deploy")
     second = await hosts.start()
     button = await make_use_of_everything(people, "carl")
-    await people.answer(await people.slash("dora", "status"))
     assert sorted(await said(people)) == sorted([READY, REMINDER, "Good day!", "Hello!", "Bob waves", "Welcome, Carl"])
+    assert [(one.answers, one.refused) for one in await people.asked("bob")] == [(1, 0)] * 2  # nor even tried
     assert (await people.state())["identified"] == 2
 
     # What comes while the first one is dying is answered by the other, once.
