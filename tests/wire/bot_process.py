@@ -24,6 +24,12 @@ class BotProcess:
         self.log = log
         self._child: asyncio.subprocess.Process | None = None
 
+    @property
+    def pid(self) -> int:
+        """Return the number of the process, which must have been started."""
+        assert self._child is not None
+        return self._child.pid
+
     async def start(self, *arguments: str, **more: str) -> None:
         """Start the process; who wants it connected asks the sandbox."""
         inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
