@@ -15,6 +15,7 @@ import pytest
 from bot.models.alert import AlertState
 from bot.state.manager import StateManager
 from testbed.redis_server import free_port
+from tests.wire.bot_process import BotProcess
 from tests.wire.channel import ask, outcome, start
 from tests.wire.test_alerts import about_alerts, an_alert, delivery, kill, shown
 from tests.wire.test_healing import alerts_until
@@ -82,6 +83,41 @@ async def test_a_discord_in_trouble_hears_of_an_alert_later_and_once(bot, bot_se
     assert alert.id in over.text
     assert over.pinged_roles == [sandbox.roles["alert"]]
     assert [m.id for m in about_alerts(await people.messages()) if alert.id in m.text] == [over.id]
+
+
+async def test_a_bot_without_anything_to_stand_on_waits_and_does_not_turn_in_circles(
+    bot_settings, http, tmp_path, port
+):
+    nowhere = f"127.0.0.1:{free_port()}"
+    away = {
+        "DISCORD_API_URL": f"http://{nowhere}/api",
+        "DISCORD_GATEWAY_URL": f"ws://{nowhere}",
+        "REDIS_URL": f"redis://{nowhere}",
+        "PROMETHEUS_URL": f"http://{nowhere}",
+        "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock",
+    }
+    bot = BotProcess(bot_settings | away, tmp_path / "bot.log")
+    await bot.start()
+    try:
+        async with asyncio.timeout(30):
+            while not await is_alive(http):  # noqa: ASYNC110 - another process says so
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(2)
+        used, lines = processor_seconds(bot.pid), len(bot.log.read_text().splitlines())
+        await asyncio.sleep(5)
+        assert processor_seconds(bot.pid) - used < 1.0
+        assert len(bot.log.read_text().splitlines()) - lines < 30
+    finally:
+        assert await bot.stop() == 0
+    assert "Traceback" not in bot.log.read_text()
+
+
+async def is_alive(http: aiohttp.ClientSession) -> bool:
+    try:
+        async with http.get("/health") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
 
 
 async def test_a_full_disk_loses_nothing_and_says_so(small_disk, bot, bot_settings, people, shop, http, image_ids):
