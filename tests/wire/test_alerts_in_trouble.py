@@ -85,6 +85,35 @@ async def test_a_discord_in_trouble_hears_of_an_alert_later_and_once(bot, bot_se
     assert [m.id for m in about_alerts(await people.messages()) if alert.id in m.text] == [over.id]
 
 
+async def test_a_bot_that_stands_by_takes_no_alert_until_it_is_the_active_one(bot, bot_settings, http, tmp_path):
+    second = free_port()
+    standby = BotProcess(bot_settings | {"HTTP_PORT": str(second)}, tmp_path / "standby.log")
+    await standby.start()
+
+    async def answer_is(address: str, wanted: int) -> None:
+        async with asyncio.timeout(30):
+            while await posted(http, address) != wanted:  # noqa: ASYNC110 - another process says so
+                await asyncio.sleep(0.1)
+
+    try:
+        await answer_is("/alerts", 200)
+        await answer_is(f"http://127.0.0.1:{second}/alerts", 503)
+        await bot.kill()
+        await answer_is(f"http://127.0.0.1:{second}/alerts", 200)
+        async with StateManager(Path(bot_settings["STATE_DIR"]), instance_prefix="TEST") as journal:
+            assert [one.title for one in await journal.alerts.open()] == ["FromOutside"]
+    finally:
+        await standby.stop()
+
+
+async def posted(http: aiohttp.ClientSession, address: str) -> int:
+    try:
+        async with http.post(address, json=delivery(an_alert("FromOutside"))) as answer:
+            return answer.status
+    except aiohttp.ClientError:
+        return 0
+
+
 async def test_a_bot_without_anything_to_stand_on_waits_and_does_not_turn_in_circles(
     bot_settings, http, tmp_path, port
 ):
