@@ -57,6 +57,7 @@ def test_after_an_hour_the_oldest_goes() -> None:
     (series,) = hour.of("dev")
     assert STEPS - 1 <= len(series.points) <= STEPS
     assert max(point.age_seconds for point in series.points) < 3600
+    assert len(hour._steps["dev", "web"]) <= STEPS, "no more is kept than is shown"
 
 
 def test_a_service_that_is_gone_is_forgotten_after_the_hour() -> None:

@@ -52,6 +52,11 @@ def pixels(picture: Picture) -> Image.Image:
     return Image.open(io.BytesIO(picture.png)).convert("RGB")
 
 
+def count(picture: Picture, colour: palette.Colour) -> int:
+    """Count the pixels of a colour."""
+    return sum(number for number, one in pixels(picture).getcolors(1_000_000) or [] if one == colour)
+
+
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect every word that is written on a picture."""
@@ -131,16 +136,17 @@ def test_shape_says_the_same_as_colour() -> None:
 
 def test_a_service_that_was_sick_is_seen_among_a_hundred_well_ones() -> None:
     series = [a_series(f"worker-{n:02}") for n in range(99)]
-    vermilion = palette.VERMILION
-
-    def count(picture: Picture) -> int:
-        colours = pixels(picture).getcolors(1_000_000) or []
-        return sum(number for number, colour in colours if colour == vermilion)
-
     well = drawn(*series, a_series("zzz"))
     sick = drawn(*series, a_series("zzz", sick=range(100, 103)))
-    assert count(sick) > count(well) + 100
+    assert count(sick, palette.VERMILION) > count(well, palette.VERMILION) + 100
     assert worst_first([*series, a_series("zzz", sick=range(100, 103))])[0].service == "zzz"
+
+
+def test_trouble_is_seen_in_the_bar_of_the_others_too() -> None:
+    worse = [a_series(f"worse-{n}", sick=range(20)) for n in range(5)]
+    wells = [a_series(f"worker-{n:02}") for n in range(20)]
+    with_one = drawn(*worse, *wells, a_series("zzz", sick=range(60, 70)))
+    assert count(with_one, palette.VERMILION) > count(drawn(*worse, *wells, a_series("zzz")), palette.VERMILION) + 100
 
 
 def test_who_is_not_drawn_is_counted(written: list[str]) -> None:
@@ -153,7 +159,7 @@ def test_who_is_not_drawn_is_counted(written: list[str]) -> None:
 def test_where_nothing_was_seen_there_is_no_line() -> None:
     seen = a_series().points
     parted = ServiceSeries("dev", "web", (*seen[:20], *seen[100:]))
-    assert drawn(parted).png != drawn(a_series()).png
+    assert count(drawn(parted), palette.SKY) < 0.6 * count(drawn(a_series()), palette.SKY)
     assert largest([a_series(cpu=None)], lambda point: point.cpu_percent) == []
     assert drawn(a_series(cpu=None)).png
 
