@@ -3,7 +3,7 @@
 import asyncio
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 EXTENSION = "cogs"
 EXIT_GOOD = 0
 EXIT_BROKEN = 1
+EXIT_START_AGAIN = 75
+LOOK_SECONDS = 0.5
 EXIT_CONFIGURATION = 78
 API_VERSION = "v10"
 AUTHENTICATION_FAILED = 4004
@@ -81,28 +83,44 @@ class RoasBot(commands.Bot):
             )
 
 
-async def run_bot(bot: RoasBot) -> int:
-    """Run the bot until SIGTERM, SIGINT or a fault that no retry mends; returns the exit code."""
+async def run_bot(bot: RoasBot, is_cut_off: Callable[[], bool] = lambda: False) -> int:
+    """Run the bot until SIGTERM, SIGINT or a fault that no retry mends; returns the exit code.
+
+    `is_cut_off` tells whether this process can reach the engine no more, so that it must be started again.
+    """
     settings = bot.roas.settings
     redirect(settings)
     stop = asyncio.Event()
     with _signals(stop):
-        return await _run(bot, _token(settings), stop)
+        return await _run(bot, _token(settings), stop, is_cut_off)
 
 
-async def _run(bot: RoasBot, token: str, stop: asyncio.Event) -> int:
+async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_cut_off: Callable[[], bool]) -> int:
     """Stay connected until told to stop."""
     connection = asyncio.create_task(_stay_connected(bot, token), name="Discord")
     stopped = asyncio.create_task(stop.wait(), name="stop")
+    cut_off = asyncio.create_task(_until(is_cut_off), name="engine socket")
     try:
-        await asyncio.wait({connection, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({connection, stopped, cut_off}, return_when=asyncio.FIRST_COMPLETED)
+        if cut_off.done() and not stopped.done():
+            log.error(
+                "the engine's socket in this container leads nowhere any more; starting again",
+                hint="The engine was started again. `restart: unless-stopped` brings this bot back.",
+            )
+            return EXIT_START_AGAIN
         return _exit_code(connection) if connection.done() else EXIT_GOOD
     finally:
         log.info("leaving")
         await _leave(bot)
-        for task in (connection, stopped):
+        for task in (connection, stopped, cut_off):
             task.cancel()
-        await asyncio.gather(connection, stopped, return_exceptions=True)
+        await asyncio.gather(connection, stopped, cut_off, return_exceptions=True)
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    """Look every moment whether something holds; the kernel tells nobody of it."""
+    while not holds():
+        await happens(asyncio.Event(), LOOK_SECONDS)
 
 
 async def _leave(bot: RoasBot) -> None:

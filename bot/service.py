@@ -7,6 +7,8 @@ from aiohttp import web
 
 from bot.client import RoasBot, run_bot
 from bot.duties import standing_by
+from bot.engine.client import engine_address
+from bot.engine.socket_mount import socket_is_gone
 from bot.errors import RoasError
 from bot.integration import Application, open_application
 from bot.log import configure_logging
@@ -34,7 +36,8 @@ async def serve(settings: Settings) -> int:
         application.metrics.read_gateway_latency(lambda: bot.latency)
         gate = StandbyGate(bot, bot.roas_voice)
         await stack.enter_async_context(standing_by(application, bot.roas_voice, gate, bot.readiness))
-        return await run_bot(bot)
+        addresses = {engine_address(environment) for environment in application.environments.values()}
+        return await run_bot(bot, lambda: any(map(socket_is_gone, addresses)))
 
 
 def _webhook(application: Application) -> Callable[[web.Request], Awaitable[web.Response]] | None:

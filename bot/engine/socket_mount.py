@@ -1,0 +1,19 @@
+"""Notice that the engine's socket in this container leads nowhere any more."""
+
+from pathlib import Path
+
+UNIX = "unix://"
+
+
+def socket_is_gone(address: str) -> bool:
+    """Tell whether the engine's socket is mounted into this container and was removed outside since.
+
+    A mounted file stays the one that it was. An engine that starts again makes a new socket, which nobody in here can
+    see: only a new start of the container mounts that one. Where the socket is simply missing, it may come back.
+    """
+    if not address.startswith(UNIX):
+        return False
+    try:
+        return Path(address.removeprefix(UNIX)).stat().st_nlink == 0
+    except OSError:
+        return False

@@ -1,0 +1,40 @@
+"""A bot in a container notices that the socket which was mounted for it is not the engine's any more."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from bot.engine.socket_mount import socket_is_gone
+
+
+@pytest.fixture
+def listening(tmp_path: Path):
+    with socket.socket(socket.AF_UNIX) as one:
+        path = tmp_path / "docker.sock"
+        one.bind(str(path))
+        one.listen()
+        yield path
+
+
+def test_one_that_is_there_or_simply_missing_is_not_gone(listening):
+    assert not socket_is_gone(f"unix://{listening}")
+    listening.unlink()
+    assert not socket_is_gone(f"unix://{listening}")
+
+
+def test_one_that_is_still_mounted_here_and_was_removed_outside_is_gone(listening):
+    # A path through a descriptor leads to the removed file, as a mount of it does.
+    descriptor = os.open(listening, os.O_PATH)
+    try:
+        mounted = f"unix:///proc/self/fd/{descriptor}"
+        assert not socket_is_gone(mounted)
+        listening.unlink()
+        assert socket_is_gone(mounted)
+    finally:
+        os.close(descriptor)
+
+
+def test_an_engine_that_is_reached_otherwise_has_no_socket_here():
+    assert not socket_is_gone("tcp://127.0.0.1:2375")
