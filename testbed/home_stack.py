@@ -38,8 +38,8 @@ class Home:
     client: docker.DockerClient
     folder: Path
 
-    def compose(self, *arguments: str) -> None:
-        """Run Compose by hand, as a person would. Raises HomeStackError."""
+    def compose(self, *arguments: str) -> str:
+        """Run Compose by hand, as a person would, and return all that it said. Raises HomeStackError."""
         done = subprocess.run(
             ["docker-compose", *arguments],
             cwd=self.folder,
@@ -51,6 +51,7 @@ class Home:
         )
         if done.returncode != 0:
             raise HomeStackError(done.stderr)
+        return done.stdout + done.stderr
 
     def bots(self, *, stopped: bool = False) -> list[Any]:
         """Return the containers of the bot's service."""

@@ -178,10 +178,22 @@ class DeploymentContext:
         engine = self.components.engine
         return dict(engine.definitions(await engine.load_model(model_hash)))
 
-    async def own_services(self) -> frozenset[str]:
-        """Return the service that this process runs in, which no phase may touch."""
-        own = await self.components.own_container(self.environment)
-        return frozenset() if own is None else frozenset({own.service})
+    async def bot(self) -> OwnContainer | None:
+        """Return the container of this environment that the bot runs in: this process's own, or the active one's.
+
+        No phase may touch its service; only a handover does.
+        """
+        components, environment = self.components, self.environment
+        own = await components.own_container(environment)
+        if own is not None or not environment.is_home:
+            return own
+        voice = await components.state.ownership.voice()
+        if voice is None or not components.state.instance.is_alive(voice.instance_id):
+            return None
+        heartbeat = await components.state.ownership.heartbeat(instance_id=voice.instance_id)
+        containers = await components.engine.containers(environment)
+        found = next((c for c in containers if heartbeat is not None and c.id == heartbeat.container_id), None)
+        return OwnContainer(found.id, found.name, environment.project, found.service) if found is not None else None
 
     def phase_succeeded(self, name: PhaseName) -> bool:
         """Tell whether a phase is behind this deployment already (it is, after a resume)."""

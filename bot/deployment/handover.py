@@ -60,13 +60,7 @@ class Handover:
         known = {progress.service: progress for progress in context.deployment.services}
         await context.plan_service(known.get(service) or ServiceProgress(service, changed=True))
         container_id = await self._successor()
-        try:
-            heartbeat = await self._fit(container_id, self._restarts(container_id))
-        except ServiceFailedError as error:
-            await context.report(service, ServiceStep.REMOVING, "the new one, which is not fit to take over")
-            await self._remove_failed(container_id)
-            await context.report(service, ServiceStep.FAILED, error.message)
-            raise
+        heartbeat = await self._fit_or_removed(container_id)
         if not heartbeat.gateway_ready:
             context.warn(f"Discord is away: whether the new {service} reaches it could not be verified.")
         await context.report(service, ServiceStep.WAITING, "taking over")
@@ -75,6 +69,36 @@ class Handover:
         with context.components.voice.silenced():
             await ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
         raise HandedOverError(f"{context.deployment.id} was passed on to {heartbeat.instance_id}.")
+
+    async def needed_from_outside(self) -> bool:
+        """Tell whether the bot's service is not one running container as the model says."""
+        wanted = await self._wanted_hash()
+        containers = self._watch.of_service(self._own.service)
+        fitting = [c for c in containers if c.config_hash == wanted and c.state is ContainerState.RUNNING]
+        return wanted is not None and (len(containers) != 1 or not fitting)
+
+    async def run_from_outside(self) -> None:
+        """Replace a bot that is not this process: only the voice passes, when the old one leaves.
+
+        Raises ServiceFailedError where the successor is not fit within its deadline; then it is gone again.
+        """
+        context, service = self._context, self._own.service
+        await context.plan_service(ServiceProgress(service, changed=True))
+        container_id = await self._successor()
+        await self._fit_or_removed(container_id)
+        await context.report(service, ServiceStep.WAITING, "taking over")
+        old = tuple(c for c in self._watch.of_service(service) if c.id != container_id)
+        await context.components.manager.remove_containers(context.environment, old)
+        await self._watch.refresh()
+        await context.report(service, ServiceStep.HEALTHY, "it took over from the old one")
+
+    async def _fit_or_removed(self, container_id: str) -> Heartbeat:
+        try:
+            return await self._fit(container_id, self._restarts(container_id))
+        except ServiceFailedError as error:
+            await self._context.report(self._own.service, ServiceStep.FAILED, error.message)
+            await self._remove_failed(container_id)
+            raise
 
     async def _wanted_hash(self) -> str | None:
         hashes = await self._context.components.engine.current_hashes(self._model_hash, self._context.environment)
@@ -161,9 +185,7 @@ class Handover:
             return "it had not opened the journal"
         if not heartbeat.cogs_loaded:
             return "its cogs were not loaded"
-        own = await self._context.components.state.ownership.heartbeat(
-            instance_id=self._context.components.state.instance_id
-        )
+        own = await self._context.components.state.ownership.heartbeat(container_id=self._own.id)
         if not heartbeat.gateway_ready and (own is None or own.gateway_ready):
             return "it was not connected to Discord"
         return ""
@@ -183,15 +205,20 @@ class Handover:
         await self._watch.refresh()
 
 
-async def hand_over_if_needed(context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> None:
-    """Pass the deployment on where this process's own container is not as a model says; then it does not return.
+async def hand_over_if_needed(
+    context: DeploymentContext, watch: ContainerWatch, model_hash: str, bot: OwnContainer | None
+) -> None:
+    """Replace a bot's container that is not as a model says; where it is this process's own, this does not return.
 
     Raises HandedOverError, or ServiceFailedError where the successor is not fit.
     """
-    own = await context.components.own_container(context.environment)
-    if own is None:
+    if bot is None:
         return
-    handover = Handover(context, watch, own, model_hash)
+    handover = Handover(context, watch, bot, model_hash)
+    if await context.components.own_container(context.environment) is None:
+        if await handover.needed_from_outside():
+            await handover.run_from_outside()
+        return
     if await handover.needed():
         await handover.run()
     await handover.settle()

@@ -1,10 +1,11 @@
 """Whatever is wrong with a new version of the bot, the old release runs whole in the end, and is told why."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
-from testbed.container_processes import ACTIVE, hit, successor
+from testbed.container_processes import ACTIVE, hit, processes, successor
 from testbed.home_stack import SERVICE_LABEL
 from tests.handover.conftest import HANDOVER_SECONDS, other_version, rows
 from tests.handover.versions import SICK
@@ -78,4 +79,14 @@ async def test_one_that_dies_or_hangs_after_taking_over_is_replaced_by_the_old_o
     told, report = await reverted(home, people, deployment_id)
     assert "failed after it had taken over" in told, told
     assert ACTIVE in report, report
+    await assert_whole(home, people, old)
+
+
+async def test_one_that_is_stopped_between_its_fence_check_and_its_engine_call_never_wakes_up(home, people, old):
+    deployment_id = await deploy(people, "stalls")
+    new = await successor(home, active=True)
+    stopped = processes(new)
+    told, _report = await reverted(home, people, deployment_id)
+    assert "it hangs" in told or "health check" in told, told
+    assert not [pid for pid in stopped if Path(f"/proc/{pid}").exists()], "something is left that could wake up and act"
     await assert_whole(home, people, old)

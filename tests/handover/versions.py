@@ -19,6 +19,18 @@ class Well(http.server.BaseHTTPRequestHandler):
 print("hollow bot: all is well", flush=True)
 http.server.HTTPServer(("0.0.0.0", 8000), Well).serve_forever()
 """
+# A bot that is stopped between its fence check and its engine call, when it removes the one that it took over from.
+STALLS = """
+import os, signal, sys
+from bot.commands import run_command_line
+from bot.engine.manager import DeploymentManager
+remove = DeploymentManager.remove_containers
+async def stop_and_remove(*arguments):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    await remove(*arguments)
+DeploymentManager.remove_containers = stop_and_remove
+sys.exit(run_command_line([]))
+"""
 CHECK = f"""#!/bin/sh
 [ ! -e {SICK} ] || {{ echo "I feel sick"; exit 1; }}
 exec healthcheck.real
@@ -31,7 +43,8 @@ STARTS = {
     "loops": 'sleep 1; echo "bad bot: it broke after a while" >&2; exit 4',
     "deaf": f"DISCORD_GATEWAY_URL=ws://127.0.0.1:9 {BOT}",
     "refused": f"DISCORD_TOKEN=not.a.token {BOT}",
-    "hollow": 'exec python -c "$HOLLOW"',
+    "hollow": "exec python /usr/local/bin/hollow.py",
+    "stalls": "exec /usr/local/bin/entrypoint python /usr/local/bin/stalls.py",
 }
 
 
@@ -44,31 +57,22 @@ def make_version(client: docker.DockerClient, base: str, tag: str, start: str) -
         repository, _, version = tag.partition(":")
         entry = json.dumps(["/bin/sh", "-c", STARTS[start]])
         image = container.commit(repository, version, changes=[f"ENTRYPOINT {entry}", "CMD []"])
-        if start == "hollow":
-            image = _with_variable(client, image.id, tag, entry)
         return str(image.attrs["Id"])
     finally:
         container.remove(force=True)
 
 
-def _with_variable(client: docker.DockerClient, image: str, tag: str, entry: str) -> "docker.models.images.Image":
-    container = client.containers.create(image, environment={"HOLLOW": HOLLOW})
-    repository, _, version = tag.partition(":")
-    try:
-        return container.commit(repository, version, changes=[f"ENTRYPOINT {entry}", "CMD []"])
-    finally:
-        container.remove(force=True)
-
-
 def _files(real: bytes) -> bytes:
-    """Put a health check that can be made to fail in front of the real one."""
+    """Put a health check that can be made to fail in front of the real one, and the programs beside it."""
     with tarfile.open(fileobj=io.BytesIO(real)) as archive:
         member = archive.extractfile("healthcheck")
         assert member is not None
         content = member.read()
     buffer = io.BytesIO()
+    written = {"healthcheck": CHECK, "hollow.py": HOLLOW, "stalls.py": STALLS}
+    files = {"healthcheck.real": content, **{name: text.encode() for name, text in written.items()}}
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in (("healthcheck.real", content), ("healthcheck", CHECK.encode())):
+        for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(data), 0o755
             archive.addfile(info, io.BytesIO(data))

@@ -31,7 +31,8 @@ class Execution:
     async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> int:
         manager = context.components.manager
         differing, surplus = await manager.differing(context.environment, model_hash, watch)
-        own = await context.own_services()
+        bot = await context.bot()
+        own = frozenset() if bot is None else frozenset({bot.service})
         definitions = await context.definitions(model_hash)
         differing = (differing | (begun(context.deployment) & frozenset(definitions))) - own
         restarts = to_restart(definitions, differing | replaced_before(context.deployment)) - own
@@ -43,7 +44,7 @@ class Execution:
         applier = Applier(context, watch, definitions, model_hash, restarts)
         after_ourselves = applier.coordinator.dependents(own)
         await applier.apply_all(to_do - after_ourselves)
-        await hand_over_if_needed(context, watch, model_hash)
+        await hand_over_if_needed(context, watch, model_hash, bot)
         await applier.apply_all(to_do & after_ourselves)
         for service in sorted(surplus):
             context.checkpoint()

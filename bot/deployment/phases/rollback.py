@@ -49,10 +49,11 @@ class Rollback:
         context.release, context.model_hash = target, model_hash
         await context.update(applied_model=model_hash)
         await watch.refresh()
+        bot = await context.bot()
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
-            await hand_over_if_needed(context, watch, model_hash)
+            await hand_over_if_needed(context, watch, model_hash, bot)
         differing, surplus = await manager.differing(context.environment, model_hash, watch)
-        own = await context.own_services()
+        own = frozenset() if bot is None else frozenset({bot.service})
         definitions = {name: _for_rollback(d) for name, d in (await context.definitions(model_hash)).items()}
         differing = (differing | (begun(context.deployment) & frozenset(definitions))) - own
         surplus -= own
@@ -64,7 +65,7 @@ class Rollback:
         await self._take_down(context, watch, replaced[::-1], model_hash)
         await _plan_restarts(context, restarts)
         await Applier(context, watch, definitions, model_hash, restarts).apply_all(differing | restarts, restoring=True)
-        await hand_over_if_needed(context, watch, model_hash)
+        await hand_over_if_needed(context, watch, model_hash, bot)
         if context.deployment.problem is not None:  # no verification comes after this
             await retire_others(context, watch)
 
@@ -85,7 +86,9 @@ class Rollback:
         await watch.refresh()
 
     async def _remove_everything(self, context: DeploymentContext, watch: ContainerWatch) -> None:
-        for service in sorted({container.service for container in watch.containers} - await context.own_services()):
+        bot = await context.bot()
+        own = frozenset() if bot is None else frozenset({bot.service})
+        for service in sorted({container.service for container in watch.containers} - own):
             await context.components.manager.remove_service(context.environment, service, watch, context.report)
 
 

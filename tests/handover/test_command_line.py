@@ -1,0 +1,78 @@
+"""The command line carries a deployment of the stack that the bot is part of: only the voice passes."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from testbed.container_processes import ACTIVE, successor, until
+from testbed.home_stack import ROOT
+from tests.handover.conftest import other_version, rows
+from tests.wire.channel import ask, outcome
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+END_SECONDS = 60.0
+
+
+@asynccontextmanager
+async def carrying(home, version: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Type `deploy` on the host while no bot lives; the old bot is there again before anything is replaced."""
+    home.compose("stop", "discord-bot")
+    lines = (home.folder / ".env").read_text().splitlines()
+    socket, state = home.engine.docker_host, home.folder / "state"
+    allowed = f"cap_add:discord-bot docker_socket:discord-bot state_dir:discord-bot bind:{state}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        **dict(line.split("=", 1) for line in lines),
+        "DOCKER_HOST": socket,
+        "COMPOSE_POLICY_ALLOW": f"{allowed} bind:{socket.removeprefix('unix://')}",
+    }
+    command = (sys.executable, "-m", "bot", "deploy", "dev", version)
+    child = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        await until(lambda: deployment_of(home, version), "nothing started", seconds=END_SECONDS)
+        child.send_signal(signal.SIGSTOP)
+        bot = home.bots(stopped=True)[0]
+        before = bot.logs().decode().count(ACTIVE)
+        bot.start()
+        await until(lambda: bot.logs().decode().count(ACTIVE) > before or None, "no bot", seconds=END_SECONDS)
+        child.send_signal(signal.SIGCONT)
+        yield child
+    finally:
+        if child.returncode is None:
+            child.kill()
+        print((await child.communicate())[0].decode())
+
+
+def deployment_of(home, version: str) -> str | None:
+    question = "SELECT id FROM deployments WHERE outcome IS NULL AND json_extract(document, '$.request.version') = ?"
+    found = rows(home, question, version)
+    return found[0][0] if found else None
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["to its end", "until it is killed"])
+async def test_one_bot_of_the_new_version_runs_in_the_end_and_the_deployment_has_one_end(home, people, images, killed):
+    version = other_version(home, images)
+    async with carrying(home, version) as child:
+        deployment_id = deployment_of(home, version)
+        if killed:
+            await successor(home, active=False)
+            child.kill()
+        told = await outcome(people, deployment_id, seconds=END_SECONDS)
+    assert "succeeded" in told.text, told.text
+    bots = home.bots(stopped=True)
+    assert [(bot.status, bot.attrs["Image"]) for bot in bots] == [("running", images[version])]
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")
+    if not killed:
+        assert rows(home, "SELECT id FROM changes WHERE document LIKE '%taking over%' AND instance_id LIKE 'CLI-%'")
+    ends = [m for m in await people.messages() if f"{deployment_id} · outcome" in m.text]
+    assert len(ends) == 1
+    assert rows(home, "SELECT environment FROM locks") == []
