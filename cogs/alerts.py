@@ -64,13 +64,17 @@ class AlertsCog(OpsCog, name="Alerts"):
         return alerts
 
     async def _acknowledge(self, alerts: Sequence[Alert], asker: Asker) -> str:
-        still_open = _open(alerts)
+        still_open = [alert for alert in alerts if alert.is_open]
+        if not still_open:
+            return _already_over()
         for alert in still_open:
             await self.application.desk.acknowledge(alert.id, actor_of(asker))
         return _("👀 {count} acknowledged: you look after it.", count=len(still_open))
 
     async def _silence(self, alerts: Sequence[Alert], asker: Asker) -> str:
-        still_open = _open(alerts)
+        still_open = [alert for alert in alerts if alert.is_open]
+        if not still_open:
+            return _already_over()
         for alert in still_open:
             await self.application.desk.silence(alert.id, actor_of(asker), SILENCE)
         return _("🔕 {count} silenced for an hour.", count=len(still_open))
@@ -116,9 +120,5 @@ def alert_refusal(asker: Asker, cog: OpsCog) -> str | None:
     return _("Dealing with alerts needs the role of a deployer or an approver.")
 
 
-def _open(alerts: Sequence[Alert]) -> list[Alert]:
-    """Return those that are open. Raises InvalidRequestError where none is."""
-    still_open = [alert for alert in alerts if alert.is_open]
-    if not still_open:
-        raise InvalidRequestError(_("It is resolved already."), hint=_("There is nothing to do."))
-    return still_open
+def _already_over() -> str:
+    return _("✅ It is resolved already; there is nothing to do.")

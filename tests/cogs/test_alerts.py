@@ -5,6 +5,7 @@ from dataclasses import replace
 import discord
 
 from bot.models.alert import AlertReport, AlertSource, AlertState, Severity
+from bot.ui.embeds.alert import draw_alert
 from tests.cogs.conftest import Scene, shown
 from tests.ui.story import until
 
@@ -57,6 +58,19 @@ async def test_roll_back_shows_the_plan_and_starts_nothing_by_itself(scene: Scen
     answered = await scene.dora.click(message, custom_id=button(message, "rollback"))
     assert answered.response is not None
     assert not scene.application.orchestrator.requests
+
+
+async def test_the_old_button_of_an_alert_that_is_over_says_so_kindly(scene: Scene) -> None:
+    message = await raised(scene)
+    ids = [button(message, deed) for deed in ("ack", "silence")]
+    (alert,) = await scene.application.state.alerts.open()
+    await scene.application.desk.take([replace(REPORT, firing=False)])
+    await scene.posted("resolved")
+    seen = await scene.as_it_was(draw_alert(alert))
+    for custom_id in ids:
+        answer = scene.answer(await scene.dora.click(seen, custom_id=custom_id))
+        assert "resolved already; there is nothing to do" in answer
+        assert "did not work" not in answer
 
 
 async def test_buttons_outlive_the_bot_that_posted_them(scene: Scene) -> None:

@@ -85,6 +85,14 @@ async def test_a_second_person_starts_exactly_what_was_planned(scene: Scene) -> 
     assert f"<@{scene.anna.id}>" in shown(live.embeds)
 
 
+async def test_where_approvers_are_not_to_be_called_a_plan_calls_nobody(scene: Scene) -> None:
+    assert (await asked_for_approval(scene)).content == f"<@&{scene.roles['approver'].id}>"
+    scene.application.settings.discord_mention_approvers = False
+    await scene.restart()
+    await scene.ask(scene.dora, "deploy", environment="prod", version="v3")
+    assert (await scene.posted("Approval wanted: deploy v3")).content == ""
+
+
 async def test_nobody_approves_their_own_plan(scene: Scene) -> None:
     both = scene.join("both", "deployer", "approver")
     await scene.ask(both, "deploy", environment="prod", version="v2")

@@ -69,6 +69,7 @@ async def test_prod_takes_a_deployment_once_a_second_person_with_the_approver_ro
     plan = (await people.answer(await people.slash("anna", "deploy", environment="prod", version="v1"))).message
     assert "A second person has to approve it" in await confirm(people, "anna", plan)
     wanted = await approval(people, "prod")
+    assert (wanted.content, wanted.pinged_roles) == (f"<@&{sandbox.roles['approver']}>", [sandbox.roles["approver"]])
     assert "a second person has to approve it" in await press(people, "anna", wanted, "approve")
     refused = await press(people, "dora", wanted, "approve")
     assert f"<@&{sandbox.roles['approver']}>" in refused
@@ -79,7 +80,10 @@ async def test_prod_takes_a_deployment_once_a_second_person_with_the_approver_ro
     assert "succeeded" in told.text
     assert "Approved by" in told.text
     assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
-    assert (await approval(people, "prod", "Approved")).buttons == []
+    answered = await approval(people, "prod", "Approved")
+    assert (answered.id, answered.content, answered.buttons) == (wanted.id, "", [])
+    called = [one.id for one in await people.messages() if one.pinged_roles or one.pinged_users]
+    assert called == [wanted.id], "the approvers are called once, and nobody else is"
 
 
 async def test_a_plan_is_void_once_what_it_was_made_of_changed(bot, people, shop):

@@ -70,7 +70,13 @@ def _entry(deployment: Deployment) -> str:
     details = [
         at(deployment.created_at),
         person(deployment.request.requested_by),
+        _approved(deployment),
         duration(deployment.duration_seconds),
         f"{release(deployment.from_release)} → {release(deployment.to_release)}",
     ]
     return f"{sign} **{headline(deployment)}** {state}\n-# {' · '.join(part for part in details if part)}"
+
+
+def _approved(deployment: Deployment) -> str:
+    approver = deployment.request.approved_by
+    return _("approved by {person}", person=person(approver)) if approver is not None else ""
