@@ -47,8 +47,7 @@ class Load:
 
     async def begin(self) -> None:
         """Bring both environments to a release, so that there is something to kill. Raises LivingBotError."""
-        for environment in (DEPLOYED, KILLED):
-            told = await self._bot.deploy(environment, VERSIONS[0])
+        for told in await asyncio.gather(*(self._bot.deploy(one, VERSIONS[0]) for one in (DEPLOYED, KILLED))):
             if "succeeded" not in told.text:
                 raise LivingBotError(told.text)
         self._after = await self._bot.last_message()

@@ -22,7 +22,7 @@ from tests.acceptance.stack import REPOSITORY, Stack, service
 SLOW_SECONDS = 1.5
 ALERT_SECONDS = 15.0
 # As in life, but for how long it is looked back: a test cannot wait for minutes to pass.
-WINDOWS = Windows(error_seconds=6.0, sync_lag_seconds=2.0, last_deployments=2, fewest_deployments=2)
+WINDOWS = Windows(error_seconds=6.0, sync_lag_seconds=1.0, last_deployments=2, fewest_deployments=2)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ async def test_a_subscriber_that_takes_1_2_seconds_raises_the_latency_until_it_i
 
 async def test_a_redis_that_is_slow_raises_the_lag_until_it_is_quick_again(application, monitor, redis_server):
     await until(monitor, lambda figures: figures.state_sync_lag_seconds is not None)
-    redis_server.command("CLIENT", "PAUSE", "900", "ALL")
+    redis_server.command("CLIENT", "PAUSE", "800", "ALL")
     await application.state.record(StateChange(ChangeType.AUDIT, "test"))
     raised = await alert(application, "state_sync_lag", is_open=True)
     assert (await alert(application, "state_sync_lag", is_open=False)).id == raised.id

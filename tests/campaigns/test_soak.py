@@ -1,16 +1,17 @@
 """A soak ends well on a sound bot, and names each limit that is broken."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from campaigns.soak.__main__ import soak
 from campaigns.soak.figures import Footprint, Metrics
 from campaigns.soak.judge import Evidence, breaches
 from campaigns.soak.load import Work
+from campaigns.soak.soaking import soak
 from campaigns.soak.telling import tell
+from testbed.daemon import PrivateDaemon
+from testbed.engine import Engine
 
 GOOD = """
 # HELP roas_event_handling_seconds Time
@@ -101,9 +102,9 @@ def test_nothing_measured_is_a_breach() -> None:
     assert "event latency p99: nothing was measured" in found
 
 
-@pytest.mark.engine
-def test_a_short_soak_of_a_real_bot_breaks_no_limit(tmp_path: Path) -> None:
-    seen = asyncio.run(soak(tmp_path, minutes=0.15, every=4.0))
+async def test_a_short_soak_of_a_real_bot_breaks_no_limit(private_daemon: PrivateDaemon, tmp_path: Path) -> None:
+    engine = Engine(private_daemon.docker_host, private_daemon)
+    seen = await soak(tmp_path, minutes=0.12, every=4.0, engine=engine)
     print(tell(seen))
     assert breaches(seen) == []
     assert len(seen.work.outcomes) >= 1

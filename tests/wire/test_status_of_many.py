@@ -18,7 +18,7 @@ from tests.wire.shop import Shop
 pytestmark = pytest.mark.wire
 
 CONTAINERS = 100
-RUNNING = 25
+RUNNING = 15
 FALLING = 2
 AT_ONCE = 8
 ROW = re.compile(
