@@ -77,6 +77,7 @@ HELPERS = {
     "bot.ui.limits.fit": "makes what others drew fit",
     "bot.ui.limits._clip_parts": "makes one embed fit",
     "cogs.history.HistoryCog.draw": "reads what draw_history draws",
+    "cogs.status.StatusCog._draw": "puts together what draw_status and the chart draw",
     "cogs.status.StatusCog._open_alerts": "reads what draw_open_alerts draws",
     "cogs.status.StatusCog._integration": "reads what draw_integration draws",
 }
