@@ -132,14 +132,14 @@ class Campaign:
         return FAILED if broken or coverage.missing else 0
 
     def _rounds(self, known: Known) -> list[Round]:
-        """Lay out every round: the first kinds are those that show the most."""
+        """Lay out every round; random ones come last, since one more or less of them matters least."""
         seed, trace = self._wishes.seed, known.traces[Script.REPLACE]
         made = {
-            Kind.USURPED: usurped_rounds(trace),
-            Kind.HANGS: hang_rounds(trace),
-            Kind.TORN: torn_rounds(trace, seed),
-            Kind.STEPS: [one for script in Script for one in step_rounds(script, known.traces[script])],
             Kind.DAEMON: daemon_rounds(trace),
+            Kind.STEPS: [one for script in Script for one in step_rounds(script, known.traces[script])],
+            Kind.HANGS: hang_rounds(trace),
+            Kind.USURPED: usurped_rounds(trace),
+            Kind.TORN: torn_rounds(trace, seed),
             Kind.RANDOM: random_rounds(self._wishes.random_rounds, seed),
         }
         rounds = [one for kind, some in made.items() if kind in self._wishes.kinds for one in some]

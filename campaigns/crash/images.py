@@ -2,12 +2,16 @@
 
 import io
 import json
+import os
+import subprocess
 import tarfile
 from pathlib import Path
+from typing import BinaryIO
 
 import docker
 
-from testbed.bot_image import build_bot_image
+from testbed.bot_image import ROOT, build_bot_image
+from testbed.cache import cached, recipe_hash
 from testbed.engine import Engine
 from testbed.home_stack import IMAGE
 from testbed.sample import sample_image
@@ -17,6 +21,13 @@ PLACE = "/opt/bot"
 GOOD = ("v1", "v2")
 BAD = "bad"
 STORE = "store"
+DOCKER_SECONDS = 300
+CODE = """FROM {packages}
+RUN rm -rf /opt/bot/bot /opt/bot/cogs
+COPY bot /opt/bot/bot
+COPY cogs /opt/bot/cogs
+RUN python -m compileall -q /opt/bot
+"""
 COMMANDS = {
     **{version: ["python", "-m", "campaigns.instrumented"] for version in GOOD},
     BAD: ["/bin/sh", "-c", "echo 'cannot go on' >&2; exit 3"],
@@ -24,9 +35,13 @@ COMMANDS = {
 
 
 def make_images(engine: Engine, client: docker.DockerClient) -> None:
-    """Build the bot once, put the instruments in, and make every version of it and of the store beside it."""
+    """Take the bot's packages from the cache, today's code over them, and make every version of it and of the store."""
+    tag = f"{IMAGE}:packages"
+    packages = cached(f"bot-packages-{_recipe()}.tar", lambda out: _build_packages(engine, tag, out))
+    with packages.open("rb") as tar:
+        _docker(engine, "load", "--quiet", stdin=tar)
     base = f"{IMAGE}:base"
-    build_bot_image(engine, base, version="campaign")
+    _docker(engine, "build", "--tag", base, "--file", "-", str(ROOT), given=CODE.format(packages=tag).encode())
     for version, command in COMMANDS.items():
         container = client.containers.create(base, entrypoint=["/bin/true"])
         try:
@@ -40,6 +55,29 @@ def make_images(engine: Engine, client: docker.DockerClient) -> None:
         finally:
             container.remove(force=True)
         sample_image(client, f"{STORE}:{version}", version=version)
+
+
+def _recipe() -> str:
+    """Hash what the image is made of, without the code."""
+    files = [ROOT / "Dockerfile", ROOT / "requirements.lock", *sorted((ROOT / "script").glob("container-*"))]
+    return recipe_hash(*(path.read_text() for path in files))
+
+
+def _build_packages(engine: Engine, tag: str, out: Path) -> None:
+    build_bot_image(engine, tag, version="campaign")
+    _docker(engine, "save", "--output", str(out), tag)
+
+
+def _docker(engine: Engine, *arguments: str, stdin: BinaryIO | None = None, given: bytes | None = None) -> None:
+    subprocess.run(
+        ["docker", *arguments],
+        env={**os.environ, "DOCKER_HOST": engine.docker_host, "DOCKER_BUILDKIT": "1"},
+        stdin=stdin,
+        input=given,
+        capture_output=True,
+        check=True,
+        timeout=DOCKER_SECONDS,
+    )
 
 
 def _instruments() -> bytes:
