@@ -19,9 +19,9 @@ FOLDER = ROOT / "docs" / "pictures"
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-WIDTH, HEIGHT, LITTLE = 720, 900, 300
+WIDTH, HEIGHT, LITTLE = 720, 1300, 300
 # Scroll to a message, and wait until that is drawn.
-SHOW = "message => { message.scrollIntoView(); return new Promise(done => setTimeout(done, 150)); }"
+SHOW = "message => { message.scrollIntoView(); return new Promise(done => setTimeout(done, 300)); }"
 PATIENCE = 90_000.0  # milliseconds
 PRODUCTION = "prod"
 
@@ -109,12 +109,12 @@ async def _move_on(camera: Photographer, stage: Stage) -> None:
     plan = await camera.see("The plan expires")
     await camera.picture("plan", plan)
     await camera.press(plan, "Deploy")
-    live = await camera.see(f"Deploy v2 to {ENVIRONMENT}", re.compile("🔄 (execution|verification)"))
+    live = await camera.see(f"Deploy v2 to {ENVIRONMENT}", "🔄 verification")
     await camera.picture("deployment", live)
     await camera.picture("succeeded", await camera.see(f"Deploy v2 to {ENVIRONMENT}", "succeeded"))
     await camera.type("status", ENVIRONMENT)
     await camera.send()
-    await camera.picture("status", await camera.see("used /status"))
+    await camera.picture("status", await camera.see("used /status", f"{ENVIRONMENT}: healthy"))
 
 
 async def _fail(camera: Photographer, stage: Stage) -> None:

@@ -25,7 +25,7 @@ def draw_integration(figures: IntegrationFigures, firing: AbstractSet[str]) -> d
         _line(SUCCESS_RATE, firing, _("Deployments that succeeded"), _percent(figures.success_ratio)),
     ]
     title = (
-        _("⚠️ The bot's own parts: {count} alerts", count=len(firing)) if firing else _("🩺 The bot's own parts: well")
+        _("⚠️ Alerts of the bot's own parts: {count}", count=len(firing)) if firing else _("🩺 The bot's own parts: well")
     )
     return discord.Embed(title=title, description="\n".join(parts), colour=BAD if firing else GOOD)
 
