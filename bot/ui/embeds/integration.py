@@ -24,9 +24,9 @@ def draw_integration(figures: IntegrationFigures, firing: AbstractSet[str]) -> d
         _line(ERROR_RATE, firing, _("Events on which a part failed"), _percent(figures.error_ratio)),
         _line(SUCCESS_RATE, firing, _("Deployments that succeeded"), _percent(figures.success_ratio)),
     ]
-    title = (
-        _("⚠️ Alerts of the bot's own parts: {count}", count=len(firing)) if firing else _("🩺 The bot's own parts: well")
-    )
+    title = _("🩺 The bot's own parts: well")
+    if firing:
+        title = _("⚠️ Alerts of the bot's own parts: {count}", count=len(firing))
     return discord.Embed(title=title, description="\n".join(parts), colour=BAD if firing else GOOD)
 
 
