@@ -56,7 +56,7 @@ class Canvas:
         """Return the finished picture."""
         finished = self._image.resize((self.width, self.height), Image.Resampling.BOX)
         written = io.BytesIO()
-        finished.save(written, "PNG", compress_level=6)
+        finished.save(written, "PNG")
         return written.getvalue()
 
     def _polygon(self, points: list[Point], colour: Colour) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from bot.models.health import Verdict
 from bot.models.series import ServicePoint, ServiceSeries
 from bot.ui.charts.canvas import shortened
 from bot.ui.charts.frame import LABEL, Frame
@@ -57,8 +58,12 @@ def draw_verdict_legend(frame: Frame, y: float) -> None:
 
 
 def _draw_bar(frame: Frame, bottom: float, points: Sequence[ServicePoint]) -> None:
-    """Draw the points; where several share a moment, the worst is on top."""
-    for point in sorted(points, key=lambda one: -WORST_FIRST.index(one.verdict)):
-        colour, share = VERDICTS[point.verdict]
-        left, right = frame.x(point.age_seconds + BAR_SECONDS), frame.x(point.age_seconds)
+    """Draw the points; where several share a moment, the worst of them."""
+    worst: dict[float, Verdict] = {}
+    for point in points:
+        known = worst.get(point.age_seconds, point.verdict)
+        worst[point.age_seconds] = min(known, point.verdict, key=WORST_FIRST.index)
+    for age, verdict in worst.items():
+        colour, share = VERDICTS[verdict]
+        left, right = frame.x(age + BAR_SECONDS), frame.x(age)
         frame.canvas.box((left, bottom - BAR_HEIGHT * share), (right, bottom), colour)
