@@ -20,7 +20,7 @@ ALERT_LASTS = 5
 ASK_EVERY_SECONDS = 10.0
 # Three restarts of a service are allowed in a quarter of an hour: with two services in turns this stays within.
 KILL_EVERY_SECONDS = 155.0
-FIRST_KILL_SECONDS = 5.0
+FIRST_KILL_SECONDS = 2.0
 
 
 @dataclass
