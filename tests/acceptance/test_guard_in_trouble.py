@@ -99,25 +99,20 @@ async def test_an_engine_whose_socket_vanishes_is_one_alert_that_ends_when_it_is
         assert stack.images() == {"web-1": images["v1"]}
 
 
-@pytest.mark.parametrize("hours", [1, -1])
-async def test_a_wall_clock_that_jumps_changes_nothing_in_what_is_seen_and_healed(
-    application, people, stack, images, hours
-):
+async def test_a_wall_clock_that_jumps_changes_nothing_in_what_is_seen_and_healed(application, people, stack, images):
     stack.write({"web": service()})
     await people.succeed("v1")
     await application.guard.begin()
-    kill_process(stack, "web")
-    before = await alert_that(application, is_over)
-    with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
-        begun = asyncio.get_running_loop().time()
-        kill_process(stack, "web")
-        await alert_that(application, lambda one: one.is_open)
-        assert asyncio.get_running_loop().time() - begun < 2.0
-        over = await alert_that(application, lambda one: one.updated_at != before.updated_at and is_over(one))
-        deployment = await people.succeed("v2")
-        assert deployment.duration_seconds < 60
-        assert (await application.state.deployments.list("dev"))[0].id == deployment.id
-    assert over.actions[-1] == "restart: well again"
-    assert over.id == before.id if hours < 0 else over.id != before.id  # an hour later it is another alert
-    assert stack.images() == {"web-1": images["v2"]}
+    for hours, version in ((1, "v2"), (-1, "v3")):
+        with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
+            begun = asyncio.get_running_loop().time()
+            kill_process(stack, "web")
+            raised = await alert_that(application, lambda one: one.is_open)
+            assert asyncio.get_running_loop().time() - begun < 10.0
+            over = await alert_that(application, lambda one, raised=raised: one.id == raised.id and is_over(one))
+            assert set(over.actions) == {"restart: well again"}
+            deployment = await people.succeed(version)
+            assert deployment.duration_seconds < 60
+            assert (await application.state.deployments.list("dev"))[0].id == deployment.id
+        assert stack.images() == {"web-1": images[version]}
     assert all(is_over(one) for one in await of_services(application))

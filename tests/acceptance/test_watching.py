@@ -28,7 +28,7 @@ async def test_a_process_that_dies_is_told_at_once_and_started_again(guarded, pe
     before = asyncio.get_running_loop().time()
     kill_process(stack, "web")
     raised = await alert_that(guarded, lambda one: one.service == "web")
-    assert asyncio.get_running_loop().time() - before < 1.0
+    assert asyncio.get_running_loop().time() - before < 5.0, "the slow look behind the events comes after 30"
     assert raised.summary == "web has ended with code 137."
     over = await alert_that(guarded, is_over)
     assert (over.id, over.healing, over.actions) == (raised.id, Healing.SUCCEEDED, ("restart: well again",))

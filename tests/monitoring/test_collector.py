@@ -151,20 +151,6 @@ async def test_what_happens_is_announced_by_event_and_not_by_the_clock(
     assert scene.metrics.registry.get_sample_value("roas_service_health", labels) == 1
 
 
-async def test_a_health_check_that_begins_to_fail_is_announced(scene: Scene, run: Callable[..., Container]) -> None:
-    await asyncio.to_thread(run, "web", "fades", healthcheck=HEALTHCHECK)
-    await start_watching(scene)
-    await scene.until("web", Verdict.HEALTHY)
-    assert await scene.until("web", Verdict.UNHEALTHY) == "its health check fails"
-
-
-async def test_a_service_that_restarts_in_a_loop_is_unhealthy(scene: Scene, run: Callable[..., Container]) -> None:
-    await asyncio.to_thread(run, "web", "exits", restart_policy={"Name": "always"})
-    await start_watching(scene)
-    reason = await scene.until("web", Verdict.UNHEALTHY)
-    assert "restart" in reason or "code 3" in reason
-
-
 async def test_a_sample_has_memory_at_once_and_processor_use_the_second_time(
     scene: Scene, run: Callable[..., Container]
 ) -> None:

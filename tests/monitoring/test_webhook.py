@@ -119,7 +119,7 @@ async def test_no_body_whatever_breaks_it(tmp_path: Path) -> None:
     async with opened(tmp_path / "state") as scene:
         seen: dict[int, int] = {}
 
-        @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
         @given(some.binary(max_size=200) | (hostile | delivery_like | anything).map(json.dumps).map(str.encode))
         @example(b'{"version":"4","alerts":[{"status":"firing","labels":{"alertname":"\\ud800"}}]}')
         @example(b'{"version":"4","alerts":[{"status":"firing","fingerprint":"\\u0000","startsAt":"\\udfff"}]}')
@@ -135,7 +135,7 @@ async def test_no_body_whatever_breaks_it(tmp_path: Path) -> None:
             assert status in {200, 400}, (status, body)
             assert status == 200 or answer["error"]
             seen[status] = seen.get(status, 0) + 1
-        assert min(seen.values()) > 20
+        assert min(seen.values()) > 8
         assert len(seen) == 2, "both kinds were tried"
 
 
