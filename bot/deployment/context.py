@@ -95,11 +95,22 @@ class DeploymentContext:
     fence: Fence
     parallel: bool
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
+    restoring: bool = False
     release: Release | None = None
     model_hash: str | None = None
     watch: ContainerWatch | None = None
     warnings: list[str] = field(default_factory=list)
     saved_at: dict[str, float] = field(default_factory=dict)
+
+    def stop_soon(self) -> None:
+        """Let it stop at its next safe point; once the old release is being restored, that goes to its end."""
+        if not self.restoring:
+            self.cancel.set()
+
+    def restore(self) -> None:
+        """Go back from here on: whoever cancelled has what they want, and nobody can stop half way."""
+        self.restoring = True
+        self.cancel = asyncio.Event()
 
     def checkpoint(self) -> None:
         """Stop here if somebody asked for it: a safe point. Raises DeploymentCancelledError."""

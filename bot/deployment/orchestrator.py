@@ -87,11 +87,11 @@ class DeploymentOrchestrator:
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
         """Ask a deployment to stop at its next safe point, whichever process carries it.
 
-        Raises InvalidRequestError where it has ended.
+        Raises InvalidRequestError where it has ended, or goes back already.
         """
         deployment = await self._components.state.deployments.request_cancel(deployment_id, actor)
         if (context := self._contexts.get(deployment_id)) is not None:
-            context.cancel.set()
+            context.stop_soon()
         facts = {"deployment_id": deployment_id, "environment": deployment.environment, "by": actor.name}
         event = Event("deployment.cancel.requested", SOURCE, facts, deployment.correlation_id)
         self._components.bus.publish(event)

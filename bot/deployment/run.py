@@ -75,8 +75,7 @@ class DeploymentRun:
             await context.save_phase(result)
 
         try:
-            if policy.name is not PhaseName.ROLLBACK:
-                context.checkpoint()
+            context.checkpoint()
             summary = await self._attempts(policy, attempted)
         except FencedOffError:
             raise
@@ -154,7 +153,7 @@ class DeploymentRun:
         context = self._context
         cancelled = problem is not None and problem.key == DeploymentCancelledError.key
         await context.update(problem=problem)
-        context.cancel = asyncio.Event()
+        context.restore()
         try:
             await self._run_phase(context.coordination.policy(PhaseName.ROLLBACK))
         except FencedOffError:
@@ -196,11 +195,11 @@ class DeploymentRun:
     async def _watch_for_cancel(self) -> None:
         """Learn from the journal that somebody, perhaps in another process, wants this deployment cancelled."""
         context = self._context
-        while not context.cancel.is_set():
+        while not (context.restoring or context.cancel.is_set()):
             with suppress(RoasError):
                 deployment = await context.components.state.deployments.get(context.deployment.id)
                 if deployment is not None and deployment.cancel_requested_by is not None:
-                    context.cancel.set()
+                    context.stop_soon()
                     return
             await happens(context.cancel, CANCEL_POLL_SECONDS)
 

@@ -191,6 +191,11 @@ class DeploymentStateManager:
                 raise InvalidRequestError(
                     f"{deployment_id} has ended already ({deployment.outcome}).", hint="Use /rollback to undo it."
                 )
+            if deployment.problem is not None:
+                raise InvalidRequestError(
+                    f"{deployment_id} is being rolled back already, and that goes to its end.",
+                    hint="Wait for its outcome; to stop half way would leave parts of two releases.",
+                )
             transaction.execute(
                 "UPDATE deployments SET cancel_requested_by = ? WHERE id = ? AND cancel_requested_by IS NULL",
                 (to_json(actor), deployment_id),

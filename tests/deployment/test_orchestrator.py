@@ -209,6 +209,43 @@ async def test_cancelling_half_way_leaves_the_environment_on_the_old_release(orc
         await orchestrator.cancel(deployment.id, DORA)
 
 
+async def test_nobody_can_cancel_a_rollback_half_way(orchestrator, engine, state, monkeypatch):
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour |= {("v2", "web"): UNHEALTHY, ("v1", "store"): STARTING}
+    monkeypatch.setattr("bot.deployment.run.CANCEL_POLL_SECONDS", 0.05)
+    update = state.deployments.update
+
+    async def cancelled_from_elsewhere_just_before(changed, fence):
+        if changed.problem is not None and (await state.deployments.get(changed.id)).problem is None:
+            await state.deployments.request_cancel(changed.id, DORA)
+        await update(changed, fence)
+
+    monkeypatch.setattr(state.deployments, "update", cancelled_from_elsewhere_just_before)
+    deployment = await orchestrator.start(deploy("v2"))
+    await phase_reached(orchestrator, deployment.id, PhaseName.ROLLBACK)
+    await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
+    with pytest.raises(InvalidRequestError, match="being rolled back already"):
+        await orchestrator.cancel(deployment.id, DORA)
+    await asyncio.sleep(0.2)  # the journal is asked several times meanwhile whether somebody cancelled
+    engine.become("store", *HEALTHY)
+    ended = await orchestrator.wait(deployment.id)
+    assert ended.outcome is Outcome.ROLLED_BACK, ended.problem
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+
+
+async def test_a_rollback_that_was_asked_for_can_be_cancelled_and_leaves_the_release_that_ran(orchestrator, engine):
+    await orchestrator.run(deploy("v1"))
+    await orchestrator.run(deploy("v2"))
+    engine.behaviour["v1", "store"] = STARTING
+    deployment = await orchestrator.start(rollback())
+    await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
+    await orchestrator.cancel(deployment.id, DORA)
+    ended = await orchestrator.wait(deployment.id)
+    assert ended.outcome is Outcome.CANCELLED
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
+    assert len(engine.running) == 2
+
+
 async def test_a_phase_that_takes_too_long_says_what_it_waited_for(orchestrator, engine, monkeypatch):
     from bot.deployment import orchestrator as module
     from bot.models.coordination import PhasePolicy
@@ -463,7 +500,10 @@ async def test_a_deployment_whose_process_dies_again_and_again_is_handed_to_an_o
 
 
 async def phase_reached(orchestrator, deployment_id: str, phase: PhaseName) -> None:
-    await _reached(orchestrator, lambda d: d.phase(phase).status is PhaseStatus.IN_PROGRESS, deployment_id)
+    def under_way(deployment) -> bool:
+        return any(one.name is phase and one.status is PhaseStatus.IN_PROGRESS for one in deployment.phases)
+
+    await _reached(orchestrator, under_way, deployment_id)
 
 
 async def service_reached(orchestrator, deployment_id: str, name: str, step: ServiceStep) -> None:
