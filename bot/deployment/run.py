@@ -14,6 +14,7 @@ from bot.concurrency import happens
 from bot.deployment.context import DeploymentContext
 from bot.deployment.phases import ALL_PHASES, Phase
 from bot.deployment.phases.preparation import load_release
+from bot.deployment.surplus import remove_surplus_bots
 from bot.errors import DeploymentCancelledError, FencedOffError, InternalFaultError, PhaseTimeoutError, RoasError
 from bot.models.change import ChangeType, StateChange
 from bot.models.coordination import PhaseName, PhasePolicy
@@ -176,6 +177,8 @@ class DeploymentRun:
             duration_seconds=sum(phase.duration_seconds or 0.0 for phase in context.deployment.phases),
             warnings=tuple(context.warnings),
         )
+        if outcome is Outcome.FAILED and deployment.touched:
+            await remove_surplus_bots(context.components, context.environment, context.fence)
         context.deployment = deployment
         await context.components.state.deployments.finish(
             deployment,
