@@ -121,6 +121,20 @@ async def test_a_successor_that_is_restarted_again_and_again_is_found_and_is_not
     assert scene.bot_containers() == [old.container_id]
 
 
+@pytest.mark.parametrize("claimed", ["bot:v1", "bot:v7"])
+async def test_a_successor_takes_over_only_if_it_says_that_it_is_of_the_release_that_is_meant(scene, old, claimed):
+    deployment = await old.orchestrator.start(deploy("v1"))
+    await scene.next(config_hash=claimed)
+    if claimed == "bot:v1":
+        with pytest.raises(HandedOverError):
+            await old.orchestrator.wait(deployment.id)
+        return
+    ended = await old.orchestrator.wait(deployment.id)
+    assert ended.outcome is Outcome.ROLLED_BACK
+    assert "it says that it is of another release" in ended.problem.message
+    assert scene.bot_containers() == [old.container_id]
+
+
 async def test_a_bot_that_allows_no_second_one_is_refused_before_anything_is_touched(scene, old):
     scene.home.stack[BOT] = service(BOT, fixed_place="the fixed name my-bot")
     scene.home.calls.clear()
