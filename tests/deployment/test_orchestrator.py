@@ -401,6 +401,19 @@ async def test_old_releases_are_let_go_and_the_kept_ones_stay_protected(orchestr
     assert engine.protected == {3, 4}
 
 
+async def test_a_release_that_is_brought_back_is_not_let_go_of_however_many_failed_since(
+    orchestrator, engine, components
+):
+    components.settings.releases_kept = 2
+    engine.behaviour |= {("bad", "web"): UNHEALTHY}
+    for version in ("v1", "bad", "bad", "v2"):
+        await orchestrator.run(deploy(version))
+    assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
+    assert engine.versions()["web"] == "web:v1"
+    assert 1 in engine.protected
+    assert await components.state.releases.get("dev", 1) in await components.state.releases.list("dev")
+
+
 async def test_every_event_of_a_deployment_carries_its_correlation_id(orchestrator, bus):
     deployment = await orchestrator.run(deploy())
     own = [event for event in bus.history() if event.data.get("deployment_id") == deployment.id]
