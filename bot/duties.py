@@ -98,8 +98,7 @@ async def _take_up_orphans(application: Application) -> None:
             for deployment in await application.orchestrator.resume():
                 log.info("took up a deployment", deployment_id=deployment.id)
             if not swept:
-                await application.orchestrator.sweep()
-                swept = True
+                swept = await application.orchestrator.sweep()
         except RoasError as error:
             log.error("unfinished deployments could not be taken up", problem=error.message, hint=error.hint)
         await happens(asyncio.Event(), ORPHAN_POLL_SECONDS)

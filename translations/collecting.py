@@ -24,7 +24,13 @@ INTERFACE = ["bot/ui", "cogs"]
 CORE = ["bot/errors.py", "bot/standby.py", "bot/deployment", "bot/engine", "bot/monitoring", "bot/recovery"]
 CORE += ["bot/state", "bot/validation", "bot/guard.py"]
 # Here every text is about how something is, whole sentence or not.
-SPOKEN = ["bot/deployment/phases", "bot/deployment/handover.py", "bot/engine/readiness.py", "bot/standby.py"]
+SPOKEN = [
+    "bot/deployment/phases",
+    "bot/deployment/handover.py",
+    "bot/deployment/surplus.py",
+    "bot/engine/readiness.py",
+    "bot/standby.py",
+]
 SPOKEN += ["bot/monitoring/judgement.py", "bot/monitoring/service_alerts.py", "bot/engine/policy.py", "bot/recovery"]
 SPOKEN += ["bot/monitoring/probe_memory.py", "bot/monitoring/integration_monitor.py", "bot/guard.py"]
 SPOKEN += ["bot/monitoring/prometheus_watch.py"]

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -24,7 +25,8 @@ from bot.state.manager import StateManager
 from bot.state.ownership import HeldVoice
 
 SOURCE = "orchestrator"
-# Progress within a step (layers of a pull) is written at most this often; a new step always is.
+# Progress within these (layers of a pull) is written at most so often; every intent to touch what runs always is.
+PROGRESSING = frozenset({ServiceStep.PULLING, ServiceStep.BUILDING})
 PROGRESS_INTERVAL_SECONDS = 1.0
 Result = TypeVar("Result")
 
@@ -94,12 +96,24 @@ class DeploymentContext:
     deployment: Deployment
     fence: Fence
     parallel: bool
+    others_set_down: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
+    restoring: bool = False
     release: Release | None = None
     model_hash: str | None = None
     watch: ContainerWatch | None = None
     warnings: list[str] = field(default_factory=list)
     saved_at: dict[str, float] = field(default_factory=dict)
+
+    def stop_soon(self) -> None:
+        """Let it stop at its next safe point; once the old release is being restored, that goes to its end."""
+        if not self.restoring:
+            self.cancel.set()
+
+    def restore(self) -> None:
+        """Go back from here on: whoever cancelled has what they want, and nobody can stop half way."""
+        self.restoring = True
+        self.cancel = asyncio.Event()
 
     def checkpoint(self) -> None:
         """Stop here if somebody asked for it: a safe point. Raises DeploymentCancelledError."""
@@ -156,7 +170,8 @@ class DeploymentContext:
         progress = replace(old, step=step, detail=detail, fraction=fraction)
         self.deployment = replace(self.deployment, services=tuple((known | {service: progress}).values()))
         now = time.monotonic()
-        if old.step is not step or now - self.saved_at.get(service, 0.0) >= PROGRESS_INTERVAL_SECONDS:
+        same = old.step is step and step in PROGRESSING
+        if not same or now - self.saved_at.get(service, 0.0) >= PROGRESS_INTERVAL_SECONDS:
             self.saved_at[service] = now
             await self.components.state.deployments.save_service(self.deployment, progress, self.fence)
         self.publish(
@@ -179,23 +194,24 @@ class DeploymentContext:
         return dict(engine.definitions(await engine.load_model(model_hash)))
 
     async def bot(self) -> OwnContainer | None:
-        """Return the container of this environment that the bot runs in: this process's own, or the active one's.
-
-        No phase may touch its service; only a handover does.
-        """
-        components, environment = self.components, self.environment
-        own = await components.own_container(environment)
-        if own is not None or not environment.is_home:
-            return own
-        voice = await components.state.ownership.voice()
-        if voice is None or not components.state.instance.is_alive(voice.instance_id):
-            return None
-        heartbeat = await components.state.ownership.heartbeat(instance_id=voice.instance_id)
-        containers = await components.engine.containers(environment)
-        found = next((c for c in containers if heartbeat is not None and c.id == heartbeat.container_id), None)
-        return OwnContainer(found.id, found.name, environment.project, found.service) if found is not None else None
+        """Return the container of this environment that the bot runs in; no phase may touch its service."""
+        return await bot_of(self.components, self.environment)
 
     def phase_succeeded(self, name: PhaseName) -> bool:
         """Tell whether a phase is behind this deployment already (it is, after a resume)."""
         phase = self.deployment.phase(name)
         return phase is not None and phase.status == "success"
+
+
+async def bot_of(components: Components, environment: Environment) -> OwnContainer | None:
+    """Return the container of an environment that the bot runs in: this process's own, or the active one's."""
+    own = await components.own_container(environment)
+    if own is not None or not environment.is_home:
+        return own
+    voice = await components.state.ownership.voice()
+    if voice is None or not components.state.instance.is_alive(voice.instance_id):
+        return None
+    heartbeat = await components.state.ownership.heartbeat(instance_id=voice.instance_id)
+    containers = await components.engine.containers(environment)
+    found = next((c for c in containers if heartbeat is not None and c.id == heartbeat.container_id), None)
+    return OwnContainer(found.id, found.name, environment.project, found.service) if found is not None else None

@@ -6,24 +6,19 @@ its own container as the release wants it, and removes the other one once the re
 
 import time
 
-import structlog
-
-from bot.deployment.context import Components, DeploymentContext
+from bot.deployment.context import DeploymentContext
 from bot.engine.watch import ContainerWatch
-from bot.errors import FencedOffError, RoasError, ServiceFailedError
+from bot.errors import FencedOffError, ServiceFailedError
 from bot.models.deployment import ServiceProgress, ServiceStep
-from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from bot.models.ownership import Heartbeat
 from bot.state.boot_clock import boot_seconds
 
-log = structlog.get_logger(__name__)
-
 # A heartbeat older than this says nothing of how a bot is now; one is written every half second.
 FRESH_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.2
-ENDED = frozenset({ContainerState.EXITED, ContainerState.DEAD})
+AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 NOT_HEALTHY_YET = "its health check had not passed"
 
 
@@ -64,10 +59,11 @@ class Handover:
         if not heartbeat.gateway_ready:
             context.warn(f"Discord is away: whether the new {service} reaches it could not be verified.")
         await context.report(service, ServiceStep.WAITING, "taking over")
-        await context.update(handed_over_to=heartbeat.instance_id, warnings=tuple(context.warnings))
+        await context.update(warnings=tuple(context.warnings))
         ownership = context.components.state.ownership
-        with context.components.voice.silenced():
-            await ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
+        async with context.others_set_down():
+            with context.components.voice.silenced():
+                await ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
         raise HandedOverError(f"{context.deployment.id} was passed on to {heartbeat.instance_id}.")
 
     async def needed_from_outside(self) -> bool:
@@ -108,9 +104,8 @@ class Handover:
         """Return the container that is to take over: one that runs already (an earlier attempt's), or a new one."""
         context, service = self._context, self._own.service
         wanted = await self._wanted_hash()
-        running = [c.id for c in self._others() if c.config_hash == wanted and c.state is ContainerState.RUNNING]
-        if running:
-            return running[0]
+        if earlier := self._at_work(wanted):
+            return earlier[0]
         engine, environment = context.components.engine, context.environment
         await context.report(service, ServiceStep.CREATING, "beside the old one")
         created = await engine.create_service(environment, self._model_hash, service, beside=True)
@@ -120,7 +115,9 @@ class Handover:
             await engine.start(environment, container_id)
         await self._watch.refresh()
         await context.report(service, ServiceStep.WAITING, "getting ready beside the old one")
-        return created[0]
+        if not (fitting := created or self._at_work(wanted)):
+            raise ServiceFailedError(f"The new {service} is gone again.", hint="Deploy again.", service=service)
+        return fitting[0]
 
     async def settle(self) -> None:
         """Wait until this process's own container is ready, where the deployment changed its service.
@@ -157,6 +154,10 @@ class Handover:
 
     def _others(self) -> tuple[ContainerSnapshot, ...]:
         return tuple(c for c in self._watch.of_service(self._own.service) if c.id != self._own.id)
+
+    def _at_work(self, config_hash: str | None) -> tuple[str, ...]:
+        """Return the others of that configuration that run, or that the engine starts again and again."""
+        return tuple(c.id for c in self._others() if c.config_hash == config_hash and c.state in AT_WORK)
 
     async def _fit(self, container_id: str, restarts_before: int) -> Heartbeat:
         """Wait until the successor's container is healthy and its own word says that it is ready."""
@@ -222,52 +223,6 @@ async def hand_over_if_needed(
     if await handover.needed():
         await handover.run()
     await handover.settle()
-
-
-async def retire_others(context: DeploymentContext, watch: ContainerWatch) -> None:
-    """Remove the containers of the bot's own service beside this one: predecessors whose watch is over."""
-    own = await context.components.own_container(context.environment)
-    if own is None:
-        return
-    await watch.refresh()
-    others = tuple(c for c in watch.of_service(own.service) if c.id != own.id)
-    if others:
-        await context.report(own.service, ServiceStep.REMOVING, "the old one")
-        await context.components.manager.remove_containers(context.environment, others)
-        if context.deployment.problem is None:
-            await context.report(own.service, ServiceStep.HEALTHY, "it took over from the old one")
-        else:
-            await context.report(own.service, ServiceStep.RESTORED, "it took over again")
-
-
-async def remove_surplus_bots(components: Components, environment: Environment) -> None:
-    """Leave this process's container as the only one of its service, where no deployment will do it any more."""
-    try:
-        own = await components.own_container(environment)
-        if own is None:
-            return
-        containers = await components.engine.containers(environment)
-        others = tuple(c for c in containers if c.service == own.service and c.id != own.id)
-        await components.manager.remove_containers(environment, others)
-    except RoasError as error:
-        log.warning("a second bot could not be removed", problem=error.message, hint=error.hint)
-
-
-async def sweep_own_service(components: Components, environment: Environment) -> None:
-    """Clear away what interrupted replacements of this bot left and no deployment will, now that this one is active."""
-    try:
-        own = await components.own_container(environment)
-        if own is None or await components.state.locks.get(environment.name) is not None:
-            return
-        for deed in await components.engine.sweep(environment, own.service):
-            log.warning("swept", deed=deed)
-        containers = await components.engine.containers(environment)
-        ended = tuple(c for c in containers if c.service == own.service and c.id != own.id and c.state in ENDED)
-        for container in ended:
-            log.warning("removing a bot that has ended", container=container.name)
-        await components.manager.remove_containers(environment, ended)
-    except RoasError as error:
-        log.warning("leftovers could not be cleared", problem=error.message, hint=error.hint)
 
 
 def _failure(container: ContainerSnapshot, restarts_before: int) -> str:

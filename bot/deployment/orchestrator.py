@@ -2,18 +2,20 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
 
 from bot.deployment.context import SOURCE, Components, DeploymentContext
-from bot.deployment.handover import remove_surplus_bots, sweep_own_service
 from bot.deployment.planning import plan_deployment, plan_rollback, refuse_another_plan
 from bot.deployment.rivals import Rivals
 from bot.deployment.run import DeploymentRun
-from bot.errors import FencedOffError, InvalidRequestError, RoasError
+from bot.deployment.setbacks import Setbacks
+from bot.deployment.surplus import remove_surplus_bots, sweep_own_service
+from bot.errors import FencedOffError, InvalidRequestError, JournalUnusableError, RoasError
 from bot.events import Event
 from bot.models.actor import Actor
 from bot.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
@@ -45,6 +47,9 @@ class DeploymentOrchestrator:
         self._tasks: dict[str, asyncio.Task[Deployment]] = {}
         self._contexts: dict[str, DeploymentContext] = {}
         self._carried_once: set[str] = set()
+        self._setbacks = Setbacks()
+        self._passing_on = False
+        self._could_not_sweep = ""
         self._rivals = Rivals(components.engine, components.state)
 
     async def plan(self, request: DeploymentRequest) -> Plan:
@@ -87,11 +92,11 @@ class DeploymentOrchestrator:
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
         """Ask a deployment to stop at its next safe point, whichever process carries it.
 
-        Raises InvalidRequestError where it has ended.
+        Raises InvalidRequestError where it has ended, or goes back already.
         """
         deployment = await self._components.state.deployments.request_cancel(deployment_id, actor)
         if (context := self._contexts.get(deployment_id)) is not None:
-            context.cancel.set()
+            context.stop_soon()
         facts = {"deployment_id": deployment_id, "environment": deployment.environment, "by": actor.name}
         event = Event("deployment.cancel.requested", SOURCE, facts, deployment.correlation_id)
         self._components.bus.publish(event)
@@ -100,7 +105,11 @@ class DeploymentOrchestrator:
     async def resume(self) -> tuple[Deployment, ...]:
         """Take up every unfinished deployment whose process is dead; returns them as they were taken up."""
         taken: list[Deployment] = []
+        if self._passing_on:  # what was set down is for another to take up
+            return ()
         for deployment in await self._components.state.deployments.unfinished():
+            if self._setbacks.holds_back(deployment.id):
+                continue
             lock = await self._components.state.locks.get(deployment.environment)
             owner = lock.instance_id if lock is not None and lock.deployment_id == deployment.id else None
             if owner is None or deployment.id in self._tasks or await self._is_carried(owner):
@@ -112,10 +121,18 @@ class DeploymentOrchestrator:
             taken.append(await self._take_over(deployment, environment, owner))
         return tuple(taken)
 
-    async def sweep(self) -> None:
-        """Clear away other bots of this one's own service that have ended, where no deployment is under way."""
+    async def sweep(self) -> bool:
+        """Clear away other bots that were left in this one's own service; tells whether it could look everywhere."""
+        looked = True
         for environment in self._environments.values():
-            await sweep_own_service(self._components, environment)
+            try:
+                looked &= await sweep_own_service(self._components, environment)
+            except RoasError as error:
+                looked = False
+                if error.message != self._could_not_sweep:
+                    log.warning("leftovers could not be cleared yet", problem=error.message, hint=error.hint)
+                self._could_not_sweep = error.message
+        return looked
 
     async def _is_carried(self, owner: str) -> bool:
         """Tell whether another process carries what `owner` holds; what we hold without a task is orphaned.
@@ -181,12 +198,35 @@ class DeploymentOrchestrator:
             deployment=deployment,
             fence=fence,
             parallel=coordination.parallel_execution if setting is None else setting,
+            others_set_down=lambda: self._others_set_down(deployment.id),
         )
         self._contexts[deployment.id] = context
         self._carried_once.add(deployment.id)
         task = asyncio.create_task(DeploymentRun(context).to_its_end(), name=deployment.id)
         self._tasks[deployment.id] = task
         task.add_done_callback(lambda done: self._ended(deployment.id, done))
+
+    @asynccontextmanager
+    async def _others_set_down(self, deployment_id: str) -> AsyncIterator[None]:
+        """Stop carrying all deployments but one, at a moment that leaves nothing half done, while they are passed on.
+
+        Where they are not, they are taken up again.
+        """
+        others = {id_: task for id_, task in self._tasks.items() if id_ != deployment_id}
+        self._passing_on = True
+        try:
+            for task in others.values():
+                task.cancel()
+            await asyncio.gather(*others.values(), return_exceptions=True)
+            yield
+        except BaseException:
+            for id_ in others:
+                self._setbacks.note(id_)
+            raise
+        else:
+            self._carried_once -= set(others)
+        finally:
+            self._passing_on = False
 
     def _ended(self, deployment_id: str, task: "asyncio.Task[Deployment]") -> None:
         """Read how a task ended, so that no exception is lost."""
@@ -196,31 +236,36 @@ class DeploymentOrchestrator:
             return
         match task.exception():
             case None:
-                pass
+                self._setbacks.forget(deployment_id)
             case FencedOffError() as error:
+                self._setbacks.forget(deployment_id)
+                self._carried_once.discard(deployment_id)  # it may be passed on to us again
                 log.warning("deployment was taken over", deployment_id=deployment_id, reason=error.message)
+            case JournalUnusableError() as error:
+                self._setbacks.note(deployment_id)
+                log.error("deployment broke off", deployment_id=deployment_id, problem=error.message, hint=error.hint)
             case error:
                 log.error("deployment broke", deployment_id=deployment_id, exc_info=error)
 
     async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment:
         """End what the dead process left running, then go on where its journal ends."""
         components = self._components
-        passed_on = (
-            deployment.handed_over_to == components.state.instance_id and deployment.id not in self._carried_once
-        )
-        attempts = deployment.attempts + (0 if passed_on else 1)
-        fence = await components.state.deployments.take_over(deployment, owner, attempts=attempts)
+        deployment, fence = await components.state.deployments.take_over(deployment.id, owner, counts=self._counts)
         if owner != components.state.instance_id:
             components.state.instance.forget(owner)
-        deployment = replace(deployment, attempts=attempts)
         log.warning("taking up a deployment", deployment_id=deployment.id, attempt=deployment.attempts, owner=owner)
         if deployment.attempts > MOST_ATTEMPTS:
             await self._clear_away(environment, owner)
-            await remove_surplus_bots(components, environment)
+            await remove_surplus_bots(components, environment, fence)
             return await self._give_up(deployment, fence)
         await self._clear_away(environment, owner)
         self._carry(deployment, environment, fence)
         return deployment
+
+    def _counts(self, deployment: Deployment) -> bool:
+        """Tell whether taking a deployment up is one more attempt, and not a handover or the journal's fault."""
+        passed_on = deployment.handed_over_to == self._components.state.instance_id
+        return not (passed_on and deployment.id not in self._carried_once) and not self._setbacks.known(deployment.id)
 
     async def _clear_away(self, environment: Environment, owner: str) -> None:
         """Mend what a killed Compose left. An engine that is away now is met again, and told, by the phases."""
@@ -234,7 +279,7 @@ class DeploymentOrchestrator:
     async def _give_up(self, deployment: Deployment, fence: Fence) -> Deployment:
         problem = Problem(
             key="attempts_exhausted",
-            message=f"The bot died {deployment.attempts - 1} times while it carried this deployment.",
+            message=f"This deployment broke off {deployment.attempts - 1} times: its bot died, or could not go on.",
             hint=f"Read the bot's log, then `/rollback {deployment.environment}` or deploy again.",
         )
         ended = replace(deployment, outcome=Outcome.FAILED, problem=problem, ended_at=datetime.now(UTC))

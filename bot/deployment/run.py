@@ -14,6 +14,7 @@ from bot.concurrency import happens
 from bot.deployment.context import DeploymentContext
 from bot.deployment.phases import ALL_PHASES, Phase
 from bot.deployment.phases.preparation import load_release
+from bot.deployment.surplus import remove_surplus_bots
 from bot.errors import DeploymentCancelledError, FencedOffError, InternalFaultError, PhaseTimeoutError, RoasError
 from bot.models.change import ChangeType, StateChange
 from bot.models.coordination import PhaseName, PhasePolicy
@@ -75,8 +76,7 @@ class DeploymentRun:
             await context.save_phase(result)
 
         try:
-            if policy.name is not PhaseName.ROLLBACK:
-                context.checkpoint()
+            context.checkpoint()
             summary = await self._attempts(policy, attempted)
         except FencedOffError:
             raise
@@ -154,7 +154,7 @@ class DeploymentRun:
         context = self._context
         cancelled = problem is not None and problem.key == DeploymentCancelledError.key
         await context.update(problem=problem)
-        context.cancel = asyncio.Event()
+        context.restore()
         try:
             await self._run_phase(context.coordination.policy(PhaseName.ROLLBACK))
         except FencedOffError:
@@ -177,6 +177,8 @@ class DeploymentRun:
             duration_seconds=sum(phase.duration_seconds or 0.0 for phase in context.deployment.phases),
             warnings=tuple(context.warnings),
         )
+        if outcome is Outcome.FAILED and deployment.touched:
+            await remove_surplus_bots(context.components, context.environment, context.fence)
         context.deployment = deployment
         await context.components.state.deployments.finish(
             deployment,
@@ -196,11 +198,11 @@ class DeploymentRun:
     async def _watch_for_cancel(self) -> None:
         """Learn from the journal that somebody, perhaps in another process, wants this deployment cancelled."""
         context = self._context
-        while not context.cancel.is_set():
+        while not (context.restoring or context.cancel.is_set()):
             with suppress(RoasError):
                 deployment = await context.components.state.deployments.get(context.deployment.id)
                 if deployment is not None and deployment.cancel_requested_by is not None:
-                    context.cancel.set()
+                    context.stop_soon()
                     return
             await happens(context.cancel, CANCEL_POLL_SECONDS)
 

@@ -75,16 +75,23 @@ class DeploymentStateManager:
 
         return await self._journal.write(work)
 
-    async def take_over(self, deployment: Deployment, from_instance: str, *, attempts: int) -> Fence:
-        """Take an unfinished deployment from a dead process, with a new token; `attempts` counts this one too."""
+    async def take_over(
+        self, deployment_id: str, from_instance: str, *, counts: Callable[[Deployment], bool]
+    ) -> tuple[Deployment, Fence]:
+        """Take an unfinished deployment from a dead process, with a new token; returns it as it was left.
 
-        def work(transaction: Transaction) -> Fence:
-            held = read_lock(transaction, deployment.environment)
-            if held is None or held.deployment_id != deployment.id:
-                raise StateError(f"{deployment.id} does not hold {deployment.environment} any more.")
-            lock = take_lock(transaction, held, from_instance=from_instance, correlation_id=deployment.correlation_id)
-            _write_deployment(transaction, replace(deployment, attempts=attempts))
-            return Fence(deployment.environment, lock.token)
+        `counts` tells whether this is one more of the attempts that a deployment has.
+        """
+
+        def work(transaction: Transaction) -> tuple[Deployment, Fence]:
+            known = _read(transaction, deployment_id)
+            held = read_lock(transaction, known.environment) if known is not None else None
+            if known is None or held is None or held.deployment_id != deployment_id:
+                raise StateError(f"{deployment_id} holds no environment any more.")
+            lock = take_lock(transaction, held, from_instance=from_instance, correlation_id=known.correlation_id)
+            taken = replace(known, attempts=known.attempts + counts(known))
+            _write_deployment(transaction, taken)
+            return taken, Fence(known.environment, lock.token)
 
         return await self._journal.write(work)
 
@@ -191,6 +198,11 @@ class DeploymentStateManager:
                 raise InvalidRequestError(
                     f"{deployment_id} has ended already ({deployment.outcome}).", hint="Use /rollback to undo it."
                 )
+            if deployment.problem is not None:
+                raise InvalidRequestError(
+                    f"{deployment_id} is being rolled back already, and that goes to its end.",
+                    hint="Wait for its outcome; to stop half way would leave parts of two releases.",
+                )
             transaction.execute(
                 "UPDATE deployments SET cancel_requested_by = ? WHERE id = ? AND cancel_requested_by IS NULL",
                 (to_json(actor), deployment_id),
@@ -239,6 +251,13 @@ class DeploymentStateManager:
             lambda transaction: _select(transaction, "interaction_id = ?", (interaction_id,))
         )
         return found[0] if found else None
+
+
+def note_handover(transaction: Transaction, deployment_id: str, successor: str) -> None:
+    """Write, within the transaction that gives its lock away, to whom a deployment was passed on."""
+    known = _read(transaction, deployment_id)
+    if known is not None:
+        _write_deployment(transaction, replace(known, handed_over_to=successor))
 
 
 def _refuse_repeated_interaction(transaction: Transaction, deployment: Deployment) -> None:

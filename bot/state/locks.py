@@ -35,6 +35,12 @@ def read_lock(transaction: Transaction, environment: str) -> Lock | None:
     return from_json(Lock, row[0]) if row else None
 
 
+def locks_of(transaction: Transaction, instance_id: str) -> tuple[Lock, ...]:
+    """Return the locks that a process holds within a transaction."""
+    rows = transaction.execute("SELECT document FROM locks WHERE instance_id = ?", (instance_id,)).fetchall()
+    return tuple(from_json(Lock, row[0]) for row in rows)
+
+
 def take_lock(
     transaction: Transaction, wanted: Lock, *, from_instance: str | None = None, correlation_id: str = ""
 ) -> Lock:

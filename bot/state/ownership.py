@@ -10,10 +10,11 @@ from bot.models.change import ChangeType, StateChange
 from bot.models.deployment import Deployment, Lock
 from bot.models.ownership import Heartbeat, VoiceRecord
 from bot.state.boot_clock import boot_id, boot_seconds
+from bot.state.deployments import note_handover
 from bot.state.documents import from_json, to_json
 from bot.state.instance import Instance
 from bot.state.journal import Fence, Journal, Transaction
-from bot.state.locks import next_token, put_lock, read_lock
+from bot.state.locks import locks_of, next_token, put_lock
 
 VOICE = "voice"
 # An owner that has not renewed for so long has lost its lease; it renews every second.
@@ -95,14 +96,17 @@ class Ownership:
         return await self._journal.write(work)
 
     async def pass_on(self, voice: VoiceRecord, deployment: Deployment, fence: Fence, successor: str) -> None:
-        """Give the voice and the deployment to a successor, both or neither. Raises FencedOffError."""
+        """Give the voice, the deployment and all others that this process carries to a successor, at once.
+
+        Raises FencedOffError.
+        """
 
         def work(transaction: Transaction) -> None:
             _check(transaction, voice)
             _give_voice(transaction, successor, voice)
-            lock = read_lock(transaction, fence.environment)
-            if lock is not None:
+            for lock in locks_of(transaction, transaction.instance_id):
                 _give_lock(transaction, lock, successor)
+                note_handover(transaction, lock.deployment_id, successor)
             transaction.add_change(_change(voice, successor, deployment))
 
         await self._journal.write(work, fence=fence)
@@ -115,10 +119,8 @@ class Ownership:
             held = _read_voice(transaction)
             if held is None or (held.token, held.instance_id) != (seen.token, seen.instance_id):
                 return None
-            for row in transaction.execute(
-                "SELECT document FROM locks WHERE instance_id = ?", (seen.instance_id,)
-            ).fetchall():
-                _give_lock(transaction, from_json(Lock, row[0]), own)
+            for lock in locks_of(transaction, seen.instance_id):
+                _give_lock(transaction, lock, own)
             transaction.add_change(_change(seen, own, None))
             return _give_voice(transaction, own, seen)
 

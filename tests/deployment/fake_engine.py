@@ -18,6 +18,7 @@ from bot.models.stack import ServiceDefinition, WantedImage
 HEALTHY = (ContainerState.RUNNING, HealthStatus.HEALTHY)
 UNHEALTHY = (ContainerState.RUNNING, HealthStatus.UNHEALTHY)
 STARTING = (ContainerState.RUNNING, HealthStatus.STARTING)
+AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 
 
 @dataclass
@@ -136,7 +137,7 @@ class FakeEngine:
         self._called("create", service)
         image = self.models[model_hash]["services"][service]["image"]
         own = [c for c in self.running.values() if c.service == service]
-        if not anew and any(c.config_hash == image and c.state is ContainerState.RUNNING for c in own):
+        if not anew and any(c.config_hash == image and c.state in AT_WORK for c in own):
             return ()
         if not beside:
             for container in own:

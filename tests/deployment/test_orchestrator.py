@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.deployment.orchestrator import DeploymentOrchestrator
+from bot.deployment.orchestrator import MOST_ATTEMPTS, DeploymentOrchestrator
+from bot.deployment.rivals import Rivals
 from bot.engine.interface import ReleaseDraft
 from bot.errors import (
     BuildFailedError,
@@ -14,15 +15,18 @@ from bot.errors import (
     ImageChangedError,
     ImageNotFoundError,
     InvalidRequestError,
+    JournalUnusableError,
     LockHeldError,
 )
 from bot.models.actor import Actor, ActorKind
 from bot.models.check import CheckResult, Severity
 from bot.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
-from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, ServiceStep
+from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, Problem, ServiceStep
 from bot.models.health import ContainerState, HealthStatus
 from bot.models.plan import ServiceAction
 from bot.models.release import ImagePin, ReleaseService, ReleaseState
+from bot.state.journal import Fence
+from bot.state.manager import StateManager
 from tests.deployment.conftest import service
 from tests.deployment.fake_engine import HEALTHY, STARTING, UNHEALTHY
 
@@ -128,6 +132,14 @@ async def test_transient_faults_are_tried_again(orchestrator, engine):
     assert deployment.phase(PhaseName.PREPARATION).attempts == 3
 
 
+async def test_an_intent_is_written_again_before_an_act_that_is_tried_again(orchestrator, engine, state):
+    engine.faults["create"] = [EngineUnavailableError("busy")]
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED
+    written = [change.new for change in await state.changes("dev") if change.subject == "store"]
+    assert written.count("creating") == 2
+
+
 async def test_retries_of_a_transient_fault_end(orchestrator, engine):
     engine.faults["look_up_images"] = [EngineUnavailableError("busy") for _ in range(9)]
     deployment = await orchestrator.run(deploy())
@@ -207,6 +219,43 @@ async def test_cancelling_half_way_leaves_the_environment_on_the_old_release(orc
     assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
     with pytest.raises(InvalidRequestError):
         await orchestrator.cancel(deployment.id, DORA)
+
+
+async def test_nobody_can_cancel_a_rollback_half_way(orchestrator, engine, state, monkeypatch):
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour |= {("v2", "web"): UNHEALTHY, ("v1", "store"): STARTING}
+    monkeypatch.setattr("bot.deployment.run.CANCEL_POLL_SECONDS", 0.05)
+    update = state.deployments.update
+
+    async def cancelled_from_elsewhere_just_before(changed, fence):
+        if changed.problem is not None and (await state.deployments.get(changed.id)).problem is None:
+            await state.deployments.request_cancel(changed.id, DORA)
+        await update(changed, fence)
+
+    monkeypatch.setattr(state.deployments, "update", cancelled_from_elsewhere_just_before)
+    deployment = await orchestrator.start(deploy("v2"))
+    await phase_reached(orchestrator, deployment.id, PhaseName.ROLLBACK)
+    await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
+    with pytest.raises(InvalidRequestError, match="being rolled back already"):
+        await orchestrator.cancel(deployment.id, DORA)
+    await asyncio.sleep(0.2)  # the journal is asked several times meanwhile whether somebody cancelled
+    engine.become("store", *HEALTHY)
+    ended = await orchestrator.wait(deployment.id)
+    assert ended.outcome is Outcome.ROLLED_BACK, ended.problem
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+
+
+async def test_a_rollback_that_was_asked_for_can_be_cancelled_and_leaves_the_release_that_ran(orchestrator, engine):
+    await orchestrator.run(deploy("v1"))
+    await orchestrator.run(deploy("v2"))
+    engine.behaviour["v1", "store"] = STARTING
+    deployment = await orchestrator.start(rollback())
+    await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
+    await orchestrator.cancel(deployment.id, DORA)
+    ended = await orchestrator.wait(deployment.id)
+    assert ended.outcome is Outcome.CANCELLED
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
+    assert len(engine.running) == 2
 
 
 async def test_a_phase_that_takes_too_long_says_what_it_waited_for(orchestrator, engine, monkeypatch):
@@ -456,14 +505,80 @@ async def test_a_deployment_whose_process_dies_again_and_again_is_handed_to_an_o
     await last.resume()
     ended = await state.deployments.get(deployment.id)
     assert ended.outcome is Outcome.FAILED
-    assert "died 3 times" in ended.problem.message
+    assert "broke off 3 times" in ended.problem.message
     assert "/rollback dev" in ended.problem.hint
     assert await state.locks.get("dev") is None
     assert [event.data["abandoned"] for event in components.bus.history() if "abandoned" in event.data]
 
 
+@pytest.fixture
+def refusing(state, monkeypatch):
+    """Let the journal take nothing of how far a deployment has come, until it is undone."""
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise JournalUnusableError("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        for write in ("save_service", "save_phase", "finish"):
+            patched.setattr(state.deployments, write, refuse)
+        yield patched
+
+
+async def test_a_journal_that_refuses_writes_for_a_while_is_nobodys_death(orchestrator, refusing, monkeypatch):
+    monkeypatch.setattr("bot.deployment.setbacks.WAIT_SECONDS", 0.0)
+    deployment = await orchestrator.start(deploy("v1"))
+    for _ in range(MOST_ATTEMPTS + 1):
+        with pytest.raises(JournalUnusableError):
+            await orchestrator.wait(deployment.id)
+        await orchestrator.resume()
+    with pytest.raises(JournalUnusableError):
+        await orchestrator.wait(deployment.id)
+    refusing.undo()
+    await orchestrator.resume()
+    ended = await orchestrator.wait(deployment.id)
+    assert (ended.outcome, ended.attempts) == (Outcome.SUCCEEDED, 1), ended.problem
+
+
+@pytest.mark.usefixtures("refusing")
+async def test_what_the_journal_refuses_is_not_tried_again_at_once(orchestrator):
+    deployment = await orchestrator.start(deploy("v1"))
+    with pytest.raises(JournalUnusableError):
+        await orchestrator.wait(deployment.id)
+    assert await orchestrator.resume() == ()
+
+
+async def test_what_is_written_while_an_owner_is_found_dead_counts(
+    components, environment, engine, state, tmp_path, monkeypatch
+):
+    await DeploymentOrchestrator(components, {"dev": environment}).run(deploy("v1"))
+    engine.behaviour["v2", "store"] = STARTING
+    async with StateManager(tmp_path / "state") as old:
+        dying = DeploymentOrchestrator(replace(components, state=old), {"dev": environment})
+        deployment = await dying.start(deploy("v2"))
+        await service_reached(dying, deployment.id, "store", ServiceStep.WAITING)
+        await dying.close()
+        lock = await old.locks.get("dev")
+        seen = await old.deployments.get(deployment.id)
+
+        async def last_act(_: object, __: str) -> bool:
+            problem = Problem("service_failed", "store is not well")
+            await old.deployments.update(replace(seen, problem=problem), Fence("dev", lock.token))
+            return True
+
+        monkeypatch.setattr(Rivals, "end_if_hanging", last_act)
+        successor = DeploymentOrchestrator(components, {"dev": environment})
+        await successor.resume()
+        ended = await successor.wait(deployment.id)
+    assert ended.outcome is Outcome.ROLLED_BACK
+    assert ended.problem.message == "store is not well"
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+
+
 async def phase_reached(orchestrator, deployment_id: str, phase: PhaseName) -> None:
-    await _reached(orchestrator, lambda d: d.phase(phase).status is PhaseStatus.IN_PROGRESS, deployment_id)
+    def under_way(deployment) -> bool:
+        return any(one.name is phase and one.status is PhaseStatus.IN_PROGRESS for one in deployment.phases)
+
+    await _reached(orchestrator, under_way, deployment_id)
 
 
 async def service_reached(orchestrator, deployment_id: str, name: str, step: ServiceStep) -> None:

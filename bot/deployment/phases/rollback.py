@@ -5,8 +5,9 @@ from dataclasses import replace
 from bot.deployment.applying import Applier
 from bot.deployment.context import DeploymentContext
 from bot.deployment.dependencies import DependencyCoordinator
-from bot.deployment.handover import hand_over_if_needed, retire_others
+from bot.deployment.handover import hand_over_if_needed
 from bot.deployment.restarts import begun, to_restart
+from bot.deployment.surplus import retire_others
 from bot.engine.watch import ContainerWatch
 from bot.models.coordination import PhaseName
 from bot.models.deployment import DeploymentKind, ServiceProgress, ServiceStep

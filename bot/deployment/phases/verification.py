@@ -2,8 +2,8 @@
 
 from bot.concurrency import together
 from bot.deployment.context import DeploymentContext
-from bot.deployment.handover import retire_others
 from bot.deployment.phases.preparation import load_release
+from bot.deployment.surplus import retire_others
 from bot.engine.readiness import Readiness, ServiceReadiness, judge_readiness
 from bot.engine.watch import ContainerWatch
 from bot.errors import ServiceFailedError

@@ -1,0 +1,32 @@
+"""Remember the deployments that could not go on though nobody died, and wait longer each time to take them up."""
+
+import time
+
+WAIT_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 300.0
+
+
+class Setbacks:
+    """Tell which deployments only the journal stopped (a full disk, say): that is none of the attempts they have."""
+
+    def __init__(self) -> None:
+        self._waits: dict[str, tuple[int, float]] = {}
+
+    def note(self, deployment_id: str) -> None:
+        """Note one more, and that it is over only after a while."""
+        times, _ = self._waits.get(deployment_id, (0, 0.0))
+        wait = min(WAIT_SECONDS * 2**times, LONGEST_WAIT_SECONDS)
+        self._waits[deployment_id] = (times + 1, time.monotonic() + wait)
+
+    def forget(self, deployment_id: str) -> None:
+        """Forget a deployment that has come to its end, or is another's."""
+        self._waits.pop(deployment_id, None)
+
+    def known(self, deployment_id: str) -> bool:
+        """Tell whether a deployment stopped last though nobody died."""
+        return deployment_id in self._waits
+
+    def holds_back(self, deployment_id: str) -> bool:
+        """Tell whether it is too early to take a deployment up again."""
+        _, until = self._waits.get(deployment_id, (0, 0.0))
+        return time.monotonic() < until

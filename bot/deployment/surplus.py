@@ -1,0 +1,88 @@
+"""Leave one bot: remove the others of its service once they have served, or where something broke off and left them."""
+
+import structlog
+
+from bot.deployment.context import Components, DeploymentContext, bot_of
+from bot.engine.watch import ContainerWatch
+from bot.errors import FencedOffError, RoasError
+from bot.models.deployment import ServiceStep
+from bot.models.environment import Environment
+from bot.models.facts import OwnContainer
+from bot.models.health import ContainerSnapshot, ContainerState
+from bot.state.journal import Fence
+
+log = structlog.get_logger(__name__)
+
+ENDED = frozenset({ContainerState.EXITED, ContainerState.DEAD})
+
+
+async def retire_others(context: DeploymentContext, watch: ContainerWatch) -> None:
+    """Remove the containers of the bot's own service beside this one: predecessors whose watch is over."""
+    own = await context.components.own_container(context.environment)
+    if own is None:
+        return
+    await watch.refresh()
+    others = tuple(c for c in watch.of_service(own.service) if c.id != own.id)
+    if others:
+        await context.report(own.service, ServiceStep.REMOVING, "the old one")
+        await context.components.manager.remove_containers(context.environment, others)
+        if context.deployment.problem is None:
+            await context.report(own.service, ServiceStep.HEALTHY, "it took over from the old one")
+        else:
+            await context.report(own.service, ServiceStep.RESTORED, "it took over again")
+
+
+async def remove_surplus_bots(components: Components, environment: Environment, fence: Fence) -> None:
+    """Leave the active bot as the only one of its service, where a deployment ends that will not do it any more."""
+    try:
+        bot = await bot_of(components, environment)
+        if bot is None:
+            return
+        containers = await components.engine.containers(environment)
+        others = tuple(c for c in containers if c.service == bot.service and c.id != bot.id)
+        await components.state.locks.check(fence)
+        await components.manager.remove_containers(environment, others)
+    except FencedOffError:
+        raise
+    except RoasError as error:
+        log.warning("a second bot could not be removed", problem=error.message, hint=error.hint)
+
+
+async def sweep_own_service(components: Components, environment: Environment) -> bool:
+    """Clear away what interrupted replacements of this bot left and no deployment will, now that this one is active.
+
+    Tells whether it could look: not while a deployment is under way. Raises RoasError.
+    """
+    if not await _nothing_is_under_way(components, environment):
+        return False
+    own = await components.own_container(environment)
+    if own is None:
+        return True
+    for deed in await components.engine.sweep(environment, own.service):
+        log.warning("swept", deed=deed)
+    containers = await components.engine.containers(environment)
+    # Asked once more after the look: a successor that was seen belongs to a deployment that holds the lock by now.
+    if not await _nothing_is_under_way(components, environment):
+        return False
+    leftovers = _leftovers(containers, own)
+    for container in leftovers:
+        log.warning("removing a bot that was left over", container=container.name, state=container.state.value)
+    await components.manager.remove_containers(environment, leftovers)
+    return True
+
+
+async def _nothing_is_under_way(components: Components, environment: Environment) -> bool:
+    """Tell whether this bot has the voice, and nobody moves an environment."""
+    voice = await components.state.ownership.voice()
+    ours = voice is not None and voice.instance_id == components.state.instance_id
+    return ours and await components.state.locks.get(environment.name) is None
+
+
+def _leftovers(containers: tuple[ContainerSnapshot, ...], own: OwnContainer) -> tuple[ContainerSnapshot, ...]:
+    """Return the other bots that have ended, or run as another release says.
+
+    One that runs just as this one does was started by hand (`--scale`); it stands by and harms nobody.
+    """
+    bots = tuple(c for c in containers if c.service == own.service)
+    config_hash = next((c.config_hash for c in bots if c.id == own.id), None)
+    return tuple(c for c in bots if c.id != own.id and (c.state in ENDED or config_hash not in {None, c.config_hash}))

@@ -1,0 +1,157 @@
+"""Whatever happens while a bot replaces itself, one is left, and nothing that it carried besides is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from bot.deployment.handover import HandedOverError
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from bot.models.health import ContainerState
+from tests.deployment.fake_engine import UNHEALTHY
+from tests.deployment.two_bots import BOT, Bot, Scene, a_scene
+
+DORA = Actor(ActorKind.DISCORD, "1", "dora")
+
+
+@pytest.fixture
+async def scene(tmp_path) -> AsyncIterator[Scene]:
+    async with a_scene(tmp_path) as scene:
+        yield scene
+
+
+@pytest.fixture
+async def old(scene: Scene) -> Bot:
+    return await scene.first()
+
+
+def deploy(version: str, environment: str = "home") -> DeploymentRequest:
+    return DeploymentRequest(environment, DeploymentKind.DEPLOY, DORA, version=version)
+
+
+async def handed_over(scene: Scene, bot: Bot, deployment: Deployment) -> Bot:
+    """Wait until a bot has passed a deployment on, and return the one that has it now, which speaks."""
+    other = await scene.next()
+    with pytest.raises(HandedOverError):
+        await bot.orchestrator.wait(deployment.id)
+    await other.speak()
+    return other
+
+
+async def carried_on(bot: Bot, deployment: Deployment) -> Deployment:
+    """Return how a deployment ends that a bot takes up."""
+    await bot.orchestrator.resume()
+    return await bot.orchestrator.wait(deployment.id)
+
+
+async def test_a_deployment_of_another_environment_passes_along_and_costs_it_no_attempt(scene, old):
+    scene.staging.hold = asyncio.Event()
+    staging = await old.orchestrator.start(deploy("v1", "staging"))
+    home = await old.orchestrator.start(deploy("v1"))
+    new = await handed_over(scene, old, home)
+    assert old.orchestrator.carried == ()
+    assert (await new.state.locks.get("staging")).instance_id == new.state.instance_id
+    scene.staging.hold.set()
+    assert (await carried_on(new, home)).outcome is Outcome.SUCCEEDED
+    ended = await new.orchestrator.wait(staging.id)
+    assert (ended.outcome, ended.attempts) == (Outcome.SUCCEEDED, 1)
+    assert scene.staging.versions() == {"web": "web:v1"}
+    assert scene.bot_containers() == [new.container_id]
+
+
+async def test_what_passes_there_and_back_is_no_attempt_either(scene, old):
+    scene.staging.hold = asyncio.Event()
+    staging = await old.orchestrator.start(deploy("v1", "staging"))
+    home = await old.orchestrator.start(deploy("v1"))
+    new = await handed_over(scene, old, home)
+    scene.home.become("store", *UNHEALTHY)  # so that the new one goes back, and first of all hands over to the old one
+    await new.orchestrator.resume()
+    with pytest.raises(HandedOverError):
+        await new.orchestrator.wait(home.id)
+    await old.speak()
+    scene.staging.hold.set()
+    back = await carried_on(old, home)
+    assert (back.outcome, back.attempts) == (Outcome.ROLLED_BACK, 1), back.problem
+    ended = await old.orchestrator.wait(staging.id)
+    assert (ended.outcome, ended.attempts) == (Outcome.SUCCEEDED, 1)
+    assert scene.bot_containers() == [old.container_id]
+
+
+async def test_a_rollback_that_fails_after_the_bot_was_replaced_leaves_one_bot(scene, old):
+    first = await old.orchestrator.start(deploy("v1"))
+    new = await handed_over(scene, old, first)
+    assert (await carried_on(new, first)).outcome is Outcome.SUCCEEDED
+    rollback = await new.orchestrator.start(DeploymentRequest("home", DeploymentKind.ROLLBACK, DORA))
+    older = await handed_over(scene, new, rollback)
+    scene.home.become("store", *UNHEALTHY)
+    ended = await carried_on(older, rollback)
+    assert ended.outcome is Outcome.FAILED
+    assert scene.bot_containers() == [older.container_id]
+
+
+async def test_a_rollback_of_a_failure_that_fails_too_leaves_one_bot(scene, old):
+    home = await old.orchestrator.start(deploy("v1"))
+    new = await handed_over(scene, old, home)
+    scene.home.become("store", *UNHEALTHY)
+    scene.home.behaviour["v0", "store"] = UNHEALTHY
+    await new.orchestrator.resume()
+    with pytest.raises(HandedOverError):
+        await new.orchestrator.wait(home.id)
+    await old.speak()
+    ended = await carried_on(old, home)
+    assert (ended.outcome, ended.problem.key) == (Outcome.FAILED, "rollback_failed")
+    assert scene.bot_containers() == [old.container_id]
+
+
+async def test_a_successor_that_is_restarted_again_and_again_is_found_and_is_not_fit(scene, old):
+    """An earlier attempt's: its predecessor was killed while it crashed."""
+    await old.orchestrator.plan(deploy("v1"))
+    scene.home.models["crashing"] = {"services": {BOT: {"image": "bot:v1"}}}
+    (crashing,) = await scene.home.create_service(None, "crashing", BOT, beside=True)
+    scene.home.running[crashing] = replace(
+        scene.home.running[crashing], state=ContainerState.RESTARTING, exit_code=3, restart_count=4
+    )
+    deployment = await old.orchestrator.run(deploy("v1"))
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert "it ended with code 3" in deployment.problem.message
+    assert scene.bot_containers() == [old.container_id]
+
+
+async def left_beside(scene: Scene, version: str) -> str:
+    """Let another bot run, and return its container."""
+    scene.home.models["other"] = {"services": {BOT: {"image": f"bot:{version}"}}}
+    if version == "v0":
+        scene.home.models["v0 too"] = {"services": {BOT: {"image": "bot:v0"}}}
+    (own,) = scene.bot_containers()
+    scene.home.running["other"] = replace(
+        scene.home.running[own], id="other", config_hash=f"bot:{version}", image_reference=f"bot:{version}"
+    )
+    return "other"
+
+
+async def test_a_bot_of_another_release_that_nothing_will_remove_is_swept_once_nothing_is_under_way(scene, old):
+    await left_beside(scene, "v9")
+    scene.home.hold = asyncio.Event()
+    deployment = await old.orchestrator.start(deploy("v0"))
+    assert not await old.orchestrator.sweep()
+    assert len(scene.bot_containers()) == 2
+    await old.orchestrator.cancel(deployment.id, DORA)
+    await old.orchestrator.wait(deployment.id)
+    assert await old.orchestrator.sweep()
+    assert scene.bot_containers() == [old.container_id]
+
+
+async def test_a_second_bot_of_the_same_release_that_somebody_started_by_hand_is_left_alone(scene, old):
+    await left_beside(scene, "v0")
+    assert await old.orchestrator.sweep()
+    assert len(scene.bot_containers()) == 2
+
+
+async def test_a_bot_without_the_voice_sweeps_nothing(scene, old):
+    other = Bot(scene.folder, scene.engines, await left_beside(scene, "v9"))
+    scene.bots.append(other)
+    await other.stand_by()
+    assert not await other.orchestrator.sweep()
+    assert len(scene.bot_containers()) == 2
