@@ -101,6 +101,7 @@ class BotProcess(Life):
         super().__init__()
         self.dead = False
         self.connected = False
+        self.sick = False
         self.container = container
         self.mark = ProcessMark(number, number, f"container {number}")
         self.voice = HeardVoice(lambda: speaks(self))
@@ -133,6 +134,12 @@ class BotProcess(Life):
         self.stop()
         self.dead = True
         self.state.instance.withdraw()
+
+    def is_checked(self) -> None:
+        """Let the health check of its container say how it is now."""
+        if self.container is not None and not self.dead:
+            well = self.connected and not self.sick and not self.stopped
+            self._engine.is_seen(self.container.id, HealthStatus.HEALTHY if well else HealthStatus.UNHEALTHY)
 
     async def own_container(self, environment: Environment) -> OwnContainer | None:
         return self.container
@@ -171,6 +178,5 @@ class BotProcess(Life):
                 if connects:
                     await asyncio.sleep(CONNECT_SECONDS)
                     self.connected = True
-                    if self.container is not None:
-                        self._engine.is_seen(self.container.id, HealthStatus.HEALTHY)
+                    self.is_checked()
                 await asyncio.get_running_loop().create_future()

@@ -194,21 +194,16 @@ class World:
         process.stop()
         self._stopped += 1
 
-        def notice() -> None:
-            if process.stopped and process.container is not None and not process.dead:
-                self.engine.is_seen(process.container.id, HealthStatus.UNHEALTHY)
-
         def wake() -> None:
             self._stopped -= 1
             self._last_fault = self.loop.time()
             if not process.dead:
                 self.tell(f"{process} goes on")
                 process.go_on()
-                if process.connected and process.container is not None:
-                    self.engine.is_seen(process.container.id, HealthStatus.HEALTHY)
+                process.is_checked()
             self._changed.set()
 
-        self.loop.call_later(NOTICE_SECONDS, notice, context=Context())
+        self.loop.call_later(NOTICE_SECONDS, process.is_checked, context=Context())
         self.loop.call_later(seconds, wake, context=Context())
 
     def _cancel(self) -> None:
@@ -284,8 +279,7 @@ class World:
         if version == EXITS:
             self.loop.call_later(EXIT_SECONDS, self._exits, process, context=Context())
         if version == NEVER_READY:
-            sick = (own.id, HealthStatus.UNHEALTHY)
-            self.loop.call_later(NOT_READY_SECONDS, self.engine.is_seen, *sick, context=Context())
+            self.loop.call_later(NOT_READY_SECONDS, process.is_checked, context=Context())
 
     def move_out(self, container_id: str) -> None:
         for process in self.processes:
@@ -328,8 +322,11 @@ class World:
         self._changed.set()
         image = self.engine.running[process.container.id].image_reference if process.container else ""
         if image.endswith(SICKENS):
-            sick = (process.container.id, HealthStatus.UNHEALTHY)
-            self.loop.call_later(SICKEN_SECONDS, self.engine.is_seen, *sick, context=Context())
+            self.loop.call_later(SICKEN_SECONDS, self._sickens, process, context=Context())
+
+    def _sickens(self, process: BotProcess) -> None:
+        process.sick = True
+        process.is_checked()
 
     def _lives(self, instance_id: str) -> bool:
         return any(process.state.instance_id == instance_id and not process.dead for process in self.processes)
@@ -365,7 +362,8 @@ class World:
             return f"unfinished: {[one.id for one in unfinished]}"
         if await self._eyes.locks.get("dev") is not None:
             return "the environment is locked"
-        last = next(iter(await self._eyes.deployments.list("dev", limit=1)), None)
+        every = await self._eyes.deployments.list("dev", limit=100)
+        last = next((one for one in every if one.touched), None)
         current = await self._eyes.releases.current("dev")
         voice = await self._eyes.ownership.voice()
         return self._one_bot(voice) or self._whole(last, current)

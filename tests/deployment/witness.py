@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from bot.models.deployment import Deployment, Outcome, PhaseResult
+from bot.models.coordination import PhaseName
+from bot.models.deployment import Deployment, DeploymentKind, Outcome, PhaseResult
 from bot.models.ownership import VoiceRecord
 from bot.state.documents import from_json
 from bot.state.journal import Fence, Journal, Result, Transaction
@@ -159,8 +160,9 @@ def _honest_end(transaction: Transaction, deployment: Deployment, after: Standin
     if deployment.environment in after.locks:
         yield f"{deployment.id} has ended, and its lock is still held"
     run = transaction.connection.execute
+    phase = PhaseName.ROLLBACK if deployment.request.kind is DeploymentKind.ROLLBACK else PhaseName.EXECUTION
     row = run(
-        "SELECT document FROM phases WHERE deployment_id = ? AND name = 'execution'", (deployment.id,)
+        "SELECT document FROM phases WHERE deployment_id = ? AND name = ?", (deployment.id, phase.value)
     ).fetchone()
     executed = row is not None and from_json(PhaseResult, row[0]).attempts > 0
     if deployment.outcome is Outcome.ROLLED_BACK and not (executed and deployment.problem is not None):
