@@ -154,6 +154,7 @@ class VoiceKeeper:
             boot_id=boot_id(),
             beat_at=boot_seconds(),
             container_id=self._own.id if self._own else "",
+            config_hash=self._own.config_hash if self._own else "",
             version=__version__,
             gateway_ready=ready.gateway_ready,
             cogs_loaded=ready.cogs_loaded,

@@ -163,6 +163,7 @@ class Handover:
         """Wait until the successor's container is healthy and its own word says that it is ready."""
         allowed = self._context.components.settings.handover_seconds
         deadline = time.monotonic() + allowed
+        wanted = await self._wanted_hash()
         reason = "it did not come up"
         while time.monotonic() < deadline:
             self._context.checkpoint()
@@ -170,13 +171,15 @@ class Handover:
             if container is not None and (failure := _failure(container, restarts_before)):
                 raise await self._unfit(container_id, failure)
             heartbeat = await self._context.components.state.ownership.heartbeat(container_id=container_id)
-            reason = await self._what_is_missing(container, heartbeat)
+            reason = await self._what_is_missing(container, heartbeat, wanted)
             if not reason and heartbeat is not None:
                 return heartbeat
             await self._watch.changed_within(LOOK_AGAIN_SECONDS)
         raise await self._unfit(container_id, f"after {allowed:g} s {reason}")
 
-    async def _what_is_missing(self, container: ContainerSnapshot | None, heartbeat: Heartbeat | None) -> str:
+    async def _what_is_missing(
+        self, container: ContainerSnapshot | None, heartbeat: Heartbeat | None, wanted: str | None
+    ) -> str:
         """Return why the successor is not fit yet, or an empty text."""
         if container is None or container.state is not ContainerState.RUNNING:
             return "its container does not run"
@@ -184,6 +187,8 @@ class Handover:
             return NOT_HEALTHY_YET
         if heartbeat is None or boot_seconds() - heartbeat.beat_at > FRESH_SECONDS:
             return "it had not opened the journal"
+        if heartbeat.config_hash not in {"", wanted}:  # an older bot does not say
+            return "it says that it is of another release"
         if not heartbeat.cogs_loaded:
             return "its cogs were not loaded"
         own = await self._context.components.state.ownership.heartbeat(container_id=self._own.id)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.deployment.context import Components
+from bot.deployment.context import Components, bot_of
 from bot.deployment.plan import make_plan
 from bot.engine.interface import ResolvedStack
-from bot.errors import ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
+from bot.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
 from bot.models.deployment import DeploymentRequest, Outcome
 from bot.models.environment import Environment
-from bot.models.plan import Plan
+from bot.models.plan import Plan, ServiceAction
 from bot.models.release import Release
 from bot.models.stack import ServiceDefinition, WantedImage
 
@@ -60,6 +60,7 @@ async def plan_deployment(
         running={} if current else await _running(components, environment),
         warnings=stack.warnings,
     )
+    await _refuse_fixed_bot(components, environment, plan, stack.definitions)
     known = frozenset(service.name for service in current.services) if current else frozenset()
     return Candidate(stack, wanted, current, known - frozenset(wanted) if limited_to else frozenset(), plan)
 
@@ -90,10 +91,11 @@ async def plan_rollback(
         service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
         for service in target.services
     }
+    definitions = engine.definitions(model)
     plan = make_plan(
         environment=environment.name,
         version=target.version,
-        definitions=engine.definitions(model),
+        definitions=definitions,
         wanted=wanted,
         new_model=model,
         current=current,
@@ -101,7 +103,23 @@ async def plan_rollback(
         to_release=target.number,
         warnings=(HALF_WAY.format(label=target.label),) if back_to_whole else (),
     )
+    await _refuse_fixed_bot(components, environment, plan, definitions)
     return target, plan
+
+
+async def _refuse_fixed_bot(
+    components: Components, environment: Environment, plan: Plan, definitions: Mapping[str, ServiceDefinition]
+) -> None:
+    """Raise ComposeFileError where the bot's own service would be replaced, and no second one can run beside it."""
+    moved = {one.service for one in plan.services if one.action is ServiceAction.RECREATE}
+    fixed = {name: one.fixed_place for name, one in definitions.items() if name in moved and one.fixed_place}
+    bot = await bot_of(components, environment) if fixed else None
+    if bot is not None and bot.service in fixed:
+        raise ComposeFileError(
+            f"{bot.service} is this bot: its successor starts beside it, and {fixed[bot.service]} allows only one.",
+            hint=f"Take that out of {bot.service} in the compose file: a `container_name`, a port of the host, its"
+            " network or an address.",
+        )
 
 
 async def _is_half_way(components: Components, environment: Environment) -> bool:

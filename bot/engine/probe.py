@@ -13,7 +13,7 @@ from docker.errors import NotFound
 
 from bot.engine.client import EngineClients, is_local
 from bot.engine.compose.runner import ComposeRunner
-from bot.engine.labels import PROJECT, SERVICE
+from bot.engine.labels import CONFIG_HASH, PROJECT, SERVICE
 from bot.models.environment import Environment
 from bot.models.facts import EngineFacts, Mount, OwnContainer, PublishedPort
 
@@ -128,6 +128,7 @@ def _own_container(client: docker.DockerClient, container_id: str) -> OwnContain
             Mount(str(mount.get("Source", "")), str(mount["Destination"]), bool(mount.get("RW")), str(mount["Type"]))
             for mount in found.get("Mounts") or ()
         ),
+        config_hash=labels.get(CONFIG_HASH, ""),
     )
 
 

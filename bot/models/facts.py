@@ -37,13 +37,14 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class OwnContainer:
-    """Record the container that this process runs in."""
+    """Record the container that this process runs in; `config_hash` says of which release it is."""
 
     id: str
     name: str
     project: str = ""
     service: str = ""
     mounts: tuple[Mount, ...] = ()
+    config_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ class ProcessMark:
 class Heartbeat:
     """Say how a bot, or a command line that carries a deployment, is.
 
-    It is the only thing that a process may write without owning anything. Older versions leave no `process`.
+    It is the only thing that a process may write without owning anything. `config_hash` says of which release its
+    container is. Older versions leave no `process` and no `config_hash`.
     """
 
     instance_id: str

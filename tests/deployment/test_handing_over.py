@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from bot.deployment.handover import HandedOverError
+from bot.errors import ComposeFileError
 from bot.models.actor import Actor, ActorKind
 from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from bot.models.health import ContainerState
+from tests.deployment.conftest import service
 from tests.deployment.fake_engine import UNHEALTHY
 from tests.deployment.two_bots import BOT, Bot, Scene, a_scene
 
@@ -117,6 +119,33 @@ async def test_a_successor_that_is_restarted_again_and_again_is_found_and_is_not
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert "it ended with code 3" in deployment.problem.message
     assert scene.bot_containers() == [old.container_id]
+
+
+@pytest.mark.parametrize("claimed", ["bot:v1", "bot:v7"])
+async def test_a_successor_takes_over_only_if_it_says_that_it_is_of_the_release_that_is_meant(scene, old, claimed):
+    deployment = await old.orchestrator.start(deploy("v1"))
+    await scene.next(config_hash=claimed)
+    if claimed == "bot:v1":
+        with pytest.raises(HandedOverError):
+            await old.orchestrator.wait(deployment.id)
+        return
+    ended = await old.orchestrator.wait(deployment.id)
+    assert ended.outcome is Outcome.ROLLED_BACK
+    assert "it says that it is of another release" in ended.problem.message
+    assert scene.bot_containers() == [old.container_id]
+
+
+async def test_a_bot_that_allows_no_second_one_is_refused_before_anything_is_touched(scene, old):
+    scene.home.stack[BOT] = service(BOT, fixed_place="the fixed name my-bot")
+    scene.home.calls.clear()
+    with pytest.raises(ComposeFileError, match="the fixed name my-bot allows only one"):
+        await old.orchestrator.plan(deploy("v1"))
+    deployment = await old.orchestrator.run(deploy("v1"))
+    assert (deployment.outcome, deployment.touched) == (Outcome.FAILED, False)
+    assert "container_name" in deployment.problem.hint
+    assert {"pull", "create", "stop"}.isdisjoint(name for name, _ in scene.home.calls)
+    only_the_store = await old.orchestrator.run(replace(deploy("v1"), services=("store",)))
+    assert only_the_store.outcome is Outcome.SUCCEEDED, only_the_store.problem
 
 
 async def left_beside(scene: Scene, version: str) -> str:

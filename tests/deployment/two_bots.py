@@ -77,7 +77,7 @@ class Bot:
         self.bus = EventBus()
         self.voice = HeldVoice()
         parts = Components(
-            settings=Settings(_env_file=None, state_dir=folder / "state", handover_seconds=5.0),
+            settings=Settings(_env_file=None, state_dir=folder / "state", handover_seconds=2.0),
             state=self.state,
             bus=self.bus,
             engine=engine,
@@ -94,14 +94,15 @@ class Bot:
         }
         self.orchestrator = DeploymentOrchestrator(parts, environments)
 
-    async def stand_by(self) -> None:
-        """Open the journal, and say in it that all is well."""
+    async def stand_by(self, *, config_hash: str = "") -> None:
+        """Open the journal, and say in it that all is well, and of which release this bot is."""
         await self.state.open()
         beat = Heartbeat(
             self.state.instance_id,
             boot_id(),
             boot_seconds(),
             self.container_id,
+            config_hash,
             gateway_ready=True,
             cogs_loaded=True,
         )
@@ -149,18 +150,18 @@ class Scene:
         await bot.speak()
         return bot
 
-    async def next(self) -> Bot:
+    async def next(self, *, config_hash: str = "") -> Bot:
         """Return the bot in the container of it that is started next, as soon as it stands by."""
-        return await self._born(await self.home.born.get())
+        return await self._born(await self.home.born.get(), config_hash)
 
     def bot_containers(self) -> list[str]:
         """Return the containers of the bot."""
         return [c.id for c in self.home.running.values() if c.service == BOT]
 
-    async def _born(self, container_id: str) -> Bot:
+    async def _born(self, container_id: str, config_hash: str = "") -> Bot:
         bot = Bot(self.folder, self.engines, container_id)
         self.bots.append(bot)
-        await bot.stand_by()
+        await bot.stand_by(config_hash=config_hash)
         return bot
 
 

@@ -1,8 +1,10 @@
 """Check that services which start their successor beside themselves can do so."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from bot.models.check import CheckResult, Severity
+from bot.models.stack import ServiceDefinition
 from bot.validation.finding import failed, listed, passed
 from bot.validation.subject import Subject
 
@@ -17,10 +19,10 @@ class StartFirstCheck:
         """Name what stands in the way of a second container."""
         if subject.stack is None:
             return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
+        found = await self._own_service(subject, subject.stack.definitions)
         users = {
             name: definition for name, definition in sorted(subject.stack.definitions.items()) if definition.start_first
         }
-        found: list[CheckResult] = []
         for name, definition in users.items():
             if definition.fixed_place:
                 message = f"{name} is replaced start-first, but {definition.fixed_place} allows only one container."
@@ -30,6 +32,16 @@ class StartFirstCheck:
                 remedy = "Use `stop-first`, unless the program is made for that."
                 found.append(failed(self, message, remedy, Severity.WARNING))
         return found or [passed(self, "No service is in its own way.")]
+
+    async def _own_service(self, subject: Subject, definitions: Mapping[str, ServiceDefinition]) -> list[CheckResult]:
+        """The bot always starts its successor beside itself; whoever would replace it is refused, others may deploy."""
+        fixed = {name for name, one in definitions.items() if one.fixed_place and not one.start_first}
+        own = await subject.engine.own_container() if fixed else None
+        if own is None or own.project != subject.environment.project or own.service not in fixed:
+            return []
+        place = definitions[own.service].fixed_place
+        message = f"{own.service} is this bot, which cannot be replaced: {place} allows only one container."
+        return [failed(self, message, "Take it out of the compose file.", Severity.WARNING)]
 
 
 def _writable_volumes(service: dict[str, Any]) -> list[str]:

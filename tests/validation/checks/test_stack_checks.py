@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from bot.errors import ComposeFileError, ComposePolicyError, ImageNotFoundError, RegistryUnavailableError
 from bot.models.check import CheckResult, Severity
+from bot.models.facts import OwnContainer
 from bot.models.stack import WantedImage
 from bot.validation.checks import images
 from bot.validation.checks.compose_file import ComposeFileCheck
@@ -21,6 +22,7 @@ from bot.validation.checks.second_bot import SecondBotCheck
 from bot.validation.checks.start_first import StartFirstCheck
 from bot.validation.checks.stop_signals import StopSignalsCheck
 from bot.validation.subject import Subject
+from tests.validation.conftest import StubProbe
 
 Make = Callable[..., Subject]
 
@@ -136,6 +138,16 @@ async def test_start_first_with_a_fixed_place_is_refused(with_services: Make) ->
     severity, message = failed(await StartFirstCheck().run(subject))[0]
     assert severity is Severity.CRITICAL
     assert "the host port 8080 allows only one container" in message
+
+
+async def test_the_bots_own_service_in_a_fixed_place_is_a_warning(with_services: Make, probe: StubProbe) -> None:
+    services: dict[str, Any] = {"bot": {}, "web": {}}
+    subject = with_services(services, bot={"fixed_place": "the fixed name b"}, web={"fixed_place": "the fixed name w"})
+    assert failed(await StartFirstCheck().run(subject)) == []
+    probe.own = OwnContainer("0" * 64, "b", "shop-dev", "bot")
+    assert failed(await StartFirstCheck().run(subject)) == [
+        (Severity.WARNING, "bot is this bot, which cannot be replaced: the fixed name b allows only one container.")
+    ]
 
 
 async def test_start_first_with_a_writable_volume_is_a_warning(with_services: Make) -> None:
