@@ -36,6 +36,9 @@ CERTAIN_SECONDS = 2.0
 # One that is not fit to speak leaves a dead bot's voice for so long to another container of the same service.
 PATIENCE_SECONDS = 20.0
 DIED = "it died"
+HANGS = "it hangs: its lease was not renewed"
+SICK = "its health check fails"
+ENDED = "its container ended"
 AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 
 
@@ -125,7 +128,9 @@ class VoiceKeeper:
         await self._set_active(None)
         self._owed = None
         reason = await self._fault(record, now)
-        if not reason or not await self._is_ours_to_take():
+        if not reason:
+            self._waits_since = None
+        if not reason or not await self._is_ours_to_take(reason):
             return
         if record is not None and reason != DIED:
             await self._take_back(record, reason)
@@ -177,15 +182,14 @@ class VoiceKeeper:
         if record is None or not self._application.state.instance.is_alive(record.instance_id):
             return DIED
         if self._has_lapsed(record, now):
-            return "it hangs: its lease was not renewed"
-        self._waits_since = None
+            return HANGS
         container = await self._rivals.container(self._home, record.instance_id)
         if container is None or self._own is None or await self._handed_over_by_us() is None:
             return ""
         if container.health is HealthStatus.UNHEALTHY:
-            return "its health check fails"
+            return SICK
         gone = container.state in {ContainerState.EXITED, ContainerState.DEAD}
-        return "its container ended" if gone else ""
+        return ENDED if gone else ""
 
     async def _end_whoever_holds_the_journal(self) -> bool:
         """End a bot that was stopped in the middle of a write, and tell whether there was one: nobody can write else.
@@ -213,13 +217,15 @@ class VoiceKeeper:
             self._lapse_seen = (record, time.monotonic())
         return time.monotonic() - self._lapse_seen[1] >= CERTAIN_SECONDS
 
-    async def _is_ours_to_take(self) -> bool:
+    async def _is_ours_to_take(self, reason: str) -> bool:
         """Tell whether this bot should take a voice that is free: one that is not fit lets another go first.
 
-        The other is a predecessor that was killed, which its restart policy brings back, or that is well.
+        The other is a predecessor that was killed, which its restart policy brings back, or that is well. A successor
+        that is unwell is no such other.
         """
         ready = self._readiness()
-        if (ready.gateway_ready and ready.cogs_loaded) or self._home is None or self._own is None:
+        is_fit = ready.gateway_ready and ready.cogs_loaded
+        if is_fit or reason in {SICK, ENDED} or self._home is None or self._own is None:
             return True
         self._waits_since = self._waits_since or time.monotonic()
         if time.monotonic() - self._waits_since >= PATIENCE_SECONDS:
