@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -43,7 +44,10 @@ AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 
 
 class VoiceKeeper:
-    """Hold the voice, or stand by for it; `activate` and `silence` are called as it comes and goes."""
+    """Hold the voice, or stand by for it.
+
+    `activate` is called when it comes, and at each beat for as long as it is held; `silence` when it goes.
+    """
 
     def __init__(
         self,
@@ -77,6 +81,8 @@ class VoiceKeeper:
                 await self._cannot_write(error)
             except RoasError as error:
                 log.warning("standby cannot look around", problem=error.message)
+            except Exception:  # a bot whose lease lapses is ended, however well it is
+                log.exception("standby stumbles")
             else:
                 self._refused = ""
             await happens(asyncio.Event(), ACTIVE_BEAT_SECONDS if self._active else BEAT_SECONDS)
@@ -150,7 +156,8 @@ class VoiceKeeper:
         if self._owed is not None:
             await self._revert_failed_handover(*self._owed)
             self._owed = None
-        await self._set_active(renewed)
+        if not self._application.held_voice.is_passed_on(renewed):
+            await self._set_active(renewed)
 
     async def _beat(self) -> None:
         ready = self._readiness()
@@ -167,12 +174,14 @@ class VoiceKeeper:
         await self._application.state.ownership.beat(heartbeat)
 
     async def _set_active(self, voice: VoiceRecord | None) -> None:
+        """Begin or end; to be active is said again and again, so that whatever kept it from that is made up for."""
         self._application.held_voice.record = voice
-        if voice is not None and not self._active:
-            self._active = True
-            log.info("this bot is the active one now", instance_id=voice.instance_id, token=voice.token)
+        if voice is not None:
+            if not self._active:
+                self._active = True
+                log.info("this bot is the active one now", instance_id=voice.instance_id, token=voice.token)
             await self._activate()
-        elif voice is None and self._active:
+        elif self._active:
             self._active = False
             log.info("this bot stands by")
             await self._silence()
@@ -237,7 +246,9 @@ class VoiceKeeper:
     async def _take_back(self, record: VoiceRecord, reason: str) -> None:
         """End the other's process first: a fence in the journal cannot stop a Docker call that is on its way."""
         log.warning("taking the voice by force", from_instance=record.instance_id, reason=reason)
-        report = await self._rivals.end(self._home, record.instance_id)
+        report = await self._rivals.end(
+            self._home, record.instance_id, partial(self._is_still_at_fault, record, reason)
+        )
         if report is None:
             return
         taken = await self._application.state.ownership.take_by_force(record)
@@ -245,6 +256,13 @@ class VoiceKeeper:
             return
         self._owed = (reason, report)
         await self._keep(taken)
+
+    async def _is_still_at_fault(self, seen: VoiceRecord, reason: str) -> bool:
+        """Tell whether the voice is as it was seen to be; one that was renewed meanwhile shows that nothing hangs."""
+        held = await self._application.state.ownership.voice()
+        if held is None or reason == HANGS:
+            return held == seen
+        return (held.token, held.instance_id) == (seen.token, seen.instance_id)
 
     async def _handed_over_by_us(self) -> Deployment | None:
         """Return the unfinished deployment of home whose release this container is not of, once it was handed over."""

@@ -74,7 +74,7 @@ async def _application(bot: commands.Bot, opened: AsyncExitStack) -> tuple[Appli
         loaded = bot.get_cog(ApplicationCog.__cog_name__) is not None
         return Readiness(gateway_ready=contact.is_there(bot), cogs_loaded=loaded)
 
-    await opened.enter_async_context(standing_by(application, voice, gate, readiness))
+    await opened.enter_async_context(standing_by(application, voice, readiness))
     return application, voice
 
 

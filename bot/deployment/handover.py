@@ -66,8 +66,9 @@ class Handover:
         await context.report(service, ServiceStep.WAITING, "taking over")
         await context.update(handed_over_to=heartbeat.instance_id, warnings=tuple(context.warnings))
         ownership = context.components.state.ownership
-        with context.components.voice.silenced():
-            await ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
+        await context.components.voice.pass_on(
+            ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
+        )
         raise HandedOverError(f"{context.deployment.id} was passed on to {heartbeat.instance_id}.")
 
     async def needed_from_outside(self) -> bool:
