@@ -36,12 +36,6 @@ class NoGuard:
     async def end(self) -> None: ...
 
 
-class OpenGate:
-    """Hold nothing back."""
-
-    def open(self) -> None: ...
-
-
 class ClosedDoor:
     """Be a control socket that nobody calls."""
 
@@ -174,7 +168,7 @@ class BotProcess(Life):
                 own_container=self.own_container,
                 guard=NoGuard(),
             )
-            async with standing_by(parts, self.voice, OpenGate(), lambda: Readiness(self.connected, True)):
+            async with standing_by(parts, self.voice, lambda: Readiness(self.connected, True)):
                 if connects:
                     await asyncio.sleep(CONNECT_SECONDS)
                     self.connected = True
