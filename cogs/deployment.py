@@ -58,6 +58,11 @@ class DeploymentCog(OpsCog, name="Deployment"):
         await self.live_messages.close()
 
     @commands.Cog.listener()
+    async def on_logged_in(self) -> None:
+        """Post from now on: messages need no gateway."""
+        self.live_messages.online()
+
+    @commands.Cog.listener()
     async def on_ready(self) -> None:
         """Try at once what waits for Discord."""
         self.live_messages.online()

@@ -265,6 +265,14 @@ class SandboxClient:
         """Cut every gateway connection and say how many there were."""
         return int((await self._post("disconnect", {"code": code, "resumable": resumable}))["cut"])
 
+    async def take_gateway_away(self) -> None:
+        """Cut every gateway connection and refuse new ones, until it is brought back."""
+        await self._post("gateway", {"away": True})
+
+    async def bring_gateway_back(self) -> None:
+        """Let bots connect again."""
+        await self._post("gateway", {"away": False})
+
     # --- the wire ---------------------------------------------------------------------------------------------------
 
     async def _wait(

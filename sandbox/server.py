@@ -80,7 +80,9 @@ class Sandbox:
         self._interactions = Interactions(world, sessions.broadcast, self._changes)
         checks, faults = Checks(self._openapi), Faults()
         rest = Rest(bridge, self._interactions, checks, faults, self._changes, self.bot_token, self.gateway_url)
-        control = Control(world, self._interactions, sessions, rest, checks, faults, self._changes, self._guard)
+        control = Control(
+            world, self._interactions, sessions, rest, checks, faults, self._changes, self._guard, self._gateway
+        )
         application = web.Application(client_max_size=BODY_LIMIT)
         application.add_routes(
             [

@@ -62,8 +62,9 @@ class Handover:
         await context.update(warnings=tuple(context.warnings))
         ownership = context.components.state.ownership
         async with context.others_set_down():
-            with context.components.voice.silenced():
-                await ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
+            await context.components.voice.pass_on(
+                ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
+            )
         raise HandedOverError(f"{context.deployment.id} was passed on to {heartbeat.instance_id}.")
 
     async def needed_from_outside(self) -> bool:

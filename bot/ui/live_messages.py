@@ -153,6 +153,8 @@ class LiveMessages:
                     self.follow(subject)
             except RoasError as error:
                 log.error("the journal cannot be read for posts", reason=error.message)
+            except Exception:  # nobody would look for what is to be told, for good
+                log.exception("it cannot be found out what is to be told")
             await happens(self._look, self._pace.poll)
 
     async def _untold(self) -> list[str]:
@@ -176,8 +178,7 @@ class LiveMessages:
     async def _follow(self, telling: Telling) -> None:
         try:
             await self._online.wait()
-            await self._voice.wait_active()
-            await telling.run()
+            await self._voice.while_active(telling.run)
         except Exception:  # a fault in drawing one thing must not silence the others; the next look tries again
             log.exception("it cannot be told", subject=telling.subject)
         finally:

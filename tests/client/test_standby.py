@@ -14,6 +14,7 @@ from bot.models.ownership import Readiness
 from bot.standby import VoiceKeeper
 from bot.state import journal
 from bot.state.manager import JOURNAL_NAME, StateManager
+from bot.state.ownership import HeldVoice
 
 
 def container(name: str, health: HealthStatus) -> ContainerSnapshot:
@@ -66,7 +67,7 @@ def keeper_of(state: StateManager, engine: FakeEngine, tmp_path: Path, activated
         engine=engine,
         environments=environments,
         own_container=own_container,
-        held_voice=SimpleNamespace(record=None),
+        held_voice=HeldVoice(),
     )
     return VoiceKeeper(application, lambda: Readiness(gateway_ready=True, cogs_loaded=True), activate, silence)
 

@@ -41,6 +41,6 @@ async def test_a_bot_that_does_not_come_up_never_takes_over_and_the_old_one_was_
 
 
 def assert_answered_once(seen):
-    """Show that somebody who asked ten times a second all the time was answered every time, and once."""
+    """Show that somebody who asked ten times a second all the time was answered every time, once and within 3 s."""
     assert len(seen.asked) > 10
-    assert (seen.never, seen.twice) == (0, 0)
+    assert (seen.never, seen.twice, seen.late) == (0, 0, 0)
