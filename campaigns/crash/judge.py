@@ -75,8 +75,8 @@ def _labels(facts: Facts) -> Iterator[str]:
         if (service, number) in numbers:
             yield f"two containers are number {number} of {service}"
         numbers.add((service, number))
-        wanted = facts.hashes.get(service, "")
-        if wanted and container.labels.get(HASH_LABEL) != wanted:
+        wanted = facts.hashes.get(service)
+        if wanted and container.labels.get(HASH_LABEL) not in wanted:
             yield f"{container.name} bears another configuration than the release"
 
 

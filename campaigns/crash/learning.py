@@ -41,10 +41,9 @@ def _always(traces: Sequence[Sequence[Report]]) -> tuple[Report, ...]:
 
 
 def _own(traces: Traces) -> Traces:
-    """Leave to each script the steps that none before it has: up to what fails, all are the same."""
-    known = set()
-    own: dict[Script, tuple[Report, ...]] = {}
-    for script, trace in traces.items():
-        own[script] = tuple(report for report in trace if report.point not in known)
-        known |= {report.point for report in trace}
-    return own
+    """Leave to the scripts that fail what a good one does not have: up to the failure, all are the same."""
+    good = {report.point for report in traces[Script.REPLACE]}
+    return {
+        script: trace if script is Script.REPLACE else tuple(report for report in trace if report.point not in good)
+        for script, trace in traces.items()
+    }

@@ -61,7 +61,7 @@ def facts(**changes: object) -> Facts:
     known = Facts(
         containers=(container("discord-bot", 2), container("store")),
         journal=journal,
-        hashes={"discord-bot": "hash-discord-bot", "store": "hash-store"},
+        hashes={"discord-bot": frozenset({"hash-discord-bot"}), "store": frozenset({"hash-store", "adopted"})},
     )
     journal_changes = {name: changes.pop(name) for name in list(changes) if hasattr(journal, name)}
     return replace(known, journal=replace(journal, **journal_changes), **changes)
@@ -124,6 +124,11 @@ BREACHES = {
 
 def test_a_good_end_has_no_breach():
     assert breaches(facts()) == ()
+
+
+def test_what_was_there_before_the_first_deployment_may_be_as_it_was():
+    adopted = replace(STORE, labels={**STORE.labels, "com.docker.compose.config-hash": "adopted"})
+    assert breaches(facts(containers=(BOT, adopted))) == ()
 
 
 def test_a_deployment_that_was_never_accepted_has_no_breach():

@@ -2,13 +2,11 @@
 
 from dataclasses import replace
 
-from bot.models.change import ChangeType, StateChange
 from campaigns.crash.coverage import Coverage
 from campaigns.crash.playing import Played, Verdict
 from campaigns.crash.points import Point, Report, Role, Victim
 from campaigns.crash.record import Record
 from campaigns.crash.rounds import Kind, Script, hang_rounds, random_rounds, step_rounds, telling_first
-from campaigns.instrumented.hooks import announcement
 
 ALONE = Report(Point(Role.PREDECESSOR, "execution: create_service store", "before"), "store", 0.0)
 ALONE = replace(ALONE, present=frozenset({Role.PREDECESSOR}))
@@ -63,14 +61,3 @@ def test_rounds_that_can_see_a_planted_defect_come_first():
     assert [one.kind for one in ordered[:2]] == [Kind.HANGS, Kind.HANGS]
     assert sorted(map(str, ordered)) == sorted(map(str, everything))
     assert telling_first(everything, "") == everything
-
-
-def test_a_step_is_named_by_what_the_journal_announces():
-    phase = StateChange(
-        ChangeType.DEPLOYMENT_PHASE_CHANGED, "deployments", new="in_progress", metadata={"phase": "execution"}
-    )
-    end = StateChange(ChangeType.DEPLOYMENT_FINISHED, "deployments", new="succeeded")
-    free = StateChange(ChangeType.LOCK_CHANGED, "locks", old="DEPLOY-1")
-    assert announcement([phase]) == "phase in_progress"
-    assert announcement([free, end]) == "lock let go + deployment succeeded"
-    assert announcement([StateChange(ChangeType.AUDIT, "audit", new="noted")]) == ""
