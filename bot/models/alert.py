@@ -77,6 +77,8 @@ class Alert:
     """Record one alert. `actions` are what was done about it, in words, oldest first.
 
     `version` counts its changes; `group` is the message that tells of it together with others, where there is one.
+    `called` says that the message which tells of it called people when it was posted (rows of a release that did not
+    know are taken to have), and `called_with` names the message that calls about it together with others.
     `silence_ends` and `resolved` are `silenced_until` and `resolved_at` by the boot's clock too; rows of a release that
     did not know them have the wall's only.
     """
@@ -106,6 +108,8 @@ class Alert:
     escalated: bool = False
     escalated_at: datetime | None = None
     group: str = ""
+    called: bool = True
+    called_with: str = ""
     version: int = 1
 
     @property
@@ -117,3 +121,8 @@ class Alert:
     def is_urgent(self) -> bool:
         """Tell whether it calls people."""
         return self.severity in URGENT
+
+    @property
+    def is_audible(self) -> bool:
+        """Tell whether it may call people now: it is neither over nor silenced."""
+        return self.state in {AlertState.FIRING, AlertState.ACKNOWLEDGED}

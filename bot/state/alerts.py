@@ -70,13 +70,19 @@ class Alerts:
 
     async def put_in_group(self, alerts: Sequence[Alert], group: str) -> None:
         """Let one message tell of all these alerts."""
+        await self._mark(alerts, lambda alert: replace(alert, group=group))
 
-        def work(transaction: Transaction) -> None:
-            for alert in alerts:
-                known = _get(transaction, alert.id)
-                _save(transaction, replace(known, group=group))
+    async def mark_called(self, alerts: Sequence[Alert], *, called: bool) -> None:
+        """Note whether the message that is about to tell of these alerts calls people."""
+        await self._mark(alerts, lambda alert: replace(alert, called=called))
 
-        await self._journal.write(work)
+    async def call_together(self, alerts: Sequence[Alert], name: str) -> None:
+        """Let one message call people about all these alerts."""
+        await self._mark(alerts, lambda alert: replace(alert, called_with=name))
+
+    async def called_together(self, name: str) -> tuple[Alert, ...]:
+        """Return the alerts about which one message calls people, oldest first."""
+        return await self._journal.read(lambda t: _select(t, "json_extract(document, '$.called_with') = ?", (name,)))
 
     async def acknowledge(self, alert_id: str, actor: Actor) -> Alert:
         """Note that somebody looks after it. Raises InvalidRequestError where it has ended."""
@@ -145,6 +151,15 @@ class Alerts:
             return len(rows)
 
         return await self._journal.write(work)
+
+    async def _mark(self, alerts: Sequence[Alert], mark: Callable[[Alert], Alert]) -> None:
+        """Write onto alerts what is no news to the channel."""
+
+        def work(transaction: Transaction) -> None:
+            for alert in alerts:
+                _save(transaction, mark(_get(transaction, alert.id)))
+
+        await self._journal.write(work)
 
     async def _decide(self, alert_id: str, actor: Actor, words: str, decision: Callable[[Alert], Alert]) -> Alert:
         def work(transaction: Transaction) -> Alert:

@@ -131,6 +131,7 @@ def _raised(report: AlertReport, now: Instant) -> Alert:
         correlation_id=report.correlation_id or new_id("COR"),
         started_at=now.at,
         updated_at=now.at,
+        called=False,
     )
 
 
