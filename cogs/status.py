@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import discord
@@ -77,7 +78,7 @@ class StatusCog(OpsCog, name="Status"):
         """Draw the alerts that are open: of one environment and of none in particular, or all."""
         alerts = await self.application.state.alerts.open()
         wanted = [one for one in alerts if environment is None or one.environment in {environment, ""}]
-        embed = draw_open_alerts([without_secrets(one, self.application.redactor.redact) for one in wanted])
+        embed = draw_open_alerts(wanted, partial(without_secrets, redact=self.application.redactor.redact))
         return [] if embed is None else [embed]
 
     def _integration(self) -> discord.Embed:

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.models.actor import Actor
+from bot.models.instant import Instant
 
 
 class Severity(StrEnum):
@@ -52,6 +53,9 @@ class AlertSource(StrEnum):
         return cls.ALERTMANAGER
 
 
+OUTSIDE = frozenset({AlertSource.ALERTMANAGER, AlertSource.GRAFANA})
+
+
 class Healing(StrEnum):
     """How far the mending of what an alert tells of has come; `kept_away` waits for a deployment to end."""
 
@@ -72,7 +76,7 @@ class AlertReport:
     """Say what a source sees right now: that something is wrong (`firing`), or that it no longer is.
 
     `fingerprint` is the same for the same trouble. `occurrence` tells one outbreak of it from the next, where the
-    source knows (the time at which it began), so that a repeated delivery is recognised.
+    source knows (the time at which it began), so that a repeated delivery is recognised; `ended` is when it was over.
     """
 
     fingerprint: str
@@ -84,6 +88,7 @@ class AlertReport:
     service: str = ""
     firing: bool = True
     occurrence: str = ""
+    ended: str = ""
     correlation_id: str = ""
 
 
@@ -92,6 +97,10 @@ class Alert:
     """Record one alert. `actions` are what was done about it, in words, oldest first.
 
     `version` counts its changes; `group` is the message that tells of it together with others, where there is one.
+    `called` says that the message which tells of it called people when it was posted (rows of a release that did not
+    know are taken to have), and `called_with` names the message that calls about it together with others.
+    `silence_ends` and `resolved` are `silenced_until` and `resolved_at` by the boot's clock too; rows of a release that
+    did not know them have the wall's only.
     """
 
     id: str
@@ -114,9 +123,13 @@ class Alert:
     silenced_by: Actor | None = None
     silenced_until: datetime | None = None
     resolved_at: datetime | None = None
+    silence_ends: Instant | None = None
+    resolved: Instant | None = None
     escalated: bool = False
     escalated_at: datetime | None = None
     group: str = ""
+    called: bool = True
+    called_with: str = ""
     version: int = 1
 
     @property
@@ -128,3 +141,8 @@ class Alert:
     def is_urgent(self) -> bool:
         """Tell whether it calls people."""
         return self.severity in URGENT
+
+    @property
+    def is_audible(self) -> bool:
+        """Tell whether it may call people now: it is neither over nor silenced."""
+        return self.state in {AlertState.FIRING, AlertState.ACKNOWLEDGED}

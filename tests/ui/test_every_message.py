@@ -29,7 +29,7 @@ from bot.models.proposal import ProposalState
 from bot.monitoring.integration_figures import IntegrationFigures
 from bot.monitoring.integration_monitor import LIMITS
 from bot.ui.drawing import Drawing
-from bot.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts
+from bot.ui.embeds.alert import draw_alert, draw_call, draw_calls, draw_escalation, draw_group, draw_open_alerts
 from bot.ui.embeds.approval import draw_approval, draw_proposal
 from bot.ui.embeds.errors import draw_error, draw_unexpected
 from bot.ui.embeds.history import HistoryPage, draw_history
@@ -73,6 +73,7 @@ LINES = f"{HOSTILE}\n" + "x" * 10_240 + f"\n{HOSTILE}\n" + "y" * 10_240
 # These take part in drawing a message, and are no message themselves.
 HELPERS = {
     "bot.ui.embeds.status._embed": "one environment of draw_status",
+    "bot.ui.embeds.alert._to_call": "what the calls about alerts have in common",
     "bot.ui.drawing.Drawing.plainer": "a message as it is posted with fewer permissions; each is sent so, too",
     "bot.ui.limits.fit": "makes what others drew fit",
     "bot.ui.limits._clip_parts": "makes one embed fit",
@@ -238,15 +239,23 @@ def channel_messages() -> Iterator[Message]:
     for alert_state in AlertState:
         for severity in Severity:
             alert = an_alert(state=alert_state, severity=severity, resolved_at=NOON)
-            yield posted(draw_alert, f"{severity}, {alert_state}", alert, ROLE, role=ROLE if alert.is_urgent else None)
+            calls = ROLE if alert.is_urgent and alert.is_audible else None
+            yield posted(draw_alert, f"{severity}, {alert_state}", alert, ROLE, role=calls)
         storm = [an_alert(number, state=alert_state) for number in range(64)]
-        yield posted(draw_group, f"{alert_state}", "STORM-1", storm, ROLE, role=ROLE)
+        calls = ROLE if storm[0].is_audible else None
+        yield posted(draw_group, f"{alert_state}", "STORM-1", storm, ROLE, role=calls)
         quiet = [replace(one, severity=Severity.INFO) for one in storm]
         yield posted(draw_group, f"quiet, {alert_state}", "STORM-1", quiet, ROLE)
     for healing in Healing:
         yield posted(draw_alert, f"healing {healing}", an_alert(healing=healing))
     yield posted(draw_group, "of one", "STORM-1", [an_alert()])
     yield posted(draw_escalation, "calls", an_alert(), ROLE, role=ROLE)
+    yield posted(draw_call, "calls", an_alert(), ROLE, role=ROLE)
+    yield posted(draw_call, "calls nobody", an_alert())
+    for for_help in (True, False):
+        many = [an_alert(number) for number in range(64)]
+        yield posted(draw_calls, f"for help: {for_help}", "STORM-1", many, ROLE, role=ROLE, for_help=for_help)
+        yield posted(draw_calls, f"of one, for help: {for_help}", "STORM-1", [an_alert()], for_help=for_help)
     yield posted(draw_escalation, "calls nobody", an_alert(actions=(), environment=""))
 
 
