@@ -44,18 +44,31 @@ class DeploymentCog(OpsCog, name="Deployment"):
         super().__init__(bot, application, voice)
         self.live_messages = live_messages
         self.proposals = Proposals(application, self.rules, live_messages)
+        self._taking_up: asyncio.Task[None] | None = None
 
     async def cog_load(self) -> None:
         """Listen for clicks on every button ever posted, and begin to tell."""
         self.bot.add_dynamic_items(CancelButton, *BUTTONS)
         self.live_messages.start()
+        self._taking_up = asyncio.create_task(self._take_up(), name="take up plans")
         if self.bot.application_id is not None:
             self.live_messages.online()
 
     async def cog_unload(self) -> None:
         """Stop telling; the next bot goes on."""
         self.bot.remove_dynamic_items(CancelButton, *BUTTONS)
+        if self._taking_up is not None:
+            self._taking_up.cancel()
+            await asyncio.gather(self._taking_up, return_exceptions=True)
         await self.live_messages.close()
+
+    async def _take_up(self) -> None:
+        """Take up the plans that a dead process left half answered, once this bot is the one that speaks."""
+        await self.voice.wait_active()
+        try:
+            await self.proposals.take_up()
+        except RoasError as error:
+            log.error("what a dead process left half answered is not known", reason=error.message)
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:

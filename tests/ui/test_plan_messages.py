@@ -145,6 +145,17 @@ async def test_an_approval_whose_time_is_over_is_closed_without_anybody_coming_b
     await until(lambda: channel.titles() == ["⌛ Not approved in time: deploy v2 to prod"])
 
 
+async def test_an_approval_that_was_given_in_time_is_never_said_to_be_late(
+    state: StateManager,
+    messages: Messages,
+    channel: FakeChannel,
+) -> None:
+    proposal = replace(a_proposal(ProposalState.CONFIRMED), expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    await state.approvals.add(proposal)
+    messages.start().follow(proposal.id)
+    await until(lambda: channel.titles() == ["✅ Approved: deploy v2 to prod"])
+
+
 async def test_the_next_bot_takes_up_an_approval_that_waits(
     state: StateManager,
     messages: Messages,
