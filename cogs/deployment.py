@@ -16,7 +16,7 @@ from bot.models.deployment import DeploymentKind, DeploymentRequest
 from bot.models.environment import Environment
 from bot.ui.deployment_telling import last_seconds
 from bot.ui.embeds.approval import draw_proposal
-from bot.ui.embeds.plan import draw_plan
+from bot.ui.embeds.plan import draw_plan_message
 from bot.ui.live_messages import LiveMessages
 from bot.ui.secrets import without_secrets
 from bot.ui.translation import _
@@ -239,7 +239,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         plan = await self._planned(request, self.application.orchestrator.plan)
         took = await last_seconds(self.application.state, request.kind, request.environment)
         shown = without_secrets(plan, self.application.redactor.redact)
-        await answer(interaction, embeds=draw_plan(shown, dry_run=True, last_seconds=took))
+        await answer(interaction, drawing=draw_plan_message(shown, dry_run=True, last_seconds=took))
 
     async def _start_at_once(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Start what cannot wait, and point to the channel; the interaction is not touched afterwards."""
@@ -249,7 +249,8 @@ class DeploymentCog(OpsCog, name="Deployment"):
         log.info("a hotfix was asked for", deployment_id=started.id, interaction_id=interaction.id)
         link = await self.live_messages.link(started.id, within_seconds=LINK_WITHIN_SECONDS)
         words = _("🚀 Started `{id}`. Follow it here: {link}", id=started.id, link=link)
-        await answer(interaction, words, draw_plan(without_secrets(plan, self.application.redactor.redact)))
+        shown = without_secrets(plan, self.application.redactor.redact)
+        await answer(interaction, drawing=draw_plan_message(shown, words))
 
     async def _planned(
         self, request: DeploymentRequest, plan: Callable[[DeploymentRequest], Awaitable[Planned]]

@@ -3,6 +3,7 @@
 from bot.models.proposal import Proposal, ProposalState
 from bot.state.approvals import is_late, seconds_left
 from bot.state.manager import StateManager
+from bot.ui.deployment_telling import last_seconds
 from bot.ui.embeds.approval import draw_approval
 from bot.ui.outbox import Errand, Outbox
 from bot.ui.secrets import Redact, without_secrets
@@ -27,6 +28,8 @@ class ProposalTelling(Telling):
         self._state = state
         self._redact = redact
         self._approvers = approvers
+        self._last_seconds: float | None = None
+        self._last_is_known = False
         self._waiting: Proposal | None = None
 
     async def _tell(self) -> bool:
@@ -34,7 +37,11 @@ class ProposalTelling(Telling):
         if proposal is None or proposal.state is ProposalState.PLANNED:
             return True
         self._waiting = proposal if proposal.waits else None
-        drawn = draw_approval(without_secrets(proposal, self._redact), self._approvers)
+        if not self._last_is_known:
+            last = await last_seconds(self._state, proposal.request.kind, proposal.environment)
+            self._last_seconds, self._last_is_known = last, True
+        shown = without_secrets(proposal, self._redact)
+        drawn = draw_approval(shown, self._approvers, last_seconds=self._last_seconds)
         await self._bring(Errand(proposal.id, APPROVAL, drawn, proposal.created_at, finished=proposal.ended))
         return proposal.ended
 
