@@ -24,8 +24,9 @@ from bot.ui.voice import Voice
 from cogs.answers import answer
 from cogs.arguments import nearest, read_reason, read_release, read_services, read_version
 from cogs.cancel_button import CancelButton, cancel
+from cogs.glances import Glances
 from cogs.ops_cog import SUGGEST_WITHIN_SECONDS, OpsCog, actor_of, answered
-from cogs.permissions import DEEDS, Deed
+from cogs.permissions import DEEDS, Deed, asker_of, refusal
 from cogs.plan_buttons import BUTTONS
 from cogs.proposals import LINK_WITHIN_SECONDS, Proposals
 from cogs.suggestions import matching, matching_last, releases
@@ -44,6 +45,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         super().__init__(bot, application, voice)
         self.live_messages = live_messages
         self.proposals = Proposals(application, self.rules, live_messages)
+        self._glances: Glances[tuple[str, ...]] = Glances()
         self._taking_up: asyncio.Task[None] | None = None
 
     async def cog_load(self) -> None:
@@ -60,6 +62,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         if self._taking_up is not None:
             self._taking_up.cancel()
             await asyncio.gather(self._taking_up, return_exceptions=True)
+        await self._glances.close()
         await self.live_messages.close()
 
     async def _take_up(self) -> None:
@@ -98,7 +101,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         dry_run: bool = False,
     ) -> None:
         """Deploy a version."""
-        target = self.environment(environment)
+        target = self.named(interaction, environment)
         request = self.request(interaction, target, DeploymentKind.DEPLOY, dry_run=dry_run)
         request = replace(request, version=read_version(version))
         known = await self.defined_services(target, request.version) if services else ()
@@ -119,7 +122,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         environment: str = HOTFIX_ENVIRONMENT,
     ) -> None:
         """Deploy a fix in a hurry."""
-        target = self.environment(environment)
+        target = self.named(interaction, environment)
         request = self.request(interaction, target, DeploymentKind.HOTFIX)
         request = replace(request, version=read_version(version), reason=read_reason(reason, needed=True))
         await self._start_at_once(interaction, request)
@@ -138,7 +141,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         reason: str | None = None,
     ) -> None:
         """Go back to a release."""
-        target = self.environment(environment)
+        target = self.named(interaction, environment)
         request = self.request(interaction, target, DeploymentKind.ROLLBACK)
         known = await self.application.state.releases.list(target.name, limit=RELEASES_SHOWN)
         request = replace(request, target_release=read_release(to, known), reason=read_reason(reason))
@@ -186,22 +189,27 @@ class DeploymentCog(OpsCog, name="Deployment"):
         return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
 
     @deploy.autocomplete("version")
-    @hotfix.autocomplete("version")
     async def _versions(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        target = self._chosen(interaction, default=HOTFIX_ENVIRONMENT)
+        target = self._chosen(interaction, Deed.PLAN)
+        return matching(typed, await self._known_versions(target)) if target else []
+
+    @hotfix.autocomplete("version")
+    async def _fixes(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        target = self._chosen(interaction, Deed.HOTFIX, default=HOTFIX_ENVIRONMENT)
         return matching(typed, await self._known_versions(target)) if target else []
 
     @deploy.autocomplete("services")
     async def _services(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        target = self._chosen(interaction)
+        target = self._chosen(interaction, Deed.PLAN)
         if target is None:
             return []
-        version = interaction.namespace.version
-        return matching_last(typed, await self.known_services(target, str(version) if version else None))
+        version = str(interaction.namespace.version) if interaction.namespace.version else None
+        key = ("services", target.name, version)
+        return matching_last(typed, await self._glances.ask(key, lambda: self.known_services(target, version)))
 
     @rollback.autocomplete("to")
     async def _releases(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        target = self._chosen(interaction)
+        target = self._chosen(interaction, Deed.ROLLBACK)
         if target is None:
             return []
         kept = self.application.state.releases
@@ -268,17 +276,17 @@ class DeploymentCog(OpsCog, name="Deployment"):
                 report=error.report,
             ) from error
 
-    def _chosen(self, interaction: discord.Interaction[Any], default: str = "") -> Environment | None:
-        """Return the environment that is typed in already, where the person may see anything."""
-        if not self.sees_channel(interaction):
+    def _chosen(self, interaction: discord.Interaction[Any], deed: Deed, default: str = "") -> Environment | None:
+        """Return the environment that is typed in already, to those who may do there what they are about to ask for."""
+        target = self.application.environments.get(str(interaction.namespace.environment or default))
+        if target is None or not self.voice.active:
             return None
-        name = interaction.namespace.environment or default
-        return self.application.environments.get(str(name))
+        return target if refusal(deed, target, asker_of(interaction), self.rules) is None else None
 
     async def _known_versions(self, target: Environment) -> list[str]:
         """Return the versions of images that are here, then those ever deployed there, then elsewhere; newest first."""
         kept = self.application.state.releases
-        found = list(await self._local_versions(target))
+        found = list(await self._glances.ask(("versions", target.name), lambda: self._local_versions(target)))
         found += [release.version for release in await kept.list(target.name, limit=RELEASES_SHOWN)]
         for name in self.application.environments:
             if name != target.name:

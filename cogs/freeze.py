@@ -30,7 +30,7 @@ class FreezeCog(OpsCog, name="Freeze"):
     @answered
     async def lock(self, interaction: discord.Interaction[Any], environment: str, reason: str) -> None:
         """Freeze an environment."""
-        target = self.environment(environment)
+        target = self.named(interaction, environment)
         actor = actor_of(self.permit(interaction, Deed.LOCK, target))
         freeze = Freeze(target.name, actor, read_reason(reason, needed=True), datetime.now(UTC))
         await self.application.state.freezes.put(freeze)
@@ -47,7 +47,7 @@ class FreezeCog(OpsCog, name="Freeze"):
     @answered
     async def unlock(self, interaction: discord.Interaction[Any], environment: str) -> None:
         """Lift a freeze."""
-        target = self.environment(environment)
+        target = self.named(interaction, environment)
         asker = asker_of(interaction)
         freezes = self.application.state.freezes
         freeze = await freezes.get(target.name)

@@ -62,6 +62,14 @@ class OpsCog(commands.Cog):
         """Return an environment by name. Raises InvalidRequestError."""
         return read_environment(name, self.application.environments)
 
+    def named(self, interaction: discord.Interaction[Any], name: str) -> Environment:
+        """Return an environment by name, to those who see the ops channel: a wrong one is answered with the right ones.
+
+        Raises NotPermittedError, InvalidRequestError.
+        """
+        self.permit(interaction, Deed.STATUS)
+        return self.environment(name)
+
     def permit(
         self, interaction: discord.Interaction[Any], deed: Deed, environment: Environment | None = None
     ) -> Asker:

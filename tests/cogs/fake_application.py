@@ -122,6 +122,7 @@ class FakeEngine:
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     async def local_versions(self, environment: Environment) -> tuple[str, ...]:
+        self.asked.append({"environment": environment.name, "versions": True})
         if self.fault is not None:
             raise self.fault
         return self.versions
@@ -140,6 +141,7 @@ class FakeEngine:
 
     async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool = True) -> Any:
         assert not write_contents
+        self.asked.append({"environment": environment.name, "resolved": version})
         if self.fault is not None:
             raise self.fault
         return SimpleNamespace(definitions=dict.fromkeys(SERVICES))

@@ -282,12 +282,14 @@ async def test_no_button_works_outside_the_ops_channel(scene: Scene) -> None:
     await story.finish()
 
 
-async def test_nothing_works_outside_the_ops_channel(scene: Scene) -> None:
+async def test_nothing_works_outside_the_ops_channel_and_no_name_is_told_there(scene: Scene) -> None:
     people = await people_of(scene)
-    for command, (options, _allowed) in COMMANDS.items():
-        for role, somebody in people.items():
-            result = await somebody.slash(scene.general, command, environment="staging", **options)
-            assert "This only works in the ops channel" in scene.answer(result), (command, role)
+    wrong = {"version": "a b", "services": "nothing", "service": "nothing", "to": "r99", "since": "never"}
+    for (command, (options, _allowed)), (role, somebody) in product(COMMANDS.items(), people.items()):
+        for environment, values in (("staging", options), ("nowhere", {key: wrong.get(key, "x") for key in options})):
+            answer = scene.answer(await somebody.slash(scene.general, command, environment=environment, **values))
+            assert "This only works in the ops channel" in answer, (command, role)
+            assert not [name for name in scene.application.environments if name in answer], (command, role, answer)
     assert not scene.application.orchestrator.requests
     assert not scene.application.orchestrator.planned
 
