@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -18,7 +19,7 @@ from bot.models.environment import Environment
 from bot.ui.voice import Voice
 from cogs.answers import Reply, acknowledge, answer, answering
 from cogs.arguments import read_environment
-from cogs.permissions import Asker, Deed, asker_of, permit, refusal, rules_from
+from cogs.permissions import Asker, Deed, Rules, asker_of, permit, refusal, rules_from
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,20 @@ class OpsCog(commands.Cog):
         self.bot = bot
         self.application = application
         self.voice = voice
-        self.rules = rules_from(application.settings)
+        self._rules = rules_from(application.settings)
+
+    @property
+    def rules(self) -> Rules:
+        """Return who may do what, and whether the ops channel is there to do it in."""
+        return replace(self._rules, channel_is_gone=self._channel_is_gone())
+
+    def _channel_is_gone(self) -> bool:
+        """Tell whether the guild is there, as far as is known, and in it no ops channel that the bot could see."""
+        guild = self.bot.get_guild(self._rules.guild_id or 0)
+        if guild is None or guild.unavailable:
+            return False
+        channel = guild.get_channel_or_thread(self._rules.channel_id or 0)
+        return channel is None or not channel.permissions_for(guild.me).view_channel
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Stay silent while another bot speaks."""
