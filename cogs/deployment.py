@@ -25,7 +25,8 @@ from cogs.answers import answer
 from cogs.arguments import nearest, read_reason, read_release, read_services, read_version
 from cogs.cancel_button import CancelButton, cancel
 from cogs.glances import Glances
-from cogs.ops_cog import SUGGEST_WITHIN_SECONDS, OpsCog, actor_of, answered
+from cogs.known_versions import RELEASES_SHOWN, KnownVersions
+from cogs.ops_cog import OpsCog, actor_of, answered
 from cogs.permissions import DEEDS, Deed, asker_of, refusal
 from cogs.plan_buttons import BUTTONS
 from cogs.proposals import LINK_WITHIN_SECONDS, Proposals
@@ -34,7 +35,6 @@ from cogs.suggestions import matching, matching_last, releases
 log = structlog.get_logger(__name__)
 
 HOTFIX_ENVIRONMENT = "prod"
-RELEASES_SHOWN = 50
 Planned = TypeVar("Planned")
 
 
@@ -45,6 +45,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         super().__init__(bot, application, voice)
         self.live_messages = live_messages
         self.proposals = Proposals(application, self.rules, live_messages)
+        self._known_versions = KnownVersions(application)
         self._glances: Glances[tuple[str, ...]] = Glances()
         self._taking_up: asyncio.Task[None] | None = None
 
@@ -62,6 +63,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         if self._taking_up is not None:
             self._taking_up.cancel()
             await asyncio.gather(self._taking_up, return_exceptions=True)
+        await self._known_versions.close()
         await self._glances.close()
         await self.live_messages.close()
 
@@ -182,21 +184,19 @@ class DeploymentCog(OpsCog, name="Deployment"):
         unfinished = await self.application.state.deployments.unfinished()
         return matching(typed, [one.environment for one in unfinished])
 
-    @deploy.autocomplete("environment")
-    @hotfix.autocomplete("environment")
-    @rollback.autocomplete("environment")
-    async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+    deploy.autocomplete("environment")(OpsCog.suggest_environments)
+    hotfix.autocomplete("environment")(OpsCog.suggest_environments)
+    rollback.autocomplete("environment")(OpsCog.suggest_environments)
 
     @deploy.autocomplete("version")
     async def _versions(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         target = self._chosen(interaction, Deed.PLAN)
-        return matching(typed, await self._known_versions(target)) if target else []
+        return matching(typed, await self._known_versions.of(target)) if target else []
 
     @hotfix.autocomplete("version")
     async def _fixes(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         target = self._chosen(interaction, Deed.HOTFIX, default=HOTFIX_ENVIRONMENT)
-        return matching(typed, await self._known_versions(target)) if target else []
+        return matching(typed, await self._known_versions.of(target)) if target else []
 
     @deploy.autocomplete("services")
     async def _services(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -204,7 +204,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         if target is None:
             return []
         version = str(interaction.namespace.version) if interaction.namespace.version else None
-        key = ("services", target.name, version)
+        key = (target.name, version)
         return matching_last(typed, await self._glances.ask(key, lambda: self.known_services(target, version)))
 
     @rollback.autocomplete("to")
@@ -231,10 +231,6 @@ class DeploymentCog(OpsCog, name="Deployment"):
             requested_by=actor_of(asker),
             interaction_id=str(interaction.id),
         )
-
-    def with_target(self, request: DeploymentRequest, number: int | None, reason: str) -> DeploymentRequest:
-        """Complete the request of a rollback."""
-        return replace(request, target_release=number, reason=reason)
 
     async def show_plan(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Answer with the plan and its buttons; nothing is started before somebody says yes to it."""
@@ -268,7 +264,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
             return await plan(request)
         except ImageNotFoundError as error:
             target = self.environment(request.environment)
-            known = await self._known_versions(target)
+            known = await self._known_versions.of(target)
             raise ImageNotFoundError(
                 error.message,
                 hint=f"{error.hint} {nearest(request.version or '', known)}".strip(),
@@ -282,22 +278,3 @@ class DeploymentCog(OpsCog, name="Deployment"):
         if target is None or not self.voice.active:
             return None
         return target if refusal(deed, target, asker_of(interaction), self.rules) is None else None
-
-    async def _known_versions(self, target: Environment) -> list[str]:
-        """Return the versions of images that are here, then those ever deployed there, then elsewhere; newest first."""
-        kept = self.application.state.releases
-        found = list(await self._glances.ask(("versions", target.name), lambda: self._local_versions(target)))
-        found += [release.version for release in await kept.list(target.name, limit=RELEASES_SHOWN)]
-        for name in self.application.environments:
-            if name != target.name:
-                found += [release.version for release in await kept.list(name, limit=RELEASES_SHOWN)]
-        return found
-
-    async def _local_versions(self, target: Environment) -> tuple[str, ...]:
-        """Return the versions whose images are on the engine; none where it does not answer soon."""
-        try:
-            async with asyncio.timeout(SUGGEST_WITHIN_SECONDS):
-                return await self.application.engine.local_versions(target)
-        except (RoasError, TimeoutError) as error:
-            log.info("the versions of local images are not known", environment=target.name, reason=str(error))
-            return ()

@@ -61,9 +61,7 @@ class FreezeCog(OpsCog, name="Freeze"):
         log.info("an environment was unlocked", environment=target.name, by=asker.name)
         await answer(interaction, self._unlocked(lifted))
 
-    @lock.autocomplete("environment")
-    async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+    lock.autocomplete("environment")(OpsCog.suggest_environments)
 
     @unlock.autocomplete("environment")
     async def _locked(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

@@ -14,7 +14,6 @@ from bot.ui.secrets import without_secrets
 from cogs.answers import acknowledge_turn, answer, answer_beside
 from cogs.ops_cog import OpsCog, answered
 from cogs.permissions import Deed
-from cogs.suggestions import matching
 
 
 class HistoryCog(OpsCog, name="History"):
@@ -45,9 +44,7 @@ class HistoryCog(OpsCog, name="History"):
         page = HistoryPage(name, Outcome(outcome.value) if outcome else None)
         await answer(interaction, drawing=await self.draw(page))
 
-    @history.autocomplete("environment")
-    async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+    history.autocomplete("environment")(OpsCog.suggest_environments)
 
     async def draw(self, page: HistoryPage) -> Drawing:
         """Read one page from the journal and draw it."""

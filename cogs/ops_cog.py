@@ -20,6 +20,7 @@ from bot.ui.voice import Voice
 from cogs.answers import Reply, acknowledge, answer, answering
 from cogs.arguments import read_environment
 from cogs.permissions import Asker, Deed, Rules, asker_of, permit, refusal, rules_from
+from cogs.suggestions import matching
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +96,12 @@ class OpsCog(commands.Cog):
     def sees_channel(self, interaction: discord.Interaction[Any]) -> bool:
         """Tell whether somebody may be shown names at all: suggestions give them away."""
         return self.voice.active and refusal(Deed.STATUS, None, asker_of(interaction), self.rules) is None
+
+    async def suggest_environments(
+        self, interaction: discord.Interaction[Any], typed: str
+    ) -> list[app_commands.Choice[str]]:
+        """Complete the name of an environment, for those who see them all on `/status`."""
+        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
 
     async def known_services(self, target: Environment, version: str | None = None) -> tuple[str, ...]:
         """Return the services to suggest: of the compose file, or of the current release where it cannot be read."""

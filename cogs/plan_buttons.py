@@ -1,6 +1,7 @@
 """Say yes to a plan, or let it go; the buttons know an id only, and who may is decided on the click."""
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import discord
@@ -128,7 +129,8 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
                 ),
                 hint=_("Use /rollback and choose where to go back to."),
             )
-        return cog.with_target(request, deployment.from_release, _("undo {id}", id=deployment.id))
+        reason = _("undo {id}", id=deployment.id)
+        return replace(request, target_release=deployment.from_release, reason=reason)
 
 
 BUTTONS: tuple[type[IdButton], ...] = (ConfirmButton, WithdrawButton, ApproveButton, RollbackButton)
