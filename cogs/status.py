@@ -27,7 +27,6 @@ from bot.ui.voice import Voice
 from cogs.answers import answer
 from cogs.ops_cog import OpsCog, answered
 from cogs.permissions import Deed
-from cogs.suggestions import matching
 
 HEALTH_WITHIN_SECONDS = 20.0
 
@@ -62,9 +61,7 @@ class StatusCog(OpsCog, name="Status"):
 
         await answer(interaction, drawing=await self._looks.ask((environment, language()), look))
 
-    @status.autocomplete("environment")
-    async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+    status.autocomplete("environment")(OpsCog.suggest_environments)
 
     async def _draw(self, environment: str | None, wanted: Sequence[Environment]) -> Drawing:
         """Look at the environments and draw all that there is to say of them, without secrets."""

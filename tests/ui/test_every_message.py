@@ -36,7 +36,7 @@ from bot.ui.embeds.history import HistoryPage, draw_history
 from bot.ui.embeds.integration import draw_integration
 from bot.ui.embeds.live import draw_live
 from bot.ui.embeds.outcome import draw_outcome
-from bot.ui.embeds.plan import draw_plan
+from bot.ui.embeds.plan import draw_plan, draw_plan_message
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
 from bot.ui.limits import code, fit, one_line
 from bot.ui.ops_channel import OpsChannel
@@ -46,7 +46,6 @@ from bot.ui.words import person, since
 from cogs.alerts import AlertsCog
 from cogs.answers import answer, answer_beside
 from cogs.logs import _draw as draw_logs
-from cogs.plan_buttons import _answered as draw_answered_plan
 from sandbox.checks import Checks
 from sandbox.openapi import OpenApi
 from tests.ui.samples import (
@@ -235,7 +234,7 @@ def channel_messages() -> Iterator[Message]:
         large_one = replace(proposal, plan=a_large_plan(), note=HOSTILE * 20)
         yield posted(draw_approval, f"{state}, calls nobody", a_proposal(state))
         yield posted(draw_approval, f"{state}", a_proposal(state), (ROLE,), role=calls)
-        yield posted(draw_approval, f"largest, {state}", large_one, (ROLE,), role=calls)
+        yield posted(draw_approval, f"largest, {state}", large_one, (ROLE,), role=calls, last_seconds=7300.0)
     for alert_state in AlertState:
         for severity in Severity:
             alert = an_alert(state=alert_state, severity=severity, resolved_at=NOON)
@@ -264,8 +263,9 @@ def private_answers() -> Iterator[Message]:
     for state in ProposalState:
         proposal = replace(a_proposal(state, large=True), plan=a_large_plan())
         yield answered(draw_proposal, f"{state}", proposal, last_seconds=7300.0)
-        yield answered(draw_answered_plan, f"{state}", proposal, one_line(HOSTILE, 300))
-    yield answered(draw_plan, "largest", a_large_plan(), dry_run=True, last_seconds=7300.0)
+    for large_plan in (a_large_plan(), a_large_plan(warnings=(HOSTILE * 10,) * 64)):
+        yield answered(draw_plan, "largest", large_plan, dry_run=True, last_seconds=7300.0)
+        yield answered(draw_plan_message, "largest", large_plan, one_line(HOSTILE, 300), last_seconds=7300.0)
     yield answered(draw_plan, "nothing changes", a_plan(1))
     large = largest_deployment()
     stack = a_stack(*((f"{LONG_NAME[:-2]}{n:02}", Verdict.UNHEALTHY, HOSTILE * 10) for n in range(64)))
