@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import io
 import json
@@ -91,8 +92,16 @@ class Rest:
 
     async def _answer(self, request: web.Request, path: str) -> web.Response:
         fault = self._faults.take(request.method, path)
-        if fault is not None and not fault.performed:
-            return fault.response()
+        if fault is None:
+            return await self._fulfil(request, path)
+        response = await self._fulfil(request, path) if fault.performed else None
+        if fault.delay > 0:
+            await asyncio.sleep(fault.delay)
+        if response is None and fault.status is None:
+            response = await self._fulfil(request, path)
+        return fault.response(response, request.method, path)
+
+    async def _fulfil(self, request: web.Request, path: str) -> web.Response:
         try:
             self._authorize(request, path)
             call = await self._read(request, path)
@@ -113,7 +122,7 @@ class Rest:
             failure = ApiError(500, 0, f"the sandbox failed: {type(error).__name__}: {error}")
             self._checks.refused(request.method, _without_token(path), failure)
             response = reply(failure.body(), failure.status)
-        return response if fault is None else fault.response()
+        return response
 
     def _authorize(self, request: web.Request, path: str) -> None:
         if _CALLBACK.fullmatch(path) or _WEBHOOK.fullmatch(path):
