@@ -8,10 +8,11 @@ import io
 import json
 import logging
 import re
+import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -148,6 +149,8 @@ class Rest:
             return own
         if (sent := _SEND.fullmatch(call.path)) and call.method == "POST":
             return self._send_message(call, int(sent[1]))
+        if call.method == "GET" and "after" in call.params and _SEND.fullmatch(call.path):
+            return self._messages_after(call)
         if callback := _CALLBACK.fullmatch(call.path):
             answer = self._acknowledge(call, int(callback[1]))
             return answer if call.params.get("with_response", "").lower() in ("1", "true") else None
@@ -157,6 +160,12 @@ class Rest:
             if interaction_id is not None:
                 self._interactions.answered(interaction_id, acknowledged=False)
         return answer
+
+    def _messages_after(self, call: Call) -> Any:
+        """Return those next to a message, as Discord does, where SimCord has the newest of all."""
+        limit = int(call.params.get("limit", 50))
+        answer = self._dispatch(replace(call, params={**call.params, "limit": str(sys.maxsize)}))
+        return answer[-limit:]
 
     def _acknowledge(self, call: Call, interaction_id: int) -> Any:
         try:

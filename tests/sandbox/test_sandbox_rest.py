@@ -235,6 +235,10 @@ async def test_history_is_there_and_ephemeral_answers_are_not_in_it(bot: SmallBo
     await sent.edit(content="two")
 
     assert [message.content async for message in bot.ops.history()] == ["two"]
+    for text in ("three", "four", "five"):
+        await bot.ops.send(text)
+    after = [message.content async for message in bot.ops.history(after=sent, limit=2)]
+    assert after == ["three", "four"], "those next to it, not the newest"
     await sent.delete()
     with pytest.raises(discord.NotFound) as gone:
         await bot.ops.fetch_message(sent.id)
