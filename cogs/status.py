@@ -65,8 +65,8 @@ class StatusCog(OpsCog, name="Status"):
 
     async def _draw(self, environment: str | None, wanted: Sequence[Environment]) -> Drawing:
         """Look at the environments and draw all that there is to say of them, without secrets."""
-        looking = together(self.look_at(target) for target in wanted)
-        statuses, picture = await asyncio.gather(looking, self._chart(wanted))
+        statuses = await together(self.look_at(target) for target in wanted)
+        picture = await self._chart(wanted)  # after the look, which is the chart's last point
         shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
         beside = [*await self._open_alerts(environment), self._integration()]
         return replace(draw_status(shown, beside), picture=picture)

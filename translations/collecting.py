@@ -20,6 +20,7 @@ WORDS = {
     "Severity": "bot/models/alert.py",
     "AlertState": "bot/models/alert.py",
     "AlertSource": "bot/models/alert.py",
+    "Lack": "bot/ui/lack.py",
 }
 INTERFACE = ["bot/ui", "cogs"]
 CORE = ["bot/errors.py", "bot/standby.py", "bot/deployment", "bot/engine", "bot/monitoring", "bot/recovery"]

@@ -15,6 +15,11 @@ def since(moment: datetime) -> str:
     return f"<t:{int(moment.timestamp())}:R>"
 
 
+def clock(moment: datetime) -> str:
+    """Write a time of today in the reader's own time zone, to the second: it stays true without an edit."""
+    return f"<t:{int(moment.timestamp())}:T>"
+
+
 def at(moment: datetime) -> str:
     """Write a date and time in the reader's own time zone."""
     return f"<t:{int(moment.timestamp())}:f>"

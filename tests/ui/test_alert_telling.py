@@ -60,7 +60,7 @@ async def test_a_burst_of_changes_becomes_few_edits_and_the_last_state_is_shown(
     assert len(channel.messages) == 1
     times = [moment for _what, _id, moment in channel.log]
     assert all(later - earlier >= 0.59 for earlier, later in pairwise(times))
-    assert await all_told(state)
+    await until(lambda: all_told(state))
 
 
 async def test_a_storm_makes_few_messages_whose_numbers_are_right_in_the_end(

@@ -38,6 +38,7 @@ from bot.ui.embeds.live import draw_live
 from bot.ui.embeds.outcome import draw_outcome
 from bot.ui.embeds.plan import draw_plan, draw_plan_message
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
+from bot.ui.lack import Lack
 from bot.ui.limits import code, fit, one_line
 from bot.ui.ops_channel import OpsChannel
 from bot.ui.translation import _ as translated
@@ -68,12 +69,13 @@ LANGUAGES = ("en-US", "zh-TW")
 ROLE = 423456789012345678
 HOSTILE = f"<@&{ROLE}> <@&523456789012345678> {NASTY}"
 ENVIRONMENT = "e" * 32
+EVERY_LACK = ({Lack.FILES}, {Lack.EMBEDS}, {Lack.FILES, Lack.EMBEDS})
 LINES = f"{HOSTILE}\n" + "x" * 10_240 + f"\n{HOSTILE}\n" + "y" * 10_240
 # These take part in drawing a message, and are no message themselves.
 HELPERS = {
     "bot.ui.embeds.status._embed": "one environment of draw_status",
     "bot.ui.embeds.alert._to_call": "what the calls about alerts have in common",
-    "bot.ui.drawing.Drawing.plainer": "a message as it is posted with fewer permissions; each is sent so, too",
+    "bot.ui.drawing.Drawing.without": "a message as it is posted with fewer permissions; each is sent so, too",
     "bot.ui.limits.fit": "makes what others drew fit",
     "bot.ui.limits._clip_parts": "makes one embed fit",
     "cogs.history.HistoryCog.draw": "reads what draw_history draws",
@@ -124,7 +126,7 @@ class Wire:
 
     async def post(self, drawing: Drawing) -> None:
         """Post to the channel, as an answer to a message too, and edit; whole, and with fewer permissions."""
-        for shown in (drawing, *drawing.plainer()):
+        for shown in (drawing, *(drawing.without(lacking) for lacking in EVERY_LACK)):
             for post in (
                 self.channel.send(shown, nonce="n" * 25),
                 self.channel.send(shown, nonce="n" * 25, reply_to=2),

@@ -127,7 +127,7 @@ def test_the_pages_of_the_history_have_short_ids() -> None:
 def test_the_live_message_says_how_long_it_usually_takes_and_when_it_is_done() -> None:
     text = text_of(draw_live(a_deployment(), usual_seconds=90).embeds)
     done = int((NOON + timedelta(seconds=90)).timestamp())
-    assert f"usually takes 1 min 30 s: done <t:{done}:R>" in text
+    assert f"usually takes 1 min 30 s, until <t:{done}:T>" in text
     assert "usually" not in text_of(draw_live(a_deployment()).embeds)
     assert "usually" not in text_of(draw_live(a_deployment(outcome=Outcome.SUCCEEDED), usual_seconds=90).embeds)
 
