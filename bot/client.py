@@ -17,6 +17,7 @@ from discord.http import Route
 
 from bot.concurrency import happens
 from bot.models.ownership import Readiness
+from bot.ui.contact import Contact
 from bot.ui.voice import Voice
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class RoasBot(commands.Bot):
     def __init__(self, application: "Application") -> None:
         # This bot never speaks in voice channels, so nobody needs to hear that it cannot.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+        self._contact = Contact()
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -59,17 +61,24 @@ class RoasBot(commands.Bot):
             chunk_guilds_at_startup=False,
             max_messages=None,
             guild_ready_timeout=GUILD_READY_SECONDS,
+            http_trace=self._contact.rest_trace(),
         )
         self.roas = application
         self.roas_voice = Voice()
 
+    async def load_cogs(self) -> None:
+        """Load the cogs, once. It needs no Discord: a bot that starts while that is away can take over all the same."""
+        if EXTENSION not in self.extensions:
+            await self.load_extension(EXTENSION)
+
     async def setup_hook(self) -> None:
-        """Load the cogs; must not wait for READY, which comes after it."""
-        await self.load_extension(EXTENSION)
+        """Let the cogs know that Discord answers; must not wait for READY, which comes after it."""
+        await self.load_cogs()
+        self.dispatch("logged_in")
 
     def readiness(self) -> Readiness:
         """Say whether this bot could speak if it had to."""
-        return Readiness(gateway_ready=self.is_ready(), cogs_loaded=bool(self.cogs))
+        return Readiness(gateway_ready=self._contact.is_there(self), cogs_loaded=bool(self.cogs))
 
     async def on_ready(self) -> None:
         """Log that Discord is there, and whether the server that matters is."""
@@ -149,6 +158,7 @@ def _exit_code(connection: "asyncio.Task[None]") -> int:
 
 async def _stay_connected(bot: RoasBot, token: str) -> None:
     """Log in, however long Discord is away, then keep the gateway open. Raises TokenRefusedError."""
+    await bot.load_cogs()
     try:
         await _log_in(bot, token)
         await _keep_gateway_open(bot)

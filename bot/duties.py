@@ -13,7 +13,6 @@ from bot.errors import RoasError
 from bot.integration import Application
 from bot.models.ownership import Readiness
 from bot.standby import VoiceKeeper
-from bot.ui.standby_gate import StandbyGate
 from bot.ui.voice import Voice
 
 log = structlog.get_logger(__name__)
@@ -25,12 +24,12 @@ SOCKET_RETRY_SECONDS = 1.0
 
 @asynccontextmanager
 async def standing_by(
-    application: Application, voice: Voice, gate: StandbyGate, readiness: Callable[[], Readiness]
+    application: Application, voice: Voice, readiness: Callable[[], Readiness]
 ) -> AsyncIterator[None]:
     """Be the active bot or stand by for it, for the length of a block; until it is known which, be silent."""
     voice.take()
     application.held_voice.speaks_through(voice)
-    duties = ActiveDuties(application, voice, gate)
+    duties = ActiveDuties(application, voice)
     keeper = VoiceKeeper(application, readiness, duties.begin, duties.end)
     keeping = asyncio.create_task(keeper.run(), name="voice keeper")
     try:
@@ -43,26 +42,29 @@ async def standing_by(
 class ActiveDuties:
     """Do what only the active bot does: speak, answer the command line, take up what dead processes left."""
 
-    def __init__(self, application: Application, voice: Voice, gate: StandbyGate) -> None:
+    def __init__(self, application: Application, voice: Voice) -> None:
         self._application = application
         self._voice = voice
-        self._gate = gate
         self._opened = AsyncExitStack()
+        self._begun = False
 
     async def begin(self) -> None:
-        """Begin to speak and act."""
-        for duty in (_take_up_orphans(self._application), _answer_command_line(self._application)):
-            self._opened.push_async_callback(_end, asyncio.create_task(duty))
-        await self._application.guard.begin()
-        self._opened.push_async_callback(self._application.guard.end)
-        self._application.watch_itself()
-        self._opened.push_async_callback(self._application.stop_watching_itself)
+        """Begin to speak and act; what has begun already goes on, and only speaks again where it fell silent."""
+        if not self._begun:
+            async with AsyncExitStack() as opened:
+                for duty in (_take_up_orphans(self._application), _answer_command_line(self._application)):
+                    opened.push_async_callback(_end, asyncio.create_task(duty))
+                await self._application.guard.begin()
+                opened.push_async_callback(self._application.guard.end)
+                self._application.watch_itself()
+                opened.push_async_callback(self._application.stop_watching_itself)
+                self._opened, self._begun = opened.pop_all(), True
         self._voice.give()
-        self._gate.open()
 
     async def end(self) -> None:
         """Fall silent."""
         self._voice.take()
+        self._begun = False
         await self._opened.aclose()
 
 
@@ -101,6 +103,8 @@ async def _take_up_orphans(application: Application) -> None:
                 swept = await application.orchestrator.sweep()
         except RoasError as error:
             log.error("unfinished deployments could not be taken up", problem=error.message, hint=error.hint)
+        except Exception:  # nobody would take up anything any more
+            log.exception("unfinished deployments could not be taken up")
         await happens(asyncio.Event(), ORPHAN_POLL_SECONDS)
 
 

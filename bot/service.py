@@ -34,8 +34,8 @@ async def serve(settings: Settings) -> int:
         await http.start()
         stack.push_async_callback(http.stop)
         application.metrics.read_gateway_latency(lambda: bot.latency)
-        gate = StandbyGate(bot, bot.roas_voice)
-        await stack.enter_async_context(standing_by(application, bot.roas_voice, gate, bot.readiness))
+        StandbyGate(bot, bot.roas_voice)
+        await stack.enter_async_context(standing_by(application, bot.roas_voice, bot.readiness))
         addresses = {engine_address(environment) for environment in application.environments.values()}
         return await run_bot(bot, lambda: any(map(socket_is_gone, addresses)))
 

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -36,11 +37,17 @@ CERTAIN_SECONDS = 2.0
 # One that is not fit to speak leaves a dead bot's voice for so long to another container of the same service.
 PATIENCE_SECONDS = 20.0
 DIED = "it died"
+HANGS = "it hangs: its lease was not renewed"
+SICK = "its health check fails"
+ENDED = "its container ended"
 AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 
 
 class VoiceKeeper:
-    """Hold the voice, or stand by for it; `activate` and `silence` are called as it comes and goes."""
+    """Hold the voice, or stand by for it.
+
+    `activate` is called when it comes, and at each beat for as long as it is held; `silence` when it goes.
+    """
 
     def __init__(
         self,
@@ -63,6 +70,8 @@ class VoiceKeeper:
         self._waits_since: float | None = None
         # What is still to be written of a successor that failed: why, and its last lines.
         self._owed: tuple[str, str] | None = None
+        # The same of one that was ended because it held the journal: nothing could be written yet.
+        self._ended: tuple[str, str] | None = None
 
     async def run(self) -> None:
         """Keep or await the voice until cancelled; a journal that cannot be written makes this bot silent."""
@@ -74,6 +83,8 @@ class VoiceKeeper:
                 await self._cannot_write(error)
             except RoasError as error:
                 log.warning("standby cannot look around", problem=error.message)
+            except Exception:  # a bot whose lease lapses is ended, however well it is
+                log.exception("standby stumbles")
             else:
                 self._refused = ""
             await happens(asyncio.Event(), ACTIVE_BEAT_SECONDS if self._active else BEAT_SECONDS)
@@ -125,13 +136,17 @@ class VoiceKeeper:
         await self._set_active(None)
         self._owed = None
         reason = await self._fault(record, now)
-        if not reason or not await self._is_ours_to_take():
+        if not reason:
+            self._waits_since = None
+        if not reason or not await self._is_ours_to_take(reason):
             return
         if record is not None and reason != DIED:
             await self._take_back(record, reason)
         elif (taken := await ownership.acquire()) is not None:
             if record is not None:
-                self._owed = (reason, await self._rivals.last_words(self._home, record.instance_id))
+                words = await self._rivals.last_words(self._home, record.instance_id)
+                self._owed = self._ended or (reason, words)
+            self._ended = None
             await self._keep(taken)
 
     async def _keep(self, record: VoiceRecord) -> None:
@@ -145,7 +160,8 @@ class VoiceKeeper:
         if self._owed is not None:
             await self._revert_failed_handover(*self._owed)
             self._owed = None
-        await self._set_active(renewed)
+        if not self._application.held_voice.is_passed_on(renewed):
+            await self._set_active(renewed)
 
     async def _beat(self) -> None:
         ready = self._readiness()
@@ -163,12 +179,14 @@ class VoiceKeeper:
         await self._application.state.ownership.beat(heartbeat)
 
     async def _set_active(self, voice: VoiceRecord | None) -> None:
+        """Begin or end; to be active is said again and again, so that whatever kept it from that is made up for."""
         self._application.held_voice.record = voice
-        if voice is not None and not self._active:
-            self._active = True
-            log.info("this bot is the active one now", instance_id=voice.instance_id, token=voice.token)
+        if voice is not None:
+            if not self._active:
+                self._active = True
+                log.info("this bot is the active one now", instance_id=voice.instance_id, token=voice.token)
             await self._activate()
-        elif voice is None and self._active:
+        elif self._active:
             self._active = False
             log.info("this bot stands by")
             await self._silence()
@@ -178,15 +196,14 @@ class VoiceKeeper:
         if record is None or not self._application.state.instance.is_alive(record.instance_id):
             return DIED
         if self._has_lapsed(record, now):
-            return "it hangs: its lease was not renewed"
-        self._waits_since = None
+            return HANGS
         container = await self._rivals.container(self._home, record.instance_id)
         if container is None or self._own is None or await self._handed_over_by_us() is None:
             return ""
         if container.health is HealthStatus.UNHEALTHY:
-            return "its health check fails"
+            return SICK
         gone = container.state in {ContainerState.EXITED, ContainerState.DEAD}
-        return "its container ended" if gone else ""
+        return ENDED if gone else ""
 
     async def _end_whoever_holds_the_journal(self) -> bool:
         """End a bot that was stopped in the middle of a write, and tell whether there was one: nobody can write else.
@@ -202,6 +219,7 @@ class VoiceKeeper:
         ]
         for container in hanging:
             log.warning("ending a bot that hangs and holds the journal", container=container.name)
+            self._ended = (HANGS, await self._application.engine.last_words(self._home, container.id))
             await self._application.engine.remove(self._home, container.id, grace_seconds=0.0)
         return bool(hanging)
 
@@ -214,13 +232,15 @@ class VoiceKeeper:
             self._lapse_seen = (record, time.monotonic())
         return time.monotonic() - self._lapse_seen[1] >= CERTAIN_SECONDS
 
-    async def _is_ours_to_take(self) -> bool:
+    async def _is_ours_to_take(self, reason: str) -> bool:
         """Tell whether this bot should take a voice that is free: one that is not fit lets another go first.
 
-        The other is a predecessor that was killed, which its restart policy brings back, or that is well.
+        The other is a predecessor that was killed, which its restart policy brings back, or that is well. A successor
+        that is unwell is no such other.
         """
         ready = self._readiness()
-        if (ready.gateway_ready and ready.cogs_loaded) or self._home is None or self._own is None:
+        is_fit = ready.gateway_ready and ready.cogs_loaded
+        if is_fit or reason in {SICK, ENDED} or self._home is None or self._own is None:
             return True
         self._waits_since = self._waits_since or time.monotonic()
         if time.monotonic() - self._waits_since >= PATIENCE_SECONDS:
@@ -232,7 +252,9 @@ class VoiceKeeper:
     async def _take_back(self, record: VoiceRecord, reason: str) -> None:
         """End the other's process first: a fence in the journal cannot stop a Docker call that is on its way."""
         log.warning("taking the voice by force", from_instance=record.instance_id, reason=reason)
-        report = await self._rivals.end(self._home, record.instance_id)
+        report = await self._rivals.end(
+            self._home, record.instance_id, partial(self._is_still_at_fault, record, reason)
+        )
         if report is None:
             return
         taken = await self._application.state.ownership.take_by_force(record)
@@ -240,6 +262,13 @@ class VoiceKeeper:
             return
         self._owed = (reason, report)
         await self._keep(taken)
+
+    async def _is_still_at_fault(self, seen: VoiceRecord, reason: str) -> bool:
+        """Tell whether the voice is as it was seen to be; one that was renewed meanwhile shows that nothing hangs."""
+        held = await self._application.state.ownership.voice()
+        if held is None or reason == HANGS:
+            return held == seen
+        return (held.token, held.instance_id) == (seen.token, seen.instance_id)
 
     async def _handed_over_by_us(self) -> Deployment | None:
         """Return the unfinished deployment of home whose release this container is not of, once it was handed over."""

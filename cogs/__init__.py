@@ -16,6 +16,7 @@ from bot.integration import Application, open_application
 from bot.models.ownership import Readiness
 from bot.settings import Settings, load_settings
 from bot.ui.command_translator import CommandTranslator
+from bot.ui.contact import Contact
 from bot.ui.live_messages import Calls, LiveMessages
 from bot.ui.ops_channel import OpsChannel
 from bot.ui.outbox import Outbox
@@ -67,11 +68,13 @@ async def _application(bot: commands.Bot, opened: AsyncExitStack) -> tuple[Appli
     voice = Voice(active=False)
     gate = StandbyGate(bot, voice)
     opened.callback(gate.remove)
+    contact = Contact()
 
     def readiness() -> Readiness:
-        return Readiness(gateway_ready=bot.is_ready(), cogs_loaded=bot.get_cog(ApplicationCog.__cog_name__) is not None)
+        loaded = bot.get_cog(ApplicationCog.__cog_name__) is not None
+        return Readiness(gateway_ready=contact.is_there(bot), cogs_loaded=loaded)
 
-    await opened.enter_async_context(standing_by(application, voice, gate, readiness))
+    await opened.enter_async_context(standing_by(application, voice, readiness))
     return application, voice
 
 

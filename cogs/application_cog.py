@@ -31,6 +31,7 @@ class ApplicationCog(commands.Cog, name="ROAS"):
         self._opened = opened
         self._online = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._forget_turns = voice.when_given(self._begin_again)
 
     @property
     def active(self) -> bool:
@@ -50,6 +51,7 @@ class ApplicationCog(commands.Cog, name="ROAS"):
 
     async def cog_unload(self) -> None:
         """Close the application, where it is ours."""
+        self._forget_turns()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -67,17 +69,22 @@ class ApplicationCog(commands.Cog, name="ROAS"):
         self._begin()
 
     def _begin(self) -> None:
-        if self._task is None:
-            self._task = asyncio.create_task(self._sync_commands(), name="sync commands")
+        if self._task is None and self._voice.active:
+            self._task = asyncio.create_task(self._voice.while_active(self._sync_commands), name="sync commands")
+
+    def _begin_again(self) -> None:
+        """Sync once more when the turn comes: the bot whose turn it was may have had other commands."""
+        if self._task is not None and self._task.done():
+            self._task = None
+        if self._bot.is_ready():
+            self._begin()
 
     async def _sync_commands(self) -> None:
         """Try until Discord has the commands; what only a person can mend is logged instead."""
         delay = FIRST_RETRY_SECONDS
         while True:
             try:
-                if self._voice.active:
-                    await self._sync.run()
-                    return
+                await self._sync.run()
             except (app_commands.CommandSyncFailure, discord.Forbidden) as error:
                 log.error(
                     "the commands cannot be synced",
@@ -87,6 +94,8 @@ class ApplicationCog(commands.Cog, name="ROAS"):
                 return
             except (discord.HTTPException, OSError, aiohttp.ClientError, RoasError) as error:
                 log.warning("the commands are synced later", reason=str(error))
+            else:
+                return
             await self._pause(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 

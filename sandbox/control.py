@@ -12,6 +12,7 @@ from sandbox.changes import Changes
 from sandbox.checks import Checks
 from sandbox.errors import ApiError, ControlError
 from sandbox.faults import Fault, Faults
+from sandbox.gateway import Gateway
 from sandbox.guard import Guard
 from sandbox.interactions import Interactions
 from sandbox.rest import Rest
@@ -36,7 +37,9 @@ class Control:
         faults: Faults,
         changes: Changes,
         guard: Guard,
+        gateway: Gateway,
     ) -> None:
+        self._gateway = gateway
         self._world = world
         self._interactions = interactions
         self._sessions = sessions
@@ -72,9 +75,15 @@ class Control:
             "deny": lambda body: self._world.bridge.deny_bot(
                 self._world.channel(body.get("channel")), body["permissions"]
             ),
+            "delete_message": lambda body: self._world.bridge.delete_message(
+                self._world.channel(body.get("channel")), int(body["message_id"])
+            ),
+            "delete_channel": lambda body: self._world.bridge.delete_channel(self._world.channel(body.get("channel"))),
+            "create_channel": lambda body: {"id": str(self._world.create_channel(body["name"]))},
             "advance": lambda body: self._interactions.advance(float(body["seconds"])),
             "faults": lambda body: self._faults.add(Fault(**body)) if body else self._faults.clear(),
             "disconnect": self._disconnect,
+            "gateway": lambda body: self._gateway.be_away(away=bool(body["away"])),
         }
         routes = [web.get(f"/control/{name}", self._reading(read)) for name, read in reads.items()]
         routes += [web.post(f"/control/{name}", self._writing(write)) for name, write in writes.items()]

@@ -20,6 +20,7 @@ HEARTBEAT_SECONDS = 41.25
 PRIVILEGED = discord.Intents(members=True, presences=True, message_content=True).value
 CHUNK_SIZE = 1000
 MESSAGE_LIMIT = 16 * 1024
+GOING_AWAY = 4000  # Clients come back after it, and try to resume.
 CLOSE_SECONDS = 2.0  # How long a client may take to answer a close.
 
 
@@ -33,9 +34,18 @@ class Gateway:
         self._url = url
         self._privileged = privileged
         self._sockets: set[web.WebSocketResponse] = set()
+        self._away = False
+
+    def be_away(self, *, away: bool) -> None:
+        """Refuse every connection from now on, or no more; those that are open are lost."""
+        self._away = away
+        if away:
+            self._sessions.cut(GOING_AWAY, resumable=True)
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one gateway connection until either side closes it."""
+        if self._away:
+            raise web.HTTPServiceUnavailable(headers={"Via": "1.1 sandbox"})
         socket = web.WebSocketResponse(max_msg_size=MESSAGE_LIMIT, timeout=CLOSE_SECONDS)
         await socket.prepare(request)
         connection = _Connection(self, socket, compressed=request.query.get("compress") == "zlib-stream")

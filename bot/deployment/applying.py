@@ -78,9 +78,14 @@ class Applier:
         self.context.publish("deployment.dependencies.resolved", service=service, **times)
 
     async def _settled(self, dependency: Dependency) -> None:
-        """Wait until a service that is not touched is ready. Raises ServiceFailedError."""
+        """Wait until a service that is not touched is ready. Raises ServiceFailedError.
+
+        Of this very bot's service only its own container counts: the one beside it is to go, or has failed already.
+        """
+        own = await self.context.components.own_container(self.context.environment)
+        only = own.id if own is not None and own.service == dependency.on else None
         await self.context.components.manager.wait_until_ready(
-            self.context.environment, self.definitions[dependency.on], self.watch
+            self.context.environment, self.definitions[dependency.on], self.watch, only=only
         )
 
     async def _probe(self, dependency: Dependency) -> None:

@@ -115,6 +115,12 @@ class DeploymentContext:
         self.restoring = True
         self.cancel = asyncio.Event()
 
+    def __post_init__(self) -> None:
+        """Go on with the warnings of whoever carried it before."""
+        of_phases = (warning for phase in self.deployment.phases for warning in phase.warnings)
+        for warning in (*self.deployment.warnings, *of_phases):
+            self.warn(warning)
+
     def checkpoint(self) -> None:
         """Stop here if somebody asked for it: a safe point. Raises DeploymentCancelledError."""
         if self.cancel.is_set():

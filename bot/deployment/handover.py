@@ -62,8 +62,9 @@ class Handover:
         await context.update(warnings=tuple(context.warnings))
         ownership = context.components.state.ownership
         async with context.others_set_down():
-            with context.components.voice.silenced():
-                await ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
+            await context.components.voice.pass_on(
+                ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
+            )
         raise HandedOverError(f"{context.deployment.id} was passed on to {heartbeat.instance_id}.")
 
     async def needed_from_outside(self) -> bool:
@@ -101,8 +102,10 @@ class Handover:
         try:
             return await self._fit(container_id, self._restarts(container_id))
         except ServiceFailedError as error:
-            await self._context.report(self._own.service, ServiceStep.FAILED, error.message)
+            context, service = self._context, self._own.service
+            await context.report(service, ServiceStep.REMOVING, "the new one, which is not fit to take over")
             await self._remove_failed(container_id)
+            await context.report(service, ServiceStep.FAILED, error.message)
             raise
 
     async def _wanted_hash(self) -> str | None:

@@ -1,6 +1,7 @@
 """End another owner's process before its work is taken by force: a fence in the journal stops no Docker call."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -17,6 +18,10 @@ log = structlog.get_logger(__name__)
 # Who carries a deployment says every second that it lives. After so long it hangs, if it says nothing even then.
 HANGING_SECONDS = 8.0
 LAST_CHANCE_SECONDS = 2.0
+
+
+async def _always() -> bool:
+    return True
 
 
 class Rivals:
@@ -43,18 +48,25 @@ class Rivals:
         except RoasError as error:
             return f"(its last lines could not be read: {error.message})"
 
-    async def end(self, home: Environment | None, instance_id: str) -> str | None:
+    async def end(
+        self, home: Environment | None, instance_id: str, still: Callable[[], Awaitable[bool]] = _always
+    ) -> str | None:
         """End a process with all that it started: its container, or itself and its Compose commands.
 
-        Returns the last words of its container, or None where it cannot be reached and may go on.
+        `still` is asked right before the kill whether it is wanted: to look at containers takes its time. Returns the
+        last words of its container, or None where it cannot be reached and may go on, or is not to be ended any more.
         """
         container = await self.container(home, instance_id)
         if container is not None and home is not None:
             words = await self._engine.last_words(home, container.id)
+            if not await still():
+                return None
             await self._engine.remove(home, container.id, grace_seconds=0.0)
             return words
         heartbeat = await self._state.ownership.heartbeat(instance_id=instance_id)
         mark = heartbeat.process if heartbeat is not None else None
+        if not await still():
+            return None
         if mark is None or not await self._engine.end_process(mark):
             self._tell_once(instance_id, mark.pid if mark is not None else None)
             return None

@@ -134,17 +134,25 @@ class DeploymentManager:
         return readiness.state
 
     async def wait_until_ready(
-        self, environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, wanted: str | None = None
+        self,
+        environment: Environment,
+        definition: ServiceDefinition,
+        watch: ContainerWatch,
+        wanted: str | None = None,
+        *,
+        only: str | None = None,
     ) -> ServiceReadiness:
         """Wait until a service is ready; with `wanted`, only containers of that configuration hash count.
 
-        Raises ServiceFailedError with the container's last words.
+        With `only`, no other container than that one counts. Raises ServiceFailedError with the container's last words.
         """
         before = {c.id: c.restart_count for c in watch.of_service(definition.name)}
 
         def judge(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
             own = tuple(
-                c for c in containers if c.service == definition.name and (wanted is None or c.config_hash == wanted)
+                c
+                for c in containers
+                if c.service == definition.name and wanted in {None, c.config_hash} and only in {None, c.id}
             )
             readiness = judge_readiness(definition, own, restarts_before=before)
             return None if readiness.state is Readiness.WAITING else readiness

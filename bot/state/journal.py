@@ -194,12 +194,15 @@ class Journal:
         except sqlite3.IntegrityError:
             raise
         except (sqlite3.Error, OSError) as error:
-            kind = JournalHeldError if _is_busy(error) else JournalUnusableError
-            raise kind(
-                f"The journal {self._path.name} cannot be used: {error}",
-                hint=f"Check that {self._path.parent} exists, is writable and has free space.",
-            ) from error
+            raise self._refusal(error) from error
 
-
-def _is_busy(error: Exception) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+    def _refusal(self, error: Exception) -> JournalUnusableError:
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            return JournalHeldError(
+                f"The journal {self._path.name} is held by another process, which does not let go of it.",
+                hint=f"See which one hangs or was stopped (`fuser {self._path}`), then let it go on, or end it.",
+            )
+        return JournalUnusableError(
+            f"The journal {self._path.name} cannot be used: {error}",
+            hint=f"Check that {self._path.parent} exists, is writable and has free space.",
+        )

@@ -1,17 +1,17 @@
 """Decide which bot is the active one: by compare-and-set in the journal, with a token that only grows."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
-from bot.errors import FencedOffError, RoasError
+from bot.concurrency import to_the_end
+from bot.errors import FencedOffError
 from bot.models.change import ChangeType, StateChange
 from bot.models.deployment import Deployment, Lock
 from bot.models.ownership import Heartbeat, VoiceRecord
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.deployments import note_handover
-from bot.state.documents import from_json, to_json
+from bot.state.documents import from_row, readable, to_json
 from bot.state.instance import Instance
 from bot.state.journal import Fence, Journal, Transaction
 from bot.state.locks import locks_of, next_token, put_lock
@@ -39,6 +39,7 @@ class HeldVoice:
     def __init__(self) -> None:
         self.record: VoiceRecord | None = None
         self._speaker: Speaker | None = None
+        self._passed = 0
 
     def __call__(self) -> VoiceRecord | None:
         """Return the voice, or None while another process has it."""
@@ -48,17 +49,28 @@ class HeldVoice:
         """Name who falls silent when the voice is passed on."""
         self._speaker = speaker
 
-    @contextmanager
-    def silenced(self) -> Iterator[None]:
-        """Say nothing any more before the voice is another's; where it could not be passed on, speak on."""
+    async def pass_on(self, writing: Coroutine[Any, Any, None]) -> None:
+        """Write that the voice is another's, silent from before on; where it could not be passed on, speak on.
+
+        Whoever is cancelled meanwhile leaves only when that is decided: half passed on, nobody would speak for good.
+        """
+        await to_the_end(self._pass_on(writing))
+
+    async def _pass_on(self, writing: Coroutine[Any, Any, None]) -> None:
+        self._passed = self.record.token if self.record is not None else 0
         if self._speaker is not None:
             self._speaker.take()
         try:
-            yield
-        except RoasError:
+            await writing
+        except Exception:
+            self._passed = 0
             if self._speaker is not None:
                 self._speaker.give()
             raise
+
+    def is_passed_on(self, record: VoiceRecord) -> bool:
+        """Tell whether a voice is another's by now, or is just being passed on: it was renewed a moment before."""
+        return record.token == self._passed
 
 
 class Ownership:
@@ -145,7 +157,7 @@ class Ownership:
                 (instance_id, container_id, container_id),
             ).fetchall()
         )
-        beats = [from_json(Heartbeat, row[0]) for row in rows]
+        beats = readable(Heartbeat, (row[0] for row in rows))
         this_boot = [beat for beat in beats if beat.boot_id == boot_id()]
         return max(this_boot, key=lambda beat: beat.beat_at, default=None)
 
@@ -160,7 +172,7 @@ def lease_has_lapsed(voice: VoiceRecord, now: float | None = None) -> bool:
 
 def _read_voice(transaction: Transaction) -> VoiceRecord | None:
     row = transaction.execute("SELECT document FROM owners WHERE name = ?", (VOICE,)).fetchone()
-    return from_json(VoiceRecord, row[0]) if row else None
+    return from_row(VoiceRecord, row[0]) if row else None
 
 
 def _check(transaction: Transaction, voice: VoiceRecord) -> None:

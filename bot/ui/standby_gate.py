@@ -7,11 +7,15 @@ date all the while: who takes over knows guilds, channels and members as they ar
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import discord
+import structlog
 
 from bot.ui.voice import Voice
+
+log = structlog.get_logger(__name__)
 
 INTERACTION = "INTERACTION_CREATE"
 # Discord waits three seconds for an acknowledgement; what is older nobody waits for.
@@ -39,8 +43,9 @@ class StandbyGate:
         connection.dispatch = self._dispatch
         client.dispatch = self._dispatch_of_client  # type: ignore[method-assign]
         client.close = self._close  # type: ignore[method-assign]
+        self._forget = voice.when_given(self._open)
 
-    def open(self) -> None:
+    def _open(self) -> None:
         """Tell what a bot has to know when its turn comes, then hand on the interactions of the last seconds.
 
         The other bot may not have answered those any more; where it has, Discord refuses a second answer.
@@ -48,11 +53,12 @@ class StandbyGate:
         self._tell_missed()
         self._forget_old()
         while self._held:
-            self._parse(self._held.popleft()[1])
+            self._hand_on(self._parse, self._held.popleft()[1])
 
     def remove(self) -> None:
         """Leave the client as it was found. One that is just being closed stays silent to its end."""
         self._removed = True
+        self._forget()
         self._held.clear()
         if not self._leaving:
             self._restore()
@@ -83,7 +89,14 @@ class StandbyGate:
         for event, *arguments in missed:
             guilds = [a for a in arguments if isinstance(a, discord.Guild)]
             if all(self._client.get_guild(guild.id) is guild for guild in guilds):
-                self._tell(event, *arguments)
+                self._hand_on(self._tell, event, *arguments)
+
+    def _hand_on(self, to: Callable[..., Any], *arguments: Any) -> None:
+        """Hand on what was held back; what one part of the client stumbles over is not the end of the others' turn."""
+        try:
+            to(*arguments)
+        except Exception:
+            log.exception("what came in standby cannot be handed on")
 
     def _forget_old(self) -> None:
         while self._held and time.monotonic() - self._held[0][0] > KEPT_SECONDS:

@@ -13,8 +13,9 @@ from pydantic import SecretStr
 
 from bot.models.coordination import PhaseName
 from bot.models.deployment import Outcome, PhaseStatus, Problem
+from bot.models.ownership import Readiness
 from bot.ui.telling import OUTCOME
-from tests.client.conftest import Living
+from tests.client.conftest import COMMANDS, Living
 from tests.ui.story import Story, until
 from tests.wire.channel import confirm
 
@@ -188,6 +189,59 @@ async def test_discord_being_away_at_the_start_is_waited_for(living: Living) -> 
     await living.start()
     answer = await living.people.answer(await living.people.slash("bob", "status", environment="dev"))
     assert answer.error is None
+
+
+async def test_a_bot_that_discord_does_not_let_in_has_its_cogs_all_the_same_and_posts_when_it_may(
+    living: Living,
+) -> None:
+    await living.people.take_gateway_away()
+    await living.people.add_fault(status=503, times=1_000)
+    bot = await living.start(wait=False)
+    await until(lambda: bot.readiness() == Readiness(gateway_ready=False, cogs_loaded=True))
+    story = await Story.begin(living.application.state, living.application.bus)
+    await living.people.clear_faults()
+    await living.people.wait_for_message(lambda message: "Deploy v2 to staging" in message.text)
+    assert not bot.is_ready()  # its messages need no gateway
+    await living.people.bring_gateway_back()
+    await story.finish()
+    await told(living, story.id)
+    await until(lambda: bot.readiness().gateway_ready, within_seconds=20)
+
+
+@pytest.mark.parametrize("lost", ["gateway", "rest", "rest limited"])
+async def test_a_bot_knows_that_discord_went_away_and_came_back(
+    living: Living, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    monkeypatch.setattr("bot.ui.contact.BLINK_SECONDS", 0.5)
+    bot = await living.start()
+    await until(lambda: bot.readiness().gateway_ready)
+    if lost == "gateway":
+        await living.people.take_gateway_away()
+    else:
+        await living.people.add_fault(status=503 if lost == "rest" else 429, times=1_000)
+    story = await Story.begin(living.application.state, living.application.bus)
+    await until(lambda: not bot.readiness().gateway_ready)
+    await living.people.bring_gateway_back()
+    await living.people.clear_faults()
+    await story.finish()
+    await told(living, story.id)
+    await until(lambda: bot.readiness().gateway_ready, within_seconds=20)
+
+
+async def test_the_commands_are_synced_whenever_its_turn_comes_and_never_out_of_turn(living: Living) -> None:
+    bot = await living.start()
+
+    async def asked() -> int:
+        return sum(one["path"].endswith("/commands") for one in await living.people.requests())
+
+    known = await asked()
+    bot.roas_voice.take()
+    await bot.http.bulk_upsert_guild_commands(bot.application_id or 0, living.sandbox.guild_id, [])  # the other bot's
+    bot.dispatch("ready")
+    await asyncio.sleep(0.3)
+    assert await asked() == known + 1
+    bot.roas_voice.give()
+    await living.people.wait_for_commands(*COMMANDS)
 
 
 async def test_a_bot_started_before_discord_connects_when_it_comes(living: Living, free_port: int) -> None:

@@ -1,13 +1,17 @@
 """A bot that stands by takes the voice of one that is dead or hangs, when it is its turn, and ends who hangs first."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from bot import standby
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
@@ -16,6 +20,7 @@ from bot.standby import VoiceKeeper
 from bot.state import ownership
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.manager import StateManager
+from bot.state.ownership import HeldVoice
 
 HUNG = ProcessMark(4711, 1, "pid:[1]")
 SOON_SECONDS = 10.0
@@ -27,6 +32,10 @@ def container(name: str) -> ContainerSnapshot:
     )
 
 
+async def _nothing_happens() -> None:
+    return
+
+
 class FakeEngine:
     """Know the containers of home, and whether a process can be reached."""
 
@@ -34,12 +43,20 @@ class FakeEngine:
         self.there = [container("own")]
         self.reaches = True
         self.ended: list[ProcessMark] = []
+        self.while_looking: Callable[[], Awaitable[object]] = _nothing_happens
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         return tuple(self.there)
 
     async def last_words(self, environment: Environment, container_id: str) -> str:
+        await self.while_looking()
         return ""
+
+    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float) -> None:
+        self.there = [one for one in self.there if one.id != container_id]
+
+    async def current_hashes(self, model_hash: str, environment: Environment) -> dict[str, str]:
+        return {"discord-bot": "another hash"}
 
     async def end_process(self, mark: ProcessMark) -> bool:
         self.ended.append(mark)
@@ -56,13 +73,14 @@ class Bot:
         self.engine = FakeEngine()
         self.active = asyncio.Event()
         self.fit = True
+        self.faults: list[Exception] = []
         self._state = state
         application = SimpleNamespace(
             state=state,
             engine=self.engine,
             environments={"dev": Environment("dev", "home", folder, ())},
             own_container=self._own_container,
-            held_voice=SimpleNamespace(record=None),
+            held_voice=HeldVoice(),
         )
         self.keeper = VoiceKeeper(application, self._readiness, self._begin, self._end)
 
@@ -81,6 +99,8 @@ class Bot:
         return OwnContainer("own", "own", "home", "discord-bot")
 
     async def _begin(self) -> None:
+        if self.faults:
+            raise self.faults.pop()
         self.active.set()
 
     async def _end(self) -> None:
@@ -122,6 +142,52 @@ async def test_one_that_cannot_be_reached_keeps_its_voice_and_is_refused_nothing
     bot.engine.reaches = False
     assert not await bot.is_active_within(1.5)
     assert (await other.ownership.renew(voice)).token == voice.token
+
+
+async def test_one_that_renews_its_lease_while_its_container_is_looked_at_is_left_alone(bot, other, voice):
+    asked = asyncio.Event()
+
+    async def renew() -> None:
+        asked.set()
+        await other.ownership.renew(voice)
+
+    beat = Heartbeat(other.instance_id, boot_id(), boot_seconds(), container_id="other", process=HUNG)
+    await other.ownership.beat(beat)
+    bot.engine.there.append(container("other"))
+    bot.engine.while_looking = renew
+    async with asyncio.timeout(SOON_SECONDS):
+        await asked.wait()
+    assert not await bot.is_active_within(0.3)
+    assert [one.id for one in bot.engine.there] == ["own", "other"]
+
+
+async def test_one_that_is_not_fit_takes_back_from_a_successor_that_is_unwell_all_the_same(
+    bot, other, voice, monkeypatch
+):
+    """Discord may be away for both; the successor is no other that would do better."""
+    monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
+    bot.fit = False
+    await other.ownership.renew(voice)
+    request = DeploymentRequest("dev", DeploymentKind.DEPLOY, Actor(ActorKind.SYSTEM, "0", "root"), version="v2")
+    handed_over = Deployment(
+        "DEPLOY-1", request, "standard", "COR-1", datetime.now(UTC), handed_over_to=other.instance_id
+    )
+    await other.deployments.create(handed_over, "deploy v2")
+    await other.ownership.beat(Heartbeat(other.instance_id, boot_id(), boot_seconds(), container_id="other"))
+    assert not await bot.is_active_within(0.3)
+    bot.engine.there.append(replace(container("other"), health=HealthStatus.UNHEALTHY))
+    assert await bot.is_active_within(SOON_SECONDS)
+    assert [one.id for one in bot.engine.there] == ["own"]
+    assert (await other.deployments.get("DEPLOY-1")).problem.key == "successor_failed"
+
+
+async def test_a_fault_that_nobody_foresaw_ends_neither_its_turn_nor_its_heartbeat(bot, other):
+    bot.faults = [ZeroDivisionError() for _ in range(3)]
+    other.instance.withdraw()
+    assert await bot.is_active_within(SOON_SECONDS)
+    held = await other.ownership.voice()
+    await asyncio.sleep(1.5)
+    assert (await other.ownership.voice()).lease_until > held.lease_until
 
 
 async def test_one_that_is_only_slow_keeps_its_voice(bot, other, voice):

@@ -10,7 +10,6 @@ from discord.ext import commands
 
 from bot.client import RoasBot
 from bot.errors import SettingsError
-from bot.ui.standby_gate import StandbyGate
 from bot.ui.voice import Voice
 from cogs.command_sync import KIND, CommandSync
 from tests.cogs.conftest import Scene
@@ -102,9 +101,8 @@ async def test_any_bot_can_load_the_cogs_and_the_application_is_opened_and_close
         opened.append("closed")
 
     @asynccontextmanager
-    async def active_at_once(_application: object, voice: Voice, gate: StandbyGate, _readiness: object):
+    async def active_at_once(_application: object, voice: Voice, _readiness: object):
         voice.give()
-        gate.open()
         yield
 
     monkeypatch.setattr("bot.integration.open_application", open_application)

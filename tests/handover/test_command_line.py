@@ -40,7 +40,7 @@ async def carrying(home, version: str) -> AsyncIterator[asyncio.subprocess.Proce
     )
     try:
         await until(lambda: deployment_of(home, version), "nothing started", seconds=END_SECONDS)
-        await until(lambda: stopped_between_writes(child, home), "it only ever writes", seconds=END_SECONDS)
+        await stop_between_writes(child, home)
         bot = home.bots(stopped=True)[0]
         before = bot.logs().decode().count(ACTIVE)
         bot.start()
@@ -53,17 +53,20 @@ async def carrying(home, version: str) -> AsyncIterator[asyncio.subprocess.Proce
         print((await child.communicate())[0].decode())
 
 
-def stopped_between_writes(child: asyncio.subprocess.Process, home) -> bool | None:
-    """Stop a process where it does not keep everybody else from writing to the journal."""
-    child.send_signal(signal.SIGSTOP)
-    with closing(sqlite3.connect(home.folder / "state" / "journal.sqlite3", timeout=0.2)) as journal:
-        try:
-            journal.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            child.send_signal(signal.SIGCONT)
-            return None
-        journal.rollback()
-    return True
+async def stop_between_writes(child: asyncio.subprocess.Process, home) -> None:
+    """Stop a process where it does not hold the journal: nobody else could write, and no bot start."""
+
+    def is_stopped() -> bool | None:
+        child.send_signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(home.folder / "state" / "journal.sqlite3", timeout=0.5)) as journal:
+            try:
+                journal.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                child.send_signal(signal.SIGCONT)
+                return None
+        return True
+
+    await until(is_stopped, "it writes all the time", seconds=END_SECONDS)
 
 
 def deployment_of(home, version: str) -> str | None:

@@ -141,6 +141,16 @@ async def test_a_session_that_is_gone_is_identified_anew(bot: SmallBot, people: 
     assert (await people.answer(await people.slash("dora", "secret"))).original is not None
 
 
+async def test_a_gateway_that_is_away_refuses_everybody_until_it_is_back(bot: SmallBot, people: SandboxClient) -> None:
+    await people.take_gateway_away()
+    await asyncio.sleep(0.5)
+    assert (await people.state())["connected"] == 0
+
+    await people.bring_gateway_back()
+    await people.wait_until_connected(DEADLINE)
+    assert (await people.answer(await people.slash("dora", "secret"))).original is not None
+
+
 async def test_two_sessions_of_one_token_both_get_every_interaction(
     bot: SmallBot, people: SandboxClient, sandbox: Sandbox
 ) -> None:

@@ -1,6 +1,9 @@
 """At any moment at most one bot is the active one."""
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +17,7 @@ from bot.models.identifiers import new_id
 from bot.models.ownership import Heartbeat
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.journal import Fence
-from bot.state.manager import StateManager
+from bot.state.manager import JOURNAL_NAME, StateManager
 from bot.state.ownership import HeldVoice, lease_has_lapsed
 from bot.ui.voice import Voice
 
@@ -60,15 +63,41 @@ async def test_who_passes_the_voice_on_is_silent_before_another_has_it_and_speak
     held.speaks_through(voice)
 
     async def pass_on(fence: Fence) -> None:
-        with held.silenced():
+        async def writing() -> None:
             assert not voice.active
             await old.ownership.pass_on(record, deployment, fence, new.instance_id)
+
+        await held.pass_on(writing())
 
     with pytest.raises(FencedOffError):
         await pass_on(replace(fence, token=99))
     assert voice.active
     await pass_on(fence)
     assert not voice.active
+
+
+@pytest.mark.parametrize("is_given_up", [False, True], ids=["and is passed on", "and is not"])
+async def test_who_is_cancelled_while_the_journal_is_held_leaves_when_it_is_decided_who_speaks(old, new, is_given_up):
+    record = await old.ownership.acquire()
+    deployment = a_deployment()
+    fence = await old.deployments.create(deployment, "deploy v2")
+    voice, held = Voice(), HeldVoice()
+    held.record = record
+    held.speaks_through(voice)
+    with closing(sqlite3.connect(old.folder / JOURNAL_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        wanted = replace(fence, token=99) if is_given_up else fence
+        passing = asyncio.create_task(held.pass_on(old.ownership.pass_on(record, deployment, wanted, new.instance_id)))
+        await asyncio.sleep(0.2)
+        assert not voice.active
+        assert held.is_passed_on(record)  # a renewal that came before lets nobody speak
+        passing.cancel()
+        other.rollback()
+    with pytest.raises(asyncio.CancelledError):
+        await passing
+    assert (await new.ownership.voice()).instance_id == (old if is_given_up else new).instance_id
+    assert voice.active is is_given_up
+    assert held.is_passed_on(record) is not is_given_up
 
 
 async def test_voice_and_deployment_pass_together_and_who_passed_them_on_changes_nothing_any_more(old, new):

@@ -82,9 +82,7 @@ async def test_at_its_turn_it_learns_how_the_connection_began_and_hears_all_from
     begin(bot)  # once more: the gateway was away in between
     bot._connection.dispatch("member_join", object())
     voice.give()
-    gate.open()
     bot._connection.dispatch("member_join", object())
-    gate.open()
     await hears(bot, "on_connect", "on_guild_available", "on_ready", "on_member_join")
 
 
@@ -94,7 +92,6 @@ async def test_a_server_that_was_left_in_standby_is_not_said_to_be_there(
     guild = begin(bot)
     bot._connection._remove_guild(guild)
     voice.give()
-    gate.open()
     await hears(bot, "on_connect", "on_ready")
 
 
@@ -104,8 +101,35 @@ async def test_who_was_ready_before_is_not_told_again(bot: Listening, voice: Voi
     voice.take()
     bot._connection.dispatch("member_join", object())
     voice.give()
-    gate.open()
     await hears(bot, "on_connect", "on_guild_available", "on_ready")
+
+
+async def test_what_one_listener_stumbles_over_is_not_kept_from_the_others(
+    bot: Listening, voice: Voice, monkeypatch: pytest.MonkeyPatch
+):
+    """Somebody else's bot may have put itself in the way of its own events."""
+    tell = bot.dispatch
+
+    def stumble(event: str, *arguments: Any) -> None:
+        if event == "connect":
+            raise ZeroDivisionError
+        tell(event, *arguments)
+
+    monkeypatch.setattr(bot._connection, "dispatch", stumble)
+    handed_on: list[Any] = []
+
+    def parse(payload: Any) -> None:
+        handed_on.append(payload)
+        raise ZeroDivisionError
+
+    bot._connection.parsers["INTERACTION_CREATE"] = parse
+    StandbyGate(bot, voice)
+    begin(bot)
+    for number in range(2):
+        bot._connection.parsers["INTERACTION_CREATE"](number)
+    voice.give()
+    await hears(bot, "on_guild_available", "on_ready")
+    assert handed_on == [0, 1]
 
 
 async def test_without_the_gate_everything_is_as_before(bot: Listening, gate: StandbyGate):
