@@ -84,13 +84,16 @@ class Releases:
             )
         )
 
-    async def beyond(self, environment: str, kept: int) -> tuple[Release, ...]:
-        """Return the releases that are kept but need not be: all but the current one and the last `kept`."""
+    async def beyond(self, environment: str, kept: int, *, runs: int | None = None) -> tuple[Release, ...]:
+        """Return the releases that are kept but need not be: all but the current one and the last `kept`.
+
+        `runs` is the release that is about to be the current one, which may be an old one.
+        """
 
         def work(transaction: Transaction) -> tuple[Release, ...]:
-            current = current_number(transaction, environment)
+            spared = {current_number(transaction, environment), runs}
             newest = _select(transaction, "environment = ? AND kept = 1 ORDER BY number DESC", (environment,))
-            return tuple(release for release in newest[kept:] if release.number != current)
+            return tuple(release for release in newest[kept:] if release.number not in spared)
 
         return await self._journal.read(work)
 
