@@ -15,6 +15,11 @@ class Severity(StrEnum):
     WARNING = "warning"
     INFO = "info"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Severity":
+        """Take a newer version's own severity for one that calls people."""
+        return cls.HIGH
+
 
 URGENT = frozenset({Severity.CRITICAL, Severity.HIGH})
 
@@ -27,6 +32,11 @@ class AlertState(StrEnum):
     SILENCED = "silenced"
     RESOLVED = "resolved"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "AlertState":
+        """Take a newer version's own state for one in which nothing is over."""
+        return cls.FIRING
+
 
 class AlertSource(StrEnum):
     """Who raises alerts. Whatever is not our own starts nothing by itself."""
@@ -35,6 +45,11 @@ class AlertSource(StrEnum):
     INTEGRATION = "integration"
     ALERTMANAGER = "alertmanager"
     GRAFANA = "grafana"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "AlertSource":
+        """Take a newer version's own source for one from outside."""
+        return cls.ALERTMANAGER
 
 
 class Healing(StrEnum):
@@ -45,6 +60,11 @@ class Healing(StrEnum):
     KEPT_AWAY = "kept_away"
     SUCCEEDED = "succeeded"
     GIVEN_UP = "given_up"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Healing":
+        """Take what a newer version did for nothing that we could go on with."""
+        return cls.GIVEN_UP
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,11 @@ class ProposalState(StrEnum):
     VOID = "void"
     EXPIRED = "expired"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "ProposalState":
+        """Take a newer version's own state for one in which nobody can say yes."""
+        return cls.VOID
+
 
 # From here on nobody can say yes any more.
 ENDED = frozenset({ProposalState.STARTED, ProposalState.WITHDRAWN, ProposalState.VOID, ProposalState.EXPIRED})

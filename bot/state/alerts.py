@@ -9,7 +9,7 @@ from bot.models.actor import Actor
 from bot.models.alert import Alert, AlertReport, AlertState, Healing
 from bot.models.change import ChangeType, StateChange
 from bot.models.identifiers import new_id
-from bot.state.documents import from_json, to_json
+from bot.state.documents import from_row, readable, to_json
 from bot.state.journal import Journal, Transaction
 
 # Trouble that comes back within this time is the same alert once more, not another one.
@@ -277,12 +277,12 @@ def _latest(transaction: Transaction, fingerprint: str) -> Alert | None:
     row = transaction.execute(
         "SELECT document FROM alerts WHERE fingerprint = ? ORDER BY rowid DESC LIMIT 1", (fingerprint,)
     ).fetchone()
-    return from_json(Alert, row[0]) if row else None
+    return from_row(Alert, row[0]) if row else None
 
 
 def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Alert, ...]:
     statement = f"SELECT document FROM alerts WHERE {where} ORDER BY rowid"  # noqa: S608 - our own words only
-    return tuple(from_json(Alert, row[0]) for row in transaction.execute(statement, parameters).fetchall())
+    return readable(Alert, (row[0] for row in transaction.execute(statement, parameters).fetchall()))
 
 
 def _audit(alert: Alert, actor: Actor, words: str) -> StateChange:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from bot.models.actor import Actor
 from bot.models.change import ChangeType, StateChange
 from bot.models.proposal import ENDED, LIFETIME, Proposal, ProposalState
-from bot.state.documents import from_json, to_json
+from bot.state.documents import from_row, readable, to_json
 from bot.state.journal import Journal, Transaction
 
 # An ended proposal is kept for a while, so that old buttons can say what became of it.
@@ -43,7 +43,7 @@ class Approvals:
         rows = await self._journal.read(
             lambda t: t.execute("SELECT document FROM proposals WHERE ended = 0 ORDER BY id").fetchall()
         )
-        return tuple(from_json(Proposal, row[0]) for row in rows)
+        return readable(Proposal, (row[0] for row in rows))
 
     async def move(
         self,
@@ -84,7 +84,7 @@ class Approvals:
 
 def _read(transaction: Transaction, proposal_id: str) -> Proposal | None:
     row = transaction.execute("SELECT document FROM proposals WHERE id = ?", (proposal_id,)).fetchone()
-    return from_json(Proposal, row[0]) if row else None
+    return from_row(Proposal, row[0]) if row else None
 
 
 def _put(transaction: Transaction, proposal: Proposal) -> None:

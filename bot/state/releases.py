@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bot.models.change import ChangeType, StateChange
 from bot.models.release import Release, ReleaseState
-from bot.state.documents import from_json, to_json
+from bot.state.documents import readable, to_json
 from bot.state.journal import Fence, Journal, Transaction
 
 RESTORABLE = frozenset({ReleaseState.SUCCEEDED, ReleaseState.ADOPTED})
@@ -179,4 +179,4 @@ def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]
         f"SELECT document FROM releases WHERE {where}",  # noqa: S608 - no user text in it
         parameters,
     ).fetchall()
-    return tuple(from_json(Release, row[0]) for row in rows)
+    return readable(Release, (row[0] for row in rows))
