@@ -1,7 +1,8 @@
 """Lay out the journal's tables, so that the release before and the release after this one can read them.
 
 Rules that keep both directions working: tables and columns are only ever added, never renamed or dropped; readers name
-their columns and ignore unknown keys in documents; a new column has a default. `user_version` counts the additions.
+their columns, ignore unknown keys in documents, and read unknown values as the closest that they know; a new column has
+a default. `user_version` counts the additions.
 """
 
 import sqlite3

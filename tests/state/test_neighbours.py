@@ -3,21 +3,32 @@
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from bot.errors import LockHeldError
-from bot.models.alert import AlertReport, AlertSource, AlertState, Severity
+from bot.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
 from bot.models.change import ChangeType, StateChange
 from bot.models.coordination import PhaseName
-from bot.models.deployment import Deployment, Outcome, PhaseStatus, ServiceProgress, ServiceStep
+from bot.models.deployment import (
+    Deployment,
+    DeploymentKind,
+    Lock,
+    Outcome,
+    PhaseStatus,
+    ServiceProgress,
+    ServiceStep,
+)
+from bot.models.freeze import Freeze
 from bot.models.ownership import Heartbeat
 from bot.models.post import Post
-from bot.models.proposal import ProposalState
-from bot.models.release import ReleaseState
+from bot.models.proposal import Proposal, ProposalState
+from bot.models.recovery import RecoveryStep
+from bot.models.release import Release, ReleaseState
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.documents import name_once
 from bot.state.manager import JOURNAL_NAME, StateManager
@@ -129,6 +140,26 @@ async def test_a_journal_of_the_next_version_is_gone_on_with(of_the_future: Path
         assert await state.alerts.open() == ()
     with closing(sqlite3.connect(of_the_future / JOURNAL_NAME)) as journal:
         assert journal.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
+
+
+def enums_of(kind: Any, seen: set[Any]) -> set[type[StrEnum]]:
+    """Return the enums that documents of a kind hold, however deep."""
+    if kind in seen:
+        return set()
+    seen.add(kind)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return {kind}
+    inner = get_type_hints(kind).values() if is_dataclass(kind) else get_args(kind)
+    return {enum for one in inner for enum in enums_of(one, seen)}
+
+
+def test_every_value_in_the_journal_is_read_somehow_though_only_a_newer_version_knows_it() -> None:
+    kept: tuple[type, ...] = (Deployment, Release, StateChange, Lock, Freeze, Proposal, Alert, RecoveryStep, Heartbeat)
+    found = {enum for kind in kept for enum in enums_of(kind, set())}
+    assert ServiceStep in found
+    # What was asked for, and what a phase does, nobody can guess: such rows are left out.
+    for enum in found - {DeploymentKind, PhaseName}:
+        assert enum("of the future") in set(enum)
 
 
 def a_row(deployment: Deployment) -> tuple[Any, ...]:

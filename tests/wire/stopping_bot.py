@@ -29,7 +29,7 @@ async def _stop_and_create(self: ServiceCreator, environment: Environment, *argu
     await _create(self, environment, *arguments, **options)
 
 
-async def _leave_it_alone(self: Rivals, home: Environment | None, instance_id: str) -> str:
+async def _leave_it_alone(self: Rivals, home: Environment | None, instance_id: str, *_still: object) -> str:
     return ""
 
 
