@@ -38,7 +38,7 @@ class Handover:
         self._model_hash = model_hash
 
     async def needed(self) -> bool:
-        """Tell whether this process's own container is not as the model says."""
+        """Tell whether the bot's own container is not as the model says."""
         wanted = await self._wanted_hash()
         own = next((c for c in self._watch.containers if c.id == self._own.id), None)
         return wanted is not None and own is not None and own.config_hash != wanted
@@ -77,17 +77,26 @@ class Handover:
     async def run_from_outside(self) -> None:
         """Replace a bot that is not this process: only the voice passes, when the old one leaves.
 
-        Raises ServiceFailedError where the successor is not fit within its deadline; then it is gone again.
+        One that is as the model says stays, and what is beside it goes. Raises ServiceFailedError where the successor
+        is not fit within its deadline; then it is gone again.
         """
         context, service = self._context, self._own.service
         await context.plan_service(ServiceProgress(service, changed=True))
-        container_id = await self._successor()
-        await self._fit_or_removed(container_id)
-        await context.report(service, ServiceStep.WAITING, "taking over")
-        old = tuple(c for c in self._watch.of_service(service) if c.id != container_id)
-        await context.components.manager.remove_containers(context.environment, old)
+        if await self.needed():
+            container_id = await self._successor()
+            await self._fit_or_removed(container_id)
+            await context.report(service, ServiceStep.WAITING, "taking over")
+            await self._keep_only(container_id)
+            await context.report(service, ServiceStep.HEALTHY, "it took over from the old one")
+        else:
+            await context.report(service, ServiceStep.REMOVING, "the other one")
+            await self._keep_only(self._own.id)
+            await context.report(service, ServiceStep.HEALTHY)
+
+    async def _keep_only(self, container_id: str) -> None:
+        others = tuple(c for c in self._watch.of_service(self._own.service) if c.id != container_id)
+        await self._context.components.manager.remove_containers(self._context.environment, others)
         await self._watch.refresh()
-        await context.report(service, ServiceStep.HEALTHY, "it took over from the old one")
 
     async def _fit_or_removed(self, container_id: str) -> Heartbeat:
         try:

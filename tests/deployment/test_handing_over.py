@@ -148,6 +148,16 @@ async def test_a_bot_that_allows_no_second_one_is_refused_before_anything_is_tou
     assert only_the_store.outcome is Outcome.SUCCEEDED, only_the_store.problem
 
 
+async def test_a_command_line_that_is_cancelled_while_the_new_bot_gets_ready_leaves_the_old_one(scene, old):
+    line = await scene.command_line()
+    deployment = await line.orchestrator.start(deploy("v1"))
+    await scene.home.born.get()
+    await line.orchestrator.cancel(deployment.id, DORA)
+    ended = await line.orchestrator.wait(deployment.id)
+    assert ended.outcome is Outcome.CANCELLED, ended.problem
+    assert scene.bot_containers() == [old.container_id]
+
+
 async def left_beside(scene: Scene, version: str) -> str:
     """Let another bot run, and return its container."""
     scene.home.models["other"] = {"services": {BOT: {"image": f"bot:{version}"}}}

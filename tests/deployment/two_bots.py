@@ -69,7 +69,7 @@ def _place(argument: object) -> str | None:
 
 
 class Bot:
-    """Be one bot in a container of home."""
+    """Be one bot in a container of home, or, without a container, a command line beside it."""
 
     def __init__(self, folder: Path, engine: Any, container_id: str) -> None:
         self.container_id = container_id
@@ -120,7 +120,7 @@ class Bot:
         await self.state.close()
 
     async def _own_container(self, environment: Environment) -> OwnContainer | None:
-        if not environment.is_home:
+        if not environment.is_home or not self.container_id:
             return None
         return OwnContainer(self.container_id, self.container_id, environment.project, BOT)
 
@@ -153,6 +153,10 @@ class Scene:
     async def next(self, *, config_hash: str = "") -> Bot:
         """Return the bot in the container of it that is started next, as soon as it stands by."""
         return await self._born(await self.home.born.get(), config_hash)
+
+    async def command_line(self) -> Bot:
+        """Return a command line that carries deployments itself."""
+        return await self._born("")
 
     def bot_containers(self) -> list[str]:
         """Return the containers of the bot."""
