@@ -89,7 +89,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._skipping.now
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
-        call = callback if isinstance(callback, _Call) else _Call(callback, args, copy_context() if context is None else context)
+        call = (
+            callback
+            if isinstance(callback, _Call)
+            else _Call(callback, args, copy_context() if context is None else context)
+        )
         call.handle = super().call_soon(call, context=call.context)
         return call.handle
 
