@@ -1,4 +1,4 @@
-"""The engine of dictionaries, with a bot in every container of the bot's service, and restart policies that bring it back.
+"""The engine of dictionaries, with a bot in every container of the bot's service, and restart policies that work.
 
 An act takes a moment, and takes place between two points at which a fault can strike (`point`). Compose replaces a
 container in steps, as the real one does: who dies in between leaves one under a wrong name.

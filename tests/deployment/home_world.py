@@ -1,10 +1,11 @@
 """A machine with one stack and its bots, in which faults strike at chosen points of a deployment.
 
-`World.settles` waits, in virtual time, until there is nothing left to be done, and says what is missing if that does not
-come to be.
+`World.settles` waits, in virtual time, until there is nothing left to be done, and says what is missing where that
+does not come to be.
 """
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from contextvars import Context
@@ -41,6 +42,8 @@ SICKEN_SECONDS = 1.0
 NOT_READY_SECONDS = 10.0
 NOTICE_SECONDS = 3.0
 RESTART_SECONDS = 0.5
+FOR_GOOD = math.inf
+OPERATOR_SECONDS = 60.0
 
 # How a version of the bot is bad; every other one is good.
 EXITS, NEVER_READY, SICKENS = "exits", "never-ready", "sickens"
@@ -221,6 +224,10 @@ class World:
 
     def _stop(self, process: Process, seconds: float) -> None:
         process.stop()
+        self.loop.call_later(NOTICE_SECONDS, process.is_checked, context=Context())
+        if seconds == FOR_GOOD:
+            self.loop.call_later(OPERATOR_SECONDS, self._operator_looks, process, context=Context())
+            return
         self._stopped += 1
 
         def wake() -> None:
@@ -232,8 +239,15 @@ class World:
                 process.is_checked()
             self._changed.set()
 
-        self.loop.call_later(NOTICE_SECONDS, process.is_checked, context=Context())
         self.loop.call_later(seconds, wake, context=Context())
+
+    def _operator_looks(self, process: Process) -> None:
+        """End what no bot can: a command line that hangs, and a bot beside which there is no other."""
+        others = [other for other in self.processes if other.prefix == "BOT" and not other.stopped]
+        if not process.dead and (isinstance(process, CommandLine) or not others):
+            self.tell(f"an operator ends {process}")
+            self._last_fault = self.loop.time()
+            self._kill(process)
 
     def _cancel(self) -> None:
         living = [process for process in self.processes if process.speaks]

@@ -22,6 +22,7 @@ from tests.deployment.home_world import (
     BAD_WEB,
     DORA,
     EXITS,
+    FOR_GOOD,
     NEVER_READY,
     SICKENS,
     Fault,
@@ -35,7 +36,7 @@ EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "0"))
 pytestmark = pytest.mark.timeout(0 if EXAMPLES else 120)
 
 VERSIONS = st.sampled_from(["v1", "v2", "v3", EXITS, NEVER_READY, SICKENS, BAD_STORE, BAD_WEB])
-STOPPED = st.sampled_from([2.0, 7.0, 15.0, 40.0])
+STOPPED = st.sampled_from([2.0, 7.0, 15.0, 40.0, FOR_GOOD])
 COMMITS = st.tuples(st.just(Point.COMMIT), st.integers(1, 70))
 ACTS = st.tuples(st.just(Point.ACT), st.integers(1, 16))
 
