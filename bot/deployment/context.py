@@ -17,6 +17,7 @@ from bot.models.coordination import Coordination, PhaseName
 from bot.models.deployment import Deployment, PhaseResult, ServiceProgress, ServiceStep
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
+from bot.models.health import ContainerState
 from bot.models.release import Release
 from bot.models.stack import ServiceDefinition
 from bot.settings import Settings
@@ -25,6 +26,7 @@ from bot.state.manager import StateManager
 from bot.state.ownership import HeldVoice
 
 SOURCE = "orchestrator"
+AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 # Progress within these (layers of a pull) is written at most so often; every intent to touch what runs always is.
 PROGRESSING = frozenset({ServiceStep.PULLING, ServiceStep.BUILDING})
 PROGRESS_INTERVAL_SECONDS = 1.0
@@ -214,10 +216,12 @@ async def bot_of(components: Components, environment: Environment) -> OwnContain
     own = await components.own_container(environment)
     if own is not None or not environment.is_home:
         return own
-    voice = await components.state.ownership.voice()
-    if voice is None or not components.state.instance.is_alive(voice.instance_id):
-        return None
-    heartbeat = await components.state.ownership.heartbeat(instance_id=voice.instance_id)
-    containers = await components.engine.containers(environment)
-    found = next((c for c in containers if heartbeat is not None and c.id == heartbeat.container_id), None)
-    return OwnContainer(found.id, found.name, environment.project, found.service) if found is not None else None
+    ownership = components.state.ownership
+    voice = await ownership.voice()
+    active = await ownership.heartbeat(instance_id=voice.instance_id) if voice is not None else None
+    at_work = [one for one in await components.engine.containers(environment) if one.state in AT_WORK]
+    # One that was just killed is started again, and one that was just begun with has not the voice yet: both are bots.
+    for one in sorted(at_work, key=lambda one: active is None or one.id != active.container_id):
+        if await ownership.heartbeat(container_id=one.id) is not None:
+            return OwnContainer(one.id, one.name, environment.project, one.service)
+    return None

@@ -1,12 +1,12 @@
-"""One process of the bot: what is real of it decides and writes; Discord, probes and checks are made up."""
+"""Processes of the bot: what is real of them decides and writes; Discord, probes and checks are made up."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from bot.commands.heartbeat import beating
 from bot.deployment.context import Components
 from bot.deployment.orchestrator import DeploymentOrchestrator
 from bot.duties import standing_by
@@ -26,6 +26,8 @@ from tests.deployment.virtual_time import LIFE, Life
 
 WAKE_UP_SECONDS = 0.3
 CONNECT_SECONDS = 0.6
+# Where processes that run in no container see each other.
+HOST = "host"
 
 
 class NoGuard:
@@ -50,7 +52,7 @@ class HeardVoice(Voice):
     """Tell when a bot begins to speak."""
 
     def __init__(self, speaks: Callable[[], None]) -> None:
-        super().__init__()
+        super().__init__(active=False)
         self._speaks = speaks
 
     def give(self) -> None:
@@ -70,7 +72,7 @@ class Parts:
     environments: dict[str, Environment]
     orchestrator: DeploymentOrchestrator
     held_voice: HeldVoice
-    own_container: Callable[[Environment], Any]
+    own_container: Callable[[Environment], Awaitable[OwnContainer | None]]
     guard: NoGuard
     collector: None = None
 
@@ -79,45 +81,43 @@ class Parts:
     async def stop_watching_itself(self) -> None: ...
 
 
-class BotProcess(Life):
-    """Open the journal, stand by or be active, until it is dead."""
+@dataclass(frozen=True)
+class Place:
+    """Say where processes live: on which engine, for which environment, and who hears them speak."""
 
-    def __init__(
-        self,
-        number: int,
-        engine: HomeEngine,
-        environment: Environment,
-        settings: Settings,
-        *,
-        container: OwnContainer | None,
-        speaks: Callable[["BotProcess"], None],
-    ) -> None:
+    engine: HomeEngine
+    environment: Environment
+    settings: Settings
+    speaks: Callable[["Process"], None]
+
+
+class Process(Life):
+    """Be one process with a journal of its own on the shared folder; it ends when it is killed."""
+
+    prefix = "BOT"
+
+    def __init__(self, number: int, place: Place, container: OwnContainer | None = None) -> None:
         super().__init__()
+        self.number = number
+        self.place = place
+        self.container = container
+        self.mark = ProcessMark(number, number, HOST if container is None else f"container of {number}")
         self.dead = False
         self.connected = False
         self.sick = False
-        self.container = container
-        self.mark = ProcessMark(number, number, f"container {number}")
-        self.voice = HeardVoice(lambda: speaks(self))
-        self.voice.take()
-        self._engine = engine
-        self._environment = environment
-        self._settings = settings
-        self._number = number
+        self.voice = HeardVoice(lambda: place.speaks(self))
         self.context = Context()
         self.context.run(LIFE.set, self)
+        self.state = self.context.run(lambda: StateManager(place.settings.state_dir, instance_prefix=self.prefix))
+        self.parts = self.context.run(self._equip)
 
     def __repr__(self) -> str:
-        return f"bot {self._number}"
+        return f"{self.prefix} {self.number}"
 
     @property
     def speaks(self) -> bool:
         """Tell whether it would answer a person now."""
         return self.voice.active and not self.stopped
-
-    def begin(self, connects: bool) -> None:
-        self.state = self.context.run(StateManager, Path(self._settings.state_dir))
-        self.do(self._live(connects))
 
     def do(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Do something in this process."""
@@ -133,44 +133,60 @@ class BotProcess(Life):
         """Let the health check of its container say how it is now."""
         if self.container is not None and not self.dead:
             well = self.connected and not self.sick and not self.stopped
-            self._engine.is_seen(self.container.id, HealthStatus.HEALTHY if well else HealthStatus.UNHEALTHY)
+            self.place.engine.is_seen(self.container.id, HealthStatus.HEALTHY if well else HealthStatus.UNHEALTHY)
 
     async def own_container(self, environment: Environment) -> OwnContainer | None:
         return self.container
 
-    async def _live(self, connects: bool) -> None:
+    def _equip(self) -> Parts:
+        place, bus, held_voice = self.place, EventBus(), HeldVoice()
+        components = Components(
+            settings=place.settings,
+            state=self.state,
+            bus=bus,
+            engine=place.engine,
+            manager=DeploymentManager(place.engine, self.state),
+            validator=Approving(),
+            monitoring=NoMonitoring(),
+            prober=Answering(),
+            own_container=self.own_container,
+            voice=held_voice,
+        )
+        environments = {place.environment.name: place.environment}
+        return Parts(
+            settings=place.settings,
+            state=self.state,
+            bus=bus,
+            engine=place.engine,
+            environments=environments,
+            orchestrator=DeploymentOrchestrator(components, environments),
+            held_voice=held_voice,
+            own_container=self.own_container,
+            guard=NoGuard(),
+        )
+
+
+class BotProcess(Process):
+    """Stand by or be the active bot; one that does not connect never gets ready."""
+
+    async def live(self, *, connects: bool) -> None:
         await asyncio.sleep(WAKE_UP_SECONDS)
-        async with self.state:
-            bus = EventBus()
-            held_voice = HeldVoice()
-            components = Components(
-                settings=self._settings,
-                state=self.state,
-                bus=bus,
-                engine=self._engine,
-                manager=DeploymentManager(self._engine, self.state),
-                validator=Approving(),
-                monitoring=NoMonitoring(),
-                prober=Answering(),
-                own_container=self.own_container,
-                voice=held_voice,
-            )
-            environments = {self._environment.name: self._environment}
-            self.orchestrator = DeploymentOrchestrator(components, environments)
-            parts = Parts(
-                settings=self._settings,
-                state=self.state,
-                bus=bus,
-                engine=self._engine,
-                environments=environments,
-                orchestrator=self.orchestrator,
-                held_voice=held_voice,
-                own_container=self.own_container,
-                guard=NoGuard(),
-            )
-            async with standing_by(parts, self.voice, lambda: Readiness(self.connected, True)):
-                if connects:
-                    await asyncio.sleep(CONNECT_SECONDS)
-                    self.connected = True
-                    self.is_checked()
-                await asyncio.get_running_loop().create_future()
+        async with self.state, standing_by(self.parts, self.voice, lambda: Readiness(self.connected, True)):
+            if connects:
+                await asyncio.sleep(CONNECT_SECONDS)
+                self.connected = True
+                self.is_checked()
+            await asyncio.get_running_loop().create_future()
+
+
+class CommandLine(Process):
+    """Carry one deployment, and say meanwhile that it lives."""
+
+    prefix = "CLI"
+
+    async def carry(self, work: Callable[["Process"], Awaitable[str]]) -> None:
+        """Do what starts a deployment, and wait for its end."""
+        async with self.state, beating(self.state):
+            if deployment_id := await work(self):
+                await self.parts.orchestrator.wait(deployment_id)
+            await self.parts.orchestrator.close()

@@ -1,4 +1,4 @@
-"""The engine of dictionaries, with a bot in every container of the bot's service, and restart policies that bring it back.
+"""The engine of dictionaries, with a bot in every container of the bot's service, and restart policies that work.
 
 An act takes a moment, and takes place between two points at which a fault can strike (`point`). Compose replaces a
 container in steps, as the real one does: who dies in between leaves one under a wrong name.
@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from contextvars import Context
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -39,6 +39,10 @@ class Tenants(Protocol):
 
     def move_out(self, container_id: str) -> None:
         """Be dead, at once."""
+        ...
+
+    def end_process(self, mark: ProcessMark) -> bool:
+        """Be killed by a neighbour; tells whether it could reach so far."""
         ...
 
 
@@ -106,9 +110,7 @@ class HomeEngine(FakeEngine):
         done = list(mendings)
         for mending in done:
             if mending.new_name:
-                self.running[mending.container.id] = replace(
-                    self.running[mending.container.id], name=mending.new_name
-                )
+                self.running[mending.container.id] = replace(self.running[mending.container.id], name=mending.new_name)
             else:
                 self._discard(mending.container.id)
         return tuple(mending.words for mending in done)
@@ -137,8 +139,7 @@ class HomeEngine(FakeEngine):
                 self._discard(container_id)
 
     async def end_process(self, mark: ProcessMark) -> bool:
-        """One in another container cannot be reached by its number."""
-        return False
+        return self.tenants is not None and self.tenants.end_process(mark)
 
     @asynccontextmanager
     async def _act(self, name: str, service: str) -> AsyncIterator[None]:
@@ -181,9 +182,7 @@ class HomeEngine(FakeEngine):
     def process_ended(self, container_id: str, code: int) -> None:
         """Bring a container back whose process ended without anybody's wish, a little later each time."""
         container = self.running[container_id]
-        restarting = replace(
-            container, state=ContainerState.RESTARTING, health=HealthStatus.UNHEALTHY, exit_code=code
-        )
+        restarting = replace(container, state=ContainerState.RESTARTING, health=HealthStatus.UNHEALTHY, exit_code=code)
         self._put(restarting)
         backoff = min(FIRST_BACKOFF_SECONDS * 2**container.restart_count, LONGEST_BACKOFF_SECONDS)
 

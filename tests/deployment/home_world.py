@@ -1,10 +1,11 @@
 """A machine with one stack and its bots, in which faults strike at chosen points of a deployment.
 
-`World.settles` waits, in virtual time, until there is nothing left to be done, and says what is missing if that does not
-come to be.
+`World.settles` waits, in virtual time, until there is nothing left to be done, and says what is missing where that
+does not come to be.
 """
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from contextvars import Context
@@ -19,13 +20,13 @@ from bot.models.actor import Actor, ActorKind
 from bot.models.deployment import Deployment, DeploymentRequest, Outcome
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from bot.models.ownership import VoiceRecord
+from bot.models.health import ContainerSnapshot, HealthStatus
+from bot.models.ownership import ProcessMark, VoiceRecord
 from bot.models.release import Release
 from bot.settings import Settings
 from bot.state.journal import Fence
 from bot.state.manager import StateManager
-from tests.deployment.bot_process import BotProcess, ClosedDoor
+from tests.deployment.bot_process import HOST, BotProcess, ClosedDoor, CommandLine, Place, Process
 from tests.deployment.conftest import service
 from tests.deployment.fake_engine import UNHEALTHY
 from tests.deployment.home_engine import BOT, HomeEngine
@@ -41,6 +42,8 @@ SICKEN_SECONDS = 1.0
 NOT_READY_SECONDS = 10.0
 NOTICE_SECONDS = 3.0
 RESTART_SECONDS = 0.5
+FOR_GOOD = math.inf
+OPERATOR_SECONDS = 60.0
 
 # How a version of the bot is bad; every other one is good.
 EXITS, NEVER_READY, SICKENS = "exits", "never-ready", "sickens"
@@ -50,11 +53,12 @@ BEHAVIOURS = {(BAD_STORE, "store"): UNHEALTHY, (BAD_WEB, "web"): UNHEALTHY}
 
 
 class Victim(StrEnum):
-    """Whom a fault strikes: the one that was active when the deployment began, one that came after it, all of them."""
+    """Whom a fault strikes: the bot that was active at the beginning, the others, all, or who was asked to deploy."""
 
     PREDECESSOR = "predecessor"
     SUCCESSOR = "successor"
     BOTH = "both"
+    CARRIER = "carrier"
 
 
 class Point(StrEnum):
@@ -89,7 +93,8 @@ class World:
         self.environment = Environment("dev", "shop", folder, (), observation_seconds=10.0, is_home=at_home)
         self.settings = Settings(_env_file=None, state_dir=folder / "state", handover_seconds=HANDOVER_SECONDS)
         self.engine = HomeEngine(stack, behaviour=BEHAVIOURS, tenants=self, point=self._acts)
-        self.processes: list[BotProcess] = []
+        self.place = Place(self.engine, self.environment, self.settings, self._speaks)
+        self.processes: list[Process] = []
         self.witness = Witness(self._lives)
         self.story: list[str] = []
         self.longest_seconds = 0.0
@@ -98,8 +103,8 @@ class World:
         self._changed = asyncio.Event()
         self._last_fault = loop.time()
         self._stopped = 0
-        self._first: BotProcess | None = None
-        self._asked: tuple[BotProcess, asyncio.Task[None]] | None = None
+        self._first: Process | None = None
+        self._asked: tuple[Process, asyncio.Task[None]] | None = None
         self._deployment_id = ""
         self._patches = ExitStack()
         self._eyes: StateManager | None = None
@@ -114,6 +119,7 @@ class World:
             "bot.state.manager.Journal": journal,
             "bot.duties.ControlServer": ClosedDoor,
             "bot.standby.this_process": lambda: LIFE.get().mark,
+            "bot.commands.heartbeat.this_process": lambda: LIFE.get().mark,
         }.items():
             self._patches.enter_context(mock.patch(name, stand_in))
         self._patches.enter_context(clocks_of(self.loop))
@@ -140,16 +146,28 @@ class World:
 
     # What people ask for
 
-    async def is_asked(self, request: DeploymentRequest, faults: list[Fault]) -> None:
-        """Ask the active bot, let faults strike on the way, and wait for the end of it all."""
+    async def is_asked(self, request: DeploymentRequest, faults: list[Fault], *, by_command_line: bool = False) -> None:
+        """Ask the active bot, or a command line, let faults strike on the way, and wait for the end of it all."""
         self._first = self.active()
         self._faults = list(faults)
         self._counts = dict.fromkeys(Point, 0)
         self._deployment_id = ""
         self._last_fault = self.loop.time()
-        self._asked = (self._first, self._first.do(self._start(self._first, request)))
-        self.tell(f"asks {self._first} for {request.kind} {request.version} with {faults}")
+        if by_command_line:
+            carrier = CommandLine(len(self.processes) + 1, self.place)
+            self.processes.append(carrier)
+            work = self._carry(carrier, request)
+        else:
+            carrier, work = self._first, self._start(self._first, request)
+        self.tell(f"asks {carrier} for {request.kind} {request.version} with {faults}")
+        self._asked = (carrier, carrier.do(work))
         await self.settles()
+
+    async def _carry(self, carrier: CommandLine, request: DeploymentRequest) -> None:
+        try:
+            await carrier.carry(lambda process: self._start(process, request))
+        finally:
+            self._bury(carrier)
 
     async def is_struck_idle(self, fault: Fault) -> None:
         """Let a fault strike while nothing is going on."""
@@ -157,13 +175,25 @@ class World:
         self._strike(fault)
         await self.settles()
 
-    async def _start(self, process: BotProcess, request: DeploymentRequest) -> None:
+    async def _start(self, process: Process, request: DeploymentRequest) -> str:
         try:
-            self._deployment_id = (await process.orchestrator.start(request)).id
+            self._deployment_id = (await process.parts.orchestrator.start(request)).id
         except RoasError as error:
             self.tell(f"{process} refuses: {error.message}")
+        return self._deployment_id
 
-    def active(self) -> BotProcess:
+    async def another_comes(self) -> None:
+        """Run a second bot outside of containers, which stands by; whoever supervises it keeps it there."""
+        self._last_fault = self.loop.time()
+        self._run_outside()
+        await self.settles()
+
+    @property
+    def supervised(self) -> list[Process]:
+        """Return the bots that run outside of containers."""
+        return [one for one in self.processes if one.container is None and one.prefix == "BOT" and not one.dead]
+
+    def active(self) -> Process:
         """Return the bot that speaks."""
         return next(process for process in self.processes if process.speaks)
 
@@ -182,16 +212,22 @@ class World:
             else:
                 self._stop(process, fault.stopped_seconds)
 
-    def _kill(self, process: BotProcess) -> None:
-        """Send SIGKILL from outside: whoever is responsible for it brings it back."""
+    def _kill(self, process: Process) -> None:
+        """Send SIGKILL from outside: whoever is responsible for it brings it back, but for a command line."""
         self._bury(process)
+        if isinstance(process, CommandLine):
+            return
         if process.container is None:
             self.loop.call_later(RESTART_SECONDS, self._run_outside, context=Context())
         else:
             self.engine.process_ended(process.container.id, 137)
 
-    def _stop(self, process: BotProcess, seconds: float) -> None:
+    def _stop(self, process: Process, seconds: float) -> None:
         process.stop()
+        self.loop.call_later(NOTICE_SECONDS, process.is_checked, context=Context())
+        if seconds == FOR_GOOD:
+            self.loop.call_later(OPERATOR_SECONDS, self._operator_looks, process, context=Context())
+            return
         self._stopped += 1
 
         def wake() -> None:
@@ -203,8 +239,15 @@ class World:
                 process.is_checked()
             self._changed.set()
 
-        self.loop.call_later(NOTICE_SECONDS, process.is_checked, context=Context())
         self.loop.call_later(seconds, wake, context=Context())
+
+    def _operator_looks(self, process: Process) -> None:
+        """End what no bot can: a command line that hangs, and a bot beside which there is no other."""
+        others = [other for other in self.processes if other.prefix == "BOT" and not other.stopped]
+        if not process.dead and (isinstance(process, CommandLine) or not others):
+            self.tell(f"an operator ends {process}")
+            self._last_fault = self.loop.time()
+            self._kill(process)
 
     def _cancel(self) -> None:
         living = [process for process in self.processes if process.speaks]
@@ -212,18 +255,25 @@ class World:
             self.tell("somebody cancels")
             living[0].do(self._ask_to_cancel(living[0]))
 
-    async def _ask_to_cancel(self, process: BotProcess) -> None:
+    async def _ask_to_cancel(self, process: Process) -> None:
         try:
-            await process.orchestrator.cancel(self._deployment_id, DORA)
+            await process.parts.orchestrator.cancel(self._deployment_id, DORA)
         except RoasError as error:
             self.tell(f"not cancelled: {error.message}")
 
-    def _victims(self, victim: Victim) -> Iterator[BotProcess]:
+    def _victims(self, victim: Victim) -> Iterator[Process]:
         for process in [process for process in self.processes if not process.stopped]:
+            is_asked = self._asked is not None and process is self._asked[0]
             is_first = process is self._first or (
                 process.container is not None and process.container == self._first.container
             )
-            if victim is Victim.BOTH or is_first is (victim is Victim.PREDECESSOR):
+            by_victim = {
+                Victim.PREDECESSOR: is_first,
+                Victim.SUCCESSOR: not is_first and not is_asked,
+                Victim.BOTH: True,
+                Victim.CARRIER: is_asked,
+            }
+            if by_victim[victim]:
                 yield process
 
     def _passes(self, point: Point, *, after: bool) -> None:
@@ -258,7 +308,7 @@ class World:
         self._passes(Point.COMMIT, after=True)
         self._changed.set()
 
-    def _only_the_owner_acts(self, life: BotProcess, act: str, service: str) -> None:
+    def _only_the_owner_acts(self, life: Process, act: str, service: str) -> None:
         """Who does not hold the environment may only end another bot."""
         holder = self._holder()
         mine = holder == life.state.instance_id
@@ -274,7 +324,13 @@ class World:
 
     def move_in(self, container: ContainerSnapshot) -> None:
         version = container.image_reference.partition(":")[2]
-        own = OwnContainer(container.id, container.name, self.environment.project, container.service)
+        own = OwnContainer(
+            container.id,
+            container.name,
+            self.environment.project,
+            container.service,
+            config_hash=container.config_hash,
+        )
         process = self._be_born(own, connects=version not in {EXITS, NEVER_READY})
         if version == EXITS:
             self.loop.call_later(EXIT_SECONDS, self._exits, process, context=Context())
@@ -286,7 +342,14 @@ class World:
             if not process.dead and process.container is not None and process.container.id == container_id:
                 self._bury(process)
 
-    def _exits(self, process: BotProcess) -> None:
+    def end_process(self, mark: ProcessMark) -> bool:
+        neighbour = LIFE.get().mark.namespace == mark.namespace == HOST
+        for process in self.processes:
+            if neighbour and process.mark == mark and not process.dead:
+                self._kill(process)
+        return neighbour
+
+    def _exits(self, process: Process) -> None:
         if not process.dead:
             self._bury(process)
             self.engine.process_ended(process.container.id, 1)
@@ -295,26 +358,19 @@ class World:
         self._be_born(None, connects=True)
 
     def _be_born(self, own: OwnContainer | None, *, connects: bool) -> BotProcess:
-        process = BotProcess(
-            len(self.processes) + 1,
-            self.engine,
-            self.environment,
-            self.settings,
-            container=own,
-            speaks=self._speaks,
-        )
+        process = BotProcess(len(self.processes) + 1, self.place, own)
         self.processes.append(process)
-        process.begin(connects)
+        process.do(process.live(connects=connects))
         self.tell(f"{process} is born in {own.name if own else 'no container'}: {process.state.instance_id}")
         return process
 
-    def _bury(self, process: BotProcess) -> None:
+    def _bury(self, process: Process) -> None:
         if not process.dead:
             self.tell(f"{process} dies")
             process.die()
             self._changed.set()
 
-    def _speaks(self, process: BotProcess) -> None:
+    def _speaks(self, process: Process) -> None:
         speaking = [other for other in self.processes if other.speaks]
         self.tell(f"{process} speaks")
         if len(speaking) > 1:
@@ -324,7 +380,7 @@ class World:
         if image.endswith(SICKENS):
             self.loop.call_later(SICKEN_SECONDS, self._sickens, process, context=Context())
 
-    def _sickens(self, process: BotProcess) -> None:
+    def _sickens(self, process: Process) -> None:
         process.sick = True
         process.is_checked()
 
@@ -370,13 +426,14 @@ class World:
 
     def _one_bot(self, voice: VoiceRecord | None) -> str:
         living = [process for process in self.processes if not process.dead]
-        if len(living) != 1:
+        speaking = [process for process in living if process.speaks]
+        if len(speaking) != 1 or voice is None or voice.instance_id != speaking[0].state.instance_id:
+            return f"of {living}, {speaking} speak, and {voice} has the voice"
+        if any(isinstance(process, CommandLine) for process in living):
             return f"{living} live"
-        if voice is None or voice.instance_id != living[0].state.instance_id or not living[0].speaks:
-            return f"{living[0]} has not the voice"
         bots = self.engine.of_service(BOT)
-        if self.at_home and [one.id for one in bots] != [living[0].container.id]:
-            return f"the bot's containers are {bots}"
+        if self.at_home and ([one.id for one in bots] != [speaking[0].container.id] or len(living) != 1):
+            return f"{living} live, and the bot's containers are {bots}"
         return ""
 
     def _whole(self, last: Deployment | None, current: Release | None) -> str:
@@ -398,4 +455,3 @@ class World:
 
     def _containers(self) -> list[str]:
         return [f"{c.name} {c.image_reference} {c.state} {c.health}" for c in self.engine.running.values()]
-

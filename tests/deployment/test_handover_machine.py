@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from structlog.testing import capture_logs
 
 from bot.models.deployment import DeploymentKind, DeploymentRequest
@@ -22,6 +22,7 @@ from tests.deployment.home_world import (
     BAD_WEB,
     DORA,
     EXITS,
+    FOR_GOOD,
     NEVER_READY,
     SICKENS,
     Fault,
@@ -35,7 +36,7 @@ EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "0"))
 pytestmark = pytest.mark.timeout(0 if EXAMPLES else 120)
 
 VERSIONS = st.sampled_from(["v1", "v2", "v3", EXITS, NEVER_READY, SICKENS, BAD_STORE, BAD_WEB])
-STOPPED = st.sampled_from([2.0, 7.0, 15.0, 40.0])
+STOPPED = st.sampled_from([2.0, 7.0, 15.0, 40.0, FOR_GOOD])
 COMMITS = st.tuples(st.just(Point.COMMIT), st.integers(1, 70))
 ACTS = st.tuples(st.just(Point.ACT), st.integers(1, 16))
 
@@ -51,6 +52,7 @@ CANCELS = st.builds(
     lambda at: Fault(at[0], at[1], after=True, victim=Victim.BOTH, cancels=True),
     COMMITS | ACTS,
 )
+BY_COMMAND_LINE = st.sampled_from([False, False, False, True])
 TROUBLE = st.lists(faults() | faults() | CANCELS, max_size=3)
 
 
@@ -76,20 +78,19 @@ class Deployments(RuleBasedStateMachine):
             self.logs.__exit__(None, None, None)
             self.folder.cleanup()
 
-    @rule(version=VERSIONS, trouble=TROUBLE)
-    def deploy(self, version: str, trouble: list[Fault]) -> None:
-        self._ask(DeploymentRequest("dev", DeploymentKind.DEPLOY, DORA, version=version), trouble)
+    @rule(version=VERSIONS, trouble=TROUBLE, by_command_line=BY_COMMAND_LINE)
+    def deploy(self, version: str, trouble: list[Fault], by_command_line: bool) -> None:
+        request = DeploymentRequest("dev", DeploymentKind.DEPLOY, DORA, version=version)
+        self._do(self.world.is_asked(request, trouble, by_command_line=by_command_line))
 
-    @rule(trouble=TROUBLE)
-    def roll_back(self, trouble: list[Fault]) -> None:
-        self._ask(DeploymentRequest("dev", DeploymentKind.ROLLBACK, DORA), trouble)
+    @rule(trouble=TROUBLE, by_command_line=BY_COMMAND_LINE)
+    def roll_back(self, trouble: list[Fault], by_command_line: bool) -> None:
+        request = DeploymentRequest("dev", DeploymentKind.ROLLBACK, DORA)
+        self._do(self.world.is_asked(request, trouble, by_command_line=by_command_line))
 
     @rule(stopped=st.none() | STOPPED)
     def nobody_deploys_and_the_bot_is_struck(self, stopped: float | None) -> None:
         self._do(self.world.is_struck_idle(Fault(Point.ACT, 0, False, Victim.PREDECESSOR, stopped)))
-
-    def _ask(self, request: DeploymentRequest, trouble: list[Fault]) -> None:
-        self._do(self.world.is_asked(request, trouble))
 
     def _do(self, work: Awaitable[None]) -> None:
         try:
@@ -100,8 +101,17 @@ class Deployments(RuleBasedStateMachine):
             raise
 
 
+class AwayDeployments(Deployments):
+    """The bot is no part of the stack, and runs outside of containers, perhaps twice."""
+
+    @precondition(lambda self: hasattr(self, "world") and len(self.world.supervised) < 2)
+    @rule()
+    def another_bot_comes(self) -> None:
+        self._do(self.world.another_comes())
+
+
 class HomeDeployments(Deployments):
-    """The same, of a stack of which the bot itself is one service."""
+    """The bot itself is one service of the stack."""
 
     at_home = True
 
@@ -116,5 +126,5 @@ def machine(of: type[Deployments], sample: int) -> type:
     return of.TestCase
 
 
-TestDeployments = machine(Deployments, 10)
+TestAwayDeployments = machine(AwayDeployments, 10)
 TestHomeDeployments = machine(HomeDeployments, 20)

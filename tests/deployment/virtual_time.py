@@ -58,6 +58,10 @@ class _Call:
             self.callback(*self.arguments)
 
 
+def _call(callback: Callable[..., object], arguments: tuple[Any, ...], context: Context | None) -> _Call:
+    return _Call(callback, arguments, copy_context() if context is None else context)
+
+
 class _Skipping(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
@@ -89,14 +93,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._skipping.now
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
-        call = callback if isinstance(callback, _Call) else _Call(callback, args, copy_context() if context is None else context)
+        call = (
+            callback
+            if isinstance(callback, _Call)
+            else _Call(callback, args, copy_context() if context is None else context)
+        )
         call.handle = super().call_soon(call, context=call.context)
         return call.handle
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        call = _Call(callback, args, copy_context() if context is None else context)
+        call = _call(callback, args, context)
         call.handle = super().call_at(when, call, context=call.context)
         return call.handle
 

@@ -10,7 +10,6 @@ from bot.models.ownership import VoiceRecord
 from bot.state.documents import from_json
 from bot.state.journal import Fence, Journal, Result, Transaction
 from bot.state.ownership import VOICE
-from tests.deployment.virtual_time import LIFE
 
 # What only the one who holds an environment may write.
 OWNED = frozenset({"deployments", "phases", "service_progress", "releases", "environments"})
