@@ -54,6 +54,13 @@ class Campaign:
 
     async def run(self) -> Ending:
         """Play all of it, and say how it went."""
+        end = await self._to_the_end()
+        if plant := self._wishes.plant:
+            seen = {Ending.RED: "was seen", Ending.GREEN: "was planted, and nothing was seen of it"}
+            self._teller.say(f"{plant} {seen.get(end, 'was planted, and nothing can be said of it')}")
+        return end
+
+    async def _to_the_end(self) -> Ending:
         with ExitStack() as stack:
             folder = Path(tempfile.mkdtemp(prefix="roas-crash-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -95,15 +102,11 @@ class Campaign:
         for played in self._played:
             coverage.count(played)
         told_wrongly = [words for lane in lanes for words in await lane.told_wrongly()]
-        self._teller.summary(self._played, coverage, told_wrongly, len(self._waiting))
+        self._teller.summary(self._played, coverage, told_wrongly, {one for one, _ in self._waiting})
         if self._wishes.keep:
             for lane in lanes:
                 lane.keep_evidence(self._wishes.results / lane.name)
-        end = ending(self._wishes.plant, self._played, told_wrongly, len(coverage.missing))
-        if self._wishes.plant:
-            seen = "was seen" if end is Ending.RED else "was planted, and nothing was seen of it"
-            self._teller.say(f"{self._wishes.plant} {seen}")
-        return end
+        return ending(self._wishes.plant, self._played, told_wrongly, len(coverage.missing))
 
     def _rounds(self, traces: Traces) -> list[Round]:
         everything = all_rounds(traces, self._wishes.random_rounds, self._wishes.seed)

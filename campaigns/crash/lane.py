@@ -24,7 +24,7 @@ from campaigns.crash.gate import Gate
 from campaigns.crash.images import GOOD, make_images
 from campaigns.crash.journal import JournalReader, Mark
 from campaigns.crash.judge import breaches
-from campaigns.crash.points import Report, Role
+from campaigns.crash.points import Report, Role, is_intent
 from campaigns.instrumented.gate import GATE_VARIABLE, PLANT_VARIABLE
 from sandbox.client import SandboxClient
 from testbed.daemon import PrivateDaemon
@@ -186,7 +186,7 @@ class Lane:
             present = frozenset(map(self._role, bots))
         if report.is_act and not report.point.step.startswith("between"):
             step = await asyncio.to_thread(self.reader.step_of, report.service)
-            if not step.endswith("ing"):
+            if not is_intent(step):
                 self.unannounced.append(f"{report.point} while the journal said {step or 'nothing'}")
         return replace(report, present=present)
 

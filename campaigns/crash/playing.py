@@ -80,7 +80,7 @@ async def _undisturbed(lane: Lane, script: Script) -> float:
         raise CleanRunError(f"{lane.name}: the bot took no deployment")
     took, wrong = await lane.settle(frozenset(), CLEAN_SECONDS)
     if wrong:
-        raise CleanRunError(f"{lane.name}: a clean run ends badly: {'; '.join(wrong)}", wrong)
+        raise CleanRunError(f"{lane.name}: a clean run ({script}) ends badly: {'; '.join(wrong)}", wrong)
     return took
 
 

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.models.deployment import ServiceStep
+
 
 class Role(StrEnum):
     """Which of the two bots."""
@@ -52,6 +54,11 @@ class Report:
 
 # Acts of which the journal must have said before that they come.
 ANNOUNCED_ACTS = ("create_service", "start", "stop", "remove")
+
+
+def is_intent(step: str) -> bool:
+    """Tell whether a service's step says that something is about to be done to it."""
+    return step.endswith("ing") and step != ServiceStep.PENDING
 
 
 class Counting:

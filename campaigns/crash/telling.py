@@ -2,13 +2,13 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from campaigns.crash.coverage import Coverage
 from campaigns.crash.playing import Played, Verdict
 from campaigns.crash.record import Record
-from campaigns.crash.rounds import Kind
+from campaigns.crash.rounds import Kind, Round
 
 SLOWEST = 5
 TABLE = """| rounds | wished for | hit | ended well | the slowest, in seconds after the last fault |
@@ -38,8 +38,10 @@ class Teller:
             self.say(f"         breach of {wrong}")
         self.record.add(number, played)
 
-    def summary(self, played: Sequence[Played], coverage: Coverage, told_wrongly: Sequence[str], left: int) -> None:
-        """Tell how all of it went, and keep that as a table."""
+    def summary(
+        self, played: Sequence[Played], coverage: Coverage, told_wrongly: Sequence[str], left: Collection[Round]
+    ) -> None:
+        """Tell how all of it went, and keep that as a table; `left` is what there was no time for."""
         done = [one for one in played if one.verdict in {Verdict.GOOD, Verdict.BROKEN}]
         rows = [_row(kind, done, coverage) for kind in Kind if coverage.wanted(kind)]
         self._table.write_text(TABLE + "\n".join(rows) + "\n")
@@ -50,9 +52,10 @@ class Teller:
         for one in sorted(done, key=lambda one: one.seconds, reverse=True)[:SLOWEST]:
             self.say(f"  slow: {one.seconds:.1f} s  {one.round}")
         for missing in coverage.missing:
-            self.say(f"  never hit: {missing}")
+            if missing not in left:
+                self.say(f"  never hit: {missing}")
         if left:
-            self.say(f"  not played for lack of time: {left} rounds")
+            self.say(f"  not played: {len(left)} rounds")
         for one in played:
             if one.verdict in {Verdict.BROKEN, Verdict.UNPLAYED}:
                 self.say(f"  {one.verdict}: {one.round}: {'; '.join(one.wrong)}")

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from bot.models.deployment import ServiceStep
 from campaigns.crash.coverage import Coverage
 from campaigns.crash.playing import Played, Verdict
-from campaigns.crash.points import Point, Report, Role, Victim
+from campaigns.crash.points import Point, Report, Role, Victim, is_intent
 from campaigns.crash.record import Record
 from campaigns.crash.rounds import Kind, Script, hang_rounds, random_rounds, step_rounds, telling_first
 
@@ -36,6 +37,11 @@ def test_what_was_never_hit_is_known_of_every_kind():
     coverage.count(Played(wanted[3], Verdict.MISSED, 1.0, ()))
     coverage.count(Played(wanted[5], Verdict.UNPLAYED, 1.0, ()))
     assert coverage.missing == (wanted[3], *wanted[5:])
+
+
+def test_what_is_only_planned_is_no_intent():
+    steps = (ServiceStep.PENDING, ServiceStep.CREATING, ServiceStep.HEALTHY, ServiceStep.REMOVING, ServiceStep.FAILED)
+    assert [step for step in steps if is_intent(step.value)] == [ServiceStep.CREATING, ServiceStep.REMOVING]
 
 
 def test_the_same_seed_draws_the_same_rounds():
