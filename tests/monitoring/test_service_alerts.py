@@ -120,6 +120,33 @@ async def test_docker_stop_is_a_warning_that_starts_nothing(scene: Scene) -> Non
     assert scene.alerts.stopped_by_hand("dev", "web")
 
 
+async def heal(scene: Scene) -> None:
+    """Let a service break, and its healing be under way."""
+    await scene.event("die", exitCode="1")
+    (alert,) = await scene.state.alerts.open()
+    await scene.desk.note(alert.id, healing=Healing.UNDER_WAY)
+    await scene.event("start")
+
+
+async def test_what_a_healing_ends_is_nobodys_wish_but_what_somebody_stops_meanwhile_is(scene: Scene) -> None:
+    await heal(scene)
+    scene.alerts.we_end("c-web")
+    for action in ("kill", "die", "stop", "start"):
+        await scene.event(action)
+    assert not scene.alerts.stopped_by_hand("dev", "web")
+    for action in ("kill", "die", "stop"):
+        await scene.event(action)
+    assert scene.alerts.stopped_by_hand("dev", "web")
+
+
+async def test_what_ends_again_while_it_is_being_healed_is_no_news(scene: Scene) -> None:
+    await heal(scene)
+    await scene.event("die", exitCode="1")
+    (alert,) = await scene.state.alerts.open()
+    assert alert.count == 1
+    assert not scene.alerts.stopped_by_hand("dev", "web")
+
+
 async def test_a_one_shot_service_that_is_done_is_no_trouble(scene: Scene) -> None:
     done = ContainerEvent("die", "c1", "job", "shop-dev", {"exitCode": "0"})
     job = {"job": ServiceDefinition("job", "job:v1", "d", one_shot=True)}
