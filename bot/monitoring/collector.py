@@ -86,6 +86,7 @@ class MonitoringCollector:
         self._watches: dict[str, tuple[asyncio.Task[None], ...]] = {}
         self._subscriptions: list[Subscription] = []
         self._observer: StackObserver | None = None
+        self._stands_by = False
 
     def start(self) -> None:
         """Watch what `monitoring.service.start` names, and look again when that is asked for."""
@@ -98,9 +99,14 @@ class MonitoringCollector:
         """Ask the probes of what is watched from now on in another rhythm."""
         self._probe_seconds = seconds
 
-    def tell(self, observer: StackObserver | None) -> None:
-        """Let an observer hear of everything from now on; None ends that."""
-        self._observer = observer
+    def tell(self, observer: StackObserver) -> None:
+        """Let an observer hear of everything from now on."""
+        self._observer, self._stands_by = observer, False
+
+    async def stand_by(self) -> None:
+        """End every watch, and begin none until there is an observer again: another process watches meanwhile."""
+        self._observer, self._stands_by = None, True
+        await self._end_watches()
 
     async def watch_released(self) -> None:
         """Watch every environment that is on a release; asked again, it finds those that came later."""
@@ -109,9 +115,12 @@ class MonitoringCollector:
                 self.watch(environment)
 
     async def close(self) -> None:
-        """End every watch and wait for it."""
+        """Listen no more, and end every watch."""
         while self._subscriptions:
             await self._bus.unsubscribe(self._subscriptions.pop())
+        await self._end_watches()
+
+    async def _end_watches(self) -> None:
         watches, self._watches = [task for tasks in self._watches.values() for task in tasks], {}
         for watch in watches:
             watch.cancel()
@@ -139,7 +148,7 @@ class MonitoringCollector:
 
     def watch(self, environment: Environment) -> None:
         """Begin to watch an environment; one that is watched already stays so."""
-        if environment.name in self.watched:
+        if self._stands_by or environment.name in self.watched:
             return
 
         async def observe() -> None:
@@ -178,7 +187,7 @@ class MonitoringCollector:
     async def _health_check(self, event: Event) -> None:
         """Look now, and say what was seen; whoever observes ends what is over."""
         environment = self._environments.get(str(event.data.get("environment", "")))
-        if environment is None:
+        if environment is None or self._stands_by:
             return
         service = str(event.data.get("service", ""))
         try:
