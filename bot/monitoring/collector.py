@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,6 +84,7 @@ class MonitoringCollector:
         self._prometheus_url = prometheus_url
         self._reconcile_seconds = reconcile_seconds
         self._watches: dict[str, tuple[asyncio.Task[None], ...]] = {}
+        self._wakes: dict[str, Callable[[], None]] = {}
         self._subscriptions: list[Subscription] = []
         self._observer: StackObserver | None = None
         self._stands_by = False
@@ -175,7 +176,7 @@ class MonitoringCollector:
                 every_seconds=self._probe_seconds,
             )
             tasks.append(asyncio.create_task(probing.run(), name=f"probes {environment.name}"))
-        self._watches[environment.name] = tuple(tasks)
+        self._watches[environment.name], self._wakes[environment.name] = tuple(tasks), watch.look_again
 
     async def _service_started(self, event: Event) -> None:
         environment = self._environments.get(str(event.data.get("environment", "")))
@@ -194,6 +195,8 @@ class MonitoringCollector:
             await self._observe(environment)
         except RoasError as error:
             log.warning("health check was not possible", environment=environment.name, reason=error.message)
+        if environment.name in self.watched and self._health.due_in(environment.name) is not None:
+            self._wakes[environment.name]()  # what is seen here first is to be believed in time
         verdict = self._health.verdict(environment.name, service).value
         data = {"environment": environment.name, "service": service, "verdict": verdict}
         self._bus.publish(Event(HEALTH_CHECK_COMPLETED, "collector", data, event.correlation_id))

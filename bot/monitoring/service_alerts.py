@@ -24,6 +24,8 @@ FLAPS = 3
 CALM_SECONDS = 30.0
 # A service that is still unhealthy this long after it was healed was not.
 RELAPSE_SECONDS = 60.0
+# A process that ends so soon after the kernel killed something in its container ended for want of memory.
+STARVED_SECONDS = 10.0
 SERVING = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED, Verdict.DEGRADED})
 
 Definitions = Mapping[str, ServiceDefinition]
@@ -45,7 +47,7 @@ class ServiceAlerts:
         self._hand_stops = hand_stops or HandStops()
         self._clock = clock
         self._trouble: dict[Place, float] = {}
-        self._short_of_memory: set[str] = set()
+        self._short_of_memory: dict[str, float] = {}
         self._relapsing: dict[str, float] = {}
         self._unwritten: dict[Place, AlertReport] = {}
         self._ended_by_us: set[str] = set()
@@ -61,14 +63,14 @@ class ServiceAlerts:
     async def container_event(self, environment: Environment, event: ContainerEvent, definitions: Definitions) -> None:
         """Raise an alert the moment that a service's process ends by itself."""
         if event.action == "oom":
-            self._short_of_memory.add(event.container_id)
+            self._short_of_memory[event.container_id] = self._clock()
         if event.action not in {"kill", "die", "stop", "pause", "unpause", "destroy", "start"}:
             return
         by_us = event.container_id in self._ended_by_us or event.service in await self.owned(environment)
         if event.action in {"start", "destroy"}:
             self._ended_by_us.discard(event.container_id)
-        starved = event.container_id in self._short_of_memory
-        self._short_of_memory.discard(event.container_id)
+        short_at = self._short_of_memory.pop(event.container_id, float("-inf"))
+        starved = self._clock() - short_at <= STARVED_SECONDS
         code = event.attributes.get("exitCode", "")
         definition = definitions.get(event.service)
         done = definition is not None and definition.one_shot and code == "0"

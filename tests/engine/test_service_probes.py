@@ -3,6 +3,7 @@
 import pytest
 
 from bot.engine.model import read_definitions
+from bot.engine.service_probes import refuse_impossible_probes
 from bot.errors import ComposeFileError
 from bot.models.stack import ServiceProbe
 
@@ -33,3 +34,21 @@ def test_a_grace_may_be_given() -> None:
 def test_a_probe_that_makes_no_sense_is_refused(probe: object) -> None:
     with pytest.raises(ComposeFileError, match="probe"):
         read_definitions(services(web={"probe": probe}))
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("tcp://:secret@store:abc", "its host or port cannot be read"),
+        ("http://[store", "its host or port cannot be read"),
+        ("tcp://store", "it names no port"),
+        ("redis:///0", "it names no host"),
+        ("store:6379", "its scheme is none of http, https, redis, rediss, tcp"),
+        (7, "it is no URL"),
+    ],
+)
+def test_a_probe_that_nobody_could_ask_is_refused_in_words_that_hold_no_secret(url: object, problem: str) -> None:
+    model = services(store={}, web={"depends_on": {"store": {"probe": url}}})
+    with pytest.raises(ComposeFileError) as raised:
+        refuse_impossible_probes(read_definitions(model))
+    assert raised.value.message == f"x-deploy: the probe of store makes no sense: {problem}."

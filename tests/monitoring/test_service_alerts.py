@@ -73,6 +73,15 @@ async def test_a_process_that_ends_is_an_alert_at_once_and_its_service_says_how_
     assert store.severity is Severity.CRITICAL
 
 
+@pytest.mark.parametrize(("later", "summary"), [(1.0, "for want of memory"), (60.0, "with code 137")])
+async def test_only_an_end_soon_after_it_is_for_want_of_memory(scene: Scene, later: float, summary: str) -> None:
+    await scene.event("oom")  # of a child, perhaps, without which it goes on
+    scene.now = later
+    await scene.event("die", exitCode="137")
+    (alert,) = await scene.state.alerts.open()
+    assert alert.summary == f"web has ended {summary}."
+
+
 async def test_samples_of_known_trouble_are_no_news(scene: Scene) -> None:
     for _ in range(5):
         await scene.seen(Verdict.UNHEALTHY)
