@@ -31,27 +31,24 @@ def probes_of(
 
 
 def refuse_impossible_probes(definitions: Mapping[str, ServiceDefinition]) -> None:
-    """Raise ComposeFileError for a probe that nobody could ask, before anything is touched."""
+    """Raise ComposeFileError for a probe that nobody could ask, in words without its URL, which may hold a password."""
     for name, definition in definitions.items():
-        for probe in definition.probes:
-            if (problem := problem_of(probe.url)) is not None:
-                raise ComposeFileError(f"x-deploy: the probe of {name} makes no sense: {problem}.", hint=HINT)
+        if not all(can_be_asked(probe.url) for probe in definition.probes):
+            raise ComposeFileError(
+                f"x-deploy: a probe of {name} has a scheme, a host or a port that makes no sense.", hint=HINT
+            )
 
 
-def problem_of(url: object) -> str | None:
-    """Say why a probe's URL cannot be asked, without repeating it, since it may hold a password; None where it can."""
+def can_be_asked(url: object) -> bool:
+    """Tell whether a probe's URL has a known scheme, a host, and a port that is one."""
     if not isinstance(url, str):
-        return "it is no URL"
+        return False
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        return "its host or port cannot be read"
-    if parts.scheme not in SCHEMES:
-        return "its scheme is none of " + ", ".join(sorted(SCHEMES))
-    if not host:
-        return "it names no host"
-    return "it names no port" if parts.scheme == "tcp" and port is None else None
+        return False
+    return parts.scheme in SCHEMES and bool(host) and (parts.scheme != "tcp" or port is not None)
 
 
 def _own(name: str, written: object) -> ServiceProbe:

@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 
-from bot.engine.service_probes import problem_of
+from bot.engine.service_probes import can_be_asked
 from bot.errors import RoasError
 from bot.models.environment import Environment
 from bot.state.redis_server import ping
@@ -17,7 +17,7 @@ class NetworkProber:
 
     async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
         """Tell whether a URL answers within its time; None where it or its name means nothing from here."""
-        if problem_of(url) is not None:  # a release may hold what is refused today
+        if not can_be_asked(url):  # a release may hold what is refused today
             return None
         parts, is_known = urlsplit(url), False
         try:

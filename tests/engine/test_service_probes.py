@@ -37,18 +37,9 @@ def test_a_probe_that_makes_no_sense_is_refused(probe: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "problem"),
-    [
-        ("tcp://:secret@store:abc", "its host or port cannot be read"),
-        ("http://[store", "its host or port cannot be read"),
-        ("tcp://store", "it names no port"),
-        ("redis:///0", "it names no host"),
-        ("store:6379", "its scheme is none of http, https, redis, rediss, tcp"),
-        (7, "it is no URL"),
-    ],
+    "url", ["tcp://:secret@store:abc", "http://[store", "tcp://store", "redis:///0", "store:6379", 7]
 )
-def test_a_probe_that_nobody_could_ask_is_refused_in_words_that_hold_no_secret(url: object, problem: str) -> None:
+def test_a_probe_that_nobody_could_ask_is_refused_in_words_that_hold_no_secret(url: object) -> None:
     model = services(store={}, web={"depends_on": {"store": {"probe": url}}})
-    with pytest.raises(ComposeFileError) as raised:
+    with pytest.raises(ComposeFileError, match="a probe of store has a scheme, a host or a port that makes no sense"):
         refuse_impossible_probes(read_definitions(model))
-    assert raised.value.message == f"x-deploy: the probe of store makes no sense: {problem}."
