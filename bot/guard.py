@@ -64,13 +64,13 @@ class Guard:
         self._rounds = asyncio.create_task(self._walk(), name="guard")
 
     async def end(self) -> None:
-        """Stop guarding; the next bot goes on from the journal."""
+        """Stop guarding and watching; the next bot does so, and goes on from the journal."""
         rounds, self._rounds = self._rounds, None
         if rounds is None:
             return
-        self._collector.tell(None)
         rounds.cancel()
         await asyncio.gather(rounds, return_exceptions=True)
+        await self._collector.stand_by()
         await self._recovery.close()
 
     async def _walk(self) -> None:

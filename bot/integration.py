@@ -284,7 +284,9 @@ def _build(
     )
     orchestrator = DeploymentOrchestrator(components, known)
     alerts = ServiceAlerts(desk, state)
-    senses = Senses(health.verdict, alerts.stopped_by_hand, partial(_is_own, engine), partial(all_answer, prober))
+    senses = Senses(
+        health.verdict, alerts.stopped_by_hand, partial(_is_own, engine), partial(all_answer, prober), alerts.we_end
+    )
     handler = ErrorHandler(engine, manager, state, desk, senses, orchestrator.run, hands=hands)
     recovery = ErrorCoordinator(handler, state, desk, bus, known)
     return Application(

@@ -16,6 +16,7 @@ from bot.engine.model import read_definitions, refuse_impossible_updates, servic
 from bot.engine.model_text import read_resolved
 from bot.engine.policy import ComposePolicy
 from bot.engine.raw_policy import RawPolicy
+from bot.engine.service_probes import refuse_impossible_probes
 from bot.errors import ComposeFileError, InvalidRequestError
 from bot.models.environment import Environment
 
@@ -40,6 +41,7 @@ class StackResolver:
         await self._clients.local(lambda: self._policy.check(model, environment))
         definitions = read_definitions(model)
         refuse_impossible_updates(definitions)
+        refuse_impossible_probes(definitions)
         binder = ContentBinder(self._contents, environment.folder, write=write_contents)
         bound = await self._clients.local(lambda: binder.bind(model))
         _refuse_shared_volumes(model)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from bot.engine.durations import read_duration
 from bot.errors import ComposeFileError
 from bot.models.dependency import Dependency
-from bot.models.stack import ServiceProbe
+from bot.models.stack import ServiceDefinition, ServiceProbe
 
 SCHEMES = frozenset({"http", "https", "redis", "rediss", "tcp"})
 HINT = "A probe is a URL, http(s)://, redis:// or tcp://, or a mapping of `url` and `startup_delay`."
@@ -30,10 +30,31 @@ def probes_of(
     return {name: tuple(probes.values()) for name, probes in found.items()}
 
 
+def refuse_impossible_probes(definitions: Mapping[str, ServiceDefinition]) -> None:
+    """Raise ComposeFileError for a probe that nobody could ask, in words without its URL, which may hold a password."""
+    for name, definition in definitions.items():
+        if not all(can_be_asked(probe.url) for probe in definition.probes):
+            raise ComposeFileError(
+                f"x-deploy: a probe of {name} has a scheme, a host or a port that makes no sense.", hint=HINT
+            )
+
+
+def can_be_asked(url: object) -> bool:
+    """Tell whether a probe's URL has a known scheme, a host, and a port that is one."""
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return parts.scheme in SCHEMES and bool(host) and (parts.scheme != "tcp" or port is not None)
+
+
 def _own(name: str, written: object) -> ServiceProbe:
     entry = written if isinstance(written, Mapping) else {"url": written}
     url = entry.get("url")
-    if not isinstance(url, str) or urlsplit(url).scheme not in SCHEMES or set(entry) - {"url", "startup_delay"}:
+    if not isinstance(url, str) or url.partition(":")[0] not in SCHEMES or set(entry) - {"url", "startup_delay"}:
         raise ComposeFileError(f"x-deploy of {name}: its probe makes no sense.", hint=HINT)
     try:
         return ServiceProbe(url, read_duration(entry.get("startup_delay", 0.0)))

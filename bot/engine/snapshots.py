@@ -1,6 +1,7 @@
 """Read how the containers of a project are."""
 
 import re
+import signal
 from datetime import datetime
 from typing import Any
 
@@ -68,7 +69,19 @@ def snapshot(inspected: dict[str, Any]) -> ContainerSnapshot:
         number=_number(labels.get(NUMBER, "")),
         restart_policy=(inspected["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no",
         project=labels.get(PROJECT, ""),
+        stop_signal=_signal(config.get("StopSignal") or ""),
     )
+
+
+def _signal(text: str) -> int | None:
+    """Read a signal by its number or name: `3`, `SIGQUIT`, `quit`, `SIGRTMIN+3`."""
+    if text.isdigit():
+        return int(text)
+    name, _, beyond = text.upper().removeprefix("SIG").partition("+")
+    try:
+        return signal.Signals[f"SIG{name}"] + int(beyond or 0)
+    except (KeyError, ValueError):
+        return None
 
 
 def _number(label: str) -> int:

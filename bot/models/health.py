@@ -55,6 +55,7 @@ class ContainerSnapshot:
     number: int = 1
     restart_policy: str = "no"
     project: str = ""
+    stop_signal: int | None = None  # where it is not the usual one
 
 
 @dataclass(frozen=True, slots=True)

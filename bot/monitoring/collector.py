@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,8 +84,10 @@ class MonitoringCollector:
         self._prometheus_url = prometheus_url
         self._reconcile_seconds = reconcile_seconds
         self._watches: dict[str, tuple[asyncio.Task[None], ...]] = {}
+        self._wakes: dict[str, Callable[[], None]] = {}
         self._subscriptions: list[Subscription] = []
         self._observer: StackObserver | None = None
+        self._stands_by = False
 
     def start(self) -> None:
         """Watch what `monitoring.service.start` names, and look again when that is asked for."""
@@ -98,9 +100,14 @@ class MonitoringCollector:
         """Ask the probes of what is watched from now on in another rhythm."""
         self._probe_seconds = seconds
 
-    def tell(self, observer: StackObserver | None) -> None:
-        """Let an observer hear of everything from now on; None ends that."""
-        self._observer = observer
+    def tell(self, observer: StackObserver) -> None:
+        """Let an observer hear of everything from now on."""
+        self._observer, self._stands_by = observer, False
+
+    async def stand_by(self) -> None:
+        """End every watch, and begin none until there is an observer again: another process watches meanwhile."""
+        self._observer, self._stands_by = None, True
+        await self._end_watches()
 
     async def watch_released(self) -> None:
         """Watch every environment that is on a release; asked again, it finds those that came later."""
@@ -109,9 +116,12 @@ class MonitoringCollector:
                 self.watch(environment)
 
     async def close(self) -> None:
-        """End every watch and wait for it."""
+        """Listen no more, and end every watch."""
         while self._subscriptions:
             await self._bus.unsubscribe(self._subscriptions.pop())
+        await self._end_watches()
+
+    async def _end_watches(self) -> None:
         watches, self._watches = [task for tasks in self._watches.values() for task in tasks], {}
         for watch in watches:
             watch.cancel()
@@ -144,7 +154,7 @@ class MonitoringCollector:
 
     def watch(self, environment: Environment) -> None:
         """Begin to watch an environment; one that is watched already stays so."""
-        if environment.name in self.watched:
+        if self._stands_by or environment.name in self.watched:
             return
 
         async def observe() -> None:
@@ -171,7 +181,7 @@ class MonitoringCollector:
                 every_seconds=self._probe_seconds,
             )
             tasks.append(asyncio.create_task(probing.run(), name=f"probes {environment.name}"))
-        self._watches[environment.name] = tuple(tasks)
+        self._watches[environment.name], self._wakes[environment.name] = tuple(tasks), watch.look_again
 
     async def _service_started(self, event: Event) -> None:
         environment = self._environments.get(str(event.data.get("environment", "")))
@@ -183,13 +193,15 @@ class MonitoringCollector:
     async def _health_check(self, event: Event) -> None:
         """Look now, and say what was seen; whoever observes ends what is over."""
         environment = self._environments.get(str(event.data.get("environment", "")))
-        if environment is None:
+        if environment is None or self._stands_by:
             return
         service = str(event.data.get("service", ""))
         try:
             await self._observe(environment)
         except RoasError as error:
             log.warning("health check was not possible", environment=environment.name, reason=error.message)
+        if environment.name in self.watched and self._health.due_in(environment.name) is not None:
+            self._wakes[environment.name]()  # what is seen here first is to be believed in time
         verdict = self._health.verdict(environment.name, service).value
         data = {"environment": environment.name, "service": service, "verdict": verdict}
         self._bus.publish(Event(HEALTH_CHECK_COMPLETED, "collector", data, event.correlation_id))

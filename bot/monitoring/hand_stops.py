@@ -1,13 +1,16 @@
 """Tell a service that somebody stopped from one that broke.
 
 The engine sends `kill` before `die` where it was asked to end a container; a process that ends by itself, or by a
-signal from outside the engine, sends `die` alone.
+signal from outside the engine, sends `die` alone. A signal that asks for something else, as for a reload, is sent as
+`kill` too: what ends by it broke.
 """
 
+import signal
 import time
+from collections.abc import Iterable
 
 from bot.engine.interface import ContainerEvent
-from bot.models.health import ContainerState, ServiceHealth
+from bot.models.health import ContainerSnapshot, ContainerState, ServiceHealth
 from bot.monitoring.hysteresis import Clock
 
 # A stop may take as long as the container's grace; a signal sent longer before has nothing to do with an end.
@@ -17,6 +20,8 @@ LOOK_SECONDS = 5.0
 RESTARTED_BY_ENGINE = frozenset({"always", "unless-stopped"})
 # Ended well, by Ctrl-C, killed, or terminated: how containers end that are told to.
 ORDERLY_CODES = frozenset({0, 130, 137, 143})
+# Whoever sends one of these wants an end; any other wants it only where it is the container's own stop signal.
+ENDING_SIGNALS = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, signal.SIGTERM})
 
 Place = tuple[str, str]  # environment, service
 
@@ -29,12 +34,20 @@ class HandStops:
         self._signalled: dict[str, float] = {}
         self._stopped: dict[Place, float] = {}
         self._broke: set[Place] = set()
+        self._stop_signals: dict[str, int] = {}
+
+    def know(self, containers: Iterable[ContainerSnapshot]) -> None:
+        """Remember by which signals containers want to be stopped."""
+        own = {one.id: one.stop_signal for one in containers if one.stop_signal is not None}
+        self._stop_signals.update(own)
 
     def take(self, environment: str, event: ContainerEvent, *, by_us: bool) -> bool:
         """Take in an event; tells whether a service broke by it. `by_us`: a deployment or a recovery is at work."""
         place = (environment, event.service)
+        if event.action == "destroy":
+            self._stop_signals.pop(event.container_id, None)
         match event.action:
-            case "kill":
+            case "kill" if self._wants_an_end(event):
                 self._signalled[event.container_id] = self._clock()
             case "die":
                 return self._died(place, event, by_us=by_us)
@@ -76,6 +89,12 @@ class HandStops:
     def broke(self, environment: str, service: str) -> None:
         """Note from elsewhere (the journal) that a service broke by itself."""
         self._broke.add((environment, service))
+
+    def _wants_an_end(self, event: ContainerEvent) -> bool:
+        sent = event.attributes.get("signal", "")
+        if not sent.isdigit():
+            return True
+        return int(sent) in ENDING_SIGNALS or int(sent) == self._stop_signals.get(event.container_id)
 
     def _died(self, place: Place, event: ContainerEvent, *, by_us: bool) -> bool:
         signalled = self._signalled.pop(event.container_id, None)

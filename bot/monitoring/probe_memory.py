@@ -1,9 +1,9 @@
 """Remember what the probes of services said, and let it count in the judgement of a service."""
 
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
 
 from bot.models.health import ServiceHealth, Verdict
 from bot.models.stack import ServiceDefinition, ServiceProbe
@@ -13,6 +13,7 @@ from bot.monitoring.hysteresis import Clock
 FAILURES_OF_TROUBLE = 3
 # What a container's own state leaves to say.
 OPEN_VERDICTS = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED, Verdict.DEGRADED})
+ENDS_OF_PLACE = re.compile("[/?#]")
 
 Place = tuple[str, str]  # environment, service
 
@@ -72,5 +73,5 @@ class ProbeMemory:
 
 def place_of(url: str) -> str:
     """Return a URL without what may be secret in it: user, password, path and query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{ENDS_OF_PLACE.split(rest, 1)[0].rpartition('@')[2]}"

@@ -1,12 +1,12 @@
 """Ask a service over the network whether it is there: `http(s)://`, `redis://`, `tcp://`."""
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 
+from bot.engine.service_probes import can_be_asked
 from bot.errors import RoasError
 from bot.models.environment import Environment
 from bot.state.redis_server import ping
@@ -16,20 +16,17 @@ class NetworkProber:
     """Open one connection per probe, and close it."""
 
     async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
-        """Tell whether a URL answers within its time; None where its name means nothing from here."""
-        parts = urlsplit(url)
-        attempt = PROBES.get(parts.scheme)
-        if attempt is None or not parts.hostname:
+        """Tell whether a URL answers within its time; None where it or its name means nothing from here."""
+        if not can_be_asked(url):  # a release may hold what is refused today
             return None
-        try:
-            await asyncio.get_running_loop().getaddrinfo(parts.hostname, None)
-        except socket.gaierror:
-            return None
+        parts, is_known = urlsplit(url), False
         try:
             async with asyncio.timeout(timeout_seconds):
-                return await attempt(parts)
-        except (OSError, TimeoutError, aiohttp.ClientError, RoasError):
-            return False
+                await asyncio.get_running_loop().getaddrinfo(parts.hostname, None)
+                is_known = True
+                return await PROBES[parts.scheme](parts)
+        except (OSError, TimeoutError, UnicodeError, aiohttp.ClientError, RoasError):
+            return False if is_known else None
 
 
 async def _http(parts: SplitResult) -> bool:

@@ -24,6 +24,8 @@ FLAPS = 3
 CALM_SECONDS = 30.0
 # A service that is still unhealthy this long after it was healed was not.
 RELAPSE_SECONDS = 60.0
+# A process that ends so soon after the kernel killed something in its container ended for want of memory.
+STARVED_SECONDS = 10.0
 SERVING = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED, Verdict.DEGRADED})
 
 Definitions = Mapping[str, ServiceDefinition]
@@ -45,9 +47,14 @@ class ServiceAlerts:
         self._hand_stops = hand_stops or HandStops()
         self._clock = clock
         self._trouble: dict[Place, float] = {}
-        self._short_of_memory: set[str] = set()
+        self._short_of_memory: dict[str, float] = {}
         self._relapsing: dict[str, float] = {}
         self._unwritten: dict[Place, AlertReport] = {}
+        self._ended_by_us: set[str] = set()
+
+    def we_end(self, container_id: str) -> None:
+        """Note that a recovery is about to end a container: until it is started again, its end is nobody's wish."""
+        self._ended_by_us.add(container_id)
 
     def stopped_by_hand(self, environment: str, service: str) -> bool:
         """Tell whether somebody was seen to stop a service."""
@@ -56,17 +63,21 @@ class ServiceAlerts:
     async def container_event(self, environment: Environment, event: ContainerEvent, definitions: Definitions) -> None:
         """Raise an alert the moment that a service's process ends by itself."""
         if event.action == "oom":
-            self._short_of_memory.add(event.container_id)
+            self._short_of_memory[event.container_id] = self._clock()
         if event.action not in {"kill", "die", "stop", "pause", "unpause", "destroy", "start"}:
             return
-        by_us = event.service in await self.owned(environment) or await self._is_healing(environment, event)
-        starved = event.container_id in self._short_of_memory
-        self._short_of_memory.discard(event.container_id)
+        by_us = event.container_id in self._ended_by_us or event.service in await self.owned(environment)
+        if event.action in {"start", "destroy"}:
+            self._ended_by_us.discard(event.container_id)
+        short_at = self._short_of_memory.pop(event.container_id, float("-inf"))
+        starved = self._clock() - short_at <= STARVED_SECONDS
         code = event.attributes.get("exitCode", "")
         definition = definitions.get(event.service)
         done = definition is not None and definition.one_shot and code == "0"
         if not self._hand_stops.take(environment.name, event, by_us=by_us) or done:
             return
+        if await self._is_healing(environment, event.service):
+            return  # that it ended again is what the healing sees, and tells
         self._trouble[environment.name, event.service] = self._clock()
         summary = _end(event.service, code, starved=starved)
         self._unwritten[environment.name, event.service] = _report(environment, event.service, summary, definitions)
@@ -87,6 +98,7 @@ class ServiceAlerts:
         await self._heal_again(environment, stack, known)
         reports = self._of_engine(environment, stack, alerts)
         for health in stack.services:
+            self._hand_stops.know(health.containers)
             if health.service not in look.owned:
                 reports += self._of_service(environment, health, alerts.get(health.service), definitions, look)
         if stack.verdict is not Verdict.UNKNOWN:
@@ -186,11 +198,9 @@ class ServiceAlerts:
         summary = f"{health.reason}. Nobody saw how; it looks as if it was meant, so it is left as it is."
         return _of(environment, service, Severity.WARNING, title, summary)
 
-    async def _is_healing(self, environment: Environment, event: ContainerEvent) -> bool:
-        if event.action in {"start", "unpause"}:
-            return False
+    async def _is_healing(self, environment: Environment, service: str) -> bool:
         alerts = await self._state.alerts.open(environment.name)
-        return any(a.service == event.service and a.healing is Healing.UNDER_WAY for a in alerts)
+        return any(alert.service == service and alert.healing is Healing.UNDER_WAY for alert in alerts)
 
 
 def _end(service: str, code: str, *, starved: bool) -> str:

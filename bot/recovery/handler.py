@@ -55,12 +55,16 @@ class AlertNotes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Senses:
-    """Hold what a handler asks: the verdict that holds, who stopped it, whether it is the bot itself, its probes."""
+    """Hold what a handler asks: the verdict that holds, who stopped it, whether it is the bot itself, its probes.
+
+    `we_end` is told of each container before the handler ends it, lest that be taken for somebody's wish.
+    """
 
     verdict: Callable[[str, str], Verdict]
     stopped_by_hand: Callable[[str, str], bool]
     is_own: Callable[[Environment, str], Awaitable[bool]]
     answers: Answers
+    we_end: Callable[[str], None]
 
 
 class ErrorHandler:
@@ -184,7 +188,11 @@ class ErrorHandler:
     async def _try(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
         if action is RecoveryAction.ROLL_BACK:
             return await self._try_back(fault, environment)
-        ended, problem = await self._hands.work(environment, self._mend(fault, environment, action))
+
+        async def is_taken() -> bool:
+            return await self._state.locks.get(environment.name) is not None
+
+        ended, problem = await self._hands.work(environment, self._mend(fault, environment, action), is_taken)
         return problem if ended else LEFT_TO_DEPLOYMENT
 
     async def _try_back(self, fault: Fault, environment: Environment) -> str | None:
@@ -203,8 +211,15 @@ class ErrorHandler:
             async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
                 model_hash, definition = await self._wanted(fault)
                 if action is RecoveryAction.RESTART:
-                    answers = self._senses.answers
-                    await restart_service(self._engine, self._manager, environment, definition, watch, answers)
+                    await restart_service(
+                        self._engine,
+                        self._manager,
+                        environment,
+                        definition,
+                        watch,
+                        self._senses.answers,
+                        self._senses.we_end,
+                    )
                 else:
                     await self._recreate(environment, model_hash, definition, watch)
         except TimeoutError:
@@ -228,6 +243,8 @@ class ErrorHandler:
         self, environment: Environment, model_hash: str, definition: ServiceDefinition, watch: ContainerWatch
     ) -> None:
         """Make the containers anew from the release; unnamed volumes are handed on. Raises ServiceFailedError."""
+        for container in watch.of_service(definition.name):
+            self._senses.we_end(container.id)
         await self._manager.apply_service(environment, model_hash, definition, watch, _unreported, _unheard, anew=True)
         await settle(definition, watch)
         await until_answered(environment, definition, watch, self._senses.answers)

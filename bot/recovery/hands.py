@@ -2,31 +2,45 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
+from bot.concurrency import happens
+from bot.errors import RoasError
 from bot.models.environment import Environment
+
+# Before a deployment changes anything it checks and prepares, which takes longer.
+LOOK_SECONDS = 0.5
 
 
 class Hands:
     """Know which attempts are at work on which environment.
 
     A deployment has its lock in the journal before it asks for the hands to be taken off, and an attempt is known here
-    before it looks for a lock: so one of the two sees the other.
+    before it looks for a lock: so one of the two sees the other. A deployment that another process carries (a command
+    line that began when no bot lived) asks nobody: its lock is looked for as long as an attempt is at work.
     """
 
     def __init__(self) -> None:
         self._at_work: dict[str, set[asyncio.Task[Any]]] = defaultdict(set)
 
-    async def work(self, environment: Environment, attempt: Coroutine[Any, Any, str | None]) -> tuple[bool, str | None]:
-        """Make an attempt; returns whether it came to its end, and what it returned."""
+    async def work(
+        self,
+        environment: Environment,
+        attempt: Coroutine[Any, Any, str | None],
+        is_taken: Callable[[], Awaitable[bool]],
+    ) -> tuple[bool, str | None]:
+        """Make an attempt, until its environment is taken; returns whether it came to its end, and what it returned."""
         task = asyncio.create_task(attempt, name=f"hands on {environment.name}")
         self._at_work[environment.name].add(task)
+        looking = asyncio.create_task(self._let_go_when(is_taken, environment))
         try:
             await asyncio.wait({task})
         finally:
+            looking.cancel()
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await asyncio.gather(looking, task, return_exceptions=True)
             self._at_work[environment.name].discard(task)
         return (False, None) if task.cancelled() else (True, task.result())
 
@@ -36,3 +50,11 @@ class Hands:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _let_go_when(self, is_taken: Callable[[], Awaitable[bool]], environment: Environment) -> None:
+        while True:
+            with suppress(RoasError):  # what cannot be read now is read next time
+                if await is_taken():
+                    break
+            await happens(asyncio.Event(), LOOK_SECONDS)
+        await self.take_off(environment)

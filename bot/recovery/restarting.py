@@ -28,16 +28,17 @@ async def restart_service(
     definition: ServiceDefinition,
     watch: ContainerWatch,
     answers: Answers,
+    we_end: Callable[[str], None],
 ) -> None:
     """Restart what has ended, is unhealthy or does not answer, and wait until the service is ready.
 
-    Raises ServiceFailedError.
+    `we_end` is told of each container that is stopped for that. Raises ServiceFailedError.
     """
     containers = watch.of_service(definition.name)
     if not containers:
         raise ServiceFailedError(f"{definition.name} has no container to start.", service=definition.name)
     mute = not await answers(environment, definition)
-    await together(_revive(engine, environment, container, mute=mute) for container in containers)
+    await together(_revive(engine, environment, container, we_end, mute=mute) for container in containers)
     await watch.refresh()
     await manager.wait_until_ready(environment, definition, watch)
     await settle(definition, watch)
@@ -77,11 +78,19 @@ def _runs_well(container: ContainerSnapshot) -> bool:
     return container.health is not HealthStatus.UNHEALTHY and container.restart_count <= TOLERATED_RESTARTS
 
 
-async def _revive(engine: Engine, environment: Environment, container: ContainerSnapshot, *, mute: bool) -> None:
+async def _revive(
+    engine: Engine,
+    environment: Environment,
+    container: ContainerSnapshot,
+    we_end: Callable[[str], None],
+    *,
+    mute: bool,
+) -> None:
     match container.state:
         case ContainerState.EXITED | ContainerState.CREATED:
             await to_the_end(engine.start(environment, container.id))
         case ContainerState.RUNNING if _runs_well(container) and not mute:
             return  # its engine was quicker
         case _:
+            we_end(container.id)
             await to_the_end(_stop_and_start(engine, environment, container.id))

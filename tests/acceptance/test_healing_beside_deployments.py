@@ -1,13 +1,15 @@
 """A deployment owns what it changes: healing keeps away, lets go, or comes afterwards, and never fights it."""
 
 import asyncio
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
+from bot.integration import open_application
 from bot.models.alert import Healing
 from bot.models.deployment import DeploymentKind, Outcome
 from bot.models.health import Verdict
-from tests.acceptance.people import request, succeeded
+from tests.acceptance.people import People, request, succeeded
 from tests.acceptance.stack import CHECK, REPOSITORY, service
 from tests.acceptance.test_at_once import until_waiting
 from tests.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
@@ -42,19 +44,44 @@ async def break_and_hold(application, stack):
     await until(runs_again)
 
 
-async def test_a_deployment_takes_a_service_out_of_the_hands_that_heal_it(guarded, people, stack, images):
+@asynccontextmanager
+async def command_line(settings):
+    """Carry deployments in another process than the one that heals."""
+    async with open_application(settings, instance_prefix="CLI") as application:
+        yield People(application)
+
+
+@pytest.mark.parametrize("by_command_line", [False, True])
+async def test_a_deployment_takes_a_service_out_of_the_hands_that_heal_it(
+    guarded, people, stack, images, settings, by_command_line
+):
     stack.write({"web": service(healthcheck=SICKLY)})
     await people.succeed("v1")
     await break_and_hold(guarded, stack)
     begun = asyncio.get_running_loop().time()
-    succeeded(await people.deploy("v2"))
+    async with command_line(settings) if by_command_line else nullcontext(people) as deployers:
+        succeeded(await deployers.deploy("v2"))
     assert asyncio.get_running_loop().time() - begun < 40, "it waited for the healing"
-    over = await alert_that(guarded, is_over)
-    left_off, kept_away = over.actions
+    # Of the end of another process's deployment the slow look tells, which takes too long here.
+    alert = await alert_that(guarded, lambda one: len(one.actions) == 2 and (by_command_line or is_over(one)))
+    left_off, kept_away = alert.actions
     assert left_off == "restart: left off, a deployment began"
     assert kept_away.startswith(f"kept away: {(await guarded.state.deployments.list('dev'))[0].id} is under way")
     assert stack.images() == {"web-1": images["v2"]}
     assert len(await of_services(guarded)) == 1
+
+
+async def test_what_somebody_stops_while_it_is_being_healed_stays_stopped(guarded, people, stack, images):
+    stack.write({"web": service(healthcheck=SICKLY)})
+    for version in ("v1", "v2"):
+        await people.succeed(version)
+    await break_and_hold(guarded, stack)
+    await asyncio.to_thread(stack.container("web").stop)
+    left = await alert_that(guarded, lambda one: one.is_open and one.healing is Healing.NONE and bool(one.actions))
+    assert left.actions[0].startswith("restart: web failed")
+    assert left.actions[1:] == ("not ours: somebody stopped it by hand, so it is left as it is",)
+    web = stack.container("web")
+    assert (web.status, web.attrs["Image"]) == ("exited", images["v2"])
 
 
 async def test_a_service_that_breaks_just_before_or_just_after_a_deployment_ends_well(guarded, people, stack, images):

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from bot.models.alert import Healing, Severity
+from bot.models.change import ChangeType
 from bot.models.health import Verdict
 from tests.acceptance.stack import CHECK, free_port, service
 from tests.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
@@ -32,6 +33,9 @@ async def test_a_process_that_dies_is_told_at_once_and_started_again(guarded, pe
     assert raised.summary == "web has ended with code 137."
     over = await alert_that(guarded, is_over)
     assert (over.id, over.healing, over.actions) == (raised.id, Healing.SUCCEEDED, ("restart: well again",))
+    # A signal that asks for a reload is no wish to see it end.
+    await asyncio.to_thread(stack.container("web").kill, "HUP")
+    await alert_that(guarded, lambda one: len(one.actions) == 2 and is_over(one))
 
 
 async def test_one_that_is_killed_for_want_of_memory_is_made_anew(guarded, people, stack):
@@ -84,3 +88,22 @@ async def test_one_that_looks_well_but_does_not_answer_its_probe_is_restarted(gu
     over = await alert_that(guarded, is_over)
     assert (over.id, over.actions) == (raised.id, ("restart: well again",))
     assert await is_healthy()
+
+
+async def test_a_bot_that_is_no_more_the_active_one_leaves_the_watching_to_the_other(guarded, people, stack):
+    async def seen():
+        changes = await guarded.state.changes(limit=1000)
+        return [one.new for one in changes if one.type is ChangeType.SERVICE_HEALTH_CHANGED]
+
+    stack.write({"web": service()})
+    await people.succeed("v1")
+    await until(seen)
+    await guarded.guard.end()
+    before = await seen()
+    await people.succeed("v2")
+    kill_process(stack, "web")
+    await people.succeed("v3")
+    assert await seen() == before
+    await guarded.guard.begin()
+    kill_process(stack, "web")
+    assert (await alert_that(guarded, is_over)).healing is Healing.SUCCEEDED

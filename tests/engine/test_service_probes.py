@@ -3,6 +3,7 @@
 import pytest
 
 from bot.engine.model import read_definitions
+from bot.engine.service_probes import refuse_impossible_probes
 from bot.errors import ComposeFileError
 from bot.models.stack import ServiceProbe
 
@@ -33,3 +34,12 @@ def test_a_grace_may_be_given() -> None:
 def test_a_probe_that_makes_no_sense_is_refused(probe: object) -> None:
     with pytest.raises(ComposeFileError, match="probe"):
         read_definitions(services(web={"probe": probe}))
+
+
+@pytest.mark.parametrize(
+    "url", ["tcp://:secret@store:abc", "http://[store", "tcp://store", "redis:///0", "store:6379", 7]
+)
+def test_a_probe_that_nobody_could_ask_is_refused_in_words_that_hold_no_secret(url: object) -> None:
+    model = services(store={}, web={"depends_on": {"store": {"probe": url}}})
+    with pytest.raises(ComposeFileError, match="a probe of store has a scheme, a host or a port that makes no sense"):
+        refuse_impossible_probes(read_definitions(model))

@@ -1,5 +1,9 @@
 """What somebody stopped is told from what broke by itself."""
 
+from dataclasses import replace
+
+import pytest
+
 from bot.engine.interface import ContainerEvent
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from bot.monitoring.hand_stops import HandStops
@@ -66,9 +70,25 @@ def test_a_service_that_is_started_again_is_wanted_again() -> None:
 def test_a_signal_long_ago_has_nothing_to_do_with_an_end() -> None:
     clock = Clock()
     stops = HandStops(clock)
-    stops.take("dev", event("kill", signal="1"), by_us=False)
+    stops.take("dev", event("kill", signal="15"), by_us=False)
     clock.now = 120.0
     assert stops.take("dev", event("die"), by_us=False)
+
+
+@pytest.mark.parametrize(("sent", "wanted"), [("15", True), ("9", True), ("2", True), ("1", False), ("10", False)])
+def test_only_a_signal_that_ends_is_a_wish_to_end(sent: str, wanted: bool) -> None:
+    stops = HandStops()
+    stops.take("dev", event("kill", signal=sent), by_us=False)
+    assert stops.take("dev", event("die"), by_us=False) is not wanted
+    assert stops.is_known("dev", "web") is wanted
+
+
+def test_a_container_may_have_a_stop_signal_of_its_own() -> None:
+    stops = HandStops()
+    stops.know([replace(ended(0), stop_signal=28)])
+    stops.take("dev", event("kill", signal="28"), by_us=False)
+    assert not stops.take("dev", event("die"), by_us=False)
+    assert stops.is_known("dev", "web")
 
 
 def test_what_happened_before_the_bot_came_is_left_alone_where_it_may_have_been_wanted() -> None:

@@ -73,6 +73,15 @@ async def test_a_process_that_ends_is_an_alert_at_once_and_its_service_says_how_
     assert store.severity is Severity.CRITICAL
 
 
+@pytest.mark.parametrize(("later", "summary"), [(1.0, "for want of memory"), (60.0, "with code 137")])
+async def test_only_an_end_soon_after_it_is_for_want_of_memory(scene: Scene, later: float, summary: str) -> None:
+    await scene.event("oom")  # of a child, perhaps, without which it goes on
+    scene.now = later
+    await scene.event("die", exitCode="137")
+    (alert,) = await scene.state.alerts.open()
+    assert alert.summary == f"web has ended {summary}."
+
+
 async def test_samples_of_known_trouble_are_no_news(scene: Scene) -> None:
     for _ in range(5):
         await scene.seen(Verdict.UNHEALTHY)
@@ -118,6 +127,33 @@ async def test_docker_stop_is_a_warning_that_starts_nothing(scene: Scene) -> Non
     assert alert.severity is Severity.WARNING
     assert "stopped by hand" in alert.title
     assert scene.alerts.stopped_by_hand("dev", "web")
+
+
+async def heal(scene: Scene) -> None:
+    """Let a service break, and its healing be under way."""
+    await scene.event("die", exitCode="1")
+    (alert,) = await scene.state.alerts.open()
+    await scene.desk.note(alert.id, healing=Healing.UNDER_WAY)
+    await scene.event("start")
+
+
+async def test_what_a_healing_ends_is_nobodys_wish_but_what_somebody_stops_meanwhile_is(scene: Scene) -> None:
+    await heal(scene)
+    scene.alerts.we_end("c-web")
+    for action in ("kill", "die", "stop", "start"):
+        await scene.event(action)
+    assert not scene.alerts.stopped_by_hand("dev", "web")
+    for action in ("kill", "die", "stop"):
+        await scene.event(action)
+    assert scene.alerts.stopped_by_hand("dev", "web")
+
+
+async def test_what_ends_again_while_it_is_being_healed_is_no_news(scene: Scene) -> None:
+    await heal(scene)
+    await scene.event("die", exitCode="1")
+    (alert,) = await scene.state.alerts.open()
+    assert alert.count == 1
+    assert not scene.alerts.stopped_by_hand("dev", "web")
 
 
 async def test_a_one_shot_service_that_is_done_is_no_trouble(scene: Scene) -> None:

@@ -45,7 +45,7 @@ class Scene:
         self.by_hand = self.own = False
         self.helps: frozenset[RecoveryAction] = frozenset()
         self.tried: list[RecoveryAction] = []
-        senses = Senses(lambda *_: self.verdict, lambda *_: self.by_hand, self._is_own, self._answers)
+        senses = Senses(lambda *_: self.verdict, lambda *_: self.by_hand, self._is_own, self._answers, str)
         engine: Any = SimpleNamespace(containers=self._containers)
         self.handler = ErrorHandler(engine, None, state, self.notes, senses, self._roll_back)  # type: ignore[arg-type]
         self.handler._try = self._try  # type: ignore[method-assign]

@@ -3,23 +3,31 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from bot.concurrency import to_the_end
+from bot.errors import StateError
 from bot.models.environment import Environment
+from bot.recovery import hands
 from bot.recovery.hands import Hands
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 PROD = Environment("prod", "shop-prod", Path(), ())
 
 
+async def free() -> bool:
+    return False
+
+
 async def test_an_attempt_comes_to_its_end_where_nothing_begins() -> None:
     async def attempt() -> str:
         return "it ended again"
 
-    assert await Hands().work(DEV, attempt()) == (True, "it ended again")
+    assert await Hands().work(DEV, attempt(), free) == (True, "it ended again")
 
 
 async def test_a_deployment_ends_an_attempt_at_its_safe_point_and_waits_for_that() -> None:
-    hands, begun, let_go, told = Hands(), asyncio.Event(), asyncio.Event(), list[str]()
+    own, begun, let_go, told = Hands(), asyncio.Event(), asyncio.Event(), list[str]()
 
     async def act() -> None:
         begun.set()
@@ -30,9 +38,9 @@ async def test_a_deployment_ends_an_attempt_at_its_safe_point_and_waits_for_that
         await to_the_end(act())
         told.append("not stopped")
 
-    work = asyncio.create_task(hands.work(DEV, attempt()))
+    work = asyncio.create_task(own.work(DEV, attempt(), free))
     await begun.wait()
-    stopping = asyncio.create_task(hands.take_off(DEV))
+    stopping = asyncio.create_task(own.take_off(DEV))
     await asyncio.sleep(0)
     assert not stopping.done()
     let_go.set()
@@ -42,13 +50,29 @@ async def test_a_deployment_ends_an_attempt_at_its_safe_point_and_waits_for_that
 
 
 async def test_the_hands_stay_on_other_environments() -> None:
-    hands, go_on = Hands(), asyncio.Event()
+    own, go_on = Hands(), asyncio.Event()
 
     async def attempt() -> None:
         await go_on.wait()
 
-    work = asyncio.create_task(hands.work(PROD, attempt()))
+    work = asyncio.create_task(own.work(PROD, attempt(), free))
     await asyncio.sleep(0)
-    await hands.take_off(DEV)
+    await own.take_off(DEV)
     go_on.set()
     assert await work == (True, None)
+
+
+async def test_a_deployment_of_another_process_is_seen_by_its_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hands, "LOOK_SECONDS", 0.01)
+    answers = [False, StateError("it cannot be read just now"), True]
+
+    async def is_taken() -> bool:
+        if isinstance(answer := answers.pop(0), StateError):
+            raise answer
+        return answer
+
+    async def attempt() -> None:
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
+        assert await Hands().work(DEV, attempt(), is_taken) == (False, None)

@@ -1,0 +1,53 @@
+"""Probes ask what can be asked, within their time, and leave the rest alone."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.models.environment import Environment
+from bot.models.stack import ServiceDefinition, ServiceProbe
+from bot.monitoring.probe_memory import ProbeMemory
+from bot.monitoring.probes import NetworkProber
+from bot.monitoring.probing import Probing
+from tests.acceptance.stack import free_port
+
+DEV = Environment("dev", "shop-dev", Path(), ())
+
+
+@pytest.mark.parametrize("url", ["tcp://127.0.0.1:abc", "http://[::1", "tcp://127.0.0.1", "no URL", "tcp://a..b:1"])
+async def test_what_cannot_be_asked_is_no_fault_of_a_service(url: str) -> None:
+    assert await NetworkProber().probe(DEV, url, 5.0) is None
+
+
+async def test_a_name_that_is_not_found_within_the_time_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hangs(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hangs)
+    async with asyncio.timeout(5):
+        assert await NetworkProber().probe(DEV, "tcp://store:1", 0.01) is None
+
+
+async def test_one_that_cannot_be_asked_does_not_keep_the_others_from_being_asked() -> None:
+    closed = f"tcp://127.0.0.1:{free_port()}"
+    probes = tuple(ServiceProbe(url) for url in ("http://[::1", closed))
+    heard: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
+
+    class Memory(ProbeMemory):
+        def heard(self, environment: str, service: str, url: str, *, answered: bool) -> bool:
+            heard.put_nowait((url, answered))
+            return False
+
+    async def definitions() -> Mapping[str, ServiceDefinition]:
+        return {"web": ServiceDefinition("web", "web:v1", "d", probes=probes)}
+
+    with capture_logs() as logs:
+        task = asyncio.create_task(Probing(DEV, NetworkProber(), Memory(), definitions, str).run())
+        async with asyncio.timeout(5):
+            assert await heard.get() == (closed, False)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [one["event"] for one in logs] == ["a probe cannot be asked from here"]
