@@ -140,7 +140,8 @@ class AlertTelling(Telling):
         """Let new messages share where they are too many; returns whether they do."""
         own = [alert for alert in untold if not alert.group]
         fresh = [alert for alert in own if await self._is_new(alert)]
-        calling = [alert for alert in own if alert not in fresh and await self._calls.is_due(alert)]
+        new = {alert.id for alert in fresh}
+        calling = [alert for alert in own if alert.id not in new and await self._calls.is_due(alert)]
         if len(fresh) + len(calling) <= min(self._calm.at_once, self._room()):
             return False
         await self._gather(fresh)
