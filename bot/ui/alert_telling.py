@@ -124,10 +124,12 @@ class AlertTelling(Telling):
         if before is None or before.message_id is None:
             called = bool(drawing.pings)
             await self._mark_called(alerts, called=called)  # intent before action
+        elif not any(alert.is_audible for alert in alerts):
+            drawing = replace(drawing, pings=())  # where somebody deleted it, it is posted anew
         post = await self._bring(Errand(subject, kind, drawing, alerts[0].started_at))
         if post.message_id is not None and (before is None or before.message_id != post.message_id):
             self._count(1)
-            if drawing.pings and not called:  # in place of one that somebody deleted
+            if drawing.pings and not called:
                 called = True
                 await self._mark_called(alerts, called=True)
         return post, [replace(alert, called=called) for alert in alerts]

@@ -259,6 +259,17 @@ async def test_the_message_of_what_is_over_calls_nobody_when_it_is_posted_again(
     assert len(calls(channel)) == 1
 
 
+async def test_what_was_over_before_discord_could_be_reached_is_told_once_and_calls_once(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    desk = open_desk(state, bus)
+    await desk.take([a_report(severity=Severity.HIGH), a_report(severity=Severity.HIGH, firing=False)])
+    messages.start(calls=Calls(alert_role=42))
+    await until(lambda: all_told(state))
+    assert channel.titles() == ["✅ dev: web is down"]
+    assert len(calls(channel)) == 1
+
+
 async def test_only_what_is_named_is_searched_for_secrets(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
