@@ -124,10 +124,12 @@ class AlertTelling(Telling):
         if before is None or before.message_id is None:
             called = bool(drawing.pings)
             await self._mark_called(alerts, called=called)  # intent before action
+        elif not any(alert.is_audible for alert in alerts):
+            drawing = replace(drawing, pings=())  # where somebody deleted it, it is posted anew
         post = await self._bring(Errand(subject, kind, drawing, alerts[0].started_at))
         if post.message_id is not None and (before is None or before.message_id != post.message_id):
             self._count(1)
-            if drawing.pings and not called:  # in place of one that somebody deleted
+            if drawing.pings and not called:
                 called = True
                 await self._mark_called(alerts, called=True)
         return post, [replace(alert, called=called) for alert in alerts]
@@ -140,7 +142,8 @@ class AlertTelling(Telling):
         """Let new messages share where they are too many; returns whether they do."""
         own = [alert for alert in untold if not alert.group]
         fresh = [alert for alert in own if await self._is_new(alert)]
-        calling = [alert for alert in own if alert not in fresh and await self._calls.is_due(alert)]
+        new = {alert.id for alert in fresh}
+        calling = [alert for alert in own if alert.id not in new and await self._calls.is_due(alert)]
         if len(fresh) + len(calling) <= min(self._calm.at_once, self._room()):
             return False
         await self._gather(fresh)

@@ -60,6 +60,22 @@ async def test_trouble_that_comes_back_soon_is_the_same_alert(state: StateManage
     assert again.alert.is_open
 
 
+async def test_what_comes_back_is_looked_after_and_silenced_by_nobody_and_ends_again(state: StateManager) -> None:
+    (first,) = await state.alerts.take([REPORT])
+    await state.alerts.acknowledge(first.alert.id, DORA)
+    await state.alerts.silence(first.alert.id, DORA, HOUR)
+    (ended,) = await state.alerts.take([replace(REPORT, firing=False)])
+    assert (ended.alert.state, ended.alert.silenced_until) == (AlertState.RESOLVED, None)
+    (again,) = await state.alerts.take([replace(REPORT, title="web is down again", correlation_id="COR-2")])
+    alert = again.alert
+    assert (alert.state, alert.acknowledged_by, alert.silenced_by) == (AlertState.FIRING, None, None)
+    assert (alert.title, alert.correlation_id, alert.resolved_at) == ("web is down again", "COR-2", None)
+    (over,) = await state.alerts.take([replace(REPORT, firing=False)])
+    assert (over.alert.id, over.resolved, over.alert.count) == (first.alert.id, True, 2)
+    events = [change.metadata.get("event", "").rpartition(".")[2] for change in await state.changes()]
+    assert [event for event in events if event] == ["triggered", "resolved"] * 2
+
+
 async def test_a_repeated_delivery_of_what_has_ended_changes_nothing(state: StateManager) -> None:
     report = replace(REPORT, occurrence="2026-01-01T00:00:00Z")
     await state.alerts.take([report, report])

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -120,6 +121,40 @@ async def test_what_was_urgent_from_the_first_calls_once_however_it_goes_on(
     assert len(calls(channel)) == 1
 
 
+@pytest.mark.parametrize("told_first", [True, False])
+async def test_people_are_called_once_although_the_bot_is_killed_before_it_knows_that_they_were(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, told_first: bool
+) -> None:
+    first = messages.start(calls=Calls(alert_role=42))
+    desk = open_desk(state, bus)
+    if told_first:
+        await desk.take([a_report()])
+        await until(lambda: all_told(state))
+        channel.forbids = lose_the_answer_to_new_messages(channel)
+    else:
+        channel.lose_answers = 10_000
+    await desk.take([a_report(severity=Severity.HIGH)])
+    await until(lambda: bool(calls(channel)))
+    await first.close()
+    channel.lose_answers, channel.forbids = 0, lambda _drawing, _reply_to: False
+    for _bot in range(2):
+        following = messages.start(calls=Calls(alert_role=42))
+        await until(lambda: all_told(state))
+        await following.close()
+    assert len(calls(channel)) == 1
+    assert len(channel.messages) == 1 + told_first
+
+
+def lose_the_answer_to_new_messages(channel: FakeChannel) -> Callable[[Drawing, int | None], bool]:
+    """Let Discord take new messages and say so to nobody."""
+
+    def take(_drawing: Drawing, reply_to: int | None) -> bool:
+        channel.lose_answers = 10_000 if reply_to is not None else 0
+        return False
+
+    return take
+
+
 async def test_what_is_silenced_calls_when_its_silence_is_over(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
@@ -221,6 +256,17 @@ async def test_the_message_of_what_is_over_calls_nobody_when_it_is_posted_again(
     channel.messages.clear()
     await desk.take([a_report(firing=False)])
     await until(lambda: channel.titles() == ["✅ dev: web is down"])
+    assert len(calls(channel)) == 1
+
+
+async def test_what_was_over_before_discord_could_be_reached_is_told_once_and_calls_once(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    desk = open_desk(state, bus)
+    await desk.take([a_report(severity=Severity.HIGH), a_report(severity=Severity.HIGH, firing=False)])
+    messages.start(calls=Calls(alert_role=42))
+    await until(lambda: all_told(state))
+    assert channel.titles() == ["✅ dev: web is down"]
     assert len(calls(channel)) == 1
 
 

@@ -240,10 +240,10 @@ def channel_messages() -> Iterator[Message]:
     for alert_state in AlertState:
         for severity in Severity:
             alert = an_alert(state=alert_state, severity=severity, resolved_at=NOON)
-            calls = ROLE if alert.is_urgent and alert.is_audible else None
+            calls = ROLE if alert.is_urgent and alert_state is not AlertState.SILENCED else None
             yield posted(draw_alert, f"{severity}, {alert_state}", alert, ROLE, role=calls)
         storm = [an_alert(number, state=alert_state) for number in range(64)]
-        calls = ROLE if storm[0].is_audible else None
+        calls = ROLE if alert_state is not AlertState.SILENCED else None
         yield posted(draw_group, f"{alert_state}", "STORM-1", storm, ROLE, role=calls)
         quiet = [replace(one, severity=Severity.INFO) for one in storm]
         yield posted(draw_group, f"quiet, {alert_state}", "STORM-1", quiet, ROLE)

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from bot.models.alert import AlertSource
 from bot.state.manager import StateManager
 from sandbox.views import Message
 from tests.wire.bot_process import BotProcess
-from tests.wire.channel import ask, outcome, start
+from tests.wire.channel import DEPLOYMENT_ID, ask, confirm, outcome, start
 from tests.wire.conftest import COMMANDS, CONNECT_SECONDS
 
 pytestmark = pytest.mark.wire
 
 TOKEN = "a token that only the tests know"
+IN_CHANNEL = re.compile(r"/(?:v\d+/)?channels/\d+/messages(?:/\d+)?")
+FIVE_SECONDS = timedelta(seconds=5)
 
 
 @pytest.fixture
@@ -147,10 +150,22 @@ async def test_a_storm_makes_few_messages_and_loses_nothing(bot, bot_settings, p
     messages = about_alerts(await people.messages())
     assert 1 <= len(messages) <= 10
     assert re.search(r"Open alerts: 100\d", await ask(people, "dora", "status"))
-    assert not [one for one in await people.requests() if one.get("status") == 429]
+    assert_slow_enough(await people.requests())
 
 
-async def test_an_alert_from_outside_fires_and_ends_once(bot, people, web):
+def assert_slow_enough(requests: list[dict[str, Any]]) -> None:
+    """Discord takes five new messages of a channel in five seconds, and as many edits; it answers 429 to more."""
+    assert not [one for one in requests if one.get("status") == 429]
+    for method in ("POST", "PATCH"):
+        made = [one for one in requests if one["method"] == method and IN_CHANNEL.fullmatch(one["path"])]
+        times = [datetime.fromisoformat(one["time"]) for one in made]
+        assert len(times) > 0
+        assert [
+            after - first for first, after in zip(times, times[5:], strict=False) if after - first < FIVE_SECONDS
+        ] == []
+
+
+async def test_an_alert_from_outside_fires_and_ends_once_and_calls_when_it_becomes_urgent(bot, people, web, sandbox):
     assert (await web(delivery(an_alert("DiskFull"))))[1] == {"received": 1, "triggered": 1, "resolved": 0}
     assert (await web(delivery(an_alert("DiskFull"))))[1]["triggered"] == 0
     told = await shown(people, "DiskFull")
@@ -158,6 +173,18 @@ async def test_an_alert_from_outside_fires_and_ends_once(bot, people, web):
     over = await shown(people, "resolved")
     assert over.id == told.id
     assert (await web(delivery(an_alert("DiskFull"))))[1]["triggered"] == 0
+    relapse = an_alert("DiskFull", severity="high") | {"startsAt": "2026-01-01T00:05:00Z"}
+    assert (await web(delivery(relapse)))[1]["triggered"] == 1
+    called = await shown(people, "It has become urgent: DiskFull")
+    assert called.pinged_roles == [sandbox.roles["alert"]]
+    assert f"<@&{sandbox.roles['alert']}>" in called.content
+    assert (await web(delivery(an_alert("DiskFull", status="resolved"))))[1]["resolved"] == 0, (
+        "an earlier one has ended"
+    )
+    await web(delivery(relapse | {"status": "resolved"}))
+    again = await shown(people, "✅ DiskFull")
+    assert again.id == told.id
+    assert again.pinged_roles == []
 
 
 async def test_an_alert_from_outside_restarts_nothing_that_is_well(bot, people, shop, web):
@@ -184,7 +211,8 @@ async def test_hostile_words_ping_nobody_and_leak_nothing(bot, bot_settings, peo
     secret = bot_settings["DISCORD_TOKEN"]
     words = (
         f"@everyone @here <@&{sandbox.roles['deployer']}> <@{sandbox.users['dora']}> [bank](https://evil.example) "
-        f"\x1b[31m\u202e\x00 {secret} password=hunter2hunter2 ```\n**{'x' * 10_000}** </deploy:1> ||y||"
+        f"\x1b[31m\u202e\x00 {secret} {secret[:9]}\u200b{secret[9:]} password=hunter2hunter2 "
+        f"```\n**{'x' * 10_000}** </deploy:1> ||y||"
     )
     hostile = an_alert("Hostile", severity="critical") | {"annotations": {"summary": words, "description": words}}
     hostile["labels"]["alertname"] = words
@@ -194,16 +222,20 @@ async def test_hostile_words_ping_nobody_and_leak_nothing(bot, bot_settings, peo
     assert told.pinged_users == []
     assert not told.pinged_everyone
     assert "[bank]\\(https" in told.text, "a masked link must not be one"
-    for leak in (secret, "hunter2hunter2", "\x1b", "\u202e", "\x00", "@everyone", "@here"):
+    for leak in (secret, secret[9:], "hunter2hunter2", "\x1b", "\u202e", "\x00", "@everyone", "@here"):
         assert leak not in told.text
     assert TOKEN not in bot.log.read_text()
     assert secret not in bot.log.read_text()
 
 
-async def test_buttons_work_after_a_restart_of_the_bot(bot, people, shop, web):
-    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+async def test_buttons_work_after_a_restart_of_the_bot(bot, bot_settings, people, shop, web, image_ids):
+    for version in ("v1", "v2"):
+        await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
     await web(delivery(an_alert("Slow", environment="dev", service="web")))
     told = await shown(people, "Slow")
+    secret = bot_settings["DISCORD_TOKEN"]
+    (container,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == "web"]
+    container.exec_run(["sh", "-c", f"echo 'it knows {secret} and password=hunter2hunter2 too' > /proc/1/fd/1"])
     await bot.kill()
     await bot.start()
     await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
@@ -215,9 +247,26 @@ async def test_buttons_work_after_a_restart_of_the_bot(bot, people, shop, web):
     assert "silenced for an hour" in await click(people, "dora", told, "Silence 1 h")
     silenced = await shown(people, "silenced")
     assert silenced.id == told.id
+    logs = await log_file(people, told)
+    assert "it knows [redacted] and password=[redacted] too" in logs
+    assert secret not in logs
+    plan = (await people.answer(await people.click("dora", told, button(told, "Roll back")))).message
+    assert plan is not None
+    rolled_back = DEPLOYMENT_ID.search(await confirm(people, "dora", plan))
+    assert rolled_back is not None
+    await outcome(people, rolled_back.group())
+    assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
+
+
+async def log_file(people: Any, told: Message) -> str:
+    """Ask for the logs of what an alert tells of, and open the file that comes."""
     answer = await people.answer(await people.click("dora", told, button(told, "Logs")))
     assert answer.message is not None
-    assert answer.message.attachments[0]["filename"].endswith("-web.txt")
+    (file,) = answer.message.attachments
+    assert file["filename"].endswith("-web.txt")
+    async with aiohttp.ClientSession() as session, session.get(file["url"]) as response:
+        assert response.status == 200
+        return await response.text()
 
 
 async def click(people: Any, who: str, message: Message, label: str) -> str:

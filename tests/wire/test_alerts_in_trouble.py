@@ -125,12 +125,14 @@ async def test_a_bot_without_anything_to_stand_on_waits_and_does_not_turn_in_cir
         "PROMETHEUS_URL": f"http://{nowhere}",
         "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock",
     }
-    bot = BotProcess(bot_settings | away, tmp_path / "bot.log")
+    without_token = {name: value for name, value in bot_settings.items() if name != "WEBHOOK_TOKEN"}
+    bot = BotProcess(without_token | away, tmp_path / "bot.log")
     await bot.start()
     try:
         async with asyncio.timeout(30):
             while not await is_alive(http):  # noqa: ASYNC110 - another process says so
                 await asyncio.sleep(0.1)
+        assert await posted(http, "/alerts") == 404, "what nobody gave a token for is not there"
         await asyncio.sleep(1)
         used, lines = processor_seconds(bot.pid), len(bot.log.read_text().splitlines())
         await asyncio.sleep(3)

@@ -37,7 +37,7 @@ def _as_it_is(alert: Alert) -> Alert:
 
 
 def draw_alert(alert: Alert, role: int | None = None) -> Drawing:
-    """Draw one alert; one that is urgent, and neither over nor silenced, calls a role where there is one."""
+    """Draw one alert; one that is urgent and not silenced calls a role where there is one."""
     sign, colour = STATES.get(alert.state, SEVERITIES[alert.severity])
     embed = discord.Embed(
         title=f"{sign} {_title(alert, 200)}", description=plain(told(alert.summary), 1500), colour=colour
@@ -193,10 +193,10 @@ def _title(alert: Alert, limit: int) -> str:
 
 
 def _called(role: int | None, alerts: Sequence[Alert]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the role that a message mentions, and the same where posting it calls that role."""
+    """Return the role that a message mentions, and the same where posting it calls that role: not what is silenced."""
     urgent = [alert for alert in alerts if alert.is_urgent]
     shown = () if role is None or not urgent else (role,)
-    return shown, shown if any(alert.is_audible for alert in urgent) else ()
+    return shown, shown if any(alert.state is not AlertState.SILENCED for alert in urgent) else ()
 
 
 def _buttons(alert: Alert) -> tuple[Button, ...]:
