@@ -174,7 +174,7 @@ class LiveMessages:
         recent = await self._state.deployments.list(limit=SEARCHED_DEPLOYMENTS)
         unfinished = await self._state.posts.unfinished((LIVE, OUTCOME, APPROVAL))
         subjects = {post.subject for post in unfinished}
-        waiting = {p.id for p in await self._state.approvals.open() if p.state is not ProposalState.PLANNED}
+        waiting = {p.id for p in await self._state.approvals.open() if p.state is ProposalState.AWAITING}
         waiting |= {post.subject for post in unfinished if post.kind == APPROVAL}
         deployments = [one.id for one in reversed(recent) if await self._is_untold(one, subjects)]
         return [subject for subject in [*sorted(waiting), *deployments] if subject not in self._tellings]

@@ -205,6 +205,18 @@ async def test_an_approval_that_was_given_in_time_is_never_said_to_be_late(
     await until(lambda: channel.titles() == ["✅ Approved: deploy v2 to prod"])
 
 
+async def test_a_plan_that_needs_one_yes_only_is_never_shown_as_an_approval_while_it_is_being_started(
+    state: StateManager,
+    messages: Messages,
+    channel: FakeChannel,
+) -> None:
+    for proposal in (a_proposal(ProposalState.CONFIRMED), a_proposal()):
+        await state.approvals.add(proposal)
+    messages.start()
+    await until(lambda: channel.titles() != [])
+    assert channel.titles() == ["🗳️ Approval wanted: deploy v2 to prod"]
+
+
 async def test_the_next_bot_takes_up_an_approval_that_waits(
     state: StateManager,
     messages: Messages,
