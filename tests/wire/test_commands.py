@@ -54,7 +54,7 @@ async def test_status_shows_what_runs(bot, people, shop):
         assert words in answer.message.text
     (chart,) = answer.message.attachments
     assert chart["content_type"] == "image/png"
-    assert "Chart of the last hour: 2 services" in chart["description"]
+    assert "Chart of the last 20 minutes: 2 services" in chart["description"]
 
 
 async def test_dry_run_shows_the_plan_and_changes_nothing(bot, people, shop):
