@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -30,6 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.engine)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what no test could look at, lest it be taken for well."""
+    if not os.environ.get("DISCORD_OPENAPI"):
+        words = "DISCORD_OPENAPI is not set: what the bot sends was not checked against Discord's own description."
+        terminalreporter.write_line(words, yellow=True, bold=True)
 
 
 @pytest.fixture(scope="session")
