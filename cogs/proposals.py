@@ -19,6 +19,7 @@ from bot.errors import (
     ImageNotFoundError,
     InvalidRequestError,
     LockHeldError,
+    RoasError,
 )
 from bot.integration import Application
 from bot.models.actor import Actor
@@ -88,11 +89,23 @@ class Proposals:
         return proposal
 
     async def take_up(self) -> None:
-        """Bring what a dead process left half answered back to where it can be answered, or to what became of it."""
-        for proposal in await self._state.approvals.open():
-            if proposal.state is ProposalState.CONFIRMED:
-                async with self._answering(proposal.id) as taken_up:
-                    log.info("a half answered plan was taken up", proposal_id=proposal.id, state=taken_up.state)
+        """Carry out what a dead process had begun to: people have said yes, and would wait for it in vain.
+
+        What cannot be started now waits again, as it would have after the click.
+        """
+        for left in await self._state.approvals.open():
+            if left.state is ProposalState.CONFIRMED:
+                async with self._answering(left.id) as proposal:
+                    await self._go_on(proposal, left.decided_by)
+
+    async def _go_on(self, proposal: Proposal, said_yes: Actor | None) -> None:
+        if not proposal.waits or said_yes is None:
+            return
+        approved_by = said_yes if proposal.state is ProposalState.AWAITING else None
+        try:
+            await self._carry_out(proposal, said_yes, approved_by=approved_by)
+        except RoasError as error:
+            log.warning("a plan could not be started", proposal_id=proposal.id, reason=error.message)
 
     async def confirm(self, proposal_id: str, asker: Asker, actor: Actor) -> tuple[Proposal, str]:
         """Take the yes of the one who asked; returns how the plan stands now, and what to say."""

@@ -283,12 +283,31 @@ async def test_a_bot_that_died_between_the_start_and_writing_it_down_starts_noth
     assert len(scene.application.orchestrator.requests) == 1
 
 
-async def test_a_bot_that_died_before_the_start_goes_on_at_the_next_click(scene: Scene) -> None:
-    wanted = await asked_for_approval(scene)
+async def test_what_a_dead_bot_had_not_started_yet_is_started_by_the_next(scene: Scene) -> None:
+    await asked_for_approval(scene)
     proposal = await proposal_of(scene)
     confirmed, awaiting = ProposalState.CONFIRMED, [ProposalState.AWAITING]
     await scene.application.state.approvals.move(proposal.id, confirmed, WHO, from_states=awaiting)
     await scene.restart()
+    await scene.posted("Deploy v2 to prod: succeeded")
+    assert [request.approved_by for request in scene.application.orchestrator.requests] == [WHO]
+    assert (await proposal_of(scene)).state is ProposalState.STARTED
+
+
+async def test_what_a_dead_bot_had_not_started_and_cannot_be_started_now_waits_again(scene: Scene) -> None:
+    await asked_for_approval(scene)
+    proposal = await proposal_of(scene)
+    confirmed, awaiting = ProposalState.CONFIRMED, [ProposalState.AWAITING]
+    await scene.application.state.approvals.move(proposal.id, confirmed, WHO, from_states=awaiting)
+    await scene.application.state.freezes.put(Freeze("prod", WHO, "the fair", datetime.now(UTC)))
+    await scene.restart()
+
+    async def waits_again() -> bool:
+        return (await proposal_of(scene)).state is ProposalState.AWAITING
+
+    await until(waits_again)
+    wanted = await scene.posted("Approval wanted")
+    await scene.application.state.freezes.lift("prod", WHO)
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
 
 
