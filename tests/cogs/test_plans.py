@@ -272,14 +272,18 @@ async def test_a_half_confirmed_plan_outlives_restarts_between_any_two_clicks(sc
 
 
 async def test_a_bot_that_died_between_the_start_and_writing_it_down_starts_nothing_twice(scene: Scene) -> None:
-    wanted = await asked_for_approval(scene)
+    await asked_for_approval(scene)
     proposal = await proposal_of(scene)
     confirmed, awaiting = ProposalState.CONFIRMED, [ProposalState.AWAITING]
     await scene.application.state.approvals.move(proposal.id, confirmed, WHO, from_states=awaiting)
     started = await scene.application.orchestrator.start(proposal.request)
     await scene.restart()
-    answer = scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
-    assert f"it was carried out as `{started.id}`" in answer
+
+    async def is_known() -> bool:
+        return (await proposal_of(scene)).deployment_id == started.id
+
+    await until(is_known)
+    assert buttons(await scene.posted("Approved: deploy v2 to prod")) == []
     assert len(scene.application.orchestrator.requests) == 1
 
 
