@@ -11,10 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
+from bot.models.alert import AlertReport, AlertSource, Severity
 from bot.models.coordination import PhaseName
 from bot.models.deployment import Outcome, PhaseStatus, Problem
 from bot.models.ownership import Readiness
+from bot.monitoring.alert_desk import AlertDesk
 from bot.ui.telling import OUTCOME
+from cogs.command_sync import KIND
 from tests.client.conftest import COMMANDS, Living
 from tests.ui.story import Story, until
 from tests.wire.channel import confirm
@@ -191,7 +194,7 @@ async def test_discord_being_away_at_the_start_is_waited_for(living: Living) -> 
     assert answer.error is None
 
 
-async def test_a_bot_that_discord_does_not_let_in_has_its_cogs_all_the_same_and_posts_when_it_may(
+async def test_a_bot_that_discord_does_not_let_in_has_its_cogs_and_posts_when_it_may(
     living: Living,
 ) -> None:
     await living.people.take_gateway_away()
@@ -234,6 +237,12 @@ async def test_the_commands_are_synced_whenever_its_turn_comes_and_never_out_of_
     async def asked() -> int:
         return sum(one["path"].endswith("/commands") for one in await living.people.requests())
 
+    async def are_noted() -> bool:
+        subject = f"{KIND}:{bot.application_id}:{living.sandbox.guild_id}"
+        return await living.application.state.posts.get(subject, KIND) is not None
+
+    await until(are_noted)
+    await asyncio.sleep(0.1)  # nothing of it is under way any more
     known = await asked()
     bot.roas_voice.take()
     await bot.http.bulk_upsert_guild_commands(bot.application_id or 0, living.sandbox.guild_id, [])  # the other bot's
@@ -242,6 +251,31 @@ async def test_the_commands_are_synced_whenever_its_turn_comes_and_never_out_of_
     assert await asked() == known + 1
     bot.roas_voice.give()
     await living.people.wait_for_commands(*COMMANDS)
+
+
+async def test_of_two_bots_only_the_one_whose_turn_it_is_tells_of_alerts(living: Living) -> None:
+    first = await living.start()
+    second = await living.start(wait=False)
+    second.roas_voice.take()
+    await living.people.wait_until_connected(sessions=2)
+    desk = AlertDesk(living.application.state.alerts, living.application.bus, str)
+
+    async def breaks(name: str) -> None:
+        await desk.take([AlertReport(name, AlertSource.HEALTH, Severity.WARNING, f"dev: {name} is down")])
+
+    async def posts() -> int:
+        path = f"/channels/{living.sandbox.ops_channel_id}/messages"
+        return sum(one["path"].startswith(path) for one in await living.people.requests() if one["method"] != "GET")
+
+    await breaks("web")
+    await living.people.wait_for_message(lambda message: "web is down" in message.text)
+    first.roas_voice.take()
+    await breaks("worker")
+    await asyncio.sleep(0.5)
+    assert await posts() == 1
+    second.roas_voice.give()
+    await living.people.wait_for_message(lambda message: "worker is down" in message.text)
+    assert await posts() == 2
 
 
 async def test_a_bot_started_before_discord_connects_when_it_comes(living: Living, free_port: int) -> None:

@@ -29,6 +29,15 @@ async def hears(people: SandboxClient, words: str, times: int) -> None:
     await until(often, TURN_SECONDS)
 
 
+async def asked_for_commands(people: SandboxClient) -> int:
+    """Return how often Discord was asked for the commands, or told of them."""
+    return sum(one["path"].endswith("/commands") for one in await people.requests())
+
+
+async def asked_for_more_commands(people: SandboxClient, known: int) -> bool:
+    return await asked_for_commands(people) > known
+
+
 async def make_use_of_everything(people: SandboxClient, newcomer: str) -> Message:
     """Do all that a host reacts to, and return a message with one of its buttons."""
     await people.say("bob", "!greet")
@@ -45,11 +54,13 @@ async def test_a_host_that_stands_by_is_silent_and_takes_over_without_a_new_logi
     first = await hosts.start()
     await hears(people, REMINDER, 1)
     await people.wait_for_commands("hello", "deploy")
+    known = await asked_for_commands(people)
     second = await hosts.start()
     button = await make_use_of_everything(people, "carl")
     assert sorted(await said(people)) == sorted([READY, REMINDER, "Good day!", "Hello!", "Bob waves", "Welcome, Carl"])
     assert [(one.answers, one.refused) for one in await people.asked("bob")] == [(1, 0)] * 2  # nor even tried
     assert (await people.state())["identified"] == 2
+    assert await asked_for_commands(people) == known  # nothing is synced, nor compared, out of turn
 
     # What comes while the first one is dying is answered by the other, once.
     first.signal(signal.SIGSTOP)
@@ -61,6 +72,7 @@ async def test_a_host_that_stands_by_is_silent_and_takes_over_without_a_new_logi
     assert answer.acknowledged_after < 3.0
     await hears(people, READY, 2)
     await hears(people, REMINDER, 2)
+    await until(lambda: asked_for_more_commands(people, known), TURN_SECONDS)
 
     await people.answer(await people.click("bob", button, "greetings:wave"))
     await make_use_of_everything(people, "dave")
