@@ -181,6 +181,12 @@ class JournalHeldError(JournalUnusableError):
     key = "journal_held"
 
 
+class UnreadableRowError(StateError):
+    """A row of the journal means nothing to this version."""
+
+    key = "unreadable_row"
+
+
 class FencedOffError(StateError):
     """Another process has taken over what this one wanted to change."""
 

@@ -65,7 +65,6 @@ class IntegrationCoordinator:
             "deployment.service.started": self._service_started,
             "deployment.orchestration.completed": self._deployment_ended,
             "monitoring.alert.triggered": self._alert_triggered,
-            "monitoring.alert.resolved": self._alert_resolved,
             "error.recovery.completed": self._recovery_completed,
             "monitoring.health_check.completed": self._health_checked,
             "integration.alert.triggered": self._integration_alert,
@@ -111,16 +110,11 @@ class IntegrationCoordinator:
         self._pass_on(event, "monitoring.health_check.start", service="")
 
     async def _alert_triggered(self, event: Event) -> None:
-        """Write that there is trouble; what is urgent is to be dealt with at once."""
-        await self._record_alert(event, str(event.data.get("title", "")))
+        """Let trouble that is urgent be dealt with at once; that there is trouble is in the journal already."""
         if event.data.get("severity") in URGENT:
             facts = {name: event.data.get(name) for name in ("alert_id", "service", "severity", "source")}
             await self._record_step(event, "error.auto_handling.start")
             self._pass_on(event, "error.auto_handling.start", **facts)
-
-    async def _alert_resolved(self, event: Event) -> None:
-        """Write that trouble is over."""
-        await self._record_alert(event, f"resolved: {event.data.get('title', '')}")
 
     async def _recovery_completed(self, event: Event) -> None:
         """Write how healing ended; what is said to be well is looked at."""
@@ -149,12 +143,6 @@ class IntegrationCoordinator:
             correlation_id=event.correlation_id,
         )
         await self._desk.take([report])
-
-    async def _record_alert(self, event: Event, words: str) -> None:
-        """Write a change of an alert under its id."""
-        facts = {name: event.data.get(name) for name in ("severity", "source", "service")}
-        subject = str(event.data.get("alert_id", ""))
-        await self._record(event, ChangeType.ALERT_TRIGGERED, subject, new=words, **facts)
 
     async def _record_step(self, event: Event, words: str) -> None:
         """Write a step of dealing with an alert under the service that it is about."""

@@ -70,6 +70,8 @@ class VoiceKeeper:
         self._waits_since: float | None = None
         # What is still to be written of a successor that failed: why, and its last lines.
         self._owed: tuple[str, str] | None = None
+        # The same of one that was ended because it held the journal: nothing could be written yet.
+        self._ended: tuple[str, str] | None = None
 
     async def run(self) -> None:
         """Keep or await the voice until cancelled; a journal that cannot be written makes this bot silent."""
@@ -142,7 +144,9 @@ class VoiceKeeper:
             await self._take_back(record, reason)
         elif (taken := await ownership.acquire()) is not None:
             if record is not None:
-                self._owed = (reason, await self._rivals.last_words(self._home, record.instance_id))
+                words = await self._rivals.last_words(self._home, record.instance_id)
+                self._owed = self._ended or (reason, words)
+            self._ended = None
             await self._keep(taken)
 
     async def _keep(self, record: VoiceRecord) -> None:
@@ -215,6 +219,7 @@ class VoiceKeeper:
         ]
         for container in hanging:
             log.warning("ending a bot that hangs and holds the journal", container=container.name)
+            self._ended = (HANGS, await self._application.engine.last_words(self._home, container.id))
             await self._application.engine.remove(self._home, container.id, grace_seconds=0.0)
         return bool(hanging)
 

@@ -114,8 +114,7 @@ def alert_refusal(asker: Asker, cog: OpsCog) -> str | None:
     """Say why somebody may not deal with alerts, or return None where they may: any role that may change something."""
     if out_of_place := refusal(Deed.STATUS, None, asker, cog.rules):
         return out_of_place
-    rules = cog.rules
-    if asker.role_ids & (rules.deployers | rules.approvers | rules.hotfixers):
+    if asker.role_ids & cog.rules.all_roles:
         return None
     return _("Dealing with alerts needs the role of a deployer or an approver.")
 

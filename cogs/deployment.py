@@ -16,7 +16,7 @@ from bot.models.deployment import DeploymentKind, DeploymentRequest
 from bot.models.environment import Environment
 from bot.ui.deployment_telling import last_seconds
 from bot.ui.embeds.approval import draw_proposal
-from bot.ui.embeds.plan import draw_plan
+from bot.ui.embeds.plan import draw_plan_message
 from bot.ui.live_messages import LiveMessages
 from bot.ui.secrets import without_secrets
 from bot.ui.translation import _
@@ -24,8 +24,10 @@ from bot.ui.voice import Voice
 from cogs.answers import answer
 from cogs.arguments import nearest, read_reason, read_release, read_services, read_version
 from cogs.cancel_button import CancelButton, cancel
-from cogs.ops_cog import SUGGEST_WITHIN_SECONDS, OpsCog, actor_of, answered
-from cogs.permissions import DEEDS, Deed
+from cogs.glances import Glances
+from cogs.known_versions import RELEASES_SHOWN, KnownVersions
+from cogs.ops_cog import OpsCog, actor_of, answered
+from cogs.permissions import DEEDS, Deed, asker_of, refusal
 from cogs.plan_buttons import BUTTONS
 from cogs.proposals import LINK_WITHIN_SECONDS, Proposals
 from cogs.suggestions import matching, matching_last, releases
@@ -33,7 +35,6 @@ from cogs.suggestions import matching, matching_last, releases
 log = structlog.get_logger(__name__)
 
 HOTFIX_ENVIRONMENT = "prod"
-RELEASES_SHOWN = 50
 Planned = TypeVar("Planned")
 
 
@@ -44,18 +45,35 @@ class DeploymentCog(OpsCog, name="Deployment"):
         super().__init__(bot, application, voice)
         self.live_messages = live_messages
         self.proposals = Proposals(application, self.rules, live_messages)
+        self._known_versions = KnownVersions(application)
+        self._glances: Glances[tuple[str, ...]] = Glances()
+        self._taking_up: asyncio.Task[None] | None = None
 
     async def cog_load(self) -> None:
         """Listen for clicks on every button ever posted, and begin to tell."""
         self.bot.add_dynamic_items(CancelButton, *BUTTONS)
         self.live_messages.start()
+        self._taking_up = asyncio.create_task(self._take_up(), name="take up plans")
         if self.bot.application_id is not None:
             self.live_messages.online()
 
     async def cog_unload(self) -> None:
         """Stop telling; the next bot goes on."""
         self.bot.remove_dynamic_items(CancelButton, *BUTTONS)
+        if self._taking_up is not None:
+            self._taking_up.cancel()
+            await asyncio.gather(self._taking_up, return_exceptions=True)
+        await self._known_versions.close()
+        await self._glances.close()
         await self.live_messages.close()
+
+    async def _take_up(self) -> None:
+        """Take up the plans that a dead process left half answered, once this bot is the one that speaks."""
+        await self.voice.wait_active()
+        try:
+            await self.proposals.take_up()
+        except RoasError as error:
+            log.error("what a dead process left half answered is not known", reason=error.message)
 
     @commands.Cog.listener()
     async def on_logged_in(self) -> None:
@@ -90,7 +108,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         dry_run: bool = False,
     ) -> None:
         """Deploy a version."""
-        target = self.environment(environment)
+        target = self.named(interaction, environment)
         request = self.request(interaction, target, DeploymentKind.DEPLOY, dry_run=dry_run)
         request = replace(request, version=read_version(version))
         known = await self.defined_services(target, request.version) if services else ()
@@ -111,7 +129,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         environment: str = HOTFIX_ENVIRONMENT,
     ) -> None:
         """Deploy a fix in a hurry."""
-        target = self.environment(environment)
+        target = self.named(interaction, environment)
         request = self.request(interaction, target, DeploymentKind.HOTFIX)
         request = replace(request, version=read_version(version), reason=read_reason(reason, needed=True))
         await self._start_at_once(interaction, request)
@@ -130,7 +148,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         reason: str | None = None,
     ) -> None:
         """Go back to a release."""
-        target = self.environment(environment)
+        target = self.named(interaction, environment)
         request = self.request(interaction, target, DeploymentKind.ROLLBACK)
         known = await self.application.state.releases.list(target.name, limit=RELEASES_SHOWN)
         request = replace(request, target_release=read_release(to, known), reason=read_reason(reason))
@@ -171,29 +189,32 @@ class DeploymentCog(OpsCog, name="Deployment"):
         unfinished = await self.application.state.deployments.unfinished()
         return matching(typed, [one.environment for one in unfinished])
 
-    @deploy.autocomplete("environment")
-    @hotfix.autocomplete("environment")
-    @rollback.autocomplete("environment")
-    async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+    deploy.autocomplete("environment")(OpsCog.suggest_environments)
+    hotfix.autocomplete("environment")(OpsCog.suggest_environments)
+    rollback.autocomplete("environment")(OpsCog.suggest_environments)
 
     @deploy.autocomplete("version")
-    @hotfix.autocomplete("version")
     async def _versions(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        target = self._chosen(interaction, default=HOTFIX_ENVIRONMENT)
-        return matching(typed, await self._known_versions(target)) if target else []
+        target = self._chosen(interaction, Deed.PLAN)
+        return matching(typed, await self._known_versions.of(target)) if target else []
+
+    @hotfix.autocomplete("version")
+    async def _fixes(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        target = self._chosen(interaction, Deed.HOTFIX, default=HOTFIX_ENVIRONMENT)
+        return matching(typed, await self._known_versions.of(target)) if target else []
 
     @deploy.autocomplete("services")
     async def _services(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        target = self._chosen(interaction)
+        target = self._chosen(interaction, Deed.PLAN)
         if target is None:
             return []
-        version = interaction.namespace.version
-        return matching_last(typed, await self.known_services(target, str(version) if version else None))
+        version = str(interaction.namespace.version) if interaction.namespace.version else None
+        key = (target.name, version)
+        return matching_last(typed, await self._glances.ask(key, lambda: self.known_services(target, version)))
 
     @rollback.autocomplete("to")
     async def _releases(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        target = self._chosen(interaction)
+        target = self._chosen(interaction, Deed.ROLLBACK)
         if target is None:
             return []
         kept = self.application.state.releases
@@ -216,10 +237,6 @@ class DeploymentCog(OpsCog, name="Deployment"):
             interaction_id=str(interaction.id),
         )
 
-    def with_target(self, request: DeploymentRequest, number: int | None, reason: str) -> DeploymentRequest:
-        """Complete the request of a rollback."""
-        return replace(request, target_release=number, reason=reason)
-
     async def show_plan(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Answer with the plan and its buttons; nothing is started before somebody says yes to it."""
         proposal = await self._planned(request, self.proposals.propose)
@@ -231,7 +248,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         plan = await self._planned(request, self.application.orchestrator.plan)
         took = await last_seconds(self.application.state, request.kind, request.environment)
         shown = without_secrets(plan, self.application.redactor.redact)
-        await answer(interaction, embeds=draw_plan(shown, dry_run=True, last_seconds=took))
+        await answer(interaction, drawing=draw_plan_message(shown, dry_run=True, last_seconds=took))
 
     async def _start_at_once(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Start what cannot wait, and point to the channel; the interaction is not touched afterwards."""
@@ -241,7 +258,8 @@ class DeploymentCog(OpsCog, name="Deployment"):
         log.info("a hotfix was asked for", deployment_id=started.id, interaction_id=interaction.id)
         link = await self.live_messages.link(started.id, within_seconds=LINK_WITHIN_SECONDS)
         words = _("🚀 Started `{id}`. Follow it here: {link}", id=started.id, link=link)
-        await answer(interaction, words, draw_plan(without_secrets(plan, self.application.redactor.redact)))
+        shown = without_secrets(plan, self.application.redactor.redact)
+        await answer(interaction, drawing=draw_plan_message(shown, words))
 
     async def _planned(
         self, request: DeploymentRequest, plan: Callable[[DeploymentRequest], Awaitable[Planned]]
@@ -251,7 +269,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
             return await plan(request)
         except ImageNotFoundError as error:
             target = self.environment(request.environment)
-            known = await self._known_versions(target)
+            known = await self._known_versions.of(target)
             raise ImageNotFoundError(
                 error.message,
                 hint=f"{error.hint} {nearest(request.version or '', known)}".strip(),
@@ -259,28 +277,9 @@ class DeploymentCog(OpsCog, name="Deployment"):
                 report=error.report,
             ) from error
 
-    def _chosen(self, interaction: discord.Interaction[Any], default: str = "") -> Environment | None:
-        """Return the environment that is typed in already, where the person may see anything."""
-        if not self.sees_channel(interaction):
+    def _chosen(self, interaction: discord.Interaction[Any], deed: Deed, default: str = "") -> Environment | None:
+        """Return the environment that is typed in already, to those who may do there what they are about to ask for."""
+        target = self.application.environments.get(str(interaction.namespace.environment or default))
+        if target is None or not self.voice.active:
             return None
-        name = interaction.namespace.environment or default
-        return self.application.environments.get(str(name))
-
-    async def _known_versions(self, target: Environment) -> list[str]:
-        """Return the versions of images that are here, then those ever deployed there, then elsewhere; newest first."""
-        kept = self.application.state.releases
-        found = list(await self._local_versions(target))
-        found += [release.version for release in await kept.list(target.name, limit=RELEASES_SHOWN)]
-        for name in self.application.environments:
-            if name != target.name:
-                found += [release.version for release in await kept.list(name, limit=RELEASES_SHOWN)]
-        return found
-
-    async def _local_versions(self, target: Environment) -> tuple[str, ...]:
-        """Return the versions whose images are on the engine; none where it does not answer soon."""
-        try:
-            async with asyncio.timeout(SUGGEST_WITHIN_SECONDS):
-                return await self.application.engine.local_versions(target)
-        except (RoasError, TimeoutError) as error:
-            log.info("the versions of local images are not known", environment=target.name, reason=str(error))
-            return ()
+        return target if refusal(deed, target, asker_of(interaction), self.rules) is None else None

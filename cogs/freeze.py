@@ -30,7 +30,7 @@ class FreezeCog(OpsCog, name="Freeze"):
     @answered
     async def lock(self, interaction: discord.Interaction[Any], environment: str, reason: str) -> None:
         """Freeze an environment."""
-        target = self.environment(environment)
+        target = self.named(interaction, environment)
         actor = actor_of(self.permit(interaction, Deed.LOCK, target))
         freeze = Freeze(target.name, actor, read_reason(reason, needed=True), datetime.now(UTC))
         await self.application.state.freezes.put(freeze)
@@ -47,7 +47,7 @@ class FreezeCog(OpsCog, name="Freeze"):
     @answered
     async def unlock(self, interaction: discord.Interaction[Any], environment: str) -> None:
         """Lift a freeze."""
-        target = self.environment(environment)
+        target = self.named(interaction, environment)
         asker = asker_of(interaction)
         freezes = self.application.state.freezes
         freeze = await freezes.get(target.name)
@@ -61,9 +61,7 @@ class FreezeCog(OpsCog, name="Freeze"):
         log.info("an environment was unlocked", environment=target.name, by=asker.name)
         await answer(interaction, self._unlocked(lifted))
 
-    @lock.autocomplete("environment")
-    async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+    lock.autocomplete("environment")(OpsCog.suggest_environments)
 
     @unlock.autocomplete("environment")
     async def _locked(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

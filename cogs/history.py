@@ -7,15 +7,13 @@ import discord
 from discord import app_commands
 
 from bot.models.deployment import Outcome
+from bot.ui.command_translator import choice_of
 from bot.ui.drawing import Drawing
 from bot.ui.embeds.history import ANY, HISTORY_PREFIX, PAGE_LENGTH, HistoryPage, draw_history
 from bot.ui.secrets import without_secrets
 from cogs.answers import acknowledge_turn, answer, answer_beside
 from cogs.ops_cog import OpsCog, answered
 from cogs.permissions import Deed
-from cogs.suggestions import matching
-
-OUTCOMES = [app_commands.Choice(name=outcome.value.replace("_", " "), value=outcome.value) for outcome in Outcome]
 
 
 class HistoryCog(OpsCog, name="History"):
@@ -31,7 +29,7 @@ class HistoryCog(OpsCog, name="History"):
 
     @app_commands.command(description="Show what was deployed, by whom, when, and how it ended")
     @app_commands.describe(environment="Where (everywhere if left out)", outcome="Only those that ended so")
-    @app_commands.choices(outcome=OUTCOMES)
+    @app_commands.choices(outcome=[choice_of(outcome) for outcome in Outcome])
     @app_commands.guild_only()
     @answered
     async def history(
@@ -46,9 +44,7 @@ class HistoryCog(OpsCog, name="History"):
         page = HistoryPage(name, Outcome(outcome.value) if outcome else None)
         await answer(interaction, drawing=await self.draw(page))
 
-    @history.autocomplete("environment")
-    async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+    history.autocomplete("environment")(OpsCog.suggest_environments)
 
     async def draw(self, page: HistoryPage) -> Drawing:
         """Read one page from the journal and draw it."""

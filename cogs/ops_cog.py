@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -18,7 +19,8 @@ from bot.models.environment import Environment
 from bot.ui.voice import Voice
 from cogs.answers import Reply, acknowledge, answer, answering
 from cogs.arguments import read_environment
-from cogs.permissions import Asker, Deed, asker_of, permit, refusal, rules_from
+from cogs.permissions import Asker, Deed, Rules, asker_of, permit, refusal, rules_from
+from cogs.suggestions import matching
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +38,20 @@ class OpsCog(commands.Cog):
         self.bot = bot
         self.application = application
         self.voice = voice
-        self.rules = rules_from(application.settings)
+        self._rules = rules_from(application.settings)
+
+    @property
+    def rules(self) -> Rules:
+        """Return who may do what, and whether the ops channel is there to do it in."""
+        return replace(self._rules, channel_is_gone=self._channel_is_gone())
+
+    def _channel_is_gone(self) -> bool:
+        """Tell whether the guild is there, as far as is known, and in it no ops channel that the bot could see."""
+        guild = self.bot.get_guild(self._rules.guild_id or 0)
+        if guild is None or guild.unavailable:
+            return False
+        channel = guild.get_channel_or_thread(self._rules.channel_id or 0)
+        return channel is None or not channel.permissions_for(guild.me).view_channel
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Stay silent while another bot speaks."""
@@ -62,6 +77,14 @@ class OpsCog(commands.Cog):
         """Return an environment by name. Raises InvalidRequestError."""
         return read_environment(name, self.application.environments)
 
+    def named(self, interaction: discord.Interaction[Any], name: str) -> Environment:
+        """Return an environment by name, to those who see the ops channel: a wrong one is answered with the right ones.
+
+        Raises NotPermittedError, InvalidRequestError.
+        """
+        self.permit(interaction, Deed.STATUS)
+        return self.environment(name)
+
     def permit(
         self, interaction: discord.Interaction[Any], deed: Deed, environment: Environment | None = None
     ) -> Asker:
@@ -73,6 +96,12 @@ class OpsCog(commands.Cog):
     def sees_channel(self, interaction: discord.Interaction[Any]) -> bool:
         """Tell whether somebody may be shown names at all: suggestions give them away."""
         return self.voice.active and refusal(Deed.STATUS, None, asker_of(interaction), self.rules) is None
+
+    async def suggest_environments(
+        self, interaction: discord.Interaction[Any], typed: str
+    ) -> list[app_commands.Choice[str]]:
+        """Complete the name of an environment, for those who see them all on `/status`."""
+        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
 
     async def known_services(self, target: Environment, version: str | None = None) -> tuple[str, ...]:
         """Return the services to suggest: of the compose file, or of the current release where it cannot be read."""

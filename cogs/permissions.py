@@ -77,6 +77,12 @@ class Rules:
     deployers: frozenset[int] = field(default_factory=frozenset)
     approvers: frozenset[int] = field(default_factory=frozenset)
     hotfixers: frozenset[int] = field(default_factory=frozenset)
+    channel_is_gone: bool = False
+
+    @property
+    def all_roles(self) -> frozenset[int]:
+        """Return every role that may do more than look."""
+        return self.deployers | self.approvers | self.hotfixers
 
 
 def rules_from(settings: Settings) -> Rules:
@@ -139,6 +145,12 @@ def _wrong_place(asker: Asker, rules: Rules) -> str | None:
         return _("DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are not set, so nobody may do anything.")
     if asker.guild_id != rules.guild_id:
         return _("This only works in the server that the bot looks after.")
+    if asker.channel_id != rules.channel_id and rules.channel_is_gone and asker.role_ids & rules.all_roles:
+        return _(
+            "The ops channel, <#{channel}>, is gone, or the bot cannot see it: nothing can be asked or told there. "
+            "Give the bot View Channel, or set DISCORD_OPS_CHANNEL_ID to a channel that exists and start it again.",
+            channel=rules.channel_id,
+        )
     if asker.channel_id != rules.channel_id:
         return _("This only works in the ops channel, <#{channel}>.", channel=rules.channel_id)
     return None
@@ -154,7 +166,7 @@ def _wanted_roles(deed: Deed, environment: Environment, rules: Rules) -> tuple[f
         Deed.ROLLBACK: (rules.deployers, deployer),
         Deed.HOTFIX: (rules.hotfixers, hotfix),
         Deed.APPROVE: (rules.approvers, approver),
-        Deed.LOGS: (rules.deployers | rules.approvers | rules.hotfixers, deployer),
+        Deed.LOGS: (rules.all_roles, deployer),
         Deed.LOCK: anyone_who_deploys,
         Deed.UNLOCK: (rules.approvers, approver) if environment.needs_approval else anyone_who_deploys,
     }

@@ -1,6 +1,7 @@
 """Say yes to a plan, or let it go; the buttons know an id only, and who may is decided on the click."""
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import discord
@@ -8,10 +9,9 @@ import discord
 from bot.errors import InvalidRequestError
 from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from bot.models.proposal import Proposal
-from bot.ui.drawing import Drawing
 from bot.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
 from bot.ui.embeds.outcome import ROLLBACK_PREFIX
-from bot.ui.embeds.plan import draw_plan
+from bot.ui.embeds.plan import draw_plan_message
 from bot.ui.translation import _
 from bot.ui.words import release
 from cogs.answers import acknowledge, acknowledge_turn, answer, answer_beside
@@ -54,7 +54,10 @@ class PlanButton(IdButton, template=r"roas:none"):
             return
         async with cog.answering(interaction, answer_beside if private else answer):
             proposal, words = await self._decide(cog.proposals, asker_of(interaction))
-            await answer(interaction, words, drawing=_answered(proposal, words) if private else None)
+            if private:
+                await answer(interaction, drawing=draw_plan_message(proposal.plan, words))
+            else:
+                await answer(interaction, words)
 
     async def _decide(self, proposals: Proposals, asker: Asker) -> tuple[Proposal, str]:
         """Return how the plan stands now, and what to say."""
@@ -126,7 +129,8 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
                 ),
                 hint=_("Use /rollback and choose where to go back to."),
             )
-        return cog.with_target(request, deployment.from_release, _("undo {id}", id=deployment.id))
+        reason = _("undo {id}", id=deployment.id)
+        return replace(request, target_release=deployment.from_release, reason=reason)
 
 
 BUTTONS: tuple[type[IdButton], ...] = (ConfirmButton, WithdrawButton, ApproveButton, RollbackButton)
@@ -136,8 +140,3 @@ def _cog(interaction: discord.Interaction[Any]) -> "DeploymentCog | None":
     """Return the cog while this bot speaks."""
     cog: DeploymentCog | None = interaction.client.get_cog("Deployment")
     return cog if cog is not None and cog.voice.active else None
-
-
-def _answered(proposal: Proposal, words: str) -> Drawing:
-    """Draw the plan with what became of it, and without its buttons."""
-    return Drawing(key=proposal.id, content=words, embeds=tuple(draw_plan(proposal.plan)))

@@ -4,8 +4,12 @@ A plan is used once: the journal takes one deployment per proposal. Between any 
 everything that was said is read again from the journal.
 """
 
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -15,14 +19,14 @@ from bot.errors import (
     ImageNotFoundError,
     InvalidRequestError,
     LockHeldError,
-    RoasError,
 )
 from bot.integration import Application
 from bot.models.actor import Actor
-from bot.models.deployment import DeploymentKind, DeploymentRequest
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from bot.models.environment import Environment
 from bot.models.identifiers import new_id
-from bot.models.proposal import LIFETIME, Proposal, ProposalState
+from bot.models.proposal import WAITING, Proposal, ProposalState
+from bot.state.approvals import given_time, is_late
 from bot.ui.embeds.approval import what_became_of
 from bot.ui.live_messages import LiveMessages
 from bot.ui.proposal_telling import PREFIX
@@ -44,7 +48,7 @@ log = structlog.get_logger(__name__)
 LINK_WITHIN_SECONDS = 5.0
 # In English, since it is kept in the journal: everybody reads it there in a language of their own.
 CHANGED = "Something changed since the plan was made: an image's tag, a file or the environment's release."
-OPEN = (ProposalState.PLANNED, ProposalState.AWAITING)
+NOT_ENDED = frozenset({*WAITING, ProposalState.CONFIRMED})
 
 
 class Proposals:
@@ -55,6 +59,9 @@ class Proposals:
         self._state = application.state
         self._rules = rules
         self._live_messages = live_messages
+
+        # One click at a time for each plan: what a second one finds `confirmed` is carried by nobody any more.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def refuse_busy(self, environment: str) -> None:
         """Raise FrozenError or LockHeldError where nothing could be started now."""
@@ -76,68 +83,75 @@ class Proposals:
             request, plan_digest=plan.digest, interaction_id=proposal_id, target_release=target, approved_by=None
         )
         shown = without_secrets(plan, self._application.redactor.redact)
-        proposal = Proposal(proposal_id, request, shown, now, now + LIFETIME)
+        proposal = given_time(Proposal(proposal_id, request, shown, now, now))
         await self._state.approvals.add(proposal)
         return proposal
 
+    async def take_up(self) -> None:
+        """Bring what a dead process left half answered back to where it can be answered, or to what became of it."""
+        for proposal in await self._state.approvals.open():
+            if proposal.state is ProposalState.CONFIRMED:
+                async with self._answering(proposal.id) as taken_up:
+                    log.info("a half answered plan was taken up", proposal_id=proposal.id, state=taken_up.state)
+
     async def confirm(self, proposal_id: str, asker: Asker, actor: Actor) -> tuple[Proposal, str]:
         """Take the yes of the one who asked; returns how the plan stands now, and what to say."""
-        proposal = await self._read(proposal_id)
-        environment = self._environment(proposal.environment)
-        permit(confirm_refusal(proposal, environment, asker, self._rules))
-        if proposal.state not in {ProposalState.PLANNED, ProposalState.CONFIRMED}:
-            return proposal, await self._explained(proposal)
-        if not environment.needs_approval:
-            return await self._carry_out(proposal, actor, ProposalState.PLANNED, approved_by=None)
-        permit(approvers_refusal(environment, self._rules))
-        await self._refuse_changed(proposal, actor)
-        done, proposal = await self._move(proposal, ProposalState.AWAITING, actor, [ProposalState.PLANNED])
-        if not done:
-            return proposal, await self._explained(proposal)
-        link = await self._live_messages.link(proposal.id, within_seconds=LINK_WITHIN_SECONDS)
-        return proposal, _("🗳️ A second person has to approve it now: {link}", link=link)
+        async with self._answering(proposal_id) as proposal:
+            environment = self._environment(proposal.environment)
+            permit(confirm_refusal(proposal, environment, asker, self._rules))
+            if proposal.state is not ProposalState.PLANNED:
+                return proposal, await self._explained(proposal)
+            if not environment.needs_approval:
+                return await self._carry_out(proposal, actor, approved_by=None)
+            permit(approvers_refusal(environment, self._rules))
+            await self._refuse_changed(proposal, actor)
+            done, proposal = await self._move(proposal, ProposalState.AWAITING, actor, [ProposalState.PLANNED])
+            if not done:
+                return proposal, await self._explained(proposal)
+            link = await self._live_messages.link(proposal.id, within_seconds=LINK_WITHIN_SECONDS)
+            return proposal, _("🗳️ A second person has to approve it now: {link}", link=link)
 
     async def approve(self, proposal_id: str, asker: Asker, actor: Actor) -> str:
         """Take the yes of a second person, and start exactly that; returns what to say."""
-        proposal = await self._read(proposal_id)
-        permit(approve_refusal(proposal, self._environment(proposal.environment), asker, self._rules))
-        if proposal.state not in {ProposalState.AWAITING, ProposalState.CONFIRMED}:
-            return await self._explained(proposal)
-        return (await self._carry_out(proposal, actor, ProposalState.AWAITING, approved_by=actor))[1]
+        async with self._answering(proposal_id) as proposal:
+            permit(approve_refusal(proposal, self._environment(proposal.environment), asker, self._rules))
+            if proposal.state is not ProposalState.AWAITING:
+                return await self._explained(proposal)
+            return (await self._carry_out(proposal, actor, approved_by=actor))[1]
 
     async def withdraw(self, proposal_id: str, asker: Asker, actor: Actor) -> tuple[Proposal, str]:
         """Let a plan go; returns how it stands now, and what to say."""
-        proposal = await self._read(proposal_id)
-        permit(withdraw_refusal(proposal, self._environment(proposal.environment), asker, self._rules))
-        done, proposal = await self._move(proposal, ProposalState.WITHDRAWN, actor, OPEN)
-        if done:
-            return proposal, _("🚫 The plan was cancelled; nothing was changed.")
-        return proposal, await self._explained(proposal)
+        async with self._answering(proposal_id) as proposal:
+            permit(withdraw_refusal(proposal, self._environment(proposal.environment), asker, self._rules))
+            done, proposal = await self._move(proposal, ProposalState.WITHDRAWN, actor, WAITING)
+            if done:
+                return proposal, _("🚫 The plan was cancelled; nothing was changed.")
+            return proposal, await self._explained(proposal)
 
-    async def _carry_out(
-        self, proposal: Proposal, actor: Actor, before: ProposalState, *, approved_by: Actor | None
-    ) -> tuple[Proposal, str]:
+    async def _carry_out(self, proposal: Proposal, actor: Actor, *, approved_by: Actor | None) -> tuple[Proposal, str]:
         """Write down that everybody said yes, look whether the plan still holds, and start it, once.
 
-        Whatever keeps it from starting gives the plan back, unless it is the plan itself that no longer holds.
+        The yes counts from here on, however long the rest takes. Whatever keeps it from starting gives the plan back,
+        unless it is the plan itself that no longer holds.
         """
-        done, proposal = await self._move(proposal, ProposalState.CONFIRMED, actor, [before, ProposalState.CONFIRMED])
+        before = proposal.state
+        done, proposal = await self._move(proposal, ProposalState.CONFIRMED, actor, [before])
         if not done:
             return proposal, await self._explained(proposal)
         try:
             await self._refuse_changed(proposal, actor)
-            deployment_id = await self._start(replace(proposal.request, approved_by=approved_by))
+            deployment = await self._start(replace(proposal.request, approved_by=approved_by))
         except ImageChangedError as error:
             await self._move(proposal, ProposalState.VOID, actor, [ProposalState.CONFIRMED], note=error.message)
             raise
-        except RoasError:
+        except Exception:
             await self._move(proposal, before, actor, [ProposalState.CONFIRMED])
             raise
-        proposal = await self._started(proposal, deployment_id)
-        link = await self._live_messages.link(deployment_id, within_seconds=LINK_WITHIN_SECONDS)
-        return proposal, _("🚀 Started `{id}`. Follow it here: {link}", id=deployment_id, link=link)
+        proposal = await self._started(proposal, deployment)
+        link = await self._live_messages.link(deployment.id, within_seconds=LINK_WITHIN_SECONDS)
+        return proposal, _("🚀 Started `{id}`. Follow it here: {link}", id=deployment.id, link=link)
 
-    async def _start(self, request: DeploymentRequest) -> str:
+    async def _start(self, request: DeploymentRequest) -> Deployment:
         """Start a deployment, or find the one that this proposal has started already."""
         try:
             deployment = await self._application.orchestrator.start(request)
@@ -145,9 +159,9 @@ class Proposals:
             known = await self._state.deployments.of_interaction(request.interaction_id or "")
             if known is None:
                 raise
-            return known.id
+            return known
         log.info("a deployment was asked for", deployment_id=deployment.id, proposal_id=request.interaction_id)
-        return deployment.id
+        return deployment
 
     async def _refuse_changed(self, proposal: Proposal, actor: Actor) -> None:
         """Plan again and raise ImageChangedError, the plan being void, where the new plan is another one."""
@@ -160,35 +174,47 @@ class Proposals:
             if plan.digest == proposal.plan.digest:
                 return
             why = CHANGED
-        await self._move(proposal, ProposalState.VOID, actor, [*OPEN, ProposalState.CONFIRMED], note=why)
+        await self._move(proposal, ProposalState.VOID, actor, NOT_ENDED, note=why)
         raise ImageChangedError(why, hint=_("The plan is void. Ask again for a new plan."))
 
+    @asynccontextmanager
+    async def _answering(self, proposal_id: str) -> AsyncIterator[Proposal]:
+        """Hold a proposal while somebody's answer to it is dealt with, and read it as it stands then."""
+        async with self._turns.setdefault(proposal_id, asyncio.Lock()):
+            yield await self._read(proposal_id)
+
     async def _read(self, proposal_id: str) -> Proposal:
-        """Return a proposal as it stands: one whose deployment was started just before a crash counts as started."""
+        """Return a proposal as it stands: what a dead process had begun to start was started, or waits again."""
         proposal = await self._state.approvals.get(proposal_id)
         if proposal is None:
             raise InvalidRequestError(
                 _("The journal knows no plan {id} any more.", id=proposal_id), hint=_("Ask again for a new plan.")
             )
+        if proposal.ended:
+            return proposal
+        known = await self._state.deployments.of_interaction(proposal.id)
+        if known is not None:
+            return await self._started(proposal, known)
         if proposal.state is ProposalState.CONFIRMED:
-            known = await self._state.deployments.of_interaction(proposal.id)
-            if known is not None:
-                return await self._started(proposal, known.id)
-        if proposal.is_late(datetime.now(UTC)):
-            return (await self._move(proposal, ProposalState.EXPIRED, None, []))[1]
+            environment = self._application.environments.get(proposal.environment)
+            alone = environment is not None and not environment.needs_approval
+            before = ProposalState.PLANNED if alone else ProposalState.AWAITING
+            proposal = (await self._move(proposal, before, None, [ProposalState.CONFIRMED]))[1]
+        if is_late(proposal):
+            proposal = (await self._move(proposal, ProposalState.EXPIRED, None, []))[1]
         return proposal
 
-    async def _started(self, proposal: Proposal, deployment_id: str) -> Proposal:
-        confirmed = [ProposalState.CONFIRMED]
-        by = proposal.decided_by
-        return (await self._move(proposal, ProposalState.STARTED, by, confirmed, deployment_id=deployment_id))[1]
+    async def _started(self, proposal: Proposal, deployment: Deployment) -> Proposal:
+        request = deployment.request
+        by = request.approved_by or request.requested_by
+        return (await self._move(proposal, ProposalState.STARTED, by, NOT_ENDED, deployment_id=deployment.id))[1]
 
     async def _move(
         self,
         proposal: Proposal,
         to: ProposalState,
         actor: Actor | None,
-        from_states: "list[ProposalState] | tuple[ProposalState, ...]",
+        from_states: Iterable[ProposalState],
         *,
         deployment_id: str | None = None,
         note: str = "",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import discord
@@ -26,7 +27,6 @@ from bot.ui.voice import Voice
 from cogs.answers import answer
 from cogs.ops_cog import OpsCog, answered
 from cogs.permissions import Deed
-from cogs.suggestions import matching
 
 HEALTH_WITHIN_SECONDS = 20.0
 
@@ -61,14 +61,12 @@ class StatusCog(OpsCog, name="Status"):
 
         await answer(interaction, drawing=await self._looks.ask((environment, language()), look))
 
-    @status.autocomplete("environment")
-    async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+    status.autocomplete("environment")(OpsCog.suggest_environments)
 
     async def _draw(self, environment: str | None, wanted: Sequence[Environment]) -> Drawing:
         """Look at the environments and draw all that there is to say of them, without secrets."""
-        looking = together(self.look_at(target) for target in wanted)
-        statuses, picture = await asyncio.gather(looking, self._chart(wanted))
+        statuses = await together(self.look_at(target) for target in wanted)
+        picture = await self._chart(wanted)  # after the look, which is the chart's last point
         shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
         beside = [*await self._open_alerts(environment), self._integration()]
         return replace(draw_status(shown, beside), picture=picture)
@@ -77,7 +75,7 @@ class StatusCog(OpsCog, name="Status"):
         """Draw the alerts that are open: of one environment and of none in particular, or all."""
         alerts = await self.application.state.alerts.open()
         wanted = [one for one in alerts if environment is None or one.environment in {environment, ""}]
-        embed = draw_open_alerts([without_secrets(one, self.application.redactor.redact) for one in wanted])
+        embed = draw_open_alerts(wanted, partial(without_secrets, redact=self.application.redactor.redact))
         return [] if embed is None else [embed]
 
     def _integration(self) -> discord.Embed:

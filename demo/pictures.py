@@ -20,6 +20,7 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 WIDTH, HEIGHT, LITTLE = 720, 1300, 300
+PHONE_WIDTH, PHONE_HEIGHT = 390, 844
 # Scroll to a message, and wait until that is drawn.
 SHOW = "message => { message.scrollIntoView(); return new Promise(done => setTimeout(done, 300)); }"
 PATIENCE = 90_000.0  # milliseconds
@@ -79,7 +80,8 @@ class Photographer:
         boxes = [box for box in [await message.bounding_box() for message in messages] if box is not None]
         top = min(box["y"] for box in boxes)
         bottom = max(box["y"] + box["height"] for box in boxes)
-        await self.page.screenshot(path=path, clip={"x": 0, "y": top, "width": WIDTH, "height": bottom - top})
+        width = (self.page.viewport_size or {"width": WIDTH})["width"]
+        await self.page.screenshot(path=path, clip={"x": 0, "y": top, "width": width, "height": bottom - top})
 
 
 async def take(browser: Browser, stage: Stage, page_url: str) -> None:
@@ -88,17 +90,12 @@ async def take(browser: Browser, stage: Stage, page_url: str) -> None:
     await page.goto(page_url)
     camera = Photographer(page)
     await camera.become("dora")
-    await page.set_viewport_size({"width": WIDTH, "height": LITTLE})
-    await camera.type("deploy")
-    await page.get_by_text(PRODUCTION, exact=True).wait_for()
-    await camera.picture("typing")
-    await page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
-    await page.locator("#name").click()
     await camera.deploy("v1")
     await camera.see(f"Deploy v1 to {ENVIRONMENT}", "succeeded")
     await _move_on(camera, stage)
     await _fail(camera, stage)
     await _approve(camera)
+    await _look(camera)
     await _in_chinese(camera)
 
 
@@ -112,24 +109,42 @@ async def _move_on(camera: Photographer, stage: Stage) -> None:
     live = await camera.see(f"Deploy v2 to {ENVIRONMENT}", "🔄 verification")
     await camera.picture("deployment", live)
     await camera.picture("succeeded", await camera.see(f"Deploy v2 to {ENVIRONMENT}", "succeeded"))
-    await camera.type("status", ENVIRONMENT)
-    await camera.send()
-    await camera.picture("status", await camera.see("used /status", f"{ENVIRONMENT}: healthy"))
 
 
 async def _fail(camera: Photographer, stage: Stage) -> None:
     stage.write_greeting("v3 was here.")
     await camera.deploy("v3")
-    await camera.picture("rolled-back", await camera.see(f"Deploy v3 to {ENVIRONMENT}", "was rolled back"))
+    failed = await camera.see(f"Deploy v3 to {ENVIRONMENT}", "was rolled back")
+    await camera.picture("rolled-back", failed)
+    await camera.page.set_viewport_size({"width": PHONE_WIDTH, "height": PHONE_HEIGHT})
+    await camera.picture("phone", failed)
+    await camera.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
 
 async def _approve(camera: Photographer) -> None:
-    await camera.deploy("v2", PRODUCTION)
-    wanted = await camera.see("Approval wanted")
-    await camera.become("anna")
-    await camera.picture("approval", wanted)
-    await camera.press(wanted, "Approve")
-    await camera.see(f"Deploy v2 to {PRODUCTION}", "succeeded")
+    for version in ("v1", "v2"):
+        await camera.become("dora")
+        await camera.deploy(version, PRODUCTION)
+        wanted = await camera.see(f"Approval wanted: deploy {version} to {PRODUCTION}")
+        await camera.become("anna")
+        await camera.picture("approval", wanted)  # the second stays: it says what changes
+        await camera.press(wanted, "Approve")
+        await camera.see(f"Deploy {version} to {PRODUCTION}", "succeeded")
+
+
+async def _look(camera: Photographer) -> None:
+    """Type a command, and ask how it is, when there is something to see."""
+    await camera.become("dora")
+    await camera.page.set_viewport_size({"width": WIDTH, "height": LITTLE})
+    await camera.type("deploy", ENVIRONMENT)
+    await camera.page.locator("#options input").nth(1).press_sequentially("v")
+    await camera.page.locator("#popup").get_by_text("v2", exact=True).wait_for()
+    await camera.picture("typing")
+    await camera.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    await camera.page.locator("#name").click()
+    await camera.type("status", ENVIRONMENT)
+    await camera.send()
+    await camera.picture("status", await camera.see("used /status", f"{ENVIRONMENT}: healthy"))
 
 
 async def _in_chinese(camera: Photographer) -> None:

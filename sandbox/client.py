@@ -249,6 +249,19 @@ class SandboxClient:
         """Take permissions (by discord.py's names) from the bot in a channel; none named gives all back."""
         await self._post("deny", {"channel": channel, "permissions": list(permissions)})
 
+    async def delete_message(self, message: int | Message, *, channel: str | int | None = None) -> None:
+        """Delete a message, as a moderator would."""
+        message_id = message.id if isinstance(message, Message) else message
+        await self._post("delete_message", {"channel": channel, "message_id": str(message_id)})
+
+    async def delete_channel(self, channel: str | int | None = None) -> None:
+        """Delete a channel with all that is in it."""
+        await self._post("delete_channel", {"channel": channel})
+
+    async def create_channel(self, name: str) -> int:
+        """Make a text channel and return its id; one named `ops` is where people are unless they say otherwise."""
+        return int((await self._post("create_channel", {"name": name}))["id"])
+
     async def advance(self, seconds: float) -> None:
         """Let the interactions' deadlines come nearer without waiting."""
         await self._post("advance", {"seconds": seconds})

@@ -75,6 +75,11 @@ class Control:
             "deny": lambda body: self._world.bridge.deny_bot(
                 self._world.channel(body.get("channel")), body["permissions"]
             ),
+            "delete_message": lambda body: self._world.bridge.delete_message(
+                self._world.channel(body.get("channel")), int(body["message_id"])
+            ),
+            "delete_channel": lambda body: self._world.bridge.delete_channel(self._world.channel(body.get("channel"))),
+            "create_channel": lambda body: {"id": str(self._world.create_channel(body["name"]))},
             "advance": lambda body: self._interactions.advance(float(body["seconds"])),
             "faults": lambda body: self._faults.add(Fault(**body)) if body else self._faults.clear(),
             "disconnect": self._disconnect,

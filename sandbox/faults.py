@@ -1,10 +1,12 @@
-"""Faults that a test orders: refusals, rate limits, and answers that get lost on the way back."""
+"""Faults that a test orders: refusals, rate limits, delays, and answers that get lost on the way back."""
 
 from __future__ import annotations
 
 import fnmatch
+import hashlib
+import math
+import time
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
@@ -17,26 +19,42 @@ class Fault:
 
     method: str = "*"
     path: str = "*"
-    status: int = 500
+    status: int | None = 500  # None: it is answered as ever, only later.
     times: int = 1
+    delay: float = 0.0  # How many seconds the answer takes.
     retry_after: float = 0.1
     is_global: bool = False
-    performed: bool = False  # True: the request takes effect, only its answer is replaced.
+    performed: bool = False  # True: the request takes effect at once, only its answer is replaced or late.
 
     def matches(self, method: str, path: str) -> bool:
         """Say whether this fault is meant for the request."""
         return self.times > 0 and self.method in ("*", method) and fnmatch.fnmatch(path, self.path)
 
-    def response(self) -> web.Response:
-        """Build the answer that the client gets instead."""
-        body: dict[str, Any] = {"message": f"{self.status}: ordered by the control API", "code": 0}
+    def response(self, answer: web.Response | None, method: str, path: str) -> web.Response:
+        """Build what the client gets in place of the sandbox's own answer."""
+        if self.status is None and answer is not None:
+            return answer
+        status = self.status or 500
         headers = {"Via": "1.1 sandbox"}  # discord.py takes a 429 without Via for a ban by Cloudflare.
-        if self.status == 429:
-            body = {"message": "You are being rate limited.", "retry_after": self.retry_after, "global": self.is_global}
-            headers |= {"Retry-After": str(self.retry_after), "X-RateLimit-Scope": "user"}
-            if self.is_global:
-                headers |= {"X-RateLimit-Global": "true", "X-RateLimit-Scope": "global"}
-        return reply(body, self.status, headers)
+        if status == 429:
+            limited = "You are being rate limited."
+            body = {"message": limited, "retry_after": self.retry_after, "global": self.is_global}
+            return reply(body, status, headers | self._limits(method, path))
+        return reply({"message": f"{status}: ordered by the control API", "code": 0}, status, headers)
+
+    def _limits(self, method: str, path: str) -> dict[str, str]:
+        """Say what Discord says beside a 429: the header's seconds are whole, those of the body are not."""
+        headers = {"Retry-After": str(math.ceil(self.retry_after))}
+        if self.is_global:  # which belongs to no bucket
+            return headers | {"X-RateLimit-Global": "true", "X-RateLimit-Scope": "global"}
+        return headers | {
+            "X-RateLimit-Limit": "5",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": f"{time.time() + self.retry_after:.3f}",
+            "X-RateLimit-Reset-After": f"{self.retry_after:.3f}",
+            "X-RateLimit-Bucket": hashlib.md5(f"{method} {path}".encode(), usedforsecurity=False).hexdigest(),
+            "X-RateLimit-Scope": "user",
+        }
 
 
 class Faults:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import io
 import json
 import logging
 import re
+import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -91,8 +93,16 @@ class Rest:
 
     async def _answer(self, request: web.Request, path: str) -> web.Response:
         fault = self._faults.take(request.method, path)
-        if fault is not None and not fault.performed:
-            return fault.response()
+        if fault is None:
+            return await self._fulfil(request, path)
+        response = await self._fulfil(request, path) if fault.performed else None
+        if fault.delay > 0:
+            await asyncio.sleep(fault.delay)
+        if response is None and fault.status is None:
+            response = await self._fulfil(request, path)
+        return fault.response(response, request.method, path)
+
+    async def _fulfil(self, request: web.Request, path: str) -> web.Response:
         try:
             self._authorize(request, path)
             call = await self._read(request, path)
@@ -113,7 +123,7 @@ class Rest:
             failure = ApiError(500, 0, f"the sandbox failed: {type(error).__name__}: {error}")
             self._checks.refused(request.method, _without_token(path), failure)
             response = reply(failure.body(), failure.status)
-        return response if fault is None else fault.response()
+        return response
 
     def _authorize(self, request: web.Request, path: str) -> None:
         if _CALLBACK.fullmatch(path) or _WEBHOOK.fullmatch(path):
@@ -139,6 +149,8 @@ class Rest:
             return own
         if (sent := _SEND.fullmatch(call.path)) and call.method == "POST":
             return self._send_message(call, int(sent[1]))
+        if call.method == "GET" and "after" in call.params and _SEND.fullmatch(call.path):
+            return self._messages_after(call)
         if callback := _CALLBACK.fullmatch(call.path):
             answer = self._acknowledge(call, int(callback[1]))
             return answer if call.params.get("with_response", "").lower() in ("1", "true") else None
@@ -148,6 +160,12 @@ class Rest:
             if interaction_id is not None:
                 self._interactions.answered(interaction_id, acknowledged=False)
         return answer
+
+    def _messages_after(self, call: Call) -> Any:
+        """Return those next to a message, as Discord does, where SimCord has the newest of all."""
+        limit = int(call.params.get("limit", 50))
+        answer = self._dispatch(replace(call, params={**call.params, "limit": str(sys.maxsize)}))
+        return answer[-limit:]
 
     def _acknowledge(self, call: Call, interaction_id: int) -> Any:
         try:

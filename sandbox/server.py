@@ -88,7 +88,7 @@ class Sandbox:
             [
                 web.route("*", "/api/v10/{path:.*}", rest.handle),
                 web.get("/gateway/", self._gateway.handle),
-                web.get("/attachments/{path:.*}", _attachments(bridge)),
+                web.get("/attachments/{path:.*}", _attachments(bridge, self._guard)),
                 *control.routes(),
                 *Page(self._guard).routes(),
             ]
@@ -140,9 +140,11 @@ def _bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _attachments(bridge: Bridge) -> Any:
+def _attachments(bridge: Bridge, guard: Guard) -> Any:
     async def handle(request: web.Request) -> web.Response:
-        stored = bridge.attachment(request.match_info["path"])
+        path = request.match_info["path"]
+        guard.check_file(request, bridge.signature(path))
+        stored = bridge.attachment(path)
         if stored is None:
             raise web.HTTPNotFound
         data, content_type = stored

@@ -7,6 +7,7 @@ sandbox sees `Bridge`, plain dictionaries and `ApiError`.
 
 from __future__ import annotations
 
+import hmac
 import importlib.metadata
 import secrets
 import time
@@ -78,16 +79,22 @@ class _Cdn(CdnStore):
     def __init__(self, base: str) -> None:
         super().__init__()
         self._base = base
+        self._secret = secrets.token_bytes(32)
         self.files: dict[str, tuple[bytes, str]] = {}
 
     def store_attachment(
         self, attachment_id: int, channel_id: int, filename: str, data: bytes, description: str | None
     ) -> dict[str, Any]:
         stored = super().store_attachment(attachment_id, channel_id, filename, data, description)
-        path = f"{channel_id}/{attachment_id}/{quote(filename, safe='')}"
-        self.files[f"{channel_id}/{attachment_id}/{filename}"] = (data, stored["content_type"])
-        stored["url"] = stored["proxy_url"] = f"{self._base}/attachments/{path}"
+        path = f"{channel_id}/{attachment_id}/{filename}"
+        self.files[path] = (data, stored["content_type"])
+        stored["url"] = f"{self._base}/attachments/{quote(path)}?hm={self.signature(path)}"
+        stored["proxy_url"] = stored["url"]
         return stored
+
+    def signature(self, path: str) -> str:
+        """Return what an address must carry beside its path, which can be guessed."""
+        return hmac.new(self._secret, path.encode(), "sha256").hexdigest()
 
 
 class _Backend(Backend):
@@ -219,6 +226,10 @@ class Bridge:
         """Say whether the message is still there."""
         return message_id in self._backend.messages.get(channel_id, {})
 
+    def signature(self, path: str) -> str:
+        """Return what the address of an attachment carries beside its path."""
+        return self._backend.cdn.signature(path)
+
     def attachment(self, path: str) -> tuple[bytes, str] | None:
         """Return the bytes and the content type of a stored attachment."""
         return self._backend.cdn.files.get(path)
@@ -275,6 +286,16 @@ class Bridge:
     def create_channel(self, guild_id: int, name: str) -> int:
         """Create a text channel."""
         return self._backend.create_channel(guild_id, name).id
+
+    def delete_channel(self, channel_id: int) -> None:
+        """Delete a channel with all that is in it, and tell the bot."""
+        self._backend.delete_channel(channel_id)
+
+    def delete_message(self, channel_id: int, message_id: int) -> None:
+        """Delete a message as a moderator would, and tell the bot. Raises ControlError."""
+        if not self.message_exists(channel_id, message_id):
+            raise ControlError(f"there is no message {message_id} in that channel", 404)
+        self._backend.delete_message(channel_id, message_id)
 
     def create_role(self, guild_id: int, name: str, color: int) -> int:
         """Create a role below the bot's own."""

@@ -14,6 +14,7 @@ PEOPLE: dict[str, list[str]] = {
     "hugo": ["hotfix"],
     "bob": [],
 }
+OPS = "ops"
 # The locales of Discord's reference that the product speaks, and one that it does not.
 LOCALES = ("en-US", "zh-TW", "de")
 
@@ -24,7 +25,7 @@ class World:
     def __init__(self, bridge: Bridge) -> None:
         self.bridge = bridge
         self.guild_id = bridge.create_guild("ROAS Sandbox")
-        self.ops_channel_id = bridge.create_channel(self.guild_id, "ops")
+        self.ops_channel_id = bridge.create_channel(self.guild_id, OPS)
         self.other_channel_id = bridge.create_channel(self.guild_id, "general")
         self.roles = {name: bridge.create_role(self.guild_id, name, color) for name, color in ROLE_COLORS.items()}
         self.users: dict[str, int] = {}
@@ -57,10 +58,16 @@ class World:
             return int(user)
         raise ControlError(f"there is no user {user!r}; there are {', '.join(self.users)}", 404)
 
+    def create_channel(self, name: str) -> int:
+        """Make a channel; one of a name that is there already would be hard to tell from it."""
+        if name in self.bridge.channel_names().values():
+            raise ControlError(f"there is already a channel {name!r}")
+        return self.bridge.create_channel(self.guild_id, name)
+
     def channel(self, channel: str | int | None) -> int:
         """Return the id of a channel named by name or id; the ops channel if none is named."""
         if channel is None:
-            return self.ops_channel_id
+            channel = OPS
         names = self.bridge.channel_names()
         for channel_id, name in names.items():
             if str(channel) in (name, str(channel_id)):

@@ -14,11 +14,13 @@ WORDS = {
     "PhaseName": "bot/models/coordination.py",
     "ServiceStep": "bot/models/deployment.py",
     "Verdict": "bot/models/health.py",
+    "Outcome": "bot/models/deployment.py",
     "ReleaseState": "bot/models/release.py",
     "Deed": "cogs/permissions.py",
     "Severity": "bot/models/alert.py",
     "AlertState": "bot/models/alert.py",
     "AlertSource": "bot/models/alert.py",
+    "Lack": "bot/ui/lack.py",
 }
 INTERFACE = ["bot/ui", "cogs"]
 CORE = ["bot/errors.py", "bot/standby.py", "bot/deployment", "bot/engine", "bot/monitoring", "bot/recovery"]
@@ -38,6 +40,8 @@ SPOKEN += ["bot/monitoring/prometheus_watch.py"]
 SILENT = ("bot/state/schema.py",)
 # Calls whose texts no person reads, by how they begin.
 UNREAD_CALLS = ("log.", "re.", "asyncio.", "_outliving", "timer", "structlog.")
+# Calls by which a text of the interface is translated.
+TRANSLATING_CALLS = ("_", "app_commands.")
 SAYING_CALLS = ("Error", "failed", "passed", "Problem", "__init__", "warn")
 
 
@@ -56,6 +60,21 @@ def collect() -> list[Entry]:
     found += [entry for file in _files(CORE) if not _is_silent(file) for entry in _core(file)]
     found += [Entry(text, "word", place) for name, place in WORDS.items() for text in _members(name, ROOT / place)]
     return found
+
+
+def bare() -> list[Entry]:
+    """Return the texts of the interface that go past the translation."""
+    return [entry for file in _files(INTERFACE) for entry in _bare(file)]
+
+
+def _bare(file: Path) -> Iterator[Entry]:
+    tree = ast.parse(file.read_text())
+    passed = [call for call in _calls(tree) if _is_unread(call) or ast.unparse(call.func).startswith(TRANSLATING_CALLS)]
+    known = {id(node) for call in passed for node in ast.walk(call)}
+    for node in texts(tree):
+        text = template(node)
+        if text is not None and id(node) not in known and is_speech(text):
+            yield Entry(text, None, _place(file))
 
 
 def _members(name: str, file: Path) -> list[str]:

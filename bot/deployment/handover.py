@@ -102,8 +102,10 @@ class Handover:
         try:
             return await self._fit(container_id, self._restarts(container_id))
         except ServiceFailedError as error:
-            await self._context.report(self._own.service, ServiceStep.FAILED, error.message)
+            context, service = self._context, self._own.service
+            await context.report(service, ServiceStep.REMOVING, "the new one, which is not fit to take over")
             await self._remove_failed(container_id)
+            await context.report(service, ServiceStep.FAILED, error.message)
             raise
 
     async def _wanted_hash(self) -> str | None:

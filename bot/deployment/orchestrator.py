@@ -245,6 +245,7 @@ class DeploymentOrchestrator:
                 self._setbacks.note(deployment_id)
                 log.error("deployment broke off", deployment_id=deployment_id, problem=error.message, hint=error.hint)
             case error:
+                self._setbacks.forget(deployment_id)
                 log.error("deployment broke", deployment_id=deployment_id, exc_info=error)
 
     async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment:

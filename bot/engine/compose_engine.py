@@ -185,9 +185,11 @@ class ComposeEngine:
         """Return every container of the environment's project, running or not."""
         return await take_snapshots(self._clients, environment)
 
-    def events(self, environment: Environment) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:
-        """Subscribe to the project's container events."""
-        return EventSubscription(self._clients, environment)
+    def events(
+        self, environment: Environment, *, since_ns: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:
+        """Subscribe to the project's container events; what is remembered `since_ns` comes first."""
+        return EventSubscription(self._clients, environment, since_ns=since_ns)
 
     async def last_words(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
         """Return a container's last log lines and its last health-check output, redacted."""

@@ -31,13 +31,14 @@ STREAM_FAULTS = (DockerException, requests.RequestException, urllib3.exceptions.
 class EventSubscription:
     """Carry a project's events from a thread of its own into the event loop.
 
-    Entering it subscribes; from then on no event is missed. The iterator raises EngineUnavailableError when the
-    stream breaks.
+    Entering it subscribes; from then on no event is missed, nor since `since_ns`, as far back as the engine remembers
+    (its last 256). The iterator raises EngineUnavailableError when the stream breaks.
     """
 
-    def __init__(self, clients: EngineClients, environment: Environment) -> None:
+    def __init__(self, clients: EngineClients, environment: Environment, *, since_ns: int | None = None) -> None:
         self._clients = clients
         self._environment = environment
+        self._since_ns = since_ns
         self._address = engine_address(environment)
         self._loop = asyncio.get_running_loop()
         self._stands: asyncio.Future[None] = self._loop.create_future()
@@ -86,8 +87,11 @@ class EventSubscription:
 
     def _subscribe(self, client: docker.DockerClient) -> Any:
         """Open the stream; `since` replays the moment between the engine's answer and its subscribing us."""
+        now = time.time_ns()
+        # Where the clock was set back, what was heard last seems to be still to come.
+        seconds, nanoseconds = divmod(now if self._since_ns is None else min(now, self._since_ns), 10**9)
         return client.api.events(
-            since=f"{time.time():.6f}",  # type: ignore[call-overload]  # the engine takes fractions of seconds
+            since=f"{seconds}.{nanoseconds:09d}",  # type: ignore[call-overload]  # the engine takes fractions
             filters={
                 "type": ["container"],
                 "label": [f"{PROJECT}={self._environment.project}"],
@@ -136,4 +140,5 @@ def _event(raw: dict[str, Any]) -> ContainerEvent | None:
         service=attributes.get(SERVICE, ""),
         project=attributes.get(PROJECT, ""),
         attributes=attributes,
+        time_ns=int(raw.get("timeNano") or 0),
     )

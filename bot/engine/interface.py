@@ -48,6 +48,7 @@ class ContainerEvent:
     service: str
     project: str
     attributes: Mapping[str, str]
+    time_ns: int = 0  # by the engine's clock
 
 
 class Engine(Protocol):
@@ -157,8 +158,13 @@ class Engine(Protocol):
         """Return every container of the environment's project, running or not."""
         ...
 
-    def events(self, environment: Environment) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:
-        """Subscribe to the project's container events; the subscription stands once the context is entered."""
+    def events(
+        self, environment: Environment, *, since_ns: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:
+        """Subscribe to the project's container events; the subscription stands once the context is entered.
+
+        What the engine still remembers `since_ns` (by its own clock, that time included) comes first.
+        """
         ...
 
     async def last_words(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:

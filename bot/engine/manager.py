@@ -195,9 +195,11 @@ class DeploymentManager:
         """Stop containers by id; whoever replaces them takes over the volumes that only they know."""
         await together(self._engine.stop(environment, container.id) for container in containers)
 
-    async def prune(self, environment: Environment, kept: int, fence: Fence) -> tuple[Release, ...]:
-        """Let go of the releases beyond the last `kept`, with their tags; returns them."""
-        beyond = await self._state.releases.beyond(environment.name, kept)
+    async def prune(
+        self, environment: Environment, kept: int, fence: Fence, *, runs: int | None
+    ) -> tuple[Release, ...]:
+        """Let go of the releases beyond the last `kept`, with their tags, but not of that which runs; returns them."""
+        beyond = await self._state.releases.beyond(environment.name, kept, runs=runs)
         for release in beyond:
             await self._state.releases.forget(release, fence)
             await self._engine.unprotect(release, environment)

@@ -10,6 +10,11 @@ class ActorKind(StrEnum):
     DISCORD = "discord"
     SYSTEM = "system"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "ActorKind":
+        """Take whoever came in a newer version's own way for a program."""
+        return cls.SYSTEM
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:

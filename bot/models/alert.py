@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.models.actor import Actor
+from bot.models.instant import Instant
 
 
 class Severity(StrEnum):
@@ -14,6 +15,11 @@ class Severity(StrEnum):
     HIGH = "high"
     WARNING = "warning"
     INFO = "info"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Severity":
+        """Take a newer version's own severity for one that calls people."""
+        return cls.HIGH
 
 
 URGENT = frozenset({Severity.CRITICAL, Severity.HIGH})
@@ -27,6 +33,11 @@ class AlertState(StrEnum):
     SILENCED = "silenced"
     RESOLVED = "resolved"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "AlertState":
+        """Take a newer version's own state for one in which nothing is over."""
+        return cls.FIRING
+
 
 class AlertSource(StrEnum):
     """Who raises alerts. Whatever is not our own starts nothing by itself."""
@@ -35,6 +46,14 @@ class AlertSource(StrEnum):
     INTEGRATION = "integration"
     ALERTMANAGER = "alertmanager"
     GRAFANA = "grafana"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "AlertSource":
+        """Take a newer version's own source for one from outside."""
+        return cls.ALERTMANAGER
+
+
+OUTSIDE = frozenset({AlertSource.ALERTMANAGER, AlertSource.GRAFANA})
 
 
 class Healing(StrEnum):
@@ -46,13 +65,18 @@ class Healing(StrEnum):
     SUCCEEDED = "succeeded"
     GIVEN_UP = "given_up"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Healing":
+        """Take what a newer version did for nothing that we could go on with."""
+        return cls.GIVEN_UP
+
 
 @dataclass(frozen=True, slots=True)
 class AlertReport:
     """Say what a source sees right now: that something is wrong (`firing`), or that it no longer is.
 
     `fingerprint` is the same for the same trouble. `occurrence` tells one outbreak of it from the next, where the
-    source knows (the time at which it began), so that a repeated delivery is recognised.
+    source knows (the time at which it began), so that a repeated delivery is recognised; `ended` is when it was over.
     """
 
     fingerprint: str
@@ -64,6 +88,7 @@ class AlertReport:
     service: str = ""
     firing: bool = True
     occurrence: str = ""
+    ended: str = ""
     correlation_id: str = ""
 
 
@@ -72,6 +97,10 @@ class Alert:
     """Record one alert. `actions` are what was done about it, in words, oldest first.
 
     `version` counts its changes; `group` is the message that tells of it together with others, where there is one.
+    `called` says that the message which tells of it called people when it was posted (rows of a release that did not
+    know are taken to have), and `called_with` names the message that calls about it together with others.
+    `silence_ends` and `resolved` are `silenced_until` and `resolved_at` by the boot's clock too; rows of a release that
+    did not know them have the wall's only.
     """
 
     id: str
@@ -94,9 +123,13 @@ class Alert:
     silenced_by: Actor | None = None
     silenced_until: datetime | None = None
     resolved_at: datetime | None = None
+    silence_ends: Instant | None = None
+    resolved: Instant | None = None
     escalated: bool = False
     escalated_at: datetime | None = None
     group: str = ""
+    called: bool = True
+    called_with: str = ""
     version: int = 1
 
     @property
@@ -108,3 +141,8 @@ class Alert:
     def is_urgent(self) -> bool:
         """Tell whether it calls people."""
         return self.severity in URGENT
+
+    @property
+    def is_audible(self) -> bool:
+        """Tell whether it may call people now: it is neither over nor silenced."""
+        return self.state in {AlertState.FIRING, AlertState.ACKNOWLEDGED}

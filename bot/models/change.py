@@ -25,6 +25,11 @@ class ChangeType(StrEnum):
     LOCK_CHANGED = "lock_changed"
     AUDIT = "audit"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "ChangeType":
+        """Take a newer version's own kind of change for one that is only to be read."""
+        return cls.AUDIT
+
 
 @dataclass(frozen=True, slots=True)
 class StateChange:

@@ -25,6 +25,11 @@ class PhaseStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "PhaseStatus":
+        """Take a newer version's own status for one that has not ended."""
+        return cls.IN_PROGRESS
+
 
 class Outcome(StrEnum):
     """How a deployment ended; `failed` means that an operator is needed."""
@@ -33,6 +38,11 @@ class Outcome(StrEnum):
     ROLLED_BACK = "rolled_back"
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Outcome":
+        """Take a newer version's own outcome for one that somebody has to look at."""
+        return cls.FAILED
 
 
 class ServiceStep(StrEnum):
@@ -55,6 +65,11 @@ class ServiceStep(StrEnum):
     RESTORING = "restoring"
     RESTORED = "restored"
     FAILED = "failed"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "ServiceStep":
+        """Take a newer version's own step for one that is under way: something was touched."""
+        return cls.WAITING
 
 
 # Steps that change nothing in what runs.

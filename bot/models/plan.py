@@ -13,6 +13,11 @@ class ServiceAction(StrEnum):
     REMOVE = "remove"
     KEEP = "keep"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "ServiceAction":
+        """Take a newer version's own action for one that changes the service."""
+        return cls.RECREATE
+
 
 @dataclass(frozen=True, slots=True)
 class ServicePlan:

@@ -23,7 +23,14 @@ class ProposalState(StrEnum):
     VOID = "void"
     EXPIRED = "expired"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "ProposalState":
+        """Take a newer version's own state for one in which nobody can say yes."""
+        return cls.VOID
 
+
+# Somebody has to answer, and has so long.
+WAITING = frozenset({ProposalState.PLANNED, ProposalState.AWAITING})
 # From here on nobody can say yes any more.
 ENDED = frozenset({ProposalState.STARTED, ProposalState.WITHDRAWN, ProposalState.VOID, ProposalState.EXPIRED})
 
@@ -33,7 +40,9 @@ class Proposal:
     """Record a plan, who asked for it, who said yes, and what became of it.
 
     The request carries the plan's digest, so that what is started is exactly what was shown; its `interaction_id` is
-    the proposal's own id, so that the journal takes one deployment of it, ever.
+    the proposal's own id, so that the journal takes one deployment of it, ever. `expires_boot_seconds` is the same
+    moment as `expires_at` by the machine's boot clock, which nobody sets back; it means nothing under another
+    `boot_id`, and older versions leave none.
     """
 
     id: str
@@ -46,6 +55,8 @@ class Proposal:
     decided_at: datetime | None = None
     deployment_id: str | None = None
     note: str = ""
+    boot_id: str = ""
+    expires_boot_seconds: float = 0.0
 
     @property
     def environment(self) -> str:
@@ -57,11 +68,12 @@ class Proposal:
         """Tell whether nothing can become of it any more."""
         return self.state in ENDED
 
+    @property
+    def waits(self) -> bool:
+        """Tell whether somebody has to answer; one that everybody said yes to is late for nothing any more."""
+        return self.state in WAITING
+
     def is_from(self, actor: Actor) -> bool:
         """Tell whether somebody is the one who asked for it."""
         asker = self.request.requested_by
         return (asker.kind, asker.id) == (actor.kind, actor.id)
-
-    def is_late(self, now: datetime) -> bool:
-        """Tell whether its time is over without an answer."""
-        return not self.ended and now >= self.expires_at

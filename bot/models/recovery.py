@@ -22,6 +22,11 @@ class RecoveryAction(StrEnum):
     ROLL_BACK = "roll_back"
     ESCALATE = "escalate"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "RecoveryAction":
+        """Take a newer version's own action for one that a person ends."""
+        return cls.ESCALATE
+
 
 class RecoveryOutcome(StrEnum):
     """How a recovery ended."""

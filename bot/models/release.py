@@ -15,6 +15,11 @@ class ReleaseState(StrEnum):
     FAILED = "failed"
     ADOPTED = "adopted"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "ReleaseState":
+        """Take a newer version's own state for one to which nobody goes back unasked."""
+        return cls.FAILED
+
 
 @dataclass(frozen=True, slots=True)
 class ImagePin:

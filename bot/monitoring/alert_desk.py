@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from bot.events import Event, EventBus
 from bot.models.actor import Actor
 from bot.models.alert import Alert, AlertReport, Healing
 from bot.monitoring.hostile_text import tame
-from bot.state.alerts import Alerts, TakenReport
+from bot.state.alerts import RESOLVED, SOURCE, TRIGGERED, Alerts
+from bot.state.outbreaks import TakenReport
 
-SOURCE = "alerts"
-TRIGGERED = "monitoring.alert.triggered"
 CHANGED = "monitoring.alert.changed"
-RESOLVED = "monitoring.alert.resolved"
 
 LONGEST_TITLE = 200
 LONGEST_SUMMARY = 1500
@@ -42,18 +40,18 @@ class AlertDesk:
 
     async def silence(self, alert_id: str, actor: Actor, duration: timedelta) -> Alert:
         """Let an alert call nobody for a while. Raises InvalidRequestError."""
-        return self._changed(await self._alerts.silence(alert_id, actor, datetime.now(UTC) + duration))
+        return self._changed(await self._alerts.silence(alert_id, actor, duration))
 
     async def end_silences(self) -> None:
         """Let alerts whose silence is over be seen again."""
-        for alert in await self._alerts.end_silences(datetime.now(UTC)):
+        for alert in await self._alerts.end_silences():
             self._changed(alert)
 
     async def note(
         self, alert_id: str, words: str = "", *, healing: Healing | None = None, escalated: bool | None = None
     ) -> None:
         """Write onto an alert what was done about it."""
-        tamed = tame(self._redact(words), LONGEST_SUMMARY)
+        tamed = tame(words, LONGEST_SUMMARY, self._redact)
         alert = await self._alerts.note(alert_id, tamed, healing=healing, escalated=escalated)
         if alert is not None:
             self._changed(alert)
@@ -66,11 +64,12 @@ class AlertDesk:
         return replace(
             report,
             fingerprint=tame(report.fingerprint, LONGEST_FINGERPRINT),
-            title=tame(self._redact(report.title), LONGEST_TITLE) or "(without a name)",
-            summary=tame(self._redact(report.summary), LONGEST_SUMMARY),
+            title=tame(report.title, LONGEST_TITLE, self._redact) or "(without a name)",
+            summary=tame(report.summary, LONGEST_SUMMARY, self._redact),
             environment=tame(report.environment, LONGEST_NAME),
             service=tame(report.service, LONGEST_NAME),
             occurrence=tame(report.occurrence, LONGEST_NAME),
+            ended=tame(report.ended, LONGEST_NAME),
         )
 
     def _changed(self, alert: Alert) -> Alert:

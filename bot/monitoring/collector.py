@@ -131,10 +131,15 @@ class MonitoringCollector:
 
         A sample is what was seen just now; `HealthCoordinator.stack` has the verdicts that hold.
         """
-        return (await self._sampler.sample(environment)).stack
+        sample = await self._sampler.sample(environment)
+        self._last_hour.look(sample.stack)
+        return sample.stack
 
     def last_hour(self, environment: Environment) -> tuple[ServiceSeries, ...]:
-        """Return how the services of an environment have been, as long as it was watched by this process."""
+        """Return how the services of an environment have been, as long as it was watched by this process.
+
+        The last point is what `collect_all_metrics` told last, where that was within half a minute.
+        """
         return self._last_hour.of(environment.name)
 
     def watch(self, environment: Environment) -> None:
@@ -200,7 +205,7 @@ class MonitoringCollector:
         steady = self._health.stack(environment.name)
         if steady is None:
             return
-        self._last_hour.take(steady)
+        self._last_hour.take(steady, owned)
         if self._metrics is not None:
             self._metrics.observe_stack(steady)
         if observer is not None:

@@ -57,6 +57,11 @@ class HandStops:
         """Tell whether it was seen that somebody stopped a service."""
         return (environment, service) in self._stopped
 
+    def saw_it_end(self, environment: str, service: str) -> bool:
+        """Tell whether this process saw how a service ended, by itself or not."""
+        place = (environment, service)
+        return place in self._stopped or place in self._broke
+
     def stopped(self, environment: str, service: str) -> None:
         """Note that somebody stopped a service."""
         self._stopped.setdefault((environment, service), self._clock())
@@ -70,8 +75,7 @@ class HandStops:
 
     def broke(self, environment: str, service: str) -> None:
         """Note from elsewhere (the journal) that a service broke by itself."""
-        if (environment, service) not in self._stopped:
-            self._broke.add((environment, service))
+        self._broke.add((environment, service))
 
     def _died(self, place: Place, event: ContainerEvent, *, by_us: bool) -> bool:
         signalled = self._signalled.pop(event.container_id, None)

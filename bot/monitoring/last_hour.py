@@ -2,11 +2,11 @@
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bot.models.health import ServiceHealth, StackHealth, Verdict
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from bot.models.series import ServicePoint, ServiceSeries
 from bot.monitoring.judgement import RANK
 
@@ -21,15 +21,15 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(slots=True)
 class _Step:
-    """Hold the worst and the most that was seen within one step."""
+    """Hold the worst and the most that was seen within one step, or what is seen at present."""
 
     number: int
     verdict: Verdict
     cpu_percent: float | None
     memory_bytes: int | None
 
-    def add(self, health: ServiceHealth) -> None:
-        self.verdict = max(self.verdict, health.verdict, key=RANK.__getitem__)
+    def add(self, health: ServiceHealth, verdict: Verdict) -> None:
+        self.verdict = max(self.verdict, verdict, key=RANK.__getitem__)
         self.cpu_percent = _larger(self.cpu_percent, health.cpu_percent)
         self.memory_bytes = _larger(self.memory_bytes, health.memory_bytes)
 
@@ -40,28 +40,48 @@ class LastHour:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._steps: OrderedDict[tuple[str, str], deque[_Step]] = OrderedDict()
+        self._present: dict[tuple[str, str], _Step] = {}
 
-    def take(self, stack: StackHealth) -> None:
-        """Remember how a stack is now; a short trouble within a step is kept, not averaged away."""
+    def take(self, stack: StackHealth, moving: Set[str] = frozenset()) -> None:
+        """Remember how a stack is now; a short trouble within a step is kept, not averaged away.
+
+        `moving` are the services that a deployment is changing: that their containers come and go is no trouble.
+        """
         number = int(self._clock() // STEP_SECONDS)
         for health in stack.services:
             key = (stack.environment, health.service)
+            verdict = _while_moving(health) if health.service in moving else health.verdict
             steps = self._steps.setdefault(key, deque(maxlen=STEPS))
             if steps and steps[-1].number == number:
-                steps[-1].add(health)
+                steps[-1].add(health, verdict)
             else:
-                steps.append(_Step(number, health.verdict, health.cpu_percent, health.memory_bytes))
+                steps.append(_step(number, health, verdict))
+            self._present[key] = _step(number, health, verdict)
             self._steps.move_to_end(key)
         self._let_go(number)
 
+    def look(self, stack: StackHealth) -> None:
+        """Let the present be what somebody who asked was just told, of what is remembered anyway."""
+        number = int(self._clock() // STEP_SECONDS)
+        for health in stack.services:
+            key = (stack.environment, health.service)
+            if key in self._steps:
+                self._present[key] = _step(number, health, health.verdict)
+
     def of(self, environment: str) -> tuple[ServiceSeries, ...]:
-        """Return the last hour of an environment's services, in the order of their names."""
+        """Return the last hour of an environment's services, in the order of their names.
+
+        A step that is over shows the worst and the most of it, the one under way how it is at present.
+        """
         now = self._clock()
-        series = (
-            ServiceSeries(name, service, tuple(points))
-            for (name, service), steps in sorted(self._steps.items())
-            if name == environment and (points := [_point(step, now) for step in steps if _is_within(step, now)])
-        )
+        number = int(now // STEP_SECONDS)
+        series = []
+        for key in sorted(key for key in self._steps if key[0] == environment):
+            present = self._present[key]
+            steps = [step for step in self._steps[key] if step.number != number and _is_within(step, now)]
+            steps += [present] if present.number == number else []
+            if steps:
+                series.append(ServiceSeries(*key, tuple(_point(step, now) for step in steps)))
         return tuple(series)
 
     def _let_go(self, number: int) -> None:
@@ -70,7 +90,23 @@ class LastHour:
             oldest = next(iter(self._steps))
             if len(self._steps) <= MOST_SERVICES and number - self._steps[oldest][-1].number <= STEPS:
                 return
-            del self._steps[oldest]
+            del self._steps[oldest], self._present[oldest]
+
+
+def _step(number: int, health: ServiceHealth, verdict: Verdict) -> _Step:
+    return _Step(number, verdict, health.cpu_percent, health.memory_bytes)
+
+
+def _while_moving(health: ServiceHealth) -> Verdict:
+    """Count a service under change as unhealthy only where a container that runs fails; else it just is not there."""
+    if health.verdict is not Verdict.UNHEALTHY or any(_fails(container) for container in health.containers):
+        return health.verdict
+    return Verdict.DEGRADED
+
+
+def _fails(container: ContainerSnapshot) -> bool:
+    running = container.state is ContainerState.RUNNING
+    return container.state is ContainerState.RESTARTING or (running and container.health is HealthStatus.UNHEALTHY)
 
 
 def _larger(one: Number | None, other: Number | None) -> Number | None:

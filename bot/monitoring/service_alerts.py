@@ -160,7 +160,7 @@ class ServiceAlerts:
         place = (environment.name, health.service)
         if health.verdict is Verdict.UNHEALTHY:
             self._trouble[place] = self._clock()
-            if alert is not None and not self._hand_stops.is_known(*place):
+            if alert is not None and not self._hand_stops.saw_it_end(*place):
                 # What a bot before this one saw is in the journal: only what was stopped by hand is not urgent.
                 learn = self._hand_stops.broke if alert.is_urgent else self._hand_stops.stopped
                 learn(*place)

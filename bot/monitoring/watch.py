@@ -1,26 +1,30 @@
 """Watch one stack by the engine's events, with a slow look behind them."""
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 import structlog
 
 from bot.engine.interface import ContainerEvent, Engine
-from bot.errors import EngineUnavailableError
+from bot.errors import EngineUnavailableError, RoasError
 from bot.models.environment import Environment
 
 log = structlog.get_logger(__name__)
 
 RECONCILE_SECONDS = 30.0
 RETRY_SECONDS = 2.0
+# An engine keeps its last 256 events, and repeats of them what it is asked for.
+KNOWN_EVENTS = 256
 
 
 class StackWatch:
     """Call `observe` at once, at every event, when a pending verdict is due, and at last after the reconcile time.
 
-    `due_in` returns the seconds to the next pending verdict, or None; `heard` is told of every event first. An engine
-    that is away is tried again; only cancelling ends a watch.
+    `due_in` returns the seconds to the next pending verdict, or None; `heard` is told of every event first, once. An
+    engine that is away is tried again, and asked for what was missed; only cancelling ends a watch.
     """
 
     def __init__(
@@ -40,6 +44,9 @@ class StackWatch:
         self._due_in = due_in
         self._reconcile_seconds = reconcile_seconds
         self._dirty = asyncio.Event()
+        self._known: deque[ContainerEvent] = deque(maxlen=KNOWN_EVENTS)
+        self._heard_until_ns: int | None = None
+        self._stumbles = False
 
     def look_again(self) -> None:
         """Observe soon: something else than an event may have changed what there is to see."""
@@ -58,41 +65,75 @@ class StackWatch:
 
     async def _follow(self) -> None:
         """Observe as long as the events flow. Raises EngineUnavailableError when they end."""
-        async with self._engine.events(self._environment) as events:
+        if self._heard_until_ns is None:
+            self._heard_until_ns = time.time_ns()
+        async with self._engine.events(self._environment, since_ns=self._heard_until_ns) as events:
             reader = asyncio.create_task(self._mark(events), name=f"events {self._environment.name}")
             try:
                 while not reader.done():
                     self._dirty.clear()
-                    await self._observe()
-                    due = self._due_in()
-                    await self._rest(self._reconcile_seconds if due is None else min(due, self._reconcile_seconds))
+                    await self._rest(await self._look())
                 await reader
             finally:
                 reader.cancel()
                 await asyncio.gather(reader, return_exceptions=True)
 
+    async def _look(self) -> float:
+        """Observe, and return after how many seconds to do so again at the latest. Raises EngineUnavailableError.
+
+        A look that breaks, be it that the journal has no room, is no reason to be deaf to what the engine says.
+        """
+        try:
+            await self._observe()
+            due = self._due_in()
+        except EngineUnavailableError:
+            raise
+        except Exception as error:
+            if not self._stumbles:
+                trace = None if isinstance(error, RoasError) else error
+                log.error("watch stumbles", environment=self._environment.name, reason=str(error), exc_info=trace)
+            self._stumbles = True
+            return min(RETRY_SECONDS, self._reconcile_seconds)
+        if self._stumbles:
+            log.info("watch is steady again", environment=self._environment.name)
+        self._stumbles = False
+        return self._reconcile_seconds if due is None else min(due, self._reconcile_seconds)
+
     async def _mark(self, events: AsyncIterator[ContainerEvent]) -> None:
         try:
             async for event in events:
+                if self._is_repeated(event):
+                    continue
                 if self._heard is not None:
                     await self._hear(event, self._heard)
                 self._dirty.set()
         finally:
             self._dirty.set()
 
+    def _is_repeated(self, event: ContainerEvent) -> bool:
+        """Tell whether an event was heard already; one that bears no time is always news."""
+        if not event.time_ns:
+            return False
+        if event in self._known:
+            return True
+        self._known.append(event)
+        self._heard_until_ns = event.time_ns
+        return False
+
     async def _hear(self, event: ContainerEvent, heard: Callable[[ContainerEvent], Awaitable[None]]) -> None:
         try:
             await heard(event)
+        except RoasError as error:  # the journal has no room: whoever heard it keeps it until there is
+            facts = {"environment": self._environment.name, "service": event.service, "action": event.action}
+            log.error("an event cannot be written down yet", reason=error.message, **facts)
         except Exception:  # one event that cannot be dealt with must not end the stream of them
             log.exception("an event is lost", environment=self._environment.name, action=event.action)
 
     async def _while_away(self) -> None:
         """Let it be known that nothing is known, and give the engine a moment."""
         self._dirty.clear()
-        try:
-            await self._observe()
-        except Exception:
-            log.exception("watch stumbles", environment=self._environment.name)
+        with suppress(EngineUnavailableError):  # that is told already
+            await self._look()
         await self._rest(min(RETRY_SECONDS, self._reconcile_seconds))
 
     async def _rest(self, seconds: float) -> None:

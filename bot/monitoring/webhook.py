@@ -1,5 +1,6 @@
 """Answer `POST /alerts`: who may, how much at a time, and what is taken."""
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
@@ -14,6 +15,7 @@ from bot.monitoring.webhook_formats import Webhook, read_reports
 log = structlog.get_logger(__name__)
 
 LARGEST_BODY = 4 * 1024 * 1024
+PATIENCE_SECONDS = 30.0
 SCHEME = "bearer "
 FAULTS_TOLD = 3
 
@@ -34,14 +36,26 @@ class AlertWebhook:
 
     async def answer(self, request: web.Request) -> web.Response:
         """Take a delivery; every refusal says why."""
+        try:
+            return await self._answer(request)
+        except Exception:  # the sender must neither see a fault of ours nor stop trying
+            log.exception("alerts from outside could not be taken")
+            return _refuse(503, "the delivery could not be taken; try again")
+
+    async def _answer(self, request: web.Request) -> web.Response:
         if not self._is_permitted(request):
             return _refuse(401, "a bearer token is needed: Authorization: Bearer <WEBHOOK_TOKEN>")
         if not self._is_active():
             return _refuse(503, "this bot stands by; try again, another one is active")
         try:
-            webhook = await _read(request)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                webhook = await _read(request)
+        except TimeoutError:
+            return _refuse(408, f"the body did not come to its end within {PATIENCE_SECONDS:g} s")
         except web.HTTPRequestEntityTooLarge:
             return _refuse(413, f"a delivery may have {LARGEST_BODY} bytes at most")
+        except web.RequestPayloadError:
+            return _refuse(400, "the body is not what its Content-Encoding or Transfer-Encoding says")
         except ValidationError as error:
             return _refuse(400, _explain(error))
         except (ValueError, RecursionError):
@@ -54,9 +68,6 @@ class AlertWebhook:
         except RoasError as error:
             log.error("alerts from outside could not be kept", reason=error.message)
             return _refuse(503, "the journal cannot be written; try again")
-        except Exception:  # the sender must neither see a fault of ours nor stop trying
-            log.exception("alerts from outside could not be taken")
-            return _refuse(503, "the delivery could not be taken; try again")
         triggered, resolved = sum(one.triggered for one in taken), sum(one.resolved for one in taken)
         log.info("alerts from outside", source=webhook.source.value, triggered=triggered, resolved=resolved)
         return web.json_response({"received": len(webhook.alerts), "triggered": triggered, "resolved": resolved})
@@ -69,7 +80,10 @@ class AlertWebhook:
 
 
 async def _read(request: web.Request) -> Webhook:
-    """Read a delivery. Raises HTTPRequestEntityTooLarge, ValidationError, ValueError."""
+    """Read a delivery; a packed one counts as it is unpacked.
+
+    Raises HTTPRequestEntityTooLarge, RequestPayloadError, ValidationError, ValueError.
+    """
     if request.content_length is not None and request.content_length > LARGEST_BODY:
         raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, request.content_length)
     body = bytearray()
@@ -91,6 +105,6 @@ def _refuse(status: int, reason: str) -> web.Response:
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     # What was not read to its end cannot be followed by another request.
     response = web.json_response({"error": reason}, status=status, headers=headers)
-    if status == 413:
+    if status in {400, 408, 413}:
         response.force_close()
     return response

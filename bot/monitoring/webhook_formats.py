@@ -38,6 +38,7 @@ class WebhookAlert(BaseModel):
     labels: Texts = Field(default_factory=dict)
     annotations: Texts = Field(default_factory=dict)
     starts_at: str = Field(default="", alias="startsAt")
+    ends_at: str | None = Field(default=None, alias="endsAt")
     fingerprint: str = ""
 
 
@@ -79,6 +80,7 @@ def _report(source: AlertSource, alert: WebhookAlert, known: Mapping[str, frozen
         service=service if service in known.get(environment, frozenset()) else "",
         firing=alert.status == "firing",
         occurrence=alert.starts_at,
+        ended=alert.ends_at or "",
     )
 
 

@@ -1,29 +1,23 @@
 """Keep alerts: one row for each outbreak of trouble, however often it is reported."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from bot.errors import InvalidRequestError
 from bot.models.actor import Actor
 from bot.models.alert import Alert, AlertReport, AlertState, Healing
 from bot.models.change import ChangeType, StateChange
-from bot.models.identifiers import new_id
-from bot.state.documents import from_json, to_json
+from bot.models.instant import Instant
+from bot.state.boot_clock import instant
+from bot.state.documents import from_row, readable, to_json
 from bot.state.journal import Journal, Transaction
+from bot.state.outbreaks import TakenReport, changed, judge
 
-# Trouble that comes back within this time is the same alert once more, not another one.
-SAME_AGAIN = timedelta(minutes=10)
+SOURCE = "alerts"
+TRIGGERED = "monitoring.alert.triggered"
+RESOLVED = "monitoring.alert.resolved"
 ACTIONS_KEPT = 20
-
-
-@dataclass(frozen=True, slots=True)
-class TakenReport:
-    """Say what a report did to its alert: whether it was raised by it (or fires again), resolved, or only counted."""
-
-    alert: Alert
-    triggered: bool = False
-    resolved: bool = False
 
 
 class Alerts:
@@ -35,10 +29,10 @@ class Alerts:
     async def take(self, reports: Sequence[AlertReport]) -> tuple[TakenReport, ...]:
         """Take in what a source sees, all in one transaction; returns what that changed, in order.
 
-        A report of what is known already only counts; a repeated delivery of what has ended, and the end of what nobody
-        knows, change nothing.
+        A report of what is known already only counts; a repeated or late delivery of what has ended, and the end of
+        what nobody knows, change nothing.
         """
-        now = datetime.now(UTC)
+        now = instant()
 
         def work(transaction: Transaction) -> tuple[TakenReport, ...]:
             taken = (_take(transaction, report, now) for report in reports)
@@ -76,13 +70,19 @@ class Alerts:
 
     async def put_in_group(self, alerts: Sequence[Alert], group: str) -> None:
         """Let one message tell of all these alerts."""
+        await self._mark(alerts, lambda alert: replace(alert, group=group))
 
-        def work(transaction: Transaction) -> None:
-            for alert in alerts:
-                known = _get(transaction, alert.id)
-                _save(transaction, replace(known, group=group))
+    async def mark_called(self, alerts: Sequence[Alert], *, called: bool) -> None:
+        """Note whether the message that is about to tell of these alerts calls people."""
+        await self._mark(alerts, lambda alert: replace(alert, called=called))
 
-        await self._journal.write(work)
+    async def call_together(self, alerts: Sequence[Alert], name: str) -> None:
+        """Let one message call people about all these alerts."""
+        await self._mark(alerts, lambda alert: replace(alert, called_with=name))
+
+    async def called_together(self, name: str) -> tuple[Alert, ...]:
+        """Return the alerts about which one message calls people, oldest first."""
+        return await self._journal.read(lambda t: _select(t, "json_extract(document, '$.called_with') = ?", (name,)))
 
     async def acknowledge(self, alert_id: str, actor: Actor) -> Alert:
         """Note that somebody looks after it. Raises InvalidRequestError where it has ended."""
@@ -90,24 +90,23 @@ class Alerts:
             alert_id, actor, "acknowledged", lambda a: replace(a, state=AlertState.ACKNOWLEDGED, acknowledged_by=actor)
         )
 
-    async def silence(self, alert_id: str, actor: Actor, until: datetime) -> Alert:
-        """Let it call nobody until then, whatever its source says. Raises InvalidRequestError where it has ended."""
+    async def silence(self, alert_id: str, actor: Actor, duration: timedelta) -> Alert:
+        """Let it call nobody for so long, whatever its source says. Raises InvalidRequestError where it has ended."""
+        end = instant().after(duration)
 
         def quiet(alert: Alert) -> Alert:
-            return replace(alert, state=AlertState.SILENCED, silenced_by=actor, silenced_until=until)
+            return replace(alert, state=AlertState.SILENCED, silenced_by=actor, silenced_until=end.at, silence_ends=end)
 
         return await self._decide(alert_id, actor, "silenced", quiet)
 
-    async def end_silences(self, now: datetime) -> tuple[Alert, ...]:
+    async def end_silences(self) -> tuple[Alert, ...]:
         """Let alerts whose silence is over fire again; returns them."""
+        now = instant()
 
         def work(transaction: Transaction) -> tuple[Alert, ...]:
-            return tuple(
-                _save(transaction, _changed(replace(alert, state=AlertState.FIRING, silenced_until=None), now))
-                for alert in _select(transaction, "open = 1", ())
-                if alert.state is AlertState.SILENCED and alert.silenced_until is not None
-                if alert.silenced_until <= now
-            )
+            over = [alert for alert in _select(transaction, "open = 1", ()) if _silence_is_over(alert, now)]
+            loud = (replace(one, state=AlertState.FIRING, silenced_until=None, silence_ends=None) for one in over)
+            return tuple(_save(transaction, changed(alert, now)) for alert in loud)
 
         return await self._journal.write(work)
 
@@ -121,7 +120,7 @@ class Alerts:
             if not found:
                 return None
             alert = found[0]
-            now = datetime.now(UTC)
+            now = instant()
             actions = (*alert.actions, words)[-ACTIONS_KEPT:] if words else alert.actions
             called_for_help = bool(escalated) and not alert.escalated
             noted = replace(
@@ -129,9 +128,9 @@ class Alerts:
                 actions=actions,
                 healing=alert.healing if healing is None else healing,
                 escalated=alert.escalated if escalated is None else escalated,
-                escalated_at=now if called_for_help else alert.escalated_at,
+                escalated_at=now.at if called_for_help else alert.escalated_at,
             )
-            return _save(transaction, _changed(noted, now)) if noted != alert else alert
+            return _save(transaction, changed(noted, now)) if noted != alert else alert
 
         return await self._journal.write(work)
 
@@ -153,95 +152,36 @@ class Alerts:
 
         return await self._journal.write(work)
 
+    async def _mark(self, alerts: Sequence[Alert], mark: Callable[[Alert], Alert]) -> None:
+        """Write onto alerts what is no news to the channel."""
+
+        def work(transaction: Transaction) -> None:
+            for alert in alerts:
+                _save(transaction, mark(_get(transaction, alert.id)))
+
+        await self._journal.write(work)
+
     async def _decide(self, alert_id: str, actor: Actor, words: str, decision: Callable[[Alert], Alert]) -> Alert:
         def work(transaction: Transaction) -> Alert:
             alert = _get(transaction, alert_id)
             if not alert.is_open:
                 raise InvalidRequestError(f"{alert_id} is resolved already.", hint="There is nothing to do.")
             transaction.add_change(_audit(alert, actor, words))
-            return _save(transaction, _changed(decision(alert), datetime.now(UTC)))
+            return _save(transaction, changed(decision(alert), instant()))
 
         return await self._journal.write(work)
 
 
-def _take(transaction: Transaction, report: AlertReport, now: datetime) -> TakenReport | None:
-    alert = _latest(transaction, report.fingerprint)
-    if not report.firing:
-        if alert is None or not alert.is_open:
-            return None
-        ended = replace(alert, state=AlertState.RESOLVED, resolved_at=now, silenced_until=None)
-        return TakenReport(_save(transaction, _changed(ended, now)), resolved=True)
-    if alert is None:
-        return TakenReport(_save(transaction, _raised(report, now)), triggered=True)
-    if alert.is_open:
-        return _count(transaction, alert, report, now)
-    if report.occurrence and report.occurrence == alert.occurrence:
-        return None  # delivered again, after its end
-    if alert.resolved_at is not None and now - alert.resolved_at <= SAME_AGAIN:
-        return TakenReport(_save(transaction, _fires_again(alert, report, now)), triggered=True)
-    return TakenReport(_save(transaction, _raised(report, now)), triggered=True)
-
-
-def _count(transaction: Transaction, alert: Alert, report: AlertReport, now: datetime) -> TakenReport:
-    """Take in that known trouble goes on; worse trouble than before calls people anew."""
-    if report.occurrence and report.occurrence == alert.occurrence and report.summary == alert.summary:
-        return TakenReport(alert)
-    worse = _rank(report) > _rank(alert)
-    counted = replace(
-        alert,
-        count=alert.count + 1,
-        severity=report.severity if worse else alert.severity,
-        title=report.title if worse else alert.title,
-        summary=report.summary or alert.summary,
-        occurrence=report.occurrence or alert.occurrence,
-    )
-    return TakenReport(_save(transaction, _changed(counted, now)), triggered=worse)
-
-
-def _fires_again(alert: Alert, report: AlertReport, now: datetime) -> Alert:
-    """Open an alert once more; a silence of it does not outlive its end, an acknowledgement neither."""
-    again = replace(
-        alert,
-        state=AlertState.FIRING,
-        count=alert.count + 1,
-        severity=report.severity,
-        title=report.title,
-        summary=report.summary,
-        occurrence=report.occurrence,
-        resolved_at=None,
-        acknowledged_by=None,
-        silenced_by=None,
-        healing=Healing.NONE,
-        escalated=False,
-        escalated_at=None,
-        correlation_id=report.correlation_id or alert.correlation_id,
-    )
-    return _changed(again, now)
-
-
-def _raised(report: AlertReport, now: datetime) -> Alert:
-    return Alert(
-        id=new_id("ALERT"),
-        fingerprint=report.fingerprint,
-        source=report.source,
-        severity=report.severity,
-        title=report.title,
-        summary=report.summary,
-        environment=report.environment,
-        service=report.service,
-        occurrence=report.occurrence,
-        correlation_id=report.correlation_id or new_id("COR"),
-        started_at=now,
-        updated_at=now,
-    )
-
-
-def _rank(told: Alert | AlertReport) -> int:
-    return -list(type(told.severity)).index(told.severity)
-
-
-def _changed(alert: Alert, now: datetime) -> Alert:
-    return replace(alert, version=alert.version + 1, updated_at=now)
+def _take(transaction: Transaction, report: AlertReport, now: Instant) -> TakenReport | None:
+    """Write what a report changes, and that it did: whoever reads the history must not miss what became of an alert."""
+    known = _latest(transaction, report.fingerprint)
+    taken = judge(known, report, now)
+    if taken is None or taken.alert == known:
+        return taken
+    _save(transaction, taken.alert)
+    if taken.triggered or taken.resolved:
+        transaction.add_change(_told(taken))
+    return taken
 
 
 def _save(transaction: Transaction, alert: Alert) -> Alert:
@@ -277,18 +217,42 @@ def _latest(transaction: Transaction, fingerprint: str) -> Alert | None:
     row = transaction.execute(
         "SELECT document FROM alerts WHERE fingerprint = ? ORDER BY rowid DESC LIMIT 1", (fingerprint,)
     ).fetchone()
-    return from_json(Alert, row[0]) if row else None
+    return from_row(Alert, row[0]) if row else None
 
 
 def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Alert, ...]:
     statement = f"SELECT document FROM alerts WHERE {where} ORDER BY rowid"  # noqa: S608 - our own words only
-    return tuple(from_json(Alert, row[0]) for row in transaction.execute(statement, parameters).fetchall())
+    return readable(Alert, (row[0] for row in transaction.execute(statement, parameters).fetchall()))
+
+
+def _silence_is_over(alert: Alert, now: Instant) -> bool:
+    if alert.state is not AlertState.SILENCED or alert.silenced_until is None:
+        return False
+    return now.since(alert.silence_ends or Instant(alert.silenced_until)) >= timedelta(0)
+
+
+def _told(taken: TakenReport) -> StateChange:
+    alert = taken.alert
+    return StateChange(
+        type=ChangeType.ALERT_TRIGGERED,
+        source=SOURCE,
+        environment=alert.environment,
+        subject=alert.id,
+        new=f"resolved: {alert.title}" if taken.resolved else alert.title,
+        metadata={
+            "event": RESOLVED if taken.resolved else TRIGGERED,
+            "severity": alert.severity.value,
+            "source": alert.source.value,
+            "service": alert.service,
+        },
+        correlation_id=alert.correlation_id,
+    )
 
 
 def _audit(alert: Alert, actor: Actor, words: str) -> StateChange:
     return StateChange(
         type=ChangeType.AUDIT,
-        source="alerts",
+        source=SOURCE,
         environment=alert.environment,
         subject=alert.id,
         old=alert.state.value,

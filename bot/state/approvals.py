@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from bot.models.actor import Actor
 from bot.models.change import ChangeType, StateChange
 from bot.models.proposal import ENDED, LIFETIME, Proposal, ProposalState
-from bot.state.documents import from_json, to_json
+from bot.state.boot_clock import boot_id, boot_seconds
+from bot.state.documents import from_row, readable, to_json
 from bot.state.journal import Journal, Transaction
 
 # An ended proposal is kept for a while, so that old buttons can say what became of it.
@@ -43,7 +44,7 @@ class Approvals:
         rows = await self._journal.read(
             lambda t: t.execute("SELECT document FROM proposals WHERE ended = 0 ORDER BY id").fetchall()
         )
-        return tuple(from_json(Proposal, row[0]) for row in rows)
+        return readable(Proposal, (row[0] for row in rows))
 
     async def move(
         self,
@@ -57,7 +58,7 @@ class Approvals:
     ) -> tuple[bool, Proposal | None]:
         """Bring a proposal from one of some states to another; tells whether that was done, and how it stands now.
 
-        One whose time is over becomes `expired` instead, except where a deployment of it was started meanwhile.
+        One that waits and whose time is over becomes `expired` instead, except where a deployment of it was started.
         """
         allowed = frozenset(from_states)
 
@@ -65,7 +66,7 @@ class Approvals:
             known, now = _read(transaction, proposal_id), datetime.now(UTC)
             if known is None:
                 return False, None
-            if known.is_late(now) and to is not ProposalState.STARTED:
+            if is_late(known) and to is not ProposalState.STARTED:
                 expired = replace(known, state=ProposalState.EXPIRED, decided_at=now)
                 _put(transaction, expired)
                 transaction.add_change(_change(expired, None, old=known.state))
@@ -74,7 +75,7 @@ class Approvals:
                 return False, known
             moved = replace(known, state=to, decided_by=actor, decided_at=now, deployment_id=deployment_id, note=note)
             if to is ProposalState.AWAITING and known.state is ProposalState.PLANNED:
-                moved = replace(moved, expires_at=now + LIFETIME)
+                moved = given_time(moved)
             _put(transaction, moved)
             transaction.add_change(_change(moved, actor, old=known.state))
             return True, moved
@@ -82,9 +83,32 @@ class Approvals:
         return await self._journal.write(work)
 
 
+def given_time(proposal: Proposal) -> Proposal:
+    """Return a proposal with its whole time before it, by the wall clock and by the machine's own."""
+    return replace(
+        proposal,
+        expires_at=datetime.now(UTC) + LIFETIME,
+        boot_id=boot_id(),
+        expires_boot_seconds=boot_seconds() + LIFETIME.total_seconds(),
+    )
+
+
+def seconds_left(proposal: Proposal) -> float:
+    """Return how long a proposal may still wait, by the clock that says less: setting one back gains nothing."""
+    left = (proposal.expires_at - datetime.now(UTC)).total_seconds()
+    if proposal.boot_id != boot_id():
+        return left
+    return min(left, proposal.expires_boot_seconds - boot_seconds())
+
+
+def is_late(proposal: Proposal) -> bool:
+    """Tell whether its time is over without an answer."""
+    return proposal.waits and seconds_left(proposal) <= 0
+
+
 def _read(transaction: Transaction, proposal_id: str) -> Proposal | None:
     row = transaction.execute("SELECT document FROM proposals WHERE id = ?", (proposal_id,)).fetchone()
-    return from_json(Proposal, row[0]) if row else None
+    return from_row(Proposal, row[0]) if row else None
 
 
 def _put(transaction: Transaction, proposal: Proposal) -> None:

@@ -1,8 +1,11 @@
 """Tell time so that all processes of a machine agree, in whatever container: seconds since boot, and which boot."""
 
 import time
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+
+from bot.models.instant import Instant
 
 
 def boot_seconds() -> float:
@@ -14,3 +17,8 @@ def boot_seconds() -> float:
 def boot_id() -> str:
     """Return what tells this boot of the machine from every other."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def instant() -> Instant:
+    """Return the present moment by both clocks."""
+    return Instant(datetime.now(UTC), boot_id(), boot_seconds())

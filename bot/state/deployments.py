@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TypeVar
 
-from bot.errors import InvalidRequestError, StateError
+from bot.errors import InvalidRequestError, StateError, UnreadableRowError
 from bot.models.actor import Actor
 from bot.models.change import ChangeType, StateChange
 from bot.models.deployment import (
@@ -19,7 +19,7 @@ from bot.models.deployment import (
     ServiceProgress,
 )
 from bot.models.release import Release, ReleaseState
-from bot.state.documents import from_json, to_json
+from bot.state.documents import from_row, name_once, readable, to_json
 from bot.state.freezes import refuse_frozen
 from bot.state.journal import Fence, Journal, Transaction
 from bot.state.locks import read_lock, release_lock, take_lock
@@ -318,14 +318,14 @@ def _read_phase(transaction: Transaction, deployment_id: str, name: str) -> Phas
     row = transaction.execute(
         "SELECT document FROM phases WHERE deployment_id = ? AND name = ?", (deployment_id, name)
     ).fetchone()
-    return from_json(PhaseResult, row[0]) if row else None
+    return from_row(PhaseResult, row[0]) if row else None
 
 
 def _read_service(transaction: Transaction, deployment_id: str, service: str) -> ServiceProgress | None:
     row = transaction.execute(
         "SELECT document FROM service_progress WHERE deployment_id = ? AND service = ?", (deployment_id, service)
     ).fetchone()
-    return from_json(ServiceProgress, row[0]) if row else None
+    return from_row(ServiceProgress, row[0]) if row else None
 
 
 def _read(transaction: Transaction, deployment_id: str) -> Deployment | None:
@@ -339,15 +339,27 @@ def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]
         f"SELECT id, cancel_requested_by, document FROM deployments WHERE {where}",  # noqa: S608 - no user text in it
         parameters,
     ).fetchall()
-    return tuple(_assemble(transaction, *row) for row in rows)
+    found = (_assembled(transaction, *row) for row in rows)
+    return tuple(deployment for deployment in found if deployment is not None)
+
+
+def _assembled(
+    transaction: Transaction, deployment_id: str, cancelled_by: str | None, document: str
+) -> Deployment | None:
+    """Put a deployment together, or return None where only a newer version knows what it is: that one carries it."""
+    try:
+        return _assemble(transaction, deployment_id, cancelled_by, document)
+    except UnreadableRowError as error:
+        name_once(error.message, document)
+        return None
 
 
 def _assemble(transaction: Transaction, deployment_id: str, cancelled_by: str | None, document: str) -> Deployment:
     return replace(
-        from_json(Deployment, document),
+        from_row(Deployment, document),
         phases=_rows(transaction, "phases", PhaseResult, deployment_id),
         services=_rows(transaction, "service_progress", ServiceProgress, deployment_id),
-        cancel_requested_by=from_json(Actor, cancelled_by) if cancelled_by else None,
+        cancel_requested_by=from_row(Actor, cancelled_by) if cancelled_by else None,
     )
 
 
@@ -356,7 +368,7 @@ def _rows(transaction: Transaction, table: str, model: type[Part], deployment_id
         f"SELECT document FROM {table} WHERE deployment_id = ? ORDER BY position",  # noqa: S608 - a fixed name
         (deployment_id,),
     ).fetchall()
-    return tuple(from_json(model, row[0]) for row in rows)
+    return readable(model, (row[0] for row in rows))
 
 
 def _change(

@@ -1,9 +1,18 @@
-"""Turn the plain data of `bot.models` into JSON documents and back; unknown keys of a newer version are ignored."""
+"""Turn the plain data of `bot.models` into JSON documents and back; unknown keys of a newer version are ignored.
 
+So are its unknown values, where the models say what they come closest to (`_missing_`).
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
+import structlog
+from pydantic import TypeAdapter, ValidationError
 
+from bot.errors import UnreadableRowError
+
+log = structlog.get_logger(__name__)
 Model = TypeVar("Model")
 
 
@@ -26,3 +35,32 @@ def from_json(model: type[Model], document: str) -> Model:
     """Read a JSON document as a dataclass."""
     result: Model = _adapter(model).validate_json(document)
     return result
+
+
+def from_row(model: type[Model], document: str) -> Model:
+    """Read what a row of the journal holds. Raises UnreadableRowError where only another version understands it."""
+    try:
+        return from_json(model, document)
+    except ValidationError as error:
+        where = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors()}))
+        raise UnreadableRowError(
+            f"A row of the journal ({model.__name__}) means nothing to this version: {where}.",
+            hint="A newer version may have written it: deploy that one again.",
+        ) from error
+
+
+def readable(model: type[Model], documents: Iterable[str]) -> tuple[Model, ...]:
+    """Read many rows; one that means nothing to this version is left out, and named once in the log."""
+    found = []
+    for document in documents:
+        try:
+            found.append(from_row(model, document))
+        except UnreadableRowError as error:
+            name_once(error.message, document)
+    return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def name_once(message: str, document: str) -> None:
+    """Log that a row is left out; the journal is read again and again."""
+    log.error("a row is left out", problem=message, begins=document[:80])

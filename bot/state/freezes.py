@@ -4,7 +4,7 @@ from bot.errors import FrozenError, InvalidRequestError
 from bot.models.actor import Actor
 from bot.models.change import ChangeType, StateChange
 from bot.models.freeze import Freeze
-from bot.state.documents import from_json, to_json
+from bot.state.documents import from_row, readable, to_json
 from bot.state.journal import Journal, Transaction
 
 
@@ -23,7 +23,7 @@ class Freezes:
         rows = await self._journal.read(
             lambda t: t.execute("SELECT document FROM freezes ORDER BY environment").fetchall()
         )
-        return tuple(from_json(Freeze, row[0]) for row in rows)
+        return readable(Freeze, (row[0] for row in rows))
 
     async def put(self, freeze: Freeze) -> None:
         """Freeze an environment. Raises FrozenError where somebody has done so before, whose words then stand."""
@@ -54,7 +54,7 @@ class Freezes:
 def read_freeze(transaction: Transaction, environment: str) -> Freeze | None:
     """Return the freeze of an environment within a transaction."""
     row = transaction.execute("SELECT document FROM freezes WHERE environment = ?", (environment,)).fetchone()
-    return from_json(Freeze, row[0]) if row else None
+    return from_row(Freeze, row[0]) if row else None
 
 
 def refuse_frozen(transaction: Transaction, environment: str) -> None:

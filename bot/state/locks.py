@@ -3,7 +3,7 @@
 from bot.errors import LockHeldError
 from bot.models.change import ChangeType, StateChange
 from bot.models.deployment import Lock
-from bot.state.documents import from_json, to_json
+from bot.state.documents import from_row, readable, to_json
 from bot.state.journal import Fence, Journal, Transaction
 
 
@@ -22,7 +22,7 @@ class Locks:
         rows = await self._journal.read(
             lambda t: t.execute("SELECT document FROM locks ORDER BY environment").fetchall()
         )
-        return tuple(from_json(Lock, row[0]) for row in rows)
+        return readable(Lock, (row[0] for row in rows))
 
     async def check(self, fence: Fence) -> None:
         """Raise FencedOffError where another process has taken the environment over since."""
@@ -32,13 +32,13 @@ class Locks:
 def read_lock(transaction: Transaction, environment: str) -> Lock | None:
     """Return who holds an environment within a transaction."""
     row = transaction.execute("SELECT document FROM locks WHERE environment = ?", (environment,)).fetchone()
-    return from_json(Lock, row[0]) if row else None
+    return from_row(Lock, row[0]) if row else None
 
 
 def locks_of(transaction: Transaction, instance_id: str) -> tuple[Lock, ...]:
     """Return the locks that a process holds within a transaction."""
     rows = transaction.execute("SELECT document FROM locks WHERE instance_id = ?", (instance_id,)).fetchall()
-    return tuple(from_json(Lock, row[0]) for row in rows)
+    return readable(Lock, (row[0] for row in rows))
 
 
 def take_lock(

@@ -12,7 +12,7 @@ from bot.models.change import StateChange
 from bot.state.alerts import Alerts
 from bot.state.approvals import Approvals
 from bot.state.deployments import DeploymentStateManager
-from bot.state.documents import from_json
+from bot.state.documents import from_row, readable
 from bot.state.freezes import Freezes
 from bot.state.instance import Instance
 from bot.state.journal import Fence, Journal, Transaction, WriteTrouble
@@ -105,7 +105,7 @@ class StateManager:
                 " ORDER BY sequence DESC LIMIT ?",
                 (after, environment, environment, limit),
             ).fetchall()
-            return tuple(from_json(StateChange, row[0]) for row in reversed(rows))
+            return readable(StateChange, (row[0] for row in reversed(rows)))
 
         return await self._journal.read(work)
 
@@ -116,7 +116,7 @@ class StateManager:
                 "SELECT sequence, document FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, limit)
             ).fetchall()
         )
-        return tuple((row[0], from_json(StateChange, row[1])) for row in rows)
+        return tuple((row[0], from_row(StateChange, row[1])) for row in rows)
 
     async def check_usable(self) -> None:
         """Read the journal, and raise the StateError of the last write where that failed."""

@@ -11,7 +11,7 @@ from bot.models.deployment import Deployment, Lock
 from bot.models.ownership import Heartbeat, VoiceRecord
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.deployments import note_handover
-from bot.state.documents import from_json, to_json
+from bot.state.documents import from_row, readable, to_json
 from bot.state.instance import Instance
 from bot.state.journal import Fence, Journal, Transaction
 from bot.state.locks import locks_of, next_token, put_lock
@@ -157,7 +157,7 @@ class Ownership:
                 (instance_id, container_id, container_id),
             ).fetchall()
         )
-        beats = [from_json(Heartbeat, row[0]) for row in rows]
+        beats = readable(Heartbeat, (row[0] for row in rows))
         this_boot = [beat for beat in beats if beat.boot_id == boot_id()]
         return max(this_boot, key=lambda beat: beat.beat_at, default=None)
 
@@ -172,7 +172,7 @@ def lease_has_lapsed(voice: VoiceRecord, now: float | None = None) -> bool:
 
 def _read_voice(transaction: Transaction) -> VoiceRecord | None:
     row = transaction.execute("SELECT document FROM owners WHERE name = ?", (VOICE,)).fetchone()
-    return from_json(VoiceRecord, row[0]) if row else None
+    return from_row(VoiceRecord, row[0]) if row else None
 
 
 def _check(transaction: Transaction, voice: VoiceRecord) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.models.post import Post
-from bot.state.documents import from_json, to_json
+from bot.state.documents import from_row, readable, to_json
 from bot.state.journal import Journal, Transaction
 
 
@@ -18,7 +18,7 @@ class Posts:
         row = await self._journal.read(
             lambda t: t.execute("SELECT document FROM posts WHERE subject = ? AND kind = ?", (subject, kind)).fetchone()
         )
-        return from_json(Post, row[0]) if row else None
+        return from_row(Post, row[0]) if row else None
 
     async def save(self, post: Post) -> None:
         """Write what was posted."""
@@ -36,4 +36,4 @@ class Posts:
         marks = ", ".join("?" * len(kinds))
         statement = f"SELECT document FROM posts WHERE finished = 0 AND kind IN ({marks}) ORDER BY subject"  # noqa: S608
         rows = await self._journal.read(lambda t: t.execute(statement, tuple(kinds)).fetchall())
-        return tuple(from_json(Post, row[0]) for row in rows)
+        return readable(Post, (row[0] for row in rows))

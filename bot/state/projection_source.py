@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from bot.models.change import ChangeType, StateChange
 from bot.models.identifiers import new_id
-from bot.state.documents import from_json
+from bot.state.documents import from_row
 from bot.state.journal import Journal, Transaction
 
 IDENTITY = "journal"
@@ -52,7 +52,7 @@ class ProjectionSource:
                 "SELECT sequence, document FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, limit)
             ).fetchall()
         )
-        return tuple(Numbered(row[0], from_json(StateChange, row[1])) for row in rows)
+        return tuple(Numbered(row[0], from_row(StateChange, row[1])) for row in rows)
 
     async def id_at(self, sequence: int) -> str | None:
         """Return the id of the change with a number, or None. Raises StateError."""

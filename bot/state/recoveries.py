@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from bot.models.recovery import RecoveryAction, RecoveryStep
-from bot.state.documents import from_json, to_json
+from bot.state.documents import readable, to_json
 from bot.state.journal import Journal, Transaction
 
 
@@ -41,7 +41,7 @@ class Recoveries:
                 (alert_id,),
             ).fetchall()
         )
-        return tuple(from_json(RecoveryStep, row[0]) for row in rows)
+        return readable(RecoveryStep, (row[0] for row in rows))
 
     async def prune(self, before: datetime) -> None:
         """Let go of attempts that count for nothing any more."""
@@ -57,4 +57,4 @@ class Recoveries:
                 (environment, service, service, action.value),
             ).fetchall()
         )
-        return tuple(from_json(RecoveryStep, row[0]) for row in rows)
+        return readable(RecoveryStep, (row[0] for row in rows))

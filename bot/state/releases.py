@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bot.models.change import ChangeType, StateChange
 from bot.models.release import Release, ReleaseState
-from bot.state.documents import from_json, to_json
+from bot.state.documents import readable, to_json
 from bot.state.journal import Fence, Journal, Transaction
 
 RESTORABLE = frozenset({ReleaseState.SUCCEEDED, ReleaseState.ADOPTED})
@@ -84,13 +84,16 @@ class Releases:
             )
         )
 
-    async def beyond(self, environment: str, kept: int) -> tuple[Release, ...]:
-        """Return the releases that are kept but need not be: all but the current one and the last `kept`."""
+    async def beyond(self, environment: str, kept: int, *, runs: int | None = None) -> tuple[Release, ...]:
+        """Return the releases that are kept but need not be: all but the current one and the last `kept`.
+
+        `runs` is the release that is about to be the current one, which may be an old one.
+        """
 
         def work(transaction: Transaction) -> tuple[Release, ...]:
-            current = current_number(transaction, environment)
+            spared = {current_number(transaction, environment), runs}
             newest = _select(transaction, "environment = ? AND kept = 1 ORDER BY number DESC", (environment,))
-            return tuple(release for release in newest[kept:] if release.number != current)
+            return tuple(release for release in newest[kept:] if release.number not in spared)
 
         return await self._journal.read(work)
 
@@ -179,4 +182,4 @@ def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]
         f"SELECT document FROM releases WHERE {where}",  # noqa: S608 - no user text in it
         parameters,
     ).fetchall()
-    return tuple(from_json(Release, row[0]) for row in rows)
+    return readable(Release, (row[0] for row in rows))

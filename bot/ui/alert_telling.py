@@ -3,25 +3,27 @@
 import time
 from collections import deque
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
 from bot.errors import RoasError
-from bot.models.alert import Alert, AlertState
+from bot.models.alert import Alert
 from bot.models.identifiers import new_id
+from bot.models.post import Post
 from bot.state.manager import StateManager
+from bot.ui.alert_calls import AlertCalls
 from bot.ui.drawing import Drawing
-from bot.ui.embeds.alert import draw_alert, draw_escalation, draw_group
+from bot.ui.embeds.alert import draw_alert, draw_group
 from bot.ui.ops_channel import PostError
 from bot.ui.outbox import Errand, Outbox
 from bot.ui.secrets import Redact, without_secrets
-from bot.ui.telling import ALERT, ESCALATION, GROUP, Pace, Telling
+from bot.ui.telling import ALERT, GROUP, Pace, Telling
 
 log = structlog.get_logger(__name__)
 
 ALERTS = "alerts"
-CALL_EVERY_SECONDS = 900
 BETWEEN_PASSES_SECONDS = 0.3
 
 
@@ -52,8 +54,9 @@ class AlertTelling(Telling):
     ) -> None:
         super().__init__(ALERTS, outbox, pace)
         self._state = state
-        self._redact = redact
+        self._clean = partial(without_secrets, redact=redact)
         self._role = role
+        self._calls = AlertCalls(outbox, state, self._clean, role, self._bring)
         self._calm = calm or Calm()
         self._sent: deque[float] = deque()
         self._groups: dict[bool, tuple[str, float]] = {}
@@ -63,14 +66,13 @@ class AlertTelling(Telling):
     async def _tell(self) -> bool:
         """Bring every message to what the journal says. Raises PostError."""
         untold = await self._state.alerts.untold()
-        fresh = [alert for alert in untold if not alert.group and await self._is_new(alert)]
-        if len(fresh) > min(self._calm.at_once, self._room()):
-            await self._gather(fresh)
+        if await self._share(untold):
             seen = {alert.id for alert in untold}  # those that came since then are for the next pass
             untold = tuple(alert for alert in await self._state.alerts.untold() if alert.id in seen)
         self._held_back = False
         for alert in untold:
-            if not alert.group and self._may_be_told(alert.id):
+            subjects = [subject for subject in (alert.id, alert.called_with) if subject]
+            if not alert.group and all(self._may_be_told(subject) for subject in subjects):
                 await self._unbroken(alert.id, self._tell_one(alert))
         groups = sorted({alert.group for alert in untold if alert.group})
         for group in groups:
@@ -102,38 +104,48 @@ class AlertTelling(Telling):
             log.exception("an alert cannot be told", subject=subject)
 
     async def _tell_one(self, alert: Alert) -> None:
-        await self._post(alert.id, ALERT, draw_alert(without_secrets(alert, self._redact), self._role), alert)
-        await self._escalate(alert)
+        post, alerts = await self._post(alert.id, ALERT, draw_alert(self._clean(alert), self._role), [alert])
+        self._count(await self._calls.make(alerts[0], post))
         await self._state.alerts.told([alert])
 
     async def _tell_group(self, group: str) -> None:
         alerts = await self._state.alerts.group(group)
-        drawing = draw_group(group, [without_secrets(one, self._redact) for one in alerts], self._role)
-        await self._post(group, GROUP, drawing, alerts[0])
-        for alert in alerts:
-            await self._escalate(alert)
+        drawing = draw_group(group, alerts, self._role, self._clean)
+        post, members = await self._post(group, GROUP, drawing, alerts)
+        self._count(await self._calls.make_together(group, members, post))
         await self._state.alerts.told(alerts)
 
-    async def _escalate(self, alert: Alert) -> None:
-        """Call for help once, in a message of its own: an edit calls nobody."""
-        if alert.escalated_at is None or alert.state in {AlertState.RESOLVED, AlertState.SILENCED}:
-            return
-        # What breaks again and again calls once in a while, not every time.
-        kind = f"{ESCALATION} {int(alert.escalated_at.timestamp() // CALL_EVERY_SECONDS)}"
-        called = await self._outbox.post(alert.id, kind)
-        if called is not None and called.finished:
-            return
-        about = await self._outbox.post(*((alert.group, GROUP) if alert.group else (alert.id, ALERT)))
-        drawing = draw_escalation(without_secrets(alert, self._redact), self._role)
-        reply_to = about.message_id if about is not None else None
-        await self._bring(Errand(alert.id, kind, drawing, alert.escalated_at, finished=True, reply_to=reply_to))
-        self._sent.append(time.monotonic())
-
-    async def _post(self, subject: str, kind: str, drawing: Drawing, first: Alert) -> None:
+    async def _post(
+        self, subject: str, kind: str, drawing: Drawing, alerts: Sequence[Alert]
+    ) -> tuple[Post, Sequence[Alert]]:
+        """Bring a message up to date; returns it, and its alerts with whether it has called people about them."""
         before = await self._outbox.post(subject, kind)
-        post = await self._bring(Errand(subject, kind, drawing, first.started_at))
+        called = any(alert.called for alert in alerts)
+        if before is None or before.message_id is None:
+            called = bool(drawing.pings)
+            await self._mark_called(alerts, called=called)  # intent before action
+        post = await self._bring(Errand(subject, kind, drawing, alerts[0].started_at))
         if post.message_id is not None and (before is None or before.message_id != post.message_id):
-            self._sent.append(time.monotonic())
+            self._count(1)
+            if drawing.pings and not called:  # in place of one that somebody deleted
+                called = True
+                await self._mark_called(alerts, called=True)
+        return post, [replace(alert, called=called) for alert in alerts]
+
+    async def _mark_called(self, alerts: Sequence[Alert], *, called: bool) -> None:
+        if any(alert.called is not called for alert in alerts):
+            await self._state.alerts.mark_called(alerts, called=called)
+
+    async def _share(self, untold: Sequence[Alert]) -> bool:
+        """Let new messages share where they are too many; returns whether they do."""
+        own = [alert for alert in untold if not alert.group]
+        fresh = [alert for alert in own if await self._is_new(alert)]
+        calling = [alert for alert in own if alert not in fresh and await self._calls.is_due(alert)]
+        if len(fresh) + len(calling) <= min(self._calm.at_once, self._room()):
+            return False
+        await self._gather(fresh)
+        await self._calls.join(calling, self._calm.group_open)
+        return True
 
     async def _gather(self, alerts: Sequence[Alert]) -> None:
         """Put alerts that come too many at once into messages that tell of many: one that calls people, one not."""
@@ -150,6 +162,9 @@ class AlertTelling(Telling):
 
     async def _is_new(self, alert: Alert) -> bool:
         return await self._outbox.post(alert.id, ALERT) is None
+
+    def _count(self, messages: int) -> None:
+        self._sent.extend([time.monotonic()] * messages)
 
     def _room(self) -> int:
         """Return how many more messages may be posted just now."""

@@ -1,10 +1,12 @@
 """Say once, in the log and on `/status`, what keeps the bot from posting as it should, and when that is over."""
 
 import time
+from collections.abc import Set
 
 import structlog
 
-from bot.ui.translation import _
+from bot.ui.lack import Lack
+from bot.ui.translation import _, word
 
 log = structlog.get_logger(__name__)
 
@@ -17,9 +19,14 @@ class ChannelTrouble:
 
     def __init__(self, channel_id: int) -> None:
         self._channel_id = channel_id
-        self._closed = ""
-        self._made_do = ""
+        self._closed: tuple[Lack | None, str] | None = None
+        self._lacking: frozenset[Lack] = frozenset()
         self._deleted: list[float] = []
+
+    @property
+    def lacking(self) -> frozenset[Lack]:
+        """Return the permissions without which messages are posted as far as they go."""
+        return self._lacking
 
     @property
     def text(self) -> str:
@@ -28,12 +35,12 @@ class ChannelTrouble:
         self._deleted = [moment for moment in self._deleted if now - moment < RECENT_SECONDS]
         parts = []
         if self._closed:
-            parts.append(_("Nothing can be posted there: {reason}", reason=self._closed))
-        if self._made_do:
+            parts.append(_("Nothing can be posted there: {reason}", reason=_why(*self._closed)))
+        if self._lacking:
             parts.append(
                 _(
-                    "A permission is missing, so that messages are posted without what needs it: {reason}",
-                    reason=self._made_do,
+                    "The bot lacks {permissions} there: messages are posted without what needs it.",
+                    permissions=_named(self._lacking),
                 )
             )
         if self._deleted:
@@ -45,43 +52,49 @@ class ChannelTrouble:
             )
         return "\n".join(parts)
 
-    def closed(self, reason: str) -> None:
-        """Note that nothing can be posted."""
-        if self._closed != reason:
-            self._closed = reason
+    def closed(self, lack: Lack | None, reason: str) -> None:
+        """Note that nothing can be posted: what is missing for it, or what Discord says where that is not known."""
+        known = self._closed and (self._closed[0] or self._closed[1])
+        if known != (lack or reason):
+            self._closed = (lack, reason)
             log.error(
                 "the ops channel is closed to the bot",
                 channel_id=self._channel_id,
+                missing=lack and lack.value,
                 reason=reason,
                 hint="Give the bot View Channel, Send Messages, Embed Links, Attach Files and Read Message History "
                 "there, or set DISCORD_OPS_CHANNEL_ID to a channel that exists.",
             )
 
-    def made_do(self, reason: str) -> None:
-        """Note that a message was posted without its file, its embeds or what it answers."""
-        self._open()
-        if self._made_do != reason:
-            self._made_do = reason
+    def went_out(self, *, with_: Set[Lack], without: Set[Lack]) -> None:
+        """Note that a message was posted: what it had and needs a permission, and what had to be left out."""
+        if self._closed:
+            log.info("the ops channel is open to the bot again", channel_id=self._channel_id)
+        self._closed = None
+        before, self._lacking = self._lacking, self._lacking - with_ | without
+        if self._lacking - before:
             log.error(
                 "a permission is missing in the ops channel: messages are posted without what needs it",
                 channel_id=self._channel_id,
-                reason=reason,
+                missing=[lack.value for lack in sorted(self._lacking)],
                 hint="Give the bot Embed Links, Attach Files and Read Message History there.",
             )
+        elif before and not self._lacking:
+            log.info("no permission is missing in the ops channel any more", channel_id=self._channel_id)
 
     def message_deleted(self, subject: str, kind: str) -> None:
-        """Note that somebody deleted a message that is still needed."""
+        """Note that somebody deleted a message that was still needed."""
         self._deleted.append(time.monotonic())
         log.warning("a message was deleted and is posted again", subject=subject, kind=kind)
 
-    def works(self, *, whole: bool) -> None:
-        """Note that a message went out as it should; `whole` says that it needed every permission."""
-        self._open()
-        if whole and self._made_do:
-            log.info("no permission is missing in the ops channel any more", channel_id=self._channel_id)
-            self._made_do = ""
 
-    def _open(self) -> None:
-        if self._closed:
-            log.info("the ops channel is open to the bot again", channel_id=self._channel_id)
-        self._closed = ""
+def _why(lack: Lack | None, reason: str) -> str:
+    if lack is None:
+        return reason
+    if lack is Lack.CHANNEL:
+        return _("the channel is gone. Set DISCORD_OPS_CHANNEL_ID to one that exists.")
+    return _("the bot lacks {permissions}.", permissions=word(lack))
+
+
+def _named(lacking: Set[Lack]) -> str:
+    return ", ".join(word(lack) for lack in sorted(lacking))

@@ -1,9 +1,11 @@
 """Give Discord the commands' names and descriptions in every language that we have."""
 
+from enum import StrEnum
+
 import discord
 from discord import app_commands
 
-from bot.ui.translation import command_text, command_word
+from bot.ui.translation import choice_word, command_text, command_word
 
 OURS = "cogs"
 NAMES = frozenset(
@@ -13,6 +15,16 @@ NAMES = frozenset(
         app_commands.TranslationContextLocation.parameter_name,
     }
 )
+
+
+# A choice does not know whose command it belongs to: ours say so themselves.
+MARK = "roas"
+
+
+def choice_of(member: StrEnum) -> app_commands.Choice[str]:
+    """Return a state as one may choose it, under the word that it has everywhere."""
+    name = app_commands.locale_str(member.value.replace("_", " "), **{MARK: True})
+    return app_commands.Choice(name=name, value=member.value)
 
 
 class CommandTranslator(app_commands.Translator):
@@ -35,6 +47,8 @@ class CommandTranslator(app_commands.Translator):
         self, string: app_commands.locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
     ) -> str | None:
         """Return a name or a description in a language; None leaves it as it is."""
+        if context.location is app_commands.TranslationContextLocation.choice_name and MARK in string.extras:
+            return choice_word(string.message, locale)
         if not _is_ours(context):
             return await self._others.translate(string, locale, context) if self._others is not None else None
         named = context.location in NAMES

@@ -41,7 +41,7 @@ class DeploymentTelling(Telling):
                 self.subject,
                 OUTCOME,
                 draw_outcome(deployment),
-                deployment.created_at,
+                deployment.ended_at or deployment.created_at,
                 finished=True,
                 reply_to=live.message_id,
             )

@@ -3,11 +3,12 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 
 import discord
 
+from bot.ui.lack import Lack
 from bot.ui.limits import ATTACHMENT_BYTES, ATTACHMENT_DESCRIPTION, CONTENT, clip
 
 
@@ -72,13 +73,21 @@ class Drawing:
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
-    def plainer(self) -> Iterator["Drawing"]:
-        """Yield what is left of it with fewer permissions: without files, then without embeds, as text."""
-        yield replace(self, attachments=(), picture=None)
+    @property
+    def needs(self) -> frozenset[Lack]:
+        """Return which permissions it needs beside that to send anything."""
+        files = {Lack.FILES} if self.attachments or self.picture is not None else set()
+        return frozenset(files | ({Lack.EMBEDS} if self.embeds else set()))
+
+    def without(self, lacking: Set[Lack]) -> "Drawing":
+        """Return what is left of it with fewer permissions: without files, and with text in place of embeds."""
+        left = replace(self, attachments=(), picture=None) if Lack.FILES in lacking else self
+        if Lack.EMBEDS not in lacking:
+            return left
         parts = [self.content, *(part for embed in self.embeds for part in _as_text(embed)), self.key]
         text = "\n".join(part for part in parts if part)
         kept = text if len(text) <= CONTENT else f"{clip(text, CONTENT - len(self.key) - 1)}\n{self.key}"
-        yield replace(self, content=kept, embeds=(), attachments=(), picture=None)
+        return replace(left, content=kept, embeds=())
 
     def view(self) -> discord.ui.View:
         """Return the buttons; the view listens to nothing itself, since the click is answered by the id alone."""

@@ -37,6 +37,8 @@ class Calls:
 # A deployment that ended longer ago is no news any more; its outcome is in the history.
 NEWS = timedelta(hours=24)
 SEARCHED_DEPLOYMENTS = 100
+# How long those that have something to post at the start are waited for, so that they post in order.
+ORDERING_SECONDS = 5.0
 URGENT = frozenset(
     {"deployment.initialization.started", "deployment.phase.changed", "deployment.orchestration.completed"}
 )
@@ -146,16 +148,26 @@ class LiveMessages:
 
     async def _run(self) -> None:
         """Look for what nobody tells of: at the start, when woken, and every once in a while."""
+        # Nothing new is posted until all have said when theirs was decided, or the quickest to read would be first.
+        async with self._outbox.turn.kept("start"):
+            await self._online.wait()
+            await self._voice.wait_active()
+            await self._take_up()
+            await self._outbox.turn.all_asked(self._tellings, ORDERING_SECONDS)
         while True:
-            self._look.clear()
-            try:
-                for subject in [ALERTS, *await self._untold()]:
-                    self.follow(subject)
-            except RoasError as error:
-                log.error("the journal cannot be read for posts", reason=error.message)
-            except Exception:  # nobody would look for what is to be told, for good
-                log.exception("it cannot be found out what is to be told")
             await happens(self._look, self._pace.poll)
+            self._look.clear()
+            await self._take_up()
+
+    async def _take_up(self) -> None:
+        """Follow everything that is not told."""
+        try:
+            for subject in [ALERTS, *await self._untold()]:
+                self.follow(subject)
+        except RoasError as error:
+            log.error("the journal cannot be read for posts", reason=error.message)
+        except Exception:  # nobody would look for what is to be told, for good
+            log.exception("it cannot be found out what is to be told")
 
     async def _untold(self) -> list[str]:
         """Return the plans and deployments whose messages are not in their last state, oldest first."""

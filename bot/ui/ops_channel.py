@@ -10,15 +10,19 @@ import aiohttp
 import discord
 
 from bot.ui.drawing import Drawing
+from bot.ui.lack import Lack
 
 # discord.py itself waits out rate limits and repeats a POST after a 5xx (with the same nonce); this is for a call
 # that hangs for good.
 DEADLINE_SECONDS = 120.0
+UNKNOWN_CHANNEL = 10003
 UNKNOWN_MESSAGE = 10008
+MISSING_ACCESS = 50001
 MISSING_PERMISSIONS = 50013
 REPLY_NEEDS_HISTORY = 160002
 CLOCK_SKEW = timedelta(minutes=5)
-SEARCHED_MESSAGES = 200
+# A message that was lost is among the newest, since whoever looks for it does so as soon as it is back.
+SEARCHED_MESSAGES = 1000
 
 
 class PostError(Exception):
@@ -30,7 +34,11 @@ class DiscordAwayError(PostError):
 
 
 class ChannelClosedError(PostError):
-    """The channel is gone, or we may not post there: somebody has to mend that first."""
+    """The channel is gone, or we may not post there: somebody has to mend that first. `lack` says what is missing."""
+
+    def __init__(self, reason: str, lack: Lack | None = None) -> None:
+        super().__init__(reason)
+        self.lack = lack
 
 
 class PermissionMissingError(ChannelClosedError):
@@ -95,11 +103,13 @@ class OpsChannel:
             )
 
     async def find(self, key: str, *, after: datetime) -> int | None:
-        """Return the id of our message whose footer is `key`, posted after a time, or None. Raises PostError."""
+        """Return the id of our newest message whose footer is `key`, posted after a time, or None. Raises PostError."""
         ourselves = self._client.user
         async with _told_apart():
-            history = self._channel.history(limit=SEARCHED_MESSAGES, after=after - CLOCK_SKEW, oldest_first=True)
-            async for message in history:
+            # Not by `after`: discord.py would read on beyond it, and yield nothing by which to see that.
+            async for message in self._channel.history(limit=SEARCHED_MESSAGES, oldest_first=False):
+                if message.created_at < after - CLOCK_SKEW:
+                    break
                 if ourselves is not None and message.author.id == ourselves.id and _has_key(message, key):
                     return message.id
         return None
@@ -132,10 +142,13 @@ async def _told_apart() -> AsyncIterator[None]:
         async with asyncio.timeout(DEADLINE_SECONDS):
             yield
     except discord.NotFound as error:
-        raise (MessageGoneError if error.code == UNKNOWN_MESSAGE else ChannelClosedError)(str(error)) from error
+        if error.code == UNKNOWN_MESSAGE:
+            raise MessageGoneError(str(error)) from error
+        raise ChannelClosedError(str(error), Lack.CHANNEL if error.code == UNKNOWN_CHANNEL else None) from error
     except discord.Forbidden as error:
-        missing = error.code in {MISSING_PERMISSIONS, REPLY_NEEDS_HISTORY}
-        raise (PermissionMissingError if missing else ChannelClosedError)(str(error)) from error
+        if error.code in {MISSING_PERMISSIONS, REPLY_NEEDS_HISTORY}:
+            raise PermissionMissingError(str(error)) from error
+        raise ChannelClosedError(str(error), Lack.VIEW if error.code == MISSING_ACCESS else None) from error
     except discord.RateLimited as error:
         raise DiscordAwayError(str(error)) from error
     except discord.HTTPException as error:

@@ -4,13 +4,13 @@ Every post of the product goes this way: deployments, plans and alerts. What was
 sent by the next one, since whoever decided (a `Telling`) reads it from the journal again.
 """
 
-import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import combinations
 
 import structlog
 
@@ -18,6 +18,7 @@ from bot.models.post import Post
 from bot.state.manager import StateManager
 from bot.ui.channel_trouble import ChannelTrouble
 from bot.ui.drawing import Drawing
+from bot.ui.lack import Lack
 from bot.ui.ops_channel import (
     ChannelClosedError,
     MessageGoneError,
@@ -25,6 +26,7 @@ from bot.ui.ops_channel import (
     OpsChannel,
     PermissionMissingError,
 )
+from bot.ui.turn import Turn
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +36,10 @@ BETWEEN_EDITS_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """Say which message is meant: of what, which kind, how it should look, and whether it will look so for good."""
+    """Say which message is meant: of what, which kind, how it should look, and whether it will look so for good.
+
+    `since` is when it was decided: older ones are posted first, and it is not looked for before that.
+    """
 
     subject: str
     kind: str
@@ -56,9 +61,7 @@ class Outbox:
         self._between_edits = between_edits
         self._touched: dict[str, float] = {}
         self._refused: dict[tuple[str, str], str] = {}
-        self._turn = asyncio.Lock()
-        self._holder = ""
-        self._wake_holder: Callable[[], None] = lambda: None
+        self.turn = Turn()
 
     async def bring(self, errand: Errand, teller: str, wake: Callable[[], None]) -> Post:
         """Make a message look as wanted, posting it where it is missing; returns what stands there now.
@@ -99,44 +102,37 @@ class Outbox:
 
     def pass_turn(self, teller: str) -> None:
         """Let others post new messages; of no effect where it is not this teller's turn."""
-        if self._holder == teller:
-            self._holder, self._wake_holder = "", lambda: None
-            self._turn.release()
+        self.turn.pass_on(teller)
 
     async def _put(self, errand: Errand, post: Post | None, teller: str, wake: Callable[[], None]) -> Post:
         if post is None or post.channel_id != self.channel.id:
-            await self._take_turn(teller, wake)
+            await self.turn.take(teller, errand.since, wake)
             # Intent before action: whoever finds this row without a message looks for the message before posting.
             post = Post(errand.subject, errand.kind, self.channel.id)
             await self._state.posts.save(post)
-            return await self._send(errand, post, teller)
+            return await self._send(errand, post)
         if post.message_id is None:
-            await self._take_turn(teller, wake)
+            await self.turn.take(teller, errand.since, wake)
             found = await self._find(errand)
             if found is None:
-                return await self._send(errand, post, teller)
-            self.pass_turn(teller)
+                return await self._send(errand, post)
             post = replace(post, message_id=found)
         if post.content_hash == errand.wanted.content_hash:
             return post
-        return await self._edit(errand, post, teller)
+        self.turn.pass_on(teller)  # nobody waits for an edit
+        return await self._edit(errand, post)
 
-    async def _send(self, errand: Errand, post: Post, teller: str, replaces: int | None = None) -> Post:
-        """Post a message; the turn is kept where that has to be tried again, so that none overtakes it."""
+    async def _send(self, errand: Errand, post: Post, replaces: int | None = None) -> Post:
+        """Post a message; the turn is kept for trying again and for what this teller posts next."""
         sign = nonce(post, replaces)
 
         async def send(drawing: Drawing, reply_to: int | None) -> int:
             return await self.channel.send(drawing, nonce=sign, reply_to=reply_to)
 
-        try:
-            message_id = await self._allowed(errand, send)
-        except MessageRefusedError:
-            self.pass_turn(teller)
-            raise
-        self.pass_turn(teller)
+        message_id = await self._allowed(errand.wanted, errand.reply_to, send)
         return await self._remember(post, message_id, errand.wanted)
 
-    async def _edit(self, errand: Errand, post: Post, teller: str) -> Post:
+    async def _edit(self, errand: Errand, post: Post) -> Post:
         message_id = post.message_id
         if message_id is None:
             return post
@@ -146,26 +142,24 @@ class Outbox:
             return message_id
 
         try:
-            await self._allowed(errand, edit)
+            await self._allowed(errand.wanted.without({Lack.FILES}), None, edit)
         except MessageGoneError:
+            post = await self._send(errand, post, replaces=message_id)
             self.trouble.message_deleted(errand.subject, errand.kind)
-            return await self._send(errand, post, teller, replaces=message_id)
+            return post
         return await self._remember(post, message_id, errand.wanted)
 
-    async def _allowed(self, errand: Errand, put: Callable[[Drawing, int | None], Awaitable[int]]) -> int:
+    async def _allowed(
+        self, wanted: Drawing, reply_to: int | None, put: Callable[[Drawing, int | None], Awaitable[int]]
+    ) -> int:
         """Put a message as it should be or, where a permission is missing for that, as far as it goes without."""
-        try:
-            message_id = await put(errand.wanted, errand.reply_to)
-        except PermissionMissingError as error:
-            tried = errand.wanted if errand.reply_to is None else None
-            for drawing in (one for one in errand.wanted.plainer() if one != tried):
-                with suppress(PermissionMissingError):
-                    message_id = await put(drawing, None)
-                    self.trouble.made_do(str(error))
-                    return message_id
-            raise
-        self.trouble.works(whole=bool(errand.wanted.attachments) or errand.reply_to is not None)
-        return message_id
+        needed = wanted.needs | (set() if reply_to is None else {Lack.HISTORY})
+        for lacking in _fewer_and_fewer(needed, self.trouble.lacking):
+            with suppress(PermissionMissingError):
+                message_id = await put(wanted.without(lacking), None if Lack.HISTORY in lacking else reply_to)
+                self.trouble.went_out(with_=needed - lacking, without=lacking)
+                return message_id
+        raise ChannelClosedError("Missing Permissions", Lack.SEND)
 
     async def _find(self, errand: Errand) -> int | None:
         """Look for a message whose id was lost with a process that died; a channel we cannot read hides it."""
@@ -181,14 +175,12 @@ class Outbox:
         await self._state.posts.save(post)
         return post
 
-    async def _take_turn(self, teller: str, wake: Callable[[], None]) -> None:
-        """Wait until every new message before this one is posted; whoever is at it is asked to try at once."""
-        if self._holder == teller:
-            return
-        if self._turn.locked():
-            self._wake_holder()
-        await self._turn.acquire()
-        self._holder, self._wake_holder = teller, wake
+
+def _fewer_and_fewer(needed: Set[Lack], missed: Set[Lack]) -> Iterator[frozenset[Lack]]:
+    """Yield what to do without: nothing, then what was missing before, then ever more."""
+    ordered = sorted(needed)
+    every = [frozenset(some) for size in range(len(ordered) + 1) for some in combinations(ordered, size)]
+    yield from sorted(every, key=lambda some: (bool(some), some != missed & needed, len(some)))
 
 
 def nonce(post: Post, replaces: int | None = None) -> str:

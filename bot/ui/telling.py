@@ -70,7 +70,7 @@ class Telling(ABC):
                     self._outbox.pass_turn(self.subject)
                     await self._wait_for_news()
                 except ChannelClosedError as error:
-                    self._outbox.trouble.closed(str(error))
+                    self._outbox.trouble.closed(error.lack, str(error))
                     await self._wait_before_retry(self._pace.longest_retry_closed)
                 except (PostError, RoasError) as error:
                     log.warning("post delayed", subject=self.subject, reason=str(error))

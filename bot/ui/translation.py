@@ -70,6 +70,12 @@ def command_text(english: str, locale: object) -> str | None:
     return text if text != english else None
 
 
+def choice_word(english: str, locale: object) -> str | None:
+    """Return the word for a state that people choose in one of Discord's locales; None where there is no other."""
+    word = catalogue(language_of(locale)).pgettext("word", english)
+    return word if word != english else None
+
+
 @cache
 def catalogue(language: str) -> Catalogue:
     """Return the catalogue of a language; English has none, since it is what is translated from."""

@@ -15,6 +15,11 @@ def since(moment: datetime) -> str:
     return f"<t:{int(moment.timestamp())}:R>"
 
 
+def clock(moment: datetime) -> str:
+    """Write a time of today in the reader's own time zone, to the second: it stays true without an edit."""
+    return f"<t:{int(moment.timestamp())}:T>"
+
+
 def at(moment: datetime) -> str:
     """Write a date and time in the reader's own time zone."""
     return f"<t:{int(moment.timestamp())}:f>"
@@ -33,13 +38,22 @@ def image(reference: str | None) -> str:
 
 
 def image_change(old: str | None, new: str | None) -> str:
-    """Write which image becomes which; only the tags where the names are the same."""
+    """Write which image becomes which; only the tags where the names are the same, all where it is from elsewhere."""
     before, after = image(old), image(new)
+    if old and new and _repository(old) and _repository(new) and _repository(old) != _repository(new):
+        return f"{old.partition('@')[0]} → {new.partition('@')[0]}"
     if not before or not after or before == after:
         return after or before
     name, _colon, tag = after.partition(":")
     old_name, _colon, old_tag = before.partition(":")
     return f"{old_tag} → {tag}" if tag and old_tag and name == old_name else f"{before} → {after}"
+
+
+def _repository(reference: str) -> str:
+    """Return where an image is from, without its tag; nothing for one that is named by its id alone."""
+    name = reference.partition("@")[0]
+    place, slash, last = name.rpartition("/")
+    return "" if name.startswith("sha256:") else f"{place}{slash}{last.partition(':')[0]}"
 
 
 def person(actor: Actor) -> str:

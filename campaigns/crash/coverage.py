@@ -1,4 +1,4 @@
-"""Know which step was hit with which victim, and which was not."""
+"""Know which of the rounds that were wished for did their harm, and which did not."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ class Coverage:
     """Compare what had to be hit with what was."""
 
     def __init__(self, wanted: Iterable[Round]) -> None:
-        self._wanted = [one for one in wanted if one.kind in {Kind.STEPS, Kind.DAEMON}]
+        self._wanted = tuple(wanted)
         self._hit: Counter[Round] = Counter()
 
     def count(self, played: Played) -> None:
         """Count a round that did its harm, however it ended."""
-        if played.verdict is not Verdict.MISSED:
+        if played.verdict in {Verdict.GOOD, Verdict.BROKEN}:
             self._hit[played.round] += 1
 
     @property
@@ -24,5 +24,9 @@ class Coverage:
         """Return what was never hit."""
         return tuple(one for one in self._wanted if not self._hit[one])
 
+    def wanted(self, kind: Kind) -> int:
+        """Return how many rounds of a kind there had to be."""
+        return sum(1 for one in self._wanted if one.kind is kind)
+
     def __str__(self) -> str:
-        return f"{len(self._wanted) - len(self.missing)} of {len(self._wanted)} steps x victims were hit"
+        return f"{len(self._wanted) - len(self.missing)} of {len(self._wanted)} rounds wished for did their harm"

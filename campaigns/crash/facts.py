@@ -38,8 +38,8 @@ class Facts:
 
     containers: tuple[ContainerFacts, ...]
     journal: JournalFacts
-    # The configuration hash that each service's container should bear, by the current release's own model.
-    hashes: Mapping[str, str]
+    # The configuration hashes that each service's container may bear, by the current release's own model.
+    hashes: Mapping[str, frozenset[str]]
     # The processes that were killed: a container that still bears one is not known to be dead yet.
     killed: frozenset[int] = frozenset()
     # What was about to be done without its intent in the journal.
@@ -53,7 +53,7 @@ class FactFinder:
         self._home = home
         self._reader = reader
         self._models = ModelStore(state_dir / "models")
-        self._hashes: dict[str, Mapping[str, str]] = {}
+        self._hashes: dict[str, Mapping[str, frozenset[str]]] = {}
 
     def look(self, since: Mark, killed: frozenset[int] = frozenset(), unannounced: tuple[str, ...] = ()) -> Facts:
         """Return the facts of this moment."""
@@ -72,7 +72,7 @@ class FactFinder:
                 continue
         return tuple(found)
 
-    def _wanted_hashes(self, model: str) -> Mapping[str, str]:
+    def _wanted_hashes(self, model: str) -> Mapping[str, frozenset[str]]:
         if model not in self._hashes:
             path = self._models.existing(model)
             text = ["docker-compose", "--project-name", PROJECT, "--env-file", "/dev/null", "--file", str(path)]
@@ -80,12 +80,13 @@ class FactFinder:
                 [*text, "config", "--hash", "*"], capture_output=True, text=True, check=True, timeout=COMPOSE_SECONDS
             )
             hashes = dict(line.split() for line in done.stdout.splitlines())
-            self._hashes[model] = hashes | _adopted(yaml.safe_load(path.read_text()))
+            adopted = _adopted(yaml.safe_load(path.read_text()))
+            self._hashes[model] = {name: frozenset({own, adopted.get(name, own)}) for name, own in hashes.items()}
         return self._hashes[model]
 
 
 def _adopted(model: Mapping[str, Any]) -> dict[str, str]:
-    """Return the hashes of what was there before the first deployment, and was never made anew."""
+    """Return the hashes of what was there before the first deployment: borne until it is made anew."""
     extensions = {name: fields.get("x-deploy") or {} for name, fields in model["services"].items()}
     return {name: str(one[ADOPTED_HASH]) for name, one in extensions.items() if one.get(ADOPTED_HASH)}
 

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from bot.state.manager import StateManager
-from campaigns.crash.lane import LOOK_SECONDS, Lane
+from campaigns.crash.lane import Lane
 from campaigns.crash.points import Role
 from testbed.container_processes import hit
 from testbed.home_stack import SERVICE_LABEL
@@ -18,20 +18,20 @@ USURPED_SECONDS = 3.0
 
 def kill(lane: Lane, roles: tuple[Role, ...]) -> frozenset[int]:
     """Kill the first process of each bot's container, which takes the rest along; returns the ids of the killed."""
-    bots = [bot for role in roles if (bot := lane.bot(role)) is not None]
-    for bot in bots:
+    killed = set()
+    for bot in [bot for role in roles if (bot := lane.bot(role)) is not None]:
         with suppress(ProcessLookupError):
             os.kill(bot.pid, signal.SIGKILL)
-    return frozenset(bot.pid for bot in bots)
+            killed.add(bot.pid)
+    return frozenset(killed)
 
 
-def signal_all(lane: Lane, role: Role, number: signal.Signals) -> str:
-    """Send a signal to every process of a bot, and return its container's id, or an empty text where it is gone."""
+def signal_all(lane: Lane, role: Role, number: signal.Signals) -> bool:
+    """Send a signal to every process of a bot; tells whether it was there to be hit."""
     bot = lane.bot(role)
-    if bot is None:
-        return ""
-    hit(lane.home.client.containers.get(bot.id), number)
-    return bot.id
+    if bot is not None:
+        hit(lane.home.client.containers.get(bot.id), number)
+    return bot is not None
 
 
 async def kill_when_created(lane: Lane, role: Role, service: str, delay_seconds: float) -> frozenset[int]:
@@ -46,36 +46,29 @@ async def kill_when_created(lane: Lane, role: Role, service: str, delay_seconds:
     return frozenset()
 
 
-async def usurp(lane: Lane) -> str:
-    """Take everything over by force as one more process, let whoever had it wake up, and die; returns what failed.
+async def usurp(lane: Lane) -> bool:
+    """Take everything over by force as one more process, let whoever had it wake up, and die; tells whether it could.
 
     Its first process is stopped meanwhile: it wakes up between its check and its next act.
     """
     async with StateManager(lane.state_dir, instance_prefix="USURPER") as state:
         voice = await state.ownership.voice()
-        if voice is None or await state.ownership.take_by_force(voice) is None:
-            return "nothing could be taken over"
+        taken = voice is not None and await state.ownership.take_by_force(voice) is not None
         for role in Role:
             await asyncio.to_thread(signal_all, lane, role, signal.SIGCONT)
         lane.gate.release()
-        await asyncio.sleep(USURPED_SECONDS)
-    return ""
+        if taken:
+            await asyncio.sleep(USURPED_SECONDS)
+    return taken
 
 
 async def restart_engine(lane: Lane, *, live_restore: bool) -> None:
-    """Restart the engine under everybody, with or without its containers."""
+    """Restart the engine under everybody, with or without its containers; whoever was held goes on as it stops."""
     await asyncio.to_thread(lane.daemon.keep_containers, wanted=live_restore)
-    await asyncio.to_thread(lane.daemon.restart)
-
-
-async def wait_gone(lane: Lane, container_id: str, seconds: float) -> bool:
-    """Tell whether a container was removed within some seconds."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if container_id not in {bot.id for bot in await asyncio.to_thread(lane.finder.containers)}:
-            return True
-        await asyncio.sleep(LOOK_SECONDS)
-    return False
+    restart = asyncio.create_task(asyncio.to_thread(lane.daemon.restart))
+    await asyncio.sleep(0)
+    lane.gate.release()
+    await restart
 
 
 def _ids(lane: Lane, service: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Make two good versions of the instrumented bot, and one that never comes up, of one build."""
+"""Make two good versions of the instrumented bot, one that never comes up, and one that falls ill, of one build."""
 
 import io
 import json
@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import docker
 
+from campaigns.instrumented.illness import ILL
 from testbed.bot_image import ROOT, build_bot_image
 from testbed.cache import cached, recipe_hash
 from testbed.engine import Engine
@@ -28,8 +29,10 @@ COPY bot /opt/bot/bot
 COPY cogs /opt/bot/cogs
 RUN python -m compileall -q /opt/bot
 """
+INSTRUMENTED = ["python", "-m", "campaigns.instrumented"]
 COMMANDS = {
-    **{version: ["python", "-m", "campaigns.instrumented"] for version in GOOD},
+    **dict.fromkeys(GOOD, INSTRUMENTED),
+    ILL: [*INSTRUMENTED, ILL],
     BAD: ["/bin/sh", "-c", "echo 'cannot go on' >&2; exit 3"],
 }
 

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from bot.models.deployment import Deployment, ServiceProgress
@@ -19,13 +20,18 @@ BUSY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Hold a change of a deployment and who wrote it; `owner` is who carries it from here on, where that changed."""
+    """Hold a change and who wrote it; `owner` is who carries a deployment from here on, where that changed.
+
+    Where it is the voice that changed hands, `deployment_id` is empty.
+    """
 
     sequence: int
     type: str
     deployment_id: str
     instance_id: str
     owner: str = ""
+    # When, by the wall clock.
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +152,21 @@ def _one(journal: sqlite3.Connection, statement: str, *parameters: str) -> str |
 
 FENCED = frozenset({"deployment_phase_changed", "service_progressed", "release_created", "release_activated"})
 SOURCES = frozenset({"deployments", "releases"})
+HEALTH_CHANGED = "service_health_changed"
 
 
 def _written(journal: sqlite3.Connection, after: int) -> Iterator[Written]:
-    """Yield the changes that only a deployment's owner may write, and those by which it gets another owner."""
+    """Yield the changes that only an owner may write, and those by which there is another owner."""
     rows = journal.execute(
-        "SELECT sequence, type, source, instance_id, document FROM changes WHERE sequence > ? ORDER BY sequence",
+        "SELECT sequence, type, source, instance_id, time, document FROM changes WHERE sequence > ? ORDER BY sequence",
         (after,),
     )
-    for sequence, kind, source, instance_id, text in rows:
+    for sequence, kind, source, instance_id, time, text in rows:
         document = json.loads(text)
+        at = datetime.fromisoformat(time).timestamp()
         if kind == "lock_changed" and source == "ownership":
-            yield Written(sequence, kind, "", instance_id, str(document["new"]))
+            yield Written(sequence, kind, "", instance_id, str(document["new"]), at)
         elif kind == "lock_changed" and document["new"]:
-            yield Written(sequence, kind, str(document["new"]), instance_id, instance_id)
-        elif (kind in FENCED or kind == "deployment_finished") and source in SOURCES:
-            yield Written(sequence, kind, "", instance_id)
+            yield Written(sequence, kind, str(document["new"]), instance_id, instance_id, at)
+        elif kind == HEALTH_CHANGED or ((kind in FENCED or kind == "deployment_finished") and source in SOURCES):
+            yield Written(sequence, kind, "", instance_id, at=at)

@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterator
 
 from bot.models.deployment import Deployment, Outcome
 from campaigns.crash.facts import ContainerFacts, Facts
+from campaigns.crash.journal import HEALTH_CHANGED, Written
 from testbed.home_stack import BOT_SERVICE, PROJECT, PROJECT_LABEL, SERVICE_LABEL
 
 NUMBER_LABEL = "com.docker.compose.container-number"
 HASH_LABEL = "com.docker.compose.config-hash"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
 FRESH_SECONDS = 3.0
+# One that is silenced looks who speaks every second.
+NOTICE_SECONDS = 3.0
 WRITTEN_BY_OWNER = frozenset(
     {
         "deployment_phase_changed",
@@ -72,8 +75,8 @@ def _labels(facts: Facts) -> Iterator[str]:
         if (service, number) in numbers:
             yield f"two containers are number {number} of {service}"
         numbers.add((service, number))
-        wanted = facts.hashes.get(service, "")
-        if wanted and container.labels.get(HASH_LABEL) != wanted:
+        wanted = facts.hashes.get(service)
+        if wanted and container.labels.get(HASH_LABEL) not in wanted:
             yield f"{container.name} bears another configuration than the release"
 
 
@@ -127,6 +130,23 @@ def _one_writer(facts: Facts) -> Iterator[str]:
             yield f"{change.instance_id} wrote {change.type} (#{change.sequence}) after {owner} had taken over"
 
 
+def _one_voice(facts: Facts) -> Iterator[str]:
+    """Whoever gave the voice away notes nobody's health any more, once it had the time to notice.
+
+    A voice that a dead bot left is taken without a word. So only what the new speaker, alive, wrote after it counts.
+    """
+    speaker, since = "", 0.0
+    late: list[Written] = []
+    for change in facts.journal.written:
+        if change.owner and not change.deployment_id:
+            speaker, since, late = change.owner, change.at, []
+        elif change.instance_id == speaker:
+            yield from (f"{one.instance_id} wrote {one.type} (#{one.sequence}) while {speaker} spoke" for one in late)
+            late = []
+        elif speaker and change.type == HEALTH_CHANGED and change.at - since > NOTICE_SECONDS:
+            late.append(change)
+
+
 def _announced(facts: Facts) -> Iterator[str]:
     yield from facts.unannounced
 
@@ -140,6 +160,7 @@ INVARIANTS: dict[str, Callable[[Facts], Iterator[str]]] = {
     "no leftovers": _no_leftovers,
     "voice": _voice,
     "one writer": _one_writer,
+    "one voice": _one_voice,
     "intent before act": _announced,
 }
 

@@ -12,26 +12,37 @@ from campaigns.crash.images import BAD
 from campaigns.crash.lane import Lane
 from campaigns.crash.points import Point, Report, Role, Victim, roles_of
 from campaigns.crash.rounds import Kind, Round, Script
+from campaigns.instrumented.illness import ILL
 
 # What is promised: an end, unattended, within so many seconds after the last fault.
 END_SECONDS = 60.0
 REACH_SECONDS = 60.0
 CLEAN_SECONDS = 90.0
 CLEAN_TRIES = 3
-CLEAN_OUTCOMES = {Script.REPLACE: Outcome.SUCCEEDED.value, Script.REVERT: Outcome.ROLLED_BACK.value}
+CLEAN_OUTCOMES = {
+    Script.REPLACE: Outcome.SUCCEEDED.value,
+    Script.REVERT: Outcome.ROLLED_BACK.value,
+    Script.TAKE_BACK: Outcome.ROLLED_BACK.value,
+}
+BAD_VERSIONS = {Script.REVERT: BAD, Script.TAKE_BACK: ILL}
 LOOK_SECONDS = 0.1
 
 
 class CleanRunError(RuntimeError):
-    """Even a deployment that nobody disturbs ends badly."""
+    """Even a deployment that nobody disturbs ends badly; `breaches` says what is wrong, where the judge saw it."""
+
+    def __init__(self, message: str, breaches: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.breaches = breaches
 
 
 class Verdict(StrEnum):
-    """How a round went; one that was missed did no harm, since its moment never came."""
+    """How a round went; one that was missed did no harm, one that could not be played says nothing of the bots."""
 
     GOOD = "good"
     BROKEN = "BROKEN"
     MISSED = "missed"
+    UNPLAYED = "UNPLAYED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,7 @@ async def _undisturbed(lane: Lane, script: Script) -> float:
         raise CleanRunError(f"{lane.name}: the bot took no deployment")
     took, wrong = await lane.settle(frozenset(), CLEAN_SECONDS)
     if wrong:
-        raise CleanRunError(f"{lane.name}: a clean run ends badly: {'; '.join(wrong)}")
+        raise CleanRunError(f"{lane.name}: a clean run ends badly: {'; '.join(wrong)}", wrong)
     return took
 
 
@@ -95,7 +106,7 @@ async def play(lane: Lane, wanted: Round) -> Played:
 
 
 def _version(lane: Lane, script: Script) -> str:
-    return BAD if script is Script.REVERT else lane.other_version()
+    return BAD_VERSIONS.get(script) or lane.other_version()
 
 
 async def _reached(lane: Lane, held: "asyncio.Future[Report]") -> bool:
@@ -116,23 +127,22 @@ async def _harm(lane: Lane, wanted: Round, begun: float) -> frozenset[int] | Non
         case Kind.RANDOM:
             return await _kill_at_random(lane, wanted, begun)
         case Kind.DAEMON:
-            restart = asyncio.create_task(faults.restart_engine(lane, live_restore=wanted.live_restore))
-            await asyncio.sleep(0)
-            lane.gate.release()
-            await restart
+            await faults.restart_engine(lane, live_restore=wanted.live_restore)
         case Kind.HANGS if point is not None:
-            await asyncio.to_thread(faults.signal_all, lane, point.role, signal.SIGSTOP)
+            if not await asyncio.to_thread(faults.signal_all, lane, point.role, signal.SIGSTOP):
+                return None
             lane.gate.release()
             if wanted.wakes:
                 await asyncio.sleep(wanted.seconds)
                 await asyncio.to_thread(faults.signal_all, lane, point.role, signal.SIGCONT)
         case Kind.USURPED if point is not None:
-            await asyncio.to_thread(faults.signal_all, lane, point.role, signal.SIGSTOP)
-            await faults.usurp(lane)
+            stopped = await asyncio.to_thread(faults.signal_all, lane, point.role, signal.SIGSTOP)
+            if not stopped or not await faults.usurp(lane):
+                return None
         case Kind.TORN if point is not None:
             lane.gate.release()
-            return await faults.kill_when_created(lane, point.role, _service(point), wanted.seconds)
-        case _:
+            return await faults.kill_when_created(lane, point.role, _service(point), wanted.seconds) or None
+        case Kind.STEPS:
             roles = roles_of(wanted.victim)
             killed = await asyncio.to_thread(faults.kill, lane, roles)
             return killed if len(killed) == len(roles) else None
@@ -150,7 +160,7 @@ async def _kill_at_random(lane: Lane, wanted: Round, begun: float) -> frozenset[
         victim, delay = wanted.second_fault
         await asyncio.sleep(delay)
         killed |= await asyncio.to_thread(_kill, lane, victim)
-    return killed
+    return killed or None
 
 
 def _kill(lane: Lane, victim: Victim) -> frozenset[int]:

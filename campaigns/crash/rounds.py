@@ -1,11 +1,10 @@
 """Say what is done in each round, drawn by seed; carrying it out is another file's affair."""
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.models.coordination import PhaseName
 from campaigns.crash.points import Point, Report, Role, Victim, possible_victims
 
 # A second fault, in so many of the random rounds, up to so many seconds after the first.
@@ -14,8 +13,6 @@ SECOND_FAULT_SECONDS = 8.0
 TORN_SECONDS = 0.3
 # Longer than a lease, so that somebody takes over meanwhile.
 ASLEEP_SECONDS = 10.0
-# Phases of a deployment that succeeds.
-PHASES = tuple(phase for phase in PhaseName if phase is not PhaseName.ROLLBACK)
 
 
 class Kind(StrEnum):
@@ -30,10 +27,14 @@ class Kind(StrEnum):
 
 
 class Script(StrEnum):
-    """What is deployed: a good version, or one whose bot never comes up, so that all of it is rolled back."""
+    """What is deployed: a good version, one whose bot never comes up, or one whose bot falls ill after taking over.
+
+    With the second all is rolled back without a handover; with the third the predecessor takes back first.
+    """
 
     REPLACE = "replace"
     REVERT = "revert"
+    TAKE_BACK = "take back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,28 @@ class Round:
         return f"{self.kind} {self.script}: {words}"
 
 
+# Which kind of rounds can see a planted defect; no-intent shows in every one.
+SEEN_BY = {"no-fence": Kind.USURPED, "no-sweep": Kind.TORN, "no-watchdog": Kind.HANGS}
+
+
+def all_rounds(traces: Mapping[Script, Sequence[Report]], number: int, seed: int) -> Iterator[Round]:
+    """Yield every round; random ones come last, since one more or less of them matters least."""
+    trace = traces[Script.REPLACE]
+    for script in traces:
+        yield from daemon_rounds(script, traces[script])
+    for script in traces:
+        yield from step_rounds(script, traces[script])
+    yield from hang_rounds(trace)
+    yield from usurped_rounds(trace)
+    yield from torn_rounds(trace, seed)
+    yield from random_rounds(number, seed)
+
+
+def telling_first(rounds: Sequence[Round], plant: str) -> list[Round]:
+    """Order rounds so that those that can see a planted defect come first."""
+    return sorted(rounds, key=lambda one: one.kind is not SEEN_BY.get(plant, one.kind))
+
+
 def step_rounds(script: Script, trace: Iterable[Report]) -> Iterator[Round]:
     """Yield a round for each step and each victim that there is at it."""
     for report in trace:
@@ -89,12 +112,12 @@ def random_rounds(number: int, seed: int) -> Iterator[Round]:
         yield Round(Kind.RANDOM, victim=victim, moment=dice.random(), second_fault=second)
 
 
-def daemon_rounds(trace: Iterable[Report]) -> Iterator[Round]:
+def daemon_rounds(script: Script, trace: Iterable[Report]) -> Iterator[Round]:
     """Yield a restart of the engine in each phase that the trace has, with live-restore and without."""
     begun = [r.point for r in trace if r.point.step.endswith(": phase in_progress") and r.point.when == "after"]
     for live_restore in (False, True):
         for point in begun:
-            yield Round(Kind.DAEMON, point=point, live_restore=live_restore)
+            yield Round(Kind.DAEMON, script, point, live_restore=live_restore)
 
 
 def hang_rounds(trace: Iterable[Report]) -> Iterator[Round]:

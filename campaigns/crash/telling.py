@@ -1,6 +1,5 @@
 """Tell how a campaign goes and went: a line a round, a file of all of them, and a summary."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -8,15 +7,21 @@ from pathlib import Path
 
 from campaigns.crash.coverage import Coverage
 from campaigns.crash.playing import Played, Verdict
+from campaigns.crash.record import Record
+from campaigns.crash.rounds import Kind
 
 SLOWEST = 5
+TABLE = """| rounds | wished for | hit | ended well | the slowest, in seconds after the last fault |
+|---|---|---|---|---|
+"""
 
 
 class Teller:
     """Print progress and keep it."""
 
     def __init__(self, results: Path, seed: int) -> None:
-        self._file = results / "rounds.jsonl"
+        self.record = Record(results, seed)
+        self._table = results / "summary.md"
         self._seed = seed
         self._begun = time.monotonic()
 
@@ -31,34 +36,33 @@ class Teller:
         self.say(f"{words}  {played.seconds:.1f} s  {played.verdict}")
         for wrong in played.wrong:
             self.say(f"         breach of {wrong}")
-        line = {
-            "number": number,
-            "seed": self._seed,
-            "round": str(played.round),
-            "verdict": played.verdict.value,
-            "outcomes": played.outcomes,
-            "seconds": round(played.seconds, 2),
-            "wrong": played.wrong,
-        }
-        with self._file.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        self.record.add(number, played)
 
-    def summary(self, played: Sequence[Played], coverage: Coverage, left: int) -> None:
-        """Tell how all of it went."""
-        done = [one for one in played if one.verdict is not Verdict.MISSED]
-        self.say(f"{len(done)} rounds; {coverage}")
-        for kind, number in sorted(Counter(one.round.kind for one in done).items()):
-            ended = sum(1 for one in done if one.round.kind is kind and one.verdict is Verdict.GOOD)
-            slowest = max(one.seconds for one in done if one.round.kind is kind)
-            self.say(f"  {kind}: {ended} of {number} ended well; the slowest {slowest:.1f} s after the last fault")
+    def summary(self, played: Sequence[Played], coverage: Coverage, told_wrongly: Sequence[str], left: int) -> None:
+        """Tell how all of it went, and keep that as a table."""
+        done = [one for one in played if one.verdict in {Verdict.GOOD, Verdict.BROKEN}]
+        rows = [_row(kind, done, coverage) for kind in Kind if coverage.wanted(kind)]
+        self._table.write_text(TABLE + "\n".join(rows) + "\n")
+        for line in (str(coverage), *rows):
+            self.say(line)
         outcomes = Counter(", ".join(one.outcomes) or "no deployment" for one in done)
-        self.say("  outcomes: " + ", ".join(f"{words} {number}" for words, number in outcomes.most_common()))
+        self.say("outcomes: " + ", ".join(f"{words} {number}" for words, number in outcomes.most_common()))
         for one in sorted(done, key=lambda one: one.seconds, reverse=True)[:SLOWEST]:
             self.say(f"  slow: {one.seconds:.1f} s  {one.round}")
         for missing in coverage.missing:
             self.say(f"  never hit: {missing}")
         if left:
             self.say(f"  not played for lack of time: {left} rounds")
-        for one in done:
-            if one.verdict is Verdict.BROKEN:
-                self.say(f"  BROKEN: {one.round}: {'; '.join(one.wrong)}")
+        for one in played:
+            if one.verdict in {Verdict.BROKEN, Verdict.UNPLAYED}:
+                self.say(f"  {one.verdict}: {one.round}: {'; '.join(one.wrong)}")
+        for words in told_wrongly:
+            self.say(f"  {Verdict.BROKEN}: {words}")
+
+
+def _row(kind: Kind, done: Sequence[Played], coverage: Coverage) -> str:
+    ours = [one for one in done if one.round.kind is kind]
+    hit = len({one.round for one in ours})
+    well = sum(1 for one in ours if one.verdict is Verdict.GOOD)
+    slowest = max((one.seconds for one in ours), default=0.0)
+    return f"| {kind} | {coverage.wanted(kind)} | {hit} | {well} | {slowest:.1f} |"

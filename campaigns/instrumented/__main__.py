@@ -1,4 +1,7 @@
-"""Run the bot with every journalled step and every act on the engine held at a gate; plant a defect if asked to."""
+"""Run the bot with every journalled step and every act on the engine held at a gate; plant a defect if asked to.
+
+With `ill` as its argument it is a version that takes over and falls ill.
+"""
 
 import os
 import sys
@@ -7,8 +10,10 @@ from pathlib import Path
 from bot.commands import run_command_line
 from campaigns.instrumented.gate import GATE_VARIABLE, PLANT_VARIABLE, Gate
 from campaigns.instrumented.hooks import Hooks
+from campaigns.instrumented.illness import ILL, IllGate
 from campaigns.instrumented.plants import plant
 
 plant(os.environ.get(PLANT_VARIABLE, ""))
-Hooks(Gate(Path(os.environ[GATE_VARIABLE]))).install()
+make_gate = IllGate if sys.argv[1:] == [ILL] else Gate
+Hooks(make_gate(Path(os.environ[GATE_VARIABLE]))).install()
 sys.exit(run_command_line([]))

@@ -1,14 +1,17 @@
 """Put the gate before and after each commit that announces something, and each act on the engine."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from bot.engine.compose_engine import ComposeEngine
+from bot.errors import RoasError
 from bot.models.change import ChangeType, StateChange
 from bot.state.journal import Journal, Transaction
 from campaigns.instrumented.gate import Gate
 
-ACTS = ("create_service", "create_missing", "start", "stop", "remove", "protect", "unprotect", "sweep")
+ACTS_ON_A_SERVICE = ("create_service", "start", "stop", "remove")
+ACTS = (*ACTS_ON_A_SERVICE, "create_missing", "protect", "unprotect", "sweep")
 WRITING = "IMMEDIATE"
 
 
@@ -19,6 +22,7 @@ class Hooks:
         self._gate = gate
         self._phase = ""
         self._service = ""
+        self._services: dict[str, str] = {}
 
     def install(self) -> None:
         """Replace the journal's transaction and the engine's acts by held ones."""
@@ -54,14 +58,26 @@ class Hooks:
         hooks = self
 
         async def held(engine: ComposeEngine, *arguments: Any, **options: Any) -> Any:
-            service = str(arguments[2]) if act == "create_service" else hooks._service
-            named = hooks._named(f"{act} {service}" if act in {"create_service", "start", "stop", "remove"} else act)
+            service = await hooks._service_of(act, engine, arguments)
+            named = hooks._named(f"{act} {service}" if act in ACTS_ON_A_SERVICE else act)
             await hooks._gate.hold(named, "before", service=service)
             result = await original(engine, *arguments, **options)
             await hooks._gate.hold(named, "after", service=service)
             return result
 
         return held
+
+    async def _service_of(self, act: str, engine: ComposeEngine, arguments: Sequence[Any]) -> str:
+        """Return the service that an act is about; the one told of last may be another, moved at the same time."""
+        if act == "create_service":
+            return str(arguments[2])
+        if act not in ACTS_ON_A_SERVICE:
+            return self._service
+        environment, container_id = arguments
+        if container_id not in self._services:
+            with suppress(RoasError):  # an engine that is away will not act, either
+                self._services |= {one.id: one.service for one in await engine.containers(environment)}
+        return self._services.get(container_id, self._service)
 
     def _named(self, words: str) -> str:
         return f"{self._phase or 'between'}: {words}"

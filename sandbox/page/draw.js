@@ -1,6 +1,6 @@
 // A message of the API into the elements of discord-components.
 
-import { element, markdown } from "./markdown.js";
+import { element, markdown, plain } from "./markdown.js";
 import { language, say } from "./words.js";
 
 const EPHEMERAL = 1 << 6;
@@ -45,7 +45,7 @@ function origin(message) {
   }
   const answered = message.referenced_message;
   if (!answered) return [];
-  const line = element("small", { className: "origin", role: "link" }, `↪ ${say("reply")} ${answered.embeds[0]?.title ?? answered.content}`);
+  const line = element("small", { className: "origin", role: "link" }, `↪ ${say("reply")} ${plain(answered.embeds[0]?.title ?? answered.content)}`);
   line.addEventListener("click", () => document.querySelector(`[data-message-id="${answered.id}"]`)?.scrollIntoView({ behavior: "smooth" }));
   return [line];
 }
@@ -69,7 +69,7 @@ function drawEmbed(embed, names) {
   const drawn = element("discord-embed", {
     slot: "embeds",
     color: embed.color ? `#${embed.color.toString(16).padStart(6, "0")}` : undefined,
-    embedTitle: embed.title,
+    embedTitle: plain(embed.title),
     url: link(embed.url),
     authorName: embed.author?.name,
     authorUrl: link(embed.author?.url),
@@ -97,7 +97,7 @@ function drawFields(fields, names) {
   for (const field of fields) {
     column = field.inline ? (column % 3) + 1 : 0;
     const place = field.inline ? { inline: true, inlineIndex: column } : {};
-    drawn.append(element("discord-embed-field", { fieldTitle: field.name, ...place }, markdown(field.value, names)));
+    drawn.append(element("discord-embed-field", { fieldTitle: plain(field.name), ...place }, markdown(field.value, names)));
   }
   return drawn;
 }

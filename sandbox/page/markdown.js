@@ -5,7 +5,7 @@ import { language } from "./words.js";
 const BLOCK = /```(?:[a-z]*\n)?([\s\S]+?)```/;
 const TOKEN =
   /`([^`\n]+)`|\*\*([\s\S]+?)\*\*|__([\s\S]+?)__|\*([^*\n]+)\*|<(@!?|@&|#)(\d+)>|<t:(-?\d+)(?::([tTdDfFR]))?>|\[([^\]]+)\]\((https?:\/\/[^\s)]+)\)|(https?:\/\/[^\s<>]+)|\\([\\`*_~|>#[\]()-])/;
-const MESSAGE = /^https:\/\/discord\.com\/channels\/\d+\/\d+\/(\d+)$/;
+const HERE = /^https:\/\/discord\.com\/channels\/\d+\/(\d+)(?:\/(\d+))?$/;
 const LINES = [
   [/^> (.*)$/, "blockquote"],
   [/^-# (.*)$/, "small"],
@@ -27,6 +27,11 @@ export function markdown(text, names) {
   }
   made.append(...lines(rest, names));
   return made;
+}
+
+/** The same as mere text, for what a component takes as an attribute. */
+export function plain(text) {
+  return text && markdown(text, new Map()).textContent;
 }
 
 function lines(text, names) {
@@ -60,23 +65,24 @@ function inline(text, names) {
 function node(found, names) {
   const [, code, bold, underlined, italic, sigil, id, time, style, label, target, url, escaped] = found;
   if (code) return element("discord-code", {}, code);
-  if (bold) return element("discord-bold", {}, ...inline(bold, names));
+  if (bold) return element("strong", {}, ...inline(bold, names));
   if (underlined) return element("u", {}, ...inline(underlined, names));
-  if (italic) return element("discord-italic", {}, ...inline(italic, names));
+  if (italic) return element("em", {}, ...inline(italic, names));
   if (sigil) return mention(sigil, id, names);
   if (time) return moment(Number(time), style);
   if (escaped) return escaped;
-  const here = MESSAGE.exec(target ?? url);
-  if (here) return jump(here[1], label);
+  const here = HERE.exec(target ?? url);
+  if (here) return jump(here[1], here[2], label, names);
   return element("a", { href: target ?? url, target: "_blank", rel: "noopener noreferrer" }, label ?? url);
 }
 
-/** A link to a message of this channel leads to it, as in a client. */
-function jump(messageId, label) {
-  const made = element("a", { href: `#${messageId}` }, label ?? `# ops › 💬`);
+/** A link to a message of this channel leads to it, and one to the channel to its end, as in a client. */
+function jump(channelId, messageId, label, names) {
+  const made = element("a", { href: `#${messageId ?? channelId}` }, label ?? `# ${names.get(channelId) ?? "?"}${messageId ? " › 💬" : ""}`);
   made.addEventListener("click", (event) => {
     event.preventDefault();
-    document.querySelector(`[data-message-id="${messageId}"]`)?.scrollIntoView({ behavior: "smooth", block: "center" });
+    const shown = messageId ? document.querySelector(`[data-message-id="${messageId}"]`) : [...document.querySelectorAll("discord-message")].at(-1);
+    shown?.scrollIntoView({ behavior: "smooth", block: "center" });
   });
   return made;
 }
@@ -92,8 +98,17 @@ function moment(seconds, style) {
   return made;
 }
 
+const DATES = {
+  t: { timeStyle: "short" },
+  T: { timeStyle: "medium" },
+  d: { dateStyle: "short" },
+  D: { dateStyle: "long" },
+  f: { dateStyle: "long", timeStyle: "short" },
+  F: { dateStyle: "full", timeStyle: "short" },
+};
+
 function shown(seconds, style) {
-  if (style !== "R") return new Date(seconds * 1000).toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" });
+  if (style !== "R") return new Date(seconds * 1000).toLocaleString(language(), DATES[style ?? "f"]);
   const away = seconds - Date.now() / 1000;
   const [unit, size] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]].find(
     ([, one]) => Math.abs(away) >= one || one === 1,

@@ -23,8 +23,7 @@ EFFECTS: dict[str, Callable[[Scene], Awaitable[bool]]] = {
     "integration: deployment.preparation.start": deployment.an_environment_is_watched_before_its_first_service_starts,
     "integration: deployment.service.started": deployment.a_started_service_is_in_the_journal,
     "integration: deployment.orchestration.completed": deployment.the_end_is_in_the_audit,
-    "integration: monitoring.alert.triggered": alert.an_alert_is_in_the_journal_and_is_handed_on_to_be_dealt_with,
-    "integration: monitoring.alert.resolved": alert.the_end_of_an_alert_is_in_the_journal,
+    "integration: monitoring.alert.triggered": alert.an_urgent_alert_is_handed_on_to_be_dealt_with,
     "integration: error.recovery.completed": alert.a_recovery_is_in_the_journal_and_leads_to_a_look,
     "integration: monitoring.health_check.completed": alert.what_a_look_saw_is_in_the_journal,
     "integration: integration.alert.triggered": alert.trouble_of_the_bot_itself_becomes_an_alert,
@@ -58,6 +57,18 @@ async def test_what_events_cause(scene, effect):
 async def test_without_its_subscription_the_effect_is_missing(scene, name):
     scene.without = name
     assert not await EFFECTS[name](scene)
+
+
+async def test_an_alert_and_its_end_are_in_the_journal_before_anybody_hears_of_them(scene):
+    for subscription in scene.application.bus.subscriptions:
+        await scene.application.bus.unsubscribe(subscription)
+    await scene.application.desk.take([alert.TROUBLE, alert.OVER])
+    written = [(one.new, one.metadata["event"]) for one in await scene.application.state.changes("dev")]
+    assert written == [
+        ("web is down", "monitoring.alert.triggered"),
+        ("resolved: web is down", "monitoring.alert.resolved"),
+    ]
+    assert [one.type for one in scene.application.bus.history()] == [event for _, event in written]
 
 
 async def test_every_subscription_of_the_application_is_shown_here(application):

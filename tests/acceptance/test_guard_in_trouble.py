@@ -12,7 +12,7 @@ import time_machine
 from structlog.testing import capture_logs
 
 from bot.integration import open_application
-from bot.models.alert import AlertState, Healing, Severity
+from bot.models.alert import Healing, Severity
 from bot.models.health import Verdict
 from tests.acceptance.conftest import settings_for
 from tests.acceptance.people import People
@@ -88,13 +88,9 @@ async def test_an_engine_whose_socket_vanishes_is_one_alert_that_ends_when_it_is
         assert application.health.verdict("dev", "web") is Verdict.UNKNOWN
         await socket.appear()
         await alert_that(application, lambda one: one.id == raised.id and is_over(one))
-        # What happened meanwhile looks as if somebody had stopped it, so it is told and left alone.
-        seen = await alert_that(application, lambda one: one.service == "web")
-        assert seen.title == "dev: web is stopped"
-        assert "Nobody saw how" in seen.summary
-        assert (seen.severity, seen.state, seen.healing) == (Severity.WARNING, AlertState.FIRING, Healing.NONE)
-        await asyncio.to_thread(stack.container("web").start)
-        await alert_that(application, lambda one: one.service == "web" and is_over(one))
+        # The engine remembers what happened meanwhile.
+        over = await alert_that(application, lambda one: one.service == "web" and is_over(one))
+        assert (over.summary, over.healing) == ("web has ended with code 137.", Healing.SUCCEEDED)
         assert len(await of_services(application)) == 2
         assert stack.images() == {"web-1": images["v1"]}
 

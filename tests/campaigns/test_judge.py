@@ -61,7 +61,7 @@ def facts(**changes: object) -> Facts:
     known = Facts(
         containers=(container("discord-bot", 2), container("store")),
         journal=journal,
-        hashes={"discord-bot": "hash-discord-bot", "store": "hash-store"},
+        hashes={"discord-bot": frozenset({"hash-discord-bot"}), "store": frozenset({"hash-store", "adopted"})},
     )
     journal_changes = {name: changes.pop(name) for name in list(changes) if hasattr(journal, name)}
     return replace(known, journal=replace(journal, **journal_changes), **changes)
@@ -71,6 +71,11 @@ BOT = container("discord-bot", 2)
 STORE = container("store")
 FAILED = Problem("rollback_failed", "The rollback failed too.")
 LATE = (*facts().journal.written, Written(5, "service_progressed", "", "BOT-1"))
+NOTED = (
+    *facts().journal.written[:3],
+    Written(4, "service_health_changed", "", "BOT-1", at=9.0),
+    Written(5, "deployment_finished", "", "BOT-2", at=10.0),
+)
 BREACHES = {
     "ended": [{"unfinished": ("DEPLOY-1",)}],
     "honest end": [
@@ -112,12 +117,18 @@ BREACHES = {
         {"heartbeat_age_seconds": 30.0},
     ],
     "one writer": [{"written": LATE}],
+    "one voice": [{"written": NOTED}],
     "intent before act": [{"unannounced": ("before predecessor's “execution: create_service store”",)}],
 }
 
 
 def test_a_good_end_has_no_breach():
     assert breaches(facts()) == ()
+
+
+def test_what_was_there_before_the_first_deployment_may_be_as_it_was():
+    adopted = replace(STORE, labels={**STORE.labels, "com.docker.compose.config-hash": "adopted"})
+    assert breaches(facts(containers=(BOT, adopted))) == ()
 
 
 def test_a_deployment_that_was_never_accepted_has_no_breach():
@@ -127,6 +138,14 @@ def test_a_deployment_that_was_never_accepted_has_no_breach():
 def test_one_that_failed_before_it_touched_anything_ended_honestly():
     refused = deployment(Outcome.FAILED, problem=FAILED, from_release=2, to_release=None)
     assert breaches(facts(deployments=(refused,))) == ()
+
+
+def test_one_that_is_just_being_silenced_may_note_a_service_s_health():
+    assert breaches(facts(written=(*NOTED[:3], replace(NOTED[3], at=1.0), NOTED[4]))) == ()
+
+
+def test_one_that_speaks_again_after_the_other_has_died_may_note_a_service_s_health():
+    assert breaches(facts(written=(*NOTED[:4], replace(NOTED[4], instance_id="BOT-3", type="lock_changed")))) == ()
 
 
 @pytest.mark.parametrize(

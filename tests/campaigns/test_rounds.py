@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
-from bot.models.change import ChangeType, StateChange
 from campaigns.crash.coverage import Coverage
 from campaigns.crash.playing import Played, Verdict
 from campaigns.crash.points import Point, Report, Role, Victim
-from campaigns.crash.rounds import Script, random_rounds, step_rounds
-from campaigns.instrumented.hooks import announcement
+from campaigns.crash.record import Record
+from campaigns.crash.rounds import Kind, Script, hang_rounds, random_rounds, step_rounds, telling_first
 
 ALONE = Report(Point(Role.PREDECESSOR, "execution: create_service store", "before"), "store", 0.0)
 ALONE = replace(ALONE, present=frozenset({Role.PREDECESSOR}))
 BOTH = replace(ALONE, point=replace(ALONE.point, step="execution: start discord-bot"), present=frozenset(Role))
+PASSING = replace(BOTH, point=replace(ALONE.point, step="execution: voice passed on"))
 
 
 def rounds():
@@ -27,12 +27,15 @@ def test_each_step_is_hit_with_each_victim_that_there_is():
     ]
 
 
-def test_what_was_never_hit_is_known():
-    coverage = Coverage(rounds())
-    for one in rounds()[:3]:
+def test_what_was_never_hit_is_known_of_every_kind():
+    wanted = [*rounds(), *random_rounds(2, 7), *hang_rounds([PASSING])]
+    coverage = Coverage(wanted)
+    for one in wanted[:3]:
         coverage.count(Played(one, Verdict.GOOD, 1.0, ()))
-    coverage.count(Played(rounds()[3], Verdict.MISSED, 1.0, ()))
-    assert coverage.missing == (rounds()[3],)
+    coverage.count(Played(wanted[4], Verdict.BROKEN, 1.0, (), ("one bot: 2",)))
+    coverage.count(Played(wanted[3], Verdict.MISSED, 1.0, ()))
+    coverage.count(Played(wanted[5], Verdict.UNPLAYED, 1.0, ()))
+    assert coverage.missing == (wanted[3], *wanted[5:])
 
 
 def test_the_same_seed_draws_the_same_rounds():
@@ -41,12 +44,20 @@ def test_the_same_seed_draws_the_same_rounds():
     assert all(0 <= one.moment < 1 for one in random_rounds(50, 7))
 
 
-def test_a_step_is_named_by_what_the_journal_announces():
-    phase = StateChange(
-        ChangeType.DEPLOYMENT_PHASE_CHANGED, "deployments", new="in_progress", metadata={"phase": "execution"}
-    )
-    end = StateChange(ChangeType.DEPLOYMENT_FINISHED, "deployments", new="succeeded")
-    free = StateChange(ChangeType.LOCK_CHANGED, "locks", old="DEPLOY-1")
-    assert announcement([phase]) == "phase in_progress"
-    assert announcement([free, end]) == "lock let go + deployment succeeded"
-    assert announcement([StateChange(ChangeType.AUDIT, "audit", new="noted")]) == ""
+def test_what_was_played_before_is_not_played_again(tmp_path):
+    good, bad, missed, other = rounds()
+    Record(tmp_path, 1).add(1, Played(good, Verdict.GOOD, 1.5, ("succeeded",)))
+    Record(tmp_path, 1).add(2, Played(bad, Verdict.BROKEN, 60.0, (), ("one bot: 2",)))
+    Record(tmp_path, 1).add(3, Played(missed, Verdict.MISSED, 1.0, ()))
+    assert Record(tmp_path, 1).played([good, bad, missed, other]) == [
+        Played(good, Verdict.GOOD, 1.5, ("succeeded",)),
+        Played(bad, Verdict.BROKEN, 60.0, (), ("one bot: 2",)),
+    ]
+
+
+def test_rounds_that_can_see_a_planted_defect_come_first():
+    everything = [*rounds(), *hang_rounds([PASSING]), *random_rounds(2, 7)]
+    ordered = telling_first(everything, "no-watchdog")
+    assert [one.kind for one in ordered[:2]] == [Kind.HANGS, Kind.HANGS]
+    assert sorted(map(str, ordered)) == sorted(map(str, everything))
+    assert telling_first(everything, "") == everything

@@ -2,11 +2,15 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
@@ -24,8 +28,8 @@ def container(name: str, health: HealthStatus) -> ContainerSnapshot:
 class FakeEngine:
     def __init__(self, other: ContainerSnapshot, held: sqlite3.Connection) -> None:
         self.there = [container("own", HealthStatus.HEALTHY), other]
-        self.held = held
         self.looked = asyncio.Event()
+        self.when_removed: Callable[[], None] = held.rollback  # the kernel lets go of what the dead process held
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         self.looked.set()
@@ -33,7 +37,13 @@ class FakeEngine:
 
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float) -> None:
         self.there = [one for one in self.there if one.id != container_id]
-        self.held.rollback()  # the kernel lets go of what the dead process held
+        self.when_removed()
+
+    async def last_words(self, environment: Environment, container_id: str) -> str:
+        return f"the last words of {container_id}"
+
+    async def current_hashes(self, model_hash: str, environment: Environment) -> dict[str, str]:
+        return {"discord-bot": "another hash"}
 
 
 @pytest.fixture
@@ -86,6 +96,31 @@ async def test_one_that_hangs_with_the_journal_in_its_hands_is_ended(state, held
     engine, activated = FakeEngine(container("other", HealthStatus.UNHEALTHY), held), asyncio.Event()
     await run_until(keeper_of(state, engine, tmp_path, activated), activated)
     assert [one.id for one in engine.there] == ["own"]
+
+
+async def test_what_a_successor_said_last_is_in_the_report_although_the_journal_could_not_be_written(
+    state, held, tmp_path
+):
+    held.rollback()
+    async with StateManager(tmp_path) as other:
+        await other.ownership.acquire()
+        request = DeploymentRequest("dev", DeploymentKind.DEPLOY, Actor(ActorKind.SYSTEM, "0", "root"), version="v2")
+        deployment = Deployment(
+            "DEPLOY-1", request, "standard", "COR-1", datetime.now(UTC), handed_over_to=other.instance_id
+        )
+        await other.deployments.create(deployment, "deploy v2")
+        held.execute("BEGIN IMMEDIATE")
+        engine, activated = FakeEngine(container("other", HealthStatus.UNHEALTHY), held), asyncio.Event()
+
+        def die() -> None:
+            held.rollback()
+            other.instance.withdraw()
+
+        engine.when_removed = die
+        await run_until(keeper_of(state, engine, tmp_path, activated), activated)
+    problem = (await state.deployments.get("DEPLOY-1")).problem
+    assert problem.report == "the last words of other"
+    assert "it hangs" in problem.message
 
 
 async def test_one_that_is_well_is_left_alone_whoever_holds_the_journal(state, held, tmp_path):

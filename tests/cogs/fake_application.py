@@ -31,7 +31,10 @@ SERVICES = ("web", "redis", "worker")
 
 
 class FakeOrchestrator:
-    """Journal and announce what a deployment would; nothing is deployed. `hold` keeps it in its first phase."""
+    """Journal and announce what a deployment would; nothing is deployed.
+
+    `hold` keeps a deployment in its first phase, `thinking` keeps a plan from being made.
+    """
 
     def __init__(self, state: StateManager, bus: EventBus) -> None:
         self.state = state
@@ -44,11 +47,14 @@ class FakeOrchestrator:
         self.to_release: int | None = None
         self.hold = asyncio.Event()
         self.hold.set()
+        self.thinking = asyncio.Event()
+        self.thinking.set()
         self.cancelled: list[tuple[str, Actor]] = []
         self.tasks: list[asyncio.Task[None]] = []
 
     async def plan(self, request: DeploymentRequest) -> Plan:
         self.planned.append(request)
+        await self.thinking.wait()
         if self.fault is not None:
             raise self.fault
         return replace(
@@ -116,6 +122,7 @@ class FakeEngine:
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     async def local_versions(self, environment: Environment) -> tuple[str, ...]:
+        self.asked.append({"environment": environment.name, "versions": True})
         if self.fault is not None:
             raise self.fault
         return self.versions
@@ -134,6 +141,7 @@ class FakeEngine:
 
     async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool = True) -> Any:
         assert not write_contents
+        self.asked.append({"environment": environment.name, "resolved": version})
         if self.fault is not None:
             raise self.fault
         return SimpleNamespace(definitions=dict.fromkeys(SERVICES))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import discord
 
 from bot.models.alert import AlertReport, AlertSource, AlertState, Severity
+from bot.models.change import ChangeType
 from bot.ui.embeds.alert import draw_alert
 from tests.cogs.conftest import Scene, shown
 from tests.ui.story import until
@@ -40,8 +41,11 @@ async def test_whoever_may_deploy_may_acknowledge_and_silence(scene: Scene) -> N
     assert "silenced for an hour" in scene.answer(await scene.anna.click(message, custom_id=button(message, "silence")))
     (alert,) = await scene.application.state.alerts.open()
     assert alert.state is AlertState.SILENCED
-    audit = [(change.new, change.metadata["by"]) for change in await scene.application.state.changes()]
-    assert [words for words, _by in audit] == ["acknowledged", "silenced"]
+    changes = await scene.application.state.changes()
+    assert [(one.new, one.metadata["by"]) for one in changes if one.type is ChangeType.AUDIT] == [
+        ("acknowledged", "dora"),
+        ("silenced", "anna"),
+    ]
 
 
 async def test_whoever_has_no_role_changes_nothing(scene: Scene) -> None:

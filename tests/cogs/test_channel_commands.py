@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+import discord
 import pytest
+from simcord.actors import MemberActor
 
 from bot.models.deployment import Outcome
 from tests.cogs.conftest import Scene, buttons
@@ -192,6 +194,27 @@ async def test_everything_that_can_be_suggested_is(scene: Scene) -> None:
     assert await values("logs", "service") == ["web", "redis"]
     assert await values("logs", "since", "1") == ["15m", "1h", "1d"]
     assert not await scene.bob.autocomplete(scene.ops, "logs", "service", "")
+
+
+async def asked_elsewhere(scene: Scene, who: MemberActor) -> str:
+    return scene.answer(await who.slash(scene.general, "status"))
+
+
+async def test_where_the_ops_channel_was_deleted_the_bot_says_so_elsewhere_and_what_to_do(scene: Scene) -> None:
+    assert "only works in the ops channel" in await asked_elsewhere(scene, scene.dora)
+    scene.env.backend.delete_channel(scene.ops.id)
+    await scene.env.settle()
+    assert "is gone, or the bot cannot see it" in await asked_elsewhere(scene, scene.dora)
+    assert "only works in the ops channel" in await asked_elsewhere(scene, scene.bob)
+
+
+async def test_an_ops_channel_that_the_bot_cannot_see_is_as_good_as_gone(scene: Scene) -> None:
+    hidden = discord.PermissionOverwrite(view_channel=False)
+    everybody = discord.utils.get(scene.env.bot.get_guild(scene.guild.id).roles, name="@everyone")  # type: ignore[union-attr]
+    ours = scene.guild.create_text_channel("hidden", overwrites={everybody: hidden})
+    scene.application.settings.discord_ops_channel_id = ours.id
+    await scene.restart()
+    assert "is gone, or the bot cannot see it" in await asked_elsewhere(scene, scene.anna)
 
 
 async def test_a_closed_channel_is_on_the_status(scene: Scene) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from discord import app_commands
 
+from bot.models.deployment import Outcome
 from bot.ui.command_translator import CommandTranslator
 
 
@@ -20,6 +21,13 @@ async def test_every_command_and_option_has_a_chinese_name_and_description(scene
     assert len(told) >= 4
     assert [one["name"] for one in parts if "zh-TW" not in one["name_localizations"]] == []
     assert [one["name"] for one in parts if "zh-TW" not in one["description_localizations"]] == []
+
+
+async def test_every_choice_has_a_chinese_name_and_every_outcome_can_be_chosen(scene):
+    options = [option for command in await payloads(scene) for option in command.get("options", [])]
+    choices = [choice for option in options for choice in option.get("choices", [])]
+    assert [one["name"] for one in choices if "zh-TW" not in one["name_localizations"]] == []
+    assert {one["value"] for one in choices} == set(Outcome)
 
 
 async def test_no_two_options_of_a_command_share_a_chinese_name(scene):
@@ -44,3 +52,8 @@ async def test_the_commands_of_the_bot_that_it_is_plugged_into_are_left_to_their
     name = app_commands.locale_str(asked[0])
     assert await CommandTranslator(Theirs()).translate(name, asked[1], context) == "theirs"
     assert await CommandTranslator().translate(name, asked[1], context) is None
+
+    choice: Any = app_commands.Choice(name="failed", value="failed")
+    context = app_commands.TranslationContext(app_commands.TranslationContextLocation.choice_name, choice)
+    name = app_commands.locale_str("failed")
+    assert await CommandTranslator(Theirs()).translate(name, asked[1], context) == "theirs"

@@ -222,6 +222,34 @@ async def test_suggestions_give_nothing_away_outside_the_ops_channel(scene: Scen
     assert not await scene.dora.autocomplete(scene.general, "deploy", "environment", "")
 
 
+# What may be suggested to whom, beyond the names of environments, which everybody in the channel sees on `/status`.
+SUGGESTED = {
+    ("deploy", "version"): {"dora", "anna"},
+    ("deploy", "services"): {"dora", "anna"},
+    ("hotfix", "version"): {"hugo"},
+    ("rollback", "to"): {"dora"},
+}
+
+
+@pytest.mark.parametrize(("command", "option"), SUGGESTED)
+async def test_suggestions_are_for_those_who_may_do_it(scene: Scene, command: str, option: str) -> None:
+    for version in ("v1", "v2"):
+        await kept_release(scene, "prod", version)
+    for name in ("dora", "anna", "hugo", "bob"):
+        suggested = await getattr(scene, name).autocomplete(scene.ops, command, option, "", environment="prod")
+        assert bool(suggested) is (name in SUGGESTED[command, option]), name
+
+
+@pytest.mark.parametrize(("option", "word"), [("version", "v1.4.1"), ("services", "worker")])
+async def test_typing_a_word_looks_once(scene: Scene, option: str, word: str) -> None:
+    scene.application.engine.versions = ("v1.4.1", "v1.4.2")
+    for end in range(len(word)):
+        typed = word[:end]
+        result = await scene.dora.autocomplete(scene.ops, "deploy", option, typed, environment="staging")
+        assert word in [choice["value"] for choice in result]
+    assert len(scene.application.engine.asked) == 1
+
+
 async def test_services_are_suggested_from_the_release_where_the_compose_file_cannot_be_read(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1")
     scene.application.engine.fault = EngineUnavailableError("away")

@@ -12,6 +12,7 @@ from itertools import product
 import discord
 import pytest
 from simcord.actors import MemberActor
+from simcord.results import InteractionResult
 
 from bot.models.actor import Actor, ActorKind
 from bot.models.alert import AlertReport, AlertSource, AlertState, Severity
@@ -26,7 +27,7 @@ from bot.ui.embeds.history import HISTORY_PREFIX, HistoryPage
 from bot.ui.embeds.live import CANCEL_PREFIX, draw_live
 from bot.ui.embeds.outcome import ROLLBACK_PREFIX
 from bot.ui.ops_channel import OpsChannel
-from tests.cogs.conftest import Scene
+from tests.cogs.conftest import Scene, buttons
 from tests.cogs.test_commands import kept_release
 from tests.ui.samples import a_plan
 from tests.ui.story import Story
@@ -41,44 +42,54 @@ ROLES = {
 ENVIRONMENTS = ("staging", "prod")
 DEPLOYS, APPROVES = {"deployer", "both"}, {"approver", "both"}
 STRANGER = Actor(ActorKind.DISCORD, "424242", "stranger")
-REFUSALS = ("You may not do this", "one of these roles is needed", "not yours", "a second person has to approve it")
+# Why somebody may not do something: the roles of which one is needed, or what it is about them or the plan.
+Reason = frozenset[str] | str
+DEPLOYER, APPROVER, HOTFIX = (frozenset({name}) for name in ("deployer", "approver", "hotfix"))
+NOT_YOURS, YOUR_OWN, ALERTS = "not yours", "You asked for this plan yourself", "Dealing with alerts needs"
+SAID = {NOT_YOURS, YOUR_OWN, ALERTS}
 
-# Command, its options, and who may use it where.
-COMMANDS: dict[str, tuple[dict[str, str], Callable[[str, str], bool]]] = {
-    "deploy": ({"version": "v2"}, lambda role, _environment: role in DEPLOYS),
-    "rollback": ({}, lambda role, _environment: role in DEPLOYS),
-    "hotfix": ({"version": "v2", "reason": "x"}, lambda role, _environment: role == "hotfix"),
-    "status": ({}, lambda _role, _environment: True),
-    "history": ({}, lambda _role, _environment: True),
-    "logs": ({"service": "web"}, lambda role, _environment: role != "nobody"),
-    "lock": ({"reason": "x"}, lambda role, _environment: role in DEPLOYS | APPROVES),
-    "unlock": (
-        {},
-        lambda role, environment: role in APPROVES or (role in DEPLOYS and environment == "staging"),
-    ),
-    "cancel": ({}, lambda role, _environment: role in DEPLOYS | APPROVES),
+# Command (a comma tells two rows of one apart), its options, and the roles of which one is needed; none for everybody.
+COMMANDS: dict[str, tuple[dict[str, str | bool], Callable[[str], frozenset[str]]]] = {
+    "deploy": ({"version": "v2"}, lambda _environment: DEPLOYER),
+    "deploy, dry run": ({"version": "v2", "dry_run": True}, lambda _environment: DEPLOYER | APPROVER),
+    "rollback": ({}, lambda _environment: DEPLOYER),
+    "hotfix": ({"version": "v2", "reason": "x"}, lambda _environment: HOTFIX),
+    "status": ({}, lambda _environment: frozenset()),
+    "history": ({}, lambda _environment: frozenset()),
+    "logs": ({"service": "web"}, lambda _environment: DEPLOYER | APPROVER | HOTFIX),
+    "lock": ({"reason": "x"}, lambda _environment: DEPLOYER | APPROVER),
+    "unlock": ({}, lambda environment: APPROVER if environment == "prod" else DEPLOYER | APPROVER),
+    "cancel": ({}, lambda _environment: DEPLOYER | APPROVER),
 }
 BUTTONS = {"confirm": CONFIRM_PREFIX, "approve": APPROVE_PREFIX, "withdraw": WITHDRAW_PREFIX}
 ALERT_DEEDS = ("ack", "silence", "logs", "rollback")
-STALE = ("fresh", "changed", "late", *(state.value for state in ProposalState if state is not ProposalState.CONFIRMED))
+STALE = ("fresh", "changed", "late", *(state.value for state in ProposalState))
 
 
-def may_press(button: str, role: str, *, own: bool) -> bool:
-    """Say who may press a button, whatever becomes of it then."""
+def lacks(role: str, needed: frozenset[str]) -> Reason | None:
+    """Return the roles that are needed, where somebody has none of them."""
+    return needed if needed and not needed & set(ROLES[role]) else None
+
+
+def why_not_press(button: str, role: str, *, own: bool) -> Reason | None:
+    """Say why somebody may not press a button; None where they may, whatever becomes of it then."""
     if button == "confirm":
-        return own and role in DEPLOYS
+        return lacks(role, DEPLOYER) or (None if own else NOT_YOURS)
     if button == "approve":
-        return not own and role in APPROVES
-    return own or role in APPROVES
+        return lacks(role, APPROVER) or (YOUR_OWN if own else None)
+    return None if own else lacks(role, APPROVER)
 
 
 def starts(button: str, role: str, environment: str, *, own: bool, state: str) -> bool:
-    """Say which presses may start a deployment: the only ones that matter in the end."""
-    if not may_press(button, role, own=own):
+    """Say which presses may start a deployment: the only ones that matter in the end.
+
+    A plan found `confirmed` is one of a process that died before the start: it waits for the last yes again.
+    """
+    if why_not_press(button, role, own=own) is not None:
         return False
     if button == "confirm":
-        return environment == "staging" and state in {"fresh", "planned"}
-    return button == "approve" and state == "awaiting"
+        return environment == "staging" and state in {"fresh", "planned", "confirmed"}
+    return button == "approve" and (state == "awaiting" or (state == "confirmed" and environment == "prod"))
 
 
 async def people_of(scene: Scene) -> dict[str, MemberActor]:
@@ -110,14 +121,20 @@ async def a_proposal(scene: Scene, environment: str, asker: Actor, state: str) -
     return proposal
 
 
-def refused(answer: str) -> bool:
-    return any(words in answer for words in REFUSALS)
+def reason_of(scene: Scene, answer: str) -> Reason | None:
+    """Read from an answer why somebody was refused; None where they were not."""
+    if "You may not do this" not in answer:
+        return None
+    named = {name for name, role in scene.roles.items() if f"<@&{role.id}>" in answer}
+    if "one of these roles is needed" in answer:
+        return frozenset(named)
+    return next((words for words in SAID if words in answer), answer)
 
 
 def test_every_command_has_a_row(scene: Scene) -> None:
     tree = scene.env.bot.tree  # type: ignore[attr-defined]
     found = {command.qualified_name for command in tree.walk_commands(guild=discord.Object(scene.guild.id))}
-    assert found == set(COMMANDS)
+    assert found == {row.partition(",")[0] for row in COMMANDS}
 
 
 def test_every_button_has_a_row(scene: Scene) -> None:
@@ -138,9 +155,9 @@ def named(pattern: str) -> set[str]:
     return {f"{fixed}{choice}:" for choice in choices.partition(")")[0].split("|")}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-async def test_a_command_is_for_exactly_those_in_the_table(scene: Scene, command: str) -> None:
-    options, allowed = COMMANDS[command]
+@pytest.mark.parametrize("row", COMMANDS)
+async def test_a_command_is_for_exactly_those_in_the_table(scene: Scene, row: str) -> None:
+    command, (options, needed) = row.partition(",")[0], COMMANDS[row]
     people = await people_of(scene)
     for environment in ENVIRONMENTS:
         await kept_release(scene, environment, "v1")
@@ -155,10 +172,21 @@ async def test_a_command_is_for_exactly_those_in_the_table(scene: Scene, command
         )
         result = await people[role].slash(scene.ops, command, environment=environment, **options)
         answer = scene.answer(result)
-        assert refused(answer) is not allowed(role, environment), (command, environment, role, answer)
+        reason, expected = reason_of(scene, answer), lacks(role, needed(environment))
+        if command == "cancel" and expected is not None:
+            expected = DEPLOYER  # what it needs to start the same, which is what is named
+        assert reason == expected, (row, environment, role, answer)
         started = len(scene.application.orchestrator.requests) - before
-        assert started == (1 if command == "hotfix" and role == "hotfix" else 0), (command, environment, role)
+        assert started == (1 if command == "hotfix" and role == "hotfix" else 0), (row, environment, role)
+        planned = [button for button in answered_buttons(result) if ":confirm:" in button]
+        may_confirm = command in {"deploy", "rollback"} and "dry_run" not in options and reason is None
+        assert len(planned) == int(may_confirm), (row, environment, role)
         await tidy(scene, environment, story)
+
+
+def answered_buttons(result: InteractionResult) -> list[str]:
+    """Return the buttons of an answer."""
+    return [] if result.response is None else buttons(result.response.message)
 
 
 async def tidy(scene: Scene, environment: str, story: Story | None) -> None:
@@ -183,7 +211,7 @@ async def test_a_button_of_a_plan_is_for_exactly_those_in_the_table(scene: Scene
         message = await pressed_message(scene, proposal.id)
         before = len(scene.application.orchestrator.requests)
         answer = scene.answer(await somebody.click(message, custom_id=f"{BUTTONS[button]}{proposal.id}"))
-        assert refused(answer) is not may_press(button, role, own=own), (*case, answer)
+        assert reason_of(scene, answer) == why_not_press(button, role, own=own), (*case, answer)
         started = len(scene.application.orchestrator.requests) - before
         assert started == int(starts(button, role, environment, own=own, state=state)), (*case, answer)
         assert answer.strip(), case
@@ -200,7 +228,8 @@ async def test_the_cancel_button_is_for_exactly_those_in_the_table(scene: Scene,
         before = len(scene.application.orchestrator.cancelled)
         answer = scene.answer(await people[role].click(message, custom_id=f"roas:cancel:{story.id}"))
         assert len(scene.application.orchestrator.cancelled) - before == int(role in allowed), (kind, role, answer)
-        assert refused(answer) is not (role in allowed), (kind, environment, role, answer)
+        named = HOTFIX if kind is DeploymentKind.HOTFIX else DEPLOYER
+        assert reason_of(scene, answer) == (None if role in allowed else named), (kind, environment, role, answer)
         await story.finish()
 
 
@@ -216,7 +245,7 @@ async def test_the_roll_back_button_is_for_deployers_and_starts_nothing_by_itsel
     outcome = await scene.posted(f"Deploy v2 to {environment}: succeeded")
     for role, somebody in people.items():
         answer = scene.answer(await somebody.click(outcome, custom_id=f"roas:rollback:{story.id}"))
-        assert refused(answer) is not (role in DEPLOYS), (environment, role, answer)
+        assert reason_of(scene, answer) == lacks(role, DEPLOYER), (environment, role, answer)
     assert not scene.application.orchestrator.requests
 
 
@@ -236,7 +265,8 @@ async def test_an_alerts_button_is_for_exactly_those_in_the_table(scene: Scene, 
         message = await scene.as_it_was(shown)
         answer = scene.answer(await somebody.click(message, custom_id=f"{ALERT_PREFIX}{deed}:{subject}"))
         allowed = role in DEPLOYS if deed == "rollback" else role != "nobody"
-        assert refused(answer) is not allowed, (deed, environment, role, answer)
+        expected = ALERTS if role == "nobody" else lacks(role, DEPLOYER if deed == "rollback" else frozenset())
+        assert reason_of(scene, answer) == expected, (deed, environment, role, answer)
         assert "Something broke" not in answer
         known = await scene.application.state.alerts.get(subject)
         assert known is not None
@@ -282,12 +312,16 @@ async def test_no_button_works_outside_the_ops_channel(scene: Scene) -> None:
     await story.finish()
 
 
-async def test_nothing_works_outside_the_ops_channel(scene: Scene) -> None:
+async def test_nothing_works_outside_the_ops_channel_and_no_name_is_told_there(scene: Scene) -> None:
     people = await people_of(scene)
-    for command, (options, _allowed) in COMMANDS.items():
-        for role, somebody in people.items():
-            result = await somebody.slash(scene.general, command, environment="staging", **options)
-            assert "This only works in the ops channel" in scene.answer(result), (command, role)
+    wrong = {"version": "a b", "services": "nothing", "service": "nothing", "to": "r99", "since": "never"}
+    for (row, (options, _needed)), (role, somebody) in product(COMMANDS.items(), people.items()):
+        command = row.partition(",")[0]
+        misspelt = {key: wrong.get(key, value) for key, value in options.items()}
+        for environment, values in (("staging", options), ("nowhere", misspelt)):
+            answer = scene.answer(await somebody.slash(scene.general, command, environment=environment, **values))
+            assert "This only works in the ops channel" in answer, (command, role)
+            assert not [name for name in scene.application.environments if name in answer], (command, role, answer)
     assert not scene.application.orchestrator.requests
     assert not scene.application.orchestrator.planned
 

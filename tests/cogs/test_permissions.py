@@ -87,6 +87,13 @@ def test_nobody_may_do_anything_elsewhere(
     assert cancel_refusal(DeploymentKind.DEPLOY, ENVIRONMENTS["staging"], asker, RULES) is not None
 
 
+@pytest.mark.parametrize("role", PEOPLE)
+def test_that_the_ops_channel_is_gone_is_said_to_those_with_a_role(role: str) -> None:
+    why_not = refusal(Deed.STATUS, None, somebody(role, channel=OTHER_CHANNEL), replace(RULES, channel_is_gone=True))
+    assert ("DISCORD_OPS_CHANNEL_ID" in (why_not or "")) is (role not in {"other", "none"})
+    assert f"<#{OPS}>" in (why_not or "")
+
+
 @pytest.mark.parametrize(("deed", "environment", "role"), list(product(DEEDS_WITH_A_ROLE, ENVIRONMENTS, PEOPLE)))
 def test_an_empty_list_of_roles_allows_nobody_and_names_the_setting(deed: Deed, environment: str, role: str) -> None:
     empty = Rules(GUILD, OPS)

@@ -1,5 +1,6 @@
 """A plan is confirmed by who asked, then by a second person where that is wanted; exactly it is started, once."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,11 +11,15 @@ from bot.models.actor import Actor, ActorKind
 from bot.models.change import ChangeType
 from bot.models.deployment import DeploymentKind, Outcome, ServiceProgress, ServiceStep
 from bot.models.freeze import Freeze
-from bot.models.proposal import Proposal, ProposalState
+from bot.models.proposal import LIFETIME, Proposal, ProposalState
 from bot.ui.embeds.approval import draw_approval
+from cogs.deployment import DeploymentCog
+from cogs.ops_cog import actor_of
+from cogs.permissions import Asker
+from cogs.proposals import Proposals
 from tests.cogs.conftest import Scene, buttons, shown
 from tests.cogs.test_commands import kept_release
-from tests.ui.story import Story
+from tests.ui.story import Story, until
 
 WHO = Actor(ActorKind.DISCORD, "1", "somebody")
 
@@ -25,6 +30,12 @@ async def proposal_of(scene: Scene) -> Proposal:
     found = await scene.application.state.approvals.get(rows[-1])
     assert found is not None
     return found
+
+
+def proposals_of(scene: Scene) -> Proposals:
+    """Return what takes the answers to plans."""
+    cog: DeploymentCog = scene.env.bot.get_cog("Deployment")  # type: ignore[attr-defined]
+    return cog.proposals
 
 
 async def asked_for_approval(scene: Scene, version: str = "v2"):
@@ -156,6 +167,67 @@ async def test_a_plan_expires(scene: Scene, step: str) -> None:
         await aged(scene, timedelta(minutes=16))
         pressed = await scene.press(scene.dora, result, "confirm")
     assert "Nobody said yes in time" in scene.answer(pressed)
+    assert not scene.application.orchestrator.requests
+
+
+def said_by(scene: Scene, *roles: str, user_id: int = 71) -> tuple[Asker, Actor]:
+    """Make somebody who presses a button; the simulation presses one button at a time, so that two go without it."""
+    ids = frozenset(scene.roles[role].id for role in roles)
+    asker = Asker(user_id, "somebody", scene.guild.id, scene.ops.id, ids)
+    return asker, actor_of(asker)
+
+
+async def test_a_yes_given_in_time_counts_however_long_the_start_takes(scene: Scene) -> None:
+    orchestrator, proposals = scene.application.orchestrator, proposals_of(scene)
+    await asked_for_approval(scene)
+    plan_id = (await proposal_of(scene)).id
+    orchestrator.thinking.clear()
+    planned = len(orchestrator.planned)
+    in_time = asyncio.create_task(proposals.approve(plan_id, *said_by(scene, "approver")))
+    await until(lambda: len(orchestrator.planned) > planned)
+    await aged(scene, LIFETIME)
+    too_late = asyncio.create_task(proposals.approve(plan_id, *said_by(scene, "approver")))
+    await scene.posted("said yes; it is being started")
+    done, _waiting = await asyncio.wait({too_late}, timeout=0.3)
+    assert not done, "one click at a time"
+    orchestrator.thinking.set()
+    assert "🚀 Started" in await in_time
+    assert "it was carried out as" in await too_late
+    assert (await proposal_of(scene)).state is ProposalState.STARTED
+    await scene.posted("Approved: deploy v2 to prod")
+    assert len(orchestrator.requests) == 1
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+async def test_of_two_who_press_at_the_same_time_one_starts_it(scene: Scene, environment: str) -> None:
+    proposals = proposals_of(scene)
+    if environment == "prod":
+        await asked_for_approval(scene)
+        plan_id = (await proposal_of(scene)).id
+        pressed = [proposals.approve(plan_id, *said_by(scene, "approver", user_id=number)) for number in (71, 72)]
+        answers = await asyncio.gather(*pressed)
+    else:
+        await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+        plan_id = (await proposal_of(scene)).id
+        dora = said_by(scene, "deployer", user_id=scene.dora.id)
+        answers = [
+            words for _plan, words in await asyncio.gather(*(proposals.confirm(plan_id, *dora) for _ in range(2)))
+        ]
+    assert sorted("🚀 Started" in words for words in answers) == [False, True]
+    assert len(scene.application.orchestrator.requests) == 1
+    assert (await proposal_of(scene)).state is ProposalState.STARTED
+
+
+async def test_what_a_dead_bot_had_begun_to_start_waits_again_for_the_rest_of_its_time(scene: Scene) -> None:
+    await asked_for_approval(scene)
+    proposal = await proposal_of(scene)
+    await scene.silence()
+    await scene.application.state.approvals.move(
+        proposal.id, ProposalState.CONFIRMED, WHO, from_states=[ProposalState.AWAITING]
+    )
+    await aged(scene, LIFETIME)
+    await scene.restart()
+    await scene.posted("Not approved in time")
     assert not scene.application.orchestrator.requests
 
 

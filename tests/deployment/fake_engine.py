@@ -184,7 +184,9 @@ class FakeEngine:
         return tuple(self.running.values())
 
     @asynccontextmanager
-    async def events(self, environment: Environment) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+    async def events(
+        self, environment: Environment, *, since_ns: int | None = None
+    ) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
         queue: asyncio.Queue[ContainerEvent | None] = asyncio.Queue()
         self.streams.append(queue)
 

@@ -103,6 +103,7 @@ class World:
         self._changed = asyncio.Event()
         self._last_fault = loop.time()
         self._stopped = 0
+        self._struck = False
         self._first: Process | None = None
         self._asked: tuple[Process, asyncio.Task[None]] | None = None
         self._deployment_id = ""
@@ -153,6 +154,7 @@ class World:
         self._counts = dict.fromkeys(Point, 0)
         self._deployment_id = ""
         self._last_fault = self.loop.time()
+        self._struck = False
         if by_command_line:
             carrier = CommandLine(len(self.processes) + 1, self.place)
             self.processes.append(carrier)
@@ -205,6 +207,7 @@ class World:
         if fault.cancels:
             self._cancel()
             return
+        self._struck = True
         for process in self._victims(fault.victim):
             self.tell(f"{process} is " + ("killed" if fault.stopped_seconds is None else "stopped"))
             if fault.stopped_seconds is None:
@@ -440,6 +443,8 @@ class World:
         """Say what is not of the current release. After a failure that needs an operator, only the bot must run."""
         running = self.engine.running.values()
         if last is not None and last.outcome is Outcome.FAILED:
+            if last.id == self._deployment_id and not self._struck:
+                self.witness.objections.append(f"{last.id} needs an operator, though nothing struck: {last.problem}")
             return ""
         version = "v0" if current is None else current.version
         wanted = {name: f"{name}:{version}" for name in self.engine.stack}

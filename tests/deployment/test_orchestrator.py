@@ -1,6 +1,7 @@
 """A deployment goes through its phases to an honest end."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -8,6 +9,7 @@ import pytest
 
 from bot.deployment.orchestrator import MOST_ATTEMPTS, DeploymentOrchestrator
 from bot.deployment.rivals import Rivals
+from bot.deployment.run import DeploymentRun
 from bot.engine.interface import ReleaseDraft
 from bot.errors import (
     BuildFailedError,
@@ -401,6 +403,19 @@ async def test_old_releases_are_let_go_and_the_kept_ones_stay_protected(orchestr
     assert engine.protected == {3, 4}
 
 
+async def test_a_release_that_is_brought_back_is_not_let_go_of_however_many_failed_since(
+    orchestrator, engine, components
+):
+    components.settings.releases_kept = 2
+    engine.behaviour |= {("bad", "web"): UNHEALTHY}
+    for version in ("v1", "bad", "bad", "v2"):
+        await orchestrator.run(deploy(version))
+    assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
+    assert engine.versions()["web"] == "web:v1"
+    assert 1 in engine.protected
+    assert await components.state.releases.get("dev", 1) in await components.state.releases.list("dev")
+
+
 async def test_every_event_of_a_deployment_carries_its_correlation_id(orchestrator, bus):
     deployment = await orchestrator.run(deploy())
     own = [event for event in bus.history() if event.data.get("deployment_id") == deployment.id]
@@ -537,6 +552,25 @@ async def test_a_journal_that_refuses_writes_for_a_while_is_nobodys_death(orches
     await orchestrator.resume()
     ended = await orchestrator.wait(deployment.id)
     assert (ended.outcome, ended.attempts) == (Outcome.SUCCEEDED, 1), ended.problem
+
+
+async def test_a_fault_of_our_own_after_the_journal_refused_counts_and_ends(orchestrator, refusing, state, monkeypatch):
+    monkeypatch.setattr("bot.deployment.setbacks.WAIT_SECONDS", 0.0)
+    deployment = await orchestrator.start(deploy("v1"))
+    with pytest.raises(JournalUnusableError):
+        await orchestrator.wait(deployment.id)
+    refusing.undo()
+
+    async def break_down(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DeploymentRun, "to_its_end", break_down)
+        for _ in range(MOST_ATTEMPTS + 2):
+            await orchestrator.resume()
+            with suppress(ZeroDivisionError):
+                await orchestrator.wait(deployment.id)
+    assert (await state.deployments.get(deployment.id)).outcome is Outcome.FAILED
 
 
 @pytest.mark.usefixtures("refusing")

@@ -1,5 +1,6 @@
 """Whatever is wrong with a new version of the bot, the old release runs whole in the end, and is told why."""
 
+import re
 import signal
 from pathlib import Path
 
@@ -36,6 +37,11 @@ async def reverted(home, people, deployment_id: str) -> tuple[str, str]:
     return told.text, rows(home, question, deployment_id)[0][0]
 
 
+def ended_with(code: int) -> str:
+    """Return how it is told that a container ended so; the engine may have started it again by the time of the look."""
+    return rf"it ended with code {code}\b|it restarted \d+ times"
+
+
 async def assert_whole(home, people, old) -> None:
     assert [c.id for c in home.bots(stopped=True)] == [old]
     everything = home.everything()
@@ -47,17 +53,17 @@ async def assert_whole(home, people, old) -> None:
 @pytest.mark.parametrize(
     ("version", "why", "last_words"),
     [
-        pytest.param("exits", "it ", "bad bot: cannot go on", id="exits at once"),
-        pytest.param("loops", "it ", "bad bot: it broke after a while", id="crash-loops"),
+        pytest.param("exits", ended_with(3), "bad bot: cannot go on", id="exits at once"),
+        pytest.param("loops", ended_with(4), "bad bot: it broke after a while", id="crash-loops"),
         pytest.param("deaf", "not connected to Discord", "the gateway cannot be reached", id="hangs before READY"),
-        pytest.param("refused", "it ", "Discord refuses the token", id="is refused by the gateway"),
-        pytest.param("hollow", "not opened the journal", "hollow bot: all is well", id="cannot read the journal"),
+        pytest.param("refused", ended_with(78), "Discord refuses the token", id="is refused by the gateway"),
+        pytest.param("blind", "had not opened the journal", "file is not a database", id="cannot read the journal"),
     ],
 )
 async def test_one_that_is_not_fit_never_takes_over(home, people, old, version, why, last_words):
     told, report = await reverted(home, people, await deploy(people, version))
     assert "not fit to take over" in told, told
-    assert why in told, told
+    assert re.search(why, told), told
     assert last_words in report, report
     await assert_whole(home, people, old)
 

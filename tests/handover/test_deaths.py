@@ -37,7 +37,7 @@ async def assert_one_end(home, people, images, deployment_id, told) -> None:
     assert rows(home, "SELECT environment FROM locks") == []
 
 
-async def test_what_killed_updates_left_is_swept_at_the_next_start(home, people):
+async def test_what_killed_updates_left_is_swept_at_the_next_start(home, people, images):
     old = home.bots()[0]
     home.compose("up", "-d", "--no-recreate", "--scale", "discord-bot=2", "discord-bot")
     second = next(bot for bot in home.bots() if bot.id != old.id)
@@ -46,7 +46,9 @@ async def test_what_killed_updates_left_is_swept_at_the_next_start(home, people)
     home.client.api.create_container(
         old.attrs["Image"], name=f"{old.id[:12]}_{old.name}", labels=old.labels, entrypoint=["/bin/true"]
     )
-    assert len(home.bots(stopped=True)) == 3
+    of_another_release = old.labels | {"com.docker.compose.config-hash": "another"}
+    home.client.containers.run(images["v2"], ["300"], detach=True, labels=of_another_release, entrypoint="/bin/sleep")
+    assert len(home.bots(stopped=True)) == 4
     hit(old, signal.SIGKILL)
     await until(lambda: [b.id for b in home.bots(stopped=True)] == [old.id] or None, "not swept", seconds=END_SECONDS)
     assert home.bots()[0].name == old.name

@@ -3,8 +3,7 @@
 import pytest
 
 from sandbox.asking import asking
-from tests.handover.conftest import other_version
-from tests.wire.channel import ask, outcome, start
+from tests.wire.channel import ask, live, outcome, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
@@ -12,20 +11,25 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 async def test_a_deployment_replaces_the_bot_and_a_rollback_brings_the_older_one_back_the_same_way(
     home, people, images
 ):
-    first, version = home.bots()[0], other_version(home, images)
+    first = home.bots()[0]
     async with asking(people, "status") as somebody:
-        deployment_id = await start(people, "dora", "deploy", environment="dev", version=version)
+        deployment_id = await start(people, "dora", "deploy", environment="dev", version="earlier")
         told = await outcome(people, deployment_id)
     assert_answered_once(somebody.reception)
     assert "succeeded" in told.text
+    await assert_told_in_one_live_message(people, deployment_id)
     bots = home.bots(stopped=True)
-    assert [bot.attrs["Image"] for bot in bots] == [images[version]]
+    assert [bot.attrs["Image"] for bot in bots] == [images["earlier"]]
     assert bots[0].id != first.id
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
-    told = await outcome(people, await start(people, "dora", "rollback", environment="dev"))
+    assert "hotfix" not in await offered(people), "the one that runs now has no such command"
+    deployment_id = await start(people, "dora", "rollback", environment="dev")
+    told = await outcome(people, deployment_id)
     assert "succeeded" in told.text
+    await assert_told_in_one_live_message(people, deployment_id)
     assert [bot.attrs["Image"] for bot in home.bots(stopped=True)] == [first.attrs["Image"]]
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
+    assert "hotfix" in await offered(people)
 
 
 async def test_a_bot_that_does_not_come_up_never_takes_over_and_the_old_one_was_never_away(home, people):
@@ -38,6 +42,19 @@ async def test_a_bot_that_does_not_come_up_never_takes_over_and_the_old_one_was_
     assert "not fit to take over" in told.text
     assert [bot.id for bot in home.bots(stopped=True)] == [first]
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
+
+
+async def offered(people) -> set[str]:
+    """Return the commands that can be typed."""
+    return {command["name"] for command in await people.commands()}
+
+
+async def assert_told_in_one_live_message(people, deployment_id: str) -> None:
+    """Show that both bots drew the same message, to its end."""
+    finished = await live(people, deployment_id, "took")
+    assert finished.buttons == []
+    footers = [[(embed.get("footer") or {}).get("text") for embed in m.embeds] for m in await people.messages()]
+    assert footers.count([deployment_id]) == 1
 
 
 def assert_answered_once(seen):

@@ -7,17 +7,29 @@ import tarfile
 import docker
 
 SICK = "/tmp/sick"
-# Whatever asks is told that all is well; there is no bot behind it.
-HOLLOW = """
-import http.server
-class Well(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-    def log_message(self, *words):
-        pass
-print("hollow bot: all is well", flush=True)
-http.server.HTTPServer(("0.0.0.0", 8000), Well).serve_forever()
+# A whole bot, well and connected, which makes nothing of the journal once it has come up.
+BLIND = """
+import sqlite3, sys
+from bot.commands import run_command_line
+from bot.monitoring.http import HttpServer
+from bot.state.journal import Journal
+start = HttpServer.start
+def refuse(*arguments):
+    raise sqlite3.DatabaseError("file is not a database")
+async def start_and_go_blind(server):
+    await start(server)
+    Journal._transact = refuse
+HttpServer.start = start_and_go_blind
+sys.exit(run_command_line([]))
+"""
+# A bot of a time before there were hotfixes.
+EARLIER = """
+import sys
+from bot.commands import run_command_line
+from cogs.deployment import DeploymentCog
+commands = DeploymentCog.__cog_app_commands__
+DeploymentCog.__cog_app_commands__ = [one for one in commands if one.name != "hotfix"]
+sys.exit(run_command_line([]))
 """
 # A bot that is stopped between its fence check and its engine call, when it removes the one that it took over from.
 STALLS = """
@@ -43,7 +55,8 @@ STARTS = {
     "loops": 'sleep 1; echo "bad bot: it broke after a while" >&2; exit 4',
     "deaf": f"DISCORD_GATEWAY_URL=ws://127.0.0.1:9 {BOT}",
     "refused": f"DISCORD_TOKEN=not.a.token {BOT}",
-    "hollow": "exec python /usr/local/bin/hollow.py",
+    "blind": "exec /usr/local/bin/entrypoint python /usr/local/bin/blind.py",
+    "earlier": "exec /usr/local/bin/entrypoint python /usr/local/bin/earlier.py",
     "stalls": "exec /usr/local/bin/entrypoint python /usr/local/bin/stalls.py",
 }
 
@@ -69,7 +82,7 @@ def _files(real: bytes) -> bytes:
         assert member is not None
         content = member.read()
     buffer = io.BytesIO()
-    written = {"healthcheck": CHECK, "hollow.py": HOLLOW, "stalls.py": STALLS}
+    written = {"healthcheck": CHECK, "blind.py": BLIND, "earlier.py": EARLIER, "stalls.py": STALLS}
     files = {"healthcheck.real": content, **{name: text.encode() for name, text in written.items()}}
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in files.items():

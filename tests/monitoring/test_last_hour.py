@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime
 
-from bot.models.health import ServiceHealth, StackHealth, Verdict
+import pytest
+
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from bot.monitoring.last_hour import MOST_SERVICES, STEPS, LastHour
 
 
@@ -24,6 +26,10 @@ def web(verdict: Verdict = Verdict.HEALTHY, cpu: float | None = 1.0, memory: int
     return ServiceHealth("web", verdict, "", (), cpu, memory)
 
 
+def a_container(state: ContainerState, health: HealthStatus = HealthStatus.NONE) -> ContainerSnapshot:
+    return ContainerSnapshot("c1", "web-1", "web", state, health, "sha256:1", "web:v1", "hash")
+
+
 def test_of_one_step_the_worst_verdict_and_the_most_use_are_kept() -> None:
     clock = Clock()
     hour = LastHour(clock)
@@ -38,6 +44,46 @@ def test_of_one_step_the_worst_verdict_and_the_most_use_are_kept() -> None:
         (Verdict.HEALTHY, 1.0, 100),
     ]
     assert [p.age_seconds for p in series.points] == [15.0, 0.0]
+
+
+def test_the_step_under_way_shows_the_present_and_its_worst_only_when_it_is_over() -> None:
+    clock = Clock()
+    hour = LastHour(clock)
+    hour.take(stack(web(Verdict.UNHEALTHY, 80.0, 200)))
+    clock.now += 5
+    hour.take(stack(web(cpu=2.0, memory=100)))
+    assert seen(hour) == [(Verdict.HEALTHY, 2.0, 100)]
+    hour.look(stack(web(Verdict.DEGRADED, 3.0, 101), ServiceHealth("never watched", Verdict.HEALTHY, "")))
+    assert seen(hour) == [(Verdict.DEGRADED, 3.0, 101)]
+    clock.now += 30
+    assert seen(hour) == [(Verdict.UNHEALTHY, 80.0, 200)]
+
+
+def seen(hour: LastHour) -> list[tuple[Verdict, float | None, int | None]]:
+    (series,) = hour.of("dev")
+    return [(point.verdict, point.cpu_percent, point.memory_bytes) for point in series.points]
+
+
+@pytest.mark.parametrize(
+    ("containers", "verdict"),
+    [
+        ((), Verdict.DEGRADED),
+        ((a_container(ContainerState.CREATED),), Verdict.DEGRADED),
+        ((a_container(ContainerState.EXITED), a_container(ContainerState.CREATED)), Verdict.DEGRADED),
+        ((a_container(ContainerState.RUNNING, HealthStatus.UNHEALTHY),), Verdict.UNHEALTHY),
+        ((a_container(ContainerState.RESTARTING),), Verdict.UNHEALTHY),
+    ],
+)
+def test_that_containers_come_and_go_in_a_deployment_is_no_trouble_but_one_that_fails_is(
+    containers: tuple[ContainerSnapshot, ...], verdict: Verdict
+) -> None:
+    gone = ServiceHealth("web", Verdict.UNHEALTHY, "", containers)
+    for moving, wanted in ((frozenset({"web"}), verdict), (frozenset(), Verdict.UNHEALTHY)):
+        clock = Clock()
+        hour = LastHour(clock)
+        hour.take(stack(gone), moving)
+        clock.now += 30
+        assert [one for one, _cpu, _memory in seen(hour)] == [wanted]
 
 
 def test_environments_are_kept_apart() -> None:

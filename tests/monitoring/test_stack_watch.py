@@ -1,14 +1,16 @@
 """A watch observes at events, survives an engine that is away, and ends when it is told to."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.engine.interface import ContainerEvent
-from bot.errors import EngineUnavailableError
+from bot.errors import EngineUnavailableError, StateError
 from bot.models.environment import Environment
 from bot.monitoring import watch
 from bot.monitoring.watch import StackWatch
@@ -17,16 +19,20 @@ DEV = Environment("dev", "shop-dev", Path(), ())
 STARTED = ContainerEvent("start", "c1", "web", "shop-dev", {})
 
 
+def ended(time_ns: int) -> ContainerEvent:
+    return ContainerEvent("die", "c1", "web", "shop-dev", {}, time_ns)
+
+
 class EventSource:
     """Hand out the events that a test puts in; None ends the stream."""
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[ContainerEvent | None] = asyncio.Queue()
-        self.subscriptions = 0
+        self.since: list[int] = []
 
     @asynccontextmanager
-    async def events(self, environment: Environment) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
-        self.subscriptions += 1
+    async def events(self, environment: Environment, *, since_ns: int) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+        self.since.append(since_ns)
         yield self._iterate()
 
     async def _iterate(self) -> AsyncIterator[ContainerEvent]:
@@ -39,14 +45,26 @@ class Scene:
     """Count the observations of a running watch."""
 
     def __init__(self, reconcile_seconds: float = 60.0) -> None:
-        self.source, self.looked, self.due, self.breaks = EventSource(), asyncio.Semaphore(0), list[float](), False
-        watching = StackWatch(self.source, DEV, self._observe, self._due_in, reconcile_seconds=reconcile_seconds)  # type: ignore[arg-type]
+        self.source, self.looked, self.due = EventSource(), asyncio.Semaphore(0), list[float]()
+        self.breaks: Exception | None = None
+        self.heard: list[ContainerEvent] = []
+        watching = StackWatch(
+            self.source,  # type: ignore[arg-type]
+            DEV,
+            self._observe,
+            self._due_in,
+            reconcile_seconds=reconcile_seconds,
+            heard=self._hear,
+        )
         self.task = asyncio.create_task(watching.run())
 
     async def _observe(self) -> None:
         self.looked.release()
-        if self.breaks:
-            raise ValueError("broken")
+        if self.breaks is not None:
+            raise self.breaks
+
+    async def _hear(self, event: ContainerEvent) -> None:
+        self.heard.append(event)
 
     def _due_in(self) -> float | None:
         return self.due.pop() if self.due else None
@@ -83,17 +101,47 @@ async def test_a_broken_stream_is_looked_at_and_subscribed_again(monkeypatch: py
     await scene.looks()
     scene.source.queue.put_nowait(None)
     await scene.looks(2)
-    assert scene.source.subscriptions == 2
+    assert len(scene.source.since) == 2
     await scene.end()
 
 
-async def test_a_look_that_breaks_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_missed_while_a_stream_was_broken_is_heard_afterwards_and_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(watch, "RETRY_SECONDS", 0.01)
+    begun = time.time_ns()
     scene = Scene()
-    scene.breaks = True
-    await scene.looks(4)
-    assert not scene.task.done()
+    await scene.looks()
+    for event in (ended(10), None, ended(10), ended(20), None, ended(20)):
+        scene.source.queue.put_nowait(event)
+    async with asyncio.timeout(5):
+        while len(scene.source.since) < 3 or not scene.source.queue.empty():  # noqa: ASYNC110 - the watch reads it
+            await asyncio.sleep(0.01)
     await scene.end()
+    assert begun <= scene.source.since[0] <= time.time_ns()
+    assert scene.source.since[1:] == [10, 20]
+    assert scene.heard == [ended(10), ended(20)]
+
+
+@pytest.mark.parametrize("problem", [ValueError("broken"), StateError("no room")])
+async def test_while_looks_break_it_goes_on_looking_says_so_once_and_hears_every_event(
+    monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    monkeypatch.setattr(watch, "RETRY_SECONDS", 0.01)
+    with capture_logs() as logs:
+        scene = Scene()
+        scene.breaks = problem
+        await scene.looks(4)
+        scene.source.queue.put_nowait(ended(10))
+        await scene.looks(4)
+        scene.breaks = None
+        async with asyncio.timeout(5):
+            while len(logs) < 2:  # noqa: ASYNC110 - only the log says so
+                await asyncio.sleep(0.01)
+        await scene.end()
+    assert len(scene.source.since) == 1
+    assert scene.heard == [ended(10)]
+    assert [one["event"] for one in logs] == ["watch stumbles", "watch is steady again"]
 
 
 async def test_it_ends_even_when_an_event_arrives_in_the_same_moment() -> None:

@@ -1,7 +1,12 @@
 """`POST /alerts` answers whatever is sent: it takes what is right, and says why it refuses, and never breaks."""
 
+import asyncio
+import gzip
 import hmac
 import json
+import re
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,10 +20,12 @@ from hypothesis import strategies as some
 
 from bot.errors import StateError
 from bot.events import EventBus
+from bot.models.alert import AlertSource
 from bot.monitoring import webhook
 from bot.monitoring.alert_desk import AlertDesk
 from bot.monitoring.webhook import LARGEST_BODY, AlertWebhook
 from bot.state.manager import StateManager
+from tests.monitoring.test_webhook_formats import GRAFANA
 
 TOKEN = "a token that only the tests know"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
@@ -37,6 +44,17 @@ class Scene:
         sent: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
         async with self.client.post("/alerts", headers=RIGHT if headers is None else headers, **sent) as answer:
             return answer.status, await answer.json()
+
+    async def raw(self, headers: dict[str, str], body: bytes) -> bytes:
+        """Send what no decent client would, and return the first line of the answer."""
+        sent = {"Host": "x", **RIGHT, **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.client.port)
+        writer.write(f"POST /alerts HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body)
+        async with asyncio.timeout(10):
+            line = await reader.readline()
+        writer.close()
+        return line
 
 
 @asynccontextmanager
@@ -168,6 +186,93 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(scene
     status, told = await scene.post(b" " * (LARGEST_BODY + 1))
     assert (status, "bytes at most" in told["error"]) == (413, True)
     assert (await scene.post(delivery(*[FIRING] * 5001)))[0] == 400
+
+
+async def test_a_packed_delivery_is_unpacked(scene: Scene) -> None:
+    bare = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    body = json.dumps(delivery(FIRING)).encode()
+    packed = {
+        "gzip": gzip.compress(body),
+        "deflate": zlib.compress(body),
+        "DEFLATE": bare.compress(body) + bare.flush(),
+    }
+    for encoding, sent in packed.items():
+        status, told = await scene.post(sent, RIGHT | {"Content-Encoding": encoding})
+        assert (status, told["received"]) == (200, 1), encoding
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip", "br", "zstd"])
+async def test_a_body_that_is_not_packed_as_it_says_is_refused(scene: Scene, encoding: str) -> None:
+    body = json.dumps(delivery(FIRING)).encode()
+    broken = {"no such thing": b"x" + body, "cut": b"\x78\x9c\x03", "followed by more": gzip.compress(body) + b"more"}
+    for name, sent in broken.items():
+        async with scene.client.post("/alerts", headers=RIGHT | {"Content-Encoding": encoding}, data=sent) as answer:
+            assert (answer.status, bool(await answer.text())) == (400, True), name
+    assert await scene.state.alerts.all() == ()
+    assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 1
+
+
+async def test_a_small_body_that_grows_beyond_all_bounds_is_refused_while_it_grows(scene: Scene) -> None:
+    bomb = gzip.compress(b" " * (LARGEST_BODY * 16))
+    assert len(bomb) < LARGEST_BODY // 50
+    tracemalloc.start()
+    status, told = await scene.post(bomb, RIGHT | {"Content-Encoding": "gzip"})
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (status, "bytes at most" in told["error"]) == (413, True)
+    assert most < LARGEST_BODY * 4
+
+
+async def test_a_body_without_an_end_is_given_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "PATIENCE_SECONDS", 0.05)
+    assert b" 408 " in await scene.raw({"Transfer-Encoding": "chunked"}, b"5\r\n[1,2,\r\n")
+
+
+async def test_headers_of_any_kind_break_nothing(scene: Scene) -> None:
+    body = json.dumps(delivery(FIRING)).encode()
+    sized = {"Content-Length": str(len(body))}
+    taken = [
+        {"Content-Type": "application/json; charset=klingon"},
+        {"Content-Type": "\xff;;;="},
+        {"Content-Type": "multipart/form-data"},
+        {"Content-Encoding": "klingon"},
+        {"Accept-Encoding": "\xff"},
+        {"Cookie": "=;=\xff"},
+        {"X-Forwarded-For": "x" * 4000},
+    ]
+    for headers in taken:
+        assert b" 200 " in await scene.raw(sized | headers, body), headers
+    refused = [
+        {"Content-Length": "-5"},
+        {"Content-Length": "5x"},
+        sized | {"Transfer-Encoding": "chunked"},
+        {"Transfer-Encoding": "klingon"},
+        sized | {"Expect": "klingon"},
+        sized | {"X": "x" * 100_000},
+        sized | {"Authorization": "Bearer \xff\xfe"},
+    ]
+    for headers in refused:
+        assert re.match(rb"HTTP/1.[01] 4\d\d ", await scene.raw(headers, body)), headers
+
+
+async def test_what_grafana_sends_is_taken_and_ended_by_what_it_sends_next(scene: Scene) -> None:
+    firing = GRAFANA | {"status": "firing", "alerts": [one | {"status": "firing"} for one in GRAFANA["alerts"]]}
+    assert (await scene.post(firing))[1] == {"received": 1, "triggered": 1, "resolved": 0}
+    (alert,) = await scene.state.alerts.open()
+    assert (alert.source, alert.title) == (AlertSource.GRAFANA, "Slow")
+    assert (await scene.post(GRAFANA))[1] == {"received": 1, "triggered": 0, "resolved": 1}
+    assert await scene.state.alerts.open() == ()
+
+
+async def test_an_earlier_outbreak_that_is_delivered_again_neither_ends_nor_raises_anything(scene: Scene) -> None:
+    ended = FIRING | {"status": "resolved", "endsAt": "2026-01-01T00:05:00Z"}
+    later = FIRING | {"startsAt": "2026-01-01T01:00:00Z"}
+    for one in (FIRING, ended, later, ended):
+        await scene.post(delivery(one))
+    assert [one.occurrence for one in await scene.state.alerts.open()] == [later["startsAt"]]
+    await scene.post(delivery(later | {"status": "resolved", "endsAt": "2026-01-01T01:05:00Z"}))
+    assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 0
+    assert await scene.state.alerts.open() == ()
 
 
 async def test_a_bot_that_stands_by_asks_to_be_called_again(scene: Scene) -> None:

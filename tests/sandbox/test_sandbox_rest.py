@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import time
 
 import aiohttp
 import discord
@@ -10,7 +12,7 @@ import pytest
 
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
-from tests.sandbox.small_bot import SmallBot
+from tests.sandbox.small_bot import DEADLINE, SmallBot
 
 pytestmark = pytest.mark.wire
 
@@ -41,6 +43,71 @@ async def test_a_rate_limit_is_waited_out(bot: SmallBot, people: SandboxClient) 
     await bot.ops.send("at last")
 
     assert [message.content for message in await people.messages()] == ["at last"]
+
+
+async def test_a_rate_limit_says_what_discord_says(bot: SmallBot, sandbox: Sandbox, people: SandboxClient) -> None:
+    path = f"/channels/{bot.ops.id}/messages"
+    authorized = {"Authorization": f"Bot {sandbox.bot_token}"}
+    await people.add_fault(method="GET", path=path, status=429, retry_after=1.25)
+    await people.add_fault(method="GET", path=path, status=429, retry_after=0.5, is_global=True)
+    async with aiohttp.ClientSession(headers=authorized) as session:
+        async with session.get(sandbox.api_url + path) as limited:
+            assert await limited.json() == {
+                "message": "You are being rate limited.",
+                "retry_after": 1.25,
+                "global": False,
+            }
+            told = limited.headers
+            assert (limited.status, told["Retry-After"], told["X-RateLimit-Scope"]) == (429, "2", "user")
+            assert (told["X-RateLimit-Remaining"], told["X-RateLimit-Reset-After"]) == ("0", "1.250")
+            assert 0 < float(told["X-RateLimit-Reset"]) - time.time() < 1.3
+            assert int(told["X-RateLimit-Limit"]) > 0
+            assert told["X-RateLimit-Bucket"]
+            assert "X-RateLimit-Global" not in told
+        async with session.get(sandbox.api_url + path) as limited:
+            assert (await limited.json())["global"] is True
+            assert (limited.headers["X-RateLimit-Global"], limited.headers["X-RateLimit-Scope"]) == ("true", "global")
+            assert "X-RateLimit-Bucket" not in limited.headers
+
+
+async def test_a_slow_answer_is_the_right_one_and_what_it_does_is_done_late_or_at_once(
+    bot: SmallBot, people: SandboxClient
+) -> None:
+    slow = {"method": "POST", "path": "/channels/*/messages", "delay": 0.3}
+    for performed in (False, True):
+        await people.add_fault(**slow, status=None, performed=performed)
+        words = f"done at once: {performed}"
+        began = time.monotonic()
+        sending = asyncio.create_task(bot.ops.send(words))
+        seen = await people.wait_for_message(lambda one, words=words: one.content == words)
+        shown_after = time.monotonic() - began
+        assert (await sending).id == seen.id
+        assert time.monotonic() - began >= 0.3
+        assert (shown_after < 0.3) is performed
+    assert [one["seconds"] >= 0.3 for one in await people.requests() if one["method"] == "POST"] == [True, True]
+
+
+async def test_a_message_and_a_channel_that_somebody_deletes_are_gone(
+    bot: SmallBot, people: SandboxClient, sandbox: Sandbox
+) -> None:
+    ops, sent = bot.ops, await bot.ops.send("here", nonce="x")
+    await people.delete_message(sent.id)
+    assert await people.messages() == []
+    with pytest.raises(discord.NotFound) as refused:
+        await sent.edit(content="there")
+    assert refused.value.code == 10008
+
+    closed = asyncio.create_task(bot.wait_for("guild_channel_delete", timeout=DEADLINE))
+    await people.delete_channel("ops")
+    assert (await closed).id == ops.id
+    with pytest.raises(discord.NotFound) as refused:
+        await ops.send("anybody?")
+    assert refused.value.code == 10003
+
+    opened = asyncio.create_task(bot.wait_for("guild_channel_create", timeout=DEADLINE))
+    assert await people.create_channel("ops") == (await opened).id != ops.id
+    await (await opened).send("again")
+    assert [message.content for message in await people.messages()] == ["again"]
 
 
 async def test_files_arrive_and_can_be_downloaded(bot: SmallBot, people: SandboxClient) -> None:
@@ -168,6 +235,10 @@ async def test_history_is_there_and_ephemeral_answers_are_not_in_it(bot: SmallBo
     await sent.edit(content="two")
 
     assert [message.content async for message in bot.ops.history()] == ["two"]
+    for text in ("three", "four", "five"):
+        await bot.ops.send(text)
+    after = [message.content async for message in bot.ops.history(after=sent, limit=2)]
+    assert after == ["three", "four"], "those next to it, not the newest"
     await sent.delete()
     with pytest.raises(discord.NotFound) as gone:
         await bot.ops.fetch_message(sent.id)

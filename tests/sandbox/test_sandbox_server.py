@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import stat
@@ -10,12 +11,13 @@ import sys
 from pathlib import Path
 
 import aiohttp
+import discord
 import pytest
 
 from sandbox.client import SandboxClient
 from sandbox.errors import ControlError
 from sandbox.server import Sandbox
-from tests.sandbox.small_bot import DEADLINE
+from tests.sandbox.small_bot import DEADLINE, SmallBot
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,6 +80,31 @@ async def test_the_pages_cookie_steers_only_from_the_page_itself(sandbox: Sandbo
             assert response.status == 200
 
 
+async def test_a_file_is_read_by_its_whole_address_or_by_who_may_steer_and_by_nobody_else(
+    bot: SmallBot, sandbox: Sandbox
+) -> None:
+    sent = await bot.ops.send(file=discord.File(io.BytesIO(b"secret log\n"), "a log.txt"))
+    whole = sent.attachments[0].url
+    bare = whole.partition("?")[0]
+    bearer = {"Authorization": f"Bearer {sandbox.control_token}"}
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar) as session:
+        for url, headers, status in (
+            (whole, {}, 200),
+            (bare, bearer, 200),
+            (bare, {}, 401),
+            (f"{bare}?hm={'0' * 64}", {}, 401),
+            (whole, {"Host": "evil.example"}, 403),
+            (whole, {"Origin": "http://evil.example"}, 403),
+            (bare.replace("/attachments/", "/attachments/1"), {}, 401),
+        ):
+            async with session.get(url, headers=headers) as response:
+                assert response.status == status, (url, headers)
+        await session.get(sandbox.page_url)
+        async with session.get(bare) as response:
+            assert await response.text() == "secret log\n"
+
+
 async def test_changes_are_streamed(sandbox: Sandbox, people: SandboxClient) -> None:
     headers = {"Authorization": f"Bearer {sandbox.control_token}"}
     async with (
@@ -96,6 +123,10 @@ async def test_mistakes_in_a_control_call_are_told(people: SandboxClient) -> Non
         await people.messages(as_user="nobody")
     with pytest.raises(ControlError, match="no channel"):
         await people.messages(channel="nowhere")
+    with pytest.raises(ControlError, match="no message 1"):
+        await people.delete_message(1)
+    with pytest.raises(ControlError, match="already a channel"):
+        await people.create_channel("ops")
     with pytest.raises(ControlError, match="no role"):
         await people.set_roles("bob", "king")
     with pytest.raises(ControlError, match="no interaction 1"):

@@ -1,22 +1,38 @@
 """Alerts are kept once for each outbreak, however often they are reported."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import time_machine
 
-from bot.errors import InvalidRequestError
+from bot.errors import InvalidRequestError, StateError
 from bot.models.actor import Actor, ActorKind
 from bot.models.alert import AlertReport, AlertSource, AlertState, Healing, Severity
+from bot.models.identifiers import new_id
 from bot.models.post import Post
 from bot.models.recovery import RecoveryAction, RecoveryStep
+from bot.state.boot_clock import boot_seconds
+from bot.state.journal import Transaction
 from bot.state.manager import StateManager
 
 REPORT = AlertReport("f1", AlertSource.HEALTH, Severity.HIGH, "web is down", environment="dev", service="web")
 DORA = Actor(ActorKind.DISCORD, "7", "dora")
+HOUR = timedelta(hours=1)
+
+
+def later(duration: timedelta) -> AbstractContextManager[object]:
+    """Let the machine have been up so much longer."""
+    seconds = boot_seconds() + duration.total_seconds()
+    return mock.patch("bot.state.boot_clock.boot_seconds", return_value=seconds)
+
+
+def booted_anew() -> AbstractContextManager[object]:
+    return mock.patch("bot.state.boot_clock.boot_id", return_value=new_id("BOOT"))
 
 
 @pytest.fixture
@@ -66,12 +82,72 @@ async def test_worse_trouble_calls_anew(state: StateManager) -> None:
 async def test_what_people_decide_is_kept_and_audited(state: StateManager) -> None:
     (taken,) = await state.alerts.take([REPORT])
     assert (await state.alerts.acknowledge(taken.alert.id, DORA)).state is AlertState.ACKNOWLEDGED
-    until = datetime.now(UTC) + timedelta(hours=1)
-    assert (await state.alerts.silence(taken.alert.id, DORA, until)).state is AlertState.SILENCED
-    assert await state.alerts.end_silences(datetime.now(UTC)) == ()
-    (loud,) = await state.alerts.end_silences(until)
+    assert (await state.alerts.silence(taken.alert.id, DORA, HOUR)).state is AlertState.SILENCED
+    assert await state.alerts.end_silences() == ()
+    with later(HOUR):
+        (loud,) = await state.alerts.end_silences()
     assert loud.state is AlertState.FIRING
-    assert [change.new for change in await state.changes()] == ["acknowledged", "silenced"]
+    assert [change.new for change in await state.changes()] == ["web is down", "acknowledged", "silenced"]
+
+
+async def test_an_alert_and_its_change_are_written_together_or_not_at_all(state: StateManager) -> None:
+    over = replace(REPORT, firing=False)
+    (taken,) = await state.alerts.take([REPORT])
+    await state.alerts.take([over])
+    told = [(change.subject, change.new, change.metadata["event"]) for change in await state.changes()]
+    assert told == [
+        (taken.alert.id, "web is down", "monitoring.alert.triggered"),
+        (taken.alert.id, "resolved: web is down", "monitoring.alert.resolved"),
+    ]
+    with mock.patch.object(Transaction, "add_change", side_effect=StateError("no room")), pytest.raises(StateError):
+        await state.alerts.take([REPORT])
+    assert await state.alerts.open() == ()
+    assert len(await state.changes()) == 2
+
+
+async def test_what_only_counts_is_no_change(state: StateManager) -> None:
+    await state.alerts.take([REPORT, REPORT, REPORT])
+    assert len(await state.changes()) == 1
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR])
+async def test_a_wall_clock_that_jumps_ends_no_silence_and_lengthens_none(state: StateManager, jump: timedelta) -> None:
+    (taken,) = await state.alerts.take([REPORT])
+    await state.alerts.silence(taken.alert.id, DORA, HOUR)
+    with time_machine.travel(datetime.now(UTC) + jump, tick=True):
+        assert await state.alerts.end_silences() == ()
+        with later(HOUR):
+            assert len(await state.alerts.end_silences()) == 1
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR])
+async def test_a_wall_clock_that_jumps_makes_no_second_alert_of_a_flap_and_joins_no_two(
+    state: StateManager, jump: timedelta
+) -> None:
+    (first,) = await state.alerts.take([REPORT])
+    await state.alerts.take([replace(REPORT, firing=False)])
+    with time_machine.travel(datetime.now(UTC) + jump, tick=True):
+        (again,) = await state.alerts.take([REPORT])
+        assert again.alert.id == first.alert.id
+        await state.alerts.take([replace(REPORT, firing=False)])
+        with later(timedelta(minutes=11)):
+            (another,) = await state.alerts.take([REPORT])
+    assert another.alert.id != first.alert.id
+
+
+async def test_where_the_machine_booted_in_between_the_wall_clock_decides(state: StateManager) -> None:
+    (first, quiet) = await state.alerts.take([REPORT, replace(REPORT, fingerprint="f2")])
+    await state.alerts.silence(quiet.alert.id, DORA, HOUR)
+    await state.alerts.take([replace(REPORT, firing=False)])
+    with booted_anew():
+        (again,) = await state.alerts.take([REPORT])
+        assert again.alert.id == first.alert.id
+        assert await state.alerts.end_silences() == ()
+        await state.alerts.take([replace(REPORT, firing=False)])
+    with booted_anew(), time_machine.travel(datetime.now(UTC) + HOUR, tick=True):
+        (another,) = await state.alerts.take([REPORT])
+        assert another.alert.id != first.alert.id
+        assert len(await state.alerts.end_silences()) == 1
 
 
 async def test_what_is_resolved_cannot_be_acknowledged(state: StateManager) -> None:
@@ -109,10 +185,11 @@ async def test_attempts_are_kept_once_each_and_those_without_an_end_are_found(st
 async def test_a_wall_clock_that_is_set_back_hides_no_open_alert(state: StateManager) -> None:
     await state.alerts.take([REPORT])
     await state.alerts.take([replace(REPORT, firing=False)])
-    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1), tick=True):
-        (later,) = await state.alerts.take([REPORT])  # an hour later: another alert
-    (again,) = await state.alerts.take([REPORT])  # and the clock is set back
-    assert again.alert.id == later.alert.id
+    with later(HOUR), time_machine.travel(datetime.now(UTC) + HOUR, tick=True):
+        (another,) = await state.alerts.take([REPORT])
+        # And the clock is set back.
+    (again,) = await state.alerts.take([REPORT])
+    assert again.alert.id == another.alert.id
     await state.alerts.take([replace(REPORT, firing=False)])
     assert await state.alerts.open() == ()
 

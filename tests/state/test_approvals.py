@@ -1,10 +1,12 @@
 """A plan that waits for a yes is used once, expires, and outlives the process that showed it."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from bot.models.actor import Actor, ActorKind
 from bot.models.change import ChangeType
@@ -12,6 +14,9 @@ from bot.models.deployment import DeploymentKind, DeploymentRequest
 from bot.models.identifiers import new_id
 from bot.models.plan import Plan
 from bot.models.proposal import LIFETIME, Proposal, ProposalState
+from bot.state import approvals
+from bot.state.approvals import given_time, is_late, seconds_left
+from bot.state.documents import from_json, to_json
 from bot.state.manager import StateManager
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
@@ -72,6 +77,43 @@ async def test_asking_a_second_person_gives_them_the_whole_time(tmp_path: Path) 
         _done, now = await state.approvals.move(proposal.id, AWAITING, DORA, from_states=[PLANNED])
         assert now is not None
         assert now.expires_at - datetime.now(UTC) > LIFETIME - timedelta(minutes=1)
+
+
+async def test_one_that_everybody_said_yes_to_in_time_is_late_for_nothing(tmp_path: Path) -> None:
+    async with StateManager(tmp_path) as state:
+        proposal = a_proposal(age=LIFETIME, state=CONFIRMED)
+        await state.approvals.add(proposal)
+        done, now = await state.approvals.move(proposal.id, AWAITING, ANNA, from_states=[CONFIRMED])
+        assert done
+        assert now is not None
+        assert is_late(now), "given back, it has what was left of its time"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_back_or_on_makes_no_plan_wait_longer(hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    proposal = given_time(a_proposal())
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
+        assert seconds_left(proposal) <= LIFETIME.total_seconds()
+        assert is_late(proposal) is (hours > 0)
+        since_boot = approvals.boot_seconds()
+        monkeypatch.setattr(approvals, "boot_seconds", lambda: since_boot + LIFETIME.total_seconds())
+        assert is_late(proposal)
+
+
+def test_after_another_boot_the_wall_clock_alone_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    proposal = given_time(a_proposal())
+    monkeypatch.setattr(approvals, "boot_id", lambda: "another")
+    monkeypatch.setattr(approvals, "boot_seconds", lambda: 1e9)
+    assert not is_late(proposal)
+    with time_machine.travel(datetime.now(UTC) + LIFETIME):
+        assert is_late(proposal)
+
+
+def test_rows_of_the_version_before_and_after_are_read() -> None:
+    proposal = a_proposal()
+    old = {key: value for key, value in json.loads(to_json(proposal)).items() if "boot" not in key}
+    assert from_json(Proposal, json.dumps(old)) == proposal
+    assert not is_late(from_json(Proposal, json.dumps(old | {"of_a_newer_version": 1})))
 
 
 async def test_one_that_was_started_does_not_expire(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from bot.ui.drawing import Drawing
 from bot.ui.live_messages import Calls, LiveMessages
 from bot.ui.ops_channel import DiscordAwayError, MessageGoneError, PermissionMissingError, PostError
 from bot.ui.outbox import Outbox
+from bot.ui.secrets import Redact
 from bot.ui.telling import Pace
 from bot.ui.voice import Voice
 
@@ -30,6 +31,7 @@ class FakeChannel:
     messages: dict[int, Drawing] = field(default_factory=dict)
     nonces: dict[str, int] = field(default_factory=dict)
     log: list[tuple[str, int, float]] = field(default_factory=list)
+    sent: list[tuple[int, Drawing]] = field(default_factory=list)
     faults: list[PostError] = field(default_factory=list)
     replies: dict[int, int | None] = field(default_factory=dict)
     lose_answers: int = 0
@@ -54,6 +56,7 @@ class FakeChannel:
         message_id = self.nonces[nonce]
         if message_id not in self.messages:
             self._note("send", message_id, drawing)
+            self.sent.append((message_id, drawing))
             self.replies[message_id] = reply_to
         if self.lose_answers:
             self.lose_answers -= 1
@@ -121,10 +124,11 @@ class Messages:
         voice: Voice | None = None,
         between_edits: float = 0.1,
         calls: Calls | None = None,
+        redact: Redact = str,
     ) -> LiveMessages:
         state, bus, channel = self.parts
         outbox = Outbox(state, channel, between_edits=between_edits)
-        messages = LiveMessages(state, bus, outbox, pace=pace, voice=voice, calls=calls)
+        messages = LiveMessages(state, bus, outbox, pace=pace, voice=voice, calls=calls, redact=redact)
         messages.start()
         if online:
             messages.online()

@@ -1,22 +1,29 @@
 """The channel is told of every alert from the journal alone: once, calmly, and through the same outbox as all else."""
 
 import asyncio
+import re
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from bot.events import EventBus
+from bot.models.actor import Actor, ActorKind
 from bot.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
 from bot.monitoring.alert_desk import AlertDesk
 from bot.state.manager import StateManager
+from bot.ui.alert_telling import AlertTelling
+from bot.ui.drawing import Drawing
+from bot.ui.embeds.alert import LISTED, draw_open_alerts
 from bot.ui.live_messages import Calls
 from bot.ui.ops_channel import ChannelClosedError, DiscordAwayError
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.story import until
 
 STORM = 1000
+DORA = Actor(ActorKind.DISCORD, "7", "dora")
 
 
 def a_report(number: int = 0, **changes: Any) -> AlertReport:
@@ -53,7 +60,7 @@ async def test_a_burst_of_changes_becomes_few_edits_and_the_last_state_is_shown(
     assert len(channel.messages) == 1
     times = [moment for _what, _id, moment in channel.log]
     assert all(later - earlier >= 0.59 for earlier, later in pairwise(times))
-    assert await all_told(state)
+    await until(lambda: all_told(state))
 
 
 async def test_a_storm_makes_few_messages_whose_numbers_are_right_in_the_end(
@@ -67,6 +74,172 @@ async def test_a_storm_makes_few_messages_whose_numbers_are_right_in_the_end(
     await until(lambda: all_told(state), within_seconds=30)
     assert len(channel.messages) <= 10
     assert any(f"{STORM} alerts at once" in title for title in channel.titles())
+
+
+def titled(channel: FakeChannel, sign: str) -> list[int]:
+    """Return the messages whose title begins with a sign."""
+    return [number for number, drawing in channel.messages.items() if (drawing.embeds[0].title or "")[0] == sign]
+
+
+def calls(channel: FakeChannel) -> list[int]:
+    """Return the messages that called the role when they were posted."""
+    return [number for number, drawing in channel.sent if drawing.pings == (42,) and "<@&42>" in drawing.content]
+
+
+async def test_what_becomes_urgent_after_it_was_told_calls_people_in_a_new_message(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start(calls=Calls(alert_role=42))
+    desk = open_desk(state, bus)
+    await desk.take([a_report(title="dev: web was stopped by hand")])
+    await until(lambda: all_told(state))
+    await desk.take([a_report(firing=False)])
+    await until(lambda: all_told(state))
+    assert calls(channel) == []
+    for _flap in range(2):
+        await desk.take([a_report(severity=Severity.HIGH)])
+        await until(lambda: all_told(state))
+        await desk.take([a_report(severity=Severity.HIGH, firing=False)])
+        await until(lambda: all_told(state))
+    alert, call = channel.messages
+    assert calls(channel) == [call]
+    assert channel.replies[call] == alert
+    assert channel.titles() == ["✅ dev: web is down", "🟠 It has become urgent: dev: web is down"]
+
+
+async def test_what_was_urgent_from_the_first_calls_once_however_it_goes_on(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    for severity in (Severity.HIGH, Severity.CRITICAL, Severity.HIGH):  # and each bot goes on where the last one ended
+        running = messages.start(calls=Calls(alert_role=42))
+        await open_desk(state, bus).take([a_report(severity=severity)])
+        await until(lambda: all_told(state))
+        await running.close()
+        await open_desk(state, bus).take([a_report(firing=False)])
+    assert len(channel.messages) == 1
+    assert len(calls(channel)) == 1
+
+
+async def test_what_is_silenced_calls_when_its_silence_is_over(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start(calls=Calls(alert_role=42))
+    desk = open_desk(state, bus)
+    await desk.take([a_report()])
+    await desk.silence((await the_alert(state)).id, DORA, timedelta(0))
+    await desk.take([a_report(severity=Severity.HIGH)])
+    await until(lambda: all_told(state))
+    assert calls(channel) == []
+    await desk.end_silences()
+    await until(lambda: all_told(state))
+    assert len(calls(channel)) == 1
+
+
+async def test_many_that_become_urgent_together_call_once(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start(calls=Calls(alert_role=42))
+    desk = open_desk(state, bus)
+    await desk.take([a_report(number) for number in range(40)])
+    await until(lambda: all_told(state))
+    await desk.take([a_report(number, severity=Severity.HIGH) for number in range(40)])
+    await until(lambda: all_told(state))
+    group, call = channel.messages
+    assert calls(channel) == [call]
+    assert channel.replies[call] == group
+    assert "40 alerts" in channel.titles()[1]
+
+
+async def test_forty_services_that_fail_and_stay_down_call_for_help_in_few_messages_that_forget_none(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start(calls=Calls(alert_role=42))
+    desk = open_desk(state, bus)
+    names = [f"service-{number:02}" for number in range(40)]
+    for number, name in enumerate(names):  # the first few have messages of their own
+        await desk.take([a_report(number, service=name, severity=Severity.HIGH, title=f"dev: {name} is down")])
+        if number < 3:
+            await until(lambda: all_told(state))
+    await until(lambda: all_told(state))
+    for alert in await state.alerts.open():
+        await desk.note(alert.id, "nothing helped", escalated=True)
+    await until(lambda: all_told(state))
+    assert len(channel.messages) <= 10
+    needed = [channel.messages[number] for number in titled(channel, "🆘")]
+    assert sum(told_of(drawing) for drawing in needed) == 40
+    assert all(drawing.pings == (42,) for drawing in needed)
+    on_status = draw_open_alerts(await state.alerts.open())
+    assert on_status is not None
+    assert "Open alerts: 40" in str(on_status.title)
+    assert {one.subject for one in await state.changes(limit=500)} == {one.id for one in await state.alerts.all()}
+
+
+def told_of(drawing: Drawing) -> int:
+    """Return of how many alerts a call tells: those that it names, and those that it counts."""
+    text = drawing.embeds[0].description or ""
+    title = drawing.embeds[0].title or ""
+    more = re.search(r"… and (\d+) more", text)
+    named = len(re.findall(r"service-\d\d is down", text))
+    return (named + int(more.group(1)) if more else named) or int("service-" in title)
+
+
+async def test_calls_for_help_about_alerts_with_messages_of_their_own_share_one_where_they_come_together(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AlertTelling, "_room", lambda _telling: 3)  # as if they had come over a long time
+    running = messages.start(calls=Calls(alert_role=42))
+    desk = open_desk(state, bus)
+    for number in range(12):
+        await desk.take([a_report(number, severity=Severity.HIGH)])
+        await until(lambda: all_told(state))
+    assert len(channel.messages) == 12
+    await running.close()
+    for alert in await state.alerts.open():
+        await desk.note(alert.id, "nothing helped", escalated=True)
+    for _bot in range(2):
+        following = messages.start(calls=Calls(alert_role=42))
+        await until(lambda: all_told(state))
+        await following.close()
+    (call,) = titled(channel, "🆘")
+    assert "12 alerts" in (channel.messages[call].embeds[0].title or "")
+    for number in range(12):
+        await desk.take([a_report(number, firing=False)])
+    messages.start(calls=Calls(alert_role=42))
+    await until(lambda: all_told(state))
+    assert len(channel.messages) == 13
+    assert channel.text(call).count("✅") == 12
+
+
+async def test_the_message_of_what_is_over_calls_nobody_when_it_is_posted_again(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start(calls=Calls(alert_role=42))
+    desk = open_desk(state, bus)
+    await desk.take([a_report(severity=Severity.HIGH)])
+    await until(lambda: all_told(state))
+    assert len(calls(channel)) == 1
+    channel.messages.clear()
+    await desk.take([a_report(firing=False)])
+    await until(lambda: channel.titles() == ["✅ dev: web is down"])
+    assert len(calls(channel)) == 1
+
+
+async def test_only_what_is_named_is_searched_for_secrets(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    searched: list[str] = []
+
+    def redact(text: str) -> str:
+        searched.append(text)
+        return text.replace("hunter2", "[redacted]")
+
+    await state.alerts.take([a_report(number, title=f"hunter2 {number}") for number in range(STORM)])
+    messages.start(redact=redact)
+    await until(lambda: all_told(state))
+    assert len([text for text in searched if "hunter2" in text]) <= 3 * LISTED
+    (drawing,) = channel.messages.values()
+    assert "[redacted] 1" in str(drawing.embeds[0].to_dict())
+    assert "hunter2" not in str(drawing.embeds[0].to_dict())
 
 
 async def test_a_call_for_help_that_did_not_go_out_before_the_bot_was_killed_is_made_once_by_the_next(

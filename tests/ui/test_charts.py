@@ -71,6 +71,17 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return words
 
 
+def test_what_was_watched_for_minutes_only_is_not_pressed_into_the_edge_of_an_hour(written: list[str]) -> None:
+    whole = a_series(sick=range(100, 120))
+    young = ServiceSeries("dev", "web", whole.points[100:])
+    within_an_hour = count(drawn(whole), palette.VERDICTS[Verdict.UNHEALTHY][0])
+    assert {"dev: the last hour", "60 min ago", "45", "now"} <= set(written)
+    written.clear()
+    within_minutes = count(drawn(young), palette.VERDICTS[Verdict.UNHEALTHY][0])
+    assert {"dev: the last 20 minutes", "20 min ago", "15", "now"} <= set(written)
+    assert within_minutes > 2 * within_an_hour
+
+
 def test_nothing_seen_yet_is_no_picture() -> None:
     assert draw_last_hour([]) is None
     assert draw_last_hour([ServiceSeries("dev", "web", ())]) is None
@@ -208,7 +219,7 @@ def test_a_scale_reaches_beyond_the_highest_in_few_round_steps(highest: float) -
 
 def test_amounts_of_memory_are_short() -> None:
     assert [write_memory(n * 2**20) for n in (0.5, 12.34, 1023.9, 1536)] == [
-        "0.5 MiB",
+        "512 KiB",
         "12.3 MiB",
         "1024 MiB",
         "1.5 GiB",

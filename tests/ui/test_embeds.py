@@ -95,6 +95,30 @@ def test_the_live_message_shows_what_where_who_and_every_phase() -> None:
     assert drawing.embeds[0].colour == RUNNING
 
 
+@pytest.mark.parametrize(
+    ("phase", "steps", "progress"),
+    [
+        (PhaseName.PREPARATION, ("pulled", "pulling", "pending", "unchanged"), "1 of 2 services"),
+        (PhaseName.EXECUTION, ("healthy", "waiting", "pending", "unchanged"), "1 of 3 services"),
+        (PhaseName.ROLLBACK, ("restored", "restoring", "failed", "healthy", "pending", "unchanged"), "1 of 4 services"),
+        (PhaseName.VERIFICATION, ("healthy", "healthy"), ""),
+    ],
+)
+def test_a_phase_under_way_says_how_many_services_it_is_through_with(
+    phase: PhaseName, steps: tuple[str, ...], progress: str
+) -> None:
+    services = tuple(
+        ServiceProgress(f"s{number}", ServiceStep(step), changed=step != "unchanged")
+        for number, step in enumerate(steps)
+    )
+    kind = DeploymentKind.ROLLBACK if phase is PhaseName.ROLLBACK else DeploymentKind.DEPLOY
+    shown = a_deployment(kind, statuses={phase: PhaseStatus.IN_PROGRESS}, services=services)
+    line = next(one for one in text_of(draw_live(shown).embeds).split("\n") if one.startswith(f"🔄 {phase}"))
+    assert line.partition(":R> · ")[2].removesuffix("all is well").removesuffix(" · ") == progress
+    over = a_deployment(kind, statuses={phase: PhaseStatus.SUCCESS}, services=services)
+    assert " services" not in text_of(draw_live(over).embeds)
+
+
 def test_the_live_message_gives_each_service_a_line_and_what_failed_comes_first() -> None:
     services = (
         ServiceProgress("redis", ServiceStep.UNCHANGED),

@@ -29,15 +29,16 @@ from bot.models.proposal import ProposalState
 from bot.monitoring.integration_figures import IntegrationFigures
 from bot.monitoring.integration_monitor import LIMITS
 from bot.ui.drawing import Drawing
-from bot.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts
+from bot.ui.embeds.alert import draw_alert, draw_call, draw_calls, draw_escalation, draw_group, draw_open_alerts
 from bot.ui.embeds.approval import draw_approval, draw_proposal
 from bot.ui.embeds.errors import draw_error, draw_unexpected
 from bot.ui.embeds.history import HistoryPage, draw_history
 from bot.ui.embeds.integration import draw_integration
 from bot.ui.embeds.live import draw_live
 from bot.ui.embeds.outcome import draw_outcome
-from bot.ui.embeds.plan import draw_plan
+from bot.ui.embeds.plan import draw_plan, draw_plan_message
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
+from bot.ui.lack import Lack
 from bot.ui.limits import code, fit, one_line
 from bot.ui.ops_channel import OpsChannel
 from bot.ui.translation import _ as translated
@@ -46,7 +47,6 @@ from bot.ui.words import person, since
 from cogs.alerts import AlertsCog
 from cogs.answers import answer, answer_beside
 from cogs.logs import _draw as draw_logs
-from cogs.plan_buttons import _answered as draw_answered_plan
 from sandbox.checks import Checks
 from sandbox.openapi import OpenApi
 from tests.ui.samples import (
@@ -69,11 +69,13 @@ LANGUAGES = ("en-US", "zh-TW")
 ROLE = 423456789012345678
 HOSTILE = f"<@&{ROLE}> <@&523456789012345678> {NASTY}"
 ENVIRONMENT = "e" * 32
+EVERY_LACK = ({Lack.FILES}, {Lack.EMBEDS}, {Lack.FILES, Lack.EMBEDS})
 LINES = f"{HOSTILE}\n" + "x" * 10_240 + f"\n{HOSTILE}\n" + "y" * 10_240
 # These take part in drawing a message, and are no message themselves.
 HELPERS = {
     "bot.ui.embeds.status._embed": "one environment of draw_status",
-    "bot.ui.drawing.Drawing.plainer": "a message as it is posted with fewer permissions; each is sent so, too",
+    "bot.ui.embeds.alert._to_call": "what the calls about alerts have in common",
+    "bot.ui.drawing.Drawing.without": "a message as it is posted with fewer permissions; each is sent so, too",
     "bot.ui.limits.fit": "makes what others drew fit",
     "bot.ui.limits._clip_parts": "makes one embed fit",
     "cogs.history.HistoryCog.draw": "reads what draw_history draws",
@@ -124,7 +126,7 @@ class Wire:
 
     async def post(self, drawing: Drawing) -> None:
         """Post to the channel, as an answer to a message too, and edit; whole, and with fewer permissions."""
-        for shown in (drawing, *drawing.plainer()):
+        for shown in (drawing, *(drawing.without(lacking) for lacking in EVERY_LACK)):
             for post in (
                 self.channel.send(shown, nonce="n" * 25),
                 self.channel.send(shown, nonce="n" * 25, reply_to=2),
@@ -234,19 +236,27 @@ def channel_messages() -> Iterator[Message]:
         large_one = replace(proposal, plan=a_large_plan(), note=HOSTILE * 20)
         yield posted(draw_approval, f"{state}, calls nobody", a_proposal(state))
         yield posted(draw_approval, f"{state}", a_proposal(state), (ROLE,), role=calls)
-        yield posted(draw_approval, f"largest, {state}", large_one, (ROLE,), role=calls)
+        yield posted(draw_approval, f"largest, {state}", large_one, (ROLE,), role=calls, last_seconds=7300.0)
     for alert_state in AlertState:
         for severity in Severity:
             alert = an_alert(state=alert_state, severity=severity, resolved_at=NOON)
-            yield posted(draw_alert, f"{severity}, {alert_state}", alert, ROLE, role=ROLE if alert.is_urgent else None)
+            calls = ROLE if alert.is_urgent and alert.is_audible else None
+            yield posted(draw_alert, f"{severity}, {alert_state}", alert, ROLE, role=calls)
         storm = [an_alert(number, state=alert_state) for number in range(64)]
-        yield posted(draw_group, f"{alert_state}", "STORM-1", storm, ROLE, role=ROLE)
+        calls = ROLE if storm[0].is_audible else None
+        yield posted(draw_group, f"{alert_state}", "STORM-1", storm, ROLE, role=calls)
         quiet = [replace(one, severity=Severity.INFO) for one in storm]
         yield posted(draw_group, f"quiet, {alert_state}", "STORM-1", quiet, ROLE)
     for healing in Healing:
         yield posted(draw_alert, f"healing {healing}", an_alert(healing=healing))
     yield posted(draw_group, "of one", "STORM-1", [an_alert()])
     yield posted(draw_escalation, "calls", an_alert(), ROLE, role=ROLE)
+    yield posted(draw_call, "calls", an_alert(), ROLE, role=ROLE)
+    yield posted(draw_call, "calls nobody", an_alert())
+    for for_help in (True, False):
+        many = [an_alert(number) for number in range(64)]
+        yield posted(draw_calls, f"for help: {for_help}", "STORM-1", many, ROLE, role=ROLE, for_help=for_help)
+        yield posted(draw_calls, f"of one, for help: {for_help}", "STORM-1", [an_alert()], for_help=for_help)
     yield posted(draw_escalation, "calls nobody", an_alert(actions=(), environment=""))
 
 
@@ -255,8 +265,9 @@ def private_answers() -> Iterator[Message]:
     for state in ProposalState:
         proposal = replace(a_proposal(state, large=True), plan=a_large_plan())
         yield answered(draw_proposal, f"{state}", proposal, last_seconds=7300.0)
-        yield answered(draw_answered_plan, f"{state}", proposal, one_line(HOSTILE, 300))
-    yield answered(draw_plan, "largest", a_large_plan(), dry_run=True, last_seconds=7300.0)
+    for large_plan in (a_large_plan(), a_large_plan(warnings=(HOSTILE * 10,) * 64)):
+        yield answered(draw_plan, "largest", large_plan, dry_run=True, last_seconds=7300.0)
+        yield answered(draw_plan_message, "largest", large_plan, one_line(HOSTILE, 300), last_seconds=7300.0)
     yield answered(draw_plan, "nothing changes", a_plan(1))
     large = largest_deployment()
     stack = a_stack(*((f"{LONG_NAME[:-2]}{n:02}", Verdict.UNHEALTHY, HOSTILE * 10) for n in range(64)))

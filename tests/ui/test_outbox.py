@@ -1,6 +1,7 @@
 """Whatever is posted goes out once, in order, not too often, and as far as the permissions go."""
 
 import asyncio
+import re
 
 import discord
 import pytest
@@ -10,8 +11,10 @@ from bot.models.coordination import PhaseName
 from bot.models.deployment import Outcome, PhaseStatus, Problem
 from bot.state.manager import StateManager
 from bot.ui.drawing import Drawing
+from bot.ui.lack import Lack
 from bot.ui.live_messages import LiveMessages
 from bot.ui.ops_channel import DiscordAwayError
+from bot.ui.translation import speaking
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.story import Story, until
 from tests.ui.test_alert_telling import a_report, open_desk
@@ -28,10 +31,6 @@ def needs_embeds(drawing: Drawing, _reply_to: int | None) -> bool:
     return bool(drawing.embeds)
 
 
-def answers(_drawing: Drawing, reply_to: int | None) -> bool:
-    return reply_to is not None
-
-
 async def failed(state: StateManager, bus: EventBus, environment: str = "staging") -> Story:
     story = await Story.begin(state, bus, environment=environment)
     await story.finish(Outcome.FAILED, FAILED)
@@ -39,17 +38,47 @@ async def failed(state: StateManager, bus: EventBus, environment: str = "staging
     return story
 
 
-@pytest.mark.parametrize("forbids", [needs_a_file, answers])
-async def test_without_the_permission_for_its_file_or_its_reply_an_outcome_is_posted_all_the_same(
-    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, forbids: object
+@pytest.mark.parametrize(
+    "missing", [{Lack.FILES}, {Lack.HISTORY}, {Lack.EMBEDS}, {Lack.FILES, Lack.HISTORY}, set(Lack) - {Lack.SEND}]
+)
+async def test_of_an_outcome_only_that_is_left_out_for_which_the_permission_is_missing_and_that_is_named(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, missing: set[Lack]
 ) -> None:
-    channel.forbids = forbids  # type: ignore[assignment]
-    messages.start()
+    def forbids(drawing: Drawing, reply_to: int | None) -> bool:
+        return bool(missing & (drawing.needs | (set() if reply_to is None else {Lack.HISTORY})))
+
+    channel.forbids = forbids
+    running = messages.start()
     await failed(state, bus)
     live, outcome = channel.messages
-    assert channel.messages[outcome].embeds
-    assert channel.messages[outcome].attachments == ()
-    assert channel.replies == {live: None, outcome: None}
+    posted = channel.messages[outcome]
+    assert bool(posted.embeds) is (Lack.EMBEDS not in missing)
+    assert bool(posted.attachments) is (Lack.FILES not in missing)
+    assert channel.replies[outcome] == (None if Lack.HISTORY in missing else live)
+    named = {lack for lack in Lack if lack.value in running.trouble}
+    assert named == missing & {Lack.FILES, Lack.EMBEDS, Lack.HISTORY}
+
+
+async def test_a_permission_that_is_known_to_be_missing_costs_no_more_than_one_try_a_message(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    channel.forbids = lambda drawing, reply_to: bool(drawing.embeds or drawing.attachments) or reply_to is not None
+    messages.start()
+    await failed(state, bus, "dev")
+    attempts = channel.attempts
+    await failed(state, bus, "staging")
+    assert channel.attempts <= attempts + 2 * len(("live", "outcome", "the live one's end"))
+
+
+async def test_a_channel_that_takes_nothing_is_closed_for_want_of_the_permission_to_send(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    channel.forbids = lambda _drawing, _reply_to: True
+    running = messages.start()
+    await Story.begin(state, bus)
+    await until(lambda: running.trouble == "Nothing can be posted there: the bot lacks Send Messages.")
+    with speaking("zh-TW"):
+        assert running.trouble == "無法在該頻道發布訊息：機器人缺少「傳送訊息」權限。"
 
 
 async def test_without_the_permission_for_embeds_a_message_says_the_same_as_text(
@@ -73,7 +102,9 @@ async def test_a_missing_permission_is_told_once_and_taken_back_when_it_is_there
     for environment in ("dev", "staging", "prod"):
         await failed(state, bus, environment)
     assert capsys.readouterr().out.count("a permission is missing in the ops channel") == 1
-    assert "A permission is missing" in running.trouble
+    assert running.trouble == "The bot lacks Attach Files there: messages are posted without what needs it."
+    with speaking("zh-TW"):
+        assert running.trouble == "機器人在該頻道缺少「附加檔案」權限：訊息會略過需要該權限的部分發布。"
     channel.forbids = lambda _drawing, _reply_to: False
     await failed(state, bus, "dev")
     assert running.trouble == ""
@@ -87,6 +118,16 @@ async def test_a_deleted_message_is_told_once_in_the_log_and_on_status(
     story = await Story.begin(state, bus)
     await until(lambda: bool(channel.messages))
     channel.messages.clear()
+    away = 0
+
+    def is_away(_drawing: Drawing, _reply_to: int | None) -> bool:
+        nonlocal away
+        away += 1
+        if not channel.messages and away <= 3:
+            raise DiscordAwayError("503")
+        return False
+
+    channel.forbids = is_away
     await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
     await until(lambda: bool(channel.messages))
     await until(lambda: "posted again: 1" in running.trouble)
@@ -114,6 +155,25 @@ async def test_deployments_and_alerts_come_in_the_order_in_which_they_happened(
     await until(lambda: len(channel.messages) == 2)
     assert channel.titles() == ["🚀 Deploy v2 to staging", "🟡 dev: web is down"]
     await story.finish()
+
+
+async def test_after_a_restart_they_come_in_the_order_in_which_they_happened_too(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    channel.faults = [DiscordAwayError("503")] * 10_000
+    killed = messages.start()
+    desk = open_desk(state, bus)
+    for number in range(3):
+        await desk.take([a_report(2 * number, title=f"news {2 * number}")])
+        story = await Story.begin(state, bus, environment=f"e{number}", version=f"news {2 * number + 1}")
+        await story.finish(announced=False)
+    await killed.close()
+    channel.faults = []
+
+    messages.start()
+    await until(lambda: len(channel.messages) == 9)
+    news = [re.search(r"news \d", title) for title in channel.titles() if "succeeded" not in title]
+    assert [found[0] for found in news if found] == [f"news {number}" for number in range(6)]
 
 
 async def test_an_alert_does_not_keep_a_deployment_from_being_told(
@@ -158,7 +218,7 @@ async def test_two_bots_that_tell_of_the_same_post_it_once(
 
 def test_a_text_in_place_of_embeds_is_never_too_long() -> None:
     embed = discord.Embed(title="t" * 250, description="d" * 4000).set_footer(text="DEPLOY-1")
-    *_rest, text = Drawing("DEPLOY-1", (embed,)).plainer()
+    text = Drawing("DEPLOY-1", (embed,)).without({Lack.EMBEDS})
     assert len(text.content) <= 2000
     assert text.content.endswith("\nDEPLOY-1")
     assert text.embeds == ()

@@ -9,6 +9,7 @@ from bot.models.actor import Actor, ActorKind
 from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome, ServiceProgress, ServiceStep
 from bot.models.freeze import Freeze
 from bot.models.identifiers import new_id
+from bot.models.plan import Plan
 from bot.models.proposal import LIFETIME, Proposal, ProposalState
 from bot.state.manager import StateManager
 from bot.ui.deployment_telling import last_seconds, usual_seconds
@@ -16,7 +17,7 @@ from bot.ui.embeds.approval import draw_approval, draw_proposal
 from bot.ui.embeds.history import HistoryPage, draw_history
 from bot.ui.embeds.live import draw_live
 from bot.ui.embeds.outcome import draw_outcome
-from bot.ui.embeds.plan import draw_plan
+from bot.ui.embeds.plan import draw_plan, draw_plan_message
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
 from bot.ui.ops_channel import ChannelClosedError, DiscordAwayError
 from bot.ui.telling import APPROVAL, Pace
@@ -62,6 +63,54 @@ def test_a_frozen_environment_is_within_the_limits_too() -> None:
     assert_within_limits(draw_status([frozen] * 10).embeds)
 
 
+def secret_free(plan: Plan) -> list[str]:
+    """Return every word of a plan that people say yes to."""
+    services = [(one.service, one.new_image or "", *one.changed_keys) for one in plan.changed]
+    return [*(word for words in services for word in words), *plan.order, *plan.warnings]
+
+
+@pytest.mark.parametrize("count", [3, 12, 64])
+def test_who_says_yes_can_see_every_service_image_and_key(count: int) -> None:
+    proposal = a_proposal()
+    keys = tuple(f"environment.KEY_{number}" for number in range(8 if count > 3 else 3))
+    plan = a_plan(count)
+    plan = replace(plan, services=tuple(replace(one, changed_keys=keys) for one in plan.services))
+    proposal = replace(proposal, plan=plan)
+    for drawing in (draw_proposal(proposal), draw_approval(proposal), draw_plan_message(plan, dry_run=True)):
+        assert [file.name for file in drawing.attachments] == ([] if count == 3 else ["plan.txt"])
+        if drawing.attachments:
+            assert "the whole plan is in `plan.txt`" in f"{drawing.content}\n{text_of(drawing.embeds)}"
+            missing = [word for word in secret_free(plan) if word not in drawing.attachments[0].text]
+            assert missing == []
+
+
+def test_what_a_full_message_has_no_room_for_is_in_the_file() -> None:
+    """An approval shares its room with who asked and why, so that the plan is cut where the plan alone is not."""
+    drawing = draw_approval(a_proposal(large=True), last_seconds=7300)
+    assert_within_limits(drawing.embeds)
+    assert [word for word in secret_free(a_proposal(large=True).plan) if word not in drawing.attachments[0].text] == []
+
+
+def test_an_image_of_the_same_name_from_elsewhere_is_seen() -> None:
+    old, new = "ghcr.io/shop/web:v1@sha256:" + "a" * 64, "evil.example/web:v2"
+    plan = a_plan()
+    services = tuple(replace(one, old_image=old, new_image=new) for one in plan.services[2:])
+    assert "ghcr.io/shop/web:v1 → evil.example/web:v2" in text_of(draw_plan(replace(plan, services=services)))
+
+
+async def test_the_second_person_is_told_how_long_it_took_the_last_time(
+    state: StateManager, messages: Messages, channel: FakeChannel
+) -> None:
+    story = await Story.begin(state, messages.parts[1], environment="prod")
+    await story.finish()
+    proposal = a_proposal()
+    await state.approvals.add(proposal)
+    messages.start().follow(proposal.id)
+    await until(lambda: "🗳️ Approval wanted: deploy v2 to prod" in channel.titles())
+    asked = next(one for one in channel.messages.values() if one.key == proposal.id)
+    assert "Last time\nit took 3.2 s" in text_of(asked.embeds)
+
+
 @pytest.mark.parametrize("state_", ProposalState)
 def test_only_an_open_plan_has_buttons(state_: ProposalState) -> None:
     proposal = a_proposal(state_)
@@ -78,7 +127,7 @@ def test_the_pages_of_the_history_have_short_ids() -> None:
 def test_the_live_message_says_how_long_it_usually_takes_and_when_it_is_done() -> None:
     text = text_of(draw_live(a_deployment(), usual_seconds=90).embeds)
     done = int((NOON + timedelta(seconds=90)).timestamp())
-    assert f"usually takes 1 min 30 s: done <t:{done}:R>" in text
+    assert f"usually takes 1 min 30 s, until <t:{done}:T>" in text
     assert "usually" not in text_of(draw_live(a_deployment()).embeds)
     assert "usually" not in text_of(draw_live(a_deployment(outcome=Outcome.SUCCEEDED), usual_seconds=90).embeds)
 
@@ -143,6 +192,17 @@ async def test_an_approval_whose_time_is_over_is_closed_without_anybody_coming_b
     await state.approvals.add(proposal)
     messages.start(SLOW_RETRY).follow(proposal.id)
     await until(lambda: channel.titles() == ["⌛ Not approved in time: deploy v2 to prod"])
+
+
+async def test_an_approval_that_was_given_in_time_is_never_said_to_be_late(
+    state: StateManager,
+    messages: Messages,
+    channel: FakeChannel,
+) -> None:
+    proposal = replace(a_proposal(ProposalState.CONFIRMED), expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    await state.approvals.add(proposal)
+    messages.start().follow(proposal.id)
+    await until(lambda: channel.titles() == ["✅ Approved: deploy v2 to prod"])
 
 
 async def test_the_next_bot_takes_up_an_approval_that_waits(

@@ -126,5 +126,5 @@ def test_a_figure_whose_alert_fires_is_red_and_one_without_measurement_says_so()
     embed = draw_integration(IntegrationFigures(1.2, "slow one"), frozenset({"event_latency"}))
     assert "🔴 Event latency: 1200 ms, slowest: `slow one`" in (embed.description or "")
     assert (embed.description or "").count("nothing to measure yet") == 4
-    assert str(embed.title).endswith("parts: 1")
+    assert str(embed.title).endswith("own parts: 1")
     assert embed.colour == BAD

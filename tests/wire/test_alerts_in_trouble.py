@@ -170,15 +170,17 @@ async def test_a_full_disk_loses_nothing_and_says_so(small_disk, bot, bot_settin
     await asyncio.sleep(2.5)
     assert processor_seconds(bot.pid) - used < 1.5, "it does not turn in circles"
     assert "web" in await ask(people, "dora", "status"), "it still speaks"
+    kill(shop, "store")
     assert bot.log.read_text().count("the journal cannot be written") < 5
     filler.unlink()
     await ready_is(200)
     assert await status("/alerts", json=delivery(an_alert("FromOutside"))) == 200
     await shown(people, "FromOutside")
     await shown(people, "could not be written")
-    (alert,) = await alerts_until(small_disk, AlertState.RESOLVED)
-    assert alert.service == "web"
-    assert alert.summary == "web has ended with code 137."
+    alerts = await alerts_until(small_disk, AlertState.RESOLVED, count=2)
+    told = {one.service: one.summary for one in alerts}
+    assert told == {name: f"{name} has ended with code 137." for name in ("web", "store")}
+    assert "Traceback" not in bot.log.read_text()
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
     async with StateManager(small_disk, instance_prefix="TEST") as journal:
         refused = [one for one in await journal.alerts.all() if "could not be written" in one.title]

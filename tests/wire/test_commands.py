@@ -54,7 +54,7 @@ async def test_status_shows_what_runs(bot, people, shop):
         assert words in answer.message.text
     (chart,) = answer.message.attachments
     assert chart["content_type"] == "image/png"
-    assert "Chart of the last hour: 2 services" in chart["description"]
+    assert "Chart of the last 20 minutes: 2 services" in chart["description"]
 
 
 async def test_dry_run_shows_the_plan_and_changes_nothing(bot, people, shop):
@@ -91,6 +91,13 @@ async def test_a_plan_is_void_once_what_it_was_made_of_changed(bot, people, shop
     shop.write(web={"environment": {"GREETING": "hello"}})
     assert "void" in await confirm(people, "dora", plan)
     assert shop.containers("dev") == []
+    plan = (await people.answer(await people.slash("dora", "deploy", environment="prod", version="v1"))).message
+    await confirm(people, "dora", plan)
+    wanted = await approval(people, "prod")
+    shop.write(web={"environment": {"GREETING": "good morning"}})
+    assert "void" in await press(people, "anna", wanted, "approve")
+    assert not (await approval(people, "prod", "Void")).buttons
+    assert shop.containers("prod") == []
 
 
 async def test_the_outcomes_button_leads_back_where_the_deployment_came_from(bot, people, shop, image_ids):

@@ -1,18 +1,28 @@
 """A bot that is killed and started again between any two clicks changes nothing for the people who click."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from bot.models.deployment import Outcome
+from bot.state.manager import StateManager
+from bot.ui.embeds.history import PAGE_LENGTH
+from tests.ui.samples import NOON, a_deployment
 from tests.wire.bot_process import BotProcess
-from tests.wire.channel import DEPLOYMENT_ID, button, confirm, outcome
+from tests.wire.channel import ANSWER_SECONDS, DEPLOYMENT_ID, approval, button, confirm, outcome, press
 from tests.wire.conftest import COMMANDS, CONNECT_SECONDS
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
 
 
-async def killed(bot: BotProcess, people) -> None:
+async def killed(bot: BotProcess, people, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
     """Kill the bot and start it again."""
     before = (await people.state())["identified"]
     await bot.kill()
+    if meanwhile is not None:
+        await meanwhile()
     await bot.start()
     await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
     await people.wait_until_connected(CONNECT_SECONDS)
@@ -28,3 +38,32 @@ async def test_the_button_of_a_plan_that_was_used_before_the_kill_starts_nothing
     shown = await people.messages(as_user="dora")
     assert custom_id not in [one.custom_id for message in shown for one in message.buttons]
     assert len([one for one in shown if "· outcome" in one.text]) == 1
+
+
+async def test_plans_are_approved_and_let_go_and_pages_turned_by_the_next_bot(bot, people, shop, bot_settings):
+    async def write_a_long_history() -> None:
+        async with StateManager(Path(bot_settings["STATE_DIR"])) as state:
+            for number in range(PAGE_LENGTH + 1):
+                deployment = a_deployment(version=f"v0.{number}")
+                fence = await state.deployments.create(deployment, "long ago")
+                ended = replace(deployment, outcome=Outcome.SUCCEEDED, ended_at=NOON, duration_seconds=1.0)
+                await state.deployments.finish(ended, fence)
+
+    async def plan_of(environment: str):
+        return (
+            await people.answer(await people.slash("dora", "deploy", environment=environment, version="v1"))
+        ).message
+
+    let_go, wanted_by_dora = await plan_of("dev"), await plan_of("prod")
+    assert "A second person has to approve it" in await confirm(people, "dora", wanted_by_dora)
+    await killed(bot, people, write_a_long_history)
+    assert "was cancelled" in await press(people, "dora", let_go, "withdraw")
+    history = (await people.answer(await people.slash("bob", "history", environment="staging"))).message
+    assert "v0.0" not in history.text
+    (older,) = (one.custom_id for one in history.buttons)
+    started = DEPLOYMENT_ID.search(await press(people, "anna", await approval(people, "prod"), "approve"))
+    await killed(bot, people)
+    turned = await people.answer(await people.click("bob", history, older), deadline_seconds=ANSWER_SECONDS)
+    assert "v0.0" in turned.message.text
+    assert "succeeded" in (await outcome(people, started.group())).text
+    assert shop.containers("dev") == []

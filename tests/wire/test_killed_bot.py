@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.deployment.orchestrator import MOST_ATTEMPTS
 from sandbox.views import Message
 from tests.wire.bot_process import BotProcess
 from tests.wire.channel import button, live, outcome, start
@@ -55,6 +56,30 @@ async def test_a_bot_killed_at_a_random_moment_between_its_steps_is_taken_up_too
     await live(people, deployment_id, "execution")
     await bot.kill()
     await the_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path, f"random moment of {version}")
+
+
+async def test_a_deployment_whose_bot_is_killed_each_time_is_handed_to_an_operator_and_the_channel_is_told(
+    bot, bot_settings, people, shop, tmp_path: Path
+):
+    shop.write(store={"healthcheck": {"test": ["CMD", "/no/such/thing"], "interval": "1s", "start_period": "300s"}})
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version="v1")
+    await live(people, deployment_id, "waiting")
+    for attempt in range(2, MOST_ATTEMPTS + 1):
+        await bot.kill()
+        await bot.start()
+        await live(people, deployment_id, f"attempt {attempt}")
+    await bot.kill()
+    await bot.start()
+    told = (await outcome(people, deployment_id)).text
+    assert f"broke off {MOST_ATTEMPTS} times" in told, told
+    assert "/rollback dev" in told, told
+
+    def is_alert(message: Message) -> bool:
+        return "critical" in message.text.lower() and f"broke off {MOST_ATTEMPTS} times" in message.text
+
+    await people.wait_for_message(is_alert, deadline_seconds=CONNECT_SECONDS)
+    with sqlite3.connect(tmp_path / "state" / "journal.sqlite3") as journal:
+        assert journal.execute("SELECT environment FROM locks").fetchall() == []
 
 
 async def dies(bot: BotProcess, people, version: str) -> bool:

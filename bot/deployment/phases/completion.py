@@ -14,5 +14,6 @@ class Completion:
         if not context.coordination.prunes:
             return "nothing to tidy"
         kept = context.components.settings.releases_kept
-        gone = await context.components.manager.prune(context.environment, kept, context.fence)
+        runs = context.deployment.to_release
+        gone = await context.components.manager.prune(context.environment, kept, context.fence, runs=runs)
         return f"let go of {', '.join(release.label for release in gone)}" if gone else "nothing to tidy"

@@ -1,4 +1,4 @@
-"""Place a panel on a canvas, and time within it: an hour ago at the left, now at the right."""
+"""Place a panel on a canvas, and time within it: the past at the left, now at the right."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,9 @@ from bot.ui.charts.canvas import Canvas, Point
 from bot.ui.charts.palette import FAINT, GRID
 from bot.ui.charts.scale import Scale
 
-SPAN_SECONDS = 3600.0
-TIMES = (
-    (3600.0, "60 min ago", "ls"),
-    (2700.0, "45", "ms"),
-    (1800.0, "30", "ms"),
-    (900.0, "15", "ms"),
-    (0.0, "now", "rs"),
-)
+# How much time is shown: as little as holds all that there is.
+SPANS_SECONDS = (1200.0, 3600.0)
+QUARTERS = ((1.0, "ls"), (0.75, "ms"), (0.5, "ms"), (0.25, "ms"), (0.0, "rs"))
 LABEL = 26.0
 
 
@@ -26,10 +21,11 @@ class Frame:
     top: float
     right: float
     bottom: float
+    span_seconds: float = SPANS_SECONDS[-1]
 
     def x(self, age_seconds: float) -> float:
         """Return where a moment is."""
-        return self.right - (self.right - self.left) * min(age_seconds, SPAN_SECONDS) / SPAN_SECONDS
+        return self.right - (self.right - self.left) * min(age_seconds, self.span_seconds) / self.span_seconds
 
     def y(self, value: float, scale: Scale) -> float:
         """Return where a value is."""
@@ -40,11 +36,13 @@ class Frame:
         return self.x(age_seconds), self.y(value, scale)
 
     def draw_times(self, *, labels: bool) -> None:
-        """Draw a line for every quarter of an hour; `labels` names them below."""
-        for age, words, anchor in TIMES:
-            x = self.x(age)
+        """Draw a line for every quarter of the span; `labels` names them below."""
+        for quarter, anchor in QUARTERS:
+            x = self.x(quarter * self.span_seconds)
             self.canvas.line([(x, self.top), (x, self.bottom)], GRID, 1.5)
             if labels:
+                minutes = f"{quarter * self.span_seconds / 60:.0f}"
+                words = {1.0: f"{minutes} min ago", 0.0: "now"}.get(quarter, minutes)
                 self.canvas.text((x, self.bottom + LABEL + 8), words, LABEL, FAINT, anchor)
 
     def draw_values(self, scale: Scale) -> None:
@@ -53,3 +51,8 @@ class Frame:
             y = self.y(value, scale)
             self.canvas.line([(self.left, y), (self.right, y)], GRID, 1.5)
             self.canvas.text((self.left - 12, y), scale.write(value), LABEL, FAINT, "rm")
+
+
+def span_of(oldest_age_seconds: float) -> float:
+    """Return how much time to show, in seconds, so that what is known of little fills more than the edge."""
+    return next((span for span in SPANS_SECONDS if oldest_age_seconds < span), SPANS_SECONDS[-1])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bot.models.health import Verdict
 from bot.models.series import ServicePoint, ServiceSeries
 from bot.ui.charts.canvas import Canvas
-from bot.ui.charts.frame import Frame
+from bot.ui.charts.frame import SPANS_SECONDS, Frame, span_of
 from bot.ui.charts.lines import Quantity, draw_lines, largest
 from bot.ui.charts.scale import memory_scale, percent_scale, write_memory, write_percent
 from bot.ui.charts.verdicts import ROW_HEIGHT, draw_verdict_legend, draw_verdicts, rows_of, worst_first
@@ -54,19 +54,25 @@ def draw_last_hour(series: Sequence[ServiceSeries]) -> Picture | None:
     verdicts_bottom = VERDICTS_TOP + ROW_HEIGHT * rows_of(series)
     panel = PANEL_HEAD + PANEL_HEIGHT + PANEL_FOOT
     canvas = Canvas(WIDTH, round(verdicts_bottom + panel * len(QUANTITIES)))
-    canvas.text((24, TITLE_Y), f"{', '.join(environments)}: the last hour", TITLE_SIZE)
-    bars = Frame(canvas, LEFT, VERDICTS_TOP, RIGHT, verdicts_bottom)
+    span = span_of(max(point.age_seconds for one in series for point in one.points))
+    time = "the last hour" if span == SPANS_SECONDS[-1] else f"the last {span / 60:.0f} minutes"
+    canvas.text((24, TITLE_Y), f"{', '.join(environments)}: {time}", TITLE_SIZE)
+    bars = Frame(canvas, LEFT, VERDICTS_TOP, RIGHT, verdicts_bottom, span)
     draw_verdict_legend(bars, VERDICTS_TOP - 20)
     draw_verdicts(bars, series, name)
     for number, quantity in enumerate(QUANTITIES):
         top = verdicts_bottom + panel * number + PANEL_HEAD
-        draw_lines(Frame(canvas, LEFT, top, RIGHT, top + PANEL_HEIGHT), quantity, series, name)
-    return Picture(NAME, canvas.png(), _description(series))
+        draw_lines(Frame(canvas, LEFT, top, RIGHT, top + PANEL_HEIGHT, span), quantity, series, name)
+    return Picture(NAME, canvas.png(), _description(series, span))
 
 
-def _description(series: Sequence[ServiceSeries]) -> str:
+def _description(series: Sequence[ServiceSeries], span: float) -> str:
     """Say in words what the picture shows."""
-    parts = [_("Chart of the last hour: {count} services.", count=len(series))]
+    if span == SPANS_SECONDS[-1]:
+        parts = [_("Chart of the last hour: {count} services.", count=len(series))]
+    else:
+        minutes = round(span / 60)
+        parts = [_("Chart of the last {minutes} minutes: {count} services.", minutes=minutes, count=len(series))]
     troubled = [one for one in worst_first(series) if any(p.verdict in _TROUBLE for p in one.points)]
     if troubled:
         named = ", ".join(f"{one.service} ({word(_worst(one))})" for one in troubled[:NAMED])

@@ -39,7 +39,8 @@ def memory_scale(highest: float) -> Scale:
 
 def write_memory(count: float) -> str:
     """Write an amount of memory (in bytes) with three digits."""
-    unit, name = (KIB**3, "GiB") if count >= KIB**3 else (KIB**2, "MiB")
+    units = ((KIB**3, "GiB"), (KIB**2, "MiB"), (KIB, "KiB"))
+    unit, name = next(((size, name) for size, name in units if count >= size), units[-1])
     value = count / unit
     return f"{value:.0f} {name}" if value >= 100 else f"{value:.3g} {name}"
 

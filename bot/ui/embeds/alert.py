@@ -1,7 +1,7 @@
 """Draw alerts: one by itself, many in one message, and the call for help when healing has come to its end."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import discord
 
@@ -12,8 +12,12 @@ from bot.ui.signs import BAD, CAREFUL, GOOD, QUIET, RUNNING
 from bot.ui.translation import _, told, word
 from bot.ui.words import mentions, person, since
 
+# Takes secrets out of an alert.
+Clean = Callable[[Alert], Alert]
+
 PREFIX = "roas:alert:"
 ESCALATION_SUFFIX = " · escalation"
+CALL_SUFFIX = " · call"
 LISTED = 25
 SEVERITIES: dict[Severity, tuple[str, discord.Colour]] = {
     Severity.CRITICAL: ("🔴", BAD),
@@ -28,22 +32,26 @@ STATES: dict[AlertState, tuple[str, discord.Colour]] = {
 }
 
 
+def _as_it_is(alert: Alert) -> Alert:
+    return alert
+
+
 def draw_alert(alert: Alert, role: int | None = None) -> Drawing:
-    """Draw one alert; an urgent one calls a role where there is one."""
+    """Draw one alert; one that is urgent, and neither over nor silenced, calls a role where there is one."""
     sign, colour = STATES.get(alert.state, SEVERITIES[alert.severity])
     embed = discord.Embed(
-        title=f"{sign} {one_line(told(alert.title), 200)}", description=plain(told(alert.summary), 1500), colour=colour
+        title=f"{sign} {_title(alert, 200)}", description=plain(told(alert.summary), 1500), colour=colour
     )
     add_field(embed, _("State"), _state(alert))
     if done := _done(alert):
         add_field(embed, _("What was done"), done)
     embed.set_footer(text=alert.id)
-    called = _called(role) if alert.is_urgent else ()
-    return Drawing(alert.id, tuple(fit([embed])), mentions(called), _buttons(alert), pings=called)
+    shown, called = _called(role, [alert])
+    return Drawing(alert.id, tuple(fit([embed])), mentions(shown), _buttons(alert), pings=called)
 
 
-def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None) -> Drawing:
-    """Draw many alerts that came at once: how many of which kind, and the worst of them by name."""
+def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None, clean: Clean = _as_it_is) -> Drawing:
+    """Draw many alerts that came at once: how many of which kind, and the worst of them by name, these cleaned."""
     still_open = [alert for alert in alerts if alert.is_open]
     order = list(Severity)
     worst = min((a.severity for a in still_open or alerts), key=order.index, default=Severity.INFO)
@@ -52,49 +60,82 @@ def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None) -> 
     parts = [f"{SEVERITIES[one][0]} {counts[one]} {word(one)}" for one in order if counts[one]]
     resolved = len(alerts) - len(still_open)
     parts += [f"✅ {resolved} {word(AlertState.RESOLVED)}"] if resolved else []
-    listed = sorted(alerts, key=lambda alert: (not alert.is_open, order.index(alert.severity), alert.id))
-    title = _("{count} alerts at once", count=len(alerts)) if len(alerts) > 1 else one_line(alerts[0].title, 200)
+    title = _("{count} alerts at once", count=len(alerts)) if len(alerts) > 1 else _title(clean(alerts[0]), 200)
     embed = discord.Embed(title=f"{sign} {title}", description=" · ".join(parts), colour=colour)
-    add_field(embed, _("The worst") if len(alerts) > LISTED else _("Alerts"), _listing(listed))
+    listing = _listing(alerts, FIELD_VALUE, clean)
+    add_field(embed, _("The worst") if len(alerts) > LISTED else _("Alerts"), listing)
     if len(still_open) > LISTED:
         add_field(embed, _("All of them"), _("See `/status` and the journal; none is lost."))
     embed.set_footer(text=group)
-    urgent = any(alert.is_urgent for alert in alerts)
-    called = _called(role) if urgent else ()
+    shown, called = _called(role, alerts)
     buttons = (_button(_("Acknowledge all"), "ack", group, "👀"), _button(_("Silence 1 h"), "silence", group, "🔕"))
-    return Drawing(group, tuple(fit([embed])), mentions(called), buttons if still_open else (), pings=called)
+    return Drawing(group, tuple(fit([embed])), mentions(shown), buttons if still_open else (), pings=called)
 
 
 def draw_escalation(alert: Alert, role: int | None = None) -> Drawing:
     """Draw the call for help: what was tried did not help, now a person is needed."""
     embed = discord.Embed(
-        title=f"🆘 {_('Somebody is needed: {title}', title=one_line(told(alert.title), 180))}",
+        title=f"🆘 {_('Somebody is needed: {title}', title=_title(alert, 180))}",
         description=_actions(alert) or plain(told(alert.summary), 1000),
         colour=BAD,
     )
-    if alert.environment:
-        hint = _(
-            "Read the logs, then deploy a release that works, or go back with /rollback {environment}.",
-            environment=one_line(alert.environment, 60),
-        )
-        add_field(embed, _("What to do"), hint)
-    key = f"{alert.id}{ESCALATION_SUFFIX}"
-    embed.set_footer(text=key)
-    called = _called(role)
-    return Drawing(key, tuple(fit([embed])), mentions(called), pings=called)
+    _add_what_to_do(embed, [alert])
+    return _to_call(embed, f"{alert.id}{ESCALATION_SUFFIX}", role, [alert])
 
 
-def draw_open_alerts(alerts: Sequence[Alert]) -> discord.Embed | None:
-    """Draw what is open now, for `/status`; None where nothing is."""
+def draw_call(alert: Alert, role: int | None = None) -> Drawing:
+    """Draw the call about an alert that nobody was called about when it was told first."""
+    sign, colour = SEVERITIES[alert.severity]
+    embed = discord.Embed(
+        title=f"{sign} {_('It has become urgent: {title}', title=_title(alert, 180))}",
+        description=plain(told(alert.summary), 1000),
+        colour=colour,
+    )
+    return _to_call(embed, f"{alert.id}{CALL_SUFFIX}", role, [alert])
+
+
+def draw_calls(
+    name: str, alerts: Sequence[Alert], role: int | None = None, clean: Clean = _as_it_is, *, for_help: bool
+) -> Drawing:
+    """Draw one call about many alerts: the worst of them by name, these cleaned, and how many there are besides."""
+    title = _title(clean(alerts[0]), 180) if len(alerts) == 1 else _("{count} alerts", count=len(alerts))
+    words = (
+        _("Somebody is needed: {title}", title=title) if for_help else _("It has become urgent: {title}", title=title)
+    )
+    sign = "🆘" if for_help else SEVERITIES[_worst_first(alerts)[0].severity][0]
+    embed = discord.Embed(title=f"{sign} {words}", description=_listing(alerts, 2000, clean), colour=BAD)
+    if for_help:
+        _add_what_to_do(embed, alerts)
+    return _to_call(embed, f"{name}{ESCALATION_SUFFIX if for_help else CALL_SUFFIX}", role, alerts)
+
+
+def draw_open_alerts(alerts: Sequence[Alert], clean: Clean = _as_it_is) -> discord.Embed | None:
+    """Draw what is open now, for `/status`, what is named cleaned; None where nothing is."""
     if not alerts:
         return None
-    order = list(Severity)
-    listed = sorted(alerts, key=lambda alert: (order.index(alert.severity), alert.id))
-    return discord.Embed(
-        title=f"{SEVERITIES[listed[0].severity][0]} {_('Open alerts: {count}', count=len(alerts))}",
-        description=lines([_line(alert) for alert in listed], 1200),
-        colour=SEVERITIES[listed[0].severity][1],
+    sign, colour = SEVERITIES[_worst_first(alerts)[0].severity]
+    title = f"{sign} {_('Open alerts: {count}', count=len(alerts))}"
+    return discord.Embed(title=title, description=_listing(alerts, 1200, clean), colour=colour)
+
+
+def _to_call(embed: discord.Embed, key: str, role: int | None, alerts: Sequence[Alert]) -> Drawing:
+    embed.set_footer(text=key)
+    shown = () if role is None else (role,)
+    called = shown if any(alert.is_audible for alert in alerts) else ()
+    return Drawing(key, tuple(fit([embed])), mentions(shown), pings=called)
+
+
+def _add_what_to_do(embed: discord.Embed, alerts: Sequence[Alert]) -> None:
+    """Say how to mend what is of one environment."""
+    environments = {alert.environment for alert in alerts}
+    environment = environments.pop()
+    if environments or not environment:
+        return
+    hint = _(
+        "Read the logs, then deploy a release that works, or go back with /rollback {environment}.",
+        environment=one_line(environment, 60),
     )
+    add_field(embed, _("What to do"), hint)
 
 
 def _state(alert: Alert) -> str:
@@ -123,19 +164,39 @@ def _actions(alert: Alert) -> str:
     return lines([f"• {one_line(told(action), 250)}" for action in reversed(alert.actions)], FIELD_VALUE - 60)
 
 
-def _listing(alerts: Sequence[Alert]) -> str:
-    return lines([_line(alert) for alert in alerts[:LISTED]], FIELD_VALUE)
+def _worst_first(alerts: Sequence[Alert]) -> list[Alert]:
+    order = list(Severity)
+    return sorted(alerts, key=lambda alert: (not alert.is_open, order.index(alert.severity), alert.id))
+
+
+def _listing(alerts: Sequence[Alert], limit: int, clean: Clean) -> str:
+    """Name the worst, as many as there is room for, and count the rest."""
+    named = [_line(clean(alert)) for alert in _worst_first(alerts)[:LISTED]]
+    while True:
+        left_out = len(alerts) - len(named)
+        rest = [_("… and {count} more", count=left_out)] if left_out else []
+        text = "\n".join([*named, *rest])
+        if len(text) <= limit or not named:
+            return text
+        named.pop()
 
 
 def _line(alert: Alert) -> str:
     sign = STATES.get(alert.state, SEVERITIES[alert.severity])[0]
     times = f" ×{alert.count}" if alert.count > 1 else ""
     place = f" {code(alert.service, 40)}" if alert.service else ""
-    return f"{sign} {one_line(told(alert.title), 100)}{place}{times}"
+    return f"{sign} {_title(alert, 100)}{place}{times}"
 
 
-def _called(role: int | None) -> tuple[int, ...]:
-    return () if role is None else (role,)
+def _title(alert: Alert, limit: int) -> str:
+    return one_line(told(alert.title), limit)
+
+
+def _called(role: int | None, alerts: Sequence[Alert]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the role that a message mentions, and the same where posting it calls that role."""
+    urgent = [alert for alert in alerts if alert.is_urgent]
+    shown = () if role is None or not urgent else (role,)
+    return shown, shown if any(alert.is_audible for alert in urgent) else ()
 
 
 def _buttons(alert: Alert) -> tuple[Button, ...]:

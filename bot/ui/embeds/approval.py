@@ -1,11 +1,13 @@
 """Draw a plan for those who have to say yes to it: the one who asked, then a second person."""
 
+from dataclasses import replace
+
 import discord
 
 from bot.models.deployment import DeploymentKind
 from bot.models.proposal import Proposal, ProposalState
 from bot.ui.drawing import Button, Drawing
-from bot.ui.embeds.plan import draw_plan
+from bot.ui.embeds.plan import draw_plan, draw_plan_message, whole_plan, whole_plan_note
 from bot.ui.limits import fit, one_line
 from bot.ui.signs import CAREFUL, GOOD, QUIET, RUNNING
 from bot.ui.translation import _, told
@@ -30,25 +32,30 @@ def draw_proposal(proposal: Proposal, *, last_seconds: float | None = None) -> D
         _withdraw_button(proposal),
     )
     words = _("Nothing is changed before you say yes. The plan expires {when}.", when=since(proposal.expires_at))
-    embeds = draw_plan(proposal.plan, last_seconds=last_seconds)
-    return Drawing(key=proposal.id, content=words, embeds=tuple(embeds), buttons=buttons)
+    message = draw_plan_message(proposal.plan, words, last_seconds=last_seconds)
+    return replace(message, key=proposal.id, buttons=buttons)
 
 
-def draw_approval(proposal: Proposal, approvers: tuple[int, ...] = ()) -> Drawing:
+def draw_approval(proposal: Proposal, approvers: tuple[int, ...] = (), *, last_seconds: float | None = None) -> Drawing:
     """Draw the message that asks a second person, and says later what became of it.
 
-    While it waits it calls the roles of those who approve.
+    While it waits it calls the roles of those who approve. What they say yes to is all there: in a file, where not
+    all of it can be shown.
     """
-    plan = draw_plan(proposal.plan)
+    plan = draw_plan(proposal.plan, last_seconds=last_seconds)
     embed = discord.Embed(
         title=_title(proposal), description=_description(proposal), colour=_COLOURS.get(proposal.state, QUIET)
     ).set_footer(text=proposal.id)
+    shown = fit([embed, *plan])
+    if files := whole_plan(proposal.plan, shown[1:]):
+        embed.description = f"{embed.description}\n{whole_plan_note(files)}"
+        shown = fit([embed, *plan])
     buttons: tuple[Button, ...] = ()
     if not proposal.ended:
         approve = Button(_("Approve"), f"{APPROVE_PREFIX}{proposal.id}", discord.ButtonStyle.success, "✅")
         buttons = (approve, _withdraw_button(proposal))
     called = approvers if proposal.state is ProposalState.AWAITING else ()
-    return Drawing(proposal.id, tuple(fit([embed, *plan])), mentions(called), buttons, pings=called)
+    return Drawing(proposal.id, tuple(shown), mentions(called), buttons, attachments=files, pings=called)
 
 
 def proposal_headline(proposal: Proposal) -> str:

@@ -1,11 +1,13 @@
 """Draw the live message of a deployment: its phases and services, readable on a phone."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import discord
 
 from bot.models.coordination import PhaseName
 from bot.models.deployment import (
+    UNTOUCHED_STEPS,
     Deployment,
     DeploymentKind,
     PhaseResult,
@@ -19,7 +21,7 @@ from bot.ui.limits import DESCRIPTION, code, fit, lines, one_line
 from bot.ui.quantities import duration
 from bot.ui.signs import CAREFUL, OUTCOMES, PHASES, RUNNING, STEPS
 from bot.ui.translation import _, told, word
-from bot.ui.words import image_change, person, since
+from bot.ui.words import clock, image_change, person, since
 
 CANCEL_PREFIX = "roas:cancel:"
 SUMMARY_LENGTH = 80
@@ -31,6 +33,17 @@ _PAST_CANCELLING = frozenset({PhaseName.ROLLBACK, PhaseName.COMPLETION})
 _GOING_BACK = frozenset({ServiceStep.RESTORING, ServiceStep.RESTORED})
 # What went wrong, and what is under way, is read first; what stays as it was comes last.
 _SERVICE_ORDER = {ServiceStep.FAILED: 0, ServiceStep.UNCHANGED: 2}
+
+
+# What a phase that goes from service to service is through with, and what is part of it.
+_DONE = {
+    PhaseName.PREPARATION: frozenset({ServiceStep.PULLED, ServiceStep.BUILT}),
+    PhaseName.EXECUTION: frozenset(
+        {ServiceStep.HEALTHY, ServiceStep.UNVERIFIED, ServiceStep.COMPLETED, ServiceStep.REMOVED}
+    ),
+    PhaseName.ROLLBACK: frozenset({ServiceStep.RESTORED}),
+}
+_FETCHING = frozenset({ServiceStep.PULLING, ServiceStep.PULLED, ServiceStep.BUILDING, ServiceStep.BUILT})
 
 
 def draw_live(deployment: Deployment, *, usual_seconds: float | None = None) -> Drawing:
@@ -99,7 +112,7 @@ def _colour(deployment: Deployment) -> discord.Colour:
 
 def _description(deployment: Deployment, usual_seconds: float | None) -> str:
     head = [_asked(deployment), _time(deployment, usual_seconds), *_cancelling(deployment)]
-    phases = [_phase_line(phase) for phase in deployment.phases if _is_shown(phase, deployment)]
+    phases = [_phase_line(phase, deployment.services) for phase in deployment.phases if _is_shown(phase, deployment)]
     text = "\n".join([*head, "", *phases])
     services = service_lines(deployment)
     if not services:
@@ -128,9 +141,9 @@ def _time(deployment: Deployment, usual_seconds: float | None) -> str:
     text = _("started {when}", when=since(deployment.created_at))
     if usual_seconds is not None:
         text += " · " + _(
-            "usually takes {duration}: done {when}",
+            "usually takes {duration}, until {when}",
             duration=duration(usual_seconds),
-            when=since(deployment.created_at + timedelta(seconds=usual_seconds)),
+            when=clock(deployment.created_at + timedelta(seconds=usual_seconds)),
         )
     if deployment.attempts > 1:
         text += " · " + _("carried on after a restart (attempt {count})", count=deployment.attempts)
@@ -150,10 +163,11 @@ def _is_shown(phase: PhaseResult, deployment: Deployment) -> bool:
     return phase.name is not PhaseName.ROLLBACK or asked_for or phase.status is not PhaseStatus.PENDING
 
 
-def _phase_line(phase: PhaseResult) -> str:
+def _phase_line(phase: PhaseResult, services: Sequence[ServiceProgress]) -> str:
     parts = [f"{PHASES[phase.status]} {word(phase.name)}"]
-    if phase.status is PhaseStatus.IN_PROGRESS and phase.started_at is not None:
-        parts.append(since(phase.started_at))
+    if phase.status is PhaseStatus.IN_PROGRESS:
+        parts += [since(phase.started_at)] if phase.started_at is not None else []
+        parts += _progress(phase.name, services)
     elif phase.duration_seconds is not None:
         parts.append(duration(phase.duration_seconds))
     if phase.attempts > 1:
@@ -162,3 +176,22 @@ def _phase_line(phase: PhaseResult) -> str:
     if words:
         parts.append(one_line(told(words), SUMMARY_LENGTH))
     return " · ".join(parts)
+
+
+def _progress(phase: PhaseName, services: Sequence[ServiceProgress]) -> list[str]:
+    """Count the services that a phase is through with, where it goes from one to the next."""
+    part = [progress for progress in services if _is_part(phase, progress)]
+    done = sum(progress.step in _DONE[phase] for progress in part)
+    return [_("{done} of {count} services", done=done, count=len(part))] if part else []
+
+
+def _is_part(phase: PhaseName, progress: ServiceProgress) -> bool:
+    match phase:
+        case PhaseName.PREPARATION:
+            return progress.step in _FETCHING
+        case PhaseName.EXECUTION:
+            return progress.changed
+        case PhaseName.ROLLBACK:
+            return progress.changed and progress.step not in UNTOUCHED_STEPS
+        case _:
+            return False

@@ -1,15 +1,22 @@
 """Draw what a deployment would change, before anything is touched."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import discord
 
 from bot.models.plan import Plan, ServiceAction, ServicePlan
+from bot.ui.drawing import Attachment, Drawing
+from bot.ui.embeds.plan_text import PLAN_FILE, action_words, draw_plan_text, plan_heading
 from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code, fit, lines, one_line
 from bot.ui.quantities import duration
 from bot.ui.signs import ACTIONS, CAREFUL, QUIET, RUNNING
 from bot.ui.translation import _, told
-from bot.ui.words import image, image_change, release
+from bot.ui.words import image, image_change
 
 KEYS_SHOWN = 5
+# So much of a list of names: a message that asks for an approval has to have room for what changes.
+NAMES = 400
 
 
 def draw_plan(plan: Plan, *, dry_run: bool = False, last_seconds: float | None = None) -> list[discord.Embed]:
@@ -17,28 +24,57 @@ def draw_plan(plan: Plan, *, dry_run: bool = False, last_seconds: float | None =
 
     `last_seconds` is how long it took the last time.
     """
-    embed = discord.Embed(title=_title(plan), description=_description(plan), colour=_colour(plan))
-    if kept := [service.service for service in plan.services if service.action is ServiceAction.KEEP]:
-        add_field(embed, _("Stays as it is ({count})", count=len(kept)), one_line(", ".join(kept), FIELD_VALUE))
-    if len(plan.order) > 1:
-        add_field(embed, _("Order"), one_line(" → ".join(plan.order), FIELD_VALUE))
+    heading = plan_heading(replace(plan, version=one_line(plan.version, 64)))
+    embed = discord.Embed(title=f"📋 {heading}", description=_description(plan), colour=_colour(plan))
+    for name, value in _fields(plan):
+        add_field(embed, name, value)
     if last_seconds is not None:
         add_field(embed, _("Last time"), _("it took {duration}", duration=duration(last_seconds)))
-    if plan.warnings:
-        add_field(embed, _("Warnings"), lines([f"⚠️ {one_line(told(w), 300)}" for w in plan.warnings], FIELD_VALUE))
     if dry_run:
         embed.set_footer(text=_("Dry run: nothing was changed."))
     return fit([embed])
 
 
-def _title(plan: Plan) -> str:
-    values = {
-        "environment": plan.environment,
-        "version": one_line(plan.version, 64),
-        "old": release(plan.from_release),
-        "new": release(plan.to_release) if plan.to_release is not None else _("a new release"),
-    }
-    return _("📋 {environment}: {old} → {new} ({version})", **values)
+def draw_plan_message(
+    plan: Plan, words: str = "", *, dry_run: bool = False, last_seconds: float | None = None
+) -> Drawing:
+    """Draw a plan as an answer with some words, and with the whole of it as a file where not all is to be seen."""
+    embeds = draw_plan(plan, dry_run=dry_run, last_seconds=last_seconds)
+    files = whole_plan(plan, embeds)
+    content = "\n".join(part for part in (words, whole_plan_note(files)) if part)
+    return Drawing(key="", content=content, embeds=tuple(embeds), attachments=files)
+
+
+def whole_plan(plan: Plan, shown: Sequence[discord.Embed]) -> tuple[Attachment, ...]:
+    """Return the plan as a file where what is shown of it was cut anywhere."""
+    text = "\n".join(part for embed in shown for part in _texts(embed))
+    hidden_keys = any(len(service.changed_keys) > KEYS_SHOWN for service in plan.changed)
+    names = {field.name for embed in shown for field in embed.fields}
+    missing = any(name not in names for name, _value in _fields(plan))
+    return (draw_plan_text(plan),) if "…" in text or hidden_keys or missing else ()
+
+
+def whole_plan_note(files: tuple[Attachment, ...]) -> str:
+    """Say where the whole plan is, where it is in a file."""
+    return _("📎 Not all of it fits here: the whole plan is in {file}.", file=code(PLAN_FILE)) if files else ""
+
+
+def _fields(plan: Plan) -> list[tuple[str, str]]:
+    """Say which services stay, in which order the others are changed, and what to think of."""
+    fields = []
+    if kept := [service.service for service in plan.services if service.action is ServiceAction.KEEP]:
+        fields.append((_("Stays as it is ({count})", count=len(kept)), one_line(", ".join(kept), NAMES)))
+    if len(plan.order) > 1:
+        fields.append((_("Order"), one_line(" → ".join(plan.order), NAMES)))
+    if plan.warnings:
+        warnings = [f"⚠️ {one_line(told(warning), 300)}" for warning in plan.warnings]
+        fields.append((_("Warnings"), lines(warnings, FIELD_VALUE)))
+    return fields
+
+
+def _texts(embed: discord.Embed) -> list[str]:
+    values = [text for field in embed.fields for text in (field.name, field.value)]
+    return [text for text in (embed.title, embed.description, *values) if text]
 
 
 def _colour(plan: Plan) -> discord.Colour:
@@ -56,19 +92,8 @@ def _description(plan: Plan) -> str:
 
 
 def _service(service: ServicePlan) -> str:
-    head = f"{ACTIONS[service.action]} **{one_line(service.service, 60)}** {_action(service)}"
+    head = f"{ACTIONS[service.action]} **{one_line(service.service, 60)}** {action_words(service)}"
     return "\n".join([head, *(f"  {reason}" for reason in _reasons(service))])
-
-
-def _action(service: ServicePlan) -> str:
-    words = {
-        ServiceAction.CREATE: _("is created"),
-        ServiceAction.RECREATE: _("is recreated"),
-        ServiceAction.RESTART: _("is restarted"),
-        ServiceAction.REMOVE: _("is removed"),
-        ServiceAction.KEEP: _("stays"),
-    }[service.action]
-    return f"{words} {_('(the new one first)')}" if service.start_first else words
 
 
 def _reasons(service: ServicePlan) -> list[str]:

@@ -1,0 +1,70 @@
+"""Write a whole plan as a text file: nobody is to say yes to what a message had no room for."""
+
+from collections.abc import Iterator
+
+from bot.models.plan import Plan, ServiceAction, ServicePlan
+from bot.ui.drawing import Attachment
+from bot.ui.translation import _, told
+from bot.ui.words import release
+
+PLAN_FILE = "plan.txt"
+
+
+def draw_plan_text(plan: Plan) -> Attachment:
+    """Write everything of a plan: each service and image in full, every changed key, never a value."""
+    return Attachment(PLAN_FILE, "\n".join(_lines(plan)) + "\n")
+
+
+def plan_heading(plan: Plan) -> str:
+    """Say which release of which environment becomes which: `prod: r3 → a new release (v2)`."""
+    return _(
+        "{environment}: {old} → {new} ({version})",
+        environment=plan.environment,
+        old=release(plan.from_release),
+        new=release(plan.to_release) if plan.to_release is not None else _("a new release"),
+        version=plan.version,
+    )
+
+
+def action_words(service: ServicePlan) -> str:
+    """Say what happens to a service."""
+    words = {
+        ServiceAction.CREATE: _("is created"),
+        ServiceAction.RECREATE: _("is recreated"),
+        ServiceAction.RESTART: _("is restarted"),
+        ServiceAction.REMOVE: _("is removed"),
+        ServiceAction.KEEP: _("stays"),
+    }[service.action]
+    return f"{words} {_('(the new one first)')}" if service.start_first else words
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    yield plan_heading(plan)
+    for service in plan.changed:
+        yield ""
+        yield f"{service.service} {action_words(service)}"
+        yield from (f"  {reason}" for reason in _reasons(service))
+    if kept := [service for service in plan.services if service.action is ServiceAction.KEEP]:
+        yield ""
+        yield _("Stays as it is ({count})", count=len(kept))
+        yield from (f"  {service.service} {service.new_image or ''}".rstrip() for service in kept)
+    if plan.order:
+        yield ""
+        yield _("Order")
+        yield from (f"  {number}. {name}" for number, name in enumerate(plan.order, start=1))
+    if plan.warnings:
+        yield ""
+        yield _("Warnings")
+        yield from (f"  {told(warning)}" for warning in plan.warnings)
+
+
+def _reasons(service: ServicePlan) -> Iterator[str]:
+    old, new = service.old_image, service.new_image
+    if old != new and old and new:
+        yield _("image {change}", change=f"{old} → {new}")
+    elif image := new or old:
+        yield _("image {image}", image=image)
+    if service.expected_image:
+        yield _("content {identity}", identity=service.expected_image)
+    if service.changed_keys:
+        yield _("changed: {keys}", keys=", ".join(service.changed_keys))

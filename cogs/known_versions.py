@@ -1,0 +1,45 @@
+"""Know which versions somebody may mean: to suggest them, and to name the nearest where one does not exist."""
+
+import asyncio
+
+import structlog
+
+from bot.errors import RoasError
+from bot.integration import Application
+from bot.models.environment import Environment
+from cogs.glances import Glances
+from cogs.ops_cog import SUGGEST_WITHIN_SECONDS
+
+log = structlog.get_logger(__name__)
+
+RELEASES_SHOWN = 50
+
+
+class KnownVersions:
+    """Find versions of an environment, and of the others."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._glances: Glances[tuple[str, ...]] = Glances()
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._glances.close()
+
+    async def of(self, target: Environment) -> list[str]:
+        """Return the versions of images that are here, then those ever deployed there, then elsewhere; newest first."""
+        found = list(await self._glances.ask(target.name, lambda: self._local(target)))
+        elsewhere = (name for name in self._application.environments if name != target.name)
+        for name in (target.name, *elsewhere):
+            kept = await self._application.state.releases.list(name, limit=RELEASES_SHOWN)
+            found += [release.version for release in kept]
+        return found
+
+    async def _local(self, target: Environment) -> tuple[str, ...]:
+        """Return the versions whose images are on the engine; none where it does not answer soon."""
+        try:
+            async with asyncio.timeout(SUGGEST_WITHIN_SECONDS):
+                return await self._application.engine.local_versions(target)
+        except (RoasError, TimeoutError) as error:
+            log.info("the versions of local images are not known", environment=target.name, reason=str(error))
+            return ()

@@ -1,0 +1,30 @@
+"""A few rounds of the crash campaign on a real engine: whoever is killed in a handover, all of it ends well."""
+
+import pytest
+
+from campaigns.crash.lane import opened_lane
+from campaigns.crash.playing import Verdict, clean_run, play
+from campaigns.crash.points import Point, Role, Victim
+from campaigns.crash.rounds import Kind, Round, Script, random_rounds
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+SEED = 1
+PASSED_ON = Point(Role.PREDECESSOR, "execution: voice passed on", "after")
+CARRIED_ON = Point(Role.SUCCESSOR, "execution: phase in_progress", "after")
+ROUNDS = (
+    Round(Kind.STEPS, point=PASSED_ON, victim=Victim.SUCCESSOR),
+    Round(Kind.STEPS, point=CARRIED_ON, victim=Victim.BOTH),
+    *random_rounds(1, SEED),
+)
+
+
+async def test_whoever_is_killed_one_bot_and_an_honest_end_are_left(tmp_path_factory):
+    with opened_lane("sample", tmp_path_factory.mktemp("lane")) as lane:
+        async with lane.gate:
+            await lane.start()
+            await clean_run(lane, Script.REVERT)
+            for wanted in ROUNDS:
+                played = await play(lane, wanted)
+                assert played.verdict is Verdict.GOOD, played
+            assert await lane.told_wrongly() == ()

@@ -1,0 +1,40 @@
+"""What the instrumented bot says of itself at the gate is true."""
+
+from types import SimpleNamespace
+
+from bot.models.change import ChangeType, StateChange
+from campaigns.instrumented.hooks import Hooks, announcement
+
+
+class Listener:
+    """A gate that holds nobody."""
+
+    def __init__(self):
+        self.heard = []
+
+    async def hold(self, step, when, *, service=""):
+        self.heard.append((step, when, service))
+
+
+async def test_an_act_is_named_by_the_service_whose_container_it_is_about_though_another_was_told_of_last():
+    async def containers(_environment):
+        return (SimpleNamespace(id="1", service="store"), SimpleNamespace(id="2", service="web"))
+
+    async def start(*_given): ...
+
+    gate = Listener()
+    hooks = Hooks(gate)
+    hooks._remember([StateChange(ChangeType.SERVICE_PROGRESSED, "deployments", subject="store", new="starting")])
+    await hooks._held("start", start)(SimpleNamespace(containers=containers), "dev", "2")
+    assert gate.heard == [("between: start web", "before", "web"), ("between: start web", "after", "web")]
+
+
+def test_a_step_is_named_by_what_the_journal_announces():
+    phase = StateChange(
+        ChangeType.DEPLOYMENT_PHASE_CHANGED, "deployments", new="in_progress", metadata={"phase": "execution"}
+    )
+    end = StateChange(ChangeType.DEPLOYMENT_FINISHED, "deployments", new="succeeded")
+    free = StateChange(ChangeType.LOCK_CHANGED, "locks", old="DEPLOY-1")
+    assert announcement([phase]) == "phase in_progress"
+    assert announcement([free, end]) == "lock let go + deployment succeeded"
+    assert announcement([StateChange(ChangeType.AUDIT, "audit", new="noted")]) == ""

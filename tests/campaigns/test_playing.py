@@ -1,0 +1,65 @@
+"""A round that did no harm proves nothing, and counts as one whose moment never came."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from campaigns.crash.facts import ContainerFacts
+from campaigns.crash.playing import Verdict, play
+from campaigns.crash.points import Point, Role, Victim
+from campaigns.crash.rounds import Kind, Round
+
+POINT = Point(Role.PREDECESSOR, "execution: create_service store", "before")
+BEYOND_ANY_PID = 2**31 - 1
+
+
+class QuietLane:
+    """A lane on which everything goes well, and whose bots are not there any more when they are to be hit."""
+
+    length_seconds = 0.0
+    mark = None
+
+    def __init__(self, state_dir, bot=None):
+        self.state_dir = state_dir
+        self._bot = bot
+        self.reader = SimpleNamespace(look=lambda mark: SimpleNamespace(deployments=()))
+        self.gate = SimpleNamespace(arm=self._arm, release=lambda: None)
+
+    def _arm(self, wanted):
+        held = asyncio.get_running_loop().create_future()
+        held.set_result(None)
+        return held
+
+    def bot(self, role):
+        return self._bot
+
+    def other_version(self):
+        return "v2"
+
+    async def wait_until_asked(self): ...
+
+    async def begin(self): ...
+
+    async def deploy(self, version): ...
+
+    async def settle(self, killed, seconds):
+        return 0.1, ()
+
+
+@pytest.mark.parametrize("kind", [Kind.STEPS, Kind.RANDOM, Kind.HANGS, Kind.USURPED])
+async def test_a_round_whose_victim_is_gone_is_missed(tmp_path, kind):
+    played = await play(QuietLane(tmp_path), Round(kind, point=POINT, victim=Victim.PREDECESSOR))
+    assert played.verdict is Verdict.MISSED
+
+
+async def test_a_round_whose_victim_has_just_died_is_missed(tmp_path):
+    dead = ContainerFacts("1", "home-discord-bot-1", "running", "healthy", "roas-bot:v1", BEYOND_ANY_PID)
+    played = await play(QuietLane(tmp_path, dead), Round(Kind.STEPS, point=POINT, victim=Victim.PREDECESSOR))
+    assert played.verdict is Verdict.MISSED
+
+
+async def test_a_takeover_that_found_nothing_to_take_over_is_missed(tmp_path, monkeypatch):
+    monkeypatch.setattr("campaigns.crash.faults.signal_all", lambda *_given: True)
+    played = await play(QuietLane(tmp_path), Round(Kind.USURPED, point=POINT, victim=Victim.PREDECESSOR))
+    assert played.verdict is Verdict.MISSED
