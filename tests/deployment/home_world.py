@@ -190,6 +190,10 @@ class World:
         self._run_outside()
         await self.settles()
 
+    async def last(self) -> Deployment:
+        """Return the last deployment."""
+        return (await self._eyes.deployments.list("dev", limit=1))[0]
+
     @property
     def supervised(self) -> list[Process]:
         """Return the bots that run outside of containers."""
@@ -312,7 +316,9 @@ class World:
         self._changed.set()
 
     def _only_the_owner_acts(self, life: Process, act: str, service: str) -> None:
-        """Who does not hold the environment may only end another bot."""
+        """Who does not hold the environment may only end another bot, and nobody may replace one in its place."""
+        if (act, service) == ("recreate", BOT):
+            self.witness.objections.append(f"{life} replaces the bot in its place")
         holder = self._holder()
         mine = holder == life.state.instance_id
         if not mine and (holder is not None or act != "remove") and (act, service) != ("remove", BOT):
