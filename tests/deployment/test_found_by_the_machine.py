@@ -59,3 +59,12 @@ def test_an_old_bot_that_is_just_being_started_again_is_gone_back_to(ends, at):
     """It is killed in the moments in which its successor finds itself unwell."""
     killed = Fault(Point.COMMIT, at, after=False, victim=Victim.PREDECESSOR)
     assert ends(deploy(SICKENS), killed).outcome is Outcome.ROLLED_BACK
+
+
+def test_parts_of_two_releases_can_be_made_whole_though_another_deployment_ended_before_it_touched_anything(ends):
+    dies = [Fault(Point.COMMIT, at, after=True, victim=Victim.BOTH) for at in (22, 28, 34, 40)]
+    assert ends(deploy("v1"), *dies).outcome is Outcome.FAILED
+    gives_up = Fault(Point.COMMIT, 5, after=True, victim=Victim.BOTH, cancels=True)
+    assert ends(deploy("v2"), gives_up).outcome is Outcome.CANCELLED
+    rollback = ends(ROLLBACK)
+    assert (rollback.outcome, rollback.to_release) == (Outcome.SUCCEEDED, 0)
