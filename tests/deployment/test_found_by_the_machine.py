@@ -68,3 +68,11 @@ def test_parts_of_two_releases_can_be_made_whole_though_another_deployment_ended
     assert ends(deploy("v2"), gives_up).outcome is Outcome.CANCELLED
     rollback = ends(ROLLBACK)
     assert (rollback.outcome, rollback.to_release) == (Outcome.SUCCEEDED, 0)
+
+
+@pytest.mark.parametrize("at", [30, 31, 33, 34])
+def test_a_bot_that_gets_the_voice_back_at_once_speaks_again(world, ends, at):
+    """Somebody cancels in the moment in which the successor takes over: it hands everything back."""
+    cancels = Fault(Point.COMMIT, at, after=True, victim=Victim.BOTH, cancels=True)
+    assert ends(deploy("v1"), cancels).outcome is Outcome.CANCELLED
+    assert world.active().number == 1
