@@ -161,8 +161,15 @@ class Handover:
         return own.health is not HealthStatus.UNHEALTHY
 
     def _restarts(self, container_id: str) -> int:
-        """Return how often a container was restarted before it was to take over: that is not held against it."""
-        return next((c.restart_count for c in self._others() if c.id == container_id), 0)
+        """Return how often a container was restarted before it was to take over: that is not held against it.
+
+        The old one, to which a failed deployment goes back, may just have died and be about to be started again.
+        """
+        known = next((c for c in self._others() if c.id == container_id), None)
+        if known is None:
+            return 0
+        comes_back = self._context.deployment.problem is not None and known.state is ContainerState.RESTARTING
+        return known.restart_count + comes_back
 
     def _others(self) -> tuple[ContainerSnapshot, ...]:
         return tuple(c for c in self._watch.of_service(self._own.service) if c.id != self._own.id)
@@ -243,6 +250,8 @@ async def hand_over_if_needed(
 
 
 def _failure(container: ContainerSnapshot, restarts_before: int) -> str:
+    if container.state is ContainerState.RESTARTING and container.restart_count < restarts_before:
+        return ""
     if container.state in {ContainerState.EXITED, ContainerState.DEAD, ContainerState.RESTARTING}:
         code = "" if container.exit_code is None else f" with code {container.exit_code}"
         return f"it ended{code}"

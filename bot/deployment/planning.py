@@ -123,9 +123,9 @@ async def _refuse_fixed_bot(
 
 
 async def _is_half_way(components: Components, environment: Environment) -> bool:
-    """Tell whether the last deployment broke off, so that what runs may be of two releases."""
-    last = await components.state.deployments.list(environment.name, limit=1)
-    return bool(last) and last[0].outcome is Outcome.FAILED and last[0].touched
+    """Tell whether the last deployment that touched anything broke off, so that what runs may be of two releases."""
+    last = await components.state.deployments.list(environment.name)
+    return next((one.outcome is Outcome.FAILED for one in last if one.touched), False)
 
 
 async def _running(components: Components, environment: Environment) -> dict[str, str]:

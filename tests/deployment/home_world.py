@@ -17,13 +17,14 @@ from unittest import mock
 from bot.concurrency import happens
 from bot.errors import RoasError
 from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import Deployment, DeploymentRequest, Outcome
+from bot.models.deployment import Deployment, DeploymentRequest, Outcome, ServiceProgress
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
 from bot.models.health import ContainerSnapshot, HealthStatus
 from bot.models.ownership import ProcessMark, VoiceRecord
 from bot.models.release import Release
 from bot.settings import Settings
+from bot.state.documents import from_json
 from bot.state.journal import Fence
 from bot.state.manager import StateManager
 from tests.deployment.bot_process import HOST, BotProcess, ClosedDoor, CommandLine, Place, Process
@@ -49,6 +50,7 @@ OPERATOR_SECONDS = 60.0
 EXITS, NEVER_READY, SICKENS = "exits", "never-ready", "sickens"
 # How a version of the other services is.
 BAD_STORE, BAD_WEB = "bad-store", "bad-web"
+BAD = frozenset({EXITS, NEVER_READY, SICKENS, BAD_STORE, BAD_WEB})
 BEHAVIOURS = {(BAD_STORE, "store"): UNHEALTHY, (BAD_WEB, "web"): UNHEALTHY}
 
 
@@ -103,6 +105,7 @@ class World:
         self._changed = asyncio.Event()
         self._last_fault = loop.time()
         self._stopped = 0
+        self._struck = self._cancelled = False
         self._first: Process | None = None
         self._asked: tuple[Process, asyncio.Task[None]] | None = None
         self._deployment_id = ""
@@ -153,6 +156,7 @@ class World:
         self._counts = dict.fromkeys(Point, 0)
         self._deployment_id = ""
         self._last_fault = self.loop.time()
+        self._struck = self._cancelled = False
         if by_command_line:
             carrier = CommandLine(len(self.processes) + 1, self.place)
             self.processes.append(carrier)
@@ -162,6 +166,8 @@ class World:
         self.tell(f"asks {carrier} for {request.kind} {request.version} with {faults}")
         self._asked = (carrier, carrier.do(work))
         await self.settles()
+        if self._deployment_id and request.version not in BAD and not self._cancelled and not self._struck:
+            assert (last := await self.last()).outcome is Outcome.SUCCEEDED, last
 
     async def _carry(self, carrier: CommandLine, request: DeploymentRequest) -> None:
         try:
@@ -188,6 +194,10 @@ class World:
         self._run_outside()
         await self.settles()
 
+    async def last(self) -> Deployment:
+        """Return the last deployment."""
+        return (await self._eyes.deployments.list("dev", limit=1))[0]
+
     @property
     def supervised(self) -> list[Process]:
         """Return the bots that run outside of containers."""
@@ -203,8 +213,10 @@ class World:
         """Kill, stop or cancel."""
         self._last_fault = self.loop.time()
         if fault.cancels:
+            self._cancelled = True
             self._cancel()
             return
+        self._struck = True
         for process in self._victims(fault.victim):
             self.tell(f"{process} is " + ("killed" if fault.stopped_seconds is None else "stopped"))
             if fault.stopped_seconds is None:
@@ -309,11 +321,26 @@ class World:
         self._changed.set()
 
     def _only_the_owner_acts(self, life: Process, act: str, service: str) -> None:
-        """Who does not hold the environment may only end another bot."""
+        """Who does not hold the environment may only end another bot, and nobody may replace one in its place.
+
+        What the owner does was announced.
+        """
+        if (act, service) == ("recreate", BOT):
+            self.witness.objections.append(f"{life} replaces the bot in its place")
         holder = self._holder()
         mine = holder == life.state.instance_id
         if not mine and (holder is not None or act != "remove") and (act, service) != ("remove", BOT):
             self.witness.objections.append(f"{life} does {act} {service}, and {holder} holds the environment")
+
+        if mine and act != "remove" and not (intent := self._progress(service)).endswith("ing"):
+            self.witness.objections.append(f"{life} does {act} {service}, and the journal says {intent or 'nothing'}")
+
+    def _progress(self, service: str) -> str:
+        """Return the last step of a service that the journal knows of the deployment under way."""
+        row = self._eyes._journal._connection.execute(
+            "SELECT p.document FROM service_progress p JOIN locks USING (deployment_id) WHERE p.service = ?", (service,)
+        ).fetchone()
+        return from_json(ServiceProgress, row[0]).step.value if row else ""
 
     def _holder(self) -> str | None:
         connection = self._eyes._journal._connection
@@ -440,6 +467,8 @@ class World:
         """Say what is not of the current release. After a failure that needs an operator, only the bot must run."""
         running = self.engine.running.values()
         if last is not None and last.outcome is Outcome.FAILED:
+            if last.id == self._deployment_id and not self._struck:
+                self.witness.objections.append(f"{last.id} needs an operator, though nothing struck: {last.problem}")
             return ""
         version = "v0" if current is None else current.version
         wanted = {name: f"{name}:{version}" for name in self.engine.stack}

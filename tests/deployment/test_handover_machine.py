@@ -37,8 +37,8 @@ pytestmark = pytest.mark.timeout(0 if EXAMPLES else 120)
 
 VERSIONS = st.sampled_from(["v1", "v2", "v3", EXITS, NEVER_READY, SICKENS, BAD_STORE, BAD_WEB])
 STOPPED = st.sampled_from([2.0, 7.0, 15.0, 40.0, FOR_GOOD])
-COMMITS = st.tuples(st.just(Point.COMMIT), st.integers(1, 70))
-ACTS = st.tuples(st.just(Point.ACT), st.integers(1, 16))
+COMMITS = st.tuples(st.just(Point.COMMIT), st.integers(1, 90))
+ACTS = st.tuples(st.just(Point.ACT), st.integers(1, 28))
 
 
 @st.composite

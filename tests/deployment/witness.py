@@ -15,6 +15,8 @@ from bot.state.ownership import VOICE
 OWNED = frozenset({"deployments", "phases", "service_progress", "releases", "environments"})
 # What says nothing of a deployment or of who owns what: beats, and renewals of what is one's own.
 ROUTINE = frozenset({"heartbeats", "owners"})
+# How a fault of ours is told.
+NOBODY_FORESAW = "nobody foresaw"
 # What anybody may do.
 WISH = "UPDATE deployments SET cancel_requested_by"
 
@@ -158,6 +160,8 @@ class Witness:
 def _honest_end(transaction: Transaction, deployment: Deployment, after: Standing) -> Iterable[str]:
     if deployment.environment in after.locks:
         yield f"{deployment.id} has ended, and its lock is still held"
+    if deployment.problem is not None and NOBODY_FORESAW in deployment.problem.message:
+        yield f"{deployment.id}: {deployment.problem.message}"
     run = transaction.connection.execute
     phase = PhaseName.ROLLBACK if deployment.request.kind is DeploymentKind.ROLLBACK else PhaseName.EXECUTION
     row = run(

@@ -62,13 +62,22 @@ class Rollback:
         coordinator = DependencyCoordinator(definitions)
         for service in sorted(surplus):
             await manager.remove_service(context.environment, service, watch, context.report)
-        replaced = [name for name in coordinator.order(differing) if not definitions[name].start_first]
-        await self._take_down(context, watch, replaced[::-1], model_hash)
-        await _plan_restarts(context, restarts)
-        await Applier(context, watch, definitions, model_hash, restarts).apply_all(differing | restarts, restoring=True)
+        # What depends on the bot cannot wait for one that may be unwell: its successor does it, as in execution.
+        late = coordinator.dependents(own) if context.deployment.problem is None else frozenset()
+        applier = Applier(context, watch, definitions, model_hash, restarts)
+        await self._bring_back(applier, differing - late, restarts - late)
         await hand_over_if_needed(context, watch, model_hash, bot)
+        await self._bring_back(applier, differing & late, restarts & late)
         if context.deployment.problem is not None:  # no verification comes after this
             await retire_others(context, watch)
+
+    async def _bring_back(self, applier: Applier, differing: frozenset[str], restarts: frozenset[str]) -> None:
+        """Take down what differs, dependents first, then bring it up as it was."""
+        order, definitions = applier.coordinator.order(differing), applier.definitions
+        replaced = [name for name in order if not definitions[name].start_first]
+        await self._take_down(applier.context, applier.watch, replaced[::-1], applier.model_hash)
+        await _plan_restarts(applier.context, restarts)
+        await applier.apply_all(differing | restarts, restoring=True)
 
     async def _take_down(
         self, context: DeploymentContext, watch: ContainerWatch, services: list[str], model_hash: str

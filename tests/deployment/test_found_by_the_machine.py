@@ -1,0 +1,78 @@
+"""What the machines found, as single runs: each is one deployment with one or two faults at the worst moments."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from tests.deployment.home_world import DORA, SICKENS, Fault, Point, Victim, World
+from tests.deployment.virtual_time import VirtualLoop
+
+ROLLBACK = DeploymentRequest("dev", DeploymentKind.ROLLBACK, DORA)
+
+
+def deploy(version: str) -> DeploymentRequest:
+    return DeploymentRequest("dev", DeploymentKind.DEPLOY, DORA, version=version)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    loop = VirtualLoop()
+    world = World(loop, tmp_path, at_home=True)
+    loop.run_until_complete(world.begin())
+    yield world
+    loop.run_until_complete(world.end())
+    loop.close()
+
+
+@pytest.fixture
+def ends(world: World) -> Callable[..., Deployment]:
+    def ends(request: DeploymentRequest, *faults: Fault, by_command_line: bool = False) -> Deployment:
+        world.loop.run_until_complete(world.is_asked(request, list(faults), by_command_line=by_command_line))
+        return world.loop.run_until_complete(world.last())
+
+    return ends
+
+
+def test_what_needs_the_bot_is_restored_beside_a_successor_that_is_unwell(ends):
+    assert ends(deploy(SICKENS)).outcome is Outcome.ROLLED_BACK
+
+
+def test_a_bot_that_is_unwell_can_be_rolled_back_though_something_needs_it(world, ends):
+    assert ends(deploy("v1")).outcome is Outcome.SUCCEEDED
+    world.active().sick = True
+    world.loop.call_later(5.0, world.active().is_checked)
+    world.loop.run_until_complete(asyncio.sleep(6.0))
+    assert ends(ROLLBACK).outcome is Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize("at", [8, 14, 21])
+def test_a_bot_that_is_just_being_started_again_is_not_replaced_in_its_place_by_a_command_line(ends, at):
+    killed = Fault(Point.COMMIT, at, after=False, victim=Victim.PREDECESSOR)
+    assert ends(deploy("v1"), killed, by_command_line=True).outcome is Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize("at", [41, 43, 46])
+def test_an_old_bot_that_is_just_being_started_again_is_gone_back_to(ends, at):
+    """It is killed in the moments in which its successor finds itself unwell."""
+    killed = Fault(Point.COMMIT, at, after=False, victim=Victim.PREDECESSOR)
+    assert ends(deploy(SICKENS), killed).outcome is Outcome.ROLLED_BACK
+
+
+def test_parts_of_two_releases_can_be_made_whole_though_another_deployment_ended_before_it_touched_anything(ends):
+    dies = [Fault(Point.COMMIT, at, after=True, victim=Victim.BOTH) for at in (22, 28, 34, 40)]
+    assert ends(deploy("v1"), *dies).outcome is Outcome.FAILED
+    gives_up = Fault(Point.COMMIT, 5, after=True, victim=Victim.BOTH, cancels=True)
+    assert ends(deploy("v2"), gives_up).outcome is Outcome.CANCELLED
+    rollback = ends(ROLLBACK)
+    assert (rollback.outcome, rollback.to_release) == (Outcome.SUCCEEDED, 0)
+
+
+@pytest.mark.parametrize("at", [30, 31, 33, 34])
+def test_a_bot_that_gets_the_voice_back_at_once_speaks_again(world, ends, at):
+    """Somebody cancels in the moment in which the successor takes over: it hands everything back."""
+    cancels = Fault(Point.COMMIT, at, after=True, victim=Victim.BOTH, cancels=True)
+    assert ends(deploy("v1"), cancels).outcome is Outcome.CANCELLED
+    assert world.active().number == 1
