@@ -20,6 +20,7 @@ FRESH_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.2
 AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 NOT_HEALTHY_YET = "its health check had not passed"
+SICK = "its health check fails"
 
 
 class HandedOverError(FencedOffError):
@@ -151,7 +152,7 @@ class Handover:
             reason = NOT_HEALTHY_YET
             raise await self._unfit(self._own.id, f"after {allowed:g} s {reason}") from error
         if not healthy:
-            raise await self._unfit(self._own.id, "its health check fails")
+            raise await self._unfit(self._own.id, SICK)
 
     def _own_is_healthy(self, containers: tuple[ContainerSnapshot, ...]) -> bool | None:
         """Tell how this process's own container is, or None while its health check has not decided."""
@@ -184,10 +185,13 @@ class Handover:
         deadline = time.monotonic() + allowed
         wanted = await self._wanted_hash()
         reason = "it did not come up"
+        # One that was stopped for a while, and goes on now, is well again in a moment.
+        unwell = {c.id for c in self._others() if c.health is HealthStatus.UNHEALTHY}
         while time.monotonic() < deadline:
             self._context.checkpoint()
             container = next((c for c in self._others() if c.id == container_id), None)
-            if container is not None and (failure := _failure(container, restarts_before)):
+            failure = "" if container is None else _failure(container, restarts_before)
+            if failure and not (failure == SICK and container_id in unwell):
                 raise await self._unfit(container_id, failure)
             heartbeat = await self._context.components.state.ownership.heartbeat(container_id=container_id)
             reason = await self._what_is_missing(container, heartbeat, wanted)
@@ -204,6 +208,8 @@ class Handover:
             return "its container does not run"
         if container.health is HealthStatus.STARTING:
             return NOT_HEALTHY_YET
+        if container.health is HealthStatus.UNHEALTHY:
+            return SICK
         if heartbeat is None or boot_seconds() - heartbeat.beat_at > FRESH_SECONDS:
             return "it had not opened the journal"
         if heartbeat.config_hash not in {"", wanted}:  # an older bot does not say
@@ -257,4 +263,4 @@ def _failure(container: ContainerSnapshot, restarts_before: int) -> str:
         return f"it ended{code}"
     if container.restart_count > restarts_before:
         return f"it restarted {container.restart_count - restarts_before} times"
-    return "its health check fails" if container.health is HealthStatus.UNHEALTHY else ""
+    return SICK if container.health is HealthStatus.UNHEALTHY else ""

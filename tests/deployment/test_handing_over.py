@@ -10,7 +10,7 @@ from bot.deployment.handover import HandedOverError
 from bot.errors import ComposeFileError
 from bot.models.actor import Actor, ActorKind
 from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
-from bot.models.health import ContainerState
+from bot.models.health import ContainerState, HealthStatus
 from tests.deployment.conftest import service
 from tests.deployment.fake_engine import UNHEALTHY
 from tests.deployment.two_bots import BOT, Bot, Scene, a_scene
@@ -78,6 +78,30 @@ async def test_what_passes_there_and_back_is_no_attempt_either(scene, old):
     assert (back.outcome, back.attempts) == (Outcome.ROLLED_BACK, 1), back.problem
     ended = await old.orchestrator.wait(staging.id)
     assert (ended.outcome, ended.attempts) == (Outcome.SUCCEEDED, 1)
+    assert scene.bot_containers() == [old.container_id]
+
+
+async def test_an_old_bot_that_is_unwell_for_a_moment_when_it_is_to_go_on_is_waited_for(scene, old, monkeypatch):
+    """It was stopped for a while, and has just woken up."""
+    home = await old.orchestrator.start(deploy("v1"))
+    new = await handed_over(scene, old, home)
+    scene.home.become("store", *UNHEALTHY)
+    scene.home.running[old.container_id] = replace(scene.home.running[old.container_id], health=HealthStatus.UNHEALTHY)
+    heartbeat = new.state.ownership.heartbeat
+
+    async def heard(*, instance_id: str = "", container_id: str = ""):
+        if container_id == old.container_id:
+            well = replace(scene.home.running[old.container_id], health=HealthStatus.HEALTHY)
+            scene.home.running[old.container_id] = well
+        return await heartbeat(instance_id=instance_id, container_id=container_id)
+
+    monkeypatch.setattr(new.state.ownership, "heartbeat", heard)
+    await new.orchestrator.resume()
+    with pytest.raises(HandedOverError):
+        await new.orchestrator.wait(home.id)
+    await old.speak()
+    back = await carried_on(old, home)
+    assert back.outcome is Outcome.ROLLED_BACK, back.problem
     assert scene.bot_containers() == [old.container_id]
 
 
