@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,6 +42,7 @@ class Guard:
         recovery: ErrorCoordinator,
         state: StateManager,
         prometheus: PrometheusWatch,
+        catch_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._collector = collector
         self._alerts = alerts
@@ -48,6 +50,7 @@ class Guard:
         self._recovery = recovery
         self._state = state
         self._prometheus = prometheus
+        self._catch_up = catch_up
         self._rounds: asyncio.Task[None] | None = None
         self._room_is_low: bool | None = None  # what a bot before this one said of it is not known
 
@@ -57,9 +60,13 @@ class Guard:
         return self._rounds is not None
 
     async def begin(self) -> None:
-        """Begin to guard; what a dead bot was healing is taken up."""
+        """Begin to guard; what another bot did before is learnt, and what a dead one was healing is taken up."""
         if self._rounds is not None:
             return
+        try:
+            await self._catch_up()
+        except RoasError as error:
+            log.error("what another bot did cannot be read", problem=error.message, hint=error.hint)
         self._collector.tell(self._alerts)
         self._rounds = asyncio.create_task(self._walk(), name="guard")
 

@@ -42,6 +42,8 @@ from bot.validation.survey import EnvironmentSurvey
 from bot.validation.validator import EnvironmentValidator
 
 SOURCE = "integration"
+# Twenty deployments make a figure; those that somebody cancelled are not among them.
+DEPLOYMENTS_READ = 60
 
 
 class IntegrationCoordinator:
@@ -287,6 +289,7 @@ def _build(
     senses = Senses(
         health.verdict, alerts.stopped_by_hand, partial(_is_own, engine), partial(all_answer, prober), alerts.we_end
     )
+    measurements = IntegrationMeasurements(bus, sync)
     handler = ErrorHandler(engine, manager, state, desk, senses, orchestrator.run, hands=hands)
     recovery = ErrorCoordinator(handler, state, desk, bus, known)
     return Application(
@@ -304,10 +307,24 @@ def _build(
         metrics=metrics,
         held_voice=held_voice,
         desk=desk,
-        guard=Guard(collector, alerts, desk, recovery, state, PrometheusWatch(settings.prometheus_url, desk)),
-        integration_monitor=IntegrationMonitor(bus, IntegrationMeasurements(bus, sync)),
+        guard=Guard(
+            collector,
+            alerts,
+            desk,
+            recovery,
+            state,
+            PrometheusWatch(settings.prometheus_url, desk),
+            partial(_catch_up, state, metrics, measurements),
+        ),
+        integration_monitor=IntegrationMonitor(bus, measurements),
         sync=sync,
     )
+
+
+async def _catch_up(state: StateManager, metrics: Metrics, measurements: IntegrationMeasurements) -> None:
+    """Read from the journal what other processes did, as far as figures are made of it. Raises StateError."""
+    metrics.know_open_alerts(await state.alerts.open())
+    measurements.remember(await state.deployments.list(limit=DEPLOYMENTS_READ))
 
 
 async def _is_own(engine: ComposeEngine, environment: Environment, service: str) -> bool:

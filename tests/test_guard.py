@@ -12,12 +12,16 @@ from bot import guard
 from bot.errors import JournalUnusableError
 from bot.events import EventBus
 from bot.guard import Guard
+from bot.integration import Application, open_application
 from bot.models.alert import AlertReport, AlertSource, AlertState, Severity
+from bot.models.deployment import Outcome
 from bot.models.environment import Environment
 from bot.monitoring.alert_desk import AlertDesk
 from bot.monitoring.prometheus_watch import PrometheusWatch
 from bot.recovery.coordinator import ErrorCoordinator
+from bot.settings import Settings
 from bot.state.manager import StateManager
+from tests.ui.story import Story
 
 MEGABYTE = 1_000_000
 
@@ -36,7 +40,10 @@ class Scene:
     def another_guard(self) -> Guard:
         recovery = ErrorCoordinator(self, self.state, self.desk, self.bus, {})
         prometheus = PrometheusWatch(None, self.desk)
-        return Guard(self.collector, None, self.desk, recovery, self.state, prometheus)  # type: ignore[arg-type]
+        return Guard(self.collector, None, self.desk, recovery, self.state, prometheus, self.catch_up)  # type: ignore[arg-type]
+
+    async def catch_up(self) -> None:
+        return
 
     async def watch_released(self) -> None:
         return
@@ -122,3 +129,25 @@ async def test_a_prometheus_that_goes_away_is_one_alert_until_it_is_back(scene: 
     await PrometheusWatch(address, scene.desk).look()  # by another bot, too
     await back.close()
     assert await scene.state.alerts.open() == ()
+
+
+async def test_a_bot_that_becomes_the_active_one_knows_what_another_did_before(tmp_path: Path) -> None:
+    def open_alerts(application: Application) -> float | None:
+        return application.metrics.registry.get_sample_value("roas_alerts_open", {"severity": "high"})
+
+    settings = Settings(_env_file=None, stack_dir=tmp_path, state_dir=tmp_path / "state")
+    figure = "integration:coordination_success_rate"
+    async with open_application(settings) as standby, StateManager(tmp_path / "state") as active:
+        bus = EventBus()
+        for outcome in [Outcome.SUCCEEDED] * 4 + [Outcome.CANCELLED, Outcome.FAILED]:
+            await (await Story.begin(active, bus)).finish(outcome)
+        often = AlertReport(figure, AlertSource.INTEGRATION, Severity.HIGH, "Deployments often fail")
+        await active.alerts.take([often, AlertReport("disk", AlertSource.GRAFANA, Severity.HIGH, "The disk is full")])
+        await bus.close()
+        assert open_alerts(standby) == 0
+        await standby.guard.begin()
+        standby.watch_itself()
+        await standby.bus.drain()
+        assert open_alerts(standby) == 2
+        assert standby.integration_monitor.figures().success_ratio == 0.8
+        assert [one.fingerprint for one in await active.alerts.open()] == [figure, "disk"]

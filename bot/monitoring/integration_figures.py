@@ -5,11 +5,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
 from bot.events import Event, EventBus, Subscription
 from bot.models.dependency import DEPENDENCY_TIMEOUT_SECONDS
-from bot.models.deployment import Outcome
+from bot.models.deployment import Deployment, Outcome
 
 PERCENTILE = 0.95
 REMEMBERED_RESOLUTIONS = 200
@@ -119,6 +120,16 @@ class IntegrationMeasurements:
             failing_subscriber=failing,
             success_ratio=self._success(),
         )
+
+    def remember(self, deployments: Iterable[Deployment]) -> None:
+        """Take from the journal how the last deployments ended, newest first: other processes carried some of them."""
+        now, wall = self.clock(), datetime.now(UTC)
+        endings = [
+            (now - max(0.0, (wall - one.ended_at).total_seconds()), one.outcome is Outcome.SUCCEEDED)
+            for one in deployments
+            if one.ended_at is not None and one.outcome is not Outcome.CANCELLED
+        ]
+        self._endings = deque(reversed(endings), maxlen=self.windows.last_deployments)
 
     async def _resolved(self, event: Event) -> None:
         seconds = float(event.data.get("duration_seconds", 0.0))

@@ -82,14 +82,15 @@ class IntegrationMonitor:
         self._subscriptions = self._measurements.subscribe()
 
     def start(self) -> None:
-        """Begin to raise alerts; those that an earlier process left open are cleared first."""
+        """Begin to raise alerts; of those that an earlier process left open, what does not hold is cleared."""
         if self._task is not None:
             return
         self._closing.clear()
         self._firing.clear()
         self._told.clear()
-        for limit in LIMITS:
-            self._tell(limit, None, "", firing=False)
+        for limit, value, _ in _values(self.figures()):
+            if value is None or not limit.is_broken(value):
+                self._tell(limit, None, "", firing=False)
         self._task = asyncio.create_task(self._run(), name="integration_monitor")
 
     async def stop(self) -> None:
