@@ -13,7 +13,8 @@ async def test_an_outcome_without_the_permission_for_its_file_or_its_reply_is_to
     told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v3"))
     assert "failed" in told.text
     assert told.attachments == []
-    assert "A permission is missing" in await ask(people, "bob", "status", environment="dev")
+    said = await ask(people, "bob", "status", environment="dev")
+    assert "The bot lacks Attach Files, Read Message History there" in said
     assert bot.log.read_text().count("a permission is missing in the ops channel") == 1
 
 
