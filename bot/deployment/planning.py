@@ -123,9 +123,10 @@ async def _refuse_fixed_bot(
 
 
 async def _is_half_way(components: Components, environment: Environment) -> bool:
-    """Tell whether the last deployment that touched anything broke off, so that what runs may be of two releases."""
+    """Tell whether what runs may be of two releases: a deployment broke off, and none that succeeded came after it."""
     last = await components.state.deployments.list(environment.name)
-    return next((one.outcome is Outcome.FAILED for one in last if one.touched), False)
+    telling = (one for one in last if one.touched or one.outcome is Outcome.SUCCEEDED)
+    return next((one.outcome is Outcome.FAILED for one in telling), False)
 
 
 async def _running(components: Components, environment: Environment) -> dict[str, str]:
