@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 DEFAULT_PHASE_TIMEOUT_SECONDS = 300.0
+# Nothing comes after a rollback that fails: an engine that is restarted meanwhile is waited for.
+ROLLBACK_RETRIES = 5
 
 
 class PhaseName(StrEnum):
@@ -41,7 +43,8 @@ class Coordination:
 
     def policy(self, phase: PhaseName) -> PhasePolicy:
         """Return the limits of a phase; one that the coordination does not list has the default limits."""
-        return next((policy for policy in self.phases if policy.name is phase), PhasePolicy(phase))
+        default = PhasePolicy(phase, retries=ROLLBACK_RETRIES if phase is PhaseName.ROLLBACK else 0)
+        return next((policy for policy in self.phases if policy.name is phase), default)
 
 
 # Time and retries per phase: design of the standard and the hotfix coordination.
@@ -76,7 +79,7 @@ ROLLBACK = Coordination(
     phases=(
         PhasePolicy(PhaseName.INITIALIZATION, 60, 2),
         PhasePolicy(PhaseName.VALIDATION, 120, 1),
-        PhasePolicy(PhaseName.ROLLBACK, 300, 1),
+        PhasePolicy(PhaseName.ROLLBACK, 300, ROLLBACK_RETRIES),
         PhasePolicy(PhaseName.VERIFICATION, 180, 2),
         PhasePolicy(PhaseName.COMPLETION, 120, 1),
     ),

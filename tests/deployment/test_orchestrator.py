@@ -142,6 +142,15 @@ async def test_an_intent_is_written_again_before_an_act_that_is_tried_again(orch
     assert written.count("creating") == 2
 
 
+async def test_an_engine_that_is_restarted_during_a_rollback_is_waited_for(orchestrator, engine):
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour["v2", "web"] = UNHEALTHY
+    engine.faults["refresh_credentials"] = [EngineUnavailableError("away"), EngineUnavailableError("away")]
+    deployment = await orchestrator.run(deploy("v2"))
+    assert deployment.outcome is Outcome.ROLLED_BACK, deployment.problem
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+
+
 async def test_retries_of_a_transient_fault_end(orchestrator, engine):
     engine.faults["look_up_images"] = [EngineUnavailableError("busy") for _ in range(9)]
     deployment = await orchestrator.run(deploy())
