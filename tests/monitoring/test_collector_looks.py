@@ -41,19 +41,42 @@ class SilentEngine:
         return {}
 
 
-async def test_trouble_that_a_health_check_sees_first_is_told_when_it_has_held_and_not_at_the_next_slow_look() -> None:
-    engine, bus, told = SilentEngine(), EventBus(), asyncio.Queue[Event]()
-    bus.subscribe("monitoring.health.changed", told.put)
-    health = HealthCoordinator(bus, rules=HysteresisRules(worse_after_seconds=0.1))
-    collector = MonitoringCollector(engine, engine, engine, bus, health, {"dev": DEV})  # type: ignore[arg-type]
-    collector.start()
-    try:
-        collector.watch(DEV)
+class Scene:
+    """Watch a stack of which no event is heard, and hear what is announced of it."""
+
+    def __init__(self, **options: float) -> None:
+        self.engine, self.bus, self.told = SilentEngine(), EventBus(), asyncio.Queue[Event]()
+        self.bus.subscribe("monitoring.health.changed", self.told.put)
+        health = HealthCoordinator(self.bus, rules=HysteresisRules(worse_after_seconds=0.1))
+        own = self.engine
+        self.collector = MonitoringCollector(own, own, own, self.bus, health, {"dev": DEV}, **options)  # type: ignore[arg-type]
+        self.collector.start()
+        self.collector.watch(DEV)
+
+    def break_unheard(self) -> None:
+        self.engine.shown = (replace(WEB, state=ContainerState.EXITED, exit_code=1),)
+
+    async def next_verdict(self) -> object:
         async with asyncio.timeout(10):
-            assert (await told.get()).data["new"] == "healthy"
-            engine.shown = (replace(WEB, state=ContainerState.EXITED, exit_code=1),)
-            bus.publish(Event("monitoring.health_check.start", "test", {"environment": "dev"}))
-            assert (await told.get()).data["new"] == "unhealthy"
-    finally:
-        await collector.close()
-        await bus.close()
+            return (await self.told.get()).data["new"]
+
+    async def close(self) -> None:
+        await self.collector.close()
+        await self.bus.close()
+
+
+async def test_trouble_that_a_health_check_sees_first_is_told_when_it_has_held_and_not_at_the_next_slow_look() -> None:
+    scene = Scene()
+    assert await scene.next_verdict() == "healthy"
+    scene.break_unheard()
+    scene.bus.publish(Event("monitoring.health_check.start", "test", {"environment": "dev"}))
+    assert await scene.next_verdict() == "unhealthy"
+    await scene.close()
+
+
+async def test_a_death_whose_event_is_lost_is_found_by_the_slow_look() -> None:
+    scene = Scene(reconcile_seconds=0.2)
+    assert await scene.next_verdict() == "healthy"
+    scene.break_unheard()
+    assert await scene.next_verdict() == "unhealthy"
+    await scene.close()

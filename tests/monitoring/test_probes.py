@@ -8,11 +8,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from bot.models.stack import ServiceDefinition, ServiceProbe
 from bot.monitoring.probe_memory import ProbeMemory
 from bot.monitoring.probes import NetworkProber
 from bot.monitoring.probing import Probing
-from tests.acceptance.stack import free_port
+from testbed.redis_server import RedisServer, free_port
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 
@@ -51,3 +52,28 @@ async def test_one_that_cannot_be_asked_does_not_keep_the_others_from_being_aske
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert [one["event"] for one in logs] == ["a probe cannot be asked from here"]
+
+
+@pytest.mark.parametrize("scheme", ["redis", "tcp"])
+async def test_what_answers_no_more_is_heard_of_at_the_next_round(scheme: str, tmp_path: Path) -> None:
+    memory, woken = ProbeMemory(), asyncio.Semaphore(0)
+    with RedisServer(tmp_path) as server:
+        probe = ServiceProbe(f"{scheme}://{server.url.partition('://')[2]}")
+        definition = ServiceDefinition("store", "store:v1", "d", probes=(probe,))
+
+        async def definitions() -> Mapping[str, ServiceDefinition]:
+            return {"store": definition}
+
+        own = ContainerSnapshot("c1", "store", "store", ContainerState.RUNNING, HealthStatus.NONE, "i", "i", "h")
+        seen = ServiceHealth("store", Verdict.UNVERIFIED, "runs", (own,))
+        assert memory.judge("dev", seen, definition) is seen
+        assert await NetworkProber().probe(DEV, probe.url, 5.0)
+        probing = Probing(DEV, NetworkProber(), memory, definitions, woken.release, every_seconds=0.1)
+        task = asyncio.create_task(probing.run())
+        await asyncio.to_thread(server.kill)
+        async with asyncio.timeout(10):
+            for _ in range(3):
+                await woken.acquire()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert memory.judge("dev", seen, definition).verdict is Verdict.UNHEALTHY

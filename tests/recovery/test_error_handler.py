@@ -104,6 +104,17 @@ async def test_a_budget_ends_what_does_not_last(scene: Scene) -> None:
     assert outcomes[-1] is RecoveryOutcome.ESCALATED
 
 
+async def test_a_budget_goes_on_where_the_bot_before_was_killed(tmp_path: Path) -> None:
+    tried: list[RecoveryAction] = []
+    for _ in range(6):
+        async with StateManager(tmp_path / "state") as state:
+            scene = Scene(state)
+            scene.helps = frozenset({RESTART, RECREATE, ROLL_BACK})
+            await scene.handler.handle(FAULT, DEV)
+            tried += scene.tried
+    assert tried == [RESTART, RESTART, RESTART, RECREATE, ROLL_BACK]
+
+
 async def test_a_rollback_counts_for_the_whole_environment_and_old_attempts_count_no_more(scene: Scene) -> None:
     now = datetime.now(UTC)
     await scene.state.recoveries.save(RecoveryStep("STEP-1", "ALERT-0", "dev", "store", ROLL_BACK, now))
