@@ -7,6 +7,7 @@ CARELESS, it takes over without ending the other process first.
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,26 @@ from bot.deployment.rivals import Rivals
 from bot.engine.service_creation import ServiceCreator
 from bot.models.environment import Environment
 from bot.state import ownership
+from bot.state.journal import Journal
 
 ownership.LEASE_SECONDS = rivals.HANGING_SECONDS = 2.5
 _create = ServiceCreator._compose_create
+_transact = Journal._transact
+# Whoever is stopped in the middle of a write holds the journal, and nobody could take over.
+_writing = threading.Lock()
+
+
+def _one_by_one(self: Journal, *arguments: Any) -> Any:
+    with _writing:
+        return _transact(self, *arguments)
 
 
 async def _stop_and_create(self: ServiceCreator, environment: Environment, *arguments: Any, **options: Any) -> None:
     mark = Path(os.environ["STOPS_WHERE"])
     if mark.exists() and arguments[1].definition.name == "web":
         mark.unlink()
-        os.kill(os.getpid(), signal.SIGSTOP)
+        with _writing:
+            os.kill(os.getpid(), signal.SIGSTOP)
     await _create(self, environment, *arguments, **options)
 
 
@@ -33,6 +44,7 @@ async def _leave_it_alone(self: Rivals, home: Environment | None, instance_id: s
     return ""
 
 
+Journal._transact = _one_by_one  # type: ignore[method-assign,assignment]
 ServiceCreator._compose_create = _stop_and_create  # type: ignore[method-assign]
 if os.environ.get("CARELESS"):
     Rivals.end = _leave_it_alone  # type: ignore[method-assign]
