@@ -20,7 +20,6 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 WIDTH, HEIGHT, LITTLE = 720, 1300, 300
-PHONE_WIDTH, PHONE_HEIGHT = 390, 844
 # Scroll to a message, and wait until that is drawn.
 SHOW = "message => { message.scrollIntoView(); return new Promise(done => setTimeout(done, 300)); }"
 PATIENCE = 90_000.0  # milliseconds
@@ -80,8 +79,7 @@ class Photographer:
         boxes = [box for box in [await message.bounding_box() for message in messages] if box is not None]
         top = min(box["y"] for box in boxes)
         bottom = max(box["y"] + box["height"] for box in boxes)
-        width = (self.page.viewport_size or {"width": WIDTH})["width"]
-        await self.page.screenshot(path=path, clip={"x": 0, "y": top, "width": width, "height": bottom - top})
+        await self.page.screenshot(path=path, clip={"x": 0, "y": top, "width": WIDTH, "height": bottom - top})
 
 
 async def take(browser: Browser, stage: Stage, page_url: str) -> None:
@@ -114,11 +112,7 @@ async def _move_on(camera: Photographer, stage: Stage) -> None:
 async def _fail(camera: Photographer, stage: Stage) -> None:
     stage.write_greeting("v3 was here.")
     await camera.deploy("v3")
-    failed = await camera.see(f"Deploy v3 to {ENVIRONMENT}", "was rolled back")
-    await camera.picture("rolled-back", failed)
-    await camera.page.set_viewport_size({"width": PHONE_WIDTH, "height": PHONE_HEIGHT})
-    await camera.picture("phone", failed)
-    await camera.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    await camera.picture("rolled-back", await camera.see(f"Deploy v3 to {ENVIRONMENT}", "was rolled back"))
 
 
 async def _approve(camera: Photographer) -> None:

@@ -195,8 +195,7 @@ class Rest:
         key = (channel_id, str(nonce))
         enforced = nonce is not None and body.get("enforce_nonce") and key in self._nonces
         if enforced and self._bridge.message_exists(channel_id, self._nonces[key]):
-            path = f"/channels/{channel_id}/messages/{self._nonces[key]}"
-            return {**self._dispatch(Call("GET", path, {})), "nonce": nonce}
+            return {**self._bridge.message(channel_id, self._nonces[key]), "nonce": nonce}
         self._refuse_forbidden_parts(call, body, channel_id)
         answer = self._dispatch(call, nonce=None if nonce is None else str(nonce))
         if nonce is not None:

@@ -226,6 +226,11 @@ class Bridge:
         """Say whether the message is still there."""
         return message_id in self._backend.messages.get(channel_id, {})
 
+    def message(self, channel_id: int, message_id: int) -> dict[str, Any]:
+        """Return a message as whoever posted it is answered, which needs no permission to read."""
+        message = self._backend.get_message(channel_id, message_id)
+        return dict(deepcopy(serializers.message_payload(self._backend, message)))
+
     def signature(self, path: str) -> str:
         """Return what the address of an attachment carries beside its path."""
         return self._backend.cdn.signature(path)

@@ -1,11 +1,22 @@
 """The page shows the channel and its commands as Discord would, and lets a visitor be anybody in it."""
 
+import re
+
 import aiohttp
 import pytest
 from playwright.async_api import expect
 
 from tests.wire.shop import SERVICE_LABEL
 
+# How many pixels are between the words of an element and the text after it.
+BLANK_AFTER = """one => {
+  const [own, next] = [one, one.nextSibling].map((node) => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    return range.getBoundingClientRect();
+  });
+  return next.left - own.right;
+}"""
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
 
 
@@ -175,6 +186,21 @@ async def test_the_address_without_its_token_shows_nothing(sandbox):
             sandbox.page_url, headers={"Origin": "http://evil.example"}, allow_redirects=False
         ) as answer:
             assert answer.status == 403
+
+
+async def test_markdown_is_drawn_as_a_client_draws_it(visitor, sandbox):
+    channel = f"https://discord.com/channels/{sandbox.guild_id}/{sandbox.ops_channel_id}"
+    words = f"**my\\_app** is at {channel} since <t:0:T>"
+    message = {"embeds": [{"title": "my\\_app fails", "description": words}]}
+    headers = {"Authorization": f"Bot {sandbox.bot_token}"}
+    url = f"{sandbox.api_url}/channels/{sandbox.ops_channel_id}/messages"
+    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=message) as answer:
+        assert answer.status == 200, await answer.text()
+    said = await visitor.sees("my_app fails", "my_app is at")
+    text = said.locator("discord-embed-description .text")
+    await expect(text).to_have_text(re.compile(r"^my_app is at # ops since \d+:00:00.[AP]M$"))
+    assert await said.locator("strong").evaluate(BLANK_AFTER) < 1, "there is a blank too many after bold words"
+    assert (await text.locator("a").get_attribute("href")).startswith("#"), "the channel's address leads away from it"
 
 
 async def test_the_page_speaks_the_visitors_language(visitor):

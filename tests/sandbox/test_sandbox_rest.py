@@ -26,6 +26,8 @@ async def test_a_nonce_posts_once(bot: SmallBot, people: SandboxClient) -> None:
     assert first.id == again.id != other.id
     assert first.nonce == "deploy-1"
     assert len(await people.messages()) == 2
+    await people.deny_bot("read_message_history")
+    assert (await bot.ops.send("once", nonce="deploy-1")).id == first.id, "to post needs no permission to read"
 
 
 async def test_an_answer_that_was_lost_is_found_again_by_its_nonce(bot: SmallBot, people: SandboxClient) -> None:
