@@ -26,7 +26,10 @@ async def test_deploying_failing_and_rolling_back_by_clicks_alone(bot, visitor, 
     await visitor.fill("environment", "de", take="dev")
     await visitor.fill("version", "v1")
     await visitor.send()
-    await visitor.press(await visitor.sees("Nothing is changed before you say yes"), "Deploy")
+    plan = await visitor.sees("Nothing is changed before you say yes")
+    await visitor.fits_a_phone(plan)
+    await visitor.press(plan, "Deploy")
+    await visitor.fits_a_phone(await visitor.sees("Deploy v1 to dev", "initialization"))
     await visitor.sees("Deploy v1 to dev", "succeeded")
     await visitor.deploy("v2")
     await visitor.sees("Deploy v2 to dev", "succeeded")
@@ -36,6 +39,7 @@ async def test_deploying_failing_and_rolling_back_by_clicks_alone(bot, visitor, 
     await expect(report).to_contain_text("health check fails")
     await expect(report.locator(".file a")).to_have_count(1)
     await expect(report.locator(".file pre")).not_to_be_empty()
+    await visitor.fits_a_phone(report)
     assert shop.running("dev")["web"] == image_ids["v2"]
 
     await visitor.press(visitor.message("Deploy v2 to dev", "succeeded"), "Roll back")

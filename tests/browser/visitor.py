@@ -16,6 +16,16 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PHONE_WIDTH = 360
+# What reaches beyond the edge, and what hides a part of itself to the right; within the components too.
+TOO_WIDE = """(message, width) => {
+  const within = (one) => [...(one.shadowRoot?.querySelectorAll("*") ?? []), ...one.querySelectorAll("*")];
+  const all = (root) => within(root).flatMap((one) => [one, ...(one.shadowRoot ? all(one) : [])]);
+  const cut = (one) => getComputedStyle(one).overflowX !== "visible" && one.scrollWidth > one.clientWidth + 1;
+  const beyond = (one) => one.getBoundingClientRect().right > width;
+  const seen = (one) => one.clientWidth > 0;
+  return all(message).filter((one) => seen(one) && (beyond(one) || cut(one))).map((one) => one.outerHTML.slice(0, 99));
+}"""
 PATIENCE = 60_000.0  # milliseconds
 
 
@@ -90,6 +100,17 @@ class Visitor:
         found = self.message(*words)
         await expect(found).to_be_visible(timeout=PATIENCE)
         return found
+
+    async def fits_a_phone(self, message: Locator) -> None:
+        """Check that nothing of a message, nor of the page, goes beyond the edge of a phone."""
+        before = self.page.viewport_size or {"width": 0, "height": 0}
+        await self.page.set_viewport_size({"width": PHONE_WIDTH, "height": 700})
+        wide = await message.evaluate(TOO_WIDE, PHONE_WIDTH)
+        assert wide == [], f"wider than a phone: {wide}"
+        main = self.page.locator("main")
+        assert await main.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
+        assert await self.page.evaluate("document.documentElement.scrollWidth") <= PHONE_WIDTH
+        await self.page.set_viewport_size(before)
 
     async def press(self, message: Locator, label: str) -> None:
         """Press a button of a message."""

@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.wire.channel import ask, outcome, start
+from tests.wire.channel import ask, button, live, outcome, start
 from tests.wire.conftest import CONNECT_SECONDS
+from tests.wire.test_command_line import roas
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
 
@@ -18,13 +19,18 @@ async def test_an_outcome_without_the_permission_for_its_file_or_its_reply_is_to
     assert bot.log.read_text().count("a permission is missing in the ops channel") == 1
 
 
-async def test_what_could_not_be_posted_before_the_bot_was_killed_is_posted_once_by_the_next(bot, people, shop):
-    await people.add_fault(method="POST", path="/channels/*/messages", status=503, times=1000)
+async def test_what_was_posted_unheard_or_not_at_all_before_the_bot_was_killed_is_posted_once_by_the_next(
+    bot, people, shop
+):
+    await people.deny_bot("read_message_history")  # so that the nonce alone says what was posted
+    post = {"method": "POST", "path": "/channels/*/messages", "status": 503}
+    await people.add_fault(**post, performed=True)
+    await people.add_fault(**post, times=1000)
     plan = (await people.answer(await people.slash("dora", "deploy", environment="dev", version="v1"))).message
-    custom_id = next(one.custom_id for one in plan.buttons if ":confirm:" in one.custom_id)
-    await people.click("dora", plan, custom_id)
+    await people.click("dora", plan, button(plan, "confirm"))
     await people.wait_for_request(lambda one: one.get("status") == 503, deadline_seconds=30)
     await bot.kill()
+    assert len([one for one in await people.messages() if "to dev" in one.text]) == 1
     await people.clear_faults()
     await bot.start()
     await people.wait_until_connected(CONNECT_SECONDS)
@@ -32,3 +38,29 @@ async def test_what_could_not_be_posted_before_the_bot_was_killed_is_posted_once
     assert "succeeded" in told.text
     about = [one for one in await people.messages() if "to dev" in one.text]
     assert len(about) == 2
+
+
+async def test_a_deleted_message_and_a_deleted_channel_are_told_once_and_the_news_arrives_all_the_same(
+    bot, bot_settings, people, shop
+):
+    first = await start(people, "dora", "deploy", environment="dev", version="v1")
+    await people.delete_message(await live(people, first, "initialization"))
+    assert "succeeded" in (await outcome(people, first)).text
+    shown = (await live(people, first, "took")).text
+    assert "`store` healthy" in shown
+    assert "`web` healthy" in shown
+    assert bot.log.read_text().count("a message was deleted and is posted again") == 1
+    assert "posted again: 1" in await ask(people, "bob", "status", environment="dev")
+
+    await people.delete_channel()
+    code, said = await roas(bot_settings, "deploy", "dev", "v2")
+    assert code == 0, said
+    code, said = await roas(bot_settings, "doctor")
+    assert f"does not see the channel {bot_settings['DISCORD_OPS_CHANNEL_ID']}" in " ".join(said.split())
+    assert bot.log.read_text().count("the ops channel is closed to the bot") == 1
+    opened = await people.create_channel("ops")
+    await bot.stop()
+    await bot.start(DISCORD_OPS_CHANNEL_ID=str(opened))
+    told = await people.wait_for_message(lambda one: "· outcome" in one.text, deadline_seconds=CONNECT_SECONDS)
+    assert "Deploy v2 to dev: succeeded" in told.text
+    assert len(await people.messages()) == 2, "old news is told again"
