@@ -12,6 +12,7 @@ import pytest
 from testbed.prometheus_server import AlertmanagerServer, PrometheusServer
 from testbed.redis_server import RedisServer, free_port
 from tests.wire.channel import outcome, start
+from tests.wire.test_alerts import about_alerts, shown, title
 
 pytestmark = pytest.mark.wire
 
@@ -86,7 +87,9 @@ async def until(condition, seconds: float = 30) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_a_rule_fires_reaches_the_bot_and_is_resolved(bot, redis_server, prometheus, session, http_port):
+async def test_a_rule_fires_is_told_in_the_channel_and_is_resolved_there(
+    bot, people, sandbox, redis_server, prometheus, session, http_port
+):
     raised = 'roas_alerts_total{severity="high",source="alertmanager"}'
 
     async def is_scraped() -> bool:
@@ -95,16 +98,18 @@ async def test_a_rule_fires_reaches_the_bot_and_is_resolved(bot, redis_server, p
     async def is_raised() -> bool:
         return await metric(session, http_port, raised) == 1
 
-    async def is_over() -> bool:
-        return await metric(session, http_port, 'roas_alerts_open{severity="high"}') == 0
-
     await until(is_scraped)
     assert not await is_raised()
     redis_server.kill()
-    await until(is_raised)
+    told = await shown(people, RULE["alert"])
+    assert (title(told), told.pinged_roles) == (f"🟠 {RULE['alert']}", [sandbox.roles["alert"]])
+    assert "the bot has no Redis" in told.text
+    assert await is_raised()
     redis_server.start()
-    await until(is_over, 90)
+    over = await shown(people, f"✅ {RULE['alert']}", 90)
+    assert (over.id, over.buttons) == (told.id, [])
     assert await is_raised(), "it was one alert"
+    assert [m.id for m in about_alerts(await people.messages()) if RULE["alert"] in m.text] == [told.id]
 
 
 FAMILIES = (
