@@ -70,7 +70,8 @@ def bare() -> list[Entry]:
 def _bare(file: Path) -> Iterator[Entry]:
     tree = ast.parse(file.read_text())
     passed = [call for call in _calls(tree) if _is_unread(call) or ast.unparse(call.func).startswith(TRANSLATING_CALLS)]
-    known = {id(node) for call in passed for node in ast.walk(call)}
+    states = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name in WORDS]
+    known = {id(node) for part in (*passed, *states) for node in ast.walk(part)}
     for node in texts(tree):
         text = template(node)
         if text is not None and id(node) not in known and is_speech(text):

@@ -22,6 +22,7 @@ NOT_TRANSLATED = {
     " · outcome": "a mark by which a message is found again",
     " · escalation": "a mark by which a message is found again",
     "roll back": "the value of a deed, which has a word",
+    "Missing Permissions": "Discord's own words, for the log",
     CHANGED: "for the journal, where it is English",
 }
 # What is told at a terminal, and what is painted with a font that knows Latin letters only.
