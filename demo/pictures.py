@@ -91,9 +91,9 @@ async def take(browser: Browser, stage: Stage, page_url: str) -> None:
     await camera.deploy("v1")
     await camera.see(f"Deploy v1 to {ENVIRONMENT}", "succeeded")
     await _move_on(camera, stage)
-    await _fail(camera, stage)
     await _approve(camera)
     await _look(camera)
+    await _fail(camera, stage)
     await _in_chinese(camera)
 
 

@@ -262,5 +262,6 @@ def _failure(container: ContainerSnapshot, restarts_before: int) -> str:
         code = "" if container.exit_code is None else f" with code {container.exit_code}"
         return f"it ended{code}"
     if container.restart_count > restarts_before:
-        return f"it restarted {container.restart_count - restarts_before} times"
+        times = container.restart_count - restarts_before
+        return "it restarted once" if times == 1 else f"it restarted {times} times"
     return SICK if container.health is HealthStatus.UNHEALTHY else ""

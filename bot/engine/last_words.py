@@ -46,7 +46,7 @@ def _ending(inspected: Mapping[str, Any]) -> str:
     if state.get("OOMKilled"):
         words += ", killed for lack of memory"
     if inspected.get("RestartCount"):
-        words += f", restarted {inspected['RestartCount']} times"
+        words += f", restarts: {inspected['RestartCount']}"
     return f"{words}: {state['Error']}" if state.get("Error") else words
 
 

@@ -58,7 +58,8 @@ def judge_readiness(
 def _judge(definition: ServiceDefinition, container: ContainerSnapshot, tolerated_restarts: int) -> ServiceReadiness:
     match container.state:
         case ContainerState.RUNNING if container.restart_count > tolerated_restarts:
-            return _failed(container, f"it restarted {container.restart_count} times")
+            times = container.restart_count
+            return _failed(container, "it restarted once" if times == 1 else f"it restarted {times} times")
         case ContainerState.RUNNING:
             return _judge_running(definition, container)
         case ContainerState.RESTARTING if container.restart_count > tolerated_restarts:

@@ -40,7 +40,7 @@ def test_the_status_shows_each_service_the_worst_first_with_its_numbers() -> Non
     assert text.index("**web**") < text.index("**redis**")
     assert "🔴 1 unhealthy · 🟢 1 healthy" in text
     assert "🔴 **web** unhealthy: health check fails" in text
-    assert "`web:v3` · up <t:" in text
+    assert "`web:v3` · started <t:" in text
     assert "CPU 12.3 % · 64 MiB · 2 restarts" in text
     assert "**r3** · version `v3` · succeeded" in text
     assert drawing.embeds[0].colour == BAD

@@ -153,7 +153,7 @@ def _details(health: ServiceHealth, release: Release | None) -> list[str]:
     return [
         code(version, 60) if version else "",
         _("{count} containers", count=len(containers)) if len(containers) > 1 else "",
-        _("up {when}", when=since(started)) if started else "",
+        _("started {when}", when=since(started)) if started else "",
         _("CPU {percent} %", percent=f"{health.cpu_percent:.1f}") if health.cpu_percent is not None else "",
         size(health.memory_bytes),
         _("{count} restarts", count=restarts) if restarts else "",
