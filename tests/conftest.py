@@ -26,11 +26,16 @@ ENGINE_FIXTURES = {
 }
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that uses an engine, so that `-m 'not engine'` runs the rest in a moment."""
+    """Mark every test that uses an engine, so that `-m 'not engine'` runs the rest in a moment.
+
+    What takes long comes first: at the end every worker still has something to do.
+    """
     for item in items:
         if ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.engine)
+    items.sort(key=lambda item: not any(item.get_closest_marker(kind) for kind in ("engine", "wire")))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
