@@ -29,6 +29,7 @@ class ContainerFacts:
     image: str
     pid: int
     restarts: int = 0
+    started_at: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -102,5 +103,6 @@ def _container(client: docker.DockerClient, container_id: str) -> ContainerFacts
         image=inspected["Image"],
         pid=int(state["Pid"]),
         restarts=int(inspected["RestartCount"]),
+        started_at=state["StartedAt"],
         labels=inspected["Config"].get("Labels") or {},
     )

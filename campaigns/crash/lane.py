@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ START_SECONDS = 90.0
 ANSWER_SECONDS = 30.0
 EVIDENCE_LINES = 2000
 TOLD_SECONDS = 30.0
+# Docker's restart policy: the wait begins with 0.1 s and doubles; a run of ten seconds ends that.
+STARTS_IN_A_ROW = 4
+FORGIVEN_SECONDS = 11.0
 OUTCOME = re.compile(r"\b([A-Z]+-[0-9A-Z]{26}) · outcome")
 # Shorter than what a person would wait, longer than what a healthy bot needs.
 SETTINGS = {"ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "1", "HANDOVER_SECONDS": "40", "RELEASES_KEPT": "2"}
@@ -64,6 +68,8 @@ class Lane:
     length_seconds: float = 10.0
     # Whether to see at each step who is there: it takes a moment, so only the clean runs do.
     surveys: bool = False
+    # How often a container had been started again when it was last let rest, by its id.
+    rested: dict[str, int] = field(default_factory=dict)
 
     @property
     def state_dir(self) -> Path:
@@ -112,6 +118,19 @@ class Lane:
                         await bot.greet()
                         return
                 await asyncio.sleep(LOOK_SECONDS)
+
+    async def let_rest(self) -> None:
+        """Let a bot that was started again a few times run until the engine forgets that.
+
+        It waits twice as long before each further start, up to a minute, of a container that ran for less than ten
+        seconds: who is killed round after round would not be back in time, through no fault of its own.
+        """
+        for bot in await asyncio.to_thread(self.bots):
+            rested = self.rested.get(bot.id, 0)
+            if bot.restarts - rested >= STARTS_IN_A_ROW:
+                age = datetime.now(UTC) - datetime.fromisoformat(bot.started_at[:19] + "+00:00")
+                await asyncio.sleep(max(0.0, FORGIVEN_SECONDS - age.total_seconds()))
+                self.rested[bot.id] = bot.restarts
 
     def facts(self, killed: frozenset[int] = frozenset()) -> Facts:
         """Return what there is now."""

@@ -87,6 +87,7 @@ async def _undisturbed(lane: Lane, script: Script) -> float:
 async def play(lane: Lane, wanted: Round) -> Played:
     """Play a round to its end."""
     await lane.wait_until_asked()
+    await lane.let_rest()
     await lane.begin()
     begun = time.monotonic()
     held = lane.gate.arm(lambda point: point == wanted.point) if wanted.point is not None else None
