@@ -103,6 +103,7 @@ async def test_a_host_that_passes_the_voice_falls_silent_and_comes_back_when_it_
     # The first one goes on where it was: it was ready all the time, and is not told so again.
     assert await second.stop(signal.SIGINT) == 0
     await until(lambda: first.log.read_text().count("this bot is the active one now") == 2)
+    await people.answer(await people.slash("bob", "hello"))  # its turn has begun where this is answered
     await make_use_of_everything(people, "dave")
-    assert sorted((await said(people))[8:]) == sorted(["Good day!", "Hello!", "Bob waves", "Welcome, Dave"])
+    assert sorted((await said(people))[8:]) == sorted(["Hello!", "Good day!", "Hello!", "Bob waves", "Welcome, Dave"])
     assert (await people.state())["identified"] == 2
