@@ -1,4 +1,4 @@
-"""A client is there while Discord answers; what it took back itself, or was refused long ago, says nothing of Discord."""
+"""A client is there while Discord answers; what it took back itself, or was refused long ago, says nothing."""
 
 import asyncio
 from collections.abc import Callable
