@@ -102,7 +102,10 @@ class VoiceKeeper:
         except StateError:
             record = None
         if record is None or record.instance_id != self._application.state.instance_id:
-            await self._set_active(None)
+            try:
+                await self._set_active(None)
+            except Exception:  # as above: it must go on
+                log.exception("standby stumbles over its own silence")
 
     async def _find_home(self) -> None:
         """Find the container that this process runs in, and its environment; an engine that is away is asked again."""

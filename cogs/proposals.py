@@ -102,6 +102,8 @@ class Proposals:
         if not proposal.waits or said_yes is None:
             return
         approved_by = said_yes if proposal.state is ProposalState.AWAITING else None
+        if approved_by is not None and proposal.is_from(approved_by):  # the settings want a second person by now
+            return
         try:
             await self._carry_out(proposal, said_yes, approved_by=approved_by)
         except RoasError as error:

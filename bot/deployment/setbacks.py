@@ -15,7 +15,7 @@ class Setbacks:
     def note(self, deployment_id: str) -> None:
         """Note one more, and that it is over only after a while."""
         times, _ = self._waits.get(deployment_id, (0, 0.0))
-        wait = min(WAIT_SECONDS * 2**times, LONGEST_WAIT_SECONDS)
+        wait = min(WAIT_SECONDS * 2 ** min(times, 6), LONGEST_WAIT_SECONDS)
         self._waits[deployment_id] = (times + 1, time.monotonic() + wait)
 
     def forget(self, deployment_id: str) -> None:

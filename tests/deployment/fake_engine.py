@@ -167,6 +167,10 @@ class FakeEngine:
         for container_id, container in list(self.running.items()):
             if container.service == service:
                 self.running[container_id] = replace(container, state=state, health=health)
+        self.tell(service)
+
+    def tell(self, service: str) -> None:
+        """Let the event stream say that a service's containers have changed."""
         for stream in self.streams:
             stream.put_nowait(ContainerEvent("change", "", service, "", {}))
 

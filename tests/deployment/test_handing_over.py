@@ -93,6 +93,7 @@ async def test_an_old_bot_that_is_unwell_for_a_moment_when_it_is_to_go_on_is_wai
         if container_id == old.container_id:
             well = replace(scene.home.running[old.container_id], health=HealthStatus.HEALTHY)
             scene.home.running[old.container_id] = well
+            scene.home.tell(BOT)
         return await heartbeat(instance_id=instance_id, container_id=container_id)
 
     monkeypatch.setattr(new.state.ownership, "heartbeat", heard)
