@@ -48,18 +48,22 @@ class DeploymentCog(OpsCog, name="Deployment"):
         self._known_versions = KnownVersions(application)
         self._glances: Glances[tuple[str, ...]] = Glances()
         self._taking_up: asyncio.Task[None] | None = None
+        self._forget_turns: Callable[[], None] = lambda: None
 
     async def cog_load(self) -> None:
         """Listen for clicks on every button ever posted, and begin to tell."""
         self.bot.add_dynamic_items(CancelButton, *BUTTONS)
         self.live_messages.start()
-        self._taking_up = asyncio.create_task(self._take_up(), name="take up plans")
+        self._forget_turns = self.voice.when_given(self._begin_turn)
+        if self.voice.active:
+            self._begin_turn()
         if self.bot.application_id is not None:
             self.live_messages.online()
 
     async def cog_unload(self) -> None:
         """Stop telling; the next bot goes on."""
         self.bot.remove_dynamic_items(CancelButton, *BUTTONS)
+        self._forget_turns()
         if self._taking_up is not None:
             self._taking_up.cancel()
             await asyncio.gather(self._taking_up, return_exceptions=True)
@@ -67,9 +71,12 @@ class DeploymentCog(OpsCog, name="Deployment"):
         await self._glances.close()
         await self.live_messages.close()
 
+    def _begin_turn(self) -> None:
+        """Take up, at the beginning of each of this bot's turns, the plans that a dead process left half answered."""
+        if self._taking_up is None or self._taking_up.done():
+            self._taking_up = asyncio.create_task(self._take_up(), name="take up plans")
+
     async def _take_up(self) -> None:
-        """Take up the plans that a dead process left half answered, once this bot is the one that speaks."""
-        await self.voice.wait_active()
         try:
             await self.proposals.take_up()
         except RoasError as error:

@@ -94,20 +94,28 @@ class Proposals:
         What cannot be started now waits again, as it would have after the click.
         """
         for left in await self._state.approvals.open():
-            if left.state is ProposalState.CONFIRMED:
-                async with self._answering(left.id) as proposal:
-                    await self._go_on(proposal, left.decided_by)
+            if left.state is not ProposalState.CONFIRMED:
+                continue
+            try:
+                async with self._turn(left.id):
+                    await self._go_on(left.id)
+            except RoasError as error:
+                log.warning("a plan could not be started", proposal_id=left.id, reason=error.message)
+            except Exception:  # one plan must not keep the others from being taken up
+                log.exception("a plan could not be started", proposal_id=left.id)
 
-    async def _go_on(self, proposal: Proposal, said_yes: Actor | None) -> None:
+    async def _go_on(self, proposal_id: str) -> None:
+        left = await self._state.approvals.get(proposal_id)
+        # A click that was under way in this very process may have given it back, or started it, meanwhile.
+        if left is None or left.state is not ProposalState.CONFIRMED:
+            return
+        proposal, said_yes = await self._read(proposal_id), left.decided_by
         if not proposal.waits or said_yes is None:
             return
         approved_by = said_yes if proposal.state is ProposalState.AWAITING else None
         if approved_by is not None and proposal.is_from(approved_by):  # the settings want a second person by now
             return
-        try:
-            await self._carry_out(proposal, said_yes, approved_by=approved_by)
-        except RoasError as error:
-            log.warning("a plan could not be started", proposal_id=proposal.id, reason=error.message)
+        await self._carry_out(proposal, said_yes, approved_by=approved_by)
 
     async def confirm(self, proposal_id: str, asker: Asker, actor: Actor) -> tuple[Proposal, str]:
         """Take the yes of the one who asked; returns how the plan stands now, and what to say."""
@@ -195,8 +203,11 @@ class Proposals:
     @asynccontextmanager
     async def _answering(self, proposal_id: str) -> AsyncIterator[Proposal]:
         """Hold a proposal while somebody's answer to it is dealt with, and read it as it stands then."""
-        async with self._turns.setdefault(proposal_id, asyncio.Lock()):
+        async with self._turn(proposal_id):
             yield await self._read(proposal_id)
+
+    def _turn(self, proposal_id: str) -> asyncio.Lock:
+        return self._turns.setdefault(proposal_id, asyncio.Lock())
 
     async def _read(self, proposal_id: str) -> Proposal:
         """Return a proposal as it stands: what a dead process had begun to start was started, or waits again."""

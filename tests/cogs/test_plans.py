@@ -299,6 +299,18 @@ async def test_what_a_dead_bot_had_not_started_yet_is_started_by_the_next(scene:
     assert (await proposal_of(scene)).state is ProposalState.STARTED
 
 
+async def test_what_was_said_yes_to_while_another_bot_spoke_is_started_when_this_one_speaks_again(scene: Scene) -> None:
+    await asked_for_approval(scene)
+    proposal = await proposal_of(scene)
+    voice = scene.env.bot.get_cog("Deployment").voice
+    voice.take()
+    confirmed, awaiting = ProposalState.CONFIRMED, [ProposalState.AWAITING]
+    await scene.application.state.approvals.move(proposal.id, confirmed, WHO, from_states=awaiting)
+    voice.give()
+    await scene.posted("Deploy v2 to prod: succeeded")
+    assert [request.approved_by for request in scene.application.orchestrator.requests] == [WHO]
+
+
 async def test_what_a_dead_bot_had_not_started_and_cannot_be_started_now_waits_again(scene: Scene) -> None:
     await asked_for_approval(scene)
     proposal = await proposal_of(scene)
