@@ -105,8 +105,6 @@ class DeploymentOrchestrator:
     async def resume(self) -> tuple[Deployment, ...]:
         """Take up every unfinished deployment whose process is dead; returns them as they were taken up."""
         taken: list[Deployment] = []
-        if self._passing_on:  # what was set down is for another to take up
-            return ()
         for deployment in await self._components.state.deployments.unfinished():
             if self._setbacks.holds_back(deployment.id):
                 continue
@@ -118,6 +116,8 @@ class DeploymentOrchestrator:
             if environment is None:
                 log.error("environment of an unfinished deployment is gone", deployment_id=deployment.id)
                 continue
+            if self._passing_on:  # perhaps since a moment ago: what was set down is for another to take up
+                break
             taken.append(await self._take_over(deployment, environment, owner))
         return tuple(taken)
 
