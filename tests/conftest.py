@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -26,23 +25,16 @@ ENGINE_FIXTURES = {
 }
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark every test that uses an engine, so that `-m 'not engine'` runs the rest in a moment."""
+    if ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.engine)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that uses an engine, so that `-m 'not engine'` runs the rest in a moment.
-
-    What takes long comes first: at the end every worker still has something to do.
-    """
-    for item in items:
-        if ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.engine)
+    """Begin with what takes long: in the end every worker still has something to do."""
     items.sort(key=lambda item: not any(item.get_closest_marker(kind) for kind in ("engine", "wire")))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what no test could look at, lest it be taken for well."""
-    if not os.environ.get("DISCORD_OPENAPI"):
-        words = "DISCORD_OPENAPI is not set: what the bot sends was not checked against Discord's own description."
-        terminalreporter.write_line(words, yellow=True, bold=True)
 
 
 @pytest.fixture(scope="session")
