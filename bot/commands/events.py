@@ -60,10 +60,10 @@ async def _follow(
     from bot.concurrency import happens
 
     while not session.terminal.out.quiet:
-        news = await state.changes_since(sequence, limit=AT_ONCE)
-        _show(session, [change for _, change in news], environment, correlation)
-        sequence = news[-1][0] if news else sequence
-        if len(news) < AT_ONCE:
+        before = sequence
+        sequence, news = await state.changes_since(before, limit=AT_ONCE)
+        _show(session, news, environment, correlation)
+        if sequence == before:
             await happens(asyncio.Event(), POLL_SECONDS)
 
 

@@ -3,12 +3,15 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any
+
+import structlog
 
 from bot.concurrency import happens
 from bot.errors import RoasError
 from bot.models.environment import Environment
+
+log = structlog.get_logger(__name__)
 
 # Before a deployment changes anything it checks and prepares, which takes longer.
 LOOK_SECONDS = 0.5
@@ -53,8 +56,12 @@ class Hands:
 
     async def _let_go_when(self, is_taken: Callable[[], Awaitable[bool]], environment: Environment) -> None:
         while True:
-            with suppress(RoasError):  # what cannot be read now is read next time
+            try:
                 if await is_taken():
                     break
+            except RoasError:  # what cannot be read now is read next time
+                pass
+            except Exception:  # whoever stops looking keeps its hands on what a deployment changes
+                log.exception("it cannot be seen whether an environment is taken", environment=environment.name)
             await happens(asyncio.Event(), LOOK_SECONDS)
         await self.take_off(environment)

@@ -12,7 +12,7 @@ from bot.models.change import StateChange
 from bot.state.alerts import Alerts
 from bot.state.approvals import Approvals
 from bot.state.deployments import DeploymentStateManager
-from bot.state.documents import from_row, readable
+from bot.state.documents import readable
 from bot.state.freezes import Freezes
 from bot.state.instance import Instance
 from bot.state.journal import Fence, Journal, Transaction, WriteTrouble
@@ -109,14 +109,17 @@ class StateManager:
 
         return await self._journal.read(work)
 
-    async def changes_since(self, sequence: int, *, limit: int = 500) -> tuple[tuple[int, StateChange], ...]:
-        """Return the changes after a sequence number, oldest first, each with its own number."""
+    async def changes_since(self, sequence: int, *, limit: int = 500) -> tuple[int, tuple[StateChange, ...]]:
+        """Return up to which sequence number was read, and the changes after the given one, oldest first.
+
+        A row that means nothing to this version is left out, and holds nobody up.
+        """
         rows = await self._journal.read(
             lambda t: t.execute(
                 "SELECT sequence, document FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, limit)
             ).fetchall()
         )
-        return tuple((row[0], from_row(StateChange, row[1])) for row in rows)
+        return (rows[-1][0] if rows else sequence), readable(StateChange, (row[1] for row in rows))
 
     async def check_usable(self) -> None:
         """Read the journal, and raise the StateError of the last write where that failed."""

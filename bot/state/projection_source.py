@@ -46,7 +46,10 @@ class ProjectionSource:
         return await self._journal.write(work)
 
     async def after(self, sequence: int, limit: int) -> tuple[Numbered, ...]:
-        """Return the changes that follow a number, oldest first. Raises StateError."""
+        """Return the changes that follow a number, oldest first. Raises StateError.
+
+        One that means nothing to this version holds the rest up: a copy with a gap would pass for a whole one.
+        """
         rows = await self._journal.read(
             lambda t: t.execute(
                 "SELECT sequence, document FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, limit)
