@@ -285,13 +285,14 @@ def _build(
         stand_aside=hands.take_off,
     )
     orchestrator = DeploymentOrchestrator(components, known)
-    alerts = ServiceAlerts(desk, state)
-    senses = Senses(
-        health.verdict, alerts.stopped_by_hand, partial(_is_own, engine), partial(all_answer, prober), alerts.we_end
-    )
     measurements = IntegrationMeasurements(bus, sync)
+    alerts = ServiceAlerts(desk, state)
+    look = partial(all_answer, prober)
+    senses = Senses(health.verdict, alerts.stopped_by_hand, partial(_is_own, engine), look, alerts.we_end)
     handler = ErrorHandler(engine, manager, state, desk, senses, orchestrator.run, hands=hands)
     recovery = ErrorCoordinator(handler, state, desk, bus, known)
+    prometheus = PrometheusWatch(settings.prometheus_url, desk)
+    catch_up = partial(_catch_up, state, metrics, measurements)
     return Application(
         settings=settings,
         environments=known,
@@ -307,15 +308,7 @@ def _build(
         metrics=metrics,
         held_voice=held_voice,
         desk=desk,
-        guard=Guard(
-            collector,
-            alerts,
-            desk,
-            recovery,
-            state,
-            PrometheusWatch(settings.prometheus_url, desk),
-            partial(_catch_up, state, metrics, measurements),
-        ),
+        guard=Guard(collector, alerts, desk, recovery, state, prometheus, catch_up),
         integration_monitor=IntegrationMonitor(bus, measurements),
         sync=sync,
     )

@@ -21,7 +21,7 @@ from bot.integration import Application
 from bot.models.deployment import Deployment, Problem
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
-from bot.models.health import ContainerState, HealthStatus
+from bot.models.health import AT_WORK, ENDED, HealthStatus
 from bot.models.ownership import Heartbeat, Readiness, VoiceRecord
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.ownership import lease_has_lapsed
@@ -39,8 +39,7 @@ PATIENCE_SECONDS = 20.0
 DIED = "it died"
 HANGS = "it hangs: its lease was not renewed"
 SICK = "its health check fails"
-ENDED = "its container ended"
-AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
+CONTAINER_ENDED = "its container ended"
 
 
 class VoiceKeeper:
@@ -134,6 +133,7 @@ class VoiceKeeper:
         now = boot_seconds()
         record = await ownership.voice()
         if record is not None and record.instance_id == self._application.state.instance_id:
+            self._ended = None  # of a bot that stood by: nothing is taken from it
             await self._keep(record)
             return
         await self._set_active(None)
@@ -205,8 +205,7 @@ class VoiceKeeper:
             return ""
         if container.health is HealthStatus.UNHEALTHY:
             return SICK
-        gone = container.state in {ContainerState.EXITED, ContainerState.DEAD}
-        return ENDED if gone else ""
+        return CONTAINER_ENDED if container.state in ENDED else ""
 
     async def _end_whoever_holds_the_journal(self) -> bool:
         """End a bot that was stopped in the middle of a write, and tell whether there was one: nobody can write else.
@@ -243,7 +242,7 @@ class VoiceKeeper:
         """
         ready = self._readiness()
         is_fit = ready.gateway_ready and ready.cogs_loaded
-        if is_fit or reason in {SICK, ENDED} or self._home is None or self._own is None:
+        if is_fit or reason in {SICK, CONTAINER_ENDED} or self._home is None or self._own is None:
             return True
         self._waits_since = self._waits_since or time.monotonic()
         if time.monotonic() - self._waits_since >= PATIENCE_SECONDS:

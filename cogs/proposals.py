@@ -32,6 +32,7 @@ from bot.ui.embeds.approval import what_became_of
 from bot.ui.live_messages import LiveMessages
 from bot.ui.proposal_telling import PREFIX
 from bot.ui.secrets import without_secrets
+from bot.ui.telling import APPROVAL
 from bot.ui.translation import _
 from cogs.arguments import read_environment
 from cogs.permissions import (
@@ -250,7 +251,7 @@ class Proposals:
             proposal.id, to, actor, from_states=from_states, deployment_id=deployment_id, note=note
         )
         known = known or proposal
-        if known.state is ProposalState.AWAITING or await self._state.posts.get(known.id, "approval") is not None:
+        if known.state is ProposalState.AWAITING or await self._state.posts.get(known.id, APPROVAL) is not None:
             self._live_messages.follow(known.id).notify(urgent=True)
         return done, known
 

@@ -15,7 +15,6 @@ from sandbox.world import World
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 ACKNOWLEDGE_SECONDS = 3.0
 BUTTON, STRING_SELECT = 2, 3
-LINK_STYLES = (5, 6)
 # Acknowledged, and nothing to read yet.
 SILENT_KINDS = ("deferred", "deferred_update")
 

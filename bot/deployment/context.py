@@ -17,7 +17,7 @@ from bot.models.coordination import Coordination, PhaseName
 from bot.models.deployment import Deployment, PhaseResult, ServiceProgress, ServiceStep
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
-from bot.models.health import ContainerState
+from bot.models.health import AT_WORK
 from bot.models.release import Release
 from bot.models.stack import ServiceDefinition
 from bot.settings import Settings
@@ -26,7 +26,6 @@ from bot.state.manager import StateManager
 from bot.state.ownership import HeldVoice
 
 SOURCE = "orchestrator"
-AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 # Progress within these (layers of a pull) is written at most so often; every intent to touch what runs always is.
 PROGRESSING = frozenset({ServiceStep.PULLING, ServiceStep.BUILDING})
 PROGRESS_INTERVAL_SECONDS = 1.0

@@ -11,14 +11,13 @@ from bot.engine.watch import ContainerWatch
 from bot.errors import FencedOffError, ServiceFailedError
 from bot.models.deployment import ServiceProgress, ServiceStep
 from bot.models.facts import OwnContainer
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.health import AT_WORK, ENDED, ContainerSnapshot, ContainerState, HealthStatus
 from bot.models.ownership import Heartbeat
 from bot.state.boot_clock import boot_seconds
 
 # A heartbeat older than this says nothing of how a bot is now; one is written every half second.
 FRESH_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.2
-AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 NOT_HEALTHY_YET = "its health check had not passed"
 SICK = "its health check fails"
 
@@ -190,8 +189,7 @@ class Handover:
         while time.monotonic() < deadline:
             self._context.checkpoint()
             container = next((c for c in self._others() if c.id == container_id), None)
-            failure = "" if container is None else _failure(container, restarts_before)
-            if failure and not (failure == SICK and container_id in unwell):
+            if container is not None and (failure := _failure(container, restarts_before, container_id in unwell)):
                 raise await self._unfit(container_id, failure)
             heartbeat = await self._context.components.state.ownership.heartbeat(container_id=container_id)
             reason = await self._what_is_missing(container, heartbeat, wanted)
@@ -255,13 +253,14 @@ async def hand_over_if_needed(
     await handover.settle()
 
 
-def _failure(container: ContainerSnapshot, restarts_before: int) -> str:
+def _failure(container: ContainerSnapshot, restarts_before: int, was_unwell: bool) -> str:
+    """Return why a container cannot become fit any more, or an empty text; one that was unwell before may recover."""
     if container.state is ContainerState.RESTARTING and container.restart_count < restarts_before:
         return ""
-    if container.state in {ContainerState.EXITED, ContainerState.DEAD, ContainerState.RESTARTING}:
+    if container.state in ENDED | {ContainerState.RESTARTING}:
         code = "" if container.exit_code is None else f" with code {container.exit_code}"
         return f"it ended{code}"
     if container.restart_count > restarts_before:
         times = container.restart_count - restarts_before
         return "it restarted once" if times == 1 else f"it restarted {times} times"
-    return SICK if container.health is HealthStatus.UNHEALTHY else ""
+    return SICK if container.health is HealthStatus.UNHEALTHY and not was_unwell else ""

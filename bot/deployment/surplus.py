@@ -8,12 +8,10 @@ from bot.errors import FencedOffError, RoasError
 from bot.models.deployment import ServiceStep
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
-from bot.models.health import ContainerSnapshot, ContainerState
+from bot.models.health import ENDED, ContainerSnapshot
 from bot.state.journal import Fence
 
 log = structlog.get_logger(__name__)
-
-ENDED = frozenset({ContainerState.EXITED, ContainerState.DEAD})
 
 
 async def retire_others(context: DeploymentContext, watch: ContainerWatch) -> None:

@@ -19,10 +19,9 @@ from bot.engine.snapshots import inspect_or_none, list_ids, snapshot
 from bot.engine.sweep import WRONG_NAME
 from bot.models.dependency import Dependency, DependencyCondition
 from bot.models.environment import Environment
-from bot.models.health import ContainerState, HealthStatus
+from bot.models.health import ALIVE, ContainerState, HealthStatus
 
 ADOPTED_VERSION = "adopted"
-AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING, ContainerState.PAUSED})
 PASSING = frozenset({ContainerState.DEAD, ContainerState.REMOVING, ContainerState.CREATED})
 
 
@@ -41,7 +40,7 @@ async def adopt_project(clients: EngineClients, environment: Environment) -> Ado
     def adopt(client: docker.DockerClient) -> AdoptedStack | None:
         ids = list_ids(client, environment.project)
         inspected = [found for found in clients.each(lambda one: inspect_or_none(client, one), ids) if found]
-        if not any(snapshot(found).state in AT_WORK for found in inspected):
+        if not any(snapshot(found).state in ALIVE for found in inspected):
             return None
         return _Reader(client, environment.project, inspected).read()
 
@@ -149,7 +148,7 @@ def _config_hash(inspected: Mapping[str, Any]) -> str:
 def _standing(inspected: dict[str, Any]) -> tuple[bool, bool, bool, str]:
     taken = snapshot(inspected)
     return (
-        taken.state in AT_WORK,
+        taken.state in ALIVE,
         taken.health is HealthStatus.HEALTHY,
         taken.state not in PASSING,
         str(inspected.get("Created", "")),

@@ -13,7 +13,6 @@ from pathlib import Path
 FOLDER_MODE = 0o700
 INLINE_MODE = 0o444
 PERMISSIONS = 0o777
-CHUNK_BYTES = 1 << 20
 # What is bigger is data rather than configuration.
 MOST_BYTES = 64 << 20
 MOST_FILES = 10_000

@@ -11,11 +11,10 @@ from docker.errors import APIError, NotFound
 from bot.engine.client import EngineClients, explanation
 from bot.engine.removal import remove_container
 from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.health import ALIVE, ContainerSnapshot, ContainerState, HealthStatus
 
 # What Compose calls a successor until its predecessor is gone.
 WRONG_NAME = re.compile(r"[0-9a-f]{12}_(?P<name>.+)")
-AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING, ContainerState.PAUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def plan_mending(containers: Iterable[ContainerSnapshot], *, never_started: bool
         for mending in _right_names(left):
             yield mending
             left = _after(left, mending)
-        if never_started and any(container.state in AT_WORK for container in left):
+        if never_started and any(container.state in ALIVE for container in left):
             yield from (Mending(container) for container in left if _never_ran(container))
 
 
@@ -86,8 +85,8 @@ def _is_wrong(container: ContainerSnapshot) -> bool:
 def _worth(container: ContainerSnapshot) -> tuple[bool, bool, bool, bool]:
     """Rank by health, then by being at work, then by having run, then by a right name."""
     return (
-        container.health is HealthStatus.HEALTHY and container.state in AT_WORK,
-        container.state in AT_WORK,
+        container.health is HealthStatus.HEALTHY and container.state in ALIVE,
+        container.state in ALIVE,
         not _never_ran(container),
         not _is_wrong(container),
     )

@@ -27,6 +27,14 @@ class ContainerState(StrEnum):
     DEAD = "dead"
 
 
+# Its process runs, or the engine starts it again and again.
+AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
+# It is at work, or held.
+ALIVE = AT_WORK | {ContainerState.PAUSED}
+# Its process is gone, and nobody brings it back.
+ENDED = frozenset({ContainerState.EXITED, ContainerState.DEAD})
+
+
 class HealthStatus(StrEnum):
     """What a container's own health check says; `none` where it has none."""
 

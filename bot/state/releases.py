@@ -107,16 +107,6 @@ class Releases:
             fence=fence,
         )
 
-    async def models_in_use(self) -> frozenset[str]:
-        """Return the hashes of the models that some kept release has or some environment runs."""
-
-        def work(transaction: Transaction) -> frozenset[str]:
-            kept = {release.model_hash for release in _select(transaction, "kept = 1", ())}
-            applied = transaction.execute("SELECT applied_model FROM environments").fetchall()
-            return frozenset(kept | {row[0] for row in applied})
-
-        return await self._journal.read(work)
-
 
 def current_number(transaction: Transaction, environment: str) -> int | None:
     """Return the number of the release that the environment is on."""

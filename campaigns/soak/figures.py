@@ -7,7 +7,6 @@ from pathlib import Path
 
 SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-MEBIBYTE = 1024 * 1024
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
 
