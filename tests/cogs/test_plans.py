@@ -311,6 +311,19 @@ async def test_what_was_said_yes_to_while_another_bot_spoke_is_started_when_this
     assert [request.approved_by for request in scene.application.orchestrator.requests] == [WHO]
 
 
+async def test_nobody_becomes_their_own_second_person_where_the_settings_want_one_by_now(scene: Scene) -> None:
+    await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
+    proposal = await proposal_of(scene)
+    planned, dora = [ProposalState.PLANNED], proposal.request.requested_by
+    await scene.application.state.approvals.move(proposal.id, ProposalState.CONFIRMED, dora, from_states=planned)
+    staging = scene.application.environments["staging"]
+    scene.application.environments["staging"] = replace(staging, needs_approval=True)
+    await scene.restart()
+    wanted = await scene.posted("Approval wanted")
+    assert not scene.application.orchestrator.requests
+    assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
+
+
 async def test_what_a_dead_bot_had_not_started_and_cannot_be_started_now_waits_again(scene: Scene) -> None:
     await asked_for_approval(scene)
     proposal = await proposal_of(scene)

@@ -249,6 +249,7 @@ async def test_nobody_can_cancel_a_rollback_half_way(orchestrator, engine, state
     await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
     with pytest.raises(InvalidRequestError, match="being rolled back already"):
         await orchestrator.cancel(deployment.id, DORA)
+    orchestrator._contexts[deployment.id].stop_soon()  # as from a watcher that had just read the wish
     await asyncio.sleep(0.2)  # the journal is asked several times meanwhile whether somebody cancelled
     engine.become("store", *HEALTHY)
     ended = await orchestrator.wait(deployment.id)

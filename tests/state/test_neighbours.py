@@ -197,3 +197,14 @@ async def test_a_journal_of_the_version_before_is_read_and_gone_on_with(tmp_path
 
 OLD_VOICE = '{"instance_id": "BOT-0", "token": 3, "boot_id": "b", "lease_until": 1.0}'
 OLD_BEAT = '{{"instance_id": "BOT-0", "boot_id": "{boot}", "beat_at": 1.0, "container_id": "c"}}'
+
+
+async def test_a_change_that_only_another_version_understands_holds_nobody_up(tmp_path: Path) -> None:
+    async with StateManager(tmp_path / "state") as state:
+        for words in ("before", "strange", "after"):
+            await state.record(StateChange(ChangeType.AUDIT, "test", new=words))
+        with closing(sqlite3.connect(state.folder / JOURNAL_NAME)) as journal, journal:
+            journal.execute("UPDATE changes SET document = '{\"type\": 7}' WHERE document LIKE '%strange%'")
+        number, news = await state.changes_since(0)
+        assert [change.new for change in news if change.source == "test"] == ["before", "after"]
+        assert number == await state.last_sequence()
