@@ -83,6 +83,12 @@ class Metrics:
             [*labels, "verdict"],
             registry=self.registry,
         )
+        self._stack_health = Gauge(
+            "roas_stack_health",
+            "The verdict on a whole stack: 1 for the one that holds, 0 for the others.",
+            ["environment", "verdict"],
+            registry=self.registry,
+        )
         self._health_changes = Counter(
             "roas_service_health_changes_total",
             "Changes of the verdict on a service, by what it became.",
@@ -153,6 +159,7 @@ class Metrics:
             bus.subscribe("deployment.phase.changed", self._phase_changed, name="metrics phases"),
             bus.subscribe("release.created", self._release_created, name="metrics releases"),
             bus.subscribe("monitoring.health.changed", self._health_changed, name="metrics health"),
+            bus.subscribe("monitoring.stack_health.changed", self._stack_health_changed, name="metrics stacks"),
             bus.subscribe("monitoring.alert.*", self._alert_changed, name="metrics alerts"),
             bus.subscribe("error.recovery.completed", self._recovery_ended, name="metrics recoveries"),
         )
@@ -208,6 +215,11 @@ class Metrics:
         self._series[environment].add((environment, service))
         self._show_verdict(environment, service, verdict)
         self._health_changes.labels(environment, service, verdict).inc()
+
+    async def _stack_health_changed(self, event: Event) -> None:
+        environment, verdict = str(event.data.get("environment", "")), _known(Verdict, event.data.get("new"))
+        for one in Verdict:
+            self._stack_health.labels(environment, one.value).set(one.value == verdict)
 
     async def _alert_changed(self, event: Event) -> None:
         alert_id, severity = str(event.data.get("alert_id", "")), _known(Severity, event.data.get("severity"))

@@ -100,6 +100,20 @@ async def a_change_of_health_is_counted(scene: Scene) -> bool:
     return scene.metric("roas_service_health_changes_total", **labels) >= 1
 
 
+async def the_verdict_on_a_stack_is_shown(scene: Scene) -> bool:
+    """Deploy, wait until the verdict on the stack is announced, and read it."""
+    announced = asyncio.Event()
+
+    async def hear(event: object) -> None:
+        announced.set()
+
+    scene.application.bus.subscribe("monitoring.stack_health.changed", hear, name="test")
+    await (await scene.prepare()).succeed("v1")
+    await asyncio.wait_for(announced.wait(), HEALTH_SECONDS)
+    await scene.application.bus.drain()
+    return scene.metric("roas_stack_health", environment="dev", verdict="healthy") == 1
+
+
 async def the_time_of_waiting_for_dependencies_is_known(scene: Scene) -> bool:
     """Read the figure of the integration, after one service waited for another."""
     needs = {"depends_on": {"store": {"condition": "service_started"}}}

@@ -36,6 +36,7 @@ EFFECTS: dict[str, Callable[[Scene], Awaitable[bool]]] = {
     "metrics phases": deployment.phases_are_timed,
     "metrics releases": deployment.releases_are_counted,
     "metrics health": deployment.a_change_of_health_is_counted,
+    "metrics stacks": deployment.the_verdict_on_a_stack_is_shown,
     "metrics alerts": alert.alerts_are_counted,
     "metrics recoveries": alert.recoveries_are_counted,
 }

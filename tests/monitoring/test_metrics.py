@@ -84,6 +84,13 @@ async def test_exactly_one_verdict_holds_for_a_service(scene: Scene) -> None:
     assert holding == [Verdict.UNHEALTHY]
 
 
+async def test_exactly_one_verdict_holds_for_a_stack(scene: Scene) -> None:
+    for verdict in ("healthy", "degraded"):
+        await scene.publish("monitoring.stack_health.changed", environment="dev", old="unknown", new=verdict)
+    holding = [v for v in Verdict if scene.sample("roas_stack_health", environment="dev", verdict=v)]
+    assert holding == [Verdict.DEGRADED]
+
+
 async def test_a_stack_shows_restarts_processors_and_memory(scene: Scene) -> None:
     scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY, restarts=4)))
     labels = {"environment": "dev", "service": "web"}
