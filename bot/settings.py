@@ -1,14 +1,16 @@
-"""Read the settings from the environment, `.env` and `*_FILE` secrets, and refuse wrong ones in words."""
+"""Read the settings from the environment, `.env`, `*_FILE` secrets and `roas.toml`, and refuse wrong ones in words."""
 
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.configuration.place import Fault, Place
+from bot.configuration.reading import Reading, read
 from bot.errors import SettingsError
 from bot.models.environment import Environment
 
@@ -47,6 +49,7 @@ class EnvironmentSettings(BaseModel, extra="forbid"):
     needs_approval: bool | None = None
     critical_services: tuple[str, ...] | None = None
     observation_seconds: float | None = Field(default=None, ge=0, le=3600)
+    ops_channel_id: int | None = None
     variables: dict[str, str] = Field(default_factory=dict)
 
 
@@ -56,6 +59,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", env_nested_delimiter="__", hide_input_in_errors=True, env_ignore_empty=True
     )
+
+    roas_config: Path | None = None
 
     discord_token: SecretStr | None = None
     discord_guild_id: int | None = None
@@ -107,55 +112,82 @@ class Settings(BaseSettings):
         return tuple(value.get_secret_value() for value in values if value is not None)
 
 
+class GivenSettings(Settings):
+    """Take only what is handed in: the sources were read before, each fault with its place."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave out the environment."""
+        return (init_settings,)
+
+
 def load_settings(*, needs_discord: bool, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings; `needs_discord` also demands what only the bot itself needs.
 
     Raises SettingsError that lists every wrong or missing setting, not the first.
     """
-    environ = os.environ if environ is None else environ
-    faults: list[str] = []
-    overrides: dict[str, Any] = _secrets_from_files(environ, faults)
-    try:
-        settings = Settings(**overrides)
-    except ValidationError as error:
-        faults += [f"{_setting_name(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
-        raise _fault(faults) from error
-    except ValueError as error:  # a JSON setting that does not parse
-        raise _fault([*faults, str(error)]) from error
+    reading = read_settings(needs_discord=needs_discord, environ=environ)
+    if reading.settings is None:
+        raise _fault(reading.faults)
+    return reading.settings
+
+
+def read_settings(*, needs_discord: bool, environ: Mapping[str, str] | None = None) -> Reading[GivenSettings]:
+    """Read the settings as `load_settings` does, with all that is wrong with them and where each comes from."""
+    reading = read(GivenSettings, SECRET_FIELDS, os.environ if environ is None else environ)
     if needs_discord:
-        required = ("discord_token", "discord_guild_id", "discord_ops_channel_id")
-        faults += [f"{name.upper()}: is missing" for name in required if getattr(settings, name) is None]
+        reading = reading.with_faults(_missing(reading))
+    return reading if reading.partial is None else reading.with_faults(_contradictions(reading, reading.partial))
+
+
+def _missing(reading: Reading[GivenSettings]) -> Iterator[Fault]:
+    """Yield what the bot cannot be without; what is there and wrong is told already."""
+    wrong = {fault.place.name for fault in reading.faults}
+    for name in ("discord_token", "discord_guild_id", "discord_ops_channel_id"):
+        place = reading.place((name,))
+        if reading.origin((name,)) is None and not wrong & {place.name, f"{place.name}_FILE"}:
+            yield Fault(place, "is missing")
+
+
+def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iterator[Fault]:
+    """Yield what is wrong with settings that are each right by themselves."""
     known = ", ".join(settings.environment_names)
     if settings.home_environment is not None and settings.home_environment not in settings.environment_names:
-        faults.append(f"HOME_ENVIRONMENT: {settings.home_environment!r} is none of {known}")
-    unknown = [name for name in settings.environments if name not in settings.environment_names]
-    faults += [f"ENVIRONMENTS__{name.upper()}: ENVIRONMENT_NAMES has only {known}" for name in unknown]
-    if faults:
-        raise _fault(faults)
-    return settings
+        yield Fault(reading.place(("home_environment",)), f"{settings.home_environment!r} is none of {known}")
+    for name in settings.environments:
+        if name not in settings.environment_names:
+            yield Fault(reading.place(("environments", name)), f"ENVIRONMENT_NAMES has only {known}")
+    for path in reading.files:
+        if (stack := _stack_around(path, settings)) is not None:
+            yield Fault(
+                Place("", str(path)),
+                f"lies in the folder of a stack ({stack}), where whoever changes the stack could change the bot: move "
+                f"it into STATE_DIR ({settings.state_dir}), or elsewhere and name it with ROAS_CONFIG",
+            )
 
 
-def _secrets_from_files(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
-    """Read the secrets that `NAME_FILE` points to."""
-    found: dict[str, Any] = {}
-    for name in SECRET_FIELDS:
-        variable = f"{name.upper()}_FILE"
-        if path := environ.get(variable):
-            try:
-                found[name] = Path(path).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                faults.append(f"{variable}: cannot be read ({error.strerror}: {path})")
-    return found
+def _stack_around(path: Path, settings: Settings) -> Path | None:
+    """Return the folder of a stack that a file lies in; the state folder is the bot's own wherever it lies."""
+    file = path.resolve()
+    if file.is_relative_to(settings.state_dir.expanduser().resolve()):
+        return None
+    own = [one.folder for one in settings.environments.values() if one.folder is not None]
+    folders = [folder.expanduser().resolve() for folder in (settings.stack_dir, *own)]
+    return next((folder for folder in folders if file.is_relative_to(folder)), None)
 
 
-def _setting_name(location: tuple[int | str, ...]) -> str:
-    return "__".join(str(part) for part in location).upper()
-
-
-def _fault(faults: list[str]) -> SettingsError:
+def _fault(faults: tuple[Fault, ...]) -> SettingsError:
     return SettingsError(
         "The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in faults),
-        hint="Correct them in the environment or in .env; .env.example explains each.",
+        hint="Correct them in the environment, in .env or in roas.toml; .env.example and docs/configuration.md explain "
+        "each.",
     )
 
 

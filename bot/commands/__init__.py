@@ -19,6 +19,7 @@ def application() -> typer.Typer:
     """Gather the commands."""
     from bot.commands.cancel import cancel
     from bot.commands.compose import compose
+    from bot.commands.config import configuration
     from bot.commands.deploy import deploy
     from bot.commands.doctor import doctor
     from bot.commands.events import events
@@ -63,6 +64,7 @@ def application() -> typer.Typer:
     }
     for command, short in everything.items():
         commands.command(short_help=short)(command)
+    commands.add_typer(configuration(), name="config", short_help="Check and show the settings.")
     return commands
 
 

@@ -21,6 +21,20 @@ def run_command(work: Work, *, as_json: bool = False, is_bot: bool = False) -> N
     raise typer.Exit(_run(work, Terminal(as_json=as_json), is_bot=is_bot))
 
 
+def run_before_settings(work: Callable[[Terminal], int], *, as_json: bool = False) -> NoReturn:
+    """Do work that looks at the settings themselves, which may be wrong, and exit with its code."""
+    from bot.errors import RoasError
+
+    terminal = Terminal(as_json=as_json)
+    try:
+        code = work(terminal)
+    except RoasError as error:
+        code = _told(error, terminal)
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    raise typer.Exit(code)
+
+
 def _run(work: Work, terminal: Terminal, *, is_bot: bool) -> int:
     from bot.commands.log import is_debugging
     from bot.errors import RoasError

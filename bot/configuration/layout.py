@@ -1,0 +1,157 @@
+"""Say where in `roas.toml` each setting stands, and in a sentence what it is.
+
+To add a setting, add its key here; a test fails for one that cannot be said in the file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+ENVIRONMENTS = "environments"
+# What names a file that holds a secret, after the name of the secret.
+FILE_SUFFIX = "_file"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Describe one key: the setting that it says, and what is special about how it is written.
+
+    A relative path counts from the folder of the file. `choices` are all there are, for editors. `secret` is the
+    setting whose value stands in the file that this key names.
+    """
+
+    setting: str
+    about: str
+    is_path: bool = False
+    choices: tuple[str, ...] = ()
+    secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Describe one table and its keys."""
+
+    about: str
+    keys: Mapping[str, Key] = field(default_factory=dict)
+
+
+def _secret_file(setting: str, what: str) -> Key:
+    return Key(f"{setting}{FILE_SUFFIX}", f"The file that holds {what} and nothing else.", secret=setting)
+
+
+TABLES: Mapping[str, Table] = {
+    "discord": Table(
+        "The server, the channel and the roles that the bot works with.",
+        {
+            "token_file": _secret_file("discord_token", "the bot's token"),
+            "guild_id": Key("discord_guild_id", "The id of the server."),
+            "ops_channel_id": Key(
+                "discord_ops_channel_id", "The id of the ops channel: what has no channel of its own is posted here."
+            ),
+            "deployer_role_ids": Key("discord_deployer_role_ids", "The roles that may use /deploy and /rollback."),
+            "approver_role_ids": Key("discord_approver_role_ids", "The roles that may approve somebody else's plan."),
+            "hotfix_role_ids": Key("discord_hotfix_role_ids", "The roles that may use /hotfix."),
+            "alert_role_id": Key("discord_alert_role_id", "The role that urgent alerts mention."),
+            "mention_approvers": Key(
+                "discord_mention_approvers", "Whether a plan that waits for an approval mentions the approver roles."
+            ),
+            "api_url": Key("discord_api_url", "Where Discord's API is; only behind a proxy, or for the sandbox."),
+            "gateway_url": Key(
+                "discord_gateway_url", "Where Discord's gateway is; only behind a proxy, or for the sandbox."
+            ),
+        },
+    ),
+    "stack": Table(
+        "What all environments have in common; each may say otherwise in its own table.",
+        {
+            "folder": Key("stack_dir", "The folder of the compose files.", is_path=True),
+            "compose_file": Key("compose_file", "The compose files in that folder, separated by colons."),
+            "project_name": Key("compose_project_name", "The home environment's Compose project."),
+            "docker_host": Key("docker_host", "The address of the Docker engine, such as unix:///var/run/docker.sock."),
+            "environment_names": Key("environment_names", "The names of all environments."),
+            "home_environment": Key("home_environment", "The environment that the bot itself is a service of."),
+            "critical_services": Key(
+                "critical_services", "The services whose bad health fails a deployment that did not touch them."
+            ),
+        },
+    ),
+    "deployment": Table(
+        "How deployments are made.",
+        {
+            "releases_kept": Key("releases_kept", "How many releases are kept for a rollback."),
+            "handover_seconds": Key(
+                "handover_seconds", "How long a new version of the bot may take until it is fit to take over."
+            ),
+            "parallel_execution": Key(
+                "parallel_execution",
+                "Whether independent services are updated at the same time; by default for /deploy, not for /hotfix.",
+            ),
+        },
+    ),
+    "policy": Table(
+        "What compose files may ask for.",
+        {
+            "allow": Key(
+                "compose_policy_allow", "What is allowed though it would be refused; the refusal says what to write."
+            )
+        },
+    ),
+    "state": Table(
+        "Where the bot keeps what it knows.",
+        {"folder": Key("state_dir", "The folder of the journal and of the releases.", is_path=True)},
+    ),
+    "http": Table(
+        "Where the bot serves /health, /ready, /metrics and /alerts.",
+        {
+            "host": Key("http_host", "The address to listen on."),
+            "port": Key("http_port", "The port to listen on; 0 takes a free one."),
+        },
+    ),
+    "webhook": Table(
+        "Who may post alerts to the bot.",
+        {"token_file": _secret_file("webhook_token", "the bearer token of POST /alerts")},
+    ),
+    "redis": Table(
+        "The Redis that gets a copy of the state.",
+        {
+            "url": Key("redis_url", "Its address, where no password stands in it."),
+            "url_file": _secret_file("redis_url", "its address with the password"),
+        },
+    ),
+    "prometheus": Table("The Prometheus that is asked for figures.", {"url": Key("prometheus_url", "Its address.")}),
+    "log": Table(
+        "What is logged, and how it is written.",
+        {
+            "level": Key("log_level", "From which level on.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+            "format": Key(
+                "log_format",
+                "Lines for people, or JSON; auto means lines on a terminal.",
+                choices=("auto", "json", "console"),
+            ),
+        },
+    ),
+}
+ABOUT_ENVIRONMENTS = "What is different about one environment; whatever is left out follows the convention."
+ENVIRONMENT_KEYS: Mapping[str, str] = {
+    "folder": "The folder of its compose files.",
+    "compose_file": "Its compose files in that folder, separated by colons.",
+    "env_file": "Its files of variables in that folder, separated by colons.",
+    "project_name": "Its Compose project.",
+    "docker_host": "The address of its Docker engine.",
+    "needs_approval": "Whether a second person has to approve its deployments; by default for prod only.",
+    "critical_services": "Its services whose bad health fails a deployment that did not touch them.",
+    "observation_seconds": "How long a new release is watched before the deployment counts as a success.",
+    "ops_channel_id": "The id of a channel of its own: its deployments, plans and alerts are posted there.",
+    "variables": "What its compose files are given as variables; nothing that is secret.",
+}
+PATHS_OF_ENVIRONMENT = frozenset({"folder"})
+# What decides where the file is cannot stand in it.
+NOT_IN_THE_FILE = frozenset({"roas_config"})
+
+
+def key_of(setting: str) -> tuple[str, str] | None:
+    """Return table and key of a setting, or None where it cannot be said in the file."""
+    for table, described in TABLES.items():
+        for key, known in described.keys.items():
+            if known.setting == setting:
+                return table, key
+    return None

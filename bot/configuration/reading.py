@@ -1,0 +1,145 @@
+"""Read all sources of the settings together: what is in force, where it comes from, and what is wrong."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar, get_args
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from bot.configuration.file import ConfigurationFile
+from bot.configuration.layout import ENVIRONMENTS
+from bot.configuration.lines import KeyPath
+from bot.configuration.place import Fault, Place, variable
+from bot.configuration.sources import FileSource, SecretFiles, Source, VariableSource, gather, origin, says, variables
+
+FILE_NAME = "roas.toml"
+NAMED_BY, STATE_FOLDER = "roas_config", "state_dir"
+
+Model = TypeVar("Model", bound=BaseSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[Model]):
+    """Hold what was read. `files` are those that were read; `partial` leaves out what is wrong, to look further."""
+
+    partial: Model | None
+    faults: tuple[Fault, ...] = ()
+    files: tuple[Path, ...] = ()
+    sources: tuple[Source, ...] = field(default=(), repr=False)
+
+    @property
+    def settings(self) -> Model | None:
+        """Return the settings, or None where anything is wrong with them."""
+        return None if self.faults else self.partial
+
+    def place(self, path: KeyPath) -> Place:
+        """Return where a setting is said; its variable, where it is nowhere."""
+        return origin(self.sources, path) or Place(variable(path))
+
+    def origin(self, path: KeyPath) -> Place | None:
+        """Return where a setting is said, or None where its default is in force."""
+        return origin(self.sources, path)
+
+    def with_faults(self, faults: Iterable[Fault]) -> "Reading[Model]":
+        """Return this with further faults, in the order of the lines; those without a file come first."""
+        every = dict.fromkeys([*self.faults, *faults])
+        return replace(self, faults=tuple(sorted(every, key=lambda fault: (fault.place.file, fault.place.line or 0))))
+
+
+def read(settings_class: type[Model], secrets: Sequence[str], environ: Mapping[str, str]) -> Reading[Model]:
+    """Read secrets in files, the environment, `.env` and `roas.toml`; what comes first here wins."""
+    said = variables(settings_class)
+    sources: list[Source] = [SecretFiles(secrets, environ), *said]
+    faults: list[Fault] = []
+    path = _find(said, settings_class, faults)
+    file = FileSource(settings_class, path, environment_keys(settings_class)) if path is not None else None
+    if file is not None:
+        faults += _hidden_faults(settings_class, file, sources)
+        sources.append(file)
+    faults += [fault for source in sources for fault in source.faults]
+    partial, wrong = _validated(settings_class, sources)
+    files = (path,) if path is not None else ()
+    return Reading(partial, (), files, tuple(sources)).with_faults([*faults, *wrong])
+
+
+def environment_keys(settings_class: type[BaseSettings]) -> tuple[str, ...]:
+    """Return what one environment's table may hold."""
+    model = get_args(settings_class.model_fields[ENVIRONMENTS].annotation)[1]
+    return tuple(model.model_fields)
+
+
+def _find(said: Sequence[VariableSource], settings_class: type[BaseSettings], faults: list[Fault]) -> Path | None:
+    """Return the file to read: the one that is named, or that of the working folder, or that of the state folder."""
+    if (place := origin(said, (NAMED_BY,))) is not None:
+        named = Path(str(_value(said, NAMED_BY))).expanduser()
+        if not _is_there(named):
+            faults.append(Fault(place, f"there is no file {named}"))
+            return None
+        return named
+    state_folder = _value(said, STATE_FOLDER) or settings_class.model_fields[STATE_FOLDER].default
+    places = (Path(FILE_NAME), Path(str(state_folder)).expanduser() / FILE_NAME)
+    return next((path for path in places if _is_there(path)), None)
+
+
+def _value(said: Sequence[VariableSource], name: str) -> Any:
+    return next((source.values[name] for source in said if name in source.values), None)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that may not be looked into: whatever uses it says so
+        return False
+
+
+def _validated(settings_class: type[Model], sources: Sequence[Source]) -> tuple[Model | None, list[Fault]]:
+    """Return the settings, without those that are wrong, and what is wrong with these."""
+    values, faults = gather(sources), list[Fault]()
+    for _again in range(2):
+        try:
+            return settings_class(**values), faults
+        except ValidationError as error:
+            told = _told(error)
+            faults += [Fault(origin(sources, path) or Place(variable(path)), words) for path, words in told]
+            values = _without(values, [path for path, _words in told])
+    return None, faults
+
+
+def _without(values: Mapping[str, Any], wrong: Sequence[KeyPath]) -> dict[str, Any]:
+    """Leave out what is wrong; of an environment all that is said."""
+    kept = {name: value for name, value in values.items() if (name,) not in {path[:1] for path in wrong}}
+    if ENVIRONMENTS in values and isinstance(values[ENVIRONMENTS], Mapping):
+        names = {path[1] for path in wrong if path[0] == ENVIRONMENTS and len(path) > 1}
+        kept[ENVIRONMENTS] = {name: own for name, own in values[ENVIRONMENTS].items() if name not in names}
+    return kept
+
+
+def _hidden_faults(settings_class: type[Model], file: FileSource, stronger: Sequence[Source]) -> list[Fault]:
+    """Return what is wrong in the file and does no harm yet, since something stronger says otherwise."""
+    try:
+        settings_class(**file.values)
+    except ValidationError as error:
+        return [
+            Fault(file.place(place), words)
+            for place, words in _told(error)
+            if any(says(source.values, place) for source in stronger)
+        ]
+    return []
+
+
+def _told(error: ValidationError) -> list[tuple[KeyPath, str]]:
+    """Return the path of each wrong value, and in words what is wrong; never the value."""
+    wrong = error.errors(include_input=False, include_url=False)
+    return [(_without_key(one["loc"]), one["msg"].removeprefix("Value error, ")) for one in wrong]
+
+
+def _without_key(location: tuple[int | str, ...]) -> KeyPath:
+    """Leave out what pydantic adds where the name of an entry itself is wrong."""
+    return location[:-1] if location and location[-1] == "[key]" else location
+
+
+def file_of(reading: Reading[Any]) -> ConfigurationFile | None:
+    """Return the file that was read, or None."""
+    return next((source.file for source in reading.sources if isinstance(source, FileSource)), None)

@@ -1,0 +1,180 @@
+"""Read settings from several sources, of which the strongest wins, and know which one it was.
+
+To add a source, give it to `gather` where it belongs.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from dotenv.parser import parse_stream
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as SourceError
+
+from bot.configuration.file import ConfigurationFile, read_file
+from bot.configuration.lines import KeyPath
+from bot.configuration.place import Fault, Place, variable
+
+JSON_WANTED = "is no JSON"
+
+
+class Source(Protocol):
+    """Give settings by name, nested as they are in the model."""
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Return what this source says."""
+        ...
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """Return what is wrong with it."""
+        ...
+
+    def place(self, path: KeyPath) -> Place:
+        """Return where this source says a setting."""
+        ...
+
+
+class VariableSource:
+    """Read variables: of the environment, or of a file of variables such as `.env`."""
+
+    def __init__(self, source: EnvSettingsSource, file: str = "") -> None:
+        self.faults: list[Fault] = []
+        self._names = {name.upper(): name for name in source.env_vars}
+        self._file = file
+        self._lines = _lines_of_variables(file) if file else {}
+        self.values = self._read(source)
+
+    def place(self, path: KeyPath) -> Place:
+        """Return the variable that says a setting, or all of those around it at once."""
+        names = (variable(path[:length]) for length in range(len(path), 0, -1))
+        name = next((name for name in names if name in self._names), variable(path))
+        return Place(name, self._file, self._lines.get(name))
+
+    def _read(self, source: EnvSettingsSource) -> dict[str, Any]:
+        try:
+            return source()
+        except SourceError:
+            source.env_vars = {name: value for name, value in source.env_vars.items() if self._is_usable(source, name)}
+            return source()
+
+    def _is_usable(self, source: EnvSettingsSource, name: str) -> bool:
+        """Tell whether a variable can be read at all: some are JSON."""
+        every = source.env_vars
+        try:
+            source.env_vars = {name: every[name]}
+            source()
+        except SourceError:
+            self.faults.append(Fault(Place(name.upper(), self._file, self._lines.get(name.upper())), JSON_WANTED))
+            return False
+        finally:
+            source.env_vars = every
+        return True
+
+
+class FileSource(TomlConfigSettingsSource):
+    """Read `roas.toml`, whose tables are not the names of the settings."""
+
+    def __init__(self, settings_class: type[BaseSettings], path: Path, environment_keys: Sequence[str]) -> None:
+        self._environment_keys = environment_keys
+        self.file = ConfigurationFile(path)
+        super().__init__(settings_class, path)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Return what the file says."""
+        return self()
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """Return what is wrong with the file."""
+        return self.file.faults
+
+    def place(self, path: KeyPath) -> Place:
+        """Return the line on which the file says a setting."""
+        return self.file.place(path)
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        self.file = read_file(Path(file_path), self._environment_keys)
+        return dict(self.file.values)
+
+
+class SecretFiles:
+    """Read the secrets that variables such as `DISCORD_TOKEN_FILE` point to."""
+
+    def __init__(self, names: Sequence[str], environ: Mapping[str, str]) -> None:
+        self.values: dict[str, Any] = {}
+        self.faults: list[Fault] = []
+        for name in names:
+            if path := environ.get(f"{name.upper()}_FILE"):
+                try:
+                    self.values[name] = Path(path).read_text(encoding="utf-8").strip()
+                except OSError as error:
+                    self.faults.append(Fault(self.place((name,)), f"cannot be read ({error.strerror}: {path})"))
+
+    def place(self, path: KeyPath) -> Place:
+        """Return the variable that names the file."""
+        return Place(f"{variable(path)}_FILE")
+
+
+def variables(settings_class: type[BaseSettings]) -> tuple[VariableSource, VariableSource]:
+    """Return the environment and the file of variables that the settings name, the stronger first."""
+    file = str(settings_class.model_config.get("env_file") or os.devnull)
+    return (
+        VariableSource(EnvSettingsSource(settings_class)),
+        VariableSource(DotEnvSettingsSource(settings_class, env_file=file), file),
+    )
+
+
+def gather(sources: Sequence[Source]) -> dict[str, Any]:
+    """Put together what the sources say, given the strongest first."""
+    together: dict[str, Any] = {}
+    for source in reversed(sources):
+        together = _over(together, source.values)
+    return together
+
+
+def origin(sources: Sequence[Source], path: KeyPath) -> Place | None:
+    """Return where the value comes from that is in force, or None where it is nowhere said."""
+    return next((source.place(path) for source in sources if says(source.values, path)), None)
+
+
+def says(values: Mapping[str, Any], path: KeyPath) -> bool:
+    """Tell whether a source says a setting, or all of what is around it at once."""
+    found: Any = values
+    for part in path:
+        if not isinstance(found, Mapping):
+            return True
+        if part not in found:
+            return False
+        found = found[part]
+    return True
+
+
+def _over(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(weaker)
+    for name, value in stronger.items():
+        below = merged.get(name)
+        merged[name] = _over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _lines_of_variables(file: str) -> dict[str, int]:
+    """Return the line on which a file of variables says each; the last one counts."""
+    try:
+        with Path(file).open(encoding="utf-8") as stream:
+            found = [
+                (one.key.upper(), one.original.line + _lines_before(one.original.string, one.key))
+                for one in parse_stream(stream)
+                if one.key
+            ]
+    except OSError:
+        return {}
+    return dict(found)
+
+
+def _lines_before(text: str, key: str) -> int:
+    """Return how many lines of a binding are blank or comments before its key."""
+    return text.count("\n", 0, text.index(key))
