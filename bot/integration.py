@@ -351,7 +351,7 @@ def _survey(settings: Settings, engine: ComposeEngine) -> EnvironmentSurvey:
         engine,
         engine.probe_for,
         ping_redis=None if redis_url is None else lambda: ping(redis_url.get_secret_value()),
-        discord_facts=(lambda: fetch_discord_facts(settings)) if ask_discord else None,
+        discord_facts=(lambda environment: fetch_discord_facts(settings, environment)) if ask_discord else None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bot.configuration.place import Fault, Place
+from bot.configuration.place import Fault, Place, variable
 from bot.configuration.reading import Reading, read
 from bot.errors import SettingsError
 from bot.models.environment import Environment
@@ -104,6 +104,19 @@ class Settings(BaseSettings):
         if not value:
             raise ValueError("names no environment")
         return value
+
+    @property
+    def own_channels(self) -> dict[str, int]:
+        """Return the channel of each environment that has one of its own."""
+        main = self.discord_ops_channel_id
+        said = {name: own.ops_channel_id for name, own in self.environments.items()}
+        return {name: channel for name, channel in said.items() if channel is not None and channel != main}
+
+    def channel_of(self, environment: str) -> tuple[int | None, str]:
+        """Return the channel in which an environment is told of, and the setting that says so."""
+        if (own := self.own_channels.get(environment)) is not None:
+            return own, variable(("environments", environment, "ops_channel_id"))
+        return self.discord_ops_channel_id, variable(("discord_ops_channel_id",))
 
     @property
     def secrets(self) -> tuple[str, ...]:

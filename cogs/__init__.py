@@ -20,6 +20,7 @@ from bot.ui.contact import Contact
 from bot.ui.live_messages import Calls, LiveMessages
 from bot.ui.ops_channel import OpsChannel
 from bot.ui.outbox import Outbox
+from bot.ui.outboxes import Outboxes
 from bot.ui.standby_gate import StandbyGate
 from bot.ui.voice import Voice
 from cogs.alerts import AlertsCog
@@ -40,7 +41,7 @@ async def setup(bot: commands.Bot) -> None:
         messages = LiveMessages(
             application.state,
             application.bus,
-            Outbox(application.state, OpsChannel(bot, guild_id, channel_id)),
+            _outboxes(bot, application, guild_id, channel_id),
             voice=voice,
             calls=_calls(application.settings),
             redact=application.redactor.redact,
@@ -53,6 +54,17 @@ async def setup(bot: commands.Bot) -> None:
         await _translate(bot, opened)
         sync = CommandSync(bot, application.state, guild_id)
         await bot.add_cog(ApplicationCog(bot, sync, voice, opened.pop_all()))
+
+
+def _outboxes(bot: commands.Bot, application: Application, guild_id: int, channel_id: int) -> Outboxes:
+    """Make an outbox for the ops channel, and one for each other channel that environments have of their own."""
+    settings = application.settings
+    by_channel: dict[int, Outbox] = {}
+    for name, own in settings.own_channels.items():
+        channel, setting = OpsChannel(bot, guild_id, own), settings.channel_of(name)[1]
+        by_channel.setdefault(own, Outbox(application.state, channel, setting=setting))
+    main = Outbox(application.state, OpsChannel(bot, guild_id, channel_id))
+    return Outboxes(main, {name: by_channel[own] for name, own in settings.own_channels.items()})
 
 
 async def _application(bot: commands.Bot, opened: AsyncExitStack) -> tuple[Application, Voice]:

@@ -19,7 +19,7 @@ from cogs.alert_button import AlertButton
 from cogs.answers import answer
 from cogs.deployment import DeploymentCog
 from cogs.ops_cog import OpsCog, actor_of
-from cogs.permissions import Asker, Deed, asker_of, permit, refusal
+from cogs.permissions import Asker, Deed, asker_of, permit, place_refusal, refusal
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +44,8 @@ class AlertsCog(OpsCog, name="Alerts"):
         asker = asker_of(interaction)
         permit(alert_refusal(asker, self))
         alerts = await self._alerts(subject)
+        for alert in alerts:
+            permit(place_refusal(asker, self.rules, alert.environment))
         match deed:
             case "ack":
                 await answer(interaction, await self._acknowledge(alerts, asker))

@@ -53,5 +53,5 @@ async def cancel(cog: "DeploymentCog", interaction: discord.Interaction[Any], de
     if deployment.finished:
         return _("`{id}` has ended already; there is nothing left to cancel.", id=deployment_id)
     await cog.application.orchestrator.cancel(deployment_id, actor_of(asker))
-    cog.live_messages.follow(deployment_id).notify(urgent=True)
+    cog.live_messages.follow(deployment_id, deployment.environment).notify(urgent=True)
     return _("🚫 `{id}` was asked to stop. It does so at the next safe point.", id=deployment_id)

@@ -1,7 +1,7 @@
 """Deploy, mend and roll back: the commands, their plan, and the live messages that follow."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -168,7 +168,8 @@ class DeploymentCog(OpsCog, name="Deployment"):
     async def cancel(self, interaction: discord.Interaction[Any], environment: str | None = None) -> None:
         """Cancel a deployment."""
         self.permit(interaction, Deed.STATUS)
-        name = self.environment(environment).name if environment else await self._only_active()
+        visible = self.visible(interaction)
+        name = self.named(interaction, environment).name if environment else await self._only_active(visible)
         active = await self.application.state.deployments.active(name)
         if active is None:
             raise InvalidRequestError(
@@ -177,9 +178,10 @@ class DeploymentCog(OpsCog, name="Deployment"):
             )
         await answer(interaction, await cancel(self, interaction, active.id))
 
-    async def _only_active(self) -> str:
-        """Return the environment of the one deployment that is under way. Raises InvalidRequestError."""
-        names = sorted({one.environment for one in await self.application.state.deployments.unfinished()})
+    async def _only_active(self, visible: Collection[str]) -> str:
+        """Return the one of some environments of which a deployment is under way. Raises InvalidRequestError."""
+        unfinished = await self.application.state.deployments.unfinished()
+        names = sorted({one.environment for one in unfinished if one.environment in visible})
         if len(names) == 1:
             return names[0]
         if not names:
@@ -194,7 +196,8 @@ class DeploymentCog(OpsCog, name="Deployment"):
         if not self.sees_channel(interaction):
             return []
         unfinished = await self.application.state.deployments.unfinished()
-        return matching(typed, [one.environment for one in unfinished])
+        visible = self.visible(interaction)
+        return matching(typed, [one.environment for one in unfinished if one.environment in visible])
 
     deploy.autocomplete("environment")(OpsCog.suggest_environments)
     hotfix.autocomplete("environment")(OpsCog.suggest_environments)
@@ -263,7 +266,7 @@ class DeploymentCog(OpsCog, name="Deployment"):
         plan = await self._planned(request, self.application.orchestrator.plan)
         started = await self.application.orchestrator.start(replace(request, plan_digest=plan.digest))
         log.info("a hotfix was asked for", deployment_id=started.id, interaction_id=interaction.id)
-        link = await self.live_messages.link(started.id, within_seconds=LINK_WITHIN_SECONDS)
+        link = await self.live_messages.link(started.id, request.environment, within_seconds=LINK_WITHIN_SECONDS)
         words = _("🚀 Started `{id}`. Follow it here: {link}", id=started.id, link=link)
         shown = without_secrets(plan, self.application.redactor.redact)
         await answer(interaction, drawing=draw_plan_message(shown, words))

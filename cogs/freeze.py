@@ -67,7 +67,9 @@ class FreezeCog(OpsCog, name="Freeze"):
     async def _locked(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         if not self.sees_channel(interaction):
             return []
-        return matching(typed, [freeze.environment for freeze in await self.application.state.freezes.all()])
+        visible = self.visible(interaction)
+        locked = [freeze.environment for freeze in await self.application.state.freezes.all()]
+        return matching(typed, [name for name in locked if name in visible])
 
     def _unlocked(self, freeze: Freeze) -> str:
         return _(

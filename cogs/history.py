@@ -6,18 +6,20 @@ from typing import Any, Self
 import discord
 from discord import app_commands
 
+from bot.errors import InvalidRequestError
 from bot.models.deployment import Outcome
 from bot.ui.command_translator import choice_of
 from bot.ui.drawing import Drawing
 from bot.ui.embeds.history import ANY, HISTORY_PREFIX, PAGE_LENGTH, HistoryPage, draw_history
 from bot.ui.secrets import without_secrets
+from bot.ui.translation import _
 from cogs.answers import acknowledge_turn, answer, answer_beside
 from cogs.ops_cog import OpsCog, answered
-from cogs.permissions import Deed
+from cogs.permissions import Deed, asker_of, permit, place_refusal
 
 
 class HistoryCog(OpsCog, name="History"):
-    """Answer `/history`; everybody who sees the ops channel may ask."""
+    """Answer `/history`; everybody who sees the channel may ask."""
 
     async def cog_load(self) -> None:
         """Listen for clicks on every page ever shown."""
@@ -40,9 +42,21 @@ class HistoryCog(OpsCog, name="History"):
     ) -> None:
         """Show the newest deployments, with buttons that lead to older ones."""
         self.permit(interaction, Deed.STATUS)
-        name = self.environment(environment).name if environment else None
+        name = self.named(interaction, environment).name if environment else self._everywhere(interaction)
         page = HistoryPage(name, Outcome(outcome.value) if outcome else None)
         await answer(interaction, drawing=await self.draw(page))
+
+    def _everywhere(self, interaction: discord.Interaction[Any]) -> str | None:
+        """Return what is meant by no environment: all in the ops channel, elsewhere the one of the channel."""
+        if place_refusal(asker_of(interaction), self.rules, "") is None:
+            return None
+        names = list(self.visible(interaction))
+        if len(names) == 1:
+            return names[0]
+        raise InvalidRequestError(
+            _("Several environments share this channel."),
+            hint=_("Say which environment: {names}.", names=", ".join(names)),
+        )
 
     history.autocomplete("environment")(OpsCog.suggest_environments)
 
@@ -81,4 +95,5 @@ class PageButton(
             return
         async with cog.answering(interaction, answer_beside):
             cog.permit(interaction, Deed.STATUS)
+            permit(place_refusal(asker_of(interaction), cog.rules, self.page.environment or ""))
             await answer(interaction, drawing=await cog.draw(self.page))

@@ -46,7 +46,8 @@ class LogsCog(OpsCog, name="Logs"):
     ) -> None:
         """Read the logs of a service's containers."""
         self.permit(interaction, Deed.STATUS)
-        target = self.environment(environment) if environment else await self._environment_of(service.strip())
+        visible = list(self.visible(interaction).values())
+        target = self.named(interaction, environment) if environment else await self._owner(service.strip(), visible)
         self.permit(interaction, Deed.LOGS, target)
         age = read_since(since)
         containers = await self._containers(target, service.strip())
@@ -56,14 +57,15 @@ class LogsCog(OpsCog, name="Logs"):
 
     @logs.autocomplete("environment")
     async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return matching(typed, self.application.environments) if self._reads(interaction) else []
+        return matching(typed, self.visible(interaction)) if self._reads(interaction) else []
 
     @logs.autocomplete("service")
     async def _services(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         if not self._reads(interaction):
             return []
-        named = self.application.environments.get(str(interaction.namespace.environment or ""))
-        return matching(typed, await self._deployed([named] if named else list(self.application.environments.values())))
+        visible = self.visible(interaction)
+        named = visible.get(str(interaction.namespace.environment or ""))
+        return matching(typed, await self._deployed([named] if named else list(visible.values())))
 
     @logs.autocomplete("since")
     async def _since(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -72,7 +74,7 @@ class LogsCog(OpsCog, name="Logs"):
     def _reads(self, interaction: discord.Interaction[Any]) -> bool:
         """Tell whether somebody may read the logs of any environment, and so be shown the names of services."""
         asker = asker_of(interaction)
-        environments = self.application.environments.values()
+        environments = self.visible(interaction).values()
         return self.voice.active and any(refusal(Deed.LOGS, one, asker, self.rules) is None for one in environments)
 
     async def _deployed(self, environments: list[Environment]) -> list[str]:
@@ -80,9 +82,8 @@ class LogsCog(OpsCog, name="Logs"):
         current = [await self.application.state.releases.current(one.name) for one in environments]
         return [service.name for release in current if release is not None for service in release.services]
 
-    async def _environment_of(self, service: str) -> Environment:
-        """Return the one environment that has a service. Raises InvalidRequestError."""
-        environments = list(self.application.environments.values())
+    async def _owner(self, service: str, environments: list[Environment]) -> Environment:
+        """Return the one of some environments that has a service. Raises InvalidRequestError."""
         having = [one for one in environments if service in await self._deployed([one])]
         if len(having) == 1:
             return having[0]

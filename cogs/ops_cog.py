@@ -78,12 +78,21 @@ class OpsCog(commands.Cog):
         return read_environment(name, self.application.environments)
 
     def named(self, interaction: discord.Interaction[Any], name: str) -> Environment:
-        """Return an environment by name, to those who see the ops channel: a wrong one is answered with the right ones.
+        """Return an environment by name, to those who see its channel: a wrong one is answered with the right ones.
 
         Raises NotPermittedError, InvalidRequestError.
         """
         self.permit(interaction, Deed.STATUS)
-        return self.environment(name)
+        if name.strip() not in self.application.environments:
+            return read_environment(name, self.visible(interaction))
+        target = self.environment(name)
+        self.permit(interaction, Deed.STATUS, target)
+        return target
+
+    def visible(self, interaction: discord.Interaction[Any]) -> dict[str, Environment]:
+        """Return the environments that may be asked for in this channel: in the ops channel all of them."""
+        here, rules = interaction.channel_id, self._rules
+        return {name: one for name, one in self.application.environments.items() if rules.is_seen_in(here, name)}
 
     def permit(
         self, interaction: discord.Interaction[Any], deed: Deed, environment: Environment | None = None
@@ -101,7 +110,7 @@ class OpsCog(commands.Cog):
         self, interaction: discord.Interaction[Any], typed: str
     ) -> list[app_commands.Choice[str]]:
         """Complete the name of an environment, for those who see them all on `/status`."""
-        return matching(typed, self.application.environments) if self.sees_channel(interaction) else []
+        return matching(typed, self.visible(interaction)) if self.sees_channel(interaction) else []
 
     async def known_services(self, target: Environment, version: str | None = None) -> tuple[str, ...]:
         """Return the services to suggest: of the compose file, or of the current release where it cannot be read."""

@@ -2,7 +2,7 @@
 
 | deed                                  | needs                                                             |
 |---------------------------------------|-------------------------------------------------------------------|
-| status, history                       | nothing more than to see the ops channel                          |
+| status, history                       | nothing more than to see the channel                              |
 | logs                                  | the deployer, the approver or the hotfix role                     |
 | plan (a dry run)                      | the deployer or the approver role                                 |
 | deploy, rollback                      | the deployer role                                                 |
@@ -15,11 +15,12 @@
 | unlock                                | the same; where approval is needed, the approver role, or to be   |
 |                                       | the one who locked it                                             |
 
-Everything happens in the guild and the ops channel of the settings. A setting that is missing, or a list of roles that
+Everything happens in the guild of the settings: in the ops channel, and what concerns an environment that has a channel
+of its own in that one too, but nothing else there. A setting that is missing, or a list of roles that
 is empty, allows nobody.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -78,11 +79,20 @@ class Rules:
     approvers: frozenset[int] = field(default_factory=frozenset)
     hotfixers: frozenset[int] = field(default_factory=frozenset)
     channel_is_gone: bool = False
+    own_channels: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def all_roles(self) -> frozenset[int]:
         """Return every role that may do more than look."""
         return self.deployers | self.approvers | self.hotfixers
+
+    def looked_after_in(self, channel_id: int | None) -> frozenset[str]:
+        """Return the environments whose own channel this is."""
+        return frozenset(name for name, own in self.own_channels.items() if own == channel_id)
+
+    def is_seen_in(self, channel_id: int | None, environment: str) -> bool:
+        """Tell whether an environment may be asked for in a channel."""
+        return channel_id == self.channel_id or environment in self.looked_after_in(channel_id)
 
 
 def rules_from(settings: Settings) -> Rules:
@@ -93,6 +103,7 @@ def rules_from(settings: Settings) -> Rules:
         deployers=settings.discord_deployer_role_ids,
         approvers=settings.discord_approver_role_ids,
         hotfixers=settings.discord_hotfix_role_ids,
+        own_channels=settings.own_channels,
     )
 
 
@@ -116,8 +127,11 @@ def _role_ids(user: discord.User | discord.Member) -> frozenset[int]:
 
 
 def refusal(deed: Deed, environment: Environment | None, asker: Asker, rules: Rules) -> str | None:
-    """Say why somebody may not do something, or return None where they may."""
-    if out_of_place := _wrong_place(asker, rules):
+    """Say why somebody may not do something, or return None where they may.
+
+    Without an environment it is about those of the channel, whichever they are.
+    """
+    if out_of_place := place_refusal(asker, rules, environment.name if environment is not None else None):
         return out_of_place
     if deed is Deed.STATUS:
         return None
@@ -129,7 +143,7 @@ def refusal(deed: Deed, environment: Environment | None, asker: Asker, rules: Ru
 
 def cancel_refusal(kind: DeploymentKind, environment: Environment, asker: Asker, rules: Rules) -> str | None:
     """Say why somebody may not cancel a deployment, or return None where they may."""
-    if out_of_place := _wrong_place(asker, rules):
+    if out_of_place := place_refusal(asker, rules, environment.name):
         return out_of_place
     return None if asker.role_ids & rules.approvers else refusal(DEEDS[kind], environment, asker, rules)
 
@@ -140,20 +154,32 @@ def permit(why_not: str | None) -> None:
         raise NotPermittedError(why_not, hint=_("Ask somebody who may, or who gives out the roles."))
 
 
-def _wrong_place(asker: Asker, rules: Rules) -> str | None:
+def place_refusal(asker: Asker, rules: Rules, environment: str | None) -> str | None:
+    """Say why an environment cannot be asked for where somebody is, or return None where it can.
+
+    None stands for those of the channel, an empty name for what concerns no environment.
+    """
     if rules.guild_id is None or rules.channel_id is None:
         return _("DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are not set, so nobody may do anything.")
     if asker.guild_id != rules.guild_id:
         return _("This only works in the server that the bot looks after.")
-    if asker.channel_id != rules.channel_id and rules.channel_is_gone and asker.role_ids & rules.all_roles:
+    here = rules.looked_after_in(asker.channel_id)
+    if asker.channel_id == rules.channel_id or (here and environment is None) or environment in here:
+        return None
+    if (own := rules.own_channels.get(environment or "")) is not None:
+        return _(
+            "{environment} has a channel of its own: this only works in <#{own}>, or in the ops channel, <#{channel}>.",
+            environment=environment,
+            own=own,
+            channel=rules.channel_id,
+        )
+    if rules.channel_is_gone and asker.role_ids & rules.all_roles:
         return _(
             "The ops channel, <#{channel}>, is gone, or the bot cannot see it: nothing can be asked or told there. "
             "Give the bot View Channel, or set DISCORD_OPS_CHANNEL_ID to a channel that exists and start it again.",
             channel=rules.channel_id,
         )
-    if asker.channel_id != rules.channel_id:
-        return _("This only works in the ops channel, <#{channel}>.", channel=rules.channel_id)
-    return None
+    return _("This only works in the ops channel, <#{channel}>.", channel=rules.channel_id)
 
 
 def _wanted_roles(deed: Deed, environment: Environment, rules: Rules) -> tuple[frozenset[int], str]:
@@ -199,7 +225,7 @@ def approve_refusal(proposal: Proposal, environment: Environment, asker: Asker, 
 
 def withdraw_refusal(proposal: Proposal, environment: Environment, asker: Asker, rules: Rules) -> str | None:
     """Say why somebody may not cancel a plan, or return None where they may."""
-    if out_of_place := _wrong_place(asker, rules):
+    if out_of_place := place_refusal(asker, rules, environment.name):
         return out_of_place
     return None if _asked_for(proposal, asker) else refusal(Deed.APPROVE, environment, asker, rules)
 

@@ -132,7 +132,7 @@ class Proposals:
             done, proposal = await self._move(proposal, ProposalState.AWAITING, actor, [ProposalState.PLANNED])
             if not done:
                 return proposal, await self._explained(proposal)
-            link = await self._live_messages.link(proposal.id, within_seconds=LINK_WITHIN_SECONDS)
+            link = await self._live_messages.link(proposal.id, proposal.environment, within_seconds=LINK_WITHIN_SECONDS)
             return proposal, _("🗳️ A second person has to approve it now: {link}", link=link)
 
     async def approve(self, proposal_id: str, asker: Asker, actor: Actor) -> str:
@@ -172,7 +172,7 @@ class Proposals:
             await self._move(proposal, before, actor, [ProposalState.CONFIRMED])
             raise
         proposal = await self._started(proposal, deployment)
-        link = await self._live_messages.link(deployment.id, within_seconds=LINK_WITHIN_SECONDS)
+        link = await self._live_messages.link(deployment.id, deployment.environment, within_seconds=LINK_WITHIN_SECONDS)
         return proposal, _("🚀 Started `{id}`. Follow it here: {link}", id=deployment.id, link=link)
 
     async def _start(self, request: DeploymentRequest) -> Deployment:
@@ -252,14 +252,14 @@ class Proposals:
         )
         known = known or proposal
         if known.state is ProposalState.AWAITING or await self._state.posts.get(known.id, APPROVAL) is not None:
-            self._live_messages.follow(known.id).notify(urgent=True)
+            self._live_messages.follow(known.id, known.environment).notify(urgent=True)
         return done, known
 
     async def _explained(self, proposal: Proposal) -> str:
         """Say kindly what became of a plan whose button is pressed (again)."""
         words = what_became_of(without_secrets(proposal, self._application.redactor.redact))
         if proposal.deployment_id is not None:
-            words += "\n" + await self._live_messages.known_link(proposal.deployment_id)
+            words += "\n" + await self._live_messages.known_link(proposal.deployment_id, proposal.environment)
         return words
 
     def _environment(self, name: str) -> Environment:

@@ -26,13 +26,13 @@ from bot.ui.translation import _, language
 from bot.ui.voice import Voice
 from cogs.answers import answer
 from cogs.ops_cog import OpsCog, answered
-from cogs.permissions import Deed
+from cogs.permissions import Deed, asker_of, place_refusal
 
 HEALTH_WITHIN_SECONDS = 20.0
 
 
 class StatusCog(OpsCog, name="Status"):
-    """Answer `/status`; everybody who sees the ops channel may ask."""
+    """Answer `/status`; everybody who sees the channel may ask."""
 
     def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:
         super().__init__(bot, application, voice)
@@ -54,27 +54,33 @@ class StatusCog(OpsCog, name="Status"):
     async def status(self, interaction: discord.Interaction[Any], environment: str | None = None) -> None:
         """Show the state of services, release, deployment and lock."""
         self.permit(interaction, Deed.STATUS)
-        wanted = [self.environment(environment)] if environment else list(self.application.environments.values())
+        visible = self.visible(interaction)
+        wanted = [self.named(interaction, environment)] if environment else list(visible.values())
+        # What concerns no environment is shown where all can be seen.
+        everything = place_refusal(asker_of(interaction), self.rules, "") is None
+        told_of = {one.name for one in wanted} | ({""} if everything else set())
+        alerts_of = None if everything and not environment else frozenset(told_of)
 
         async def look() -> Drawing:
-            return await self._draw(environment, wanted)
+            return await self._draw(alerts_of, wanted)
 
-        await answer(interaction, drawing=await self._looks.ask((environment, language()), look))
+        key = (tuple(one.name for one in wanted), alerts_of, language())
+        await answer(interaction, drawing=await self._looks.ask(key, look))
 
     status.autocomplete("environment")(OpsCog.suggest_environments)
 
-    async def _draw(self, environment: str | None, wanted: Sequence[Environment]) -> Drawing:
+    async def _draw(self, alerts_of: frozenset[str] | None, wanted: Sequence[Environment]) -> Drawing:
         """Look at the environments and draw all that there is to say of them, without secrets."""
         statuses = await together(self.look_at(target) for target in wanted)
         picture = await self._chart(wanted)  # after the look, which is the chart's last point
         shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
-        beside = [*await self._open_alerts(environment), self._integration()]
+        beside = [*await self._open_alerts(alerts_of), self._integration()]
         return replace(draw_status(shown, beside), picture=picture)
 
-    async def _open_alerts(self, environment: str | None) -> list[discord.Embed]:
-        """Draw the alerts that are open: of one environment and of none in particular, or all."""
+    async def _open_alerts(self, alerts_of: frozenset[str] | None) -> list[discord.Embed]:
+        """Draw the alerts that are open: of some environments (an empty name is none in particular), or all."""
         alerts = await self.application.state.alerts.open()
-        wanted = [one for one in alerts if environment is None or one.environment in {environment, ""}]
+        wanted = [one for one in alerts if alerts_of is None or one.environment in alerts_of]
         embed = draw_open_alerts(wanted, partial(without_secrets, redact=self.application.redactor.redact))
         return [] if embed is None else [embed]
 
@@ -100,7 +106,7 @@ class StatusCog(OpsCog, name="Status"):
             lock=await state.locks.get(target.name),
             fault=fault,
             freeze=await state.freezes.get(target.name),
-            trouble=self.live_messages.trouble,
+            trouble=self.live_messages.trouble(target.name),
         )
 
     async def _health(self, target: Environment) -> tuple[StackHealth | None, str]:

@@ -1,8 +1,8 @@
-"""Tell the ops channel of alerts: each has one message, a storm of them shares one."""
+"""Tell a channel of its alerts: each has one message, a storm of them shares one."""
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -38,21 +38,26 @@ class Calm:
 
 
 class AlertTelling(Telling):
-    """Tell of all alerts, from the journal alone; it never comes to an end.
+    """Tell of all alerts of one channel, from the journal alone; it never comes to an end.
 
-    One task tells of all of them, since whether an alert has a message of its own depends on the others.
+    `is_ours` tells of an environment whether its alerts belong there. One task tells of all of them, since whether an
+    alert has a message of its own depends on the others.
     """
 
     def __init__(
         self,
+        subject: str,
         outbox: Outbox,
         pace: Pace,
         state: StateManager,
         redact: Redact,
         role: int | None = None,
         calm: Calm | None = None,
+        *,
+        is_ours: Callable[[str], bool] = lambda _environment: True,
     ) -> None:
-        super().__init__(ALERTS, outbox, pace)
+        super().__init__(subject, outbox, pace)
+        self._is_ours = is_ours
         self._state = state
         self._clean = partial(without_secrets, redact=redact)
         self._role = role
@@ -65,10 +70,10 @@ class AlertTelling(Telling):
 
     async def _tell(self) -> bool:
         """Bring every message to what the journal says. Raises PostError."""
-        untold = await self._state.alerts.untold()
+        untold = await self._untold()
         if await self._share(untold):
             seen = {alert.id for alert in untold}  # those that came since then are for the next pass
-            untold = tuple(alert for alert in await self._state.alerts.untold() if alert.id in seen)
+            untold = tuple(alert for alert in await self._untold() if alert.id in seen)
         self._held_back = False
         for alert in untold:
             subjects = [subject for subject in (alert.id, alert.called_with) if subject]
@@ -78,9 +83,21 @@ class AlertTelling(Telling):
         for group in groups:
             if self._may_be_told(group):
                 await self._unbroken(group, self._tell_group(group))
-        longest = max((self._outbox.rest(group) for group in groups), default=0.0)
+        longest = max((self.outbox.rest(group) for group in groups), default=0.0)
         self._next_pass = time.monotonic() + max(BETWEEN_PASSES_SECONDS, longest)
         return False
+
+    async def _untold(self) -> tuple[Alert, ...]:
+        """Return what this channel is to be told of.
+
+        Alerts that share a message stay together, in the channel of the oldest, though the settings were changed.
+        """
+        untold = await self._state.alerts.untold()
+        grouped = {
+            name: await self._state.alerts.group(name) for name in {alert.group for alert in untold if alert.group}
+        }
+        oldest = {name: alerts[0].environment for name, alerts in grouped.items() if alerts}
+        return tuple(alert for alert in untold if self._is_ours(oldest.get(alert.group, alert.environment)))
 
     def _patience(self) -> float:
         return 0.0 if self._held_back else self._pace.poll
@@ -90,7 +107,7 @@ class AlertTelling(Telling):
 
     def _may_be_told(self, subject: str) -> bool:
         """Tell whether its message may be edited by now; the next pass comes back to it where it may not."""
-        ready = self._outbox.rest(subject) <= 0
+        ready = self.outbox.rest(subject) <= 0
         self._held_back = self._held_back or not ready
         return ready
 
@@ -119,7 +136,7 @@ class AlertTelling(Telling):
         self, subject: str, kind: str, drawing: Drawing, alerts: Sequence[Alert]
     ) -> tuple[Post, Sequence[Alert]]:
         """Bring a message up to date; returns it, and its alerts with whether it has called people about them."""
-        before = await self._outbox.post(subject, kind)
+        before = await self.outbox.post(subject, kind)
         called = any(alert.called for alert in alerts)
         if before is None or before.message_id is None:
             called = bool(drawing.pings)
@@ -164,7 +181,7 @@ class AlertTelling(Telling):
             await self._state.alerts.put_in_group(members, group)
 
     async def _is_new(self, alert: Alert) -> bool:
-        return await self._outbox.post(alert.id, ALERT) is None
+        return await self.outbox.post(alert.id, ALERT) is None
 
     def _count(self, messages: int) -> None:
         self._sent.extend([time.monotonic()] * messages)

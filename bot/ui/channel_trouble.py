@@ -12,13 +12,16 @@ log = structlog.get_logger(__name__)
 
 # For how long `/status` tells of messages that somebody deleted.
 RECENT_SECONDS = 3600.0
+# The setting that names the channel, unless an environment has one of its own.
+MAIN_SETTING = "DISCORD_OPS_CHANNEL_ID"
 
 
 class ChannelTrouble:
     """Remember what is wrong with the ops channel; the outbox tells, people read."""
 
-    def __init__(self, channel_id: int) -> None:
+    def __init__(self, channel_id: int, setting: str = MAIN_SETTING) -> None:
         self._channel_id = channel_id
+        self._setting = setting
         self._closed: tuple[Lack | None, str] | None = None
         self._lacking: frozenset[Lack] = frozenset()
         self._deleted: list[float] = []
@@ -35,7 +38,7 @@ class ChannelTrouble:
         self._deleted = [moment for moment in self._deleted if now - moment < RECENT_SECONDS]
         parts = []
         if self._closed:
-            parts.append(_("Nothing can be posted there: {reason}", reason=_why(*self._closed)))
+            parts.append(_("Nothing can be posted there: {reason}", reason=self._why(*self._closed)))
         if self._lacking:
             parts.append(
                 _(
@@ -63,7 +66,7 @@ class ChannelTrouble:
                 missing=lack and lack.value,
                 reason=reason,
                 hint="Give the bot View Channel, Send Messages, Embed Links, Attach Files and Read Message History "
-                "there, or set DISCORD_OPS_CHANNEL_ID to a channel that exists.",
+                f"there, or set {self._setting} to a channel that exists.",
             )
 
     def went_out(self, *, with_: Set[Lack], without: Set[Lack]) -> None:
@@ -87,13 +90,12 @@ class ChannelTrouble:
         self._deleted.append(time.monotonic())
         log.warning("a message was deleted and is posted again", subject=subject, kind=kind)
 
-
-def _why(lack: Lack | None, reason: str) -> str:
-    if lack is None:
-        return reason
-    if lack is Lack.CHANNEL:
-        return _("the channel is gone. Set DISCORD_OPS_CHANNEL_ID to one that exists.")
-    return _("the bot lacks {permissions}.", permissions=word(lack))
+    def _why(self, lack: Lack | None, reason: str) -> str:
+        if lack is None:
+            return reason
+        if lack is Lack.CHANNEL:
+            return _("the channel is gone. Set {setting} to one that exists.", setting=self._setting)
+        return _("the bot lacks {permissions}.", permissions=word(lack))
 
 
 def _named(lacking: Set[Lack]) -> str:

@@ -1,7 +1,8 @@
-"""Keep the ops channel in step with the journal: what it should show, and what it shows."""
+"""Keep the channels in step with the journal: what it should show, and what it shows."""
 
 import asyncio
 import contextvars
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from bot.state.manager import StateManager
 from bot.ui.alert_telling import ALERTS, AlertTelling
 from bot.ui.deployment_telling import DeploymentTelling
 from bot.ui.outbox import Outbox
+from bot.ui.outboxes import Outboxes
 from bot.ui.proposal_telling import PREFIX as PROPOSAL
 from bot.ui.proposal_telling import ProposalTelling
 from bot.ui.secrets import Redact
@@ -55,15 +57,14 @@ class LiveMessages:
         self,
         state: StateManager,
         bus: EventBus,
-        outbox: Outbox,
+        outboxes: Outboxes,
         *,
         voice: Voice | None = None,
         pace: Pace | None = None,
         calls: Calls | None = None,
         redact: Redact = str,
     ) -> None:
-        self.channel = outbox.channel
-        self._outbox = outbox
+        self._outboxes = outboxes
         self._state = state
         self._bus = bus
         self._voice = voice or Voice()
@@ -89,43 +90,62 @@ class LiveMessages:
         for telling, _task in self._tellings.values():
             telling.notify(urgent=True)
 
-    def follow(self, subject: str) -> Telling:
-        """Tell of a deployment, of a plan that waits for a second person, or of alerts; it may be followed already."""
+    def follow(self, subject: str, environment: str) -> Telling:
+        """Tell of a deployment, or of a plan that waits for a second person; it may be followed already.
+
+        It is told in the channel of its environment.
+        """
+        return self._follow_in(self._outboxes.of(environment), subject)
+
+    def _follow_in(self, outbox: Outbox, subject: str) -> Telling:
         known = self._tellings.get(subject)
         if known is not None:
             return known[0]
-        telling = self._telling(subject)
+        telling = self._telling(subject, outbox)
         task: asyncio.Task[None] = _outliving(asyncio.create_task, self._follow(telling), name=f"tell {subject}")
         self._tellings[subject] = (telling, task)
         return telling
 
-    def _telling(self, subject: str) -> Telling:
-        parts = (self._outbox, self._pace, self._state, self._redact)
-        if subject == ALERTS:
-            return AlertTelling(*parts, self._calls.alert_role)
+    def _telling(self, subject: str, outbox: Outbox) -> Telling:
+        parts = (outbox, self._pace, self._state, self._redact)
+        if _is_alerts(subject):
+            return AlertTelling(
+                subject, *parts, self._calls.alert_role, is_ours=lambda name: self._outboxes.of(name) is outbox
+            )
         if subject.startswith(PROPOSAL):
             return ProposalTelling(subject, *parts, self._calls.approver_roles)
         return DeploymentTelling(subject, *parts)
 
-    async def link(self, subject: str, *, within_seconds: float) -> str:
-        """Return the address of a live message or an approval, or of the channel where that takes too long."""
-        telling = self.follow(subject)
-        await happens(telling.posted, within_seconds)
-        return await self.known_link(subject)
+    def _follow_alerts(self) -> list[Telling]:
+        """Tell of alerts, in each channel of those that belong there."""
+        return [self._follow_in(outbox, self._alerts_of(outbox)) for outbox in self._outboxes.all()]
 
-    async def known_link(self, subject: str) -> str:
+    def _alerts_of(self, outbox: Outbox) -> str:
+        return ALERTS if outbox is self._outboxes.main else f"{ALERTS}:{outbox.channel.id}"
+
+    async def link(self, subject: str, environment: str, *, within_seconds: float) -> str:
+        """Return the address of a live message or an approval, or of the channel where that takes too long."""
+        telling = self.follow(subject, environment)
+        await happens(telling.posted, within_seconds)
+        return await self.known_link(subject, environment)
+
+    async def known_link(self, subject: str, environment: str) -> str:
         """Return the address of a message that was posted before, or of the channel."""
         post = await self._state.posts.get(subject, APPROVAL if subject.startswith(PROPOSAL) else LIVE)
-        return self.channel.link(post.message_id if post else None)
+        posted_in = self._outboxes.of_channel(post.channel_id) if post is not None else None
+        if post is None or posted_in is None:
+            return self._outboxes.of(environment).channel.link()
+        return posted_in.channel.link(post.message_id)
 
-    @property
-    def trouble(self) -> str:
-        """Say in the reader's language what is wrong with the channel; empty where all is well."""
-        return self._outbox.trouble.text
+    def trouble(self, environment: str) -> str:
+        """Say in the reader's language what is wrong with an environment's channel; empty where all is well."""
+        outbox = self._outboxes.of(environment)
+        text = outbox.trouble.text
+        return f"<#{outbox.channel.id}>: {text}" if text and outbox is not self._outboxes.main else text
 
     async def settled(self) -> None:
         """Wait until everything that is followed now and has an end is told to it."""
-        ending = [task for subject, (_telling, task) in self._tellings.items() if subject != ALERTS]
+        ending = [task for subject, (_telling, task) in self._tellings.items() if not _is_alerts(subject)]
         await asyncio.gather(*ending, return_exceptions=True)
 
     async def close(self) -> None:
@@ -139,45 +159,55 @@ class LiveMessages:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _hear(self, event: Event) -> None:
-        deployment_id = event.data.get("deployment_id")
-        if isinstance(deployment_id, str):
-            self.follow(deployment_id).notify(urgent=event.type in URGENT)
+        deployment_id, environment = event.data.get("deployment_id"), event.data.get("environment")
+        if isinstance(deployment_id, str) and isinstance(environment, str):
+            self.follow(deployment_id, environment).notify(urgent=event.type in URGENT)
 
     async def _hear_alert(self, _event: Event) -> None:
-        self.follow(ALERTS).notify()
+        for telling in self._follow_alerts():
+            telling.notify()
 
     async def _run(self) -> None:
         """Look for what nobody tells of: at the start, when woken, and every once in a while."""
         # Nothing new is posted until all have said when theirs was decided, or the quickest to read would be first.
-        async with self._outbox.turn.kept("start"):
+        async with AsyncExitStack() as kept:
+            for outbox in self._outboxes.all():
+                await kept.enter_async_context(outbox.turn.kept("start"))
             await self._online.wait()
             await self._voice.wait_active()
             await self._take_up()
-            await self._outbox.turn.all_asked(self._tellings, ORDERING_SECONDS)
+            await asyncio.gather(*map(self._all_asked, self._outboxes.all()))
         while True:
             await happens(self._look, self._pace.poll)
             self._look.clear()
             await self._take_up()
 
+    async def _all_asked(self, outbox: Outbox) -> None:
+        tellers = [subject for subject, (telling, _task) in self._tellings.items() if telling.outbox is outbox]
+        await outbox.turn.all_asked(tellers, ORDERING_SECONDS)
+
     async def _take_up(self) -> None:
         """Follow everything that is not told."""
         try:
-            for subject in [ALERTS, *await self._untold()]:
-                self.follow(subject)
+            self._follow_alerts()
+            for subject, environment in await self._untold():
+                self.follow(subject, environment)
         except RoasError as error:
             log.error("the journal cannot be read for posts", reason=error.message)
         except Exception:  # nobody would look for what is to be told, for good
             log.exception("it cannot be found out what is to be told")
 
-    async def _untold(self) -> list[str]:
-        """Return the plans and deployments whose messages are not in their last state, oldest first."""
+    async def _untold(self) -> list[tuple[str, str]]:
+        """Return the plans and deployments whose messages are not in their last state, oldest first, and where."""
         recent = await self._state.deployments.list(limit=SEARCHED_DEPLOYMENTS)
         unfinished = await self._state.posts.unfinished((LIVE, OUTCOME, APPROVAL))
         subjects = {post.subject for post in unfinished}
-        waiting = {p.id for p in await self._state.approvals.open() if p.state is ProposalState.AWAITING}
-        waiting |= {post.subject for post in unfinished if post.kind == APPROVAL}
-        deployments = [one.id for one in reversed(recent) if await self._is_untold(one, subjects)]
-        return [subject for subject in [*sorted(waiting), *deployments] if subject not in self._tellings]
+        plans = {p.id: p.environment for p in await self._state.approvals.open() if p.state is ProposalState.AWAITING}
+        for post in unfinished:
+            if post.kind == APPROVAL and (plan := await self._state.approvals.get(post.subject)) is not None:
+                plans[plan.id] = plan.environment
+        deployments = [(one.id, one.environment) for one in reversed(recent) if await self._is_untold(one, subjects)]
+        return [one for one in [*sorted(plans.items()), *deployments] if one[0] not in self._tellings]
 
     async def _is_untold(self, deployment: Deployment, unfinished: set[str]) -> bool:
         if deployment.ended_at is not None and datetime.now(UTC) - deployment.ended_at > NEWS:
@@ -195,6 +225,10 @@ class LiveMessages:
             log.exception("it cannot be told", subject=telling.subject)
         finally:
             self._tellings.pop(telling.subject, None)
+
+
+def _is_alerts(subject: str) -> bool:
+    return subject.partition(":")[0] == ALERTS
 
 
 def _outliving(start: Any, what: Any, *arguments: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Bring messages in the ops channel to what they should show: each posted once, in the order in which they came.
+"""Bring messages in one channel to what they should show: each posted once, in the order in which they came.
 
 Every post of the product goes this way: deployments, plans and alerts. What was decided and not sent when a bot died is
 sent by the next one, since whoever decided (a `Telling`) reads it from the journal again.
@@ -16,7 +16,7 @@ import structlog
 
 from bot.models.post import Post
 from bot.state.manager import StateManager
-from bot.ui.channel_trouble import ChannelTrouble
+from bot.ui.channel_trouble import MAIN_SETTING, ChannelTrouble
 from bot.ui.drawing import Drawing
 from bot.ui.lack import Lack
 from bot.ui.ops_channel import (
@@ -53,10 +53,15 @@ class Outbox:
     """Post and edit what people should see. What was posted is in the journal, so that any process can go on."""
 
     def __init__(
-        self, state: StateManager, channel: OpsChannel, *, between_edits: float = BETWEEN_EDITS_SECONDS
+        self,
+        state: StateManager,
+        channel: OpsChannel,
+        *,
+        between_edits: float = BETWEEN_EDITS_SECONDS,
+        setting: str = MAIN_SETTING,
     ) -> None:
         self.channel = channel
-        self.trouble = ChannelTrouble(channel.id)
+        self.trouble = ChannelTrouble(channel.id, setting)
         self._state = state
         self._between_edits = between_edits
         self._touched: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Tell the ops channel of one thing until nothing more is to be told, at a pace that Discord and people can follow."""
+"""Tell a channel of one thing until nothing more is to be told, at a pace that Discord and people can follow."""
 
 import asyncio
 import random
@@ -43,7 +43,7 @@ class Telling(ABC):
     def __init__(self, subject: str, outbox: Outbox, pace: Pace) -> None:
         self.subject = subject
         self.posted = asyncio.Event()
-        self._outbox = outbox
+        self.outbox = outbox
         self._pace = pace
         self._news = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -62,21 +62,21 @@ class Telling(ABC):
                 self._news.clear()
                 self._urgent.clear()
                 try:
-                    with speaking(await self._outbox.channel.locale()):
+                    with speaking(await self.outbox.channel.locale()):
                         done = await self._tell()
                     if done and not self._news.is_set():
                         return
                     self._failures = 0
-                    self._outbox.pass_turn(self.subject)
+                    self.outbox.pass_turn(self.subject)
                     await self._wait_for_news()
                 except ChannelClosedError as error:
-                    self._outbox.trouble.closed(error.lack, str(error))
+                    self.outbox.trouble.closed(error.lack, str(error))
                     await self._wait_before_retry(self._pace.longest_retry_closed)
                 except (PostError, RoasError) as error:
                     log.warning("post delayed", subject=self.subject, reason=str(error))
                     await self._wait_before_retry(self._pace.longest_retry)
         finally:
-            self._outbox.leave(self.subject)
+            self.outbox.leave(self.subject)
 
     @abstractmethod
     async def _tell(self) -> bool:
@@ -88,11 +88,11 @@ class Telling(ABC):
 
     def _rest(self) -> float:
         """Return how many seconds what is new is held back, so that it goes out together with what follows."""
-        return self._outbox.rest(self.subject)
+        return self.outbox.rest(self.subject)
 
     async def _bring(self, errand: Errand) -> Post:
         """Make a message look as it should."""
-        post = await self._outbox.bring(errand, self.subject, lambda: self.notify(urgent=True))
+        post = await self.outbox.bring(errand, self.subject, lambda: self.notify(urgent=True))
         self.posted.set()
         return post
 

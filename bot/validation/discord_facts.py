@@ -21,14 +21,17 @@ class _UnreachableError(Exception):
     """Discord gave no usable answer."""
 
 
-async def fetch_discord_facts(settings: Settings) -> DiscordFacts:
-    """Ask as the bot that the token belongs to; what could not be asked is said in the answer. Raises nothing."""
+async def fetch_discord_facts(settings: Settings, environment: str = "") -> DiscordFacts:
+    """Ask as the bot that the token belongs to, about the channel of an environment. Raises nothing.
+
+    What could not be asked is said in the answer.
+    """
     token = settings.discord_token.get_secret_value() if settings.discord_token else ""
     headers = {"Authorization": f"Bot {token}", "User-Agent": f"DiscordBot (roas-bot, {__version__})"}
     timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
     try:
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-            return await _ask(session, settings)
+            return await _ask(session, settings, settings.channel_of(environment)[0])
     except _UnreachableError as error:
         return DiscordFacts(unreachable=str(error))
     except TimeoutError:
@@ -37,7 +40,7 @@ async def fetch_discord_facts(settings: Settings) -> DiscordFacts:
         return DiscordFacts(unreachable=type(error).__name__)
 
 
-async def _ask(session: aiohttp.ClientSession, settings: Settings) -> DiscordFacts:
+async def _ask(session: aiohttp.ClientSession, settings: Settings, channel_id: int | None) -> DiscordFacts:
     api = (settings.discord_api_url or DEFAULT_API_URL).rstrip("/")
     user = await _get(session, f"{api}/users/@me")
     if user is None:
@@ -46,7 +49,7 @@ async def _ask(session: aiohttp.ClientSession, settings: Settings) -> DiscordFac
     guild = await _get(session, f"{api}/guilds/{settings.discord_guild_id}")
     if guild is None:
         return DiscordFacts(token_accepted=True, bot_name=name)
-    channel = await _get(session, f"{api}/channels/{settings.discord_ops_channel_id}")
+    channel = await _get(session, f"{api}/channels/{channel_id}")
     if channel is None or str(channel.get("guild_id", guild["id"])) != str(guild["id"]):
         return DiscordFacts(token_accepted=True, bot_name=name, guild_found=True)
     member = await _get(session, f"{api}/guilds/{guild['id']}/members/{user['id']}")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 from bot.engine.interface import Engine, ResolvedStack
 from bot.errors import EngineUnavailableError, RoasError
@@ -15,7 +16,7 @@ from bot.validation.subject import EngineProbe, Subject
 
 RESOLVE_SECONDS = 30.0
 
-AskDiscord = Callable[[], Awaitable[DiscordFacts]]
+AskDiscord = Callable[[str], Awaitable[DiscordFacts]]
 
 
 class EnvironmentSurvey:
@@ -45,7 +46,7 @@ class EnvironmentSurvey:
             reads_working_copy=model_hash is None,
             variables={} if version is None else {"VERSION": version},
             ping_redis=self._ping_redis,
-            discord_facts=None if self.discord_facts is None else Once(self.discord_facts),
+            discord_facts=None if self.discord_facts is None else Once(partial(self.discord_facts, environment.name)),
         )
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):

@@ -223,7 +223,7 @@ async def test_a_closed_channel_is_on_the_status(scene: Scene) -> None:
     cog = scene.env.bot.get_cog("Deployment")  # type: ignore[attr-defined]
 
     async def told() -> bool:
-        return bool(cog.live_messages.trouble)
+        return bool(cog.live_messages.trouble(""))
 
     await until(told)
     answer = scene.answer(await scene.bob.slash(scene.ops, "status", environment="staging"))

@@ -9,7 +9,7 @@ from bot.errors import NotPermittedError
 from bot.models.deployment import DeploymentKind
 from bot.models.environment import Environment
 from bot.settings import Settings
-from cogs.permissions import DEEDS, Asker, Deed, Rules, cancel_refusal, permit, refusal, rules_from
+from cogs.permissions import DEEDS, Asker, Deed, Rules, cancel_refusal, permit, place_refusal, refusal, rules_from
 from tests.cogs.fake_application import an_environment
 
 GUILD, OPS, OTHER_CHANNEL = 1, 2, 3
@@ -139,3 +139,29 @@ def test_a_refusal_is_raised_and_the_lack_of_one_is_not() -> None:
     permit(None)
     with pytest.raises(NotPermittedError, match="no"):
         permit("no")
+
+
+OWN = replace(RULES, own_channels={"staging": OTHER_CHANNEL})
+
+
+@pytest.mark.parametrize(("deed", "role"), list(product(Deed, PEOPLE)))
+def test_an_own_channel_is_as_good_for_its_environment(deed: Deed, role: str) -> None:
+    there = refusal(deed, ENVIRONMENTS["staging"], somebody(role, channel=OTHER_CHANNEL), OWN)
+    assert there == refusal(deed, ENVIRONMENTS["staging"], somebody(role), RULES)
+
+
+@pytest.mark.parametrize(("deed", "role"), list(product(Deed, PEOPLE)))
+def test_an_own_channel_is_of_no_use_for_others(deed: Deed, role: str) -> None:
+    there = somebody(role, channel=OTHER_CHANNEL)
+    assert f"ops channel, <#{OPS}>" in (refusal(deed, ENVIRONMENTS["prod"], there, OWN) or "")
+    assert cancel_refusal(DeploymentKind.DEPLOY, ENVIRONMENTS["prod"], there, OWN) is not None
+    assert place_refusal(there, OWN, "") is not None
+    assert place_refusal(there, OWN, None) is None
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_elsewhere_the_own_channel_is_named(gone: bool) -> None:
+    rules = replace(OWN, channel_is_gone=gone)
+    why_not = refusal(Deed.STATUS, ENVIRONMENTS["staging"], somebody("deployer", channel=4), rules) or ""
+    assert f"<#{OTHER_CHANNEL}>" in why_not
+    assert f"<#{OPS}>" in why_not

@@ -16,6 +16,7 @@ from bot.ui.drawing import Drawing
 from bot.ui.live_messages import Calls, LiveMessages
 from bot.ui.ops_channel import DiscordAwayError, MessageGoneError, PermissionMissingError, PostError
 from bot.ui.outbox import Outbox
+from bot.ui.outboxes import Outboxes
 from bot.ui.secrets import Redact
 from bot.ui.telling import Pace
 from bot.ui.voice import Voice
@@ -128,7 +129,7 @@ class Messages:
     ) -> LiveMessages:
         state, bus, channel = self.parts
         outbox = Outbox(state, channel, between_edits=between_edits)
-        messages = LiveMessages(state, bus, outbox, pace=pace, voice=voice, calls=calls, redact=redact)
+        messages = LiveMessages(state, bus, Outboxes(outbox), pace=pace, voice=voice, calls=calls, redact=redact)
         messages.start()
         if online:
             messages.online()

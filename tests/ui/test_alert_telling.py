@@ -356,9 +356,9 @@ async def test_a_channel_that_is_closed_to_an_alert_is_told_once_and_on_status(
     channel.faults = [ChannelClosedError("Unknown Channel")] * 5
     running = messages.start()
     await open_desk(state, bus).take([a_report()])
-    await until(lambda: "Unknown Channel" in running.trouble)
+    await until(lambda: "Unknown Channel" in running.trouble(""))
     await until(lambda: bool(channel.messages))
-    assert running.trouble == ""
+    assert running.trouble("") == ""
     assert capsys.readouterr().out.count("the ops channel is closed to the bot") == 1
 
 

@@ -265,6 +265,6 @@ async def test_the_link_leads_to_the_live_message_or_to_the_channel_where_that_t
 ) -> None:
     running = messages.start(online=False)
     story = await Story.begin(state, bus)
-    assert await running.link(story.id, within_seconds=0.01) == channel.link()
+    assert await running.link(story.id, "dev", within_seconds=0.01) == channel.link()
     running.online()
-    assert await running.link(story.id, within_seconds=5) == channel.link(1000)
+    assert await running.link(story.id, "dev", within_seconds=5) == channel.link(1000)

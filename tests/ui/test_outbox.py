@@ -56,7 +56,7 @@ async def test_of_an_outcome_only_that_is_left_out_for_which_the_permission_is_m
     assert bool(posted.embeds) is (Lack.EMBEDS not in missing)
     assert bool(posted.attachments) is (Lack.FILES not in missing)
     assert channel.replies[outcome] == (None if Lack.HISTORY in missing else live)
-    named = {lack for lack in Lack if lack.value in running.trouble}
+    named = {lack for lack in Lack if lack.value in running.trouble("")}
     assert named == missing & {Lack.FILES, Lack.EMBEDS, Lack.HISTORY}
 
 
@@ -77,9 +77,9 @@ async def test_a_channel_that_takes_nothing_is_closed_for_want_of_the_permission
     channel.forbids = lambda _drawing, _reply_to: True
     running = messages.start()
     await Story.begin(state, bus)
-    await until(lambda: running.trouble == "Nothing can be posted there: the bot lacks Send Messages.")
+    await until(lambda: running.trouble("") == "Nothing can be posted there: the bot lacks Send Messages.")
     with speaking("zh-TW"):
-        assert running.trouble == "無法在該頻道發布訊息：機器人缺少「傳送訊息」權限。"
+        assert running.trouble("") == "無法在該頻道發布訊息：機器人缺少「傳送訊息」權限。"
 
 
 async def test_without_the_permission_for_embeds_a_message_says_the_same_as_text(
@@ -103,12 +103,12 @@ async def test_a_missing_permission_is_told_once_and_taken_back_when_it_is_there
     for environment in ("dev", "staging", "prod"):
         await failed(state, bus, environment)
     assert capsys.readouterr().out.count("a permission is missing in the ops channel") == 1
-    assert running.trouble == "The bot lacks Attach Files there: messages are posted without what needs it."
+    assert running.trouble("") == "The bot lacks Attach Files there: messages are posted without what needs it."
     with speaking("zh-TW"):
-        assert running.trouble == "機器人在該頻道缺少「附加檔案」權限：訊息會略過需要該權限的部分發布。"
+        assert running.trouble("") == "機器人在該頻道缺少「附加檔案」權限：訊息會略過需要該權限的部分發布。"
     channel.forbids = lambda _drawing, _reply_to: False
     await failed(state, bus, "dev")
-    assert running.trouble == ""
+    assert running.trouble("") == ""
     assert list(channel.messages.values())[-1].attachments
 
 
@@ -129,7 +129,7 @@ async def test_a_deleted_message_is_told_once_in_the_log_and_on_status(
     channel.forbids = is_away
     await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
     await until(lambda: bool(channel.messages))
-    await until(lambda: "posted again: 1" in running.trouble)
+    await until(lambda: "posted again: 1" in running.trouble(""))
     assert capsys.readouterr().out.count("a message was deleted and is posted again") == 1
 
 

@@ -105,7 +105,7 @@ async def test_the_second_person_is_told_how_long_it_took_the_last_time(
     await story.finish()
     proposal = a_proposal()
     await state.approvals.add(proposal)
-    messages.start().follow(proposal.id)
+    messages.start().follow(proposal.id, proposal.environment)
     await until(lambda: "🗳️ Approval wanted: deploy v2 to prod" in channel.titles())
     asked = next(one for one in channel.messages.values() if one.key == proposal.id)
     assert "Last time\nit took 3.2 s" in text_of(asked.embeds)
@@ -174,10 +174,10 @@ async def test_an_approval_is_one_message_that_says_later_what_became_of_it(
     proposal = a_proposal()
     await state.approvals.add(proposal)
     told = messages.start()
-    told.follow(proposal.id)
+    told.follow(proposal.id, proposal.environment)
     await until(lambda: channel.titles() == ["🗳️ Approval wanted: deploy v2 to prod"])
     await state.approvals.move(proposal.id, ProposalState.WITHDRAWN, ANNA, from_states=[ProposalState.AWAITING])
-    told.follow(proposal.id).notify(urgent=True)
+    told.follow(proposal.id, proposal.environment).notify(urgent=True)
     await until(lambda: channel.titles() == ["🚫 Withdrawn: deploy v2 to prod"])
     post = await state.posts.get(proposal.id, APPROVAL)
     assert post is not None
@@ -190,7 +190,7 @@ async def test_an_approval_whose_time_is_over_is_closed_without_anybody_coming_b
 ) -> None:
     proposal = replace(a_proposal(), expires_at=datetime.now(UTC) + timedelta(seconds=0.4))
     await state.approvals.add(proposal)
-    messages.start(SLOW_RETRY).follow(proposal.id)
+    messages.start(SLOW_RETRY).follow(proposal.id, proposal.environment)
     await until(lambda: channel.titles() == ["⌛ Not approved in time: deploy v2 to prod"])
 
 
@@ -201,7 +201,7 @@ async def test_an_approval_that_was_given_in_time_is_never_said_to_be_late(
 ) -> None:
     proposal = replace(a_proposal(ProposalState.CONFIRMED), expires_at=datetime.now(UTC) - timedelta(seconds=1))
     await state.approvals.add(proposal)
-    messages.start().follow(proposal.id)
+    messages.start().follow(proposal.id, proposal.environment)
     await until(lambda: channel.titles() == ["✅ Approved: deploy v2 to prod"])
 
 
@@ -241,11 +241,11 @@ async def test_a_deleted_approval_is_posted_again(
     proposal = a_proposal()
     await state.approvals.add(proposal)
     told = messages.start()
-    told.follow(proposal.id)
+    told.follow(proposal.id, proposal.environment)
     await until(lambda: len(channel.messages) == 1)
     channel.messages.clear()
     await state.approvals.move(proposal.id, ProposalState.WITHDRAWN, ANNA, from_states=[ProposalState.AWAITING])
-    told.follow(proposal.id).notify(urgent=True)
+    told.follow(proposal.id, proposal.environment).notify(urgent=True)
     await until(lambda: channel.titles() == ["🚫 Withdrawn: deploy v2 to prod"])
 
 
@@ -258,7 +258,7 @@ async def test_new_messages_arrive_in_the_order_in_which_they_came_whatever_fail
     await state.approvals.add(proposal)
     channel.faults = [DiscordAwayError("away")]
     told = messages.start(SLOW_RETRY)
-    told.follow(proposal.id)
+    told.follow(proposal.id, proposal.environment)
     await until(lambda: channel.attempts == 1)
     assert not channel.messages
     story = await Story.begin(state, messages.parts[1])
@@ -275,7 +275,7 @@ async def test_a_closed_channel_is_trouble_until_it_opens(
     channel.faults = [ChannelClosedError("Missing Permissions")]
     told = messages.start(SLOW_RETRY)
     story = await Story.begin(state, messages.parts[1])
-    await until(lambda: told.trouble == "Nothing can be posted there: Missing Permissions")
+    await until(lambda: told.trouble("") == "Nothing can be posted there: Missing Permissions")
     told.online()
-    await until(lambda: told.trouble == "")
+    await until(lambda: told.trouble("") == "")
     await story.finish()

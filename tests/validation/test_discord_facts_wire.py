@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import SecretStr
 
-from bot.settings import Settings
+from bot.settings import EnvironmentSettings, Settings
 from bot.validation.discord_facts import fetch_discord_facts
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
@@ -48,3 +48,13 @@ async def test_a_wrong_token_guild_or_channel_is_found_out(settings: Settings) -
     channel = await fetch_discord_facts(settings.model_copy(update={"discord_ops_channel_id": 5}))
     assert (token.token_accepted, guild.guild_found, channel.channel_found) == (False, False, False)
     assert (guild.token_accepted, channel.guild_found) == (True, True)
+
+
+async def test_an_environment_is_asked_about_in_its_own_channel(running: Sandbox, settings: Settings) -> None:
+    async with SandboxClient(running.control_url, running.control_token) as people:
+        own = await people.create_channel("dev-ops")
+        await people.deny_bot("attach_files", channel="dev-ops")
+    settings = settings.model_copy(update={"environments": {"dev": EnvironmentSettings(ops_channel_id=own)}})
+    dev, prod = await fetch_discord_facts(settings, "dev"), await fetch_discord_facts(settings, "prod")
+    assert (dev.channel_name, dev.missing_permissions) == ("dev-ops", ("Attach Files",))
+    assert (prod.channel_name, prod.missing_permissions) == ("ops", ())

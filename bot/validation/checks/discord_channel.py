@@ -1,4 +1,4 @@
-"""Check that the bot sees its guild and its ops channel."""
+"""Check that the bot sees its guild and the channel of the environment."""
 
 from bot.models.check import CheckResult, Severity
 from bot.validation.finding import failed, passed
@@ -6,7 +6,7 @@ from bot.validation.subject import Subject
 
 
 class DiscordChannelCheck:
-    """Report whether the guild and the ops channel can be seen."""
+    """Report whether the guild and the channel can be seen."""
 
     name = "discord_channel"
     severity = Severity.WARNING
@@ -17,6 +17,7 @@ class DiscordChannelCheck:
         if subject.discord_facts is None:
             return passed(self, "No channel to look for without a token.")
         facts = await subject.discord_facts()
+        channel_id, setting = settings.channel_of(subject.environment.name)
         if facts.unreachable or not facts.token_accepted:
             return passed(self, "The channel was not looked for, since Discord did not let the bot in.")
         if not facts.guild_found:
@@ -27,10 +28,8 @@ class DiscordChannelCheck:
                 "Invite it with the scopes `bot` and `applications.commands`, or correct DISCORD_GUILD_ID.",
             )
         if not facts.channel_found:
-            message = f"The bot does not see the channel {settings.discord_ops_channel_id} in its guild."
-            return failed(self, message, "Give it View Channel there, or correct DISCORD_OPS_CHANNEL_ID.")
+            message = f"The bot does not see the channel {channel_id} in its guild."
+            return failed(self, message, f"Give it View Channel there, or correct {setting}.")
         if not facts.channel_takes_messages:
-            return failed(
-                self, f"#{facts.channel_name} is no text channel.", "Set DISCORD_OPS_CHANNEL_ID to a text channel."
-            )
+            return failed(self, f"#{facts.channel_name} is no text channel.", f"Set {setting} to a text channel.")
         return passed(self, f"The bot sees #{facts.channel_name}.")
