@@ -1,4 +1,4 @@
-"""`dev` has a channel of its own, said in roas.toml: what concerns it lands and works there, the rest in the ops channel."""
+"""`dev` has a channel of its own, said in roas.toml: what concerns it lands and works there, and nothing else."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ async def test_each_environment_is_deployed_and_told_in_its_channel(bot, people,
     wanted = await told(people, OWN, "Approval wanted", "dev")
     assert wanted.pinged_roles == [sandbox.roles["approver"]]
     assert "Started" in await press(people, "anna", wanted, "approve")
-    outcome = await told(people, OWN, "· outcome", "succeeded", "dev")
+    await told(people, OWN, "· outcome", "succeeded", "dev")
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
     await start(people, "hugo", "hotfix", version="v2", reason="it burns")
