@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -178,7 +178,7 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
         if name not in settings.environment_names:
             yield Fault(reading.place(("environments", name)), f"ENVIRONMENT_NAMES has only {known}")
     for path in reading.files:
-        if (stack := _stack_around(path, settings)) is not None:
+        if (stack := _stack_around(path, reading.without_files(), settings)) is not None:
             yield Fault(
                 Place("", str(path)),
                 f"lies in the folder of a stack ({stack}), where whoever changes the stack could change the bot: move "
@@ -186,13 +186,19 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
             )
 
 
-def _stack_around(path: Path, settings: Settings) -> Path | None:
-    """Return the folder of a stack that a file lies in; the state folder is the bot's own wherever it lies."""
+def _stack_around(path: Path, outside: Mapping[str, Any], settings: Settings) -> Path | None:
+    """Return the folder of a stack that a file lies in; the state folder is the bot's own wherever it lies.
+
+    `outside` is what is said without the file: it cannot say of itself that its place is a good one.
+    """
+    state_dir, stack_dir = (
+        Path(str(outside.get(name) or Settings.model_fields[name].default)) for name in ("state_dir", "stack_dir")
+    )
     file = path.resolve()
-    if file.is_relative_to(settings.state_dir.expanduser().resolve()):
+    if file.is_relative_to(state_dir.expanduser().resolve()):
         return None
     own = [one.folder for one in settings.environments.values() if one.folder is not None]
-    folders = [folder.expanduser().resolve() for folder in (settings.stack_dir, *own)]
+    folders = [folder.expanduser().resolve() for folder in (stack_dir, settings.stack_dir, *own)]
     return next((folder for folder in folders if file.is_relative_to(folder)), None)
 
 

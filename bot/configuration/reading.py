@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar, get_args
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from bot.configuration.file import ConfigurationFile
 from bot.configuration.layout import ENVIRONMENTS
 from bot.configuration.lines import KeyPath
 from bot.configuration.place import Fault, Place, variable
@@ -28,6 +27,10 @@ class Reading(Generic[Model]):
     faults: tuple[Fault, ...] = ()
     files: tuple[Path, ...] = ()
     sources: tuple[Source, ...] = field(default=(), repr=False)
+
+    def without_files(self) -> dict[str, Any]:
+        """Return what the environment and `.env` say by themselves."""
+        return gather([source for source in self.sources if not isinstance(source, FileSource)])
 
     @property
     def settings(self) -> Model | None:
@@ -138,8 +141,3 @@ def _told(error: ValidationError) -> list[tuple[KeyPath, str]]:
 def _without_key(location: tuple[int | str, ...]) -> KeyPath:
     """Leave out what pydantic adds where the name of an entry itself is wrong."""
     return location[:-1] if location and location[-1] == "[key]" else location
-
-
-def file_of(reading: Reading[Any]) -> ConfigurationFile | None:
-    """Return the file that was read, or None."""
-    return next((source.file for source in reading.sources if isinstance(source, FileSource)), None)

@@ -52,7 +52,8 @@ class DiscordFacts:
     """Record what Discord says of the token, the guild and the channel.
 
     `unreachable` holds the reason where Discord did not answer; then nothing else is known. `missing_permissions` are
-    Discord's names of what the bot needs in the channel and does not have; None where they could not be read.
+    Discord's names of what the bot needs in the channel and does not have; None where they could not be read. Where an
+    environment has a channel of its own, `ops` says the same of the ops channel.
     """
 
     unreachable: str = ""
@@ -63,3 +64,4 @@ class DiscordFacts:
     channel_name: str = ""
     channel_takes_messages: bool = True
     missing_permissions: tuple[str, ...] | None = None
+    ops: "DiscordFacts | None" = None

@@ -138,10 +138,14 @@ class LiveMessages:
         return posted_in.channel.link(post.message_id)
 
     def trouble(self, environment: str) -> str:
-        """Say in the reader's language what is wrong with an environment's channel; empty where all is well."""
-        outbox = self._outboxes.of(environment)
-        text = outbox.trouble.text
-        return f"<#{outbox.channel.id}>: {text}" if text and outbox is not self._outboxes.main else text
+        """Say in the reader's language what is wrong with an environment's channel, and with the ops channel.
+
+        It is empty where all is well.
+        """
+        own, main = self._outboxes.of(environment), self._outboxes.main
+        if own is main:
+            return main.trouble.text
+        return "\n".join(f"<#{one.channel.id}>: {one.trouble.text}" for one in (own, main) if one.trouble.text)
 
     async def settled(self) -> None:
         """Wait until everything that is followed now and has an end is told to it."""

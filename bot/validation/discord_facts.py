@@ -1,5 +1,6 @@
 """Ask Discord's REST interface about the token, the guild and the channel, without a running bot."""
 
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -22,7 +23,7 @@ class _UnreachableError(Exception):
 
 
 async def fetch_discord_facts(settings: Settings, environment: str = "") -> DiscordFacts:
-    """Ask as the bot that the token belongs to, about the channel of an environment. Raises nothing.
+    """Ask as the bot that the token belongs to, about the channels of an environment. Raises nothing.
 
     What could not be asked is said in the answer.
     """
@@ -31,7 +32,11 @@ async def fetch_discord_facts(settings: Settings, environment: str = "") -> Disc
     timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
     try:
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-            return await _ask(session, settings, settings.channel_of(environment)[0])
+            channel_id = settings.channel_of(environment)[0]
+            facts = await _ask(session, settings, channel_id)
+            if channel_id == settings.discord_ops_channel_id:
+                return facts
+            return replace(facts, ops=await _ask(session, settings, settings.discord_ops_channel_id))
     except _UnreachableError as error:
         return DiscordFacts(unreachable=str(error))
     except TimeoutError:

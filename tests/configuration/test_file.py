@@ -215,6 +215,13 @@ def test_no_file_in_a_stacks_folder_is_read(state, tmp_path, monkeypatch, where)
     assert f"lies in the folder of a stack ({shop})" in found
 
 
+@pytest.mark.parametrize("excuse", ['[state]\nfolder = "."\n', '[stack]\nfolder = "/srv/elsewhere"\n'])
+def test_a_file_cannot_excuse_its_own_place(tmp_path, excuse):
+    write(tmp_path, excuse)
+    (found,) = faults()
+    assert f"lies in the folder of a stack ({tmp_path})" in found
+
+
 def test_the_state_folder_may_lie_in_a_stacks_folder(state, tmp_path, monkeypatch):
     monkeypatch.setenv("STACK_DIR", str(tmp_path))
     write(state, "[http]\nport = 7\n")

@@ -88,6 +88,15 @@ async def test_a_closed_channel_holds_up_no_other(state, bus, channels):
     assert messages.trouble("prod") == messages.trouble("") == ""
     channels.dev.faults.clear()
     await until(lambda: len(channels.dev.messages) == 2)
+    await until(lambda: not messages.trouble("dev"))
+
+
+async def test_trouble_in_the_ops_channel_is_told_of_everywhere(state, bus, channels):
+    channels.main.faults = [ChannelClosedError("Missing Access")] * 10_000
+    messages = channels.start("dev", "staging", "prod")
+    await AlertDesk(state.alerts, bus, str).take([replace(trouble("x"), environment="")])
+    await until(lambda: messages.trouble("dev").startswith("<#1>: Nothing can be posted there"))
+    assert messages.trouble("") == "Nothing can be posted there: Missing Access"
 
 
 async def test_what_was_posted_stays_known_when_the_channel_changes(state, bus, channels):

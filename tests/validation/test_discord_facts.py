@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from bot.models.check import CheckResult
 from bot.models.facts import DiscordFacts
-from bot.settings import Settings
+from bot.settings import EnvironmentSettings, Settings
 from bot.validation.checks.discord_channel import DiscordChannelCheck
 from bot.validation.checks.discord_permissions import DiscordPermissionsCheck
 from bot.validation.checks.discord_token import DiscordTokenCheck
@@ -125,6 +125,24 @@ async def test_a_discord_with_troubles_is_unreachable_and_no_refusal(
 async def test_no_discord_at_all(subject: Subject, settings: Settings) -> None:
     away = settings.model_copy(update={"discord_api_url": "http://127.0.0.1:1/api/v10"})
     assert (await fetch_discord_facts(away)).unreachable
+
+
+async def test_the_own_and_the_ops_channel_are_both_told_of(subject: Subject) -> None:
+    own = DiscordFacts("", True, "Ops", True, True, "dev-ops", True, ("Attach Files",))
+    ops = replace(own, channel_name="ops", missing_permissions=("Send Messages",))
+    subject = replace(subject, settings=_with_own_channel(subject))
+    (found,) = await findings(subject, replace(own, ops=ops))
+    assert found.message == "The bot lacks Attach Files in #dev-ops, and Send Messages in #ops."
+    gone = replace(ops, channel_found=False)
+    (found,) = await findings(subject, replace(gone, ops=gone))
+    assert "ENVIRONMENTS__" in found.remedy
+    found = (await findings(subject, replace(own, ops=gone)))[0]
+    assert "correct DISCORD_OPS_CHANNEL_ID" in found.remedy
+
+
+def _with_own_channel(subject: Subject) -> Settings:
+    own = {subject.environment.name: EnvironmentSettings(ops_channel_id=5)}
+    return subject.settings.model_copy(update={"environments": own, "discord_ops_channel_id": 2})
 
 
 async def test_three_checks_ask_discord_once(settings: Settings, discord: SmallDiscord) -> None:

@@ -57,4 +57,5 @@ async def test_an_environment_is_asked_about_in_its_own_channel(running: Sandbox
     settings = settings.model_copy(update={"environments": {"dev": EnvironmentSettings(ops_channel_id=own)}})
     dev, prod = await fetch_discord_facts(settings, "dev"), await fetch_discord_facts(settings, "prod")
     assert (dev.channel_name, dev.missing_permissions) == ("dev-ops", ("Attach Files",))
-    assert (prod.channel_name, prod.missing_permissions) == ("ops", ())
+    assert (prod.channel_name, prod.missing_permissions, prod.ops) == ("ops", (), None)
+    assert dev.ops == prod, "the ops channel is looked at too: others may have none of their own"

@@ -1,23 +1,23 @@
-"""Check that the bot sees its guild and the channel of the environment."""
+"""Check that the bot sees its guild, the ops channel, and the own channel of the environment."""
 
 from bot.models.check import CheckResult, Severity
+from bot.models.facts import DiscordFacts
 from bot.validation.finding import failed, passed
 from bot.validation.subject import Subject
 
 
 class DiscordChannelCheck:
-    """Report whether the guild and the channel can be seen."""
+    """Report whether the guild and the channels can be seen."""
 
     name = "discord_channel"
     severity = Severity.WARNING
 
     async def run(self, subject: Subject) -> CheckResult:
-        """Say whether the guild and the channel of the settings are there."""
+        """Say whether the guild and the channels of the settings are there."""
         settings = subject.settings
         if subject.discord_facts is None:
             return passed(self, "No channel to look for without a token.")
         facts = await subject.discord_facts()
-        channel_id, setting = settings.channel_of(subject.environment.name)
         if facts.unreachable or not facts.token_accepted:
             return passed(self, "The channel was not looked for, since Discord did not let the bot in.")
         if not facts.guild_found:
@@ -27,6 +27,13 @@ class DiscordChannelCheck:
                 message,
                 "Invite it with the scopes `bot` and `applications.commands`, or correct DISCORD_GUILD_ID.",
             )
+        found = [self._channel(facts, *settings.channel_of(subject.environment.name))]
+        if facts.ops is not None:
+            found.append(self._channel(facts.ops, *settings.channel_of("")))
+        return next((one for one in found if not one.passed), found[0])
+
+    def _channel(self, facts: DiscordFacts, channel_id: int | None, setting: str) -> CheckResult:
+        """Say whether one channel is there and takes messages."""
         if not facts.channel_found:
             message = f"The bot does not see the channel {channel_id} in its guild."
             return failed(self, message, f"Give it View Channel there, or correct {setting}.")

@@ -1,4 +1,4 @@
-"""Check that the bot may do in its ops channel what it has to do there."""
+"""Check that the bot may do in its channels what it has to do there."""
 
 from bot.models.check import CheckResult, Severity
 from bot.validation.finding import failed, listed, passed
@@ -6,7 +6,7 @@ from bot.validation.subject import Subject
 
 
 class DiscordPermissionsCheck:
-    """Report the permissions that the bot lacks in the ops channel."""
+    """Report the permissions that the bot lacks in the ops channel, and in the environment's own."""
 
     name = "discord_permissions"
     severity = Severity.WARNING
@@ -14,11 +14,17 @@ class DiscordPermissionsCheck:
     async def run(self, subject: Subject) -> CheckResult:
         """Name each permission that is missing."""
         facts = await subject.discord_facts() if subject.discord_facts is not None else None
-        if facts is None or not facts.channel_found:
+        there = [one for one in (facts, facts and facts.ops) if one is not None and one.channel_found]
+        if not there:
             return passed(self, "There is no channel to have permissions in.")
-        if facts.missing_permissions is None:
+        if any(one.missing_permissions is None for one in there):
             return failed(self, "The bot's permissions could not be read.", "Look at them in the channel's settings.")
-        if facts.missing_permissions:
-            message = f"The bot lacks {listed(facts.missing_permissions)} in #{facts.channel_name}."
-            return failed(self, message, "Give these to the bot's role in the channel's settings.")
-        return passed(self, f"The bot may do all it needs in #{facts.channel_name}.")
+        wrong = [one for one in there if one.missing_permissions]
+        if not wrong:
+            return passed(self, f"The bot may do all it needs in #{there[0].channel_name}.")
+        lacks, name = listed(wrong[0].missing_permissions or ()), wrong[0].channel_name
+        message = f"The bot lacks {lacks} in #{name}."
+        if len(wrong) > 1:
+            lacks_too, ops = listed(wrong[1].missing_permissions or ()), wrong[1].channel_name
+            message = f"The bot lacks {lacks} in #{name}, and {lacks_too} in #{ops}."
+        return failed(self, message, "Give these to the bot's role in the channel's settings.")
