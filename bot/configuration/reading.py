@@ -104,9 +104,9 @@ def _validated(settings_class: type[Model], sources: Sequence[Source]) -> tuple[
         try:
             return settings_class(**values), faults
         except ValidationError as error:
-            told = _told(error)
-            faults += [Fault(origin(sources, path) or Place(variable(path)), words) for path, words in told]
-            values = _without(values, [path for path, _words in told])
+            wrong = _wrong_values(error)
+            faults += [Fault(origin(sources, path) or Place(variable(path)), words) for path, words in wrong]
+            values = _without(values, [path for path, _words in wrong])
     return None, faults
 
 
@@ -126,13 +126,13 @@ def _hidden_faults(settings_class: type[Model], file: FileSource, stronger: Sequ
     except ValidationError as error:
         return [
             Fault(file.place(place), words)
-            for place, words in _told(error)
+            for place, words in _wrong_values(error)
             if any(says(source.values, place) for source in stronger)
         ]
     return []
 
 
-def _told(error: ValidationError) -> list[tuple[KeyPath, str]]:
+def _wrong_values(error: ValidationError) -> list[tuple[KeyPath, str]]:
     """Return the path of each wrong value, and in words what is wrong; never the value."""
     wrong = error.errors(include_input=False, include_url=False)
     return [(_without_key(one["loc"]), one["msg"].removeprefix("Value error, ")) for one in wrong]
