@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from bot.concurrency import happens
+from bot.deployment.peers import PeerSource, proven_peers
 from bot.engine.interface import Engine
 from bot.errors import RoasError
 from bot.models.environment import Environment
@@ -27,9 +28,10 @@ async def _always() -> bool:
 class Rivals:
     """Know the other processes that own something in the journal: where they run, and how to end them."""
 
-    def __init__(self, engine: Engine, state: StateManager) -> None:
+    def __init__(self, engine: Engine, state: StateManager, peers: PeerSource) -> None:
         self._engine = engine
         self._state = state
+        self._peers = peers
         self._beyond_reach: set[str] = set()
 
     async def container(self, home: Environment | None, instance_id: str) -> ContainerSnapshot | None:
@@ -59,7 +61,7 @@ class Rivals:
         container = await self.container(home, instance_id)
         if container is not None and home is not None:
             words = await self._engine.last_words(home, container.id)
-            if not await still():
+            if not await proven_peers(self._peers, home, (container,)) or not await still():
                 return None
             await self._engine.remove(home, container.id, grace_seconds=0.0)
             return words

@@ -54,3 +54,13 @@ class Readiness:
 
     gateway_ready: bool
     cogs_loaded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLoss:
+    """Say how a bot lost its journal, in which container it is, and which deployments it broke off for it."""
+
+    message: str
+    hint: str
+    container: str = ""
+    broken_off: tuple[str, ...] = ()

@@ -29,8 +29,7 @@ async def beat(state: StateManager) -> None:
 async def another_journal(tmp_path: Path) -> Path:
     """Make a journal of another bot, closed, so that all of it is in one file."""
     async with StateManager(tmp_path / "another") as other:
-        path = other.folder / JOURNAL_NAME
-    return path
+        return other.folder / JOURNAL_NAME
 
 
 async def test_journal_id_is_kept_and_differs(tmp_path: Path, state: StateManager) -> None:
@@ -73,7 +72,7 @@ async def test_deleted_file_ends_every_transaction(state: StateManager, name: st
 
 async def test_replaced_journal_is_lost(tmp_path: Path, state: StateManager) -> None:
     await beat(state)
-    os.replace(await another_journal(tmp_path), state.folder / JOURNAL_NAME)
+    (await another_journal(tmp_path)).replace(state.folder / JOURNAL_NAME)
     with pytest.raises(JournalLostError, match="replaced"):
         await state.ownership.acquire()
 
