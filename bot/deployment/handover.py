@@ -261,7 +261,7 @@ async def hand_over_if_needed(
     model = await context.components.engine.load_model(model_hash)
     move = await state_move(context.components, context.environment, bot, model)
     if move is not None and context.deployment.problem is not None:
-        context.warn(f"{move.words}: it stays as it is.")
+        context.warn(move.warning())
         return
     if move is not None:
         raise move.refusal()

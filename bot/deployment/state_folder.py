@@ -25,20 +25,20 @@ class StateMove:
     old: tuple[str, str]
     new: tuple[str, str]
 
-    @property
-    def words(self) -> str:
-        """Return what it would do, for people."""
-        return (
-            f"{self.service} is this bot, and would keep its state in {_place(self.new)} instead of {_place(self.old)}"
-        )
+    def warning(self) -> str:
+        """Return what people are told where the bot stays as it is."""
+        old, new = _place(self.old), _place(self.new)
+        return f"{self.service} stays as it is: this bot keeps its state in {old}, and that release in {new}."
 
     def refusal(self) -> StateMovedError:
         """Return the fault, with the way to move the state by hand."""
-        old, new = (one[1] or one[0] for one in (self.old, self.new))
+        old, new = _place(self.old), _place(self.new)
+        from_folder, to_folder = (one[1] or one[0] for one in (self.old, self.new))
         return StateMovedError(
-            f"{self.words}: it would begin with an empty journal.",
-            hint=f"To move it: `docker compose stop {self.service}`, then `mv {old} {new}`, set STATE_DIR in .env, then"
-            f" `docker compose up -d {self.service}`. To leave it: set STATE_DIR back.",
+            f"{self.service} is this bot, and would keep its state in {new} instead of {old}: it would begin with an"
+            " empty journal.",
+            hint=f"To move it: `docker compose stop {self.service}`, then `mv {from_folder} {to_folder}`, set STATE_DIR"
+            f" in .env, then `docker compose up -d {self.service}`. To leave it: set STATE_DIR back.",
             service=self.service,
         )
 

@@ -41,16 +41,19 @@ class JournalPlace:
         """Raise JournalLostError where other files lie at the path than were opened, or none."""
         for suffix, number in self._files.items():
             now = self._number(suffix)
+            name = f"{self._path.name}{suffix}"
+            if now is None and number is not None:
+                raise JournalLostError(f"{name} was deleted under this bot, which acts no more.", hint=HINT)
             if now != number:
-                what = "was deleted" if now is None else "was replaced by another file"
-                raise self._lost(f"{self._path.name}{suffix} {what}")
+                raise JournalLostError(f"{name} was replaced under this bot, which acts no more.", hint=HINT)
 
     def check_folder(self) -> None:
         """Raise JournalLostError where the folder that is mounted here has another name on the host, or none."""
-        source = _mount_source(self._path.parent)
-        if source != self._mount:
-            gone = source.endswith("//deleted")
-            raise self._lost(f"the folder of {self._path.name} was {'deleted' if gone else 'moved'} on the host")
+        if _mount_source(self._path.parent) != self._mount:
+            raise JournalLostError(
+                f"The folder of {self._path.name} was moved or deleted on the host under this bot, which acts no more.",
+                hint=HINT,
+            )
 
     def check_content(self, journal_id: str, instance_id: str, last_beat: str | None) -> None:
         """Raise JournalLostError where a fresh reader finds another journal, or not the last beat of this process.
@@ -62,11 +65,9 @@ class JournalPlace:
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF not in OVERWRITTEN:
                 return
-            raise self._lost(f"{self._path.name} was overwritten ({error})") from error
-        if found != journal_id:
-            raise self._lost(f"{self._path.name} was overwritten with another journal")
-        if last_beat is not None and beat != last_beat:
-            raise self._lost(f"{self._path.name} was overwritten with another state of it")
+            raise self._overwritten() from error
+        if found != journal_id or (last_beat is not None and beat != last_beat):
+            raise self._overwritten()
 
     def _read(self, instance_id: str) -> tuple[str | None, str | None]:
         """Return the id and the last beat that lie at the path.
@@ -86,8 +87,11 @@ class JournalPlace:
             return None
         return status.st_dev, status.st_ino
 
-    def _lost(self, what: str) -> JournalLostError:
-        return JournalLostError(f"The journal was lost under this bot: {what}. It acts no more.", hint=HINT)
+    def _overwritten(self) -> JournalLostError:
+        return JournalLostError(
+            f"{self._path.name} was overwritten under this bot, which acts no more.",
+            hint=HINT,
+        )
 
 
 def _mount_source(folder: Path) -> str:

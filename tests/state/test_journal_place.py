@@ -114,7 +114,7 @@ async def test_older_copy_of_the_same_is_lost(tmp_path: Path, state: StateManage
         if step == 0:
             shutil.copyfile(path, copy)
     shutil.copyfile(copy, path)
-    with pytest.raises(JournalLostError, match="another state of it"):
+    with pytest.raises(JournalLostError, match="overwritten"):
         await state.check_place()
 
 
@@ -127,7 +127,7 @@ async def test_folder_moved_on_the_host_is_noticed(tmp_path: Path, state: StateM
     async with StateManager(state.folder) as inside:
         await inside.check_place()
         table.write_text(line.format("/srv/state.old"))
-        with pytest.raises(JournalLostError, match="moved on the host"):
+        with pytest.raises(JournalLostError, match="moved or deleted on the host"):
             await inside.check_place()
 
 
