@@ -23,11 +23,17 @@ AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 
 
 ROOT = {"type": "bind", "source": "/", "target": "/"}
+# A version of a service that sees another folder of the machine as its state folder.
+MOVED = "moved"
 
 
 def _mounting(model: Mapping[str, Any]) -> dict[str, Any]:
     """Let every service of a model see the files of the machine, as its containers do."""
-    return {"services": {name: {**fields, "volumes": [ROOT]} for name, fields in model["services"].items()}}
+    return {"services": {name: {**fields, "volumes": [_mount(fields)]} for name, fields in model["services"].items()}}
+
+
+def _mount(fields: Mapping[str, Any]) -> dict[str, str]:
+    return ROOT | {"source": "/elsewhere"} if str(fields["image"]).endswith(f":{MOVED}") else ROOT
 
 
 @dataclass
