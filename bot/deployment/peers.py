@@ -16,12 +16,14 @@ from bot.engine.interface import Engine
 from bot.models.environment import Environment
 from bot.models.facts import BotPlace, OwnContainer
 from bot.models.health import ContainerSnapshot, ContainerState
+from bot.models.ownership import JOURNAL_LOST
 from bot.state.manager import StateManager
 
 log = structlog.get_logger(__name__)
 
 ASK_SECONDS = 1.0
 ANSWER_BYTES = 64 * 1024
+OK = 200
 # A successor that never opened the journal is known by the deployment that created it; of these so many are read.
 DEPLOYMENTS_READ = 20
 
@@ -50,10 +52,10 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class HealthAnswer:
-    """Hold what a bot's /health said: whether all is well, and on which journal it is; the release before says none."""
+    """Hold what a bot's /health said: on which journal it is, or that it lost it; the release before says neither."""
 
-    well: bool
     journal: str = ""
+    lost: bool = False
 
 
 # Ask a bot's /health at an address; None where nothing answers there as a bot does.
@@ -128,10 +130,10 @@ class Peers:
         if container.state not in {ContainerState.RUNNING, ContainerState.PAUSED}:
             return Judgement(container, Standing.PEER)
         answer = await self._answer(place, ours) if container.state is ContainerState.RUNNING else None
-        if answer is not None and answer.well and answer.journal == self._state.journal_id:
+        if answer is not None and answer.lost:
+            return Judgement(container, Standing.FOREIGN, "it has lost its journal")
+        if answer is not None and answer.journal == self._state.journal_id:
             return Judgement(container, Standing.PEER)
-        if answer is not None and not answer.well:
-            return Judgement(container, Standing.FOREIGN, "its /health fails")
         if answer is not None and answer.journal:
             return Judgement(container, Standing.FOREIGN, f"it is on the journal {answer.journal}")
         if await self._has_opened_our_journal(container.id, environment):
@@ -193,10 +195,12 @@ async def ask_health(url: str) -> HealthAnswer | None:
             session.get(url, allow_redirects=False) as response,
         ):
             said = json.loads(await response.content.read(ANSWER_BYTES))
-            well = response.status == 200
+            status = response.status
     except (OSError, TimeoutError, aiohttp.ClientError, ValueError):
         return None
-    if not isinstance(said, dict) or "status" not in said:
+    if not isinstance(said, dict):
         return None
+    if said.get("status") == JOURNAL_LOST:
+        return HealthAnswer(lost=True)
     journal = said.get("journal")
-    return HealthAnswer(well, journal if isinstance(journal, str) else "")
+    return HealthAnswer(journal if isinstance(journal, str) else "") if status == OK else None

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# What a bot's /health says as `status` once it has lost its journal.
+JOURNAL_LOST = "journal lost"
+
 
 @dataclass(frozen=True, slots=True)
 class VoiceRecord:

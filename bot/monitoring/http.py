@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bot import __version__
 from bot.errors import RoasError, SettingsError
+from bot.models.ownership import JOURNAL_LOST
 from bot.monitoring.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -105,7 +106,7 @@ class HttpServer:
         body: dict[str, object] = {"status": "alive", "version": __version__, "uptime_seconds": seconds}
         standing = self._journal() if self._journal is not None else None
         if standing is not None and standing.lost:
-            lost = {**body, "status": "journal lost", "reason": standing.lost}
+            lost = {**body, "status": JOURNAL_LOST, "reason": standing.lost}
             return web.json_response(lost, status=503, headers=NEVER_CACHED)
         if standing is not None:
             body["journal"] = standing.id

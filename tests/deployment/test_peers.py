@@ -81,7 +81,7 @@ async def beat(state: StateManager) -> None:
 async def test_another_source_is_foreign(machine, state, place, condition):
     """Whatever else speaks for it: a copied journal has the same id, and the same heartbeats."""
     await beat(state)
-    machine.answer = HealthAnswer(well=True, journal=state.journal_id)
+    machine.answer = HealthAnswer(journal=state.journal_id)
     assert await standing(machine, state, place, condition) is Standing.FOREIGN
 
 
@@ -99,12 +99,12 @@ async def test_same_source_without_process_is_peer(machine, state, condition):
 
 
 async def test_our_id_from_health_is_peer(machine, state):
-    machine.answer = HealthAnswer(well=True, journal=state.journal_id)
+    machine.answer = HealthAnswer(journal=state.journal_id)
     assert await standing(machine, state, replace(HERE, port=8001, addresses=(("net", "10.0.0.3"),))) is Standing.PEER
     assert machine.asked == ["http://10.0.0.3:8001/health"]
 
 
-@pytest.mark.parametrize("answer", [HealthAnswer(well=True, journal="JOURNAL-OTHER"), HealthAnswer(well=False)])
+@pytest.mark.parametrize("answer", [HealthAnswer(journal="JOURNAL-OTHER"), HealthAnswer(lost=True)])
 async def test_what_health_denies_no_heartbeat_proves(machine, state, answer):
     await beat(state)
     machine.answer = answer
@@ -112,7 +112,7 @@ async def test_what_health_denies_no_heartbeat_proves(machine, state, answer):
 
 
 @pytest.mark.parametrize("condition", [RUNNING, ContainerState.PAUSED])
-@pytest.mark.parametrize("answer", [None, HealthAnswer(well=True)], ids=["silent", "release before"])
+@pytest.mark.parametrize("answer", [None, HealthAnswer()], ids=["silent", "release before"])
 async def test_heartbeat_proves_who_tells_no_id(machine, state, answer, condition):
     machine.answer = answer
     assert await standing(machine, state, HERE, condition) is Standing.UNPROVEN
@@ -128,7 +128,7 @@ async def test_successor_we_created_is_peer(machine, state):
 
 
 async def test_bot_without_shared_network_is_not_asked(machine, state):
-    machine.answer = HealthAnswer(well=True, journal=state.journal_id)
+    machine.answer = HealthAnswer(journal=state.journal_id)
     assert await standing(machine, state, replace(HERE, addresses=(("apart", "10.9.0.3"),))) is Standing.UNPROVEN
     assert machine.asked == []
 
@@ -140,10 +140,11 @@ async def test_container_that_is_gone_is_no_matter(machine, state):
 @pytest.mark.parametrize(
     ("status", "said", "expected"),
     [
-        (200, {"status": "alive", "journal": "JOURNAL-1"}, HealthAnswer(well=True, journal="JOURNAL-1")),
-        (200, {"status": "alive", "version": "1"}, HealthAnswer(well=True)),
-        (503, {"status": "journal lost", "reason": "…"}, HealthAnswer(well=False)),
-        (200, {"hello": "world"}, None),
+        (200, {"status": "alive", "journal": "JOURNAL-1"}, HealthAnswer(journal="JOURNAL-1")),
+        (200, {"status": "alive", "version": "1"}, HealthAnswer()),
+        (503, {"status": "journal lost", "reason": "…"}, HealthAnswer(lost=True)),
+        (200, {"hello": "world"}, HealthAnswer()),
+        (503, {"status": "something of its own is not well"}, None),
         (200, ["alive"], None),
     ],
 )
