@@ -3,10 +3,14 @@
 import time
 from collections.abc import Iterator
 
+import structlog
+
 from bot.deployment.context import SOURCE, Components
 from bot.deployment.peers import Judgement, Standing
 from bot.events import Event
 from bot.models.environment import Environment
+
+log = structlog.get_logger(__name__)
 
 # One that has just been started is given the time to come up and say on which journal it is.
 PATIENCE_SECONDS = 60.0
@@ -44,6 +48,8 @@ class ForeignBots:
         if self._told.get(environment.name) == words:
             return
         self._told[environment.name] = words
+        for one in words:
+            log.warning("a foreign bot is left alone", reason=one)
         facts = {
             "figure": f"foreign_bot:{environment.name}",
             "environment": environment.name,

@@ -192,7 +192,7 @@ class Journal:
     def _noting_loss(self) -> Iterator[None]:
         """Remember that the journal was lost: whatever lies there later, others may have acted meanwhile."""
         if self.lost is not None:
-            raise self.lost
+            raise JournalLostError(self.lost.message, hint=self.lost.hint)
         try:
             yield
         except JournalLostError as error:
