@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from bot.concurrency import happens
-from bot.deployment.peers import PeerSource, proven_peers
+from bot.deployment.peers import PeerSource, Standing
 from bot.engine.interface import Engine
 from bot.errors import RoasError
 from bot.models.environment import Environment
@@ -61,7 +61,7 @@ class Rivals:
         container = await self.container(home, instance_id)
         if container is not None and home is not None:
             words = await self._engine.last_words(home, container.id)
-            if not await proven_peers(self._peers, home, (container,)) or not await still():
+            if not await self._is_peer(home, container) or not await still():
                 return None
             await self._engine.remove(home, container.id, grace_seconds=0.0)
             return words
@@ -74,6 +74,15 @@ class Rivals:
             return None
         await self._engine.kill_orphans(instance_id)
         return ""
+
+    async def _is_peer(self, home: Environment, container: ContainerSnapshot) -> bool:
+        """Tell whether a container is provably a bot on this journal; one that is not is logged once."""
+        foreign = [one for one in await self._peers.judge(home, (container,)) if one.standing is not Standing.PEER]
+        for one in foreign:
+            if container.id not in self._beyond_reach:
+                self._beyond_reach.add(container.id)
+                log.error("a bot that is no peer is left alone", container=container.name, reason=one.reason)
+        return not foreign
 
     async def end_if_hanging(self, instance_id: str) -> bool:
         """End a living process that has not said for long that it lives; tells whether it was ended."""
