@@ -1,7 +1,7 @@
 """Take turns with the other bots of a journal: the active one has duties, the others are silent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -9,9 +9,9 @@ import structlog
 from bot.concurrency import happens
 from bot.control.faults import ControlSocketHeldError
 from bot.control.server import ControlServer
-from bot.errors import RoasError
+from bot.errors import JournalLostError, RoasError
 from bot.integration import Application
-from bot.models.ownership import Readiness
+from bot.models.ownership import JournalLoss, Readiness
 from bot.standby import VoiceKeeper
 from bot.ui.voice import Voice
 
@@ -21,16 +21,37 @@ log = structlog.get_logger(__name__)
 ORPHAN_POLL_SECONDS = 5.0
 SOCKET_RETRY_SECONDS = 1.0
 
+# Tell people that the journal was lost, without it; goes on until they are told.
+NotifyOfLoss = Callable[[JournalLoss], Awaitable[None]]
+
 
 @asynccontextmanager
 async def standing_by(
-    application: Application, voice: Voice, readiness: Callable[[], Readiness]
+    application: Application,
+    voice: Voice,
+    readiness: Callable[[], Readiness],
+    notify_of_loss: NotifyOfLoss | None = None,
 ) -> AsyncIterator[None]:
-    """Be the active bot or stand by for it, for the length of a block; until it is known which, be silent."""
+    """Be the active bot or stand by for it, for the length of a block; until it is known which, be silent.
+
+    `notify_of_loss` tells people without the journal that it was lost, and that this bot acts no more.
+    """
     voice.take()
     application.held_voice.speaks_through(voice)
     duties = ActiveDuties(application, voice)
-    keeper = VoiceKeeper(application, readiness, duties.begin, duties.end)
+
+    async def stop(error: JournalLostError, container: str) -> None:
+        """End all that acts, the deployments first: there is nobody to pass them on to."""
+        voice.take()
+        broken_off = await application.orchestrator.abandon()
+        try:
+            await duties.end()
+        except Exception:  # what was to end has ended; people must be told all the same
+            log.exception("not everything ended in order")
+        if notify_of_loss is not None:
+            await notify_of_loss(JournalLoss(error.message, error.hint, container, broken_off))
+
+    keeper = VoiceKeeper(application, readiness, duties.begin, duties.end, stop)
     keeping = asyncio.create_task(keeper.run(), name="voice keeper")
     try:
         yield
@@ -101,6 +122,7 @@ async def _take_up_orphans(application: Application) -> None:
                 log.info("took up a deployment", deployment_id=deployment.id)
             if not swept:
                 swept = await application.orchestrator.sweep()
+            await application.orchestrator.look_for_foreign_bots()
         except RoasError as error:
             log.error("unfinished deployments could not be taken up", problem=error.message, hint=error.hint)
         except Exception:  # nobody would take up anything any more

@@ -91,6 +91,12 @@ class DependencyCycleError(RoasError):
     key = "dependency_cycle"
 
 
+class StateMovedError(RoasError):
+    """A release would let the bot keep its state in another folder than the one that it works on."""
+
+    key = "state_moved"
+
+
 class EngineError(RoasError):
     """The engine refused to do something."""
 
@@ -179,6 +185,12 @@ class JournalHeldError(JournalUnusableError):
     """Another process does not let go of the journal."""
 
     key = "journal_held"
+
+
+class JournalLostError(JournalUnusableError):
+    """The journal that this process has open does not lie at its path any more: another bot may act by what does."""
+
+    key = "journal_lost"
 
 
 class UnreadableRowError(StateError):

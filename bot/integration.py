@@ -8,6 +8,7 @@ from functools import partial
 from bot import __version__
 from bot.deployment.context import Components
 from bot.deployment.orchestrator import DeploymentOrchestrator
+from bot.deployment.peers import Peers
 from bot.engine.compose_engine import ComposeEngine
 from bot.engine.manager import DeploymentManager
 from bot.events import Event, EventBus, Subscription
@@ -201,6 +202,7 @@ class Application:
     health: HealthCoordinator
     metrics: Metrics
     held_voice: HeldVoice
+    peers: Peers
     desk: AlertDesk
     guard: Guard
     integration_monitor: IntegrationMonitor
@@ -271,6 +273,7 @@ def _build(
     held_voice = HeldVoice()
     desk = AlertDesk(state.alerts, bus, redactor.redact)
     sync = _projection(settings, state, redactor)
+    peers = Peers(engine, state, partial(_own_container, engine))
     components = Components(
         settings=settings,
         state=state,
@@ -282,6 +285,7 @@ def _build(
         prober=prober,
         own_container=partial(_own_container, engine),
         voice=held_voice,
+        peers=peers,
         stand_aside=hands.take_off,
     )
     orchestrator = DeploymentOrchestrator(components, known)
@@ -307,6 +311,7 @@ def _build(
         health=health,
         metrics=metrics,
         held_voice=held_voice,
+        peers=peers,
         desk=desk,
         guard=Guard(collector, alerts, desk, recovery, state, prometheus, catch_up),
         integration_monitor=IntegrationMonitor(bus, measurements),

@@ -12,9 +12,10 @@ from bot.engine.socket_mount import socket_is_gone
 from bot.errors import RoasError
 from bot.integration import Application, open_application
 from bot.log import configure_logging
-from bot.monitoring.http import HttpServer
+from bot.monitoring.http import HttpServer, JournalStanding
 from bot.monitoring.webhook import AlertWebhook
 from bot.settings import Settings
+from bot.ui.journal_loss import JournalLossNotifier
 from bot.ui.standby_gate import StandbyGate
 
 
@@ -30,14 +31,21 @@ async def serve(settings: Settings) -> int:
             application.metrics,
             _readiness(application, bot),
             take_alerts=_webhook(application),
+            journal=lambda: _journal_standing(application),
         )
         await http.start()
         stack.push_async_callback(http.stop)
         application.metrics.read_gateway_latency(lambda: bot.latency)
         StandbyGate(bot, bot.roas_voice)
-        await stack.enter_async_context(standing_by(application, bot.roas_voice, bot.readiness))
+        notify = JournalLossNotifier(bot, settings)
+        await stack.enter_async_context(standing_by(application, bot.roas_voice, bot.readiness, notify.run))
         addresses = {engine_address(environment) for environment in application.environments.values()}
         return await run_bot(bot, lambda: any(map(socket_is_gone, addresses)))
+
+
+def _journal_standing(application: Application) -> JournalStanding:
+    lost = application.state.lost
+    return JournalStanding(application.state.journal_id, "" if lost is None else lost.message)
 
 
 def _webhook(application: Application) -> Callable[[web.Request], Awaitable[web.Response]] | None:

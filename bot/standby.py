@@ -15,8 +15,9 @@ import structlog
 
 from bot import __version__
 from bot.concurrency import happens
+from bot.deployment.peers import proven_peers
 from bot.deployment.rivals import Rivals
-from bot.errors import FencedOffError, JournalHeldError, RoasError, StateError
+from bot.errors import FencedOffError, JournalHeldError, JournalLostError, RoasError, StateError
 from bot.integration import Application
 from bot.models.deployment import Deployment, Problem
 from bot.models.environment import Environment
@@ -45,7 +46,8 @@ CONTAINER_ENDED = "its container ended"
 class VoiceKeeper:
     """Hold the voice, or stand by for it.
 
-    `activate` is called when it comes, and at each beat for as long as it is held; `silence` when it goes.
+    `activate` is called when it comes, and at each beat for as long as it is held; `silence` when it goes; `stop` once,
+    with the fault and the own container's name, when the journal is lost: from then on this bot is nothing to it.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class VoiceKeeper:
         readiness: Callable[[], Readiness],
         activate: Callable[[], Awaitable[None]],
         silence: Callable[[], Awaitable[None]],
+        stop: Callable[[JournalLostError, str], Awaitable[None]] | None = None,
     ) -> None:
+        self._stop = stop
         self._application = application
         self._readiness = readiness
         self._activate = activate
@@ -64,7 +68,7 @@ class VoiceKeeper:
         self._home_is_known = False
         self._active = False
         self._refused = ""
-        self._rivals = Rivals(application.engine, application.state)
+        self._rivals = Rivals(application.engine, application.state, application.peers)
         self._lapse_seen: tuple[VoiceRecord, float] | None = None
         self._waits_since: float | None = None
         # What is still to be written of a successor that failed: why, and its last lines.
@@ -76,8 +80,12 @@ class VoiceKeeper:
         """Keep or await the voice until cancelled; a journal that cannot be written makes this bot silent."""
         while True:
             try:
+                await self._application.state.check_place()
                 await self._find_home()
                 await self._step()
+            except JournalLostError as error:
+                await self._lose(error)
+                return
             except StateError as error:
                 await self._cannot_write(error)
             except RoasError as error:
@@ -87,6 +95,16 @@ class VoiceKeeper:
             else:
                 self._refused = ""
             await happens(asyncio.Event(), ACTIVE_BEAT_SECONDS if self._active else BEAT_SECONDS)
+
+    async def _lose(self, error: JournalLostError) -> None:
+        """Stop acting for good: whoever opens what lies at the path by now may lead already."""
+        log.error("the journal is lost", problem=error.message, hint=error.hint)
+        self._application.held_voice.record = None
+        self._active = False
+        if self._stop is not None:
+            await self._stop(error, self._own.name if self._own else "")
+        else:
+            await self._silence()
 
     async def _cannot_write(self, error: StateError) -> None:
         """Stay what we are while the journal says so: where we cannot write (a full disk, say), nobody took the voice.
@@ -219,6 +237,7 @@ class VoiceKeeper:
             for one in await self._application.engine.containers(self._home)
             if one.service == self._own.service and one.id != self._own.id and one.health is HealthStatus.UNHEALTHY
         ]
+        hanging = [*await proven_peers(self._application.peers, self._home, hanging)]
         for container in hanging:
             log.warning("ending a bot that hangs and holds the journal", container=container.name)
             self._ended = (HANGS, await self._application.engine.last_words(self._home, container.id))

@@ -17,6 +17,7 @@ from bot.models.ownership import Readiness
 from bot.settings import Settings, load_settings
 from bot.ui.command_translator import CommandTranslator
 from bot.ui.contact import Contact
+from bot.ui.journal_loss import JournalLossNotifier
 from bot.ui.live_messages import Calls, LiveMessages
 from bot.ui.ops_channel import OpsChannel
 from bot.ui.outbox import Outbox
@@ -86,7 +87,8 @@ async def _application(bot: commands.Bot, opened: AsyncExitStack) -> tuple[Appli
         loaded = bot.get_cog(ApplicationCog.__cog_name__) is not None
         return Readiness(gateway_ready=contact.is_there(bot), cogs_loaded=loaded)
 
-    await opened.enter_async_context(standing_by(application, voice, readiness))
+    notify = JournalLossNotifier(bot, settings)
+    await opened.enter_async_context(standing_by(application, voice, readiness, notify.run))
     return application, voice
 
 

@@ -35,7 +35,7 @@ SPOKEN = [
 ]
 SPOKEN += ["bot/monitoring/judgement.py", "bot/monitoring/service_alerts.py", "bot/engine/policy.py", "bot/recovery"]
 SPOKEN += ["bot/monitoring/probe_memory.py", "bot/monitoring/integration_monitor.py", "bot/guard.py"]
-SPOKEN += ["bot/monitoring/prometheus_watch.py"]
+SPOKEN += ["bot/monitoring/prometheus_watch.py", "bot/deployment/peers.py", "bot/deployment/foreign_bots.py"]
 # What these say goes to a log, to Prometheus or to SQLite.
 SILENT = ("bot/state/schema.py",)
 # Calls whose texts no person reads, by how they begin.

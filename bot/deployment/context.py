@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
+from bot.deployment.peers import PeerSource, spared_bots
 from bot.engine.interface import Engine
 from bot.engine.manager import DeploymentManager
 from bot.engine.watch import ContainerWatch
@@ -84,6 +85,7 @@ class Components:
     prober: Prober
     own_container: OwnContainerSource
     voice: HeldVoice
+    peers: PeerSource
     stand_aside: StandAside = nobody_heals
 
 
@@ -208,6 +210,18 @@ class DeploymentContext:
         """Tell whether a phase is behind this deployment already (it is, after a resume)."""
         phase = self.deployment.phase(name)
         return phase is not None and phase.status == "success"
+
+
+async def sweep_leftovers(
+    components: Components, environment: Environment, service: str | None = None
+) -> tuple[str, ...]:
+    """Mend what a killed Compose left behind, of one service or all, but for bots that are no peers. Raises RoasError.
+
+    Returns what was done, in words.
+    """
+    bot = await bot_of(components, environment)
+    spared = await spared_bots(components.peers, components.engine, environment, bot)
+    return await components.engine.sweep(environment, service, spared=spared)
 
 
 async def bot_of(components: Components, environment: Environment) -> OwnContainer | None:

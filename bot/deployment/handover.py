@@ -7,6 +7,8 @@ its own container as the release wants it, and removes the other one once the re
 import time
 
 from bot.deployment.context import DeploymentContext
+from bot.deployment.peers import proven_peers, spared_bots
+from bot.deployment.state_folder import state_move
 from bot.engine.watch import ContainerWatch
 from bot.errors import FencedOffError, ServiceFailedError
 from bot.models.deployment import ServiceProgress, ServiceStep
@@ -95,8 +97,14 @@ class Handover:
 
     async def _keep_only(self, container_id: str) -> None:
         others = tuple(c for c in self._watch.of_service(self._own.service) if c.id != container_id)
-        await self._context.components.manager.remove_containers(self._context.environment, others)
+        await self._remove_peers(others)
         await self._watch.refresh()
+
+    async def _remove_peers(self, containers: tuple[ContainerSnapshot, ...]) -> None:
+        """Remove containers of the bot's service, but for those that are not on this journal: these are told."""
+        context, components = self._context, self._context.components
+        peers = await proven_peers(components.peers, context.environment, containers, context.warn)
+        await components.manager.remove_containers(context.environment, peers)
 
     async def _fit_or_removed(self, container_id: str) -> Heartbeat:
         try:
@@ -116,18 +124,20 @@ class Handover:
         """Return the container that is to take over: one that runs already (an earlier attempt's), or a new one."""
         context, service = self._context, self._own.service
         wanted = await self._wanted_hash()
-        if earlier := self._at_work(wanted):
-            return earlier[0]
         engine, environment = context.components.engine, context.environment
+        spared = await spared_bots(context.components.peers, engine, environment, self._own)
+        if earlier := self._at_work(wanted, spared):
+            return earlier[0]
         await context.report(service, ServiceStep.CREATING, "beside the old one")
-        created = await engine.create_service(environment, self._model_hash, service, beside=True)
+        created = await engine.create_service(environment, self._model_hash, service, beside=True, spared=spared)
+        await context.update(successors=(*context.deployment.successors, *created))
         await context.report(service, ServiceStep.STARTING)
         for container_id in created:
             await context.components.state.locks.check(context.fence)
             await engine.start(environment, container_id)
         await self._watch.refresh()
         await context.report(service, ServiceStep.WAITING, "getting ready beside the old one")
-        if not (fitting := created or self._at_work(wanted)):
+        if not (fitting := created or self._at_work(wanted, spared)):
             raise ServiceFailedError(f"The new {service} is gone again.", hint="Deploy again.", service=service)
         return fitting[0]
 
@@ -174,9 +184,10 @@ class Handover:
     def _others(self) -> tuple[ContainerSnapshot, ...]:
         return tuple(c for c in self._watch.of_service(self._own.service) if c.id != self._own.id)
 
-    def _at_work(self, config_hash: str | None) -> tuple[str, ...]:
+    def _at_work(self, config_hash: str | None, spared: frozenset[str]) -> tuple[str, ...]:
         """Return the others of that configuration that run, or that the engine starts again and again."""
-        return tuple(c.id for c in self._others() if c.config_hash == config_hash and c.state in AT_WORK)
+        fitting = (c for c in self._others() if c.config_hash == config_hash and c.id not in spared)
+        return tuple(c.id for c in fitting if c.state in AT_WORK)
 
     async def _fit(self, container_id: str, restarts_before: int) -> Heartbeat:
         """Wait until the successor's container is healthy and its own word says that it is ready."""
@@ -230,7 +241,10 @@ class Handover:
         )
 
     async def _remove_failed(self, container_id: str) -> None:
-        await self._context.components.engine.remove(self._context.environment, container_id, grace_seconds=2.0)
+        context = self._context
+        failed = tuple(c for c in self._watch.of_service(self._own.service) if c.id == container_id)
+        for container in await proven_peers(context.components.peers, context.environment, failed, context.warn):
+            await context.components.engine.remove(context.environment, container.id, grace_seconds=2.0)
         await self._watch.refresh()
 
 
@@ -239,10 +253,18 @@ async def hand_over_if_needed(
 ) -> None:
     """Replace a bot's container that is not as a model says; where it is this process's own, this does not return.
 
-    Raises HandedOverError, or ServiceFailedError where the successor is not fit.
+    A model that keeps the bot's state elsewhere is not followed: its successor would be on another journal. Raises
+    HandedOverError, ServiceFailedError where the successor is not fit, StateMovedError.
     """
     if bot is None:
         return
+    model = await context.components.engine.load_model(model_hash)
+    move = await state_move(context.components, context.environment, bot, model)
+    if move is not None and context.deployment.problem is not None:
+        context.warn(move.warning())
+        return
+    if move is not None:
+        raise move.refusal()
     handover = Handover(context, watch, bot, model_hash)
     if await context.components.own_container(context.environment) is None:
         if await handover.needed_from_outside():

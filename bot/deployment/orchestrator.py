@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 
 import structlog
 
-from bot.deployment.context import SOURCE, Components, DeploymentContext
+from bot.deployment.context import SOURCE, Components, DeploymentContext, sweep_leftovers
+from bot.deployment.foreign_bots import ForeignBots
 from bot.deployment.planning import plan_deployment, plan_rollback, refuse_another_plan
 from bot.deployment.rivals import Rivals
 from bot.deployment.run import DeploymentRun
 from bot.deployment.setbacks import Setbacks
 from bot.deployment.surplus import remove_surplus_bots, sweep_own_service
-from bot.errors import FencedOffError, InvalidRequestError, JournalUnusableError, RoasError
+from bot.errors import FencedOffError, InvalidRequestError, JournalLostError, JournalUnusableError, RoasError
 from bot.events import Event
 from bot.models.actor import Actor
 from bot.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
@@ -48,9 +49,11 @@ class DeploymentOrchestrator:
         self._contexts: dict[str, DeploymentContext] = {}
         self._carried_once: set[str] = set()
         self._setbacks = Setbacks()
+        self._lost_with: set[str] = set()
         self._passing_on = False
         self._could_not_sweep = ""
-        self._rivals = Rivals(components.engine, components.state)
+        self._rivals = Rivals(components.engine, components.state, components.peers)
+        self._foreign_bots = ForeignBots(components)
 
     async def plan(self, request: DeploymentRequest) -> Plan:
         """Say what a request would change, and change nothing. Raises RoasError."""
@@ -134,6 +137,11 @@ class DeploymentOrchestrator:
                 self._could_not_sweep = error.message
         return looked
 
+    async def look_for_foreign_bots(self) -> None:
+        """Tell people of containers of this bot's service that are not on its journal. Raises RoasError."""
+        for environment in self._environments.values():
+            await self._foreign_bots.look(environment)
+
     async def _is_carried(self, owner: str) -> bool:
         """Tell whether another process carries what `owner` holds; what we hold without a task is orphaned.
 
@@ -143,6 +151,12 @@ class DeploymentOrchestrator:
         if owner == instance.id or not instance.is_alive(owner):
             return False
         return not await self._rivals.end_if_hanging(owner)
+
+    async def abandon(self) -> tuple[str, ...]:
+        """Stop carrying deployments, since the journal is lost; returns all that broke off by that."""
+        broken_off = self._lost_with | set(self.carried)
+        await self.close()
+        return tuple(sorted(broken_off))
 
     async def close(self) -> None:
         """Stop carrying deployments; their records let the next process go on."""
@@ -241,6 +255,9 @@ class DeploymentOrchestrator:
                 self._setbacks.forget(deployment_id)
                 self._carried_once.discard(deployment_id)  # it may be passed on to us again
                 log.warning("deployment was taken over", deployment_id=deployment_id, reason=error.message)
+            case JournalLostError() as error:
+                self._lost_with.add(deployment_id)
+                log.error("deployment broke off", deployment_id=deployment_id, problem=error.message, hint=error.hint)
             case JournalUnusableError() as error:
                 self._setbacks.note(deployment_id)
                 log.error("deployment broke off", deployment_id=deployment_id, problem=error.message, hint=error.hint)
@@ -273,7 +290,7 @@ class DeploymentOrchestrator:
         try:
             if owner != self._components.state.instance_id:
                 await self._components.engine.kill_orphans(owner)
-            await self._components.engine.sweep(environment)
+            await sweep_leftovers(self._components, environment)
         except RoasError as error:
             log.warning("leftovers could not be cleared yet", problem=error.message)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.deployment.context import Components, bot_of
 from bot.deployment.plan import make_plan
+from bot.deployment.state_folder import refuse_moved_state
 from bot.engine.interface import ResolvedStack
 from bot.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
 from bot.models.deployment import DeploymentRequest, Outcome
@@ -33,7 +34,7 @@ async def plan_deployment(
 ) -> Candidate:
     """Resolve what a deployment asks for and compare it with what is; changes nothing.
 
-    Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError.
+    Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError, StateMovedError.
     """
     engine = components.engine
     stack = await engine.resolve(environment, request.version, write_contents=write_contents)
@@ -61,6 +62,7 @@ async def plan_deployment(
         warnings=stack.warnings,
     )
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
+    await refuse_moved_state(components, environment, stack.model, kept)
     known = frozenset(service.name for service in current.services) if current else frozenset()
     return Candidate(stack, wanted, current, known - frozenset(wanted) if limited_to else frozenset(), plan)
 
@@ -70,7 +72,7 @@ async def plan_rollback(
 ) -> tuple[Release, Plan]:
     """Find the release to go back to and compare it with what is; changes nothing.
 
-    Raises InvalidRequestError where there is none.
+    Raises InvalidRequestError where there is none, StateMovedError.
     """
     engine, releases = components.engine, components.state.releases
     current = await _current(components, environment)
@@ -104,6 +106,7 @@ async def plan_rollback(
         warnings=(HALF_WAY.format(label=target.label),) if back_to_whole else (),
     )
     await _refuse_fixed_bot(components, environment, plan, definitions)
+    await refuse_moved_state(components, environment, model)
     return target, plan
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from bot.concurrency import happens
+from bot.deployment.peers import PeerSource, Standing
 from bot.engine.interface import Engine
 from bot.errors import RoasError
 from bot.models.environment import Environment
@@ -27,9 +28,10 @@ async def _always() -> bool:
 class Rivals:
     """Know the other processes that own something in the journal: where they run, and how to end them."""
 
-    def __init__(self, engine: Engine, state: StateManager) -> None:
+    def __init__(self, engine: Engine, state: StateManager, peers: PeerSource) -> None:
         self._engine = engine
         self._state = state
+        self._peers = peers
         self._beyond_reach: set[str] = set()
 
     async def container(self, home: Environment | None, instance_id: str) -> ContainerSnapshot | None:
@@ -59,7 +61,7 @@ class Rivals:
         container = await self.container(home, instance_id)
         if container is not None and home is not None:
             words = await self._engine.last_words(home, container.id)
-            if not await still():
+            if not await self._is_peer(home, container) or not await still():
                 return None
             await self._engine.remove(home, container.id, grace_seconds=0.0)
             return words
@@ -72,6 +74,15 @@ class Rivals:
             return None
         await self._engine.kill_orphans(instance_id)
         return ""
+
+    async def _is_peer(self, home: Environment, container: ContainerSnapshot) -> bool:
+        """Tell whether a container is provably a bot on this journal; one that is not is logged once."""
+        foreign = [one for one in await self._peers.judge(home, (container,)) if one.standing is not Standing.PEER]
+        for one in foreign:
+            if container.id not in self._beyond_reach:
+                self._beyond_reach.add(container.id)
+                log.error("a bot that is no peer is left alone", container=container.name, reason=one.reason)
+        return not foreign
 
     async def end_if_hanging(self, instance_id: str) -> bool:
         """End a living process that has not said for long that it lives; tells whether it was ended."""

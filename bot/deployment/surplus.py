@@ -2,7 +2,8 @@
 
 import structlog
 
-from bot.deployment.context import Components, DeploymentContext, bot_of
+from bot.deployment.context import Components, DeploymentContext, bot_of, sweep_leftovers
+from bot.deployment.peers import Standing, proven_peers
 from bot.engine.watch import ContainerWatch
 from bot.errors import FencedOffError, RoasError
 from bot.models.deployment import ServiceStep
@@ -21,6 +22,7 @@ async def retire_others(context: DeploymentContext, watch: ContainerWatch) -> No
         return
     await watch.refresh()
     others = tuple(c for c in watch.of_service(own.service) if c.id != own.id)
+    others = await proven_peers(context.components.peers, context.environment, others, context.warn)
     if others:
         await context.report(own.service, ServiceStep.REMOVING, "the old one")
         await context.components.manager.remove_containers(context.environment, others)
@@ -38,6 +40,7 @@ async def remove_surplus_bots(components: Components, environment: Environment, 
             return
         containers = await components.engine.containers(environment)
         others = tuple(c for c in containers if c.service == bot.service and c.id != bot.id)
+        others = await proven_peers(components.peers, environment, others)
         await components.state.locks.check(fence)
         await components.manager.remove_containers(environment, others)
     except FencedOffError:
@@ -49,24 +52,26 @@ async def remove_surplus_bots(components: Components, environment: Environment, 
 async def sweep_own_service(components: Components, environment: Environment) -> bool:
     """Clear away what interrupted replacements of this bot left and no deployment will, now that this one is active.
 
-    Tells whether it could look: not while a deployment is under way. Raises RoasError.
+    Tells whether that is done: not while a deployment is under way, or one that is left has yet to say on which journal
+    it is. Raises RoasError.
     """
     if not await _nothing_is_under_way(components, environment):
         return False
     own = await components.own_container(environment)
     if own is None:
         return True
-    for deed in await components.engine.sweep(environment, own.service):
+    for deed in await sweep_leftovers(components, environment, own.service):
         log.warning("swept", deed=deed)
     containers = await components.engine.containers(environment)
+    judged = await components.peers.judge(environment, _leftovers(containers, own))
+    leftovers = tuple(one.container for one in judged if one.standing is Standing.PEER)
     # Asked once more after the look: a successor that was seen belongs to a deployment that holds the lock by now.
     if not await _nothing_is_under_way(components, environment):
         return False
-    leftovers = _leftovers(containers, own)
     for container in leftovers:
         log.warning("removing a bot that was left over", container=container.name, state=container.state.value)
     await components.manager.remove_containers(environment, leftovers)
-    return True
+    return all(one.standing is not Standing.UNPROVEN for one in judged)
 
 
 async def _nothing_is_under_way(components: Components, environment: Environment) -> bool:

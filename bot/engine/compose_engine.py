@@ -1,6 +1,6 @@
 """Run stacks on one machine with Compose and the Docker Engine."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.concurrency import together
 from bot.engine.adoption import adopt_project
+from bot.engine.bot_places import find_bot_places
 from bot.engine.client import EngineClients
 from bot.engine.compose.runner import ComposeRunner
 from bot.engine.contents import ContentStore
@@ -36,6 +37,7 @@ from bot.engine.snapshots import take_snapshots
 from bot.engine.statistics import StatisticsReader
 from bot.engine.sweep import mend, plan_mending
 from bot.models.environment import Environment
+from bot.models.facts import BotPlace
 from bot.models.health import ContainerSnapshot
 from bot.models.ownership import ProcessMark
 from bot.models.release import Release
@@ -156,10 +158,17 @@ class ComposeEngine:
         return await missing_images(self._clients, environment, release)
 
     async def create_service(
-        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False, anew: bool = False
+        self,
+        environment: Environment,
+        model_hash: str,
+        service: str,
+        *,
+        beside: bool = False,
+        anew: bool = False,
+        spared: frozenset[str] = frozenset(),
     ) -> tuple[str, ...]:
         """Create a service's containers as the model says and return the ids that are to be started."""
-        return await self._creator.create(environment, model_hash, service, beside=beside, anew=anew)
+        return await self._creator.create(environment, model_hash, service, beside=beside, anew=anew, spared=spared)
 
     async def create_missing(self, environment: Environment, model_hash: str) -> None:
         """Create the containers of all services that have none yet, and the networks."""
@@ -206,10 +215,17 @@ class ComposeEngine:
         stack = await self.resolve(environment, PLACEHOLDER, write_contents=False)
         return await find_local_versions(self._clients, environment, stack)
 
-    async def sweep(self, environment: Environment, service: str | None = None) -> tuple[str, ...]:
+    async def sweep(
+        self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:
         """Mend what a killed Compose left behind, of one service or all of them; returns what was done, in words."""
-        found = [one for one in await self.containers(environment) if service in {None, one.service}]
+        there = [one for one in await self.containers(environment) if one.id not in spared]
+        found = [one for one in there if service in {None, one.service}]
         return await mend(self._clients, environment, plan_mending(found))
+
+    async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
+        """Say of each container where a bot in it keeps its state and answers; one that is gone is left out."""
+        return await find_bot_places(self._clients, environment, container_ids)
 
     async def kill_orphans(self, instance_id: str) -> int:
         """End Compose children that a dead process of ours left running; returns how many."""

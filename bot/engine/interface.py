@@ -1,12 +1,13 @@
 """Define what a deployment needs of an engine; the phases know no more than this."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from bot.models.environment import Environment
+from bot.models.facts import BotPlace
 from bot.models.health import ContainerSnapshot
 from bot.models.ownership import ProcessMark
 from bot.models.release import Release, ReleaseService
@@ -124,13 +125,21 @@ class Engine(Protocol):
         ...
 
     async def create_service(
-        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False, anew: bool = False
+        self,
+        environment: Environment,
+        model_hash: str,
+        service: str,
+        *,
+        beside: bool = False,
+        anew: bool = False,
+        spared: frozenset[str] = frozenset(),
     ) -> tuple[str, ...]:
         """Create a service's containers as the model says, not yet started, and return the ids that are to be started.
 
         What runs already as the model says is left alone (its id is not returned). A container that differs is
         stopped and replaced; with `beside` it stays until it is removed by id (start-first). With `anew`, every
-        container is replaced. A replaced container hands its unnamed volumes on.
+        container is replaced. A replaced container hands its unnamed volumes on. Those that are `spared`, by id, are
+        neither removed nor renamed, nor returned.
         """
         ...
 
@@ -184,11 +193,17 @@ class Engine(Protocol):
         """
         ...
 
-    async def sweep(self, environment: Environment, service: str | None = None) -> tuple[str, ...]:
+    async def sweep(
+        self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:
         """Mend what a killed Compose left behind (`<id>_<name>`, `created`), of one service or all of them.
 
-        Returns what was done, in words.
+        Containers that are `spared`, by id, are left as they are. Returns what was done, in words.
         """
+        ...
+
+    async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
+        """Say of each container where a bot in it keeps its state and answers; one that is gone is left out."""
         ...
 
     async def kill_orphans(self, instance_id: str) -> int:

@@ -48,21 +48,29 @@ class ServiceCreator:
         return await self._hashes.of(model_hash, environment)
 
     async def create(
-        self, environment: Environment, model_hash: str, service: str, *, beside: bool, anew: bool
+        self,
+        environment: Environment,
+        model_hash: str,
+        service: str,
+        *,
+        beside: bool,
+        anew: bool,
+        spared: frozenset[str] = frozenset(),
     ) -> tuple[str, ...]:
         """Create what a service lacks and return the ids that are to be started."""
         wanted = await self._wanted(environment, model_hash, service)
         existing = await self._existing(environment, service)
-        if needs_mending(existing):
-            await mend(self._clients, environment, plan_mending(existing, never_started=False))
+        ours = [container for container in existing if container.id not in spared]
+        if needs_mending(ours):
+            await mend(self._clients, environment, plan_mending(ours, never_started=False))
             existing = await self._existing(environment, service)
         if not beside:
             existing = await self._without_surplus(environment, wanted, existing)
         path = self._models.existing(model_hash)
-        if anew or not _is_complete(wanted, existing, beside=beside):
-            await self._compose_create(environment, path, wanted, existing, beside=beside, anew=anew)
+        if anew or not _is_complete(wanted, existing, spared, beside=beside):
+            await self._compose_create(environment, path, wanted, existing, spared, beside=beside, anew=anew)
             existing = await self._existing(environment, service)
-        fitting = [container for container in existing if container.config_hash == wanted.config_hash]
+        fitting = [one for one in existing if one.config_hash == wanted.config_hash and one.id not in spared]
         if not fitting and wanted.definition.replicas:
             raise EngineError(
                 f"Compose created no container of {service}.", hint="Run `/deploy` again.", service=service
@@ -118,12 +126,13 @@ class ServiceCreator:
         path: Path,
         wanted: PinnedService,
         existing: list[ContainerSnapshot],
+        spared: frozenset[str],
         *,
         beside: bool,
         anew: bool,
     ) -> None:
         name = wanted.definition.name
-        lacking = wanted.definition.replicas - sum(taken.config_hash == wanted.config_hash for taken in existing)
+        lacking = wanted.definition.replicas - _fitting(wanted, existing, spared)
         scale = {name: len(existing) + lacking} if beside else None
         project = ComposeProject.of_model(environment, path)
         # Compose stops what it replaces, one after the other at worst.
@@ -136,8 +145,14 @@ class ServiceCreator:
         )
 
 
-def _is_complete(wanted: PinnedService, existing: list[ContainerSnapshot], *, beside: bool) -> bool:
-    fitting = sum(taken.config_hash == wanted.config_hash for taken in existing)
+def _fitting(wanted: PinnedService, existing: list[ContainerSnapshot], spared: frozenset[str]) -> int:
+    return sum(taken.config_hash == wanted.config_hash and taken.id not in spared for taken in existing)
+
+
+def _is_complete(
+    wanted: PinnedService, existing: list[ContainerSnapshot], spared: frozenset[str], *, beside: bool
+) -> bool:
+    fitting = _fitting(wanted, existing, spared)
     return fitting >= wanted.definition.replicas and (beside or fitting == len(existing))
 
 

@@ -151,6 +151,7 @@ class Deployment:
 
     `applied_model` is the hash of the model that runs in the end: the release's own, or that with today's credentials.
     `handed_over_to` is the process that the bot which began it passed it on to, when the bot itself was replaced.
+    `successors` are the containers of the bot's own service that it has created, written before they are started.
     """
 
     id: str
@@ -164,6 +165,7 @@ class Deployment:
     to_release: int | None = None
     applied_model: str = ""
     handed_over_to: str = ""
+    successors: tuple[str, ...] = ()
     attempts: int = 1
     cancel_requested_by: Actor | None = None
     outcome: Outcome | None = None

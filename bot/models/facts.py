@@ -1,6 +1,7 @@
 """Describe what was found out about the world around the bot: the engine, its own container, Discord."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,33 @@ class Mount:
     destination: str
     writable: bool
     kind: str = "bind"
+
+
+@dataclass(frozen=True, slots=True)
+class BotPlace:
+    """Say where a container's bot keeps its state, and at which addresses of which networks it answers.
+
+    The source of a named volume is its name.
+    """
+
+    state_dir: str
+    mounts: tuple[Mount, ...] = ()
+    port: int = 0
+    addresses: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def state_source(self) -> str:
+        """Return where its state is kept on the engine's machine; empty where that is in no mount."""
+        return self.source_of(self.state_dir)
+
+    def source_of(self, folder: str) -> str:
+        """Return what a folder of the container is on the engine's machine; empty where it lies in no mount."""
+        path = PurePosixPath(folder)
+        above = [mount for mount in self.mounts if path.is_relative_to(mount.destination)]
+        if not above:
+            return ""
+        lowest = max(above, key=lambda mount: len(mount.destination))
+        return str(PurePosixPath(lowest.source) / path.relative_to(lowest.destination))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# What a bot's /health says as `status` once it has lost its journal.
+JOURNAL_LOST = "journal lost"
+
 
 @dataclass(frozen=True, slots=True)
 class VoiceRecord:
@@ -54,3 +57,13 @@ class Readiness:
 
     gateway_ready: bool
     cogs_loaded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLoss:
+    """Say how a bot lost its journal, in which container it is, and which deployments it broke off for it."""
+
+    message: str
+    hint: str
+    container: str = ""
+    broken_off: tuple[str, ...] = ()

@@ -4,12 +4,14 @@ import asyncio
 import errno
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
 
 from bot import __version__
 from bot.errors import RoasError, SettingsError
+from bot.models.ownership import JOURNAL_LOST
 from bot.monitoring.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -23,8 +25,19 @@ NEVER_CACHED = {"Cache-Control": "no-store"}
 ReadinessProbe = Callable[[], Awaitable[object]]
 
 
+@dataclass(frozen=True, slots=True)
+class JournalStanding:
+    """Say which journal this bot is on, and why it is on none any more."""
+
+    id: str
+    lost: str = ""
+
+
 class HttpServer:
-    """Serve three pages on one address; `readiness` names each part and asks it. `take_alerts` answers /alerts."""
+    """Serve three pages on one address; `readiness` names each part and asks it. `take_alerts` answers /alerts.
+
+    `journal` says which journal this bot is on, by which others know whether it is one of theirs.
+    """
 
     def __init__(
         self,
@@ -34,7 +47,9 @@ class HttpServer:
         readiness: Mapping[str, ReadinessProbe] | None = None,
         *,
         take_alerts: Callable[[web.Request], Awaitable[web.Response]] | None = None,
+        journal: Callable[[], JournalStanding] | None = None,
     ) -> None:
+        self._journal = journal
         self._take_alerts = take_alerts
         self._host = host
         self._wanted_port = port
@@ -83,9 +98,18 @@ class HttpServer:
         self._readiness[part] = probe
 
     async def _health(self, _: web.Request) -> web.Response:
-        """Say that the process lives; that there is an answer shows that its event loop turns."""
+        """Say that the process lives, and on which journal; that there is an answer shows that its event loop turns.
+
+        It fails where the journal was lost: such a bot acts no more until it is started again.
+        """
         seconds = round(time.monotonic() - self._started, 3)
-        body = {"status": "alive", "version": __version__, "uptime_seconds": seconds}
+        body: dict[str, object] = {"status": "alive", "version": __version__, "uptime_seconds": seconds}
+        standing = self._journal() if self._journal is not None else None
+        if standing is not None and standing.lost:
+            lost = {**body, "status": JOURNAL_LOST, "reason": standing.lost}
+            return web.json_response(lost, status=503, headers=NEVER_CACHED)
+        if standing is not None:
+            body["journal"] = standing.id
         return web.json_response(body, headers=NEVER_CACHED)
 
     async def _ready(self, _: web.Request) -> web.Response:

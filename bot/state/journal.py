@@ -3,17 +3,18 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from bot.errors import FencedOffError, JournalHeldError, JournalUnusableError, StateError
+from bot.errors import FencedOffError, JournalHeldError, JournalLostError, JournalUnusableError, StateError
 from bot.models.change import StateChange
 from bot.state.documents import to_json
-from bot.state.schema import migrate
+from bot.state.journal_place import JournalPlace
+from bot.state.schema import give_identity, migrate
 
 BUSY_TIMEOUT_MILLISECONDS = 10_000
 Result = TypeVar("Result")
@@ -109,6 +110,21 @@ class Journal:
         self._connection: sqlite3.Connection | None = None
         self._writes: set[asyncio.Task[object]] = set()
         self._refusals = _Refusals()
+        self._place = JournalPlace(path)
+        self.id = ""
+        self.lost: JournalLostError | None = None
+        self.last_beat: str | None = None
+
+    async def check_place(self) -> None:
+        """Look whether the journal that is open is still the one at its path. Raises JournalLostError, for good."""
+
+        def look() -> None:
+            self._transact(lambda _: None, "DEFERRED", None)
+            with self._noting_loss():
+                self._place.check_folder()
+                self._place.check_content(self.id, self._instance_id, self.last_beat)
+
+        await self._in_thread(look)
 
     def check_writable(self) -> None:
         """Raise the StateError of the last write, where that failed."""
@@ -168,13 +184,28 @@ class Journal:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection)
+        self.id = give_identity(connection)
+        self._place.remember()
         self._connection = connection
+
+    @contextmanager
+    def _noting_loss(self) -> Iterator[None]:
+        """Remember that the journal was lost: whatever lies there later, others may have acted meanwhile."""
+        if self.lost is not None:
+            raise JournalLostError(self.lost.message, hint=self.lost.hint)
+        try:
+            yield
+        except JournalLostError as error:
+            self.lost = error
+            raise
 
     def _transact(
         self, work: Callable[[Transaction], Result], mode: str, fence: Fence | None
     ) -> tuple[Result, list[StateChange]]:
         if self._connection is None:
             raise StateError("The journal is closed.", hint="Start the bot again.")
+        with self._noting_loss():
+            self._place.check()
         transaction = Transaction(self._connection, self._instance_id)
         self._connection.execute(f"BEGIN {mode}")
         try:

@@ -7,7 +7,7 @@ from types import TracebackType
 
 import structlog
 
-from bot.errors import StateError
+from bot.errors import JournalLostError, StateError
 from bot.models.change import StateChange
 from bot.state.alerts import Alerts
 from bot.state.approvals import Approvals
@@ -52,6 +52,20 @@ class StateManager:
     def instance_id(self) -> str:
         """Return the id of this process in the journal."""
         return self.instance.id
+
+    @property
+    def journal_id(self) -> str:
+        """Return what tells this journal from every other; it is no secret."""
+        return self._journal.id
+
+    @property
+    def lost(self) -> JournalLostError | None:
+        """Return how this process lost its journal, which is for good; None where it has it."""
+        return self._journal.lost
+
+    async def check_place(self) -> None:
+        """Look whether the open journal is still the one that lies in the folder. Raises JournalLostError."""
+        await self._journal.check_place()
 
     async def open(self) -> None:
         """Make the folder where it is missing, open the journal, and announce this process. Raises StateError."""

@@ -140,14 +140,24 @@ class Ownership:
 
     async def beat(self, heartbeat: Heartbeat) -> None:
         """Say how this process is."""
+        document = to_json(heartbeat)
 
         def work(transaction: Transaction) -> None:
             transaction.execute(
                 "INSERT OR REPLACE INTO heartbeats (instance_id, container_id, document) VALUES (?, ?, ?)",
-                (heartbeat.instance_id, heartbeat.container_id, to_json(heartbeat)),
+                (heartbeat.instance_id, heartbeat.container_id, document),
             )
 
         await self._journal.write(work)
+        if heartbeat.instance_id == self._instance.id:
+            self._journal.last_beat = document
+
+    async def has_beaten(self, container_id: str) -> bool:
+        """Tell whether a process in that container ever opened this journal: whoever does so writes that it lives."""
+        row = await self._journal.read(
+            lambda t: t.execute("SELECT 1 FROM heartbeats WHERE container_id = ? LIMIT 1", (container_id,)).fetchone()
+        )
+        return row is not None
 
     async def heartbeat(self, *, instance_id: str = "", container_id: str = "") -> Heartbeat | None:
         """Return the last word of a process, found by its id or by its container's; the latest counts."""

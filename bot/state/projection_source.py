@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.models.change import ChangeType, StateChange
-from bot.models.identifiers import new_id
 from bot.state.documents import from_row
 from bot.state.journal import Journal, Transaction
 
-IDENTITY = "journal"
 AWAITED = "history awaited"
 SOUGHT = "history sought"
 # Whatever an unauthenticated server says, nothing of these comes back, not even as history.
@@ -33,17 +31,10 @@ class ProjectionSource:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    async def identity(self) -> str:
-        """Return what tells this journal from every other; made at the first call. Raises StateError."""
-
-        def work(transaction: Transaction) -> str:
-            transaction.execute(
-                "INSERT OR IGNORE INTO projections (name, document) VALUES (?, ?)", (IDENTITY, new_id("JOURNAL"))
-            )
-            row = transaction.execute("SELECT document FROM projections WHERE name = ?", (IDENTITY,)).fetchone()
-            return str(row[0])
-
-        return await self._journal.write(work)
+    @property
+    def identity(self) -> str:
+        """Return what tells this journal from every other."""
+        return self._journal.id
 
     async def after(self, sequence: int, limit: int) -> tuple[Numbered, ...]:
         """Return the changes that follow a number, oldest first. Raises StateError.

@@ -7,6 +7,11 @@ a default. `user_version` counts the additions.
 
 import sqlite3
 
+from bot.models.identifiers import new_id
+
+# The row of `projections` that tells this journal from every other.
+IDENTITY = "journal"
+
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE changes (
@@ -149,3 +154,19 @@ def migrate(connection: sqlite3.Connection) -> None:
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+
+
+def give_identity(connection: sqlite3.Connection) -> str:
+    """Return what tells this journal from every other; one that has no such row yet is given it, once."""
+    question = "SELECT document FROM projections WHERE name = ?"
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        row = connection.execute(question, (IDENTITY,)).fetchone()
+        if row is None:
+            row = (new_id("JOURNAL"),)
+            connection.execute("INSERT INTO projections (name, document) VALUES (?, ?)", (IDENTITY, *row))
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return str(row[0])

@@ -154,7 +154,7 @@ class DataSyncManager:
         """Project everything that Redis lacks. Raises RedisUnavailableError, StateError."""
         if not self._identity:
             await self._source.await_history()
-            self._identity = await self._source.identity()
+            self._identity = self._source.identity
         position = await self._target.position()
         await self._seek_history(position)
         anew = await self._cannot_continue(position)

@@ -19,6 +19,7 @@ from bot.standby import VoiceKeeper
 from bot.state import journal
 from bot.state.manager import JOURNAL_NAME, StateManager
 from bot.state.ownership import HeldVoice
+from tests.client.every_peer import EveryPeer
 
 
 def container(name: str, health: HealthStatus) -> ContainerSnapshot:
@@ -78,6 +79,7 @@ def keeper_of(state: StateManager, engine: FakeEngine, tmp_path: Path, activated
         environments=environments,
         own_container=own_container,
         held_voice=HeldVoice(),
+        peers=EveryPeer(),
     )
     return VoiceKeeper(application, lambda: Readiness(gateway_ready=True, cogs_loaded=True), activate, silence)
 

@@ -21,6 +21,7 @@ from bot.state import ownership
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.manager import StateManager
 from bot.state.ownership import HeldVoice
+from tests.client.every_peer import EveryPeer
 
 HUNG = ProcessMark(4711, 1, "pid:[1]")
 SOON_SECONDS = 10.0
@@ -81,6 +82,7 @@ class Bot:
             environments={"dev": Environment("dev", "home", folder, ())},
             own_container=self._own_container,
             held_voice=HeldVoice(),
+            peers=EveryPeer(),
         )
         self.keeper = VoiceKeeper(application, self._readiness, self._begin, self._end)
 

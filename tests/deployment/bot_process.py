@@ -9,6 +9,7 @@ from typing import Any
 from bot.commands.heartbeat import beating
 from bot.deployment.context import Components
 from bot.deployment.orchestrator import DeploymentOrchestrator
+from bot.deployment.peers import Peers
 from bot.duties import standing_by
 from bot.engine.manager import DeploymentManager
 from bot.events import EventBus
@@ -20,7 +21,7 @@ from bot.settings import Settings
 from bot.state.manager import StateManager
 from bot.state.ownership import HeldVoice
 from bot.ui.voice import Voice
-from tests.deployment.conftest import Answering, Approving, NoMonitoring
+from tests.deployment.conftest import Answering, Approving, NoMonitoring, nobody_answers
 from tests.deployment.home_engine import HomeEngine
 from tests.deployment.virtual_time import LIFE, Life
 
@@ -72,6 +73,7 @@ class Parts:
     environments: dict[str, Environment]
     orchestrator: DeploymentOrchestrator
     held_voice: HeldVoice
+    peers: Peers
     own_container: Callable[[Environment], Awaitable[OwnContainer | None]]
     guard: NoGuard
     collector: None = None
@@ -140,6 +142,7 @@ class Process(Life):
 
     def _equip(self) -> Parts:
         place, bus, held_voice = self.place, EventBus(), HeldVoice()
+        peers = Peers(place.engine, self.state, self.own_container, nobody_answers)
         components = Components(
             settings=place.settings,
             state=self.state,
@@ -151,6 +154,7 @@ class Process(Life):
             prober=Answering(),
             own_container=self.own_container,
             voice=held_voice,
+            peers=peers,
         )
         environments = {place.environment.name: place.environment}
         return Parts(
@@ -161,6 +165,7 @@ class Process(Life):
             environments=environments,
             orchestrator=DeploymentOrchestrator(components, environments),
             held_voice=held_voice,
+            peers=peers,
             own_container=self.own_container,
             guard=NoGuard(),
         )

@@ -8,6 +8,7 @@ import stamina
 
 from bot.deployment.context import Components
 from bot.deployment.orchestrator import DeploymentOrchestrator
+from bot.deployment.peers import HealthAnswer, Peers
 from bot.engine.manager import DeploymentManager
 from bot.events import EventBus
 from bot.models.check import ValidationReport
@@ -79,6 +80,11 @@ async def bus() -> AsyncIterator[EventBus]:
     await bus.close()
 
 
+async def nobody_answers(url: str) -> HealthAnswer | None:
+    """Be a network in which no bot can be asked: the journal alone tells peers from others."""
+    return None
+
+
 @pytest.fixture
 def components(state: StateManager, bus: EventBus, engine: FakeEngine, tmp_path: Path) -> Components:
     return Components(
@@ -92,6 +98,7 @@ def components(state: StateManager, bus: EventBus, engine: FakeEngine, tmp_path:
         prober=Answering(),
         own_container=nobody,
         voice=HeldVoice(),
+        peers=Peers(engine, state, nobody, nobody_answers),
     )
 
 

@@ -1,7 +1,7 @@
 """An engine of plain dictionaries, for tests of logic: containers become ready, fail or hang as a test says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -10,6 +10,7 @@ from typing import Any
 from bot.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
 from bot.errors import ReleaseNotRestorableError, RoasError
 from bot.models.environment import Environment
+from bot.models.facts import BotPlace, Mount
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from bot.models.ownership import ProcessMark
 from bot.models.release import ImagePin, Release, ReleaseService
@@ -19,6 +20,20 @@ HEALTHY = (ContainerState.RUNNING, HealthStatus.HEALTHY)
 UNHEALTHY = (ContainerState.RUNNING, HealthStatus.UNHEALTHY)
 STARTING = (ContainerState.RUNNING, HealthStatus.STARTING)
 AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
+
+
+ROOT = {"type": "bind", "source": "/", "target": "/"}
+# A version of a service that sees another folder of the machine as its state folder.
+MOVED = "moved"
+
+
+def _mounting(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Let every service of a model see the files of the machine, as its containers do."""
+    return {"services": {name: {**fields, "volumes": [_mount(fields)]} for name, fields in model["services"].items()}}
+
+
+def _mount(fields: Mapping[str, Any]) -> dict[str, str]:
+    return ROOT | {"source": "/elsewhere"} if str(fields["image"]).endswith(f":{MOVED}") else ROOT
 
 
 @dataclass
@@ -54,14 +69,14 @@ class FakeEngine:
         self, environment: Environment, version: str | None, *, write_contents: bool = True
     ) -> ResolvedStack:
         self._called("resolve")
-        services = {name: {"image": f"{name}:{version}"} for name in self.stack}
+        model = _mounting({"services": {name: {"image": f"{name}:{version}"} for name in self.stack}})
         definitions = {name: replace(d, image=f"{name}:{version}") for name, d in self.stack.items()}
-        return ResolvedStack(environment, version or "", {"services": services}, definitions)
+        return ResolvedStack(environment, version or "", model, definitions)
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         if model_hash not in self.models:
             raise ReleaseNotRestorableError("gone")
-        return self.models[model_hash]
+        return _mounting(self.models[model_hash])
 
     def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
         return {name: self.stack[name] for name in model["services"]}
@@ -132,7 +147,14 @@ class FakeEngine:
         return {name: service["image"] for name, service in self.models[model_hash]["services"].items()}
 
     async def create_service(
-        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False, anew: bool = False
+        self,
+        environment: Environment,
+        model_hash: str,
+        service: str,
+        *,
+        beside: bool = False,
+        anew: bool = False,
+        spared: frozenset[str] = frozenset(),
     ) -> tuple[str, ...]:
         self._called("create", service)
         image = self.models[model_hash]["services"][service]["image"]
@@ -206,9 +228,16 @@ class FakeEngine:
     async def last_words(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
         return "its last words"
 
-    async def sweep(self, environment: Environment, service: str | None = None) -> tuple[str, ...]:
+    async def sweep(
+        self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:
         self._called("sweep")
         return ()
+
+    async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
+        """Let every bot keep its state where the tests do."""
+        place = BotPlace(str(environment.folder / "state"), (Mount("/", "/", writable=True),))
+        return {one: place for one in container_ids if one in self.running}
 
     async def kill_orphans(self, instance_id: str) -> int:
         return 0

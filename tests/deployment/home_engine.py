@@ -69,22 +69,30 @@ class HomeEngine(FakeEngine):
     # What Compose does
 
     async def create_service(
-        self, environment: Environment, model_hash: str, service: str, *, beside: bool = False, anew: bool = False
+        self,
+        environment: Environment,
+        model_hash: str,
+        service: str,
+        *,
+        beside: bool = False,
+        anew: bool = False,
+        spared: frozenset[str] = frozenset(),
     ) -> tuple[str, ...]:
         image = self.models[model_hash]["services"][service]["image"]
         async with self._act("create", service):
-            if needs_mending(self.of_service(service)):
-                self._mend(plan_mending(self.of_service(service), never_started=False))
+            ours = [one for one in self.of_service(service) if one.id not in spared]
+            if needs_mending(ours):
+                self._mend(plan_mending(ours, never_started=False))
             if not beside:
                 for surplus in sorted(self.of_service(service), key=lambda one: _usefulness(one, image))[:-1]:
                     self._discard(surplus.id)
-            fitting = [one for one in self.of_service(service) if one.config_hash == image]
+            fitting = [one for one in self.of_service(service) if one.config_hash == image and one.id not in spared]
             others = [one for one in self.of_service(service) if one.config_hash != image]
             if not fitting and (beside or not others):
                 self._add(service, self._free_name(service), image)
         if (others and not beside) or anew:
             await self._recreate((others or fitting)[0].id, image)
-        fitting = [one for one in self.of_service(service) if one.config_hash == image]
+        fitting = [one for one in self.of_service(service) if one.config_hash == image and one.id not in spared]
         if not fitting:
             raise EngineError(f"Compose created no container of {service}.", hint="Run `/deploy` again.")
         return tuple(one.id for one in fitting if one.state not in AT_WORK)
@@ -101,10 +109,13 @@ class HomeEngine(FakeEngine):
         if new_id in self.running:
             self.running[new_id] = replace(self.running[new_id], name=old.name)
 
-    async def sweep(self, environment: Environment, service: str | None = None) -> tuple[str, ...]:
+    async def sweep(
+        self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:
         self._called("sweep")
         await asyncio.sleep(LOOK_SECONDS)
-        return self._mend(plan_mending([one for one in self.running.values() if service in {None, one.service}]))
+        there = [one for one in self.running.values() if one.id not in spared]
+        return self._mend(plan_mending([one for one in there if service in {None, one.service}]))
 
     def _mend(self, mendings: Iterable[Mending]) -> tuple[str, ...]:
         done = list(mendings)

@@ -54,7 +54,7 @@ def test_a_bot_that_is_just_being_started_again_is_not_replaced_in_its_place_by_
     assert ends(deploy("v1"), killed, by_command_line=True).outcome is Outcome.SUCCEEDED
 
 
-@pytest.mark.parametrize("at", [41, 43, 46])
+@pytest.mark.parametrize("at", [42, 44, 47])
 def test_an_old_bot_that_is_just_being_started_again_is_gone_back_to(ends, at):
     """It is killed in the moments in which its successor finds itself unwell."""
     killed = Fault(Point.COMMIT, at, after=False, victim=Victim.PREDECESSOR)
@@ -70,7 +70,7 @@ def test_parts_of_two_releases_can_be_made_whole_though_another_deployment_ended
     assert (rollback.outcome, rollback.to_release) == (Outcome.SUCCEEDED, 0)
 
 
-@pytest.mark.parametrize("at", [30, 31, 33, 34])
+@pytest.mark.parametrize("at", [31, 32, 34, 35])
 def test_a_bot_that_gets_the_voice_back_at_once_speaks_again(world, ends, at):
     """Somebody cancels in the moment in which the successor takes over: it hands everything back."""
     cancels = Fault(Point.COMMIT, at, after=True, victim=Victim.BOTH, cancels=True)

@@ -196,13 +196,25 @@ async def left_beside(scene: Scene, version: str) -> str:
 
 
 async def test_a_bot_of_another_release_that_nothing_will_remove_is_swept_once_nothing_is_under_way(scene, old):
-    await left_beside(scene, "v9")
+    other = Bot(scene.folder, scene.engines, await left_beside(scene, "v9"))
+    scene.bots.append(other)
+    await other.stand_by()
     scene.home.hold = asyncio.Event()
     deployment = await old.orchestrator.start(deploy("v0"))
     assert not await old.orchestrator.sweep()
     assert len(scene.bot_containers()) == 2
     await old.orchestrator.cancel(deployment.id, DORA)
     await old.orchestrator.wait(deployment.id)
+    assert await old.orchestrator.sweep()
+    assert scene.bot_containers() == [old.container_id]
+
+
+async def test_unproven_bot_is_left_until_it_beats(scene, old):
+    other = Bot(scene.folder, scene.engines, await left_beside(scene, "v9"))
+    scene.bots.append(other)
+    assert not await old.orchestrator.sweep()
+    assert len(scene.bot_containers()) == 2
+    await other.stand_by()
     assert await old.orchestrator.sweep()
     assert scene.bot_containers() == [old.container_id]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.deployment.context import Components
 from bot.deployment.orchestrator import DeploymentOrchestrator
+from bot.deployment.peers import Peers
 from bot.engine.interface import ReleaseDraft, ResolvedStack
 from bot.engine.manager import DeploymentManager
 from bot.events import EventBus
@@ -20,7 +21,7 @@ from bot.settings import Settings
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.manager import StateManager
 from bot.state.ownership import HeldVoice
-from tests.deployment.conftest import Answering, Approving, NoMonitoring, service
+from tests.deployment.conftest import Answering, Approving, NoMonitoring, nobody_answers, service
 from tests.deployment.fake_engine import HEALTHY, FakeEngine
 
 BOT = "bot"
@@ -87,6 +88,7 @@ class Bot:
             prober=Answering(),
             own_container=self._own_container,
             voice=self.voice,
+            peers=Peers(engine, self.state, self._own_container, nobody_answers),
         )
         environments = {
             "home": Environment("home", "home", folder, (), observation_seconds=0.0, is_home=True),

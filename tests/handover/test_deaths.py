@@ -43,11 +43,16 @@ async def test_what_killed_updates_left_is_swept_at_the_next_start(home, people,
     second = next(bot for bot in home.bots() if bot.id != old.id)
     hit(second, signal.SIGSTOP)  # it must not take the voice when the other one is killed
     second.kill()
-    home.client.api.create_container(
-        old.attrs["Image"], name=f"{old.id[:12]}_{old.name}", labels=old.labels, entrypoint=["/bin/true"]
+    state = home.folder / "state"
+    ours = {"environment": {"STATE_DIR": str(state)}, "volumes": [f"{state}:{state}"]}
+    home.client.containers.create(
+        old.attrs["Image"], name=f"{old.id[:12]}_{old.name}", labels=old.labels, entrypoint=["/bin/true"], **ours
     )
     of_another_release = old.labels | {"com.docker.compose.config-hash": "another"}
-    home.client.containers.run(images["v2"], ["300"], detach=True, labels=of_another_release, entrypoint="/bin/sleep")
+    ended = home.client.containers.run(
+        images["v2"], detach=True, labels=of_another_release, entrypoint="/bin/true", **ours
+    )
+    ended.wait()
     assert len(home.bots(stopped=True)) == 4
     hit(old, signal.SIGKILL)
     await until(lambda: [b.id for b in home.bots(stopped=True)] == [old.id] or None, "not swept", seconds=END_SECONDS)

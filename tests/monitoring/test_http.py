@@ -9,7 +9,7 @@ import pytest
 
 from bot.errors import EngineUnavailableError, SettingsError
 from bot.monitoring import http
-from bot.monitoring.http import HttpServer
+from bot.monitoring.http import HttpServer, JournalStanding
 from bot.monitoring.metrics import Metrics
 
 
@@ -38,6 +38,23 @@ async def test_a_living_process_says_so(server: HttpServer) -> None:
     status, response, _ = await fetch(server, "/health")
     assert status == 200
     assert (await response.json())["status"] == "alive"
+
+
+async def test_health_tells_the_journal_and_fails_without() -> None:
+    """Others learn from it whether this bot is on their journal, and Docker that it acts no more."""
+    standing = JournalStanding("JOURNAL-1")
+    server = HttpServer("127.0.0.1", 0, Metrics("1"), journal=lambda: standing)
+    await server.start()
+    try:
+        status, response, _ = await fetch(server, "/health")
+        assert (status, (await response.json())["journal"]) == (200, "JOURNAL-1")
+        standing = JournalStanding("JOURNAL-1", "journal.sqlite3 was deleted under this bot.")
+        status, response, _ = await fetch(server, "/health")
+        said = await response.json()
+        assert (status, said["status"], said["reason"]) == (503, "journal lost", standing.lost)
+        assert "journal" not in said
+    finally:
+        await server.stop()
 
 
 async def test_ready_names_each_part_and_answers_503_when_one_is_not(server: HttpServer) -> None:

@@ -24,6 +24,7 @@ from bot.models.coordination import PhaseName
 from bot.models.deployment import DeploymentKind, Outcome, PhaseStatus, Problem, ServiceStep
 from bot.models.freeze import Freeze
 from bot.models.health import Verdict
+from bot.models.ownership import JournalLoss
 from bot.models.plan import Plan
 from bot.models.proposal import ProposalState
 from bot.monitoring.integration_figures import IntegrationFigures
@@ -38,6 +39,7 @@ from bot.ui.embeds.live import draw_live
 from bot.ui.embeds.outcome import draw_outcome
 from bot.ui.embeds.plan import draw_plan, draw_plan_message
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
+from bot.ui.journal_loss import draw_journal_loss
 from bot.ui.lack import Lack
 from bot.ui.limits import code, fit, one_line
 from bot.ui.ops_channel import OpsChannel
@@ -209,6 +211,8 @@ def a_large_plan(**changes: Any) -> Plan:
 
 def channel_messages() -> Iterator[Message]:
     """Collect what is posted for everybody."""
+    yield posted(draw_journal_loss, "nothing else", JournalLoss("", ""))
+    yield posted(draw_journal_loss, "large", JournalLoss(HOSTILE * 50, HOSTILE * 50, LONG_NAME, (LONG_NAME,) * 32))
     large = largest_deployment()
     for kind in DeploymentKind:
         yield posted(draw_live, f"of a {kind}", a_deployment(kind), usual_seconds=7300.0)

@@ -1,6 +1,6 @@
 """Make sure that the environment is ours, tidy, and has a release to come back to."""
 
-from bot.deployment.context import DeploymentContext
+from bot.deployment.context import DeploymentContext, sweep_leftovers
 from bot.models.coordination import PhaseName
 from bot.models.release import ReleaseState
 
@@ -24,7 +24,7 @@ async def make_ready(context: DeploymentContext) -> str:
     """Do what every deployment needs first; a hotfix, which has no initialization, does it within its first phase."""
     components = context.components
     await components.state.locks.check(context.fence)
-    for deed in await components.engine.sweep(context.environment):
+    for deed in await sweep_leftovers(components, context.environment):
         context.warn(deed)
     deployment = context.deployment
     current = await components.manager.adopt(

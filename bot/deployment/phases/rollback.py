@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bot.deployment.applying import Applier
-from bot.deployment.context import DeploymentContext
+from bot.deployment.context import DeploymentContext, sweep_leftovers
 from bot.deployment.dependencies import DependencyCoordinator
 from bot.deployment.handover import hand_over_if_needed
 from bot.deployment.restarts import begun, to_restart
@@ -42,7 +42,7 @@ class Rollback:
 
     async def _restore(self, context: DeploymentContext, watch: ContainerWatch, target: Release) -> None:
         engine, manager = context.components.engine, context.components.manager
-        for deed in await engine.sweep(context.environment):
+        for deed in await sweep_leftovers(context.components, context.environment):
             context.warn(deed)
         model_hash, warnings = await engine.refresh_credentials(context.environment, target)
         for warning in warnings:

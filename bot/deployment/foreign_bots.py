@@ -1,0 +1,60 @@
+"""Tell people, once, of containers of the bot's service that are no peers: nobody else would end or explain them."""
+
+import time
+from collections.abc import Iterator
+
+import structlog
+
+from bot.deployment.context import SOURCE, Components
+from bot.deployment.peers import Judgement, Standing
+from bot.events import Event
+from bot.models.environment import Environment
+
+log = structlog.get_logger(__name__)
+
+# One that has just been started is given the time to come up and say on which journal it is.
+PATIENCE_SECONDS = 60.0
+
+
+class ForeignBots:
+    """Look at the containers beside this bot's own; an alert fires while there is a foreign one, and then clears."""
+
+    def __init__(self, components: Components) -> None:
+        self._components = components
+        self._told: dict[str, tuple[str, ...]] = {}
+        self._unproven_since: dict[str, float] = {}
+
+    async def look(self, environment: Environment) -> None:
+        """Look once; not while a deployment is under way, whose successor has proved nothing yet. Raises RoasError."""
+        components = self._components
+        own = await components.own_container(environment)
+        if own is None or await components.state.locks.get(environment.name) is not None:
+            return
+        containers = await components.engine.containers(environment)
+        others = [one for one in containers if one.service == own.service and one.id != own.id]
+        judged = await components.peers.judge(environment, others)
+        self._tell(environment, own.service, tuple(self._foreign(judged)))
+
+    def _foreign(self, judged: tuple[Judgement, ...]) -> Iterator[str]:
+        now = time.monotonic()
+        unproven = {one.container.id for one in judged if one.standing is Standing.UNPROVEN}
+        self._unproven_since = {id_: self._unproven_since.get(id_, now) for id_ in unproven}
+        for one in judged:
+            since = self._unproven_since.get(one.container.id, now)
+            if one.standing is Standing.FOREIGN or now - since >= PATIENCE_SECONDS:
+                yield one.words
+
+    def _tell(self, environment: Environment, service: str, words: tuple[str, ...]) -> None:
+        if self._told.get(environment.name) == words:
+            return
+        self._told[environment.name] = words
+        for one in words:
+            log.warning("a foreign bot is left alone", reason=one)
+        facts = {
+            "figure": f"foreign_bot:{environment.name}",
+            "environment": environment.name,
+            "title": f"another bot of {service} is not on this bot's journal",
+            "summary": " ".join((*words, "Remove it, or let it use the STATE_DIR of this bot.")) if words else "",
+        }
+        event_type = "integration.alert.triggered" if words else "integration.alert.cleared"
+        self._components.bus.publish(Event(event_type, SOURCE, facts))

@@ -1,0 +1,206 @@
+"""Decide whether another container of the bot's service is a peer: provably a bot on this very journal.
+
+Whoever removes or ends a container of the bot's own service asks here first. What is no peer is left alone, and told.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import aiohttp
+import structlog
+
+from bot.engine.interface import Engine
+from bot.models.environment import Environment
+from bot.models.facts import BotPlace, OwnContainer
+from bot.models.health import ContainerSnapshot, ContainerState
+from bot.models.ownership import JOURNAL_LOST
+from bot.state.manager import StateManager
+
+log = structlog.get_logger(__name__)
+
+ASK_SECONDS = 1.0
+ANSWER_BYTES = 64 * 1024
+OK = 200
+# A successor that never opened the journal is known by the deployment that created it; of these so many are read.
+DEPLOYMENTS_READ = 20
+
+
+class Standing(StrEnum):
+    """Say whether a container is a peer; `unproven` is one that lives and has said nothing yet."""
+
+    PEER = "peer"
+    FOREIGN = "foreign"
+    UNPROVEN = "unproven"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Say what a container is, and why it is no peer."""
+
+    container: ContainerSnapshot
+    standing: Standing
+    reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """Return what people are told of a container that is left alone."""
+        return f"{self.container.name} is not provably a bot on this journal and was left alone: {self.reason}."
+
+
+@dataclass(frozen=True, slots=True)
+class HealthAnswer:
+    """Hold what a bot's /health said: on which journal it is, or that it lost it; the release before says neither."""
+
+    journal: str = ""
+    lost: bool = False
+
+
+# Ask a bot's /health at an address; None where nothing answers there as a bot does.
+AskHealth = Callable[[str], Awaitable[HealthAnswer | None]]
+
+
+class PeerSource(Protocol):
+    """Tell peers from foreign containers."""
+
+    async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[Judgement, ...]:
+        """Judge containers of the bot's service other than this process's own. Raises RoasError."""
+        ...
+
+
+class Peers:
+    """Judge the other containers of the bot's service. `source` is what `STATE_DIR` is on the engine's machine.
+
+    | container | source | what it, or our journal, says | standing |
+    |---|---|---|---|
+    | any | another, or none | whatever | foreign |
+    | created, restarting, ended | the same | whatever | peer |
+    | running | the same | /health: our journal's id | peer |
+    | running | the same | /health: another id, or that it lost its journal | foreign |
+    | running | the same | /health without an id (the release before): our journal has its heartbeat | peer |
+    | running, paused | the same | no answer: our journal has its heartbeat | peer |
+    | running, paused | the same | no answer: a deployment of ours created it as a successor | peer |
+    | running, paused | the same | nothing of all this | unproven |
+
+    A container without a process acts on no journal, and the next process in it opens what lies in that folder: ours.
+    Only one that runs may have a journal open that lies there no more. A heartbeat in our journal is written by whoever
+    has opened this very journal, and by nobody else. It stands in for an answer where a bot hangs, or cannot be reached
+    from here; but never against what that bot itself says.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        state: StateManager,
+        own_container: Callable[[Environment], Awaitable[OwnContainer | None]],
+        ask: AskHealth | None = None,
+    ) -> None:
+        self._engine = engine
+        self._state = state
+        self._own_container = own_container
+        self._ask = ask or ask_health
+
+    async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[Judgement, ...]:
+        """Judge containers of the bot's service other than this process's own. Raises RoasError."""
+        judged = tuple(containers)
+        if not judged:
+            return ()
+        own = await self._own_container(environment)
+        ids = [*(one.id for one in judged), *([own.id] if own else [])]
+        places = await self._engine.bot_places(environment, ids)
+        ours = places.get(own.id) if own else None
+        source = str(self._state.folder) if own is None else ours.state_source if ours else ""
+        return tuple([await self._judge(one, places.get(one.id), ours, source, environment) for one in judged])
+
+    async def _judge(
+        self,
+        container: ContainerSnapshot,
+        place: BotPlace | None,
+        ours: BotPlace | None,
+        source: str,
+        environment: Environment,
+    ) -> Judgement:
+        if place is None:  # it is gone: there is nothing to be spared
+            return Judgement(container, Standing.PEER)
+        if not source or place.state_source != source:
+            where = place.state_source or "no folder of the host"
+            return Judgement(container, Standing.FOREIGN, f"its STATE_DIR is {where}, this bot's {source or 'unknown'}")
+        if container.state not in {ContainerState.RUNNING, ContainerState.PAUSED}:
+            return Judgement(container, Standing.PEER)
+        answer = await self._answer(place, ours) if container.state is ContainerState.RUNNING else None
+        if answer is not None and answer.lost:
+            return Judgement(container, Standing.FOREIGN, "it has lost its journal")
+        if answer is not None and answer.journal == self._state.journal_id:
+            return Judgement(container, Standing.PEER)
+        if answer is not None and answer.journal:
+            return Judgement(container, Standing.FOREIGN, f"it is on the journal {answer.journal}")
+        if await self._has_opened_our_journal(container.id, environment):
+            return Judgement(container, Standing.PEER)
+        return Judgement(container, Standing.UNPROVEN, "its /health does not say on which journal it is")
+
+    async def _has_opened_our_journal(self, container_id: str, environment: Environment) -> bool:
+        if await self._state.ownership.has_beaten(container_id):
+            return True
+        known = await self._state.deployments.list(environment.name, limit=DEPLOYMENTS_READ)
+        return any(container_id in deployment.successors for deployment in known)
+
+    async def _answer(self, place: BotPlace, ours: BotPlace | None) -> HealthAnswer | None:
+        """Ask a bot by the networks that it shares with this one; a process outside of containers sees them all."""
+        shared = None if ours is None else {network for network, _ in ours.addresses}
+        for network, address in place.addresses:
+            if shared is None or network in shared:
+                answer = await self._ask(f"http://{address}:{place.port}/health")
+                if answer is not None:
+                    return answer
+        return None
+
+
+async def proven_peers(
+    peers: PeerSource,
+    environment: Environment,
+    containers: Iterable[ContainerSnapshot],
+    told: Callable[[str], None] = lambda words: None,
+) -> tuple[ContainerSnapshot, ...]:
+    """Return the containers that are peers; the others are logged, and `told`. Raises RoasError."""
+    judged = await peers.judge(environment, containers)
+    for one in judged:
+        if one.standing is not Standing.PEER:
+            log.warning(
+                "a container of the bot's service is left alone", container=one.container.name, reason=one.reason
+            )
+            told(one.words)
+    return tuple(one.container for one in judged if one.standing is Standing.PEER)
+
+
+async def spared_bots(
+    peers: PeerSource, engine: Engine, environment: Environment, bot: OwnContainer | None
+) -> frozenset[str]:
+    """Return the ids of the other containers of the bot's service that are no peers. Raises RoasError."""
+    if bot is None:
+        return frozenset()
+    there = await engine.containers(environment)
+    others = [one for one in there if one.service == bot.service and one.id != bot.id]
+    judged = await peers.judge(environment, others)
+    return frozenset(one.container.id for one in judged if one.standing is not Standing.PEER)
+
+
+async def ask_health(url: str) -> HealthAnswer | None:
+    """Ask a bot's /health; None where nothing answers there as a bot does."""
+    timeout = aiohttp.ClientTimeout(total=ASK_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(url, allow_redirects=False) as response,
+        ):
+            said = json.loads(await response.content.read(ANSWER_BYTES))
+            status = response.status
+    except (OSError, TimeoutError, aiohttp.ClientError, ValueError):
+        return None
+    if not isinstance(said, dict):
+        return None
+    if said.get("status") == JOURNAL_LOST:
+        return HealthAnswer(lost=True)
+    journal = said.get("journal")
+    return HealthAnswer(journal if isinstance(journal, str) else "") if status == OK else None

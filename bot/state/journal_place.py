@@ -1,0 +1,114 @@
+"""Notice that the journal which is open is not the one at its path any more: deleted, replaced, or overwritten.
+
+An open file outlives its name. A bot that went on with it would lead beside one that opens what lies at the path by
+then. What is compared: the three files of the journal and the source of the mount that they lie in, by number, before
+each transaction; and what a fresh reader finds in them, at each beat.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from bot.errors import JournalLostError
+from bot.state.schema import IDENTITY
+
+# What SQLite keeps beside a journal while somebody has it open.
+SUFFIXES = ("", "-wal", "-shm")
+MOUNT_TABLE = Path("/proc/self/mountinfo")
+READER_TIMEOUT_SECONDS = 1.0
+# What a reader meets in what is no journal: a table that is missing, or no database at all. The rest passes.
+OVERWRITTEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+HINT = (
+    "Put the journal that was there back, with its -wal and -shm files, if its history is wanted; then start this bot"
+    " again (`docker restart`): it opens what lies there."
+)
+
+
+class JournalPlace:
+    """Remember which files were opened, and compare them with what lies at the path now."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._files: dict[str, tuple[int, int] | None] = {}
+        self._mount = ""
+
+    def remember(self) -> None:
+        """Note which files are open. Raises OSError, JournalLostError."""
+        self._files = {suffix: self._number(suffix) for suffix in SUFFIXES}
+        self._mount = _mount_source(self._path.parent)
+
+    def check(self) -> None:
+        """Raise JournalLostError where other files lie at the path than were opened, or none."""
+        for suffix, number in self._files.items():
+            now = self._number(suffix)
+            name = f"{self._path.name}{suffix}"
+            if now is None and number is not None:
+                raise JournalLostError(f"{name} was deleted under this bot, which acts no more.", hint=HINT)
+            if now != number:
+                raise JournalLostError(f"{name} was replaced under this bot, which acts no more.", hint=HINT)
+
+    def check_folder(self) -> None:
+        """Raise JournalLostError where the folder that is mounted here has another name on the host, or none."""
+        if _mount_source(self._path.parent) != self._mount:
+            raise JournalLostError(
+                f"The folder of {self._path.name} was moved or deleted on the host under this bot, which acts no more.",
+                hint=HINT,
+            )
+
+    def check_content(self, journal_id: str, instance_id: str, last_beat: str | None) -> None:
+        """Raise JournalLostError where a fresh reader finds another journal, or not the last beat of this process.
+
+        `last_beat` is its row as it was written last; None where none was.
+        """
+        try:
+            found, beat = self._read(instance_id)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF not in OVERWRITTEN:
+                return
+            raise self._overwritten() from error
+        if found != journal_id or (last_beat is not None and beat != last_beat):
+            raise self._overwritten()
+
+    def _read(self, instance_id: str) -> tuple[str | None, str | None]:
+        """Return the id and the last beat that lie at the path.
+
+        Not by opening the file as such: closing it would let go of SQLite's locks on it.
+        """
+        address = f"{self._path.as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=READER_TIMEOUT_SECONDS)) as reader:
+            found = reader.execute("SELECT document FROM projections WHERE name = ?", (IDENTITY,)).fetchone()
+            beat = reader.execute("SELECT document FROM heartbeats WHERE instance_id = ?", (instance_id,)).fetchone()
+        return (found[0] if found else None), (beat[0] if beat else None)
+
+    def _number(self, suffix: str) -> tuple[int, int] | None:
+        try:
+            status = self._path.with_name(self._path.name + suffix).stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _overwritten(self) -> JournalLostError:
+        return JournalLostError(
+            f"{self._path.name} was overwritten under this bot, which acts no more.",
+            hint=HINT,
+        )
+
+
+def _mount_source(folder: Path) -> str:
+    """Return where the mount that a folder lies in comes from, by its name of this moment; empty if that is not said.
+
+    The kernel shows a bound folder under the name that it has by now, `…//deleted` where it has none.
+    """
+    try:
+        lines = MOUNT_TABLE.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    mounts = [fields for line in lines if len(fields := line.split()) > 4]
+    above = [fields for fields in mounts if folder.is_relative_to(_plain(fields[4]))]
+    lowest = max(above, key=lambda fields: len(_plain(fields[4])), default=None)
+    return "" if lowest is None else _plain(lowest[3])
+
+
+def _plain(field: str) -> str:
+    """Undo the escapes of the mount table."""
+    return field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")

@@ -1,0 +1,14 @@
+"""Peers without question, for tests of who may take the voice."""
+
+from collections.abc import Iterable
+
+from bot.deployment.peers import Judgement, Standing
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot
+
+
+class EveryPeer:
+    """Find every container a peer."""
+
+    async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[Judgement, ...]:
+        return tuple(Judgement(one, Standing.PEER) for one in containers)

@@ -1,0 +1,147 @@
+"""A journal has an id, and a process notices that the one it has open is not the one at its path any more."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bot.errors import JournalLostError
+from bot.models.ownership import Heartbeat
+from bot.state import journal_place
+from bot.state.boot_clock import boot_id, boot_seconds
+from bot.state.manager import JOURNAL_NAME, StateManager
+
+
+@pytest.fixture
+async def state(tmp_path: Path):
+    async with StateManager(tmp_path / "state") as manager:
+        yield manager
+
+
+async def beat(state: StateManager) -> None:
+    await state.check_place()
+    await state.ownership.beat(Heartbeat(state.instance_id, boot_id(), boot_seconds(), "container"))
+
+
+async def another_journal(tmp_path: Path) -> Path:
+    """Make a journal of another bot, closed, so that all of it is in one file."""
+    async with StateManager(tmp_path / "another") as other:
+        return other.folder / JOURNAL_NAME
+
+
+async def test_journal_id_is_kept_and_differs(tmp_path: Path, state: StateManager) -> None:
+    async with StateManager(state.folder) as second:
+        assert second.journal_id == state.journal_id != ""
+    async with StateManager(tmp_path / "another") as other:
+        assert other.journal_id != state.journal_id
+
+
+async def test_journal_without_id_gets_one(tmp_path: Path) -> None:
+    async with StateManager(tmp_path / "state") as before:
+        path = before.folder / JOURNAL_NAME
+    with closing(sqlite3.connect(path)) as journal:
+        journal.execute("DELETE FROM projections")
+        journal.commit()
+    async with StateManager(tmp_path / "state") as first:
+        given = first.journal_id
+    async with StateManager(tmp_path / "state") as second:
+        assert second.journal_id == given != ""
+
+
+async def test_untouched_journal_is_not_lost(tmp_path: Path, state: StateManager) -> None:
+    for _ in range(3):
+        await beat(state)
+        async with StateManager(state.folder) as second:
+            await beat(second)
+    assert state.lost is None
+
+
+@pytest.mark.parametrize("name", [JOURNAL_NAME, f"{JOURNAL_NAME}-wal", f"{JOURNAL_NAME}-shm"])
+async def test_deleted_file_ends_every_transaction(state: StateManager, name: str) -> None:
+    await beat(state)
+    (state.folder / name).unlink()
+    with pytest.raises(JournalLostError, match=f"{name} was deleted"):
+        await state.ownership.voice()
+    with pytest.raises(JournalLostError):
+        await state.ownership.acquire()
+    assert not (state.folder / name).exists()
+
+
+async def test_replaced_journal_is_lost(tmp_path: Path, state: StateManager) -> None:
+    await beat(state)
+    (await another_journal(tmp_path)).replace(state.folder / JOURNAL_NAME)
+    with pytest.raises(JournalLostError, match="replaced"):
+        await state.ownership.acquire()
+
+
+async def test_loss_is_for_good(state: StateManager) -> None:
+    await beat(state)
+    path = state.folder / JOURNAL_NAME
+    path.rename(path.with_suffix(".away"))
+    with pytest.raises(JournalLostError):
+        await state.ownership.voice()
+    path.with_suffix(".away").rename(path)
+    with pytest.raises(JournalLostError):
+        await state.ownership.voice()
+    assert state.lost is not None
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_journal_overwritten_in_place_is_lost(tmp_path: Path, state: StateManager, written: bool) -> None:
+    """Copied over, the file keeps its number: only what a fresh reader finds in it tells."""
+    await beat(state)
+    with closing(sqlite3.connect(state.folder / JOURNAL_NAME)) as somebody:
+        somebody.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if written:
+        shutil.copyfile(await another_journal(tmp_path), state.folder / JOURNAL_NAME)
+    else:
+        os.truncate(state.folder / JOURNAL_NAME, 0)
+    with pytest.raises(JournalLostError, match="overwritten"):
+        await state.check_place()
+    with pytest.raises(JournalLostError):
+        await state.ownership.acquire()
+
+
+async def test_older_copy_of_the_same_is_lost(tmp_path: Path, state: StateManager) -> None:
+    path, copy = state.folder / JOURNAL_NAME, tmp_path / "copy"
+    for step in range(2):
+        await beat(state)
+        with closing(sqlite3.connect(path)) as somebody:
+            somebody.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if step == 0:
+            shutil.copyfile(path, copy)
+    shutil.copyfile(copy, path)
+    with pytest.raises(JournalLostError, match="overwritten"):
+        await state.check_place()
+
+
+async def test_folder_moved_on_the_host_is_noticed(tmp_path: Path, state: StateManager, monkeypatch) -> None:
+    """A container goes on in a folder that was moved; the kernel tells its name of now."""
+    line = "36 35 98:0 {} " + str(state.folder) + " rw,noatime - ext3 /dev/root rw\n"
+    table = tmp_path / "mountinfo"
+    table.write_text(line.format("/srv/state"))
+    monkeypatch.setattr(journal_place, "MOUNT_TABLE", table)
+    async with StateManager(state.folder) as inside:
+        await inside.check_place()
+        table.write_text(line.format("/srv/state.old"))
+        with pytest.raises(JournalLostError, match="moved or deleted on the host"):
+            await inside.check_place()
+
+
+async def test_closing_a_lost_journal_spares_the_new(tmp_path: Path) -> None:
+    """The last connection to a journal deletes its -wal file by its name, which may be another bot's by then."""
+    first = StateManager(tmp_path / "state")
+    await first.open()
+    await beat(first)
+    for suffix in ("", "-wal", "-shm"):
+        (first.folder / f"{JOURNAL_NAME}{suffix}").unlink()
+    async with StateManager(first.folder) as second:
+        await beat(second)
+        wal = (second.folder / f"{JOURNAL_NAME}-wal").stat().st_ino
+        await first.close()
+        assert (second.folder / f"{JOURNAL_NAME}-wal").stat().st_ino == wal
+        await beat(second)
+        assert await second.ownership.has_beaten("container")
