@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.deployment.context import Components, bot_of
+from bot.deployment.own_service import find_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from bot.deployment.plan import make_plan
 from bot.engine.interface import ResolvedStack
 from bot.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
@@ -33,7 +34,7 @@ async def plan_deployment(
 ) -> Candidate:
     """Resolve what a deployment asks for and compare it with what is; changes nothing.
 
-    Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError.
+    Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError, BotRemovalError.
     """
     engine = components.engine
     stack = await engine.resolve(environment, request.version, write_contents=write_contents)
@@ -45,7 +46,18 @@ async def plan_deployment(
             f"{environment.name} has no release yet, so that none of its services can be left as it is.",
             hint="Deploy the whole stack once, without naming services.",
         )
-    wanted = await engine.look_up_images(stack, frozenset(stack.definitions) - kept)
+    changed = frozenset(stack.definitions) - kept
+    left = (
+        {one.name: one.replicas for one in current.services if one.name not in changed}
+        if limited_to and current
+        else {}
+    )
+    bot = await find_bot(components, environment)
+    replicas = left | {name: stack.definitions[name].replicas for name in changed}
+    refuse_without_bot(bot, replicas, f"What is to be deployed to {environment.name}")
+    if bot is not None and bot.service in changed:
+        refuse_moved_bot(bot, stack.model, environment)
+    wanted = await engine.look_up_images(stack, changed)
     old_model = await engine.load_model(current.model_hash) if current else None
     plan = make_plan(
         environment=environment.name,
@@ -61,8 +73,7 @@ async def plan_deployment(
         warnings=stack.warnings,
     )
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
-    known = frozenset(service.name for service in current.services) if current else frozenset()
-    return Candidate(stack, wanted, current, known - frozenset(wanted) if limited_to else frozenset(), plan)
+    return Candidate(stack, wanted, current, frozenset(left), plan)
 
 
 async def plan_rollback(
@@ -70,7 +81,7 @@ async def plan_rollback(
 ) -> tuple[Release, Plan]:
     """Find the release to go back to and compare it with what is; changes nothing.
 
-    Raises InvalidRequestError where there is none.
+    Raises InvalidRequestError where there is none, BotRemovalError where it has no bot.
     """
     engine, releases = components.engine, components.state.releases
     current = await _current(components, environment)
@@ -92,6 +103,9 @@ async def plan_rollback(
         for service in target.services
     }
     definitions = engine.definitions(model)
+    bot = await find_bot(components, environment)
+    refuse_without_bot(bot, replicas_by_service(definitions), target.label)
+    refuse_moved_bot(bot, model, environment)
     plan = make_plan(
         environment=environment.name,
         version=target.version,

@@ -161,6 +161,15 @@ class Ownership:
         this_boot = [beat for beat in beats if beat.boot_id == boot_id()]
         return max(this_boot, key=lambda beat: beat.beat_at, default=None)
 
+    async def has_beaten(self, container_id: str) -> bool:
+        """Tell whether a bot has ever spoken from a container, before a reboot of the machine too."""
+        row = await self._journal.read(
+            lambda t: t.execute(
+                "SELECT 1 FROM heartbeats WHERE container_id = ? AND container_id != '' LIMIT 1", (container_id,)
+            ).fetchone()
+        )
+        return row is not None
+
 
 def lease_has_lapsed(voice: VoiceRecord, now: float | None = None) -> bool:
     """Tell whether an owner has not renewed its lease in time; `now` is a boot time from before the lease was read.
