@@ -1,5 +1,7 @@
 """Keep the releases: numbered per environment, immutable but for what became of them."""
 
+import json
+from collections.abc import Collection
 from dataclasses import replace
 
 from bot.models.change import ChangeType, StateChange
@@ -96,6 +98,17 @@ class Releases:
             return tuple(release for release in newest[kept:] if release.number not in spared)
 
         return await self._journal.read(work)
+
+    async def forgotten(self, environment: str, numbers: Collection[int]) -> tuple[Release, ...]:
+        """Return those of some releases that are not kept any more; of one without a record here nothing is known."""
+        where = "environment = ? AND kept = 0 AND number IN (SELECT value FROM json_each(?)) ORDER BY number"
+        wanted = json.dumps(sorted(numbers))
+        return await self._journal.read(lambda transaction: _select(transaction, where, (environment, wanted)))
+
+    async def applied_models(self) -> frozenset[str]:
+        """Return the hashes of the models that all environments run."""
+        rows = await self._journal.read(lambda t: t.execute("SELECT applied_model FROM environments").fetchall())
+        return frozenset(row[0] for row in rows if row[0])
 
     async def forget(self, release: Release, fence: Fence) -> None:
         """Stop keeping a release; its record stays for history."""
