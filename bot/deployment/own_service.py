@@ -37,9 +37,13 @@ def refuse_without_bot(bot: OwnContainer | None, replicas: Mapping[str, int], re
     """Raise BotRemovalError where the bot's own service has no container in a release; `release` names that."""
     if bot is None or keeps_bot(bot, replicas):
         return
-    lacks = f"no container of {bot.service}" if bot.service in replicas else f"no service {bot.service}"
+    message = f"{release} has no service {bot.service}, which is this bot itself: nobody would be left to deploy."
+    if bot.service in replicas:
+        message = (
+            f"{release} has no replica of {bot.service}, which is this bot itself: nobody would be left to deploy."
+        )
     raise BotRemovalError(
-        f"{release} has {lacks}, and that is this bot itself: nobody would be left to deploy anything.",
+        message,
         hint=f"Keep {bot.service} in the compose file under that name, with one replica and in no inactive profile. To "
         f"run the stack without its bot, or to rename the service, first remove the bot by hand (`docker rm -f "
         f"{bot.name}`), then deploy with `python -m bot deploy` or `docker compose up -d`.",

@@ -54,7 +54,7 @@ async def plan_deployment(
     )
     bot = await find_bot(components, environment)
     replicas = left | {name: stack.definitions[name].replicas for name in changed}
-    refuse_without_bot(bot, replicas, f"What is to be deployed to {environment.name}")
+    refuse_without_bot(bot, replicas, request.version or environment.name)
     if bot is not None and bot.service in changed:
         refuse_moved_bot(bot, stack.model, environment)
     wanted = await engine.look_up_images(stack, changed)

@@ -13,7 +13,7 @@ import structlog
 from bot.concurrency import happens
 from bot.deployment.context import DeploymentContext
 from bot.deployment.phases import ALL_PHASES, Phase
-from bot.deployment.phases.completion import failure_words
+from bot.deployment.phases.completion import not_tidied_up
 from bot.deployment.phases.preparation import load_release
 from bot.deployment.surplus import remove_surplus_bots
 from bot.errors import (
@@ -94,9 +94,9 @@ class DeploymentRun:
             raise
         except RoasError as error:
             log.warning("completion did not go through", key=error.key, problem=error.message)
-            self._context.warn(failure_words("Tidying up", error))
+            self._context.warn(not_tidied_up(error.message))
         except Exception as error:
-            self._context.warn(failure_words("Tidying up", _unforeseen(error)))
+            self._context.warn(not_tidied_up(_unforeseen(error).message))
         return "not all was tidied up"
 
     async def _run_phase(self, policy: PhasePolicy) -> None:

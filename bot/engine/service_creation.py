@@ -10,7 +10,7 @@ from bot.engine.client import EngineClients
 from bot.engine.compose import commands
 from bot.engine.compose.commands import ComposeProject
 from bot.engine.compose.runner import ComposeRunner
-from bot.engine.config_hashes import ConfigHashes
+from bot.engine.config_hashes import ConfigHashes, shared_with
 from bot.engine.model import read_definitions, replicas_of, services_of, stop_grace_seconds
 from bot.engine.model_store import ModelStore
 from bot.engine.networks import missing_networks
@@ -28,7 +28,7 @@ CREATE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PinnedService:
-    """Hold what a pinned model says of one service; `needs` are the hashes of it and of all that it depends on."""
+    """Hold what a pinned model says of one service; `needs` are the hashes of it and of all that it shares with."""
 
     definition: ServiceDefinition
     fields: Mapping[str, Any]
@@ -87,7 +87,7 @@ class ServiceCreator:
         ]
         if services:
             project = ComposeProject.of_model(environment, self._models.existing(model_hash))
-            # What the chosen ones depend on is scaled by Compose, too: two bots in a handover would become one.
+            # What the chosen ones share with is scaled by Compose, too: two bots in a handover would become one.
             scale = {name: present[name] for name in sorted(_with_needs(model, services)) if present[name]}
             await self._runner.run(
                 commands.create(project, services, keep_existing=True, scale=scale),
@@ -107,7 +107,7 @@ class ServiceCreator:
     async def _spared(self, environment: Environment, wanted: PinnedService, *, beside: bool) -> Mapping[str, int]:
         """Return the scale that keeps Compose from removing the container that this process runs in.
 
-        Raises OwnContainerError where Compose would replace it, with the service or as something that it depends on.
+        Raises OwnContainerError where Compose would replace it, as the service or as what the service shares with.
         """
         own_id = await self._clients.local(own_container_id)
         name = wanted.definition.name
@@ -162,13 +162,17 @@ class ServiceCreator:
 
 
 def _with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[str]:
-    """Return services with all that they depend on: Compose brings those to the model, too."""
+    """Return services with all that they share with: Compose brings that to the model, too.
+
+    What they only depend on is not among a stored model's `depends_on`: there, it is the bot that waits for it.
+    """
     known, found, left = services_of(model), set[str](), list(services)
     while left:
         name = left.pop()
         if name not in found and name in known:
             found.add(name)
-            left += known[name].get("depends_on") or ()
+            borrowed = (*(known[name].get("volumes_from") or ()), *(known[name].get("links") or ()))
+            left += [*shared_with(known[name]), *(str(one).partition(":")[0] for one in borrowed)]
     return frozenset(found)
 
 

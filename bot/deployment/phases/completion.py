@@ -1,11 +1,12 @@
 """Tidy up after a deployment that succeeded."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
 from bot.deployment.context import DeploymentContext
-from bot.errors import FencedOffError, InternalFaultError, RoasError
+from bot.errors import FencedOffError, RoasError
 from bot.models.coordination import PhaseName
 from bot.models.release import Release
 
@@ -28,16 +29,17 @@ class Completion:
             return "nothing to tidy"
         manager, environment = context.components.manager, context.environment
         kept, runs = context.components.settings.releases_kept, context.deployment.to_release
-        await _try(context, "Forgetting old releases", manager.forget(environment, kept, context.fence, runs=runs))
+        forgetting = manager.forget(environment, kept, context.fence, runs=runs)
+        await _try(context, forgetting, lambda why: f"Old releases could not be forgotten: {why}")
         gone: list[str] = []
-        await _try(context, "Letting go of forgotten releases", _let_go_of_forgotten(context, gone))
-        await _try(context, "Clearing models and contents away", manager.clear_unused())
+        await _try(context, _let_go_of_forgotten(context, gone), not_tidied_up)
+        await _try(context, manager.clear_unused(), lambda why: f"Old models and contents could not be removed: {why}")
         return f"let go of {', '.join(gone)}" if gone else "nothing to tidy"
 
 
 async def _let_go_of_forgotten(context: DeploymentContext, gone: list[str]) -> None:
     for release in await context.components.manager.forgotten(context.environment):
-        await _try(context, f"Letting go of {release.label}", _let_go(context, release, gone))
+        await _try(context, _let_go(context, release, gone), partial(_still_held, release.label))
 
 
 async def _let_go(context: DeploymentContext, release: Release, gone: list[str]) -> None:
@@ -45,7 +47,11 @@ async def _let_go(context: DeploymentContext, release: Release, gone: list[str])
     gone.append(release.label)
 
 
-async def _try(context: DeploymentContext, words: str, task: Awaitable[object]) -> None:
+def _still_held(label: str, why: str) -> str:
+    return f"The images of {label} could not be let go of, which is tried again after the next deployment: {why}"
+
+
+async def _try(context: DeploymentContext, task: Awaitable[object], words: Callable[[str], str]) -> None:
     """Do one task; what fails for good becomes a warning. Raises FencedOffError, and faults that are transient."""
     try:
         await task
@@ -54,12 +60,13 @@ async def _try(context: DeploymentContext, words: str, task: Awaitable[object]) 
     except RoasError as error:
         if error.transient:
             raise
-        context.warn(failure_words(words, error))
+        log.warning("a task of completion failed", error=error.message)
+        context.warn(words(error.message))
     except Exception as error:  # nothing that nobody foresaw undoes a release that has proved itself
-        log.exception("a task of completion broke", task=words)
-        context.warn(failure_words(words, InternalFaultError(f"{type(error).__name__}; see the bot's log.")))
+        log.exception("a task of completion broke")
+        context.warn(words(f"Something broke that nobody foresaw ({type(error).__name__})."))
 
 
-def failure_words(words: str, error: RoasError) -> str:
-    """Say that a task of completion failed, and what becomes of it."""
-    return f"{words} failed: {error.message} It is tried again after the next deployment."
+def not_tidied_up(why: str) -> str:
+    """Say that completion could not do all of its tasks."""
+    return f"The release runs, but not all was tidied up, which is tried again after the next deployment: {why}"
