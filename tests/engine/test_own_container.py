@@ -83,18 +83,13 @@ async def test_nothing_is_made_over_the_own_container(own: Own) -> None:
     assert own.untouched()
 
 
-@pytest.mark.parametrize("missing", [False, True], ids=["replaced", "missing"])
-async def test_what_shares_with_the_bot_leaves_two(own: Own, missing: bool) -> None:
+async def test_what_shares_with_the_bot_leaves_two(own: Own) -> None:
     """Compose would scale down to one what a service shares a namespace with, in the middle of a handover."""
     drafted = await draft(own.engine, own.environment, "v2")
     (successor,) = await own.engine.create_service(own.environment, drafted.model_hash, "bot", beside=True)
     await own.engine.start(own.environment, successor)
-    if missing:
-        await own.engine.remove(own.environment, own.of("web")[0])
-        await own.engine.create_missing(own.environment, drafted.model_hash)
-    else:
-        of_own = await draft(own.engine, own.environment, "v1")
-        await own.engine.create_service(own.environment, of_own.model_hash, "web", anew=True)
+    await own.engine.remove(own.environment, own.of("web")[0])
+    await own.engine.create_missing(own.environment, drafted.model_hash)
     assert len(own.of("web")) == 1
     assert sorted(own.of("bot")) == sorted([own.id, successor])
     assert own.untouched()

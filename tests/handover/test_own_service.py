@@ -43,7 +43,8 @@ def changed_file(home, how: str) -> Iterator[None]:
         case "deleted":
             del stack["services"][BOT_SERVICE]
         case "renamed":
-            stack["services"]["ops-bot"] = stack["services"].pop(BOT_SERVICE)
+            del stack["services"][BOT_SERVICE]
+            stack["services"]["ops-bot"] = stack["services"]["store"]  # as itself the policy would not know it
         case "profile":
             bot["profiles"] = ["another"]
         case "no replicas":
