@@ -200,10 +200,10 @@ class DeploymentManager:
         for release in await self._state.releases.beyond(environment.name, kept, runs=runs):
             await self._state.releases.forget(release, fence)
 
-    async def forgotten(self, environment: Environment) -> tuple[Release, ...]:
-        """Return the releases that are not kept any more and of which something is still held, whoever left it so."""
+    async def forgotten(self, environment: Environment, *, runs: int | None) -> tuple[Release, ...]:
+        """Return the releases that are not kept any more and still hold something, but for that which runs."""
         held = await self._engine.held_releases(environment)
-        return await self._state.releases.forgotten(environment.name, held)
+        return await self._state.releases.forgotten(environment.name, {one for one in held if one != runs})
 
     async def let_go(self, environment: Environment, release: Release) -> None:
         """Let go of what a release that is not kept any more held: its tags, its model, its contents."""

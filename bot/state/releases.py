@@ -100,10 +100,17 @@ class Releases:
         return await self._journal.read(work)
 
     async def forgotten(self, environment: str, numbers: Collection[int]) -> tuple[Release, ...]:
-        """Return those of some releases that are not kept any more; of one without a record here nothing is known."""
+        """Return those of some releases that are not kept any more; of one without a record here nothing is known.
+
+        The current one is never among them: one that was forgotten may have been brought back while it was still there.
+        """
         where = "environment = ? AND kept = 0 AND number IN (SELECT value FROM json_each(?)) ORDER BY number"
-        wanted = json.dumps(sorted(numbers))
-        return await self._journal.read(lambda transaction: _select(transaction, where, (environment, wanted)))
+
+        def work(transaction: Transaction) -> tuple[Release, ...]:
+            wanted = set(numbers) - {current_number(transaction, environment)}
+            return _select(transaction, where, (environment, json.dumps(sorted(wanted))))
+
+        return await self._journal.read(work)
 
     async def applied_models(self) -> frozenset[str]:
         """Return the hashes of the models that all environments run."""

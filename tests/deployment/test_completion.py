@@ -202,3 +202,15 @@ async def test_a_rollback_is_not_failed_by_its_completion(orchestrator, engine):
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert any("the engine says no" in warning for warning in deployment.warnings)
     assert_on(engine, "v1")
+
+
+@pytest.mark.usefixtures("three")
+async def test_a_forgotten_release_that_is_back_stays_held(orchestrator, engine, state):
+    """The release before had forgotten it and left all of it, so that somebody could go back to it."""
+    await orchestrator.run(deploy("v3"))
+    engine.protected.add(1)
+    assert (await orchestrator.run(rollback(target_release=1))).outcome is Outcome.SUCCEEDED
+    assert_on(engine, "v1")
+    assert 1 in engine.protected
+    assert (await orchestrator.run(deploy("v4"))).outcome is Outcome.SUCCEEDED
+    assert 1 in engine.protected, "one can still go back to it from here"

@@ -38,7 +38,8 @@ class Completion:
 
 
 async def _let_go_of_forgotten(context: DeploymentContext, gone: list[str]) -> None:
-    for release in await context.components.manager.forgotten(context.environment):
+    runs = context.deployment.to_release
+    for release in await context.components.manager.forgotten(context.environment, runs=runs):
         await _try(context, _let_go(context, release, gone), partial(_still_held, release.label))
 
 
