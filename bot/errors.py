@@ -159,6 +159,18 @@ class DeploymentCancelledError(RoasError):
     key = "cancelled"
 
 
+class BotRemovalError(RoasError):
+    """What was asked for would leave nobody: the bot's own service, or its container, would be gone."""
+
+    key = "bot_removal"
+
+
+class OwnContainerError(BotRemovalError):
+    """This process would stop, remove or replace the container that it runs in."""
+
+    key = "own_container"
+
+
 class ReleaseNotRestorableError(RoasError):
     """A release cannot be brought back: it does not exist, or its images are gone."""
 

@@ -206,6 +206,11 @@ class DeploymentContext:
         """Return the container of this environment that the bot runs in; no phase may touch its service."""
         return await bot_of(self.components, self.environment)
 
+    @property
+    def release_label(self) -> str:
+        """Return what the release that the deployment leads to is called."""
+        return self.deployment.id if self.release is None else self.release.label
+
     def phase_succeeded(self, name: PhaseName) -> bool:
         """Tell whether a phase is behind this deployment already (it is, after a resume)."""
         phase = self.deployment.phase(name)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.deployment.context import Components, bot_of
+from bot.deployment.own_service import find_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from bot.deployment.plan import make_plan
 from bot.deployment.state_folder import refuse_moved_state
 from bot.engine.interface import ResolvedStack
@@ -34,7 +35,8 @@ async def plan_deployment(
 ) -> Candidate:
     """Resolve what a deployment asks for and compare it with what is; changes nothing.
 
-    Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError, StateMovedError.
+    Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError, BotRemovalError,
+    StateMovedError.
     """
     engine = components.engine
     stack = await engine.resolve(environment, request.version, write_contents=write_contents)
@@ -46,7 +48,18 @@ async def plan_deployment(
             f"{environment.name} has no release yet, so that none of its services can be left as it is.",
             hint="Deploy the whole stack once, without naming services.",
         )
-    wanted = await engine.look_up_images(stack, frozenset(stack.definitions) - kept)
+    changed = frozenset(stack.definitions) - kept
+    left = (
+        {one.name: one.replicas for one in current.services if one.name not in changed}
+        if limited_to and current
+        else {}
+    )
+    bot = await find_bot(components, environment)
+    replicas = left | {name: stack.definitions[name].replicas for name in changed}
+    refuse_without_bot(bot, replicas, request.version or environment.name)
+    if bot is not None and bot.service in changed:
+        refuse_moved_bot(bot, stack.model, environment)
+    wanted = await engine.look_up_images(stack, changed)
     old_model = await engine.load_model(current.model_hash) if current else None
     plan = make_plan(
         environment=environment.name,
@@ -63,8 +76,7 @@ async def plan_deployment(
     )
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
     await refuse_moved_state(components, environment, stack.model, kept)
-    known = frozenset(service.name for service in current.services) if current else frozenset()
-    return Candidate(stack, wanted, current, known - frozenset(wanted) if limited_to else frozenset(), plan)
+    return Candidate(stack, wanted, current, frozenset(left), plan)
 
 
 async def plan_rollback(
@@ -72,7 +84,7 @@ async def plan_rollback(
 ) -> tuple[Release, Plan]:
     """Find the release to go back to and compare it with what is; changes nothing.
 
-    Raises InvalidRequestError where there is none, StateMovedError.
+    Raises InvalidRequestError where there is none, BotRemovalError where it has no bot, StateMovedError.
     """
     engine, releases = components.engine, components.state.releases
     current = await _current(components, environment)
@@ -94,6 +106,9 @@ async def plan_rollback(
         for service in target.services
     }
     definitions = engine.definitions(model)
+    bot = await find_bot(components, environment)
+    refuse_without_bot(bot, replicas_by_service(definitions), target.label)
+    refuse_moved_bot(bot, model, environment)
     plan = make_plan(
         environment=environment.name,
         version=target.version,

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
 from bot.concurrency import happens
 from bot.deployment.peers import PeerSource, Standing
 from bot.engine.interface import Engine
-from bot.errors import RoasError
+from bot.errors import OwnContainerError, RoasError
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot
 from bot.state.boot_clock import boot_seconds
@@ -63,8 +64,10 @@ class Rivals:
             words = await self._engine.last_words(home, container.id)
             if not await self._is_peer(home, container) or not await still():
                 return None
-            await self._engine.remove(home, container.id, grace_seconds=0.0)
-            return words
+            # One that shares our own container, by `docker exec` say, is ended by itself.
+            with suppress(OwnContainerError):
+                await self._engine.remove(home, container.id, grace_seconds=0.0)
+                return words
         heartbeat = await self._state.ownership.heartbeat(instance_id=instance_id)
         mark = heartbeat.process if heartbeat is not None else None
         if not await still():

@@ -13,9 +13,17 @@ import structlog
 from bot.concurrency import happens
 from bot.deployment.context import DeploymentContext
 from bot.deployment.phases import ALL_PHASES, Phase
+from bot.deployment.phases.completion import not_tidied_up
 from bot.deployment.phases.preparation import load_release
 from bot.deployment.surplus import remove_surplus_bots
-from bot.errors import DeploymentCancelledError, FencedOffError, InternalFaultError, PhaseTimeoutError, RoasError
+from bot.errors import (
+    DeploymentCancelledError,
+    FencedOffError,
+    InternalFaultError,
+    PhaseTimeoutError,
+    RoasError,
+    StateError,
+)
 from bot.models.change import ChangeType, StateChange
 from bot.models.coordination import PhaseName, PhasePolicy
 from bot.models.deployment import Deployment, DeploymentKind, Outcome, PhaseResult, PhaseStatus, Problem, ServiceStep
@@ -55,14 +63,41 @@ class DeploymentRun:
             return await self._roll_back(context.deployment.problem)
         try:
             for policy in context.coordination.phases:
-                if not context.phase_succeeded(policy.name):
+                if policy.name is not PhaseName.COMPLETION and not context.phase_succeeded(policy.name):
                     await self._run_phase(policy)
         except FencedOffError:
             raise
         except RoasError as error:
             return await self._end_badly(error)
+        await self._complete()
         release = context.release or await load_release(context)  # not loaded when a resume had little left to do
         return await self._finish(Outcome.SUCCEEDED, None, active=release)
+
+    async def _complete(self) -> None:
+        """Tidy up after a release that has proved itself: whatever fails here, and whoever cancels, undoes it no more.
+
+        A journal that cannot be written breaks the deployment off, as anywhere: whoever takes it up tidies up again.
+        """
+        context = self._context
+        for policy in context.coordination.phases:
+            if policy.name is PhaseName.COMPLETION and not context.phase_succeeded(policy.name):
+                await self._run_phase(policy)
+        if context.cancel.is_set():
+            name = context.environment.name
+            context.warn(f"The wish to cancel came too late: the release was verified. `/rollback {name}` undoes it.")
+
+    async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
+        """Try completion; what it cannot do becomes a warning. Raises StateError."""
+        try:
+            return await self._attempts(policy, attempted)
+        except StateError:
+            raise
+        except RoasError as error:
+            log.warning("completion did not go through", key=error.key, problem=error.message)
+            self._context.warn(not_tidied_up(error.message))
+        except Exception as error:
+            self._context.warn(not_tidied_up(_unforeseen(error).message))
+        return "not all was tidied up"
 
     async def _run_phase(self, policy: PhasePolicy) -> None:
         """Run one phase within its time and retries, and write how it went."""
@@ -76,8 +111,11 @@ class DeploymentRun:
             await context.save_phase(result)
 
         try:
-            context.checkpoint()
-            summary = await self._attempts(policy, attempted)
+            if policy.name is PhaseName.COMPLETION:
+                summary = await self._tidy_up(policy, attempted)
+            else:
+                context.checkpoint()
+                summary = await self._attempts(policy, attempted)
         except FencedOffError:
             raise
         except Exception as error:  # an honest end is owed for faults that nobody foresaw, too

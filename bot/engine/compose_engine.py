@@ -1,6 +1,6 @@
 """Run stacks on one machine with Compose and the Docker Engine."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 from bot.concurrency import together
 from bot.engine.adoption import adopt_project
 from bot.engine.bot_places import find_bot_places
-from bot.engine.client import EngineClients
+from bot.engine.client import Answer, EngineClients
 from bot.engine.compose.runner import ComposeRunner
 from bot.engine.contents import ContentStore
 from bot.engine.credential_refresh import CredentialRefresher
@@ -24,10 +24,11 @@ from bot.engine.local_versions import PLACEHOLDER, find_local_versions
 from bot.engine.model import read_definitions
 from bot.engine.model_store import ModelStore
 from bot.engine.orphans import kill_orphans
+from bot.engine.own_container import own_container_id
 from bot.engine.policy import ComposePolicy
 from bot.engine.probe import DockerProbe
 from bot.engine.processes import end_process
-from bot.engine.release_images import missing_images, tag_images, untag_images
+from bot.engine.release_images import missing_images, tag_images, tagged_numbers, untag_images
 from bot.engine.releases import ReleaseDrafter
 from bot.engine.removal import remove_container, start_container, stop_container
 from bot.engine.resolution import StackResolver
@@ -36,6 +37,7 @@ from bot.engine.service_logs import read_log
 from bot.engine.snapshots import take_snapshots
 from bot.engine.statistics import StatisticsReader
 from bot.engine.sweep import mend, plan_mending
+from bot.errors import EngineError
 from bot.models.environment import Environment
 from bot.models.facts import BotPlace
 from bot.models.health import ContainerSnapshot
@@ -142,16 +144,27 @@ class ComposeEngine:
         await tag_images(self._clients, environment, release)
         await self._clients.local(lambda: self._models.hold(release.model_hash, _holder(environment, release)))
 
-    async def unprotect(self, release: Release, environment: Environment) -> None:
-        """Take the tags of a release away, and its model and contents where no other release has them."""
+    async def held_releases(self, environment: Environment) -> frozenset[int]:
+        """Return the numbers of releases of which tags or a model may be held; another project's may be among them."""
+        held = await self._stored(lambda: self._models.held_by(environment.project))
+        return held | await tagged_numbers(self._clients, environment)
+
+    async def unprotect(
+        self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()
+    ) -> None:
+        """Take the tags of a release away, and its model where nobody else needs it."""
         await untag_images(self._clients, environment, release)
+        holder = _holder(environment, release)
+        await self._stored(lambda: self._models.let_go(release.model_hash, holder, needed))
+
+    async def clear_unused(self, needed: frozenset[str]) -> None:
+        """Remove old models that no release holds and that are not `needed`, then old contents in no model."""
 
         def clear() -> None:
-            self._models.let_go(release.model_hash, _holder(environment, release))
-            self._models.clear(UNUSED_SECONDS)
+            self._models.clear(UNUSED_SECONDS, needed)
             self._contents.clear(self._models.mentions, UNUSED_SECONDS)
 
-        await self._clients.local(clear)
+        await self._stored(clear)
 
     async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
         """Return the services of a release whose images are gone; empty where it can be restored."""
@@ -221,7 +234,8 @@ class ComposeEngine:
         """Mend what a killed Compose left behind, of one service or all of them; returns what was done, in words."""
         there = [one for one in await self.containers(environment) if one.id not in spared]
         found = [one for one in there if service in {None, one.service}]
-        return await mend(self._clients, environment, plan_mending(found))
+        own = await self._clients.local(own_container_id)
+        return await mend(self._clients, environment, plan_mending(found, own=own))
 
     async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         """Say of each container where a bot in it keeps its state and answers; one that is gone is left out."""
@@ -234,6 +248,16 @@ class ComposeEngine:
     async def end_process(self, mark: ProcessMark) -> bool:
         """End a process of ours that hangs; tells whether it is gone for certain."""
         return await self._clients.local(lambda: end_process(mark))
+
+    async def _stored(self, work: Callable[[], Answer]) -> Answer:
+        """Work in the folders of models and contents. Raises EngineError where the disk refuses."""
+        try:
+            return await self._clients.local(work)
+        except OSError as error:
+            raise EngineError(
+                f"STATE_DIR refuses: {error.strerror or error} ({error.filename}).",
+                hint="The bot's user must own all that is in models/ and contents/ of STATE_DIR.",
+            ) from error
 
     async def _to_build(self, stack: ResolvedStack, service: str) -> WantedImage:
         """Say what is built: it is bound to its model; where nothing is built, the image that is here serves."""

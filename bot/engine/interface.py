@@ -116,8 +116,21 @@ class Engine(Protocol):
         """Tag the release's images so that pruning leaves them alone."""
         ...
 
-    async def unprotect(self, release: Release, environment: Environment) -> None:
-        """Take the tags of a release that is no longer kept away, and its model where no other release has it."""
+    async def held_releases(self, environment: Environment) -> frozenset[int]:
+        """Return the numbers of releases of which tags or a model may be held; another project's may be among them."""
+        ...
+
+    async def unprotect(
+        self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()
+    ) -> None:
+        """Take the tags of a release that is no longer kept away, and its model where no other release has it.
+
+        A tag that stands for another image is not this release's, and stays; so does a model that is `needed`.
+        """
+        ...
+
+    async def clear_unused(self, needed: frozenset[str]) -> None:
+        """Remove old models that no release holds and that are not `needed`, then old contents in no model."""
         ...
 
     async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
@@ -156,7 +169,11 @@ class Engine(Protocol):
         ...
 
     async def stop(self, environment: Environment, container_id: str) -> None:
-        """Stop a container within its grace; one that does not run, or is gone, is no fault."""
+        """Stop a container within its grace; one that does not run, or is gone, is no fault.
+
+        Raises OwnContainerError, with nothing done, for the container that this process runs in; so does `remove`, and
+        `create_service` where Compose would replace that container.
+        """
         ...
 
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:

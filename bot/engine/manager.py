@@ -195,15 +195,28 @@ class DeploymentManager:
         """Stop containers by id; whoever replaces them takes over the volumes that only they know."""
         await together(self._engine.stop(environment, container.id) for container in containers)
 
-    async def prune(
-        self, environment: Environment, kept: int, fence: Fence, *, runs: int | None
-    ) -> tuple[Release, ...]:
-        """Let go of the releases beyond the last `kept`, with their tags, but not of that which runs; returns them."""
-        beyond = await self._state.releases.beyond(environment.name, kept, runs=runs)
-        for release in beyond:
+    async def forget(self, environment: Environment, kept: int, fence: Fence, *, runs: int | None) -> None:
+        """Write that the releases beyond the last `kept` are not kept any more, but for that which runs."""
+        for release in await self._state.releases.beyond(environment.name, kept, runs=runs):
             await self._state.releases.forget(release, fence)
-            await self._engine.unprotect(release, environment)
-        return beyond
+
+    async def forgotten(self, environment: Environment, *, runs: int | None) -> tuple[Release, ...]:
+        """Return the releases that are not kept any more and still hold something, but for that which runs."""
+        held = await self._engine.held_releases(environment)
+        return await self._state.releases.forgotten(environment.name, {one for one in held if one != runs})
+
+    async def let_go(self, environment: Environment, release: Release) -> None:
+        """Let go of what a release that is not kept any more held: its tags, its model, its contents."""
+        await self._engine.unprotect(release, environment, needed=await self._models_that_run())
+
+    async def clear_unused(self) -> None:
+        """Remove the models and contents that no release holds and nothing runs."""
+        await self._engine.clear_unused(await self._models_that_run())
+
+    async def _models_that_run(self) -> frozenset[str]:
+        """Return the models that environments are on or move to: one with renewed credentials is in no release."""
+        unfinished = await self._state.deployments.unfinished()
+        return await self._state.releases.applied_models() | {one.applied_model for one in unfinished}
 
     async def _pull(
         self, stack: ResolvedStack, image: WantedImage, services: tuple[str, ...], report: ServiceReport

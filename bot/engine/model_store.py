@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from bot.errors import ReleaseNotRestorableError
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+HOLDERS = ".held"
 HASH_PATTERN = re.compile(r"[0-9a-f]{64}")
 
 
@@ -66,20 +67,26 @@ class ModelStore:
         holders.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         (holders / holder).touch(mode=FILE_MODE)
 
-    def let_go(self, model_hash: str, holder: str) -> None:
+    def held_by(self, project: str) -> frozenset[int]:
+        """Return the numbers of a project's releases that hold a model."""
+        label = re.compile(rf"{re.escape(project)}-r(\d+)")
+        holders = (label.fullmatch(holder.name) for holder in self._folder.glob(f"*{HOLDERS}/*"))
+        return frozenset(int(match[1]) for match in holders if match)
+
+    def let_go(self, model_hash: str, holder: str, needed: Container[str] = ()) -> None:
         """Note that somebody does not need a model any more, and remove it where nobody else does."""
         holders = self._holders(model_hash)
         (holders / holder).unlink(missing_ok=True)
         with suppress(OSError):  # others hold it still
             holders.rmdir()
-        if not holders.is_dir():
+        if not holders.is_dir() and model_hash not in needed:
             self.path(model_hash).unlink(missing_ok=True)
 
-    def clear(self, older_than_seconds: float) -> None:
-        """Remove the models that nobody holds and that are too old to be about to be held."""
+    def clear(self, older_than_seconds: float, needed: Container[str] = ()) -> None:
+        """Remove the models that nobody holds or needs and that are too old to be about to be held."""
         before = time.time() - older_than_seconds  # files bear the wall clock's time
         for path in self._folder.glob("*.yml"):
-            if not self._holders(path.stem).is_dir() and path.stat().st_mtime < before:
+            if path.stem not in needed and not self._holders(path.stem).is_dir() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
     def mentions(self, name: str) -> bool:
@@ -87,7 +94,7 @@ class ModelStore:
         return any(name in path.read_text(encoding="utf-8") for path in self._folder.glob("*.yml"))
 
     def _holders(self, model_hash: str) -> Path:
-        return self.path(model_hash).with_suffix(".held")
+        return self.path(model_hash).with_suffix(HOLDERS)
 
 
 def _gone(model_hash: str) -> ReleaseNotRestorableError:

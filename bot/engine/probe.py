@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import re
 import shutil
 import socket
 from pathlib import Path
@@ -14,12 +13,12 @@ from docker.errors import NotFound
 from bot.engine.client import EngineClients, is_local
 from bot.engine.compose.runner import ComposeRunner
 from bot.engine.labels import CONFIG_HASH, PROJECT, SERVICE
+from bot.engine.own_container import own_container_id
 from bot.models.environment import Environment
 from bot.models.facts import EngineFacts, Mount, OwnContainer, PublishedPort
 
 COMPOSE_SECONDS = 8.0
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
-CONTAINER_FOLDER = re.compile(r"/containers/([0-9a-f]{64})/")
 
 
 class DockerProbe:
@@ -76,19 +75,6 @@ class DockerProbe:
         if not self.shares_host():
             return None
         return await asyncio.to_thread(_port_is_free, host_ip, port, protocol)
-
-
-def own_container_id(mount_table: str | None = None) -> str | None:
-    """Return the id of the container that a process with this mount table (by default this one) runs in, or None.
-
-    The engine binds /etc/hostname from a folder named by the id, whatever the host's name and the control groups are.
-    """
-    try:
-        table = Path("/proc/self/mountinfo").read_text(encoding="utf-8") if mount_table is None else mount_table
-    except OSError:
-        return None
-    own = (line for line in table.splitlines() if " /etc/hostname " in line or " /etc/resolv.conf " in line)
-    return next((match.group(1) for line in own if (match := CONTAINER_FOLDER.search(line))), None)
 
 
 def _facts(client: docker.DockerClient) -> EngineFacts:

@@ -36,14 +36,35 @@ async def tag_images(clients: EngineClients, environment: Environment, release: 
     await clients.call(environment, tag)
 
 
+async def tagged_numbers(clients: EngineClients, environment: Environment) -> frozenset[int]:
+    """Return the numbers of releases whose tags bear the project's name.
+
+    Names run together (`shop` has a `dev-web`, `shop-dev` a `web`): some may be another project's.
+    """
+    prefix = NOT_IN_A_REPOSITORY.sub("-", f"{environment.project}-".lower()).lstrip("-")
+    pattern = re.compile(rf"{REPOSITORY}/{re.escape(prefix)}.+:r(\d+)")
+
+    def look(client: docker.DockerClient) -> frozenset[int]:
+        images = client.api.images(filters={"reference": f"{REPOSITORY}/*"})
+        tags = (pattern.fullmatch(tag) for image in images for tag in image.get("RepoTags") or ())
+        return frozenset(int(match[1]) for match in tags if match)
+
+    return await clients.call(environment, look)
+
+
 async def untag_images(clients: EngineClients, environment: Environment, release: Release) -> None:
-    """Take a release's tags away; an image that nothing else names or uses goes with its last tag."""
+    """Take a release's tags away; an image that nothing else names or uses goes with its last tag.
+
+    A tag that stands for another image now is another project's, or of a bot with another journal: it stays.
+    """
 
     def untag(client: docker.DockerClient) -> None:
         for service in release.services:
-            repository, name = release_tag(environment.project, service.name, release.number)
-            with suppress(NotFound):
-                _untag(client, f"{repository}:{name}")
+            tag = ":".join(release_tag(environment.project, service.name, release.number))
+            found = find_image(client, tag)
+            if found is not None and found["Id"] == service.image.image_id:
+                with suppress(NotFound):
+                    _untag(client, tag)
 
     await clients.call(environment, untag)
 

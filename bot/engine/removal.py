@@ -8,6 +8,7 @@ from docker.errors import APIError, NotFound
 
 from bot.engine.client import REQUEST_SECONDS, EngineClients, explanation
 from bot.engine.labels import SERVICE
+from bot.engine.own_container import refuse_own_container
 from bot.engine.snapshots import inspect_or_none
 from bot.errors import EngineError, ServiceFailedError
 from bot.models.environment import Environment
@@ -40,10 +41,12 @@ async def start_container(clients: EngineClients, environment: Environment, cont
 
 
 async def stop_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
-    """Stop a container within its grace; one that does not run, or is gone, is no fault."""
+    """Stop a container within its grace; one that does not run, or is gone, is no fault. Raises OwnContainerError."""
 
     def stop(client: docker.DockerClient) -> None:
         inspected = inspect_or_none(client, container_id)
+        if inspected is not None:
+            refuse_own_container(inspected["Id"], inspected["Name"].lstrip("/"))
         if inspected is not None and (inspected["State"]["Running"] or inspected["State"].get("Restarting")):
             with suppress(NotFound):
                 _stop(client, inspected, None)
@@ -56,13 +59,14 @@ async def remove_container(
 ) -> None:
     """Stop a container within its grace, and remove it; one that is gone already is no fault.
 
-    Its anonymous volumes stay: they may hold data.
+    Its anonymous volumes stay: they may hold data. Raises OwnContainerError for the one that this process runs in.
     """
 
     def remove(client: docker.DockerClient) -> None:
         inspected = inspect_or_none(client, container_id)
         if inspected is None:
             return
+        refuse_own_container(inspected["Id"], inspected["Name"].lstrip("/"))
         try:
             if inspected["State"]["Running"] or inspected["State"].get("Restarting"):
                 _stop(client, inspected, grace_seconds)

@@ -1,7 +1,7 @@
 """Create a service's containers, one way or the other: in the place of the old ones, or beside them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,15 @@ from bot.engine.client import EngineClients
 from bot.engine.compose import commands
 from bot.engine.compose.commands import ComposeProject
 from bot.engine.compose.runner import ComposeRunner
-from bot.engine.config_hashes import ConfigHashes
+from bot.engine.config_hashes import ConfigHashes, shared_with
 from bot.engine.model import read_definitions, replicas_of, services_of, stop_grace_seconds
 from bot.engine.model_store import ModelStore
 from bot.engine.networks import missing_networks
+from bot.engine.own_container import own_container_id
 from bot.engine.removal import remove_container
 from bot.engine.snapshots import take_snapshots
 from bot.engine.sweep import mend, needs_mending, plan_mending
-from bot.errors import EngineError, InvalidRequestError
+from bot.errors import EngineError, InvalidRequestError, OwnContainerError
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from bot.models.stack import ServiceDefinition
@@ -27,11 +28,12 @@ CREATE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PinnedService:
-    """Hold what a pinned model says of one service."""
+    """Hold what a pinned model says of one service; `needs` are the hashes of it and of all that it shares with."""
 
     definition: ServiceDefinition
     fields: Mapping[str, Any]
     config_hash: str
+    needs: Mapping[str, str]
 
 
 class ServiceCreator:
@@ -62,7 +64,8 @@ class ServiceCreator:
         existing = await self._existing(environment, service)
         ours = [container for container in existing if container.id not in spared]
         if needs_mending(ours):
-            await mend(self._clients, environment, plan_mending(ours, never_started=False))
+            own = await self._clients.local(own_container_id)
+            await mend(self._clients, environment, plan_mending(ours, never_started=False, own=own))
             existing = await self._existing(environment, service)
         if not beside:
             existing = await self._without_surplus(environment, wanted, existing)
@@ -92,7 +95,8 @@ class ServiceCreator:
         ]
         if services:
             project = ComposeProject.of_model(environment, self._models.existing(model_hash))
-            scale = {name: present[name] for name in services if present[name]}
+            # What the chosen ones share with is scaled by Compose, too: two bots in a handover would become one.
+            scale = {name: present[name] for name in sorted(_with_needs(model, services)) if present[name]}
             await self._runner.run(
                 commands.create(project, services, keep_existing=True, scale=scale),
                 environment,
@@ -105,7 +109,27 @@ class ServiceCreator:
         if fields is None:
             raise InvalidRequestError(f"{service} is no service of this release.", hint="Name one of its services.")
         hashes = await self.hashes(model_hash, environment)
-        return PinnedService(read_definitions(model)[service], fields, hashes[service])
+        needs = {name: hashes[name] for name in _with_needs(model, [service]) if name in hashes}
+        return PinnedService(read_definitions(model)[service], fields, hashes[service], needs)
+
+    async def _spared(self, environment: Environment, wanted: PinnedService, *, beside: bool) -> Mapping[str, int]:
+        """Return the scale that keeps Compose from removing the container that this process runs in.
+
+        Raises OwnContainerError where Compose would replace it, as the service or as what the service shares with.
+        """
+        own_id = await self._clients.local(own_container_id)
+        name = wanted.definition.name
+        taken = () if own_id is None else await take_snapshots(self._clients, environment)
+        own = next((one for one in taken if one.id == own_id), None)
+        if own is None or own.service not in wanted.needs:
+            return {}
+        if not beside and (own.service == name or own.config_hash != wanted.needs[own.service]):
+            raise OwnContainerError(
+                f"To make {name}, Compose would replace {own.name}, the container that this bot itself runs in.",
+                hint=f"Deploy the whole stack: the bot's own service, {own.service}, then gets a successor first.",
+                service=name,
+            )
+        return {} if own.service == name else {own.service: sum(one.service == own.service for one in taken)}
 
     async def _existing(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
         return list(await take_snapshots(self._clients, environment, service))
@@ -133,7 +157,8 @@ class ServiceCreator:
     ) -> None:
         name = wanted.definition.name
         lacking = wanted.definition.replicas - _fitting(wanted, existing, spared)
-        scale = {name: len(existing) + lacking} if beside else None
+        scale = {name: len(existing) + lacking} if beside else {}
+        scale |= await self._spared(environment, wanted, beside=beside)
         project = ComposeProject.of_model(environment, path)
         # Compose stops what it replaces, one after the other at worst.
         grace = stop_grace_seconds(wanted.fields) * max(1, len(existing))
@@ -143,6 +168,21 @@ class ServiceCreator:
             timeout_seconds=CREATE_SECONDS + grace,
             service=name,
         )
+
+
+def _with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[str]:
+    """Return services with all that they share with: Compose brings that to the model, too.
+
+    What they only depend on is not among a stored model's `depends_on`: there, it is the bot that waits for it.
+    """
+    known, found, left = services_of(model), set[str](), list(services)
+    while left:
+        name = left.pop()
+        if name not in found and name in known:
+            found.add(name)
+            borrowed = (*(known[name].get("volumes_from") or ()), *(known[name].get("links") or ()))
+            left += [*shared_with(known[name]), *(str(one).partition(":")[0] for one in borrowed)]
+    return frozenset(found)
 
 
 def _fitting(wanted: PinnedService, existing: list[ContainerSnapshot], spared: frozenset[str]) -> int:

@@ -39,15 +39,18 @@ def needs_mending(containers: Iterable[ContainerSnapshot]) -> bool:
     return any(WRONG_NAME.fullmatch(container.name) for container in containers)
 
 
-def plan_mending(containers: Iterable[ContainerSnapshot], *, never_started: bool = True) -> Iterator[Mending]:
-    """Decide what is to be done, service by service; the best container of a service always stays.
+def plan_mending(
+    containers: Iterable[ContainerSnapshot], *, never_started: bool = True, own: str | None = None
+) -> Iterator[Mending]:
+    """Decide what is to be done, service by service; the best container of a service always stays, and so does `own`.
 
-    With `never_started`, containers that never ran go too where another of their service does.
+    With `never_started`, containers that never ran go too where another of their service does. `own` is the id of the
+    container that this process runs in.
     """
     ordered = sorted(containers, key=lambda container: container.service)
     for _, group in groupby(ordered, key=lambda container: container.service):
         left = list(group)
-        for mending in _right_names(left):
+        for mending in _right_names(left, own):
             yield mending
             left = _after(left, mending)
         if never_started and any(container.state in ALIVE for container in left):
@@ -67,12 +70,12 @@ async def mend(clients: EngineClients, environment: Environment, mendings: Itera
     return tuple(done)
 
 
-def _right_names(containers: Sequence[ContainerSnapshot]) -> Iterator[Mending]:
+def _right_names(containers: Sequence[ContainerSnapshot], own: str | None) -> Iterator[Mending]:
     """Settle who bears each name that a wrongly named container should bear."""
     wanted = {match["name"] for container in containers if (match := WRONG_NAME.fullmatch(container.name))}
     for name in sorted(wanted):
         claimants = [c for c in containers if c.name == name or (c.name.partition("_")[2] == name and _is_wrong(c))]
-        best = max(claimants, key=_worth)
+        best = max(claimants, key=lambda claimant: (claimant.id == own, *_worth(claimant)))
         yield from (Mending(claimant) for claimant in claimants if claimant is not best)
         if best.name != name:
             yield Mending(best, name)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from bot.errors import InvalidRequestError, StateError, UnreadableRowError
 from bot.models.actor import Actor
 from bot.models.change import ChangeType, StateChange
+from bot.models.coordination import PhaseName
 from bot.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -16,6 +17,7 @@ from bot.models.deployment import (
     Lock,
     Outcome,
     PhaseResult,
+    PhaseStatus,
     ServiceProgress,
 )
 from bot.models.release import Release, ReleaseState
@@ -202,6 +204,12 @@ class DeploymentStateManager:
                 raise InvalidRequestError(
                     f"{deployment_id} is being rolled back already, and that goes to its end.",
                     hint="Wait for its outcome; to stop half way would leave parts of two releases.",
+                )
+            verified = deployment.phase(PhaseName.VERIFICATION)
+            if verified is not None and verified.status is PhaseStatus.SUCCESS:
+                raise InvalidRequestError(
+                    f"{deployment_id} has verified its release already, and only tidies up.",
+                    hint="Use /rollback to undo it.",
                 )
             transaction.execute(
                 "UPDATE deployments SET cancel_requested_by = ? WHERE id = ? AND cancel_requested_by IS NULL",

@@ -157,7 +157,7 @@ class Ownership:
         row = await self._journal.read(
             lambda t: t.execute("SELECT 1 FROM heartbeats WHERE container_id = ? LIMIT 1", (container_id,)).fetchone()
         )
-        return row is not None
+        return bool(container_id) and row is not None
 
     async def heartbeat(self, *, instance_id: str = "", container_id: str = "") -> Heartbeat | None:
         """Return the last word of a process, found by its id or by its container's; the latest counts."""

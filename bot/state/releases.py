@@ -1,5 +1,7 @@
 """Keep the releases: numbered per environment, immutable but for what became of them."""
 
+import json
+from collections.abc import Collection
 from dataclasses import replace
 
 from bot.models.change import ChangeType, StateChange
@@ -96,6 +98,24 @@ class Releases:
             return tuple(release for release in newest[kept:] if release.number not in spared)
 
         return await self._journal.read(work)
+
+    async def forgotten(self, environment: str, numbers: Collection[int]) -> tuple[Release, ...]:
+        """Return those of some releases that are not kept any more; of one without a record here nothing is known.
+
+        The current one is never among them: one that was forgotten may have been brought back while it was still there.
+        """
+        where = "environment = ? AND kept = 0 AND number IN (SELECT value FROM json_each(?)) ORDER BY number"
+
+        def work(transaction: Transaction) -> tuple[Release, ...]:
+            wanted = set(numbers) - {current_number(transaction, environment)}
+            return _select(transaction, where, (environment, json.dumps(sorted(wanted))))
+
+        return await self._journal.read(work)
+
+    async def applied_models(self) -> frozenset[str]:
+        """Return the hashes of the models that all environments run."""
+        rows = await self._journal.read(lambda t: t.execute("SELECT applied_model FROM environments").fetchall())
+        return frozenset(row[0] for row in rows if row[0])
 
     async def forget(self, release: Release, fence: Fence) -> None:
         """Stop keeping a release; its record stays for history."""

@@ -1,17 +1,22 @@
 """Releases are kept, protected, and honest about what cannot be brought back."""
 
 import contextlib
+from dataclasses import replace
 
 import docker
 import pytest
 
+from bot.deployment import orchestrator
 from bot.engine.model_store import ModelStore
 from bot.errors import ReleaseNotRestorableError
 from bot.integration import open_application
+from bot.models.coordination import STANDARD, PhaseName
 from bot.models.deployment import DeploymentKind, Outcome
+from bot.state.manager import StateManager
 from testbed.sample import sample_image
 from tests.acceptance.people import People, request, succeeded, told
 from tests.acceptance.stack import service
+from tests.wire.refusing_engine import RefusingEngine
 
 OWN_REPOSITORY = "roas-acceptance/kept"
 
@@ -157,3 +162,46 @@ async def test_a_refused_plan_of_a_rollback_names_what_is_missing(people, stack,
     prune_all(stack, two_releases["v1"])
     deployment = await people.rollback(to=1)
     assert "deploy that version again" in told(deployment)
+
+
+async def test_an_engine_that_stalls_in_completion_undoes_nothing(settings, stack, make, tmp_path, monkeypatch):
+    stack.write({"web": service(image=f"{OWN_REPOSITORY}:${{VERSION}}")})
+    made = {version: make(version) for version in ("v1", "v2", "v3")}
+    short = tuple(replace(p, timeout_seconds=2.0) if p.name is PhaseName.COMPLETION else p for p in STANDARD.phases)
+    table = {**orchestrator.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
+    monkeypatch.setattr(orchestrator, "COORDINATIONS", table)
+    async with RefusingEngine(stack.docker_host, tmp_path / "engine.sock").listening() as engine:
+        changes = {"releases_kept": 2, "docker_host": engine.docker_host}
+        async with open_application(settings.model_copy(update=changes)) as application:
+            people = People(application)
+            for version in ("v1", "v2"):
+                await people.succeed(version)
+            engine.mode = "stall"
+            deployment = await people.succeed("v3")
+            assert engine.met
+            assert any("completion did not end within 2 s" in warning for warning in deployment.warnings)
+            assert stack.images() == {"web-1": made["v3"]}
+            assert (await application.state.releases.current("dev")).number == 3
+            engine.mode = "pass"
+
+
+async def test_what_the_release_before_forgot_is_let_go_of(settings, stack, make, docker_client):
+    """It forgot a release in the journal before it met a fault; a tag of the same name that is another's stays."""
+    stack.write({"web": service(image=f"{OWN_REPOSITORY}:${{VERSION}}"), "db": service(image=f"{OWN_REPOSITORY}:v1")})
+    made = {version: make(version) for version in ("v1", "v2", "v3", "v4")}
+    async with open_application(settings) as application:
+        people = People(application)
+        for version in ("v1", "v2"):
+            await people.succeed(version)
+        repository = f"roas-release/{stack.project()}"
+        docker_client.api.tag(made["v4"], f"{repository}-db", "r1")
+        docker_client.api.tag(made["v4"], f"{repository}-web", "r99")
+        async with StateManager(settings.state_dir) as state:
+            statement = "UPDATE releases SET kept = 0 WHERE environment = 'dev' AND number = 1"
+            await state.releases._journal.write(lambda transaction: transaction.execute(statement))
+        await people.succeed("v3")
+        tags = {tag for image in docker_client.images.list() for tag in image.tags if tag.startswith(repository)}
+    left = {f"{repository}-{name}:r{number}" for name in ("db", "web") for number in (2, 3)}
+    assert tags == left | {f"{repository}-db:r1", f"{repository}-web:r99"}
+    models = {path.stem for path in (settings.state_dir / "models").glob("*.yml")}
+    assert len(models) == 2

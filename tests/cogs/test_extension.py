@@ -101,7 +101,7 @@ async def test_any_bot_can_load_the_cogs_and_the_application_is_opened_and_close
         opened.append("closed")
 
     @asynccontextmanager
-    async def active_at_once(_application: object, voice: Voice, _readiness: object):
+    async def active_at_once(_application: object, voice: Voice, *_: object):
         voice.give()
         yield
 

@@ -50,6 +50,8 @@ class FakeEngine:
     ids: Any = field(default_factory=lambda: count(1))
     streams: list[asyncio.Queue[ContainerEvent | None]] = field(default_factory=list)
     hold: asyncio.Event | None = None
+    hold_unprotect: asyncio.Event | None = None
+    left_out: frozenset[str] = frozenset()  # services that are known, but not in the compose file any more
     adoptable: ReleaseDraft | None = None
 
     def _called(self, name: str, subject: str = "") -> None:
@@ -69,8 +71,9 @@ class FakeEngine:
         self, environment: Environment, version: str | None, *, write_contents: bool = True
     ) -> ResolvedStack:
         self._called("resolve")
-        model = _mounting({"services": {name: {"image": f"{name}:{version}"} for name in self.stack}})
-        definitions = {name: replace(d, image=f"{name}:{version}") for name, d in self.stack.items()}
+        stack = {name: d for name, d in self.stack.items() if name not in self.left_out}
+        model = _mounting({"services": {name: {"image": f"{name}:{version}"} for name in stack}})
+        definitions = {name: replace(d, image=f"{name}:{version}") for name, d in stack.items()}
         return ResolvedStack(environment, version or "", model, definitions)
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
@@ -117,6 +120,7 @@ class FakeEngine:
                 name, ImagePin(f"{name}:{stack.version}", image_ids[name], f"{name}@sha256:{stack.version}"), "d"
             )
             for name in self.stack
+            if name in image_ids or name in kept
         )
         model = {"services": {s.name: {"image": s.image.reference} for s in services}}
         model_hash = "|".join(s.image.reference for s in services)
@@ -134,8 +138,20 @@ class FakeEngine:
     async def protect(self, release: Release, environment: Environment) -> None:
         self.protected.add(release.number)
 
-    async def unprotect(self, release: Release, environment: Environment) -> None:
+    async def held_releases(self, environment: Environment) -> frozenset[int]:
+        self._called("held_releases")
+        return frozenset(self.protected)
+
+    async def unprotect(
+        self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()
+    ) -> None:
+        self._called("unprotect", release.label)
+        if self.hold_unprotect is not None:
+            await self.hold_unprotect.wait()
         self.protected.discard(release.number)
+
+    async def clear_unused(self, needed: frozenset[str]) -> None:
+        self._called("clear_unused")
 
     async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
         return ()

@@ -20,10 +20,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 END_SECONDS = 60.0
 
 
-@asynccontextmanager
-async def carrying(home, version: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Type `deploy` on the host while no bot lives; the old bot is there again before anything is replaced."""
-    home.compose("stop", "discord-bot")
+async def type_on_host(home, *words: str) -> asyncio.subprocess.Process:
+    """Type a command on the host, with the settings of the stack."""
     lines = (home.folder / ".env").read_text().splitlines()
     socket, state = home.engine.docker_host, home.folder / "state"
     allowed = f"cap_add:discord-bot docker_socket:discord-bot state_dir:discord-bot bind:{state}"
@@ -34,10 +32,19 @@ async def carrying(home, version: str) -> AsyncIterator[asyncio.subprocess.Proce
         "DOCKER_HOST": socket,
         "COMPOSE_POLICY_ALLOW": f"{allowed} bind:{socket.removeprefix('unix://')}",
     }
-    command = (sys.executable, "-m", "bot", "deploy", "dev", version)
-    child = await asyncio.create_subprocess_exec(
-        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", *words),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
+
+
+@asynccontextmanager
+async def carrying(home, version: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Type `deploy` on the host while no bot lives; the old bot is there again before anything is replaced."""
+    home.compose("stop", "discord-bot")
+    child = await type_on_host(home, "deploy", "dev", version)
     try:
         await until(lambda: deployment_of(home, version), "nothing started", seconds=END_SECONDS)
         await stop_between_writes(child, home)

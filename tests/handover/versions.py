@@ -43,6 +43,23 @@ async def stop_and_remove(*arguments):
 DeploymentManager.remove_containers = stop_and_remove
 sys.exit(run_command_line([]))
 """
+# A bot whose plans let its own service go, as those of the release before did.
+CARELESS = """
+import sys
+from bot.commands import run_command_line
+from bot.deployment import planning
+planning.refuse_without_bot = lambda *_: None
+sys.exit(run_command_line([]))
+"""
+# One whose execution lets it go, too: nothing is left but the engine's own refusal.
+RECKLESS = """
+import sys
+from bot.commands import run_command_line
+from bot.deployment import planning
+from bot.deployment.phases import execution
+planning.refuse_without_bot = execution.refuse_without_bot = lambda *_: None
+sys.exit(run_command_line([]))
+"""
 CHECK = f"""#!/bin/sh
 [ ! -e {SICK} ] || {{ echo "I feel sick"; exit 1; }}
 exec healthcheck.real
@@ -58,6 +75,8 @@ STARTS = {
     "blind": "exec /usr/local/bin/entrypoint python /usr/local/bin/blind.py",
     "earlier": "exec /usr/local/bin/entrypoint python /usr/local/bin/earlier.py",
     "stalls": "exec /usr/local/bin/entrypoint python /usr/local/bin/stalls.py",
+    "careless": "exec /usr/local/bin/entrypoint python /usr/local/bin/careless.py",
+    "reckless": "exec /usr/local/bin/entrypoint python /usr/local/bin/reckless.py",
 }
 
 
@@ -82,7 +101,14 @@ def _files(real: bytes) -> bytes:
         assert member is not None
         content = member.read()
     buffer = io.BytesIO()
-    written = {"healthcheck": CHECK, "blind.py": BLIND, "earlier.py": EARLIER, "stalls.py": STALLS}
+    written = {
+        "healthcheck": CHECK,
+        "blind.py": BLIND,
+        "earlier.py": EARLIER,
+        "stalls.py": STALLS,
+        "careless.py": CARELESS,
+        "reckless.py": RECKLESS,
+    }
     files = {"healthcheck.real": content, **{name: text.encode() for name, text in written.items()}}
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in files.items():

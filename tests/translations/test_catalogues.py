@@ -19,6 +19,7 @@ ADVICE = "Run script/translate, fill in the gaps in bot/ui/locale/*/LC_MESSAGES/
 # Texts of the interface that are no words to a reader, or are English on purpose.
 NOT_TRANSLATED = {
     "DeploymentCog | None": "a type",
+    "journal lost": "the subject of a post, for the log",
     " · outcome": "a mark by which a message is found again",
     " · escalation": "a mark by which a message is found again",
     "roll back": "the value of a deed, which has a word",

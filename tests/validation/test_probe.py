@@ -10,7 +10,8 @@ import pytest
 
 from bot.engine.client import EngineClients
 from bot.engine.compose.runner import ComposeRunner
-from bot.engine.probe import DockerProbe, own_container_id
+from bot.engine.own_container import own_container_id
+from bot.engine.probe import DockerProbe
 from bot.errors import EngineUnavailableError
 from bot.models.environment import Environment
 from bot.models.facts import PublishedPort

@@ -1,19 +1,73 @@
 """Tidy up after a deployment that succeeded."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import structlog
+
 from bot.deployment.context import DeploymentContext
+from bot.errors import FencedOffError, RoasError
 from bot.models.coordination import PhaseName
+from bot.models.release import Release
+
+log = structlog.get_logger(__name__)
 
 
 class Completion:
-    """Let go of old releases; monitoring goes on."""
+    """Let go of old releases; monitoring goes on.
+
+    The release has proved itself by now: each task fails by itself, with a warning, and is done again, or to its end,
+    by the next completion. Releases are forgotten first, so that nobody goes back to one that is half gone; what they
+    held is then found by what is still there.
+    """
 
     name = PhaseName.COMPLETION
 
     async def run(self, context: DeploymentContext) -> str:
-        """Return what was tidied."""
+        """Return what was tidied. Raises a transient fault, which is worth another try; others become warnings."""
         if not context.coordination.prunes:
             return "nothing to tidy"
-        kept = context.components.settings.releases_kept
-        runs = context.deployment.to_release
-        gone = await context.components.manager.prune(context.environment, kept, context.fence, runs=runs)
-        return f"let go of {', '.join(release.label for release in gone)}" if gone else "nothing to tidy"
+        manager, environment = context.components.manager, context.environment
+        kept, runs = context.components.settings.releases_kept, context.deployment.to_release
+        forgetting = manager.forget(environment, kept, context.fence, runs=runs)
+        await _try(context, forgetting, lambda why: f"Old releases could not be forgotten: {why}")
+        gone: list[str] = []
+        await _try(context, _let_go_of_forgotten(context, gone), not_tidied_up)
+        await _try(context, manager.clear_unused(), lambda why: f"Old models and contents could not be removed: {why}")
+        return f"let go of {', '.join(gone)}" if gone else "nothing to tidy"
+
+
+async def _let_go_of_forgotten(context: DeploymentContext, gone: list[str]) -> None:
+    runs = context.deployment.to_release
+    for release in await context.components.manager.forgotten(context.environment, runs=runs):
+        await _try(context, _let_go(context, release, gone), partial(_still_held, release.label))
+
+
+async def _let_go(context: DeploymentContext, release: Release, gone: list[str]) -> None:
+    await context.components.manager.let_go(context.environment, release)
+    gone.append(release.label)
+
+
+def _still_held(label: str, why: str) -> str:
+    return f"The images of {label} could not be let go of, which is tried again after the next deployment: {why}"
+
+
+async def _try(context: DeploymentContext, task: Awaitable[object], words: Callable[[str], str]) -> None:
+    """Do one task; what fails for good becomes a warning. Raises FencedOffError, and faults that are transient."""
+    try:
+        await task
+    except FencedOffError:
+        raise
+    except RoasError as error:
+        if error.transient:
+            raise
+        log.warning("a task of completion failed", error=error.message)
+        context.warn(words(error.message))
+    except Exception as error:  # nothing that nobody foresaw undoes a release that has proved itself
+        log.exception("a task of completion broke")
+        context.warn(words(f"Something broke that nobody foresaw ({type(error).__name__})."))
+
+
+def not_tidied_up(why: str) -> str:
+    """Say that completion could not do all of its tasks."""
+    return f"The release runs, but not all was tidied up, which is tried again after the next deployment: {why}"

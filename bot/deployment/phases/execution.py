@@ -5,6 +5,7 @@ from dataclasses import replace
 from bot.deployment.applying import Applier
 from bot.deployment.context import DeploymentContext
 from bot.deployment.handover import hand_over_if_needed
+from bot.deployment.own_service import find_bot, refuse_without_bot, replicas_by_service
 from bot.deployment.phases.preparation import load_release, prepare_release
 from bot.deployment.restarts import begun, replaced_before, to_restart
 from bot.engine.watch import ContainerWatch
@@ -34,6 +35,9 @@ class Execution:
         bot = await context.bot()
         own = frozenset() if bot is None else frozenset({bot.service})
         definitions = await context.definitions(model_hash)
+        # The plan refuses that already, but one made by the release before did not: nothing has been touched yet.
+        known = bot or await find_bot(context.components, context.environment)
+        refuse_without_bot(known, replicas_by_service(definitions), context.release_label)
         differing = (differing | (begun(context.deployment) & frozenset(definitions))) - own
         restarts = to_restart(definitions, differing | replaced_before(context.deployment)) - own
         to_do = differing | restarts

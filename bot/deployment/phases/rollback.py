@@ -6,6 +6,7 @@ from bot.deployment.applying import Applier
 from bot.deployment.context import DeploymentContext, sweep_leftovers
 from bot.deployment.dependencies import DependencyCoordinator
 from bot.deployment.handover import hand_over_if_needed
+from bot.deployment.own_service import find_bot, keeps_bot, refuse_without_bot, replicas_by_service
 from bot.deployment.restarts import begun, to_restart
 from bot.deployment.surplus import retire_others
 from bot.engine.watch import ContainerWatch
@@ -42,6 +43,7 @@ class Rollback:
 
     async def _restore(self, context: DeploymentContext, watch: ContainerWatch, target: Release) -> None:
         engine, manager = context.components.engine, context.components.manager
+        stays = await self._bot_without_place(context, target)
         for deed in await sweep_leftovers(context.components, context.environment):
             context.warn(deed)
         model_hash, warnings = await engine.refresh_credentials(context.environment, target)
@@ -51,10 +53,11 @@ class Rollback:
         await context.update(applied_model=model_hash)
         await watch.refresh()
         bot = await context.bot()
+        own = stays | (frozenset() if bot is None else frozenset({bot.service}))
+        bot = None if stays else bot
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await hand_over_if_needed(context, watch, model_hash, bot)
         differing, surplus = await manager.differing(context.environment, model_hash, watch)
-        own = frozenset() if bot is None else frozenset({bot.service})
         definitions = {name: _for_rollback(d) for name, d in (await context.definitions(model_hash)).items()}
         differing = (differing | (begun(context.deployment) & frozenset(definitions))) - own
         surplus -= own
@@ -70,6 +73,20 @@ class Rollback:
         await self._bring_back(applier, differing & late, restarts & late)
         if context.deployment.problem is not None:  # no verification comes after this
             await retire_others(context, watch)
+
+    async def _bot_without_place(self, context: DeploymentContext, target: Release) -> frozenset[str]:
+        """Return the bot's own service where the release to go back to has no container of it: it stays as it is.
+
+        Raises BotRemovalError where somebody asked for that release: nothing has been touched then.
+        """
+        bot = await find_bot(context.components, context.environment)
+        replicas = replicas_by_service(await context.definitions(target.model_hash))
+        if bot is None or keeps_bot(bot, replicas):
+            return frozenset()
+        if context.deployment.problem is None:  # the plan refuses it, but one made by the release before did not
+            refuse_without_bot(bot, replicas, target.label)
+        context.warn(f"{target.label} has no container of {bot.service}, which is this bot itself: it stays as it is.")
+        return frozenset({bot.service})
 
     async def _bring_back(self, applier: Applier, differing: frozenset[str], restarts: frozenset[str]) -> None:
         """Take down what differs, dependents first, then bring it up as it was."""

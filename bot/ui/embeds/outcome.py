@@ -63,7 +63,7 @@ def _description(deployment: Deployment, outcome: Outcome) -> str:
     parts.append(_("Asked for by {person}.", person=person(deployment.request.requested_by)))
     if deployment.request.approved_by is not None:
         parts.append(_("Approved by {person}.", person=person(deployment.request.approved_by)))
-    if deployment.cancel_requested_by is not None:
+    if deployment.cancel_requested_by is not None and outcome is not Outcome.SUCCEEDED:  # that wish came too late
         parts.append(_("Cancelled by {person}.", person=person(deployment.cancel_requested_by)))
     return " ".join(parts)
 

@@ -1,0 +1,31 @@
+"""Know the container that this process runs in, and never end it: nobody would be there to go on."""
+
+import re
+from pathlib import Path
+
+from bot.errors import OwnContainerError
+
+CONTAINER_FOLDER = re.compile(r"/containers/([0-9a-f]{64})/")
+
+
+def own_container_id(mount_table: str | None = None) -> str | None:
+    """Return the id of the container that a process with this mount table (by default this one) runs in, or None.
+
+    The engine binds /etc/hostname from a folder named by the id, whatever the host's name and the control groups are.
+    """
+    try:
+        table = Path("/proc/self/mountinfo").read_text(encoding="utf-8") if mount_table is None else mount_table
+    except OSError:
+        return None
+    own = (line for line in table.splitlines() if " /etc/hostname " in line or " /etc/resolv.conf " in line)
+    return next((match.group(1) for line in own if (match := CONTAINER_FOLDER.search(line))), None)
+
+
+def refuse_own_container(container_id: str, name: str) -> None:
+    """Raise OwnContainerError where a container that is to be stopped or removed is the one that we run in."""
+    if container_id == own_container_id():
+        raise OwnContainerError(
+            f"{name} is the container that this bot itself runs in: the bot does not stop, remove or replace it.",
+            hint="The bot is replaced by a successor that a deployment starts beside it. To take it away for good, do "
+            f"it by hand: `docker rm -f {name}`.",
+        )
