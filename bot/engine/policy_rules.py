@@ -154,7 +154,8 @@ def _volumes(model: Mapping[str, Any], project: str) -> Iterator[Violation]:
         if options:
             # Not what they say: it may be a password.
             yield Violation(f"the volume {name} has `driver_opts`: {', '.join(options)}", f"volume:{name}")
-        yield from _foreign("volume", name, fields, project)
+        if (real := _foreign(name, fields, project)) is not None:
+            yield Violation(f"the volume {name} is {real}, which is not the stack's own", f"external_volume:{real}")
 
 
 def _networks(model: Mapping[str, Any], project: str) -> Iterator[Violation]:
@@ -169,15 +170,15 @@ def _networks(model: Mapping[str, Any], project: str) -> Iterator[Violation]:
             yield Violation(f"the network {name} has the option {option}", f"network:{name}")
         if str((fields.get("ipam") or {}).get("driver") or "") not in ADDRESS_DRIVERS:
             yield Violation(f"the network {name} has the `ipam` driver {fields['ipam']['driver']}", f"network:{name}")
-        yield from _foreign("network", name, fields, project)
+        if (real := _foreign(name, fields, project)) is not None:
+            yield Violation(f"the network {name} is {real}, which is not the stack's own", f"external_network:{real}")
 
 
-def _foreign(kind: str, name: str, fields: Mapping[str, Any], project: str) -> Iterator[Violation]:
-    """Find what is not the stack's own: made by others, or named otherwise than Compose names what is."""
+def _foreign(name: str, fields: Mapping[str, Any], project: str) -> str | None:
+    """Return the real name of what is not the stack's own: made by others, or named otherwise than Compose does."""
     own = f"{project}_{name}"
     real = str(fields.get("name") or (name if fields.get("external") else own))
-    if fields.get("external") or real != own:
-        yield Violation(f"the {kind} {name} is {real}, which is not the stack's own", f"external_{kind}:{real}")
+    return real if fields.get("external") or real != own else None
 
 
 def _hides_bytes(value: object) -> bool:

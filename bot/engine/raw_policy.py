@@ -86,7 +86,7 @@ class RawPolicy:
     ) -> Mapping[str, str]:
         with tempfile.TemporaryDirectory(prefix="roas-paths-") as folder:
             path = Path(folder) / "paths.yml"
-            path.write_text(_quoted_model(labels), encoding="utf-8")
+            path.write_text(_model_of(labels), encoding="utf-8")
             project = ComposeProject(environment.project, (path,), environment.env_files)
             output = await self._runner.run(
                 commands.config(project), environment, variables=variables, starts_programs=False
@@ -95,10 +95,9 @@ class RawPolicy:
         return filled
 
 
-def _quoted_model(labels: Mapping[str, str]) -> str:
-    """Write the paths as they are: their variables are to be filled in."""
-    lines = [f"      {name}: {json.dumps(path, ensure_ascii=False)}" for name, path in labels.items()]
-    return "\n".join(["services:", "  paths:", "    image: none", "    labels:", *lines, ""])
+def _model_of(labels: Mapping[str, str]) -> str:
+    """Write the paths as they are: their variables are to be filled in. JSON is YAML."""
+    return json.dumps({"services": {"paths": {"image": "none", "labels": labels}}}, ensure_ascii=False)
 
 
 def _read(files: list[RawFile]) -> list[FileReference]:
