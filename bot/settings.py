@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -51,6 +51,7 @@ class EnvironmentSettings(BaseModel, extra="forbid"):
     observation_seconds: float | None = Field(default=None, ge=0, le=3600)
     ops_channel_id: int | None = None
     variables: dict[str, str] = Field(default_factory=dict)
+    policy: Literal["strict"] | None = None
 
 
 class Settings(BaseSettings):
@@ -93,6 +94,7 @@ class Settings(BaseSettings):
     releases_kept: int = Field(default=10, ge=2, le=100)
     handover_seconds: float = Field(default=60, gt=0, le=250)
     parallel_execution: bool | None = None
+    compose_policy: Literal["strict"] | None = None
     compose_policy_allow: Names = ()
 
     @field_validator("environment_names")
@@ -255,6 +257,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         critical_services=frozenset(own.critical_services or settings.critical_services),
         observation_seconds=(2.0 if name == "dev" else 10.0) if observation is None else observation,
         is_home=is_home,
+        strict_policy=(own.policy or settings.compose_policy) == "strict",
     )
 
 

@@ -34,6 +34,8 @@ SPOKEN = [
     "bot/standby.py",
 ]
 SPOKEN += ["bot/monitoring/judgement.py", "bot/monitoring/service_alerts.py", "bot/engine/policy.py", "bot/recovery"]
+SPOKEN += ["bot/engine/policy_rules.py", "bot/engine/places.py", "bot/engine/engine_holdings.py"]
+SPOKEN += ["bot/engine/raw_policy.py", "bot/engine/raw_files.py"]
 SPOKEN += ["bot/monitoring/probe_memory.py", "bot/monitoring/integration_monitor.py", "bot/guard.py"]
 SPOKEN += ["bot/monitoring/prometheus_watch.py", "bot/deployment/peers.py", "bot/deployment/foreign_bots.py"]
 # What these say goes to a log, to Prometheus or to SQLite.

@@ -92,7 +92,10 @@ TABLES: Mapping[str, Table] = {
         {
             "allow": Key(
                 "compose_policy_allow", "What is allowed though it would be refused; the refusal says what to write."
-            )
+            ),
+            "level": Key(
+                "compose_policy", "`strict` also refuses ports on other addresses than loopback.", choices=("strict",)
+            ),
         },
     ),
     "state": Table(
@@ -141,6 +144,7 @@ ENVIRONMENT_KEYS: Mapping[str, str] = {
     "critical_services": "Its services whose bad health fails a deployment that did not touch them.",
     "observation_seconds": "How long a new release is watched before the deployment counts as a success.",
     "ops_channel_id": "The id of a channel of its own: its deployments, plans and alerts are posted there.",
+    "policy": "`strict` also refuses ports on other addresses than loopback.",
     "variables": "What its compose files are given as variables; nothing that is secret.",
 }
 PATHS_OF_ENVIRONMENT = frozenset({"folder"})

@@ -1,15 +1,17 @@
-"""Read compose files as they are written, only to learn which other files they name."""
+"""Learn from compose files, as they are written, which other files they name."""
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import yaml
+from bot.engine.raw_yaml import RawMapping
 
-from bot.errors import ComposeFileError
-
-LARGEST_BYTES = 4 << 20
+# What no path of a file here looks like.
+REMOTE_SIGNS = ("://", "git@", ".git#")
+# Compose asks git or a registry for these even where a file of that name is here; by which of them differs by version.
+FETCHED = re.compile(r"^(github|gitlab|bitbucket)\.\w+/|:|\.git([#?]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +25,54 @@ class RawFile:
 
 @dataclass(frozen=True, slots=True)
 class FileReference:
-    """A file that a compose file names; `included` files have variables of their own."""
+    """A file that a compose file names for `who`; `included` files have variables of their own.
+
+    Relative paths of an included file begin in `project_folder`, or else where the `first` of its files lies.
+    """
 
     kind: str
+    who: str
     path: str
     base: Path
     words: str
     included: bool = False
     project_folder: str = ""
+    first: str = ""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return what may have variables in it."""
+        return self.path, self.project_folder, self.first
 
     @property
     def target(self) -> Path:
-        """Return where the path leads."""
-        return self.base / Path(self.path).expanduser()
+        """Return where the path leads; Compose takes every `~` for its own user's home, whatever name follows."""
+        if self.path.startswith("~"):
+            return Path(os.environ.get("HOME", "/")) / self.path.lstrip("~").lstrip("/")
+        return self.base / self.path
 
     @property
     def is_compose_file(self) -> bool:
         """Tell whether the file may name files itself."""
         return self.kind in {"include", "extends"}
 
-    def with_path(self, path: str) -> "FileReference":
-        """Return the same with its variables filled in."""
-        return replace(self, path=path)
+    @property
+    def is_remote(self) -> bool:
+        """Tell whether Compose, by itself or another version of it, could fetch this from another machine."""
+        if any(sign in self.path.lower() for sign in REMOTE_SIGNS):
+            return True
+        is_fetched = self.is_compose_file or self.kind == "include_folder"
+        return is_fetched and FETCHED.search(self.path.strip()) is not None
+
+    def settled(self, filled: Mapping[str, str]) -> "FileReference":
+        """Return the same with its variables filled in, and with the path of an env file that nobody named."""
+        path, project, first = self.path, self.project_folder, self.first
+        if not self.included:
+            path, project, first = (filled.get(text, text) for text in self.texts)
+        folder = project or (str(Path(first).parent) if first else "")
+        path = path or str(Path(folder, ".env"))
+        words = self.words if self.path else f"{self.who} reads {path} for what it includes"
+        return replace(self, path=path, project_folder=folder, first="", words=words)
 
     def file(self) -> RawFile | None:
         """Return the compose file that is to be read next, if it is one that is here."""
@@ -54,74 +82,52 @@ class FileReference:
         return RawFile(self.target, base, self.included or self.kind == "include")
 
 
-class _RawLoader(yaml.CSafeLoader):
-    """Read any compose file: tags such as `!reset` say how files merge and change nothing about what they name."""
-
-
-def _construct_tagged(loader: yaml.CSafeLoader, _suffix: str, node: yaml.Node) -> object:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
-
-
-_RawLoader.add_multi_constructor("!", _construct_tagged)
-_RawLoader.add_multi_constructor("tag:yaml.org,2002:value", _construct_tagged)
-
-
-def read_raw(path: Path) -> list[Mapping[str, Any]]:
-    """Return the documents of a compose file. Raises ComposeFileError that names the file and the line."""
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ComposeFileError(f"{path} is too large for a compose file.", hint="Split it.")
-        documents = list(yaml.load_all(path.read_bytes(), Loader=_RawLoader))
-    except OSError as error:
-        raise ComposeFileError(
-            f"{path} cannot be read: {error.strerror}.", hint="Check its name and rights."
-        ) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise _does_not_parse(path, error) from error
-    return [document for document in documents if isinstance(document, Mapping)]
-
-
-def references_of(document: Mapping[str, Any], file: RawFile) -> Iterator[FileReference]:
+def references_of(document: RawMapping, file: RawFile) -> Iterator[FileReference]:
     """Find every file that a compose file names and that Compose would read."""
-    for entry in _listed(document.get("include")):
-        yield from _included(entry, file)
-    services = document.get("services")
-    for name, service in services.items() if isinstance(services, Mapping) else ():
-        if isinstance(service, Mapping):
-            yield from _named_by_service(str(name), service, file)
+    for included in document.all("include"):
+        for entry in _listed(included):
+            yield from _included(entry, file)
+    for services in document.all("services"):
+        for name, service in services.entries if isinstance(services, RawMapping) else ():
+            if isinstance(service, RawMapping):
+                yield from _named_by_service(name, service, file)
 
 
 def _included(entry: object, file: RawFile) -> Iterator[FileReference]:
-    fields = entry if isinstance(entry, Mapping) else {"path": entry}
-    paths = _texts(fields.get("path"))
-    project = str(fields.get("project_directory") or "")
-    for path in paths:
-        words = f"{file.path.name} includes {path}"
-        # Only the first of several says where relative paths begin.
-        folder = project or str(Path(paths[0]).parent)
-        yield FileReference("include", path, file.base, words, file.included, folder)
-    if project:
-        yield FileReference("include_folder", project, file.base, f"{file.path.name} includes a project in {project}")
-    # Without env files of its own, what is included has the `.env` that lies beside it.
-    beside = [] if "env_file" in fields or not paths else [str(Path(project or Path(paths[0]).parent, ".env"))]
-    for path in _texts(fields.get("env_file")) or beside:
-        yield FileReference(
-            "env_file", path, file.base, f"{file.path.name} reads {path} for what it includes", file.included
-        )
+    fields = entry if isinstance(entry, RawMapping) else RawMapping((("path", entry),))
+    who = file.path.name
+    projects = [project for value in fields.all("project_directory") for project in _texts(value) if project]
+    for value in fields.all("path"):
+        paths = _texts(value)
+        for path, project in ((path, project) for path in paths for project in projects or [""]):
+            words = f"{who} includes {path}"
+            yield FileReference("include", who, path, file.base, words, file.included, project, paths[0])
+    for project in projects:
+        words = f"{who} includes a project in {project}"
+        yield FileReference("include_folder", who, project, file.base, words, file.included)
+    yield from _env_files_of_included(fields, projects, file)
 
 
-def _named_by_service(name: str, service: Mapping[str, Any], file: RawFile) -> Iterator[FileReference]:
+def _env_files_of_included(fields: RawMapping, projects: list[str], file: RawFile) -> Iterator[FileReference]:
+    """Find the env files of what is included; without any of its own, it has the `.env` that lies beside it."""
+    who = file.path.name
+    named = [path for value in fields.all("env_file") for path in _texts(value)]
+    for path in named:
+        words = f"{who} reads {path} for what it includes"
+        yield FileReference("env_file", who, path, file.base, words, file.included)
+    if not named:
+        firsts = [paths[0] for value in fields.all("path") if (paths := _texts(value))]
+        for project, first in ((project, first) for project in projects or [""] for first in firsts):
+            yield FileReference("env_file", who, "", file.base, "", file.included, project, first)
+
+
+def _named_by_service(name: str, service: RawMapping, file: RawFile) -> Iterator[FileReference]:
     for kind in ("env_file", "label_file"):
-        for path in _texts(service.get(kind)):
-            yield FileReference(kind, path, file.base, f"{name} has `{kind}: {path}`", file.included)
-    extended = service.get("extends")
-    if isinstance(extended, Mapping) and extended.get("file"):
-        path = str(extended["file"])
-        yield FileReference("extends", path, file.base, f"{name} extends a service of {path}", file.included)
+        for path in (path for value in service.all(kind) for path in _texts(value)):
+            yield FileReference(kind, name, path, file.base, f"{name} has `{kind}: {path}`", file.included)
+    for extended in service.all("extends"):
+        for path in (path for value in _fields(extended, "file") for path in _texts(value)):
+            yield FileReference("extends", name, path, file.base, f"{name} extends a service of {path}", file.included)
 
 
 def _listed(value: object) -> list[object]:
@@ -130,14 +136,15 @@ def _listed(value: object) -> list[object]:
     return list(value) if isinstance(value, list) else [value]
 
 
+def _fields(value: object, key: str) -> list[object]:
+    return value.all(key) if isinstance(value, RawMapping) else []
+
+
 def _texts(value: object) -> list[str]:
     """Return the paths of a field that takes one, several, or mappings with a `path`."""
-    entries = (entry.get("path") if isinstance(entry, Mapping) else entry for entry in _listed(value))
-    return [str(entry) for entry in entries if entry is not None]
-
-
-def _does_not_parse(path: Path, error: Exception) -> ComposeFileError:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "it is no YAML"
-    place = f"{path.name}, line {mark.line + 1}" if mark is not None else path.name
-    return ComposeFileError(f"{place}: {problem}.", hint="Correct the file; `docker compose config` shows the same.")
+    found = (
+        text
+        for entry in _listed(value)
+        for text in (_fields(entry, "path") if isinstance(entry, RawMapping) else [entry])
+    )
+    return [text for text in found if isinstance(text, str) and text]

@@ -11,13 +11,15 @@ from bot.engine.compose.faults import unset_variables
 from bot.engine.compose.runner import ComposeRunner
 from bot.engine.content_binding import ContentBinder
 from bot.engine.contents import ContentStore
+from bot.engine.engine_holdings import NOTHING_HELD, EngineHoldings, read_holdings
 from bot.engine.interface import ResolvedStack
 from bot.engine.model import read_definitions, refuse_impossible_updates, services_of
 from bot.engine.model_text import read_resolved
 from bot.engine.policy import ComposePolicy
+from bot.engine.raw_files import FileReference
 from bot.engine.raw_policy import RawPolicy
 from bot.engine.service_probes import refuse_impossible_probes
-from bot.errors import ComposeFileError, InvalidRequestError
+from bot.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError
 from bot.models.environment import Environment
 
 VERSION_VARIABLE = "VERSION"
@@ -37,8 +39,10 @@ class StackResolver:
 
     async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
         """Return the stack as it would be deployed. Raises ComposeFileError, ComposePolicyError."""
-        model, warnings = await self.working_copy(environment, version)
-        await self._clients.local(lambda: self._policy.check(model, environment))
+        model, warnings, files = await self._read(environment, version)
+        await self._clients.local(lambda: self._policy.check(model, environment, files))
+        holdings = await self._holdings(environment, needed=write_contents)
+        await self._clients.local(lambda: self._policy.check(model, environment, files, holdings))
         definitions = read_definitions(model)
         refuse_impossible_updates(definitions)
         refuse_impossible_probes(definitions)
@@ -59,16 +63,33 @@ class StackResolver:
         self, environment: Environment, version: str | None
     ) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return the model that the files lead to today, its configuration where it lies, and warnings."""
+        model, warnings, _ = await self._read(environment, version)
+        return model, warnings
+
+    async def _holdings(self, environment: Environment, *, needed: bool) -> EngineHoldings:
+        """Ask the engine what is there already. What only looks may do without: nothing can be applied then."""
+        try:
+            return await self._clients.call(environment, read_holdings)
+        except EngineUnavailableError:
+            if needed:
+                raise
+            return NOTHING_HELD
+
+    async def _read(
+        self, environment: Environment, version: str | None
+    ) -> tuple[dict[str, Any], tuple[str, ...], tuple[FileReference, ...]]:
+        """Return the model, warnings, and the files that the compose files name."""
         _refuse_missing_files(environment)
         variables = variables_of(environment, version)
-        await RawPolicy(self._clients, self._runner, self._policy).check(environment, variables)
+        named = await RawPolicy(self._clients, self._runner, self._policy).check(environment, variables)
         arguments = commands.config(ComposeProject.of_working_copy(environment))
-        output = await self._runner.run(arguments, environment, variables=variables)
+        output = await self._runner.run(arguments, environment, variables=variables, starts_programs=False)
         model = read_resolved(output.stdout)
         if not services_of(model):
             raise ComposeFileError("The compose file has no service.", hint="Add one, or activate a profile.")
         unset = unset_variables(output.stderr)
-        return model, tuple(f"The variable {name} is not set: Compose takes an empty text for it." for name in unset)
+        warnings = tuple(f"The variable {name} is not set: Compose takes an empty text for it." for name in unset)
+        return model, warnings, named
 
 
 def variables_of(environment: Environment, version: str | None) -> dict[str, str]:

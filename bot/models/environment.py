@@ -19,3 +19,4 @@ class Environment:
     critical_services: frozenset[str] = frozenset()
     observation_seconds: float = 10.0
     is_home: bool = False
+    strict_policy: bool = False

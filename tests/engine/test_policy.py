@@ -22,10 +22,10 @@ def bind(source: str) -> dict[str, Any]:
     return {"volumes": [{"type": "bind", "source": source, "target": "/t"}]}
 
 
-def entries(model: dict[str, Any], *allowed: str) -> set[str]:
+def entries(model: dict[str, Any], *allowed: str, environment: Environment = STACK) -> set[str]:
     """Return the entries that would allow what is refused."""
     try:
-        ComposePolicy(allowed, STATE).check(model, STACK)
+        ComposePolicy(allowed, STATE).check(model, environment)
     except ComposePolicyError as error:
         return set(error.hint.partition("COMPOSE_POLICY_ALLOW: ")[2].split())
     return set()
@@ -69,6 +69,13 @@ REFUSED: list[tuple[dict[str, Any], set[str]]] = [
     ({"build": {"context": "/srv/stack/app", "network": "host"}}, {"build:web"}),
     ({"build": {"context": "/srv/stack/app", "privileged": True}}, {"build:web"}),
     ({"build": {"context": "/srv/stack/app", "ssh": ["default"]}}, {"build:web"}),
+    ({"build": {"context": "/srv/stack/app", "tags": ["roas-bot:latest"]}}, {"build_tags:web"}),
+    ({"build": {"context": "/srv/stack"}}, {"state_dir:web"}),
+    ({"build": {"context": "/srv/stack/state/models"}}, {"state_dir:web"}),
+    ({"build": {"context": "/srv/stack/app", "dockerfile": "../state/models/x"}}, {"state_dir:web"}),
+    ({"build": {"context": "/srv/stack/app", "additional_contexts": {"x": "/srv/stack/state"}}}, {"state_dir:web"}),
+    ({"logging": {"driver": "syslog", "options": {"syslog-address": "tcp://127.0.0.1:6379"}}}, {"logging:web"}),
+    ({"logging": {"driver": "vendor/plugin"}}, {"logging:web"}),
 ]
 
 
@@ -95,6 +102,11 @@ def test_a_right_is_refused_until_its_entry_allows_it(service: dict[str, Any], w
         {"ipc": "shareable"},
         {"cap_drop": ["ALL"]},
         {"privileged": False},
+        {"logging": {"driver": "json-file", "options": {"max-size": "1m"}}},
+        {"logging": {"driver": "local"}},
+        {"logging": {"driver": "none"}},
+        {"logging": {"options": {"max-size": "1m"}}},
+        {"ports": [{"target": 80, "published": "80"}]},
         bind("/srv/stack/data"),
         {"volumes": [{"type": "volume", "source": "data", "target": "/t"}, {"type": "tmpfs", "target": "/tmp"}]},
         {"build": {"context": "/srv/stack/app", "dockerfile": "Dockerfile", "additional_contexts": {"b": "service:b"}}},
@@ -111,11 +123,25 @@ def test_ordinary_services_pass(service: dict[str, Any]) -> None:
         ({"volumes": {"v": {"driver_opts": {"type": "none", "o": "bind", "device": "/etc"}}}}, {"volume:v"}),
         ({"volumes": {"v": {"driver_opts": {"o": "rw,rbind"}}}}, {"volume:v"}),
         ({"volumes": {"v": {"driver_opts": {"type": "ext4", "device": "/dev/sda"}}}}, {"volume:v"}),
-        ({"networks": {"n": {"external": True, "name": "host"}}}, {"network:n"}),
+        ({"networks": {"n": {"external": True, "name": "host"}}}, {"network:n", "external_network:host"}),
         ({"networks": {"n": {"driver": "host"}}}, {"network:n"}),
         ({"secrets": {"s": {"file": "/etc/shadow"}}}, {"bind:/etc/shadow"}),
         ({"configs": {"c": {"file": "/srv/stack/c.ini"}}}, set()),
-        ({"volumes": {"v": {"driver_opts": {"type": "nfs", "o": "addr=1.2.3.4", "device": ":/x"}}}}, set()),
+        ({"volumes": {"v": {"driver_opts": {"type": "nfs", "o": "addr=1.2.3.4", "device": ":/x"}}}}, {"volume:v"}),
+        ({"volumes": {"v": {"driver_opts": {"type": "proc", "device": "proc"}}}}, {"volume:v"}),
+        ({"volumes": {"v": {"driver_opts": {"type": "overlay", "o": "lowerdir=/etc:/srv"}}}}, {"volume:v"}),
+        ({"volumes": {"v": {"driver": "vieux/sshfs"}}}, {"volume:v"}),
+        ({"volumes": {"v": {"driver": "local", "name": "p_v"}, "w": None}}, set()),
+        ({"volumes": {"v": {"external": True, "name": "theirs"}}}, {"external_volume:theirs"}),
+        ({"volumes": {"v": {"external": True}}}, {"external_volume:v"}),
+        ({"volumes": {"v": {"name": "q_v"}}}, {"external_volume:q_v"}),
+        ({"networks": {"n": {"name": "q_default"}}}, {"external_network:q_default"}),
+        ({"networks": {"default": {"external": True, "name": "proxy"}}}, {"external_network:proxy"}),
+        ({"networks": {"n": {"driver": "macvlan"}}}, {"network:n"}),
+        ({"networks": {"n": {"driver_opts": {"com.docker.network.bridge.name": "docker0"}}}}, {"network:n"}),
+        ({"networks": {"n": {"driver_opts": {"com.docker.network.driver.mtu": "1400"}}}}, set()),
+        ({"networks": {"n": {"ipam": {"driver": "program"}}}}, {"network:n"}),
+        ({"networks": {"n": {"driver": "bridge", "internal": True, "ipam": {"config": []}}}}, set()),
     ],
     ids=in_words,
 )
@@ -127,6 +153,35 @@ def test_an_allowed_path_allows_what_is_below_it_but_neither_the_socket_nor_the_
     assert entries({"services": {"web": bind("/var/log/nginx")}}, "bind:/var/log") == set()
     assert entries({"services": {"web": bind("/var/logs")}}, "bind:/var/log") == {"bind:/var/logs"}
     assert entries({"services": {"web": bind("/var/run/docker.sock")}}, "bind:/") == {"docker_socket:web"}
+
+
+PORTS: list[tuple[dict[str, Any], set[str]]] = [
+    ({"target": 80, "published": "80"}, {"ports:web"}),
+    ({"target": 80}, {"ports:web"}),
+    ({"target": 80, "published": "80", "host_ip": "0.0.0.0"}, {"ports:web"}),  # noqa: S104 - refused
+    ({"target": 80, "published": "80", "host_ip": "::"}, {"ports:web"}),
+    ({"target": 80, "published": "80", "host_ip": "192.168.0.1"}, {"ports:web"}),
+    ({"target": 80, "published": "80", "host_ip": "127.0.0.1"}, set()),
+    ({"target": 80, "published": "80", "host_ip": "127.9.9.9"}, set()),
+    ({"target": 80, "published": "80", "host_ip": "::1"}, set()),
+]
+
+
+@pytest.mark.parametrize(("port", "wanted"), PORTS, ids=in_words)
+def test_strict_policy_keeps_ports_on_loopback(port: dict[str, Any], wanted: set[str]) -> None:
+    model = {"services": {"web": {"ports": [port]}}}
+    strict = replace(STACK, strict_policy=True)
+    assert entries(model) == set()
+    assert entries(model, environment=strict) == wanted
+    assert entries(model, "ports:web", environment=strict) == set()
+
+
+def test_option_values_are_not_told() -> None:
+    """A volume's options may hold a password."""
+    model = {"volumes": {"v": {"driver_opts": {"o": "username=me,password=s3cret"}}}}
+    with pytest.raises(ComposePolicyError) as caught:
+        ComposePolicy((), STATE).check(model, STACK)
+    assert "s3cret" not in caught.value.message
 
 
 def test_every_violation_is_told_at_once_with_the_entry_that_allows_it() -> None:

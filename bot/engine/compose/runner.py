@@ -17,6 +17,10 @@ from bot.models.environment import Environment
 # Whoever finds this in a process's environment knows which of our processes started it.
 INSTANCE_VARIABLE = "ROAS_INSTANCE"
 PASSED_ON = ("PATH", "HOME", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+# Compose takes what an env file sets into its own environment, unless the name is taken there already.
+PINNED = {"COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false", "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false"}
+# Nothing lies below it, and nobody can put anything there.
+NO_PROGRAMS = os.devnull
 CONFIG_SECONDS = 30.0
 LEAVE_SECONDS = 2.0
 LINE_LIMIT = 1 << 20
@@ -48,12 +52,17 @@ class ComposeRunner:
         timeout_seconds: float = CONFIG_SECONDS,
         service: str | None = None,
         on_line: LineReport | None = None,
+        starts_programs: bool = True,
     ) -> ComposeOutput:
         """Run a command to its end; `on_line` is told of each line.
 
+        Without `starts_programs` Compose finds no program that it could start: no git, no ssh, no plugin.
         Raises the fault that its stderr names; EngineUnavailableError where it does not end in time.
         """
-        process = await self._start(arguments, environment, variables or {})
+        scrubbed = self._scrubbed(environment, variables or {})
+        if not starts_programs:
+            scrubbed["PATH"] = NO_PROGRAMS
+        process = await self._start(arguments, environment, scrubbed)
         try:
             async with asyncio.timeout(timeout_seconds):
                 stdout, stderr = await asyncio.gather(_read(process.stdout, on_line), _read(process.stderr, on_line))
@@ -87,7 +96,7 @@ class ComposeRunner:
             return await asyncio.create_subprocess_exec(
                 *command,
                 *arguments,
-                env=self._scrubbed(environment, variables),
+                env=variables,
                 cwd=folder,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -112,7 +121,7 @@ class ComposeRunner:
         own.setdefault("HOME", "/")
         own["DOCKER_HOST"] = engine_address(environment)
         own[INSTANCE_VARIABLE] = self._instance_id
-        return {**variables, **own}
+        return {**variables, **own, **PINNED}
 
 
 def _compose_command() -> tuple[str, ...]:

@@ -1,0 +1,119 @@
+"""Learn what an engine holds already that a stack would come upon: volumes, containers' names, folders they write."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from bot.engine.client import is_local
+from bot.engine.labels import PROJECT
+from bot.engine.model import services_of
+from bot.engine.places import WritablePlace
+from bot.engine.policy_rules import VOLUME_DRIVERS
+from bot.engine.violation import Violation
+from bot.models.environment import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVolume:
+    """Describe a volume as the engine has it; `project` is empty where no Compose project made it."""
+
+    driver: str
+    options: frozenset[str]
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldContainer:
+    """Name a container, its project (empty for none), and the folders of the host that it may write."""
+
+    name: str
+    project: str
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineHoldings:
+    """Hold what is on an engine."""
+
+    volumes: Mapping[str, HeldVolume]
+    containers: tuple[HeldContainer, ...]
+
+    def writable(self, environment: Environment) -> tuple[WritablePlace, ...]:
+        """Return what the project's own containers write, and what others write within the stack's folder."""
+        if not is_local(environment):
+            return ()
+        folder = environment.folder.resolve()
+        found = ((held, Path(source).resolve()) for held in self.containers for source in held.writes)
+        return tuple(
+            WritablePlace(path, held.name)
+            for held, path in found
+            if held.project == environment.project or path.is_relative_to(folder)
+        )
+
+
+NOTHING_HELD = EngineHoldings({}, ())
+
+
+def read_holdings(client: docker.DockerClient) -> EngineHoldings:
+    """Ask an engine for its volumes and containers."""
+    volumes = client.api.volumes().get("Volumes") or ()
+    return EngineHoldings(
+        {str(found["Name"]): _volume(found) for found in volumes},
+        tuple(map(_container, client.api.containers(all=True))),
+    )
+
+
+def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> Iterator[Violation]:
+    """Find where a stack would come upon a volume that is not what it seems, or upon somebody else's name."""
+    for key, definition in (model.get("volumes") or {}).items():
+        name = str((definition or {}).get("name") or f"{environment.project}_{key}")
+        if (volume := holdings.volumes.get(name)) is not None:
+            yield from _judge_volume(str(key), name, volume, environment.project)
+    for service, fields in services_of(model).items():
+        if name := str(fields.get("container_name") or ""):
+            yield from _judge_name(service, name, environment.project, holdings)
+
+
+def _judge_volume(key: str, name: str, volume: HeldVolume, project: str) -> Iterator[Violation]:
+    if volume.driver not in VOLUME_DRIVERS:
+        yield Violation(f"the volume {name} exists, with the driver {volume.driver}", f"volume:{key}")
+    if volume.options:
+        words = ", ".join(sorted(volume.options))
+        yield Violation(f"the volume {name} exists, with `driver_opts`: {words}", f"volume:{key}")
+    if volume.project != project:
+        words = f"the volume {name} exists and belongs to the project {volume.project}"
+        if not volume.project:
+            words = f"the volume {name} exists and was not made by Compose"
+        yield Violation(words, f"external_volume:{name}")
+
+
+def _judge_name(service: str, name: str, project: str, holdings: EngineHoldings) -> Iterator[Violation]:
+    entry = f"container_name:{service}"
+    for held in holdings.containers:
+        if held.name == name and held.project != project:
+            yield Violation(f"{service} has the `container_name` {name}, which belongs to another container", entry)
+            return
+    for other in {held.project for held in holdings.containers} - {project, ""}:
+        if re.fullmatch(re.escape(other) + r"[-_].+[-_]\d+", name):
+            yield Violation(f"{service} has the `container_name` {name}, as the project {other} names its own", entry)
+            return
+
+
+def _volume(found: Mapping[str, Any]) -> HeldVolume:
+    labels = found.get("Labels") or {}
+    return HeldVolume(str(found.get("Driver") or ""), frozenset(found.get("Options") or ()), labels.get(PROJECT, ""))
+
+
+def _container(found: Mapping[str, Any]) -> HeldContainer:
+    names = [str(name).removeprefix("/") for name in found.get("Names") or ()]
+    mounts = found.get("Mounts") or ()
+    return HeldContainer(
+        # A link gives a container a second name, which has another slash in it.
+        name=next((name for name in names if "/" not in name), ""),
+        project=str((found.get("Labels") or {}).get(PROJECT, "")),
+        writes=tuple(str(mount["Source"]) for mount in mounts if mount.get("Type") == "bind" and mount.get("RW")),
+    )

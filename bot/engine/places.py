@@ -1,0 +1,137 @@
+"""Judge the paths that a stack names: what it may bind, read and build from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.engine.client import engine_address
+from bot.engine.model import services_of
+from bot.engine.violation import Violation
+from bot.models.environment import Environment
+
+DOCKER_SOCKETS = (Path("/var/run/docker.sock"), Path("/run/docker.sock"))
+MOST_LINKS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class WritablePlace:
+    """Name a folder of the host that a container may write, links resolved."""
+
+    path: Path
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Know which paths a stack may use."""
+
+    folder: Path
+    state_dir: Path
+    sockets: tuple[Path, ...]
+    writable: tuple[WritablePlace, ...]
+
+    @classmethod
+    def of(
+        cls,
+        model: Mapping[str, Any],
+        environment: Environment,
+        state_dir: Path,
+        written_by_others: tuple[WritablePlace, ...] = (),
+    ) -> "Places":
+        """Read from a model what its containers may write, besides what containers that are there already may."""
+        writable = (*_writable(model), *written_by_others)
+        return cls(environment.folder.resolve(), state_dir, _sockets(environment), writable)
+
+    def judge_bind(self, who: str, source: str, does: str, *, name: str = "") -> Iterator[Violation]:
+        """Find what is wrong with a path that reaches a container: symbolic links count as where they lead.
+
+        `who` says in words what has it, `name` what its entries are called, where that is another.
+        """
+        path = Path(source).resolve()
+        if not path.is_relative_to(self.folder):
+            yield Violation(f"{who} {does} {source}, outside the stack's folder", f"bind:{path}")
+        if any(socket.is_relative_to(path) for socket in self.sockets):
+            yield Violation(
+                f"{who} {does} {source}, which gives it the engine's socket", f"docker_socket:{name or who}"
+            )
+        yield from self.judge_state(who, source, does, name=name)
+        yield from self.judge_replaceable(who, source, does)
+
+    def judge_state(self, who: str, source: str, does: str, *, name: str = "") -> Iterator[Violation]:
+        """Find a path that leads into the bot's own state, or that holds it."""
+        path = Path(source).resolve()
+        if is_inside(self.state_dir, path) or is_inside(path, self.state_dir):
+            yield Violation(f"{who} {does} {source}, which gives it the bot's own state", f"state_dir:{name or who}")
+
+    def judge_replaceable(self, who: str, source: str, does: str) -> Iterator[Violation]:
+        """Find a path of which a container could make a link to anywhere, after it was judged here."""
+        for place in self.writable:
+            if is_replaceable(Path(source), place.path):
+                words = (
+                    f"{who} {does} {source}, of which {place.who} may make a link to anywhere: it writes {place.path}"
+                )
+                yield Violation(words, f"replaceable:{_plain(Path(source))}")
+                return
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Tell whether a resolved path is a folder or lies in it."""
+    return path.is_relative_to(folder)
+
+
+def is_replaceable(source: Path, writable: Path) -> bool:
+    """Tell whether whoever writes in a folder can change where a path leads; the folder itself is out of reach."""
+    return any(place != writable and place.is_relative_to(writable) for place in visited(source))
+
+
+def visited(source: Path) -> Iterator[Path]:
+    """Walk over every entry that is looked up on the way to where a path leads, links followed."""
+    pending = list(reversed(source.absolute().parts[1:]))
+    here = Path("/")
+    links = 0
+    while pending and links <= MOST_LINKS:
+        part = pending.pop()
+        if part in {"..", "."}:
+            here = here.parent if part == ".." else here
+            continue
+        entry = here / part
+        yield entry
+        target = _link(entry)
+        if target is not None:
+            links += 1
+            here = Path("/") if target.is_absolute() else here
+            pending += [step for step in reversed(target.parts) if step != "/"]
+        else:
+            here = entry
+
+
+def _plain(source: Path) -> Path:
+    """Name a path so that it can be compared: with a `..` in it, only where it leads says where it is."""
+    return source.resolve() if ".." in source.parts else source.absolute()
+
+
+def _link(entry: Path) -> Path | None:
+    try:
+        return entry.readlink()
+    except OSError:  # no link, or nothing that can be looked at from here
+        return None
+
+
+def _writable(model: Mapping[str, Any]) -> Iterator[WritablePlace]:
+    devices = {
+        name: str(((definition or {}).get("driver_opts") or {}).get("device") or "")
+        for name, definition in (model.get("volumes") or {}).items()
+    }
+    for name, service in services_of(model).items():
+        for volume in service.get("volumes") or ():
+            source = str(volume.get("source") or "")
+            path = source if volume.get("type") == "bind" else devices.get(source, "")
+            if path.startswith("/") and not volume.get("read_only"):
+                yield WritablePlace(Path(path).resolve(), name)
+
+
+def _sockets(environment: Environment) -> tuple[Path, ...]:
+    address = engine_address(environment)
+    own = (Path("/" + address.partition("://")[2].lstrip("/")),) if "unix://" in address else ()
+    return tuple({path for socket in (*DOCKER_SOCKETS, *own) for path in (socket, socket.resolve())})

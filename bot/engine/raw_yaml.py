@@ -1,0 +1,136 @@
+"""Read the YAML of a compose file as it is written: each scalar as its text, each key with all that it may mean.
+
+Compose reads another YAML than PyYAML does: `yes` and `12:30` are texts there, `!!set` changes nothing about a mapping,
+and a value tagged `!reset` lets the one that is merged in show through. So nothing is converted here, and where two
+values compete, both count.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from bot.errors import ComposeFileError, ComposePolicyError
+
+LARGEST_BYTES = 4 << 20
+STANDARD = "tag:yaml.org,2002:"
+MERGE = f"{STANDARD}merge"
+NULL = f"{STANDARD}null"
+NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+# The tags that say no more than what is written anyway; Compose decodes others, such as `!!binary`, or leaves them be.
+PLAIN_TAGS = frozenset(
+    STANDARD + name for name in ("str", "map", "seq", "null", "merge", "int", "bool", "float", "timestamp", "value")
+)
+RESET = "!reset"
+
+
+@dataclass(frozen=True, slots=True)
+class RawMapping:
+    """Hold the entries of a mapping, those merged into it included; a key may stand there more than once."""
+
+    entries: tuple[tuple[str, object], ...]
+
+    def all(self, key: str) -> list[object]:
+        """Return every value that a key may have."""
+        return [value for name, value in self.entries if name == key]
+
+
+class _RawLoader(yaml.CSafeLoader):
+    """Tell only merges and nothing from texts."""
+
+
+_RawLoader.yaml_implicit_resolvers = {
+    sign: kept
+    for sign, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    if (kept := [(tag, pattern) for tag, pattern in resolvers if tag in {MERGE, NULL}])
+}
+
+
+def read_raw(path: Path) -> list[RawMapping]:
+    """Return the documents of a compose file.
+
+    Raises ComposeFileError that names the file and the line, ComposePolicyError for a tag that hides what it holds.
+    """
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise ComposeFileError(f"{path} is too large for a compose file.", hint="Split it.")
+        nodes = list(yaml.compose_all(path.read_bytes(), Loader=_RawLoader))
+        documents = [_Reader(path).value(node) for node in nodes if node is not None]
+    except OSError as error:
+        raise ComposeFileError(
+            f"{path} cannot be read: {error.strerror}.", hint="Check its name and rights."
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _does_not_parse(path, error) from error
+    return [document for document in documents if isinstance(document, RawMapping)]
+
+
+class _Reader:
+    """Turn the nodes of one document into values, each once however many aliases lead to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._done: dict[int, object] = {}
+        self._open: set[int] = set()
+
+    def value(self, node: yaml.Node) -> object:
+        """Return what a node holds, by its kind: its tag changes nothing about that."""
+        if id(node) in self._done:
+            return self._done[id(node)]
+        if id(node) in self._open:
+            raise _fault(node, "an alias leads to what it is itself part of")
+        self._refuse_hiding(node)
+        self._open.add(id(node))
+        found: object = None
+        if isinstance(node, yaml.MappingNode):
+            found = self._mapping(node)
+        elif isinstance(node, yaml.SequenceNode):
+            found = [self.value(entry) for entry in node.value]
+        elif isinstance(node, yaml.ScalarNode):
+            found = None if node.tag == NULL and node.value in NULLS else str(node.value)
+        self._open.remove(id(node))
+        self._done[id(node)] = found
+        return found
+
+    def _mapping(self, node: yaml.MappingNode) -> RawMapping:
+        own: list[tuple[str, object]] = []
+        merged: dict[tuple[str, int], tuple[str, object]] = {}
+        overridden: set[str] = set()
+        for key_node, value_node in node.value:
+            if key_node.tag == MERGE:
+                merged |= {(name, id(value)): (name, value) for name, value in self._merged(value_node)}
+                continue
+            self._refuse_hiding(key_node)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _fault(key_node, "a key is no text")
+            own.append((str(key_node.value), self.value(value_node)))
+            if value_node.tag != RESET:
+                overridden.add(str(key_node.value))
+        return RawMapping((*own, *(entry for entry in merged.values() if entry[0] not in overridden)))
+
+    def _merged(self, node: yaml.Node) -> Iterator[tuple[str, object]]:
+        for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            value = self.value(source)
+            if not isinstance(value, RawMapping):
+                raise _fault(source, "only mappings can be merged")
+            yield from value.entries
+
+    def _refuse_hiding(self, node: yaml.Node) -> None:
+        if node.tag.startswith(STANDARD) and node.tag not in PLAIN_TAGS:
+            raise ComposePolicyError(
+                f"{self._path.name}, line {node.start_mark.line + 1}: the tag `!!{node.tag.removeprefix(STANDARD)}` "
+                "hides what is written there.",
+                hint="Write the plain text, without the tag.",
+            )
+
+
+def _fault(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+
+
+def _does_not_parse(path: Path, error: Exception) -> ComposeFileError:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "it is no YAML"
+    place = f"{path.name}, line {mark.line + 1}" if mark is not None else path.name
+    return ComposeFileError(f"{place}: {problem}.", hint="Correct the file; `docker compose config` shows the same.")

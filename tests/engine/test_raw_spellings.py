@@ -1,0 +1,161 @@
+"""However a file is named in YAML, a file outside the folder is not read: Compose is asked what each spelling means."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from bot.engine.compose_engine import ComposeEngine
+from bot.engine.raw_files import FileReference
+from bot.errors import ComposeFileError, ComposePolicyError
+from bot.models.environment import Environment
+
+SECRET = "LEAKED"
+OUTSIDE = "../outside.env"
+WEB = "services: {web: %s}"
+KEYS = ("env_file", '"env_file"', "!!str env_file", "!!binary ZW52X2ZpbGU=", "!<tag:yaml.org,2002:binary> ZW52X2ZpbGU=")
+KEYS += ("!local env_file", "!!seq env_file", "!!set env_file", "? env_file\n", "&k env_file", '"\\x65nv_file"')
+VALUES = (OUTSIDE, f'"{OUTSIDE}"', f"[{OUTSIDE}]", f"!override [{OUTSIDE}]", f"!!set [{OUTSIDE}]", f"! {OUTSIDE}")
+VALUES += ("!!binary Li4vb3V0c2lkZS5lbnY=", "[!!binary Li4vb3V0c2lkZS5lbnY=]", f"[{{path: {OUTSIDE}, required: true}}]")
+VALUES += (
+    f"[{{!!binary cGF0aA==: {OUTSIDE}}}]",
+    "yes",
+    "[on]",
+    "[12:30:45]",
+    "0x10",
+    "[1_0]",
+    '"${UP-..}/outside.env"',
+)
+VALUES += ('"../out\\\n      side.env"', "link.env", f"&v {OUTSIDE}", f"!!python/str {OUTSIDE}", "!!null link.env")
+MAPPINGS = (
+    "",
+    "!!set ",
+    "!!omap ",
+    "!!map ",
+    "!!str ",
+    "!!pairs ",
+    "!!binary ",
+    "!local ",
+    "!override ",
+    "!!python/dict ",
+)
+ANCHORED = f"x-a: &a {{env_file: {OUTSIDE}}}\nx-b: &b {{env_file: own.env}}\n" + WEB
+WHOLE = [
+    ANCHORED % "{image: x, <<: *a}",
+    ANCHORED % "{image: x, <<: [*a, *b]}",
+    ANCHORED % "{image: x, <<: [*b, *a]}",
+    ANCHORED % "{image: x, <<: *a, env_file: own.env}",
+    ANCHORED % "{image: x, <<: *a, env_file: !reset null}",
+    ANCHORED % "{image: x, <<: *a, env_file: !reset own.env}",
+    ANCHORED % "{image: x, <<: {<<: [*b, *a]}}",
+    f"x-k: &k env_file\nservices: {{web: {{image: x, *k : {OUTSIDE}}}}}",
+    f"x-a: &a {{services: {{web: {{image: x, env_file: {OUTSIDE}}}}}}}\n<<: *a",
+    f"%TAG ! tag:yaml.org,2002:\n---\nservices: {{web: {{image: x, !binary ZW52X2ZpbGU=: {OUTSIDE}}}}}",
+    f"services: {{web: {{image: x}}}}\n---\nservices: {{web: {{env_file: {OUTSIDE}}}}}",
+    f"services: {{web: {{image: x, extends: {{service: b}}}}, b: {{image: x, env_file: {OUTSIDE}}}}}",
+    "services: {web: {image: x, env_file: ~/outside.env}}",
+    "services: {web: {image: x, env_file: ~outside.env}}",
+    "services: {web: {image: x, extends: {file: '${D-sub}/more.yml', service: b}}}",
+    "include: ['${D-sub}/more.yml']\nservices: {web: {image: x}}",
+    "include: ['${D-sub/more.yml}']\nservices: {web: {image: x}}",
+    "include: [{path: [own.yml, sub/more.yml]}]\nservices: {web: {image: x}}",
+    "include: [{path: inner.yml, project_directory: '${D-sub}'}]\nservices: {web: {image: x}}",
+    "include: [{path: own.yml, env_file: []}]\nservices: {web: {image: x}}",
+    "include: [{path: [sub/own.yml], env_file: [own.env, sub/link.env]}]\nservices: {web: {image: x}}",
+    "include: !!set [sub/more.yml]\nservices: {web: {image: x}}",
+]
+
+
+def spellings() -> Iterator[str]:
+    """Write the same field in every way that YAML has."""
+    for key, value in product(KEYS, VALUES):
+        explicit = f"{key}    : {value}" if key.endswith("\n") else f"{key}: {value}"
+        yield f"services:\n  web:\n    image: x\n    {explicit}\n"
+    for outer, inner in product(MAPPINGS, MAPPINGS):
+        yield f"services: {outer}{{web: {inner}{{image: x, env_file: {OUTSIDE}}}}}"
+    yield from WHOLE
+
+
+@pytest.fixture
+def folder(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The stack's folder, with links that lead out of it by names that YAML could take for something else."""
+    folder = environment.folder
+    (folder.parent / "outside.env").write_text(f"{SECRET}=1\n")
+    (folder / "own.env").write_text("OWN=1\n")
+    (folder / "sub").mkdir()
+    for name in ("link.env", "sub/link.env", "yes", "on", "12:30:45", "0x10", "1_0", "null"):
+        (folder / name).symlink_to(folder.parent / "outside.env")
+    (folder / "sub" / "more.yml").write_text("services: {b: {image: x, env_file: link.env}}")
+    (folder / "inner.yml").write_text("services: {b: {image: x, env_file: link.env}}")
+    for place in (folder, folder / "sub"):
+        (place / "own.yml").write_text("services: {b: {image: x, environment: {B: '${LEAKED:-}'}}}")
+    monkeypatch.setenv("HOME", str(folder.parent))
+    return folder
+
+
+def compose_config(file: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Ask Compose itself what a file means."""
+    command = ["docker-compose", "-p", "p", "--env-file", "/dev/null", "-f", str(file), "config"]
+    own = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    return subprocess.run(command, env=own | variables, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.timeout(300)
+async def test_no_spelling_hides_a_file(engine: ComposeEngine, environment: Environment, folder: Path) -> None:
+    """Each spelling by which Compose reads the file is refused; what Compose does not take counts for nothing."""
+    leaking, let_through = 0, []
+    for text in spellings():
+        environment.compose_files[0].write_text(text)
+        if SECRET not in compose_config(environment.compose_files[0]).stdout:
+            continue
+        leaking += 1
+        try:
+            await engine.resolve(environment, None, write_contents=False)
+        except (ComposePolicyError, ComposeFileError):
+            continue
+        let_through.append(text)
+    assert leaking > 200
+    assert let_through == []
+
+
+@pytest.mark.parametrize("place", ["!!binary ZW52X2ZpbGU=: own.env", "labels: {a: !!binary YQ==}"])
+async def test_a_binary_tag_is_refused(
+    engine: ComposeEngine, environment: Environment, folder: Path, place: str
+) -> None:
+    environment.compose_files[0].write_text(f"services:\n  web:\n    image: x\n    {place}\n")
+    with pytest.raises(ComposePolicyError, match=r"docker-compose.yml, line 4: the tag `!!binary`"):
+        await engine.resolve(environment, None)
+
+
+async def test_a_value_that_is_no_text_is_refused(
+    engine: ComposeEngine, environment: Environment, folder: Path
+) -> None:
+    """Compose prints it as `!!binary`, and what is judged would not be what is applied."""
+    (folder / "x.env").write_bytes(b"A=\xff\n")
+    environment.compose_files[0].write_text("services: {web: {image: x, network_mode: 'container:${A}'}}")
+    with pytest.raises(ComposePolicyError, match="no UTF-8 text"):
+        await engine.resolve(replace(environment, env_files=(folder / "x.env",)), None)
+
+
+USERS = ("", "git@", "a_b@")
+HOSTS = ("127.0.0.1", "github.com", "GitHub.com", "/srv")
+PATHS = (":repo.git", ":repo", "/a/b", "/a/b.git", "/a/b.git?x#main", ":a/b.git#main:sub")
+SCHEMES = ("", "ssh://", "SSH://", "git://", "git+ssh://", "https://", "HTTPS://", "http://", "oci://", "file://")
+
+
+def test_what_compose_fetches_is_remote(folder: Path) -> None:
+    """Compose says of each spelling whether it would ask git or a registry, were that not pinned off."""
+    file = folder / "docker-compose.yml"
+    pinned = {f"COMPOSE_EXPERIMENTAL_{kind}_REMOTE": "false" for kind in ("GIT", "OCI")}
+    fetched = 0
+    for scheme, user, host, path in product(SCHEMES, USERS, HOSTS, PATHS):
+        spelled = f"{scheme}{user}{host}{path}"
+        file.write_text(f"include: ['{spelled}']\nservices: {{web: {{image: x}}}}")
+        if "remote resource is disabled" in compose_config(file, **pinned).stderr:
+            fetched += 1
+            assert FileReference("include", "web", spelled, folder, "").is_remote, spelled
+    assert fetched > 100
