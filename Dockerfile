@@ -24,6 +24,7 @@ RUN groupadd --gid 10001 roas && useradd --uid 10001 --gid 10001 --no-create-hom
 # The entrypoint leaves root behind: see there.
 COPY --from=packages /opt/roas /opt/roas
 COPY script/container-entrypoint /usr/local/bin/entrypoint
+COPY script/container-pass-signals /usr/local/bin/pass-signals
 COPY script/container-healthcheck /usr/local/bin/healthcheck
 COPY bot /opt/bot/bot
 COPY cogs /opt/bot/cogs

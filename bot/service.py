@@ -15,12 +15,14 @@ from bot.log import configure_logging
 from bot.monitoring.http import HttpServer
 from bot.monitoring.webhook import AlertWebhook
 from bot.settings import Settings
+from bot.signals import stop_signals
 from bot.ui.standby_gate import StandbyGate
 
 
 async def serve(settings: Settings) -> int:
     """Run the bot until it is told to stop; returns the exit code. Raises StateError, SettingsError."""
     async with AsyncExitStack() as stack:
+        stop = stack.enter_context(stop_signals())
         application = await stack.enter_async_context(open_application(settings))
         configure_logging(settings.log_level, settings.log_format, application.redactor)
         bot = RoasBot(application)
@@ -37,7 +39,7 @@ async def serve(settings: Settings) -> int:
         StandbyGate(bot, bot.roas_voice)
         await stack.enter_async_context(standing_by(application, bot.roas_voice, bot.readiness))
         addresses = {engine_address(environment) for environment in application.environments.values()}
-        return await run_bot(bot, lambda: any(map(socket_is_gone, addresses)))
+        return await run_bot(bot, stop, lambda: any(map(socket_is_gone, addresses)))
 
 
 def _webhook(application: Application) -> Callable[[web.Request], Awaitable[web.Response]] | None:
