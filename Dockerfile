@@ -2,7 +2,7 @@
 #
 # PYTHON_IMAGE: any Debian-based image with Python 3.11 or newer. What it lacks of Docker's command line comes by apt.
 # Build secrets, all optional: `ca` a bundle of certificates to trust (behind an inspecting proxy), `pip` a pip.conf.
-ARG PYTHON_IMAGE=python:3.13-slim
+ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS packages
 WORKDIR /build
