@@ -2,7 +2,7 @@
 #
 # PYTHON_IMAGE: any Debian-based image with Python 3.11 or newer. What it lacks of Docker's command line comes by apt.
 # Build secrets, all optional: `ca` a bundle of certificates to trust (behind an inspecting proxy), `pip` a pip.conf.
-ARG PYTHON_IMAGE=python:3.13-slim
+ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS packages
 WORKDIR /build
@@ -24,6 +24,7 @@ RUN groupadd --gid 10001 roas && useradd --uid 10001 --gid 10001 --no-create-hom
 # The entrypoint leaves root behind: see there.
 COPY --from=packages /opt/roas /opt/roas
 COPY script/container-entrypoint /usr/local/bin/entrypoint
+COPY script/container-pass-signals /usr/local/bin/pass-signals
 COPY script/container-healthcheck /usr/local/bin/healthcheck
 COPY bot /opt/bot/bot
 COPY cogs /opt/bot/cogs

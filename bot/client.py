@@ -2,9 +2,7 @@
 
 import asyncio
 import random
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -92,16 +90,14 @@ class RoasBot(commands.Bot):
             )
 
 
-async def run_bot(bot: RoasBot, is_cut_off: Callable[[], bool] = lambda: False) -> int:
-    """Run the bot until SIGTERM, SIGINT or a fault that no retry mends; returns the exit code.
+async def run_bot(bot: RoasBot, stop: asyncio.Event, is_cut_off: Callable[[], bool] = lambda: False) -> int:
+    """Run the bot until it is told to stop or meets a fault that no retry mends; returns the exit code.
 
     `is_cut_off` tells whether this process can reach the engine no more, so that it must be started again.
     """
     settings = bot.roas.settings
     redirect(settings)
-    stop = asyncio.Event()
-    with _signals(stop):
-        return await _run(bot, _token(settings), stop, is_cut_off)
+    return await _run(bot, _token(settings), stop, is_cut_off)
 
 
 async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_cut_off: Callable[[], bool]) -> int:
@@ -232,16 +228,3 @@ def redirect(settings: "Settings") -> None:
 
 def _token(settings: "Settings") -> str:
     return settings.discord_token.get_secret_value() if settings.discord_token is not None else ""
-
-
-@contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT ask for an orderly end; as the first process of a container nothing else would."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)

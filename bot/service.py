@@ -15,6 +15,7 @@ from bot.log import configure_logging
 from bot.monitoring.http import HttpServer, JournalStanding
 from bot.monitoring.webhook import AlertWebhook
 from bot.settings import Settings
+from bot.signals import stop_signals
 from bot.ui.journal_loss import JournalLossNotifier
 from bot.ui.standby_gate import StandbyGate
 
@@ -22,6 +23,7 @@ from bot.ui.standby_gate import StandbyGate
 async def serve(settings: Settings) -> int:
     """Run the bot until it is told to stop; returns the exit code. Raises StateError, SettingsError."""
     async with AsyncExitStack() as stack:
+        stop = stack.enter_context(stop_signals())
         application = await stack.enter_async_context(open_application(settings))
         configure_logging(settings.log_level, settings.log_format, application.redactor)
         bot = RoasBot(application)
@@ -40,7 +42,7 @@ async def serve(settings: Settings) -> int:
         notify = JournalLossNotifier(bot, settings)
         await stack.enter_async_context(standing_by(application, bot.roas_voice, bot.readiness, notify.run))
         addresses = {engine_address(environment) for environment in application.environments.values()}
-        return await run_bot(bot, lambda: any(map(socket_is_gone, addresses)))
+        return await run_bot(bot, stop, lambda: any(map(socket_is_gone, addresses)))
 
 
 def _journal_standing(application: Application) -> JournalStanding:

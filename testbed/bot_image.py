@@ -18,11 +18,11 @@ INDEX_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "timeout")
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def build_bot_image(engine: Engine, tag: str, *, version: str = "dev") -> str:
-    """Build the image under a tag and return its id."""
+def build_bot_image(engine: Engine, tag: str, *, version: str = "dev", with_docker: bool = True) -> str:
+    """Build the image under a tag and return its id; `with_docker` on a base that has Docker's command line already."""
     client = engine.client()
     try:
-        base = python_base(client)
+        base = python_base(client, with_docker=with_docker)
         with tempfile.TemporaryDirectory() as folder, _secrets(Path(folder)) as secrets:
             command = ["docker", "build", "--network", "host", "--tag", tag, *secrets]
             command += ["--build-arg", f"PYTHON_IMAGE={base}", "--build-arg", f"VERSION={version}", str(ROOT)]

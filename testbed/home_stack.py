@@ -117,7 +117,6 @@ def home_settings(discord: Mapping[str, Any], engine: Engine, folder: Path) -> d
         "DISCORD_API_URL": discord["api_url"],
         "DISCORD_GATEWAY_URL": discord["gateway_url"],
         "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "3",
-        "BOT_UID": "0",
         "REDIS_URL": "",
         "PROMETHEUS_URL": "",
     }

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import docker
@@ -9,30 +10,33 @@ import docker
 from testbed.cache import cached, recipe_hash
 from testbed.images import ImageError, has_image, import_image, pull_if_reachable
 
-REGISTRY_IMAGE = "python:3.13-slim"
+REGISTRY_IMAGE = "python:3.13-slim-trixie"
 LOCAL_IMAGE = "roas-testbed/python"
 SUITE = "trixie"
-PACKAGES = ("python3", "python3-venv", "ca-certificates", "docker-cli", "docker-compose")
+PACKAGES = ("python3", "python3-venv", "ca-certificates")
+DOCKER_PACKAGES = ("docker-cli", "docker-compose")
 OPTIONS = ("--variant=minbase", "--format=tar", "--dpkgopt=path-exclude=/usr/share/doc/*")
-RECIPE = recipe_hash(SUITE, *PACKAGES, *OPTIONS)
 MAKE_SECONDS = 600
 
 
-def python_base(client: docker.DockerClient) -> str:
-    """Return the tag of a Python base image that this engine has now."""
-    tag = f"{LOCAL_IMAGE}:{RECIPE}"
+def python_base(client: docker.DockerClient, *, with_docker: bool = True) -> str:
+    """Return the tag of a Python base image that this engine has now; a registry's is always without Docker's."""
+    packages = (*PACKAGES, *DOCKER_PACKAGES) if with_docker else PACKAGES
+    recipe = recipe_hash(SUITE, *packages, *OPTIONS)
+    tag = f"{LOCAL_IMAGE}:{recipe}"
     if has_image(client, tag):
         return tag
     if has_image(client, REGISTRY_IMAGE) or pull_if_reachable(client, REGISTRY_IMAGE):
         return REGISTRY_IMAGE
-    import_image(client, cached(f"python-{RECIPE}.tar", _make), tag, CMD='["python3"]', ENV="LANG=C.UTF-8")
+    tar = cached(f"python-{recipe}.tar", lambda out: _make(packages, out))
+    import_image(client, tar, tag, CMD='["python3"]', ENV="LANG=C.UTF-8")
     return tag
 
 
-def _make(out: Path) -> None:
+def _make(packages: Sequence[str], out: Path) -> None:
     if shutil.which("mmdebstrap") is None:
         raise ImageError("no registry answers, and mmdebstrap is not installed: run script/bootstrap --demo")
-    command = ["mmdebstrap", *OPTIONS, f"--include={','.join(PACKAGES)}", SUITE, str(out)]
+    command = ["mmdebstrap", *OPTIONS, f"--include={','.join(packages)}", SUITE, str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=MAKE_SECONDS)
     if done.returncode != 0:
         raise ImageError(f"the Python base image could not be made of Debian's packages:\n{done.stderr[-2000:]}")

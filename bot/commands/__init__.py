@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 
 import typer
 
+from bot.terminals import outlive_terminals
+
 HELP = """Deploy, watch and roll back Docker Compose stacks. Without a command: run the bot.
 
 A bot that lives carries what is asked for here; where none lives, this command does it itself, with the same lock and
@@ -70,6 +72,7 @@ def application() -> typer.Typer:
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; wrong usage is told on stderr, with code 2."""
+    outlive_terminals()
     try:
         application()(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="python -m bot")
     except SystemExit as ended:

@@ -1,10 +1,9 @@
 """Hear Ctrl-C, SIGTERM and a terminal that is closed, while a deployment is followed."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import Enum, auto
 
 
@@ -32,7 +31,7 @@ def interruptions() -> Iterator["asyncio.Queue[Interruption]"]:
 
     loop.add_signal_handler(signal.SIGINT, press)
     loop.add_signal_handler(signal.SIGTERM, wanted.put_nowait, Interruption.LEAVE)
-    loop.add_signal_handler(signal.SIGHUP, _fall_silent)
+    loop.add_signal_handler(signal.SIGHUP, _go_on)
     try:
         yield wanted
     finally:
@@ -40,11 +39,5 @@ def interruptions() -> Iterator["asyncio.Queue[Interruption]"]:
             loop.remove_signal_handler(number)
 
 
-def _fall_silent() -> None:
-    """Write nowhere from now on: the terminal is gone."""
-    with suppress(OSError):
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            if os.isatty(descriptor):
-                os.dup2(null, descriptor)
-        os.close(null)
+def _go_on() -> None:
+    """Hear that the terminal was closed, and end for it as little as the deployment does."""

@@ -32,7 +32,7 @@ class Living:
     async def start(self, *, wait: bool = True) -> RoasBot:
         """Start a bot; `wait` until people can use its commands."""
         bot = RoasBot(self.application)  # type: ignore[arg-type]
-        self.running.append((bot, asyncio.create_task(run_bot(bot))))
+        self.running.append((bot, asyncio.create_task(run_bot(bot, asyncio.Event()))))
         if wait:
             await self.people.wait_until_connected()
             await self.people.wait_for_commands(*COMMANDS)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from bot.settings import EnvironmentSettings, Settings
+from testbed.python_base import REGISTRY_IMAGE
 
 ROOT = Path(__file__).parents[2]
 SERVICES = {"discord-bot", "redis", "prometheus", "alertmanager", "grafana"}
@@ -128,6 +129,17 @@ def test_every_setting_is_explained():
     assert {name.upper() for name in Settings.model_fields} - documented() == set()
     text = (ROOT / ".env.example").read_text()
     assert [name for name in EnvironmentSettings.model_fields if name.upper() not in text] == []
+
+
+def test_one_pinned_python_is_the_base_everywhere():
+    pinned = {
+        "Dockerfile": re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE),
+        "compose": re.findall(r"\$\{PYTHON_IMAGE:-([^}]+)\}", (ROOT / "docker-compose.yml").read_text()),
+        "example": re.findall(r"^#PYTHON_IMAGE=(\S+)$", (ROOT / ".env.example").read_text(), re.MULTILINE),
+        "testbed": [REGISTRY_IMAGE],
+    }
+    # Debian's release is part of it: another one may not have docker-cli.
+    assert all(found == ["python:3.13-slim-trixie"] for found in pinned.values()), pinned
 
 
 def used_by_compose():

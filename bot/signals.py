@@ -1,0 +1,65 @@
+"""Hear what people send to a service: some signals ask for an end, the others do nothing here and end nothing.
+
+By default a process ends by nearly every signal. Who sends SIGHUP or SIGUSR1 to a service, out of habit, wants it to
+read its files again; a bot that ended by that would not be started again, since the engine saw somebody send a signal.
+"""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
+IGNORED = frozenset(
+    {
+        signal.SIGHUP,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGALRM,
+        signal.SIGVTALRM,
+        signal.SIGPROF,
+        *(number for number in signal.valid_signals() if number >= getattr(signal, "SIGRTMIN", signal.NSIG)),
+        *(getattr(signal, name) for name in ("SIGIO", "SIGPWR", "SIGSTKFLT") if hasattr(signal, name)),
+    }
+)
+
+HINT = (
+    "To stop the bot: docker stop. If this came by `docker kill`, the engine will not start this container again "
+    "after a crash until somebody has: docker restart it when it suits."
+)
+
+
+@contextmanager
+def stop_signals() -> Iterator[asyncio.Event]:
+    """Give an event that is set when somebody wants this process to end, for the length of a block."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def end(number: signal.Signals) -> None:
+        log.info("told to stop" if not stop.is_set() else "is stopping already", signal=name_of(number))
+        stop.set()
+
+    def ignore(number: int) -> None:
+        log.warning("signal ignored", signal=name_of(number), hint=HINT)
+
+    for number in STOPPING:
+        loop.add_signal_handler(number, end, number)
+    for number in IGNORED:
+        loop.add_signal_handler(number, ignore, number)
+    try:
+        yield stop
+    finally:
+        for number in STOPPING | IGNORED:
+            loop.remove_signal_handler(number)
+
+
+def name_of(number: int) -> str:
+    """Return a signal's name; only some of the real-time ones have one."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"

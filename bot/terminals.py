@@ -1,0 +1,32 @@
+"""Go on in silence when the terminal is closed: who only tells what it does must not break for that."""
+
+import errno
+import io
+import sys
+from typing import Any, TextIO
+
+
+def outlive_terminals() -> None:
+    """Let nothing that is written from now on fail because the terminal it goes to was closed."""
+    sys.stdout = _outliving(sys.stdout)
+    sys.stderr = _outliving(sys.stderr)
+
+
+class _Terminal(io.FileIO):
+    """Drop what a closed terminal does not take; the kernel calls that an input/output error."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return len(data)
+
+
+def _outliving(stream: TextIO) -> TextIO:
+    if not isinstance(stream, io.TextIOWrapper) or not stream.isatty():
+        return stream
+    stream.flush()
+    raw = _Terminal(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding=stream.encoding, errors=stream.errors, line_buffering=True)
