@@ -5,6 +5,7 @@ an application is opened from the settings, and the whole bot stands by while an
 unloading the extension ends both. docs/plugin.md says what that means for the bot.
 """
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import discord
@@ -24,6 +25,7 @@ from bot.ui.standby_gate import StandbyGate
 from bot.ui.voice import Voice
 from cogs.alerts import AlertsCog
 from cogs.application_cog import ApplicationCog
+from cogs.command_set import CommandSet
 from cogs.command_sync import CommandSync
 from cogs.deployment import DeploymentCog
 from cogs.freeze import FreezeCog
@@ -33,7 +35,7 @@ from cogs.status import StatusCog
 
 
 async def setup(bot: commands.Bot) -> None:
-    """Load every cog. Raises SettingsError, StateError."""
+    """Load every cog, or leave the bot as it was. Raises SettingsError, StateError."""
     async with AsyncExitStack() as opened:
         application, voice = await _application(bot, opened)
         guild_id, channel_id = _place(application.settings)
@@ -45,14 +47,34 @@ async def setup(bot: commands.Bot) -> None:
             calls=_calls(application.settings),
             redact=application.redactor.redact,
         )
-        guild = discord.Object(guild_id)
-        await bot.add_cog(DeploymentCog(bot, application, voice, messages), guild=guild)
-        await bot.add_cog(StatusCog(bot, application, voice, messages), guild=guild)
-        for kind in (HistoryCog, LogsCog, FreezeCog, AlertsCog):
-            await bot.add_cog(kind(bot, application, voice), guild=guild)
-        await _translate(bot, opened)
-        sync = CommandSync(bot, application.state, guild_id)
-        await bot.add_cog(ApplicationCog(bot, sync, voice, opened.pop_all()))
+        cogs = [
+            DeploymentCog(bot, application, voice, messages),
+            StatusCog(bot, application, voice, messages),
+            *(kind(bot, application, voice) for kind in (HistoryCog, LogsCog, FreezeCog, AlertsCog)),
+        ]
+        await _add(bot, cogs, discord.Object(guild_id), opened)
+        _translate(bot, opened)
+        keeper = ApplicationCog(bot, CommandSync(bot, application.state, guild_id), voice)
+        await bot.add_cog(keeper)
+        keeper.keep(opened.pop_all())
+
+
+async def _add(bot: commands.Bot, cogs: Sequence[commands.Cog], guild: discord.Object, opened: AsyncExitStack) -> None:
+    """Add the cogs and their commands; `opened` removes what is still there of them."""
+    ours = CommandSet(bot.tree, guild)
+    for cog in cogs:
+        ours.take(cog)
+    for cog in cogs:
+        await bot.add_cog(cog)
+        opened.push_async_callback(_remove, bot, cog)
+    ours.add()
+    opened.callback(ours.remove)
+
+
+async def _remove(bot: commands.Bot, cog: commands.Cog) -> None:
+    """Remove a cog that discord.py has not removed yet."""
+    if bot.get_cog(cog.qualified_name) is cog:
+        await bot.remove_cog(cog.qualified_name)
 
 
 async def _application(bot: commands.Bot, opened: AsyncExitStack) -> tuple[Application, Voice]:
@@ -78,17 +100,21 @@ async def _application(bot: commands.Bot, opened: AsyncExitStack) -> tuple[Appli
     return application, voice
 
 
-async def _translate(bot: commands.Bot, opened: AsyncExitStack) -> None:
-    """Put our translator before the bot's own; `opened` brings that one back."""
+def _translate(bot: commands.Bot, opened: AsyncExitStack) -> None:
+    """Put our translator before the bot's own, which learns nothing of it; `opened` puts that one back.
+
+    `set_translator` would unload the bot's own one in between, and load it a second time.
+    """
+    connection = bot._connection
     own = bot.tree.translator
     ours = CommandTranslator(own)
-    await bot.tree.set_translator(ours)
+    connection._translator = ours
 
-    async def restore() -> None:
+    def restore() -> None:
         if bot.tree.translator is ours:
-            await bot.tree.set_translator(own)
+            connection._translator = own
 
-    opened.push_async_callback(restore)
+    opened.callback(restore)
 
 
 def _calls(settings: Settings) -> Calls:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import aiohttp
@@ -24,14 +25,18 @@ LONGEST_RETRY_SECONDS = 300.0
 class ApplicationCog(commands.Cog, name="ROAS"):
     """Is loaded last and unloaded last: sync what was loaded, close what was opened."""
 
-    def __init__(self, bot: commands.Bot, sync: CommandSync, voice: Voice, opened: AsyncExitStack) -> None:
+    def __init__(self, bot: commands.Bot, sync: CommandSync, voice: Voice) -> None:
         self._bot = bot
         self._sync = sync
         self._voice = voice
-        self._opened = opened
+        self._opened = AsyncExitStack()
         self._online = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._forget_turns = voice.when_given(self._begin_again)
+        self._forget_turns: Callable[[], None] | None = None
+
+    def keep(self, opened: AsyncExitStack) -> None:
+        """Take charge of what was opened; whoever opened it does so until this cog is added."""
+        self._opened = opened
 
     @property
     def active(self) -> bool:
@@ -46,12 +51,14 @@ class ApplicationCog(commands.Cog, name="ROAS"):
 
     async def cog_load(self) -> None:
         """Sync the commands where the bot is connected already; else all of them are there when it is."""
+        self._forget_turns = self._voice.when_given(self._begin_again)
         if self._bot.is_ready():
             self._begin()
 
     async def cog_unload(self) -> None:
         """Close the application, where it is ours."""
-        self._forget_turns()
+        if self._forget_turns is not None:
+            self._forget_turns()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -34,12 +34,12 @@ class CommandTranslator(app_commands.Translator):
         self._others = others
 
     async def load(self) -> None:
-        """Load the other translator too: discord.py has unloaded it to put this one in its place."""
+        """Load the other translator too."""
         if self._others is not None:
             await self._others.load()
 
     async def unload(self) -> None:
-        """Unload the other translator too."""
+        """Unload the other translator too: another one takes the place of both."""
         if self._others is not None:
             await self._others.unload()
 

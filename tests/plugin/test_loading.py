@@ -10,6 +10,11 @@ from discord.ext import commands
 
 from bot.errors import SettingsError, StateError
 from bot.state.manager import StateManager
+from tests.plugin.host_state import host_state, settled
+
+EXTENSION = "cogs"
+NAMES = ("deploy", "hotfix", "rollback", "cancel", "status", "history", "logs", "lock", "unlock")
+GUILD = discord.Object(1)
 
 SETTINGS = {"DISCORD_GUILD_ID": "1", "DISCORD_OPS_CHANNEL_ID": "2", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
 
@@ -18,12 +23,15 @@ class OwnTranslator(app_commands.Translator):
     """Know whether it was left as it was found."""
 
     loaded = False
+    calls = 0
 
     async def load(self) -> None:
         self.loaded = True
+        self.calls += 1
 
     async def unload(self) -> None:
         self.loaded = False
+        self.calls += 1
 
     async def translate(self, string: object, locale: object, context: object) -> None:
         return None
@@ -36,7 +44,7 @@ async def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
     async with commands.Bot("!", intents=discord.Intents(guilds=True)) as bot:
         await bot.tree.set_translator(OwnTranslator())
-        bot.tree.command(description="Ping", guild=discord.Object(1))(ping)
+        bot.tree.command(description="Ping", guild=GUILD)(ping)
         yield bot
 
 
@@ -46,9 +54,9 @@ async def ping(interaction: discord.Interaction) -> None:
 
 async def refused(bot: commands.Bot) -> BaseException:
     with pytest.raises(commands.ExtensionFailed) as failed:
-        await bot.load_extension("cogs")
+        await bot.load_extension(EXTENSION)
     assert not bot.cogs
-    assert [command.name for command in bot.tree.get_commands(guild=discord.Object(1))] == ["ping"]
+    assert [command.name for command in bot.tree.get_commands(guild=GUILD)] == ["ping"]
     return failed.value.original
 
 
@@ -90,18 +98,103 @@ async def test_unloading_leaves_the_bot_as_it_was(bot: commands.Bot, monkeypatch
     before = connection.dispatch, bot.dispatch, bot.close, dict(connection.parsers), dict(bot.extra_events)
     async with StateManager(tmp_path / "state", instance_prefix="TEST") as state:
         for _ in range(2):
-            await bot.load_extension("cogs")
+            await bot.load_extension(EXTENSION)
             assert len(state.instance.living("BOT")) == 1
             assert isinstance(bot.tree.translator, app_commands.Translator)
             assert bot.tree.translator is not translator
 
-            await bot.unload_extension("cogs")
+            await bot.unload_extension(EXTENSION)
             assert state.instance.living("BOT") == ()
             assert bot.tree.translator is translator
             assert isinstance(translator, OwnTranslator)
             assert translator.loaded
             assert not bot.cogs
-            assert [command.name for command in bot.tree.get_commands(guild=discord.Object(1))] == ["ping"]
+            assert [command.name for command in bot.tree.get_commands(guild=GUILD)] == ["ping"]
             listeners = {event: found for event, found in bot.extra_events.items() if found}
             after = connection.dispatch, bot.dispatch, bot.close, dict(connection.parsers), listeners
             assert after == before
+
+
+def own(name: str) -> app_commands.Command:
+    """Make a command of the host's."""
+
+    async def answer(interaction: discord.Interaction) -> None:
+        await interaction.response.send_message("mine")
+
+    return app_commands.Command(name=name, description="Mine", callback=answer)
+
+
+@pytest.fixture
+async def host(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch) -> commands.Bot:
+    """Give the bot global commands of all our names, and all else that a bot may have."""
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    for name in NAMES:
+        bot.tree.add_command(own(name))
+
+    @bot.tree.context_menu(name="status")
+    async def menu(interaction: discord.Interaction, member: discord.Member) -> None:
+        await interaction.response.send_message("mine")
+
+    @bot.tree.error
+    async def on_error(interaction: discord.Interaction, error: app_commands.AppCommandError) -> None:
+        await interaction.response.send_message("mine")
+
+    @bot.listen()
+    async def on_message(message: discord.Message) -> None:
+        raise AssertionError(message)
+
+    bot.add_check(lambda context: True)
+    view = discord.ui.View(timeout=None)
+    view.add_item(discord.ui.Button(custom_id="mine"))
+    bot.add_view(view)
+    return bot
+
+
+async def test_unloading_changes_nothing_of_a_host(host: commands.Bot):
+    before = host_state(host)
+    for _ in range(5):
+        await host.load_extension(EXTENSION)
+        assert {one.name for one in host.tree.get_commands(guild=GUILD)} == {"ping", *NAMES}
+        await host.unload_extension(EXTENSION)
+        assert await settled(host, before) == {}
+    assert host.tree.translator.calls == 1, "it is neither loaded again nor unloaded"
+
+
+async def test_failed_load_changes_nothing_of_a_host(host: commands.Bot, monkeypatch: pytest.MonkeyPatch):
+    await host.add_cog(Late())
+    before = host_state(host)
+    with pytest.raises(commands.ExtensionFailed):
+        await host.load_extension(EXTENSION)
+    assert await settled(host, before) == {}
+
+
+async def test_clash_in_the_guild_changes_nothing(host: commands.Bot):
+    host.tree.add_command(own("unlock"), guild=GUILD)
+    before = host_state(host)
+    with pytest.raises(commands.ExtensionFailed):
+        await host.load_extension(EXTENSION)
+    assert await settled(host, before) == {}
+
+
+async def test_commands_copied_over_ours_stay(host: commands.Bot):
+    """`copy_global_to` puts the host's commands in the place of ours: they are the host's when we leave, too."""
+    await host.load_extension(EXTENSION)
+    host.tree.copy_global_to(guild=GUILD)
+    commands = ("global commands", "guild commands", "context menus")
+    copied = [host_state(host)[name] for name in commands]
+    await host.unload_extension(EXTENSION)
+    assert [host_state(host)[name] for name in commands] == copied
+
+
+async def test_reload_changes_nothing_of_a_host(host: commands.Bot):
+    before = host_state(host)
+    await host.load_extension(EXTENSION)
+    for _ in range(5):
+        await host.reload_extension(EXTENSION)
+    await host.unload_extension(EXTENSION)
+    assert await settled(host, before) == {}
+
+
+class Late(commands.Cog, name="ROAS"):
+    """Have the name of the cog of ours that is added last, so that everything else was added before it fails."""
