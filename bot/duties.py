@@ -77,7 +77,6 @@ async def _answer_command_line(application: Application) -> None:
             orchestrator=application.orchestrator,
             environments=application.environments,
             health=application.collector,
-            engine=application.engine,
         )
         try:
             async with control:

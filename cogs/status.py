@@ -68,7 +68,8 @@ class StatusCog(OpsCog, name="Status"):
         statuses = await together(self.look_at(target) for target in wanted)
         picture = await self._chart(wanted)  # after the look, which is the chart's last point
         shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
-        beside = [*await self._open_alerts(environment), self._integration()]
+        engine_is_away = any(status.fault for status in statuses)
+        beside = [*await self._open_alerts(environment), self._integration(engine_is_away=engine_is_away)]
         return replace(draw_status(shown, beside), picture=picture)
 
     async def _open_alerts(self, environment: str | None) -> list[discord.Embed]:
@@ -78,10 +79,10 @@ class StatusCog(OpsCog, name="Status"):
         embed = draw_open_alerts(wanted, partial(without_secrets, redact=self.application.redactor.redact))
         return [] if embed is None else [embed]
 
-    def _integration(self) -> discord.Embed:
+    def _integration(self, *, engine_is_away: bool) -> discord.Embed:
         """Draw how well the bot's own parts work together."""
         monitor = self.application.integration_monitor
-        return draw_integration(monitor.figures(), monitor.firing)
+        return draw_integration(monitor.figures(), monitor.firing, engine_is_away=engine_is_away)
 
     async def _chart(self, targets: Sequence[Environment]) -> Picture | None:
         """Draw the last hour of what is watched; a status without a picture is better than none."""
@@ -106,8 +107,9 @@ class StatusCog(OpsCog, name="Status"):
     async def _health(self, target: Environment) -> tuple[StackHealth | None, str]:
         try:
             async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
-                return await self.application.collector.collect_all_metrics(target), ""
+                found = await self.application.collector.collect_all_metrics(target)
         except RoasError as error:
             return None, f"{error.message} {error.hint}".strip()
         except TimeoutError:
             return None, _("The engine did not answer in time.")
+        return (None, found.fault) if found.fault else (found, "")

@@ -71,7 +71,9 @@ class StackSampler:
             usage = await self._read_usage(environment, containers)
         except EngineUnavailableError as error:
             services = tuple(ServiceHealth(name, Verdict.UNKNOWN, error.message) for name in sorted(definitions))
-            return Sample(StackHealth(environment.name, Verdict.UNKNOWN, services, datetime.now(UTC)), error.message)
+            fault = f"{error.message} {error.hint}".strip()
+            stack = StackHealth(environment.name, Verdict.UNKNOWN, services, datetime.now(UTC), fault)
+            return Sample(stack, error.message)
         services = self._judge(environment, definitions, containers, usage)
         verdict, reason = judge_stack(services, _critical(environment, definitions))
         return Sample(StackHealth(environment.name, verdict, services, datetime.now(UTC)), reason)
