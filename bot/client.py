@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import discord
-import structlog
 import yarl
 from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot.concurrency import happens
+from bot.log import get_logger
 from bot.models.ownership import Readiness
 from bot.ui.contact import Contact
 from bot.ui.voice import Voice
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bot.integration import Application
     from bot.settings import Settings
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 EXTENSION = "cogs"
 EXIT_GOOD = 0

@@ -12,7 +12,6 @@ from bot.engine.compose_engine import ComposeEngine
 from bot.engine.manager import DeploymentManager
 from bot.events import Event, EventBus, Subscription
 from bot.guard import Guard
-from bot.log import keep_locals_out
 from bot.models.alert import URGENT, AlertReport, AlertSource, Severity
 from bot.models.change import ChangeType, StateChange
 from bot.models.environment import Environment
@@ -229,7 +228,6 @@ async def open_application(settings: Settings, *, instance_prefix: str = "BOT") 
 
     Nothing is taken up by itself: call `orchestrator.resume()` for what a dead process left.
     """
-    keep_locals_out()
     async with AsyncExitStack() as stack:
         redactor = Redactor()
         redactor.add(settings.secrets)

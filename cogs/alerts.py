@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import discord
-import structlog
 
 from bot.errors import InvalidRequestError, RoasError
+from bot.log import get_logger
 from bot.models.alert import Alert
 from bot.models.deployment import DeploymentKind
 from bot.models.health import ContainerSnapshot
@@ -21,7 +21,7 @@ from cogs.deployment import DeploymentCog
 from cogs.ops_cog import OpsCog, actor_of
 from cogs.permissions import Asker, Deed, asker_of, permit, refusal
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SILENCE = timedelta(hours=1)
 LOG_LINES = 300

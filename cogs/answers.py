@@ -6,16 +6,16 @@ from typing import Any, Protocol
 
 import aiohttp
 import discord
-import structlog
 
 from bot.errors import RoasError
+from bot.log import get_logger
 from bot.models.identifiers import new_id
 from bot.ui.drawing import Drawing
 from bot.ui.embeds.errors import draw_error, draw_unexpected
 from bot.ui.secrets import Redact
 from bot.ui.translation import speaking
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 UNKNOWN_INTERACTION = 10062
 ALREADY_ACKNOWLEDGED = 40060

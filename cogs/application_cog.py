@@ -7,16 +7,16 @@ from contextlib import AsyncExitStack
 
 import aiohttp
 import discord
-import structlog
 from discord import app_commands
 from discord.ext import commands
 
 from bot.concurrency import happens
 from bot.errors import RoasError
+from bot.log import get_logger
 from bot.ui.voice import Voice
 from cogs.command_sync import CommandSync
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 300.0

@@ -5,14 +5,14 @@ import json
 from typing import Any
 
 import discord
-import structlog
 from discord import app_commands
 from discord.ext import commands
 
+from bot.log import get_logger
 from bot.models.post import Post
 from bot.state.manager import StateManager
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 KIND = "commands"
 

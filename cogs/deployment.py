@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import discord
-import structlog
 from discord import app_commands
 from discord.ext import commands
 
 from bot.errors import ImageNotFoundError, InvalidRequestError, RoasError
 from bot.integration import Application
+from bot.log import get_logger
 from bot.models.deployment import DeploymentKind, DeploymentRequest
 from bot.models.environment import Environment
 from bot.ui.deployment_telling import last_seconds
@@ -32,7 +32,7 @@ from cogs.plan_buttons import BUTTONS
 from cogs.proposals import LINK_WITHIN_SECONDS, Proposals
 from cogs.suggestions import matching, matching_last, releases
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 HOTFIX_ENVIRONMENT = "prod"
 Planned = TypeVar("Planned")

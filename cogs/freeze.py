@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import discord
-import structlog
 from discord import app_commands
 
 from bot.errors import InvalidRequestError
+from bot.log import get_logger
 from bot.models.freeze import Freeze
 from bot.ui.limits import one_line
 from bot.ui.translation import _
@@ -18,7 +18,7 @@ from cogs.ops_cog import OpsCog, actor_of, answered
 from cogs.permissions import Deed, asker_of, permit, unlock_refusal
 from cogs.suggestions import matching
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class FreezeCog(OpsCog, name="Freeze"):

@@ -8,12 +8,12 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import discord
-import structlog
 from discord import app_commands
 from discord.ext import commands
 
 from bot.errors import RoasError
 from bot.integration import Application
+from bot.log import get_logger
 from bot.models.actor import Actor, ActorKind
 from bot.models.environment import Environment
 from bot.ui.voice import Voice
@@ -22,7 +22,7 @@ from cogs.arguments import read_environment
 from cogs.permissions import Asker, Deed, Rules, asker_of, permit, refusal, rules_from
 from cogs.suggestions import matching
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SUGGEST_WITHIN_SECONDS = 2.0
 Interaction = discord.Interaction[Any]

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
@@ -24,6 +23,7 @@ from bot.control.overview import Collector, look_at
 from bot.control.socket_path import SOCKET_NAME, short_path
 from bot.control.system_user import peer
 from bot.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
+from bot.log import get_logger
 from bot.models.actor import Actor
 from bot.models.deployment import Deployment, DeploymentRequest
 from bot.models.environment import Environment
@@ -31,7 +31,7 @@ from bot.models.plan import Plan
 from bot.state.documents import from_json, to_json
 from bot.state.manager import StateManager
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LOCK_NAME = f"{SOCKET_NAME}.lock"
 LARGEST_BODY_BYTES = 64 * 1024

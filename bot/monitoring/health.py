@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import structlog
-
 from bot.errors import RoasError
 from bot.events import Event, EventBus
+from bot.log import get_logger
 from bot.models.change import ChangeType, StateChange
 from bot.models.health import ServiceHealth, StackHealth, Verdict
 from bot.monitoring.hysteresis import Clock, HysteresisRules, SteadyVerdict
@@ -15,7 +14,7 @@ from bot.monitoring.judgement import judge_service, judge_stack
 
 __all__ = ["HealthChange", "HealthCoordinator", "judge_service", "judge_stack"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SOURCE = "health"
 SERVICE_CHANGED = "monitoring.health.changed"

@@ -5,14 +5,14 @@ import errno
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-import structlog
 from aiohttp import web
 
 from bot import __version__
 from bot.errors import RoasError, SettingsError
+from bot.log import get_logger
 from bot.monitoring.metrics import Metrics
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 PROBE_SECONDS = 2.0
 SHUTDOWN_SECONDS = 2.0

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-import structlog
-
 from bot.engine.interface import Engine
 from bot.engine.statistics import ContainerReading
 from bot.errors import EngineError, EngineUnavailableError, RoasError
+from bot.log import get_logger
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, ServiceHealth, StackHealth, Verdict
 from bot.models.release import Release
@@ -20,7 +19,7 @@ from bot.monitoring.probe_memory import ProbeMemory
 from bot.monitoring.restarts import RestartMemory
 from bot.monitoring.usage import Usage, UsageMemory
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Definitions = Mapping[str, ServiceDefinition]
 

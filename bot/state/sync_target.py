@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import structlog
 from pydantic import ValidationError
 
+from bot.log import get_logger
 from bot.models.change import StateChange
 from bot.state.documents import from_json
 from bot.state.projection import STREAM_LENGTH, Cursor, Keys, Redact, hash_fields, stream_entry
 from bot.state.projection_source import Numbered
 from bot.state.redis_server import RedisUnavailableError
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LONGEST_DOCUMENT = 64 * 1024
 READ_AT_ONCE = 500

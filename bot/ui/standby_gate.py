@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import discord
-import structlog
 
+from bot.log import get_logger
 from bot.ui.voice import Voice
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 INTERACTION = "INTERACTION_CREATE"
 # Discord waits three seconds for an acknowledgement; what is older nobody waits for.

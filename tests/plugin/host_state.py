@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import structlog
 from discord.ext import commands
 
 
@@ -37,6 +38,7 @@ def host_state(bot: commands.Bot) -> dict[str, Any]:
         "parsers": {name: repr(one) for name, one in connection.parsers.items()},
         "attributes": sorted(name for name in vars(bot) if "roas" in name.lower()),
         "loggers": _loggers(),
+        "structlog": (structlog.is_configured(), repr(structlog.get_config())),
         "warnings": id(warnings.showwarning),
         "tasks": sorted(_task_name(task) for task in asyncio.all_tasks()),
         "threads": sorted(thread.name for thread in threading.enumerate() if not _is_loops_own(thread)),
@@ -67,7 +69,9 @@ def _loggers() -> dict[str, Any]:
 
 
 def _logger(one: logging.Logger) -> tuple[Any, ...]:
-    return [*map(id, one.handlers)], one.level, one.propagate, one.disabled, [*map(id, one.filters)]
+    """Return what decides where a record goes; a library adds a handler that does nothing when it is first imported."""
+    handlers = [id(handler) for handler in one.handlers if not isinstance(handler, logging.NullHandler)]
+    return handlers, one.level, one.propagate, one.disabled, [*map(id, one.filters)]
 
 
 def _task_name(task: "asyncio.Task[Any]") -> str:
