@@ -4,13 +4,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsError
 from bot.models.environment import Environment
+from bot.setting_names import OF_THE_HOST, PREFIX, both_names
 
 DEFAULT_ENVIRONMENTS = ("dev", "staging", "prod")
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
@@ -51,7 +52,10 @@ class EnvironmentSettings(BaseModel, extra="forbid"):
 
 
 class Settings(BaseSettings):
-    """Hold every setting; the names in the environment are these names in capitals."""
+    """Hold every setting; the names in the environment are these names in capitals, with `ROAS_` before them or not."""
+
+    # Read with the prefix only.
+    prefixed_only: ClassVar[frozenset[str]] = frozenset()
 
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", env_nested_delimiter="__", hide_input_in_errors=True, env_ignore_empty=True
@@ -65,6 +69,7 @@ class Settings(BaseSettings):
     discord_hotfix_role_ids: Ids = frozenset()
     discord_alert_role_id: int | None = None
     discord_mention_approvers: bool = True
+    discord_command_group: str | None = Field(default=None, pattern=r"^[a-z0-9_-]{1,32}$")
     discord_api_url: str | None = Field(default=None, pattern=r"^https?://")
     discord_gateway_url: str | None = Field(default=None, pattern=r"^wss?://")
 
@@ -90,6 +95,18 @@ class Settings(BaseSettings):
     parallel_execution: bool | None = None
     compose_policy_allow: Names = ()
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what is given first, then the environment and `.env`."""
+        return init_settings, *both_names(settings_cls, env_settings, dotenv_settings, cls.prefixed_only)
+
     @field_validator("environment_names")
     @classmethod
     def _names_are_plain(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -107,18 +124,26 @@ class Settings(BaseSettings):
         return tuple(value.get_secret_value() for value in values if value is not None)
 
 
-def load_settings(*, needs_discord: bool, environ: Mapping[str, str] | None = None) -> Settings:
+class GuestSettings(Settings):
+    """Hold the settings of an extension in a bot of somebody else's, whose own settings are left to it."""
+
+    prefixed_only = OF_THE_HOST
+
+
+def load_settings(
+    *, needs_discord: bool, environ: Mapping[str, str] | None = None, kind: type[Settings] = Settings
+) -> Settings:
     """Read the settings; `needs_discord` also demands what only the bot itself needs.
 
     Raises SettingsError that lists every wrong or missing setting, not the first.
     """
     environ = os.environ if environ is None else environ
     faults: list[str] = []
-    overrides: dict[str, Any] = _secrets_from_files(environ, faults)
+    overrides: dict[str, Any] = _secrets_from_files(environ, kind, faults)
     try:
-        settings = Settings(**overrides)
+        settings = kind(**overrides)
     except ValidationError as error:
-        faults += [f"{_setting_name(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+        faults += [f"{_setting_name(e['loc'], kind)}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
         raise _fault(faults) from error
     except ValueError as error:  # a JSON setting that does not parse
         raise _fault([*faults, str(error)]) from error
@@ -135,11 +160,11 @@ def load_settings(*, needs_discord: bool, environ: Mapping[str, str] | None = No
     return settings
 
 
-def _secrets_from_files(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
-    """Read the secrets that `NAME_FILE` points to."""
+def _secrets_from_files(environ: Mapping[str, str], kind: type[Settings], faults: list[str]) -> dict[str, Any]:
+    """Read the secrets that `ROAS_NAME_FILE` or `NAME_FILE` points to."""
     found: dict[str, Any] = {}
     for name in SECRET_FIELDS:
-        variable = f"{name.upper()}_FILE"
+        variable = _file_variable(name, environ, kind)
         if path := environ.get(variable):
             try:
                 found[name] = Path(path).read_text(encoding="utf-8").strip()
@@ -148,8 +173,16 @@ def _secrets_from_files(environ: Mapping[str, str], faults: list[str]) -> dict[s
     return found
 
 
-def _setting_name(location: tuple[int | str, ...]) -> str:
-    return "__".join(str(part) for part in location).upper()
+def _file_variable(name: str, environ: Mapping[str, str], kind: type[Settings]) -> str:
+    """Return the variable that may name a secret's file: the prefixed one, where anything has the prefix."""
+    plain, prefixed = f"{name.upper()}_FILE", f"{PREFIX}{name.upper()}_FILE"
+    has_prefix = environ.get(prefixed) or environ.get(f"{PREFIX}{name.upper()}")
+    return prefixed if has_prefix or name in kind.prefixed_only else plain
+
+
+def _setting_name(location: tuple[int | str, ...], kind: type[Settings]) -> str:
+    prefix = PREFIX if location and location[0] in kind.prefixed_only else ""
+    return prefix + "__".join(str(part) for part in location).upper()
 
 
 def _fault(faults: list[str]) -> SettingsError:
