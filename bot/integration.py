@@ -35,8 +35,8 @@ from bot.state.manager import StateManager
 from bot.state.ownership import HeldVoice
 from bot.state.redis_server import ping
 from bot.state.sync import DataSyncManager
-from bot.validation.check import discover_checks
 from bot.validation.discord_facts import fetch_discord_facts
+from bot.validation.discovery import discover_checks
 from bot.validation.survey import EnvironmentSurvey
 from bot.validation.validator import EnvironmentValidator
 

@@ -32,7 +32,7 @@ class AlertButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Hand the click to the cog."""
-        cog: AlertsCog | None = interaction.client.get_cog("Alerts")
+        cog: AlertsCog | None = interaction.client.get_cog("ROAS Alerts")
         if cog is None or not cog.voice.active or not await acknowledge(interaction):
             return
         async with cog.answering(interaction):

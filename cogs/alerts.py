@@ -28,7 +28,7 @@ LOG_LINES = 300
 LOGS_OF_CONTAINERS = 5
 
 
-class AlertsCog(OpsCog, name="Alerts"):
+class AlertsCog(OpsCog, name="ROAS Alerts"):
     """Take what people do about alerts."""
 
     async def cog_load(self) -> None:
@@ -101,7 +101,7 @@ class AlertsCog(OpsCog, name="Alerts"):
 
     async def _roll_back(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
         """Show the plan of going back, as `/rollback` does. Raises NotPermittedError."""
-        cog = self.bot.get_cog("Deployment")
+        cog = self.bot.get_cog("ROAS Deployment")
         if not isinstance(cog, DeploymentCog):
             raise InvalidRequestError(_("This bot does not deploy."))
         target = self.environment(alert.environment)

@@ -27,16 +27,16 @@ class ApplicationCog(commands.Cog, name="ROAS"):
 
     def __init__(self, bot: commands.Bot, sync: CommandSync, voice: Voice) -> None:
         self._bot = bot
-        self._sync = sync
+        self.sync = sync
         self._voice = voice
-        self._opened = AsyncExitStack()
+        self._opened: list[AsyncExitStack] = []
         self._online = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._forget_turns: Callable[[], None] | None = None
 
     def keep(self, opened: AsyncExitStack) -> None:
-        """Take charge of what was opened; whoever opened it does so until this cog is added."""
-        self._opened = opened
+        """Close something when this cog is removed; what was kept first is closed first."""
+        self._opened.append(opened)
 
     @property
     def active(self) -> bool:
@@ -62,7 +62,9 @@ class ApplicationCog(commands.Cog, name="ROAS"):
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self._opened.aclose()
+        async with AsyncExitStack() as closing:
+            for opened in reversed(self._opened):
+                closing.push_async_exit(opened)
 
     @commands.Cog.listener()
     async def on_connect(self) -> None:
@@ -91,7 +93,7 @@ class ApplicationCog(commands.Cog, name="ROAS"):
         delay = FIRST_RETRY_SECONDS
         while True:
             try:
-                await self._sync.run()
+                await self.sync.run()
             except (app_commands.CommandSyncFailure, discord.Forbidden) as error:
                 log.error(
                     "the commands cannot be synced",

@@ -35,7 +35,7 @@ class CancelButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Ask the deployment to stop at its next safe point."""
-        cog: DeploymentCog | None = interaction.client.get_cog("Deployment")
+        cog: DeploymentCog | None = interaction.client.get_cog("ROAS Deployment")
         if cog is None or not cog.voice.active or not await acknowledge(interaction):
             return
         async with cog.answering(interaction):

@@ -38,7 +38,7 @@ HOTFIX_ENVIRONMENT = "prod"
 Planned = TypeVar("Planned")
 
 
-class DeploymentCog(OpsCog, name="Deployment"):
+class DeploymentCog(OpsCog, name="ROAS Deployment"):
     """Host the orchestrator in a channel."""
 
     def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:

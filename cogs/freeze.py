@@ -21,7 +21,7 @@ from cogs.suggestions import matching
 log = get_logger(__name__)
 
 
-class FreezeCog(OpsCog, name="Freeze"):
+class FreezeCog(OpsCog, name="ROAS Freeze"):
     """Answer `/lock` and `/unlock`."""
 
     @app_commands.command(description="Let nobody deploy to an environment until it is unlocked")

@@ -16,7 +16,7 @@ from cogs.ops_cog import OpsCog, answered
 from cogs.permissions import Deed
 
 
-class HistoryCog(OpsCog, name="History"):
+class HistoryCog(OpsCog, name="ROAS History"):
     """Answer `/history`; everybody who sees the ops channel may ask."""
 
     async def cog_load(self) -> None:
@@ -76,7 +76,7 @@ class PageButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the page where the last one was."""
-        cog: HistoryCog | None = interaction.client.get_cog("History")
+        cog: HistoryCog | None = interaction.client.get_cog("ROAS History")
         if cog is None or not cog.voice.active or not await acknowledge_turn(interaction):
             return
         async with cog.answering(interaction, answer_beside):

@@ -24,7 +24,7 @@ MOST_LINES = 5000
 SINCE_SUGGESTED = ("15m", "1h", "6h", "1d")
 
 
-class LogsCog(OpsCog, name="Logs"):
+class LogsCog(OpsCog, name="ROAS Logs"):
     """Answer `/logs`, for those who may change what runs."""
 
     @app_commands.command(description="Show what a service wrote last, as a file")

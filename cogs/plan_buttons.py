@@ -138,5 +138,5 @@ BUTTONS: tuple[type[IdButton], ...] = (ConfirmButton, WithdrawButton, ApproveBut
 
 def _cog(interaction: discord.Interaction[Any]) -> "DeploymentCog | None":
     """Return the cog while this bot speaks."""
-    cog: DeploymentCog | None = interaction.client.get_cog("Deployment")
+    cog: DeploymentCog | None = interaction.client.get_cog("ROAS Deployment")
     return cog if cog is not None and cog.voice.active else None

@@ -31,7 +31,7 @@ from cogs.permissions import Deed
 HEALTH_WITHIN_SECONDS = 20.0
 
 
-class StatusCog(OpsCog, name="Status"):
+class StatusCog(OpsCog, name="ROAS Status"):
     """Answer `/status`; everybody who sees the ops channel may ask."""
 
     def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:

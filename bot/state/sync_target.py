@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import redis.asyncio
 from pydantic import ValidationError
+from redis import exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import WatchError
 
 from bot.log import get_logger
 from bot.models.change import StateChange
@@ -55,10 +60,6 @@ class RedisProjection:
 
     @cached_property
     def _client(self) -> Any:
-        import redis.asyncio  # slow to import, and most command lines have no use for it
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-
         return redis.asyncio.Redis.from_url(
             self._url,
             socket_connect_timeout=self._timeout_seconds,
@@ -85,8 +86,6 @@ class RedisProjection:
 
         `anew` drops what was there. Raises ProjectionDamagedError where it has to be.
         """
-        from redis.exceptions import WatchError
-
         old = await self._old_keys() if anew else []
         async with _faults(), self._client.pipeline(transaction=True) as pipe:
             await pipe.watch(self._keys.cursor)
@@ -143,8 +142,6 @@ class RedisProjection:
 @asynccontextmanager
 async def _faults() -> AsyncIterator[None]:
     """Turn what Redis' library raises into faults of ours."""
-    from redis import exceptions
-
     try:
         yield
     except (exceptions.RedisError, OSError, TimeoutError) as error:

@@ -64,6 +64,11 @@ class StandbyGate:
             self._restore()
             self._tell_missed()
 
+    @property
+    def leaving(self) -> bool:
+        """Tell whether the client is just being closed."""
+        return self._leaving
+
     def _receive(self, payload: Any) -> None:
         if self._voice.active:
             self._parse(payload)
@@ -116,5 +121,8 @@ class StandbyGate:
         connection = self._client._connection
         connection.parsers[INTERACTION] = self._parse
         connection.dispatch = self._tell
-        self._client.dispatch = self._tell_of_client  # type: ignore[method-assign]
-        self._client.close = self._close_client  # type: ignore[method-assign]
+        for name, was in (("dispatch", self._tell_of_client), ("close", self._close_client)):
+            if getattr(was, "__func__", None) is getattr(type(self._client), name):
+                delattr(self._client, name)  # the class's own shows again
+            else:
+                setattr(self._client, name, was)

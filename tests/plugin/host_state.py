@@ -36,7 +36,7 @@ def host_state(bot: commands.Bot) -> dict[str, Any]:
         "on_error": repr(tree.on_error),
         "client": repr((bot.dispatch, bot.close, bot.reload_extension, connection.dispatch)),
         "parsers": {name: repr(one) for name, one in connection.parsers.items()},
-        "attributes": sorted(name for name in vars(bot) if "roas" in name.lower()),
+        "attributes": sorted(vars(bot)),
         "loggers": _loggers(),
         "structlog": (structlog.is_configured(), repr(structlog.get_config())),
         "warnings": id(warnings.showwarning),

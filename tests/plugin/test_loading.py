@@ -73,12 +73,12 @@ async def test_what_is_missing_is_named_and_where_to_find_it(bot: commands.Bot, 
 
 
 async def test_what_is_wrong_is_named_all_of_it(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch):
-    for name, value in {**SETTINGS, "DISCORD_GUILD_ID": "shop", "HTTP_PORT": "many"}.items():
+    for name, value in {**SETTINGS, "DISCORD_GUILD_ID": "shop", "ROAS_HTTP_PORT": "many", "HTTP_PORT": "mine"}.items():
         monkeypatch.setenv(name, value)
     error = await refused(bot)
     assert isinstance(error, SettingsError)
     assert "DISCORD_GUILD_ID" in error.message
-    assert "HTTP_PORT" in error.message
+    assert "ROAS_HTTP_PORT" in error.message
     assert ".env.example" in error.hint
 
 
