@@ -77,6 +77,11 @@ class ApplicationCog(commands.Cog, name="ROAS"):
         """Sync where the extension was loaded just after the bot had connected."""
         self._begin()
 
+    @commands.Cog.listener()
+    async def on_interaction(self, _interaction: discord.Interaction) -> None:
+        """Notice that another command answers under a name of ours: nothing tells of it when it takes that place."""
+        self.sync.report_replaced()
+
     def _begin(self) -> None:
         if self._task is None and self._voice.active:
             self._task = asyncio.create_task(self._voice.while_active(self._sync_commands), name="sync commands")

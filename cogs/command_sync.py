@@ -29,18 +29,14 @@ class CommandSync:
         self._state = state
         self._guild = discord.Object(guild_id)
         self._ours = ours
+        self._reported: tuple[str, ...] = ()
 
     async def run(self) -> bool:
         """Sync where the payload changed, or Discord has lost the commands; returns whether it did.
 
         Raises discord.HTTPException, discord.app_commands.CommandSyncFailure.
         """
-        if replaced := self._ours.replaced:
-            log.error(
-                "commands of this bot are in the place of ours, which nobody can use",
-                commands=", ".join(f"/{name}" for name in replaced),
-                hint=f"`copy_global_to` puts global commands over those of the server. {OWN_GROUP}",
-            )
+        self.report_replaced()
         wanted = await self._hash()
         known = await self._state.posts.get(self._subject, KIND)
         if known is not None and known.content_hash == wanted and await self._discord_has_them():
@@ -49,6 +45,17 @@ class CommandSync:
         await self._state.posts.save(Post(self._subject, KIND, self._guild.id, content_hash=wanted, finished=True))
         log.info("commands were synced", guild_id=self._guild.id)
         return True
+
+    def report_replaced(self) -> None:
+        """Log, once, which of our commands somebody has put others over."""
+        replaced = self._ours.replaced
+        if replaced and replaced != self._reported:
+            log.error(
+                "commands of this bot are in the place of ours, which nobody can use",
+                commands=", ".join(f"/{name}" for name in replaced),
+                hint=f"`copy_global_to` puts global commands over those of the server. {OWN_GROUP}",
+            )
+        self._reported = replaced
 
     async def withdraw(self) -> None:
         """Tell Discord of the commands that are left, where it was told of ours; raises as `run` does."""

@@ -10,7 +10,7 @@ from discord.ext import commands
 
 from bot.errors import SettingsError, StateError
 from bot.state.manager import StateManager
-from tests.plugin.host_state import host_state, settled
+from tests.plugin.host.host_state import host_state, settled
 
 EXTENSION = "cogs"
 NAMES = ("deploy", "hotfix", "rollback", "cancel", "status", "history", "logs", "lock", "unlock")

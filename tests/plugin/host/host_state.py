@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import threading
 import time
 import warnings
@@ -10,6 +11,8 @@ from typing import Any
 
 import structlog
 from discord.ext import commands
+
+DISCORD = "Discord"
 
 
 def host_state(bot: commands.Bot) -> dict[str, Any]:
@@ -95,6 +98,20 @@ def _open_files() -> list[str]:
             continue
         if target.startswith("/") and not target.startswith("/proc/"):
             found.append(target)
-        elif target.startswith("socket:"):
-            found.append("socket")
-    return found
+        elif target.startswith("socket:["):
+            found.append(_peer(target.removeprefix("socket:[").removesuffix("]")))
+    return [one for one in found if one != DISCORD]
+
+
+def _peer(inode: str) -> str:
+    """Name a socket by its path or by the port of its other side; how many lead to Discord is discord.py's affair."""
+    for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[9] == inode:
+            port = int(fields[2].rpartition(":")[2], 16)
+            return DISCORD if f":{port}/" in f"{os.environ.get('DISCORD_API_URL', '')}/" else f"tcp {port}"
+    for line in Path("/proc/self/net/unix").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[6] == inode:
+            return f"unix {' '.join(fields[7:])}"
+    return "socket"
