@@ -109,6 +109,12 @@ def start(sandbox: Sandbox, tmp_path: Path) -> Start:
     return run
 
 
+async def unchanged(host: HostProcess) -> None:
+    """Make sure that all of the host is as it was before the extension came, its translator not even loaded anew."""
+    told = await host.order("changed")
+    assert told == {"changed": {}, "translator": 1}, json.dumps(told, indent=1)
+
+
 async def names(people: SandboxClient) -> set[str]:
     """Return the names of the server's slash commands and menus at Discord, with those within a group."""
     found = set()
@@ -155,7 +161,7 @@ async def test_host_is_as_it_was(start: Start, sandbox: Sandbox, layout: Layout,
             assert "does not answer" in await said(people, f"{prefix}status", environment="staging")
             assert await host.order("modules") == loaded, "nothing is imported later than with the extension"
             assert await host.order("unload") == {"done": "unload"}
-            assert await host.order("changed") == {"changed": {}, "translator": 1}
+            await unchanged(host)
             assert bare(await people.commands()) == bare(at_discord)
             assert await said(people, "journal") == "the host's journal"
         assert await host.close() == 0
@@ -179,7 +185,7 @@ async def test_clash_is_refused_and_named(start: Start, sandbox: Sandbox, tmp_pa
         assert refused["error"] == "NameClashError"
         assert "/status" in refused["message"]
         assert "ROAS_DISCORD_COMMAND_GROUP" in refused["hint"]
-        assert await host.order("changed") == {"changed": {}, "translator": 1}
+        await unchanged(host)
         assert await people.commands() == at_discord
         assert not (tmp_path / "state").exists()
         assert "does not answer" not in await said(people, "status")
@@ -240,7 +246,7 @@ async def test_upgrade_by_reload(start: Start, sandbox: Sandbox, tmp_path: Path)
         assert await host.order("reload") == {"done": "reload"}
         await until(described(people, "status", old))
         await host.order("unload")
-        assert await host.order("changed") == {"changed": {}, "translator": 1}
+        await unchanged(host)
 
 
 def described(people: SandboxClient, name: str, words: str) -> Callable[[], Awaitable[bool]]:

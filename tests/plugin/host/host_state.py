@@ -1,6 +1,7 @@
 """Record all that belongs to a host bot and to its process, so that before and after can be compared."""
 
 import asyncio
+import gc
 import logging
 import os
 import threading
@@ -17,6 +18,7 @@ DISCORD = "Discord"
 
 def host_state(bot: commands.Bot) -> dict[str, Any]:
     """Return what the extension must leave alone, as plain values that compare, and print, well."""
+    gc.collect()  # a socket whose connection was refused stays open for as long as its error's traceback is there
     connection, tree = bot._connection, bot.tree
     views = connection._view_store
     return {

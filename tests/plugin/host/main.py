@@ -63,7 +63,7 @@ async def status(interaction: discord.Interaction) -> None:
 
 @app_commands.command(description="The host's own hello")
 async def hello(interaction: discord.Interaction) -> None:
-    await interaction.response.send_message("hello from the host", view=Wave())
+    await interaction.response.send_message("hello from the host")
 
 
 @app_commands.context_menu(name="Greet")
