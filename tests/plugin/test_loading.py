@@ -8,7 +8,7 @@ import pytest
 from discord import app_commands
 from discord.ext import commands
 
-from bot.errors import SettingsError, StateError
+from bot.errors import RoasError, SettingsError, StateError
 from bot.state.manager import StateManager
 from tests.plugin.host.host_state import host_state, settled
 
@@ -162,19 +162,75 @@ async def test_unloading_changes_nothing_of_a_host(host: commands.Bot):
 
 
 async def test_failed_load_changes_nothing_of_a_host(host: commands.Bot, monkeypatch: pytest.MonkeyPatch):
-    await host.add_cog(Late())
+    """What is added last fails, when everything else is there."""
     before = host_state(host)
+    add_cog = type(host).add_cog
+
+    async def fail_at_last(bot: commands.Bot, cog: commands.Cog, **options: object) -> None:
+        if cog.qualified_name == "ROAS":
+            raise RuntimeError("not today")
+        await add_cog(bot, cog, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(host), "add_cog", fail_at_last)
     with pytest.raises(commands.ExtensionFailed):
         await host.load_extension(EXTENSION)
     assert await settled(host, before) == {}
 
 
-async def test_clash_in_the_guild_changes_nothing(host: commands.Bot):
-    host.tree.add_command(own("unlock"), guild=GUILD)
+async def test_cog_of_our_name_is_refused(host: commands.Bot):
+    class Mine(commands.Cog, name="ROAS Status"):
+        pass
+
+    await host.add_cog(Mine())
     before = host_state(host)
-    with pytest.raises(commands.ExtensionFailed):
-        await host.load_extension(EXTENSION)
+    assert (await clash(host)).message == "This bot has a cog called ROAS Status already."
     assert await settled(host, before) == {}
+
+
+async def test_clash_in_the_guild_changes_nothing(host: commands.Bot, tmp_path: Path):
+    for name in ("unlock", "status"):
+        host.tree.add_command(own(name), guild=GUILD)
+    before = host_state(host)
+    error = await clash(host)
+    assert error.message == "This bot has /status, /unlock in the server 1 already."
+    assert "ROAS_DISCORD_COMMAND_GROUP" in error.hint
+    assert await settled(host, before) == {}
+    assert not (tmp_path / "state").exists(), "it is refused before anything is opened"
+
+
+async def test_full_server_is_refused_but_for_a_group(host: commands.Bot, monkeypatch: pytest.MonkeyPatch):
+    for number in range(98):
+        host.tree.add_command(own(f"own-{number}"), guild=GUILD)
+    error = await clash(host)
+    assert "99 commands" in error.message
+    assert "ROAS_DISCORD_COMMAND_GROUP" in error.hint
+    monkeypatch.setenv("ROAS_DISCORD_COMMAND_GROUP", "roas")
+    await host.load_extension(EXTENSION)
+    (group,) = [one for one in host.tree.get_commands(guild=GUILD) if one.name == "roas"]
+    assert isinstance(group, app_commands.Group)
+    assert {one.name for one in group.commands} == set(NAMES)
+
+
+async def test_taken_group_is_refused(host: commands.Bot, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ROAS_DISCORD_COMMAND_GROUP", "ping")
+    assert (await clash(host)).message == "This bot has /ping in the server 1 already."
+
+
+async def test_hosts_own_attribute_roas_is_ignored(host: commands.Bot):
+    host.roas = {"of": "the host"}  # type: ignore[attr-defined]
+    await host.load_extension(EXTENSION)
+    await host.unload_extension(EXTENSION)
+    assert host.roas == {"of": "the host"}  # type: ignore[attr-defined]
+
+
+async def clash(host: commands.Bot) -> RoasError:
+    """Return why the extension refuses to come into a bot."""
+    with pytest.raises(commands.ExtensionFailed) as failed:
+        await host.load_extension(EXTENSION)
+    error = failed.value.original
+    assert isinstance(error, RoasError)
+    assert error.key == "name_clash"
+    return error
 
 
 async def test_commands_copied_over_ours_stay(host: commands.Bot):
@@ -194,7 +250,3 @@ async def test_reload_changes_nothing_of_a_host(host: commands.Bot):
         await host.reload_extension(EXTENSION)
     await host.unload_extension(EXTENSION)
     assert await settled(host, before) == {}
-
-
-class Late(commands.Cog, name="ROAS"):
-    """Have the name of the cog of ours that is added last, so that everything else was added before it fails."""

@@ -35,9 +35,13 @@ class HostProcess:
 
     async def order(self, word: str) -> dict[str, Any]:
         """Give an order and return its outcome."""
+        await self.give(word)
+        return await self.told()
+
+    async def give(self, word: str) -> None:
+        """Give an order whose outcome is a while off."""
         assert self.child.stdin is not None
         self.child.stdin.write(f"{word}\n".encode())
-        return await self.told()
 
     async def told(self) -> dict[str, Any]:
         """Read what the host tells; nobody else may write to its standard output."""
@@ -73,7 +77,7 @@ def start(sandbox: Sandbox, tmp_path: Path) -> Start:
 
     @asynccontextmanager
     async def run(layout: Layout, library: Path | None = None, **more: str) -> AsyncIterator[HostProcess]:
-        folder = tmp_path / "host"
+        folder = tmp_path / more.pop("folder", "host")
         program = layout.write(folder)
         ours = settings_for(sandbox, "unix:///nowhere/docker.sock", folder, tmp_path / "state", "shop")
         ours = {key: value for key, value in ours.items() if key not in {"DISCORD_TOKEN", "HTTP_PORT"}}
@@ -82,7 +86,7 @@ def start(sandbox: Sandbox, tmp_path: Path) -> Start:
         (folder / ".env").write_text("".join(lines))
         environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(library or install(tmp_path / "library")),
+            "PYTHONPATH": str(library or install(folder / "library")),
             "EXTENSION": EXTENSION,
             "LOGS_MODULE": layout.logs_module,
             "HOST_TOKEN": sandbox.bot_token,
@@ -200,6 +204,24 @@ async def test_closing_keeps_commands_at_discord(start: Start, sandbox: Sandbox)
         await until(has(people, OURS))
         assert await host.close() == 0
         assert await names(people) >= OURS
+
+
+async def test_unloading_beside_a_peer_keeps_commands(start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
+    """A second process of the host's stands by on the same journal: it answers the commands from then on."""
+    async with (
+        SandboxClient(sandbox.control_url, sandbox.control_token) as people,
+        start(PLAIN) as host,
+        start(PLAIN, folder="peer") as peer,
+    ):
+        await host.order("load")
+        await until(has(people, OURS))
+        await peer.give("load")
+        await until(lambda: len(list((tmp_path / "state" / "instances").iterdir())) == 2)
+        await host.order("unload")
+        assert await peer.told() == {"done": "load"}, "it leads now"
+        assert await names(people) >= OURS
+        await peer.order("unload")
+        assert not await names(people) >= OURS
 
 
 async def test_commands_copied_over_ours_are_named(start: Start, sandbox: Sandbox) -> None:
