@@ -43,7 +43,9 @@ async def load_cogs(bot: commands.Bot, application: Application, voice: Voice) -
         messages = LiveMessages(
             application.state,
             application.bus,
-            Outbox(application.state, OpsChannel(bot, guild_id, channel_id)),
+            Outbox(
+                application.state, OpsChannel(bot, guild_id, channel_id, application.settings.discord_command_group)
+            ),
             voice=voice,
             calls=_calls(application.settings),
             redact=application.redactor.redact,
