@@ -18,6 +18,7 @@ from bot.ui.translation import _
 from cogs.alert_button import AlertButton
 from cogs.answers import answer
 from cogs.deployment import DeploymentCog
+from cogs.names import CogName
 from cogs.ops_cog import OpsCog, actor_of
 from cogs.permissions import Asker, Deed, asker_of, permit, refusal
 
@@ -28,7 +29,7 @@ LOG_LINES = 300
 LOGS_OF_CONTAINERS = 5
 
 
-class AlertsCog(OpsCog, name="ROAS Alerts"):
+class AlertsCog(OpsCog, name=CogName.ALERTS.value):
     """Take what people do about alerts."""
 
     async def cog_load(self) -> None:
@@ -101,7 +102,7 @@ class AlertsCog(OpsCog, name="ROAS Alerts"):
 
     async def _roll_back(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
         """Show the plan of going back, as `/rollback` does. Raises NotPermittedError."""
-        cog = self.bot.get_cog("ROAS Deployment")
+        cog = self.bot.get_cog(CogName.DEPLOYMENT)
         if not isinstance(cog, DeploymentCog):
             raise InvalidRequestError(_("This bot does not deploy."))
         target = self.environment(alert.environment)

@@ -15,6 +15,7 @@ from bot.errors import RoasError
 from bot.log import get_logger
 from bot.ui.voice import Voice
 from cogs.command_sync import CommandSync
+from cogs.names import CogName
 
 log = get_logger(__name__)
 
@@ -22,7 +23,7 @@ FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 300.0
 
 
-class ApplicationCog(commands.Cog, name="ROAS"):
+class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
     """Is loaded last and unloaded last: sync what was loaded, close what was opened."""
 
     def __init__(self, bot: commands.Bot, sync: CommandSync, voice: Voice) -> None:

@@ -26,6 +26,7 @@ from cogs.arguments import nearest, read_reason, read_release, read_services, re
 from cogs.cancel_button import CancelButton, cancel
 from cogs.glances import Glances
 from cogs.known_versions import RELEASES_SHOWN, KnownVersions
+from cogs.names import CogName
 from cogs.ops_cog import OpsCog, actor_of, answered
 from cogs.permissions import DEEDS, Deed, asker_of, refusal
 from cogs.plan_buttons import BUTTONS
@@ -38,7 +39,7 @@ HOTFIX_ENVIRONMENT = "prod"
 Planned = TypeVar("Planned")
 
 
-class DeploymentCog(OpsCog, name="ROAS Deployment"):
+class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
     """Host the orchestrator in a channel."""
 
     def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:

@@ -14,6 +14,7 @@ from bot.ui.translation import _
 from bot.ui.words import person, since
 from cogs.answers import answer
 from cogs.arguments import read_reason
+from cogs.names import CogName
 from cogs.ops_cog import OpsCog, actor_of, answered
 from cogs.permissions import Deed, asker_of, permit, unlock_refusal
 from cogs.suggestions import matching
@@ -21,7 +22,7 @@ from cogs.suggestions import matching
 log = get_logger(__name__)
 
 
-class FreezeCog(OpsCog, name="ROAS Freeze"):
+class FreezeCog(OpsCog, name=CogName.FREEZE.value):
     """Answer `/lock` and `/unlock`."""
 
     @app_commands.command(description="Let nobody deploy to an environment until it is unlocked")

@@ -25,13 +25,14 @@ from bot.ui.secrets import without_secrets
 from bot.ui.translation import _, language
 from bot.ui.voice import Voice
 from cogs.answers import answer
+from cogs.names import CogName
 from cogs.ops_cog import OpsCog, answered
 from cogs.permissions import Deed
 
 HEALTH_WITHIN_SECONDS = 20.0
 
 
-class StatusCog(OpsCog, name="ROAS Status"):
+class StatusCog(OpsCog, name=CogName.STATUS.value):
     """Answer `/status`; everybody who sees the ops channel may ask."""
 
     def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:
