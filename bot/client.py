@@ -3,28 +3,25 @@
 import asyncio
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import aiohttp
 import discord
-import structlog
 import yarl
 from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot.concurrency import happens
+from bot.integration import Application
+from bot.log import get_logger
 from bot.models.ownership import Readiness
+from bot.settings import Settings
 from bot.ui.contact import Contact
 from bot.ui.voice import Voice
+from cogs.loading import load_cogs
 
-if TYPE_CHECKING:
-    from bot.integration import Application
-    from bot.settings import Settings
+log = get_logger(__name__)
 
-log = structlog.get_logger(__name__)
-
-EXTENSION = "cogs"
 EXIT_GOOD = 0
 EXIT_BROKEN = 1
 EXIT_START_AGAIN = 75
@@ -46,7 +43,7 @@ class TokenRefusedError(Exception):
 class RoasBot(commands.Bot):
     """Hold the connection; all that it says and does is in the cogs."""
 
-    def __init__(self, application: "Application") -> None:
+    def __init__(self, application: Application) -> None:
         # This bot never speaks in voice channels, so nobody needs to hear that it cannot.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         self._contact = Contact()
@@ -65,9 +62,12 @@ class RoasBot(commands.Bot):
         self.roas_voice = Voice()
 
     async def load_cogs(self) -> None:
-        """Load the cogs, once. It needs no Discord: a bot that starts while that is away can take over all the same."""
-        if EXTENSION not in self.extensions:
-            await self.load_extension(EXTENSION)
+        """Load the cogs, once. It needs no Discord: a bot that starts while that is away can take over all the same.
+
+        Not as an extension: unloading one, or a failed load, drops the modules that this bot runs on.
+        """
+        if not self.cogs:
+            await load_cogs(self, self.roas, self.roas_voice)
 
     async def setup_hook(self) -> None:
         """Let the cogs know that Discord answers; must not wait for READY, which comes after it."""
@@ -217,7 +217,7 @@ async def _pause(seconds: float) -> None:
     await happens(asyncio.Event(), seconds)
 
 
-def redirect(settings: "Settings") -> None:
+def redirect(settings: Settings) -> None:
     """Send the client to another API and gateway (a proxy, the sandbox) where the settings name them."""
     if settings.discord_api_url:
         url = settings.discord_api_url.rstrip("/")
@@ -226,5 +226,5 @@ def redirect(settings: "Settings") -> None:
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway_url)
 
 
-def _token(settings: "Settings") -> str:
+def _token(settings: Settings) -> str:
     return settings.discord_token.get_secret_value() if settings.discord_token is not None else ""

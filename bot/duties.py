@@ -4,18 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import structlog
-
 from bot.concurrency import happens
 from bot.control.faults import ControlSocketHeldError
 from bot.control.server import ControlServer
 from bot.errors import JournalLostError, RoasError
 from bot.integration import Application
+from bot.log import get_logger
 from bot.models.ownership import JournalLoss, Readiness
 from bot.standby import VoiceKeeper
 from bot.ui.voice import Voice
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # How often a running bot looks for deployments whose process died (a command line that was killed).
 ORPHAN_POLL_SECONDS = 5.0
@@ -98,7 +97,6 @@ async def _answer_command_line(application: Application) -> None:
             orchestrator=application.orchestrator,
             environments=application.environments,
             health=application.collector,
-            engine=application.engine,
         )
         try:
             async with control:

@@ -31,6 +31,12 @@ class SettingsError(RoasError):
     key = "settings"
 
 
+class NameClashError(RoasError):
+    """A bot that loads the extension has something of its own under a name that the extension needs."""
+
+    key = "name_clash"
+
+
 class InvalidRequestError(RoasError):
     """A request names something that does not exist or is not allowed in that place."""
 

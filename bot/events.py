@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
-
+from bot.log import get_logger
 from bot.models.identifiers import new_id
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 HISTORY_LENGTH = 1000
 REMEMBERED_IDS = 10_000

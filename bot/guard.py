@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import structlog
-
 from bot.concurrency import happens
 from bot.errors import RoasError
+from bot.log import get_logger
 from bot.models.alert import AlertReport, AlertSource, Severity
 from bot.monitoring.alert_desk import AlertDesk
 from bot.monitoring.collector import MonitoringCollector
@@ -18,7 +17,7 @@ from bot.monitoring.service_alerts import ServiceAlerts
 from bot.recovery.coordinator import ErrorCoordinator
 from bot.state.manager import StateManager
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # How often to look for environments that another process gave their first release, and for silences that are over.
 ROUND_SECONDS = 10.0

@@ -13,7 +13,6 @@ from bot.engine.compose_engine import ComposeEngine
 from bot.engine.manager import DeploymentManager
 from bot.events import Event, EventBus, Subscription
 from bot.guard import Guard
-from bot.log import keep_locals_out
 from bot.models.alert import URGENT, AlertReport, AlertSource, Severity
 from bot.models.change import ChangeType, StateChange
 from bot.models.environment import Environment
@@ -37,8 +36,8 @@ from bot.state.manager import StateManager
 from bot.state.ownership import HeldVoice
 from bot.state.redis_server import ping
 from bot.state.sync import DataSyncManager
-from bot.validation.check import discover_checks
 from bot.validation.discord_facts import fetch_discord_facts
+from bot.validation.discovery import discover_checks
 from bot.validation.survey import EnvironmentSurvey
 from bot.validation.validator import EnvironmentValidator
 
@@ -231,7 +230,6 @@ async def open_application(settings: Settings, *, instance_prefix: str = "BOT") 
 
     Nothing is taken up by itself: call `orchestrator.resume()` for what a dead process left.
     """
-    keep_locals_out()
     async with AsyncExitStack() as stack:
         redactor = Redactor()
         redactor.add(settings.secrets)

@@ -1,6 +1,11 @@
-"""Set up structured logs: one line per event, without secrets, with what caused it."""
+"""Log events with their fields by way of `logging`; the standalone bot also says how: one line each, without secrets.
+
+Every logger of ours is one of `logging` under the name `roas`. A bot that loads the extension sees plain lines there
+and decides alone where they go: nothing of its logging, and nothing of structlog's configuration, is touched.
+"""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -14,6 +19,11 @@ QUIET_LIBRARIES = ("aiohttp.access", "asyncio", "docker", "urllib3", "discord.ht
 # Keys that structlog itself needs unchanged.
 UNTOUCHED = frozenset({"_record", "_from_structlog", "exc_info", "level", "timestamp"})
 DEEPEST = 6
+NAMESPACE = "roas"
+# The attribute of a record of ours that has its fields.
+FIELDS = "roas_fields"
+# From `logging`, past structlog's own frames, to whoever logs.
+STACK_LEVEL = 4
 
 
 class Redactor(Protocol):
@@ -24,6 +34,24 @@ class Redactor(Protocol):
         ...
 
 
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Return the logger of a module of ours."""
+    own = name if name.partition(".")[0] == NAMESPACE else f"{NAMESPACE}.{name}"
+    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        logging.getLogger(own),
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            _as_record,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        context_class=dict,
+        cache_logger_on_first_use=True,
+    )
+    return logger
+
+
 def configure_logging(level: str, form: str, redactor: Redactor, stream: TextIO | None = None) -> None:
     """Send everything, also what libraries log, as JSON or for a console to a stream (standard error by default).
 
@@ -31,21 +59,15 @@ def configure_logging(level: str, form: str, redactor: Redactor, stream: TextIO 
     """
     target = sys.stderr if stream is None else stream
     console = form == "console" or (form == "auto" and target.isatty())
-    shared = _shared_processors()
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-    )
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=_record_processors(),
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,  # before redaction: a traceback may show a secret as well
                 redaction(redactor),
-                _renderer(console=console, colors=target.isatty()),
+                _renderer(console=console, colors=target.isatty() and not os.environ.get("NO_COLOR")),
             ],
         )
     )
@@ -81,15 +103,28 @@ def _hide(redactor: Redactor, value: Any, depth: int = 0) -> Any:
     return redactor.redact(str(value))
 
 
-def _shared_processors() -> list[Processor]:
+def _record_processors() -> list[Processor]:
+    """Make what turns a record, ours or a library's, into an event."""
     return [
+        _with_fields,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
-        structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
     ]
+
+
+def _with_fields(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put the fields of a record of ours in the place of its words."""
+    event.update(getattr(event["_record"], FIELDS, {}))
+    return event
+
+
+def _as_record(_: Any, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
+    """Say an event in words, as any logger of `logging` does, and let the record carry its fields."""
+    options = {key: event.pop(key) for key in ("exc_info", "stack_info") if key in event}
+    words = " ".join([str(event["event"]), *(f"{key}={value}" for key, value in event.items() if key != "event")])
+    return (words,), {**options, "extra": {FIELDS: dict(event)}, "stacklevel": STACK_LEVEL}
 
 
 def _renderer(*, console: bool, colors: bool) -> Processor:
@@ -105,12 +140,3 @@ def _route_everything_to(handler: logging.Handler, level: str) -> None:
     for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(capture=True)
-
-
-def keep_locals_out() -> None:
-    """Keep local variables, which may hold secrets, out of tracebacks where nobody has configured logging (yet)."""
-    if structlog.is_configured():
-        return
-    processors = structlog.get_config()["processors"][:-1]
-    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[*processors, renderer])

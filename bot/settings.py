@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from bot.configuration.place import Fault, Place, variable
 from bot.configuration.reading import Reading, read
+from bot.configuration.sources import OF_THE_HOST
 from bot.errors import SettingsError
 from bot.models.environment import Environment
 
@@ -55,8 +56,9 @@ class EnvironmentSettings(BaseModel, extra="forbid"):
 
 
 class Settings(BaseSettings):
-    """Hold every setting; the names in the environment are these names in capitals."""
+    """Hold every setting; the names in the environment are these names in capitals, with `ROAS_` before them or not."""
 
+    # Read with the prefix only.
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", env_nested_delimiter="__", hide_input_in_errors=True, env_ignore_empty=True
     )
@@ -71,6 +73,7 @@ class Settings(BaseSettings):
     discord_hotfix_role_ids: Ids = frozenset()
     discord_alert_role_id: int | None = None
     discord_mention_approvers: bool = True
+    discord_command_group: str | None = Field(default=None, pattern=r"^[a-z0-9_-]{1,32}$")
     discord_api_url: str | None = Field(default=None, pattern=r"^https?://")
     discord_gateway_url: str | None = Field(default=None, pattern=r"^wss?://")
 
@@ -143,20 +146,23 @@ class GivenSettings(Settings):
         return (init_settings,)
 
 
-def load_settings(*, needs_discord: bool, environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(*, needs_discord: bool, environ: Mapping[str, str] | None = None, is_guest: bool = False) -> Settings:
     """Read the settings; `needs_discord` also demands what only the bot itself needs.
 
     Raises SettingsError that lists every wrong or missing setting, not the first.
     """
-    reading = read_settings(needs_discord=needs_discord, environ=environ)
+    reading = read_settings(needs_discord=needs_discord, environ=environ, is_guest=is_guest)
     if reading.settings is None:
         raise _fault(reading.faults)
     return reading.settings
 
 
-def read_settings(*, needs_discord: bool, environ: Mapping[str, str] | None = None) -> Reading[GivenSettings]:
+def read_settings(
+    *, needs_discord: bool, environ: Mapping[str, str] | None = None, is_guest: bool = False
+) -> Reading[GivenSettings]:
     """Read the settings as `load_settings` does, with all that is wrong with them and where each comes from."""
-    reading = read(GivenSettings, SECRET_FIELDS, os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    reading = read(GivenSettings, SECRET_FIELDS, environ, prefixed_only=OF_THE_HOST if is_guest else frozenset())
     if needs_discord:
         reading = reading.with_faults(_missing(reading))
     return reading if reading.partial is None else reading.with_faults(_contradictions(reading, reading.partial))

@@ -9,9 +9,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import structlog
+from bot.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 IGNORED = frozenset(

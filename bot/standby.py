@@ -11,14 +11,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-import structlog
-
 from bot import __version__
 from bot.concurrency import happens
 from bot.deployment.peers import proven_peers
 from bot.deployment.rivals import Rivals
 from bot.errors import FencedOffError, JournalHeldError, JournalLostError, RoasError, StateError
 from bot.integration import Application
+from bot.log import get_logger
 from bot.models.deployment import Deployment, Problem
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
@@ -28,7 +27,7 @@ from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.ownership import lease_has_lapsed
 from bot.state.process_marks import this_process
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # One that stands by looks more often: people wait for the one that takes over.
 BEAT_SECONDS = 0.4

@@ -7,6 +7,7 @@ import discord
 
 from bot.ui.embeds.alert import PREFIX
 from cogs.answers import acknowledge
+from cogs.names import CogName
 
 if TYPE_CHECKING:
     from cogs.alerts import AlertsCog
@@ -32,7 +33,7 @@ class AlertButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Hand the click to the cog."""
-        cog: AlertsCog | None = interaction.client.get_cog("Alerts")
+        cog: AlertsCog | None = interaction.client.get_cog(CogName.ALERTS)
         if cog is None or not cog.voice.active or not await acknowledge(interaction):
             return
         async with cog.answering(interaction):

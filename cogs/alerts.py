@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import discord
-import structlog
 
 from bot.errors import InvalidRequestError, RoasError
+from bot.log import get_logger
 from bot.models.alert import Alert
 from bot.models.deployment import DeploymentKind
 from bot.models.health import ContainerSnapshot
@@ -18,17 +18,18 @@ from bot.ui.translation import _
 from cogs.alert_button import AlertButton
 from cogs.answers import answer
 from cogs.deployment import DeploymentCog
+from cogs.names import CogName
 from cogs.ops_cog import OpsCog, actor_of
 from cogs.permissions import Asker, Deed, asker_of, permit, place_refusal, refusal
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SILENCE = timedelta(hours=1)
 LOG_LINES = 300
 LOGS_OF_CONTAINERS = 5
 
 
-class AlertsCog(OpsCog, name="Alerts"):
+class AlertsCog(OpsCog, name=CogName.ALERTS.value):
     """Take what people do about alerts."""
 
     async def cog_load(self) -> None:
@@ -103,7 +104,7 @@ class AlertsCog(OpsCog, name="Alerts"):
 
     async def _roll_back(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
         """Show the plan of going back, as `/rollback` does. Raises NotPermittedError."""
-        cog = self.bot.get_cog("Deployment")
+        cog = self.bot.get_cog(CogName.DEPLOYMENT)
         if not isinstance(cog, DeploymentCog):
             raise InvalidRequestError(_("This bot does not deploy."))
         target = self.environment(alert.environment)

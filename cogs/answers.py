@@ -2,20 +2,22 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import aiohttp
 import discord
-import structlog
 
 from bot.errors import RoasError
+from bot.log import get_logger
 from bot.models.identifiers import new_id
+from bot.ui.command_names import drawing_found_as, embeds_found_as, found_as
 from bot.ui.drawing import Drawing
 from bot.ui.embeds.errors import draw_error, draw_unexpected
 from bot.ui.secrets import Redact
 from bot.ui.translation import speaking
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 UNKNOWN_INTERACTION = 10062
 ALREADY_ACKNOWLEDGED = 40060
@@ -68,9 +70,10 @@ async def answer(
 
     After `acknowledge_turn` this changes the message that the button was on.
     """
-    options: dict[str, Any] = {"content": content, "embeds": embeds}
+    options: dict[str, Any] = {"content": found_as(content) if content else None, "embeds": embeds_found_as(embeds)}
     if drawing is not None:
-        options = {"content": content or drawing.content or None, "embeds": drawing.embeds, "view": drawing.view()}
+        drawing = drawing_found_as(replace(drawing, content=content or drawing.content))
+        options = {"content": drawing.content or None, "embeds": drawing.embeds, "view": drawing.view()}
         options["attachments"] = drawing.files()
     with _logged(interaction):
         await interaction.edit_original_response(**options, allowed_mentions=discord.AllowedMentions.none())
@@ -82,8 +85,8 @@ async def answer_beside(
     """Answer a button privately and leave its message as it is."""
     with _logged(interaction):
         await interaction.followup.send(
-            content or discord.utils.MISSING,
-            embeds=embeds,
+            found_as(content) if content else discord.utils.MISSING,
+            embeds=embeds_found_as(embeds),
             ephemeral=True,
             allowed_mentions=discord.AllowedMentions.none(),
         )

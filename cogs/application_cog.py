@@ -2,36 +2,42 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import aiohttp
 import discord
-import structlog
 from discord import app_commands
 from discord.ext import commands
 
 from bot.concurrency import happens
 from bot.errors import RoasError
+from bot.log import get_logger
 from bot.ui.voice import Voice
 from cogs.command_sync import CommandSync
+from cogs.names import CogName
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 300.0
 
 
-class ApplicationCog(commands.Cog, name="ROAS"):
+class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
     """Is loaded last and unloaded last: sync what was loaded, close what was opened."""
 
-    def __init__(self, bot: commands.Bot, sync: CommandSync, voice: Voice, opened: AsyncExitStack) -> None:
+    def __init__(self, bot: commands.Bot, sync: CommandSync, voice: Voice) -> None:
         self._bot = bot
-        self._sync = sync
+        self.sync = sync
         self._voice = voice
-        self._opened = opened
+        self._opened: list[AsyncExitStack] = []
         self._online = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._forget_turns = voice.when_given(self._begin_again)
+        self._forget_turns: Callable[[], None] | None = None
+
+    def keep(self, opened: AsyncExitStack) -> None:
+        """Close something when this cog is removed; what was kept first is closed first."""
+        self._opened.append(opened)
 
     @property
     def active(self) -> bool:
@@ -46,16 +52,20 @@ class ApplicationCog(commands.Cog, name="ROAS"):
 
     async def cog_load(self) -> None:
         """Sync the commands where the bot is connected already; else all of them are there when it is."""
+        self._forget_turns = self._voice.when_given(self._begin_again)
         if self._bot.is_ready():
             self._begin()
 
     async def cog_unload(self) -> None:
         """Close the application, where it is ours."""
-        self._forget_turns()
+        if self._forget_turns is not None:
+            self._forget_turns()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self._opened.aclose()
+        async with AsyncExitStack() as closing:
+            for opened in reversed(self._opened):
+                closing.push_async_exit(opened)
 
     @commands.Cog.listener()
     async def on_connect(self) -> None:
@@ -67,6 +77,11 @@ class ApplicationCog(commands.Cog, name="ROAS"):
     async def on_ready(self) -> None:
         """Sync where the extension was loaded just after the bot had connected."""
         self._begin()
+
+    @commands.Cog.listener()
+    async def on_interaction(self, _interaction: discord.Interaction) -> None:
+        """Notice that another command answers under a name of ours: nothing tells of it when it takes that place."""
+        self.sync.report_replaced()
 
     def _begin(self) -> None:
         if self._task is None and self._voice.active:
@@ -84,7 +99,7 @@ class ApplicationCog(commands.Cog, name="ROAS"):
         delay = FIRST_RETRY_SECONDS
         while True:
             try:
-                await self._sync.run()
+                await self.sync.run()
             except (app_commands.CommandSyncFailure, discord.Forbidden) as error:
                 log.error(
                     "the commands cannot be synced",

@@ -9,6 +9,7 @@ from bot.errors import InvalidRequestError
 from bot.ui.embeds.live import CANCEL_PREFIX
 from bot.ui.translation import _
 from cogs.answers import acknowledge, answer
+from cogs.names import CogName
 from cogs.ops_cog import actor_of
 from cogs.permissions import asker_of, cancel_refusal, permit
 
@@ -35,7 +36,7 @@ class CancelButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Ask the deployment to stop at its next safe point."""
-        cog: DeploymentCog | None = interaction.client.get_cog("Deployment")
+        cog: DeploymentCog | None = interaction.client.get_cog(CogName.DEPLOYMENT)
         if cog is None or not cog.voice.active or not await acknowledge(interaction):
             return
         async with cog.answering(interaction):

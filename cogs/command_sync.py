@@ -5,14 +5,16 @@ import json
 from typing import Any
 
 import discord
-import structlog
 from discord import app_commands
 from discord.ext import commands
 
+from bot.log import get_logger
 from bot.models.post import Post
 from bot.state.manager import StateManager
+from cogs.clashes import OWN_GROUP
+from cogs.command_set import CommandSet
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 KIND = "commands"
 
@@ -22,25 +24,51 @@ Command = app_commands.Command[Any, ..., Any] | app_commands.Group | app_command
 class CommandSync:
     """Sync one guild's commands; how they were last is kept in the journal, as a post of its own kind."""
 
-    def __init__(self, bot: commands.Bot, state: StateManager, guild_id: int) -> None:
+    def __init__(self, bot: commands.Bot, state: StateManager, guild_id: int, ours: CommandSet) -> None:
         self._bot = bot
         self._state = state
         self._guild = discord.Object(guild_id)
+        self._ours = ours
+        self._reported: tuple[str, ...] = ()
 
     async def run(self) -> bool:
         """Sync where the payload changed, or Discord has lost the commands; returns whether it did.
 
         Raises discord.HTTPException, discord.app_commands.CommandSyncFailure.
         """
-        subject = f"{KIND}:{self._bot.application_id}:{self._guild.id}"
+        self.report_replaced()
         wanted = await self._hash()
-        known = await self._state.posts.get(subject, KIND)
+        known = await self._state.posts.get(self._subject, KIND)
         if known is not None and known.content_hash == wanted and await self._discord_has_them():
             return False
         await self._bot.tree.sync(guild=self._guild)
-        await self._state.posts.save(Post(subject, KIND, self._guild.id, content_hash=wanted, finished=True))
+        await self._state.posts.save(Post(self._subject, KIND, self._guild.id, content_hash=wanted, finished=True))
         log.info("commands were synced", guild_id=self._guild.id)
         return True
+
+    def report_replaced(self) -> None:
+        """Log, once, which of our commands somebody has put others over."""
+        replaced = self._ours.replaced
+        if replaced and replaced != self._reported:
+            log.error(
+                "commands of this bot are in the place of ours, which nobody can use",
+                commands=", ".join(f"/{name}" for name in replaced),
+                hint=f"`copy_global_to` puts global commands over those of the server. {OWN_GROUP}",
+            )
+        self._reported = replaced
+
+    async def withdraw(self) -> None:
+        """Tell Discord of the commands that are left, where it was told of ours; raises as `run` does."""
+        if await self._state.posts.get(self._subject, KIND) is None:
+            return
+        await self._bot.tree.sync(guild=self._guild)
+        left = Post(self._subject, KIND, self._guild.id, content_hash=await self._hash(), finished=True)
+        await self._state.posts.save(left)
+        log.info("commands were withdrawn", guild_id=self._guild.id)
+
+    @property
+    def _subject(self) -> str:
+        return f"{KIND}:{self._bot.application_id}:{self._guild.id}"
 
     async def _discord_has_them(self) -> bool:
         """Compare names only: a bot that was removed and invited again has lost all of its commands."""

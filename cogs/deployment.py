@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import discord
-import structlog
 from discord import app_commands
 from discord.ext import commands
 
 from bot.errors import ImageNotFoundError, InvalidRequestError, RoasError
 from bot.integration import Application
+from bot.log import get_logger
 from bot.models.deployment import DeploymentKind, DeploymentRequest
 from bot.models.environment import Environment
 from bot.ui.deployment_telling import last_seconds
@@ -26,19 +26,20 @@ from cogs.arguments import nearest, read_reason, read_release, read_services, re
 from cogs.cancel_button import CancelButton, cancel
 from cogs.glances import Glances
 from cogs.known_versions import RELEASES_SHOWN, KnownVersions
+from cogs.names import CogName
 from cogs.ops_cog import OpsCog, actor_of, answered
 from cogs.permissions import DEEDS, Deed, asker_of, refusal
 from cogs.plan_buttons import BUTTONS
 from cogs.proposals import LINK_WITHIN_SECONDS, Proposals
 from cogs.suggestions import matching, matching_last, releases
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 HOTFIX_ENVIRONMENT = "prod"
 Planned = TypeVar("Planned")
 
 
-class DeploymentCog(OpsCog, name="Deployment"):
+class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
     """Host the orchestrator in a channel."""
 
     def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:

@@ -4,24 +4,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 import discord
-import structlog
 from discord import app_commands
 
 from bot.errors import InvalidRequestError
+from bot.log import get_logger
 from bot.models.freeze import Freeze
 from bot.ui.limits import one_line
 from bot.ui.translation import _
 from bot.ui.words import person, since
 from cogs.answers import answer
 from cogs.arguments import read_reason
+from cogs.names import CogName
 from cogs.ops_cog import OpsCog, actor_of, answered
 from cogs.permissions import Deed, asker_of, permit, unlock_refusal
 from cogs.suggestions import matching
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
-class FreezeCog(OpsCog, name="Freeze"):
+class FreezeCog(OpsCog, name=CogName.FREEZE.value):
     """Answer `/lock` and `/unlock`."""
 
     @app_commands.command(description="Let nobody deploy to an environment until it is unlocked")

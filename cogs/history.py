@@ -14,11 +14,12 @@ from bot.ui.embeds.history import ANY, HISTORY_PREFIX, PAGE_LENGTH, HistoryPage,
 from bot.ui.secrets import without_secrets
 from bot.ui.translation import _
 from cogs.answers import acknowledge_turn, answer, answer_beside
+from cogs.names import CogName
 from cogs.ops_cog import OpsCog, answered
 from cogs.permissions import Deed, asker_of, permit, place_refusal
 
 
-class HistoryCog(OpsCog, name="History"):
+class HistoryCog(OpsCog, name=CogName.HISTORY.value):
     """Answer `/history`; everybody who sees the channel may ask."""
 
     async def cog_load(self) -> None:
@@ -90,7 +91,7 @@ class PageButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the page where the last one was."""
-        cog: HistoryCog | None = interaction.client.get_cog("History")
+        cog: HistoryCog | None = interaction.client.get_cog(CogName.HISTORY)
         if cog is None or not cog.voice.active or not await acknowledge_turn(interaction):
             return
         async with cog.answering(interaction, answer_beside):

@@ -2,15 +2,14 @@
 
 import asyncio
 
-import structlog
-
 from bot.errors import RoasError
 from bot.integration import Application
+from bot.log import get_logger
 from bot.models.environment import Environment
 from cogs.glances import Glances
 from cogs.ops_cog import SUGGEST_WITHIN_SECONDS
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 RELEASES_SHOWN = 50
 

@@ -15,6 +15,7 @@ from bot.ui.limits import code
 from bot.ui.translation import _
 from cogs.answers import answer
 from cogs.arguments import as_typed, nearest, read_since
+from cogs.names import CogName
 from cogs.ops_cog import OpsCog, answered
 from cogs.permissions import Deed, asker_of, refusal
 from cogs.suggestions import matching
@@ -24,7 +25,7 @@ MOST_LINES = 5000
 SINCE_SUGGESTED = ("15m", "1h", "6h", "1d")
 
 
-class LogsCog(OpsCog, name="Logs"):
+class LogsCog(OpsCog, name=CogName.LOGS.value):
     """Answer `/logs`, for those who may change what runs."""
 
     @app_commands.command(description="Show what a service wrote last, as a file")

@@ -1,28 +1,29 @@
 """Give every cog of ours what it stands on: the application, the rules, the voice."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import discord
-import structlog
 from discord import app_commands
 from discord.ext import commands
 
 from bot.errors import RoasError
 from bot.integration import Application
+from bot.log import get_logger
 from bot.models.actor import Actor, ActorKind
 from bot.models.environment import Environment
+from bot.ui.command_names import grouped
 from bot.ui.voice import Voice
 from cogs.answers import Reply, acknowledge, answer, answering
 from cogs.arguments import read_environment
 from cogs.permissions import Asker, Deed, Rules, asker_of, permit, refusal, rules_from
 from cogs.suggestions import matching
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SUGGEST_WITHIN_SECONDS = 2.0
 Interaction = discord.Interaction[Any]
@@ -67,11 +68,12 @@ class OpsCog(commands.Cog):
             async with self.answering(interaction):
                 raise error
 
-    def answering(
-        self, interaction: discord.Interaction[Any], reply: Reply = answer
-    ) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def answering(self, interaction: discord.Interaction[Any], reply: Reply = answer) -> AsyncIterator[None]:
         """Answer for what goes wrong within."""
-        return answering(interaction, self.application.redactor.redact, reply)
+        with grouped(self.application.settings.discord_command_group):
+            async with answering(interaction, self.application.redactor.redact, reply):
+                yield
 
     def environment(self, name: str) -> Environment:
         """Return an environment by name. Raises InvalidRequestError."""

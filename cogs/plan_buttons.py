@@ -15,6 +15,7 @@ from bot.ui.embeds.plan import draw_plan_message
 from bot.ui.translation import _
 from bot.ui.words import release
 from cogs.answers import acknowledge, acknowledge_turn, answer, answer_beside
+from cogs.names import CogName
 from cogs.ops_cog import actor_of
 from cogs.permissions import Asker, asker_of
 from cogs.proposals import Proposals
@@ -138,5 +139,5 @@ BUTTONS: tuple[type[IdButton], ...] = (ConfirmButton, WithdrawButton, ApproveBut
 
 def _cog(interaction: discord.Interaction[Any]) -> "DeploymentCog | None":
     """Return the cog while this bot speaks."""
-    cog: DeploymentCog | None = interaction.client.get_cog("Deployment")
+    cog: DeploymentCog | None = interaction.client.get_cog(CogName.DEPLOYMENT)
     return cog if cog is not None and cog.voice.active else None

@@ -11,8 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
-import structlog
-
 from bot.errors import (
     FrozenError,
     ImageChangedError,
@@ -22,6 +20,7 @@ from bot.errors import (
     RoasError,
 )
 from bot.integration import Application
+from bot.log import get_logger
 from bot.models.actor import Actor
 from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from bot.models.environment import Environment
@@ -45,7 +44,7 @@ from cogs.permissions import (
     withdraw_refusal,
 )
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LINK_WITHIN_SECONDS = 5.0
 # In English, since it is kept in the journal: everybody reads it there in a language of their own.

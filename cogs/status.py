@@ -25,13 +25,14 @@ from bot.ui.secrets import without_secrets
 from bot.ui.translation import _, language
 from bot.ui.voice import Voice
 from cogs.answers import answer
+from cogs.names import CogName
 from cogs.ops_cog import OpsCog, answered
 from cogs.permissions import Deed, asker_of, place_refusal
 
 HEALTH_WITHIN_SECONDS = 20.0
 
 
-class StatusCog(OpsCog, name="Status"):
+class StatusCog(OpsCog, name=CogName.STATUS.value):
     """Answer `/status`; everybody who sees the channel may ask."""
 
     def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:
@@ -74,7 +75,8 @@ class StatusCog(OpsCog, name="Status"):
         statuses = await together(self.look_at(target) for target in wanted)
         picture = await self._chart(wanted)  # after the look, which is the chart's last point
         shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
-        beside = [*await self._open_alerts(alerts_of), self._integration()]
+        engine_is_away = any(status.fault for status in statuses)
+        beside = [*await self._open_alerts(alerts_of), self._integration(engine_is_away=engine_is_away)]
         return replace(draw_status(shown, beside), picture=picture)
 
     async def _open_alerts(self, alerts_of: frozenset[str] | None) -> list[discord.Embed]:
@@ -84,10 +86,10 @@ class StatusCog(OpsCog, name="Status"):
         embed = draw_open_alerts(wanted, partial(without_secrets, redact=self.application.redactor.redact))
         return [] if embed is None else [embed]
 
-    def _integration(self) -> discord.Embed:
+    def _integration(self, *, engine_is_away: bool) -> discord.Embed:
         """Draw how well the bot's own parts work together."""
         monitor = self.application.integration_monitor
-        return draw_integration(monitor.figures(), monitor.firing)
+        return draw_integration(monitor.figures(), monitor.firing, engine_is_away=engine_is_away)
 
     async def _chart(self, targets: Sequence[Environment]) -> Picture | None:
         """Draw the last hour of what is watched; a status without a picture is better than none."""
@@ -112,8 +114,9 @@ class StatusCog(OpsCog, name="Status"):
     async def _health(self, target: Environment) -> tuple[StackHealth | None, str]:
         try:
             async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
-                return await self.application.collector.collect_all_metrics(target), ""
+                found = await self.application.collector.collect_all_metrics(target)
         except RoasError as error:
             return None, f"{error.message} {error.hint}".strip()
         except TimeoutError:
             return None, _("The engine did not answer in time.")
+        return (None, found.fault) if found.fault else (found, "")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from bot.log import configure_logging, correlated
+from bot.log import configure_logging, correlated, get_logger
 from bot.redaction import Redactor
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -25,14 +25,13 @@ def lines() -> Iterator[Lines]:
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     root.handlers[:] = before
     root.setLevel(level)
-    structlog.reset_defaults()
     logging.captureWarnings(capture=False)
 
 
 def test_an_event_is_one_line_with_time_level_and_origin(lines: Lines) -> None:
-    structlog.get_logger("bot.x").info("it happened", count=3)
+    get_logger("bot.x").info("it happened", count=3)
     (line,) = lines()
-    assert (line["event"], line["count"], line["level"], line["logger"]) == ("it happened", 3, "info", "bot.x")
+    assert (line["event"], line["count"], line["level"], line["logger"]) == ("it happened", 3, "info", "roas.bot.x")
     assert line["timestamp"].endswith("Z")
 
 
@@ -44,12 +43,12 @@ def test_libraries_speak_through_the_same_stream(lines: Lines) -> None:
 
 def test_chatter_is_left_out(lines: Lines) -> None:
     logging.getLogger("aiohttp.access").info("GET /health")
-    structlog.get_logger("bot.x").debug("detail")
+    get_logger("bot.x").debug("detail")
     assert lines() == []
 
 
 def test_secrets_are_hidden_wherever_they_are(lines: Lines) -> None:
-    log = structlog.get_logger("bot.x")
+    log = get_logger("bot.x")
     log.info("token s3cret-value", url="redis://:hunter22@redis/0", deep={"a": ["s3cret-value", {"b": "s3cret-value"}]})
     log.info("odd", thing=ValueError("s3cret-value"))
     logging.getLogger("discord").error("got %s", "s3cret-value")
@@ -65,7 +64,7 @@ def test_secrets_are_hidden_wherever_they_are(lines: Lines) -> None:
 
 
 async def test_one_correlation_id_is_on_every_line_within_and_on_those_of_tasks(lines: Lines) -> None:
-    log = structlog.get_logger("bot.x")
+    log = get_logger("bot.x")
 
     async def work() -> None:
         log.info("in a task")
@@ -84,11 +83,58 @@ def test_a_console_gets_words_and_no_json() -> None:
     before, level, stream = root.handlers[:], root.level, io.StringIO()
     try:
         configure_logging("INFO", "console", Redactor(), stream)
-        structlog.get_logger("bot.x").info("it happened", count=3)
+        get_logger("bot.x").info("it happened", count=3)
     finally:
         root.handlers[:] = before
         root.setLevel(level)
-        structlog.reset_defaults()
         logging.captureWarnings(capture=False)
     assert "it happened" in stream.getvalue()
     assert not stream.getvalue().startswith("{")
+
+
+def test_guest_gets_plain_records(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    """Where nobody has set up our form of logs, an event is a record like any other, with its fields in words."""
+    before = structlog.is_configured(), structlog.get_config()
+    with caplog.at_level("INFO"):
+        log = get_logger("bot.x")
+        log.info("it happened", count=3, percent="5 %s")
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            log.exception("broke", error="odd")
+    first, second = caplog.records
+    assert (first.name, first.getMessage(), first.filename) == (
+        "roas.bot.x",
+        "it happened count=3 percent=5 %s",
+        "test_log.py",
+    )
+    assert second.exc_info is not None
+    assert (second.levelname, second.exc_info[0], second.funcName) == (
+        "ERROR",
+        ValueError,
+        "test_guest_gets_plain_records",
+    )
+    assert capfd.readouterr().out == ""
+    assert (structlog.is_configured(), structlog.get_config()) == before
+
+
+class Screen(io.StringIO):
+    """Say that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("no_color", "colored"), [("", True), ("1", False)])
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch, no_color: str, colored: bool) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    root = logging.getLogger()
+    before, level, stream = root.handlers[:], root.level, Screen()
+    try:
+        configure_logging("INFO", "console", Redactor(), stream)
+        get_logger("bot.x").info("it happened", count=3)
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+        logging.captureWarnings(capture=False)
+    assert ("\x1b[" in stream.getvalue()) is colored

@@ -108,3 +108,44 @@ def test_an_environment_name_is_plain(monkeypatch, name):
     monkeypatch.setenv("ENVIRONMENT_NAMES", name.replace(" ", "_ ") if " " in name else name)
     with pytest.raises(SettingsError, match="ENVIRONMENT_NAMES"):
         load_settings(needs_discord=False)
+
+
+def test_prefixed_name_wins_everywhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("ROAS_HTTP_HOST=127.0.0.2\nROAS_ENVIRONMENTS__DEV__PROJECT_NAME=shop\n")
+    (tmp_path / "url").write_text("redis://file\n")
+    for name, value in {
+        "ROAS_LOG_LEVEL": "DEBUG",
+        "LOG_LEVEL": "ERROR",
+        "HTTP_HOST": "127.0.0.9",
+        "ROAS_REDIS_URL": "redis://prefixed",
+        "REDIS_URL_FILE": str(tmp_path / "url"),
+        "ENVIRONMENTS__DEV__PROJECT_NAME": "other",
+        "ENVIRONMENTS__DEV__FOLDER": "/srv",
+        "STATE_DIR": "plain",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings(needs_discord=False)
+    assert (settings.log_level, settings.http_host, settings.state_dir.name) == ("DEBUG", "127.0.0.2", "plain")
+    assert settings.redis_url is not None
+    assert settings.redis_url.get_secret_value() == "redis://prefixed"
+    assert settings.environments["dev"].project_name == "shop"
+    assert str(settings.environments["dev"].folder) == "/srv"
+
+
+def test_guest_leaves_plain_names_to_its_host(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("HTTP_HOST=nowhere\nSTATE_DIR=mine\n")
+    hosts = {"LOG_LEVEL": "TRACE", "LOG_FORMAT": "pretty", "HTTP_PORT": "many", "REDIS_URL": "redis://host"}
+    for name, value in {**hosts, "REDIS_URL_FILE": "/nowhere"}.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings(needs_discord=False, is_guest=True)
+    assert settings.redis_url is None
+    assert (settings.log_level, settings.http_port, settings.http_host) == ("INFO", 8000, "127.0.0.1")
+    assert settings.state_dir.name == "mine"
+    monkeypatch.setenv("ROAS_HTTP_PORT", "many")
+    monkeypatch.setenv("ROAS_REDIS_URL_FILE", "/nowhere")
+    with pytest.raises(SettingsError) as failed:
+        load_settings(needs_discord=False, is_guest=True)
+    assert "ROAS_HTTP_PORT" in failed.value.message
+    assert "ROAS_REDIS_URL_FILE" in failed.value.message

@@ -83,13 +83,10 @@ def _told(error: "RoasError", terminal: Terminal) -> int:
 
 
 def _unforeseen(error: Exception) -> "RoasError":
-    import structlog
-
     from bot.errors import InternalFaultError
-    from bot.log import keep_locals_out
+    from bot.log import get_logger
 
-    keep_locals_out()
-    structlog.get_logger(__name__).error("command broke", exc_info=error)
+    get_logger(__name__).error("command broke", exc_info=error)
     return InternalFaultError(
         f"Something broke that nobody foresaw ({type(error).__name__}).",
         hint="Try again with LOG_LEVEL=DEBUG to see where, and report it.",

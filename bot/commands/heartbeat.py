@@ -4,17 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import structlog
-
 from bot import __version__
 from bot.concurrency import happens
 from bot.errors import StateError
+from bot.log import get_logger
 from bot.models.ownership import Heartbeat
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.manager import StateManager
 from bot.state.process_marks import this_process
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BEAT_SECONDS = 1.0
 

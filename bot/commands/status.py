@@ -47,5 +47,5 @@ async def _ask(session: "Session", name: str | None) -> "StatusReport":
         from bot.integration import open_application
 
         application = await stack.enter_async_context(open_application(session.settings, instance_prefix="CLI"))
-        parts = (application.state, application.collector, application.engine)
+        parts = (application.state, application.collector)
         return StatusReport(tuple(await asyncio.gather(*(look_at(one, *parts) for one in wanted))))

@@ -25,7 +25,7 @@ def show_status(terminal: Terminal, report: StatusReport) -> None:
 def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
     verdict = status.health.verdict if status.health and status.health.services else None
     heading = Text(status.environment, style="bold")
-    heading.append(f"  {verdict or 'nothing runs' if not status.fault else 'not known'}", style=_style(verdict))
+    heading.append(f"  {verdict or 'nothing runs' if _is_known(status) else 'not known'}", style=_style(verdict))
     terminal.say(heading)
     if status.release is not None:
         made = f"{at(status.release.created_at)} by {person(status.release.created_by)}"
@@ -42,6 +42,11 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
         terminal.say(Text("  warning: ", style="yellow") + Text(printable(status.fault), style="default"))
     if status.health is not None and status.health.services:
         _show_services(terminal, status.health.services, status.release)
+
+
+def _is_known(status: EnvironmentStatus) -> bool:
+    """Tell whether the engine said how the services are."""
+    return status.health is not None and not status.fault
 
 
 def _active(status: EnvironmentStatus) -> str:

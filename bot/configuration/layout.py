@@ -51,6 +51,9 @@ TABLES: Mapping[str, Table] = {
             "approver_role_ids": Key("discord_approver_role_ids", "The roles that may approve somebody else's plan."),
             "hotfix_role_ids": Key("discord_hotfix_role_ids", "The roles that may use /hotfix."),
             "alert_role_id": Key("discord_alert_role_id", "The role that urgent alerts mention."),
+            "command_group": Key(
+                "discord_command_group", "The group that all commands are in (`/roas deploy`); by default none."
+            ),
             "mention_approvers": Key(
                 "discord_mention_approvers", "Whether a plan that waits for an approval mentions the approver roles."
             ),

@@ -11,7 +11,17 @@ from pydantic_settings import BaseSettings
 from bot.configuration.layout import ENVIRONMENTS
 from bot.configuration.lines import KeyPath
 from bot.configuration.place import Fault, Place, variable
-from bot.configuration.sources import FileSource, SecretFiles, Source, VariableSource, gather, origin, says, variables
+from bot.configuration.sources import (
+    PREFIX,
+    FileSource,
+    SecretFiles,
+    Source,
+    VariableSource,
+    gather,
+    origin,
+    says,
+    variables,
+)
 
 FILE_NAME = "roas.toml"
 NAMED_BY, STATE_FOLDER = "roas_config", "state_dir"
@@ -51,10 +61,22 @@ class Reading(Generic[Model]):
         return replace(self, faults=tuple(sorted(every, key=lambda fault: (fault.place.file, fault.place.line or 0))))
 
 
-def read(settings_class: type[Model], secrets: Sequence[str], environ: Mapping[str, str]) -> Reading[Model]:
-    """Read secrets in files, the environment, `.env` and `roas.toml`; what comes first here wins."""
-    said = variables(settings_class)
-    sources: list[Source] = [SecretFiles(secrets, environ), *said]
+def read(
+    settings_class: type[Model],
+    secrets: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    prefixed_only: frozenset[str] = frozenset(),
+) -> Reading[Model]:
+    """Read secrets in files, the environment, `.env` and `roas.toml`; what comes first here wins.
+
+    Names with the prefix come before plain ones; of `prefixed_only` the plain ones are not read.
+    """
+    prefixed, plain = variables(settings_class, PREFIX), variables(settings_class, left_out=prefixed_only)
+    said = (*prefixed, *plain)
+    plain_secrets = [name for name in secrets if name not in prefixed_only]
+    sources: list[Source] = [SecretFiles(secrets, environ, PREFIX), *prefixed]
+    sources += [SecretFiles(plain_secrets, environ), *plain]
     faults: list[Fault] = []
     path = _find(said, settings_class, faults)
     file = FileSource(settings_class, path, environment_keys(settings_class)) if path is not None else None

@@ -1,10 +1,13 @@
 """Read settings from several sources, of which the strongest wins, and know which one it was.
 
+Each variable has two names: its own, and one with the prefix `ROAS_`, which wins. In a bot of somebody else's a plain
+name such as LOG_LEVEL is likely that bot's own: there only the prefixed one is read.
+
 To add a source, give it to `gather` where it belongs.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +20,9 @@ from bot.configuration.lines import KeyPath
 from bot.configuration.place import Fault, Place, variable
 
 JSON_WANTED = "is no JSON"
+PREFIX = "ROAS_"
+# What many a bot has under the same names, for itself.
+OF_THE_HOST = frozenset({"log_level", "log_format", "http_host", "http_port", "redis_url"})
 
 
 class Source(Protocol):
@@ -38,19 +44,20 @@ class Source(Protocol):
 
 
 class VariableSource:
-    """Read variables: of the environment, or of a file of variables such as `.env`."""
+    """Read variables: of the environment, or of a file such as `.env`; `left_out` says which are not ours."""
 
-    def __init__(self, source: EnvSettingsSource, file: str = "") -> None:
+    def __init__(self, source: EnvSettingsSource, file: str = "", left_out: Collection[str] = ()) -> None:
         self.faults: list[Fault] = []
+        self._prefix = source.env_prefix
         self._names = {name.upper(): name for name in source.env_vars}
         self._file = file
         self._lines = _lines_of_variables(file) if file else {}
-        self.values = self._read(source)
+        self.values = {name: value for name, value in self._read(source).items() if name not in left_out}
 
     def place(self, path: KeyPath) -> Place:
         """Return the variable that says a setting, or all of those around it at once."""
-        names = (variable(path[:length]) for length in range(len(path), 0, -1))
-        name = next((name for name in names if name in self._names), variable(path))
+        names = (self._prefix + variable(path[:length]) for length in range(len(path), 0, -1))
+        name = next((name for name in names if name in self._names), self._prefix + variable(path))
         return Place(name, self._file, self._lines.get(name))
 
     def _read(self, source: EnvSettingsSource) -> dict[str, Any]:
@@ -104,11 +111,12 @@ class FileSource(TomlConfigSettingsSource):
 class SecretFiles:
     """Read the secrets that variables such as `DISCORD_TOKEN_FILE` point to."""
 
-    def __init__(self, names: Sequence[str], environ: Mapping[str, str]) -> None:
+    def __init__(self, names: Iterable[str], environ: Mapping[str, str], prefix: str = "") -> None:
         self.values: dict[str, Any] = {}
         self.faults: list[Fault] = []
+        self._prefix = prefix
         for name in names:
-            if path := environ.get(f"{name.upper()}_FILE"):
+            if path := environ.get(f"{prefix}{name.upper()}_FILE"):
                 try:
                     self.values[name] = Path(path).read_text(encoding="utf-8").strip()
                 except OSError as error:
@@ -116,15 +124,17 @@ class SecretFiles:
 
     def place(self, path: KeyPath) -> Place:
         """Return the variable that names the file."""
-        return Place(f"{variable(path)}_FILE")
+        return Place(f"{self._prefix}{variable(path)}_FILE")
 
 
-def variables(settings_class: type[BaseSettings]) -> tuple[VariableSource, VariableSource]:
+def variables(
+    settings_class: type[BaseSettings], prefix: str = "", left_out: Collection[str] = ()
+) -> tuple[VariableSource, VariableSource]:
     """Return the environment and the file of variables that the settings name, the stronger first."""
     file = str(settings_class.model_config.get("env_file") or os.devnull)
     return (
-        VariableSource(EnvSettingsSource(settings_class)),
-        VariableSource(DotEnvSettingsSource(settings_class, env_file=file), file),
+        VariableSource(EnvSettingsSource(settings_class, env_prefix=prefix), left_out=left_out),
+        VariableSource(DotEnvSettingsSource(settings_class, env_file=file, env_prefix=prefix), file, left_out),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from bot.control.documents import EnvironmentStatus
 from bot.errors import RoasError
 from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, StackHealth, Verdict
+from bot.models.health import StackHealth
 from bot.state.manager import StateManager
 
 HEALTH_WITHIN_SECONDS = 20.0
@@ -16,26 +16,13 @@ class Collector(Protocol):
     """Know how a stack is."""
 
     async def collect_all_metrics(self, environment: Environment) -> StackHealth:
-        """Look at an environment now. Raises EngineUnavailableError."""
+        """Look at an environment now; `fault` says why nothing is known. Raises RoasError."""
         ...
 
 
-class ContainerSource(Protocol):
-    """Know the containers of a stack."""
-
-    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
-        """Return them. Raises EngineUnavailableError."""
-        ...
-
-
-async def look_at(
-    environment: Environment, state: StateManager, collector: Collector, engine: ContainerSource | None = None
-) -> EnvironmentStatus:
-    """Tell how an environment is; an engine that does not answer hides its health only.
-
-    Without `engine`, one that is away looks like one on which nothing runs.
-    """
-    found, fault = await _health(environment, collector, engine)
+async def look_at(environment: Environment, state: StateManager, collector: Collector) -> EnvironmentStatus:
+    """Tell how an environment is; an engine that does not answer hides its health only."""
+    found, fault = await _health(environment, collector)
     return EnvironmentStatus(
         environment=environment.name,
         project=environment.project,
@@ -48,16 +35,13 @@ async def look_at(
     )
 
 
-async def _health(
-    environment: Environment, collector: Collector, engine: ContainerSource | None
-) -> tuple[StackHealth | None, str]:
+async def _health(environment: Environment, collector: Collector) -> tuple[StackHealth | None, str]:
+    """Return how a stack is, or why nothing is known of it."""
     try:
         async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
             found = await collector.collect_all_metrics(environment)
-            if found.verdict is Verdict.UNKNOWN and engine is not None:
-                await engine.containers(environment)  # says why
-            return found, ""
     except RoasError as error:
         return None, f"{error.message} {error.hint}".strip()
     except TimeoutError:
         return None, f"The engine did not answer within {HEALTH_WITHIN_SECONDS:g} s."
+    return (None, found.fault) if found.fault else (found, "")

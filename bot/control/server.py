@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
@@ -20,10 +19,11 @@ from bot.control.approval import check_approval
 from bot.control.documents import Greeting, StartOrder, StatusReport
 from bot.control.faults import ControlSocketHeldError, invalid_document, to_document
 from bot.control.following import follow_journal
-from bot.control.overview import Collector, ContainerSource, look_at
+from bot.control.overview import Collector, look_at
 from bot.control.socket_path import SOCKET_NAME, short_path
 from bot.control.system_user import peer
 from bot.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
+from bot.log import get_logger
 from bot.models.actor import Actor
 from bot.models.deployment import Deployment, DeploymentRequest
 from bot.models.environment import Environment
@@ -31,7 +31,7 @@ from bot.models.plan import Plan
 from bot.state.documents import from_json, to_json
 from bot.state.manager import StateManager
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LOCK_NAME = f"{SOCKET_NAME}.lock"
 LARGEST_BODY_BYTES = 64 * 1024
@@ -68,13 +68,11 @@ class ControlServer:
         orchestrator: Orchestrator,
         environments: Mapping[str, Environment],
         health: Collector,
-        engine: ContainerSource | None = None,
     ) -> None:
         self._state = state
         self._orchestrator = orchestrator
         self._environments = environments
         self._health = health
-        self._engine = engine
         self._runner: web.AppRunner | None = None
         self._lock: int | None = None
 
@@ -167,7 +165,7 @@ class ControlServer:
     async def _status(self, request: web.Request) -> web.Response:
         name = request.query.get("environment")
         wanted = [self._environment(name)] if name else list(self._environments.values())
-        found = await asyncio.gather(*(look_at(one, self._state, self._health, self._engine) for one in wanted))
+        found = await asyncio.gather(*(look_at(one, self._state, self._health) for one in wanted))
         return _answer(StatusReport(tuple(found)))
 
     def _environment(self, name: str) -> Environment:

@@ -3,14 +3,13 @@
 import time
 from collections.abc import Iterator
 
-import structlog
-
 from bot.deployment.context import SOURCE, Components
 from bot.deployment.peers import Judgement, Standing
 from bot.events import Event
+from bot.log import get_logger
 from bot.models.environment import Environment
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # One that has just been started is given the time to come up and say on which journal it is.
 PATIENCE_SECONDS = 60.0

@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import structlog
-
 from bot.deployment.context import SOURCE, Components, DeploymentContext, sweep_leftovers
 from bot.deployment.foreign_bots import ForeignBots
 from bot.deployment.planning import plan_deployment, plan_rollback, refuse_another_plan
@@ -18,6 +16,7 @@ from bot.deployment.setbacks import Setbacks
 from bot.deployment.surplus import remove_surplus_bots, sweep_own_service
 from bot.errors import FencedOffError, InvalidRequestError, JournalLostError, JournalUnusableError, RoasError
 from bot.events import Event
+from bot.log import get_logger
 from bot.models.actor import Actor
 from bot.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
 from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, Problem
@@ -26,7 +25,7 @@ from bot.models.identifiers import new_id
 from bot.models.plan import Plan
 from bot.state.journal import Fence
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 # A deployment whose process dies again and again is handed to an operator.

@@ -10,16 +10,16 @@ from enum import StrEnum
 from typing import Protocol
 
 import aiohttp
-import structlog
 
 from bot.engine.interface import Engine
+from bot.log import get_logger
 from bot.models.environment import Environment
 from bot.models.facts import BotPlace, OwnContainer
 from bot.models.health import ContainerSnapshot, ContainerState
 from bot.models.ownership import JOURNAL_LOST
 from bot.state.manager import StateManager
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ASK_SECONDS = 1.0
 ANSWER_BYTES = 64 * 1024

@@ -4,18 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-import structlog
-
 from bot.concurrency import happens
 from bot.deployment.peers import PeerSource, Standing
 from bot.engine.interface import Engine
 from bot.errors import OwnContainerError, RoasError
+from bot.log import get_logger
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot
 from bot.state.boot_clock import boot_seconds
 from bot.state.manager import StateManager
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # Who carries a deployment says every second that it lives. After so long it hangs, if it says nothing even then.
 HANGING_SECONDS = 8.0

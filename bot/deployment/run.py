@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import stamina
-import structlog
 
 from bot.concurrency import happens
 from bot.deployment.context import DeploymentContext
@@ -24,12 +23,13 @@ from bot.errors import (
     RoasError,
     StateError,
 )
+from bot.log import correlated, get_logger
 from bot.models.change import ChangeType, StateChange
 from bot.models.coordination import PhaseName, PhasePolicy
 from bot.models.deployment import Deployment, DeploymentKind, Outcome, PhaseResult, PhaseStatus, Problem, ServiceStep
 from bot.models.release import Release, ReleaseState
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # How often the journal is asked whether another process wants this deployment cancelled.
 CANCEL_POLL_SECONDS = 1.0
@@ -46,9 +46,8 @@ class DeploymentRun:
 
     async def to_its_end(self) -> Deployment:
         """Run what is left of the deployment and return its record. Raises FencedOffError when another took over."""
-        with structlog.contextvars.bound_contextvars(
-            deployment_id=self._context.deployment.id, correlation_id=self._context.deployment.correlation_id
-        ):
+        deployment = self._context.deployment
+        with correlated(deployment.correlation_id, deployment_id=deployment.id):
             watcher = asyncio.create_task(self._watch_for_cancel(), name="cancel watcher")
             try:
                 await self._context.components.stand_aside(self._context.environment)

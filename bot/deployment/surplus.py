@@ -1,18 +1,17 @@
 """Leave one bot: remove the others of its service once they have served, or where something broke off and left them."""
 
-import structlog
-
 from bot.deployment.context import Components, DeploymentContext, bot_of, sweep_leftovers
 from bot.deployment.peers import Standing, proven_peers
 from bot.engine.watch import ContainerWatch
 from bot.errors import FencedOffError, RoasError
+from bot.log import get_logger
 from bot.models.deployment import ServiceStep
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
 from bot.models.health import ENDED, ContainerSnapshot
 from bot.state.journal import Fence
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 async def retire_others(context: DeploymentContext, watch: ContainerWatch) -> None:

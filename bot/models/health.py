@@ -80,9 +80,13 @@ class ServiceHealth:
 
 @dataclass(frozen=True, slots=True)
 class StackHealth:
-    """Give the verdict on a whole stack, and on each of its services."""
+    """Give the verdict on a whole stack, and on each of its services.
+
+    `fault` says why nothing is known: without it, a stack of no services is one of which nothing runs.
+    """
 
     environment: str
     verdict: Verdict
     services: tuple[ServiceHealth, ...]
     taken_at: datetime
+    fault: str = ""

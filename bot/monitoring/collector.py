@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
 from bot.engine.interface import ContainerEvent, Engine
 from bot.errors import RoasError
 from bot.events import Event, EventBus, Subscription
+from bot.log import get_logger
 from bot.models.environment import Environment
 from bot.models.health import StackHealth
 from bot.models.series import ServiceSeries
@@ -23,7 +22,7 @@ from bot.monitoring.prometheus_check import monitoring_warnings
 from bot.monitoring.sampler import Definitions, Releases, StackSampler, Statistics
 from bot.monitoring.watch import RECONCILE_SECONDS, StackWatch
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 HEALTH_CHECK_COMPLETED = "monitoring.health_check.completed"
 

@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import structlog
-
 from bot.errors import RoasError
 from bot.events import Event, EventBus
+from bot.log import get_logger
 from bot.models.change import ChangeType, StateChange
 from bot.models.health import ServiceHealth, StackHealth, Verdict
 from bot.monitoring.hysteresis import Clock, HysteresisRules, SteadyVerdict
@@ -15,7 +14,7 @@ from bot.monitoring.judgement import judge_service, judge_stack
 
 __all__ = ["HealthChange", "HealthCoordinator", "judge_service", "judge_stack"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SOURCE = "health"
 SERVICE_CHANGED = "monitoring.health.changed"
@@ -69,6 +68,7 @@ class HealthCoordinator:
         afterwards, lest a service that a rollback brought back be called unwell for as long as one that flaps.
         """
         known = self._verdicts.setdefault(stack.environment, {})
+        stack = _with_unseen(stack, set(known) - {STACK}, reason)
         changes = self._forget(stack.environment, set(known) - {service.service for service in stack.services})
         for service in stack.services:
             moved = service.service in moving
@@ -142,6 +142,15 @@ class HealthCoordinator:
             )
         except RoasError as error:  # whoever listens must hear of it even when it cannot be written down
             log.error("health change was not recorded", service=change.service, error=error.message)
+
+
+def _with_unseen(stack: StackHealth, known: set[str], reason: str) -> StackHealth:
+    """Add the services that were seen before, where nothing can be seen: they have not left the stack."""
+    if not stack.fault:
+        return stack
+    unseen = sorted(known - {service.service for service in stack.services})
+    services = tuple(ServiceHealth(name, Verdict.UNKNOWN, reason) for name in unseen)
+    return replace(stack, services=stack.services + services)
 
 
 def _with_verdict(service: ServiceHealth, verdict: Verdict) -> ServiceHealth:

@@ -6,15 +6,15 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-import structlog
 from aiohttp import web
 
 from bot import __version__
 from bot.errors import RoasError, SettingsError
+from bot.log import get_logger
 from bot.models.ownership import JOURNAL_LOST
 from bot.monitoring.metrics import Metrics
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 PROBE_SECONDS = 2.0
 SHUTDOWN_SECONDS = 2.0

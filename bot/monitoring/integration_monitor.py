@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import structlog
-
 from bot.concurrency import happens
 from bot.events import Event, EventBus, Subscription
+from bot.log import get_logger
 from bot.models.alert import Severity
 from bot.models.identifiers import new_id
 from bot.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SOURCE = "integration_monitor"
 TRIGGERED = "integration.alert.triggered"

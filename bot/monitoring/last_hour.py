@@ -63,8 +63,11 @@ class LastHour:
     def look(self, stack: StackHealth) -> None:
         """Let the present be what somebody who asked was just told, of what is remembered anyway."""
         number = int(self._clock() // STEP_SECONDS)
-        for health in stack.services:
-            key = (stack.environment, health.service)
+        seen = {(stack.environment, health.service): health for health in stack.services}
+        if stack.fault:  # nothing is known of the others either
+            unseen = (key for key in self._steps if key[0] == stack.environment and key not in seen)
+            seen |= {key: ServiceHealth(key[1], Verdict.UNKNOWN, stack.fault) for key in unseen}
+        for key, health in seen.items():
             if key in self._steps:
                 self._present[key] = _step(number, health, health.verdict)
 

@@ -178,6 +178,9 @@ class Metrics:
         for name, health in services.items():
             self._show_verdict(stack.environment, name, health.verdict)
             labels = (stack.environment, name)
+            if health.verdict is Verdict.UNKNOWN and not health.containers:
+                self._forget_figures(*labels)
+                continue
             self._restarts.labels(*labels).set(sum(container.restart_count for container in health.containers))
             if health.cpu_percent is not None:
                 self._cpu.labels(*labels).set(health.cpu_percent / 100)
@@ -247,6 +250,10 @@ class Metrics:
         for verdict in Verdict:
             _remove(self._health, environment, service, verdict.value)
             _remove(self._health_changes, environment, service, verdict.value)
+        self._forget_figures(environment, service)
+
+    def _forget_figures(self, environment: str, service: str) -> None:
+        """Show no figures of a service of which nothing is known: old ones would look like today's."""
         for gauge in (self._restarts, self._cpu, self._memory):
             _remove(gauge, environment, service)
 

@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-import structlog
-
 from bot.concurrency import happens
+from bot.log import get_logger
 from bot.models.dependency import PROBE_TIMEOUT_SECONDS
 from bot.models.environment import Environment
 from bot.models.stack import ServiceDefinition, ServiceProbe
 from bot.monitoring.probe_memory import ProbeMemory, place_of
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 EVERY_SECONDS = 10.0
 # What did not answer is asked again soon, so that a verdict comes within seconds.

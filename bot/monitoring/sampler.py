@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-import structlog
-
 from bot.engine.interface import Engine
 from bot.engine.statistics import ContainerReading
 from bot.errors import EngineError, EngineUnavailableError, RoasError
+from bot.log import get_logger
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, ServiceHealth, StackHealth, Verdict
 from bot.models.release import Release
@@ -20,7 +19,7 @@ from bot.monitoring.probe_memory import ProbeMemory
 from bot.monitoring.restarts import RestartMemory
 from bot.monitoring.usage import Usage, UsageMemory
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Definitions = Mapping[str, ServiceDefinition]
 
@@ -71,7 +70,9 @@ class StackSampler:
             usage = await self._read_usage(environment, containers)
         except EngineUnavailableError as error:
             services = tuple(ServiceHealth(name, Verdict.UNKNOWN, error.message) for name in sorted(definitions))
-            return Sample(StackHealth(environment.name, Verdict.UNKNOWN, services, datetime.now(UTC)), error.message)
+            fault = f"{error.message} {error.hint}".strip()
+            stack = StackHealth(environment.name, Verdict.UNKNOWN, services, datetime.now(UTC), fault)
+            return Sample(stack, error.message)
         services = self._judge(environment, definitions, containers, usage)
         verdict, reason = judge_stack(services, _critical(environment, definitions))
         return Sample(StackHealth(environment.name, verdict, services, datetime.now(UTC)), reason)

@@ -6,13 +6,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
-import structlog
-
 from bot.engine.interface import ContainerEvent, Engine
 from bot.errors import EngineUnavailableError, RoasError
+from bot.log import get_logger
 from bot.models.environment import Environment
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 RECONCILE_SECONDS = 30.0
 RETRY_SECONDS = 2.0

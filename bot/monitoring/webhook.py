@@ -4,15 +4,15 @@ import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
 from bot.errors import RoasError
+from bot.log import get_logger
 from bot.monitoring.alert_desk import AlertDesk
 from bot.monitoring.webhook_formats import Webhook, read_reports
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LARGEST_BODY = 4 * 1024 * 1024
 PATIENCE_SECONDS = 30.0

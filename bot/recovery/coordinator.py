@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
-import structlog
-
 from bot.errors import RoasError
 from bot.events import Event, EventBus, Subscription
+from bot.log import get_logger
 from bot.models.alert import Alert, AlertSource, Healing
 from bot.models.environment import Environment
 from bot.models.recovery import Fault, FaultCategory, RecoveryOutcome, RecoveryReport
 from bot.recovery.handler import AlertNotes
 from bot.state.manager import StateManager
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SOURCE = "recovery"
 STARTED = "error.auto_handling.start"

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-import structlog
-
 from bot.engine.interface import Engine
 from bot.engine.manager import DeploymentManager
 from bot.engine.watch import ContainerWatch
 from bot.errors import RoasError, ServiceFailedError
+from bot.log import get_logger
 from bot.models.actor import Actor, ActorKind
 from bot.models.alert import Healing
 from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
@@ -26,7 +25,7 @@ from bot.recovery.restarting import Answers, restart_service, settle, until_answ
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.manager import StateManager
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 STEP_SECONDS = 90.0
 HEALER = Actor(ActorKind.SYSTEM, "recovery", "automatic recovery")

@@ -5,13 +5,12 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import structlog
-
 from bot.concurrency import happens
 from bot.errors import RoasError
+from bot.log import get_logger
 from bot.models.environment import Environment
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # Before a deployment changes anything it checks and prepares, which takes longer.
 LOOK_SECONDS = 0.5

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, TypeVar
 
-import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from bot.errors import UnreadableRowError
+from bot.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 Model = TypeVar("Model")
 
 

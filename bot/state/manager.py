@@ -5,9 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-import structlog
-
 from bot.errors import JournalLostError, StateError
+from bot.log import get_logger
 from bot.models.change import StateChange
 from bot.state.alerts import Alerts
 from bot.state.approvals import Approvals
@@ -23,7 +22,7 @@ from bot.state.projection_source import ProjectionSource
 from bot.state.recoveries import Recoveries
 from bot.state.releases import Releases
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 JOURNAL_NAME = "journal.sqlite3"
 FOLDER_MODE = 0o700

@@ -2,6 +2,9 @@
 
 import asyncio
 
+import redis.asyncio
+from redis.exceptions import RedisError
+
 from bot.errors import RoasError
 
 
@@ -14,9 +17,6 @@ class RedisUnavailableError(RoasError):
 
 async def ping(url: str, *, timeout_seconds: float = 5.0) -> None:
     """Send PING and wait for its answer. Raises RedisUnavailableError, whose words hold no part of the URL."""
-    import redis.asyncio  # slow to import, and most command lines have no use for it
-    from redis.exceptions import RedisError
-
     client = redis.asyncio.Redis.from_url(url, socket_connect_timeout=timeout_seconds, socket_timeout=timeout_seconds)
     try:
         async with asyncio.timeout(timeout_seconds):

@@ -6,17 +6,16 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import structlog
-
 from bot.concurrency import happens
 from bot.errors import RoasError
+from bot.log import get_logger
 from bot.models.change import StateChange
 from bot.state.manager import StateManager
 from bot.state.projection import Cursor, Keys, Redact
 from bot.state.redis_server import RedisUnavailableError
 from bot.state.sync_target import Position, ProjectionDamagedError, RedisProjection
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BATCH = 500
 # How often it looks for what other processes wrote, and whether Redis still has what it was given.

@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import structlog
+import redis.asyncio
 from pydantic import ValidationError
+from redis import exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import WatchError
 
+from bot.log import get_logger
 from bot.models.change import StateChange
 from bot.state.documents import from_json
 from bot.state.projection import STREAM_LENGTH, Cursor, Keys, Redact, hash_fields, stream_entry
 from bot.state.projection_source import Numbered
 from bot.state.redis_server import RedisUnavailableError
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LONGEST_DOCUMENT = 64 * 1024
 READ_AT_ONCE = 500
@@ -55,10 +60,6 @@ class RedisProjection:
 
     @cached_property
     def _client(self) -> Any:
-        import redis.asyncio  # slow to import, and most command lines have no use for it
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-
         return redis.asyncio.Redis.from_url(
             self._url,
             socket_connect_timeout=self._timeout_seconds,
@@ -85,8 +86,6 @@ class RedisProjection:
 
         `anew` drops what was there. Raises ProjectionDamagedError where it has to be.
         """
-        from redis.exceptions import WatchError
-
         old = await self._old_keys() if anew else []
         async with _faults(), self._client.pipeline(transaction=True) as pipe:
             await pipe.watch(self._keys.cursor)
@@ -143,8 +142,6 @@ class RedisProjection:
 @asynccontextmanager
 async def _faults() -> AsyncIterator[None]:
     """Turn what Redis' library raises into faults of ours."""
-    from redis import exceptions
-
     try:
         yield
     except (exceptions.RedisError, OSError, TimeoutError) as error:

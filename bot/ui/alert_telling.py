@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import structlog
-
 from bot.errors import RoasError
+from bot.log import get_logger
 from bot.models.alert import Alert
 from bot.models.identifiers import new_id
 from bot.models.post import Post
@@ -21,7 +20,7 @@ from bot.ui.outbox import Errand, Outbox
 from bot.ui.secrets import Redact, without_secrets
 from bot.ui.telling import ALERT, GROUP, Pace, Telling
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ALERTS = "alerts"
 BETWEEN_PASSES_SECONDS = 0.3

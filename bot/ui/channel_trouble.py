@@ -3,12 +3,11 @@
 import time
 from collections.abc import Set
 
-import structlog
-
+from bot.log import get_logger
 from bot.ui.lack import Lack
 from bot.ui.translation import _, word
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # For how long `/status` tells of messages that somebody deleted.
 RECENT_SECONDS = 3600.0

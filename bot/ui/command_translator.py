@@ -1,13 +1,13 @@
 """Give Discord the commands' names and descriptions in every language that we have."""
 
 from enum import StrEnum
+from typing import Any
 
 import discord
 from discord import app_commands
 
 from bot.ui.translation import choice_word, command_text, command_word
 
-OURS = "cogs"
 NAMES = frozenset(
     {
         app_commands.TranslationContextLocation.command_name,
@@ -17,8 +17,13 @@ NAMES = frozenset(
 )
 
 
-# A choice does not know whose command it belongs to: ours say so themselves.
+# Commands and choices of ours say so themselves: their module's name is nothing to go by, nor does a choice have one.
 MARK = "roas"
+
+
+def mark_as_ours(command: app_commands.Command[Any, ..., Any] | app_commands.Group) -> None:
+    """Let a command be known as one of ours."""
+    command.extras[MARK] = True
 
 
 def choice_of(member: StrEnum) -> app_commands.Choice[str]:
@@ -34,12 +39,12 @@ class CommandTranslator(app_commands.Translator):
         self._others = others
 
     async def load(self) -> None:
-        """Load the other translator too: discord.py has unloaded it to put this one in its place."""
+        """Load the other translator too."""
         if self._others is not None:
             await self._others.load()
 
     async def unload(self) -> None:
-        """Unload the other translator too."""
+        """Unload the other translator too: another one takes the place of both."""
         if self._others is not None:
             await self._others.unload()
 
@@ -57,4 +62,4 @@ class CommandTranslator(app_commands.Translator):
 
 def _is_ours(context: app_commands.TranslationContextTypes) -> bool:
     command = context.data.command if isinstance(context.data, app_commands.Parameter) else context.data
-    return str(getattr(command, "module", "")).partition(".")[0] == OURS
+    return MARK in getattr(command, "extras", {})

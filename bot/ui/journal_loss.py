@@ -4,9 +4,9 @@ import asyncio
 import hashlib
 
 import discord
-import structlog
 
 from bot.concurrency import happens
+from bot.log import get_logger
 from bot.models.ownership import JournalLoss
 from bot.settings import Settings
 from bot.ui.drawing import Drawing
@@ -14,7 +14,7 @@ from bot.ui.limits import CONTENT, clip, plain
 from bot.ui.ops_channel import MessageRefusedError, OpsChannel, PostError
 from bot.ui.translation import _, speaking, told
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import structlog
-
 from bot.concurrency import happens
 from bot.errors import RoasError
 from bot.events import Event, EventBus, Subscription
+from bot.log import get_logger
 from bot.models.deployment import Deployment
 from bot.models.proposal import ProposalState
 from bot.state.manager import StateManager
@@ -25,7 +24,7 @@ from bot.ui.secrets import Redact
 from bot.ui.telling import APPROVAL, LIVE, OUTCOME, Pace, Telling
 from bot.ui.voice import Voice
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import discord
 
+from bot.ui.command_names import drawing_found_as, grouped
 from bot.ui.drawing import Drawing
 from bot.ui.lack import Lack
 
@@ -56,7 +57,10 @@ class MessageRefusedError(PostError):
 class OpsChannel:
     """Send, edit and find our messages in one channel, without needing it in the cache."""
 
-    def __init__(self, client: discord.Client, guild_id: int, channel_id: int) -> None:
+    def __init__(
+        self, client: discord.Client, guild_id: int, channel_id: int, command_group: str | None = None
+    ) -> None:
+        self._command_group = command_group
         self.id = channel_id
         self._client = client
         self._guild_id = guild_id
@@ -80,6 +84,7 @@ class OpsChannel:
 
     async def send(self, drawing: Drawing, *, nonce: str, reply_to: int | None = None) -> int:
         """Post a message and return its id; the same nonce never posts twice. Raises PostError."""
+        drawing = self._found_as(drawing)
         options: dict[str, Any] = {"nonce": nonce, "embeds": drawing.embeds, "view": drawing.view()}
         if reply_to is not None:
             options["reference"] = self._reference(reply_to)
@@ -94,6 +99,7 @@ class OpsChannel:
 
     async def edit(self, message_id: int, drawing: Drawing) -> None:
         """Make a message look as drawn. Raises PostError."""
+        drawing = self._found_as(drawing)
         async with _told_apart():
             await self._channel.get_partial_message(message_id).edit(
                 content=drawing.content or None,
@@ -101,6 +107,10 @@ class OpsChannel:
                 view=drawing.view(),
                 allowed_mentions=discord.AllowedMentions.none(),
             )
+
+    def _found_as(self, drawing: Drawing) -> Drawing:
+        with grouped(self._command_group):
+            return drawing_found_as(drawing)
 
     async def find(self, key: str, *, after: datetime) -> int | None:
         """Return the id of our newest message whose footer is `key`, posted after a time, or None. Raises PostError."""

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations
 
-import structlog
-
+from bot.log import get_logger
 from bot.models.post import Post
 from bot.state.manager import StateManager
 from bot.ui.channel_trouble import MAIN_SETTING, ChannelTrouble
@@ -28,7 +27,7 @@ from bot.ui.ops_channel import (
 )
 from bot.ui.turn import Turn
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 NONCE_LENGTH = 25
 BETWEEN_EDITS_SECONDS = 1.5

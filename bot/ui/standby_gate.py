@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import discord
-import structlog
 
+from bot.log import get_logger
 from bot.ui.voice import Voice
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 INTERACTION = "INTERACTION_CREATE"
 # Discord waits three seconds for an acknowledgement; what is older nobody waits for.
@@ -63,6 +63,11 @@ class StandbyGate:
         if not self._leaving:
             self._restore()
             self._tell_missed()
+
+    @property
+    def leaving(self) -> bool:
+        """Tell whether the client is just being closed."""
+        return self._leaving
 
     def _receive(self, payload: Any) -> None:
         if self._voice.active:
@@ -116,5 +121,8 @@ class StandbyGate:
         connection = self._client._connection
         connection.parsers[INTERACTION] = self._parse
         connection.dispatch = self._tell
-        self._client.dispatch = self._tell_of_client  # type: ignore[method-assign]
-        self._client.close = self._close_client  # type: ignore[method-assign]
+        for name, was in (("dispatch", self._tell_of_client), ("close", self._close_client)):
+            if getattr(was, "__func__", None) is getattr(type(self._client), name):
+                delattr(self._client, name)  # the class's own shows again
+            else:
+                setattr(self._client, name, was)

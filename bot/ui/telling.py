@@ -5,16 +5,15 @@ import random
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-import structlog
-
 from bot.concurrency import happens
 from bot.errors import RoasError
+from bot.log import get_logger
 from bot.models.post import Post
 from bot.ui.ops_channel import ChannelClosedError, PostError
 from bot.ui.outbox import Errand, Outbox
 from bot.ui.translation import speaking
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LIVE = "live"
 OUTCOME = "outcome"

@@ -83,5 +83,11 @@ def catalogue(language: str) -> Catalogue:
     return Catalogue.read(path) if language != ENGLISH else Catalogue()
 
 
+def read_catalogues() -> None:
+    """Read every catalogue now: later there may be files of another version in their place."""
+    for language in LANGUAGES.values():
+        catalogue(language)
+
+
 def _catalogue() -> Catalogue:
     return catalogue(_language.get())

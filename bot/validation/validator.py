@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-import structlog
-
 from bot.errors import EngineUnavailableError, RoasError
+from bot.log import get_logger
 from bot.models.check import CheckResult, Severity, ValidationReport
 from bot.models.environment import Environment
 from bot.validation.check import Check
 from bot.validation.subject import Subject
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 CHECK_DEADLINE_SECONDS = 10.0
 ORDER = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import time_machine
-from structlog.testing import capture_logs
 
 from bot.integration import open_application
 from bot.models.alert import Healing, Severity
@@ -18,6 +17,7 @@ from tests.acceptance.conftest import settings_for
 from tests.acceptance.people import People
 from tests.acceptance.stack import service
 from tests.acceptance.trouble import alert_that, is_over, kill_process, of_services, until
+from tests.log_lines import captured_logs
 
 
 class Socket:
@@ -75,7 +75,7 @@ async def test_an_engine_whose_socket_vanishes_is_one_alert_that_ends_when_it_is
             return application.health.verdict("dev", "web") is Verdict.HEALTHY
 
         await until(is_healthy)
-        with capture_logs() as logs:
+        with captured_logs() as logs:
             await socket.vanish()
             raised = await alert_that(application, lambda one: one.service == "")
             used, began = os.times(), asyncio.get_running_loop().time()

@@ -42,8 +42,8 @@ class Scene:
 
     async def silence(self) -> None:
         """End what the old bot posts: the simulation drops a bot's connection, but not what it does by itself."""
-        if isinstance(self.env.bot, RoasBot) and "cogs" in self.env.bot.extensions:
-            await self.env.bot.unload_extension("cogs")
+        if isinstance(self.env.bot, RoasBot):
+            await self.env.bot.remove_cog("ROAS")
 
     def posts(self) -> list[discord.Message]:
         """Return what everybody sees in the ops channel, oldest first."""

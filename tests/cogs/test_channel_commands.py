@@ -220,7 +220,7 @@ async def test_an_ops_channel_that_the_bot_cannot_see_is_as_good_as_gone(scene: 
 async def test_a_closed_channel_is_on_the_status(scene: Scene) -> None:
     scene.env.inject_error("POST", "/channels/*/messages", status=403, code=50013)
     story = await Story.begin(scene.application.state, scene.application.bus)
-    cog = scene.env.bot.get_cog("Deployment")  # type: ignore[attr-defined]
+    cog = scene.env.bot.get_cog("ROAS Deployment")  # type: ignore[attr-defined]
 
     async def told() -> bool:
         return bool(cog.live_messages.trouble(""))

@@ -11,6 +11,7 @@ from discord.ext import commands
 from bot.client import RoasBot
 from bot.errors import SettingsError
 from bot.ui.voice import Voice
+from cogs.command_set import CommandSet
 from cogs.command_sync import KIND, CommandSync
 from tests.cogs.conftest import Scene
 
@@ -58,7 +59,8 @@ async def test_commands_that_changed_are_synced(scene: Scene) -> None:
 async def test_commands_that_discord_lost_are_synced_again(scene: Scene) -> None:
     bot = scene.env.bot
     assert isinstance(bot, RoasBot)
-    sync = CommandSync(bot, scene.application.state, scene.guild.id)  # type: ignore[arg-type]
+    ours = CommandSet(bot.tree, discord.Object(scene.guild.id))
+    sync = CommandSync(bot, scene.application.state, scene.guild.id, ours)
     assert not await sync.run()
     await bot.http.bulk_upsert_guild_commands(bot.application_id, scene.guild.id, [])  # type: ignore[arg-type]
     assert await sync.run()
@@ -130,7 +132,6 @@ async def test_any_bot_can_load_the_cogs_and_the_application_is_opened_and_close
 async def test_without_a_channel_in_the_settings_loading_says_what_is_missing(scene: Scene) -> None:
     scene.application.settings.discord_ops_channel_id = None
     bot = RoasBot(scene.application)  # type: ignore[arg-type]
-    with pytest.raises(commands.ExtensionFailed) as failed:
-        await bot.load_extension("cogs")
-    assert isinstance(failed.value.original, SettingsError)
-    assert "DISCORD_OPS_CHANNEL_ID" in failed.value.original.message
+    with pytest.raises(SettingsError, match="DISCORD_OPS_CHANNEL_ID"):
+        await bot.load_cogs()
+    assert not bot.cogs

@@ -34,7 +34,7 @@ async def proposal_of(scene: Scene) -> Proposal:
 
 def proposals_of(scene: Scene) -> Proposals:
     """Return what takes the answers to plans."""
-    cog: DeploymentCog = scene.env.bot.get_cog("Deployment")  # type: ignore[attr-defined]
+    cog: DeploymentCog = scene.env.bot.get_cog("ROAS Deployment")  # type: ignore[attr-defined]
     return cog.proposals
 
 
@@ -302,7 +302,7 @@ async def test_what_a_dead_bot_had_not_started_yet_is_started_by_the_next(scene:
 async def test_what_was_said_yes_to_while_another_bot_spoke_is_started_when_this_one_speaks_again(scene: Scene) -> None:
     await asked_for_approval(scene)
     proposal = await proposal_of(scene)
-    voice = scene.env.bot.get_cog("Deployment").voice
+    voice = scene.env.bot.get_cog("ROAS Deployment").voice
     voice.take()
     confirmed, awaiting = ProposalState.CONFIRMED, [ProposalState.AWAITING]
     await scene.application.state.approvals.move(proposal.id, confirmed, WHO, from_states=awaiting)

@@ -35,7 +35,6 @@ async def main():
             orchestrator=parts.orchestrator,
             environments=parts.environments,
             health=parts.collector,
-            engine=parts.engine,
         )
         async with server:
             os.write(1, b"READY\\n")

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from structlog.testing import capture_logs
 
 from bot.models.deployment import DeploymentKind, DeploymentRequest
 from tests.deployment.home_world import (
@@ -31,6 +30,7 @@ from tests.deployment.home_world import (
     World,
 )
 from tests.deployment.virtual_time import VirtualLoop
+from tests.log_lines import captured_logs
 
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "0"))
 pytestmark = pytest.mark.timeout(0 if EXAMPLES else 120)
@@ -66,7 +66,7 @@ class Deployments(RuleBasedStateMachine):
         self.loop = VirtualLoop()
         asyncio.set_event_loop(self.loop)
         self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
-        self.logs = capture_logs()
+        self.logs = captured_logs()
         self.logged = self.logs.__enter__()
         self.world = World(self.loop, Path(self.folder.name), at_home=self.at_home)
         self._do(self.world.begin())

@@ -133,3 +133,17 @@ async def test_the_stacks_verdict_is_announced_as_such(scene: Scene) -> None:
 async def test_a_journal_that_cannot_write_keeps_nobody_from_hearing(scene: Scene) -> None:
     scene.journal.broken = True
     assert await scene.see(UNHEALTHY) == [("unknown", "unhealthy")]
+
+
+async def test_engine_away_makes_unseen_services_unknown(scene: Scene) -> None:
+    """A service that no release describes has not left its stack because nobody can see it."""
+    seen = tuple(ServiceHealth(name, HEALTHY, "") for name in ("extra", "web"))
+    await scene.health.observe(StackHealth("dev", HEALTHY, seen, datetime.now(UTC)))
+    away = StackHealth("dev", UNKNOWN, (ServiceHealth("web", UNKNOWN, "away"),), datetime.now(UTC), "away")
+    await scene.health.observe(away, "away")
+    scene.clock.now += 10
+    await scene.health.observe(away, "away")
+    stack = scene.health.stack("dev")
+    assert stack is not None
+    assert {one.service: one.verdict for one in stack.services} == {"extra": UNKNOWN, "web": UNKNOWN}
+    assert {change.metadata["reason"] for change in scene.journal.changes if change.new == "unknown"} == {"away"}

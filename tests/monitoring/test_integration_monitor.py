@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from structlog.testing import capture_logs
 
 from bot.events import Event, EventBus
 from bot.models.change import ChangeType, StateChange
@@ -17,6 +16,7 @@ from bot.monitoring.integration_monitor import CLEARED, LIMITS, TRIGGERED, Integ
 from bot.state.manager import StateManager
 from bot.state.sync import DataSyncManager
 from testbed.redis_server import RedisServer
+from tests.log_lines import captured_logs
 
 
 class Scene:
@@ -124,7 +124,7 @@ async def test_failing_subscribers_raise_the_error_rate_and_their_removal_clears
 
     scene.bus.subscribe("work", works, name="works")
     failing = scene.bus.subscribe("work", fails, name="fails")
-    with capture_logs():  # drawing a traceback takes longer than the work
+    with captured_logs():  # drawing a traceback takes longer than the work
         for number in range(100):
             scene.publish("work", number=number)
         await scene.until((TRIGGERED, "integration_error_rate"))

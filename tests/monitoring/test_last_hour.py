@@ -133,3 +133,13 @@ def test_services_that_come_and_go_take_no_memory_without_end() -> None:
     for number in range(3 * MOST_SERVICES):
         hour.take(stack(ServiceHealth(f"s{number}", Verdict.HEALTHY, "")))
     assert len(hour.of("dev")) == MOST_SERVICES
+
+
+def test_chart_ends_unknown_when_engine_is_away() -> None:
+    clock = Clock()
+    hour = LastHour(clock)
+    hour.take(stack(web()))
+    hour.look(StackHealth("dev", Verdict.UNKNOWN, (), datetime.now(UTC), "The engine does not answer."))
+    (series,) = hour.of("dev")
+    assert series.points[-1].verdict is Verdict.UNKNOWN
+    assert series.points[-1].cpu_percent is None

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
@@ -14,6 +13,7 @@ from bot.monitoring.probe_memory import ProbeMemory
 from bot.monitoring.probes import NetworkProber
 from bot.monitoring.probing import Probing
 from testbed.redis_server import RedisServer, free_port
+from tests.log_lines import captured_logs
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 
@@ -45,7 +45,7 @@ async def test_one_that_cannot_be_asked_does_not_keep_the_others_from_being_aske
     async def definitions() -> Mapping[str, ServiceDefinition]:
         return {"web": ServiceDefinition("web", "web:v1", "d", probes=probes)}
 
-    with capture_logs() as logs:
+    with captured_logs() as logs:
         task = asyncio.create_task(Probing(DEV, NetworkProber(), Memory(), definitions, str).run())
         async with asyncio.timeout(5):
             assert await heard.get() == (closed, False)

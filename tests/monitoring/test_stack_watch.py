@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from bot.engine.interface import ContainerEvent
 from bot.errors import EngineUnavailableError, StateError
 from bot.models.environment import Environment
 from bot.monitoring import watch
 from bot.monitoring.watch import StackWatch
+from tests.log_lines import captured_logs
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 STARTED = ContainerEvent("start", "c1", "web", "shop-dev", {})
@@ -128,7 +128,7 @@ async def test_while_looks_break_it_goes_on_looking_says_so_once_and_hears_every
     monkeypatch: pytest.MonkeyPatch, problem: Exception
 ) -> None:
     monkeypatch.setattr(watch, "RETRY_SECONDS", 0.01)
-    with capture_logs() as logs:
+    with captured_logs() as logs:
         scene = Scene()
         scene.breaks = problem
         await scene.looks(4)

@@ -77,9 +77,11 @@ async def people(sandbox: Sandbox) -> AsyncIterator[SandboxClient]:
 
 @pytest.fixture
 async def hosts(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Hosts]:
+    """Start hosts whose settings are in `.env` only, as people have them."""
     settings = settings_for(sandbox, "unix:///nowhere/docker.sock", tmp_path, tmp_path / "state", "shop")
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     async with StateManager(tmp_path / "state", instance_prefix="TEST") as state:
-        hosts = Hosts(settings, tmp_path, state, [])
+        hosts = Hosts({}, tmp_path, state, [])
         yield hosts
         for host in hosts.started:
             await host.kill()

@@ -1,5 +1,6 @@
 """Run the example of docs/plugin.md as it stands there, against the Discord that the settings name."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -16,5 +17,6 @@ def example() -> str:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)  # a host's own doing
     redirect(load_settings(needs_discord=False))
     exec(compile(example(), str(PAGE), "exec"), {"__name__": "__main__"})  # noqa: S102 - our own page

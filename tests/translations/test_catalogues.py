@@ -26,8 +26,8 @@ NOT_TRANSLATED = {
     "Missing Permissions": "Discord's own words, for the log",
     CHANGED: "for the journal, where it is English",
 }
-# What is told at a terminal, and what is painted with a font that knows Latin letters only.
-ENGLISH = ("cogs/__init__.py", "bot/ui/charts/")
+# What is told to who loads the extension, and what is painted with a font that knows Latin letters only.
+ENGLISH = ("cogs/clashes.py", "cogs/loading.py", "cogs/names.py", "bot/ui/charts/")
 
 
 @pytest.fixture(params=LANGUAGES.values(), scope="module")

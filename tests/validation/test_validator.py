@@ -7,7 +7,7 @@ import pytest
 
 from bot.errors import EngineError, EngineUnavailableError
 from bot.models.check import CheckResult, Severity
-from bot.validation.check import discover_checks
+from bot.validation.discovery import discover_checks
 from bot.validation.subject import Subject
 from bot.validation.validator import EnvironmentValidator
 

@@ -3,14 +3,13 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-import structlog
-
 from bot.deployment.context import DeploymentContext
 from bot.errors import FencedOffError, RoasError
+from bot.log import get_logger
 from bot.models.coordination import PhaseName
 from bot.models.release import Release
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Completion:

@@ -5,13 +5,12 @@ import contextvars
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import structlog
-
+from bot.log import get_logger
 from bot.models.series import ServiceSeries
 from bot.ui.charts.last_hour import draw_last_hour
 from bot.ui.drawing import Picture
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Painter:

@@ -7,12 +7,14 @@ import discord
 from bot.monitoring.integration_figures import IntegrationFigures
 from bot.monitoring.integration_monitor import ERROR_RATE, EVENT_LATENCY, STATE_SYNC_LAG, SUCCESS_RATE, WAITING, Limit
 from bot.ui.limits import code
-from bot.ui.signs import BAD, GOOD
+from bot.ui.signs import BAD, CAREFUL, GOOD
 from bot.ui.translation import _
 
 
-def draw_integration(figures: IntegrationFigures, firing: AbstractSet[str]) -> discord.Embed:
-    """Draw the figures; a sign before each says whether its alert fires."""
+def draw_integration(
+    figures: IntegrationFigures, firing: AbstractSet[str], *, engine_is_away: bool = False
+) -> discord.Embed:
+    """Draw the figures; a sign before each says whether its alert fires. Without an engine nothing is called well."""
     latency = _milliseconds(figures.event_latency_seconds)
     if figures.slowest_subscriber:
         latency = _("{value}, slowest: {name}", value=latency, name=code(figures.slowest_subscriber, 50))
@@ -24,10 +26,12 @@ def draw_integration(figures: IntegrationFigures, firing: AbstractSet[str]) -> d
         _line(ERROR_RATE, firing, _("Events on which a part failed"), _percent(figures.error_ratio)),
         _line(SUCCESS_RATE, firing, _("Deployments that succeeded"), _percent(figures.success_ratio)),
     ]
-    title = _("🩺 The bot's own parts: well")
+    title, colour = _("🩺 The bot's own parts: well"), GOOD
+    if engine_is_away:
+        title, colour = _("⚠️ The bot's own parts work, but an engine cannot be reached"), CAREFUL
     if firing:
-        title = _("⚠️ Alerts of the bot's own parts: {count}", count=len(firing))
-    return discord.Embed(title=title, description="\n".join(parts), colour=BAD if firing else GOOD)
+        title, colour = _("⚠️ Alerts of the bot's own parts: {count}", count=len(firing)), BAD
+    return discord.Embed(title=title, description="\n".join(parts), colour=colour)
 
 
 def _waiting(seconds: float, figures: IntegrationFigures) -> str:

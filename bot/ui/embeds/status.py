@@ -127,7 +127,8 @@ def _verdict(status: EnvironmentStatus, verdict: Verdict) -> str:
 def _service_lines(status: EnvironmentStatus) -> list[str]:
     """Count the services by verdict, then give each a line, the worst first."""
     if status.health is None:
-        return [f"⚠️ {plain(told(status.fault), 1000)}" if status.fault else _("Nothing is known of its services.")]
+        unknown = _("Nothing is known of its services.")
+        return [f"⚠️ {plain(told(status.fault), 1000)}\n{unknown}" if status.fault else unknown]
     if not status.health.services:
         return [_("No container of this environment runs.")]
     services = worst_first(status.health.services)

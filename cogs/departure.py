@@ -1,0 +1,76 @@
+"""Take our commands away from Discord when the extension leaves a bot that goes on without it."""
+
+import asyncio
+from collections.abc import Callable
+
+import aiohttp
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.errors import RoasError
+from bot.integration import Application
+from bot.log import get_logger
+from bot.ui.voice import Voice
+from cogs.command_sync import CommandSync
+
+log = get_logger(__name__)
+
+WITHIN_SECONDS = 10.0
+
+
+class Departure:
+    """Know why the extension leaves: only where nobody will answer its commands any more are they withdrawn.
+
+    A bot that is being closed, that reloads the extension, or that has a peer on its journal keeps them at Discord.
+    """
+
+    def __init__(
+        self, bot: commands.Bot, application: Application, voice: Voice, is_closing: Callable[[], bool]
+    ) -> None:
+        self._bot = bot
+        self._application = application
+        self._voice = voice
+        self._is_closing = is_closing
+        self._reloading = False
+        self._reload = bot.reload_extension
+        bot.reload_extension = self._reload_extension  # type: ignore[method-assign]
+
+    def remove(self) -> None:
+        """Leave the bot as it was found."""
+        if self._bot.reload_extension == self._reload_extension:
+            if getattr(self._reload, "__func__", None) is type(self._bot).reload_extension:
+                del self._bot.reload_extension  # the class's own shows again
+            else:
+                self._bot.reload_extension = self._reload  # type: ignore[method-assign]
+
+    async def leave(self, sync: CommandSync) -> None:
+        """Withdraw the commands, where this bot leads and nobody else will answer them. Raises nothing."""
+        if not self._is_last():
+            return
+        try:
+            async with asyncio.timeout(WITHIN_SECONDS):
+                await sync.withdraw()
+        except (
+            app_commands.CommandSyncFailure,
+            discord.HTTPException,
+            OSError,
+            TimeoutError,
+            aiohttp.ClientError,
+            RoasError,
+        ) as error:
+            log.warning("the commands stay at Discord, where nobody answers them", error=str(error) or repr(error))
+
+    def _is_last(self) -> bool:
+        instance = self._application.state.instance
+        peers = [one for one in instance.living("BOT") if one != instance.id]
+        leads = self._voice.active and self._bot.application_id is not None
+        return leads and not (self._reloading or peers or self._is_closing() or self._bot.is_closed())
+
+    async def _reload_extension(self, name: str, *, package: str | None = None) -> None:
+        """Reload; for that long, what is unloaded comes back at once."""
+        self._reloading = True
+        try:
+            await self._reload(name, package=package)
+        finally:
+            self._reloading = False

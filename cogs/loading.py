@@ -1,0 +1,136 @@
+"""Add the cogs to a bot whose application is open; discord.py's extensions are for the bots of others."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import discord
+from discord.ext import commands
+
+from bot.errors import SettingsError
+from bot.integration import Application
+from bot.settings import Settings
+from bot.ui.command_translator import CommandTranslator
+from bot.ui.live_messages import Calls, LiveMessages
+from bot.ui.ops_channel import OpsChannel
+from bot.ui.outbox import Outbox
+from bot.ui.outboxes import Outboxes
+from bot.ui.translation import read_catalogues
+from bot.ui.voice import Voice
+from cogs.alerts import AlertsCog
+from cogs.application_cog import ApplicationCog
+from cogs.clashes import refuse_clashes
+from cogs.command_set import CommandSet
+from cogs.command_sync import CommandSync
+from cogs.deployment import DeploymentCog
+from cogs.freeze import FreezeCog
+from cogs.history import HistoryCog
+from cogs.logs import LogsCog
+from cogs.ops_cog import OpsCog
+from cogs.status import StatusCog
+
+SPEAKING = (DeploymentCog, StatusCog)
+OTHERS = (HistoryCog, LogsCog, FreezeCog, AlertsCog)
+
+
+async def load_cogs(bot: commands.Bot, application: Application, voice: Voice) -> ApplicationCog:
+    """Add every cog, or leave the bot as it was; removing the cog that is returned removes them all.
+
+    Raises SettingsError, NameClashError.
+    """
+    read_catalogues()
+    async with AsyncExitStack() as opened:
+        guild_id, _channel_id = place(application.settings)
+        refuse_ours(bot, application.settings)
+        messages = LiveMessages(
+            application.state,
+            application.bus,
+            _outboxes(bot, application),
+            voice=voice,
+            calls=_calls(application.settings),
+            redact=application.redactor.redact,
+        )
+        cogs: list[OpsCog] = [kind(bot, application, voice, messages) for kind in SPEAKING]
+        cogs += [kind(bot, application, voice) for kind in OTHERS]
+        guild = discord.Object(guild_id)
+        ours = CommandSet(bot.tree, guild, application.settings.discord_command_group)
+        await _add(bot, cogs, ours, opened)
+        _translate(bot, opened)
+        keeper = ApplicationCog(bot, CommandSync(bot, application.state, guild_id, ours), voice)
+        await bot.add_cog(keeper)
+        keeper.keep(opened.pop_all())
+        return keeper
+
+
+def _outboxes(bot: commands.Bot, application: Application) -> Outboxes:
+    """Make an outbox for the ops channel, and one for each other channel that environments have of their own."""
+    settings, group = application.settings, application.settings.discord_command_group
+    guild_id, channel_id = place(settings)
+    by_channel: dict[int, Outbox] = {}
+    for name, own in settings.own_channels.items():
+        channel, setting = OpsChannel(bot, guild_id, own, group), settings.channel_of(name)[1]
+        by_channel.setdefault(own, Outbox(application.state, channel, setting=setting))
+    main = Outbox(application.state, OpsChannel(bot, guild_id, channel_id, group))
+    return Outboxes(main, {name: by_channel[own] for name, own in settings.own_channels.items()})
+
+
+def refuse_ours(bot: commands.Bot, settings: Settings) -> None:
+    """Raise NameClashError where the bot has something under one of our names."""
+    kinds = (*SPEAKING, *OTHERS)
+    group = settings.discord_command_group
+    names = [group] if group else [one.name for kind in kinds for one in kind.__cog_app_commands__]
+    cog_names = [kind.__cog_name__ for kind in (*kinds, ApplicationCog)]
+    refuse_clashes(bot, discord.Object(place(settings)[0]), names, cog_names)
+
+
+def place(settings: Settings) -> tuple[int, int]:
+    """Return the guild and the ops channel, without which nobody could do anything. Raises SettingsError."""
+    guild_id, channel_id = settings.discord_guild_id, settings.discord_ops_channel_id
+    if guild_id is not None and channel_id is not None:
+        return guild_id, channel_id
+    ids = {"DISCORD_GUILD_ID": guild_id, "DISCORD_OPS_CHANNEL_ID": channel_id}
+    missing = [name for name, value in ids.items() if value is None]
+    raise SettingsError(
+        f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.",
+        hint="In Discord, turn on the developer mode, copy the id by a right click on the server or channel, and put "
+        "it into the environment or into .env.",
+    )
+
+
+async def _add(bot: commands.Bot, cogs: Sequence[commands.Cog], ours: CommandSet, opened: AsyncExitStack) -> None:
+    """Add the cogs and their commands; `opened` removes what is still there of them."""
+    for cog in cogs:
+        ours.take(cog)
+    for cog in cogs:
+        await bot.add_cog(cog)
+        opened.push_async_callback(_remove, bot, cog)
+    ours.add()
+    opened.callback(ours.remove)
+
+
+async def _remove(bot: commands.Bot, cog: commands.Cog) -> None:
+    """Remove a cog that discord.py has not removed yet."""
+    if bot.get_cog(cog.qualified_name) is cog:
+        await bot.remove_cog(cog.qualified_name)
+
+
+def _translate(bot: commands.Bot, opened: AsyncExitStack) -> None:
+    """Put our translator before the bot's own, which learns nothing of it; `opened` puts that one back.
+
+    `set_translator` would unload the bot's own one in between, and load it a second time.
+    """
+    connection = bot._connection
+    own = bot.tree.translator
+    ours = CommandTranslator(own)
+    connection._translator = ours
+
+    def restore() -> None:
+        if bot.tree.translator is ours:
+            connection._translator = own
+
+    opened.callback(restore)
+
+
+def _calls(settings: Settings) -> Calls:
+    """Return whom the bot may call."""
+    approvers = sorted(settings.discord_approver_role_ids) if settings.discord_mention_approvers else ()
+    return Calls(settings.discord_alert_role_id, tuple(approvers))
