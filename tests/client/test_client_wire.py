@@ -153,7 +153,7 @@ async def test_a_bot_that_dies_in_the_middle_is_followed_by_one_that_finishes_th
 
 
 async def test_a_permission_taken_away_and_given_back_delays_the_post(
-    living: Living, capsys: pytest.CaptureFixture[str]
+    living: Living, caplog: pytest.LogCaptureFixture
 ) -> None:
     bot = await living.start()
     await living.people.deny_bot("send_messages")
@@ -162,12 +162,11 @@ async def test_a_permission_taken_away_and_given_back_delays_the_post(
     written = ""
     while "the ops channel is closed to the bot" not in written:
         await asyncio.sleep(0.01)
-        written += capsys.readouterr().out
+        written = caplog.text
     await living.people.deny_bot()
     bot.dispatch("resumed")
     await told(living, story.id)
-    log = capsys.readouterr()
-    assert (written + log.out + log.err).count("the ops channel is closed to the bot") == 1
+    assert caplog.text.count("the ops channel is closed to the bot") == 1
 
 
 async def test_sigterm_ends_the_bot_in_order_with_code_0(living: Living) -> None:
@@ -178,13 +177,12 @@ async def test_sigterm_ends_the_bot_in_order_with_code_0(living: Living) -> None
 
 
 async def test_a_token_that_discord_refuses_ends_the_bot_with_code_78_and_says_what_to_do(
-    living: Living, capsys: pytest.CaptureFixture[str]
+    living: Living, caplog: pytest.LogCaptureFixture
 ) -> None:
     living.application.settings.discord_token = SecretStr("not.the.token")
     await living.start(wait=False)
     assert await living.exit_code() == 78
-    log = capsys.readouterr()
-    assert "developer portal" in log.out + log.err
+    assert "developer portal" in caplog.text
 
 
 async def test_discord_being_away_at_the_start_is_waited_for(living: Living) -> None:

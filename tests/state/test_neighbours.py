@@ -100,7 +100,7 @@ def documents(folder: Path) -> Sequence[str]:
 
 
 async def test_a_journal_of_the_next_version_is_read_and_what_is_unknown_in_it_counts_as_nothing_good(
-    of_the_future: Path, capsys: pytest.CaptureFixture[str]
+    of_the_future: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     name_once.cache_clear()
     async with StateManager(of_the_future) as state:
@@ -122,7 +122,7 @@ async def test_a_journal_of_the_next_version_is_read_and_what_is_unknown_in_it_c
         assert len((await state.changes_since(0))[1]) == await state.last_sequence()
         assert (await state.posts.unfinished(["live"]))[0].subject == UNDER_WAY.id
         assert await state.ownership.voice() is not None
-    assert capsys.readouterr().out.count("a row is left out") == 2  # a deployment, and the phase of others
+    assert caplog.text.count("a row is left out") == 2  # a deployment, and the phase of others
 
 
 async def test_a_journal_of_the_next_version_is_gone_on_with(of_the_future: Path) -> None:

@@ -351,7 +351,7 @@ async def test_an_alert_that_cannot_be_drawn_does_not_silence_the_others(
 
 
 async def test_a_channel_that_is_closed_to_an_alert_is_told_once_and_on_status(
-    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, capsys: pytest.CaptureFixture[str]
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, caplog: pytest.LogCaptureFixture
 ) -> None:
     channel.faults = [ChannelClosedError("Unknown Channel")] * 5
     running = messages.start()
@@ -359,7 +359,7 @@ async def test_a_channel_that_is_closed_to_an_alert_is_told_once_and_on_status(
     await until(lambda: "Unknown Channel" in running.trouble(""))
     await until(lambda: bool(channel.messages))
     assert running.trouble("") == ""
-    assert capsys.readouterr().out.count("the ops channel is closed to the bot") == 1
+    assert caplog.text.count("the ops channel is closed to the bot") == 1
 
 
 async def test_an_alert_whose_message_was_deleted_is_told_again_with_its_next_change(

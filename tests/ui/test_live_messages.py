@@ -145,14 +145,14 @@ async def told_id(state: StateManager, deployment_id: str) -> bool:
 
 
 async def test_a_closed_channel_is_logged_once_and_used_again_when_it_opens(
-    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, capsys: pytest.CaptureFixture[str]
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, caplog: pytest.LogCaptureFixture
 ) -> None:
     channel.faults = [ChannelClosedError("Missing Permissions")] * 6
     messages.start()
     story = await Story.begin(state, bus)
     await story.finish()
     await until(lambda: told(state, story.id))
-    assert capsys.readouterr().out.count("the ops channel is closed to the bot") == 1
+    assert caplog.text.count("the ops channel is closed to the bot") == 1
     assert len(channel.messages) == 2
 
 

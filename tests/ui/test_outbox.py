@@ -56,7 +56,7 @@ async def test_of_an_outcome_only_that_is_left_out_for_which_the_permission_is_m
     assert bool(posted.embeds) is (Lack.EMBEDS not in missing)
     assert bool(posted.attachments) is (Lack.FILES not in missing)
     assert channel.replies[outcome] == (None if Lack.HISTORY in missing else live)
-    named = {lack for lack in Lack if lack.value in running.trouble("")}
+    named = {lack for lack in Lack if lack.value in running.trouble}
     assert named == missing & {Lack.FILES, Lack.EMBEDS, Lack.HISTORY}
 
 
@@ -96,13 +96,13 @@ async def test_without_the_permission_for_embeds_a_message_says_the_same_as_text
 
 
 async def test_a_missing_permission_is_told_once_and_taken_back_when_it_is_there_again(
-    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, capsys: pytest.CaptureFixture[str]
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, caplog: pytest.LogCaptureFixture
 ) -> None:
     channel.forbids = needs_a_file
     running = messages.start()
     for environment in ("dev", "staging", "prod"):
         await failed(state, bus, environment)
-    assert capsys.readouterr().out.count("a permission is missing in the ops channel") == 1
+    assert caplog.text.count("a permission is missing in the ops channel") == 1
     assert running.trouble("") == "The bot lacks Attach Files there: messages are posted without what needs it."
     with speaking("zh-TW"):
         assert running.trouble("") == "機器人在該頻道缺少「附加檔案」權限：訊息會略過需要該權限的部分發布。"
@@ -113,7 +113,7 @@ async def test_a_missing_permission_is_told_once_and_taken_back_when_it_is_there
 
 
 async def test_a_deleted_message_is_told_once_in_the_log_and_on_status(
-    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, capsys: pytest.CaptureFixture[str]
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, caplog: pytest.LogCaptureFixture
 ) -> None:
     running = messages.start()
     story = await Story.begin(state, bus)
@@ -130,7 +130,7 @@ async def test_a_deleted_message_is_told_once_in_the_log_and_on_status(
     await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
     await until(lambda: bool(channel.messages))
     await until(lambda: "posted again: 1" in running.trouble(""))
-    assert capsys.readouterr().out.count("a message was deleted and is posted again") == 1
+    assert caplog.text.count("a message was deleted and is posted again") == 1
 
 
 async def test_deployments_and_alerts_come_in_the_order_in_which_they_happened(
