@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.engine.places import Places
+from bot.engine.raw_files import as_written
 from bot.engine.violation import Violation
 
 NAMESPACES = ("pid", "ipc", "network_mode", "userns_mode", "uts", "cgroup")
@@ -113,7 +114,6 @@ def _is_loopback(address: str) -> bool:
 def _build(name: str, build: Mapping[str, Any] | None, places: Places) -> Iterator[Violation]:
     if not build:
         return
-    does = "is built from"
     context = str(build.get("context", "."))
     for used in map(str, [context, *_values(build.get("additional_contexts"))]):
         if used.startswith(("service:", "docker-image:")):
@@ -121,15 +121,9 @@ def _build(name: str, build: Mapping[str, Any] | None, places: Places) -> Iterat
         if not used.startswith("/") or not Path(used).resolve().is_relative_to(places.folder):
             yield Violation(f"{name} is built from {used}, outside the stack's folder", f"build:{name}")
         if used.startswith("/"):
-            yield from places.judge_state(name, used, does)
-            yield from places.judge_replaceable(name, used, does)
-    dockerfile = Path(context) / str(build.get("dockerfile") or "Dockerfile")
-    if not dockerfile.resolve().is_relative_to(places.folder):
-        yield Violation(f"{name} is built by {dockerfile}, outside the stack's folder", f"build:{name}")
-    if context.startswith("/"):
-        yield from places.judge_state(name, str(dockerfile), does)
-        if not dockerfile.resolve().is_relative_to(Path(context).resolve()):
-            yield from places.judge_replaceable(name, str(dockerfile), does)
+            yield from places.judge_state(name, used, "is built from")
+            yield from places.judge_replaceable(name, used, "is built from")
+    yield from _dockerfile(name, context, str(build.get("dockerfile") or "Dockerfile"), places)
     for right in BUILD_RIGHTS:
         if build.get(right):
             yield Violation(f"{name} is built with `{right}`", f"build:{name}")
@@ -137,6 +131,17 @@ def _build(name: str, build: Mapping[str, Any] | None, places: Places) -> Iterat
         yield Violation(f"{name} is built in the network `{build['network']}`", f"build:{name}")
     for tag in build.get("tags") or ():
         yield Violation(f"{name} tags what it builds as {tag}", f"build_tags:{name}")
+
+
+def _dockerfile(name: str, context: str, written: str, places: Places) -> Iterator[Violation]:
+    """Judge a Dockerfile where its text leads and where its links lead: BuildKit and the kernel may differ."""
+    for path in dict.fromkeys((Path(context) / written, as_written(Path(context) / written))):
+        if not path.resolve().is_relative_to(places.folder):
+            yield Violation(f"{name} is built by {path}, outside the stack's folder", f"build:{name}")
+        if context.startswith("/"):
+            yield from places.judge_state(name, str(path), "is built from")
+            if not path.resolve().is_relative_to(Path(context).resolve()):
+                yield from places.judge_replaceable(name, str(path), "is built from")
 
 
 def _values(contexts: object) -> list[object]:

@@ -16,7 +16,7 @@ FETCHED = re.compile(r"^(github|gitlab|bitbucket)\.\w+/|:|\.git([#?]|$)", re.IGN
 
 @dataclass(frozen=True, slots=True)
 class RawFile:
-    """A compose file, and the folder that its relative paths begin in."""
+    """A compose file, and the folder that its relative paths begin in: one file may be read from several."""
 
     path: Path
     base: Path
@@ -79,7 +79,12 @@ class FileReference:
         if not self.is_compose_file or not self.target.is_file():
             return None
         base = self.base / self.project_folder if self.project_folder else self.target.parent
-        return RawFile(self.target, base, self.included or self.kind == "include")
+        return RawFile(as_written(self.target), as_written(base), self.included or self.kind == "include")
+
+
+def as_written(path: Path) -> Path:
+    """Take every `..` out of a path by its text alone, as Compose mostly does."""
+    return Path(os.path.normpath(path))
 
 
 def references_of(document: RawMapping, file: RawFile) -> Iterator[FileReference]:

@@ -17,7 +17,7 @@ from bot.engine.compose.runner import ComposeRunner
 from bot.engine.model_text import read_resolved
 from bot.engine.places import is_inside
 from bot.engine.policy import ComposePolicy
-from bot.engine.raw_files import FileReference, RawFile, references_of
+from bot.engine.raw_files import FileReference, RawFile, as_written, references_of
 from bot.engine.raw_yaml import read_raw
 from bot.engine.violation import Violation
 from bot.errors import ComposeFileError
@@ -41,14 +41,14 @@ class RawPolicy:
         """
         base = environment.compose_files[0].parent
         pending = [RawFile(path, base) for path in environment.compose_files]
-        seen: set[Path] = set()
+        seen: set[RawFile] = set()
         named: dict[FileReference, None] = {}
         # Before anything is read: a message about a path could quote what a stolen env file says.
         self._policy.refuse(list(_escaping(environment, self._policy.state_dir)))
         found: list[Violation] = []
         while pending:
-            files = [file for file in pending if file.path.resolve() not in seen]
-            seen |= {file.path.resolve() for file in files}
+            files = list(dict.fromkeys(file for file in pending if file not in seen))
+            seen.update(files)
             if len(seen) > MOST_FILES:
                 raise ComposeFileError("The compose file includes too many files.", hint="Include fewer.")
             references = await self._clients.local(partial(_read, files))
@@ -123,6 +123,8 @@ def _misplaced(reference: FileReference, folder: Path) -> Iterator[Violation]:
     target = reference.target.resolve()
     if "$" in reference.path or "$" in reference.project_folder:
         yield Violation(f"{reference.words}, whose variables cannot be known here", entry)
+    elif as_written(reference.target).resolve() != target:
+        yield Violation(f"{reference.words}, which is one file by its text and another by its links", "")
     elif not target.is_relative_to(folder):
         yield Violation(f"{reference.words}, outside the stack's folder", entry)
     elif reference.is_compose_file and not target.exists():

@@ -108,8 +108,9 @@ def test_no_service_name_becomes_an_option(service: str) -> None:
 async def test_a_dead_engine_is_told_as_such_everywhere(engine: ComposeEngine, environment: Environment) -> None:
     environment.compose_files[0].write_text("services: {web: {image: 'tiny:v1'}}")
     dead = replace(environment, docker_host=NOWHERE)
-    resolved = await engine.resolve(dead, "v1")  # needs no engine
+    resolved = await engine.resolve(dead, "v1", write_contents=False)  # a look needs no engine
     for attempt in (
+        engine.resolve(dead, "v1"),
         engine.containers(dead),
         engine.look_up_images(resolved, frozenset({"web"})),
         engine.start(dead, "a" * 64),

@@ -66,6 +66,10 @@ WHOLE = [
     "include: [{path: inner.yml, project_directory: '${D-sub}'}]\nservices: {web: {image: x}}",
     "include: [{path: own.yml, env_file: []}]\nservices: {web: {image: x}}",
     "include: [{path: [sub/own.yml], env_file: [own.env, sub/link.env]}]\nservices: {web: {image: x}}",
+    "include: [next.yml]\nservices: {web: {image: x, extends: {file: twice.yml, service: b}}}",
+    "services: {web: {image: x, env_file: jump/../way.env}}",
+    "services: {web: {image: x, env_file: '${STACK}/jump/../back.env'}}",
+    "include: [jump/../inner.yml]\nservices: {web: {image: x}}",
     "include: !!set [sub/more.yml]\nservices: {web: {image: x}}",
 ]
 
@@ -86,8 +90,26 @@ def folder(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = environment.folder
     (folder.parent / "outside.env").write_text(f"{SECRET}=1\n")
     (folder / "own.env").write_text("OWN=1\n")
-    (folder / "sub").mkdir()
-    for name in ("link.env", "sub/link.env", "yes", "on", "12:30:45", "0x10", "1_0", "null"):
+    (folder / "sub" / "deep").mkdir(parents=True)
+    (folder / "jump").symlink_to("sub/deep")
+    for name in ("back.env", "sub/way.env"):
+        (folder / name).write_text("OWN=1\n")
+    (folder / "sub" / "inner.yml").write_text("services: {b: {image: x}}")
+    (folder / "next.yml").write_text("include: [{path: twice.yml, project_directory: sub}]")
+    (folder / "twice.yml").write_text("services: {b: {image: x, env_file: own.env}}")
+    for name in (
+        "link.env",
+        "way.env",
+        "sub/back.env",
+        "sub/link.env",
+        "sub/own.env",
+        "yes",
+        "on",
+        "12:30:45",
+        "0x10",
+        "1_0",
+        "null",
+    ):
         (folder / name).symlink_to(folder.parent / "outside.env")
     (folder / "sub" / "more.yml").write_text("services: {b: {image: x, env_file: link.env}}")
     (folder / "inner.yml").write_text("services: {b: {image: x, env_file: link.env}}")
@@ -108,9 +130,10 @@ def compose_config(file: Path, **variables: str) -> subprocess.CompletedProcess[
 async def test_no_spelling_hides_a_file(engine: ComposeEngine, environment: Environment, folder: Path) -> None:
     """Each spelling by which Compose reads the file is refused; what Compose does not take counts for nothing."""
     leaking, let_through = 0, []
+    environment = replace(environment, variables={"STACK": str(folder)})
     for text in spellings():
         environment.compose_files[0].write_text(text)
-        if SECRET not in compose_config(environment.compose_files[0]).stdout:
+        if SECRET not in compose_config(environment.compose_files[0], STACK=str(folder)).stdout:
             continue
         leaking += 1
         try:
