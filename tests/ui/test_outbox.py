@@ -56,7 +56,7 @@ async def test_of_an_outcome_only_that_is_left_out_for_which_the_permission_is_m
     assert bool(posted.embeds) is (Lack.EMBEDS not in missing)
     assert bool(posted.attachments) is (Lack.FILES not in missing)
     assert channel.replies[outcome] == (None if Lack.HISTORY in missing else live)
-    named = {lack for lack in Lack if lack.value in running.trouble}
+    named = {lack for lack in Lack if lack.value in running.trouble("")}
     assert named == missing & {Lack.FILES, Lack.EMBEDS, Lack.HISTORY}
 
 
