@@ -1,8 +1,8 @@
-"""From the SIGKILL of a critical service's process to the alert in the channel, to the healed service, to "resolved".
+"""From the SIGKILL of a critical service's process to the alert in the channel, the recovery, and "resolved".
 
 Every kill is the first of its service for that bot's journal: a few services a round, each round with a new bot. At the
 same time a real Prometheus and a real Alertmanager, alone and with the intervals that they have unless told otherwise,
-watch processes that are killed, too. Nobody heals those; they are started again once their alert has arrived.
+watch processes that are killed, too. Nobody recovers those; they are started again once their alert has arrived.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from bot.monitoring.integration_figures import percentile
 from sandbox.views import Message
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
-from testbed.living_bot import LivingBot, Stack, living_bot
+from testbed.running_bot import RunningBot, Stack, running_bot
 from testbed.sample import HEALTH_COMMAND, sample_image
 
 ENVIRONMENT = "dev"
@@ -43,8 +43,8 @@ CHECK = {
 class Kill:
     """Hold the seconds from a kill to what followed."""
 
-    told: float
-    healed: float
+    notified: float
+    recovered: float
     resolved: float
 
 
@@ -67,10 +67,10 @@ class Result:
             f"evaluation every {INTERVAL_SECONDS:g} s, group_wait {GROUP_WAIT_SECONDS:g} s)."
         )
         rows = [
-            _row("bot: alert in the channel", [kill.told for kill in self.kills]),
-            _row("bot: service healthy again", [kill.healed for kill in self.kills]),
+            _row("bot: alert in the channel", [kill.notified for kill in self.kills]),
+            _row("bot: service healthy again", [kill.recovered for kill in self.kills]),
             _row('bot: "resolved" in the channel', [kill.resolved for kill in self.kills]),
-            _row("Prometheus + Alertmanager: alert at a webhook", self.peer.told),
+            _row("Prometheus + Alertmanager: alert at a webhook", self.peer.notified),
             _row('Prometheus + Alertmanager: "resolved" after the process is back', self.peer.resolved),
         ]
         return "\n".join(
@@ -120,10 +120,10 @@ async def _round(engine: Engine, folder: Path, count: int) -> list[Kill]:
     names = [f"service-{number:02}" for number in range(SERVICES_A_ROUND)]
     service: dict[str, Any] = {"image": f"{IMAGE}:v1", "init": True, "healthcheck": CHECK}
     settings = {"CRITICAL_SERVICES": ",".join(names)}
-    async with living_bot(engine, folder, Stack(dict.fromkeys(names, service), settings)) as bot:
-        told = await bot.deploy(ENVIRONMENT, "v1")
-        if "succeeded" not in told.text:
-            raise RuntimeError(told.text)
+    async with running_bot(engine, folder, Stack(dict.fromkeys(names, service), settings)) as bot:
+        notified = await bot.deploy(ENVIRONMENT, "v1")
+        if "succeeded" not in notified.text:
+            raise RuntimeError(notified.text)
         kills = []
         with healthy_moments(bot) as moments:
             for name in names[:count]:
@@ -132,26 +132,26 @@ async def _round(engine: Engine, folder: Path, count: int) -> list[Kill]:
         return kills
 
 
-async def _kill(bot: LivingBot, service: str, moments: "HealthyMoments") -> Kill:
+async def _kill(bot: RunningBot, service: str, moments: "HealthyMoments") -> Kill:
     after = await bot.last_message()
     container = (await asyncio.to_thread(bot.containers, ENVIRONMENT))[service]
 
-    def is_told(message: Message) -> bool:
+    def is_notified(message: Message) -> bool:
         return f"{service} is down" in message.text
 
     def is_over(message: Message) -> bool:
-        return is_told(message) and "resolved" in message.text
+        return is_notified(message) and "resolved" in message.text
 
     began, began_at = time.monotonic(), time.time_ns()
     os.kill(int(container.attrs["State"]["Pid"]), signal.SIGKILL)
-    message = await bot.people.wait_for_message(is_told, deadline_seconds=TOLD_SECONDS, after=after)
-    told = time.monotonic() - began
+    message = await bot.people.wait_for_message(is_notified, deadline_seconds=TOLD_SECONDS, after=after)
+    notified = time.monotonic() - began
     if "🔴" not in message.text and "✅" not in message.text:
         raise RuntimeError(f"it is no critical alert: {message.text}")
     await bot.people.wait_for_message(is_over, deadline_seconds=TOLD_SECONDS, after=after)
     resolved = time.monotonic() - began
-    healed = await asyncio.to_thread(moments.after, str(container.id), began_at)
-    return Kill(told, (healed - began_at) / 1e9, resolved)
+    recovered = await asyncio.to_thread(moments.after, str(container.id), began_at)
+    return Kill(notified, (recovered - began_at) / 1e9, resolved)
 
 
 class HealthyMoments:
@@ -180,7 +180,7 @@ class HealthyMoments:
 
 
 @contextmanager
-def healthy_moments(bot: LivingBot) -> Iterator[HealthyMoments]:
+def healthy_moments(bot: RunningBot) -> Iterator[HealthyMoments]:
     """Listen to the engine in a thread."""
     moments = HealthyMoments()
     events = bot.client.events(decode=True, filters={"event": "health_status"})

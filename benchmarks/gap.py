@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox.asking import Reception, asking
 from sandbox.client import SandboxClient
+from sandbox.poller import PollResults, polling
 from sandbox.views import Message
 from testbed.bot_image import build_bot_image
 from testbed.daemon import PrivateDaemon
@@ -39,23 +39,23 @@ class Run:
     """One replacement: how long it took, and how those were received who asked meanwhile."""
 
     seconds: float
-    reception: Reception
+    results: PollResults
 
     def as_dict(self) -> dict[str, float]:
         """Return the figures."""
-        reception = self.reception
+        results = self.results
         return {
             "seconds": self.seconds,
-            "asked": len(reception.asked),
-            "never": reception.never,
-            "twice": reception.twice,
-            "late": reception.late,
-            "refused": reception.refused,
-            "p50": reception.median,
-            "p99": reception.p99,
-            "longest_wait": reception.longest_wait,
-            "longest_gap": reception.longest_gap,
-            "deaf": reception.deaf,
+            "asked": len(results.asked),
+            "never": results.never,
+            "twice": results.twice,
+            "late": results.late,
+            "refused": results.refused,
+            "p50": results.median,
+            "p99": results.p99,
+            "longest_wait": results.longest_wait,
+            "longest_gap": results.longest_gap,
+            "deaf": results.unresponsive,
         }
 
 
@@ -75,19 +75,19 @@ class Gaps:
         head = ("replaced by", *counts, "p50", "p99", "longest gap", "nobody listened for")
         lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
         for side, runs in self.sides.items():
-            lines += [f"| {' | '.join([f'`{side}`', *_cells(run.reception)])} |" for run in runs]
+            lines += [f"| {' | '.join([f'`{side}`', *_cells(run.results)])} |" for run in runs]
         return "\n".join([*lines, "", self._ratio()])
 
     def _ratio(self) -> str:
         longest = {
-            side: statistics.median(run.reception.longest_gap for run in runs) for side, runs in self.sides.items()
+            side: statistics.median(run.results.longest_gap for run in runs) for side, runs in self.sides.items()
         }
         return "Median of the longest gaps: " + ", ".join(f"{gap:.2f} s ({side})" for side, gap in longest.items())
 
 
-def _cells(seen: Reception) -> Sequence[str]:
+def _cells(seen: PollResults) -> Sequence[str]:
     counts = (len(seen.asked), seen.never, seen.twice, seen.late)
-    return [*map(str, counts), *(f"{one:.2f} s" for one in (seen.median, seen.p99, seen.longest_gap, seen.deaf))]
+    return [*map(str, counts), *(f"{one:.2f} s" for one in (seen.median, seen.p99, seen.longest_gap, seen.unresponsive))]
 
 
 def measure(folder: Path, runs: int) -> Gaps:
@@ -115,13 +115,13 @@ async def _measure(engine: Engine, discord: Mapping[str, Any], folder: Path, run
 
 
 async def _run(home: Home, people: SandboxClient, way: Callable[[Home, SandboxClient], Any]) -> Run:
-    async with asking(people, "status") as somebody:
+    async with polling(people, "status") as somebody:
         await asyncio.sleep(CALM_SECONDS)
         began = time.monotonic()
         await way(home, people)
         seconds = time.monotonic() - began
         await asyncio.sleep(CALM_SECONDS)
-    return Run(seconds, somebody.reception)
+    return Run(seconds, somebody.results)
 
 
 async def _by_itself(_home: Home, people: SandboxClient) -> None:
@@ -137,9 +137,9 @@ async def _by_itself(_home: Home, people: SandboxClient) -> None:
     def is_outcome(message: Message) -> bool:
         return f"{found.group()} · outcome" in message.text
 
-    told = await people.wait_for_message(is_outcome, deadline_seconds=OUTCOME_SECONDS)
-    if "succeeded" not in told.text:
-        raise RuntimeError(told.text)
+    notified = await people.wait_for_message(is_outcome, deadline_seconds=OUTCOME_SECONDS)
+    if "succeeded" not in notified.text:
+        raise RuntimeError(notified.text)
 
 
 async def _by_compose(home: Home, people: SandboxClient) -> None:

@@ -32,7 +32,7 @@ LOOK_SECONDS = 0.5
 class Peer:
     """Hold the seconds from each kill to the alert, and from each new start to its end."""
 
-    told: list[float] = field(default_factory=list)
+    notified: list[float] = field(default_factory=list)
     resolved: list[float] = field(default_factory=list)
 
 
@@ -138,7 +138,7 @@ async def watch_alone(folder: Path) -> Peer:
             with alertmanager, prometheus:
                 await _all_up(prometheus)
                 figures = await asyncio.gather(*(_time(victim, arrivals) for victim in victims))
-        return Peer([told for told, _ in figures], [resolved for _, resolved in figures])
+        return Peer([notified for notified, _ in figures], [resolved for _, resolved in figures])
     finally:
         for victim in victims:
             victim.kill()
@@ -149,11 +149,11 @@ async def _time(victim: Victim, arrivals: Arrivals) -> tuple[float, float]:
     killed = time.monotonic()
     victim.kill()
     async with asyncio.timeout(TOLD_SECONDS):
-        told = await arrivals.of(victim.address, "firing") - killed
+        notified = await arrivals.of(victim.address, "firing") - killed
     started = time.monotonic()
     victim.start()
     async with asyncio.timeout(RESOLVED_SECONDS):
-        return told, await arrivals.of(victim.address, "resolved") - started
+        return notified, await arrivals.of(victim.address, "resolved") - started
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from pathlib import Path
 from sandbox.views import Message
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
-from testbed.living_bot import LivingBot, Stack, living_bot
+from testbed.running_bot import RunningBot, Stack, running_bot
 from testbed.sample import sample_image
 
 CONTAINERS = 100
@@ -77,10 +77,10 @@ async def _measure(engine: Engine, folder: Path, runs: int) -> Result:
         client.close()
     service = {"image": f"{IMAGE}:v1", "init": True, "network_mode": "none"}
     services = {f"worker-{number:03}": service for number in range(CONTAINERS)}
-    async with living_bot(engine, folder / "bot", Stack(services)) as bot:
-        told = await bot.deploy(ENVIRONMENT, "v1")
-        if "succeeded" not in told.text:
-            raise RuntimeError(told.text)
+    async with running_bot(engine, folder / "bot", Stack(services)) as bot:
+        notified = await bot.deploy(ENVIRONMENT, "v1")
+        if "succeeded" not in notified.text:
+            raise RuntimeError(notified.text)
         await bot.ask("status", environment=ENVIRONMENT)
         status, ps, stats = [], [], []
         for _ in range(runs):
@@ -94,7 +94,7 @@ async def _measure(engine: Engine, folder: Path, runs: int) -> Result:
     return Result(CONTAINERS, status, ps, stats)
 
 
-async def _time_status(bot: LivingBot) -> tuple[float, Message]:
+async def _time_status(bot: RunningBot) -> tuple[float, Message]:
     started = time.monotonic()
     message = await bot.ask("status", environment=ENVIRONMENT)
     return time.monotonic() - started, message
@@ -110,7 +110,7 @@ def _time(command: Sequence[str], engine: Engine) -> float:
     return seconds
 
 
-def _compare(bot: LivingBot, message: Message) -> None:
+def _compare(bot: RunningBot, message: Message) -> None:
     """Compare the file that comes along with the engine. Raises RuntimeError."""
     (file,) = [one for one in message.attachments if one["filename"] == "services.txt"]
     with urllib.request.urlopen(file["url"]) as response:  # noqa: S310 - the sandbox on loopback

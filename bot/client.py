@@ -11,20 +11,20 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.concurrency import happens
+from bot.concurrency import pause
 from bot.integration import Application
+from bot.leadership.leadership import Leadership
 from bot.log import get_logger
 from bot.models.ownership import Readiness
 from bot.settings import Settings
-from bot.ui.contact import Contact
-from bot.ui.voice import Voice
+from bot.ui.discord_connection import DiscordConnection
 from cogs.loading import load_cogs
 
 log = get_logger(__name__)
 
-EXIT_GOOD = 0
+EXIT_OK = 0
 EXIT_BROKEN = 1
-EXIT_START_AGAIN = 75
+EXIT_RESTART = 75
 LOOK_SECONDS = 0.5
 EXIT_CONFIGURATION = 78
 API_VERSION = "v10"
@@ -46,7 +46,7 @@ class RoasBot(commands.Bot):
     def __init__(self, application: Application) -> None:
         # This bot never speaks in voice channels, so nobody needs to hear that it cannot.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
-        self._contact = Contact()
+        self._connection_state = DiscordConnection()
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -56,18 +56,18 @@ class RoasBot(commands.Bot):
             chunk_guilds_at_startup=False,
             max_messages=None,
             guild_ready_timeout=GUILD_READY_SECONDS,
-            http_trace=self._contact.rest_trace(),
+            http_trace=self._connection_state.rest_trace(),
         )
         self.roas = application
-        self.roas_voice = Voice()
+        self.roas_leadership = Leadership()
 
     async def load_cogs(self) -> None:
-        """Load the cogs, once. It needs no Discord: a bot that starts while that is away can take over all the same.
+        """Load the cogs, once. It needs no Discord: a bot that starts while Discord is down can take over too.
 
         Not as an extension: unloading one, or a failed load, drops the modules that this bot runs on.
         """
         if not self.cogs:
-            await load_cogs(self, self.roas, self.roas_voice)
+            await load_cogs(self, self.roas, self.roas_leadership)
 
     async def setup_hook(self) -> None:
         """Let the cogs know that Discord answers; must not wait for READY, which comes after it."""
@@ -76,7 +76,7 @@ class RoasBot(commands.Bot):
 
     def readiness(self) -> Readiness:
         """Say whether this bot could speak if it had to."""
-        return Readiness(gateway_ready=self._contact.is_there(self), cogs_loaded=bool(self.cogs))
+        return Readiness(gateway_ready=self._connection_state.is_alive(self), cogs_loaded=bool(self.cogs))
 
     async def on_ready(self) -> None:
         """Log that Discord is there, and whether the server that matters is."""
@@ -90,21 +90,21 @@ class RoasBot(commands.Bot):
             )
 
 
-async def run_bot(bot: RoasBot, stop: asyncio.Event, is_cut_off: Callable[[], bool] = lambda: False) -> int:
-    """Run the bot until it is told to stop or meets a fault that no retry mends; returns the exit code.
+async def run_bot(bot: RoasBot, stop: asyncio.Event, is_engine_socket_stale: Callable[[], bool] = lambda: False) -> int:
+    """Run the bot until it is told to stop or meets a fault that no retry fixes; returns the exit code.
 
-    `is_cut_off` tells whether this process can reach the engine no more, so that it must be started again.
+    `is_engine_socket_stale` tells whether this process can reach the engine no more, so that it must be started again.
     """
     settings = bot.roas.settings
     redirect(settings)
-    return await _run(bot, _token(settings), stop, is_cut_off)
+    return await _run(bot, _token(settings), stop, is_engine_socket_stale)
 
 
-async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_cut_off: Callable[[], bool]) -> int:
+async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_engine_socket_stale: Callable[[], bool]) -> int:
     """Stay connected until told to stop."""
     connection = asyncio.create_task(_stay_connected(bot, token), name="Discord")
     stopped = asyncio.create_task(stop.wait(), name="stop")
-    cut_off = asyncio.create_task(_until(is_cut_off), name="engine socket")
+    cut_off = asyncio.create_task(_until(is_engine_socket_stale), name="engine socket")
     try:
         await asyncio.wait({connection, stopped, cut_off}, return_when=asyncio.FIRST_COMPLETED)
         if cut_off.done() and not stopped.done():
@@ -112,11 +112,11 @@ async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_cut_off: Callab
                 "the engine's socket in this container leads nowhere any more; starting again",
                 hint="The engine was started again. `restart: unless-stopped` brings this bot back.",
             )
-            return EXIT_START_AGAIN
-        return _exit_code(connection) if connection.done() else EXIT_GOOD
+            return EXIT_RESTART
+        return _exit_code(connection) if connection.done() else EXIT_OK
     finally:
         log.info("leaving")
-        await _leave(bot)
+        await _shut_down(bot)
         for task in (connection, stopped, cut_off):
             task.cancel()
         await asyncio.gather(connection, stopped, cut_off, return_exceptions=True)
@@ -125,10 +125,10 @@ async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_cut_off: Callab
 async def _until(holds: Callable[[], bool]) -> None:
     """Look every moment whether something holds; the kernel tells nobody of it."""
     while not holds():
-        await happens(asyncio.Event(), LOOK_SECONDS)
+        await pause(LOOK_SECONDS)
 
 
-async def _leave(bot: RoasBot) -> None:
+async def _shut_down(bot: RoasBot) -> None:
     """Say goodbye to Discord, but not for longer than Docker waits for a container to stop."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
@@ -140,7 +140,7 @@ async def _leave(bot: RoasBot) -> None:
 def _exit_code(connection: "asyncio.Task[None]") -> int:
     error = connection.exception()
     if error is None:
-        return EXIT_GOOD
+        return EXIT_OK
     if isinstance(error, TokenRefusedError):
         log.error(
             "Discord refuses the token",
@@ -153,7 +153,7 @@ def _exit_code(connection: "asyncio.Task[None]") -> int:
 
 
 async def _stay_connected(bot: RoasBot, token: str) -> None:
-    """Log in, however long Discord is away, then keep the gateway open. Raises TokenRefusedError."""
+    """Log in, however long Discord is unavailable, then keep the gateway open. Raises TokenRefusedError."""
     await bot.load_cogs()
     try:
         await _log_in(bot, token)
@@ -197,15 +197,17 @@ async def _log_in(bot: RoasBot, token: str) -> None:
         except (discord.HTTPException, OSError, aiohttp.ClientError) as error:
             if isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 429:
                 raise
-            log.warning("Discord is away; trying again", seconds=round(delay, 1), reason=str(error) or repr(error))
+            log.warning(
+                "Discord is unavailable; trying again", seconds=round(delay, 1), error=str(error) or repr(error)
+            )
         else:
             return
-        await _start_afresh(bot)
+        await _reset_connection(bot)
         await _pause(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
         delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 
 
-async def _start_afresh(bot: RoasBot) -> None:
+async def _reset_connection(bot: RoasBot) -> None:
     """Close the HTTP session of the failed login; the next login opens one of its own."""
     await bot.http.close()
     bot.http.clear()
@@ -213,8 +215,8 @@ async def _start_afresh(bot: RoasBot) -> None:
 
 
 async def _pause(seconds: float) -> None:
-    """Back off; there is no event to wait for while the other side is away. Being cancelled ends it."""
-    await happens(asyncio.Event(), seconds)
+    """Back off; there is no event to wait for while the other side is unavailable. Being cancelled ends it."""
+    await pause(seconds)
 
 
 def redirect(settings: Settings) -> None:

@@ -11,7 +11,7 @@ log = get_logger(__name__)
 Result = TypeVar("Result")
 
 
-async def together(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+async def run_concurrently(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     """Run coroutines at the same time and return their results in order.
 
     At the first failure the others are cancelled and waited for; then that failure is raised. Where one failed only
@@ -33,7 +33,7 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Re
     return [task.result() for task in tasks]
 
 
-async def to_the_end(work: Awaitable[Result]) -> Result:
+async def run_uninterrupted(work: Awaitable[Result]) -> Result:
     """Await work that must not be left half done: a cancellation is passed on only after its end."""
     task = asyncio.ensure_future(work)
     try:
@@ -45,7 +45,12 @@ async def to_the_end(work: Awaitable[Result]) -> Result:
         raise
 
 
-async def happens(event: asyncio.Event, within_seconds: float) -> bool:
+async def pause(seconds: float) -> None:
+    """Wait a moment between two rounds of a polling loop; a cancellation ends it at once."""
+    await wait_for(asyncio.Event(), seconds)
+
+
+async def wait_for(event: asyncio.Event, within_seconds: float) -> bool:
     """Wait for an event, but no longer than that; tells whether it happened.
 
     Unlike `asyncio.wait_for` on Python 3.11, this never swallows a cancellation that arrives together with the event.
@@ -58,7 +63,7 @@ async def happens(event: asyncio.Event, within_seconds: float) -> bool:
     return True
 
 
-class Shared(Generic[Result]):
+class SingleFlight(Generic[Result]):
     """Do the same work once for all who ask for it at the same time, so that many who ask cost no more than two.
 
     Nobody gets the result of work that was begun before they asked: who comes while it is under way waits for the

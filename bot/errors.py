@@ -200,7 +200,7 @@ class JournalUnusableError(StateError):
 
 
 class JournalHeldError(JournalUnusableError):
-    """Another process does not let go of the journal."""
+    """Another process does not drop the journal."""
 
     key = "journal_held"
 

@@ -72,7 +72,7 @@ class Subscription:
         self.name = name
         self.statistics = SubscriberStatistics()
         self.recent: deque[Handling] = deque(maxlen=REMEMBERED_HANDLINGS)
-        self._in_hand: float | None = None
+        self._in_progress: float | None = None
         self._handler = handler
         self._deadline_seconds = deadline_seconds
         self._queue: deque[tuple[Event, float]] = deque()
@@ -101,7 +101,7 @@ class Subscription:
     @property
     def waiting_seconds(self) -> float:
         """Return how long the oldest event waits that is not handled yet; 0 where none does."""
-        oldest = self._in_hand if self._in_hand is not None else self._queue[0][1] if self._queue else None
+        oldest = self._in_progress if self._in_progress is not None else self._queue[0][1] if self._queue else None
         return 0.0 if oldest is None else time.monotonic() - oldest
 
     async def drained(self) -> None:
@@ -120,9 +120,9 @@ class Subscription:
             await self._wake.wait()
             while self._queue:
                 event, published = self._queue.popleft()
-                self._in_hand = published
+                self._in_progress = published
                 well = await self._handle(event)
-                self._in_hand = None
+                self._in_progress = None
                 ended = time.monotonic()
                 self.statistics.last_latency_seconds = ended - published
                 self.recent.append(Handling(ended, ended - published, failed=not well))

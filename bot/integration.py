@@ -12,28 +12,28 @@ from bot.deployment.peers import Peers
 from bot.engine.compose_engine import ComposeEngine
 from bot.engine.manager import DeploymentManager
 from bot.events import Event, EventBus, Subscription
-from bot.guard import Guard
+from bot.maintenance import Maintenance
 from bot.models.alert import URGENT, AlertReport, AlertSource, Severity
 from bot.models.change import ChangeType, StateChange
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
-from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.alert_service import AlertService
 from bot.monitoring.collector import MonitoringCollector
 from bot.monitoring.health import HealthCoordinator
 from bot.monitoring.integration_figures import IntegrationMeasurements
 from bot.monitoring.integration_monitor import IntegrationMonitor
 from bot.monitoring.metrics import Metrics
+from bot.monitoring.probe_loop import all_probes_answer
 from bot.monitoring.probes import NetworkProber
-from bot.monitoring.probing import all_answer
 from bot.monitoring.prometheus_watch import PrometheusWatch
 from bot.monitoring.service_alerts import ServiceAlerts
+from bot.recovery.attempts import RecoveryAttempts
 from bot.recovery.coordinator import ErrorCoordinator
-from bot.recovery.handler import ErrorHandler, Senses
-from bot.recovery.hands import Hands
+from bot.recovery.handler import ErrorHandler, RecoveryChecks
 from bot.redaction import Redactor
 from bot.settings import Settings, environments
 from bot.state.manager import StateManager
-from bot.state.ownership import HeldVoice
+from bot.state.ownership import HeldLease
 from bot.state.redis_server import ping
 from bot.state.sync import DataSyncManager
 from bot.validation.discord_facts import fetch_discord_facts
@@ -49,9 +49,11 @@ DEPLOYMENTS_READ = 60
 class IntegrationCoordinator:
     """Observe what the modules do and let each learn of the others; it starts no phase a second time."""
 
-    def __init__(self, state: StateManager, bus: EventBus, collector: MonitoringCollector, desk: AlertDesk) -> None:
+    def __init__(
+        self, state: StateManager, bus: EventBus, collector: MonitoringCollector, alert_service: AlertService
+    ) -> None:
         self._state = state
-        self._desk = desk
+        self._alert_service = alert_service
         self._bus = bus
         self._collector = collector
         self._environments: Mapping[str, Environment] = {}
@@ -108,7 +110,7 @@ class IntegrationCoordinator:
         """Write into the audit how it ended; one that nobody could carry to its end calls people."""
         facts = {name: event.data.get(name) for name in ("outcome", "kind", "duration_seconds")}
         await self._audit(event, "deployment ended", **facts)
-        await self._desk.take([_abandoned(event)])
+        await self._alert_service.take([_abandoned(event)])
         self._pass_on(event, "monitoring.health_check.start", service="")
 
     async def _alert_triggered(self, event: Event) -> None:
@@ -119,7 +121,7 @@ class IntegrationCoordinator:
             self._pass_on(event, "error.auto_handling.start", **facts)
 
     async def _recovery_completed(self, event: Event) -> None:
-        """Write how healing ended; what is said to be well is looked at."""
+        """Write how recovery ended; what is said to be well is looked at."""
         await self._record_step(event, f"recovery {event.data.get('outcome')}: {event.data.get('summary')}")
         if event.data.get("success"):
             await self._record_step(event, "monitoring.health_check.start")
@@ -144,21 +146,21 @@ class IntegrationCoordinator:
             occurrence=str(event.data.get("occurrence") or ""),
             correlation_id=event.correlation_id,
         )
-        await self._desk.take([report])
+        await self._alert_service.take([report])
 
-    async def _record_step(self, event: Event, words: str) -> None:
+    async def _record_step(self, event: Event, text: str) -> None:
         """Write a step of dealing with an alert under the service that it is about."""
         facts = {name: event.data.get(name) for name in ("alert_id", "severity", "outcome") if name in event.data}
         service = str(event.data.get("service") or "")
-        await self._record(event, ChangeType.ERROR_OCCURRED, service, new=words, **facts)
+        await self._record(event, ChangeType.ERROR_OCCURRED, service, new=text, **facts)
 
     def _pass_on(self, event: Event, event_type: str, **data: object) -> None:
         known = {name: event.data.get(name) for name in ("deployment_id", "environment")}
         self._bus.publish(Event(event_type, SOURCE, {**known, **data}, event.correlation_id))
 
-    async def _audit(self, event: Event, words: str, **facts: object) -> None:
+    async def _audit(self, event: Event, text: str, **facts: object) -> None:
         subject = str(event.data.get("deployment_id", ""))
-        await self._record(event, ChangeType.AUDIT, subject, new=words, **facts)
+        await self._record(event, ChangeType.AUDIT, subject, new=text, **facts)
 
     async def _record(self, event: Event, change_type: ChangeType, subject: str, *, new: str, **facts: object) -> None:
         environment = str(event.data.get("environment", ""))
@@ -171,15 +173,15 @@ class IntegrationCoordinator:
 
 def _abandoned(event: Event) -> AlertReport:
     """Report that a deployment was given up after its process had died again and again, or that this is over."""
-    environment, words = str(event.data.get("environment", "")), event.data.get("abandoned")
+    environment, text = str(event.data.get("environment", "")), event.data.get("abandoned")
     return AlertReport(
         fingerprint=f"abandoned:{environment}",
         source=AlertSource.INTEGRATION,
         severity=Severity.CRITICAL,
         title=f"{event.data.get('deployment_id')} was given up: {environment} needs an operator",
-        summary=str(words or ""),
+        summary=str(text or ""),
         environment=environment,
-        firing=bool(words),
+        firing=bool(text),
         correlation_id=event.correlation_id,
     )
 
@@ -200,10 +202,10 @@ class Application:
     collector: MonitoringCollector
     health: HealthCoordinator
     metrics: Metrics
-    held_voice: HeldVoice
+    held_lease: HeldLease
     peers: Peers
-    desk: AlertDesk
-    guard: Guard
+    alert_service: AlertService
+    maintenance: Maintenance
     integration_monitor: IntegrationMonitor
     sync: DataSyncManager | None = None
 
@@ -228,7 +230,7 @@ class Application:
 async def open_application(settings: Settings, *, instance_prefix: str = "BOT") -> AsyncIterator[Application]:
     """Open the journal, build every part, and close them in reverse order. Raises StateError.
 
-    Nothing is taken up by itself: call `orchestrator.resume()` for what a dead process left.
+    Nothing is resumed by itself: call `orchestrator.resume()` for what a dead process left.
     """
     async with AsyncExitStack() as stack:
         redactor = Redactor()
@@ -253,7 +255,7 @@ def _build(
 ) -> Application:
     known = environments(settings)
     metrics = Metrics(__version__)
-    prober, hands = NetworkProber(), Hands()
+    prober, attempts = NetworkProber(), RecoveryAttempts()
     health = HealthCoordinator(bus, state)
     collector = MonitoringCollector(
         engine,
@@ -268,8 +270,8 @@ def _build(
     )
     validator = EnvironmentValidator(discover_checks(), _survey(settings, engine))
     manager = DeploymentManager(engine, state)
-    held_voice = HeldVoice()
-    desk = AlertDesk(state.alerts, bus, redactor.redact)
+    held_lease = HeldLease()
+    alert_service = AlertService(state.alerts, bus, redactor.redact)
     sync = _projection(settings, state, redactor)
     peers = Peers(engine, state, partial(_own_container, engine))
     components = Components(
@@ -282,18 +284,18 @@ def _build(
         monitoring=collector,
         prober=prober,
         own_container=partial(_own_container, engine),
-        voice=held_voice,
+        held_lease=held_lease,
         peers=peers,
-        stand_aside=hands.take_off,
+        stop_recovery=attempts.cancel,
     )
     orchestrator = DeploymentOrchestrator(components, known)
     measurements = IntegrationMeasurements(bus, sync)
-    alerts = ServiceAlerts(desk, state)
-    look = partial(all_answer, prober)
-    senses = Senses(health.verdict, alerts.stopped_by_hand, partial(_is_own, engine), look, alerts.we_end)
-    handler = ErrorHandler(engine, manager, state, desk, senses, orchestrator.run, hands=hands)
-    recovery = ErrorCoordinator(handler, state, desk, bus, known)
-    prometheus = PrometheusWatch(settings.prometheus_url, desk)
+    alerts = ServiceAlerts(alert_service, state)
+    look = partial(all_probes_answer, prober)
+    checks = RecoveryChecks(health.verdict, alerts.is_manual_stop, partial(_is_own, engine), look, alerts.expect_end)
+    handler = ErrorHandler(engine, manager, state, alert_service, checks, orchestrator.run, attempts=attempts)
+    recovery = ErrorCoordinator(handler, state, alert_service, bus, known)
+    prometheus = PrometheusWatch(settings.prometheus_url, alert_service)
     catch_up = partial(_catch_up, state, metrics, measurements)
     return Application(
         settings=settings,
@@ -308,10 +310,10 @@ def _build(
         collector=collector,
         health=health,
         metrics=metrics,
-        held_voice=held_voice,
+        held_lease=held_lease,
         peers=peers,
-        desk=desk,
-        guard=Guard(collector, alerts, desk, recovery, state, prometheus, catch_up),
+        alert_service=alert_service,
+        maintenance=Maintenance(collector, alerts, alert_service, recovery, state, prometheus, catch_up),
         integration_monitor=IntegrationMonitor(bus, measurements),
         sync=sync,
     )
@@ -370,9 +372,11 @@ async def _start(application: Application, stack: AsyncExitStack) -> None:
     stack.callback(application.state.subscribe(application.metrics.count_change))
     application.collector.start()
     stack.push_async_callback(application.collector.close)
-    coordinator = IntegrationCoordinator(application.state, application.bus, application.collector, application.desk)
+    coordinator = IntegrationCoordinator(
+        application.state, application.bus, application.collector, application.alert_service
+    )
     coordinator.start(application.environments)
     stack.push_async_callback(coordinator.close)
     stack.push_async_callback(application.orchestrator.close)
-    stack.push_async_callback(application.guard.end)
+    stack.push_async_callback(application.maintenance.stop)
     stack.push_async_callback(application.stop_watching_itself)

@@ -123,8 +123,8 @@ def _with_fields(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
 def _as_record(_: Any, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
     """Say an event in words, as any logger of `logging` does, and let the record carry its fields."""
     options = {key: event.pop(key) for key in ("exc_info", "stack_info") if key in event}
-    words = " ".join([str(event["event"]), *(f"{key}={value}" for key, value in event.items() if key != "event")])
-    return (words,), {**options, "extra": {FIELDS: dict(event)}, "stacklevel": STACK_LEVEL}
+    text = " ".join([str(event["event"]), *(f"{key}={value}" for key, value in event.items() if key != "event")])
+    return (text,), {**options, "extra": {FIELDS: dict(event)}, "stacklevel": STACK_LEVEL}
 
 
 def _renderer(*, console: bool, colors: bool) -> Processor:

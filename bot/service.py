@@ -1,4 +1,4 @@
-"""Run the bot as a service: the client, its HTTP endpoints, and its turn to be the active one."""
+"""Run the bot as a service: the client, its HTTP endpoints, and its turn to be the leader."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from bot.client import RoasBot, run_bot
-from bot.duties import standing_by
 from bot.engine.client import engine_address
-from bot.engine.socket_mount import socket_is_gone
+from bot.engine.socket_mount import is_socket_stale
 from bot.errors import RoasError
 from bot.integration import Application, open_application
+from bot.leadership.leader_tasks import run_leader_election
 from bot.log import configure_logging
 from bot.monitoring.http import HttpServer, JournalStanding
 from bot.monitoring.webhook import AlertWebhook
@@ -38,11 +38,13 @@ async def serve(settings: Settings) -> int:
         await http.start()
         stack.push_async_callback(http.stop)
         application.metrics.read_gateway_latency(lambda: bot.latency)
-        StandbyGate(bot, bot.roas_voice)
+        StandbyGate(bot, bot.roas_leadership)
         notify = JournalLossNotifier(bot, settings)
-        await stack.enter_async_context(standing_by(application, bot.roas_voice, bot.readiness, notify.run))
+        await stack.enter_async_context(
+            run_leader_election(application, bot.roas_leadership, bot.readiness, notify.run)
+        )
         addresses = {engine_address(environment) for environment in application.environments.values()}
-        return await run_bot(bot, stop, lambda: any(map(socket_is_gone, addresses)))
+        return await run_bot(bot, stop, lambda: any(map(is_socket_stale, addresses)))
 
 
 def _journal_standing(application: Application) -> JournalStanding:
@@ -61,8 +63,10 @@ def _webhook(application: Application) -> Callable[[web.Request], Awaitable[web.
         releases = [await application.state.releases.current(name) for name in application.environments]
         return {one.environment: [service.name for service in one.services] for one in releases if one is not None}
 
-    guard = application.guard
-    return AlertWebhook(token.get_secret_value(), application.desk, services, lambda: guard.on_duty).answer
+    maintenance = application.maintenance
+    return AlertWebhook(
+        token.get_secret_value(), application.alert_service, services, lambda: maintenance.is_running
+    ).answer
 
 
 def _readiness(application: Application, bot: RoasBot) -> dict[str, Callable[[], Awaitable[object]]]:

@@ -8,8 +8,8 @@ from typing import Any, TextIO
 
 def outlive_terminals() -> None:
     """Let nothing that is written from now on fail because the terminal it goes to was closed."""
-    sys.stdout = _outliving(sys.stdout)
-    sys.stderr = _outliving(sys.stderr)
+    sys.stdout = _detached(sys.stdout)
+    sys.stderr = _detached(sys.stderr)
 
 
 class _Terminal(io.FileIO):
@@ -24,7 +24,7 @@ class _Terminal(io.FileIO):
             return len(data)
 
 
-def _outliving(stream: TextIO) -> TextIO:
+def _detached(stream: TextIO) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper) or not stream.isatty():
         return stream
     stream.flush()

@@ -9,14 +9,14 @@ from contextlib import AsyncExitStack
 
 from discord.ext import commands
 
-from bot.duties import standing_by
 from bot.integration import open_application
+from bot.leadership.leader_tasks import run_leader_election
+from bot.leadership.leadership import Leadership
 from bot.models.ownership import Readiness
 from bot.settings import load_settings
-from bot.ui.contact import Contact
+from bot.ui.discord_connection import DiscordConnection
 from bot.ui.journal_loss import JournalLossNotifier
 from bot.ui.standby_gate import StandbyGate
-from bot.ui.voice import Voice
 from cogs.application_cog import ApplicationCog
 from cogs.departure import Departure
 from cogs.loading import load_cogs, refuse_ours
@@ -30,19 +30,19 @@ async def setup(bot: commands.Bot) -> None:
         application = await opened.enter_async_context(open_application(settings))
         if bot.http.token:
             application.redactor.add((bot.http.token,))
-        voice = Voice(active=False)
-        gate = StandbyGate(bot, voice)
+        leadership = Leadership(is_leader=False)
+        gate = StandbyGate(bot, leadership)
         opened.callback(gate.remove)
-        contact = Contact()
+        contact = DiscordConnection()
 
         def readiness() -> Readiness:
             loaded = bot.get_cog(ApplicationCog.__cog_name__) is not None
-            return Readiness(gateway_ready=contact.is_there(bot), cogs_loaded=loaded)
+            return Readiness(gateway_ready=contact.is_alive(bot), cogs_loaded=loaded)
 
         notify = JournalLossNotifier(bot, settings)
-        await opened.enter_async_context(standing_by(application, voice, readiness, notify.run))
-        departure = Departure(bot, application, voice, lambda: gate.leaving)
+        await opened.enter_async_context(run_leader_election(application, leadership, readiness, notify.run))
+        departure = Departure(bot, application, leadership, lambda: gate.leaving)
         opened.callback(departure.remove)
-        keeper = await load_cogs(bot, application, voice)
+        keeper = await load_cogs(bot, application, leadership)
         opened.push_async_callback(departure.leave, keeper.sync)
         keeper.keep(opened.pop_all())

@@ -19,9 +19,9 @@ class AlertButton(
 ):
     """Do something about an alert; the button knows its id only, everything else is read again on the click."""
 
-    def __init__(self, deed: str, subject: str) -> None:
-        super().__init__(discord.ui.Button(label=deed, custom_id=f"{PREFIX}{deed}:{subject}"))
-        self.deed = deed
+    def __init__(self, action: str, subject: str) -> None:
+        super().__init__(discord.ui.Button(label=action, custom_id=f"{PREFIX}{action}:{subject}"))
+        self.action = action
         self.subject = subject
 
     @classmethod
@@ -34,7 +34,7 @@ class AlertButton(
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Hand the click to the cog."""
         cog: AlertsCog | None = interaction.client.get_cog(CogName.ALERTS)
-        if cog is None or not cog.voice.active or not await acknowledge(interaction):
+        if cog is None or not cog.leadership.is_leader or not await acknowledge(interaction):
             return
         async with cog.answering(interaction):
-            await cog.clicked(interaction, self.deed, self.subject)
+            await cog.clicked(interaction, self.action, self.subject)

@@ -20,7 +20,7 @@ from cogs.answers import answer
 from cogs.deployment import DeploymentCog
 from cogs.names import CogName
 from cogs.ops_cog import OpsCog, actor_of
-from cogs.permissions import Asker, Deed, asker_of, permit, place_refusal, refusal
+from cogs.permissions import Action, Asker, asker_of, permit, place_refusal, refusal
 
 log = get_logger(__name__)
 
@@ -40,14 +40,14 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
         """Stop listening."""
         self.bot.remove_dynamic_items(AlertButton)
 
-    async def clicked(self, interaction: discord.Interaction[Any], deed: str, subject: str) -> None:
+    async def clicked(self, interaction: discord.Interaction[Any], action: str, subject: str) -> None:
         """Do what a button says, for those who may. Raises NotPermittedError, InvalidRequestError."""
         asker = asker_of(interaction)
         permit(alert_refusal(asker, self))
         alerts = await self._alerts(subject)
         for alert in alerts:
             permit(place_refusal(asker, self.rules, alert.environment))
-        match deed:
+        match action:
             case "ack":
                 await answer(interaction, await self._acknowledge(alerts, asker))
             case "silence":
@@ -71,7 +71,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
         if not still_open:
             return _already_over()
         for alert in still_open:
-            await self.application.desk.acknowledge(alert.id, actor_of(asker))
+            await self.application.alert_service.acknowledge(alert.id, actor_of(asker))
         return _("👀 {count} acknowledged: you look after it.", count=len(still_open))
 
     async def _silence(self, alerts: Sequence[Alert], asker: Asker) -> str:
@@ -79,7 +79,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
         if not still_open:
             return _already_over()
         for alert in still_open:
-            await self.application.desk.silence(alert.id, actor_of(asker), SILENCE)
+            await self.application.alert_service.silence(alert.id, actor_of(asker), SILENCE)
         return _("🔕 {count} silenced for an hour.", count=len(still_open))
 
     async def _logs(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
@@ -91,16 +91,16 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
             raise InvalidRequestError(_("There is no container of {service}.", service=alert.service))
         text = self.application.redactor.redact("\n\n".join([await self._log(alert, one) for one in own]))
         file = Attachment(f"{alert.id}-{alert.service}.txt", text)
-        words = _("📄 The last lines of {service}.", service=code(alert.service))
-        await answer(interaction, words, drawing=Drawing(alert.id, (), attachments=(file,)))
+        content = _("📄 The last lines of {service}.", service=code(alert.service))
+        await answer(interaction, content, drawing=Drawing(alert.id, (), attachments=(file,)))
 
     async def _log(self, alert: Alert, container: ContainerSnapshot) -> str:
         environment = self.environment(alert.environment)
         try:
-            words = await self.application.engine.last_words(environment, container.id, lines=LOG_LINES)
+            content = await self.application.engine.failure_output(environment, container.id, lines=LOG_LINES)
         except RoasError as error:
-            words = f"({error.message})"
-        return f"== {container.name}\n{words}"
+            content = f"({error.message})"
+        return f"== {container.name}\n{content}"
 
     async def _roll_back(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
         """Show the plan of going back, as `/rollback` does. Raises NotPermittedError."""
@@ -115,7 +115,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
 
 def alert_refusal(asker: Asker, cog: OpsCog) -> str | None:
     """Say why somebody may not deal with alerts, or return None where they may: any role that may change something."""
-    if out_of_place := refusal(Deed.STATUS, None, asker, cog.rules):
+    if out_of_place := refusal(Action.STATUS, None, asker, cog.rules):
         return out_of_place
     if asker.role_ids & cog.rules.all_roles:
         return None

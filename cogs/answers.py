@@ -15,7 +15,7 @@ from bot.ui.command_names import drawing_found_as, embeds_found_as, found_as
 from bot.ui.drawing import Drawing
 from bot.ui.embeds.errors import draw_error, draw_unexpected
 from bot.ui.secrets import Redact
-from bot.ui.translation import speaking
+from bot.ui.translation import using_locale
 
 log = get_logger(__name__)
 
@@ -49,12 +49,12 @@ async def _acknowledge(interaction: discord.Interaction, *, thinking: bool) -> b
             await interaction.response.defer()
     except discord.HTTPException as error:
         if error.code in {UNKNOWN_INTERACTION, ALREADY_ACKNOWLEDGED}:
-            log.warning("an interaction is not ours to answer", interaction_id=interaction.id, reason=str(error))
+            log.warning("an interaction is not ours to answer", interaction_id=interaction.id, error=str(error))
             return False
-        log.warning("an interaction cannot be acknowledged", interaction_id=interaction.id, reason=str(error))
+        log.warning("an interaction cannot be acknowledged", interaction_id=interaction.id, error=str(error))
         return False
     except (OSError, aiohttp.ClientError) as error:
-        log.warning("an interaction cannot be acknowledged", interaction_id=interaction.id, reason=repr(error))
+        log.warning("an interaction cannot be acknowledged", interaction_id=interaction.id, error=repr(error))
         return False
     return True
 
@@ -97,13 +97,13 @@ def _logged(interaction: discord.Interaction) -> Iterator[None]:
     try:
         yield
     except (discord.HTTPException, OSError, aiohttp.ClientError) as error:
-        log.warning("an answer could not be given", interaction_id=interaction.id, reason=str(error))
+        log.warning("an answer could not be given", interaction_id=interaction.id, error=str(error))
 
 
 @asynccontextmanager
 async def answering(interaction: discord.Interaction, redact: Redact, reply: Reply = answer) -> AsyncIterator[None]:
     """Run a command in the language of who asks; what goes wrong is answered without secrets, and logged once."""
-    with speaking(interaction.locale):
+    with using_locale(interaction.locale):
         async with _explaining(interaction, redact, reply):
             yield
 
@@ -118,7 +118,7 @@ async def _explaining(interaction: discord.Interaction, redact: Redact, reply: R
             interaction_id=interaction.id,
             user_id=interaction.user.id,
             key=error.key,
-            reason=error.message,
+            error=error.message,
         )
         await reply(interaction, embeds=draw_error(error, redact))
     except Exception:  # the boundary: the person gets an id, the log gets the rest

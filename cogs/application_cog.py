@@ -10,10 +10,10 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.concurrency import happens
+from bot.concurrency import wait_for
 from bot.errors import RoasError
+from bot.leadership.leadership import Leadership
 from bot.log import get_logger
-from bot.ui.voice import Voice
 from cogs.command_sync import CommandSync
 from cogs.names import CogName
 
@@ -26,40 +26,40 @@ LONGEST_RETRY_SECONDS = 300.0
 class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
     """Is loaded last and unloaded last: sync what was loaded, close what was opened."""
 
-    def __init__(self, bot: commands.Bot, sync: CommandSync, voice: Voice) -> None:
+    def __init__(self, bot: commands.Bot, sync: CommandSync, leadership: Leadership) -> None:
         self._bot = bot
         self.sync = sync
-        self._voice = voice
+        self._leadership = leadership
         self._opened: list[AsyncExitStack] = []
         self._online = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._forget_turns: Callable[[], None] | None = None
+        self._stop_listening: Callable[[], None] | None = None
 
     def keep(self, opened: AsyncExitStack) -> None:
         """Close something when this cog is removed; what was kept first is closed first."""
         self._opened.append(opened)
 
     @property
-    def active(self) -> bool:
-        """Tell whether this bot is the one that speaks and acts; another one may be, beside it."""
-        return self._voice.active
+    def is_leader(self) -> bool:
+        """Tell whether this bot is the one that leads; another one may be, beside it."""
+        return self._leadership.is_leader
 
-    async def wait_until_active(self) -> None:
+    async def wait_until_leader(self) -> None:
         """Wait until it is this bot's turn, and Discord is there: what it does by itself, by a timer, it does then."""
-        while not (self.active and self._bot.is_ready()):
+        while not (self.is_leader and self._bot.is_ready()):
             await self._bot.wait_until_ready()
-            await self._voice.wait_active()
+            await self._leadership.wait_until_leader()
 
     async def cog_load(self) -> None:
         """Sync the commands where the bot is connected already; else all of them are there when it is."""
-        self._forget_turns = self._voice.when_given(self._begin_again)
+        self._stop_listening = self._leadership.on_gained(self._begin_again)
         if self._bot.is_ready():
             self._begin()
 
     async def cog_unload(self) -> None:
         """Close the application, where it is ours."""
-        if self._forget_turns is not None:
-            self._forget_turns()
+        if self._stop_listening is not None:
+            self._stop_listening()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -84,8 +84,10 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
         self.sync.report_replaced()
 
     def _begin(self) -> None:
-        if self._task is None and self._voice.active:
-            self._task = asyncio.create_task(self._voice.while_active(self._sync_commands), name="sync commands")
+        if self._task is None and self._leadership.is_leader:
+            self._task = asyncio.create_task(
+                self._leadership.run_while_leader(self._sync_commands), name="sync commands"
+            )
 
     def _begin_again(self) -> None:
         """Sync once more when the turn comes: the bot whose turn it was may have had other commands."""
@@ -95,7 +97,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
             self._begin()
 
     async def _sync_commands(self) -> None:
-        """Try until Discord has the commands; what only a person can mend is logged instead."""
+        """Try until Discord has the commands; what only a person can fix is logged instead."""
         delay = FIRST_RETRY_SECONDS
         while True:
             try:
@@ -103,12 +105,12 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
             except (app_commands.CommandSyncFailure, discord.Forbidden) as error:
                 log.error(
                     "the commands cannot be synced",
-                    reason=str(error),
+                    error=str(error),
                     hint="Invite the bot with the scopes `bot` and `applications.commands`.",
                 )
                 return
             except (discord.HTTPException, OSError, aiohttp.ClientError, RoasError) as error:
-                log.warning("the commands are synced later", reason=str(error))
+                log.warning("the commands are synced later", error=str(error))
             else:
                 return
             await self._pause(delay)
@@ -117,4 +119,4 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
     async def _pause(self, delay: float) -> None:
         """Back off; being connected again ends the wait."""
         self._online.clear()
-        await happens(self._online, delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        await wait_for(self._online, delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter

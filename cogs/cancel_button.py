@@ -37,7 +37,7 @@ class CancelButton(
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Ask the deployment to stop at its next safe point."""
         cog: DeploymentCog | None = interaction.client.get_cog(CogName.DEPLOYMENT)
-        if cog is None or not cog.voice.active or not await acknowledge(interaction):
+        if cog is None or not cog.leadership.is_leader or not await acknowledge(interaction):
             return
         async with cog.answering(interaction):
             await answer(interaction, await cancel(cog, interaction, self.deployment_id))

@@ -10,8 +10,8 @@ from discord.ext import commands
 
 from bot.errors import RoasError
 from bot.integration import Application
+from bot.leadership.leadership import Leadership
 from bot.log import get_logger
-from bot.ui.voice import Voice
 from cogs.command_sync import CommandSync
 
 log = get_logger(__name__)
@@ -26,11 +26,11 @@ class Departure:
     """
 
     def __init__(
-        self, bot: commands.Bot, application: Application, voice: Voice, is_closing: Callable[[], bool]
+        self, bot: commands.Bot, application: Application, leadership: Leadership, is_closing: Callable[[], bool]
     ) -> None:
         self._bot = bot
         self._application = application
-        self._voice = voice
+        self._leadership = leadership
         self._is_closing = is_closing
         self._reloading = False
         self._reload = bot.reload_extension
@@ -64,7 +64,7 @@ class Departure:
     def _is_last(self) -> bool:
         instance = self._application.state.instance
         peers = [one for one in instance.living("BOT") if one != instance.id]
-        leads = self._voice.active and self._bot.application_id is not None
+        leads = self._leadership.is_leader and self._bot.application_id is not None
         return leads and not (self._reloading or peers or self._is_closing() or self._bot.is_closed())
 
     async def _reload_extension(self, name: str, *, package: str | None = None) -> None:

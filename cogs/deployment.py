@@ -1,4 +1,4 @@
-"""Deploy, mend and roll back: the commands, their plan, and the live messages that follow."""
+"""Deploy, hotfix and roll back: the commands, their plan, and the live messages that follow."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -11,27 +11,27 @@ from discord.ext import commands
 
 from bot.errors import ImageNotFoundError, InvalidRequestError, RoasError
 from bot.integration import Application
+from bot.leadership.leadership import Leadership
 from bot.log import get_logger
 from bot.models.deployment import DeploymentKind, DeploymentRequest
 from bot.models.environment import Environment
-from bot.ui.deployment_telling import last_seconds
+from bot.ui.deployment_notifier import last_seconds
 from bot.ui.embeds.approval import draw_proposal
 from bot.ui.embeds.plan import draw_plan_message
 from bot.ui.live_messages import LiveMessages
 from bot.ui.secrets import without_secrets
 from bot.ui.translation import _
-from bot.ui.voice import Voice
 from cogs.answers import answer
 from cogs.arguments import nearest, read_reason, read_release, read_services, read_version
 from cogs.cancel_button import CancelButton, cancel
-from cogs.glances import Glances
 from cogs.known_versions import RELEASES_SHOWN, KnownVersions
 from cogs.names import CogName
 from cogs.ops_cog import OpsCog, actor_of, answered
-from cogs.permissions import DEEDS, Deed, asker_of, refusal
+from cogs.permissions import ACTIONS, Action, asker_of, refusal
+from cogs.plan_approvals import LINK_WITHIN_SECONDS, PlanApprovals
 from cogs.plan_buttons import BUTTONS
-from cogs.proposals import LINK_WITHIN_SECONDS, Proposals
 from cogs.suggestions import matching, matching_last, releases
+from cogs.ttl_cache import TtlCache
 
 log = get_logger(__name__)
 
@@ -42,46 +42,48 @@ Planned = TypeVar("Planned")
 class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
     """Host the orchestrator in a channel."""
 
-    def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:
-        super().__init__(bot, application, voice)
+    def __init__(
+        self, bot: commands.Bot, application: Application, leadership: Leadership, live_messages: LiveMessages
+    ) -> None:
+        super().__init__(bot, application, leadership)
         self.live_messages = live_messages
-        self.proposals = Proposals(application, self.rules, live_messages)
+        self.plan_approvals = PlanApprovals(application, self.rules, live_messages)
         self._known_versions = KnownVersions(application)
-        self._glances: Glances[tuple[str, ...]] = Glances()
-        self._taking_up: asyncio.Task[None] | None = None
-        self._forget_turns: Callable[[], None] = lambda: None
+        self._cache: TtlCache[tuple[str, ...]] = TtlCache()
+        self._resuming: asyncio.Task[None] | None = None
+        self._stop_listening: Callable[[], None] = lambda: None
 
     async def cog_load(self) -> None:
         """Listen for clicks on every button ever posted, and begin to tell."""
         self.bot.add_dynamic_items(CancelButton, *BUTTONS)
         self.live_messages.start()
-        self._forget_turns = self.voice.when_given(self._begin_turn)
-        if self.voice.active:
-            self._begin_turn()
+        self._stop_listening = self.leadership.on_gained(self._start_leading)
+        if self.leadership.is_leader:
+            self._start_leading()
         if self.bot.application_id is not None:
             self.live_messages.online()
 
     async def cog_unload(self) -> None:
         """Stop telling; the next bot goes on."""
         self.bot.remove_dynamic_items(CancelButton, *BUTTONS)
-        self._forget_turns()
-        if self._taking_up is not None:
-            self._taking_up.cancel()
-            await asyncio.gather(self._taking_up, return_exceptions=True)
+        self._stop_listening()
+        if self._resuming is not None:
+            self._resuming.cancel()
+            await asyncio.gather(self._resuming, return_exceptions=True)
         await self._known_versions.close()
-        await self._glances.close()
+        await self._cache.close()
         await self.live_messages.close()
 
-    def _begin_turn(self) -> None:
-        """Take up, at the beginning of each of this bot's turns, the plans that a dead process left half answered."""
-        if self._taking_up is None or self._taking_up.done():
-            self._taking_up = asyncio.create_task(self._take_up(), name="take up plans")
+    def _start_leading(self) -> None:
+        """Resume, at the beginning of each of this bot's turns, the plans that a dead process left half answered."""
+        if self._resuming is None or self._resuming.done():
+            self._resuming = asyncio.create_task(self._resume(), name="take up plans")
 
-    async def _take_up(self) -> None:
+    async def _resume(self) -> None:
         try:
-            await self.proposals.take_up()
+            await self.plan_approvals.resume()
         except RoasError as error:
-            log.error("what a dead process left half answered is not known", reason=error.message)
+            log.error("what a dead process left half answered is not known", error=error.message)
 
     @commands.Cog.listener()
     async def on_logged_in(self) -> None:
@@ -116,7 +118,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         dry_run: bool = False,
     ) -> None:
         """Deploy a version."""
-        target = self.named(interaction, environment)
+        target = self.find_environment(interaction, environment)
         request = self.request(interaction, target, DeploymentKind.DEPLOY, dry_run=dry_run)
         request = replace(request, version=read_version(version))
         known = await self.defined_services(target, request.version) if services else ()
@@ -137,7 +139,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         environment: str = HOTFIX_ENVIRONMENT,
     ) -> None:
         """Deploy a fix in a hurry."""
-        target = self.named(interaction, environment)
+        target = self.find_environment(interaction, environment)
         request = self.request(interaction, target, DeploymentKind.HOTFIX)
         request = replace(request, version=read_version(version), reason=read_reason(reason, needed=True))
         await self._start_at_once(interaction, request)
@@ -156,7 +158,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         reason: str | None = None,
     ) -> None:
         """Go back to a release."""
-        target = self.named(interaction, environment)
+        target = self.find_environment(interaction, environment)
         request = self.request(interaction, target, DeploymentKind.ROLLBACK)
         known = await self.application.state.releases.list(target.name, limit=RELEASES_SHOWN)
         request = replace(request, target_release=read_release(to, known), reason=read_reason(reason))
@@ -168,9 +170,9 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
     @answered
     async def cancel(self, interaction: discord.Interaction[Any], environment: str | None = None) -> None:
         """Cancel a deployment."""
-        self.permit(interaction, Deed.STATUS)
+        self.permit(interaction, Action.STATUS)
         visible = self.visible(interaction)
-        name = self.named(interaction, environment).name if environment else await self._only_active(visible)
+        name = self.find_environment(interaction, environment).name if environment else await self._only_active(visible)
         active = await self.application.state.deployments.active(name)
         if active is None:
             raise InvalidRequestError(
@@ -206,26 +208,26 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
 
     @deploy.autocomplete("version")
     async def _versions(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        target = self._chosen(interaction, Deed.PLAN)
+        target = self._chosen(interaction, Action.PLAN)
         return matching(typed, await self._known_versions.of(target)) if target else []
 
     @hotfix.autocomplete("version")
     async def _fixes(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        target = self._chosen(interaction, Deed.HOTFIX, default=HOTFIX_ENVIRONMENT)
+        target = self._chosen(interaction, Action.HOTFIX, default=HOTFIX_ENVIRONMENT)
         return matching(typed, await self._known_versions.of(target)) if target else []
 
     @deploy.autocomplete("services")
     async def _services(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        target = self._chosen(interaction, Deed.PLAN)
+        target = self._chosen(interaction, Action.PLAN)
         if target is None:
             return []
         version = str(interaction.namespace.version) if interaction.namespace.version else None
         key = (target.name, version)
-        return matching_last(typed, await self._glances.ask(key, lambda: self.known_services(target, version)))
+        return matching_last(typed, await self._cache.ask(key, lambda: self.known_services(target, version)))
 
     @rollback.autocomplete("to")
     async def _releases(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        target = self._chosen(interaction, Deed.ROLLBACK)
+        target = self._chosen(interaction, Action.ROLLBACK)
         if target is None:
             return []
         kept = self.application.state.releases
@@ -240,7 +242,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         dry_run: bool = False,
     ) -> DeploymentRequest:
         """Begin a request, for those who may make it. Raises NotPermittedError."""
-        asker = self.permit(interaction, Deed.PLAN if dry_run else DEEDS[kind], target)
+        asker = self.permit(interaction, Action.PLAN if dry_run else ACTIONS[kind], target)
         return DeploymentRequest(
             environment=target.name,
             kind=kind,
@@ -250,9 +252,9 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
 
     async def show_plan(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Answer with the plan and its buttons; nothing is started before somebody says yes to it."""
-        proposal = await self._planned(request, self.proposals.propose)
+        plan_record = await self._planned(request, self.plan_approvals.create_plan)
         took = await last_seconds(self.application.state, request.kind, request.environment)
-        shown = without_secrets(proposal, self.application.redactor.redact)
+        shown = without_secrets(plan_record, self.application.redactor.redact)
         await answer(interaction, drawing=draw_proposal(shown, last_seconds=took))
 
     async def _show_dry_run(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
@@ -263,14 +265,14 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
 
     async def _start_at_once(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Start what cannot wait, and point to the channel; the interaction is not touched afterwards."""
-        await self.proposals.refuse_busy(request.environment)
+        await self.plan_approvals.require_idle(request.environment)
         plan = await self._planned(request, self.application.orchestrator.plan)
         started = await self.application.orchestrator.start(replace(request, plan_digest=plan.digest))
         log.info("a hotfix was asked for", deployment_id=started.id, interaction_id=interaction.id)
         link = await self.live_messages.link(started.id, request.environment, within_seconds=LINK_WITHIN_SECONDS)
-        words = _("🚀 Started `{id}`. Follow it here: {link}", id=started.id, link=link)
+        text = _("🚀 Started `{id}`. Follow it here: {link}", id=started.id, link=link)
         shown = without_secrets(plan, self.application.redactor.redact)
-        await answer(interaction, drawing=draw_plan_message(shown, words))
+        await answer(interaction, drawing=draw_plan_message(shown, text))
 
     async def _planned(
         self, request: DeploymentRequest, plan: Callable[[DeploymentRequest], Awaitable[Planned]]
@@ -288,9 +290,9 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
                 report=error.report,
             ) from error
 
-    def _chosen(self, interaction: discord.Interaction[Any], deed: Deed, default: str = "") -> Environment | None:
+    def _chosen(self, interaction: discord.Interaction[Any], action: Action, default: str = "") -> Environment | None:
         """Return the environment that is typed in already, to those who may do there what they are about to ask for."""
         target = self.application.environments.get(str(interaction.namespace.environment or default))
-        if target is None or not self.voice.active:
+        if target is None or not self.leadership.is_leader:
             return None
-        return target if refusal(deed, target, asker_of(interaction), self.rules) is None else None
+        return target if refusal(action, target, asker_of(interaction), self.rules) is None else None

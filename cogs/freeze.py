@@ -9,14 +9,14 @@ from discord import app_commands
 from bot.errors import InvalidRequestError
 from bot.log import get_logger
 from bot.models.freeze import Freeze
+from bot.ui.formatting import person, since
 from bot.ui.limits import one_line
 from bot.ui.translation import _
-from bot.ui.words import person, since
 from cogs.answers import answer
 from cogs.arguments import read_reason
 from cogs.names import CogName
 from cogs.ops_cog import OpsCog, actor_of, answered
-from cogs.permissions import Deed, asker_of, permit, unlock_refusal
+from cogs.permissions import Action, asker_of, permit, unlock_refusal
 from cogs.suggestions import matching
 
 log = get_logger(__name__)
@@ -31,16 +31,16 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
     @answered
     async def lock(self, interaction: discord.Interaction[Any], environment: str, reason: str) -> None:
         """Freeze an environment."""
-        target = self.named(interaction, environment)
-        actor = actor_of(self.permit(interaction, Deed.LOCK, target))
+        target = self.find_environment(interaction, environment)
+        actor = actor_of(self.permit(interaction, Action.LOCK, target))
         freeze = Freeze(target.name, actor, read_reason(reason, needed=True), datetime.now(UTC))
         await self.application.state.freezes.put(freeze)
         log.info("an environment was locked", environment=target.name, by=actor.name, reason=freeze.reason)
-        words = _("🧊 **{environment}** is locked: nobody can deploy to it.", environment=target.name)
+        text = _("🧊 **{environment}** is locked: nobody can deploy to it.", environment=target.name)
         active = await self.application.state.deployments.active(target.name)
         if active is not None:
-            words += "\n" + _("`{id}` is under way and goes on; /cancel stops it.", id=active.id)
-        await answer(interaction, words)
+            text += "\n" + _("`{id}` is under way and goes on; /cancel stops it.", id=active.id)
+        await answer(interaction, text)
 
     @app_commands.command(description="Let people deploy to a locked environment again")
     @app_commands.describe(environment="Which one")
@@ -48,12 +48,12 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
     @answered
     async def unlock(self, interaction: discord.Interaction[Any], environment: str) -> None:
         """Lift a freeze."""
-        target = self.named(interaction, environment)
+        target = self.find_environment(interaction, environment)
         asker = asker_of(interaction)
         freezes = self.application.state.freezes
         freeze = await freezes.get(target.name)
         if freeze is None:
-            self.permit(interaction, Deed.LOCK, target)
+            self.permit(interaction, Action.LOCK, target)
             raise InvalidRequestError(
                 _("{environment} is not locked.", environment=target.name), hint=_("There is nothing to do.")
             )

@@ -16,7 +16,7 @@ from bot.ui.translation import _
 from cogs.answers import acknowledge_turn, answer, answer_beside
 from cogs.names import CogName
 from cogs.ops_cog import OpsCog, answered
-from cogs.permissions import Deed, asker_of, permit, place_refusal
+from cogs.permissions import Action, asker_of, permit, place_refusal
 
 
 class HistoryCog(OpsCog, name=CogName.HISTORY.value):
@@ -42,8 +42,8 @@ class HistoryCog(OpsCog, name=CogName.HISTORY.value):
         outcome: app_commands.Choice[str] | None = None,
     ) -> None:
         """Show the newest deployments, with buttons that lead to older ones."""
-        self.permit(interaction, Deed.STATUS)
-        name = self.named(interaction, environment).name if environment else self._everywhere(interaction)
+        self.permit(interaction, Action.STATUS)
+        name = self.find_environment(interaction, environment).name if environment else self._everywhere(interaction)
         page = HistoryPage(name, Outcome(outcome.value) if outcome else None)
         await answer(interaction, drawing=await self.draw(page))
 
@@ -92,9 +92,9 @@ class PageButton(
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the page where the last one was."""
         cog: HistoryCog | None = interaction.client.get_cog(CogName.HISTORY)
-        if cog is None or not cog.voice.active or not await acknowledge_turn(interaction):
+        if cog is None or not cog.leadership.is_leader or not await acknowledge_turn(interaction):
             return
         async with cog.answering(interaction, answer_beside):
-            cog.permit(interaction, Deed.STATUS)
+            cog.permit(interaction, Action.STATUS)
             permit(place_refusal(asker_of(interaction), cog.rules, self.page.environment or ""))
             await answer(interaction, drawing=await cog.draw(self.page))

@@ -6,8 +6,8 @@ from bot.errors import RoasError
 from bot.integration import Application
 from bot.log import get_logger
 from bot.models.environment import Environment
-from cogs.glances import Glances
 from cogs.ops_cog import SUGGEST_WITHIN_SECONDS
+from cogs.ttl_cache import TtlCache
 
 log = get_logger(__name__)
 
@@ -19,15 +19,15 @@ class KnownVersions:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._glances: Glances[tuple[str, ...]] = Glances()
+        self._cache: TtlCache[tuple[str, ...]] = TtlCache()
 
     async def close(self) -> None:
         """End what is under way."""
-        await self._glances.close()
+        await self._cache.close()
 
     async def of(self, target: Environment) -> list[str]:
         """Return the versions of images that are here, then those ever deployed there, then elsewhere; newest first."""
-        found = list(await self._glances.ask(target.name, lambda: self._local(target)))
+        found = list(await self._cache.ask(target.name, lambda: self._local(target)))
         elsewhere = (name for name in self._application.environments if name != target.name)
         for name in (target.name, *elsewhere):
             kept = await self._application.state.releases.list(name, limit=RELEASES_SHOWN)
@@ -40,5 +40,5 @@ class KnownVersions:
             async with asyncio.timeout(SUGGEST_WITHIN_SECONDS):
                 return await self._application.engine.local_versions(target)
         except (RoasError, TimeoutError) as error:
-            log.info("the versions of local images are not known", environment=target.name, reason=str(error))
+            log.info("the versions of local images are not known", environment=target.name, error=str(error))
             return ()

@@ -8,14 +8,14 @@ from discord.ext import commands
 
 from bot.errors import SettingsError
 from bot.integration import Application
+from bot.leadership.leadership import Leadership
 from bot.settings import Settings
 from bot.ui.command_translator import CommandTranslator
-from bot.ui.live_messages import Calls, LiveMessages
+from bot.ui.live_messages import LiveMessages, PingRoles
 from bot.ui.ops_channel import OpsChannel
 from bot.ui.outbox import Outbox
 from bot.ui.outboxes import Outboxes
 from bot.ui.translation import read_catalogues
-from bot.ui.voice import Voice
 from cogs.alerts import AlertsCog
 from cogs.application_cog import ApplicationCog
 from cogs.clashes import refuse_clashes
@@ -32,7 +32,7 @@ SPEAKING = (DeploymentCog, StatusCog)
 OTHERS = (HistoryCog, LogsCog, FreezeCog, AlertsCog)
 
 
-async def load_cogs(bot: commands.Bot, application: Application, voice: Voice) -> ApplicationCog:
+async def load_cogs(bot: commands.Bot, application: Application, leadership: Leadership) -> ApplicationCog:
     """Add every cog, or leave the bot as it was; removing the cog that is returned removes them all.
 
     Raises SettingsError, NameClashError.
@@ -45,17 +45,17 @@ async def load_cogs(bot: commands.Bot, application: Application, voice: Voice) -
             application.state,
             application.bus,
             _outboxes(bot, application),
-            voice=voice,
-            calls=_calls(application.settings),
+            leadership=leadership,
+            ping_roles=_ping_roles(application.settings),
             redact=application.redactor.redact,
         )
-        cogs: list[OpsCog] = [kind(bot, application, voice, messages) for kind in SPEAKING]
-        cogs += [kind(bot, application, voice) for kind in OTHERS]
+        cogs: list[OpsCog] = [kind(bot, application, leadership, messages) for kind in SPEAKING]
+        cogs += [kind(bot, application, leadership) for kind in OTHERS]
         guild = discord.Object(guild_id)
         ours = CommandSet(bot.tree, guild, application.settings.discord_command_group)
         await _add(bot, cogs, ours, opened)
         _translate(bot, opened)
-        keeper = ApplicationCog(bot, CommandSync(bot, application.state, guild_id, ours), voice)
+        keeper = ApplicationCog(bot, CommandSync(bot, application.state, guild_id, ours), leadership)
         await bot.add_cog(keeper)
         keeper.keep(opened.pop_all())
         return keeper
@@ -130,7 +130,7 @@ def _translate(bot: commands.Bot, opened: AsyncExitStack) -> None:
     opened.callback(restore)
 
 
-def _calls(settings: Settings) -> Calls:
+def _ping_roles(settings: Settings) -> PingRoles:
     """Return whom the bot may call."""
     approvers = sorted(settings.discord_approver_role_ids) if settings.discord_mention_approvers else ()
-    return Calls(settings.discord_alert_role_id, tuple(approvers))
+    return PingRoles(settings.discord_alert_role_id, tuple(approvers))

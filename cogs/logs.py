@@ -17,7 +17,7 @@ from cogs.answers import answer
 from cogs.arguments import as_typed, nearest, read_since
 from cogs.names import CogName
 from cogs.ops_cog import OpsCog, answered
-from cogs.permissions import Deed, asker_of, refusal
+from cogs.permissions import Action, asker_of, refusal
 from cogs.suggestions import matching
 
 USUAL_LINES = 200
@@ -46,10 +46,14 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
         lines: app_commands.Range[int, 1, MOST_LINES] = USUAL_LINES,
     ) -> None:
         """Read the logs of a service's containers."""
-        self.permit(interaction, Deed.STATUS)
+        self.permit(interaction, Action.STATUS)
         visible = list(self.visible(interaction).values())
-        target = self.named(interaction, environment) if environment else await self._owner(service.strip(), visible)
-        self.permit(interaction, Deed.LOGS, target)
+        target = (
+            self.find_environment(interaction, environment)
+            if environment
+            else await self._owner(service.strip(), visible)
+        )
+        self.permit(interaction, Action.LOGS, target)
         age = read_since(since)
         containers = await self._containers(target, service.strip())
         begin = datetime.now(UTC) - age if age is not None else None
@@ -76,7 +80,9 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
         """Tell whether somebody may read the logs of any environment, and so be shown the names of services."""
         asker = asker_of(interaction)
         environments = self.visible(interaction).values()
-        return self.voice.active and any(refusal(Deed.LOGS, one, asker, self.rules) is None for one in environments)
+        return self.leadership.is_leader and any(
+            refusal(Action.LOGS, one, asker, self.rules) is None for one in environments
+        )
 
     async def _deployed(self, environments: list[Environment]) -> list[str]:
         """Return the services of what was deployed there."""
@@ -127,5 +133,5 @@ def _draw(target: Environment, service: str, text: str) -> Drawing:
     if not text.strip():
         return Drawing(key="", embeds=(), content=_("{service} of {environment} wrote nothing in that time.", **values))
     name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{target.name}-{service}")[:80]
-    words = _("📄 What {service} of {environment} wrote last", **values)
-    return Drawing(key="", embeds=(), content=words, attachments=(Attachment(f"{name}.log", text),))
+    content = _("📄 What {service} of {environment} wrote last", **values)
+    return Drawing(key="", embeds=(), content=content, attachments=(Attachment(f"{name}.log", text),))

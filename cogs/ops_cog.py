@@ -1,4 +1,4 @@
-"""Give every cog of ours what it stands on: the application, the rules, the voice."""
+"""Give every cog what it needs: the application, the rules, the leadership."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -13,14 +13,14 @@ from discord.ext import commands
 
 from bot.errors import RoasError
 from bot.integration import Application
+from bot.leadership.leadership import Leadership
 from bot.log import get_logger
 from bot.models.actor import Actor, ActorKind
 from bot.models.environment import Environment
 from bot.ui.command_names import grouped
-from bot.ui.voice import Voice
 from cogs.answers import Reply, acknowledge, answer, answering
 from cogs.arguments import read_environment
-from cogs.permissions import Asker, Deed, Rules, asker_of, permit, refusal, rules_from
+from cogs.permissions import Action, Asker, Rules, asker_of, permit, refusal, rules_from
 from cogs.suggestions import matching
 
 log = get_logger(__name__)
@@ -35,18 +35,18 @@ Options = ParamSpec("Options")
 class OpsCog(commands.Cog):
     """Check, answer and report for the commands of one guild's ops channel."""
 
-    def __init__(self, bot: commands.Bot, application: Application, voice: Voice) -> None:
+    def __init__(self, bot: commands.Bot, application: Application, leadership: Leadership) -> None:
         self.bot = bot
         self.application = application
-        self.voice = voice
+        self.leadership = leadership
         self._rules = rules_from(application.settings)
 
     @property
     def rules(self) -> Rules:
         """Return who may do what, and whether the ops channel is there to do it in."""
-        return replace(self._rules, channel_is_gone=self._channel_is_gone())
+        return replace(self._rules, channel_missing=self._is_channel_missing())
 
-    def _channel_is_gone(self) -> bool:
+    def _is_channel_missing(self) -> bool:
         """Tell whether the guild is there, as far as is known, and in it no ops channel that the bot could see."""
         guild = self.bot.get_guild(self._rules.guild_id or 0)
         if guild is None or guild.unavailable:
@@ -55,14 +55,14 @@ class OpsCog(commands.Cog):
         return channel is None or not channel.permissions_for(guild.me).view_channel
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        """Stay silent while another bot speaks."""
-        return self.voice.active
+        """Answer nothing while another bot leads."""
+        return self.leadership.is_leader
 
     async def cog_app_command_error(
         self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError
     ) -> None:
         """Answer for what went wrong outside a command's own body, such as an option of the wrong type."""
-        if not self.voice.active:
+        if not self.leadership.is_leader:
             return
         if interaction.response.is_done() or await acknowledge(interaction):
             async with self.answering(interaction):
@@ -79,16 +79,16 @@ class OpsCog(commands.Cog):
         """Return an environment by name. Raises InvalidRequestError."""
         return read_environment(name, self.application.environments)
 
-    def named(self, interaction: discord.Interaction[Any], name: str) -> Environment:
+    def find_environment(self, interaction: discord.Interaction[Any], name: str) -> Environment:
         """Return an environment by name, to those who see its channel: a wrong one is answered with the right ones.
 
         Raises NotPermittedError, InvalidRequestError.
         """
-        self.permit(interaction, Deed.STATUS)
+        self.permit(interaction, Action.STATUS)
         if name.strip() not in self.application.environments:
             return read_environment(name, self.visible(interaction))
         target = self.environment(name)
-        self.permit(interaction, Deed.STATUS, target)
+        self.permit(interaction, Action.STATUS, target)
         return target
 
     def visible(self, interaction: discord.Interaction[Any]) -> dict[str, Environment]:
@@ -97,16 +97,16 @@ class OpsCog(commands.Cog):
         return {name: one for name, one in self.application.environments.items() if rules.is_seen_in(here, name)}
 
     def permit(
-        self, interaction: discord.Interaction[Any], deed: Deed, environment: Environment | None = None
+        self, interaction: discord.Interaction[Any], action: Action, environment: Environment | None = None
     ) -> Asker:
         """Return who asks. Raises NotPermittedError where they may not."""
         asker = asker_of(interaction)
-        permit(refusal(deed, environment, asker, self.rules))
+        permit(refusal(action, environment, asker, self.rules))
         return asker
 
     def sees_channel(self, interaction: discord.Interaction[Any]) -> bool:
         """Tell whether somebody may be shown names at all: suggestions give them away."""
-        return self.voice.active and refusal(Deed.STATUS, None, asker_of(interaction), self.rules) is None
+        return self.leadership.is_leader and refusal(Action.STATUS, None, asker_of(interaction), self.rules) is None
 
     async def suggest_environments(
         self, interaction: discord.Interaction[Any], typed: str
@@ -127,7 +127,7 @@ class OpsCog(commands.Cog):
             async with asyncio.timeout(SUGGEST_WITHIN_SECONDS):
                 stack = await self.application.engine.resolve(target, version, write_contents=False)
         except (RoasError, TimeoutError) as error:
-            log.info("the compose file's services are not known", environment=target.name, reason=str(error))
+            log.info("the compose file's services are not known", environment=target.name, error=str(error))
             return ()
         return tuple(stack.definitions)
 

@@ -1,6 +1,6 @@
 """Decide who may do what, from the interaction itself: guild, channel and roles, by id.
 
-| deed                                  | needs                                                             |
+| action                                  | needs                                                             |
 |---------------------------------------|-------------------------------------------------------------------|
 | status, history                       | nothing more than to see the channel                              |
 | logs                                  | the deployer, the approver or the hotfix role                     |
@@ -31,13 +31,13 @@ from bot.models.actor import Actor, ActorKind
 from bot.models.deployment import DeploymentKind
 from bot.models.environment import Environment
 from bot.models.freeze import Freeze
-from bot.models.proposal import Proposal
+from bot.models.plan_record import PlanRecord
 from bot.settings import Settings
+from bot.ui.formatting import person
 from bot.ui.translation import _, word
-from bot.ui.words import person
 
 
-class Deed(StrEnum):
+class Action(StrEnum):
     """What a person can ask for."""
 
     STATUS = "status"
@@ -51,10 +51,10 @@ class Deed(StrEnum):
     UNLOCK = "unlock"
 
 
-DEEDS = {
-    DeploymentKind.DEPLOY: Deed.DEPLOY,
-    DeploymentKind.ROLLBACK: Deed.ROLLBACK,
-    DeploymentKind.HOTFIX: Deed.HOTFIX,
+ACTIONS = {
+    DeploymentKind.DEPLOY: Action.DEPLOY,
+    DeploymentKind.ROLLBACK: Action.ROLLBACK,
+    DeploymentKind.HOTFIX: Action.HOTFIX,
 }
 
 
@@ -78,7 +78,7 @@ class Rules:
     deployers: frozenset[int] = field(default_factory=frozenset)
     approvers: frozenset[int] = field(default_factory=frozenset)
     hotfixers: frozenset[int] = field(default_factory=frozenset)
-    channel_is_gone: bool = False
+    channel_missing: bool = False
     own_channels: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -126,26 +126,26 @@ def _role_ids(user: discord.User | discord.Member) -> frozenset[int]:
     return frozenset(user._roles)
 
 
-def refusal(deed: Deed, environment: Environment | None, asker: Asker, rules: Rules) -> str | None:
+def refusal(action: Action, environment: Environment | None, asker: Asker, rules: Rules) -> str | None:
     """Say why somebody may not do something, or return None where they may.
 
     Without an environment it is about those of the channel, whichever they are.
     """
     if out_of_place := place_refusal(asker, rules, environment.name if environment is not None else None):
         return out_of_place
-    if deed is Deed.STATUS:
+    if action is Action.STATUS:
         return None
     if environment is None:
         return _("It is not said for which environment.")
-    wanted, called = _wanted_roles(deed, environment, rules)
-    return None if asker.role_ids & wanted else _missing_role(deed, environment, wanted, called)
+    wanted, called = _wanted_roles(action, environment, rules)
+    return None if asker.role_ids & wanted else _missing_role(action, environment, wanted, called)
 
 
 def cancel_refusal(kind: DeploymentKind, environment: Environment, asker: Asker, rules: Rules) -> str | None:
     """Say why somebody may not cancel a deployment, or return None where they may."""
     if out_of_place := place_refusal(asker, rules, environment.name):
         return out_of_place
-    return None if asker.role_ids & rules.approvers else refusal(DEEDS[kind], environment, asker, rules)
+    return None if asker.role_ids & rules.approvers else refusal(ACTIONS[kind], environment, asker, rules)
 
 
 def permit(why_not: str | None) -> None:
@@ -173,7 +173,7 @@ def place_refusal(asker: Asker, rules: Rules, environment: str | None) -> str | 
             own=own,
             channel=rules.channel_id,
         )
-    if rules.channel_is_gone and asker.role_ids & rules.all_roles:
+    if rules.channel_missing and asker.role_ids & rules.all_roles:
         return _(
             "The ops channel, <#{channel}>, is gone, or the bot cannot see it: nothing can be asked or told there. "
             "Give the bot View Channel, or set DISCORD_OPS_CHANNEL_ID to a channel that exists and start it again.",
@@ -182,65 +182,67 @@ def place_refusal(asker: Asker, rules: Rules, environment: str | None) -> str | 
     return _("This only works in the ops channel, <#{channel}>.", channel=rules.channel_id)
 
 
-def _wanted_roles(deed: Deed, environment: Environment, rules: Rules) -> tuple[frozenset[int], str]:
+def _wanted_roles(action: Action, environment: Environment, rules: Rules) -> tuple[frozenset[int], str]:
     """Return the roles of which one is needed, and the setting that names them."""
     deployer, approver, hotfix = "DISCORD_DEPLOYER_ROLE_IDS", "DISCORD_APPROVER_ROLE_IDS", "DISCORD_HOTFIX_ROLE_IDS"
     anyone_who_deploys = (rules.deployers | rules.approvers, deployer)
     wanted = {
-        Deed.PLAN: anyone_who_deploys,
-        Deed.DEPLOY: (rules.deployers, deployer),
-        Deed.ROLLBACK: (rules.deployers, deployer),
-        Deed.HOTFIX: (rules.hotfixers, hotfix),
-        Deed.APPROVE: (rules.approvers, approver),
-        Deed.LOGS: (rules.all_roles, deployer),
-        Deed.LOCK: anyone_who_deploys,
-        Deed.UNLOCK: (rules.approvers, approver) if environment.needs_approval else anyone_who_deploys,
+        Action.PLAN: anyone_who_deploys,
+        Action.DEPLOY: (rules.deployers, deployer),
+        Action.ROLLBACK: (rules.deployers, deployer),
+        Action.HOTFIX: (rules.hotfixers, hotfix),
+        Action.APPROVE: (rules.approvers, approver),
+        Action.LOGS: (rules.all_roles, deployer),
+        Action.LOCK: anyone_who_deploys,
+        Action.UNLOCK: (rules.approvers, approver) if environment.needs_approval else anyone_who_deploys,
     }
-    return wanted.get(deed, (frozenset(), deployer))
+    return wanted.get(action, (frozenset(), deployer))
 
 
 def unlock_refusal(freeze: Freeze, environment: Environment, asker: Asker, rules: Rules) -> str | None:
     """Say why somebody may not lift a lock, or return None where they may: their own they always may, if they lock."""
     own = freeze.frozen_by.id == str(asker.user_id) and freeze.frozen_by.kind is ActorKind.DISCORD
-    return refusal(Deed.LOCK if own else Deed.UNLOCK, environment, asker, rules)
+    return refusal(Action.LOCK if own else Action.UNLOCK, environment, asker, rules)
 
 
-def confirm_refusal(proposal: Proposal, environment: Environment, asker: Asker, rules: Rules) -> str | None:
+def confirm_refusal(plan_record: PlanRecord, environment: Environment, asker: Asker, rules: Rules) -> str | None:
     """Say why somebody may not say the first yes to a plan, or return None where they may."""
-    if why_not := refusal(DEEDS[proposal.request.kind], environment, asker, rules):
+    if why_not := refusal(ACTIONS[plan_record.request.kind], environment, asker, rules):
         return why_not
-    if not _asked_for(proposal, asker):
-        return _("This plan is not yours: only {person} can confirm it.", person=person(proposal.request.requested_by))
+    if not _asked_for(plan_record, asker):
+        return _(
+            "This plan is not yours: only {person} can confirm it.", person=person(plan_record.request.requested_by)
+        )
     return None
 
 
-def approve_refusal(proposal: Proposal, environment: Environment, asker: Asker, rules: Rules) -> str | None:
+def approve_refusal(plan_record: PlanRecord, environment: Environment, asker: Asker, rules: Rules) -> str | None:
     """Say why somebody may not say the second yes to a plan, or return None where they may."""
-    if why_not := refusal(Deed.APPROVE, environment, asker, rules):
+    if why_not := refusal(Action.APPROVE, environment, asker, rules):
         return why_not
-    if _asked_for(proposal, asker):
+    if _asked_for(plan_record, asker):
         return _("You asked for this plan yourself: a second person has to approve it.")
     return None
 
 
-def withdraw_refusal(proposal: Proposal, environment: Environment, asker: Asker, rules: Rules) -> str | None:
+def withdraw_refusal(plan_record: PlanRecord, environment: Environment, asker: Asker, rules: Rules) -> str | None:
     """Say why somebody may not cancel a plan, or return None where they may."""
     if out_of_place := place_refusal(asker, rules, environment.name):
         return out_of_place
-    return None if _asked_for(proposal, asker) else refusal(Deed.APPROVE, environment, asker, rules)
+    return None if _asked_for(plan_record, asker) else refusal(Action.APPROVE, environment, asker, rules)
 
 
 def approvers_refusal(environment: Environment, rules: Rules) -> str | None:
     """Say why nobody could ever approve a plan, or return None where somebody can."""
-    return None if rules.approvers else _missing_role(Deed.APPROVE, environment, (), "DISCORD_APPROVER_ROLE_IDS")
+    return None if rules.approvers else _missing_role(Action.APPROVE, environment, (), "DISCORD_APPROVER_ROLE_IDS")
 
 
-def _asked_for(proposal: Proposal, asker: Asker) -> bool:
-    return proposal.is_from(Actor(ActorKind.DISCORD, str(asker.user_id), asker.name))
+def _asked_for(plan_record: PlanRecord, asker: Asker) -> bool:
+    return plan_record.is_from(Actor(ActorKind.DISCORD, str(asker.user_id), asker.name))
 
 
-def _missing_role(deed: Deed, environment: Environment, wanted: Iterable[int], setting: str) -> str:
-    values = {"deed": word(deed), "environment": environment.name, "setting": setting}
+def _missing_role(action: Action, environment: Environment, wanted: Iterable[int], setting: str) -> str:
+    values = {"deed": word(action), "environment": environment.name, "setting": setting}
     roles = ", ".join(f"<@&{role}>" for role in sorted(wanted))
     if not roles:
         return _("Nobody may {deed} {environment}: {setting} names no role.", **values)

@@ -8,17 +8,17 @@ import discord
 
 from bot.errors import InvalidRequestError
 from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome
-from bot.models.proposal import Proposal
+from bot.models.plan_record import PlanRecord
 from bot.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
 from bot.ui.embeds.outcome import ROLLBACK_PREFIX
 from bot.ui.embeds.plan import draw_plan_message
+from bot.ui.formatting import release
 from bot.ui.translation import _
-from bot.ui.words import release
 from cogs.answers import acknowledge, acknowledge_turn, answer, answer_beside
 from cogs.names import CogName
 from cogs.ops_cog import actor_of
 from cogs.permissions import Asker, asker_of
-from cogs.proposals import Proposals
+from cogs.plan_approvals import PlanApprovals
 
 if TYPE_CHECKING:
     from cogs.deployment import DeploymentCog
@@ -54,13 +54,13 @@ class PlanButton(IdButton, template=r"roas:none"):
         if cog is None or not await (acknowledge_turn if private else acknowledge)(interaction):
             return
         async with cog.answering(interaction, answer_beside if private else answer):
-            proposal, words = await self._decide(cog.proposals, asker_of(interaction))
+            plan_record, text = await self._decide(cog.plan_approvals, asker_of(interaction))
             if private:
-                await answer(interaction, drawing=draw_plan_message(proposal.plan, words))
+                await answer(interaction, drawing=draw_plan_message(plan_record.plan, text))
             else:
-                await answer(interaction, words)
+                await answer(interaction, text)
 
-    async def _decide(self, proposals: Proposals, asker: Asker) -> tuple[Proposal, str]:
+    async def _decide(self, plan_approvals: PlanApprovals, asker: Asker) -> tuple[PlanRecord, str]:
         """Return how the plan stands now, and what to say."""
         raise NotImplementedError
 
@@ -70,8 +70,8 @@ class ConfirmButton(PlanButton, template=re.escape(CONFIRM_PREFIX) + PLAN_ID):
 
     prefix = CONFIRM_PREFIX
 
-    async def _decide(self, proposals: Proposals, asker: Asker) -> tuple[Proposal, str]:
-        return await proposals.confirm(self.subject, asker, actor_of(asker))
+    async def _decide(self, plan_approvals: PlanApprovals, asker: Asker) -> tuple[PlanRecord, str]:
+        return await plan_approvals.confirm(self.subject, asker, actor_of(asker))
 
 
 class WithdrawButton(PlanButton, template=re.escape(WITHDRAW_PREFIX) + PLAN_ID):
@@ -79,8 +79,8 @@ class WithdrawButton(PlanButton, template=re.escape(WITHDRAW_PREFIX) + PLAN_ID):
 
     prefix = WITHDRAW_PREFIX
 
-    async def _decide(self, proposals: Proposals, asker: Asker) -> tuple[Proposal, str]:
-        return await proposals.withdraw(self.subject, asker, actor_of(asker))
+    async def _decide(self, plan_approvals: PlanApprovals, asker: Asker) -> tuple[PlanRecord, str]:
+        return await plan_approvals.withdraw(self.subject, asker, actor_of(asker))
 
 
 class ApproveButton(IdButton, template=re.escape(APPROVE_PREFIX) + PLAN_ID):
@@ -95,7 +95,7 @@ class ApproveButton(IdButton, template=re.escape(APPROVE_PREFIX) + PLAN_ID):
             return
         async with cog.answering(interaction):
             asker = asker_of(interaction)
-            await answer(interaction, await cog.proposals.approve(self.subject, asker, actor_of(asker)))
+            await answer(interaction, await cog.plan_approvals.approve(self.subject, asker, actor_of(asker)))
 
 
 class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_ID):
@@ -138,6 +138,6 @@ BUTTONS: tuple[type[IdButton], ...] = (ConfirmButton, WithdrawButton, ApproveBut
 
 
 def _cog(interaction: discord.Interaction[Any]) -> "DeploymentCog | None":
-    """Return the cog while this bot speaks."""
+    """Return the cog while this bot leads."""
     cog: DeploymentCog | None = interaction.client.get_cog(CogName.DEPLOYMENT)
-    return cog if cog is not None and cog.voice.active else None
+    return cog if cog is not None and cog.leadership.is_leader else None

@@ -10,9 +10,10 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.concurrency import Shared, together
+from bot.concurrency import SingleFlight, run_concurrently
 from bot.errors import RoasError
 from bot.integration import Application
+from bot.leadership.leadership import Leadership
 from bot.models.environment import Environment
 from bot.models.health import StackHealth
 from bot.ui.charts.painter import Painter
@@ -23,11 +24,10 @@ from bot.ui.embeds.status import EnvironmentStatus, draw_status
 from bot.ui.live_messages import LiveMessages
 from bot.ui.secrets import without_secrets
 from bot.ui.translation import _, language
-from bot.ui.voice import Voice
 from cogs.answers import answer
 from cogs.names import CogName
 from cogs.ops_cog import OpsCog, answered
-from cogs.permissions import Deed, asker_of, place_refusal
+from cogs.permissions import Action, asker_of, place_refusal
 
 HEALTH_WITHIN_SECONDS = 20.0
 
@@ -35,13 +35,15 @@ HEALTH_WITHIN_SECONDS = 20.0
 class StatusCog(OpsCog, name=CogName.STATUS.value):
     """Answer `/status`; everybody who sees the channel may ask."""
 
-    def __init__(self, bot: commands.Bot, application: Application, voice: Voice, live_messages: LiveMessages) -> None:
-        super().__init__(bot, application, voice)
+    def __init__(
+        self, bot: commands.Bot, application: Application, leadership: Leadership, live_messages: LiveMessages
+    ) -> None:
+        super().__init__(bot, application, leadership)
         self.live_messages = live_messages
         self._painter = Painter()
 
         # Many who ask at the same time look together: a bot that is asked too much would answer nobody.
-        self._looks: Shared[Drawing] = Shared()
+        self._looks: SingleFlight[Drawing] = SingleFlight()
 
     async def cog_unload(self) -> None:
         """End what is under way."""
@@ -54,9 +56,9 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
     @answered
     async def status(self, interaction: discord.Interaction[Any], environment: str | None = None) -> None:
         """Show the state of services, release, deployment and lock."""
-        self.permit(interaction, Deed.STATUS)
+        self.permit(interaction, Action.STATUS)
         visible = self.visible(interaction)
-        wanted = [self.named(interaction, environment)] if environment else list(visible.values())
+        wanted = [self.find_environment(interaction, environment)] if environment else list(visible.values())
         # What concerns no environment is shown where all can be seen.
         everything = place_refusal(asker_of(interaction), self.rules, "") is None
         told_of = {one.name for one in wanted} | ({""} if everything else set())
@@ -72,11 +74,11 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
 
     async def _draw(self, alerts_of: frozenset[str] | None, wanted: Sequence[Environment]) -> Drawing:
         """Look at the environments and draw all that there is to say of them, without secrets."""
-        statuses = await together(self.look_at(target) for target in wanted)
+        statuses = await run_concurrently(self.look_at(target) for target in wanted)
         picture = await self._chart(wanted)  # after the look, which is the chart's last point
         shown = [without_secrets(status, self.application.redactor.redact) for status in statuses]
-        engine_is_away = any(status.fault for status in statuses)
-        beside = [*await self._open_alerts(alerts_of), self._integration(engine_is_away=engine_is_away)]
+        is_engine_unavailable = any(status.fault for status in statuses)
+        beside = [*await self._open_alerts(alerts_of), self._integration(is_engine_unavailable=is_engine_unavailable)]
         return replace(draw_status(shown, beside), picture=picture)
 
     async def _open_alerts(self, alerts_of: frozenset[str] | None) -> list[discord.Embed]:
@@ -86,10 +88,10 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
         embed = draw_open_alerts(wanted, partial(without_secrets, redact=self.application.redactor.redact))
         return [] if embed is None else [embed]
 
-    def _integration(self, *, engine_is_away: bool) -> discord.Embed:
+    def _integration(self, *, is_engine_unavailable: bool) -> discord.Embed:
         """Draw how well the bot's own parts work together."""
         monitor = self.application.integration_monitor
-        return draw_integration(monitor.figures(), monitor.firing, engine_is_away=engine_is_away)
+        return draw_integration(monitor.figures(), monitor.firing, is_engine_unavailable=is_engine_unavailable)
 
     async def _chart(self, targets: Sequence[Environment]) -> Picture | None:
         """Draw the last hour of what is watched; a status without a picture is better than none."""

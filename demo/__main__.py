@@ -14,12 +14,12 @@ from typing import Any, get_args
 
 from docker.errors import DockerException
 
-from demo.home import last_words, start_bot
+from demo.home import failure_output, start_bot
+from demo.narrator import Narrator
 from demo.processes import Process, ProcessError, start_sandbox
 from demo.scene import StoryError
 from demo.stage import Plant, Stage
 from demo.story import Story
-from demo.telling import Teller
 from sandbox.client import SandboxClient
 from sandbox.errors import ControlError
 from testbed.daemon import DaemonError
@@ -42,19 +42,19 @@ def main() -> int:
         help="break a promise on purpose, to see that the demo notices and fails",
     )
     arguments = parser.parse_args()
-    teller = Teller()
+    narrator = Narrator()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with tempfile.TemporaryDirectory(prefix="roas-demo-") as folder, _engine(teller, Path(folder)) as engine:
-            return asyncio.run(_show(teller, Stage(engine, Path(folder)), arguments.plant, keep=arguments.keep))
+        with tempfile.TemporaryDirectory(prefix="roas-demo-") as folder, _engine(narrator, Path(folder)) as engine:
+            return asyncio.run(_show(narrator, Stage(engine, Path(folder)), arguments.plant, keep=arguments.keep))
     except KeyboardInterrupt:
-        teller.note("Interrupted. Everything was cleared away.")
+        narrator.note("Interrupted. Everything was cleared away.")
         return INTERRUPTED
     except (NoEngineError, DaemonError, NoSlotError) as error:
-        teller.failed(str(error))
+        narrator.failed(str(error))
         return NO_ENGINE
     except (StoryError, ProcessError, ControlError, ImageError, DockerException, TimeoutError) as error:
-        teller.failed(str(error))
+        narrator.failed(str(error))
         return FAILED
 
 
@@ -64,7 +64,7 @@ def _interrupt(*_: Any) -> None:
 
 
 @contextmanager
-def _engine(teller: Teller, folder: Path) -> Iterator[Engine]:
+def _engine(narrator: Narrator, folder: Path) -> Iterator[Engine]:
     # With the machine's own name servers: the bot's image is built here, which may want packages.
     with find_or_start_engine(folder / "engine", settings={"dns": []}) as engine:
         whose = (
@@ -72,33 +72,35 @@ def _engine(teller: Teller, folder: Path) -> Iterator[Engine]:
             if engine.private
             else f"the engine at {engine.docker_host}"
         )
-        teller.note(f"Using {whose}.")
+        narrator.note(f"Using {whose}.")
         yield engine
 
 
-async def _show(teller: Teller, stage: Stage, plant: Plant | None, *, keep: bool) -> int:
+async def _show(narrator: Narrator, stage: Stage, plant: Plant | None, *, keep: bool) -> int:
     began = time.monotonic()
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(_clear, teller, stage)
-        teller.note(f"Making the sample stack {stage.project}: images v1 and v2, and v3, which never becomes healthy.")
-        teller.note("Building the bot's own image, which takes a minute the first time.")
+        stack.push_async_callback(_clear, narrator, stage)
+        narrator.note(
+            f"Making the sample stack {stage.project}: images v1 and v2, and v3, which never becomes healthy."
+        )
+        narrator.note("Building the bot's own image, which takes a minute the first time.")
         await asyncio.to_thread(stage.build, plant)
         sandbox, address = await start_sandbox(stage)
         stack.push_async_callback(sandbox.stop)
         await asyncio.to_thread(start_bot, stage, address)
-        teller.note(f"A sandbox runs in Discord's place, and the bot in a container, as project {stage.name}.")
+        narrator.note(f"A sandbox runs in Discord's place, and the bot in a container, as project {stage.name}.")
         people = await stack.enter_async_context(SandboxClient(address["control_url"], address["control_token"]))
-        story = Story(stage, people, teller)
+        story = Story(stage, people, narrator)
         await _play(story, sandbox)
-        await _nothing_broke_discords_rules(people)
-        teller.summary(time.monotonic() - began, story.seen)
+        await _check_violations(people)
+        narrator.summary(time.monotonic() - began, story.seen)
         if keep:
-            await _stay(teller, stage, address, sandbox)
+            await _keep_running(narrator, stage, address, sandbox)
     return 0
 
 
 async def _play(story: Story, sandbox: Process) -> None:
-    """Play the story; a sandbox that dies meanwhile ends it at once, with its last words."""
+    """Play the story; a sandbox that dies meanwhile ends it at once, with its failure output."""
     play = asyncio.create_task(story.play())
     death = asyncio.create_task(sandbox.child.wait())
     try:
@@ -106,26 +108,26 @@ async def _play(story: Story, sandbox: Process) -> None:
         sandbox.check()
         await play
     except (StoryError, TimeoutError) as error:
-        words = await asyncio.to_thread(last_words, story.stage)
-        raise StoryError(f"{error}\n\nThe bot's last words:\n{words}") from error
+        text = await asyncio.to_thread(failure_output, story.stage)
+        raise StoryError(f"{error}\n\nThe bot's last words:\n{text}") from error
     finally:
         for task in (play, death):
             task.cancel()
         await asyncio.gather(play, death, return_exceptions=True)
 
 
-async def _nothing_broke_discords_rules(people: SandboxClient) -> None:
+async def _check_violations(people: SandboxClient) -> None:
     if violations := await people.violations():
         raise StoryError(f"the bot sent what Discord would refuse: {violations[:3]}")
 
 
-async def _stay(teller: Teller, stage: Stage, address: dict[str, Any], sandbox: Process) -> None:
+async def _keep_running(narrator: Narrator, stage: Stage, address: dict[str, Any], sandbox: Process) -> None:
     """Stay until Ctrl-C, which is the ordinary end of this and no interruption."""
-    teller.console.print(f"\nThe channel: [bold]{address['page_url']}[/bold]", soft_wrap=True)
-    teller.console.print(f"The stack:   [bold]{stage.stack}[/bold] (project {stage.project})", soft_wrap=True)
-    teller.console.print(f"The bot:     [bold]{stage.home}[/bold] (project {stage.name})", soft_wrap=True)
-    teller.console.print(f"The engine:  [bold]DOCKER_HOST={stage.engine.docker_host}[/bold]", soft_wrap=True)
-    teller.console.print("Ctrl-C ends it and clears everything away.")
+    narrator.console.print(f"\nThe channel: [bold]{address['page_url']}[/bold]", soft_wrap=True)
+    narrator.console.print(f"The stack:   [bold]{stage.stack}[/bold] (project {stage.project})", soft_wrap=True)
+    narrator.console.print(f"The bot:     [bold]{stage.home}[/bold] (project {stage.name})", soft_wrap=True)
+    narrator.console.print(f"The engine:  [bold]DOCKER_HOST={stage.engine.docker_host}[/bold]", soft_wrap=True)
+    narrator.console.print("Ctrl-C ends it and clears everything away.")
     try:
         await sandbox.child.wait()
     except asyncio.CancelledError:
@@ -135,8 +137,8 @@ async def _stay(teller: Teller, stage: Stage, address: dict[str, Any], sandbox: 
     sandbox.check()
 
 
-async def _clear(teller: Teller, stage: Stage) -> None:
-    teller.note("Clearing away what was made.")
+async def _clear(narrator: Narrator, stage: Stage) -> None:
+    narrator.note("Clearing away what was made.")
     await asyncio.to_thread(stage.clear)
 
 

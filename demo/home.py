@@ -10,7 +10,7 @@ import docker.errors
 from demo.processes import ProcessError
 from demo.stage import ENVIRONMENT, HOME, PROJECT_LABEL, Stage
 
-PASSED_ON = ("PATH", "HOME", "LANG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
+INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
 START_SECONDS = 120
 OBSERVATION_SECONDS = 2
 UNIX = "unix://"
@@ -21,7 +21,7 @@ def start_bot(stage: Stage, sandbox: Mapping[str, Any], *environments: str) -> N
     settings = _settings(stage, sandbox, environments or (ENVIRONMENT,))
     lines = (f"{name}={value}" for name, value in settings.items())
     (stage.home / ".env").write_text("\n".join(lines) + "\n")
-    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    kept = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
     done = subprocess.run(
         ["docker", "compose", "up", "--detach"],
         cwd=stage.home,
@@ -61,7 +61,7 @@ def _settings(stage: Stage, sandbox: Mapping[str, Any], environments: Sequence[s
     }
 
 
-def last_words(stage: Stage, lines: int = 25) -> str:
+def failure_output(stage: Stage, lines: int = 25) -> str:
     """Return what every bot that is there said last."""
     client = stage.engine.client()
     try:

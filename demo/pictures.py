@@ -49,10 +49,10 @@ class Photographer:
         """Send the command."""
         await self.page.locator("#send").click()
 
-    async def see(self, *words: str | re.Pattern[str]) -> Locator:
+    async def see(self, *text: str | re.Pattern[str]) -> Locator:
         """Wait for the newest message with these words."""
         found = self.page.locator("discord-message")
-        for word in words:
+        for word in text:
             found = found.filter(has_text=word)
         await expect(found.last).to_be_visible(timeout=PATIENCE)
         # By its id from now on: its words go on changing.

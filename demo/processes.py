@@ -14,11 +14,11 @@ from demo.stage import Stage
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
-PASSED_ON = ("PATH", "HOME", "LANG", "TERM", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DISCORD_OPENAPI")
+INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "TERM", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DISCORD_OPENAPI")
 
 
 class ProcessError(Exception):
-    """A process did not start or died; the message ends with its last words."""
+    """A process did not start or died; the message ends with its failure output."""
 
 
 @dataclass
@@ -69,7 +69,7 @@ async def start_sandbox(stage: Stage) -> tuple[Process, dict[str, Any]]:
 
 
 def _own_environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    kept = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
 
 

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from demo.telling import Teller
+from demo.narrator import Narrator
 from sandbox.client import SandboxClient
 from sandbox.views import Interaction, Message
 
@@ -23,15 +23,15 @@ class Scene:
     """Play the people in the channel, and tell what they do and see."""
 
     people: SandboxClient
-    teller: Teller
+    narrator: Narrator
 
-    async def carry_out(self, command: str, environment: str, ending: str, **options: Any) -> None:
+    async def run(self, command: str, environment: str, ending: str, **options: Any) -> None:
         """Let dora ask for something, say yes, and wait for its end. Raises StoryError where it is another one."""
         interaction = await self.people.slash("dora", command, environment=environment, **options)
         typed = " ".join([f"/{command}", environment, *(f"{name}:{value}" for name, value in options.items())])
-        self.teller.typed("dora", typed)
+        self.narrator.typed("dora", typed)
         outcome = await self._outcome(await self._confirm(interaction, typed))
-        self.teller.posted(outcome.text)
+        self.narrator.posted(outcome.text)
         title_line = outcome.embeds[0].get("title", "")
         if ending not in title_line:
             raise StoryError(f"{typed} should end with “{ending}”, and the channel says: {title_line}")
@@ -46,15 +46,15 @@ class Scene:
     async def _confirm(self, interaction: Interaction, typed: str) -> str:
         """Read the plan, press its button, and return the id of the deployment that this starts."""
         plan = await self.answer(interaction, typed)
-        self.teller.answered(plan.text, "the plan, shown to dora")
+        self.narrator.answered(plan.text, "the plan, shown to dora")
         button = next((one for one in plan.buttons if ":confirm:" in (one.custom_id or "")), None)
         if button is None or button.custom_id is None:
             raise StoryError(f"{typed} was answered without a button to say yes: {plan.text}")
-        self.teller.typed("dora", f"[{button.label}]", "presses")
-        said = (await self.answer(await self.people.click("dora", plan, button.custom_id), button.label)).text
-        found = DEPLOYMENT_ID.search(said)
+        self.narrator.typed("dora", f"[{button.label}]", "presses")
+        answer_text = (await self.answer(await self.people.click("dora", plan, button.custom_id), button.label)).text
+        found = DEPLOYMENT_ID.search(answer_text)
         if found is None:
-            raise StoryError(f"{button.label} started nothing: {said}")
+            raise StoryError(f"{button.label} started nothing: {answer_text}")
         return found.group()
 
     async def _outcome(self, deployment_id: str) -> Message:
@@ -72,12 +72,12 @@ class Scene:
 
     async def _follow(self, deployment_id: str) -> None:
         """Tell each new line of the live message, until cancelled."""
-        told = ""
+        shown = ""
 
         def has_changed(message: Message) -> bool:
-            return message.text.endswith(deployment_id) and message.text != told
+            return message.text.endswith(deployment_id) and message.text != shown
 
         while True:
             message = await self.people.wait_for_message(has_changed, deadline_seconds=OUTCOME_SECONDS)
-            told = message.text
-            self.teller.live(message.text)
+            shown = message.text
+            self.narrator.live(message.text)

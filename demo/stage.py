@@ -10,7 +10,7 @@ from typing import Literal
 import docker
 import docker.errors
 
-from demo.deaf import deaf_image
+from demo.unresponsive import unresponsive_image
 from testbed.bot_image import build_bot_image
 from testbed.engine import Engine
 from testbed.sample import Behaviour, sample_image
@@ -81,7 +81,7 @@ class Stage:
         self.image_ids["bot v1"] = self._build_version(good := f"{self.name}/bot:v1")
         other = f"{self.name}/bot:v2"
         deaf = plant == "bot-v2-deaf"
-        self.image_ids["bot v2"] = deaf_image(client, good, other) if deaf else self._build_version(other)
+        self.image_ids["bot v2"] = unresponsive_image(client, good, other) if deaf else self._build_version(other)
         self.image_ids["bot v3"] = sample_image(client, f"{self.name}/bot:v3", version="v3", behaviour="exits")
 
     def _build_version(self, tag: str) -> str:

@@ -4,12 +4,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from demo.narrator import Narrator
 from demo.proof import Expected, NotProvedError, Running, prove, prove_bot
 from demo.scene import Scene, StoryError
 from demo.stage import ENVIRONMENT, HOME, Stage
-from demo.telling import Teller
-from sandbox.asking import Reception, asking
 from sandbox.client import SandboxClient
+from sandbox.poller import PollResults, polling
 
 CONNECT_SECONDS = 60.0
 COMMANDS = ("deploy", "hotfix", "rollback", "status")
@@ -22,10 +22,10 @@ class Story:
 
     stage: Stage
     people: SandboxClient
-    teller: Teller
+    narrator: Narrator
     store_id: str = ""
     # How those were answered who asked while the bot was replaced.
-    seen: Reception = field(default_factory=lambda: Reception(()))
+    seen: PollResults = field(default_factory=lambda: PollResults(()))
 
     async def play(self) -> None:
         """Play every chapter; the first that goes wrong ends it with an error."""
@@ -67,17 +67,17 @@ class Story:
         await self._replace_bot("Its v3 does not even start: the old bot stays", "v3", "was rolled back", left="v2")
 
     async def _chapter(self, title: str, command: str, expected: Expected, ending: str, **options: Any) -> None:
-        self.teller.chapter(title)
+        self.narrator.chapter(title)
         began = time.monotonic()
-        await Scene(self.people, self.teller).carry_out(command, ENVIRONMENT, ending, **options)
+        await Scene(self.people, self.narrator).run(command, ENVIRONMENT, ending, **options)
         self._prove(expected, time.monotonic() - began)
 
     async def _status(self, expected: Expected) -> None:
-        self.teller.chapter("The status, asked by somebody without a role")
+        self.narrator.chapter("The status, asked by somebody without a role")
         interaction = await self.people.slash("bob", "status", environment=ENVIRONMENT)
-        self.teller.typed("bob", f"/status {ENVIRONMENT}")
-        status = await Scene(self.people, self.teller).answer(interaction, "/status")
-        self.teller.answered(status.text, "answer to bob")
+        self.narrator.typed("bob", f"/status {ENVIRONMENT}")
+        status = await Scene(self.people, self.narrator).answer(interaction, "/status")
+        self.narrator.answered(status.text, "answer to bob")
         missing = [word for word in ("web", "store", expected.version) if word not in status.text]
         if missing:
             raise StoryError(f"/status does not mention {', '.join(missing)}")
@@ -85,27 +85,27 @@ class Story:
 
     async def _replace_bot(self, title: str, version: str, ending: str, *, left: str) -> None:
         """Let the bot deploy itself while somebody asks it something ten times a second."""
-        self.teller.chapter(title)
+        self.narrator.chapter(title)
         began = time.monotonic()
-        async with asking(self.people, "status") as ruth:
-            await Scene(self.people, self.teller).carry_out("deploy", HOME, ending, version=version)
+        async with polling(self.people, "status") as ruth:
+            await Scene(self.people, self.narrator).run("deploy", HOME, ending, version=version)
         seconds = time.monotonic() - began
-        self.teller.received("ruth", "/status", ruth.reception)
-        self._everything_was_answered(ruth.reception)
-        self.seen = Reception((*self.seen.asked, *ruth.reception.asked))
+        self.narrator.received("ruth", "/status", ruth.results)
+        self._check_answers(ruth.results)
+        self.seen = PollResults((*self.seen.asked, *ruth.results.asked))
         try:
             bot = prove_bot(self.stage, left)
         except NotProvedError as error:
             raise StoryError(f"Docker shows something else: {error}") from error
-        self.teller.proved("one bot runs", (left, f"image {bot.image_id[:SHORT_ID]}", bot.health), seconds)
+        self.narrator.proved("one bot runs", (left, f"image {bot.image_id[:SHORT_ID]}", bot.health), seconds)
 
     @staticmethod
-    def _everything_was_answered(seen: Reception) -> None:
+    def _check_answers(seen: PollResults) -> None:
         """Hold every command to Discord's own rule: taken within three seconds, or the person is told of a failure."""
         if seen.never or seen.twice:
             raise StoryError(
                 f"of {len(seen.asked)} commands {seen.never} were never answered and {seen.twice} twice; "
-                f"nobody was listening for {seen.deaf:.1f} s"
+                f"nobody was listening for {seen.unresponsive:.1f} s"
             )
 
     def _prove(self, expected: Expected, seconds: float | None) -> None:
@@ -115,7 +115,7 @@ class Story:
         except NotProvedError as error:
             raise StoryError(f"Docker shows something else: {error}") from error
         shown = (expected.version, f"image {web.image_id[:SHORT_ID]}", web.health, f"“{web.greeting}”")
-        self.teller.proved("web runs", shown, seconds)
+        self.narrator.proved("web runs", shown, seconds)
 
     def _prove_untouched(self, store: Running) -> None:
         """Show that the store, which no version changes, is the very container of the first deployment."""

@@ -8,12 +8,12 @@ from typing import Any
 
 from aiohttp import web
 
+from sandbox.access import AccessControl
 from sandbox.changes import Changes
 from sandbox.checks import Checks
 from sandbox.errors import ApiError, ControlError
 from sandbox.faults import Fault, Faults
 from sandbox.gateway import Gateway
-from sandbox.guard import Guard
 from sandbox.interactions import Interactions
 from sandbox.rest import Rest
 from sandbox.sessions import Sessions
@@ -36,7 +36,7 @@ class Control:
         checks: Checks,
         faults: Faults,
         changes: Changes,
-        guard: Guard,
+        access: AccessControl,
         gateway: Gateway,
     ) -> None:
         self._gateway = gateway
@@ -47,7 +47,7 @@ class Control:
         self._checks = checks
         self._faults = faults
         self._changes = changes
-        self._guard = guard
+        self._access = access
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the control API."""
@@ -91,7 +91,7 @@ class Control:
 
     def _reading(self, read: Callable[[web.Request], Any]) -> Handler:
         async def handle(request: web.Request) -> web.Response:
-            self._guard.check_control(request)
+            self._access.check_control(request)
             since, seconds = int(request.query.get("since", -1)), float(request.query.get("wait", 0))
             version = await self._changes.wait(since, min(seconds, LONGEST_POLL))
             return self._respond(lambda: {"version": version, "data": read(request)})
@@ -100,7 +100,7 @@ class Control:
 
     def _writing(self, write: Callable[[dict[str, Any]], Any]) -> Handler:
         async def handle(request: web.Request) -> web.Response:
-            self._guard.check_control(request)
+            self._access.check_control(request)
             body = await request.json()
             response = self._respond(lambda: {"data": write(body)})
             self._changes.bump()
@@ -173,17 +173,17 @@ class Control:
         return {"id": str(interaction_id)}
 
     def _locale(self, body: dict[str, Any]) -> None:
-        self._world.locales[self._world.user(body["user"])] = _spoken(body["locale"])
+        self._world.locales[self._world.user(body["user"])] = _checked_locale(body["locale"])
 
     def _guild_locale(self, body: dict[str, Any]) -> None:
-        self._world.bridge.set_guild_locale(self._world.guild_id, _spoken(body["locale"]))
+        self._world.bridge.set_guild_locale(self._world.guild_id, _checked_locale(body["locale"]))
 
     def _disconnect(self, body: dict[str, Any]) -> dict[str, int]:
         return {"cut": self._sessions.cut(int(body.get("code", 4000)), resumable=bool(body.get("resumable", True)))}
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Tell the page of every change, as server-sent events, until it goes away."""
-        self._guard.check_control(request)
+        self._access.check_control(request)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
@@ -197,7 +197,7 @@ class Control:
         return response
 
 
-def _spoken(locale: str) -> str:
+def _checked_locale(locale: str) -> str:
     if locale not in LOCALES:
         raise ControlError(f"the sandbox speaks {', '.join(LOCALES)}, not {locale!r}")
     return locale

@@ -112,7 +112,7 @@ class Rest:
             self._checks.refused(request.method, _without_token(path), error)
             response = reply(error.body(), error.status)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            # SimCord stumbles over a body of the wrong shape where Discord refuses it; either way the caller is wrong.
+            # SimCord fails on a body of the wrong shape where Discord refuses it; either way the caller is wrong.
             _log.warning("%s %s: malformed request", request.method, path, exc_info=error)
             refusal = ApiError(400, 50035, f"Invalid Form Body: {type(error).__name__}: {error}")
             self._checks.refused(request.method, _without_token(path), refusal)

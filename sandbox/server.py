@@ -12,12 +12,12 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from sandbox.access import AccessControl, bindable
 from sandbox.changes import Changes
 from sandbox.checks import Checks
 from sandbox.control import Control
 from sandbox.faults import Faults
 from sandbox.gateway import Gateway
-from sandbox.guard import Guard, bindable
 from sandbox.interactions import Interactions
 from sandbox.openapi import OpenApi
 from sandbox.page import Page
@@ -59,7 +59,7 @@ class Sandbox:
         self.control_url = f"http://{place}/control"
         self.page_url = f"http://{place}/?token={self.control_token}"
         application = self._build(f"http://{place}")
-        self._guard.listen_on(address, port)
+        self._access.listen_on(address, port)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
         await web.SockSite(self._runner, self._socket).start()
@@ -73,7 +73,7 @@ class Sandbox:
         self.guild_id, self.ops_channel_id = world.guild_id, world.ops_channel_id
         self.roles, self.users = world.roles, world.users
         self._changes = Changes()
-        self._guard = Guard(self.control_token)
+        self._access = AccessControl(self.control_token)
         sessions = Sessions(bridge, self._changes)
         self._gateway = Gateway(bridge, sessions, self.bot_token, self.gateway_url, privileged=self._privileged)
         bridge.listen(sessions.broadcast)
@@ -81,16 +81,16 @@ class Sandbox:
         checks, faults = Checks(self._openapi), Faults()
         rest = Rest(bridge, self._interactions, checks, faults, self._changes, self.bot_token, self.gateway_url)
         control = Control(
-            world, self._interactions, sessions, rest, checks, faults, self._changes, self._guard, self._gateway
+            world, self._interactions, sessions, rest, checks, faults, self._changes, self._access, self._gateway
         )
         application = web.Application(client_max_size=BODY_LIMIT)
         application.add_routes(
             [
                 web.route("*", "/api/v10/{path:.*}", rest.handle),
                 web.get("/gateway/", self._gateway.handle),
-                web.get("/attachments/{path:.*}", _attachments(bridge, self._guard)),
+                web.get("/attachments/{path:.*}", _attachments(bridge, self._access)),
                 *control.routes(),
-                *Page(self._guard).routes(),
+                *Page(self._access).routes(),
             ]
         )
         return application
@@ -140,10 +140,10 @@ def _bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _attachments(bridge: Bridge, guard: Guard) -> Any:
+def _attachments(bridge: Bridge, access: AccessControl) -> Any:
     async def handle(request: web.Request) -> web.Response:
         path = request.match_info["path"]
-        guard.check_file(request, bridge.signature(path))
+        access.check_file(request, bridge.signature(path))
         stored = bridge.attachment(path)
         if stored is None:
             raise web.HTTPNotFound

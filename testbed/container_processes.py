@@ -44,7 +44,7 @@ async def until(found: Callable[[], Any], what: str, *, seconds: float) -> Any:
 
 
 async def successor(home: Home, *, active: bool, seconds: float = 60) -> Any:
-    """Wait for the second bot: to be there, or to be the active one."""
+    """Wait for the second bot: to be there, or to be the leader."""
     first = {bot.id for bot in home.bots()}
 
     def found() -> Any:

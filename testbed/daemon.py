@@ -13,8 +13,8 @@ import docker
 import docker.errors
 import requests.exceptions
 
+from testbed.leftovers import end_engine, remove_folder
 from testbed.network import Slot, take_slot
-from testbed.strays import end_engine, remove_folder
 from testbed.waiting import wait_until
 
 START_SECONDS = 40.0

@@ -32,10 +32,10 @@ class Terminal:
         finally:
             os.close(program)
 
-    def read_until(self, words: str, seconds: float) -> None:
+    def read_until(self, text: str, seconds: float) -> None:
         """Read until the program has written some words. Raises AssertionError."""
         deadline = time.monotonic() + seconds
-        while words not in self.seen:
+        while text not in self.seen:
             assert select.select([self._person], [], [], max(0.0, deadline - time.monotonic()))[0], self.seen
             try:
                 self.seen += os.read(self._person, 4096).decode(errors="replace")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.concurrency import Shared
+from bot.concurrency import SingleFlight
 
 
 class Work:
@@ -37,7 +37,7 @@ async def settle() -> None:
 
 
 async def test_many_who_ask_while_it_is_done_get_the_next_one_together(work):
-    shared: Shared[int] = Shared()
+    shared: SingleFlight[int] = SingleFlight()
     first = asyncio.create_task(shared.ask("a", work))
     await settle()
     others = [asyncio.create_task(shared.ask("a", work)) for _ in range(50)]
@@ -51,7 +51,7 @@ async def test_many_who_ask_while_it_is_done_get_the_next_one_together(work):
 
 
 async def test_what_is_different_is_done_at_the_same_time(work):
-    shared: Shared[int] = Shared()
+    shared: SingleFlight[int] = SingleFlight()
     asked = [asyncio.create_task(shared.ask(key, work)) for key in ("a", "b")]
     await settle()
     assert work.begun == 2
@@ -60,7 +60,7 @@ async def test_what_is_different_is_done_at_the_same_time(work):
 
 
 async def test_a_failure_is_everybodys_who_asked_and_nobody_elses():
-    shared: Shared[int] = Shared()
+    shared: SingleFlight[int] = SingleFlight()
     failing = True
 
     async def work() -> int:
@@ -76,7 +76,7 @@ async def test_a_failure_is_everybodys_who_asked_and_nobody_elses():
 
 
 async def test_one_who_gives_up_takes_nothing_from_the_others(work):
-    shared: Shared[int] = Shared()
+    shared: SingleFlight[int] = SingleFlight()
     impatient, patient = (asyncio.create_task(shared.ask("a", work)) for _ in range(2))
     await settle()
     impatient.cancel()
@@ -87,7 +87,7 @@ async def test_one_who_gives_up_takes_nothing_from_the_others(work):
 
 
 async def test_closing_ends_what_is_under_way(work):
-    shared: Shared[int] = Shared()
+    shared: SingleFlight[int] = SingleFlight()
     asked = [asyncio.create_task(shared.ask("a", work)) for _ in range(3)]
     await settle()
     await shared.close()

@@ -16,32 +16,32 @@ WORDS = {
     "Verdict": "bot/models/health.py",
     "Outcome": "bot/models/deployment.py",
     "ReleaseState": "bot/models/release.py",
-    "Deed": "cogs/permissions.py",
+    "Action": "cogs/permissions.py",
     "Severity": "bot/models/alert.py",
     "AlertState": "bot/models/alert.py",
     "AlertSource": "bot/models/alert.py",
-    "Lack": "bot/ui/lack.py",
+    "MissingPermission": "bot/ui/missing_permission.py",
 }
 INTERFACE = ["bot/ui", "cogs"]
-CORE = ["bot/errors.py", "bot/standby.py", "bot/deployment", "bot/engine", "bot/monitoring", "bot/recovery"]
-CORE += ["bot/state", "bot/validation", "bot/guard.py"]
+CORE = ["bot/errors.py", "bot/leadership/elector.py", "bot/deployment", "bot/engine", "bot/monitoring", "bot/recovery"]
+CORE += ["bot/state", "bot/validation", "bot/maintenance.py"]
 # Here every text is about how something is, whole sentence or not.
 SPOKEN = [
     "bot/deployment/phases",
     "bot/deployment/handover.py",
-    "bot/deployment/surplus.py",
+    "bot/deployment/stale_instances.py",
     "bot/engine/readiness.py",
-    "bot/standby.py",
+    "bot/leadership/elector.py",
 ]
 SPOKEN += ["bot/monitoring/judgement.py", "bot/monitoring/service_alerts.py", "bot/engine/policy.py", "bot/recovery"]
 SPOKEN += ["bot/engine/policy_rules.py", "bot/engine/places.py", "bot/engine/engine_holdings.py"]
 SPOKEN += ["bot/engine/raw_policy.py", "bot/engine/raw_files.py"]
-SPOKEN += ["bot/monitoring/probe_memory.py", "bot/monitoring/integration_monitor.py", "bot/guard.py"]
+SPOKEN += ["bot/monitoring/probe_history.py", "bot/monitoring/integration_monitor.py", "bot/maintenance.py"]
 SPOKEN += ["bot/monitoring/prometheus_watch.py", "bot/deployment/peers.py", "bot/deployment/foreign_bots.py"]
 # What these say goes to a log, to Prometheus or to SQLite.
 SILENT = ("bot/state/schema.py",)
 # Calls whose texts no person reads, by how they begin.
-UNREAD_CALLS = ("log.", "re.", "asyncio.", "_outliving", "timer", "structlog.")
+UNREAD_CALLS = ("log.", "re.", "asyncio.", "_detached", "timer", "structlog.")
 # Calls by which a text of the interface is translated.
 TRANSLATING_CALLS = ("_", "app_commands.")
 SAYING_CALLS = ("Error", "failed", "passed", "Problem", "__init__", "warn")

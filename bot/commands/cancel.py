@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.commands.arguments import Json
-from bot.commands.boundary import run_command
+from bot.commands.command_runner import run_command
 
 if TYPE_CHECKING:
     from bot.commands.session import Session
@@ -23,19 +23,19 @@ def cancel(target: Target, as_json: Json = False) -> None:
 
 
 async def _cancel(session: "Session", target: str) -> int:
-    from bot.commands.carrier import open_carrier
-    from bot.commands.carrying_out import finish_what_was_left
+    from bot.commands.executor import open_executor
     from bot.commands.exit_codes import ExitCode
     from bot.commands.journal import open_journal
+    from bot.commands.request_execution import finish_orphans
     from bot.state.documents import to_json
 
     async with open_journal(session) as state:
         found = await _find(session, state, target)
-    async with open_carrier(session) as carrier:
-        cancelled = await carrier.cancel(found.id, session.user)
+    async with open_executor(session) as executor:
+        cancelled = await executor.cancel(found.id, session.user)
         session.terminal.say(f"Asked {found.id} of {found.environment} to stop at its next safe point.")
         # Where its process is dead, nobody else would hear it.
-        await finish_what_was_left(session, carrier, found.environment)
+        await finish_orphans(session, executor, found.environment)
     if session.terminal.as_json:
         session.terminal.document(to_json(cancelled))
     return ExitCode.SUCCEEDED

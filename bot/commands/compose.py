@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from bot.commands.arguments import EnvironmentName
-from bot.commands.boundary import run_command
+from bot.commands.command_runner import run_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def _become_compose(environment: "Environment", model: "Path", arguments: list[s
     from bot.engine.compose.runner import ComposeRunner
 
     project = ComposeProject.of_model(environment, model)
-    command, variables = ComposeRunner(instance_id).in_foreground([*project.arguments(), *arguments], environment)
+    command, variables = ComposeRunner(instance_id).run_in_foreground([*project.arguments(), *arguments], environment)
     variables |= {name: os.environ[name] for name in ("TERM", "COLUMNS", "LINES") if name in os.environ}
     if environment.folder.is_dir():
         os.chdir(environment.folder)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.commands.arguments import Json
-from bot.commands.boundary import run_before_settings
+from bot.commands.command_runner import run_before_settings
 from bot.commands.exit_codes import ExitCode
 from bot.commands.terminal import Terminal
 
@@ -60,7 +60,7 @@ def _check(terminal: Terminal, *, needs_discord: bool) -> int:
 
 def _read(*, needs_discord: bool) -> "Reading[Any]":
     """Read the settings as the bot will: as root, once more as the user that it becomes, who may see less."""
-    from bot.commands.ownership import become_owner
+    from bot.commands.state_owner import become_owner
     from bot.settings import read_settings
 
     reading = read_settings(needs_discord=needs_discord)

@@ -1,7 +1,7 @@
 """`deploy`: bring a version to an environment."""
 
 from bot.commands.arguments import Detach, DryRun, EnvironmentName, Json, Reason, Services, Version, Yes
-from bot.commands.boundary import run_command
+from bot.commands.command_runner import run_command
 
 
 def deploy(
@@ -15,15 +15,15 @@ def deploy(
     detach: Detach = False,
 ) -> None:
     """Deploy a version: all phases, and back to the old release by itself where it fails."""
-    from bot.commands.carrying_out import Wishes, carry_out
     from bot.commands.request import make_request
+    from bot.commands.request_execution import ExecutionOptions, execute
     from bot.models.deployment import DeploymentKind
 
     run_command(
-        lambda session: carry_out(
+        lambda session: execute(
             session,
             make_request(session, environment, DeploymentKind.DEPLOY, version=version, services=service, reason=reason),
-            Wishes(dry_run=dry_run, confirmed=yes, detach=detach),
+            ExecutionOptions(dry_run=dry_run, confirmed=yes, detach=detach),
         ),
         as_json=as_json,
     )

@@ -1,4 +1,4 @@
-"""`doctor`: say what is wrong with an environment, and how to mend it."""
+"""`doctor`: say what is wrong with an environment, and how to fix it."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.commands.arguments import AnyEnvironment, Json
-from bot.commands.boundary import run_command
+from bot.commands.command_runner import run_command
 
 if TYPE_CHECKING:
     from bot.commands.session import Session

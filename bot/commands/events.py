@@ -1,12 +1,11 @@
 """`events`: show what happened, and what happens, from the journal: whichever process it happened in."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bot.commands.arguments import AnyEnvironment, Json
-from bot.commands.boundary import run_command
+from bot.commands.command_runner import run_command
 from bot.models.change import StateChange
 
 if TYPE_CHECKING:
@@ -57,14 +56,14 @@ async def _follow(
     session: "Session", state: "StateManager", sequence: int, environment: str | None, correlation: str | None
 ) -> None:
     """Show every change as it comes, until the reader has gone or interrupts."""
-    from bot.concurrency import happens
+    from bot.concurrency import pause
 
     while not session.terminal.out.quiet:
         before = sequence
         sequence, news = await state.changes_since(before, limit=AT_ONCE)
         _show(session, news, environment, correlation)
         if sequence == before:
-            await happens(asyncio.Event(), POLL_SECONDS)
+            await pause(POLL_SECONDS)
 
 
 def _show(

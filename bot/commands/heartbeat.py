@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bot import __version__
-from bot.concurrency import happens
+from bot.concurrency import pause
 from bot.errors import StateError
 from bot.log import get_logger
 from bot.models.ownership import Heartbeat
@@ -19,7 +19,7 @@ BEAT_SECONDS = 1.0
 
 
 @asynccontextmanager
-async def beating(state: StateManager) -> AsyncIterator[None]:
+async def send_heartbeats(state: StateManager) -> AsyncIterator[None]:
     """Write a heartbeat now and every second until the block ends. Raises StateError where the first fails."""
     await _beat(state)
     task = asyncio.create_task(_go_on(state), name="heartbeat")
@@ -32,11 +32,11 @@ async def beating(state: StateManager) -> AsyncIterator[None]:
 
 async def _go_on(state: StateManager) -> None:
     while True:
-        await happens(asyncio.Event(), BEAT_SECONDS)
+        await pause(BEAT_SECONDS)
         try:
             await _beat(state)
         except StateError as error:
-            log.warning("the heartbeat cannot be written", problem=error.message)
+            log.warning("the heartbeat cannot be written", error=error.message)
 
 
 async def _beat(state: StateManager) -> None:

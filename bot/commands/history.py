@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.commands.arguments import AnyEnvironment, Json
-from bot.commands.boundary import run_command
+from bot.commands.command_runner import run_command
 from bot.models.deployment import Deployment, Outcome
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ async def _history(session: "Session", environment: str | None, outcome: Outcome
 
 
 def _show(session: "Session", deployments: tuple[Deployment, ...]) -> None:
+    from bot.commands.formatting import at, person, release
     from bot.commands.tables import add_row, make_table
-    from bot.commands.words import at, person, release
     from bot.ui.quantities import duration
 
     table = make_table("deployment", "environment", "version", "release", "by", "begun", "took", "outcome", "why")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from bot.commands.arguments import Detach, DryRun, EnvironmentName, Json, Services, Version, Yes
-from bot.commands.boundary import run_command
+from bot.commands.command_runner import run_command
 
 
 def hotfix(
@@ -19,15 +19,15 @@ def hotfix(
     detach: Detach = False,
 ) -> None:
     """Bring a fix without building and pruning, within short times; it is rolled back if it fails."""
-    from bot.commands.carrying_out import Wishes, carry_out
     from bot.commands.request import make_request
+    from bot.commands.request_execution import ExecutionOptions, execute
     from bot.models.deployment import DeploymentKind
 
     run_command(
-        lambda session: carry_out(
+        lambda session: execute(
             session,
             make_request(session, environment, DeploymentKind.HOTFIX, version=version, services=service, reason=reason),
-            Wishes(dry_run=dry_run, confirmed=yes, detach=detach),
+            ExecutionOptions(dry_run=dry_run, confirmed=yes, detach=detach),
         ),
         as_json=as_json,
     )

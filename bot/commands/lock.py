@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.commands.arguments import EnvironmentName, Json
-from bot.commands.boundary import run_command
+from bot.commands.command_runner import run_command
 
 if TYPE_CHECKING:
     from bot.commands.session import Session
@@ -35,10 +35,10 @@ async def _lock(session: "Session", name: str, reason: str) -> int:
     from bot.state.documents import to_json
 
     environment = find_environment(session.settings, name)
-    words = one_line_reason(reason)
-    if not words:
+    text = one_line_reason(reason)
+    if not text:
         raise InvalidRequestError("A lock needs a reason.", hint=f"Type: python -m bot lock {name} --reason '…'")
-    freeze = Freeze(environment.name, session.user, words, datetime.now(UTC))
+    freeze = Freeze(environment.name, session.user, text, datetime.now(UTC))
     async with open_journal(session) as state:
         await state.freezes.put(freeze)
         active = await state.deployments.active(environment.name)

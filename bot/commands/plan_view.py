@@ -3,8 +3,8 @@
 from rich.table import Table
 from rich.text import Text
 
+from bot.commands.formatting import image, release
 from bot.commands.terminal import Terminal, printable
-from bot.commands.words import image, release
 from bot.models.plan import Plan, ServiceAction, ServicePlan
 
 STYLES = {

@@ -33,26 +33,26 @@ class ProgressLines:
             state = (phase.status, phase.attempts)
             if phase.status is not PhaseStatus.PENDING and self._phases.get(phase.name) != state:
                 self._phases[phase.name] = state
-                self._line(_phase_words(phase))
+                self._line(_phase_text(phase))
         for service in deployment.services:
             step = (service.step, service.changed)
             if service.step not in QUIET_STEPS and self._services.get(service.service) != step:
                 self._services[service.service] = step
-                self._line(_service_words(service))
+                self._line(_service_text(service))
 
     def _line(self, text: str) -> None:
         self._terminal.say(f"{datetime.now().astimezone():%H:%M:%S}  {text}")
 
 
-def _phase_words(phase: PhaseResult) -> str:
-    words = f"{phase.name:<14} {phase.status.replace('_', ' ')}"
+def _phase_text(phase: PhaseResult) -> str:
+    text = f"{phase.name:<14} {phase.status.replace('_', ' ')}"
     if phase.attempts > 1:
-        words += f" (attempt {phase.attempts})"
+        text += f" (attempt {phase.attempts})"
     if phase.duration_seconds is not None:
-        words += f" after {duration(phase.duration_seconds)}"
-    said = phase.problem.message if phase.problem else phase.summary
-    return f"{words}: {said}" if said else words
+        text += f" after {duration(phase.duration_seconds)}"
+    detail = phase.problem.message if phase.problem else phase.summary
+    return f"{text}: {detail}" if detail else text
 
 
-def _service_words(service: ServiceProgress) -> str:
+def _service_text(service: ServiceProgress) -> str:
     return f"  {service.service}: {service.step}{f' ({service.detail})' if service.detail else ''}"

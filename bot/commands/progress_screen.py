@@ -68,12 +68,12 @@ class ProgressScreen:
 
     def _phase(self, phase: PhaseResult) -> tuple[RenderableType, ...]:
         name = f"{phase.name} (attempt {phase.attempts})" if phase.attempts > 1 else str(phase.name)
-        said = phase.problem.message if phase.problem else phase.summary
+        detail = phase.problem.message if phase.problem else phase.summary
         if phase.status is PhaseStatus.IN_PROGRESS:
-            return self._spinner, Text(name, style="bold"), Text(duration(_so_far(phase))), Text(printable(said))
+            return self._spinner, Text(name, style="bold"), Text(duration(_elapsed(phase))), Text(printable(detail))
         sign, style = SIGNS[phase.status]
         took = duration(phase.duration_seconds)
-        return Text(sign, style=style), Text(name, style=style), Text(took), Text(printable(said), style="dim")
+        return Text(sign, style=style), Text(name, style=style), Text(took), Text(printable(detail), style="dim")
 
 
 def _service(service: ServiceProgress) -> tuple[RenderableType, ...]:
@@ -86,5 +86,5 @@ def _service(service: ServiceProgress) -> tuple[RenderableType, ...]:
     return Text(" "), Text(printable(service.service)), Text(service.step, style=style), bar, detail
 
 
-def _so_far(phase: PhaseResult) -> float | None:
+def _elapsed(phase: PhaseResult) -> float | None:
     return (datetime.now(UTC) - phase.started_at).total_seconds() if phase.started_at else None

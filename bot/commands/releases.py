@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from bot.commands.arguments import EnvironmentName, Json
-from bot.commands.boundary import run_command
+from bot.commands.command_runner import run_command
 
 if TYPE_CHECKING:
     from bot.commands.documents import ReleaseList
@@ -39,8 +39,8 @@ async def _releases(session: "Session", environment: str) -> int:
 
 
 def _show(session: "Session", found: "ReleaseList") -> None:
+    from bot.commands.formatting import at, image, person
     from bot.commands.tables import add_row, make_table
-    from bot.commands.words import at, image, person
 
     table = make_table("release", "version", "state", "made", "by", "images")
     for release in found.releases:

@@ -21,7 +21,7 @@ def make_request(
     reason: str = "",
 ) -> DeploymentRequest:
     """Return the request. Raises InvalidRequestError."""
-    words = one_line_reason(reason)
+    text = one_line_reason(reason)
     return DeploymentRequest(
         environment=environment,
         kind=kind,
@@ -29,16 +29,16 @@ def make_request(
         version=version,
         services=tuple(dict.fromkeys(services or ())),
         target_release=target_release,
-        reason=words,
+        reason=text,
     )
 
 
 def one_line_reason(reason: str) -> str:
     """Return a reason on one line. Raises InvalidRequestError where it is too long to be read."""
-    words = " ".join(reason.split())
-    if len(words) > REASON_LENGTH:
+    text = " ".join(reason.split())
+    if len(text) > REASON_LENGTH:
         raise InvalidRequestError("The reason is too long.", hint=f"{REASON_LENGTH} signs at most.")
-    return words
+    return text
 
 
 def read_release(text: str | None) -> int | None:

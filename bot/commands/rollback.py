@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from bot.commands.arguments import Detach, DryRun, EnvironmentName, Json, Reason, Yes
-from bot.commands.boundary import run_command
+from bot.commands.command_runner import run_command
 
 ReleaseNumber = Annotated[
     str | None, typer.Option("--to", metavar="N", help="Which release, such as 12 or r12; the one before if left out.")
@@ -22,15 +22,15 @@ def rollback(
     detach: Detach = False,
 ) -> None:
     """Go back to an earlier release, the whole of it: images and configuration."""
-    from bot.commands.carrying_out import Wishes, carry_out
     from bot.commands.request import make_request, read_release
+    from bot.commands.request_execution import ExecutionOptions, execute
     from bot.models.deployment import DeploymentKind
 
     run_command(
-        lambda session: carry_out(
+        lambda session: execute(
             session,
             make_request(session, environment, DeploymentKind.ROLLBACK, target_release=read_release(to), reason=reason),
-            Wishes(dry_run=dry_run, confirmed=yes, detach=detach),
+            ExecutionOptions(dry_run=dry_run, confirmed=yes, detach=detach),
         ),
         as_json=as_json,
     )

@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bot.commands.arguments import AnyEnvironment, Json
-from bot.commands.boundary import run_command
+from bot.commands.command_runner import run_command
 
 if TYPE_CHECKING:
     from bot.commands.session import Session
@@ -31,21 +31,21 @@ async def _status(session: "Session", name: str | None) -> int:
 
 
 async def _ask(session: "Session", name: str | None) -> "StatusReport":
-    """Ask the living bot; where none lives, look for ourselves."""
+    """Ask the running bot; where none lives, look for ourselves."""
     from contextlib import AsyncExitStack
 
     from bot.commands.environment import wanted_environments
-    from bot.commands.living_bot import find_bot
+    from bot.commands.running_bot import find_running_bot
     from bot.control.documents import StatusReport
 
     wanted = wanted_environments(session.settings, name)
     async with AsyncExitStack() as stack:
-        client = await find_bot(session.state_dir, stack)
+        client = await find_running_bot(session.state_dir, stack)
         if client is not None:
             return await client.status(name)
-        from bot.control.overview import look_at
+        from bot.control.environment_status import read_status
         from bot.integration import open_application
 
         application = await stack.enter_async_context(open_application(session.settings, instance_prefix="CLI"))
         parts = (application.state, application.collector)
-        return StatusReport(tuple(await asyncio.gather(*(look_at(one, *parts) for one in wanted))))
+        return StatusReport(tuple(await asyncio.gather(*(read_status(one, *parts) for one in wanted))))

@@ -2,9 +2,9 @@
 
 from rich.text import Text
 
+from bot.commands.formatting import at, image, person
 from bot.commands.tables import add_row, make_table
 from bot.commands.terminal import Terminal, printable
-from bot.commands.words import at, image, person
 from bot.control.documents import EnvironmentStatus, StatusReport
 from bot.models.deployment import PhaseStatus
 from bot.models.health import ContainerSnapshot, ServiceHealth, Verdict
@@ -55,9 +55,9 @@ def _active(status: EnvironmentStatus) -> str:
         return ""
     phases = [phase.name.value for phase in deployment.phases if phase.status is PhaseStatus.IN_PROGRESS]
     by = person(deployment.request.requested_by)
-    words = f"{deployment.id} by {by} since {at(deployment.created_at)}"
+    text = f"{deployment.id} by {by} since {at(deployment.created_at)}"
     purpose = f": {status.lock.purpose}" if status.lock else ""
-    return f"{words}{purpose}{f', now in {phases[-1]}' if phases else ''}"
+    return f"{text}{purpose}{f', now in {phases[-1]}' if phases else ''}"
 
 
 def _show_services(terminal: Terminal, services: tuple[ServiceHealth, ...], release: Release | None) -> None:

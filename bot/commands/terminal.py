@@ -35,8 +35,8 @@ class Terminal:
 
     def say(self, text: str | Text, *, console: Console | None = None) -> None:
         """Write one paragraph; lines are not cut where there is no terminal."""
-        words = text if isinstance(text, Text) else Text(printable(text))
-        (console or self.talk).print(words, soft_wrap=True)
+        line = text if isinstance(text, Text) else Text(printable(text))
+        (console or self.talk).print(line, soft_wrap=True)
 
     def document(self, text: str) -> None:
         """Write the JSON document."""

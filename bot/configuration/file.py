@@ -160,8 +160,8 @@ class _Reading:
         *_around, environment, _key, name = path
         if not is_credential(str(name)):
             return False
-        words = f"a secret does not belong in this file: set {name} in .env.{environment} beside the compose file"
-        self._fault(path, words)
+        text = f"a secret does not belong in this file: set {name} in .env.{environment} beside the compose file"
+        self._fault(path, text)
         return True
 
     def _no_secrets(self, path: KeyPath) -> None:

@@ -127,8 +127,8 @@ def _validated(settings_class: type[Model], sources: Sequence[Source]) -> tuple[
             return settings_class(**values), faults
         except ValidationError as error:
             wrong = _wrong_values(error)
-            faults += [Fault(origin(sources, path) or Place(variable(path)), words) for path, words in wrong]
-            values = _without(values, [path for path, _words in wrong])
+            faults += [Fault(origin(sources, path) or Place(variable(path)), text) for path, text in wrong]
+            values = _without(values, [path for path, _text in wrong])
     return None, faults
 
 
@@ -147,8 +147,8 @@ def _hidden_faults(settings_class: type[Model], file: FileSource, stronger: Sequ
         settings_class(**file.values)
     except ValidationError as error:
         return [
-            Fault(file.place(place), words)
-            for place, words in _wrong_values(error)
+            Fault(file.place(place), text)
+            for place, text in _wrong_values(error)
             if any(says(source.values, place) for source in stronger)
         ]
     return []

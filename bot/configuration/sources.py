@@ -140,10 +140,10 @@ def variables(
 
 def gather(sources: Sequence[Source]) -> dict[str, Any]:
     """Put together what the sources say, given the strongest first."""
-    together: dict[str, Any] = {}
+    run_concurrently: dict[str, Any] = {}
     for source in reversed(sources):
-        together = _over(together, source.values)
-    return together
+        run_concurrently = _over(run_concurrently, source.values)
+    return run_concurrently
 
 
 def origin(sources: Sequence[Source], path: KeyPath) -> Place | None:

@@ -11,22 +11,24 @@ def check_approval(environment: Environment, request: DeploymentRequest, *, conf
     """Raise NotPermittedError, which says what to type, where a request lacks what its environment wants."""
     if not environment.needs_approval:
         return
-    lacking = [name for name, given in (("--reason", bool(request.reason.strip())), ("--yes", confirmed)) if not given]
-    if lacking:
+    missing_permissions = [
+        name for name, given in (("--reason", bool(request.reason.strip())), ("--yes", confirmed)) if not given
+    ]
+    if missing_permissions:
         raise NotPermittedError(
-            f"{environment.name} needs approval; the command lacks {' and '.join(lacking)}.",
+            f"{environment.name} needs approval; the command lacks {' and '.join(missing_permissions)}.",
             hint=f"Look at the plan with --dry-run, then type: {command_line(request)}",
         )
 
 
 def command_line(request: DeploymentRequest) -> str:
     """Return the whole command that would be accepted."""
-    words = ["python", "-m", "bot", request.kind.value.lower(), request.environment]
+    text = ["python", "-m", "bot", request.kind.value.lower(), request.environment]
     if request.kind is DeploymentKind.ROLLBACK:
-        words += ["--to", str(request.target_release)] if request.target_release is not None else []
+        text += ["--to", str(request.target_release)] if request.target_release is not None else []
     else:
-        words += [request.version or "VERSION"]
+        text += [request.version or "VERSION"]
     for service in request.services:
-        words += ["--service", service]
-    words += ["--reason", request.reason.strip() or "why it is needed", "--yes"]
-    return shlex.join(words)
+        text += ["--service", service]
+    text += ["--reason", request.reason.strip() or "why it is needed", "--yes"]
+    return shlex.join(text)

@@ -10,7 +10,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from bot.control.documents import FaultDocument, Greeting, StartOrder, StatusReport
-from bot.control.faults import ControlUnavailableError, from_document, invalid_document
+from bot.control.error_documents import ControlUnavailableError, from_document, invalid_document
 from bot.control.socket_path import short_path
 from bot.errors import RoasError
 from bot.models.actor import Actor

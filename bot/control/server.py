@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from bot import __version__
 from bot.control.approval import check_approval
 from bot.control.documents import Greeting, StartOrder, StatusReport
-from bot.control.faults import ControlSocketHeldError, invalid_document, to_document
-from bot.control.following import follow_journal
-from bot.control.overview import Collector, look_at
+from bot.control.environment_status import Collector, read_status
+from bot.control.error_documents import ControlSocketHeldError, invalid_document, to_document
+from bot.control.journal_follower import follow_journal
 from bot.control.socket_path import SOCKET_NAME, short_path
 from bot.control.system_user import peer
 from bot.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
@@ -117,7 +117,7 @@ class ControlServer:
         await self.close()
 
     def _application(self) -> web.Application:
-        application = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_tell_faults])
+        application = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_answer_faults])
         application.add_routes(
             [
                 web.get("/v1/greeting", self._greet),
@@ -165,7 +165,7 @@ class ControlServer:
     async def _status(self, request: web.Request) -> web.Response:
         name = request.query.get("environment")
         wanted = [self._environment(name)] if name else list(self._environments.values())
-        found = await asyncio.gather(*(look_at(one, self._state, self._health) for one in wanted))
+        found = await asyncio.gather(*(read_status(one, self._state, self._health) for one in wanted))
         return _answer(StatusReport(tuple(found)))
 
     def _environment(self, name: str) -> Environment:
@@ -178,7 +178,7 @@ class ControlServer:
 
 
 @web.middleware
-async def _tell_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _answer_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a fault as a document; one that nobody foresaw is logged, and told without its words."""
     try:
         return await handler(request)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from bot.deployment.peers import PeerSource, spared_bots
+from bot.engine.container_watch import ContainerWatch
 from bot.engine.interface import Engine
 from bot.engine.manager import DeploymentManager
-from bot.engine.watch import ContainerWatch
 from bot.errors import DeploymentCancelledError
 from bot.events import Event, EventBus
 from bot.models.check import ValidationReport
@@ -24,7 +24,7 @@ from bot.models.stack import ServiceDefinition
 from bot.settings import Settings
 from bot.state.journal import Fence
 from bot.state.manager import StateManager
-from bot.state.ownership import HeldVoice
+from bot.state.ownership import HeldLease
 
 SOURCE = "orchestrator"
 # Progress within these (layers of a pull) is written at most so often; every intent to touch what runs always is.
@@ -63,11 +63,11 @@ class Prober(Protocol):
 OwnContainerSource = Callable[[Environment], Awaitable[OwnContainer | None]]
 
 
-# Let whoever heals services of an environment take their hands off it, and wait for that.
-StandAside = Callable[[Environment], Awaitable[None]]
+# Let whoever recovers services of an environment take their hands off it, and wait for that.
+StopRecovery = Callable[[Environment], Awaitable[None]]
 
 
-async def nobody_heals(environment: Environment) -> None:
+async def no_recovery(environment: Environment) -> None:
     """Be the answer where nobody is at work on an environment."""
 
 
@@ -84,9 +84,9 @@ class Components:
     monitoring: Monitoring
     prober: Prober
     own_container: OwnContainerSource
-    voice: HeldVoice
+    held_lease: HeldLease
     peers: PeerSource
-    stand_aside: StandAside = nobody_heals
+    stop_recovery: StopRecovery = no_recovery
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class DeploymentContext:
     deployment: Deployment
     fence: Fence
     parallel: bool
-    others_set_down: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    pause_others: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
     restoring: bool = False
     release: Release | None = None
@@ -108,7 +108,7 @@ class DeploymentContext:
     warnings: list[str] = field(default_factory=list)
     saved_at: dict[str, float] = field(default_factory=dict)
 
-    def stop_soon(self) -> None:
+    def request_stop(self) -> None:
         """Let it stop at its next safe point; once the old release is being restored, that goes to its end."""
         if not self.restoring:
             self.cancel.set()
@@ -129,7 +129,7 @@ class DeploymentContext:
         if self.cancel.is_set():
             raise DeploymentCancelledError("The deployment was cancelled.")
 
-    async def unless_cancelled(self, work: Awaitable[Result]) -> Result:
+    async def run_unless_cancelled(self, work: Awaitable[Result]) -> Result:
         """Await work that may be given up at any moment. Raises DeploymentCancelledError when it was."""
         task = asyncio.ensure_future(work)
         cancelled = asyncio.create_task(self.cancel.wait())
@@ -204,7 +204,7 @@ class DeploymentContext:
 
     async def bot(self) -> OwnContainer | None:
         """Return the container of this environment that the bot runs in; no phase may touch its service."""
-        return await bot_of(self.components, self.environment)
+        return await find_own_bot(self.components, self.environment)
 
     @property
     def release_label(self) -> str:
@@ -220,25 +220,25 @@ class DeploymentContext:
 async def sweep_leftovers(
     components: Components, environment: Environment, service: str | None = None
 ) -> tuple[str, ...]:
-    """Mend what a killed Compose left behind, of one service or all, but for bots that are no peers. Raises RoasError.
+    """Fix what a killed Compose left behind, of one service or all, but for bots that are no peers. Raises RoasError.
 
     Returns what was done, in words.
     """
-    bot = await bot_of(components, environment)
+    bot = await find_own_bot(components, environment)
     spared = await spared_bots(components.peers, components.engine, environment, bot)
     return await components.engine.sweep(environment, service, spared=spared)
 
 
-async def bot_of(components: Components, environment: Environment) -> OwnContainer | None:
-    """Return the container of an environment that the bot runs in: this process's own, or the active one's."""
+async def find_own_bot(components: Components, environment: Environment) -> OwnContainer | None:
+    """Return the container of an environment that the bot runs in: this process's own, or the leader's."""
     own = await components.own_container(environment)
     if own is not None or not environment.is_home:
         return own
     ownership = components.state.ownership
-    voice = await ownership.voice()
-    active = await ownership.heartbeat(instance_id=voice.instance_id) if voice is not None else None
+    held_lease = await ownership.lease()
+    active = await ownership.heartbeat(instance_id=held_lease.instance_id) if held_lease is not None else None
     at_work = [one for one in await components.engine.containers(environment) if one.state in AT_WORK]
-    # One that was just killed is started again, and one that was just begun with has not the voice yet: both are bots.
+    # One that was just killed is started again, and one that was just begun with has not leadership yet: both are bots.
     for one in sorted(at_work, key=lambda one: active is None or one.id != active.container_id):
         if await ownership.heartbeat(container_id=one.id) is not None:
             return OwnContainer(one.id, one.name, environment.project, one.service)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
-from bot.concurrency import together
+from bot.concurrency import run_concurrently
 from bot.errors import DependencyCycleError, RoasError, ServiceFailedError
 from bot.models.dependency import Dependency, DependencyCondition, DependencyKind
 from bot.models.stack import ServiceDefinition
@@ -98,7 +98,7 @@ class DependencyCoordinator:
         ordered = self.order(services)
         run = _Run(self, {name: Milestones() for name in ordered}, work, settled, probe, warn, resolved)
         if parallel:
-            await together(run.bring_up(name) for name in ordered)
+            await run_concurrently(run.bring_up(name) for name in ordered)
             return
         for name in ordered:
             await run.bring_up(name)
@@ -137,7 +137,7 @@ class _Run:
         allowed = max(dependency.timeout_seconds for dependency in dependencies)
         began = time.monotonic()
         try:
-            await together(self._wait_for(dependency) for dependency in dependencies)
+            await run_concurrently(self._wait_for(dependency) for dependency in dependencies)
         except RoasError:
             self.resolved(service, time.monotonic() - began, allowed)
             raise

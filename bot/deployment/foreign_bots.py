@@ -32,7 +32,7 @@ class ForeignBots:
         containers = await components.engine.containers(environment)
         others = [one for one in containers if one.service == own.service and one.id != own.id]
         judged = await components.peers.judge(environment, others)
-        self._tell(environment, own.service, tuple(self._foreign(judged)))
+        self._warn(environment, own.service, tuple(self._foreign(judged)))
 
     def _foreign(self, judged: tuple[Judgement, ...]) -> Iterator[str]:
         now = time.monotonic()
@@ -41,19 +41,19 @@ class ForeignBots:
         for one in judged:
             since = self._unproven_since.get(one.container.id, now)
             if one.standing is Standing.FOREIGN or now - since >= PATIENCE_SECONDS:
-                yield one.words
+                yield one.text
 
-    def _tell(self, environment: Environment, service: str, words: tuple[str, ...]) -> None:
-        if self._told.get(environment.name) == words:
+    def _warn(self, environment: Environment, service: str, text: tuple[str, ...]) -> None:
+        if self._told.get(environment.name) == text:
             return
-        self._told[environment.name] = words
-        for one in words:
+        self._told[environment.name] = text
+        for one in text:
             log.warning("a foreign bot is left alone", reason=one)
         facts = {
             "figure": f"foreign_bot:{environment.name}",
             "environment": environment.name,
             "title": f"another bot of {service} is not on this bot's journal",
-            "summary": " ".join((*words, "Remove it, or let it use the STATE_DIR of this bot.")) if words else "",
+            "summary": " ".join((*text, "Remove it, or let it use the STATE_DIR of this bot.")) if text else "",
         }
-        event_type = "integration.alert.triggered" if words else "integration.alert.cleared"
+        event_type = "integration.alert.triggered" if text else "integration.alert.cleared"
         self._components.bus.publish(Event(event_type, SOURCE, facts))

@@ -9,7 +9,7 @@ import time
 from bot.deployment.context import DeploymentContext
 from bot.deployment.peers import proven_peers, spared_bots
 from bot.deployment.state_folder import state_move
-from bot.engine.watch import ContainerWatch
+from bot.engine.container_watch import ContainerWatch
 from bot.errors import FencedOffError, ServiceFailedError
 from bot.models.deployment import ServiceProgress, ServiceStep
 from bot.models.facts import OwnContainer
@@ -21,7 +21,7 @@ from bot.state.boot_clock import boot_seconds
 FRESH_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.2
 NOT_HEALTHY_YET = "its health check had not passed"
-SICK = "its health check fails"
+UNHEALTHY_REASON = "its health check fails"
 
 
 class HandedOverError(FencedOffError):
@@ -31,7 +31,7 @@ class HandedOverError(FencedOffError):
 
 
 class Handover:
-    """Pass the voice and the deployment to a container of the bot's own service that is as a model says."""
+    """Pass leadership and the deployment to a container of the bot's own service that is as a model says."""
 
     def __init__(self, context: DeploymentContext, watch: ContainerWatch, own: OwnContainer, model_hash: str) -> None:
         self._context = context
@@ -51,33 +51,33 @@ class Handover:
         Raises ServiceFailedError where the successor is not fit within its deadline; then it is gone again.
         """
         context, service = self._context, self._own.service
-        voice = context.components.voice()
-        if voice is None:
+        lease = context.components.held_lease()
+        if lease is None:
             raise ServiceFailedError(f"{service} is this process itself, and it has no voice to pass on.")
         known = {progress.service: progress for progress in context.deployment.services}
         await context.plan_service(known.get(service) or ServiceProgress(service, changed=True))
         container_id = await self._successor()
-        heartbeat = await self._fit_or_removed(container_id)
+        heartbeat = await self._require_ready(container_id)
         if not heartbeat.gateway_ready:
             context.warn(f"Discord is away: whether the new {service} reaches it could not be verified.")
         await context.report(service, ServiceStep.WAITING, "taking over")
         await context.update(warnings=tuple(context.warnings))
         ownership = context.components.state.ownership
-        async with context.others_set_down():
-            await context.components.voice.pass_on(
-                ownership.pass_on(voice, context.deployment, context.fence, heartbeat.instance_id)
+        async with context.pause_others():
+            await context.components.held_lease.transfer(
+                ownership.transfer(lease, context.deployment, context.fence, heartbeat.instance_id)
             )
         raise HandedOverError(f"{context.deployment.id} was passed on to {heartbeat.instance_id}.")
 
-    async def needed_from_outside(self) -> bool:
+    async def is_needed_externally(self) -> bool:
         """Tell whether the bot's service is not one running container as the model says."""
         wanted = await self._wanted_hash()
         containers = self._watch.of_service(self._own.service)
         fitting = [c for c in containers if c.config_hash == wanted and c.state is ContainerState.RUNNING]
         return wanted is not None and (len(containers) != 1 or not fitting)
 
-    async def run_from_outside(self) -> None:
-        """Replace a bot that is not this process: only the voice passes, when the old one leaves.
+    async def run_externally(self) -> None:
+        """Replace a bot that is not this process: only leadership passes, when the old one leaves.
 
         One that is as the model says stays, and what is beside it goes. Raises ServiceFailedError where the successor
         is not fit within its deadline; then it is gone again.
@@ -86,16 +86,16 @@ class Handover:
         await context.plan_service(ServiceProgress(service, changed=True))
         if await self.needed():
             container_id = await self._successor()
-            await self._fit_or_removed(container_id)
+            await self._require_ready(container_id)
             await context.report(service, ServiceStep.WAITING, "taking over")
-            await self._keep_only(container_id)
+            await self._keep_only_container(container_id)
             await context.report(service, ServiceStep.HEALTHY, "it took over from the old one")
         else:
             await context.report(service, ServiceStep.REMOVING, "the other one")
-            await self._keep_only(self._own.id)
+            await self._keep_only_container(self._own.id)
             await context.report(service, ServiceStep.HEALTHY)
 
-    async def _keep_only(self, container_id: str) -> None:
+    async def _keep_only_container(self, container_id: str) -> None:
         others = tuple(c for c in self._watch.of_service(self._own.service) if c.id != container_id)
         await self._remove_peers(others)
         await self._watch.refresh()
@@ -106,9 +106,9 @@ class Handover:
         peers = await proven_peers(components.peers, context.environment, containers, context.warn)
         await components.manager.remove_containers(context.environment, peers)
 
-    async def _fit_or_removed(self, container_id: str) -> Heartbeat:
+    async def _require_ready(self, container_id: str) -> Heartbeat:
         try:
-            return await self._fit(container_id, self._restarts(container_id))
+            return await self._wait_until_ready(container_id, self._restarts(container_id))
         except ServiceFailedError as error:
             context, service = self._context, self._own.service
             await context.report(service, ServiceStep.REMOVING, "the new one, which is not fit to take over")
@@ -126,7 +126,7 @@ class Handover:
         wanted = await self._wanted_hash()
         engine, environment = context.components.engine, context.environment
         spared = await spared_bots(context.components.peers, engine, environment, self._own)
-        if earlier := self._at_work(wanted, spared):
+        if earlier := self._is_working(wanted, spared):
             return earlier[0]
         await context.report(service, ServiceStep.CREATING, "beside the old one")
         created = await engine.create_service(environment, self._model_hash, service, beside=True, spared=spared)
@@ -137,14 +137,14 @@ class Handover:
             await engine.start(environment, container_id)
         await self._watch.refresh()
         await context.report(service, ServiceStep.WAITING, "getting ready beside the old one")
-        if not (fitting := created or self._at_work(wanted, spared)):
+        if not (fitting := created or self._is_working(wanted, spared)):
             raise ServiceFailedError(f"The new {service} is gone again.", hint="Deploy again.", service=service)
         return fitting[0]
 
     async def settle(self) -> None:
         """Wait until this process's own container is ready, where the deployment changed its service.
 
-        It is, where the voice was passed on; it may not be, where the predecessor died before that. Raises
+        It is, where leadership was passed on; it may not be, where the predecessor died before that. Raises
         ServiceFailedError.
         """
         context, service = self._context, self._own.service
@@ -159,9 +159,9 @@ class Handover:
             healthy = await self._watch.until(self._own_is_healthy, allowed)
         except TimeoutError as error:
             reason = NOT_HEALTHY_YET
-            raise await self._unfit(self._own.id, f"after {allowed:g} s {reason}") from error
+            raise await self._not_ready_error(self._own.id, f"after {allowed:g} s {reason}") from error
         if not healthy:
-            raise await self._unfit(self._own.id, SICK)
+            raise await self._not_ready_error(self._own.id, UNHEALTHY_REASON)
 
     def _own_is_healthy(self, containers: tuple[ContainerSnapshot, ...]) -> bool | None:
         """Tell how this process's own container is, or None while its health check has not decided."""
@@ -184,12 +184,12 @@ class Handover:
     def _others(self) -> tuple[ContainerSnapshot, ...]:
         return tuple(c for c in self._watch.of_service(self._own.service) if c.id != self._own.id)
 
-    def _at_work(self, config_hash: str | None, spared: frozenset[str]) -> tuple[str, ...]:
+    def _is_working(self, config_hash: str | None, spared: frozenset[str]) -> tuple[str, ...]:
         """Return the others of that configuration that run, or that the engine starts again and again."""
         fitting = (c for c in self._others() if c.config_hash == config_hash and c.id not in spared)
         return tuple(c.id for c in fitting if c.state in AT_WORK)
 
-    async def _fit(self, container_id: str, restarts_before: int) -> Heartbeat:
+    async def _wait_until_ready(self, container_id: str, restarts_before: int) -> Heartbeat:
         """Wait until the successor's container is healthy and its own word says that it is ready."""
         allowed = self._context.components.settings.handover_seconds
         deadline = time.monotonic() + allowed
@@ -201,15 +201,15 @@ class Handover:
             self._context.checkpoint()
             container = next((c for c in self._others() if c.id == container_id), None)
             if container is not None and (failure := _failure(container, restarts_before, container_id in unwell)):
-                raise await self._unfit(container_id, failure)
+                raise await self._not_ready_error(container_id, failure)
             heartbeat = await self._context.components.state.ownership.heartbeat(container_id=container_id)
-            reason = await self._what_is_missing(container, heartbeat, wanted)
+            reason = await self._find_missing(container, heartbeat, wanted)
             if not reason and heartbeat is not None:
                 return heartbeat
             await self._watch.changed_within(LOOK_AGAIN_SECONDS)
-        raise await self._unfit(container_id, f"after {allowed:g} s {reason}")
+        raise await self._not_ready_error(container_id, f"after {allowed:g} s {reason}")
 
-    async def _what_is_missing(
+    async def _find_missing(
         self, container: ContainerSnapshot | None, heartbeat: Heartbeat | None, wanted: str | None
     ) -> str:
         """Return why the successor is not fit yet, or an empty text."""
@@ -218,7 +218,7 @@ class Handover:
         if container.health is HealthStatus.STARTING:
             return NOT_HEALTHY_YET
         if container.health is HealthStatus.UNHEALTHY:
-            return SICK
+            return UNHEALTHY_REASON
         if heartbeat is None or boot_seconds() - heartbeat.beat_at > FRESH_SECONDS:
             return "it had not opened the journal"
         if heartbeat.config_hash not in {"", wanted}:  # an older bot does not say
@@ -230,9 +230,9 @@ class Handover:
             return "it was not connected to Discord"
         return ""
 
-    async def _unfit(self, container_id: str, reason: str) -> ServiceFailedError:
+    async def _not_ready_error(self, container_id: str, reason: str) -> ServiceFailedError:
         service = self._own.service
-        report = await self._context.components.engine.last_words(self._context.environment, container_id)
+        report = await self._context.components.engine.failure_output(self._context.environment, container_id)
         return ServiceFailedError(
             f"The new {service} was not fit to take over: {reason}.",
             hint=f"The old {service} was never away. Read the new one's last lines, mend it, and deploy again.",
@@ -248,7 +248,7 @@ class Handover:
         await self._watch.refresh()
 
 
-async def hand_over_if_needed(
+async def replace_bot_if_needed(
     context: DeploymentContext, watch: ContainerWatch, model_hash: str, bot: OwnContainer | None
 ) -> None:
     """Replace a bot's container that is not as a model says; where it is this process's own, this does not return.
@@ -267,8 +267,8 @@ async def hand_over_if_needed(
         raise move.refusal()
     handover = Handover(context, watch, bot, model_hash)
     if await context.components.own_container(context.environment) is None:
-        if await handover.needed_from_outside():
-            await handover.run_from_outside()
+        if await handover.is_needed_externally():
+            await handover.run_externally()
         return
     if await handover.needed():
         await handover.run()
@@ -285,4 +285,4 @@ def _failure(container: ContainerSnapshot, restarts_before: int, was_unwell: boo
     if container.restart_count > restarts_before:
         times = container.restart_count - restarts_before
         return "it restarted once" if times == 1 else f"it restarted {times} times"
-    return SICK if container.health is HealthStatus.UNHEALTHY and not was_unwell else ""
+    return UNHEALTHY_REASON if container.health is HealthStatus.UNHEALTHY and not was_unwell else ""

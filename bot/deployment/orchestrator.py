@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 from bot.deployment.context import SOURCE, Components, DeploymentContext, sweep_leftovers
 from bot.deployment.foreign_bots import ForeignBots
-from bot.deployment.planning import plan_deployment, plan_rollback, refuse_another_plan
-from bot.deployment.rivals import Rivals
+from bot.deployment.peer_processes import PeerProcesses
+from bot.deployment.planning import plan_deployment, plan_rollback, require_same_plan
+from bot.deployment.resume_backoff import ResumeBackoff
 from bot.deployment.run import DeploymentRun
-from bot.deployment.setbacks import Setbacks
-from bot.deployment.surplus import remove_surplus_bots, sweep_own_service
+from bot.deployment.stale_instances import remove_stale_instances, sweep_own_service
 from bot.errors import FencedOffError, InvalidRequestError, JournalLostError, JournalUnusableError, RoasError
 from bot.events import Event
 from bot.log import get_logger
@@ -39,19 +39,19 @@ COORDINATIONS: Mapping[DeploymentKind, Coordination] = {
 
 
 class DeploymentOrchestrator:
-    """Start deployments, follow them, cancel them, and take up those whose process died."""
+    """Start deployments, follow them, cancel them, and resume those whose process died."""
 
     def __init__(self, components: Components, environments: Mapping[str, Environment]) -> None:
         self._components = components
         self._environments = environments
         self._tasks: dict[str, asyncio.Task[Deployment]] = {}
         self._contexts: dict[str, DeploymentContext] = {}
-        self._carried_once: set[str] = set()
-        self._setbacks = Setbacks()
+        self._launched: set[str] = set()
+        self._resume_backoff = ResumeBackoff()
         self._lost_with: set[str] = set()
-        self._passing_on = False
-        self._could_not_sweep = ""
-        self._rivals = Rivals(components.engine, components.state, components.peers)
+        self._transferring = False
+        self._sweep_error = ""
+        self._peer_processes = PeerProcesses(components.engine, components.state, components.peers)
         self._foreign_bots = ForeignBots(components)
 
     async def plan(self, request: DeploymentRequest) -> Plan:
@@ -70,11 +70,11 @@ class DeploymentOrchestrator:
         to_release = None
         if request.kind is DeploymentKind.ROLLBACK:
             target, plan = await plan_rollback(self._components, environment, request)
-            refuse_another_plan(request, plan)
+            require_same_plan(request, plan)
             to_release = target.number
         deployment = self._new(request, to_release)
         fence = await self._components.state.deployments.create(deployment, _purpose(request, to_release))
-        self._carry(deployment, environment, fence)
+        self._launch(deployment, environment, fence)
         return deployment
 
     async def wait(self, deployment_id: str) -> Deployment:
@@ -98,27 +98,27 @@ class DeploymentOrchestrator:
         """
         deployment = await self._components.state.deployments.request_cancel(deployment_id, actor)
         if (context := self._contexts.get(deployment_id)) is not None:
-            context.stop_soon()
+            context.request_stop()
         facts = {"deployment_id": deployment_id, "environment": deployment.environment, "by": actor.name}
         event = Event("deployment.cancel.requested", SOURCE, facts, deployment.correlation_id)
         self._components.bus.publish(event)
         return deployment
 
     async def resume(self) -> tuple[Deployment, ...]:
-        """Take up every unfinished deployment whose process is dead; returns them as they were taken up."""
+        """Resume every unfinished deployment whose process is dead; returns them as they were resumed."""
         taken: list[Deployment] = []
         for deployment in await self._components.state.deployments.unfinished():
-            if self._setbacks.holds_back(deployment.id):
+            if self._resume_backoff.must_wait(deployment.id):
                 continue
             lock = await self._components.state.locks.get(deployment.environment)
             owner = lock.instance_id if lock is not None and lock.deployment_id == deployment.id else None
-            if owner is None or deployment.id in self._tasks or await self._is_carried(owner):
+            if owner is None or deployment.id in self._tasks or await self._is_running_elsewhere(owner):
                 continue
             environment = self._environments.get(deployment.environment)
             if environment is None:
                 log.error("environment of an unfinished deployment is gone", deployment_id=deployment.id)
                 continue
-            if self._passing_on:  # perhaps since a moment ago: what was set down is for another to take up
+            if self._transferring:  # perhaps since a moment ago: what was set down is for another to resume
                 break
             taken.append(await self._take_over(deployment, environment, owner))
         return tuple(taken)
@@ -131,9 +131,9 @@ class DeploymentOrchestrator:
                 looked &= await sweep_own_service(self._components, environment)
             except RoasError as error:
                 looked = False
-                if error.message != self._could_not_sweep:
-                    log.warning("leftovers could not be cleared yet", problem=error.message, hint=error.hint)
-                self._could_not_sweep = error.message
+                if error.message != self._sweep_error:
+                    log.warning("leftovers could not be cleared yet", error=error.message, hint=error.hint)
+                self._sweep_error = error.message
         return looked
 
     async def look_for_foreign_bots(self) -> None:
@@ -141,7 +141,7 @@ class DeploymentOrchestrator:
         for environment in self._environments.values():
             await self._foreign_bots.look(environment)
 
-    async def _is_carried(self, owner: str) -> bool:
+    async def _is_running_elsewhere(self, owner: str) -> bool:
         """Tell whether another process carries what `owner` holds; what we hold without a task is orphaned.
 
         One that hangs is ended first; where it cannot be reached, it still counts as carrying.
@@ -149,11 +149,11 @@ class DeploymentOrchestrator:
         instance = self._components.state.instance
         if owner == instance.id or not instance.is_alive(owner):
             return False
-        return not await self._rivals.end_if_hanging(owner)
+        return not await self._peer_processes.terminate_if_hung(owner)
 
     async def abandon(self) -> tuple[str, ...]:
         """Stop carrying deployments, since the journal is lost; returns all that broke off by that."""
-        broken_off = self._lost_with | set(self.carried)
+        broken_off = self._lost_with | set(self.running)
         await self.close()
         return tuple(sorted(broken_off))
 
@@ -164,7 +164,7 @@ class DeploymentOrchestrator:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     @property
-    def carried(self) -> tuple[str, ...]:
+    def running(self) -> tuple[str, ...]:
         """Return the ids of the deployments that this process carries now."""
         return tuple(id_ for id_, task in self._tasks.items() if not task.done())
 
@@ -201,7 +201,7 @@ class DeploymentOrchestrator:
             to_release=to_release,
         )
 
-    def _carry(self, deployment: Deployment, environment: Environment, fence: Fence) -> None:
+    def _launch(self, deployment: Deployment, environment: Environment, fence: Fence) -> None:
         coordination = COORDINATIONS[deployment.request.kind]
         setting = self._components.settings.parallel_execution
         context = DeploymentContext(
@@ -211,22 +211,22 @@ class DeploymentOrchestrator:
             deployment=deployment,
             fence=fence,
             parallel=coordination.parallel_execution if setting is None else setting,
-            others_set_down=lambda: self._others_set_down(deployment.id),
+            pause_others=lambda: self._pause_others(deployment.id),
         )
         self._contexts[deployment.id] = context
-        self._carried_once.add(deployment.id)
-        task = asyncio.create_task(DeploymentRun(context).to_its_end(), name=deployment.id)
+        self._launched.add(deployment.id)
+        task = asyncio.create_task(DeploymentRun(context).run(), name=deployment.id)
         self._tasks[deployment.id] = task
         task.add_done_callback(lambda done: self._ended(deployment.id, done))
 
     @asynccontextmanager
-    async def _others_set_down(self, deployment_id: str) -> AsyncIterator[None]:
+    async def _pause_others(self, deployment_id: str) -> AsyncIterator[None]:
         """Stop carrying all deployments but one, at a moment that leaves nothing half done, while they are passed on.
 
-        Where they are not, they are taken up again.
+        Where they are not, they are resumed again.
         """
         others = {id_: task for id_, task in self._tasks.items() if id_ != deployment_id}
-        self._passing_on = True
+        self._transferring = True
         try:
             for task in others.values():
                 task.cancel()
@@ -234,12 +234,12 @@ class DeploymentOrchestrator:
             yield
         except BaseException:
             for id_ in others:
-                self._setbacks.note(id_)
+                self._resume_backoff.record(id_)
             raise
         else:
-            self._carried_once -= set(others)
+            self._launched -= set(others)
         finally:
-            self._passing_on = False
+            self._transferring = False
 
     def _ended(self, deployment_id: str, task: "asyncio.Task[Deployment]") -> None:
         """Read how a task ended, so that no exception is lost."""
@@ -249,51 +249,55 @@ class DeploymentOrchestrator:
             return
         match task.exception():
             case None:
-                self._setbacks.forget(deployment_id)
+                self._resume_backoff.forget(deployment_id)
             case FencedOffError() as error:
-                self._setbacks.forget(deployment_id)
-                self._carried_once.discard(deployment_id)  # it may be passed on to us again
-                log.warning("deployment was taken over", deployment_id=deployment_id, reason=error.message)
+                self._resume_backoff.forget(deployment_id)
+                self._launched.discard(deployment_id)  # it may be passed on to us again
+                log.warning("deployment was taken over", deployment_id=deployment_id, error=error.message)
             case JournalLostError() as error:
                 self._lost_with.add(deployment_id)
-                log.error("deployment broke off", deployment_id=deployment_id, problem=error.message, hint=error.hint)
+                log.error("deployment broke off", deployment_id=deployment_id, error=error.message, hint=error.hint)
             case JournalUnusableError() as error:
-                self._setbacks.note(deployment_id)
-                log.error("deployment broke off", deployment_id=deployment_id, problem=error.message, hint=error.hint)
+                self._resume_backoff.record(deployment_id)
+                log.error("deployment broke off", deployment_id=deployment_id, error=error.message, hint=error.hint)
             case error:
-                self._setbacks.forget(deployment_id)
+                self._resume_backoff.forget(deployment_id)
                 log.error("deployment broke", deployment_id=deployment_id, exc_info=error)
 
     async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment:
         """End what the dead process left running, then go on where its journal ends."""
         components = self._components
-        deployment, fence = await components.state.deployments.take_over(deployment.id, owner, counts=self._counts)
+        deployment, fence = await components.state.deployments.take_over(
+            deployment.id, owner, is_new_attempt=self._is_new_attempt
+        )
         if owner != components.state.instance_id:
             components.state.instance.forget(owner)
-        log.warning("taking up a deployment", deployment_id=deployment.id, attempt=deployment.attempts, owner=owner)
+        log.warning("resuming a deployment", deployment_id=deployment.id, attempt=deployment.attempts, owner=owner)
         if deployment.attempts > MOST_ATTEMPTS:
-            await self._clear_away(environment, owner)
-            await remove_surplus_bots(components, environment, fence)
-            return await self._give_up(deployment, fence)
-        await self._clear_away(environment, owner)
-        self._carry(deployment, environment, fence)
+            await self._clean_up(environment, owner)
+            await remove_stale_instances(components, environment, fence)
+            return await self._abandon(deployment, fence)
+        await self._clean_up(environment, owner)
+        self._launch(deployment, environment, fence)
         return deployment
 
-    def _counts(self, deployment: Deployment) -> bool:
+    def _is_new_attempt(self, deployment: Deployment) -> bool:
         """Tell whether taking a deployment up is one more attempt, and not a handover or the journal's fault."""
         passed_on = deployment.handed_over_to == self._components.state.instance_id
-        return not (passed_on and deployment.id not in self._carried_once) and not self._setbacks.known(deployment.id)
+        return not (passed_on and deployment.id not in self._launched) and not self._resume_backoff.is_known(
+            deployment.id
+        )
 
-    async def _clear_away(self, environment: Environment, owner: str) -> None:
-        """Mend what a killed Compose left. An engine that is away now is met again, and told, by the phases."""
+    async def _clean_up(self, environment: Environment, owner: str) -> None:
+        """Fix what a killed Compose left. An engine that is unavailable now is met again, and told, by the phases."""
         try:
             if owner != self._components.state.instance_id:
                 await self._components.engine.kill_orphans(owner)
             await sweep_leftovers(self._components, environment)
         except RoasError as error:
-            log.warning("leftovers could not be cleared yet", problem=error.message)
+            log.warning("leftovers could not be cleared yet", error=error.message)
 
-    async def _give_up(self, deployment: Deployment, fence: Fence) -> Deployment:
+    async def _abandon(self, deployment: Deployment, fence: Fence) -> Deployment:
         problem = Problem(
             key="attempts_exhausted",
             message=f"This deployment broke off {deployment.attempts - 1} times: its bot died, or could not go on.",
@@ -315,11 +319,11 @@ class DeploymentOrchestrator:
 
 
 def _purpose(request: DeploymentRequest, to_release: int | None) -> str:
-    words = {
+    text = {
         DeploymentKind.DEPLOY: f"deploy {request.version}",
         DeploymentKind.HOTFIX: f"hotfix {request.version}",
         DeploymentKind.ROLLBACK: f"rollback to r{to_release}",
     }[request.kind]
     if request.services:
-        words += f" of {', '.join(request.services)}"
-    return f"{words} ({request.reason})" if request.reason else words
+        text += f" of {', '.join(request.services)}"
+    return f"{text} ({request.reason})" if request.reason else text

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bot.deployment.context import Components, bot_of
+from bot.deployment.context import Components, find_own_bot
 from bot.errors import BotRemovalError
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
@@ -12,9 +12,9 @@ from bot.models.stack import ServiceDefinition
 PROJECT_NAME = "COMPOSE_PROJECT_NAME"
 
 
-async def find_bot(components: Components, environment: Environment) -> OwnContainer | None:
+async def find_running_bot(components: Components, environment: Environment) -> OwnContainer | None:
     """Return the container of an environment's bot, or, where none is at work, one that a start would bring back."""
-    bot = await bot_of(components, environment)
+    bot = await find_own_bot(components, environment)
     if bot is not None or not environment.is_home:
         return bot
     for one in await components.engine.containers(environment):

@@ -45,7 +45,7 @@ class Judgement:
     reason: str = ""
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """Return what people are told of a container that is left alone."""
         return f"{self.container.name} is not provably a bot on this journal and was left alone: {self.reason}."
 
@@ -161,16 +161,16 @@ async def proven_peers(
     peers: PeerSource,
     environment: Environment,
     containers: Iterable[ContainerSnapshot],
-    told: Callable[[str], None] = lambda words: None,
+    on_skipped: Callable[[str], None] = lambda text: None,
 ) -> tuple[ContainerSnapshot, ...]:
-    """Return the containers that are peers; the others are logged, and `told`. Raises RoasError."""
+    """Return the containers that are peers; the others are logged, and `on_skipped`. Raises RoasError."""
     judged = await peers.judge(environment, containers)
     for one in judged:
         if one.standing is not Standing.PEER:
             log.warning(
                 "a container of the bot's service is left alone", container=one.container.name, reason=one.reason
             )
-            told(one.words)
+            on_skipped(one.text)
     return tuple(one.container for one in judged if one.standing is Standing.PEER)
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.deployment.dependencies import DependencyCoordinator
-from bot.deployment.restarts import to_restart
+from bot.deployment.dependent_restarts import to_restart
 from bot.models.plan import Plan, ServiceAction, ServicePlan
 from bot.models.release import Release, ReleaseService, ReleaseState
 from bot.models.stack import ServiceDefinition, WantedImage

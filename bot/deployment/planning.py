@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.deployment.context import Components, bot_of
-from bot.deployment.own_service import find_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
+from bot.deployment.context import Components, find_own_bot
+from bot.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from bot.deployment.plan import make_plan
 from bot.deployment.state_folder import refuse_moved_state
 from bot.engine.interface import ResolvedStack
@@ -16,7 +16,7 @@ from bot.models.plan import Plan, ServiceAction
 from bot.models.release import Release
 from bot.models.stack import ServiceDefinition, WantedImage
 
-HALF_WAY = "The last deployment broke off: whatever is not of {label} is brought back to it."
+PARTIALLY_APPLIED = "The last deployment broke off: whatever is not of {label} is brought back to it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ async def plan_deployment(
         if limited_to and current
         else {}
     )
-    bot = await find_bot(components, environment)
+    bot = await find_running_bot(components, environment)
     replicas = left | {name: stack.definitions[name].replicas for name in changed}
     refuse_without_bot(bot, replicas, request.version or environment.name)
     if bot is not None and bot.service in changed:
@@ -88,7 +88,7 @@ async def plan_rollback(
     """
     engine, releases = components.engine, components.state.releases
     current = await _current(components, environment)
-    half_way = await _is_half_way(components, environment)
+    half_way = await _is_partially_applied(components, environment)
     if request.target_release is None:
         target = current if half_way and current is not None else await releases.previous(environment.name)
         missing = f"{environment.name} has no release before the current one."
@@ -106,7 +106,7 @@ async def plan_rollback(
         for service in target.services
     }
     definitions = engine.definitions(model)
-    bot = await find_bot(components, environment)
+    bot = await find_running_bot(components, environment)
     refuse_without_bot(bot, replicas_by_service(definitions), target.label)
     refuse_moved_bot(bot, model, environment)
     plan = make_plan(
@@ -118,7 +118,7 @@ async def plan_rollback(
         current=current,
         old_model=await engine.load_model(current.model_hash) if current else None,
         to_release=target.number,
-        warnings=(HALF_WAY.format(label=target.label),) if back_to_whole else (),
+        warnings=(PARTIALLY_APPLIED.format(label=target.label),) if back_to_whole else (),
     )
     await _refuse_fixed_bot(components, environment, plan, definitions)
     await refuse_moved_state(components, environment, model)
@@ -131,7 +131,7 @@ async def _refuse_fixed_bot(
     """Raise ComposeFileError where the bot's own service would be replaced, and no second one can run beside it."""
     moved = {one.service for one in plan.services if one.action is ServiceAction.RECREATE}
     fixed = {name: one.fixed_place for name, one in definitions.items() if name in moved and one.fixed_place}
-    bot = await bot_of(components, environment) if fixed else None
+    bot = await find_own_bot(components, environment) if fixed else None
     if bot is not None and bot.service in fixed:
         raise ComposeFileError(
             f"{bot.service} is this bot: its successor starts beside it, and {fixed[bot.service]} allows only one.",
@@ -140,11 +140,11 @@ async def _refuse_fixed_bot(
         )
 
 
-async def _is_half_way(components: Components, environment: Environment) -> bool:
+async def _is_partially_applied(components: Components, environment: Environment) -> bool:
     """Tell whether what runs may be of two releases: a deployment broke off, and none that succeeded came after it."""
     last = await components.state.deployments.list(environment.name)
-    telling = (one for one in last if one.touched or one.outcome is Outcome.SUCCEEDED)
-    return next((one.outcome is Outcome.FAILED for one in telling), False)
+    notifier = (one for one in last if one.touched or one.outcome is Outcome.SUCCEEDED)
+    return next((one.outcome is Outcome.FAILED for one in notifier), False)
 
 
 async def _running(components: Components, environment: Environment) -> dict[str, str]:
@@ -170,7 +170,7 @@ def _limit(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ..
     return frozenset(services)
 
 
-def refuse_another_plan(request: DeploymentRequest, plan: Plan) -> None:
+def require_same_plan(request: DeploymentRequest, plan: Plan) -> None:
     """Raise ImageChangedError where a request is bound to another plan than what would be done now."""
     if request.plan_digest is not None and request.plan_digest != plan.digest:
         raise ImageChangedError(

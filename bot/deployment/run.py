@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import stamina
 
-from bot.concurrency import happens
+from bot.concurrency import wait_for
 from bot.deployment.context import DeploymentContext
 from bot.deployment.phases import ALL_PHASES, Phase
 from bot.deployment.phases.completion import not_tidied_up
 from bot.deployment.phases.preparation import load_release
-from bot.deployment.surplus import remove_surplus_bots
+from bot.deployment.stale_instances import remove_stale_instances
 from bot.errors import (
     DeploymentCancelledError,
     FencedOffError,
@@ -44,13 +44,13 @@ class DeploymentRun:
         self._context = context
         self._phases: Mapping[PhaseName, Phase] = {phase.name: phase for phase in phases}
 
-    async def to_its_end(self) -> Deployment:
+    async def run(self) -> Deployment:
         """Run what is left of the deployment and return its record. Raises FencedOffError when another took over."""
         deployment = self._context.deployment
         with correlated(deployment.correlation_id, deployment_id=deployment.id):
             watcher = asyncio.create_task(self._watch_for_cancel(), name="cancel watcher")
             try:
-                await self._context.components.stand_aside(self._context.environment)
+                await self._context.components.stop_recovery(self._context.environment)
                 return await self._run()
             finally:
                 watcher.cancel()
@@ -67,7 +67,7 @@ class DeploymentRun:
         except FencedOffError:
             raise
         except RoasError as error:
-            return await self._end_badly(error)
+            return await self._handle_failure(error)
         await self._complete()
         release = context.release or await load_release(context)  # not loaded when a resume had little left to do
         return await self._finish(Outcome.SUCCEEDED, None, active=release)
@@ -92,10 +92,10 @@ class DeploymentRun:
         except StateError:
             raise
         except RoasError as error:
-            log.warning("completion did not go through", key=error.key, problem=error.message)
+            log.warning("completion did not go through", key=error.key, error=error.message)
             self._context.warn(not_tidied_up(error.message))
         except Exception as error:
-            self._context.warn(not_tidied_up(_unforeseen(error).message))
+            self._context.warn(not_tidied_up(_to_internal_error(error).message))
         return "not all was tidied up"
 
     async def _run_phase(self, policy: PhasePolicy) -> None:
@@ -118,7 +118,7 @@ class DeploymentRun:
         except FencedOffError:
             raise
         except Exception as error:  # an honest end is owed for faults that nobody foresaw, too
-            known = error if isinstance(error, RoasError) else _unforeseen(error)
+            known = error if isinstance(error, RoasError) else _to_internal_error(error)
             status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
             await context.save_phase(_ended(result, status, started, problem=known.problem()))
             raise known from error.__cause__ if known is error else error
@@ -143,12 +143,12 @@ class DeploymentRun:
                         return await phase.run(self._context)
         except TimeoutError as error:
             raise PhaseTimeoutError(
-                f"{policy.name} did not end within {policy.timeout_seconds:g} s.{self._what_hangs()}",
+                f"{policy.name} did not end within {policy.timeout_seconds:g} s.{self._describe_waiting()}",
                 hint="Look at what was still waiting, and deploy again when it is mended.",
             ) from error
         raise PhaseTimeoutError(f"{policy.name} was not tried.")  # unreachable: the loop returns or raises
 
-    def _what_hangs(self) -> str:
+    def _describe_waiting(self) -> str:
         moving = {
             ServiceStep.CREATING,
             ServiceStep.STARTING,
@@ -159,11 +159,11 @@ class DeploymentRun:
         waiting = [f"{p.service} ({p.step})" for p in self._context.deployment.services if p.step in moving]
         return f" Still under way: {', '.join(waiting)}." if waiting else ""
 
-    async def _end_badly(self, error: RoasError) -> Deployment:
+    async def _handle_failure(self, error: RoasError) -> Deployment:
         """Decide what a failure leads to: nothing was touched, a rollback, or an operator."""
         context = self._context
         problem = error.problem()
-        log.warning("deployment failed", key=problem.key, problem=problem.message, service=problem.service)
+        log.warning("deployment failed", key=problem.key, error=problem.message, service=problem.service)
         cancelled = isinstance(error, DeploymentCancelledError)
         if not cancelled:
             await context.components.state.record(
@@ -197,7 +197,7 @@ class DeploymentRun:
         except FencedOffError:
             raise
         except RoasError as error:
-            log.error("rollback failed", key=error.key, problem=error.message)
+            log.error("rollback failed", key=error.key, error=error.message)
             return await self._finish(Outcome.FAILED, _rollback_failed(problem, error, context))
         return await self._finish(
             Outcome.CANCELLED if cancelled else Outcome.ROLLED_BACK, problem, active=context.release
@@ -215,7 +215,7 @@ class DeploymentRun:
             warnings=tuple(context.warnings),
         )
         if outcome is Outcome.FAILED and deployment.touched:
-            await remove_surplus_bots(context.components, context.environment, context.fence)
+            await remove_stale_instances(context.components, context.environment, context.fence)
         context.deployment = deployment
         await context.components.state.deployments.finish(
             deployment,
@@ -239,9 +239,9 @@ class DeploymentRun:
             with suppress(RoasError):
                 deployment = await context.components.state.deployments.get(context.deployment.id)
                 if deployment is not None and deployment.cancel_requested_by is not None:
-                    context.stop_soon()
+                    context.request_stop()
                     return
-            await happens(context.cancel, CANCEL_POLL_SECONDS)
+            await wait_for(context.cancel, CANCEL_POLL_SECONDS)
 
 
 def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:
@@ -256,7 +256,7 @@ def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResu
     return now, PhaseResult(name, PhaseStatus.IN_PROGRESS, attempts=1, started_at=begun_at)
 
 
-def _unforeseen(error: Exception) -> InternalFaultError:
+def _to_internal_error(error: Exception) -> InternalFaultError:
     log.error("a phase broke", exc_info=error)
     return InternalFaultError(
         f"Something broke that nobody foresaw ({type(error).__name__}).", hint="See the bot's log, and report it."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from bot.deployment.context import Components, bot_of
+from bot.deployment.context import Components, find_own_bot
 from bot.deployment.peers import Standing
 from bot.engine.bot_places import STATE_VARIABLE, mounts_of_service, variables_of_service
 from bot.errors import StateMovedError
@@ -50,7 +50,7 @@ async def refuse_moved_state(
 
     Services that are `kept` stay as they are, whatever the model says of them.
     """
-    bot = await bot_of(components, environment)
+    bot = await find_own_bot(components, environment)
     if bot is None:
         await _refuse_bot_of_another_journal(components, environment, model, kept)
     elif bot.service not in kept:

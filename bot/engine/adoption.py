@@ -12,11 +12,11 @@ from bot.engine.adopting.networks import network_definition, network_fields, por
 from bot.engine.adopting.process import process_fields
 from bot.engine.client import EngineClients
 from bot.engine.config_hashes import ADOPTED_HASH
+from bot.engine.container_repair import WRONG_NAME
 from bot.engine.images import find_image
 from bot.engine.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
 from bot.engine.service_dependencies import written
 from bot.engine.snapshots import inspect_or_none, list_ids, snapshot
-from bot.engine.sweep import WRONG_NAME
 from bot.models.dependency import Dependency, DependencyCondition
 from bot.models.environment import Environment
 from bot.models.health import ALIVE, ContainerState, HealthStatus

@@ -100,25 +100,25 @@ def typed_faults(address: str) -> Iterator[None]:
     except TLSParameterError as error:
         raise EngineError(f"The engine's TLS settings are wrong: {error}", hint="Check DOCKER_CERT_PATH.") from error
     except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise engine_is_away(address, error) from error
+        raise is_engine_unavailable(address, error) from error
 
 
-def engine_is_away(address: str, error: BaseException) -> EngineUnavailableError:
+def is_engine_unavailable(address: str, error: BaseException) -> EngineUnavailableError:
     """Make the fault of an engine that cannot be reached."""
     return EngineUnavailableError(f"The engine at {address} does not answer ({_brief(error)}).", hint=AWAY_HINT)
 
 
 def explanation(error: APIError) -> str:
     """Return the engine's own words."""
-    words = error.explanation
-    return (words.decode(errors="replace") if isinstance(words, bytes) else str(words or error)).strip()
+    text = error.explanation
+    return (text.decode(errors="replace") if isinstance(text, bytes) else str(text or error)).strip()
 
 
 def _refusal(error: APIError, address: str) -> EngineError:
-    words = explanation(error)
+    text = explanation(error)
     if error.response is not None and error.response.status_code in BUSY_STATUSES:
-        return EngineUnavailableError(f"The engine at {address} is too busy: {words}", hint="It is asked again.")
-    return EngineError(f"The engine refused: {words}", hint="Read what it says and try again.")
+        return EngineUnavailableError(f"The engine at {address} is too busy: {text}", hint="It is asked again.")
+    return EngineError(f"The engine refused: {text}", hint="Read what it says and try again.")
 
 
 def _brief(error: BaseException) -> str:

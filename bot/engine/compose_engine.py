@@ -6,20 +6,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot.concurrency import together
+from bot.concurrency import run_concurrently
 from bot.engine.adoption import adopt_project
 from bot.engine.bot_places import find_bot_places
 from bot.engine.client import Answer, EngineClients
 from bot.engine.compose.runner import ComposeRunner
+from bot.engine.container_repair import plan_repairs, repair_containers
 from bot.engine.contents import ContentStore
 from bot.engine.credential_refresh import CredentialRefresher
 from bot.engine.credentials import credential_values
 from bot.engine.docker_events import EventSubscription
+from bot.engine.failure_output import read_failure_output
 from bot.engine.image_building import build_hash, build_image
 from bot.engine.image_pull import pull_image
 from bot.engine.images import find_image, look_up_image
 from bot.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
-from bot.engine.last_words import read_last_words
 from bot.engine.local_versions import PLACEHOLDER, find_local_versions
 from bot.engine.model import read_definitions
 from bot.engine.model_store import ModelStore
@@ -36,7 +37,6 @@ from bot.engine.service_creation import ServiceCreator
 from bot.engine.service_logs import read_log
 from bot.engine.snapshots import take_snapshots
 from bot.engine.statistics import StatisticsReader
-from bot.engine.sweep import mend, plan_mending
 from bot.errors import EngineError
 from bot.models.environment import Environment
 from bot.models.facts import BotPlace
@@ -97,7 +97,7 @@ class ComposeEngine:
         wanted = {name: stack.definitions[name] for name in sorted(services)}
         questions = {(one.image, one.pull_policy) for one in wanted.values() if not one.built}
         ordered = sorted(questions)
-        answers = await together(
+        answers = await run_concurrently(
             look_up_image(self._clients, stack.environment, reference, policy) for reference, policy in ordered
         )
         found = dict(zip(ordered, answers, strict=True))
@@ -142,7 +142,7 @@ class ComposeEngine:
     async def protect(self, release: Release, environment: Environment) -> None:
         """Tag the release's images so that pruning leaves them alone, and hold its model."""
         await tag_images(self._clients, environment, release)
-        await self._clients.local(lambda: self._models.hold(release.model_hash, _holder(environment, release)))
+        await self._clients.local(lambda: self._models.add_reference(release.model_hash, _holder(environment, release)))
 
     async def held_releases(self, environment: Environment) -> frozenset[int]:
         """Return the numbers of releases of which tags or a model may be held; another project's may be among them."""
@@ -155,7 +155,7 @@ class ComposeEngine:
         """Take the tags of a release away, and its model where nobody else needs it."""
         await untag_images(self._clients, environment, release)
         holder = _holder(environment, release)
-        await self._stored(lambda: self._models.let_go(release.model_hash, holder, needed))
+        await self._stored(lambda: self._models.remove_reference(release.model_hash, holder, needed))
 
     async def clear_unused(self, needed: frozenset[str]) -> None:
         """Remove old models that no release holds and that are not `needed`, then old contents in no model."""
@@ -213,9 +213,9 @@ class ComposeEngine:
         """Subscribe to the project's container events; what is remembered `since_ns` comes first."""
         return EventSubscription(self._clients, environment, since_ns=since_ns)
 
-    async def last_words(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
+    async def failure_output(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
         """Return a container's last log lines and its last health-check output, redacted."""
-        return await read_last_words(self._clients, self._redactor, environment, container_id, lines)
+        return await read_failure_output(self._clients, self._redactor, environment, container_id, lines)
 
     async def read_log(
         self, environment: Environment, container_id: str, *, lines: int, since: datetime | None = None
@@ -231,11 +231,11 @@ class ComposeEngine:
     async def sweep(
         self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
     ) -> tuple[str, ...]:
-        """Mend what a killed Compose left behind, of one service or all of them; returns what was done, in words."""
+        """Fix what a killed Compose left behind, of one service or all of them; returns what was done, in words."""
         there = [one for one in await self.containers(environment) if one.id not in spared]
         found = [one for one in there if service in {None, one.service}]
         own = await self._clients.local(own_container_id)
-        return await mend(self._clients, environment, plan_mending(found, own=own))
+        return await repair_containers(self._clients, environment, plan_repairs(found, own=own))
 
     async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         """Say of each container where a bot in it keeps its state and answers; one that is gone is left out."""

@@ -28,8 +28,8 @@ class CredentialRefresher:
         except EngineUnavailableError:
             raise
         except RoasError as error:
-            words = f"{release.label} keeps the credentials it was made with, since today's files cannot be read"
-            return release.model_hash, (f"{words}: {error.message}",)
+            text = f"{release.label} keeps the credentials it was made with, since today's files cannot be read"
+            return release.model_hash, (f"{text}: {error.message}",)
         self._redactor.add(credential_values(today))
         renewed, unknown = with_credentials_of(stored, today)
         warnings = tuple(f"{name} is not in today's files: it stays as it was." for name in unknown)

@@ -13,7 +13,7 @@ import requests
 import urllib3
 from docker.errors import DockerException
 
-from bot.engine.client import EngineClients, engine_address, engine_is_away, typed_faults
+from bot.engine.client import EngineClients, engine_address, is_engine_unavailable, typed_faults
 from bot.engine.interface import ContainerEvent
 from bot.engine.labels import ONE_OFF, PROJECT, SERVICE
 from bot.errors import EngineError, EngineUnavailableError
@@ -53,7 +53,7 @@ class EventSubscription:
             async with asyncio.timeout(SUBSCRIBE_SECONDS):
                 await self._stands
         except TimeoutError as error:
-            raise engine_is_away(self._address, error) from error
+            raise is_engine_unavailable(self._address, error) from error
         finally:
             if not self._stands.done() or self._stands.cancelled() or self._stands.exception():
                 self._closed.set()
@@ -71,19 +71,19 @@ class EventSubscription:
             with typed_faults(self._address):
                 self._stream = self._subscribe(self._clients.client(self._address))
         except EngineError as error:
-            self._tell(self._refuse, error)
+            self._deliver(self._refuse, error)
             return
-        self._tell(self._stand)
+        self._deliver(self._wait_until_subscribed)
         if self._closed.is_set():  # nobody waited for the answer
             self._unblock()
-        fault = engine_is_away(self._address, EOFError())
+        fault = is_engine_unavailable(self._address, EOFError())
         try:
             for raw in self._stream:
                 if (event := _event(raw)) is not None:
-                    self._tell(self._events.put_nowait, event)
+                    self._deliver(self._events.put_nowait, event)
         except STREAM_FAULTS as error:
-            fault = engine_is_away(self._address, error)
-        self._tell(self._events.put_nowait, fault)
+            fault = is_engine_unavailable(self._address, error)
+        self._deliver(self._events.put_nowait, fault)
 
     def _subscribe(self, client: docker.DockerClient) -> Any:
         """Open the stream; `since` replays the moment between the engine's answer and its subscribing us."""
@@ -100,11 +100,11 @@ class EventSubscription:
             decode=True,
         )
 
-    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
+    def _deliver(self, callback: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed already: nobody listens any more
             self._loop.call_soon_threadsafe(callback, *arguments)
 
-    def _stand(self) -> None:
+    def _wait_until_subscribed(self) -> None:
         if not self._stands.done():
             self._stands.set_result(None)
 

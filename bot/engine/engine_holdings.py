@@ -82,13 +82,13 @@ def _judge_volume(key: str, name: str, volume: HeldVolume, project: str) -> Iter
     if volume.driver not in VOLUME_DRIVERS:
         yield Violation(f"the volume {name} exists, with the driver {volume.driver}", f"volume:{key}")
     if volume.options:
-        words = ", ".join(sorted(volume.options))
-        yield Violation(f"the volume {name} exists, with `driver_opts`: {words}", f"volume:{key}")
+        text = ", ".join(sorted(volume.options))
+        yield Violation(f"the volume {name} exists, with `driver_opts`: {text}", f"volume:{key}")
     if volume.project != project:
-        words = f"the volume {name} exists and belongs to the project {volume.project}"
+        text = f"the volume {name} exists and belongs to the project {volume.project}"
         if not volume.project:
-            words = f"the volume {name} exists and was not made by Compose"
-        yield Violation(words, f"external_volume:{name}")
+            text = f"the volume {name} exists and was not made by Compose"
+        yield Violation(text, f"external_volume:{name}")
 
 
 def _judge_name(service: str, name: str, project: str, holdings: EngineHoldings) -> Iterator[Violation]:

@@ -76,9 +76,9 @@ async def pull_image(
     messages = iterate_in_thread(lambda: _pull(clients, environment, image.reference), f"pull {image.reference}")
     async with aclosing(messages):  # type: ignore[type-var]
         async for message in messages:
-            if told := progress.take(message):
+            if step := progress.take(message):
                 for service in services:
-                    await report(service, *told)
+                    await report(service, *step)
     return await clients.call(environment, lambda client: _verified(client, image))
 
 
@@ -92,8 +92,8 @@ def _pull(clients: EngineClients, environment: Environment, reference: str) -> I
         except APIError as error:
             raise registry_fault(explanation(error), reference) from error
         for message in stream:
-            if words := message.get("error"):
-                raise registry_fault(str(words), reference)
+            if text := message.get("error"):
+                raise registry_fault(str(text), reference)
             yield message
 
 

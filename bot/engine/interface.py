@@ -193,7 +193,7 @@ class Engine(Protocol):
         """
         ...
 
-    async def last_words(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
+    async def failure_output(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
         """Return a container's last log lines and its last health-check output, redacted."""
         ...
 
@@ -213,7 +213,7 @@ class Engine(Protocol):
     async def sweep(
         self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
     ) -> tuple[str, ...]:
-        """Mend what a killed Compose left behind (`<id>_<name>`, `created`), of one service or all of them.
+        """Fix what a killed Compose left behind (`<id>_<name>`, `created`), of one service or all of them.
 
         Containers that are `spared`, by id, are left as they are. Returns what was done, in words.
         """

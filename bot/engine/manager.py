@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.concurrency import to_the_end, together
+from bot.concurrency import run_concurrently, run_uninterrupted
+from bot.engine.container_watch import ContainerWatch
 from bot.engine.interface import Engine, ReleaseDraft, ResolvedStack
 from bot.engine.readiness import Readiness, ServiceReadiness, judge_readiness
-from bot.engine.watch import ContainerWatch
 from bot.errors import PhaseTimeoutError, RoasError, ServiceFailedError
 from bot.models.actor import Actor
 from bot.models.coordination import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
@@ -69,7 +69,7 @@ class DeploymentManager:
         building = [
             _within(BUILD_TIMEOUT_SECONDS, self._build(stack, name, report), f"building {name}") for name in built
         ]
-        results = await together(pulling + building)
+        results = await run_concurrently(pulling + building)
         fetched = {name: image_id for (_, names), image_id in zip(pulls, results, strict=False) for name in names}
         return {**here, **fetched, **dict(zip(built, results[len(pulls) :], strict=True))}
 
@@ -121,10 +121,12 @@ class DeploymentManager:
 
         With `restart`, containers that run as they should are started again; with `anew`, they are made again.
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
-        ServiceFailedError with the container's last words.
+        ServiceFailedError with the container's failure output.
         """
         wanted = (await self._engine.current_hashes(model_hash, environment))[definition.name]
-        await to_the_end(self._create_and_start(environment, model_hash, definition, watch, report, restart, anew))
+        await run_uninterrupted(
+            self._create_and_start(environment, model_hash, definition, watch, report, restart, anew)
+        )
         await started()
         await watch.refresh()
         await report(definition.name, ServiceStep.WAITING, "", None)
@@ -144,7 +146,8 @@ class DeploymentManager:
     ) -> ServiceReadiness:
         """Wait until a service is ready; with `wanted`, only containers of that configuration hash count.
 
-        With `only`, no other container than that one counts. Raises ServiceFailedError with the container's last words.
+        With `only`, no other container than that one counts. Raises ServiceFailedError with the container's failure
+        output.
         """
         before = {c.id: c.restart_count for c in watch.of_service(definition.name)}
 
@@ -169,7 +172,7 @@ class DeploymentManager:
         report = ""
         if readiness.container_id is not None:
             try:
-                report = await self._engine.last_words(environment, readiness.container_id)
+                report = await self._engine.failure_output(environment, readiness.container_id)
             except RoasError as error:
                 report = f"(its log cannot be read: {error.message})"
         return ServiceFailedError(
@@ -189,11 +192,11 @@ class DeploymentManager:
 
     async def remove_containers(self, environment: Environment, containers: tuple[ContainerSnapshot, ...]) -> None:
         """Stop and remove containers by id."""
-        await together(self._engine.remove(environment, container.id) for container in containers)
+        await run_concurrently(self._engine.remove(environment, container.id) for container in containers)
 
     async def stop_containers(self, environment: Environment, containers: tuple[ContainerSnapshot, ...]) -> None:
         """Stop containers by id; whoever replaces them takes over the volumes that only they know."""
-        await together(self._engine.stop(environment, container.id) for container in containers)
+        await run_concurrently(self._engine.stop(environment, container.id) for container in containers)
 
     async def forget(self, environment: Environment, kept: int, fence: Fence, *, runs: int | None) -> None:
         """Write that the releases beyond the last `kept` are not kept any more, but for that which runs."""
@@ -205,8 +208,8 @@ class DeploymentManager:
         held = await self._engine.held_releases(environment)
         return await self._state.releases.forgotten(environment.name, {one for one in held if one != runs})
 
-    async def let_go(self, environment: Environment, release: Release) -> None:
-        """Let go of what a release that is not kept any more held: its tags, its model, its contents."""
+    async def drop_release(self, environment: Environment, release: Release) -> None:
+        """Drop what a release that is not kept any more held: its tags, its model, its contents."""
         await self._engine.unprotect(release, environment, needed=await self._models_that_run())
 
     async def clear_unused(self) -> None:
@@ -224,8 +227,8 @@ class DeploymentManager:
         for service in services:
             await report(service, ServiceStep.PULLING, image.reference, 0.0)
 
-        async def progress(service: str, words: str, fraction: float | None) -> None:
-            await report(service, ServiceStep.PULLING, words, fraction)
+        async def progress(service: str, text: str, fraction: float | None) -> None:
+            await report(service, ServiceStep.PULLING, text, fraction)
 
         image_id = await self._engine.pull(stack.environment, image, services, progress)
         for service in services:
@@ -235,8 +238,8 @@ class DeploymentManager:
     async def _build(self, stack: ResolvedStack, service: str, report: ServiceReport) -> str:
         await report(service, ServiceStep.BUILDING, "", None)
 
-        async def progress(name: str, words: str, fraction: float | None) -> None:
-            await report(name, ServiceStep.BUILDING, words, fraction)
+        async def progress(name: str, text: str, fraction: float | None) -> None:
+            await report(name, ServiceStep.BUILDING, text, fraction)
 
         image_id = await self._engine.build(stack, service, progress)
         await report(service, ServiceStep.BUILT, "", 1.0)
@@ -262,7 +265,7 @@ class DeploymentManager:
             await self._engine.start(environment, container_id)
         if restart and not created:
             await report(definition.name, ServiceStep.STARTING, "again, since what it depends on was replaced", None)
-            await together(self._restart(environment, one.id) for one in watch.of_service(definition.name))
+            await run_concurrently(self._restart(environment, one.id) for one in watch.of_service(definition.name))
 
     async def _restart(self, environment: Environment, container_id: str) -> None:
         await self._engine.stop(environment, container_id)
@@ -287,13 +290,13 @@ def _has_done_its_work(definition: ServiceDefinition, container: ContainerSnapsh
     return definition.one_shot and container.state is ContainerState.EXITED and container.exit_code == 0
 
 
-async def _within(seconds: float, work: Coroutine[Any, Any, str], words: str) -> str:
+async def _within(seconds: float, work: Coroutine[Any, Any, str], text: str) -> str:
     try:
         async with asyncio.timeout(seconds):
             return await work
     except TimeoutError as error:
         raise PhaseTimeoutError(
-            f"{words.capitalize()} did not end within {seconds:g} s.",
+            f"{text.capitalize()} did not end within {seconds:g} s.",
             hint="Check the registry, the network and the disk, then deploy again.",
         ) from error
 

@@ -61,7 +61,7 @@ class ModelStore:
         except OSError as error:
             raise _gone(model_hash) from error
 
-    def hold(self, model_hash: str, holder: str) -> None:
+    def add_reference(self, model_hash: str, holder: str) -> None:
         """Note that somebody needs a model; one that nobody needs is cleared away."""
         holders = self._holders(model_hash)
         holders.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ class ModelStore:
         holders = (label.fullmatch(holder.name) for holder in self._folder.glob(f"*{HOLDERS}/*"))
         return frozenset(int(match[1]) for match in holders if match)
 
-    def let_go(self, model_hash: str, holder: str, needed: Container[str] = ()) -> None:
+    def remove_reference(self, model_hash: str, holder: str, needed: Container[str] = ()) -> None:
         """Note that somebody does not need a model any more, and remove it where nobody else does."""
         holders = self._holders(model_hash)
         (holders / holder).unlink(missing_ok=True)

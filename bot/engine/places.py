@@ -68,10 +68,10 @@ class Places:
         """Find a path of which a container could make a link to anywhere, after it was judged here."""
         for place in self.writable:
             if is_replaceable(Path(source), place.path):
-                words = (
+                text = (
                     f"{who} {does} {source}, of which {place.who} may make a link to anywhere: it writes {place.path}"
                 )
-                yield Violation(words, f"replaceable:{_plain(Path(source))}")
+                yield Violation(text, f"replaceable:{_plain(Path(source))}")
                 return
 
 

@@ -107,5 +107,5 @@ class ComposePolicy:
 
 def _line(violation: Violation) -> str:
     if not violation.entry:
-        return f"  - {violation.words} (nothing allows that)"
-    return f"  - {violation.words} (allowed by `{violation.entry}`)"
+        return f"  - {violation.text} (nothing allows that)"
+    return f"  - {violation.text} (allowed by `{violation.entry}`)"

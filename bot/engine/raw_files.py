@@ -34,7 +34,7 @@ class FileReference:
     who: str
     path: str
     base: Path
-    words: str
+    text: str
     included: bool = False
     project_folder: str = ""
     first: str = ""
@@ -71,8 +71,8 @@ class FileReference:
             path, project, first = (filled.get(text, text) for text in self.texts)
         folder = project or (str(Path(first).parent) if first else "")
         path = path or str(Path(folder, ".env"))
-        words = self.words if self.path else f"{self.who} reads {path} for what it includes"
-        return replace(self, path=path, project_folder=folder, first="", words=words)
+        content = self.text if self.path else f"{self.who} reads {path} for what it includes"
+        return replace(self, path=path, project_folder=folder, first="", text=content)
 
     def file(self) -> RawFile | None:
         """Return the compose file that is to be read next, if it is one that is here."""
@@ -105,11 +105,11 @@ def _included(entry: object, file: RawFile) -> Iterator[FileReference]:
     for value in fields.all("path"):
         paths = _texts(value)
         for path, project in ((path, project) for path in paths for project in projects or [""]):
-            words = f"{who} includes {path}"
-            yield FileReference("include", who, path, file.base, words, file.included, project, paths[0])
+            text = f"{who} includes {path}"
+            yield FileReference("include", who, path, file.base, text, file.included, project, paths[0])
     for project in projects:
-        words = f"{who} includes a project in {project}"
-        yield FileReference("include_folder", who, project, file.base, words, file.included)
+        text = f"{who} includes a project in {project}"
+        yield FileReference("include_folder", who, project, file.base, text, file.included)
     yield from _env_files_of_included(fields, projects, file)
 
 
@@ -118,8 +118,8 @@ def _env_files_of_included(fields: RawMapping, projects: list[str], file: RawFil
     who = file.path.name
     named = [path for value in fields.all("env_file") for path in _texts(value)]
     for path in named:
-        words = f"{who} reads {path} for what it includes"
-        yield FileReference("env_file", who, path, file.base, words, file.included)
+        text = f"{who} reads {path} for what it includes"
+        yield FileReference("env_file", who, path, file.base, text, file.included)
     if not named:
         firsts = [paths[0] for value in fields.all("path") if (paths := _texts(value))]
         for project, first in ((project, first) for project in projects or [""] for first in firsts):

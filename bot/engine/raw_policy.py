@@ -65,11 +65,11 @@ class RawPolicy:
 
     def _judge(self, reference: FileReference, environment: Environment) -> Iterator[Violation]:
         if reference.is_remote:
-            yield Violation(f"{reference.words} from another machine", "")
+            yield Violation(f"{reference.text} from another machine", "")
             return
         yield from _misplaced(reference, environment.folder.resolve())
         if is_inside(reference.target.resolve(), self._policy.state_dir):
-            yield Violation(f"{reference.words}, which is the bot's own state", f"state_dir:{reference.who}")
+            yield Violation(f"{reference.text}, which is the bot's own state", f"state_dir:{reference.who}")
 
     async def _interpolated(
         self, references: list[FileReference], environment: Environment, variables: Mapping[str, str]
@@ -122,10 +122,10 @@ def _misplaced(reference: FileReference, folder: Path) -> Iterator[Violation]:
     entry = f"{reference.kind}:{reference.path}"
     target = reference.target.resolve()
     if "$" in reference.path or "$" in reference.project_folder:
-        yield Violation(f"{reference.words}, whose variables cannot be known here", entry)
+        yield Violation(f"{reference.text}, whose variables cannot be known here", entry)
     elif as_written(reference.target).resolve() != target:
-        yield Violation(f"{reference.words}, which is one file by its text and another by its links", "")
+        yield Violation(f"{reference.text}, which is one file by its text and another by its links", "")
     elif not target.is_relative_to(folder):
-        yield Violation(f"{reference.words}, outside the stack's folder", entry)
+        yield Violation(f"{reference.text}, outside the stack's folder", entry)
     elif reference.is_compose_file and not target.exists():
-        yield Violation(f"{reference.words}, which is not there", entry)
+        yield Violation(f"{reference.text}, which is not there", entry)

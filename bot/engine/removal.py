@@ -95,12 +95,12 @@ def _wait_until_removed(client: docker.DockerClient, container_id: str) -> None:
         return
 
 
-def _cannot_start(inspected: dict[str, Any], words: str) -> ServiceFailedError:
+def _cannot_start(inspected: dict[str, Any], text: str) -> ServiceFailedError:
     service = (inspected["Config"].get("Labels") or {}).get(SERVICE) or inspected["Name"].lstrip("/")
-    taken = "port is already allocated" in words or "address already in use" in words
+    taken = "port is already allocated" in text or "address already in use" in text
     hint = (
         "Stop what holds the port, or publish another one."
         if taken
         else "Correct the service's command, mounts or image."
     )
-    return ServiceFailedError(f"{service} cannot be started: {words}", hint=hint, service=service)
+    return ServiceFailedError(f"{service} cannot be started: {text}", hint=hint, service=service)

@@ -11,13 +11,13 @@ from bot.engine.compose import commands
 from bot.engine.compose.commands import ComposeProject
 from bot.engine.compose.runner import ComposeRunner
 from bot.engine.config_hashes import ConfigHashes, shared_with
+from bot.engine.container_repair import needs_repair, plan_repairs, repair_containers
 from bot.engine.model import read_definitions, replicas_of, services_of, stop_grace_seconds
 from bot.engine.model_store import ModelStore
 from bot.engine.networks import missing_networks
 from bot.engine.own_container import own_container_id
 from bot.engine.removal import remove_container
 from bot.engine.snapshots import take_snapshots
-from bot.engine.sweep import mend, needs_mending, plan_mending
 from bot.errors import EngineError, InvalidRequestError, OwnContainerError
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
@@ -63,12 +63,12 @@ class ServiceCreator:
         wanted = await self._wanted(environment, model_hash, service)
         existing = await self._existing(environment, service)
         ours = [container for container in existing if container.id not in spared]
-        if needs_mending(ours):
+        if needs_repair(ours):
             own = await self._clients.local(own_container_id)
-            await mend(self._clients, environment, plan_mending(ours, never_started=False, own=own))
+            await repair_containers(self._clients, environment, plan_repairs(ours, never_started=False, own=own))
             existing = await self._existing(environment, service)
         if not beside:
-            existing = await self._without_surplus(environment, wanted, existing)
+            existing = await self._remove_extra(environment, wanted, existing)
         path = self._models.existing(model_hash)
         if anew or not _is_complete(wanted, existing, spared, beside=beside):
             await self._compose_create(environment, path, wanted, existing, spared, beside=beside, anew=anew)
@@ -87,11 +87,11 @@ class ServiceCreator:
         """
         model = await self._clients.local(lambda: self._models.load(model_hash))
         present = Counter(taken.service for taken in await take_snapshots(self._clients, environment))
-        lacking = await missing_networks(self._clients, environment, model)
+        missing_permissions = await missing_networks(self._clients, environment, model)
         services = [
             name
             for name, fields in sorted(services_of(model).items())
-            if (replicas_of(fields) and not present[name]) or lacking & set(fields.get("networks") or ())
+            if (replicas_of(fields) and not present[name]) or missing_permissions & set(fields.get("networks") or ())
         ]
         if services:
             project = ComposeProject.of_model(environment, self._models.existing(model_hash))
@@ -134,7 +134,7 @@ class ServiceCreator:
     async def _existing(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
         return list(await take_snapshots(self._clients, environment, service))
 
-    async def _without_surplus(
+    async def _remove_extra(
         self, environment: Environment, wanted: PinnedService, existing: list[ContainerSnapshot]
     ) -> list[ContainerSnapshot]:
         """Remove by id what is too many, the least useful first: left to Compose, it may remove the healthy one."""
@@ -156,8 +156,8 @@ class ServiceCreator:
         anew: bool,
     ) -> None:
         name = wanted.definition.name
-        lacking = wanted.definition.replicas - _fitting(wanted, existing, spared)
-        scale = {name: len(existing) + lacking} if beside else {}
+        missing_permissions = wanted.definition.replicas - _fitting(wanted, existing, spared)
+        scale = {name: len(existing) + missing_permissions} if beside else {}
         scale |= await self._spared(environment, wanted, beside=beside)
         project = ComposeProject.of_model(environment, path)
         # Compose stops what it replaces, one after the other at worst.

@@ -7,7 +7,7 @@ import docker
 from docker.errors import APIError, NotFound
 
 from bot.engine.client import EngineClients, explanation
-from bot.engine.last_words import credentials_of
+from bot.engine.failure_output import credentials_of
 from bot.models.environment import Environment
 from bot.redaction import Redactor
 

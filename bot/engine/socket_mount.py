@@ -5,7 +5,7 @@ from pathlib import Path
 UNIX = "unix://"
 
 
-def socket_is_gone(address: str) -> bool:
+def is_socket_stale(address: str) -> bool:
     """Tell whether the engine's socket is mounted into this container and was removed outside since.
 
     A mounted file stays the one that it was. An engine that starts again makes a new socket, which nobody in here can

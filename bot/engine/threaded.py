@@ -19,7 +19,7 @@ async def iterate_in_thread(stream: Callable[[], Iterable[Item]], name: str) -> 
     items: asyncio.Queue[tuple[bool, Item | None, BaseException | None]] = asyncio.Queue()
     left = threading.Event()
 
-    def hand_over(more: bool, item: Item | None, error: BaseException | None) -> None:
+    def deliver(more: bool, item: Item | None, error: BaseException | None) -> None:
         with suppress(RuntimeError):  # the loop is closed already: nobody listens any more
             loop.call_soon_threadsafe(items.put_nowait, (more, item, error))
 
@@ -28,11 +28,11 @@ async def iterate_in_thread(stream: Callable[[], Iterable[Item]], name: str) -> 
             for item in stream():
                 if left.is_set():
                     return
-                hand_over(True, item, None)
+                deliver(True, item, None)
         except BaseException as error:
-            hand_over(False, None, error)
+            deliver(False, None, error)
         else:
-            hand_over(False, None, None)
+            deliver(False, None, None)
 
     threading.Thread(target=run, name=name, daemon=True).start()
     try:

@@ -7,5 +7,5 @@ from dataclasses import dataclass
 class Violation:
     """Say what is refused, and which entry would allow it; an empty one: nothing does."""
 
-    words: str
+    text: str
     entry: str

@@ -56,8 +56,8 @@ class AlertSource(StrEnum):
 OUTSIDE = frozenset({AlertSource.ALERTMANAGER, AlertSource.GRAFANA})
 
 
-class Healing(StrEnum):
-    """How far the mending of what an alert tells of has come; `kept_away` waits for a deployment to end."""
+class RecoveryStatus(StrEnum):
+    """How far the repair of what an alert tells of has come; `kept_away` waits for a deployment to end."""
 
     NONE = "none"
     UNDER_WAY = "under_way"
@@ -66,7 +66,7 @@ class Healing(StrEnum):
     GIVEN_UP = "given_up"
 
     @classmethod
-    def _missing_(cls, value: object) -> "Healing":
+    def _missing_(cls, value: object) -> "RecoveryStatus":
         """Take what a newer version did for nothing that we could go on with."""
         return cls.GIVEN_UP
 
@@ -75,7 +75,7 @@ class Healing(StrEnum):
 class AlertReport:
     """Say what a source sees right now: that something is wrong (`firing`), or that it no longer is.
 
-    `fingerprint` is the same for the same trouble. `occurrence` tells one outbreak of it from the next, where the
+    `fingerprint` is the same for the same trouble. `occurrence` tells one occurrence of it from the next, where the
     source knows (the time at which it began), so that a repeated delivery is recognised; `ended` is when it was over.
     """
 
@@ -117,7 +117,7 @@ class Alert:
     occurrence: str = ""
     correlation_id: str = ""
     count: int = 1
-    healing: Healing = Healing.NONE
+    healing: RecoveryStatus = RecoveryStatus.NONE
     actions: tuple[str, ...] = ()
     acknowledged_by: Actor | None = None
     silenced_by: Actor | None = None

@@ -14,7 +14,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Say what a check found and, where it failed, how to mend it."""
+    """Say what a check found and, where it failed, how to fix it."""
 
     check: str
     severity: Severity
@@ -37,7 +37,7 @@ class ValidationReport:
 
     @property
     def warnings(self) -> tuple[CheckResult, ...]:
-        """Return the failed checks that do not stop a deployment but are worth mending."""
+        """Return the failed checks that do not stop a deployment but are worth repair."""
         return tuple(r for r in self.results if not r.passed and r.severity is Severity.WARNING)
 
     @property

@@ -1,4 +1,4 @@
-"""Describe which bot speaks and acts for a journal, and what the bots beside it say of themselves."""
+"""Describe which bot leads for a journal, and what the bots beside it say of themselves."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ JOURNAL_LOST = "journal lost"
 
 
 @dataclass(frozen=True, slots=True)
-class VoiceRecord:
-    """Say which process is the active bot; `token` grows with every owner.
+class LeaderLease:
+    """Say which process is the leader; `token` grows with every owner.
 
     `lease_until` is in seconds of the machine's boot clock, which all containers of a machine share, and means nothing
     under another `boot_id`.

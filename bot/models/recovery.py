@@ -6,11 +6,11 @@ from enum import StrEnum
 
 
 class FaultCategory(StrEnum):
-    """What kind of fault it is; it decides where mending begins."""
+    """What kind of fault it is; it decides where repair begins."""
 
     PROCESS = "process"  # it ended, was killed, or hangs: starting it again may do
     CONTAINER = "container"  # its container is gone or was changed: only the release can give it back
-    ENGINE = "engine"  # the engine is away: nothing can be done from here
+    ENGINE = "engine"  # the engine is unavailable: nothing can be done from here
     OUTSIDE = "outside"  # not a service of ours
 
 
@@ -74,7 +74,7 @@ class RecoveryReport:
 
     fault: Fault
     outcome: RecoveryOutcome
-    words: str
+    text: str
 
     @property
     def succeeded(self) -> bool:

@@ -16,11 +16,11 @@ from bot.models.series import ServiceSeries
 from bot.monitoring.health import HealthCoordinator
 from bot.monitoring.last_hour import LastHour
 from bot.monitoring.metrics import Metrics
-from bot.monitoring.probe_memory import ProbeMemory
-from bot.monitoring.probing import EVERY_SECONDS, Prober, Probing
+from bot.monitoring.probe_history import ProbeHistory
+from bot.monitoring.probe_loop import EVERY_SECONDS, ProbeLoop, Prober
 from bot.monitoring.prometheus_check import monitoring_warnings
 from bot.monitoring.sampler import Definitions, Releases, StackSampler, Statistics
-from bot.monitoring.watch import RECONCILE_SECONDS, StackWatch
+from bot.monitoring.stack_watch import RECONCILE_SECONDS, StackWatch
 
 log = get_logger(__name__)
 
@@ -73,7 +73,7 @@ class MonitoringCollector:
         self._engine = engine
         self._prober = prober
         self._probe_seconds = EVERY_SECONDS
-        self._probes = ProbeMemory()
+        self._probes = ProbeHistory()
         self._sampler = StackSampler(engine, statistics, releases, self._probes)
         self._bus = bus
         self._health = health
@@ -86,7 +86,7 @@ class MonitoringCollector:
         self._wakes: dict[str, Callable[[], None]] = {}
         self._subscriptions: list[Subscription] = []
         self._observer: StackObserver | None = None
-        self._stands_by = False
+        self._is_standby = False
 
     def start(self) -> None:
         """Watch what `monitoring.service.start` names, and look again when that is asked for."""
@@ -99,13 +99,13 @@ class MonitoringCollector:
         """Ask the probes of what is watched from now on in another rhythm."""
         self._probe_seconds = seconds
 
-    def tell(self, observer: StackObserver) -> None:
+    def observe_with(self, observer: StackObserver) -> None:
         """Let an observer hear of everything from now on."""
-        self._observer, self._stands_by = observer, False
+        self._observer, self._is_standby = observer, False
 
     async def stand_by(self) -> None:
         """End every watch, and begin none until there is an observer again: another process watches meanwhile."""
-        self._observer, self._stands_by = None, True
+        self._observer, self._is_standby = None, True
         await self._end_watches()
 
     async def watch_released(self) -> None:
@@ -153,7 +153,7 @@ class MonitoringCollector:
 
     def watch(self, environment: Environment) -> None:
         """Begin to watch an environment; one that is watched already stays so."""
-        if self._stands_by or environment.name in self.watched:
+        if self._is_standby or environment.name in self.watched:
             return
 
         async def observe() -> None:
@@ -162,16 +162,16 @@ class MonitoringCollector:
         def due_in() -> float | None:
             return self._health.due_in(environment.name)
 
-        async def heard(event: ContainerEvent) -> None:
+        async def on_event(event: ContainerEvent) -> None:
             if self._observer is not None:
                 await self._observer.container_event(environment, event, await self._sampler.definitions(environment))
 
         watch = StackWatch(
-            self._engine, environment, observe, due_in, reconcile_seconds=self._reconcile_seconds, heard=heard
+            self._engine, environment, observe, due_in, reconcile_seconds=self._reconcile_seconds, on_event=on_event
         )
         tasks = [asyncio.create_task(watch.run(), name=f"watch {environment.name}")]
         if self._prober is not None:
-            probing = Probing(
+            probing = ProbeLoop(
                 environment,
                 self._prober,
                 self._probes,
@@ -192,13 +192,13 @@ class MonitoringCollector:
     async def _health_check(self, event: Event) -> None:
         """Look now, and say what was seen; whoever observes ends what is over."""
         environment = self._environments.get(str(event.data.get("environment", "")))
-        if environment is None or self._stands_by:
+        if environment is None or self._is_standby:
             return
         service = str(event.data.get("service", ""))
         try:
             await self._observe(environment)
         except RoasError as error:
-            log.warning("health check was not possible", environment=environment.name, reason=error.message)
+            log.warning("health check was not possible", environment=environment.name, error=error.message)
         if environment.name in self.watched and self._health.due_in(environment.name) is not None:
             self._wakes[environment.name]()  # what is seen here first is to be believed in time
         verdict = self._health.verdict(environment.name, service).value

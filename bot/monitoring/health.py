@@ -102,7 +102,7 @@ class HealthCoordinator:
         return [HealthChange(environment, service, old, verdict, reason)] if changed else []
 
     def _forget(self, environment: str, services: set[str]) -> list[HealthChange]:
-        """Let go of services that are in the stack no more."""
+        """Drop services that are in the stack no more."""
         gone = {service: self._verdicts[environment].pop(service).current for service in sorted(services - {STACK})}
         return [
             HealthChange(environment, service, old, Verdict.UNKNOWN, "is not part of the stack any more")
@@ -118,12 +118,12 @@ class HealthCoordinator:
 
     async def _announce(self, change: HealthChange) -> None:
         data = {"environment": change.environment, "old": change.old, "new": change.new, "reason": change.reason}
-        words: dict[str, Any] = {key: str(value) for key, value in data.items()}
+        text: dict[str, Any] = {key: str(value) for key, value in data.items()}
         if change.service == STACK:
-            self._bus.publish(Event(STACK_CHANGED, SOURCE, words))
+            self._bus.publish(Event(STACK_CHANGED, SOURCE, text))
             return
         await self._record(change)
-        self._bus.publish(Event(SERVICE_CHANGED, SOURCE, {**words, "service": change.service}))
+        self._bus.publish(Event(SERVICE_CHANGED, SOURCE, {**text, "service": change.service}))
 
     async def _record(self, change: HealthChange) -> None:
         if self._journal is None:

@@ -52,7 +52,7 @@ class IntegrationMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the figures and the alerts."""
         figures = self._monitor.figures()
-        for name, words, value in (
+        for name, text, value in (
             (
                 "event_latency_seconds",
                 "What 95 of 100 events took at most from publishing to handled, at the slowest subscriber.",
@@ -67,7 +67,7 @@ class IntegrationMetrics(Collector):
             ("error_ratio", "Share of events on which a subscriber failed.", figures.error_ratio),
             ("coordination_success_ratio", "Share of deployments that succeeded.", figures.success_ratio),
         ):
-            yield GaugeMetricFamily(f"roas_integration_{name}", words, value=math.nan if value is None else value)
+            yield GaugeMetricFamily(f"roas_integration_{name}", text, value=math.nan if value is None else value)
         firing = GaugeMetricFamily(
             "roas_integration_alert_firing", "Whether an alert of the integration fires.", labels=["alert"]
         )
@@ -94,10 +94,10 @@ class ProjectionMetrics(Collector):
         yield GaugeMetricFamily(
             "roas_projection_pending_changes", "Changes that Redis lacks.", value=self._projection.pending
         )
-        for name, words, value in (
+        for name, text, value in (
             ("changes", "Changes written to Redis.", counted.projected),
             ("failures", "Attempts to write to Redis that failed.", counted.failures),
             ("rebuilds", "Times that the projection was written anew.", counted.rebuilt),
             ("restored_changes", "Changes taken from Redis into an empty journal.", counted.restored),
         ):
-            yield CounterMetricFamily(f"roas_projection_{name}", words, value=value)
+            yield CounterMetricFamily(f"roas_projection_{name}", text, value=value)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.concurrency import happens
+from bot.concurrency import wait_for
 from bot.events import Event, EventBus, Subscription
 from bot.log import get_logger
 from bot.models.alert import Severity
@@ -18,12 +18,12 @@ TRIGGERED = "integration.alert.triggered"
 CLEARED = "integration.alert.cleared"
 CHECK_SECONDS = 0.5
 # Whoever keeps alerts may have been unable to: what fires, and for a while what no longer does, is said again.
-RETELL_SECONDS = 30.0
-RETOLD_FOR_SECONDS = 600.0
+REPUBLISH_SECONDS = 30.0
+REPUBLISH_FOR_SECONDS = 600.0
 
 
 @dataclass(slots=True)
-class _Telling:
+class _Publication:
     """Remember what was told of a figure: since when, when last, and in which words."""
 
     since: float
@@ -46,7 +46,7 @@ class Limit:
         """Tell whether a value is beyond the limit."""
         return value < self.threshold if self.low else value > self.threshold
 
-    def words(self, value: float, suspect: str) -> str:
+    def describe(self, value: float, suspect: str) -> str:
         """Return the value, the limit and who is behind it, for people."""
         shown, allowed = f"{value:.4g} {self.unit}", f"{self.threshold:g} {self.unit}"
         if self.low:
@@ -71,7 +71,7 @@ class IntegrationMonitor:
         self._bus = bus
         self._measurements = measurements
         self._firing: set[str] = set()
-        self._told: dict[str, _Telling] = {}
+        self._published: dict[str, _Publication] = {}
         self._subscriptions: tuple[Subscription, ...] = ()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -86,10 +86,10 @@ class IntegrationMonitor:
             return
         self._closing.clear()
         self._firing.clear()
-        self._told.clear()
+        self._published.clear()
         for limit, value, _ in _values(self.figures()):
             if value is None or not limit.is_broken(value):
-                self._tell(limit, None, "", firing=False)
+                self._publish(limit, None, "", firing=False)
         self._task = asyncio.create_task(self._run(), name="integration_monitor")
 
     async def stop(self) -> None:
@@ -117,7 +117,7 @@ class IntegrationMonitor:
     async def _run(self) -> None:
         while not self._closing.is_set():
             self.check()
-            await happens(self._closing, CHECK_SECONDS)
+            await wait_for(self._closing, CHECK_SECONDS)
 
     def check(self) -> None:
         """Compare every figure with its limit, and tell the bus what changed."""
@@ -128,14 +128,14 @@ class IntegrationMonitor:
                 continue
             self._firing ^= {limit.name}
             self._log(limit, value, suspect, firing=broken)
-            self._tell(limit, value, suspect, firing=broken)
-        self._tell_again()
+            self._publish(limit, value, suspect, firing=broken)
+        self._publish_again()
 
-    def _tell(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
+    def _publish(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
         data: Mapping[str, object] = {
             "name": limit.name,
             "title": limit.title,
-            "summary": "" if value is None else limit.words(value, suspect),
+            "summary": "" if value is None else limit.describe(value, suspect),
             "severity": Severity.HIGH.value,
             "value": value,
             "threshold": limit.threshold,
@@ -145,17 +145,17 @@ class IntegrationMonitor:
             "occurrence": new_id("OCC"),
         }
         event_type, now = TRIGGERED if firing else CLEARED, self._measurements.clock()
-        self._told[limit.name] = _Telling(now, now, event_type, data)
+        self._published[limit.name] = _Publication(now, now, event_type, data)
         self._bus.publish(Event(event_type, SOURCE, data))
 
-    def _tell_again(self) -> None:
+    def _publish_again(self) -> None:
         """Repeat what fires, and the end of what fired lately; whoever took it in knows it by its occurrence."""
         now = self._measurements.clock()
-        for telling in self._told.values():
-            stale = telling.event_type == CLEARED and now - telling.since > RETOLD_FOR_SECONDS
-            if not stale and now - telling.last >= RETELL_SECONDS:
-                telling.last = now
-                self._bus.publish(Event(telling.event_type, SOURCE, telling.data))
+        for notifier in self._published.values():
+            stale = notifier.event_type == CLEARED and now - notifier.since > REPUBLISH_FOR_SECONDS
+            if not stale and now - notifier.last >= REPUBLISH_SECONDS:
+                notifier.last = now
+                self._bus.publish(Event(notifier.event_type, SOURCE, notifier.data))
 
     def _log(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
         facts = {"figure": limit.name, "value": value, "limit": limit.threshold, "unit": limit.unit}

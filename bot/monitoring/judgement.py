@@ -55,9 +55,9 @@ def judge_container(
         case ContainerState.EXITED if definition.one_shot and container.exit_code == 0:
             return Verdict.HEALTHY, "has ended with code 0, as it should"
         case ContainerState.EXITED | ContainerState.DEAD:
-            return Verdict.UNHEALTHY, f"has ended{_exit_words(container)}"
+            return Verdict.UNHEALTHY, f"has ended{_exit_text(container)}"
         case ContainerState.RESTARTING:
-            return Verdict.UNHEALTHY, f"restarts again and again, ended{_exit_words(container)}"
+            return Verdict.UNHEALTHY, f"restarts again and again, ended{_exit_text(container)}"
         case ContainerState.CREATED:
             return Verdict.UNHEALTHY, "was created but never started"
         case ContainerState.PAUSED:
@@ -129,7 +129,7 @@ def _missing(definition: ServiceDefinition, count: int) -> str:
     return f"has {count} of {definition.replicas} containers"
 
 
-def _exit_words(container: ContainerSnapshot) -> str:
+def _exit_text(container: ContainerSnapshot) -> str:
     if container.oom_killed:
         return " for want of memory"
     return "" if container.exit_code is None else f" with code {container.exit_code}"

@@ -58,7 +58,7 @@ class LastHour:
                 steps.append(_step(number, health, verdict))
             self._present[key] = _step(number, health, verdict)
             self._steps.move_to_end(key)
-        self._let_go(number)
+        self._drop_old(number)
 
     def look(self, stack: StackHealth) -> None:
         """Let the present be what somebody who asked was just told, of what is remembered anyway."""
@@ -87,7 +87,7 @@ class LastHour:
                 series.append(ServiceSeries(*key, tuple(_point(step, now) for step in steps)))
         return tuple(series)
 
-    def _let_go(self, number: int) -> None:
+    def _drop_old(self, number: int) -> None:
         """Forget services that have been gone for an hour, and the oldest beyond the bound."""
         while self._steps:
             oldest = next(iter(self._steps))

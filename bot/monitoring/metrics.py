@@ -196,23 +196,23 @@ class Metrics:
 
     async def _deployment_completed(self, event: Event) -> None:
         data = event.data
-        environment, kind = str(data.get("environment", "")), _known(DeploymentKind, data.get("kind"))
-        self._deployments.labels(environment, kind, _known(Outcome, data.get("outcome"))).inc()
+        environment, kind = str(data.get("environment", "")), _known_value(DeploymentKind, data.get("kind"))
+        self._deployments.labels(environment, kind, _known_value(Outcome, data.get("outcome"))).inc()
         if (seconds := data.get("duration_seconds")) is not None:
             self._deployment_seconds.labels(environment, kind).observe(float(seconds))
 
     async def _phase_changed(self, event: Event) -> None:
         status, seconds = event.data.get("status"), event.data.get("duration_seconds")
         if status in ENDED and seconds is not None:
-            phase = _known(PhaseName, event.data.get("phase"))
-            self._phase_seconds.labels(phase, _known(PhaseStatus, status)).observe(float(seconds))
+            phase = _known_value(PhaseName, event.data.get("phase"))
+            self._phase_seconds.labels(phase, _known_value(PhaseStatus, status)).observe(float(seconds))
 
     async def _release_created(self, event: Event) -> None:
         self._releases.labels(str(event.data.get("environment", ""))).inc()
 
     async def _health_changed(self, event: Event) -> None:
         environment, service = str(event.data.get("environment", "")), str(event.data.get("service", ""))
-        verdict = _known(Verdict, event.data.get("new"))
+        verdict = _known_value(Verdict, event.data.get("new"))
         if verdict == Verdict.UNKNOWN and (environment, service) not in self._series[environment]:
             return  # it left the stack, and its series have gone already
         self._series[environment].add((environment, service))
@@ -220,14 +220,14 @@ class Metrics:
         self._health_changes.labels(environment, service, verdict).inc()
 
     async def _stack_health_changed(self, event: Event) -> None:
-        environment, verdict = str(event.data.get("environment", "")), _known(Verdict, event.data.get("new"))
+        environment, verdict = str(event.data.get("environment", "")), _known_value(Verdict, event.data.get("new"))
         for one in Verdict:
             self._stack_health.labels(environment, one.value).set(one.value == verdict)
 
     async def _alert_changed(self, event: Event) -> None:
-        alert_id, severity = str(event.data.get("alert_id", "")), _known(Severity, event.data.get("severity"))
+        alert_id, severity = str(event.data.get("alert_id", "")), _known_value(Severity, event.data.get("severity"))
         if event.type == "monitoring.alert.triggered":
-            self._alerts.labels(_known(AlertSource, event.data.get("source")), severity).inc()
+            self._alerts.labels(_known_value(AlertSource, event.data.get("source")), severity).inc()
         if event.data.get("state") == AlertState.RESOLVED:
             self._open_alerts.pop(alert_id, None)
         else:
@@ -235,7 +235,7 @@ class Metrics:
         self._show_open_alerts()
 
     async def _recovery_ended(self, event: Event) -> None:
-        self._recoveries.labels(_known(RecoveryOutcome, event.data.get("outcome"))).inc()
+        self._recoveries.labels(_known_value(RecoveryOutcome, event.data.get("outcome"))).inc()
 
     def _show_open_alerts(self) -> None:
         counted = Counts(self._open_alerts.values())
@@ -268,12 +268,12 @@ class _BusStatistics:
         """Yield what the bus has counted."""
         yield CounterMetricFamily("roas_events_published", "Events published on the bus.", value=self._bus.published)
         subscribers = self._bus.subscriptions
-        for name, words, attribute in (
+        for name, documentation, attribute in (
             ("failures", "Events that a subscriber failed on, or took too long for.", ("failed", "timed_out")),
             ("dropped", "Events that a subscriber was too slow to take.", ("dropped",)),
             ("handled", "Events that a subscriber has handled.", ("handled",)),
         ):
-            yield _counted(f"roas_event_subscriber_{name}", words, subscribers, attribute)
+            yield _counted(f"roas_event_subscriber_{name}", documentation, subscribers, attribute)
         latency = GaugeMetricFamily(
             "roas_event_latency_seconds", "Time from publishing the last event to its end.", labels=["subscriber"]
         )
@@ -285,19 +285,19 @@ class _BusStatistics:
         yield latency
 
 
-def _counted(name: str, words: str, subscribers: Iterable[Subscription], attributes: Iterable[str]) -> Metric:
+def _counted(name: str, documentation: str, subscribers: Iterable[Subscription], attributes: Iterable[str]) -> Metric:
     totals: dict[str, int] = defaultdict(int)
     for one in subscribers:
         totals[one.name] += sum(getattr(one.statistics, attribute) for attribute in attributes)
-    family = CounterMetricFamily(name, words, labels=["subscriber"])
+    family = CounterMetricFamily(name, documentation, labels=["subscriber"])
     for subscriber, total in totals.items():
         family.add_metric([subscriber], total)
     return family
 
 
-def _known(words: type[StrEnum], value: Any) -> str:
+def _known_value(allowed: type[StrEnum], value: Any) -> str:
     """Return a label that is one of our own words, whatever an event says."""
-    return str(value) if value in list(words) else OTHER
+    return str(value) if value in list(allowed) else OTHER
 
 
 def _remove(metric: Gauge | Counter, *labels: str) -> None:

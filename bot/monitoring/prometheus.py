@@ -77,7 +77,7 @@ class PrometheusClient:
                 if response.status == 200 and document.get("status") == "success":
                     data: dict[str, Any] = document["data"]
                     return data
-                words = document.get("error") or f"status {response.status}"
+                text = document.get("error") or f"status {response.status}"
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, AttributeError, OSError) as error:
             raise PrometheusError(f"Prometheus at {self._url} does not answer.", hint=hint) from error
-        raise PrometheusError(f"Prometheus at {self._url} refuses: {words}", hint=hint)
+        raise PrometheusError(f"Prometheus at {self._url} refuses: {text}", hint=hint)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from bot.models.stack import ServiceDefinition
 from bot.monitoring.prometheus import PrometheusClient, PrometheusError
 
-TOLD_AT_MOST = 5
+MOST_REPORTED = 5
 OWN_METRIC = "roas_build_info"
 
 
@@ -25,7 +25,7 @@ async def monitoring_warnings(url: str | None, definitions: Mapping[str, Service
         f"Prometheus cannot scrape {one.job} ({one.url}): {one.last_error}." for one in targets if one.health == "down"
     ]
     warnings = [] if own else ["Prometheus gets nothing from the bot: add its /metrics to the scrape configuration."]
-    return (*warnings, *down[:TOLD_AT_MOST])
+    return (*warnings, *down[:MOST_REPORTED])
 
 
 def _is_prometheus(image: str) -> bool:

@@ -1,7 +1,7 @@
 """Say when the Prometheus that is to watch over everything does not answer itself."""
 
 from bot.models.alert import AlertReport, AlertSource, Severity
-from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.alert_service import AlertService
 from bot.monitoring.prometheus import PrometheusClient, PrometheusError
 
 # One question may be lost on the way.
@@ -12,11 +12,11 @@ TITLE = "Prometheus does not answer"
 class PrometheusWatch:
     """Ask one Prometheus whether it is there, each time that it is told to look; without an address it never is."""
 
-    def __init__(self, url: str | None, desk: AlertDesk) -> None:
+    def __init__(self, url: str | None, alert_service: AlertService) -> None:
         self._url = url
-        self._desk = desk
+        self._alert_service = alert_service
         self._failures = 0
-        self._told_well = False
+        self._reported_healthy = False
 
     async def look(self) -> None:
         """Raise an alert after failures in a row, and end it with the first answer. Raises StateError."""
@@ -24,12 +24,12 @@ class PrometheusWatch:
             return
         problem = await self._problem(self._url)
         self._failures = self._failures + 1 if problem else 0
-        if not problem and not self._told_well:  # a bot before this one may have raised it
-            await self._desk.take([_report("", firing=False)])
-            self._told_well = True
-        if self._failures >= FAILURES_OF_TROUBLE and (self._told_well or self._failures == FAILURES_OF_TROUBLE):
-            await self._desk.take([_report(problem)])
-            self._told_well = False
+        if not problem and not self._reported_healthy:  # a bot before this one may have raised it
+            await self._alert_service.take([_report("", firing=False)])
+            self._reported_healthy = True
+        if self._failures >= FAILURES_OF_TROUBLE and (self._reported_healthy or self._failures == FAILURES_OF_TROUBLE):
+            await self._alert_service.take([_report(problem)])
+            self._reported_healthy = False
 
     async def _problem(self, url: str) -> str:
         try:

@@ -15,9 +15,9 @@ from bot.models.health import ContainerSnapshot, ContainerState, ServiceHealth, 
 from bot.models.release import Release
 from bot.models.stack import ServiceDefinition
 from bot.monitoring.judgement import assumed_definition, judge_service, judge_stack
-from bot.monitoring.probe_memory import ProbeMemory
-from bot.monitoring.restarts import RestartMemory
-from bot.monitoring.usage import Usage, UsageMemory
+from bot.monitoring.probe_history import ProbeHistory
+from bot.monitoring.restart_history import RestartHistory
+from bot.monitoring.usage import Usage, UsageHistory
 
 log = get_logger(__name__)
 
@@ -52,18 +52,18 @@ class StackSampler:
     """Sample stacks; remembers what it needs to tell growth from size, for each of them."""
 
     def __init__(
-        self, engine: Engine, statistics: Statistics, releases: Releases, probes: ProbeMemory | None = None
+        self, engine: Engine, statistics: Statistics, releases: Releases, probes: ProbeHistory | None = None
     ) -> None:
-        self._probes = probes or ProbeMemory()
+        self._probes = probes or ProbeHistory()
         self._engine = engine
         self._statistics = statistics
         self._releases = releases
         self._definitions: dict[str, tuple[str, Definitions]] = {}
-        self._restarts: dict[str, RestartMemory] = defaultdict(RestartMemory)
-        self._usage: dict[str, UsageMemory] = defaultdict(UsageMemory)
+        self._restarts: dict[str, RestartHistory] = defaultdict(RestartHistory)
+        self._usage: dict[str, UsageHistory] = defaultdict(UsageHistory)
 
     async def sample(self, environment: Environment) -> Sample:
-        """Look at a stack now; where the engine is away, all that is known to be part of it is unknown."""
+        """Look at a stack now; where the engine is unavailable, all that is known to be part of it is unknown."""
         definitions = await self.definitions(environment)
         try:
             containers = await self._engine.containers(environment)
@@ -90,7 +90,7 @@ class StackSampler:
                 return known if release else {}
             known = self._engine.definitions(await self._engine.load_model(release.model_hash))
         except RoasError as error:
-            log.warning("release cannot be read", environment=environment.name, reason=error.message)
+            log.warning("release cannot be read", environment=environment.name, error=error.message)
             return known
         self._definitions[environment.name] = (release.model_hash, known)
         return known
@@ -104,7 +104,7 @@ class StackSampler:
         except EngineUnavailableError:
             raise
         except EngineError as error:  # figures that are missing make no verdict wrong
-            log.warning("statistics cannot be read", environment=environment.name, reason=error.message)
+            log.warning("statistics cannot be read", environment=environment.name, error=error.message)
             return {}
         return self._usage[environment.name].take(readings)
 

@@ -5,16 +5,16 @@ from collections.abc import Iterable, Mapping
 
 from bot.engine.interface import ContainerEvent
 from bot.errors import RoasError
-from bot.models.alert import Alert, AlertReport, AlertSource, Healing, Severity
+from bot.models.alert import Alert, AlertReport, AlertSource, RecoveryStatus, Severity
 from bot.models.change import ChangeType, StateChange
 from bot.models.deployment import UNTOUCHED_STEPS
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from bot.models.stack import ServiceDefinition
-from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.alert_service import AlertService
 from bot.monitoring.collector import Look
-from bot.monitoring.hand_stops import HandStops, Place
 from bot.monitoring.hysteresis import Clock
+from bot.monitoring.manual_stops import ManualStops, Place
 from bot.state.manager import StateManager
 
 SOURCE = "health"
@@ -22,7 +22,7 @@ STACK = ""
 # An alert that fired this often is over only after a while without trouble.
 FLAPS = 3
 CALM_SECONDS = 30.0
-# A service that is still unhealthy this long after it was healed was not.
+# A service that is still unhealthy this long after it was recovered was not.
 RELAPSE_SECONDS = 60.0
 # A process that ends so soon after the kernel killed something in its container ended for want of memory.
 STARVED_SECONDS = 10.0
@@ -36,51 +36,51 @@ class ServiceAlerts:
 
     def __init__(
         self,
-        desk: AlertDesk,
+        alert_service: AlertService,
         state: StateManager,
-        hand_stops: HandStops | None = None,
+        manual_stops: ManualStops | None = None,
         *,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._desk = desk
+        self._alert_service = alert_service
         self._state = state
-        self._hand_stops = hand_stops or HandStops()
+        self._manual_stops = manual_stops or ManualStops()
         self._clock = clock
         self._trouble: dict[Place, float] = {}
-        self._short_of_memory: dict[str, float] = {}
+        self._oom_killed_at: dict[str, float] = {}
         self._relapsing: dict[str, float] = {}
-        self._unwritten: dict[Place, AlertReport] = {}
-        self._ended_by_us: set[str] = set()
+        self._unsaved: dict[Place, AlertReport] = {}
+        self._expected_ends: set[str] = set()
 
-    def we_end(self, container_id: str) -> None:
+    def expect_end(self, container_id: str) -> None:
         """Note that a recovery is about to end a container: until it is started again, its end is nobody's wish."""
-        self._ended_by_us.add(container_id)
+        self._expected_ends.add(container_id)
 
-    def stopped_by_hand(self, environment: str, service: str) -> bool:
+    def is_manual_stop(self, environment: str, service: str) -> bool:
         """Tell whether somebody was seen to stop a service."""
-        return self._hand_stops.is_known(environment, service)
+        return self._manual_stops.is_known_stop(environment, service)
 
     async def container_event(self, environment: Environment, event: ContainerEvent, definitions: Definitions) -> None:
         """Raise an alert the moment that a service's process ends by itself."""
         if event.action == "oom":
-            self._short_of_memory[event.container_id] = self._clock()
+            self._oom_killed_at[event.container_id] = self._clock()
         if event.action not in {"kill", "die", "stop", "pause", "unpause", "destroy", "start"}:
             return
-        by_us = event.container_id in self._ended_by_us or event.service in await self.owned(environment)
+        by_us = event.container_id in self._expected_ends or event.service in await self.owned(environment)
         if event.action in {"start", "destroy"}:
-            self._ended_by_us.discard(event.container_id)
-        short_at = self._short_of_memory.pop(event.container_id, float("-inf"))
+            self._expected_ends.discard(event.container_id)
+        short_at = self._oom_killed_at.pop(event.container_id, float("-inf"))
         starved = self._clock() - short_at <= STARVED_SECONDS
         code = event.attributes.get("exitCode", "")
         definition = definitions.get(event.service)
         done = definition is not None and definition.one_shot and code == "0"
-        if not self._hand_stops.take(environment.name, event, by_us=by_us) or done:
+        if not self._manual_stops.handle_event(environment.name, event, by_us=by_us) or done:
             return
-        if await self._is_healing(environment, event.service):
-            return  # that it ended again is what the healing sees, and tells
+        if await self._is_recovering(environment, event.service):
+            return  # that it ended again is what the recovery sees, and tells
         self._trouble[environment.name, event.service] = self._clock()
         summary = _end(event.service, code, starved=starved)
-        self._unwritten[environment.name, event.service] = _report(environment, event.service, summary, definitions)
+        self._unsaved[environment.name, event.service] = _report(environment, event.service, summary, definitions)
         await self._write(environment)
         facts = {"code": code}
         change = StateChange(
@@ -95,17 +95,17 @@ class ServiceAlerts:
         await self._write(environment)
         known = await self._state.alerts.open(environment.name)
         alerts = {alert.service: alert for alert in known if alert.source is AlertSource.HEALTH}
-        await self._heal_again(environment, stack, known)
-        reports = self._of_engine(environment, stack, alerts)
+        await self._retry_recovery(environment, stack, known)
+        reports = self._engine_reports(environment, stack, alerts)
         for health in stack.services:
-            self._hand_stops.know(health.containers)
+            self._manual_stops.learn_stop_signals(health.containers)
             if health.service not in look.owned:
-                reports += self._of_service(environment, health, alerts.get(health.service), definitions, look)
+                reports += self._service_reports(environment, health, alerts.get(health.service), definitions, look)
         if stack.verdict is not Verdict.UNKNOWN:
             present = {health.service for health in stack.services}
-            reports += [_ended(a) for name, a in alerts.items() if name and name not in present and _may_end(a)]
+            reports += [_ended(a) for name, a in alerts.items() if name and name not in present and _may_resolve(a)]
         if reports:
-            await self._desk.take(reports)
+            await self._alert_service.take(reports)
 
     async def owned(self, environment: Environment) -> frozenset[str]:
         """Return the services that a deployment is changing: what happens to them is its own affair."""
@@ -118,41 +118,41 @@ class ServiceAlerts:
 
     async def _write(self, environment: Environment) -> None:
         """Write what events told; where the journal refuses it now, it is written at the next look."""
-        for place in [place for place in self._unwritten if place[0] == environment.name]:
-            report = self._unwritten.pop(place, None)
+        for place in [place for place in self._unsaved if place[0] == environment.name]:
+            report = self._unsaved.pop(place, None)
             if report is None:
                 continue
             try:
-                taken = await self._desk.take([report])
+                taken = await self._alert_service.take([report])
             except RoasError:
-                self._unwritten.setdefault(place, report)
+                self._unsaved.setdefault(place, report)
                 raise
             for one in taken:
-                if not one.triggered and one.alert.healing is Healing.SUCCEEDED:
-                    self._desk.trigger_again(one.alert)  # it was healed a moment ago, and that did not last
+                if not one.triggered and one.alert.healing is RecoveryStatus.SUCCEEDED:
+                    self._alert_service.trigger_again(one.alert)  # it was recovered a moment ago, and that did not last
 
-    async def _heal_again(self, environment: Environment, stack: StackHealth, alerts: Iterable[Alert]) -> None:
-        """Let healing have what it kept away from while a deployment was under way, and what did not stay well."""
+    async def _retry_recovery(self, environment: Environment, stack: StackHealth, alerts: Iterable[Alert]) -> None:
+        """Let recovery have what it kept away from while a deployment was under way, and what did not stay well."""
         verdicts = {health.service: health.verdict for health in stack.services}
         locked = await self._state.locks.get(environment.name) is not None
         for alert in alerts:
             unwell = verdicts.get(alert.service) is Verdict.UNHEALTHY
-            relapsed = unwell and alert.healing is Healing.SUCCEEDED and self._has_relapsed(alert)
+            relapsed = unwell and alert.healing is RecoveryStatus.SUCCEEDED and self._has_relapsed(alert)
             if not unwell:
                 self._relapsing.pop(alert.id, None)
-            if unwell and not locked and (alert.healing is Healing.KEPT_AWAY or relapsed):
+            if unwell and not locked and (alert.healing is RecoveryStatus.KEPT_AWAY or relapsed):
                 self._relapsing.pop(alert.id, None)
-                await self._desk.note(alert.id, healing=Healing.NONE)
-                self._desk.trigger_again(alert)
+                await self._alert_service.note(alert.id, healing=RecoveryStatus.NONE)
+                self._alert_service.trigger_again(alert)
 
     def _has_relapsed(self, alert: Alert) -> bool:
-        """Tell whether a service that was healed has been unwell again for so long that the healing did not last."""
+        """Tell whether a recovered service has been unhealthy again for so long that the recovery did not last."""
         return self._clock() - self._relapsing.setdefault(alert.id, self._clock()) >= RELAPSE_SECONDS
 
-    def _of_engine(
+    def _engine_reports(
         self, environment: Environment, stack: StackHealth, alerts: Mapping[str, Alert]
     ) -> list[AlertReport]:
-        """Tell that an engine is away: then nothing is known of any service."""
+        """Tell that an engine is unavailable: then nothing is known of any service."""
         away = bool(stack.services) and all(health.verdict is Verdict.UNKNOWN for health in stack.services)
         if away and STACK not in alerts:
             title = f"{environment.name}: the engine is away"
@@ -161,7 +161,7 @@ class ServiceAlerts:
         known = any(health.verdict is not Verdict.UNKNOWN for health in stack.services)
         return [_ended(alerts[STACK])] if known and STACK in alerts else []
 
-    def _of_service(
+    def _service_reports(
         self,
         environment: Environment,
         health: ServiceHealth,
@@ -172,35 +172,37 @@ class ServiceAlerts:
         place = (environment.name, health.service)
         if health.verdict is Verdict.UNHEALTHY:
             self._trouble[place] = self._clock()
-            if alert is not None and not self._hand_stops.saw_it_end(*place):
-                # What a bot before this one saw is in the journal: only what was stopped by hand is not urgent.
-                learn = self._hand_stops.broke if alert.is_urgent else self._hand_stops.stopped
+            if alert is not None and not self._manual_stops.has_seen_end(*place):
+                # What a bot before this one saw is in the journal: only what was stopped manually is not urgent.
+                learn = self._manual_stops.mark_failed if alert.is_urgent else self._manual_stops.mark_stopped
                 learn(*place)
-            report = self._unwell(environment, health, definitions)
-            return [] if alert is not None and _says_as_much(alert, report) else [report]
+            report = self._unhealthy_report(environment, health, definitions)
+            return [] if alert is not None and _covers(alert, report) else [report]
         # A look that began before an event tells nothing of what came after it.
         if look.begun < self._trouble.get(place, float("-inf")) or not _serves(health, definitions.get(health.service)):
             return []
-        self._hand_stops.serves(*place)
-        if alert is None or not _may_end(alert):
+        self._manual_stops.mark_serving(*place)
+        if alert is None or not _may_resolve(alert):
             return []
         calm = self._clock() - self._trouble.get(place, float("-inf")) >= CALM_SECONDS
         return [_ended(alert)] if alert.count < FLAPS or calm else []
 
-    def _unwell(self, environment: Environment, health: ServiceHealth, definitions: Definitions) -> AlertReport:
+    def _unhealthy_report(
+        self, environment: Environment, health: ServiceHealth, definitions: Definitions
+    ) -> AlertReport:
         service = health.service
-        if not self._hand_stops.is_by_hand(environment.name, health):
+        if not self._manual_stops.looks_manual(environment.name, health):
             return _report(environment, service, health.reason, definitions)
-        if self._hand_stops.is_known(environment.name, service):
+        if self._manual_stops.is_known_stop(environment.name, service):
             title = f"{environment.name}: {service} was stopped by hand"
             return _of(environment, service, Severity.WARNING, title, f"{health.reason}. It is left as it is.")
         title = f"{environment.name}: {service} is stopped"
         summary = f"{health.reason}. Nobody saw how; it looks as if it was meant, so it is left as it is."
         return _of(environment, service, Severity.WARNING, title, summary)
 
-    async def _is_healing(self, environment: Environment, service: str) -> bool:
+    async def _is_recovering(self, environment: Environment, service: str) -> bool:
         alerts = await self._state.alerts.open(environment.name)
-        return any(alert.service == service and alert.healing is Healing.UNDER_WAY for alert in alerts)
+        return any(alert.service == service and alert.healing is RecoveryStatus.UNDER_WAY for alert in alerts)
 
 
 def _end(service: str, code: str, *, starved: bool) -> str:
@@ -225,12 +227,12 @@ def _ended(alert: Alert) -> AlertReport:
     return AlertReport(alert.fingerprint, alert.source, alert.severity, alert.title, firing=False)
 
 
-def _may_end(alert: Alert) -> bool:
-    """While it is being healed, the end of the healing decides."""
-    return alert.healing is not Healing.UNDER_WAY
+def _may_resolve(alert: Alert) -> bool:
+    """While it is being recovered, the end of the recovery decides."""
+    return alert.healing is not RecoveryStatus.UNDER_WAY
 
 
-def _says_as_much(alert: Alert, report: AlertReport) -> bool:
+def _covers(alert: Alert, report: AlertReport) -> bool:
     """Tell whether an alert says what a report says: samples are no news, only what they change."""
     order = list(Severity)
     return order.index(alert.severity) <= order.index(report.severity)

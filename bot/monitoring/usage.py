@@ -17,7 +17,7 @@ class Usage:
     memory_bytes: int
 
 
-class UsageMemory:
+class UsageHistory:
     """Compare each reading with the one before it."""
 
     def __init__(self, least_seconds: float = LEAST_SECONDS) -> None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from bot.errors import RoasError
 from bot.log import get_logger
-from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.alert_service import AlertService
 from bot.monitoring.webhook_formats import Webhook, read_reports
 
 log = get_logger(__name__)
@@ -17,7 +17,7 @@ log = get_logger(__name__)
 LARGEST_BODY = 4 * 1024 * 1024
 PATIENCE_SECONDS = 30.0
 SCHEME = "bearer "
-FAULTS_TOLD = 3
+MOST_REPORTED_ERRORS = 3
 
 # Returns the services that are known, by environment.
 KnownServices = Callable[[], Awaitable[Mapping[str, Iterable[str]]]]
@@ -27,10 +27,14 @@ class AlertWebhook:
     """Take alerts from outside, for whoever knows the token; a bot that stands by asks to be called again."""
 
     def __init__(
-        self, token: str, desk: AlertDesk, services: KnownServices, is_active: Callable[[], bool] = lambda: True
+        self,
+        token: str,
+        alert_service: AlertService,
+        services: KnownServices,
+        is_active: Callable[[], bool] = lambda: True,
     ) -> None:
         self._token = token.encode()
-        self._desk = desk
+        self._alert_service = alert_service
         self._services = services
         self._is_active = is_active
 
@@ -64,9 +68,9 @@ class AlertWebhook:
 
     async def _take(self, webhook: Webhook) -> web.Response:
         try:
-            taken = await self._desk.take(read_reports(webhook, await self._services()))
+            taken = await self._alert_service.take(read_reports(webhook, await self._services()))
         except RoasError as error:
-            log.error("alerts from outside could not be kept", reason=error.message)
+            log.error("alerts from outside could not be kept", error=error.message)
             return _refuse(503, "the journal cannot be written; try again")
         triggered, resolved = sum(one.triggered for one in taken), sum(one.resolved for one in taken)
         log.info("alerts from outside", source=webhook.source.value, triggered=triggered, resolved=resolved)
@@ -97,8 +101,8 @@ async def _read(request: web.Request) -> Webhook:
 def _explain(error: ValidationError) -> str:
     """Say what is wrong with a body without repeating what is in it."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
-    told = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in faults[:FAULTS_TOLD]]
-    return "; ".join(told)[:500]
+    described = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in faults[:MOST_REPORTED_ERRORS]]
+    return "; ".join(described)[:500]
 
 
 def _refuse(status: int, reason: str) -> web.Response:

@@ -1,1 +1,1 @@
-"""Heal what broke: gently first, within a budget, and never against a deployment or a person."""
+"""Recover services that failed: gently first, within a budget, and never against a deployment or a person."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from bot.errors import RoasError
 from bot.events import Event, EventBus, Subscription
 from bot.log import get_logger
-from bot.models.alert import Alert, AlertSource, Healing
+from bot.models.alert import Alert, AlertSource, RecoveryStatus
 from bot.models.environment import Environment
 from bot.models.recovery import Fault, FaultCategory, RecoveryOutcome, RecoveryReport
 from bot.recovery.handler import AlertNotes
@@ -20,26 +20,26 @@ log = get_logger(__name__)
 SOURCE = "recovery"
 STARTED = "error.auto_handling.start"
 COMPLETED = "error.recovery.completed"
-HEALINGS = {
-    RecoveryOutcome.RECOVERED: Healing.SUCCEEDED,
-    RecoveryOutcome.ESCALATED: Healing.GIVEN_UP,
-    RecoveryOutcome.KEPT_AWAY: Healing.KEPT_AWAY,
-    RecoveryOutcome.NOT_OURS: Healing.NONE,
+RECOVERY_STATUSES = {
+    RecoveryOutcome.RECOVERED: RecoveryStatus.SUCCEEDED,
+    RecoveryOutcome.ESCALATED: RecoveryStatus.GIVEN_UP,
+    RecoveryOutcome.KEPT_AWAY: RecoveryStatus.KEPT_AWAY,
+    RecoveryOutcome.NOT_OURS: RecoveryStatus.NONE,
 }
 
 Place = tuple[str, str]
 
 
 class Handler(Protocol):
-    """Mend faults."""
+    """Recover services."""
 
     async def handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
-        """Mend a service or say why not. Raises StateError."""
+        """Recover a service or say why not. Raises StateError."""
         ...
 
 
 class ErrorCoordinator:
-    """Hear of faults, let no service be healed twice at a time, and own the tasks that heal."""
+    """Hear of faults, let no service be recovered twice at a time, and own the tasks that recover."""
 
     def __init__(
         self,
@@ -56,22 +56,22 @@ class ErrorCoordinator:
         self._environments = environments
         self._tasks: dict[Place, asyncio.Task[None]] = {}
         self._waiting: dict[Place, list[Fault]] = defaultdict(list)
-        self._in_hand: set[str] = set()
+        self._in_progress: set[str] = set()
         self._subscription: Subscription | None = None
 
     def start(self) -> None:
         """Listen for faults."""
-        self._subscription = self._bus.subscribe(STARTED, self._hear, name="recovery")
+        self._subscription = self._bus.subscribe(STARTED, self._handle_event, name="recovery")
 
-    async def take_up(self) -> None:
-        """Go on with what is left: what a process that died was healing, or never came to. Raises StateError."""
+    async def resume(self) -> None:
+        """Go on with what is left: what a process that died was recovering, or never came to. Raises StateError."""
         for alert in await self._state.alerts.open():
-            if (alert.environment, alert.service) not in self._tasks and _is_left(alert):
-                log.info("taking up a healing", alert_id=alert.id)
+            if (alert.environment, alert.service) not in self._tasks and _is_unfinished(alert):
+                log.info("resuming a recovery", alert_id=alert.id)
                 await self._begin(fault_of(alert))
 
     async def close(self) -> None:
-        """Stop healing; what was under way is taken up by the next bot."""
+        """Stop recovery; what was under way is resumed by the next bot."""
         if self._subscription is not None:
             await self._bus.unsubscribe(self._subscription)
             self._subscription = None
@@ -80,26 +80,26 @@ class ErrorCoordinator:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _hear(self, event: Event) -> None:
+    async def _handle_event(self, event: Event) -> None:
         alert = await self._state.alerts.get(str(event.data.get("alert_id", "")))
         if alert is not None and alert.is_open:
             await self._begin(replace(fault_of(alert), correlation_id=event.correlation_id))
 
     async def _begin(self, fault: Fault) -> None:
-        """Heal in a task of its own; a second alert of the same service waits for the same end."""
+        """Recover in a task of its own; a second alert of the same service waits for the same end."""
         environment = self._environments.get(fault.environment)
         if environment is None or fault.category is not FaultCategory.PROCESS:
-            await self._complete(_nothing_to_heal(fault))
+            await self._complete(_nothing_to_recover(fault))
             return
         place = (fault.environment, fault.service)
-        if fault.alert_id in self._in_hand:
+        if fault.alert_id in self._in_progress:
             return
-        self._in_hand.add(fault.alert_id)
+        self._in_progress.add(fault.alert_id)
         self._waiting[place].append(fault)
         if place not in self._tasks:
-            self._tasks[place] = asyncio.create_task(self._heal(place, environment), name=f"heal {'/'.join(place)}")
+            self._tasks[place] = asyncio.create_task(self._recover(place, environment), name=f"heal {'/'.join(place)}")
 
-    async def _heal(self, place: Place, environment: Environment) -> None:
+    async def _recover(self, place: Place, environment: Environment) -> None:
         faults: list[Fault] = []
         try:
             while faults := self._waiting.pop(place, []):
@@ -108,22 +108,22 @@ class ErrorCoordinator:
                 report = await self._handle(first, environment)
                 faults += self._waiting.pop(place, [])  # those that came meanwhile have the same end
                 for fault in faults:
-                    self._in_hand.discard(fault.alert_id)
+                    self._in_progress.discard(fault.alert_id)
                     await self._complete(replace(report, fault=fault))
         except RoasError as error:
-            log.error("healing broke off", environment=place[0], service=place[1], reason=error.message)
+            log.error("recovery failed", environment=place[0], service=place[1], error=error.message)
         finally:
             self._tasks.pop(place, None)
             for fault in (*faults, *self._waiting.pop(place, [])):
-                self._in_hand.discard(fault.alert_id)
+                self._in_progress.discard(fault.alert_id)
 
     async def _handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
         try:
             return await self._handler.handle(fault, environment)
         except RoasError:
             raise
-        except Exception as error:  # a fault in healing is itself a fault that somebody must hear of
-            log.exception("healing broke", alert_id=fault.alert_id)
+        except Exception as error:  # a fault in recovery is itself a fault that somebody must hear of
+            log.exception("recovery broke", alert_id=fault.alert_id)
             return RecoveryReport(
                 fault, RecoveryOutcome.ESCALATED, f"the healing itself broke ({type(error).__name__})"
             )
@@ -131,10 +131,10 @@ class ErrorCoordinator:
     async def _complete(self, report: RecoveryReport) -> None:
         """Write the end onto the alert, then tell of it."""
         fault, escalated = report.fault, report.outcome is RecoveryOutcome.ESCALATED
-        words = "" if report.succeeded else f"{_words(report.outcome)}: {report.words}"
+        text = "" if report.succeeded else f"{_text(report.outcome)}: {report.text}"
         if fault.service or not fault.from_outside:
             await self._notes.note(
-                fault.alert_id, words, healing=HEALINGS[report.outcome], escalated=True if escalated else None
+                fault.alert_id, text, healing=RECOVERY_STATUSES[report.outcome], escalated=True if escalated else None
             )
         data = {
             "alert_id": fault.alert_id,
@@ -142,22 +142,22 @@ class ErrorCoordinator:
             "service": fault.service,
             "success": report.succeeded,
             "outcome": report.outcome.value,
-            "summary": report.words,
+            "summary": report.text,
         }
         self._bus.publish(Event(COMPLETED, SOURCE, data, fault.correlation_id))
 
 
-def _words(outcome: RecoveryOutcome) -> str:
+def _text(outcome: RecoveryOutcome) -> str:
     return outcome.value.replace("_", " ")
 
 
-def _is_left(alert: Alert) -> bool:
-    """Tell whether a healing was begun and not ended, or was owed and never begun."""
-    if alert.healing is Healing.UNDER_WAY:
+def _is_unfinished(alert: Alert) -> bool:
+    """Tell whether a recovery was begun and not ended, or was owed and never begun."""
+    if alert.healing is RecoveryStatus.UNDER_WAY:
         return True
-    owed = alert.healing is Healing.NONE and alert.source is AlertSource.HEALTH and alert.is_urgent
-    left_alone = bool(alert.actions) and alert.actions[-1].startswith(_words(RecoveryOutcome.NOT_OURS))
-    return owed and not left_alone
+    is_pending = alert.healing is RecoveryStatus.NONE and alert.source is AlertSource.HEALTH and alert.is_urgent
+    left_alone = bool(alert.actions) and alert.actions[-1].startswith(_text(RecoveryOutcome.NOT_OURS))
+    return is_pending and not left_alone
 
 
 def fault_of(alert: Alert) -> Fault:
@@ -177,7 +177,7 @@ def fault_of(alert: Alert) -> Fault:
     )
 
 
-def _nothing_to_heal(fault: Fault) -> RecoveryReport:
+def _nothing_to_recover(fault: Fault) -> RecoveryReport:
     if fault.category is FaultCategory.ENGINE:
         return RecoveryReport(fault, RecoveryOutcome.ESCALATED, "an engine that is away cannot be mended from here")
     return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, "it names no service of ours, so nothing is done by itself")

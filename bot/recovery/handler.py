@@ -1,4 +1,4 @@
-"""Mend a fault with the gentlest means that helps: the ErrorHandler."""
+"""Recover a service by the gentlest action that helps: the ErrorHandler."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,35 +6,35 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from bot.engine.container_watch import ContainerWatch
 from bot.engine.interface import Engine
 from bot.engine.manager import DeploymentManager
-from bot.engine.watch import ContainerWatch
 from bot.errors import RoasError, ServiceFailedError
 from bot.log import get_logger
 from bot.models.actor import Actor, ActorKind
-from bot.models.alert import Healing
+from bot.models.alert import RecoveryStatus
 from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from bot.models.environment import Environment
 from bot.models.health import ContainerState, Verdict
 from bot.models.identifiers import new_id
 from bot.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
 from bot.models.stack import ServiceDefinition
+from bot.recovery.attempts import RecoveryAttempts
 from bot.recovery.budget import Budget
-from bot.recovery.hands import Hands
-from bot.recovery.restarting import Answers, restart_service, settle, until_answered
+from bot.recovery.restart import Answers, restart_service, settle, until_answered
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.manager import StateManager
 
 log = get_logger(__name__)
 
 STEP_SECONDS = 90.0
-HEALER = Actor(ActorKind.SYSTEM, "recovery", "automatic recovery")
+RECOVERY_ACTOR = Actor(ActorKind.SYSTEM, "recovery", "automatic recovery")
 LADDERS = {
     FaultCategory.PROCESS: (RecoveryAction.RESTART, RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),
     FaultCategory.CONTAINER: (RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),
 }
-BROKEN_OFF = "broken off, the bot ended in the middle of it"
-LEFT_TO_DEPLOYMENT = "left off, a deployment began"
+INTERRUPTED_ATTEMPT = "broken off, the bot ended in the middle of it"
+YIELDED_TO_DEPLOYMENT = "left off, a deployment began"
 WORDS = {
     RecoveryAction.RESTART: "restart",
     RecoveryAction.RECREATE: "recreate from the release",
@@ -46,24 +46,24 @@ class AlertNotes(Protocol):
     """Write onto an alert what was done."""
 
     async def note(
-        self, alert_id: str, words: str = "", *, healing: Healing | None = None, escalated: bool | None = None
+        self, alert_id: str, text: str = "", *, healing: RecoveryStatus | None = None, escalated: bool | None = None
     ) -> None:
-        """Add words, and say how far the healing has come."""
+        """Add words, and say how far the recovery has come."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Senses:
+class RecoveryChecks:
     """Hold what a handler asks: the verdict that holds, who stopped it, whether it is the bot itself, its probes.
 
-    `we_end` is told of each container before the handler ends it, lest that be taken for somebody's wish.
+    `expect_end` is told of each container before the handler ends it, lest that be taken for somebody's wish.
     """
 
     verdict: Callable[[str, str], Verdict]
-    stopped_by_hand: Callable[[str, str], bool]
+    is_manual_stop: Callable[[str, str], bool]
     is_own: Callable[[Environment, str], Awaitable[bool]]
     answers: Answers
-    we_end: Callable[[str], None]
+    expect_end: Callable[[str], None]
 
 
 class ErrorHandler:
@@ -75,10 +75,10 @@ class ErrorHandler:
         manager: DeploymentManager,
         state: StateManager,
         notes: AlertNotes,
-        senses: Senses,
+        checks: RecoveryChecks,
         roll_back: Callable[[DeploymentRequest], Awaitable[Deployment]],
         *,
-        hands: Hands | None = None,
+        attempts: RecoveryAttempts | None = None,
         budget: Budget | None = None,
         step_seconds: float = STEP_SECONDS,
     ) -> None:
@@ -86,19 +86,19 @@ class ErrorHandler:
         self._manager = manager
         self._state = state
         self._notes = notes
-        self._senses = senses
+        self._checks = checks
         self._roll_back = roll_back
-        self._hands = hands or Hands()
+        self._recovery_attempts = attempts or RecoveryAttempts()
         self._budget = budget or Budget()
         self._step_seconds = step_seconds
 
     async def handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
-        """Mend a service or say why not. Raises StateError."""
+        """Recover a service or say why not. Raises StateError."""
         refusal = await self._refusal(fault, environment)
         if refusal is not None:
             return refusal
-        await self._notes.note(fault.alert_id, healing=Healing.UNDER_WAY)
-        if await self._end_broken_off(fault) and await self._is_mended(fault, environment):
+        await self._notes.note(fault.alert_id, healing=RecoveryStatus.UNDER_WAY)
+        if await self._close_interrupted(fault) and await self._is_recovered(fault, environment):
             return RecoveryReport(fault, RecoveryOutcome.RECOVERED, "it was found to be well again")
         tried: list[str] = []
         for action in LADDERS[await self._category(fault, environment)]:
@@ -112,24 +112,24 @@ class ErrorHandler:
             tried.append(f"{WORDS[action]}: {problem}")
         if tried and (refusal := await self._refusal(fault, environment)) is not None:
             return refusal
-        words = "; ".join(tried) or "what may be tried was tried already, it did not last"
-        return RecoveryReport(fault, RecoveryOutcome.ESCALATED, words)
+        text = "; ".join(tried) or "what may be tried was tried already, it did not last"
+        return RecoveryReport(fault, RecoveryOutcome.ESCALATED, text)
 
     async def _refusal(self, fault: Fault, environment: Environment) -> RecoveryReport | None:
-        """Say why a fault is not to be mended from here, or return None where it is."""
+        """Say why a fault is not to be fixed from here, or return None where it is."""
         lock = await self._state.locks.get(fault.environment)
         if lock is not None:
-            words = f"{lock.deployment_id} is under way and has the environment; looked at again when it has ended"
-            return RecoveryReport(fault, RecoveryOutcome.KEPT_AWAY, words)
-        if self._senses.stopped_by_hand(fault.environment, fault.service):
+            text = f"{lock.deployment_id} is under way and has the environment; looked at again when it has ended"
+            return RecoveryReport(fault, RecoveryOutcome.KEPT_AWAY, text)
+        if self._checks.is_manual_stop(fault.environment, fault.service):
             return RecoveryReport(
                 fault, RecoveryOutcome.NOT_OURS, "somebody stopped it by hand, so it is left as it is"
             )
-        verdict = self._senses.verdict(fault.environment, fault.service)
+        verdict = self._checks.verdict(fault.environment, fault.service)
         if fault.from_outside and verdict is not Verdict.UNHEALTHY:
-            words = f"nothing is done by itself: seen from here, the service is {verdict.value}"
-            return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, words)
-        if await self._senses.is_own(environment, fault.service):
+            text = f"nothing is done by itself: seen from here, the service is {verdict.value}"
+            return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, text)
+        if await self._checks.is_own(environment, fault.service):
             return RecoveryReport(fault, RecoveryOutcome.ESCALATED, "it is the bot itself, which does not heal itself")
         return None
 
@@ -156,21 +156,21 @@ class ErrorHandler:
             boot_seconds=boot_seconds(),
         )
         await self._state.recoveries.save(step)
-        log.info("healing", alert_id=fault.alert_id, service=fault.service, action=action.value)
+        log.info("recovery attempt", alert_id=fault.alert_id, service=fault.service, action=action.value)
         problem = await self._try(fault, environment, action)
         await self._state.recoveries.save(replace(step, result=problem or "well again"))
         await self._notes.note(fault.alert_id, f"{WORDS[action]}: {problem or 'well again'}")
         return problem
 
-    async def _end_broken_off(self, fault: Fault) -> bool:
+    async def _close_interrupted(self, fault: Fault) -> bool:
         """Say of attempts that a bot did not live to see the end of that they broke off; tells whether there were."""
         broken_off = await self._state.recoveries.unfinished(fault.alert_id)
         for step in broken_off:
-            await self._state.recoveries.save(replace(step, result=BROKEN_OFF))
-            await self._notes.note(fault.alert_id, f"{WORDS[step.action]}: {BROKEN_OFF}")
+            await self._state.recoveries.save(replace(step, result=INTERRUPTED_ATTEMPT))
+            await self._notes.note(fault.alert_id, f"{WORDS[step.action]}: {INTERRUPTED_ATTEMPT}")
         return bool(broken_off)
 
-    async def _is_mended(self, fault: Fault, environment: Environment) -> bool:
+    async def _is_recovered(self, fault: Fault, environment: Environment) -> bool:
         """Tell whether a service is well again by what was tried before: where it runs, it is given its time."""
         try:
             async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
@@ -180,32 +180,34 @@ class ErrorHandler:
                     return False
                 await self._manager.wait_until_ready(environment, definition, watch)
                 await settle(definition, watch)
-                return await self._senses.answers(environment, definition)
+                return await self._checks.answers(environment, definition)
         except (TimeoutError, RoasError):
             return False
 
     async def _try(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
         if action is RecoveryAction.ROLL_BACK:
-            return await self._try_back(fault, environment)
+            return await self._try_rollback(fault, environment)
 
-        async def is_taken() -> bool:
+        async def is_locked() -> bool:
             return await self._state.locks.get(environment.name) is not None
 
-        ended, problem = await self._hands.work(environment, self._mend(fault, environment, action), is_taken)
-        return problem if ended else LEFT_TO_DEPLOYMENT
+        ended, problem = await self._recovery_attempts.run(
+            environment, self._apply(fault, environment, action), is_locked
+        )
+        return problem if ended else YIELDED_TO_DEPLOYMENT
 
-    async def _try_back(self, fault: Fault, environment: Environment) -> str | None:
+    async def _try_rollback(self, fault: Fault, environment: Environment) -> str | None:
         try:
-            return await self._go_back(fault, environment)
+            return await self._deploy_previous(fault, environment)
         except TimeoutError:
             return f"it was not well within {self._step_seconds:g} s"
         except RoasError as error:
             return error.message
 
-    async def _mend(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
+    async def _apply(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
         """Restart or recreate, unless a deployment took the environment just now; returns why it did not help."""
         if await self._state.locks.get(fault.environment) is not None:
-            return LEFT_TO_DEPLOYMENT
+            return YIELDED_TO_DEPLOYMENT
         try:
             async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
                 model_hash, definition = await self._wanted(fault)
@@ -216,8 +218,8 @@ class ErrorHandler:
                         environment,
                         definition,
                         watch,
-                        self._senses.answers,
-                        self._senses.we_end,
+                        self._checks.answers,
+                        self._checks.expect_end,
                     )
                 else:
                     await self._recreate(environment, model_hash, definition, watch)
@@ -243,12 +245,14 @@ class ErrorHandler:
     ) -> None:
         """Make the containers anew from the release; unnamed volumes are handed on. Raises ServiceFailedError."""
         for container in watch.of_service(definition.name):
-            self._senses.we_end(container.id)
-        await self._manager.apply_service(environment, model_hash, definition, watch, _unreported, _unheard, anew=True)
+            self._checks.expect_end(container.id)
+        await self._manager.apply_service(
+            environment, model_hash, definition, watch, _ignore_progress, _ignore_start, anew=True
+        )
         await settle(definition, watch)
-        await until_answered(environment, definition, watch, self._senses.answers)
+        await until_answered(environment, definition, watch, self._checks.answers)
 
-    async def _go_back(self, fault: Fault, environment: Environment) -> str | None:
+    async def _deploy_previous(self, fault: Fault, environment: Environment) -> str | None:
         """Bring the release before this one back, as a deployment like any other."""
         previous = await self._state.releases.previous(fault.environment)
         if previous is None:
@@ -256,7 +260,7 @@ class ErrorHandler:
         request = DeploymentRequest(
             environment=fault.environment,
             kind=DeploymentKind.ROLLBACK,
-            requested_by=HEALER,
+            requested_by=RECOVERY_ACTOR,
             target_release=previous.number,
             reason=f"{fault.service} stays down ({fault.alert_id})",
             correlation_id=fault.correlation_id or None,
@@ -271,9 +275,9 @@ class ErrorHandler:
         return None
 
 
-async def _unreported(service: str, step: ServiceStep, words: str, fraction: float | None) -> None:
+async def _ignore_progress(service: str, step: ServiceStep, text: str, fraction: float | None) -> None:
     """Leave a step untold: the recovery's own words are on the alert."""
 
 
-async def _unheard() -> None:
+async def _ignore_start() -> None:
     """Tell nobody that it started: it is not news that a service runs which should."""

@@ -1,4 +1,4 @@
-"""Keep alerts: one row for each outbreak of trouble, however often it is reported."""
+"""Keep alerts: one row for each occurrence of trouble, however often it is reported."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -6,13 +6,13 @@ from datetime import timedelta
 
 from bot.errors import InvalidRequestError
 from bot.models.actor import Actor
-from bot.models.alert import Alert, AlertReport, AlertState, Healing
+from bot.models.alert import Alert, AlertReport, AlertState, RecoveryStatus
 from bot.models.change import ChangeType, StateChange
 from bot.models.instant import Instant
+from bot.state.alert_occurrences import TakenReport, changed, judge
 from bot.state.boot_clock import instant
 from bot.state.documents import from_row, readable, to_json
 from bot.state.journal import Journal, Transaction
-from bot.state.outbreaks import TakenReport, changed, judge
 
 SOURCE = "alerts"
 TRIGGERED = "monitoring.alert.triggered"
@@ -58,11 +58,11 @@ class Alerts:
         """Return the alerts of which one message tells, oldest first."""
         return await self._journal.read(lambda t: _select(t, "grouping = ?", (group,)))
 
-    async def untold(self) -> tuple[Alert, ...]:
+    async def pending_notification(self) -> tuple[Alert, ...]:
         """Return the alerts that changed since the channel was told of them, oldest first."""
         return await self._journal.read(lambda t: _select(t, "told < version", ()))
 
-    async def told(self, alerts: Sequence[Alert]) -> None:
+    async def mark_notified(self, alerts: Sequence[Alert]) -> None:
         """Note that the channel shows these alerts as they are given here."""
         await self._journal.write(
             lambda t: [t.execute("UPDATE alerts SET told = ? WHERE id = ?", (a.version, a.id)) for a in alerts]
@@ -72,15 +72,15 @@ class Alerts:
         """Let one message tell of all these alerts."""
         await self._mark(alerts, lambda alert: replace(alert, group=group))
 
-    async def mark_called(self, alerts: Sequence[Alert], *, called: bool) -> None:
+    async def mark_pinged(self, alerts: Sequence[Alert], *, called: bool) -> None:
         """Note whether the message that is about to tell of these alerts calls people."""
         await self._mark(alerts, lambda alert: replace(alert, called=called))
 
-    async def call_together(self, alerts: Sequence[Alert], name: str) -> None:
+    async def assign_shared_ping(self, alerts: Sequence[Alert], name: str) -> None:
         """Let one message call people about all these alerts."""
         await self._mark(alerts, lambda alert: replace(alert, called_with=name))
 
-    async def called_together(self, name: str) -> tuple[Alert, ...]:
+    async def of_shared_ping(self, name: str) -> tuple[Alert, ...]:
         """Return the alerts about which one message calls people, oldest first."""
         return await self._journal.read(lambda t: _select(t, "json_extract(document, '$.called_with') = ?", (name,)))
 
@@ -111,7 +111,7 @@ class Alerts:
         return await self._journal.write(work)
 
     async def note(
-        self, alert_id: str, words: str = "", *, healing: Healing | None = None, escalated: bool | None = None
+        self, alert_id: str, text: str = "", *, healing: RecoveryStatus | None = None, escalated: bool | None = None
     ) -> Alert | None:
         """Write onto an alert what was done about it; returns it, or None where there is no such alert."""
 
@@ -121,7 +121,7 @@ class Alerts:
                 return None
             alert = found[0]
             now = instant()
-            actions = (*alert.actions, words)[-ACTIONS_KEPT:] if words else alert.actions
+            actions = (*alert.actions, text)[-ACTIONS_KEPT:] if text else alert.actions
             called_for_help = bool(escalated) and not alert.escalated
             noted = replace(
                 alert,
@@ -135,7 +135,7 @@ class Alerts:
         return await self._journal.write(work)
 
     async def prune(self, kept: int) -> int:
-        """Let go of all but the newest resolved alerts of which the channel knows, with their posts; returns how many.
+        """Drop all but the newest resolved alerts of which the channel knows, with their posts; returns how many.
 
         An alert that is open, or that the channel was not told of to its end, stays.
         """
@@ -161,12 +161,12 @@ class Alerts:
 
         await self._journal.write(work)
 
-    async def _decide(self, alert_id: str, actor: Actor, words: str, decision: Callable[[Alert], Alert]) -> Alert:
+    async def _decide(self, alert_id: str, actor: Actor, text: str, decision: Callable[[Alert], Alert]) -> Alert:
         def work(transaction: Transaction) -> Alert:
             alert = _get(transaction, alert_id)
             if not alert.is_open:
                 raise InvalidRequestError(f"{alert_id} is resolved already.", hint="There is nothing to do.")
-            transaction.add_change(_audit(alert, actor, words))
+            transaction.add_change(_audit(alert, actor, text))
             return _save(transaction, changed(decision(alert), instant()))
 
         return await self._journal.write(work)
@@ -180,7 +180,7 @@ def _take(transaction: Transaction, report: AlertReport, now: Instant) -> TakenR
         return taken
     _save(transaction, taken.alert)
     if taken.triggered or taken.resolved:
-        transaction.add_change(_told(taken))
+        transaction.add_change(_alert_change(taken))
     return taken
 
 
@@ -231,7 +231,7 @@ def _silence_is_over(alert: Alert, now: Instant) -> bool:
     return now.since(alert.silence_ends or Instant(alert.silenced_until)) >= timedelta(0)
 
 
-def _told(taken: TakenReport) -> StateChange:
+def _alert_change(taken: TakenReport) -> StateChange:
     alert = taken.alert
     return StateChange(
         type=ChangeType.ALERT_TRIGGERED,
@@ -249,14 +249,14 @@ def _told(taken: TakenReport) -> StateChange:
     )
 
 
-def _audit(alert: Alert, actor: Actor, words: str) -> StateChange:
+def _audit(alert: Alert, actor: Actor, text: str) -> StateChange:
     return StateChange(
         type=ChangeType.AUDIT,
         source=SOURCE,
         environment=alert.environment,
         subject=alert.id,
         old=alert.state.value,
-        new=words,
+        new=text,
         metadata={"by": actor.name, "id": actor.id, "title": alert.title},
         correlation_id=alert.correlation_id,
     )

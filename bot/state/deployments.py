@@ -21,7 +21,7 @@ from bot.models.deployment import (
     ServiceProgress,
 )
 from bot.models.release import Release, ReleaseState
-from bot.state.documents import from_row, name_once, readable, to_json
+from bot.state.documents import from_row, log_once, readable, to_json
 from bot.state.freezes import refuse_frozen
 from bot.state.journal import Fence, Journal, Transaction
 from bot.state.locks import read_lock, release_lock, take_lock
@@ -78,11 +78,11 @@ class DeploymentStateManager:
         return await self._journal.write(work)
 
     async def take_over(
-        self, deployment_id: str, from_instance: str, *, counts: Callable[[Deployment], bool]
+        self, deployment_id: str, from_instance: str, *, is_new_attempt: Callable[[Deployment], bool]
     ) -> tuple[Deployment, Fence]:
         """Take an unfinished deployment from a dead process, with a new token; returns it as it was left.
 
-        `counts` tells whether this is one more of the attempts that a deployment has.
+        `is_new_attempt` tells whether this is one more of the attempts that a deployment has.
         """
 
         def work(transaction: Transaction) -> tuple[Deployment, Fence]:
@@ -91,7 +91,7 @@ class DeploymentStateManager:
             if known is None or held is None or held.deployment_id != deployment_id:
                 raise StateError(f"{deployment_id} holds no environment any more.")
             lock = take_lock(transaction, held, from_instance=from_instance, correlation_id=known.correlation_id)
-            taken = replace(known, attempts=known.attempts + counts(known))
+            taken = replace(known, attempts=known.attempts + is_new_attempt(known))
             _write_deployment(transaction, taken)
             return taken, Fence(known.environment, lock.token)
 
@@ -101,7 +101,7 @@ class DeploymentStateManager:
         """Write the deployment's own record (not its phases or services)."""
         await self._journal.write(lambda transaction: _write_deployment(transaction, deployment), fence=fence)
 
-    async def condemn(self, deployment: Deployment) -> None:
+    async def mark_for_rollback(self, deployment: Deployment) -> None:
         """Write why a deployment must be rolled back, from outside the process that carried it.
 
         Changes nothing where the deployment has ended, or its lock is held by a living process other than this one.
@@ -288,10 +288,10 @@ def _asked(request: DeploymentRequest, deployment: Deployment) -> StateChange:
     }
     if request.approved_by is not None:
         facts |= {"approved_by": request.approved_by.name, "approver_id": request.approved_by.id}
-    words = "deployment asked for"
+    text = "deployment asked for"
     if request.kind is DeploymentKind.HOTFIX:
-        words = "hotfix asked for, without a second person's approval"
-    return _change(ChangeType.AUDIT, deployment, new=words, metadata=facts)
+        text = "hotfix asked for, without a second person's approval"
+    return _change(ChangeType.AUDIT, deployment, new=text, metadata=facts)
 
 
 def _document(deployment: Deployment) -> str:
@@ -358,7 +358,7 @@ def _assembled(
     try:
         return _assemble(transaction, deployment_id, cancelled_by, document)
     except UnreadableRowError as error:
-        name_once(error.message, document)
+        log_once(error.message, document)
         return None
 
 

@@ -56,11 +56,11 @@ def readable(model: type[Model], documents: Iterable[str]) -> tuple[Model, ...]:
         try:
             found.append(from_row(model, document))
         except UnreadableRowError as error:
-            name_once(error.message, document)
+            log_once(error.message, document)
     return tuple(found)
 
 
 @lru_cache(maxsize=256)
-def name_once(message: str, document: str) -> None:
+def log_once(message: str, document: str) -> None:
     """Log that a row is left out; the journal is read again and again."""
-    log.error("a row is left out", problem=message, begins=document[:80])
+    log.error("unreadable row skipped", error=message, begins=document[:80])

@@ -64,12 +64,12 @@ def refuse_frozen(transaction: Transaction, environment: str) -> None:
         raise FrozenError.of(freeze)
 
 
-def _change(freeze: Freeze, actor: Actor, words: str) -> StateChange:
+def _change(freeze: Freeze, actor: Actor, text: str) -> StateChange:
     return StateChange(
         type=ChangeType.AUDIT,
         source="freezes",
         environment=freeze.environment,
         subject=freeze.environment,
-        new=words,
+        new=text,
         metadata={"by": actor.name, "id": actor.id, "reason": freeze.reason, "frozen_by": freeze.frozen_by.name},
     )

@@ -72,7 +72,7 @@ class JournalPlace:
     def _read(self, instance_id: str) -> tuple[str | None, str | None]:
         """Return the id and the last beat that lie at the path.
 
-        Not by opening the file as such: closing it would let go of SQLite's locks on it.
+        Not by opening the file as such: closing it would drop SQLite's locks on it.
         """
         address = f"{self._path.as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, uri=True, timeout=READER_TIMEOUT_SECONDS)) as reader:

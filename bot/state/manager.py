@@ -35,7 +35,7 @@ class StateManager:
         self.folder = state_dir.expanduser().resolve()
         self.instance = Instance(self.folder / "instances", instance_prefix)
         self._subscribers: list[Callable[[StateChange], None]] = []
-        self._journal = Journal(self.folder / JOURNAL_NAME, self.instance.id, self._tell)
+        self._journal = Journal(self.folder / JOURNAL_NAME, self.instance.id, self._notify_subscribers)
         self.deployments = DeploymentStateManager(self._journal, self.instance.is_alive)
         self.releases = Releases(self._journal)
         self.locks = Locks(self._journal)
@@ -148,7 +148,7 @@ class StateManager:
         row = await self._journal.read(lambda t: t.execute("SELECT max(sequence) FROM changes").fetchone())
         return int(row[0] or 0)
 
-    def _tell(self, change: StateChange) -> None:
+    def _notify_subscribers(self, change: StateChange) -> None:
         for callback in tuple(self._subscribers):
             try:
                 callback(change)

@@ -1,4 +1,4 @@
-"""Keep what was done to heal services, so that a budget holds over restarts of the bot too."""
+"""Keep what was done to recover services, so that a budget holds over restarts of the bot too."""
 
 from datetime import datetime
 
@@ -44,7 +44,7 @@ class Recoveries:
         return readable(RecoveryStep, (row[0] for row in rows))
 
     async def prune(self, before: datetime) -> None:
-        """Let go of attempts that count for nothing any more."""
+        """Drop attempts that count for nothing any more."""
         await self._journal.write(
             lambda t: t.execute("DELETE FROM recoveries WHERE begun_at < ?", (before.isoformat(),))
         )

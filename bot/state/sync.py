@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from bot.concurrency import happens
+from bot.concurrency import wait_for
 from bot.errors import RoasError
 from bot.log import get_logger
 from bot.models.change import StateChange
@@ -108,7 +108,7 @@ class DataSyncManager:
 
     @property
     def lag_seconds(self) -> float:
-        """Return how long Redis has been behind: since the oldest change that it lacks, or since it is away."""
+        """Return how long Redis has been behind: since the oldest change that it lacks, or since it is unavailable."""
         since = [next(iter(self._pending.values()))] if self._pending else []
         if self._failing_since is not None:
             since.append(self._failing_since)
@@ -136,18 +136,18 @@ class DataSyncManager:
             except RoasError as error:
                 self._note_failure(error)
                 damaged = isinstance(error, ProjectionDamagedError)
-                await happens(self._closing, delay)
+                await wait_for(self._closing, delay)
                 delay = min(delay * 2, LONGEST_DELAY_SECONDS)
                 continue
             except Exception as error:  # whatever is in Redis or the journal, the projection must not end for good
                 if self._failing_since is None:
                     log.exception("the projection to redis broke")
                 self._note_failure(RoasError(f"The projection broke ({type(error).__name__})."))
-                await happens(self._closing, LONGEST_DELAY_SECONDS)
+                await wait_for(self._closing, LONGEST_DELAY_SECONDS)
                 continue
             damaged, delay = False, FIRST_DELAY_SECONDS
             self._note_success()
-            await happens(self._wake, self._poll_seconds)
+            await wait_for(self._wake, self._poll_seconds)
 
     async def _catch_up(self) -> None:
         """Project everything that Redis lacks. Raises RedisUnavailableError, StateError."""
@@ -212,7 +212,7 @@ class DataSyncManager:
     def _note_failure(self, error: RoasError) -> None:
         if self._failing_since is None:
             self._failing_since = time.monotonic()
-            log.warning("the projection to redis waits, the journal goes on", problem=error.message, hint=error.hint)
+            log.warning("the projection to redis waits, the journal goes on", error=error.message, hint=error.hint)
         self.statistics.up = False
         self.statistics.failures += 1
         self.statistics.last_error = error.message

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import discord
 
-from bot.ui.lack import Lack
 from bot.ui.limits import ATTACHMENT_BYTES, ATTACHMENT_DESCRIPTION, CONTENT, clip
+from bot.ui.missing_permission import MissingPermission
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Picture:
 
     def file(self) -> discord.File:
         """Return it as discord.py sends it."""
-        words = clip(self.description, ATTACHMENT_DESCRIPTION)
-        return discord.File(io.BytesIO(self.png), filename=self.name, description=words)
+        text = clip(self.description, ATTACHMENT_DESCRIPTION)
+        return discord.File(io.BytesIO(self.png), filename=self.name, description=text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +74,15 @@ class Drawing:
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
     @property
-    def needs(self) -> frozenset[Lack]:
+    def needs(self) -> frozenset[MissingPermission]:
         """Return which permissions it needs beside that to send anything."""
-        files = {Lack.FILES} if self.attachments or self.picture is not None else set()
-        return frozenset(files | ({Lack.EMBEDS} if self.embeds else set()))
+        files = {MissingPermission.FILES} if self.attachments or self.picture is not None else set()
+        return frozenset(files | ({MissingPermission.EMBEDS} if self.embeds else set()))
 
-    def without(self, lacking: Set[Lack]) -> "Drawing":
+    def without(self, missing_permissions: Set[MissingPermission]) -> "Drawing":
         """Return what is left of it with fewer permissions: without files, and with text in place of embeds."""
-        left = replace(self, attachments=(), picture=None) if Lack.FILES in lacking else self
-        if Lack.EMBEDS not in lacking:
+        left = replace(self, attachments=(), picture=None) if MissingPermission.FILES in missing_permissions else self
+        if MissingPermission.EMBEDS not in missing_permissions:
             return left
         parts = [self.content, *(part for embed in self.embeds for part in _as_text(embed)), self.key]
         text = "\n".join(part for part in parts if part)

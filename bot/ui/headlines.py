@@ -1,9 +1,9 @@
 """Say in one line what a deployment is about, and how it ended."""
 
 from bot.models.deployment import Deployment, DeploymentKind, Outcome
+from bot.ui.formatting import release
 from bot.ui.limits import one_line
 from bot.ui.translation import _
-from bot.ui.words import release
 
 
 def headline(deployment: Deployment) -> str:
@@ -20,7 +20,7 @@ def headline(deployment: Deployment) -> str:
     return _("Deploy {version} to {environment}", **values)
 
 
-def outcome_words(outcome: Outcome) -> str:
+def outcome_text(outcome: Outcome) -> str:
     """Name an outcome."""
     return {
         Outcome.SUCCEEDED: _("succeeded"),

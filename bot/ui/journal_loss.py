@@ -1,18 +1,17 @@
 """Tell the ops channel that this bot lost its journal: not through the outbox, which lives in that very journal."""
 
-import asyncio
 import hashlib
 
 import discord
 
-from bot.concurrency import happens
+from bot.concurrency import pause
 from bot.log import get_logger
 from bot.models.ownership import JournalLoss
 from bot.settings import Settings
 from bot.ui.drawing import Drawing
 from bot.ui.limits import CONTENT, clip, plain
 from bot.ui.ops_channel import MessageRefusedError, OpsChannel, PostError
-from bot.ui.translation import _, speaking, told
+from bot.ui.translation import _, translate, using_locale
 
 log = get_logger(__name__)
 
@@ -22,7 +21,7 @@ NONCE_SIGNS = 24
 
 
 class JournalLossNotifier:
-    """Post once, however long Discord is away."""
+    """Post once, however long Discord is unavailable."""
 
     def __init__(self, client: discord.Client, settings: Settings) -> None:
         self._client = client
@@ -38,16 +37,16 @@ class JournalLossNotifier:
         delay = RETRY_SECONDS
         while True:
             try:
-                with speaking(await channel.locale()):
+                with using_locale(await channel.locale()):
                     await channel.send(draw_journal_loss(loss), nonce=nonce)
             except MessageRefusedError as error:
                 log.error("nobody could be told that the journal is lost", error=str(error))
                 return
             except (PostError, RuntimeError, AttributeError) as error:  # the client may have no session yet
-                log.warning("post delayed", subject="journal lost", reason=str(error))
+                log.warning("post delayed", subject="journal lost", error=str(error))
             else:
                 return
-            await happens(asyncio.Event(), delay)
+            await pause(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 
 
@@ -55,9 +54,9 @@ def draw_journal_loss(loss: JournalLoss) -> Drawing:
     """Say in plain text, which needs no more permission than to post, what happened and what to do."""
     parts = [
         _("🛑 **This bot has stopped acting**"),
-        plain(told(loss.message), CONTENT // 4),
+        plain(translate(loss.message), CONTENT // 4),
         _("Its container: `{container}`", container=loss.container) if loss.container else "",
         *(_("`{deployment}` broke off; what runs may be of two releases.", deployment=one) for one in loss.broken_off),
-        _("What to do: {hint}", hint=plain(told(loss.hint), CONTENT // 4)),
+        _("What to do: {hint}", hint=plain(translate(loss.hint), CONTENT // 4)),
     ]
     return Drawing("journal lost", (), clip("\n".join(part for part in parts if part), CONTENT))

@@ -42,10 +42,10 @@ def plain(text: str, limit: int = DESCRIPTION) -> str:
     """
     # discord.py escapes the first of the links of a line only, and nothing between that one and the last.
     parts = (discord.utils.escape_markdown(part, ignore_links=False) for part in text.split("]("))
-    return clip(_uncalled("]\\(".join(parts)), limit)
+    return clip(_without_mentions("]\\(".join(parts)), limit)
 
 
-def _uncalled(text: str) -> str:
+def _without_mentions(text: str) -> str:
     """Take the mention out of a mass mention, with a sign of no width."""
     return MASS_MENTION.sub("@\u200b\\1", text)
 
@@ -57,13 +57,13 @@ def one_line(text: str, limit: int) -> str:
 
 def code(text: str, limit: int = 80) -> str:
     """Return a name as a code span; what would end the span early is replaced."""
-    inner = " ".join(_uncalled(text).replace("`", "ʼ").split())
+    inner = " ".join(_without_mentions(text).replace("`", "ʼ").split())
     return f"`{clip(inner, limit) or NOTHING}`"
 
 
 def code_block(text: str, limit: int) -> str:
     """Return the end of a longer text as a code block: of a log, the last lines matter most."""
-    inner = _uncalled(text.strip()).replace("```", "ʼʼʼ")
+    inner = _without_mentions(text.strip()).replace("```", "ʼʼʼ")
     room = limit - len("```\n\n```") - 1
     return f"```\n{inner if len(inner) <= room else '…' + inner[-room:]}\n```"
 

@@ -11,7 +11,7 @@ import discord
 
 from bot.ui.command_names import drawing_found_as, grouped
 from bot.ui.drawing import Drawing
-from bot.ui.lack import Lack
+from bot.ui.missing_permission import MissingPermission
 
 # discord.py itself waits out rate limits and repeats a POST after a 5xx (with the same nonce); this is for a call
 # that hangs for good.
@@ -35,11 +35,11 @@ class DiscordAwayError(PostError):
 
 
 class ChannelClosedError(PostError):
-    """The channel is gone, or we may not post there: somebody has to mend that first. `lack` says what is missing."""
+    """The channel is gone, or we may not post there. `missing_permission` says what is missing."""
 
-    def __init__(self, reason: str, lack: Lack | None = None) -> None:
+    def __init__(self, reason: str, missing_permission: MissingPermission | None = None) -> None:
         super().__init__(reason)
-        self.lack = lack
+        self.missing_permission = missing_permission
 
 
 class PermissionMissingError(ChannelClosedError):
@@ -77,7 +77,7 @@ class OpsChannel:
         if guild is not None:
             self._known_locale = guild.preferred_locale
         if self._known_locale is None:
-            async with _told_apart():
+            async with _typed_errors():
                 fetched = await self._client.fetch_guild(self._guild_id, with_counts=False)
             self._known_locale = fetched.preferred_locale
         return self._known_locale
@@ -88,11 +88,11 @@ class OpsChannel:
         options: dict[str, Any] = {"nonce": nonce, "embeds": drawing.embeds, "view": drawing.view()}
         if reply_to is not None:
             options["reference"] = self._reference(reply_to)
-        async with _told_apart():
+        async with _typed_errors():
             message: discord.Message = await self._channel.send(
                 drawing.content or None,
                 files=drawing.files(),
-                allowed_mentions=_called_by(drawing),
+                allowed_mentions=_pinged_by(drawing),
                 **options,
             )
         return message.id
@@ -100,7 +100,7 @@ class OpsChannel:
     async def edit(self, message_id: int, drawing: Drawing) -> None:
         """Make a message look as drawn. Raises PostError."""
         drawing = self._found_as(drawing)
-        async with _told_apart():
+        async with _typed_errors():
             await self._channel.get_partial_message(message_id).edit(
                 content=drawing.content or None,
                 embeds=drawing.embeds,
@@ -115,7 +115,7 @@ class OpsChannel:
     async def find(self, key: str, *, after: datetime) -> int | None:
         """Return the id of our newest message whose footer is `key`, posted after a time, or None. Raises PostError."""
         ourselves = self._client.user
-        async with _told_apart():
+        async with _typed_errors():
             # Not by `after`: discord.py would read on beyond it, and yield nothing by which to see that.
             async for message in self._channel.history(limit=SEARCHED_MESSAGES, oldest_first=False):
                 if message.created_at < after - CLOCK_SKEW:
@@ -134,7 +134,7 @@ class OpsChannel:
         )
 
 
-def _called_by(drawing: Drawing) -> discord.AllowedMentions:
+def _pinged_by(drawing: Drawing) -> discord.AllowedMentions:
     """Let a new message call the roles that it is meant to call, and nobody else whatever its text says."""
     roles = [discord.Object(role) for role in drawing.pings] or False
     return discord.AllowedMentions(everyone=False, users=False, roles=roles, replied_user=False)
@@ -146,7 +146,7 @@ def _has_key(message: discord.Message, key: str) -> bool:
 
 
 @asynccontextmanager
-async def _told_apart() -> AsyncIterator[None]:
+async def _typed_errors() -> AsyncIterator[None]:
     """Turn what discord.py raises into a PostError that says what to do about it."""
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
@@ -154,11 +154,15 @@ async def _told_apart() -> AsyncIterator[None]:
     except discord.NotFound as error:
         if error.code == UNKNOWN_MESSAGE:
             raise MessageGoneError(str(error)) from error
-        raise ChannelClosedError(str(error), Lack.CHANNEL if error.code == UNKNOWN_CHANNEL else None) from error
+        raise ChannelClosedError(
+            str(error), MissingPermission.CHANNEL if error.code == UNKNOWN_CHANNEL else None
+        ) from error
     except discord.Forbidden as error:
         if error.code in {MISSING_PERMISSIONS, REPLY_NEEDS_HISTORY}:
             raise PermissionMissingError(str(error)) from error
-        raise ChannelClosedError(str(error), Lack.VIEW if error.code == MISSING_ACCESS else None) from error
+        raise ChannelClosedError(
+            str(error), MissingPermission.VIEW if error.code == MISSING_ACCESS else None
+        ) from error
     except discord.RateLimited as error:
         raise DiscordAwayError(str(error)) from error
     except discord.HTTPException as error:

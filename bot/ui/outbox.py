@@ -1,7 +1,7 @@
 """Bring messages in one channel to what they should show: each posted once, in the order in which they came.
 
 Every post of the product goes this way: deployments, plans and alerts. What was decided and not sent when a bot died is
-sent by the next one, since whoever decided (a `Telling`) reads it from the journal again.
+sent by the next one, since whoever decided (a `Notifier`) reads it from the journal again.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ from itertools import combinations
 from bot.log import get_logger
 from bot.models.post import Post
 from bot.state.manager import StateManager
-from bot.ui.channel_trouble import MAIN_SETTING, ChannelTrouble
+from bot.ui.channel_problems import MAIN_SETTING, ChannelProblems
 from bot.ui.drawing import Drawing
-from bot.ui.lack import Lack
+from bot.ui.missing_permission import MissingPermission
 from bot.ui.ops_channel import (
     ChannelClosedError,
     MessageGoneError,
@@ -25,7 +25,7 @@ from bot.ui.ops_channel import (
     OpsChannel,
     PermissionMissingError,
 )
-from bot.ui.turn import Turn
+from bot.ui.post_queue import PostQueue
 
 log = get_logger(__name__)
 
@@ -34,7 +34,7 @@ BETWEEN_EDITS_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class PostRequest:
     """Say which message is meant: of what, which kind, how it should look, and whether it will look so for good.
 
     `since` is when it was decided: older ones are posted first, and it is not looked for before that.
@@ -60,31 +60,31 @@ class Outbox:
         setting: str = MAIN_SETTING,
     ) -> None:
         self.channel = channel
-        self.trouble = ChannelTrouble(channel.id, setting)
+        self.trouble = ChannelProblems(channel.id, setting)
         self._state = state
         self._between_edits = between_edits
         self._touched: dict[str, float] = {}
         self._refused: dict[tuple[str, str], str] = {}
-        self.turn = Turn()
+        self.queue = PostQueue()
 
-    async def bring(self, errand: Errand, teller: str, wake: Callable[[], None]) -> Post:
+    async def deliver(self, request: PostRequest, sender: str, wake: Callable[[], None]) -> Post:
         """Make a message look as wanted, posting it where it is missing; returns what stands there now.
 
-        A new message waits until those before it are posted; `wake` is called to let `teller` try again, where others
+        A new message waits until those before it are posted; `wake` is called to let `sender` try again, where others
         wait for it. Raises PostError, after which the teller is to try again.
         """
-        post = await self._state.posts.get(errand.subject, errand.kind)
-        if post is not None and post.finished and errand.finished:
+        post = await self._state.posts.get(request.subject, request.kind)
+        if post is not None and post.finished and request.finished:
             return post
-        if errand.wanted.content_hash == self._refused.get((errand.subject, errand.kind)):
-            return post or Post(errand.subject, errand.kind, self.channel.id)
+        if request.wanted.content_hash == self._refused.get((request.subject, request.kind)):
+            return post or Post(request.subject, request.kind, self.channel.id)
         try:
-            post = await self._put(errand, post, teller, wake)
+            post = await self._put(request, post, sender, wake)
         except MessageRefusedError as error:
-            self._refused[errand.subject, errand.kind] = errand.wanted.content_hash
-            log.error("Discord refuses a message", subject=errand.subject, kind=errand.kind, reason=str(error))
-            post = post or Post(errand.subject, errand.kind, self.channel.id)
-        if errand.finished:
+            self._refused[request.subject, request.kind] = request.wanted.content_hash
+            log.error("Discord refuses a message", subject=request.subject, kind=request.kind, error=str(error))
+            post = post or Post(request.subject, request.kind, self.channel.id)
+        if request.finished:
             post = replace(post, finished=True)
             await self._state.posts.save(post)
         return post
@@ -94,49 +94,49 @@ class Outbox:
         post = await self._state.posts.get(subject, kind)
         return post if post is not None and post.channel_id == self.channel.id else None
 
-    def rest(self, subject: str) -> float:
+    def edit_delay(self, subject: str) -> float:
         """Return after how many seconds the message of a subject may be edited again; 0 where it may be now."""
         return max(0.0, self._touched.get(subject, float("-inf")) + self._between_edits - time.monotonic())
 
-    def leave(self, subject: str) -> None:
+    def forget(self, subject: str) -> None:
         """Forget a subject of which nothing more is told; whoever waits for its turn goes on."""
-        self.pass_turn(subject)
+        self.release_turn(subject)
         for key in [key for key in self._refused if key[0] == subject]:
             del self._refused[key]
 
-    def pass_turn(self, teller: str) -> None:
+    def release_turn(self, sender: str) -> None:
         """Let others post new messages; of no effect where it is not this teller's turn."""
-        self.turn.pass_on(teller)
+        self.queue.release(sender)
 
-    async def _put(self, errand: Errand, post: Post | None, teller: str, wake: Callable[[], None]) -> Post:
+    async def _put(self, request: PostRequest, post: Post | None, sender: str, wake: Callable[[], None]) -> Post:
         if post is None or post.channel_id != self.channel.id:
-            await self.turn.take(teller, errand.since, wake)
+            await self.queue.acquire(sender, request.since, wake)
             # Intent before action: whoever finds this row without a message looks for the message before posting.
-            post = Post(errand.subject, errand.kind, self.channel.id)
+            post = Post(request.subject, request.kind, self.channel.id)
             await self._state.posts.save(post)
-            return await self._send(errand, post)
+            return await self._send(request, post)
         if post.message_id is None:
-            await self.turn.take(teller, errand.since, wake)
-            found = await self._find(errand)
+            await self.queue.acquire(sender, request.since, wake)
+            found = await self._find(request)
             if found is None:
-                return await self._send(errand, post)
+                return await self._send(request, post)
             post = replace(post, message_id=found)
-        if post.content_hash == errand.wanted.content_hash:
+        if post.content_hash == request.wanted.content_hash:
             return post
-        self.turn.pass_on(teller)  # nobody waits for an edit
-        return await self._edit(errand, post)
+        self.queue.release(sender)  # nobody waits for an edit
+        return await self._edit(request, post)
 
-    async def _send(self, errand: Errand, post: Post, replaces: int | None = None) -> Post:
+    async def _send(self, request: PostRequest, post: Post, replaces: int | None = None) -> Post:
         """Post a message; the turn is kept for trying again and for what this teller posts next."""
         sign = nonce(post, replaces)
 
         async def send(drawing: Drawing, reply_to: int | None) -> int:
             return await self.channel.send(drawing, nonce=sign, reply_to=reply_to)
 
-        message_id = await self._allowed(errand.wanted, errand.reply_to, send)
-        return await self._remember(post, message_id, errand.wanted)
+        message_id = await self._allowed(request.wanted, request.reply_to, send)
+        return await self._remember(post, message_id, request.wanted)
 
-    async def _edit(self, errand: Errand, post: Post) -> Post:
+    async def _edit(self, request: PostRequest, post: Post) -> Post:
         message_id = post.message_id
         if message_id is None:
             return post
@@ -146,29 +146,32 @@ class Outbox:
             return message_id
 
         try:
-            await self._allowed(errand.wanted.without({Lack.FILES}), None, edit)
+            await self._allowed(request.wanted.without({MissingPermission.FILES}), None, edit)
         except MessageGoneError:
-            post = await self._send(errand, post, replaces=message_id)
-            self.trouble.message_deleted(errand.subject, errand.kind)
+            post = await self._send(request, post, replaces=message_id)
+            self.trouble.record_deleted(request.subject, request.kind)
             return post
-        return await self._remember(post, message_id, errand.wanted)
+        return await self._remember(post, message_id, request.wanted)
 
     async def _allowed(
         self, wanted: Drawing, reply_to: int | None, put: Callable[[Drawing, int | None], Awaitable[int]]
     ) -> int:
         """Put a message as it should be or, where a permission is missing for that, as far as it goes without."""
-        needed = wanted.needs | (set() if reply_to is None else {Lack.HISTORY})
-        for lacking in _fewer_and_fewer(needed, self.trouble.lacking):
+        needed = wanted.needs | (set() if reply_to is None else {MissingPermission.HISTORY})
+        for missing_permissions in _permission_subsets(needed, self.trouble.missing_permissions):
             with suppress(PermissionMissingError):
-                message_id = await put(wanted.without(lacking), None if Lack.HISTORY in lacking else reply_to)
-                self.trouble.went_out(with_=needed - lacking, without=lacking)
+                message_id = await put(
+                    wanted.without(missing_permissions),
+                    None if MissingPermission.HISTORY in missing_permissions else reply_to,
+                )
+                self.trouble.record_sent(with_=needed - missing_permissions, without=missing_permissions)
                 return message_id
-        raise ChannelClosedError("Missing Permissions", Lack.SEND)
+        raise ChannelClosedError("Missing Permissions", MissingPermission.SEND)
 
-    async def _find(self, errand: Errand) -> int | None:
+    async def _find(self, request: PostRequest) -> int | None:
         """Look for a message whose id was lost with a process that died; a channel we cannot read hides it."""
         with suppress(ChannelClosedError):
-            return await self.channel.find(errand.wanted.key, after=errand.since)
+            return await self.channel.find(request.wanted.key, after=request.since)
         return None
 
     async def _remember(self, post: Post, message_id: int, wanted: Drawing) -> Post:
@@ -180,7 +183,9 @@ class Outbox:
         return post
 
 
-def _fewer_and_fewer(needed: Set[Lack], missed: Set[Lack]) -> Iterator[frozenset[Lack]]:
+def _permission_subsets(
+    needed: Set[MissingPermission], missed: Set[MissingPermission]
+) -> Iterator[frozenset[MissingPermission]]:
     """Yield what to do without: nothing, then what was missing before, then ever more."""
     ordered = sorted(needed)
     every = [frozenset(some) for size in range(len(ordered) + 1) for some in combinations(ordered, size)]

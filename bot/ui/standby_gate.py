@@ -12,8 +12,8 @@ from typing import Any
 
 import discord
 
+from bot.leadership.leadership import Leadership
 from bot.log import get_logger
-from bot.ui.voice import Voice
 
 log = get_logger(__name__)
 
@@ -28,41 +28,41 @@ SOCKET = "socket_"
 
 
 class StandbyGate:
-    """Hold back what comes in while the voice is elsewhere, and hand on what still matters when it comes."""
+    """Hold back what comes in while leadership is elsewhere, and hand on what still matters when it comes."""
 
-    def __init__(self, client: discord.Client, voice: Voice) -> None:
+    def __init__(self, client: discord.Client, leadership: Leadership) -> None:
         self._client = client
-        self._voice = voice
+        self._leadership = leadership
         self._held: deque[tuple[float, Any]] = deque()
         self._missed: dict[tuple[Any, ...], None] = {}
         self._leaving = self._removed = False
         connection = client._connection
-        self._parse, self._tell = connection.parsers[INTERACTION], connection.dispatch
-        self._tell_of_client, self._close_client = client.dispatch, client.close
+        self._parse, self._dispatch_original = connection.parsers[INTERACTION], connection.dispatch
+        self._client_dispatch, self._close_client = client.dispatch, client.close
         connection.parsers[INTERACTION] = self._receive
         connection.dispatch = self._dispatch
         client.dispatch = self._dispatch_of_client  # type: ignore[method-assign]
         client.close = self._close  # type: ignore[method-assign]
-        self._forget = voice.when_given(self._open)
+        self._stop_listening = leadership.on_gained(self._open)
 
     def _open(self) -> None:
         """Tell what a bot has to know when its turn comes, then hand on the interactions of the last seconds.
 
         The other bot may not have answered those any more; where it has, Discord refuses a second answer.
         """
-        self._tell_missed()
-        self._forget_old()
+        self._replay_missed()
+        self._drop_old()
         while self._held:
-            self._hand_on(self._parse, self._held.popleft()[1])
+            self._forward(self._parse, self._held.popleft()[1])
 
     def remove(self) -> None:
         """Leave the client as it was found. One that is just being closed stays silent to its end."""
         self._removed = True
-        self._forget()
+        self._stop_listening()
         self._held.clear()
         if not self._leaving:
             self._restore()
-            self._tell_missed()
+            self._replay_missed()
 
     @property
     def leaving(self) -> bool:
@@ -70,40 +70,40 @@ class StandbyGate:
         return self._leaving
 
     def _receive(self, payload: Any) -> None:
-        if self._voice.active:
+        if self._leadership.is_leader:
             self._parse(payload)
             return
         self._held.append((time.monotonic(), payload))
-        self._forget_old()
+        self._drop_old()
 
     def _dispatch(self, event: str, /, *arguments: Any, **more: Any) -> None:
         """Stand between the client's state and everybody who listens."""
-        if self._voice.active:
-            self._tell(event, *arguments, **more)
+        if self._leadership.is_leader:
+            self._dispatch_original(event, *arguments, **more)
         elif event in STARTING:
             self._missed.pop((event, *arguments), None)
             self._missed[event, *arguments] = None
 
     def _dispatch_of_client(self, event: str, /, *arguments: Any, **more: Any) -> None:
-        if self._voice.active or not (event in CONNECTION or event.startswith(SOCKET)):
-            self._tell_of_client(event, *arguments, **more)
+        if self._leadership.is_leader or not (event in CONNECTION or event.startswith(SOCKET)):
+            self._client_dispatch(event, *arguments, **more)
 
-    def _tell_missed(self) -> None:
+    def _replay_missed(self) -> None:
         """Replay how the connection began, with guilds as they are now."""
         missed, self._missed = self._missed, {}
         for event, *arguments in missed:
             guilds = [a for a in arguments if isinstance(a, discord.Guild)]
             if all(self._client.get_guild(guild.id) is guild for guild in guilds):
-                self._hand_on(self._tell, event, *arguments)
+                self._forward(self._dispatch_original, event, *arguments)
 
-    def _hand_on(self, to: Callable[..., Any], *arguments: Any) -> None:
-        """Hand on what was held back; what one part of the client stumbles over is not the end of the others' turn."""
+    def _forward(self, to: Callable[..., Any], *arguments: Any) -> None:
+        """Hand on what was held back; what one part of the client fails on is not the end of the others' turn."""
         try:
             to(*arguments)
         except Exception:
             log.exception("what came in standby cannot be handed on")
 
-    def _forget_old(self) -> None:
+    def _drop_old(self) -> None:
         while self._held and time.monotonic() - self._held[0][0] > KEPT_SECONDS:
             self._held.popleft()
 
@@ -120,8 +120,8 @@ class StandbyGate:
     def _restore(self) -> None:
         connection = self._client._connection
         connection.parsers[INTERACTION] = self._parse
-        connection.dispatch = self._tell
-        for name, was in (("dispatch", self._tell_of_client), ("close", self._close_client)):
+        connection.dispatch = self._dispatch_original
+        for name, was in (("dispatch", self._client_dispatch), ("close", self._close_client)):
             if getattr(was, "__func__", None) is getattr(type(self._client), name):
                 delattr(self._client, name)  # the class's own shows again
             else:

@@ -1,7 +1,8 @@
 """Pass every text that people read through one place, in the language of the one who reads it.
 
 `_` translates what this package and the cogs say themselves. What the core says (faults, summaries, warnings) is
-English in the journal, whoever reads it; `told` recognises it by its template and says it in the reader's language.
+English in the journal, whoever reads it; `translate` recognises it by its template and says it in the reader's
+language.
 """
 
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ def language_of(locale: object) -> str:
 
 
 @contextmanager
-def speaking(locale: object) -> Iterator[None]:
+def using_locale(locale: object) -> Iterator[None]:
     """Speak the language of one of Discord's locales within."""
     before = _language.set(language_of(locale))
     try:
@@ -53,7 +54,7 @@ def word(member: StrEnum) -> str:
     return _catalogue().pgettext("word", english)
 
 
-def told(text: str) -> str:
+def translate(text: str) -> str:
     """Return what the core said in the reader's language, or as it is where its template is not known."""
     return _catalogue().recognised(text)
 

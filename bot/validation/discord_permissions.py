@@ -42,7 +42,7 @@ def effective_permissions(guild: Document, member: Document, channel: Document) 
 
 
 def _either(bits: Iterable[int]) -> int:
-    together = 0
+    run_concurrently = 0
     for one in bits:
-        together |= one
-    return together
+        run_concurrently |= one
+    return run_concurrently

@@ -19,14 +19,14 @@ def passed(check: Named, message: str) -> CheckResult:
 
 
 def failed(check: Named, message: str, remedy: str, severity: Severity | None = None) -> CheckResult:
-    """Say what is wrong and how to mend it; the severity is the check's own unless another is given."""
+    """Say what is wrong and how to fix it; the severity is the check's own unless another is given."""
     return CheckResult(check.name, severity or check.severity, False, message, remedy)
 
 
 def listed(names: Iterable[object]) -> str:
     """Return names as people list them: `a, b and c`."""
-    words = [str(name) for name in names]
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+    text = [str(name) for name in names]
+    return " and ".join([", ".join(text[:-1]), text[-1]]) if len(text) > 1 else "".join(text)
 
 
 def in_bytes(count: int) -> str:

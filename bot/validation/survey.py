@@ -11,7 +11,7 @@ from bot.models.environment import Environment
 from bot.models.facts import DiscordFacts
 from bot.models.stack import WantedImage
 from bot.settings import Settings
-from bot.validation.once import Once
+from bot.validation.cached_call import CachedCall
 from bot.validation.subject import EngineProbe, Subject
 
 RESOLVE_SECONDS = 30.0
@@ -46,7 +46,9 @@ class EnvironmentSurvey:
             reads_working_copy=model_hash is None,
             variables={} if version is None else {"VERSION": version},
             ping_redis=self._ping_redis,
-            discord_facts=None if self.discord_facts is None else Once(partial(self.discord_facts, environment.name)),
+            discord_facts=None
+            if self.discord_facts is None
+            else CachedCall(partial(self.discord_facts, environment.name)),
         )
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from campaigns.crash.coverage import Coverage
-from campaigns.crash.ending import Ending, ending
+from campaigns.crash.exit_code import ExitCode, exit_code
 from campaigns.crash.lane import AWAY, Lane, opened_lane
 from campaigns.crash.learning import Traces, learn
 from campaigns.crash.playing import CleanRunError, Played, Verdict, clean_run, play
-from campaigns.crash.rounds import Kind, Round, Script, all_rounds, telling_first
-from campaigns.crash.telling import Teller
+from campaigns.crash.reporter import Reporter
+from campaigns.crash.rounds import Kind, Round, Script, all_rounds, relevant_first
 from testbed.home_stack import HomeStackError
 
 # A moment that did not come is waited for again, so many times in all.
@@ -25,7 +25,7 @@ TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ExecutionOptions:
     """Say what a campaign is to do."""
 
     seed: int
@@ -44,23 +44,23 @@ class Wishes:
 class Campaign:
     """Play every round that was wished for."""
 
-    def __init__(self, wishes: Wishes) -> None:
+    def __init__(self, wishes: ExecutionOptions) -> None:
         self._wishes = wishes
-        self._teller = Teller(wishes.results, wishes.seed)
+        self._reporter = Reporter(wishes.results, wishes.seed)
         self._waiting: deque[tuple[Round, int]] = deque()
         self._played: list[Played] = []
         self._total = 0
         self._stop = asyncio.Event()
 
-    async def run(self) -> Ending:
+    async def run(self) -> ExitCode:
         """Play all of it, and say how it went."""
-        end = await self._to_the_end()
+        end = await self._run_all()
         if plant := self._wishes.plant:
-            seen = {Ending.RED: "was seen", Ending.GREEN: "was planted, and nothing was seen of it"}
-            self._teller.say(f"{plant} {seen.get(end, 'was planted, and nothing can be said of it')}")
+            seen = {ExitCode.RED: "was seen", ExitCode.GREEN: "was planted, and nothing was seen of it"}
+            self._reporter.say(f"{plant} {seen.get(end, 'was planted, and nothing can be said of it')}")
         return end
 
-    async def _to_the_end(self) -> Ending:
+    async def _run_all(self) -> ExitCode:
         with ExitStack() as stack:
             folder = Path(tempfile.mkdtemp(prefix="roas-crash-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -71,14 +71,14 @@ class Campaign:
                 try:
                     traces = await self._learn(lanes)
                 except CleanRunError as error:
-                    self._teller.say(f"BROKEN: {error}")
+                    self._reporter.say(f"BROKEN: {error}")
                     for lane in lanes:
                         lane.keep_evidence(self._wishes.results / f"clean-{lane.name}")
-                    return Ending.RED if error.breaches or not self._wishes.plant else Ending.UNPLAYED
+                    return ExitCode.RED if error.breaches or not self._wishes.plant else ExitCode.UNPLAYED
                 return await self._play(lanes, traces)
 
     async def _open(self, stack: ExitStack, folder: Path) -> list[Lane]:
-        self._teller.say(f"laying out {self._wishes.lanes} stack(s); results go to {self._wishes.results}")
+        self._reporter.say(f"laying out {self._wishes.lanes} stack(s); results go to {self._wishes.results}")
         names = [f"lane{number}" for number in range(1, self._wishes.lanes + 1)]
         opened = [opened_lane(name, folder / name, plant=self._wishes.plant) for name in names]
         return [await asyncio.to_thread(stack.enter_context, context) for context in opened]
@@ -86,27 +86,27 @@ class Campaign:
     async def _learn(self, lanes: Sequence[Lane]) -> Traces:
         traces = await learn(lanes, self._wishes.kinds)
         for script, trace in traces.items():
-            self._teller.say(f"{script}: {len(trace)} points of its own, before and after each step")
-        self._teller.say(f"a clean deployment takes {lanes[0].length_seconds:.1f} s")
+            self._reporter.say(f"{script}: {len(trace)} points of its own, before and after each step")
+        self._reporter.say(f"a clean deployment takes {lanes[0].length_seconds:.1f} s")
         return traces
 
-    async def _play(self, lanes: Sequence[Lane], traces: Traces) -> Ending:
+    async def _play(self, lanes: Sequence[Lane], traces: Traces) -> ExitCode:
         rounds = self._rounds(traces)
         coverage = Coverage(rounds)
-        self._played = self._teller.record.played(rounds)
+        self._played = self._reporter.record.played(rounds)
         done = {one.round for one in self._played}
         self._waiting = deque((one, 1) for one in rounds if one not in done)
         self._total = len(rounds)
-        self._teller.say(f"{self._total} rounds" + (f", {len(done)} of them played before" if done else ""))
+        self._reporter.say(f"{self._total} rounds" + (f", {len(done)} of them played before" if done else ""))
         await asyncio.gather(*(self._work(lane) for lane in lanes))
         for played in self._played:
             coverage.count(played)
-        told_wrongly = [words for lane in lanes for words in await lane.told_wrongly()]
-        self._teller.summary(self._played, coverage, told_wrongly, {one for one, _ in self._waiting})
+        wrong_notifications = [text for lane in lanes for text in await lane.wrong_notifications()]
+        self._reporter.summary(self._played, coverage, wrong_notifications, {one for one, _ in self._waiting})
         if self._wishes.keep:
             for lane in lanes:
                 lane.keep_evidence(self._wishes.results / lane.name)
-        return ending(self._wishes.plant, self._played, told_wrongly, len(coverage.missing))
+        return exit_code(self._wishes.plant, self._played, wrong_notifications, len(coverage.missing))
 
     def _rounds(self, traces: Traces) -> list[Round]:
         everything = all_rounds(traces, self._wishes.random_rounds, self._wishes.seed)
@@ -114,7 +114,7 @@ class Campaign:
         if self._wishes.limit:
             dice = random.Random(self._wishes.seed)  # noqa: S311 - reproducible on purpose
             rounds = dice.sample(rounds, min(self._wishes.limit, len(rounds)))
-        return telling_first(rounds, self._wishes.plant)
+        return relevant_first(rounds, self._wishes.plant)
 
     async def _work(self, lane: Lane) -> None:
         """Play rounds off the list until none is left, the time is over, or a planted defect was seen."""
@@ -126,7 +126,7 @@ class Campaign:
             if played.verdict is Verdict.MISSED and tries < TRIES:
                 self._waiting.append((wanted, tries + 1))
             if played.verdict in {Verdict.BROKEN, Verdict.UNPLAYED}:
-                fit = await self._mended(lane)
+                fit = await self._recovered(lane)
 
     async def _one(self, lane: Lane, wanted: Round) -> Played:
         try:
@@ -135,12 +135,12 @@ class Campaign:
             played = Played(wanted, Verdict.UNPLAYED, 0.0, (), (f"the round could not be played: {error!r}",))
         self._played.append(played)
         number = len(self._played)
-        self._teller.played(number, self._total, lane.name, played)
+        self._reporter.played(number, self._total, lane.name, played)
         if played.verdict in {Verdict.BROKEN, Verdict.UNPLAYED}:
             await asyncio.to_thread(lane.keep_evidence, self._wishes.results / f"round-{number}")
         return played
 
-    async def _mended(self, lane: Lane) -> bool:
+    async def _recovered(self, lane: Lane) -> bool:
         """Lay a stack out anew after a breach, and tell whether the lane goes on: not once a planted defect is seen."""
         if self._wishes.plant and any(one.verdict is Verdict.BROKEN for one in self._played):
             self._stop.set()
@@ -149,6 +149,6 @@ class Campaign:
             await lane.start_anew()
             await clean_run(lane, Script.REPLACE)
         except (CleanRunError, HomeStackError, TimeoutError, *AWAY) as error:
-            self._teller.say(f"{lane.name} plays no more: {error!r}")
+            self._reporter.say(f"{lane.name} plays no more: {error!r}")
             return False
         return True

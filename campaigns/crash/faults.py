@@ -52,8 +52,8 @@ async def usurp(lane: Lane) -> bool:
     Its first process is stopped meanwhile: it wakes up between its check and its next act.
     """
     async with StateManager(lane.state_dir, instance_prefix="USURPER") as state:
-        voice = await state.ownership.voice()
-        taken = voice is not None and await state.ownership.take_by_force(voice) is not None
+        lease = await state.ownership.lease()
+        taken = lease is not None and await state.ownership.seize(lease) is not None
         for role in Role:
             await asyncio.to_thread(signal_all, lane, role, signal.SIGCONT)
         lane.gate.release()

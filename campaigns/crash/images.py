@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import docker
 
-from campaigns.instrumented.illness import ILL
+from campaigns.instrumented.unhealthy import ILL
 from testbed.bot_image import ROOT, build_bot_image
 from testbed.cache import cached, recipe_hash
 from testbed.engine import Engine

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bot.models.deployment import Deployment, ServiceProgress
-from bot.models.ownership import Heartbeat, VoiceRecord
+from bot.models.ownership import Heartbeat, LeaderLease
 from bot.models.release import Release
 from bot.state.boot_clock import boot_seconds
 from bot.state.documents import from_json
@@ -22,7 +22,7 @@ BUSY_SECONDS = 10.0
 class Written:
     """Hold a change and who wrote it; `owner` is who carries a deployment from here on, where that changed.
 
-    Where it is the voice that changed hands, `deployment_id` is empty.
+    Where it is leadership that changed hands, `deployment_id` is empty.
     """
 
     sequence: int
@@ -51,7 +51,7 @@ class JournalFacts:
     locks: tuple[str, ...] = ()
     release: Release | None = None
     applied_model: str = ""
-    voice: VoiceRecord | None = None
+    lease: LeaderLease | None = None
     heartbeat: Heartbeat | None = None
     heartbeat_age_seconds: float = 1e9
     written: tuple[Written, ...] = field(default=())
@@ -88,8 +88,8 @@ class JournalReader:
             deployments = tuple(_deployments(journal, since.deployment_id))
             unfinished = journal.execute("SELECT id FROM deployments WHERE outcome IS NULL").fetchall()
             locks = journal.execute("SELECT environment FROM locks").fetchall()
-            voice = _one(journal, "SELECT document FROM owners WHERE name = 'voice'")
-            holder = from_json(VoiceRecord, voice) if voice else None
+            lease = _one(journal, "SELECT document FROM owners WHERE name = 'voice'")
+            holder = from_json(LeaderLease, lease) if lease else None
             beat = _one(
                 journal,
                 "SELECT document FROM heartbeats WHERE instance_id = ?",
@@ -104,7 +104,7 @@ class JournalReader:
             locks=tuple(row[0] for row in locks),
             release=release,
             applied_model=model,
-            voice=holder,
+            lease=holder,
             heartbeat=heartbeat,
             heartbeat_age_seconds=boot_seconds() - heartbeat.beat_at if heartbeat else 1e9,
             written=written,

@@ -26,21 +26,21 @@ WRITTEN_BY_OWNER = frozenset(
 
 def breaches(facts: Facts) -> tuple[str, ...]:
     """Return every breach, in words; none means that the round ended as it must."""
-    return tuple(f"{name}: {words}" for name, judge in INVARIANTS.items() for words in judge(facts))
+    return tuple(f"{name}: {text}" for name, judge in INVARIANTS.items() for text in judge(facts))
 
 
 def _has_ended(facts: Facts) -> Iterator[str]:
     yield from (f"{one} has no end" for one in facts.journal.unfinished)
 
 
-def _end_is_honest(facts: Facts) -> Iterator[str]:
+def _has_consistent_outcome(facts: Facts) -> Iterator[str]:
     """What failed or was cancelled may have touched nothing; what succeeded or was rolled back is where it says."""
     release = facts.journal.release
     for deployment in facts.journal.deployments:
         if deployment.outcome is Outcome.FAILED:
-            words = deployment.problem.message if deployment.problem else "no word why"
+            text = deployment.problem.message if deployment.problem else "no word why"
             if deployment.touched:
-                yield f"{deployment.id} failed and left it to an operator: {words}"
+                yield f"{deployment.id} failed and left it to an operator: {text}"
     last = facts.journal.deployments[-1] if facts.journal.deployments else None
     if last is not None and last.finished and release is not None and release.number != _should_run(last):
         yield f"{last.id} {last.outcome}, but the environment is on {release.label}"
@@ -53,10 +53,10 @@ def _should_run(deployment: Deployment) -> int | None:
 def _one_bot(facts: Facts) -> Iterator[str]:
     bots = _of(facts, BOT_SERVICE)
     if len(bots) != 1:
-        yield f"{len(bots)} containers of {BOT_SERVICE}: {', '.join(map(_said, bots))}"
+        yield f"{len(bots)} containers of {BOT_SERVICE}: {', '.join(map(_describe, bots))}"
     for bot in bots:
         if bot.state != "running" or bot.health != "healthy":
-            yield f"it does not run well: {_said(bot)}"
+            yield f"it does not run well: {_describe(bot)}"
         if bot.pid in facts.killed:
             yield f"{bot.name} was killed and is not known to be dead yet"
 
@@ -90,10 +90,10 @@ def _whole(facts: Facts) -> Iterator[str]:
         containers = _of(facts, service.name)
         fitting = [c for c in containers if c.image == service.image.image_id]
         if len(fitting) != service.replicas:
-            yield f"{len(fitting)} of {service.name} are of {release.label}: {', '.join(map(_said, containers))}"
+            yield f"{len(fitting)} of {service.name} are of {release.label}: {', '.join(map(_describe, containers))}"
         for container in containers:
             if container.state != "running" or container.health not in {"healthy", ""}:
-                yield f"{_said(container)}"
+                yield f"{_describe(container)}"
 
 
 def _no_leftovers(facts: Facts) -> Iterator[str]:
@@ -102,17 +102,17 @@ def _no_leftovers(facts: Facts) -> Iterator[str]:
     for container in facts.containers:
         service = container.labels.get(SERVICE_LABEL, "")
         if known and service not in known:
-            yield f"a container of no service: {_said(container)}"
+            yield f"a container of no service: {_describe(container)}"
     for service, replicas in known.items():
         if len(_of(facts, service)) > replicas:
-            yield f"too many of {service}: {', '.join(map(_said, _of(facts, service)))}"
+            yield f"too many of {service}: {', '.join(map(_describe, _of(facts, service)))}"
     yield from (f"{environment} is still locked" for environment in facts.journal.locks)
 
 
-def _voice(facts: Facts) -> Iterator[str]:
+def _lease(facts: Facts) -> Iterator[str]:
     """The bot that runs must be the one that speaks, and have said so a moment ago."""
     bots, beat = _of(facts, BOT_SERVICE), facts.journal.heartbeat
-    if facts.journal.voice is None:
+    if facts.journal.lease is None:
         yield "nobody has the voice"
     elif beat is None or beat.container_id not in {bot.id for bot in bots}:
         yield "whoever has the voice does not run"
@@ -130,8 +130,8 @@ def _one_writer(facts: Facts) -> Iterator[str]:
             yield f"{change.instance_id} wrote {change.type} (#{change.sequence}) after {owner} had taken over"
 
 
-def _one_voice(facts: Facts) -> Iterator[str]:
-    """Whoever gave the voice away notes nobody's health any more, once it had the time to notice.
+def _one_leader(facts: Facts) -> Iterator[str]:
+    """Whoever gave leadership away notes nobody's health any more, once it had the time to notice.
 
     A voice that a dead bot left is taken without a word. So only what the new speaker, alive, wrote after it counts.
     """
@@ -153,14 +153,14 @@ def _announced(facts: Facts) -> Iterator[str]:
 
 INVARIANTS: dict[str, Callable[[Facts], Iterator[str]]] = {
     "ended": _has_ended,
-    "honest end": _end_is_honest,
+    "honest end": _has_consistent_outcome,
     "one bot": _one_bot,
     "labels": _labels,
     "whole": _whole,
     "no leftovers": _no_leftovers,
-    "voice": _voice,
+    "leader lease": _lease,
     "one writer": _one_writer,
-    "one voice": _one_voice,
+    "one leader": _one_leader,
     "intent before act": _announced,
 }
 
@@ -169,5 +169,5 @@ def _of(facts: Facts, service: str) -> list[ContainerFacts]:
     return [container for container in facts.containers if container.labels.get(SERVICE_LABEL) == service]
 
 
-def _said(container: ContainerFacts) -> str:
+def _describe(container: ContainerFacts) -> str:
     return f"{container.name} ({container.state} {container.health}".rstrip() + ")"

@@ -118,7 +118,7 @@ class Lane:
                         return
                 await asyncio.sleep(LOOK_SECONDS)
 
-    async def let_rest(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Let a bot that was started again a few times run until the engine forgets that.
 
         It waits twice as long before each further start, up to a minute, of a container that ran for less than ten
@@ -150,7 +150,7 @@ class Lane:
                     return time.monotonic() - begun, wrong
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def told_wrongly(self) -> tuple[str, ...]:
+    async def wrong_notifications(self) -> tuple[str, ...]:
         """Return the deployments of this journal whose end was not told exactly once in the channel, in the end."""
         ended = await asyncio.to_thread(self.reader.ended)
         deadline = time.monotonic() + TOLD_SECONDS

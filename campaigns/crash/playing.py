@@ -12,7 +12,7 @@ from campaigns.crash.images import BAD
 from campaigns.crash.lane import Lane
 from campaigns.crash.points import Point, Report, Role, Victim, roles_of
 from campaigns.crash.rounds import Kind, Round, Script
-from campaigns.instrumented.illness import ILL
+from campaigns.instrumented.unhealthy import ILL
 
 # What is promised: an end, unattended, within so many seconds after the last fault.
 END_SECONDS = 60.0
@@ -87,7 +87,7 @@ async def _undisturbed(lane: Lane, script: Script) -> float:
 async def play(lane: Lane, wanted: Round) -> Played:
     """Play a round to its end."""
     await lane.wait_until_asked()
-    await lane.let_rest()
+    await lane.wait_until_idle()
     await lane.begin()
     begun = time.monotonic()
     held = lane.gate.arm(lambda point: point == wanted.point) if wanted.point is not None else None

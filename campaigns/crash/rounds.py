@@ -57,19 +57,19 @@ class Round:
         match self.kind:
             case Kind.RANDOM:
                 again = f", then {self.second_fault[0]} +{self.second_fault[1]:.2f} s" if self.second_fault else ""
-                words = f"kill {self.victim} after {self.moment:.1%} of it{again}"
+                text = f"kill {self.victim} after {self.moment:.1%} of it{again}"
             case Kind.DAEMON:
-                words = f"restart dockerd (live-restore {'on' if self.live_restore else 'off'}) {self.point}"
+                text = f"restart dockerd (live-restore {'on' if self.live_restore else 'off'}) {self.point}"
             case Kind.HANGS:
                 ends = f"waking after {self.seconds:g} s" if self.wakes else "for good"
-                words = f"stop {self.victim} {ends} {self.point}"
+                text = f"stop {self.victim} {ends} {self.point}"
             case Kind.USURPED:
-                words = f"take over by force from a stopped owner {self.point}"
+                text = f"take over by force from a stopped owner {self.point}"
             case Kind.TORN:
-                words = f"kill {self.victim} {self.seconds:.2f} s after a container is created {self.point}"
+                text = f"kill {self.victim} {self.seconds:.2f} s after a container is created {self.point}"
             case _:
-                words = f"kill {self.victim} {self.point}"
-        return f"{self.kind} {self.script}: {words}"
+                text = f"kill {self.victim} {self.point}"
+        return f"{self.kind} {self.script}: {text}"
 
 
 # Which kind of rounds can see a planted defect; no-intent shows in every one.
@@ -89,7 +89,7 @@ def all_rounds(traces: Mapping[Script, Sequence[Report]], number: int, seed: int
     yield from random_rounds(number, seed)
 
 
-def telling_first(rounds: Sequence[Round], plant: str) -> list[Round]:
+def relevant_first(rounds: Sequence[Round], plant: str) -> list[Round]:
     """Order rounds so that those that can see a planted defect come first."""
     return sorted(rounds, key=lambda one: one.kind is not SEEN_BY.get(plant, one.kind))
 
@@ -124,7 +124,7 @@ def hang_rounds(trace: Iterable[Report]) -> Iterator[Round]:
     """Yield stops of the owner around the handover: for good, and until somebody has taken over."""
     for report in trace:
         point = report.point
-        passing = point.role is Role.PREDECESSOR and point.step.endswith("voice passed on")
+        passing = point.role is Role.PREDECESSOR and point.step.endswith("leadership transferred")
         watched = point.role is Role.SUCCESSOR and Role.PREDECESSOR in report.present and _is_act(point)
         if passing or watched:
             victim = Victim(point.role.value)

@@ -10,10 +10,10 @@ from pathlib import Path
 from bot.commands import run_command_line
 from campaigns.instrumented.gate import GATE_VARIABLE, PLANT_VARIABLE, Gate
 from campaigns.instrumented.hooks import Hooks
-from campaigns.instrumented.illness import ILL, IllGate
 from campaigns.instrumented.plants import plant
+from campaigns.instrumented.unhealthy import ILL, UnhealthyGate
 
 plant(os.environ.get(PLANT_VARIABLE, ""))
-make_gate = IllGate if sys.argv[1:] == [ILL] else Gate
+make_gate = UnhealthyGate if sys.argv[1:] == [ILL] else Gate
 Hooks(make_gate(Path(os.environ[GATE_VARIABLE]))).install()
 sys.exit(run_command_line([]))

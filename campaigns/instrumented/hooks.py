@@ -41,9 +41,9 @@ class Hooks:
             def seen(transaction: Transaction) -> Any:
                 nonlocal step
                 result = work(transaction)
-                if words := announcement(transaction.changes):
+                if text := announcement(transaction.changes):
                     hooks._remember(transaction.changes)
-                    step = hooks._named(words)
+                    step = hooks._named(text)
                     hooks._gate.hold_thread(step, "before")
                 return result
 
@@ -75,12 +75,12 @@ class Hooks:
             return self._service
         environment, container_id = arguments
         if container_id not in self._services:
-            with suppress(RoasError):  # an engine that is away will not act, either
+            with suppress(RoasError):  # an engine that is unavailable will not act, either
                 self._services |= {one.id: one.service for one in await engine.containers(environment)}
         return self._services.get(container_id, self._service)
 
-    def _named(self, words: str) -> str:
-        return f"{self._phase or 'between'}: {words}"
+    def _named(self, text: str) -> str:
+        return f"{self._phase or 'between'}: {text}"
 
     def _remember(self, changes: Iterable[StateChange]) -> None:
         for change in changes:
@@ -94,10 +94,10 @@ class Hooks:
 
 def announcement(changes: Iterable[StateChange]) -> str:
     """Return what a transaction announces, in words that are the same in every run; empty for what is only noted."""
-    return " + ".join(filter(None, map(_words, changes)))
+    return " + ".join(filter(None, map(_text, changes)))
 
 
-def _words(change: StateChange) -> str:
+def _text(change: StateChange) -> str:
     match change.type:
         case ChangeType.DEPLOYMENT_STARTED:
             return "deployment started"
@@ -112,7 +112,7 @@ def _words(change: StateChange) -> str:
         case ChangeType.RELEASE_ACTIVATED:
             return "release activated"
         case ChangeType.LOCK_CHANGED if change.source == "ownership":
-            return "voice passed on"
+            return "leadership transferred"
         case ChangeType.LOCK_CHANGED:
             return "lock taken" if change.new else "lock let go"
         case ChangeType.ERROR_OCCURRED if change.source == "deployments":

@@ -5,9 +5,9 @@ from typing import Any
 
 from bot.deployment.context import DeploymentContext
 from bot.engine import compose_engine, service_creation
+from bot.leadership.elector import DIED, LeaderElector
 from bot.models.deployment import ServiceStep
-from bot.models.ownership import VoiceRecord
-from bot.standby import DIED, VoiceKeeper
+from bot.models.ownership import LeaderLease
 from bot.state import ownership
 from bot.state.journal import Transaction
 from campaigns.instrumented.gate import PLANTS
@@ -33,11 +33,13 @@ def _no_intent() -> None:
     """Act without having written that one is about to."""
     report = DeploymentContext.report
 
-    async def silent(context: DeploymentContext, service: str, step: ServiceStep, *words: Any, **more: Any) -> None:
+    async def skip_intents(
+        context: DeploymentContext, service: str, step: ServiceStep, *text: Any, **more: Any
+    ) -> None:
         if not step.value.endswith("ing"):
-            await report(context, service, step, *words, **more)
+            await report(context, service, step, *text, **more)
 
-    DeploymentContext.report = silent  # type: ignore[method-assign,assignment]
+    DeploymentContext.report = skip_intents  # type: ignore[method-assign,assignment]
 
 
 def _no_sweep() -> None:
@@ -46,19 +48,19 @@ def _no_sweep() -> None:
     async def nothing(*_arguments: Any) -> tuple[str, ...]:
         return ()
 
-    compose_engine.mend = nothing  # type: ignore[attr-defined,assignment]
-    service_creation.mend = nothing  # type: ignore[attr-defined,assignment]
+    compose_engine.repair_containers = nothing  # type: ignore[attr-defined,assignment]
+    service_creation.repair_containers = nothing  # type: ignore[attr-defined,assignment]
 
 
 def _no_watchdog() -> None:
-    """Never take back from one that hangs or is unwell; only what a dead one left is taken up."""
-    fault = VoiceKeeper._fault
+    """Never take back from one that hangs or is unwell; only what a dead one left is resumed."""
+    takeover_reason = LeaderElector._takeover_reason
 
-    async def see_only_the_dead(keeper: VoiceKeeper, record: VoiceRecord | None, now: float) -> str:
-        reason = await fault(keeper, record, now)
+    async def see_only_dead_processes(elector: LeaderElector, record: LeaderLease | None, now: float) -> str:
+        reason = await takeover_reason(elector, record, now)
         return reason if reason == DIED else ""
 
-    VoiceKeeper._fault = see_only_the_dead  # type: ignore[method-assign,assignment]
+    LeaderElector._takeover_reason = see_only_dead_processes  # type: ignore[method-assign,assignment]
 
 
 _PLANTING: dict[str, Callable[[], None]] = dict(

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from campaigns.soak.judge import Evidence, breaches
+from campaigns.soak.report import write_report
 from campaigns.soak.soaking import soak
-from campaigns.soak.telling import tell
 
 
 def main() -> int:
@@ -25,7 +25,7 @@ def main() -> int:
     if given.results is not None:
         given.results.write_text(json.dumps(_as_dict(seen), indent=2))
     broken = breaches(seen)
-    sys.stdout.write(tell(seen) + "\n")
+    sys.stdout.write(write_report(seen) + "\n")
     for breach in broken:
         sys.stderr.write(f"BREACH {breach}\n")
     return 1 if broken else 0

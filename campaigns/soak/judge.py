@@ -30,7 +30,7 @@ class Evidence:
     most_series: int
     services: frozenset[str]
     alerts_about_itself: Mapping[str, float]
-    untold: int
+    pending: int
     missing_in_redis: int
     violations: Sequence[str] = field(default_factory=list)
 
@@ -86,7 +86,7 @@ def _measured(seen: Evidence) -> Iterator[str]:
     if seen.errors > MOST_ERRORS:
         yield f"errors: {seen.errors:.2%}, at most {MOST_ERRORS:.0%} is allowed"
     if seen.success < LEAST_SUCCESS:
-        wrong = [words.splitlines()[0] for words in seen.work.outcomes if words != "succeeded"]
+        wrong = [text.splitlines()[0] for text in seen.work.outcomes if text != "succeeded"]
         yield f"success: {seen.success:.1%}, at least {LEAST_SUCCESS:.0%} is wanted; {wrong[:3]}"
     if seen.most_series > MOST_SERIES:
         yield f"series: {seen.most_series}, at most {MOST_SERIES} are allowed"
@@ -95,11 +95,11 @@ def _measured(seen: Evidence) -> Iterator[str]:
 def _lost(seen: Evidence) -> Iterator[str]:
     if dropped := seen.counted.total("roas_event_subscriber_dropped_total"):
         yield f"events dropped: {dropped:g}"
-    healed = seen.counted.total("roas_recoveries_total", outcome="recovered")
-    if healed < seen.work.kills:
-        yield f"killed services: {seen.work.kills}, healed: {healed:.0f}"
-    if seen.untold:
-        yield f"alerts that the channel was not told of: {seen.untold}"
+    recovered = seen.counted.total("roas_recoveries_total", outcome="recovered")
+    if recovered < seen.work.kills:
+        yield f"killed services: {seen.work.kills}, healed: {recovered:.0f}"
+    if seen.pending:
+        yield f"alerts that the channel was not told of: {seen.pending}"
     if seen.missing_in_redis:
         yield f"changes that Redis does not have as the journal has them: {seen.missing_in_redis}"
     if seen.work.refused:

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from testbed.living_bot import LivingBot, LivingBotError
+from testbed.running_bot import RunningBot, RunningBotError
 
 DEPLOYED, KILLED = "dev", "staging"
 VERSIONS = ("v1", "v2")
@@ -38,7 +38,7 @@ class Work:
 class Load:
     """Work on a bot until a moment (monotonic) has come."""
 
-    def __init__(self, bot: LivingBot, deploy_every_seconds: float) -> None:
+    def __init__(self, bot: RunningBot, deploy_every_seconds: float) -> None:
         self.work = Work()
         self._bot = bot
         self._deploy_every_seconds = deploy_every_seconds
@@ -46,10 +46,10 @@ class Load:
         self._after = 0
 
     async def begin(self) -> None:
-        """Bring both environments to a release, so that there is something to kill. Raises LivingBotError."""
-        for told in await asyncio.gather(*(self._bot.deploy(one, VERSIONS[0]) for one in (DEPLOYED, KILLED))):
-            if "succeeded" not in told.text:
-                raise LivingBotError(told.text)
+        """Bring both environments to a release, so that there is something to kill. Raises RunningBotError."""
+        for outcome in await asyncio.gather(*(self._bot.deploy(one, VERSIONS[0]) for one in (DEPLOYED, KILLED))):
+            if "succeeded" not in outcome.text:
+                raise RunningBotError(outcome.text)
         self._after = await self._bot.last_message()
 
     async def run(self, seconds: float) -> Work:
@@ -78,12 +78,12 @@ class Load:
     async def _deploy(self, number: int) -> None:
         started = time.monotonic()
         try:
-            told = await self._bot.deploy(DEPLOYED, VERSIONS[(number + 1) % 2], after=self._after)
-        except LivingBotError as error:
+            outcome = await self._bot.deploy(DEPLOYED, VERSIONS[(number + 1) % 2], after=self._after)
+        except RunningBotError as error:
             self.work.outcomes.append(str(error))
             return
-        self._after = max(self._after, told.id)
-        self.work.outcomes.append("succeeded" if "succeeded" in told.text else told.text)
+        self._after = max(self._after, outcome.id)
+        self.work.outcomes.append("succeeded" if "succeeded" in outcome.text else outcome.text)
         self.work.deployments.append(time.monotonic() - started)
 
     async def _kill(self, number: int) -> None:

@@ -11,8 +11,8 @@ from campaigns.soak.load import SERVICES, VERSIONS, Load
 from campaigns.soak.watch import Watcher, missing_in_redis
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
-from testbed.living_bot import Stack, living_bot
 from testbed.redis_server import RedisServer
+from testbed.running_bot import Stack, running_bot
 from testbed.sample import CHECK, sample_image
 
 IMAGE = "roas-soak/app"
@@ -34,7 +34,7 @@ async def soak(folder: Path, minutes: float, every: float, engine: Engine | None
 async def _soak(engine: Engine, redis: RedisServer, folder: Path, minutes: float, every: float) -> Evidence:
     _make_images(engine)
     settings = {"REDIS_URL": redis.url, "CRITICAL_SERVICES": SERVICES[0]}
-    async with living_bot(engine, folder, Stack(_services(), settings)) as bot:
+    async with running_bot(engine, folder, Stack(_services(), settings)) as bot:
         load, watcher = Load(bot, every), Watcher(bot)
         await load.begin()
         before = await watcher.metrics()
@@ -42,7 +42,7 @@ async def _soak(engine: Engine, redis: RedisServer, folder: Path, minutes: float
         watching = asyncio.create_task(watcher.run())
         try:
             work = await load.run(minutes * 60)
-            untold = await _settled(bot.state)
+            pending = await _settled(bot.state)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
@@ -58,7 +58,7 @@ async def _soak(engine: Engine, redis: RedisServer, folder: Path, minutes: float
             most_series=max(watcher.most_series, after.series),
             services=frozenset(SERVICES),
             alerts_about_itself=watcher.alerts_about_itself,
-            untold=untold,
+            pending=pending,
             missing_in_redis=await asyncio.to_thread(missing_in_redis, bot, redis),
             violations=[json.dumps(one) for one in await bot.people.violations()],
         )
@@ -69,9 +69,9 @@ async def _settled(state: Path) -> int:
     async with StateManager(state, instance_prefix="SOAK") as journal:
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_SECONDS):
-                while await journal.alerts.untold():  # noqa: ASYNC110 - another process tells us nothing
+                while await journal.alerts.pending_notification():  # noqa: ASYNC110 - another process tells us nothing
                     await asyncio.sleep(SETTLE_LOOK_SECONDS)
-        return len(await journal.alerts.untold())
+        return len(await journal.alerts.pending_notification())
 
 
 def _make_images(engine: Engine) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import aiohttp
 
 from campaigns.soak.figures import Footprint, Metrics, memory_of, open_files_of, threads_of
-from testbed.living_bot import LivingBot
 from testbed.redis_server import RedisServer
+from testbed.running_bot import RunningBot
 
 LOOK_EVERY_SECONDS = 10.0
 FOOTPRINT_EVERY_MINUTES = 5.0
@@ -23,7 +23,7 @@ IDS = "local r={} for _,e in ipairs(redis.call('XRANGE',KEYS[1],'-','+')) do r[#
 class Watcher:
     """Read the bot's metrics and its process until it is told to stop."""
 
-    bot: LivingBot
+    bot: RunningBot
     memory: list[tuple[float, float]] = field(default_factory=list)
     footprints: list[Footprint] = field(default_factory=list)
     most_series: int = 0
@@ -67,7 +67,7 @@ class Watcher:
             return Metrics.parse(await answer.text())
 
 
-def footprint(bot: LivingBot, minute: float) -> Footprint:
+def footprint(bot: RunningBot, minute: float) -> Footprint:
     """Take the measure of a bot: its process, its state folder, what it has on the engine."""
     files = [path for path in bot.state.rglob("*") if path.is_file()]
     journal = sum(path.stat().st_size for path in files if path.name.startswith("journal.sqlite3"))
@@ -93,7 +93,7 @@ def rows_of(state: Path) -> dict[str, int]:
         return {name: int(journal.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]) for name in tables}  # noqa: S608
 
 
-def missing_in_redis(bot: LivingBot, redis: RedisServer) -> int:
+def missing_in_redis(bot: RunningBot, redis: RedisServer) -> int:
     """Count the changes, of the last that Redis keeps, that it has not in the same order."""
     kept = redis.command("--raw", "EVAL", IDS, "1", f"roas:{bot.name}:events").split()
     with closing(_journal(bot.state)) as journal:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from sandbox.guard import Guard
+from sandbox.access import AccessControl
 
 _FOLDER = Path(__file__).parent
 _FILES = {
@@ -32,24 +32,24 @@ _HEADERS = {
 class Page:
     """Serves the page's files to whoever opened it with the token."""
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
+    def __init__(self, access: AccessControl) -> None:
+        self._access = access
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the page."""
         return [web.get("/", self._index), web.get("/page/{name:.*}", self._file)]
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
-        self._guard.check_place(request)
-        admitted = self._guard.admit_page(request)
+        self._access.check_place(request)
+        admitted = self._access.admit_page(request)
         if admitted is not None:
             return admitted
-        if not self._guard.knows_page(request):
+        if not self._access.knows_page(request):
             raise web.HTTPUnauthorized(text="Open the page by the address that the sandbox printed.")
         return web.FileResponse(_FOLDER / "index.html", headers=_HEADERS)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        self._guard.check_place(request)
+        self._access.check_place(request)
         name = request.match_info["name"]
         if name not in _FILES:
             raise web.HTTPNotFound

@@ -24,7 +24,7 @@ def say(scene: Scene, event_type: str, **data: object) -> None:
 async def an_urgent_alert_is_handed_on_to_be_dealt_with(scene: Scene) -> bool:
     """Raise an alert that is urgent."""
     await scene.prepare()
-    await scene.application.desk.take([TROUBLE])
+    await scene.application.alert_service.take([TROUBLE])
     handed_on = await scene.recorded("error.auto_handling.start")
     told = {event.type for event in scene.application.bus.history()}
     return bool(handed_on) and "error.auto_handling.start" in told
@@ -33,7 +33,7 @@ async def an_urgent_alert_is_handed_on_to_be_dealt_with(scene: Scene) -> bool:
 async def alerts_are_counted(scene: Scene) -> bool:
     """Read roas_alerts_total and roas_alerts_open."""
     await scene.prepare()
-    await scene.application.desk.take([TROUBLE])
+    await scene.application.alert_service.take([TROUBLE])
     await scene.application.bus.drain()
     raised = scene.metric("roas_alerts_total", source="health", severity="high")
     return raised == scene.metric("roas_alerts_open", severity="high") == 1

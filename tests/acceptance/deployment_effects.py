@@ -8,7 +8,7 @@ from bot.models.deployment import DeploymentKind, Outcome
 from tests.acceptance.event_scene import Scene
 from tests.acceptance.people import request
 from tests.acceptance.stack import service
-from tests.acceptance.test_at_once import until_waiting
+from tests.acceptance.test_parallel_start import until_waiting
 
 HEALTH_SECONDS = 20.0
 
@@ -46,7 +46,7 @@ async def an_environment_is_watched_before_its_first_service_starts(scene: Scene
 
 
 async def an_environment_is_watched_after_its_deployment_was_taken_up(scene: Scene) -> bool:
-    """Let a deployment be taken up after its preparation, so that only its services' starts are heard of."""
+    """Let a deployment be resumed after its preparation, so that only its services' starts are heard of."""
     settings = scene.application.settings
     async with open_application(settings) as application:
         started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v1"))

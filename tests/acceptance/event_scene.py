@@ -21,18 +21,18 @@ class Scene:
         await take_away(self.application, self.without)
         return People(self.application)
 
-    async def audited(self, words: str) -> list[StateChange]:
+    async def audited(self, text: str) -> list[StateChange]:
         """Deploy v1 and return the audit's entries with these words."""
         deployment = await (await self.prepare()).succeed("v1")
         await self.application.bus.drain()
         changes = await self.application.state.changes("dev", limit=500)
-        return [one for one in changes if one.new == words and one.subject == deployment.id]
+        return [one for one in changes if one.new == text and one.subject == deployment.id]
 
-    async def recorded(self, words: str) -> list[StateChange]:
+    async def recorded(self, text: str) -> list[StateChange]:
         """Return the coordinator's changes with these words, once every event was handled."""
         await self.application.bus.drain()
         changes = await self.application.state.changes(limit=500)
-        return [one for one in changes if one.new == words and one.source == "integration"]
+        return [one for one in changes if one.new == text and one.source == "integration"]
 
     def metric(self, name: str, **labels: str) -> float:
         """Read a metric as Prometheus does."""

@@ -98,7 +98,7 @@ class Stack:
         assert code == 0, output
         return str(output.decode())
 
-    def by_hand(self, *arguments: str, environment: str = "dev", file: Path | None = None, **variables: str) -> None:
+    def manually(self, *arguments: str, environment: str = "dev", file: Path | None = None, **variables: str) -> None:
         """Run Compose as a person would, who has a shell and no bot."""
         command = ["docker-compose", "-p", self.project(environment), "-f", str(file or self._file), *arguments]
         own = {"PATH": os.environ["PATH"], "HOME": "/root", "DOCKER_HOST": self.docker_host}

@@ -1,10 +1,10 @@
-"""An engine that is away is told as such, and what it held when it went is put right when it is back."""
+"""An engine that is unavailable is told as such, and what it held when it went is put right when it is back."""
 
 import asyncio
 
 import pytest
 
-from bot.engine import watch
+from bot.engine import container_watch
 from bot.errors import EngineUnavailableError
 from bot.integration import open_application
 from bot.models.deployment import DeploymentKind, Outcome
@@ -12,7 +12,7 @@ from testbed.sample import sample_image
 from tests.acceptance.conftest import settings_for
 from tests.acceptance.people import People, request, told
 from tests.acceptance.stack import REPOSITORY, Stack, service
-from tests.acceptance.test_at_once import NEVER_HEALTHY, until_waiting
+from tests.acceptance.test_parallel_start import NEVER_HEALTHY, until_waiting
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def test_an_engine_that_is_nowhere_fails_the_deployment_with_its_address(s
 async def test_an_engine_that_vanishes_for_good_leaves_a_failed_deployment_and_is_put_right_later(
     frail, fresh_daemon, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(watch, "ENGINE_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(container_watch, "ENGINE_GRACE_SECONDS", 1.0)
     frail.write({"store": service(), "web": service()})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:
         people = People(application)

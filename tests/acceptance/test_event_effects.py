@@ -2,7 +2,7 @@
 
 The application's own are here. Those that only a running bot has are shown where they are: `live messages` by
 tests/ui/test_live_messages.py::test_a_change_of_phase_is_shown_at_once_and_not_held_back_for_the_pace, and those of
-alerts and of healing by the tests of cogs/alerts.py and bot/recovery/.
+alerts and of recovery by the tests of cogs/alerts.py and bot/recovery/.
 """
 
 from collections.abc import Awaitable, Callable
@@ -63,7 +63,7 @@ async def test_without_its_subscription_the_effect_is_missing(scene, name):
 async def test_an_alert_and_its_end_are_in_the_journal_before_anybody_hears_of_them(scene):
     for subscription in scene.application.bus.subscriptions:
         await scene.application.bus.unsubscribe(subscription)
-    await scene.application.desk.take([alert.TROUBLE, alert.OVER])
+    await scene.application.alert_service.take([alert.TROUBLE, alert.OVER])
     written = [(one.new, one.metadata["event"]) for one in await scene.application.state.changes("dev")]
     assert written == [
         ("web is down", "monitoring.alert.triggered"),

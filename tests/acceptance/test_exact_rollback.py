@@ -2,7 +2,7 @@
 
 import docker
 
-from bot.engine.watch import ContainerWatch
+from bot.engine.container_watch import ContainerWatch
 from bot.models.deployment import Outcome
 from testbed.sample import sample_image
 from tests.acceptance.people import succeeded
@@ -32,12 +32,12 @@ def write(stack, **changes) -> None:
     stack.write({"store": store, "web": web | changes}, **files)
 
 
-def put_files(stack, words: str, password: str) -> None:
+def put_files(stack, text: str, password: str) -> None:
     """Write every file that configures the stack."""
-    stack.put(".env.dev", f"MENU={words}\nSHOP_PASSWORD={password}\n")
-    stack.put("web.env", f"FROM_FILE={words}\n")
+    stack.put(".env.dev", f"MENU={text}\nSHOP_PASSWORD={password}\n")
+    stack.put("web.env", f"FROM_FILE={text}\n")
     for path in ("conf/menu.txt", "site/deep/page.txt", "rules.txt"):
-        stack.put(path, f"{words}\n")
+        stack.put(path, f"{text}\n")
     (stack.folder / "site/deep/page.txt").chmod(0o640)
 
 
@@ -165,7 +165,7 @@ async def test_data_in_a_volume_that_nobody_named_survives_that_its_container_is
     environment = application.environments["dev"]
     definitions = application.engine.definitions(await application.engine.load_model(deployment.applied_model))
 
-    async def unheard(*words: object) -> None:
+    async def unheard(*text: object) -> None:
         pass
 
     async with ContainerWatch(application.engine, environment) as watch:

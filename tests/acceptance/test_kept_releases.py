@@ -135,7 +135,7 @@ async def test_a_plain_up_by_hand_on_the_applied_model_changes_nothing(people, s
     await people.succeed("v1")
     before = stack.ids()
     applied = await people.application.state.releases.applied_model("dev")
-    stack.by_hand("up", "-d", file=ModelStore(settings.state_dir / "models").existing(applied))
+    stack.manually("up", "-d", file=ModelStore(settings.state_dir / "models").existing(applied))
     assert stack.ids() == before
     await people.succeed("v1")
     assert stack.ids() == before

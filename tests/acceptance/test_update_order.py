@@ -16,7 +16,7 @@ START_FIRST = {"update_config": {"order": "start-first"}, "rollback_config": {"o
 
 
 @dataclass
-class Witness:
+class CommitObserver:
     """Follow a project's containers by Docker's own events: how many were healthy, after each event."""
 
     healthy: set[str] = field(default_factory=set)
@@ -34,9 +34,9 @@ class Witness:
 
 
 @contextmanager
-def witness(stack, already_healthy: set[str]) -> Iterator[Witness]:
+def observer(stack, already_healthy: set[str]) -> Iterator[CommitObserver]:
     """Watch from now to the end of the block."""
-    seen = Witness(healthy=set(already_healthy))
+    seen = CommitObserver(healthy=set(already_healthy))
     filters = {"type": "container", "label": f"{PROJECT}={stack.project()}"}
     client = docker.DockerClient(base_url=stack.docker_host)
     stream = client.events(decode=True, filters=filters, since=f"{time.time():.3f}")
@@ -53,7 +53,7 @@ def witness(stack, already_healthy: set[str]) -> Iterator[Witness]:
 async def test_start_first_never_leaves_the_service_without_a_healthy_container(people, stack, images):
     stack.write({"web": service(deploy=START_FIRST)})
     await people.succeed("v1")
-    with witness(stack, set(stack.ids().values())) as seen:
+    with observer(stack, set(stack.ids().values())) as seen:
         await people.succeed("v2")
         assert list(stack.images().values()) == [images["v2"]]
         assert min(seen.counts) >= 1
@@ -67,7 +67,7 @@ async def test_a_start_first_service_whose_successor_fails_was_never_away(people
     stack.write({"web": service(deploy=START_FIRST)})
     await people.succeed("v1")
     before = stack.ids()
-    with witness(stack, set(before.values())) as seen:
+    with observer(stack, set(before.values())) as seen:
         deployment = await people.deploy("unhealthy")
         assert deployment.outcome is Outcome.ROLLED_BACK
         assert min(seen.counts) >= 1
@@ -77,7 +77,7 @@ async def test_a_start_first_service_whose_successor_fails_was_never_away(people
 async def test_start_first_keeps_every_replica_in_service(people, stack, images):
     stack.write({"web": service(deploy={"replicas": 2, **START_FIRST})})
     await people.succeed("v1")
-    with witness(stack, set(stack.ids().values())) as seen:
+    with observer(stack, set(stack.ids().values())) as seen:
         await people.succeed("v2")
         assert min(seen.counts) >= 2
     assert list(stack.images().values()) == [images["v2"]] * 2
@@ -86,7 +86,7 @@ async def test_start_first_keeps_every_replica_in_service(people, stack, images)
 async def test_stop_first_never_runs_two_versions_at_once(people, stack, images):
     stack.write({"web": service()})
     await people.succeed("v1")
-    with witness(stack, set(stack.ids().values())) as seen:
+    with observer(stack, set(stack.ids().values())) as seen:
         await people.succeed("v2")
         assert max(seen.counts) == 1
         assert min(seen.counts) == 0

@@ -1,11 +1,11 @@
-"""Whatever way a service fails, its alert says how, it is healed by what helps, and its end is told."""
+"""Whatever way a service fails, its alert says how, it is recovered by what helps, and its end is told."""
 
 import asyncio
 
 import pytest
 
 from bot.integration import open_application
-from bot.models.alert import Healing, Severity
+from bot.models.alert import RecoveryStatus, Severity
 from bot.models.change import ChangeType
 from bot.models.health import Verdict
 from tests.acceptance.stack import CHECK, free_port, service
@@ -18,100 +18,102 @@ CRASHING = "/serve & while [ ! -e /tmp/crash ]; do sleep 0.1; done; exit 4"
 
 
 @pytest.fixture
-async def guarded(application, people):
+async def maintained(application, people):
     """Guard what is deployed."""
-    await application.guard.begin()
+    await application.maintenance.start()
     return application
 
 
-async def test_a_process_that_dies_is_told_at_once_and_started_again(guarded, people, stack):
+async def test_a_process_that_dies_is_told_at_once_and_started_again(maintained, people, stack):
     stack.write({"web": service()})
     await people.succeed("v1")
     before = asyncio.get_running_loop().time()
     kill_process(stack, "web")
-    raised = await alert_that(guarded, lambda one: one.service == "web")
+    raised = await alert_that(maintained, lambda one: one.service == "web")
     assert asyncio.get_running_loop().time() - before < 5.0, "the slow look behind the events comes after 30"
     assert raised.summary == "web has ended with code 137."
-    over = await alert_that(guarded, is_over)
-    assert (over.id, over.healing, over.actions) == (raised.id, Healing.SUCCEEDED, ("restart: well again",))
+    over = await alert_that(maintained, is_over)
+    assert (over.id, over.healing, over.actions) == (raised.id, RecoveryStatus.SUCCEEDED, ("restart: well again",))
     # A signal that asks for a reload is no wish to see it end.
     await asyncio.to_thread(stack.container("web").kill, "HUP")
-    await alert_that(guarded, lambda one: len(one.actions) == 2 and is_over(one))
+    await alert_that(maintained, lambda one: len(one.actions) == 2 and is_over(one))
 
 
-async def test_one_that_is_killed_for_want_of_memory_is_made_anew(guarded, people, stack):
+async def test_one_that_is_killed_for_want_of_memory_is_made_anew(maintained, people, stack):
     hungry = service(command=["/bin/sh", "-c", GLUTTON], init=None, mem_limit="16m", memswap_limit="16m")
     stack.write({"web": hungry})
     await people.succeed("v1")
     await inside(stack, "web", "touch", "/tmp/eat")
-    raised = await alert_that(guarded, lambda one: one.service == "web")
+    raised = await alert_that(maintained, lambda one: one.service == "web")
     assert raised.summary == "web has ended for want of memory."
-    over = await alert_that(guarded, is_over)
+    over = await alert_that(maintained, is_over)
     assert over.actions[-1] == "recreate from the release: well again"
-    assert len(await of_services(guarded)) == 1
+    assert len(await of_services(maintained)) == 1
 
 
-async def test_one_that_restarts_in_a_loop_is_one_alert_and_is_made_anew(guarded, people, stack):
+async def test_one_that_restarts_in_a_loop_is_one_alert_and_is_made_anew(maintained, people, stack):
     stack.write({"web": service(command=["/bin/sh", "-c", CRASHING], init=None, restart="always")})
     await people.succeed("v1")
     await inside(stack, "web", "touch", "/tmp/crash")
-    over = await alert_that(guarded, is_over, seconds=60)
+    over = await alert_that(maintained, is_over, seconds=60)
     assert over.actions[-1] == "recreate from the release: well again"
     assert over.severity is Severity.HIGH
-    assert len(await of_services(guarded)) == 1
+    assert len(await of_services(maintained)) == 1
 
 
-async def test_one_whose_health_check_fails_is_restarted(guarded, people, stack):
+async def test_one_whose_health_check_fails_is_restarted(maintained, people, stack):
     stack.write({"web": service()})
     await people.succeed("v1")
     await inside(stack, "web", "rm", "/www/health")
-    raised = await alert_that(guarded, lambda one: one.service == "web")
+    raised = await alert_that(maintained, lambda one: one.service == "web")
     assert raised.summary == "its health check fails."
-    over = await alert_that(guarded, is_over)
+    over = await alert_that(maintained, is_over)
     assert (over.id, over.actions) == (raised.id, ("restart: well again",))
 
 
-async def test_one_that_looks_well_but_does_not_answer_its_probe_is_restarted(guarded, people, stack):
-    guarded.collector.probe_every(0.3)
+async def test_one_that_looks_well_but_does_not_answer_its_probe_is_restarted(maintained, people, stack):
+    maintained.collector.probe_every(0.3)
     port = free_port()
     probe = f"http://127.0.0.1:{port}/health"
-    mute = service(healthcheck=ALWAYS_WELL, ports=[f"127.0.0.1:{port}:8080"], **{"x-deploy": {"probe": probe}})
-    stack.write({"web": mute})
+    unresponsive = service(healthcheck=ALWAYS_WELL, ports=[f"127.0.0.1:{port}:8080"], **{"x-deploy": {"probe": probe}})
+    stack.write({"web": unresponsive})
     await people.succeed("v1")
 
     async def is_healthy():
-        return guarded.health.verdict("dev", "web") is Verdict.HEALTHY
+        return maintained.health.verdict("dev", "web") is Verdict.HEALTHY
 
     await until(is_healthy)
     await inside(stack, "web", "rm", "/www/health")
-    raised = await alert_that(guarded, lambda one: one.service == "web")
+    raised = await alert_that(maintained, lambda one: one.service == "web")
     assert raised.summary == f"does not answer http://127.0.0.1:{port}."
-    over = await alert_that(guarded, is_over)
+    over = await alert_that(maintained, is_over)
     assert (over.id, over.actions) == (raised.id, ("restart: well again",))
     assert await is_healthy()
 
 
-async def test_a_bot_that_is_no_more_the_active_one_leaves_the_watching_to_the_other(guarded, people, stack, settings):
+async def test_a_bot_that_is_no_more_the_active_one_leaves_the_watching_to_the_other(
+    maintained, people, stack, settings
+):
     async def is_healthy():
         return other.health.verdict("dev", "web") is Verdict.HEALTHY
 
     async def told():
-        changes = await guarded.state.changes(limit=1000)
+        changes = await maintained.state.changes(limit=1000)
         return [one.new for one in changes if one.type is ChangeType.SERVICE_HEALTH_CHANGED].count("unhealthy")
 
     async def is_watched():
-        return guarded.collector.watched
+        return maintained.collector.watched
 
     stack.write({"web": service()})
     await people.succeed("v1")
-    await guarded.guard.end()
+    await maintained.maintenance.stop()
     await people.succeed("v2")  # that one may carry a deployment nevertheless
     before = await told()
     async with open_application(settings) as other:
-        await other.guard.begin()
+        await other.maintenance.start()
         await until(is_healthy)
         await inside(stack, "web", "rm", "/www/health")
-        assert (await alert_that(other, is_over)).healing is Healing.SUCCEEDED
+        assert (await alert_that(other, is_over)).healing is RecoveryStatus.SUCCEEDED
     assert await told() == before + 1
-    await guarded.guard.begin()
+    await maintained.maintenance.start()
     await until(is_watched)

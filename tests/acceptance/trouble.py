@@ -1,4 +1,4 @@
-"""Make trouble for a guarded stack, and wait for what its alerts say."""
+"""Make trouble for a maintained stack, and wait for what its alerts say."""
 
 import asyncio
 import os

@@ -194,8 +194,8 @@ async def test_the_address_without_its_token_shows_nothing(sandbox):
 
 async def test_markdown_is_drawn_as_a_client_draws_it(visitor, sandbox):
     channel = f"https://discord.com/channels/{sandbox.guild_id}/{sandbox.ops_channel_id}"
-    words = f"**my\\_app** is at {channel} since <t:0:T>"
-    message = {"embeds": [{"title": "my\\_app fails", "description": words}]}
+    shown = f"**my\\_app** is at {channel} since <t:0:T>"
+    message = {"embeds": [{"title": "my\\_app fails", "description": shown}]}
     headers = {"Authorization": f"Bot {sandbox.bot_token}"}
     url = f"{sandbox.api_url}/channels/{sandbox.ops_channel_id}/messages"
     async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=message) as answer:

@@ -88,16 +88,16 @@ class Visitor:
         """Return a row of the list above the command line."""
         return self.page.locator("#popup li").filter(has=self.page.get_by_text(text, exact=True))
 
-    def message(self, *words: str) -> Locator:
+    def message(self, *text: str) -> Locator:
         """Return the newest message that shows all these words."""
         found = self.page.locator("discord-message")
-        for word in words:
+        for word in text:
             found = found.filter(has_text=word)
         return found.last
 
-    async def sees(self, *words: str) -> Locator:
+    async def sees(self, *text: str) -> Locator:
         """Wait until a message shows all these words, and return it."""
-        found = self.message(*words)
+        found = self.message(*text)
         await expect(found).to_be_visible(timeout=PATIENCE)
         return found
 

@@ -10,10 +10,10 @@ from campaigns.crash.rounds import Kind, Round, Script, random_rounds
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 SEED = 1
-PASSED_ON = Point(Role.PREDECESSOR, "execution: voice passed on", "after")
+INHERITED_VARIABLES = Point(Role.PREDECESSOR, "execution: leadership transferred", "after")
 CARRIED_ON = Point(Role.SUCCESSOR, "execution: phase in_progress", "after")
 ROUNDS = (
-    Round(Kind.STEPS, point=PASSED_ON, victim=Victim.SUCCESSOR),
+    Round(Kind.STEPS, point=INHERITED_VARIABLES, victim=Victim.SUCCESSOR),
     Round(Kind.STEPS, point=CARRIED_ON, victim=Victim.BOTH),
     *random_rounds(1, SEED),
 )
@@ -27,4 +27,4 @@ async def test_whoever_is_killed_one_bot_and_an_honest_end_are_left(tmp_path_fac
             for wanted in ROUNDS:
                 played = await play(lane, wanted)
                 assert played.verdict is Verdict.GOOD, played
-            assert await lane.told_wrongly() == ()
+            assert await lane.wrong_notifications() == ()

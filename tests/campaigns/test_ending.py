@@ -2,7 +2,7 @@
 
 import pytest
 
-from campaigns.crash.ending import Ending, ending
+from campaigns.crash.exit_code import ExitCode, exit_code
 from campaigns.crash.playing import Played, Verdict
 from campaigns.crash.rounds import Kind, Round
 
@@ -16,30 +16,30 @@ TOLD_TWICE = ("the end of DEPLOY-1 was told 2 times",)
 
 
 @pytest.mark.parametrize(
-    ("rounds", "told_wrongly", "missing", "end"),
+    ("rounds", "wrong_notifications", "missing", "end"),
     [
-        ([GOOD, GOOD], (), 0, Ending.GREEN),
-        ([GOOD, MISSED, GOOD], (), 0, Ending.GREEN),
-        ([GOOD, BROKEN], (), 0, Ending.RED),
-        ([GOOD], TOLD_TWICE, 0, Ending.RED),
-        ([GOOD], (), 1, Ending.RED),
-        ([GOOD, UNPLAYED], (), 0, Ending.RED),
+        ([GOOD, GOOD], (), 0, ExitCode.GREEN),
+        ([GOOD, MISSED, GOOD], (), 0, ExitCode.GREEN),
+        ([GOOD, BROKEN], (), 0, ExitCode.RED),
+        ([GOOD], TOLD_TWICE, 0, ExitCode.RED),
+        ([GOOD], (), 1, ExitCode.RED),
+        ([GOOD, UNPLAYED], (), 0, ExitCode.RED),
     ],
 )
-def test_a_campaign_is_green_only_where_all_was_played_and_ended_well(rounds, told_wrongly, missing, end):
-    assert ending("", played(*rounds), told_wrongly, missing) is end
+def test_a_campaign_is_green_only_where_all_was_played_and_ended_well(rounds, wrong_notifications, missing, end):
+    assert exit_code("", played(*rounds), wrong_notifications, missing) is end
 
 
 @pytest.mark.parametrize(
-    ("rounds", "told_wrongly", "end"),
+    ("rounds", "wrong_notifications", "end"),
     [
-        ([GOOD, BROKEN], (), Ending.RED),
-        ([GOOD], TOLD_TWICE, Ending.RED),
-        ([GOOD, GOOD], (), Ending.GREEN),
-        ([GOOD, UNPLAYED], (), Ending.GREEN),
-        ([UNPLAYED, MISSED], (), Ending.UNPLAYED),
-        ([], (), Ending.UNPLAYED),
+        ([GOOD, BROKEN], (), ExitCode.RED),
+        ([GOOD], TOLD_TWICE, ExitCode.RED),
+        ([GOOD, GOOD], (), ExitCode.GREEN),
+        ([GOOD, UNPLAYED], (), ExitCode.GREEN),
+        ([UNPLAYED, MISSED], (), ExitCode.UNPLAYED),
+        ([], (), ExitCode.UNPLAYED),
     ],
 )
-def test_a_planted_defect_is_red_only_where_it_was_seen_however_much_was_left_out(rounds, told_wrongly, end):
-    assert ending("no-fence", played(*rounds), told_wrongly, missing=7) is end
+def test_a_planted_defect_is_red_only_where_it_was_seen_however_much_was_left_out(rounds, wrong_notifications, end):
+    assert exit_code("no-fence", played(*rounds), wrong_notifications, missing=7) is end

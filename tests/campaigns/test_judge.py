@@ -15,7 +15,7 @@ from bot.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
-from bot.models.ownership import Heartbeat, VoiceRecord
+from bot.models.ownership import Heartbeat, LeaderLease
 from bot.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from campaigns.crash.facts import ContainerFacts, Facts
 from campaigns.crash.journal import JournalFacts, Written
@@ -48,7 +48,7 @@ def facts(**changes: object) -> Facts:
     journal = JournalFacts(
         deployments=(deployment(),),
         release=Release("dev", 2, "v2", ReleaseState.SUCCEEDED, services, "m", NOW, ACTOR),
-        voice=VoiceRecord("BOT-2", 2, "boot", 1.0),
+        lease=LeaderLease("BOT-2", 2, "boot", 1.0),
         heartbeat=Heartbeat("BOT-2", "boot", 1.0, container_id="discord-bot2"),
         heartbeat_age_seconds=0.4,
         written=(
@@ -110,14 +110,14 @@ BREACHES = {
         {"containers": (BOT, STORE, container("store", 2, state="created"))},
         {"locks": ("dev",)},
     ],
-    "voice": [
-        {"voice": None},
+    "leader lease": [
+        {"lease": None},
         {"heartbeat": None},
         {"heartbeat": Heartbeat("BOT-1", "boot", 1.0, container_id="discord-bot1")},
         {"heartbeat_age_seconds": 30.0},
     ],
     "one writer": [{"written": LATE}],
-    "one voice": [{"written": NOTED}],
+    "one leader": [{"written": NOTED}],
     "intent before act": [{"unannounced": ("before predecessor's “execution: create_service store”",)}],
 }
 
@@ -153,4 +153,4 @@ def test_one_that_speaks_again_after_the_other_has_died_may_note_a_service_s_hea
     [pytest.param(name, one, id=f"{name} {n}") for name, all_ in BREACHES.items() for n, one in enumerate(all_)],
 )
 def test_each_breach_is_seen(invariant, changes):
-    assert any(words.startswith(f"{invariant}: ") for words in breaches(facts(**changes))), breaches(facts(**changes))
+    assert any(text.startswith(f"{invariant}: ") for text in breaches(facts(**changes))), breaches(facts(**changes))

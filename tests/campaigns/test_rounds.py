@@ -7,12 +7,12 @@ from campaigns.crash.coverage import Coverage
 from campaigns.crash.playing import Played, Verdict
 from campaigns.crash.points import Point, Report, Role, Victim, is_intent
 from campaigns.crash.record import Record
-from campaigns.crash.rounds import Kind, Script, hang_rounds, random_rounds, step_rounds, telling_first
+from campaigns.crash.rounds import Kind, Script, hang_rounds, random_rounds, relevant_first, step_rounds
 
 ALONE = Report(Point(Role.PREDECESSOR, "execution: create_service store", "before"), "store", 0.0)
 ALONE = replace(ALONE, present=frozenset({Role.PREDECESSOR}))
 BOTH = replace(ALONE, point=replace(ALONE.point, step="execution: start discord-bot"), present=frozenset(Role))
-PASSING = replace(BOTH, point=replace(ALONE.point, step="execution: voice passed on"))
+PASSING = replace(BOTH, point=replace(ALONE.point, step="execution: leadership transferred"))
 
 
 def rounds():
@@ -63,7 +63,7 @@ def test_what_was_played_before_is_not_played_again(tmp_path):
 
 def test_rounds_that_can_see_a_planted_defect_come_first():
     everything = [*rounds(), *hang_rounds([PASSING]), *random_rounds(2, 7)]
-    ordered = telling_first(everything, "no-watchdog")
+    ordered = relevant_first(everything, "no-watchdog")
     assert [one.kind for one in ordered[:2]] == [Kind.HANGS, Kind.HANGS]
     assert sorted(map(str, ordered)) == sorted(map(str, everything))
-    assert telling_first(everything, "") == everything
+    assert relevant_first(everything, "") == everything

@@ -8,8 +8,8 @@ import pytest
 from campaigns.soak.figures import Footprint, Metrics
 from campaigns.soak.judge import Evidence, breaches
 from campaigns.soak.load import Work
+from campaigns.soak.report import write_report
 from campaigns.soak.soaking import soak
-from campaigns.soak.telling import tell
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
 
@@ -46,7 +46,7 @@ def evidence(metrics: str = GOOD) -> Evidence:
         most_series=500,
         services=frozenset({"web", "store"}),
         alerts_about_itself={},
-        untold=0,
+        pending=0,
         missing_in_redis=0,
     )
 
@@ -57,7 +57,7 @@ def test_what_is_just_within_every_limit_is_no_breach() -> None:
     assert (seen.event_seconds, seen.lag_seconds) == (0.5, 0.5)
     assert seen.errors == pytest.approx(0.05)
     assert seen.success == pytest.approx(0.95)
-    assert "| event latency, 99 of 100 within | 0.5 s | 1 s |" in tell(seen)
+    assert "| event latency, 99 of 100 within | 0.5 s | 1 s |" in write_report(seen)
 
 
 def changed(old: str, new: str) -> Evidence:
@@ -77,7 +77,7 @@ BROKEN = {
     "series for services": lambda: changed('service="web"', 'service="hostile-1"'),
     "events dropped": lambda: evidence(GOOD + 'roas_event_subscriber_dropped_total{subscriber="a"} 1.0\n'),
     "killed services": lambda: changed('outcome="recovered"} 3', 'outcome="recovered"} 2'),
-    "alerts that the channel": lambda: replace(evidence(), untold=1),
+    "alerts that the channel": lambda: replace(evidence(), pending=1),
     "changes that Redis": lambda: replace(evidence(), missing_in_redis=1),
     "requests that Discord": lambda: replace(evidence(), violations=["x"]),
     "memory": lambda: replace(evidence(), memory=[(m, value + (8 if m > 20 else 0)) for m, value in FLAT]),
@@ -105,7 +105,7 @@ def test_nothing_measured_is_a_breach() -> None:
 async def test_a_short_soak_of_a_real_bot_breaks_no_limit(private_daemon: PrivateDaemon, tmp_path: Path) -> None:
     engine = Engine(private_daemon.docker_host, private_daemon)
     seen = await soak(tmp_path, minutes=0.08, every=4.0, engine=engine)
-    print(tell(seen))
+    print(write_report(seen))
     assert breaches(seen) == []
     assert len(seen.work.outcomes) >= 1
     assert seen.work.alerts >= 3

@@ -1,4 +1,4 @@
-"""Peers without question, for tests of who may take the voice."""
+"""Peers without question, for tests of who may take leadership."""
 
 from collections.abc import Iterable
 

@@ -15,8 +15,8 @@ from bot.models.alert import AlertReport, AlertSource, Severity
 from bot.models.coordination import PhaseName
 from bot.models.deployment import Outcome, PhaseStatus, Problem
 from bot.models.ownership import Readiness
-from bot.monitoring.alert_desk import AlertDesk
-from bot.ui.telling import OUTCOME
+from bot.monitoring.alert_service import AlertService
+from bot.ui.notifier import OUTCOME
 from cogs.command_sync import KIND
 from tests.client.conftest import COMMANDS, Living
 from tests.ui.story import Story, until
@@ -213,7 +213,7 @@ async def test_a_bot_that_discord_does_not_let_in_has_its_cogs_and_posts_when_it
 async def test_a_bot_knows_that_discord_went_away_and_came_back(
     living: Living, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    monkeypatch.setattr("bot.ui.contact.BLINK_SECONDS", 0.5)
+    monkeypatch.setattr("bot.ui.discord_connection.BLINK_SECONDS", 0.5)
     bot = await living.start()
     await until(lambda: bot.readiness().gateway_ready)
     if lost == "gateway":
@@ -242,24 +242,24 @@ async def test_the_commands_are_synced_whenever_its_turn_comes_and_never_out_of_
     await until(are_noted)
     await asyncio.sleep(0.1)  # nothing of it is under way any more
     known = await asked()
-    bot.roas_voice.take()
+    bot.roas_leadership.lose()
     await bot.http.bulk_upsert_guild_commands(bot.application_id or 0, living.sandbox.guild_id, [])  # the other bot's
     bot.dispatch("ready")
     await asyncio.sleep(0.3)
     assert await asked() == known + 1
-    bot.roas_voice.give()
+    bot.roas_leadership.gain()
     await living.people.wait_for_commands(*COMMANDS)
 
 
 async def test_of_two_bots_only_the_one_whose_turn_it_is_tells_of_alerts(living: Living) -> None:
     first = await living.start()
     second = await living.start(wait=False)
-    second.roas_voice.take()
+    second.roas_leadership.lose()
     await living.people.wait_until_connected(sessions=2)
-    desk = AlertDesk(living.application.state.alerts, living.application.bus, str)
+    alert_service = AlertService(living.application.state.alerts, living.application.bus, str)
 
     async def breaks(name: str) -> None:
-        await desk.take([AlertReport(name, AlertSource.HEALTH, Severity.WARNING, f"dev: {name} is down")])
+        await alert_service.take([AlertReport(name, AlertSource.HEALTH, Severity.WARNING, f"dev: {name} is down")])
 
     async def posts() -> int:
         path = f"/channels/{living.sandbox.ops_channel_id}/messages"
@@ -267,11 +267,11 @@ async def test_of_two_bots_only_the_one_whose_turn_it_is_tells_of_alerts(living:
 
     await breaks("web")
     await living.people.wait_for_message(lambda message: "web is down" in message.text)
-    first.roas_voice.take()
+    first.roas_leadership.lose()
     await breaks("worker")
     await asyncio.sleep(0.5)
     assert await posts() == 1
-    second.roas_voice.give()
+    second.roas_leadership.gain()
     await living.people.wait_for_message(lambda message: "worker is down" in message.text)
     assert await posts() == 2
 

@@ -1,4 +1,4 @@
-"""A gateway that is away when the bot starts is met again; the bot does not end because of it."""
+"""A gateway that is unavailable when the bot starts is met again; the bot does not end because of it."""
 
 import discord
 import pytest

@@ -18,7 +18,7 @@ LOSS = JournalLoss(
 async def test_loss_is_posted_once(living: Living, monkeypatch: pytest.MonkeyPatch, faults: int) -> None:
     monkeypatch.setattr(journal_loss, "RETRY_SECONDS", 0.05)
     bot = await living.start()
-    bot.roas_voice.take()
+    bot.roas_leadership.lose()
     for path in living.application.state.folder.glob("journal.sqlite3*"):
         path.unlink()
     if faults:
@@ -26,8 +26,8 @@ async def test_loss_is_posted_once(living: Living, monkeypatch: pytest.MonkeyPat
     async with asyncio.timeout(60):
         await JournalLossNotifier(bot, living.application.settings).run(LOSS)
     [message] = await living.people.messages()
-    for words in ("has stopped acting", "was deleted", "`home-bot-1`", "`DEPLOY-1` broke off", "Start it again"):
-        assert words in message.content
+    for text in ("has stopped acting", "was deleted", "`home-bot-1`", "`DEPLOY-1` broke off", "Start it again"):
+        assert text in message.content
     assert message.pinged_roles == []
 
 

@@ -49,14 +49,14 @@ class Scene:
         """Return what everybody sees in the ops channel, oldest first."""
         return [m for m in self.ops.history() if not m.flags.ephemeral]
 
-    async def posted(self, words: str) -> discord.Message:
+    async def posted(self, text: str) -> discord.Message:
         """Wait until the ops channel shows some words, and return that message."""
 
         def found() -> bool:
-            return any(words in shown(message.embeds) for message in self.posts())
+            return any(text in shown(message.embeds) for message in self.posts())
 
         await until(found)
-        return next(message for message in self.posts() if words in shown(message.embeds))
+        return next(message for message in self.posts() if text in shown(message.embeds))
 
     async def ask(self, who: MemberActor, command: str, **options: Any) -> InteractionResult:
         """Type a command that answers with a plan, and say yes to the plan."""

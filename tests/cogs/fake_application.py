@@ -19,7 +19,7 @@ from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, Verdict
 from bot.models.plan import Plan
 from bot.models.series import ServiceSeries
-from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.alert_service import AlertService
 from bot.monitoring.integration_figures import IntegrationFigures
 from bot.redaction import Redactor
 from bot.settings import Settings
@@ -136,7 +136,7 @@ class FakeEngine:
         self.asked.append({"environment": environment.name, "id": container_id, "lines": lines, "since": since})
         return self.log
 
-    async def last_words(self, environment: Environment, container_id: str, *, lines: int) -> str:
+    async def failure_output(self, environment: Environment, container_id: str, *, lines: int) -> str:
         return self.log
 
     async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool = True) -> Any:
@@ -172,7 +172,7 @@ class FakeIntegrationMonitor:
         return IntegrationFigures(0.004, "live messages")
 
 
-class FakeGuard:
+class FakeMaintenance:
     """Guard nothing."""
 
     async def begin(self) -> None:
@@ -190,7 +190,7 @@ class FakeApplication:
     orchestrator: FakeOrchestrator
     engine: FakeEngine = field(default_factory=FakeEngine)
     collector: FakeCollector = field(default_factory=FakeCollector)
-    guard: FakeGuard = field(default_factory=FakeGuard)
+    maintenance: FakeMaintenance = field(default_factory=FakeMaintenance)
     integration_monitor: FakeIntegrationMonitor = field(default_factory=FakeIntegrationMonitor)
     redactor: Redactor = field(default_factory=lambda: Redactor(["hunter_2*hunter_2"]))
 
@@ -198,9 +198,9 @@ class FakeApplication:
         """Watch nothing."""
 
     @property
-    def desk(self) -> AlertDesk:
+    def alert_service(self) -> AlertService:
         """Return the real thing over the real journal and bus."""
-        return AlertDesk(self.state.alerts, self.bus, self.redactor.redact)
+        return AlertService(self.state.alerts, self.bus, self.redactor.redact)
 
 
 def an_environment(name: str, *, needs_approval: bool = False) -> Environment:

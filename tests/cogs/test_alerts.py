@@ -15,19 +15,19 @@ REPORT = AlertReport(
 )
 
 
-def button(message: discord.Message, deed: str) -> str:
+def button(message: discord.Message, action: str) -> str:
     ids = [str(item.custom_id) for row in message.components for item in row.children]  # type: ignore[union-attr]
-    return next(one for one in ids if f":{deed}:" in one)
+    return next(one for one in ids if f":{action}:" in one)
 
 
 async def raised(scene: Scene, report: AlertReport = REPORT) -> discord.Message:
-    await scene.application.desk.take([report])
+    await scene.application.alert_service.take([report])
     return await scene.posted(report.title)
 
 
 async def test_an_alert_is_one_message_that_changes_with_it(scene: Scene) -> None:
     message = await raised(scene)
-    await scene.application.desk.take([REPORT, replace(REPORT, firing=False)])
+    await scene.application.alert_service.take([REPORT, replace(REPORT, firing=False)])
     over = await scene.posted("resolved")
     assert over.id == message.id
     assert not over.components
@@ -50,8 +50,8 @@ async def test_whoever_may_deploy_may_acknowledge_and_silence(scene: Scene) -> N
 
 async def test_whoever_has_no_role_changes_nothing(scene: Scene) -> None:
     message = await raised(scene)
-    for deed in ("ack", "silence", "logs", "rollback"):
-        answered = await scene.bob.click(message, custom_id=button(message, deed))
+    for action in ("ack", "silence", "logs", "rollback"):
+        answered = await scene.bob.click(message, custom_id=button(message, action))
         assert "You may not do this" in scene.answer(answered)
     (alert,) = await scene.application.state.alerts.open()
     assert alert.state is AlertState.FIRING
@@ -66,9 +66,9 @@ async def test_roll_back_shows_the_plan_and_starts_nothing_by_itself(scene: Scen
 
 async def test_the_old_button_of_an_alert_that_is_over_says_so_kindly(scene: Scene) -> None:
     message = await raised(scene)
-    ids = [button(message, deed) for deed in ("ack", "silence")]
+    ids = [button(message, action) for action in ("ack", "silence")]
     (alert,) = await scene.application.state.alerts.open()
-    await scene.application.desk.take([replace(REPORT, firing=False)])
+    await scene.application.alert_service.take([replace(REPORT, firing=False)])
     await scene.posted("resolved")
     seen = await scene.as_it_was(draw_alert(alert))
     for custom_id in ids:
@@ -86,13 +86,15 @@ async def test_buttons_outlive_the_bot_that_posted_them(scene: Scene) -> None:
 
 async def test_what_was_raised_while_no_bot_was_there_is_told_by_the_next(scene: Scene) -> None:
     await scene.silence()
-    await scene.application.desk.take([REPORT])
+    await scene.application.alert_service.take([REPORT])
     await scene.restart()
     await scene.posted(REPORT.title)
 
 
 async def test_many_at_once_share_a_message_and_one_click_acknowledges_all(scene: Scene) -> None:
-    await scene.application.desk.take([replace(REPORT, fingerprint=f"f{n}", title=f"trouble {n}") for n in range(50)])
+    await scene.application.alert_service.take(
+        [replace(REPORT, fingerprint=f"f{n}", title=f"trouble {n}") for n in range(50)]
+    )
     message = await scene.posted("50 alerts at once")
     assert "50 acknowledged" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
     await until(lambda: "👀" in shown(scene.posts()[0].embeds))
@@ -107,7 +109,7 @@ async def test_status_tells_of_every_open_alert(scene: Scene) -> None:
 async def test_somebody_is_called_when_healing_gives_up(scene: Scene) -> None:
     message = await raised(scene, replace(REPORT, severity=Severity.HIGH))
     (alert,) = await scene.application.state.alerts.open()
-    await scene.application.desk.note(alert.id, "escalated: nothing helped", escalated=True)
+    await scene.application.alert_service.note(alert.id, "escalated: nothing helped", escalated=True)
     call = await scene.posted("Somebody is needed")
     assert call.id != message.id
     assert "nothing helped" in shown(call.embeds)

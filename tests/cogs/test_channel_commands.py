@@ -94,7 +94,7 @@ async def test_logs_of_a_service_in_several_environments_want_the_environment(sc
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "text"),
     [
         ({"service": "wbe"}, "Did you mean web?"),
         ({"service": "wbe", "environment": "staging"}, "Did you mean web or worker?"),
@@ -102,10 +102,10 @@ async def test_logs_of_a_service_in_several_environments_want_the_environment(sc
     ],
 )
 async def test_wrong_values_of_logs_are_refused_with_the_right_ones(
-    scene: Scene, options: dict[str, str], words: str
+    scene: Scene, options: dict[str, str], text: str
 ) -> None:
     await kept_release(scene, "staging", "v1")
-    assert words in scene.answer(await scene.dora.slash(scene.ops, "logs", **options))
+    assert text in scene.answer(await scene.dora.slash(scene.ops, "logs", **options))
     assert not scene.application.engine.asked
 
 

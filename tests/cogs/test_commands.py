@@ -143,7 +143,7 @@ async def test_another_channel_is_refused_and_the_right_one_named(
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "text"),
     [
         ({"environment": "stagin", "version": "v2"}, "Did you mean staging"),
         ({"environment": "staging", "version": "--privileged"}, "is no version"),
@@ -151,10 +151,10 @@ async def test_another_channel_is_refused_and_the_right_one_named(
     ],
 )
 async def test_a_wrong_value_is_refused_with_the_nearest_right_one(
-    scene: Scene, options: dict[str, object], words: str
+    scene: Scene, options: dict[str, object], text: str
 ) -> None:
     answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", **options))
-    assert words in answer
+    assert text in answer
     assert not scene.application.orchestrator.requests
 
 

@@ -10,7 +10,7 @@ from discord.ext import commands
 
 from bot.client import RoasBot
 from bot.errors import SettingsError
-from bot.ui.voice import Voice
+from bot.leadership.leadership import Leadership
 from cogs.command_set import CommandSet
 from cogs.command_sync import KIND, CommandSync
 from tests.cogs.conftest import Scene
@@ -69,11 +69,11 @@ async def test_commands_that_discord_lost_are_synced_again(scene: Scene) -> None
 async def test_a_bot_without_the_voice_answers_nothing(scene: Scene) -> None:
     bot = scene.env.bot
     assert isinstance(bot, RoasBot)
-    bot.roas_voice.take()
+    bot.roas_leadership.lose()
     result = await scene.dora.slash(scene.ops, "status")
     assert not result.acknowledged
     scene.expected_errors = (app_commands.CheckFailure,)
-    bot.roas_voice.give()
+    bot.roas_leadership.gain()
     assert (await scene.dora.slash(scene.ops, "status")).acknowledged
 
 
@@ -103,12 +103,14 @@ async def test_any_bot_can_load_the_cogs_and_the_application_is_opened_and_close
         opened.append("closed")
 
     @asynccontextmanager
-    async def active_at_once(_application: object, voice: Voice, *_: object):
-        voice.give()
+    async def active_at_once(_application: object, leadership: Leadership, *_: object):
+        leadership.gain()
         yield
 
     monkeypatch.setattr("bot.integration.open_application", open_application)
-    monkeypatch.setattr("bot.duties.standing_by", active_at_once)  # the simulation waits until nothing is due
+    monkeypatch.setattr(
+        "bot.leadership.leader_tasks.run_leader_election", active_at_once
+    )  # the simulation waits until nothing is due
     monkeypatch.setenv("DISCORD_GUILD_ID", str(scene.guild.id))
     monkeypatch.setenv("DISCORD_OPS_CHANNEL_ID", str(scene.ops.id))
     host = HostBot()

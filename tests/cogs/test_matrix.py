@@ -19,7 +19,7 @@ from bot.models.alert import AlertReport, AlertSource, AlertState, Severity
 from bot.models.deployment import DeploymentKind, DeploymentRequest
 from bot.models.freeze import Freeze
 from bot.models.identifiers import new_id
-from bot.models.proposal import LIFETIME, Proposal, ProposalState
+from bot.models.plan_record import LIFETIME, PlanRecord, PlanState
 from bot.ui.drawing import Button, Drawing
 from bot.ui.embeds.alert import PREFIX as ALERT_PREFIX
 from bot.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
@@ -63,7 +63,7 @@ COMMANDS: dict[str, tuple[dict[str, str | bool], Callable[[str], frozenset[str]]
 }
 BUTTONS = {"confirm": CONFIRM_PREFIX, "approve": APPROVE_PREFIX, "withdraw": WITHDRAW_PREFIX}
 ALERT_DEEDS = ("ack", "silence", "logs", "rollback")
-STALE = ("fresh", "changed", "late", *(state.value for state in ProposalState))
+STALE = ("fresh", "changed", "late", *(state.value for state in PlanState))
 
 
 def lacks(role: str, needed: frozenset[str]) -> Reason | None:
@@ -96,29 +96,29 @@ async def people_of(scene: Scene) -> dict[str, MemberActor]:
     return {name: scene.join(f"m-{name}", *roles) for name, roles in ROLES.items()}
 
 
-async def pressed_message(scene: Scene, proposal_id: str) -> discord.Message:
+async def pressed_message(scene: Scene, plan_id: str) -> discord.Message:
     """Show a message with every button there is for a plan: somebody may forge what their client sends."""
-    rows = tuple(Button(name, f"{prefix}{proposal_id}") for name, prefix in BUTTONS.items())
-    embed = discord.Embed(title="a plan").set_footer(text=proposal_id)
-    return await scene.as_it_was(Drawing(proposal_id, (embed,), buttons=rows))
+    rows = tuple(Button(name, f"{prefix}{plan_id}") for name, prefix in BUTTONS.items())
+    embed = discord.Embed(title="a plan").set_footer(text=plan_id)
+    return await scene.as_it_was(Drawing(plan_id, (embed,), buttons=rows))
 
 
-async def a_proposal(scene: Scene, environment: str, asker: Actor, state: str) -> Proposal:
+async def a_proposal(scene: Scene, environment: str, asker: Actor, state: str) -> PlanRecord:
     """Write a plan into the journal as it stands after some story."""
     now = datetime.now(UTC)
     made = now - LIFETIME if state == "late" else now
-    named = state if state in set(ProposalState) else "planned"
-    proposal_id = new_id("PLAN")
+    named = state if state in set(PlanState) else "planned"
+    plan_id = new_id("PLAN")
     digest = "0" * 64 if state == "changed" else "d" * 64
     request = DeploymentRequest(
-        environment, DeploymentKind.DEPLOY, asker, version="v2", plan_digest=digest, interaction_id=proposal_id
+        environment, DeploymentKind.DEPLOY, asker, version="v2", plan_digest=digest, interaction_id=plan_id
     )
     plan = replace(a_plan(), environment=environment, digest=digest)
-    proposal = Proposal(proposal_id, request, plan, made, made + LIFETIME, ProposalState(named))
+    plan_record = PlanRecord(plan_id, request, plan, made, made + LIFETIME, PlanState(named))
     if state == "started":
-        proposal = replace(proposal, deployment_id=new_id("DEPLOY"), decided_by=STRANGER)
-    await scene.application.state.approvals.add(proposal)
-    return proposal
+        plan_record = replace(plan_record, deployment_id=new_id("DEPLOY"), decided_by=STRANGER)
+    await scene.application.state.approvals.add(plan_record)
+    return plan_record
 
 
 def reason_of(scene: Scene, answer: str) -> Reason | None:
@@ -128,7 +128,7 @@ def reason_of(scene: Scene, answer: str) -> Reason | None:
     named = {name for name, role in scene.roles.items() if f"<@&{role.id}>" in answer}
     if "one of these roles is needed" in answer:
         return frozenset(named)
-    return next((words for words in SAID if words in answer), answer)
+    return next((text for text in SAID if text in answer), answer)
 
 
 def test_every_command_has_a_row(scene: Scene) -> None:
@@ -142,7 +142,7 @@ def test_every_button_has_a_row(scene: Scene) -> None:
     store = scene.env.bot._connection._view_store
     heard = {name for pattern in store._dynamic_items for name in named(pattern.pattern)}
     pressed = {*(prefix for prefix in BUTTONS.values()), CANCEL_PREFIX, ROLLBACK_PREFIX, HISTORY_PREFIX}
-    pressed |= {f"{ALERT_PREFIX}{deed}:" for deed in ALERT_DEEDS}
+    pressed |= {f"{ALERT_PREFIX}{action}:" for action in ALERT_DEEDS}
     assert heard == pressed
 
 
@@ -207,10 +207,10 @@ async def test_a_button_of_a_plan_is_for_exactly_those_in_the_table(scene: Scene
         somebody = people[role]
         case = (button, state, environment, role, "own" if own else "other's")
         asker = Actor(ActorKind.DISCORD, str(somebody.id), role) if own else STRANGER
-        proposal = await a_proposal(scene, environment, asker, state)
-        message = await pressed_message(scene, proposal.id)
+        plan_record = await a_proposal(scene, environment, asker, state)
+        message = await pressed_message(scene, plan_record.id)
         before = len(scene.application.orchestrator.requests)
-        answer = scene.answer(await somebody.click(message, custom_id=f"{BUTTONS[button]}{proposal.id}"))
+        answer = scene.answer(await somebody.click(message, custom_id=f"{BUTTONS[button]}{plan_record.id}"))
         assert reason_of(scene, answer) == why_not_press(button, role, own=own), (*case, answer)
         started = len(scene.application.orchestrator.requests) - before
         assert started == int(starts(button, role, environment, own=own, state=state)), (*case, answer)
@@ -249,9 +249,9 @@ async def test_the_roll_back_button_is_for_deployers_and_starts_nothing_by_itsel
     assert not scene.application.orchestrator.requests
 
 
-@pytest.mark.parametrize("deed", ALERT_DEEDS)
+@pytest.mark.parametrize("action", ALERT_DEEDS)
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-async def test_an_alerts_button_is_for_exactly_those_in_the_table(scene: Scene, environment: str, deed: str) -> None:
+async def test_an_alerts_button_is_for_exactly_those_in_the_table(scene: Scene, environment: str, action: str) -> None:
     people = await people_of(scene)
     for version in ("v1", "v2"):
         await kept_release(scene, environment, version)
@@ -261,17 +261,17 @@ async def test_an_alerts_button_is_for_exactly_those_in_the_table(scene: Scene, 
         )
         (taken,) = await scene.application.state.alerts.take([report])
         subject = taken.alert.id
-        shown = Drawing(subject, (), "an alert", (Button(deed, f"{ALERT_PREFIX}{deed}:{subject}"),))
+        shown = Drawing(subject, (), "an alert", (Button(action, f"{ALERT_PREFIX}{action}:{subject}"),))
         message = await scene.as_it_was(shown)
-        answer = scene.answer(await somebody.click(message, custom_id=f"{ALERT_PREFIX}{deed}:{subject}"))
-        allowed = role in DEPLOYS if deed == "rollback" else role != "nobody"
-        expected = ALERTS if role == "nobody" else lacks(role, DEPLOYER if deed == "rollback" else frozenset())
-        assert reason_of(scene, answer) == expected, (deed, environment, role, answer)
+        answer = scene.answer(await somebody.click(message, custom_id=f"{ALERT_PREFIX}{action}:{subject}"))
+        allowed = role in DEPLOYS if action == "rollback" else role != "nobody"
+        expected = ALERTS if role == "nobody" else lacks(role, DEPLOYER if action == "rollback" else frozenset())
+        assert reason_of(scene, answer) == expected, (action, environment, role, answer)
         assert "Something broke" not in answer
         known = await scene.application.state.alerts.get(subject)
         assert known is not None
         changes = {"ack": AlertState.ACKNOWLEDGED, "silence": AlertState.SILENCED}
-        assert known.state is (changes.get(deed, AlertState.FIRING) if allowed else AlertState.FIRING), (deed, role)
+        assert known.state is (changes.get(action, AlertState.FIRING) if allowed else AlertState.FIRING), (action, role)
     assert not scene.application.orchestrator.requests
 
 
@@ -288,13 +288,13 @@ async def test_the_buttons_of_the_history_are_for_everybody_in_the_channel(scene
 async def test_no_button_works_outside_the_ops_channel(scene: Scene) -> None:
     people = await people_of(scene)
     story = await Story.begin(scene.application.state, scene.application.bus, environment="staging")
-    proposal = await a_proposal(scene, "staging", STRANGER, "planned")
+    plan_record = await a_proposal(scene, "staging", STRANGER, "planned")
     (taken,) = await scene.application.state.alerts.take(
         [AlertReport("f", AlertSource.HEALTH, Severity.WARNING, "down", environment="staging", service="web")]
     )
-    ids = [f"{prefix}{proposal.id}" for prefix in BUTTONS.values()]
+    ids = [f"{prefix}{plan_record.id}" for prefix in BUTTONS.values()]
     ids += [f"{prefix}{story.id}" for prefix in (CANCEL_PREFIX, ROLLBACK_PREFIX)]
-    ids += [f"{ALERT_PREFIX}{deed}:{taken.alert.id}" for deed in ALERT_DEEDS]
+    ids += [f"{ALERT_PREFIX}{action}:{taken.alert.id}" for action in ALERT_DEEDS]
     ids += [HistoryPage("staging", None, 0).custom_id]
     elsewhere = OpsChannel(scene.env.bot, scene.guild.id, scene.general.id)
     for number, custom_id in enumerate(ids):

@@ -68,7 +68,7 @@ async def test_elsewhere_both_channels_are_named(scene: Scene) -> None:
 async def test_all_means_those_of_the_channel(scene: Scene) -> None:
     await ended(scene, "dev", "v1")
     await ended(scene, "prod", "v2")
-    await scene.application.desk.take(
+    await scene.application.alert_service.take(
         [
             AlertReport(name, AlertSource.HEALTH, Severity.WARNING, f"{name}: web is down", environment=name)
             for name in ("dev", "prod")
@@ -108,7 +108,7 @@ async def test_a_wrong_name_is_answered_with_those_of_the_channel(scene: Scene) 
 
 async def test_buttons_of_its_alert_work_in_its_channel(scene: Scene) -> None:
     report = AlertReport("f", AlertSource.HEALTH, Severity.WARNING, "dev: web is down", environment="dev")
-    await scene.application.desk.take([report])
+    await scene.application.alert_service.take([report])
     await until(lambda: any("web is down" in shown(one.embeds) for one in scene.general.history()))
     (message,) = [one for one in scene.general.history() if "web is down" in shown(one.embeds)]
     ack = next(one for one in buttons(message) if ":ack:" in one)
@@ -119,7 +119,7 @@ async def test_buttons_of_its_alert_work_in_its_channel(scene: Scene) -> None:
 async def test_an_alert_of_another_environment_is_refused_there(scene: Scene) -> None:
     """A message of a time when the settings were others, or a click that somebody's client forged."""
     report = AlertReport("f", AlertSource.HEALTH, Severity.WARNING, "prod: web is down", environment="prod")
-    await scene.application.desk.take([report])
+    await scene.application.alert_service.take([report])
     (alert,) = await scene.application.state.alerts.all()
     scene.application.settings.environments["prod"] = EnvironmentSettings(ops_channel_id=scene.general.id)
     await scene.restart()

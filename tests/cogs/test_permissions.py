@@ -1,4 +1,4 @@
-"""Who may do what: every role, deed and environment, and every refusal with its reason."""
+"""Who may do what: every role, action and environment, and every refusal with its reason."""
 
 from dataclasses import replace
 from itertools import product
@@ -9,7 +9,7 @@ from bot.errors import NotPermittedError
 from bot.models.deployment import DeploymentKind
 from bot.models.environment import Environment
 from bot.settings import Settings
-from cogs.permissions import DEEDS, Asker, Deed, Rules, cancel_refusal, permit, place_refusal, refusal, rules_from
+from cogs.permissions import ACTIONS, Action, Asker, Rules, cancel_refusal, permit, place_refusal, refusal, rules_from
 from tests.cogs.fake_application import an_environment
 
 GUILD, OPS, OTHER_CHANNEL = 1, 2, 3
@@ -17,26 +17,26 @@ ROLES = {"deployer": 11, "approver": 12, "hotfix": 13, "other": 99}
 RULES = Rules(GUILD, OPS, frozenset({11}), frozenset({12}), frozenset({13}))
 ENVIRONMENTS = {"staging": an_environment("staging"), "prod": an_environment("prod", needs_approval=True)}
 
-# The whole of what is allowed: deed and environment, and the roles of which one is enough. All else is refused.
-ALLOWED: dict[tuple[Deed, str], set[str]] = {
-    (Deed.STATUS, "staging"): {"deployer", "approver", "hotfix", "other", "none"},
-    (Deed.STATUS, "prod"): {"deployer", "approver", "hotfix", "other", "none"},
-    (Deed.PLAN, "staging"): {"deployer", "approver"},
-    (Deed.PLAN, "prod"): {"deployer", "approver"},
-    (Deed.DEPLOY, "staging"): {"deployer"},
-    (Deed.DEPLOY, "prod"): {"deployer"},
-    (Deed.ROLLBACK, "staging"): {"deployer"},
-    (Deed.ROLLBACK, "prod"): {"deployer"},
-    (Deed.HOTFIX, "staging"): {"hotfix"},
-    (Deed.HOTFIX, "prod"): {"hotfix"},
-    (Deed.APPROVE, "staging"): {"approver"},
-    (Deed.APPROVE, "prod"): {"approver"},
-    (Deed.LOGS, "staging"): {"deployer", "approver", "hotfix"},
-    (Deed.LOGS, "prod"): {"deployer", "approver", "hotfix"},
-    (Deed.LOCK, "staging"): {"deployer", "approver"},
-    (Deed.LOCK, "prod"): {"deployer", "approver"},
-    (Deed.UNLOCK, "staging"): {"deployer", "approver"},
-    (Deed.UNLOCK, "prod"): {"approver"},
+# The whole of what is allowed: action and environment, and the roles of which one is enough. All else is refused.
+ALLOWED: dict[tuple[Action, str], set[str]] = {
+    (Action.STATUS, "staging"): {"deployer", "approver", "hotfix", "other", "none"},
+    (Action.STATUS, "prod"): {"deployer", "approver", "hotfix", "other", "none"},
+    (Action.PLAN, "staging"): {"deployer", "approver"},
+    (Action.PLAN, "prod"): {"deployer", "approver"},
+    (Action.DEPLOY, "staging"): {"deployer"},
+    (Action.DEPLOY, "prod"): {"deployer"},
+    (Action.ROLLBACK, "staging"): {"deployer"},
+    (Action.ROLLBACK, "prod"): {"deployer"},
+    (Action.HOTFIX, "staging"): {"hotfix"},
+    (Action.HOTFIX, "prod"): {"hotfix"},
+    (Action.APPROVE, "staging"): {"approver"},
+    (Action.APPROVE, "prod"): {"approver"},
+    (Action.LOGS, "staging"): {"deployer", "approver", "hotfix"},
+    (Action.LOGS, "prod"): {"deployer", "approver", "hotfix"},
+    (Action.LOCK, "staging"): {"deployer", "approver"},
+    (Action.LOCK, "prod"): {"deployer", "approver"},
+    (Action.UNLOCK, "staging"): {"deployer", "approver"},
+    (Action.UNLOCK, "prod"): {"approver"},
 }
 CANCEL_ALLOWED: dict[tuple[DeploymentKind, str], set[str]] = {
     (DeploymentKind.DEPLOY, "staging"): {"deployer", "approver"},
@@ -47,17 +47,17 @@ CANCEL_ALLOWED: dict[tuple[DeploymentKind, str], set[str]] = {
     (DeploymentKind.HOTFIX, "prod"): {"hotfix", "approver"},
 }
 PEOPLE = (*ROLES, "none")
-DEEDS_WITH_A_ROLE = [deed for deed in Deed if deed is not Deed.STATUS]
+DEEDS_WITH_A_ROLE = [action for action in Action if action is not Action.STATUS]
 
 
 def somebody(role: str, *, guild: int | None = GUILD, channel: int | None = OPS) -> Asker:
     return Asker(7, "somebody", guild, channel, frozenset({ROLES[role]} if role in ROLES else ()))
 
 
-@pytest.mark.parametrize(("deed", "environment", "role"), list(product(Deed, ENVIRONMENTS, PEOPLE)))
-def test_a_deed_is_allowed_to_exactly_those_in_the_table(deed: Deed, environment: str, role: str) -> None:
-    why_not = refusal(deed, ENVIRONMENTS[environment], somebody(role), RULES)
-    assert (why_not is None) == (role in ALLOWED[deed, environment])
+@pytest.mark.parametrize(("action", "environment", "role"), list(product(Action, ENVIRONMENTS, PEOPLE)))
+def test_a_deed_is_allowed_to_exactly_those_in_the_table(action: Action, environment: str, role: str) -> None:
+    why_not = refusal(action, ENVIRONMENTS[environment], somebody(role), RULES)
+    assert (why_not is None) == (role in ALLOWED[action, environment])
     if why_not is not None:
         assert environment in why_not
         assert "<@&" in why_not
@@ -69,9 +69,9 @@ def test_cancelling_is_allowed_to_exactly_those_in_the_table(kind: DeploymentKin
     assert (why_not is None) == (role in CANCEL_ALLOWED[kind, environment])
 
 
-@pytest.mark.parametrize(("deed", "role"), list(product(Deed, PEOPLE)))
+@pytest.mark.parametrize(("action", "role"), list(product(Action, PEOPLE)))
 @pytest.mark.parametrize(
-    ("guild", "channel", "words"),
+    ("guild", "channel", "text"),
     [
         (None, OPS, "server"),
         (GUILD + 100, OPS, "server"),
@@ -80,47 +80,49 @@ def test_cancelling_is_allowed_to_exactly_those_in_the_table(kind: DeploymentKin
     ],
 )
 def test_nobody_may_do_anything_elsewhere(
-    deed: Deed, role: str, guild: int | None, channel: int | None, words: str
+    action: Action, role: str, guild: int | None, channel: int | None, text: str
 ) -> None:
     asker = somebody(role, guild=guild, channel=channel)
-    assert words in (refusal(deed, ENVIRONMENTS["staging"], asker, RULES) or "")
+    assert text in (refusal(action, ENVIRONMENTS["staging"], asker, RULES) or "")
     assert cancel_refusal(DeploymentKind.DEPLOY, ENVIRONMENTS["staging"], asker, RULES) is not None
 
 
 @pytest.mark.parametrize("role", PEOPLE)
 def test_that_the_ops_channel_is_gone_is_said_to_those_with_a_role(role: str) -> None:
-    why_not = refusal(Deed.STATUS, None, somebody(role, channel=OTHER_CHANNEL), replace(RULES, channel_is_gone=True))
+    why_not = refusal(Action.STATUS, None, somebody(role, channel=OTHER_CHANNEL), replace(RULES, channel_missing=True))
     assert ("DISCORD_OPS_CHANNEL_ID" in (why_not or "")) is (role not in {"other", "none"})
     assert f"<#{OPS}>" in (why_not or "")
 
 
-@pytest.mark.parametrize(("deed", "environment", "role"), list(product(DEEDS_WITH_A_ROLE, ENVIRONMENTS, PEOPLE)))
-def test_an_empty_list_of_roles_allows_nobody_and_names_the_setting(deed: Deed, environment: str, role: str) -> None:
+@pytest.mark.parametrize(("action", "environment", "role"), list(product(DEEDS_WITH_A_ROLE, ENVIRONMENTS, PEOPLE)))
+def test_an_empty_list_of_roles_allows_nobody_and_names_the_setting(
+    action: Action, environment: str, role: str
+) -> None:
     empty = Rules(GUILD, OPS)
-    assert "_ROLE_IDS names no role" in (refusal(deed, ENVIRONMENTS[environment], somebody(role), empty) or "")
+    assert "_ROLE_IDS names no role" in (refusal(action, ENVIRONMENTS[environment], somebody(role), empty) or "")
 
 
-@pytest.mark.parametrize("deed", Deed)
+@pytest.mark.parametrize("action", Action)
 @pytest.mark.parametrize("missing", ["guild_id", "channel_id"])
-def test_a_missing_guild_or_channel_in_the_settings_allows_nobody(deed: Deed, missing: str) -> None:
+def test_a_missing_guild_or_channel_in_the_settings_allows_nobody(action: Action, missing: str) -> None:
     asker = replace(somebody("approver"), **{missing: None})
-    assert refusal(deed, ENVIRONMENTS["staging"], asker, replace(RULES, **{missing: None})) is not None
+    assert refusal(action, ENVIRONMENTS["staging"], asker, replace(RULES, **{missing: None})) is not None
 
 
-@pytest.mark.parametrize("deed", DEEDS_WITH_A_ROLE)
-def test_a_deed_without_an_environment_is_refused(deed: Deed) -> None:
+@pytest.mark.parametrize("action", DEEDS_WITH_A_ROLE)
+def test_a_deed_without_an_environment_is_refused(action: Action) -> None:
     everything = Asker(7, "x", GUILD, OPS, frozenset(ROLES.values()))
-    assert refusal(deed, None, everything, RULES) is not None
+    assert refusal(action, None, everything, RULES) is not None
 
 
 def test_an_environment_wants_approval_by_its_settings_and_not_by_its_name() -> None:
     strict: Environment = an_environment("dev", needs_approval=True)
-    assert refusal(Deed.UNLOCK, strict, somebody("deployer"), RULES) is not None
-    assert refusal(Deed.UNLOCK, an_environment("prod"), somebody("deployer"), RULES) is None
+    assert refusal(Action.UNLOCK, strict, somebody("deployer"), RULES) is not None
+    assert refusal(Action.UNLOCK, an_environment("prod"), somebody("deployer"), RULES) is None
 
 
 def test_every_kind_of_deployment_has_its_deed() -> None:
-    assert set(DEEDS) == set(DeploymentKind)
+    assert set(ACTIONS) == set(DeploymentKind)
 
 
 def test_the_rules_come_from_the_settings() -> None:
@@ -144,16 +146,16 @@ def test_a_refusal_is_raised_and_the_lack_of_one_is_not() -> None:
 OWN = replace(RULES, own_channels={"staging": OTHER_CHANNEL})
 
 
-@pytest.mark.parametrize(("deed", "role"), list(product(Deed, PEOPLE)))
-def test_an_own_channel_is_as_good_for_its_environment(deed: Deed, role: str) -> None:
-    there = refusal(deed, ENVIRONMENTS["staging"], somebody(role, channel=OTHER_CHANNEL), OWN)
-    assert there == refusal(deed, ENVIRONMENTS["staging"], somebody(role), RULES)
+@pytest.mark.parametrize(("action", "role"), list(product(Action, PEOPLE)))
+def test_an_own_channel_is_as_good_for_its_environment(action: Action, role: str) -> None:
+    there = refusal(action, ENVIRONMENTS["staging"], somebody(role, channel=OTHER_CHANNEL), OWN)
+    assert there == refusal(action, ENVIRONMENTS["staging"], somebody(role), RULES)
 
 
-@pytest.mark.parametrize(("deed", "role"), list(product(Deed, PEOPLE)))
-def test_an_own_channel_is_of_no_use_for_others(deed: Deed, role: str) -> None:
+@pytest.mark.parametrize(("action", "role"), list(product(Action, PEOPLE)))
+def test_an_own_channel_is_of_no_use_for_others(action: Action, role: str) -> None:
     there = somebody(role, channel=OTHER_CHANNEL)
-    assert f"ops channel, <#{OPS}>" in (refusal(deed, ENVIRONMENTS["prod"], there, OWN) or "")
+    assert f"ops channel, <#{OPS}>" in (refusal(action, ENVIRONMENTS["prod"], there, OWN) or "")
     assert cancel_refusal(DeploymentKind.DEPLOY, ENVIRONMENTS["prod"], there, OWN) is not None
     assert place_refusal(there, OWN, "") is not None
     assert place_refusal(there, OWN, None) is None
@@ -161,7 +163,7 @@ def test_an_own_channel_is_of_no_use_for_others(deed: Deed, role: str) -> None:
 
 @pytest.mark.parametrize("gone", [False, True])
 def test_elsewhere_the_own_channel_is_named(gone: bool) -> None:
-    rules = replace(OWN, channel_is_gone=gone)
-    why_not = refusal(Deed.STATUS, ENVIRONMENTS["staging"], somebody("deployer", channel=4), rules) or ""
+    rules = replace(OWN, channel_missing=gone)
+    why_not = refusal(Action.STATUS, ENVIRONMENTS["staging"], somebody("deployer", channel=4), rules) or ""
     assert f"<#{OTHER_CHANNEL}>" in why_not
     assert f"<#{OPS}>" in why_not

@@ -11,12 +11,12 @@ from bot.models.actor import Actor, ActorKind
 from bot.models.change import ChangeType
 from bot.models.deployment import DeploymentKind, Outcome, ServiceProgress, ServiceStep
 from bot.models.freeze import Freeze
-from bot.models.proposal import LIFETIME, Proposal, ProposalState
+from bot.models.plan_record import LIFETIME, PlanRecord, PlanState
 from bot.ui.embeds.approval import draw_approval
 from cogs.deployment import DeploymentCog
 from cogs.ops_cog import actor_of
 from cogs.permissions import Asker
-from cogs.proposals import Proposals
+from cogs.plan_approvals import PlanApprovals
 from tests.cogs.conftest import Scene, buttons, shown
 from tests.cogs.test_commands import kept_release
 from tests.ui.story import Story, until
@@ -24,18 +24,18 @@ from tests.ui.story import Story, until
 WHO = Actor(ActorKind.DISCORD, "1", "somebody")
 
 
-async def proposal_of(scene: Scene) -> Proposal:
-    """Return the newest proposal of the journal, ended or not."""
+async def proposal_of(scene: Scene) -> PlanRecord:
+    """Return the newest plan of the journal, ended or not."""
     rows = [c.subject for c in await scene.application.state.changes() if c.new == "plan planned"]
     found = await scene.application.state.approvals.get(rows[-1])
     assert found is not None
     return found
 
 
-def proposals_of(scene: Scene) -> Proposals:
+def proposals_of(scene: Scene) -> PlanApprovals:
     """Return what takes the answers to plans."""
     cog: DeploymentCog = scene.env.bot.get_cog("ROAS Deployment")  # type: ignore[attr-defined]
-    return cog.proposals
+    return cog.plan_approvals
 
 
 async def asked_for_approval(scene: Scene, version: str = "v2"):
@@ -45,9 +45,9 @@ async def asked_for_approval(scene: Scene, version: str = "v2"):
 
 
 async def aged(scene: Scene, by: timedelta) -> None:
-    """Let time pass for the newest proposal."""
-    proposal = await proposal_of(scene)
-    older = replace(proposal, expires_at=proposal.expires_at - by)
+    """Let time pass for the newest plan."""
+    plan_record = await proposal_of(scene)
+    older = replace(plan_record, expires_at=plan_record.expires_at - by)
     await scene.application.state.approvals.add(older)
 
 
@@ -69,7 +69,7 @@ async def test_the_plan_loses_its_buttons_once_it_is_used(scene: Scene) -> None:
 async def test_the_one_who_asked_may_let_the_plan_go(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
     assert "was cancelled" in scene.answer(await scene.press(scene.dora, result, "withdraw"))
-    assert (await proposal_of(scene)).state is ProposalState.WITHDRAWN
+    assert (await proposal_of(scene)).state is PlanState.WITHDRAWN
     assert not scene.application.orchestrator.requests
 
 
@@ -139,10 +139,10 @@ async def test_a_plan_is_void_when_anything_of_it_changed(scene: Scene, step: st
     else:
         pressed = await scene.press(scene.dora, result, "confirm")
     assert "The plan is void" in scene.answer(pressed)
-    assert (await proposal_of(scene)).state is ProposalState.VOID
+    assert (await proposal_of(scene)).state is PlanState.VOID
     assert not scene.application.orchestrator.requests
     scene.application.orchestrator.digest = "d" * 64
-    assert (await proposal_of(scene)).state is ProposalState.VOID
+    assert (await proposal_of(scene)).state is PlanState.VOID
 
 
 async def test_a_rollback_whose_target_is_gone_is_void(scene: Scene) -> None:
@@ -150,7 +150,7 @@ async def test_a_rollback_whose_target_is_gone_is_void(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "rollback", environment="staging")
     scene.application.orchestrator.fault = InvalidRequestError("staging has no release r1.")
     assert "staging has no release r1" in scene.answer(await scene.press(scene.dora, result, "confirm"))
-    assert (await proposal_of(scene)).state is ProposalState.VOID
+    assert (await proposal_of(scene)).state is PlanState.VOID
 
 
 @pytest.mark.parametrize("step", ["confirm", "approve"])
@@ -178,52 +178,52 @@ def said_by(scene: Scene, *roles: str, user_id: int = 71) -> tuple[Asker, Actor]
 
 
 async def test_a_yes_given_in_time_counts_however_long_the_start_takes(scene: Scene) -> None:
-    orchestrator, proposals = scene.application.orchestrator, proposals_of(scene)
+    orchestrator, plan_approvals = scene.application.orchestrator, proposals_of(scene)
     await asked_for_approval(scene)
     plan_id = (await proposal_of(scene)).id
     orchestrator.thinking.clear()
     planned = len(orchestrator.planned)
-    in_time = asyncio.create_task(proposals.approve(plan_id, *said_by(scene, "approver")))
+    in_time = asyncio.create_task(plan_approvals.approve(plan_id, *said_by(scene, "approver")))
     await until(lambda: len(orchestrator.planned) > planned)
     await aged(scene, LIFETIME)
-    too_late = asyncio.create_task(proposals.approve(plan_id, *said_by(scene, "approver")))
+    too_late = asyncio.create_task(plan_approvals.approve(plan_id, *said_by(scene, "approver")))
     await scene.posted("said yes; it is being started")
     done, _waiting = await asyncio.wait({too_late}, timeout=0.3)
     assert not done, "one click at a time"
     orchestrator.thinking.set()
     assert "🚀 Started" in await in_time
     assert "it was carried out as" in await too_late
-    assert (await proposal_of(scene)).state is ProposalState.STARTED
+    assert (await proposal_of(scene)).state is PlanState.STARTED
     await scene.posted("Approved: deploy v2 to prod")
     assert len(orchestrator.requests) == 1
 
 
 @pytest.mark.parametrize("environment", ["staging", "prod"])
 async def test_of_two_who_press_at_the_same_time_one_starts_it(scene: Scene, environment: str) -> None:
-    proposals = proposals_of(scene)
+    plan_approvals = proposals_of(scene)
     if environment == "prod":
         await asked_for_approval(scene)
         plan_id = (await proposal_of(scene)).id
-        pressed = [proposals.approve(plan_id, *said_by(scene, "approver", user_id=number)) for number in (71, 72)]
+        pressed = [plan_approvals.approve(plan_id, *said_by(scene, "approver", user_id=number)) for number in (71, 72)]
         answers = await asyncio.gather(*pressed)
     else:
         await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
         plan_id = (await proposal_of(scene)).id
         dora = said_by(scene, "deployer", user_id=scene.dora.id)
         answers = [
-            words for _plan, words in await asyncio.gather(*(proposals.confirm(plan_id, *dora) for _ in range(2)))
+            text for _plan, text in await asyncio.gather(*(plan_approvals.confirm(plan_id, *dora) for _ in range(2)))
         ]
-    assert sorted("🚀 Started" in words for words in answers) == [False, True]
+    assert sorted("🚀 Started" in text for text in answers) == [False, True]
     assert len(scene.application.orchestrator.requests) == 1
-    assert (await proposal_of(scene)).state is ProposalState.STARTED
+    assert (await proposal_of(scene)).state is PlanState.STARTED
 
 
 async def test_what_a_dead_bot_had_begun_to_start_waits_again_for_the_rest_of_its_time(scene: Scene) -> None:
     await asked_for_approval(scene)
-    proposal = await proposal_of(scene)
+    plan_record = await proposal_of(scene)
     await scene.silence()
     await scene.application.state.approvals.move(
-        proposal.id, ProposalState.CONFIRMED, WHO, from_states=[ProposalState.AWAITING]
+        plan_record.id, PlanState.CONFIRMED, WHO, from_states=[PlanState.AWAITING]
     )
     await aged(scene, LIFETIME)
     await scene.restart()
@@ -243,7 +243,7 @@ async def test_a_lock_that_is_held_gives_the_plan_back(scene: Scene) -> None:
     wanted = await asked_for_approval(scene)
     other = await Story.begin(scene.application.state, scene.application.bus, environment="prod")
     assert other.id in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
-    assert (await proposal_of(scene)).state is ProposalState.AWAITING
+    assert (await proposal_of(scene)).state is PlanState.AWAITING
     await other.finish(Outcome.CANCELLED)
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
 
@@ -273,10 +273,10 @@ async def test_a_half_confirmed_plan_outlives_restarts_between_any_two_clicks(sc
 
 async def test_a_bot_that_died_between_the_start_and_writing_it_down_starts_nothing_twice(scene: Scene) -> None:
     await asked_for_approval(scene)
-    proposal = await proposal_of(scene)
-    confirmed, awaiting = ProposalState.CONFIRMED, [ProposalState.AWAITING]
-    await scene.application.state.approvals.move(proposal.id, confirmed, WHO, from_states=awaiting)
-    started = await scene.application.orchestrator.start(proposal.request)
+    plan_record = await proposal_of(scene)
+    confirmed, awaiting = PlanState.CONFIRMED, [PlanState.AWAITING]
+    await scene.application.state.approvals.move(plan_record.id, confirmed, WHO, from_states=awaiting)
+    started = await scene.application.orchestrator.start(plan_record.request)
     await scene.restart()
 
     async def is_known() -> bool:
@@ -290,32 +290,32 @@ async def test_a_bot_that_died_between_the_start_and_writing_it_down_starts_noth
 
 async def test_what_a_dead_bot_had_not_started_yet_is_started_by_the_next(scene: Scene) -> None:
     await asked_for_approval(scene)
-    proposal = await proposal_of(scene)
-    confirmed, awaiting = ProposalState.CONFIRMED, [ProposalState.AWAITING]
-    await scene.application.state.approvals.move(proposal.id, confirmed, WHO, from_states=awaiting)
+    plan_record = await proposal_of(scene)
+    confirmed, awaiting = PlanState.CONFIRMED, [PlanState.AWAITING]
+    await scene.application.state.approvals.move(plan_record.id, confirmed, WHO, from_states=awaiting)
     await scene.restart()
     await scene.posted("Deploy v2 to prod: succeeded")
     assert [request.approved_by for request in scene.application.orchestrator.requests] == [WHO]
-    assert (await proposal_of(scene)).state is ProposalState.STARTED
+    assert (await proposal_of(scene)).state is PlanState.STARTED
 
 
 async def test_what_was_said_yes_to_while_another_bot_spoke_is_started_when_this_one_speaks_again(scene: Scene) -> None:
     await asked_for_approval(scene)
-    proposal = await proposal_of(scene)
-    voice = scene.env.bot.get_cog("ROAS Deployment").voice
-    voice.take()
-    confirmed, awaiting = ProposalState.CONFIRMED, [ProposalState.AWAITING]
-    await scene.application.state.approvals.move(proposal.id, confirmed, WHO, from_states=awaiting)
-    voice.give()
+    plan_record = await proposal_of(scene)
+    leadership = scene.env.bot.get_cog("ROAS Deployment").leadership
+    leadership.lose()
+    confirmed, awaiting = PlanState.CONFIRMED, [PlanState.AWAITING]
+    await scene.application.state.approvals.move(plan_record.id, confirmed, WHO, from_states=awaiting)
+    leadership.gain()
     await scene.posted("Deploy v2 to prod: succeeded")
     assert [request.approved_by for request in scene.application.orchestrator.requests] == [WHO]
 
 
 async def test_nobody_becomes_their_own_second_person_where_the_settings_want_one_by_now(scene: Scene) -> None:
     await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
-    proposal = await proposal_of(scene)
-    planned, dora = [ProposalState.PLANNED], proposal.request.requested_by
-    await scene.application.state.approvals.move(proposal.id, ProposalState.CONFIRMED, dora, from_states=planned)
+    plan_record = await proposal_of(scene)
+    planned, dora = [PlanState.PLANNED], plan_record.request.requested_by
+    await scene.application.state.approvals.move(plan_record.id, PlanState.CONFIRMED, dora, from_states=planned)
     staging = scene.application.environments["staging"]
     scene.application.environments["staging"] = replace(staging, needs_approval=True)
     await scene.restart()
@@ -326,14 +326,14 @@ async def test_nobody_becomes_their_own_second_person_where_the_settings_want_on
 
 async def test_what_a_dead_bot_had_not_started_and_cannot_be_started_now_waits_again(scene: Scene) -> None:
     await asked_for_approval(scene)
-    proposal = await proposal_of(scene)
-    confirmed, awaiting = ProposalState.CONFIRMED, [ProposalState.AWAITING]
-    await scene.application.state.approvals.move(proposal.id, confirmed, WHO, from_states=awaiting)
+    plan_record = await proposal_of(scene)
+    confirmed, awaiting = PlanState.CONFIRMED, [PlanState.AWAITING]
+    await scene.application.state.approvals.move(plan_record.id, confirmed, WHO, from_states=awaiting)
     await scene.application.state.freezes.put(Freeze("prod", WHO, "the fair", datetime.now(UTC)))
     await scene.restart()
 
     async def waits_again() -> bool:
-        return (await proposal_of(scene)).state is ProposalState.AWAITING
+        return (await proposal_of(scene)).state is PlanState.AWAITING
 
     await until(waits_again)
     wanted = await scene.posted("Approval wanted")

@@ -167,20 +167,20 @@ class CommandLine:
         return child
 
 
-def wait_for_line(child: subprocess.Popen[str], words: str) -> str:
+def wait_for_line(child: subprocess.Popen[str], text: str) -> str:
     """Read stdout up to a line that has these words."""
     assert child.stdout is not None
     seen = ""
     for line in child.stdout:
         seen += line
-        if words in line:
+        if text in line:
             return seen
-    raise AssertionError(f"{words!r} was not said:\n{seen}\n{child.stderr.read() if child.stderr else ''}")
+    raise AssertionError(f"{text!r} was not said:\n{seen}\n{child.stderr.read() if child.stderr else ''}")
 
 
 @pytest.fixture
 def dry_line(tmp_path: Path) -> Iterator[CommandLine]:
-    """Give a command line whose engine is away: for everything that needs none."""
+    """Give a command line whose engine is unavailable: for everything that needs none."""
     line = CommandLine(tmp_path, f"unix://{tmp_path}/none.sock", "nothing")
     line.write()
     yield line

@@ -1,4 +1,4 @@
-"""Deploy, mend and roll back without a bot: this process carries it, and the engine shows that it did."""
+"""Deploy, fix and roll back without a bot: this process carries it, and the engine shows that it did."""
 
 import json
 import re

@@ -28,13 +28,13 @@ async def started(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
     )
 
 
-def a_change(words: str, cause: str = "COR-1", environment: str = "dev") -> StateChange:
+def a_change(text: str, cause: str = "COR-1", environment: str = "dev") -> StateChange:
     return StateChange(
         ChangeType.ALERT_TRIGGERED,
         "test",
         environment,
         "web",
-        new=words,
+        new=text,
         metadata={"event": "monitoring.alert.triggered"},
         correlation_id=cause,
     )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.commands.exit_codes import code_of_deployment, code_of_fault
-from bot.control.faults import ControlUnavailableError
+from bot.control.error_documents import ControlUnavailableError
 from bot.errors import (
     EngineUnavailableError,
     FencedOffError,

@@ -31,7 +31,7 @@ def test_help_names_every_command_and_every_exit_code(dry_line: CommandLine) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "text"),
     [
         (("deploy", "dev"), "VERSION"),
         (("deploy", "moon", "v1"), "There are: dev, staging, prod"),
@@ -48,11 +48,11 @@ def test_help_names_every_command_and_every_exit_code(dry_line: CommandLine) -> 
     ],
 )
 def test_wrong_usage_is_told_with_what_would_be_right(
-    dry_line: CommandLine, arguments: tuple[str, ...], words: str
+    dry_line: CommandLine, arguments: tuple[str, ...], text: str
 ) -> None:
     ended = dry_line.run(*arguments)
     assert ended.returncode == 2
-    assert words in ended.stderr
+    assert text in ended.stderr
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr
 

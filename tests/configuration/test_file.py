@@ -121,7 +121,7 @@ needs_approval = true
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "content"),
     [
         ('[discord]\n\nguild_id = = 1\n', "roas.toml:3: is no TOML: Invalid value"),
         ("[discord]\nguild_id = 1\nguild_id = 2\n", "roas.toml:3: is no TOML: Cannot overwrite a value"),
@@ -138,10 +138,10 @@ needs_approval = true
         ('[redis]\nurl = "redis://redis"\nurl_file = "x"\n', "roas.toml:3: redis.url_file: is said beside"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_in_words(state, text, words):
+def test_what_is_wrong_is_said_in_words(state, text, content):
     write(state, text)
     (found,) = faults()
-    assert words in found
+    assert content in found
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_awkward_file_gives_each_key_its_line():
     found = lines_of(AWKWARD)
     assert set(found) == set(paths(tomllib.loads(AWKWARD)))
     lines = AWKWARD.splitlines()
-    for path, words in {
+    for path, text in {
         ("top",): "top =",
         ("discord",): "[discord]",
         ("discord", "role_ids", 1): "    12",
@@ -64,7 +64,7 @@ def test_awkward_file_gives_each_key_its_line():
         ("windows", 0, "days", "monday"): "monday",
         ("windows", 1, "name"): 'name = "b"',
     }.items():
-        assert lines[found[path] - 1].startswith(words), path
+        assert lines[found[path] - 1].startswith(text), path
 
 
 def test_line_ends_of_windows_are_counted():

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from bot.control.client import ControlClient
-from bot.control.faults import ControlUnavailableError
+from bot.control.error_documents import ControlUnavailableError
 from bot.control.server import ControlServer
 from bot.errors import (
     EngineUnavailableError,

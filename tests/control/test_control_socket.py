@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.control.client import ControlClient
-from bot.control.faults import ControlSocketHeldError, ControlUnavailableError
+from bot.control.error_documents import ControlSocketHeldError, ControlUnavailableError
 from bot.control.server import ControlServer
 from bot.state.manager import StateManager
 from tests.control.conftest import PlayedCollector, PlayedOrchestrator
@@ -88,9 +88,9 @@ async def test_somebody_who_listens_but_does_not_answer_is_not_waited_for_withou
     state: StateManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.control.client.GREETING_SECONDS", 0.2)
-    with socket.socket(socket.AF_UNIX) as mute:
-        mute.bind(str(state.folder / "control.sock"))
-        mute.listen()
+    with socket.socket(socket.AF_UNIX) as unresponsive:
+        unresponsive.bind(str(state.folder / "control.sock"))
+        unresponsive.listen()
         async with ControlClient(state.folder) as client:
             with pytest.raises(ControlUnavailableError, match="not answer in time"):
                 await client.greet()

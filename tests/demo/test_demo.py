@@ -85,13 +85,13 @@ def read_until(process, pattern):
 
 def test_the_main_job_is_shown_and_proved_and_it_stays_up_where_asked_to(environment, leftovers):
     with playing(environment, "--keep") as process:
-        said = read_until(process, "The channel:")
-        assert "All 7 steps went as promised" in said
-        assert said.count("Docker shows:") == 7
-        assert "one bot runs v2" in said
-        assert "How long nobody was listening while the bot was replaced: never." in said
+        answer_text = read_until(process, "The channel:")
+        assert "All 7 steps went as promised" in answer_text
+        assert answer_text.count("Docker shows:") == 7
+        assert "one bot runs v2" in answer_text
+        assert "How long nobody was listening while the bot was replaced: never." in answer_text
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        with browser.open(re.search(r"http://\S+", said).group(), timeout=10) as page:
+        with browser.open(re.search(r"http://\S+", answer_text).group(), timeout=10) as page:
             assert page.status == 200
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
@@ -100,24 +100,24 @@ def test_the_main_job_is_shown_and_proved_and_it_stays_up_where_asked_to(environ
 
 
 def test_a_v3_that_is_healthy_fails_the_demo(environment, leftovers):
-    code, said = play(environment, "--plant", "v3-healthy")
-    assert code == 1, said
-    assert "should end with" in said
+    code, answer_text = play(environment, "--plant", "v3-healthy")
+    assert code == 1, answer_text
+    assert "should end with" in answer_text
     assert leftovers() == []
 
 
 def test_a_v2_that_does_not_come_up_fails_the_demo(environment, leftovers):
-    code, said = play(environment, "--plant", "v2-broken")
-    assert code == 1, said
-    assert "should end with" in said
+    code, answer_text = play(environment, "--plant", "v2-broken")
+    assert code == 1, answer_text
+    assert "should end with" in answer_text
     assert leftovers() == []
 
 
 def test_a_new_bot_that_does_not_listen_fails_the_demo(environment, leftovers):
-    code, said = play(environment, "--plant", "bot-v2-deaf")
-    assert code == 1, said
-    assert re.search(r"[1-9]\d* were never answered", said), said
-    assert "nobody was listening for" in said
+    code, answer_text = play(environment, "--plant", "bot-v2-deaf")
+    assert code == 1, answer_text
+    assert re.search(r"[1-9]\d* were never answered", answer_text), answer_text
+    assert "nobody was listening for" in answer_text
     assert leftovers() == []
 
 
@@ -132,6 +132,6 @@ def test_ctrl_c_in_the_middle_clears_everything_away(environment, leftovers):
 
 
 def test_without_an_engine_it_says_what_to_do(environment):
-    code, said = play({**environment, "DOCKER_HOST": "unix:///nowhere/docker.sock"})
-    assert code == 69, said
-    assert "unset DOCKER_HOST" in said
+    code, answer_text = play({**environment, "DOCKER_HOST": "unix:///nowhere/docker.sock"})
+    assert code == 69, answer_text
+    assert "unset DOCKER_HOST" in answer_text

@@ -6,21 +6,21 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
-from bot.commands.heartbeat import beating
+from bot.commands.heartbeat import send_heartbeats
 from bot.deployment.context import Components
 from bot.deployment.orchestrator import DeploymentOrchestrator
 from bot.deployment.peers import Peers
-from bot.duties import standing_by
 from bot.engine.manager import DeploymentManager
 from bot.events import EventBus
+from bot.leadership.leader_tasks import run_leader_election
+from bot.leadership.leadership import Leadership
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
 from bot.models.health import HealthStatus
 from bot.models.ownership import ProcessMark, Readiness
 from bot.settings import Settings
 from bot.state.manager import StateManager
-from bot.state.ownership import HeldVoice
-from bot.ui.voice import Voice
+from bot.state.ownership import HeldLease
 from tests.deployment.conftest import Answering, Approving, NoMonitoring, nobody_answers
 from tests.deployment.home_engine import HomeEngine
 from tests.deployment.virtual_time import LIFE, Life
@@ -31,12 +31,12 @@ CONNECT_SECONDS = 0.6
 HOST = "host"
 
 
-class NoGuard:
+class NoMaintenance:
     """Watch over nothing."""
 
-    async def begin(self) -> None: ...
+    async def start(self) -> None: ...
 
-    async def end(self) -> None: ...
+    async def stop(self) -> None: ...
 
 
 class ClosedDoor:
@@ -49,16 +49,16 @@ class ClosedDoor:
     async def __aexit__(self, *error: object) -> None: ...
 
 
-class HeardVoice(Voice):
+class ObservedLeadership(Leadership):
     """Tell when a bot begins to speak."""
 
     def __init__(self, speaks: Callable[[], None]) -> None:
-        super().__init__(active=False)
+        super().__init__(is_leader=False)
         self._speaks = speaks
 
-    def give(self) -> None:
-        if not self.active:
-            super().give()
+    def gain(self) -> None:
+        if not self.is_leader:
+            super().gain()
             self._speaks()
 
 
@@ -72,10 +72,10 @@ class Parts:
     engine: HomeEngine
     environments: dict[str, Environment]
     orchestrator: DeploymentOrchestrator
-    held_voice: HeldVoice
+    held_lease: HeldLease
     peers: Peers
     own_container: Callable[[Environment], Awaitable[OwnContainer | None]]
-    guard: NoGuard
+    maintenance: NoMaintenance
     collector: None = None
 
     def watch_itself(self) -> None: ...
@@ -107,7 +107,7 @@ class Process(Life):
         self.dead = False
         self.connected = False
         self.sick = False
-        self.voice = HeardVoice(lambda: place.speaks(self))
+        self.leadership = ObservedLeadership(lambda: place.speaks(self))
         self.context = Context()
         self.context.run(LIFE.set, self)
         self.state = self.context.run(lambda: StateManager(place.settings.state_dir, instance_prefix=self.prefix))
@@ -119,14 +119,14 @@ class Process(Life):
     @property
     def speaks(self) -> bool:
         """Tell whether it would answer a person now."""
-        return self.voice.active and not self.stopped
+        return self.leadership.is_leader and not self.stopped
 
     def do(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Do something in this process."""
         return asyncio.get_running_loop().create_task(work, context=self.context)
 
     def die(self) -> None:
-        """Run nothing any more; the kernel lets go of the file that says it lives."""
+        """Run nothing any more; the kernel drops the file that says it lives."""
         self.stop()
         self.dead = True
         self.state.instance.withdraw()
@@ -141,7 +141,7 @@ class Process(Life):
         return self.container
 
     def _equip(self) -> Parts:
-        place, bus, held_voice = self.place, EventBus(), HeldVoice()
+        place, bus, held_lease = self.place, EventBus(), HeldLease()
         peers = Peers(place.engine, self.state, self.own_container, nobody_answers)
         components = Components(
             settings=place.settings,
@@ -153,7 +153,7 @@ class Process(Life):
             monitoring=NoMonitoring(),
             prober=Answering(),
             own_container=self.own_container,
-            voice=held_voice,
+            held_lease=held_lease,
             peers=peers,
         )
         environments = {place.environment.name: place.environment}
@@ -164,19 +164,22 @@ class Process(Life):
             engine=place.engine,
             environments=environments,
             orchestrator=DeploymentOrchestrator(components, environments),
-            held_voice=held_voice,
+            held_lease=held_lease,
             peers=peers,
             own_container=self.own_container,
-            guard=NoGuard(),
+            maintenance=NoMaintenance(),
         )
 
 
 class BotProcess(Process):
-    """Stand by or be the active bot; one that does not connect never gets ready."""
+    """Stand by or be the leader; one that does not connect never gets ready."""
 
     async def live(self, *, connects: bool) -> None:
         await asyncio.sleep(WAKE_UP_SECONDS)
-        async with self.state, standing_by(self.parts, self.voice, lambda: Readiness(self.connected, True)):
+        async with (
+            self.state,
+            run_leader_election(self.parts, self.leadership, lambda: Readiness(self.connected, True)),
+        ):
             if connects:
                 await asyncio.sleep(CONNECT_SECONDS)
                 self.connected = True
@@ -191,7 +194,7 @@ class CommandLine(Process):
 
     async def carry(self, work: Callable[["Process"], Awaitable[str]]) -> None:
         """Do what starts a deployment, and wait for its end."""
-        async with self.state, beating(self.state):
+        async with self.state, send_heartbeats(self.state):
             if deployment_id := await work(self):
                 await self.parts.orchestrator.wait(deployment_id)
             await self.parts.orchestrator.close()

@@ -17,7 +17,7 @@ from bot.models.environment import Environment
 from bot.models.stack import ServiceDefinition
 from bot.settings import Settings
 from bot.state.manager import StateManager
-from bot.state.ownership import HeldVoice
+from bot.state.ownership import HeldLease
 from tests.deployment.fake_engine import FakeEngine
 
 
@@ -97,7 +97,7 @@ def components(state: StateManager, bus: EventBus, engine: FakeEngine, tmp_path:
         monitoring=NoMonitoring(),
         prober=Answering(),
         own_container=nobody,
-        voice=HeldVoice(),
+        held_lease=HeldLease(),
         peers=Peers(engine, state, nobody, nobody_answers),
     )
 

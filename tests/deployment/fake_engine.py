@@ -241,7 +241,7 @@ class FakeEngine:
         finally:
             self.streams.remove(queue)
 
-    async def last_words(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
+    async def failure_output(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
         return "its last words"
 
     async def sweep(

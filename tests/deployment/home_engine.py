@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from bot.engine.container_repair import ContainerRepair, needs_repair, plan_repairs
 from bot.engine.interface import ContainerEvent, ReleaseDraft
-from bot.engine.sweep import Mending, needs_mending, plan_mending
 from bot.errors import EngineError
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
@@ -81,8 +81,8 @@ class HomeEngine(FakeEngine):
         image = self.models[model_hash]["services"][service]["image"]
         async with self._act("create", service):
             ours = [one for one in self.of_service(service) if one.id not in spared]
-            if needs_mending(ours):
-                self._mend(plan_mending(ours, never_started=False))
+            if needs_repair(ours):
+                self._apply(plan_repairs(ours, never_started=False))
             if not beside:
                 for surplus in sorted(self.of_service(service), key=lambda one: _usefulness(one, image))[:-1]:
                     self._discard(surplus.id)
@@ -115,16 +115,16 @@ class HomeEngine(FakeEngine):
         self._called("sweep")
         await asyncio.sleep(LOOK_SECONDS)
         there = [one for one in self.running.values() if one.id not in spared]
-        return self._mend(plan_mending([one for one in there if service in {None, one.service}]))
+        return self._apply(plan_repairs([one for one in there if service in {None, one.service}]))
 
-    def _mend(self, mendings: Iterable[Mending]) -> tuple[str, ...]:
-        done = list(mendings)
-        for mending in done:
-            if mending.new_name:
-                self.running[mending.container.id] = replace(self.running[mending.container.id], name=mending.new_name)
+    def _apply(self, repairs: Iterable[ContainerRepair]) -> tuple[str, ...]:
+        done = list(repairs)
+        for repair in done:
+            if repair.new_name:
+                self.running[repair.container.id] = replace(self.running[repair.container.id], name=repair.new_name)
             else:
-                self._discard(mending.container.id)
-        return tuple(mending.words for mending in done)
+                self._discard(repair.container.id)
+        return tuple(repair.text for repair in done)
 
     # What Docker does
 

@@ -14,25 +14,25 @@ from enum import StrEnum
 from pathlib import Path
 from unittest import mock
 
-from bot.concurrency import happens
+from bot.concurrency import wait_for
 from bot.errors import RoasError
 from bot.models.actor import Actor, ActorKind
 from bot.models.deployment import Deployment, DeploymentRequest, Outcome, ServiceProgress
 from bot.models.environment import Environment
 from bot.models.facts import OwnContainer
 from bot.models.health import ContainerSnapshot, HealthStatus
-from bot.models.ownership import ProcessMark, VoiceRecord
+from bot.models.ownership import LeaderLease, ProcessMark
 from bot.models.release import Release
 from bot.settings import Settings
 from bot.state.documents import from_json
 from bot.state.journal import Fence
 from bot.state.manager import StateManager
 from tests.deployment.bot_process import HOST, BotProcess, ClosedDoor, CommandLine, Place, Process
+from tests.deployment.commit_observer import ROUTINE, CommitObserver, Noted, PutOffError, Standing, WatchedJournal
 from tests.deployment.conftest import service
 from tests.deployment.fake_engine import UNHEALTHY
 from tests.deployment.home_engine import BOT, HomeEngine
 from tests.deployment.virtual_time import LIFE, VirtualLoop, clocks_of
-from tests.deployment.witness import ROUTINE, Noted, PutOffError, Standing, WatchedJournal, Witness
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 # After the last fault: how long until everything is in its place again, at most.
@@ -97,11 +97,11 @@ class World:
         self.engine = HomeEngine(stack, behaviour=BEHAVIOURS, tenants=self, point=self._acts)
         self.place = Place(self.engine, self.environment, self.settings, self._speaks)
         self.processes: list[Process] = []
-        self.witness = Witness(self._lives)
+        self.observer = CommitObserver(self._lives)
         self.story: list[str] = []
         self.longest_seconds = 0.0
         self._faults: list[Fault] = []
-        self._counts = dict.fromkeys(Point, 0)
+        self._is_new_attempt = dict.fromkeys(Point, 0)
         self._changed = asyncio.Event()
         self._last_fault = loop.time()
         self._stopped = 0
@@ -116,12 +116,12 @@ class World:
 
     async def begin(self) -> None:
         """Bring the stack up by hand, once, and look at the journal from outside."""
-        journal = type("ShownJournal", (WatchedJournal,), {"witness": staticmethod(self._commits)})
+        journal = type("ShownJournal", (WatchedJournal,), {"observer": staticmethod(self._commits)})
         self._eyes = StateManager(Path(self.settings.state_dir), instance_prefix="EYES")
         for name, stand_in in {
             "bot.state.manager.Journal": journal,
-            "bot.duties.ControlServer": ClosedDoor,
-            "bot.standby.this_process": lambda: LIFE.get().mark,
+            "bot.leadership.leader_tasks.ControlServer": ClosedDoor,
+            "bot.leadership.elector.this_process": lambda: LIFE.get().mark,
             "bot.commands.heartbeat.this_process": lambda: LIFE.get().mark,
         }.items():
             self._patches.enter_context(mock.patch(name, stand_in))
@@ -150,30 +150,30 @@ class World:
     # What people ask for
 
     async def is_asked(self, request: DeploymentRequest, faults: list[Fault], *, by_command_line: bool = False) -> None:
-        """Ask the active bot, or a command line, let faults strike on the way, and wait for the end of it all."""
+        """Ask the leader, or a command line, let faults strike on the way, and wait for the end of it all."""
         self._first = self.active()
         self._faults = list(faults)
-        self._counts = dict.fromkeys(Point, 0)
+        self._is_new_attempt = dict.fromkeys(Point, 0)
         self._deployment_id = ""
         self._last_fault = self.loop.time()
         self._struck = self._cancelled = False
         if by_command_line:
-            carrier = CommandLine(len(self.processes) + 1, self.place)
-            self.processes.append(carrier)
-            work = self._carry(carrier, request)
+            executor = CommandLine(len(self.processes) + 1, self.place)
+            self.processes.append(executor)
+            work = self._launch(executor, request)
         else:
-            carrier, work = self._first, self._start(self._first, request)
-        self.tell(f"asks {carrier} for {request.kind} {request.version} with {faults}")
-        self._asked = (carrier, carrier.do(work))
+            executor, work = self._first, self._start(self._first, request)
+        self.tell(f"asks {executor} for {request.kind} {request.version} with {faults}")
+        self._asked = (executor, executor.do(work))
         await self.settles()
         if self._deployment_id and request.version not in BAD and not self._cancelled and not self._struck:
             assert (last := await self.last()).outcome is Outcome.SUCCEEDED, last
 
-    async def _carry(self, carrier: CommandLine, request: DeploymentRequest) -> None:
+    async def _launch(self, executor: CommandLine, request: DeploymentRequest) -> None:
         try:
-            await carrier.carry(lambda process: self._start(process, request))
+            await executor.carry(lambda process: self._start(process, request))
         finally:
-            self._bury(carrier)
+            self._bury(executor)
 
     async def is_struck_idle(self, fault: Fault) -> None:
         """Let a fault strike while nothing is going on."""
@@ -204,7 +204,7 @@ class World:
         return [one for one in self.processes if one.container is None and one.prefix == "BOT" and not one.dead]
 
     def active(self) -> Process:
-        """Return the bot that speaks."""
+        """Return the bot that leads."""
         return next(process for process in self.processes if process.speaks)
 
     # What faults do
@@ -291,7 +291,7 @@ class World:
     def _passes(self, point: Point, *, after: bool) -> None:
         """Let what is due at this point strike; a fault waits for its victim to be born."""
         for fault in list(self._faults):
-            due = fault.point is point and fault.after is after and fault.number <= self._counts[point]
+            due = fault.point is point and fault.after is after and fault.number <= self._is_new_attempt[point]
             if due and (fault.cancels or any(self._victims(fault.victim))):
                 self._faults.remove(fault)
                 self._strike(fault)
@@ -300,7 +300,7 @@ class World:
         life = LIFE.get()
         self.tell(f"{life} {'has done' if after else 'does'}: {act} {service}")
         if not after:
-            self._counts[Point.ACT] += 1
+            self._is_new_attempt[Point.ACT] += 1
             self._only_the_owner_acts(life, act, service)
         self._passes(Point.ACT, after=after)
         if life is not None and life.stopped:
@@ -308,15 +308,15 @@ class World:
 
     def _commits(self, transaction: Noted, before: Standing, fence: Fence | None) -> None:
         if not transaction.written - ROUTINE:
-            self.witness.see(transaction, before, fence)
+            self.observer.see(transaction, before, fence)
             return
         life = LIFE.get()
-        self._counts[Point.COMMIT] += 1
+        self._is_new_attempt[Point.COMMIT] += 1
         self._passes(Point.COMMIT, after=False)
         if life is not None and life.stopped:
             raise PutOffError
         self.tell(f"{life} writes {sorted(transaction.written)} {[str(c.new) for c in transaction.changes]}")
-        self.witness.see(transaction, before, fence)
+        self.observer.see(transaction, before, fence)
         self._passes(Point.COMMIT, after=True)
         self._changed.set()
 
@@ -326,14 +326,14 @@ class World:
         What the owner does was announced.
         """
         if (act, service) == ("recreate", BOT):
-            self.witness.objections.append(f"{life} replaces the bot in its place")
+            self.observer.objections.append(f"{life} replaces the bot in its place")
         holder = self._holder()
         mine = holder == life.state.instance_id
         if not mine and (holder is not None or act != "remove") and (act, service) != ("remove", BOT):
-            self.witness.objections.append(f"{life} does {act} {service}, and {holder} holds the environment")
+            self.observer.objections.append(f"{life} does {act} {service}, and {holder} holds the environment")
 
         if mine and act != "remove" and not (intent := self._progress(service)).endswith("ing"):
-            self.witness.objections.append(f"{life} does {act} {service}, and the journal says {intent or 'nothing'}")
+            self.observer.objections.append(f"{life} does {act} {service}, and the journal says {intent or 'nothing'}")
 
     def _progress(self, service: str) -> str:
         """Return the last step of a service that the journal knows of the deployment under way."""
@@ -398,10 +398,10 @@ class World:
             self._changed.set()
 
     def _speaks(self, process: Process) -> None:
-        speaking = [other for other in self.processes if other.speaks]
+        leaders = [other for other in self.processes if other.speaks]
         self.tell(f"{process} speaks")
-        if len(speaking) > 1:
-            self.witness.objections.append(f"{speaking} speak at the same time")
+        if len(leaders) > 1:
+            self.observer.objections.append(f"{leaders} speak at the same time")
         self._changed.set()
         image = self.engine.running[process.container.id].image_reference if process.container else ""
         if image.endswith(SICKENS):
@@ -416,26 +416,26 @@ class World:
 
     # How it stands
 
-    def tell(self, words: str) -> None:
-        self.story.append(f"{self.loop.time():9.3f} {words}")
+    def tell(self, text: str) -> None:
+        self.story.append(f"{self.loop.time():9.3f} {text}")
 
     async def settles(self) -> None:
         """Wait until there is nothing left to do. Raises AssertionError with what there still is."""
-        while missing := await self._what_is_missing():
+        while missing := await self._find_missing():
             self._object()
             left = self._last_fault + SETTLE_SECONDS - self.loop.time()
             if left <= 0 and not self._stopped:
                 raise AssertionError(f"it does not settle: {missing}")
             self._changed.clear()
-            await happens(self._changed, min(max(left, 1.0), 5.0))
+            await wait_for(self._changed, min(max(left, 1.0), 5.0))
         self._object()
         self._faults = []
         self.longest_seconds = max(self.longest_seconds, self.loop.time() - self._last_fault)
 
     def _object(self) -> None:
-        assert not self.witness.objections, self.witness.objections
+        assert not self.observer.objections, self.observer.objections
 
-    async def _what_is_missing(self) -> str:
+    async def _find_missing(self) -> str:
         """Return what is not yet as it must be at the end, or an empty text."""
         if self._stopped:
             return "somebody is stopped"
@@ -448,18 +448,18 @@ class World:
         every = await self._eyes.deployments.list("dev", limit=100)
         last = next((one for one in every if one.touched), None)
         current = await self._eyes.releases.current("dev")
-        voice = await self._eyes.ownership.voice()
-        return self._one_bot(voice) or self._whole(last, current)
+        leadership = await self._eyes.ownership.lease()
+        return self._one_bot(leadership) or self._whole(last, current)
 
-    def _one_bot(self, voice: VoiceRecord | None) -> str:
+    def _one_bot(self, leadership: LeaderLease | None) -> str:
         living = [process for process in self.processes if not process.dead]
-        speaking = [process for process in living if process.speaks]
-        if len(speaking) != 1 or voice is None or voice.instance_id != speaking[0].state.instance_id:
-            return f"of {living}, {speaking} speak, and {voice} has the voice"
+        leaders = [process for process in living if process.speaks]
+        if len(leaders) != 1 or leadership is None or leadership.instance_id != leaders[0].state.instance_id:
+            return f"of {living}, {leaders} speak, and {leadership} has the voice"
         if any(isinstance(process, CommandLine) for process in living):
             return f"{living} live"
         bots = self.engine.of_service(BOT)
-        if self.at_home and ([one.id for one in bots] != [speaking[0].container.id] or len(living) != 1):
+        if self.at_home and ([one.id for one in bots] != [leaders[0].container.id] or len(living) != 1):
             return f"{living} live, and the bot's containers are {bots}"
         return ""
 
@@ -468,7 +468,7 @@ class World:
         running = self.engine.running.values()
         if last is not None and last.outcome is Outcome.FAILED:
             if last.id == self._deployment_id and not self._struck:
-                self.witness.objections.append(f"{last.id} needs an operator, though nothing struck: {last.problem}")
+                self.observer.objections.append(f"{last.id} needs an operator, though nothing struck: {last.problem}")
             return ""
         version = "v0" if current is None else current.version
         wanted = {name: f"{name}:{version}" for name in self.engine.stack}

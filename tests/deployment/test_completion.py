@@ -20,7 +20,7 @@ def _two_are_kept(components):
 
 @pytest.fixture
 async def three(orchestrator):
-    """Put the environment on release 2 of 2, so that the next deployment lets go of release 1."""
+    """Put the environment on release 2 of 2, so that the next deployment drops release 1."""
     for version in ("v1", "v2"):
         assert (await orchestrator.run(deploy(version))).outcome is Outcome.SUCCEEDED
 
@@ -145,7 +145,7 @@ async def test_nobody_cancels_a_verified_release(orchestrator, engine):
 async def test_a_wish_to_cancel_that_is_late_undoes_nothing(orchestrator, engine):
     """It was written before the release was verified, and read after."""
     deployment = await held_in_completion(orchestrator, engine)
-    orchestrator._contexts[deployment.id].stop_soon()
+    orchestrator._contexts[deployment.id].request_stop()
     engine.hold_unprotect.set()
     ended = await orchestrator.wait(deployment.id)
     assert ended.outcome is Outcome.SUCCEEDED, ended.problem
@@ -176,7 +176,7 @@ async def test_who_is_fenced_off_in_completion_ends_nothing(orchestrator, engine
 
 @pytest.mark.usefixtures("three")
 async def test_a_journal_that_refuses_completion_undoes_nothing(orchestrator, engine, state, monkeypatch):
-    monkeypatch.setattr("bot.deployment.setbacks.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("bot.deployment.resume_backoff.WAIT_SECONDS", 0.0)
     save = state.deployments.save_phase
 
     async def refuse_once(deployment, phase, fence):

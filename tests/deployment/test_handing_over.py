@@ -43,7 +43,7 @@ async def handed_over(scene: Scene, bot: Bot, deployment: Deployment) -> Bot:
 
 
 async def carried_on(bot: Bot, deployment: Deployment) -> Deployment:
-    """Return how a deployment ends that a bot takes up."""
+    """Return how a deployment ends that a bot resumes."""
     await bot.orchestrator.resume()
     return await bot.orchestrator.wait(deployment.id)
 
@@ -53,7 +53,7 @@ async def test_a_deployment_of_another_environment_passes_along_and_costs_it_no_
     staging = await old.orchestrator.start(deploy("v1", "staging"))
     home = await old.orchestrator.start(deploy("v1"))
     new = await handed_over(scene, old, home)
-    assert old.orchestrator.carried == ()
+    assert old.orchestrator.running == ()
     assert (await new.state.locks.get("staging")).instance_id == new.state.instance_id
     scene.staging.hold.set()
     assert (await carried_on(new, home)).outcome is Outcome.SUCCEEDED

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.deployment.orchestrator import MOST_ATTEMPTS, DeploymentOrchestrator
-from bot.deployment.rivals import Rivals
+from bot.deployment.peer_processes import PeerProcesses
 from bot.deployment.run import DeploymentRun
 from bot.engine.interface import ReleaseDraft
 from bot.errors import (
@@ -249,7 +249,7 @@ async def test_nobody_can_cancel_a_rollback_half_way(orchestrator, engine, state
     await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
     with pytest.raises(InvalidRequestError, match="being rolled back already"):
         await orchestrator.cancel(deployment.id, DORA)
-    orchestrator._contexts[deployment.id].stop_soon()  # as from a watcher that had just read the wish
+    orchestrator._contexts[deployment.id].request_stop()  # as from a watcher that had just read the wish
     await asyncio.sleep(0.2)  # the journal is asked several times meanwhile whether somebody cancelled
     engine.become("store", *HEALTHY)
     ended = await orchestrator.wait(deployment.id)
@@ -550,7 +550,7 @@ def refusing(state, monkeypatch):
 
 
 async def test_a_journal_that_refuses_writes_for_a_while_is_nobodys_death(orchestrator, refusing, monkeypatch):
-    monkeypatch.setattr("bot.deployment.setbacks.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("bot.deployment.resume_backoff.WAIT_SECONDS", 0.0)
     deployment = await orchestrator.start(deploy("v1"))
     for _ in range(MOST_ATTEMPTS + 1):
         with pytest.raises(JournalUnusableError):
@@ -565,7 +565,7 @@ async def test_a_journal_that_refuses_writes_for_a_while_is_nobodys_death(orches
 
 
 async def test_a_fault_of_our_own_after_the_journal_refused_counts_and_ends(orchestrator, refusing, state, monkeypatch):
-    monkeypatch.setattr("bot.deployment.setbacks.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("bot.deployment.resume_backoff.WAIT_SECONDS", 0.0)
     deployment = await orchestrator.start(deploy("v1"))
     with pytest.raises(JournalUnusableError):
         await orchestrator.wait(deployment.id)
@@ -575,7 +575,7 @@ async def test_a_fault_of_our_own_after_the_journal_refused_counts_and_ends(orch
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(DeploymentRun, "to_its_end", break_down)
+        patched.setattr(DeploymentRun, "run", break_down)
         for _ in range(MOST_ATTEMPTS + 2):
             await orchestrator.resume()
             with suppress(ZeroDivisionError):
@@ -609,7 +609,7 @@ async def test_what_is_written_while_an_owner_is_found_dead_counts(
             await old.deployments.update(replace(seen, problem=problem), Fence("dev", lock.token))
             return True
 
-        monkeypatch.setattr(Rivals, "end_if_hanging", last_act)
+        monkeypatch.setattr(PeerProcesses, "terminate_if_hung", last_act)
         successor = DeploymentOrchestrator(components, {"dev": environment})
         await successor.resume()
         ended = await successor.wait(deployment.id)

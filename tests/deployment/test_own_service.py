@@ -130,7 +130,7 @@ async def test_one_that_was_begun_already_is_rolled_back(scene, old, monkeypatch
             raise ConnectionAbortedError  # stands for the end of the process at this point
 
         before.setattr(scene.home, "remove", die)
-        before.setattr("bot.deployment.run.DeploymentRun._end_badly", raise_it)
+        before.setattr("bot.deployment.run.DeploymentRun._handle_failure", raise_it)
         deployment = await old.orchestrator.start(deploy("v1"))
         with pytest.raises(BaseException):  # noqa: B017 - however it dies
             await old.orchestrator.wait(deployment.id)

@@ -71,7 +71,7 @@ async def test_going_back_leaves_a_bot_whose_state_was_moved(scene, old):
 
 
 async def test_command_line_of_another_journal_is_refused(scene, old, tmp_path):
-    """It would take the living bot for a service like any other, and replace it in its place."""
+    """It would take the running bot for a service like any other, and replace it in its place."""
     line = Bot(tmp_path / "another", scene.engines, "")
     scene.bots.append(line)
     await line.state.open()

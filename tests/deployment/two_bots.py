@@ -20,7 +20,7 @@ from bot.models.release import ImagePin, Release, ReleaseService
 from bot.settings import Settings
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.manager import StateManager
-from bot.state.ownership import HeldVoice
+from bot.state.ownership import HeldLease
 from tests.deployment.conftest import Answering, Approving, NoMonitoring, nobody_answers, service
 from tests.deployment.fake_engine import HEALTHY, FakeEngine
 
@@ -76,7 +76,7 @@ class Bot:
         self.container_id = container_id
         self.state = StateManager(folder / "state")
         self.bus = EventBus()
-        self.voice = HeldVoice()
+        self.leadership = HeldLease()
         parts = Components(
             settings=Settings(_env_file=None, state_dir=folder / "state", handover_seconds=2.0),
             state=self.state,
@@ -87,7 +87,7 @@ class Bot:
             monitoring=NoMonitoring(),
             prober=Answering(),
             own_container=self._own_container,
-            voice=self.voice,
+            held_lease=self.leadership,
             peers=Peers(engine, self.state, self._own_container, nobody_answers),
         )
         environments = {
@@ -111,9 +111,9 @@ class Bot:
         await self.state.ownership.beat(beat)
 
     async def speak(self) -> None:
-        """Notice that the voice is this bot's, which it must be."""
-        self.voice.record = await self.state.ownership.acquire()
-        assert self.voice.record is not None
+        """Notice that leadership is this bot's, which it must be."""
+        self.leadership.record = await self.state.ownership.acquire()
+        assert self.leadership.record is not None
 
     async def end(self) -> None:
         """Be no more."""

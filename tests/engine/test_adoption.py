@@ -104,7 +104,7 @@ volumes: {store: {}}
 """
 
 
-def up_by_hand(environment: Environment, *arguments: str) -> None:
+def start_manually(environment: Environment, *arguments: str) -> None:
     """Start the stack as a person would."""
     subprocess.run(
         [
@@ -130,12 +130,12 @@ def up_by_hand(environment: Environment, *arguments: str) -> None:
 
 
 @pytest.fixture
-def by_hand(stack: Callable[..., Environment]) -> Environment:
+def manually(stack: Callable[..., Environment]) -> Environment:
     """A stack with every field that is adopted, started by hand."""
     environment = stack(EVERYTHING)
     for name in ("site", "data"):
         (environment.folder / name).mkdir()
-    up_by_hand(environment)
+    start_manually(environment)
     return environment
 
 
@@ -144,11 +144,11 @@ def looks(client: docker.DockerClient, containers: Any) -> dict[str, dict[str, A
 
 
 async def test_recreating_from_what_was_adopted_gives_the_same_containers(
-    engine: ComposeEngine, by_hand: Environment, docker_client: docker.DockerClient
+    engine: ComposeEngine, manually: Environment, docker_client: docker.DockerClient
 ) -> None:
-    old = await engine.containers(by_hand)
+    old = await engine.containers(manually)
     before = looks(docker_client, old)
-    new = await apply(engine, by_hand, await to_be_made_again(engine, by_hand))
+    new = await apply(engine, manually, await to_be_made_again(engine, manually))
     assert not {c.id for c in old if c.service != "job"} & {c.id for c in new if c.service != "job"}
     after = looks(docker_client, new)
     assert after.keys() == before.keys()
@@ -168,17 +168,19 @@ async def to_be_made_again(engine: ComposeEngine, environment: Environment) -> s
 
 
 async def test_what_was_adopted_is_left_alone_until_it_is_replaced(
-    engine: ComposeEngine, by_hand: Environment, docker_client: docker.DockerClient
+    engine: ComposeEngine, manually: Environment, docker_client: docker.DockerClient
 ) -> None:
-    before = {c.name: c.id for c in await engine.containers(by_hand)}
-    draft = await engine.adopt(by_hand)
+    before = {c.name: c.id for c in await engine.containers(manually)}
+    draft = await engine.adopt(manually)
     assert draft is not None
-    assert {c.name: c.id for c in await apply(engine, by_hand, draft.model_hash)} == before
-    (db,) = (c for c in await engine.containers(by_hand) if c.service == "db")
+    assert {c.name: c.id for c in await apply(engine, manually, draft.model_hash)} == before
+    (db,) = (c for c in await engine.containers(manually) if c.service == "db")
     docker_client.api.remove_container(db.id, force=True)
-    after = {c.name: c.id for c in await apply(engine, by_hand, draft.model_hash)}
+    after = {c.name: c.id for c in await apply(engine, manually, draft.model_hash)}
     made_again = {name for name, container_id in after.items() if before[name] != container_id}
-    assert made_again == {f"{by_hand.project}-db-1", f"{by_hand.project}-sidecar-1"}, "with what shares its namespaces"
+    assert made_again == {f"{manually.project}-db-1", f"{manually.project}-sidecar-1"}, (
+        "with what shares its namespaces"
+    )
 
 
 def _plain(value: Any, containers: Any, client: docker.DockerClient) -> Any:
@@ -190,33 +192,33 @@ def _plain(value: Any, containers: Any, client: docker.DockerClient) -> Any:
 
 
 async def test_an_adopted_stack_keeps_its_order_its_names_and_its_references(
-    engine: ComposeEngine, by_hand: Environment
+    engine: ComposeEngine, manually: Environment
 ) -> None:
-    draft = await engine.adopt(by_hand)
+    draft = await engine.adopt(manually)
     assert draft is not None
     definitions = engine.definitions(await engine.load_model(draft.model_hash))
     (dependency,) = definitions["web"].dependencies
     assert (dependency.on, dependency.condition, dependency.restart) == ("db", DependencyCondition.HEALTHY, True)
     assert definitions["many"].replicas == 2
-    assert definitions["named"].fixed_place == f"the fixed name {by_hand.project}-special"
+    assert definitions["named"].fixed_place == f"the fixed name {manually.project}-special"
     assert definitions["job"].one_shot
     assert {s.image.reference for s in draft.services} == {"tiny:v1"}
 
 
 async def test_a_plain_up_on_an_adopted_and_applied_stack_changes_nothing(
-    engine: ComposeEngine, by_hand: Environment
+    engine: ComposeEngine, manually: Environment
 ) -> None:
-    model_hash = await to_be_made_again(engine, by_hand)
-    before = {c.id for c in await apply(engine, by_hand, model_hash)}
-    copy = by_hand.folder / "adopted.yml"
+    model_hash = await to_be_made_again(engine, manually)
+    before = {c.id for c in await apply(engine, manually, model_hash)}
+    copy = manually.folder / "adopted.yml"
     copy.write_text(engine._models.path(model_hash).read_text())
     subprocess.run(
-        ["docker", "compose", "-p", by_hand.project, "-f", str(copy), "up", "-d"],
-        env={"PATH": os.environ["PATH"], "HOME": "/root", "DOCKER_HOST": str(by_hand.docker_host)},
+        ["docker", "compose", "-p", manually.project, "-f", str(copy), "up", "-d"],
+        env={"PATH": os.environ["PATH"], "HOME": "/root", "DOCKER_HOST": str(manually.docker_host)},
         check=True,
         capture_output=True,
     )
-    assert {c.id for c in await engine.containers(by_hand)} == before
+    assert {c.id for c in await engine.containers(manually)} == before
 
 
 async def test_nothing_is_adopted_where_nothing_runs(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
@@ -227,7 +229,7 @@ async def test_a_leftover_with_a_wrong_name_is_adopted_under_the_right_one(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     environment = stack("services: {web: {image: 'tiny:v1'}}")
-    up_by_hand(environment)
+    start_manually(environment)
     (web,) = await engine.containers(environment)
     docker_client.api.rename(web.id, f"0123456789ab_{web.name}")
     adopted = await adopt_project(engine._clients, environment)

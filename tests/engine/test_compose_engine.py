@@ -27,7 +27,7 @@ networks: {back: {}}
 """
 
 
-def compose_by_hand(environment: Environment, engine: ComposeEngine, model_hash: str, *arguments: str) -> str:
+def compose_manually(environment: Environment, engine: ComposeEngine, model_hash: str, *arguments: str) -> str:
     """Run Compose on the pinned model as a person would."""
     file = str(engine._models.path(model_hash))
     done = subprocess.run(
@@ -64,7 +64,7 @@ async def test_a_plain_up_on_the_release_changes_nothing(
     environment = stack(TWO_SERVICES)
     drafted = await deploy(engine, environment)
     before = await engine.containers(environment)
-    compose_by_hand(environment, engine, drafted.model_hash, "up", "-d")
+    compose_manually(environment, engine, drafted.model_hash, "up", "-d")
     assert [c.id for c in await engine.containers(environment)] == [c.id for c in before]
 
 
@@ -103,7 +103,7 @@ async def test_start_first_puts_the_new_container_beside_the_old_one(
     assert running == {old.id: ContainerState.RUNNING, created: ContainerState.RUNNING}
     assert await engine.create_service(environment, second.model_hash, "web", beside=True) == ()
     await engine.remove(environment, old.id)
-    compose_by_hand(environment, engine, second.model_hash, "up", "-d", "web")
+    compose_manually(environment, engine, second.model_hash, "up", "-d", "web")
     assert [c.id for c in await engine.containers(environment) if c.service == "web"] == [created]
 
 
@@ -212,7 +212,7 @@ services:
     after = await apply(engine, environment, second.model_hash)
     assert {c.service: c.config_hash for c in after} == await engine.current_hashes(second.model_hash, environment)
     assert not {c.id for c in after} & {c.id for c in containers}
-    compose_by_hand(environment, engine, second.model_hash, "up", "-d")
+    compose_manually(environment, engine, second.model_hash, "up", "-d")
     assert {c.id for c in await engine.containers(environment)} == {c.id for c in after}
 
 

@@ -108,12 +108,12 @@ async def test_a_plan_computes_the_same_and_writes_nothing(
     assert modes == {0o700}
 
 
-@pytest.mark.parametrize(("missing", "words"), [("settings.ini", "settings"), ("conf", "conf"), ("password", "secret")])
+@pytest.mark.parametrize(("missing", "text"), [("settings.ini", "settings"), ("conf", "conf"), ("password", "secret")])
 async def test_a_source_that_is_not_there_is_named(
-    engine: ComposeEngine, mounted: Environment, missing: str, words: str
+    engine: ComposeEngine, mounted: Environment, missing: str, text: str
 ) -> None:
     (mounted.folder / missing).rename(mounted.folder / "elsewhere")
-    with pytest.raises(ComposeFileError, match=rf"{words}.*does not exist") as caught:
+    with pytest.raises(ComposeFileError, match=rf"{text}.*does not exist") as caught:
         await engine.resolve(mounted, None)
     assert missing in caught.value.message
     assert caught.value.service == "web"

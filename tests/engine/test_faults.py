@@ -56,7 +56,7 @@ async def test_a_variable_that_nobody_set_is_a_warning(
 
 
 @pytest.mark.parametrize(
-    ("compose", "words"),
+    ("compose", "text"),
     [
         ("services:\n  web:\n    image: [\n", "docker-compose.yml, line"),
         ("services: {web: {image: x, bogus: 1}}", "bogus"),
@@ -74,11 +74,11 @@ async def test_a_variable_that_nobody_set_is_a_warning(
     ],
 )
 async def test_a_compose_file_that_is_wrong_says_where(
-    engine: ComposeEngine, stack: Callable[..., Environment], compose: str, words: str
+    engine: ComposeEngine, stack: Callable[..., Environment], compose: str, text: str
 ) -> None:
     with pytest.raises((ComposeFileError, DependencyCycleError)) as caught:
         await engine.resolve(stack(compose), "v1")
-    assert words in caught.value.message
+    assert text in caught.value.message
     assert not caught.value.transient
 
 
@@ -117,7 +117,7 @@ async def test_a_dead_engine_is_told_as_such_everywhere(engine: ComposeEngine, e
         engine.remove(dead, "a" * 64),
         engine.adopt(dead),
         engine.sweep(dead),
-        engine.last_words(dead, "a" * 64),
+        engine.failure_output(dead, "a" * 64),
     ):
         with pytest.raises(EngineUnavailableError, match="no-engine") as caught:
             await attempt
@@ -179,11 +179,11 @@ services:
         async with asyncio.timeout(20):
             while (await anext(events)).action != "health_status":
                 pass
-    words = await engine.last_words(environment, web)
-    assert "starting with [redacted]" in words
-    assert "health check, exit code 1: no [redacted]" in words
-    assert "token=[redacted]" in words
-    assert "hunter2" not in words
+    text = await engine.failure_output(environment, web)
+    assert "starting with [redacted]" in text
+    assert "health check, exit code 1: no [redacted]" in text
+    assert "token=[redacted]" in text
+    assert "hunter2" not in text
 
 
 def release_of(model_hash: str) -> Release:

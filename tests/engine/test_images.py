@@ -43,8 +43,8 @@ def reports() -> Reports:
 
 @pytest.fixture
 def report(reports: Reports) -> ProgressReport:
-    async def note(service: str, words: str, fraction: float | None) -> None:
-        reports.append((service, words, fraction))
+    async def note(service: str, text: str, fraction: float | None) -> None:
+        reports.append((service, text, fraction))
 
     return note
 
@@ -173,7 +173,7 @@ async def test_an_image_is_built_with_the_version_asked_for(
     image_id = await engine.build(resolved, "web", report)
     image = docker_client.images.get(image_id)
     assert image.labels["what"] == "v7"
-    assert any("building v7" in words for _, words, _ in reports)
+    assert any("building v7" in text for _, text, _ in reports)
     assert any(fraction for _, _, fraction in reports)
     drafted = await engine.draft_release(resolved, {"web": image_id})
     assert drafted.services[0].image.built

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.engine.socket_mount import socket_is_gone
+from bot.engine.socket_mount import is_socket_stale
 
 
 @pytest.fixture
@@ -19,9 +19,9 @@ def listening(tmp_path: Path):
 
 
 def test_one_that_is_there_or_simply_missing_is_not_gone(listening):
-    assert not socket_is_gone(f"unix://{listening}")
+    assert not is_socket_stale(f"unix://{listening}")
     listening.unlink()
-    assert not socket_is_gone(f"unix://{listening}")
+    assert not is_socket_stale(f"unix://{listening}")
 
 
 def test_one_that_is_still_mounted_here_and_was_removed_outside_is_gone(listening):
@@ -29,12 +29,12 @@ def test_one_that_is_still_mounted_here_and_was_removed_outside_is_gone(listenin
     descriptor = os.open(listening, os.O_PATH)
     try:
         mounted = f"unix:///proc/self/fd/{descriptor}"
-        assert not socket_is_gone(mounted)
+        assert not is_socket_stale(mounted)
         listening.unlink()
-        assert socket_is_gone(mounted)
+        assert is_socket_stale(mounted)
     finally:
         os.close(descriptor)
 
 
 def test_an_engine_that_is_reached_otherwise_has_no_socket_here():
-    assert not socket_is_gone("tcp://127.0.0.1:2375")
+    assert not is_socket_stale("tcp://127.0.0.1:2375")

@@ -51,7 +51,7 @@ async def assert_whole(home, people, old) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "why", "last_words"),
+    ("version", "why", "failure_output"),
     [
         pytest.param("exits", ended_with(3), "bad bot: cannot go on", id="exits at once"),
         pytest.param("loops", ended_with(4), "bad bot: it broke after a while", id="crash-loops"),
@@ -60,11 +60,11 @@ async def assert_whole(home, people, old) -> None:
         pytest.param("blind", "had not opened the journal", "file is not a database", id="cannot read the journal"),
     ],
 )
-async def test_one_that_is_not_fit_never_takes_over(home, people, old, version, why, last_words):
+async def test_one_that_is_not_fit_never_takes_over(home, people, old, version, why, failure_output):
     told, report = await reverted(home, people, await deploy(people, version))
     assert "not fit to take over" in told, told
     assert re.search(why, told), told
-    assert last_words in report, report
+    assert failure_output in report, report
     await assert_whole(home, people, old)
 
 

@@ -1,4 +1,4 @@
-"""The command line carries a deployment of the stack that the bot is part of: only the voice passes."""
+"""The command line carries a deployment of the stack that the bot is part of: only leadership passes."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 END_SECONDS = 60.0
 
 
-async def type_on_host(home, *words: str) -> asyncio.subprocess.Process:
+async def type_on_host(home, *text: str) -> asyncio.subprocess.Process:
     """Type a command on the host, with the settings of the stack."""
     lines = (home.folder / ".env").read_text().splitlines()
     socket, state = home.engine.docker_host, home.folder / "state"
@@ -33,7 +33,7 @@ async def type_on_host(home, *words: str) -> asyncio.subprocess.Process:
         "COMPOSE_POLICY_ALLOW": f"{allowed} bind:{socket.removeprefix('unix://')}",
     }
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", *words),
+        *(sys.executable, "-m", "bot", *text),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -41,7 +41,7 @@ async def test_what_killed_updates_left_is_swept_at_the_next_start(home, people,
     old = home.bots()[0]
     home.compose("up", "-d", "--no-recreate", "--scale", "discord-bot=2", "discord-bot")
     second = next(bot for bot in home.bots() if bot.id != old.id)
-    hit(second, signal.SIGSTOP)  # it must not take the voice when the other one is killed
+    hit(second, signal.SIGSTOP)  # it must not take leadership when the other one is killed
     second.kill()
     state = home.folder / "state"
     ours = {"environment": {"STATE_DIR": str(state)}, "volumes": [f"{state}:{state}"]}

@@ -1,4 +1,4 @@
-"""Discord is away for the whole of a deployment in which the bot replaces itself: people are told of it afterwards."""
+"""Discord is down for the whole of a deployment in which the bot replaces itself: people are notified afterwards."""
 
 import pytest
 

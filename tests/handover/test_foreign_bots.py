@@ -37,9 +37,9 @@ def health(container) -> tuple[int, dict[str, object]]:
     return (int(status), json.loads(body)) if status.isdigit() else (0, {})
 
 
-async def told(people, words: str, before: set[int], seconds: float) -> str:
+async def told(people, text: str, before: set[int], seconds: float) -> str:
     """Wait for a message in the channel, newer than those of before, that has these words."""
-    new = await people.wait_for_message(lambda m: m.id not in before and words in m.text, deadline_seconds=seconds)
+    new = await people.wait_for_message(lambda m: m.id not in before and text in m.text, deadline_seconds=seconds)
     return new.text
 
 
@@ -122,9 +122,9 @@ async def test_bot_that_lost_its_journal_acts_no_more(home, people, harm):
             lambda: found if (found := health(first))[0] == 503 else None, "not noticed", seconds=NOTICE_SECONDS
         )
         assert (status, said["status"]) == (503, "journal lost")
-        words = await told(people, STOPPED, old, NOTICE_SECONDS)
-        assert first.name in words
-        assert str(said["reason"])[:20] in words
+        content = await told(people, STOPPED, old, NOTICE_SECONDS)
+        assert first.name in content
+        assert str(said["reason"])[:20] in content
         assert seen(home) == before
         if harm is delete:
             assert not (state / "journal.sqlite3").exists(), "it does not begin another one under its own feet"

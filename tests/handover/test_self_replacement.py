@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.asking import asking
+from sandbox.poller import polling
 from tests.wire.channel import ask, live, outcome, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -12,10 +12,10 @@ async def test_a_deployment_replaces_the_bot_and_a_rollback_brings_the_older_one
     home, people, images
 ):
     first = home.bots()[0]
-    async with asking(people, "status") as somebody:
+    async with polling(people, "status") as somebody:
         deployment_id = await start(people, "dora", "deploy", environment="dev", version="earlier")
         told = await outcome(people, deployment_id)
-    assert_answered_once(somebody.reception)
+    assert_answered_once(somebody.results)
     assert "succeeded" in told.text
     await assert_told_in_one_live_message(people, deployment_id)
     bots = home.bots(stopped=True)
@@ -34,10 +34,10 @@ async def test_a_deployment_replaces_the_bot_and_a_rollback_brings_the_older_one
 
 async def test_a_bot_that_does_not_come_up_never_takes_over_and_the_old_one_was_never_away(home, people):
     first = home.bots()[0].id
-    async with asking(people, "status") as somebody:
+    async with polling(people, "status") as somebody:
         deployment_id = await start(people, "dora", "deploy", environment="dev", version="exits")
         told = await outcome(people, deployment_id)
-    assert_answered_once(somebody.reception)
+    assert_answered_once(somebody.results)
     assert "rolled back" in told.text
     assert "not fit to take over" in told.text
     assert [bot.id for bot in home.bots(stopped=True)] == [first]

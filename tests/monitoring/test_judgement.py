@@ -18,7 +18,7 @@ def ended(code: int, **changes: object) -> ContainerSnapshot:
 
 
 @pytest.mark.parametrize(
-    ("container", "verdict", "words"),
+    ("container", "verdict", "text"),
     [
         (RUNNING, Verdict.HEALTHY, "passes"),
         (replace(RUNNING, health=HealthStatus.NONE), Verdict.UNVERIFIED, "no health check"),
@@ -32,10 +32,10 @@ def ended(code: int, **changes: object) -> ContainerSnapshot:
         (ended(137, oom_killed=True), Verdict.UNHEALTHY, "want of memory"),
     ],
 )
-def test_one_container_decides_for_its_service(container: ContainerSnapshot, verdict: Verdict, words: str) -> None:
+def test_one_container_decides_for_its_service(container: ContainerSnapshot, verdict: Verdict, text: str) -> None:
     health = judge_service(WEB, [container])
     assert health.verdict is verdict
-    assert words in health.reason
+    assert text in health.reason
     assert health.containers == (container,)
 
 

@@ -33,7 +33,7 @@ class Scene:
         self.collector = MonitoringCollector(
             engine, SimpleNamespace(read=self._read), releases, self.bus, self.health, {"dev": DEV}
         )
-        self.collector.tell(self)
+        self.collector.observe_with(self)
         self.collector.start()
 
     async def look(self, *owners: frozenset[str], status: HealthStatus = HealthStatus.HEALTHY) -> Verdict:

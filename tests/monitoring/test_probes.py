@@ -9,9 +9,9 @@ import pytest
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from bot.models.stack import ServiceDefinition, ServiceProbe
-from bot.monitoring.probe_memory import ProbeMemory
+from bot.monitoring.probe_history import ProbeHistory
+from bot.monitoring.probe_loop import ProbeLoop
 from bot.monitoring.probes import NetworkProber
-from bot.monitoring.probing import Probing
 from testbed.redis_server import RedisServer, free_port
 from tests.log_lines import captured_logs
 
@@ -37,7 +37,7 @@ async def test_one_that_cannot_be_asked_does_not_keep_the_others_from_being_aske
     probes = tuple(ServiceProbe(url) for url in ("http://[::1", closed))
     heard: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
 
-    class Memory(ProbeMemory):
+    class Memory(ProbeHistory):
         def heard(self, environment: str, service: str, url: str, *, answered: bool) -> bool:
             heard.put_nowait((url, answered))
             return False
@@ -46,7 +46,7 @@ async def test_one_that_cannot_be_asked_does_not_keep_the_others_from_being_aske
         return {"web": ServiceDefinition("web", "web:v1", "d", probes=probes)}
 
     with captured_logs() as logs:
-        task = asyncio.create_task(Probing(DEV, NetworkProber(), Memory(), definitions, str).run())
+        task = asyncio.create_task(ProbeLoop(DEV, NetworkProber(), Memory(), definitions, str).run())
         async with asyncio.timeout(5):
             assert await heard.get() == (closed, False)
         task.cancel()
@@ -56,7 +56,7 @@ async def test_one_that_cannot_be_asked_does_not_keep_the_others_from_being_aske
 
 @pytest.mark.parametrize("scheme", ["redis", "tcp"])
 async def test_what_answers_no_more_is_heard_of_at_the_next_round(scheme: str, tmp_path: Path) -> None:
-    memory, woken = ProbeMemory(), asyncio.Semaphore(0)
+    memory, woken = ProbeHistory(), asyncio.Semaphore(0)
     with RedisServer(tmp_path) as server:
         probe = ServiceProbe(f"{scheme}://{server.url.partition('://')[2]}")
         definition = ServiceDefinition("store", "store:v1", "d", probes=(probe,))
@@ -68,7 +68,7 @@ async def test_what_answers_no_more_is_heard_of_at_the_next_round(scheme: str, t
         seen = ServiceHealth("store", Verdict.UNVERIFIED, "runs", (own,))
         assert memory.judge("dev", seen, definition) is seen
         assert await NetworkProber().probe(DEV, probe.url, 5.0)
-        probing = Probing(DEV, NetworkProber(), memory, definitions, woken.release, every_seconds=0.1)
+        probing = ProbeLoop(DEV, NetworkProber(), memory, definitions, woken.release, every_seconds=0.1)
         task = asyncio.create_task(probing.run())
         await asyncio.to_thread(server.kill)
         async with asyncio.timeout(10):

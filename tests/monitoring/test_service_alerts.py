@@ -10,11 +10,11 @@ import time_machine
 from bot.engine.interface import ContainerEvent
 from bot.errors import StateError
 from bot.events import EventBus
-from bot.models.alert import AlertState, Healing, Severity
+from bot.models.alert import AlertState, RecoveryStatus, Severity
 from bot.models.environment import Environment
 from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from bot.models.stack import ServiceDefinition
-from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.alert_service import AlertService
 from bot.monitoring.collector import Look
 from bot.monitoring.service_alerts import ServiceAlerts
 from bot.state.manager import StateManager
@@ -29,9 +29,9 @@ class Scene:
 
     def __init__(self, state: StateManager) -> None:
         self.state, self.bus = state, EventBus()
-        self.desk = AlertDesk(state.alerts, self.bus)
+        self.alert_service = AlertService(state.alerts, self.bus)
         self.now = 0.0
-        self.alerts = ServiceAlerts(self.desk, state, clock=lambda: self.now)
+        self.alerts = ServiceAlerts(self.alert_service, state, clock=lambda: self.now)
 
     async def event(self, action: str, service: str = "web", **attributes: str) -> None:
         happened = ContainerEvent(action, f"c-{service}", service, "shop-dev", attributes)
@@ -99,10 +99,10 @@ async def test_what_is_well_again_is_resolved(scene: Scene) -> None:
 async def test_the_end_of_a_healing_decides_when_it_is_over(scene: Scene) -> None:
     await scene.seen(Verdict.UNHEALTHY)
     (alert,) = await scene.state.alerts.open()
-    await scene.desk.note(alert.id, healing=Healing.UNDER_WAY)
+    await scene.alert_service.note(alert.id, healing=RecoveryStatus.UNDER_WAY)
     await scene.seen(Verdict.HEALTHY)
     assert len(await scene.state.alerts.open()) == 1
-    await scene.desk.note(alert.id, healing=Healing.SUCCEEDED)
+    await scene.alert_service.note(alert.id, healing=RecoveryStatus.SUCCEEDED)
     await scene.seen(Verdict.HEALTHY)
     assert await scene.state.alerts.open() == ()
 
@@ -126,34 +126,34 @@ async def test_docker_stop_is_a_warning_that_starts_nothing(scene: Scene) -> Non
     (alert,) = await scene.state.alerts.open()
     assert alert.severity is Severity.WARNING
     assert "stopped by hand" in alert.title
-    assert scene.alerts.stopped_by_hand("dev", "web")
+    assert scene.alerts.is_manual_stop("dev", "web")
 
 
-async def heal(scene: Scene) -> None:
-    """Let a service break, and its healing be under way."""
+async def recover(scene: Scene) -> None:
+    """Let a service break, and its recovery be under way."""
     await scene.event("die", exitCode="1")
     (alert,) = await scene.state.alerts.open()
-    await scene.desk.note(alert.id, healing=Healing.UNDER_WAY)
+    await scene.alert_service.note(alert.id, healing=RecoveryStatus.UNDER_WAY)
     await scene.event("start")
 
 
 async def test_what_a_healing_ends_is_nobodys_wish_but_what_somebody_stops_meanwhile_is(scene: Scene) -> None:
-    await heal(scene)
-    scene.alerts.we_end("c-web")
+    await recover(scene)
+    scene.alerts.expect_end("c-web")
     for action in ("kill", "die", "stop", "start"):
         await scene.event(action)
-    assert not scene.alerts.stopped_by_hand("dev", "web")
+    assert not scene.alerts.is_manual_stop("dev", "web")
     for action in ("kill", "die", "stop"):
         await scene.event(action)
-    assert scene.alerts.stopped_by_hand("dev", "web")
+    assert scene.alerts.is_manual_stop("dev", "web")
 
 
 async def test_what_ends_again_while_it_is_being_healed_is_no_news(scene: Scene) -> None:
-    await heal(scene)
+    await recover(scene)
     await scene.event("die", exitCode="1")
     (alert,) = await scene.state.alerts.open()
     assert alert.count == 1
-    assert not scene.alerts.stopped_by_hand("dev", "web")
+    assert not scene.alerts.is_manual_stop("dev", "web")
 
 
 async def test_a_one_shot_service_that_is_done_is_no_trouble(scene: Scene) -> None:
@@ -166,7 +166,7 @@ async def test_a_one_shot_service_that_is_done_is_no_trouble(scene: Scene) -> No
 async def test_healing_that_kept_away_has_its_turn_when_the_environment_is_free(scene: Scene) -> None:
     await scene.seen(Verdict.UNHEALTHY)
     (alert,) = await scene.state.alerts.open()
-    await scene.desk.note(alert.id, healing=Healing.KEPT_AWAY)
+    await scene.alert_service.note(alert.id, healing=RecoveryStatus.KEPT_AWAY)
     await scene.seen(Verdict.UNHEALTHY)
     assert scene.triggered() == 2
 
@@ -194,12 +194,12 @@ async def test_a_bot_that_comes_later_leaves_alone_what_was_stopped_by_hand(scen
     for action in ("kill", "die", "stop"):
         await scene.event(action)
     await scene.seen(Verdict.UNHEALTHY, state=ContainerState.EXITED, exit_code=1)
-    later = ServiceAlerts(scene.desk, scene.state)
+    later = ServiceAlerts(scene.alert_service, scene.state)
     scene.alerts = later
     await scene.seen(Verdict.UNHEALTHY, state=ContainerState.EXITED, exit_code=1)
     (alert,) = await scene.state.alerts.open()
     assert alert.severity is Severity.WARNING
-    assert later.stopped_by_hand("dev", "web")
+    assert later.is_manual_stop("dev", "web")
 
 
 async def test_what_the_journal_refuses_is_written_when_it_takes_it_again(
@@ -209,7 +209,7 @@ async def test_what_the_journal_refuses_is_written_when_it_takes_it_again(
         raise StateError("no room")
 
     with monkeypatch.context() as full:
-        full.setattr(scene.desk, "take", refuse)
+        full.setattr(scene.alert_service, "take", refuse)
         with pytest.raises(StateError):
             await scene.event("die", exitCode="1")
     await scene.seen(Verdict.UNHEALTHY)
@@ -221,7 +221,7 @@ async def test_what_the_journal_refuses_is_written_when_it_takes_it_again(
 async def test_a_healing_that_did_not_last_is_seen_by_the_right_clock(scene: Scene, hours: int) -> None:
     await scene.seen(Verdict.UNHEALTHY)
     (alert,) = await scene.state.alerts.open()
-    await scene.desk.note(alert.id, healing=Healing.SUCCEEDED)
+    await scene.alert_service.note(alert.id, healing=RecoveryStatus.SUCCEEDED)
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
         await scene.seen(Verdict.UNHEALTHY)
         assert scene.triggered() == 1
@@ -237,7 +237,7 @@ async def test_a_verdict_that_lags_behind_ends_no_alert(scene: Scene) -> None:
     await scene.seen(Verdict.UNHEALTHY, state=ContainerState.EXITED)
     (again,) = await scene.state.alerts.open()
     assert (again.title, again.count) == (alert.title, 1)
-    assert not scene.alerts.stopped_by_hand("dev", "web")
+    assert not scene.alerts.is_manual_stop("dev", "web")
 
 
 async def test_a_look_that_began_before_the_end_of_a_process_ends_no_alert_of_it(scene: Scene) -> None:

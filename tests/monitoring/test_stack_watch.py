@@ -1,4 +1,4 @@
-"""A watch observes at events, survives an engine that is away, and ends when it is told to."""
+"""A watch observes at events, survives an engine that is unavailable, and ends when it is told to."""
 
 import asyncio
 import time
@@ -11,8 +11,8 @@ import pytest
 from bot.engine.interface import ContainerEvent
 from bot.errors import EngineUnavailableError, StateError
 from bot.models.environment import Environment
-from bot.monitoring import watch
-from bot.monitoring.watch import StackWatch
+from bot.monitoring import stack_watch
+from bot.monitoring.stack_watch import StackWatch
 from tests.log_lines import captured_logs
 
 DEV = Environment("dev", "shop-dev", Path(), ())
@@ -54,7 +54,7 @@ class Scene:
             self._observe,
             self._due_in,
             reconcile_seconds=reconcile_seconds,
-            heard=self._hear,
+            on_event=self._hear,
         )
         self.task = asyncio.create_task(watching.run())
 
@@ -96,7 +96,7 @@ async def test_it_looks_again_when_a_verdict_is_due_and_after_the_reconcile_time
 
 
 async def test_a_broken_stream_is_looked_at_and_subscribed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(stack_watch, "RETRY_SECONDS", 0.01)
     scene = Scene()
     await scene.looks()
     scene.source.queue.put_nowait(None)
@@ -108,7 +108,7 @@ async def test_a_broken_stream_is_looked_at_and_subscribed_again(monkeypatch: py
 async def test_what_was_missed_while_a_stream_was_broken_is_heard_afterwards_and_nothing_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watch, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(stack_watch, "RETRY_SECONDS", 0.01)
     begun = time.time_ns()
     scene = Scene()
     await scene.looks()
@@ -127,7 +127,7 @@ async def test_what_was_missed_while_a_stream_was_broken_is_heard_afterwards_and
 async def test_while_looks_break_it_goes_on_looking_says_so_once_and_hears_every_event(
     monkeypatch: pytest.MonkeyPatch, problem: Exception
 ) -> None:
-    monkeypatch.setattr(watch, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(stack_watch, "RETRY_SECONDS", 0.01)
     with captured_logs() as logs:
         scene = Scene()
         scene.breaks = problem
@@ -141,7 +141,7 @@ async def test_while_looks_break_it_goes_on_looking_says_so_once_and_hears_every
         await scene.end()
     assert len(scene.source.since) == 1
     assert scene.heard == [ended(10)]
-    assert [one["event"] for one in logs] == ["watch stumbles", "watch is steady again"]
+    assert [one["event"] for one in logs] == ["watch fails", "watch is steady again"]
 
 
 async def test_it_ends_even_when_an_event_arrives_in_the_same_moment() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.engine.statistics import ContainerReading, parse_reading
-from bot.monitoring.usage import UsageMemory
+from bot.monitoring.usage import UsageHistory
 
 RAW = {
     "cpu_stats": {"cpu_usage": {"total_usage": 2_500_000_000}},
@@ -21,18 +21,18 @@ def test_a_container_that_does_not_run_has_no_reading() -> None:
     assert parse_reading({"cpu_stats": {"cpu_usage": {"total_usage": 0}}, "memory_stats": {}}, 7.0) is None
 
 
-def percent(memory: UsageMemory, cpu_seconds: float, taken_at: float, container_id: str = "c") -> float | None:
+def percent(memory: UsageHistory, cpu_seconds: float, taken_at: float, container_id: str = "c") -> float | None:
     return memory.take({container_id: ContainerReading(cpu_seconds, 1, taken_at)})[container_id].cpu_percent
 
 
 def test_the_second_reading_tells_how_busy_a_container_is() -> None:
-    memory = UsageMemory()
+    memory = UsageHistory()
     assert percent(memory, 10.0, 100.0) is None
     assert percent(memory, 13.0, 102.0) == pytest.approx(150.0)
 
 
 def test_readings_too_close_together_keep_what_is_known() -> None:
-    memory = UsageMemory(least_seconds=1.0)
+    memory = UsageHistory(least_seconds=1.0)
     percent(memory, 10.0, 100.0)
     percent(memory, 11.0, 102.0)
     assert percent(memory, 12.0, 102.1) == pytest.approx(50.0)
@@ -40,7 +40,7 @@ def test_readings_too_close_together_keep_what_is_known() -> None:
 
 
 def test_a_restart_begins_anew() -> None:
-    memory = UsageMemory()
+    memory = UsageHistory()
     percent(memory, 10.0, 100.0)
     percent(memory, 11.0, 102.0)
     assert percent(memory, 0.5, 104.0) is None
@@ -48,7 +48,7 @@ def test_a_restart_begins_anew() -> None:
 
 
 def test_a_container_that_is_gone_is_forgotten() -> None:
-    memory = UsageMemory()
+    memory = UsageHistory()
     percent(memory, 10.0, 100.0)
     memory.take({})
     assert percent(memory, 20.0, 102.0) is None

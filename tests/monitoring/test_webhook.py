@@ -22,7 +22,7 @@ from bot.errors import StateError
 from bot.events import EventBus
 from bot.models.alert import AlertSource
 from bot.monitoring import webhook
-from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.alert_service import AlertService
 from bot.monitoring.webhook import LARGEST_BODY, AlertWebhook
 from bot.state.manager import StateManager
 from tests.monitoring.test_webhook_formats import GRAFANA
@@ -35,10 +35,10 @@ Client = TestClient[web.Request, web.Application]
 
 
 class Scene:
-    """Answer at /alerts; `active` and `desk` are what a test makes of them."""
+    """Answer at /alerts; `active` and `alert_service` are what a test makes of them."""
 
-    def __init__(self, state: StateManager, client: Client, desk: AlertDesk) -> None:
-        self.state, self.client, self.desk, self.active = state, client, desk, True
+    def __init__(self, state: StateManager, client: Client, alert_service: AlertService) -> None:
+        self.state, self.client, self.alert_service, self.active = state, client, alert_service, True
 
     async def post(self, body: Any, headers: dict[str, str] | None = None) -> tuple[int, Any]:
         sent: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
@@ -61,16 +61,16 @@ class Scene:
 async def opened(folder: Path) -> AsyncIterator[Scene]:
     async with StateManager(folder) as state:
         bus = EventBus()
-        desk = AlertDesk(state.alerts, bus)
+        alert_service = AlertService(state.alerts, bus)
 
         async def services() -> dict[str, list[str]]:
             return {"dev": ["web"]}
 
         application = web.Application()
-        hook = AlertWebhook(TOKEN, desk, services, lambda: scene.active)
+        hook = AlertWebhook(TOKEN, alert_service, services, lambda: scene.active)
         application.add_routes([web.post("/alerts", hook.answer)])
         async with TestClient(TestServer(application)) as client:
-            scene = Scene(state, client, desk)
+            scene = Scene(state, client, alert_service)
             yield scene
         await bus.close()
 
@@ -90,43 +90,43 @@ anything = some.recursive(
     lambda part: some.lists(part, max_size=4) | some.dictionaries(some.text(max_size=12), part, max_size=4),
     max_leaves=12,
 )
-words = some.text(max_size=60)
+text = some.text(max_size=60)
 alert_like = some.fixed_dictionaries(
     {},
     optional={
         "status": some.sampled_from(["firing", "resolved"]) | anything,
-        "labels": some.dictionaries(some.sampled_from(["alertname", "severity", "service", "env"]) | words, words)
+        "labels": some.dictionaries(some.sampled_from(["alertname", "severity", "service", "env"]) | text, text)
         | anything,
-        "annotations": some.dictionaries(words, words) | anything,
-        "startsAt": words | anything,
-        "fingerprint": words | anything,
+        "annotations": some.dictionaries(text, text) | anything,
+        "startsAt": text | anything,
+        "fingerprint": text | anything,
     },
 )
-labels = some.dictionaries(some.sampled_from(["alertname", "severity", "service", "env"]) | words, words, max_size=4)
+labels = some.dictionaries(some.sampled_from(["alertname", "severity", "service", "env"]) | text, text, max_size=4)
 hostile = some.fixed_dictionaries(
     {
-        "version": words,
+        "version": text,
         "alerts": some.lists(
             some.fixed_dictionaries(
                 {
                     "status": some.sampled_from(["firing", "resolved"]),
                     "labels": labels,
                     "annotations": labels,
-                    "startsAt": words,
-                    "fingerprint": words,
+                    "startsAt": text,
+                    "fingerprint": text,
                 }
             ),
             max_size=4,
         ),
     },
-    optional={"truncatedAlerts": some.integers(), "orgId": some.integers(), "groupKey": words},
+    optional={"truncatedAlerts": some.integers(), "orgId": some.integers(), "groupKey": text},
 )
 delivery_like = some.fixed_dictionaries(
     {},
     optional={
         "version": some.sampled_from(["4", "1"]) | anything,
         "alerts": some.lists(alert_like, max_size=5) | anything,
-        "groupKey": words | anything,
+        "groupKey": text | anything,
         "truncatedAlerts": some.integers() | anything,
         "orgId": some.integers() | anything,
     },
@@ -293,7 +293,7 @@ async def test_what_the_journal_does_not_take_is_to_be_sent_again(
             raise fault
 
         with monkeypatch.context() as broken:
-            broken.setattr(scene.desk, "take", refuse)
+            broken.setattr(scene.alert_service, "take", refuse)
             assert (await scene.post(delivery(FIRING)))[0] == 503
     assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 1
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from bot.models.alert import AlertSource, Severity
-from bot.monitoring.hostile_text import LONGEST_SECRET, tame
+from bot.monitoring.sanitize import LONGEST_SECRET, sanitize
 from bot.monitoring.webhook_formats import Webhook, read_reports
 from bot.redaction import Redactor
 
@@ -102,9 +102,9 @@ def test_what_is_no_delivery_is_refused(wrong: dict[str, object]) -> None:
 
 
 def test_words_of_others_lose_what_steers_terminals_and_their_length() -> None:
-    assert tame("a\x1b[31mb\u202ec\x00\u200bd", 100) == "a[31mbcd"
-    assert len(tame("x" * 10_000, 200)) == 200
-    assert tame("line\r\nline\ttab", 100) == "line\nline\ttab"
+    assert sanitize("a\x1b[31mb\u202ec\x00\u200bd", 100) == "a[31mbcd"
+    assert len(sanitize("x" * 10_000, 200)) == 200
+    assert sanitize("line\r\nline\ttab", 100) == "line\nline\ttab"
 
 
 SECRET = "correct-horse-battery-staple"
@@ -119,10 +119,10 @@ def test_no_part_of_a_secret_is_left_however_it_is_parted_joined_or_cut(sign: st
     texts += ["y" * n + parted for n in (475, 490, 499)]
     texts += [sign * (8 * limit + LONGEST_SECRET - n) + SECRET for n in (0, 5, 20, 40)]
     for text in texts:
-        told = tame(text, limit, redact)
+        told = sanitize(text, limit, redact)
         assert SECRET[:4] not in told, text
         assert len(told) <= limit
 
 
 def test_a_credential_that_invisible_signs_part_is_hidden_by_its_name() -> None:
-    assert "hunter2" not in tame("it said pass\u200bword=hun\u200bter2 and ended", 200, Redactor().redact)
+    assert "hunter2" not in sanitize("it said pass\u200bword=hun\u200bter2 and ended", 200, Redactor().redact)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.models.ownership import VoiceRecord
+from bot.models.ownership import LeaderLease
 from bot.state.manager import StateManager
-from bot.state.ownership import _give_voice
+from bot.state.ownership import _grant_lease
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 from tests.ui.story import until
@@ -48,16 +48,16 @@ class Hosts:
         """Return the ids of the processes that share the journal."""
         return self.state.instance.living("BOT")
 
-    async def voice(self) -> VoiceRecord:
+    async def leadership(self) -> LeaderLease:
         """Return who is active."""
-        voice = await self.state.ownership.voice()
-        assert voice is not None
-        return voice
+        leadership = await self.state.ownership.lease()
+        assert leadership is not None
+        return leadership
 
-    async def pass_voice(self, successor: str) -> None:
-        """Write what a handover writes, from outside: the voice is the successor's."""
-        before = await self.voice()
-        await self.state.ownership._journal.write(lambda transaction: _give_voice(transaction, successor, before))
+    async def transfer_lease(self, successor: str) -> None:
+        """Write what a handover writes, from outside: leadership is the successor's."""
+        before = await self.leadership()
+        await self.state.ownership._journal.write(lambda transaction: _grant_lease(transaction, successor, before))
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ async def said(people: SandboxClient) -> list[str]:
     return [message.content for message in await people.messages() if not message.content.startswith("!")]
 
 
-async def hears(people: SandboxClient, words: str, times: int) -> None:
+async def hears(people: SandboxClient, text: str, times: int) -> None:
     """Wait until something was said so often."""
 
     async def often() -> bool:
-        return (await said(people)).count(words) >= times
+        return (await said(people)).count(text) >= times
 
     await until(often, TURN_SECONDS)
 
@@ -89,11 +89,11 @@ async def test_a_host_that_passes_the_voice_falls_silent_and_comes_back_when_it_
     hosts: Hosts, people: SandboxClient
 ):
     first = await hosts.start()
-    before = await hosts.voice()
+    before = await hosts.leadership()
     second = await hosts.start()
     (successor,) = set(hosts.living()) - {before.instance_id}
-    await hosts.pass_voice(successor)
-    await until(lambda: "this bot stands by" in first.log.read_text())  # at once, where it passes the voice itself
+    await hosts.transfer_lease(successor)
+    await until(lambda: "this bot stands by" in first.log.read_text())  # at once, where it transfers leadership itself
     await hears(people, READY, 2)
     await make_use_of_everything(people, "carl")
     assert sorted(await said(people)) == sorted(

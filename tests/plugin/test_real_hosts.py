@@ -271,8 +271,8 @@ async def test_upgrade_by_reload(start: Start, sandbox: Sandbox, tmp_path: Path)
         await unchanged(host)
 
 
-def described(people: SandboxClient, name: str, words: str) -> Callable[[], Awaitable[bool]]:
+def described(people: SandboxClient, name: str, text: str) -> Callable[[], Awaitable[bool]]:
     async def look() -> bool:
-        return any(one["name"] == name and one["description"] == words for one in await people.commands())
+        return any(one["name"] == name and one["description"] == text for one in await people.commands())
 
     return look

@@ -8,10 +8,10 @@ import pytest
 
 from bot.errors import StateError
 from bot.events import EventBus
-from bot.models.alert import AlertReport, AlertSource, Healing, Severity
+from bot.models.alert import AlertReport, AlertSource, RecoveryStatus, Severity
 from bot.models.environment import Environment
 from bot.models.recovery import Fault, RecoveryOutcome, RecoveryReport
-from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.alert_service import AlertService
 from bot.recovery.coordinator import ErrorCoordinator
 from bot.state.manager import StateManager
 
@@ -24,8 +24,8 @@ class Scene:
 
     def __init__(self, state: StateManager) -> None:
         self.state, self.bus = state, EventBus()
-        self.desk = AlertDesk(state.alerts, self.bus)
-        self.coordinator = ErrorCoordinator(self, state, self.desk, self.bus, {"dev": DEV})
+        self.alert_service = AlertService(state.alerts, self.bus)
+        self.coordinator = ErrorCoordinator(self, state, self.alert_service, self.bus, {"dev": DEV})
         self.handled: list[Fault] = []
         self.outcome, self.breaks = RecoveryOutcome.RECOVERED, False
         self.go_on, self.begun = asyncio.Event(), asyncio.Event()
@@ -40,7 +40,7 @@ class Scene:
         return RecoveryReport(fault, self.outcome, "restart: it is well again")
 
     async def alert(self, report: AlertReport = WEB_DOWN) -> str:
-        (taken,) = await self.desk.take([report])
+        (taken,) = await self.alert_service.take([report])
         return taken.alert.id
 
     async def settled(self) -> None:
@@ -64,10 +64,10 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 async def test_what_a_dead_bot_was_healing_or_owed_is_taken_up_once(scene: Scene) -> None:
     begun = await scene.alert()
-    await scene.desk.note(begun, healing=Healing.UNDER_WAY)
+    await scene.alert_service.note(begun, healing=RecoveryStatus.UNDER_WAY)
     owed = await scene.alert(AlertReport("store", AlertSource.HEALTH, Severity.HIGH, "x", "", "dev", "store"))
     for _ in range(3):
-        await scene.coordinator.take_up()
+        await scene.coordinator.resume()
         await scene.settled()
     assert sorted(fault.alert_id for fault in scene.handled) == sorted([begun, owed])
     assert scene.completed() == 2
@@ -77,9 +77,9 @@ async def test_what_is_being_handled_is_not_taken_up_again(scene: Scene) -> None
     scene.coordinator.start()
     scene.go_on.clear()
     await scene.alert()
-    await scene.coordinator.take_up()
+    await scene.coordinator.resume()
     await scene.begun.wait()
-    await scene.coordinator.take_up()
+    await scene.coordinator.resume()
     scene.go_on.set()
     await scene.settled()
     assert (len(scene.handled), scene.completed()) == (1, 1)
@@ -88,11 +88,11 @@ async def test_what_is_being_handled_is_not_taken_up_again(scene: Scene) -> None
 async def test_a_warning_an_alert_from_outside_and_what_is_left_alone_are_not_owed_anything(scene: Scene) -> None:
     scene.outcome = RecoveryOutcome.NOT_OURS
     await scene.alert()
-    await scene.coordinator.take_up()
+    await scene.coordinator.resume()
     await scene.settled()
     await scene.alert(AlertReport("w", AlertSource.HEALTH, Severity.WARNING, "x", "", "dev", "store"))
     await scene.alert(AlertReport("o", AlertSource.ALERTMANAGER, Severity.HIGH, "x", "", "dev", "store"))
-    await scene.coordinator.take_up()
+    await scene.coordinator.resume()
     await scene.settled()
     assert len(scene.handled) == 1
 
@@ -100,13 +100,13 @@ async def test_a_warning_an_alert_from_outside_and_what_is_left_alone_are_not_ow
 async def test_a_healing_that_the_journal_broke_off_is_taken_up_when_it_takes_it_again(scene: Scene) -> None:
     alert_id = await scene.alert()
     scene.breaks = True
-    await scene.coordinator.take_up()
+    await scene.coordinator.resume()
     await scene.settled()
     assert scene.completed() == 0
     scene.breaks = False
-    await scene.coordinator.take_up()
+    await scene.coordinator.resume()
     await scene.settled()
     alert = await scene.state.alerts.get(alert_id)
     assert alert is not None
-    assert alert.healing is Healing.SUCCEEDED
+    assert alert.healing is RecoveryStatus.SUCCEEDED
     assert scene.completed() == 1

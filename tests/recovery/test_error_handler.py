@@ -1,4 +1,4 @@
-"""Healing begins gently, goes on within its budget, and keeps away from deployments and people."""
+"""Recovery begins gently, goes on within its budget, and keeps away from deployments and people."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from bot.models.environment import Environment
 from bot.models.health import Verdict
 from bot.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
 from bot.recovery.budget import WINDOW, Budget
-from bot.recovery.handler import ErrorHandler, Senses
+from bot.recovery.handler import ErrorHandler, RecoveryChecks
 from bot.state.boot_clock import boot_seconds
 from bot.state.manager import StateManager
 
@@ -28,11 +28,11 @@ RESTART, RECREATE, ROLL_BACK = RecoveryAction.RESTART, RecoveryAction.RECREATE, 
 
 @dataclass
 class Notes:
-    words: list[str] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
 
-    async def note(self, alert_id: str, words: str = "", **_: Any) -> None:
-        if words:
-            self.words.append(words)
+    async def note(self, alert_id: str, text: str = "", **_: Any) -> None:
+        if text:
+            self.text.append(text)
 
 
 class Scene:
@@ -42,19 +42,19 @@ class Scene:
         self.state = state
         self.notes = Notes()
         self.verdict = Verdict.UNHEALTHY
-        self.by_hand = self.own = False
+        self.manually = self.own = False
         self.helps: frozenset[RecoveryAction] = frozenset()
         self.tried: list[RecoveryAction] = []
-        senses = Senses(lambda *_: self.verdict, lambda *_: self.by_hand, self._is_own, self._answers, str)
+        checks = RecoveryChecks(lambda *_: self.verdict, lambda *_: self.manually, self._is_own, self._answers, str)
         engine: Any = SimpleNamespace(containers=self._containers)
-        self.handler = ErrorHandler(engine, None, state, self.notes, senses, self._roll_back)  # type: ignore[arg-type]
+        self.handler = ErrorHandler(engine, None, state, self.notes, checks, self._roll_back)  # type: ignore[arg-type]
         self.handler._try = self._try  # type: ignore[method-assign]
-        self.handler._is_mended = self._is_mended  # type: ignore[method-assign]
+        self.handler._is_recovered = self._is_recovered  # type: ignore[method-assign]
 
     async def _is_own(self, environment: Environment, service: str) -> bool:
         return self.own
 
-    async def _is_mended(self, *_: object) -> bool:
+    async def _is_recovered(self, *_: object) -> bool:
         return False
 
     async def _answers(self, *_: object) -> bool:
@@ -82,7 +82,7 @@ async def test_a_restart_that_helps_is_all_that_is_done(scene: Scene) -> None:
     report = await scene.handler.handle(FAULT, DEV)
     assert report.succeeded
     assert scene.tried == [RESTART]
-    assert scene.notes.words == ["restart: well again"]
+    assert scene.notes.text == ["restart: well again"]
 
 
 async def test_what_does_not_help_leads_on_to_the_next_and_at_last_to_a_person(scene: Scene) -> None:
@@ -136,7 +136,7 @@ async def _locked(environment: str) -> Any:
 
 
 async def test_what_somebody_stopped_by_hand_is_left_as_it_is(scene: Scene) -> None:
-    scene.by_hand = True
+    scene.manually = True
     assert (await scene.handler.handle(FAULT, DEV)).outcome is RecoveryOutcome.NOT_OURS
     assert scene.tried == []
 
@@ -177,7 +177,7 @@ async def test_an_attempt_whose_end_no_bot_saw_is_ended_honestly_and_once(scene:
     scene.helps = frozenset({RESTART})
     for _ in range(2):
         assert (await scene.handler.handle(FAULT, DEV)).succeeded
-    assert scene.notes.words == ["restart: broken off, the bot ended in the middle of it", *["restart: well again"] * 2]
+    assert scene.notes.text == ["restart: broken off, the bot ended in the middle of it", *["restart: well again"] * 2]
 
 
 async def test_a_deployment_that_begins_in_the_middle_has_the_environment(scene: Scene) -> None:

@@ -78,10 +78,10 @@ async def test_a_slow_answer_is_the_right_one_and_what_it_does_is_done_late_or_a
     slow = {"method": "POST", "path": "/channels/*/messages", "delay": 0.3}
     for performed in (False, True):
         await people.add_fault(**slow, status=None, performed=performed)
-        words = f"done at once: {performed}"
+        text = f"done at once: {performed}"
         began = time.monotonic()
-        sending = asyncio.create_task(bot.ops.send(words))
-        seen = await people.wait_for_message(lambda one, words=words: one.content == words)
+        sending = asyncio.create_task(bot.ops.send(text))
+        seen = await people.wait_for_message(lambda one, text=text: one.content == text)
         shown_after = time.monotonic() - began
         assert (await sending).id == seen.id
         assert time.monotonic() - began >= 0.3

@@ -16,16 +16,16 @@ SECONDS = 10
 TELL = "trap 'echo heard {0}' {0}; echo ready; while :; do sleep 0.05; done"
 
 
-def command(*words: str) -> list[str]:
+def command(*text: str) -> list[str]:
     if os.geteuid() != 0:
         pytest.fail("only root can give root up: run the tests as root", pytrace=False)
     become = ("setpriv", "--reuid", USER, "--clear-groups")
-    return [sys.executable, "-IS", str(SCRIPT), USER, *become, *words]
+    return [sys.executable, "-IS", str(SCRIPT), USER, *become, *text]
 
 
-def run(*words: str, below: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+def run(*text: str, below: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*below, *command(*words)], capture_output=True, text=True, check=False, timeout=SECONDS, cwd="/"
+        [*below, *command(*text)], capture_output=True, text=True, check=False, timeout=SECONDS, cwd="/"
     )
 
 

@@ -1,4 +1,4 @@
-"""Alerts are kept once for each outbreak, however often they are reported."""
+"""Alerts are kept once for each occurrence, however often they are reported."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
@@ -12,7 +12,7 @@ import time_machine
 
 from bot.errors import InvalidRequestError, StateError
 from bot.models.actor import Actor, ActorKind
-from bot.models.alert import AlertReport, AlertSource, AlertState, Healing, Severity
+from bot.models.alert import AlertReport, AlertSource, AlertState, RecoveryStatus, Severity
 from bot.models.identifiers import new_id
 from bot.models.post import Post
 from bot.models.recovery import RecoveryAction, RecoveryStep
@@ -175,11 +175,11 @@ async def test_what_is_resolved_cannot_be_acknowledged(state: StateManager) -> N
 
 async def test_the_channel_hears_of_each_change_once(state: StateManager) -> None:
     (taken,) = await state.alerts.take([REPORT])
-    assert await state.alerts.untold() == (taken.alert,)
-    await state.alerts.told([taken.alert])
-    assert await state.alerts.untold() == ()
-    await state.alerts.note(taken.alert.id, "restarted it", healing=Healing.UNDER_WAY)
-    (changed,) = await state.alerts.untold()
+    assert await state.alerts.pending_notification() == (taken.alert,)
+    await state.alerts.mark_notified([taken.alert])
+    assert await state.alerts.pending_notification() == ()
+    await state.alerts.note(taken.alert.id, "restarted it", healing=RecoveryStatus.UNDER_WAY)
+    (changed,) = await state.alerts.pending_notification()
     assert changed.actions == ("restarted it",)
 
 
@@ -224,7 +224,7 @@ async def test_what_is_over_and_told_is_kept_for_a_while_only(state: StateManage
     taken = [(await state.alerts.take([replace(REPORT, fingerprint=f"f{n}")]))[0].alert for n in range(6)]
     for n in range(5):
         await state.alerts.take([replace(REPORT, fingerprint=f"f{n}", firing=False)])
-    await state.alerts.told([one for one in await state.alerts.all() if one.id != taken[0].id])
+    await state.alerts.mark_notified([one for one in await state.alerts.all() if one.id != taken[0].id])
     await state.posts.save(Post(taken[1].id, "alert", 1))
     assert await state.alerts.prune(2) == 2
     # The open one, the one that the channel does not know the end of, and the newest two.

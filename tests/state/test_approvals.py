@@ -13,47 +13,47 @@ from bot.models.change import ChangeType
 from bot.models.deployment import DeploymentKind, DeploymentRequest
 from bot.models.identifiers import new_id
 from bot.models.plan import Plan
-from bot.models.proposal import LIFETIME, Proposal, ProposalState
+from bot.models.plan_record import LIFETIME, PlanRecord, PlanState
 from bot.state import approvals
-from bot.state.approvals import given_time, is_late, seconds_left
+from bot.state.approvals import is_expired, seconds_left, with_expiry
 from bot.state.documents import from_json, to_json
 from bot.state.manager import StateManager
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 ANNA = Actor(ActorKind.DISCORD, "2", "anna")
 PLANNED, AWAITING, CONFIRMED, STARTED = (
-    ProposalState.PLANNED,
-    ProposalState.AWAITING,
-    ProposalState.CONFIRMED,
-    ProposalState.STARTED,
+    PlanState.PLANNED,
+    PlanState.AWAITING,
+    PlanState.CONFIRMED,
+    PlanState.STARTED,
 )
 
 
-def a_proposal(*, age: timedelta = timedelta(0), state: ProposalState = PLANNED) -> Proposal:
+def a_proposal(*, age: timedelta = timedelta(0), state: PlanState = PLANNED) -> PlanRecord:
     made = datetime.now(UTC) - age
     request = DeploymentRequest("prod", DeploymentKind.DEPLOY, DORA, version="v2", plan_digest="d")
     plan = Plan("prod", "v2", 1, None, (), (), (), "d")
-    return Proposal(new_id("PLAN"), request, plan, made, made + LIFETIME, state)
+    return PlanRecord(new_id("PLAN"), request, plan, made, made + LIFETIME, state)
 
 
 async def test_a_proposal_outlives_the_process_that_made_it(tmp_path: Path) -> None:
-    proposal = a_proposal()
+    plan_record = a_proposal()
     async with StateManager(tmp_path) as state:
-        await state.approvals.add(proposal)
+        await state.approvals.add(plan_record)
     async with StateManager(tmp_path) as state:
-        assert await state.approvals.get(proposal.id) == proposal
-        assert await state.approvals.open() == (proposal,)
+        assert await state.approvals.get(plan_record.id) == plan_record
+        assert await state.approvals.open() == (plan_record,)
 
 
 async def test_a_yes_is_taken_once(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
-        proposal = a_proposal(state=AWAITING)
-        await state.approvals.add(proposal)
-        done, now = await state.approvals.move(proposal.id, CONFIRMED, ANNA, from_states=[AWAITING])
+        plan_record = a_proposal(state=AWAITING)
+        await state.approvals.add(plan_record)
+        done, now = await state.approvals.move(plan_record.id, CONFIRMED, ANNA, from_states=[AWAITING])
         assert done
         assert now is not None
         assert now.decided_by == ANNA
-        done, now = await state.approvals.move(proposal.id, CONFIRMED, ANNA, from_states=[AWAITING])
+        done, now = await state.approvals.move(plan_record.id, CONFIRMED, ANNA, from_states=[AWAITING])
         assert not done
         assert now is not None
         assert now.state is CONFIRMED
@@ -61,66 +61,68 @@ async def test_a_yes_is_taken_once(tmp_path: Path) -> None:
 
 async def test_one_whose_time_is_over_expires_instead(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
-        proposal = a_proposal(age=LIFETIME)
-        await state.approvals.add(proposal)
-        done, now = await state.approvals.move(proposal.id, AWAITING, DORA, from_states=[PLANNED])
+        plan_record = a_proposal(age=LIFETIME)
+        await state.approvals.add(plan_record)
+        done, now = await state.approvals.move(plan_record.id, AWAITING, DORA, from_states=[PLANNED])
         assert not done
         assert now is not None
-        assert now.state is ProposalState.EXPIRED
+        assert now.state is PlanState.EXPIRED
         assert await state.approvals.open() == ()
 
 
 async def test_asking_a_second_person_gives_them_the_whole_time(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
-        proposal = a_proposal(age=LIFETIME - timedelta(minutes=1))
-        await state.approvals.add(proposal)
-        _done, now = await state.approvals.move(proposal.id, AWAITING, DORA, from_states=[PLANNED])
+        plan_record = a_proposal(age=LIFETIME - timedelta(minutes=1))
+        await state.approvals.add(plan_record)
+        _done, now = await state.approvals.move(plan_record.id, AWAITING, DORA, from_states=[PLANNED])
         assert now is not None
         assert now.expires_at - datetime.now(UTC) > LIFETIME - timedelta(minutes=1)
 
 
 async def test_one_that_everybody_said_yes_to_in_time_is_late_for_nothing(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
-        proposal = a_proposal(age=LIFETIME, state=CONFIRMED)
-        await state.approvals.add(proposal)
-        done, now = await state.approvals.move(proposal.id, AWAITING, ANNA, from_states=[CONFIRMED])
+        plan_record = a_proposal(age=LIFETIME, state=CONFIRMED)
+        await state.approvals.add(plan_record)
+        done, now = await state.approvals.move(plan_record.id, AWAITING, ANNA, from_states=[CONFIRMED])
         assert done
         assert now is not None
-        assert is_late(now), "given back, it has what was left of its time"
+        assert is_expired(now), "given back, it has what was left of its time"
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_clock_that_is_set_back_or_on_makes_no_plan_wait_longer(hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    proposal = given_time(a_proposal())
+    plan_record = with_expiry(a_proposal())
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
-        assert seconds_left(proposal) <= LIFETIME.total_seconds()
-        assert is_late(proposal) is (hours > 0)
+        assert seconds_left(plan_record) <= LIFETIME.total_seconds()
+        assert is_expired(plan_record) is (hours > 0)
         since_boot = approvals.boot_seconds()
         monkeypatch.setattr(approvals, "boot_seconds", lambda: since_boot + LIFETIME.total_seconds())
-        assert is_late(proposal)
+        assert is_expired(plan_record)
 
 
 def test_after_another_boot_the_wall_clock_alone_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    proposal = given_time(a_proposal())
+    plan_record = with_expiry(a_proposal())
     monkeypatch.setattr(approvals, "boot_id", lambda: "another")
     monkeypatch.setattr(approvals, "boot_seconds", lambda: 1e9)
-    assert not is_late(proposal)
+    assert not is_expired(plan_record)
     with time_machine.travel(datetime.now(UTC) + LIFETIME):
-        assert is_late(proposal)
+        assert is_expired(plan_record)
 
 
 def test_rows_of_the_version_before_and_after_are_read() -> None:
-    proposal = a_proposal()
-    old = {key: value for key, value in json.loads(to_json(proposal)).items() if "boot" not in key}
-    assert from_json(Proposal, json.dumps(old)) == proposal
-    assert not is_late(from_json(Proposal, json.dumps(old | {"of_a_newer_version": 1})))
+    plan_record = a_proposal()
+    old = {key: value for key, value in json.loads(to_json(plan_record)).items() if "boot" not in key}
+    assert from_json(PlanRecord, json.dumps(old)) == plan_record
+    assert not is_expired(from_json(PlanRecord, json.dumps(old | {"of_a_newer_version": 1})))
 
 
 async def test_one_that_was_started_does_not_expire(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
-        proposal = replace(a_proposal(age=LIFETIME), state=CONFIRMED)
-        await state.approvals.add(proposal)
-        done, now = await state.approvals.move(proposal.id, STARTED, ANNA, from_states=[CONFIRMED], deployment_id="D-1")
+        plan_record = replace(a_proposal(age=LIFETIME), state=CONFIRMED)
+        await state.approvals.add(plan_record)
+        done, now = await state.approvals.move(
+            plan_record.id, STARTED, ANNA, from_states=[CONFIRMED], deployment_id="D-1"
+        )
         assert done
         assert now is not None
         assert now.deployment_id == "D-1"
@@ -131,21 +133,21 @@ async def test_an_unknown_proposal_is_no_fault(tmp_path: Path) -> None:
         assert await state.approvals.move("PLAN-0", CONFIRMED, ANNA, from_states=[AWAITING]) == (False, None)
 
 
-@pytest.mark.parametrize("state", [ProposalState.WITHDRAWN, ProposalState.VOID, STARTED])
-async def test_nothing_becomes_of_one_that_has_ended(tmp_path: Path, state: ProposalState) -> None:
+@pytest.mark.parametrize("state", [PlanState.WITHDRAWN, PlanState.VOID, STARTED])
+async def test_nothing_becomes_of_one_that_has_ended(tmp_path: Path, state: PlanState) -> None:
     async with StateManager(tmp_path) as journal:
-        proposal = a_proposal(state=state)
-        await journal.approvals.add(proposal)
-        done, _now = await journal.approvals.move(proposal.id, CONFIRMED, ANNA, from_states=[PLANNED, AWAITING])
+        plan_record = a_proposal(state=state)
+        await journal.approvals.add(plan_record)
+        done, _now = await journal.approvals.move(plan_record.id, CONFIRMED, ANNA, from_states=[PLANNED, AWAITING])
         assert not done
 
 
 async def test_every_answer_is_in_the_audit(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
-        proposal = a_proposal()
-        await state.approvals.add(proposal)
-        await state.approvals.move(proposal.id, AWAITING, DORA, from_states=[PLANNED])
-        await state.approvals.move(proposal.id, CONFIRMED, ANNA, from_states=[AWAITING])
+        plan_record = a_proposal()
+        await state.approvals.add(plan_record)
+        await state.approvals.move(plan_record.id, AWAITING, DORA, from_states=[PLANNED])
+        await state.approvals.move(plan_record.id, CONFIRMED, ANNA, from_states=[AWAITING])
         audit = [c for c in await state.changes() if c.type is ChangeType.AUDIT]
         assert [(c.new, c.metadata["by"]) for c in audit] == [
             ("plan planned", "dora"),

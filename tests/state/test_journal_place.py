@@ -64,7 +64,7 @@ async def test_deleted_file_ends_every_transaction(state: StateManager, name: st
     await beat(state)
     (state.folder / name).unlink()
     with pytest.raises(JournalLostError, match=f"{name} was deleted"):
-        await state.ownership.voice()
+        await state.ownership.lease()
     with pytest.raises(JournalLostError):
         await state.ownership.acquire()
     assert not (state.folder / name).exists()
@@ -82,10 +82,10 @@ async def test_loss_is_for_good(state: StateManager) -> None:
     path = state.folder / JOURNAL_NAME
     path.rename(path.with_suffix(".away"))
     with pytest.raises(JournalLostError):
-        await state.ownership.voice()
+        await state.ownership.lease()
     path.with_suffix(".away").rename(path)
     with pytest.raises(JournalLostError):
-        await state.ownership.voice()
+        await state.ownership.lease()
     assert state.lost is not None
 
 

@@ -25,22 +25,22 @@ from bot.models.deployment import (
 )
 from bot.models.freeze import Freeze
 from bot.models.ownership import Heartbeat
+from bot.models.plan_record import PlanRecord, PlanState
 from bot.models.post import Post
-from bot.models.proposal import Proposal, ProposalState
 from bot.models.recovery import RecoveryStep
 from bot.models.release import Release, ReleaseState
 from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.documents import name_once
+from bot.state.documents import log_once
 from bot.state.manager import JOURNAL_NAME, StateManager
 from bot.state.schema import MIGRATIONS
 from tests.state.test_approvals import a_proposal
 from tests.state.test_state_manager import a_deployment, a_release
 
 UNDER_WAY, ENDED, OF_ANOTHER_KIND = (a_deployment(name) for name in ("prod", "staging", "dev"))
-PROPOSAL = a_proposal(state=ProposalState.AWAITING)
+PROPOSAL = a_proposal(state=PlanState.AWAITING)
 
 
-def by_hand(folder: Path, *statements: str) -> None:
+def manually(folder: Path, *statements: str) -> None:
     """Do to the journal what another version would."""
     with closing(sqlite3.connect(folder / JOURNAL_NAME)) as journal:
         for statement in statements:
@@ -70,7 +70,7 @@ async def of_the_future(tmp_path: Path) -> Path:
         await state.ownership.acquire()
         await state.ownership.beat(Heartbeat(state.instance_id, boot_id(), boot_seconds()))
     tables = (*documents(tmp_path),)
-    by_hand(
+    manually(
         tmp_path,
         "CREATE TABLE oracles (id TEXT PRIMARY KEY)",
         *(f"ALTER TABLE {table} ADD COLUMN mood TEXT NOT NULL DEFAULT 'bright'" for table in tables),
@@ -102,7 +102,7 @@ def documents(folder: Path) -> Sequence[str]:
 async def test_a_journal_of_the_next_version_is_read_and_what_is_unknown_in_it_counts_as_nothing_good(
     of_the_future: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    name_once.cache_clear()
+    log_once.cache_clear()
     async with StateManager(of_the_future) as state:
         known = await state.deployments.unfinished()
         assert [one.id for one in known] == [UNDER_WAY.id]
@@ -121,8 +121,8 @@ async def test_a_journal_of_the_next_version_is_read_and_what_is_unknown_in_it_c
         assert ChangeType.AUDIT in {change.type for change in await state.changes("prod")}
         assert len((await state.changes_since(0))[1]) == await state.last_sequence()
         assert (await state.posts.unfinished(["live"]))[0].subject == UNDER_WAY.id
-        assert await state.ownership.voice() is not None
-    assert caplog.text.count("a row is left out") == 2  # a deployment, and the phase of others
+        assert await state.ownership.lease() is not None
+    assert caplog.text.count("unreadable row skipped") == 2  # a deployment, and the phase of others
 
 
 async def test_a_journal_of_the_next_version_is_gone_on_with(of_the_future: Path) -> None:
@@ -131,7 +131,7 @@ async def test_a_journal_of_the_next_version_is_gone_on_with(of_the_future: Path
         (found,) = await state.deployments.unfinished()
         lock = await state.locks.get("prod")
         assert lock is not None
-        found, fence = await state.deployments.take_over(found.id, lock.instance_id, counts=lambda _left: True)
+        found, fence = await state.deployments.take_over(found.id, lock.instance_id, is_new_attempt=lambda _left: True)
         await state.deployments.save_service(found, ServiceProgress("web", ServiceStep.HEALTHY), fence)
         await state.deployments.finish(replace(found, outcome=Outcome.SUCCEEDED), fence)
         with pytest.raises(LockHeldError):  # the next version carries on with what only it knows
@@ -154,7 +154,17 @@ def enums_of(kind: Any, seen: set[Any]) -> set[type[StrEnum]]:
 
 
 def test_every_value_in_the_journal_is_read_somehow_though_only_a_newer_version_knows_it() -> None:
-    kept: tuple[type, ...] = (Deployment, Release, StateChange, Lock, Freeze, Proposal, Alert, RecoveryStep, Heartbeat)
+    kept: tuple[type, ...] = (
+        Deployment,
+        Release,
+        StateChange,
+        Lock,
+        Freeze,
+        PlanRecord,
+        Alert,
+        RecoveryStep,
+        Heartbeat,
+    )
     found = {enum for kind in kept for enum in enums_of(kind, set())}
     assert ServiceStep in found
     # What was asked for, and what a phase does, nobody can guess: such rows are left out.
@@ -201,8 +211,8 @@ OLD_BEAT = '{{"instance_id": "BOT-0", "boot_id": "{boot}", "beat_at": 1.0, "cont
 
 async def test_a_change_that_only_another_version_understands_holds_nobody_up(tmp_path: Path) -> None:
     async with StateManager(tmp_path / "state") as state:
-        for words in ("before", "strange", "after"):
-            await state.record(StateChange(ChangeType.AUDIT, "test", new=words))
+        for text in ("before", "strange", "after"):
+            await state.record(StateChange(ChangeType.AUDIT, "test", new=text))
         with closing(sqlite3.connect(state.folder / JOURNAL_NAME)) as journal, journal:
             journal.execute("UPDATE changes SET document = '{\"type\": 7}' WHERE document LIKE '%strange%'")
         number, news = await state.changes_since(0)

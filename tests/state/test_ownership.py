@@ -1,4 +1,4 @@
-"""At any moment at most one bot is the active one."""
+"""At any moment at most one bot is the leader."""
 
 import asyncio
 import sqlite3
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import FencedOffError
+from bot.leadership.leadership import Leadership
 from bot.models.actor import Actor, ActorKind
 from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, ServiceProgress, ServiceStep
 from bot.models.identifiers import new_id
@@ -18,8 +19,7 @@ from bot.models.ownership import Heartbeat
 from bot.state.boot_clock import boot_id, boot_seconds
 from bot.state.journal import Fence
 from bot.state.manager import JOURNAL_NAME, StateManager
-from bot.state.ownership import HeldVoice, lease_has_lapsed
-from bot.ui.voice import Voice
+from bot.state.ownership import HeldLease, lease_has_lapsed
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def a_deployment() -> Deployment:
 async def test_the_first_bot_speaks_and_a_second_one_stays_silent(old, new):
     assert await old.ownership.acquire() is not None
     assert await new.ownership.acquire() is None
-    assert (await new.ownership.voice()).instance_id == old.instance_id
+    assert (await new.ownership.lease()).instance_id == old.instance_id
 
 
 async def test_the_voice_of_a_dead_bot_is_free(tmp_path, new):
@@ -59,21 +59,21 @@ async def test_who_passes_the_voice_on_is_silent_before_another_has_it_and_speak
     record = await old.ownership.acquire()
     deployment = a_deployment()
     fence = await old.deployments.create(deployment, "deploy v2")
-    voice, held = Voice(), HeldVoice()
-    held.speaks_through(voice)
+    leadership, held = Leadership(), HeldLease()
+    held.bind(leadership)
 
     async def pass_on(fence: Fence) -> None:
         async def writing() -> None:
-            assert not voice.active
-            await old.ownership.pass_on(record, deployment, fence, new.instance_id)
+            assert not leadership.is_leader
+            await old.ownership.transfer(record, deployment, fence, new.instance_id)
 
-        await held.pass_on(writing())
+        await held.transfer(writing())
 
     with pytest.raises(FencedOffError):
         await pass_on(replace(fence, token=99))
-    assert voice.active
+    assert leadership.is_leader
     await pass_on(fence)
-    assert not voice.active
+    assert not leadership.is_leader
 
 
 @pytest.mark.parametrize("is_given_up", [False, True], ids=["and is passed on", "and is not"])
@@ -81,45 +81,47 @@ async def test_who_is_cancelled_while_the_journal_is_held_leaves_when_it_is_deci
     record = await old.ownership.acquire()
     deployment = a_deployment()
     fence = await old.deployments.create(deployment, "deploy v2")
-    voice, held = Voice(), HeldVoice()
+    leadership, held = Leadership(), HeldLease()
     held.record = record
-    held.speaks_through(voice)
+    held.bind(leadership)
     with closing(sqlite3.connect(old.folder / JOURNAL_NAME, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         wanted = replace(fence, token=99) if is_given_up else fence
-        passing = asyncio.create_task(held.pass_on(old.ownership.pass_on(record, deployment, wanted, new.instance_id)))
+        passing = asyncio.create_task(
+            held.transfer(old.ownership.transfer(record, deployment, wanted, new.instance_id))
+        )
         await asyncio.sleep(0.2)
-        assert not voice.active
-        assert held.is_passed_on(record)  # a renewal that came before lets nobody speak
+        assert not leadership.is_leader
+        assert held.is_transferred(record)  # a renewal that came before lets nobody speak
         passing.cancel()
         other.rollback()
     with pytest.raises(asyncio.CancelledError):
         await passing
-    assert (await new.ownership.voice()).instance_id == (old if is_given_up else new).instance_id
-    assert voice.active is is_given_up
-    assert held.is_passed_on(record) is not is_given_up
+    assert (await new.ownership.lease()).instance_id == (old if is_given_up else new).instance_id
+    assert leadership.is_leader is is_given_up
+    assert held.is_transferred(record) is not is_given_up
 
 
 async def test_voice_and_deployment_pass_together_and_who_passed_them_on_changes_nothing_any_more(old, new):
-    voice = await old.ownership.acquire()
+    leadership = await old.ownership.acquire()
     deployment = a_deployment()
     fence = await old.deployments.create(deployment, "deploy v2")
-    await old.ownership.pass_on(voice, deployment, fence, new.instance_id)
+    await old.ownership.transfer(leadership, deployment, fence, new.instance_id)
     lock = await new.locks.get("prod")
     assert lock.instance_id == new.instance_id
     assert lock.token > fence.token
     with pytest.raises(FencedOffError):
-        await old.ownership.renew(voice)
+        await old.ownership.renew(leadership)
     with pytest.raises(FencedOffError):
         await old.deployments.save_service(deployment, ServiceProgress("web", ServiceStep.STARTING), fence)
     with pytest.raises(FencedOffError):
-        await old.ownership.pass_on(voice, deployment, fence, old.instance_id)
+        await old.ownership.transfer(leadership, deployment, fence, old.instance_id)
 
 
 async def test_a_lease_is_renewed_and_lapses(old):
-    voice = await old.ownership.acquire()
-    renewed = await old.ownership.renew(voice)
-    assert renewed.lease_until >= voice.lease_until
+    leadership = await old.ownership.acquire()
+    renewed = await old.ownership.renew(leadership)
+    assert renewed.lease_until >= leadership.lease_until
     assert not lease_has_lapsed(renewed)
     assert lease_has_lapsed(replace(renewed, lease_until=boot_seconds() - 1))
     assert lease_has_lapsed(replace(renewed, boot_id="another boot"))
@@ -129,10 +131,10 @@ async def test_taking_by_force_takes_the_deployments_too_and_only_from_the_owner
     seen = await old.ownership.acquire()
     deployment = a_deployment()
     fence = await old.deployments.create(deployment, "deploy v2")
-    taken = await new.ownership.take_by_force(seen)
+    taken = await new.ownership.seize(seen)
     assert taken.instance_id == new.instance_id
     assert (await new.locks.get("prod")).instance_id == new.instance_id
-    assert await new.ownership.take_by_force(seen) is None
+    assert await new.ownership.seize(seen) is None
     with pytest.raises(FencedOffError):
         await old.deployments.update(deployment, fence)
 

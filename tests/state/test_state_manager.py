@@ -157,7 +157,7 @@ async def test_who_was_taken_over_from_changes_nothing_any_more(tmp_path: Path) 
     async with StateManager(tmp_path) as old, StateManager(tmp_path) as new:
         deployment = a_deployment()
         old_fence = await old.deployments.create(deployment, "deploy v2")
-        _, new_fence = await new.deployments.take_over(deployment.id, old.instance_id, counts=lambda _: True)
+        _, new_fence = await new.deployments.take_over(deployment.id, old.instance_id, is_new_attempt=lambda _: True)
         assert new_fence.token > old_fence.token
 
         with pytest.raises(FencedOffError):

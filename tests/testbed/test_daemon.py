@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from testbed.daemon import PrivateDaemon
+from testbed.leftovers import is_running
 from testbed.network import run
-from testbed.strays import is_running
 from testbed.waiting import wait_until
 
 

@@ -7,7 +7,7 @@ import pytest
 from babel.messages.catalog import Catalog, Message
 
 from bot.ui.translation import LANGUAGES, LOCALE_FOLDER, catalogue
-from cogs.proposals import CHANGED
+from cogs.plan_approvals import CHANGED
 from translations.__main__ import read_catalogue
 from translations.collecting import Entry, bare, collect
 

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from bot.events import EventBus
+from bot.leadership.leadership import Leadership
 from bot.state.manager import StateManager
 from bot.ui.drawing import Drawing
-from bot.ui.live_messages import Calls, LiveMessages
+from bot.ui.live_messages import LiveMessages, PingRoles
+from bot.ui.notifier import Pace
 from bot.ui.ops_channel import DiscordAwayError, MessageGoneError, PermissionMissingError, PostError
 from bot.ui.outbox import Outbox
 from bot.ui.outboxes import Outboxes
 from bot.ui.secrets import Redact
-from bot.ui.telling import Pace
-from bot.ui.voice import Voice
 
 QUICK = Pace(poll=0.2, first_retry=0.02, longest_retry=0.05, longest_retry_closed=0.05)
 
@@ -122,14 +122,16 @@ class Messages:
         pace: Pace = QUICK,
         *,
         online: bool = True,
-        voice: Voice | None = None,
+        leadership: Leadership | None = None,
         between_edits: float = 0.1,
-        calls: Calls | None = None,
+        ping_roles: PingRoles | None = None,
         redact: Redact = str,
     ) -> LiveMessages:
         state, bus, channel = self.parts
         outbox = Outbox(state, channel, between_edits=between_edits)
-        messages = LiveMessages(state, bus, Outboxes(outbox), pace=pace, voice=voice, calls=calls, redact=redact)
+        messages = LiveMessages(
+            state, bus, Outboxes(outbox), pace=pace, leadership=leadership, ping_roles=ping_roles, redact=redact
+        )
         messages.start()
         if online:
             messages.online()

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.models.actor import Actor, ActorKind
-from bot.models.alert import Alert, AlertSource, AlertState, Healing, Severity
+from bot.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
 from bot.ui.drawing import Drawing
-from bot.ui.embeds.alert import draw_alert, draw_call, draw_calls, draw_escalation, draw_group, draw_open_alerts
-from bot.ui.translation import speaking, told
+from bot.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
+from bot.ui.translation import translate, using_locale
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALERT = Alert(
@@ -56,7 +56,7 @@ def test_what_was_done_and_who_looks_after_it_is_on_the_alert() -> None:
             state=AlertState.ACKNOWLEDGED,
             acknowledged_by=dora,
             actions=("restart: it ended again",),
-            healing=Healing.UNDER_WAY,
+            healing=RecoveryStatus.UNDER_WAY,
         )
     )
     assert "restart: it ended again" in text(drawing)
@@ -67,8 +67,8 @@ def test_what_was_done_and_who_looks_after_it_is_on_the_alert() -> None:
 def test_hostile_words_stay_within_the_limits_and_mean_nothing() -> None:
     hostile = replace(ALERT, title=HOSTILE, summary=HOSTILE, service=HOSTILE, actions=(HOSTILE,) * 20)
     many = [hostile] * 50
-    drawings = [draw_alert(hostile), draw_escalation(hostile), draw_call(hostile), draw_group("STORM-1", many)]
-    drawings += [draw_calls("STORM-1", many, for_help=for_help) for for_help in (True, False)]
+    drawings = [draw_alert(hostile), draw_escalation(hostile), draw_ping(hostile), draw_group("STORM-1", many)]
+    drawings += [draw_shared_ping("STORM-1", many, for_help=for_help) for for_help in (True, False)]
     for drawing in drawings:
         assert sum(len(embed) for embed in drawing.embeds) <= 6000
         assert "@everyone" not in text(drawing)
@@ -113,15 +113,15 @@ def test_what_is_silenced_mentions_the_role_and_calls_nobody() -> None:
 
 def test_a_message_of_one_that_had_to_share_shows_its_title_in_the_language_of_the_reader() -> None:
     raised = replace(ALERT, title="dev: web was stopped by hand")
-    with speaking("zh-TW"):
+    with using_locale("zh-TW"):
         title = draw_group("STORM-1", [raised]).embeds[0].title
-        assert str(title).partition(" ")[2] == told(raised.title)
-        assert told(raised.title) != raised.title
+        assert str(title).partition(" ")[2] == translate(raised.title)
+        assert translate(raised.title) != raised.title
 
 
 def test_a_call_about_many_names_the_worst_and_counts_the_rest() -> None:
     alerts = [replace(ALERT, id=f"ALERT-{n}", title=f"trouble {n:03}") for n in range(100)]
-    drawing = draw_calls(
+    drawing = draw_shared_ping(
         "STORM-1", [*alerts, replace(ALERT, severity=Severity.CRITICAL, title="the worst")], 42, for_help=True
     )
     named = [line for line in (drawing.embeds[0].description or "").splitlines() if "trouble" in line]

@@ -8,13 +8,13 @@ import pytest
 from bot.events import EventBus
 from bot.models.alert import AlertReport, AlertSource, Severity
 from bot.models.deployment import Outcome
-from bot.monitoring.alert_desk import AlertDesk
+from bot.monitoring.alert_service import AlertService
 from bot.state.manager import StateManager
 from bot.ui.live_messages import LiveMessages
+from bot.ui.notifier import LIVE
 from bot.ui.ops_channel import ChannelClosedError
 from bot.ui.outbox import Outbox
 from bot.ui.outboxes import Outboxes
-from bot.ui.telling import LIVE
 from tests.ui.conftest import QUICK, FakeChannel
 from tests.ui.story import Story, until
 
@@ -94,7 +94,7 @@ async def test_a_closed_channel_holds_up_no_other(state, bus, channels):
 async def test_trouble_in_the_ops_channel_is_told_of_everywhere(state, bus, channels):
     channels.main.faults = [ChannelClosedError("Missing Access")] * 10_000
     messages = channels.start("dev", "staging", "prod")
-    await AlertDesk(state.alerts, bus, str).take([replace(trouble("x"), environment="")])
+    await AlertService(state.alerts, bus, str).take([replace(trouble("x"), environment="")])
     await until(lambda: messages.trouble("dev").startswith("<#1>: Nothing can be posted there"))
     assert messages.trouble("") == "Nothing can be posted there: Missing Access"
 
@@ -116,8 +116,8 @@ async def test_what_was_posted_stays_known_when_the_channel_changes(state, bus, 
 
 async def test_each_alert_is_told_in_its_channel(state, bus, channels):
     channels.start("dev")
-    desk = AlertDesk(state.alerts, bus, str)
-    await desk.take([trouble("dev"), trouble("prod"), replace(trouble("x"), environment="")])
+    alert_service = AlertService(state.alerts, bus, str)
+    await alert_service.take([trouble("dev"), trouble("prod"), replace(trouble("x"), environment="")])
     await until(lambda: len(channels.dev.messages) == 1 and len(channels.main.messages) == 2)
     assert "dev" in channels.dev.titles()[0]
     assert not any("dev" in title for title in channels.main.titles())
@@ -125,12 +125,12 @@ async def test_each_alert_is_told_in_its_channel(state, bus, channels):
 
 async def test_a_storm_of_one_environment_leaves_the_other_channel_alone(state, bus, channels):
     channels.start("dev")
-    desk = AlertDesk(state.alerts, bus, str)
-    await desk.take([*(trouble("dev", number) for number in range(STORM)), trouble("prod")])
+    alert_service = AlertService(state.alerts, bus, str)
+    await alert_service.take([*(trouble("dev", number) for number in range(STORM)), trouble("prod")])
     await until(lambda: bool(channels.dev.messages) and bool(channels.main.messages))
 
     async def told() -> bool:
-        return not await state.alerts.untold()
+        return not await state.alerts.pending_notification()
 
     await until(told)
     assert len(channels.dev.messages) == 1, "they share a message"
@@ -140,18 +140,18 @@ async def test_a_storm_of_one_environment_leaves_the_other_channel_alone(state, 
 
 async def test_alerts_that_share_a_message_stay_together(state, bus, channels):
     before = channels.start()
-    desk = AlertDesk(state.alerts, bus, str)
-    await desk.take([trouble("prod"), *(trouble("dev", number) for number in range(STORM))])
+    alert_service = AlertService(state.alerts, bus, str)
+    await alert_service.take([trouble("prod"), *(trouble("dev", number) for number in range(STORM))])
     await until(lambda: len(channels.main.messages) == 1)
 
     async def told() -> bool:
-        return not await state.alerts.untold()
+        return not await state.alerts.pending_notification()
 
     await until(told)
     await before.close()
     channels.start("dev")
     for alert in await state.alerts.all():
-        await desk.note(alert.id, "looked at")
+        await alert_service.note(alert.id, "looked at")
     await until(told)
     assert len(channels.main.messages) == 1
     assert channels.dev.messages == {}

@@ -18,7 +18,7 @@ from bot.ui.charts.scale import memory_scale, percent_scale, write_memory
 from bot.ui.charts.verdicts import worst_first
 from bot.ui.drawing import Picture
 from bot.ui.translation import _ as translated
-from bot.ui.translation import speaking
+from bot.ui.translation import using_locale
 from tests.ui.samples import LONG_NAME, NASTY
 
 
@@ -60,15 +60,15 @@ def count(picture: Picture, colour: palette.Colour) -> int:
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect every word that is written on a picture."""
-    words: list[str] = []
+    drawn_text: list[str] = []
     original = canvas.Canvas.text
 
     def text(self: canvas.Canvas, at: canvas.Point, said: str, *more: object, **options: object) -> float:
-        words.append(canvas.writable(said))
+        drawn_text.append(canvas.writable(said))
         return original(self, at, said, *more, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(canvas.Canvas, "text", text)
-    return words
+    return drawn_text
 
 
 def test_what_was_watched_for_minutes_only_is_not_pressed_into_the_edge_of_an_hour(written: list[str]) -> None:
@@ -187,7 +187,7 @@ def test_words_for_whoever_cannot_see_it_are_in_the_readers_language() -> None:
         "Chart of the last hour: 2 services. Not well at times: web (unhealthy). "
         "Most CPU: redis 80 %, web 10 %. Most memory: redis 64 MiB, web 64 MiB."
     )
-    with speaking("zh-TW"):
+    with using_locale("zh-TW"):
         said = drawn(*series).description
     assert "web" in said
     assert "Chart" not in said
@@ -196,7 +196,7 @@ def test_words_for_whoever_cannot_see_it_are_in_the_readers_language() -> None:
 
 def test_long_and_hostile_names_break_nothing(written: list[str]) -> None:
     picture = drawn(a_series(LONG_NAME), a_series(NASTY), a_series("網站"), a_series("ok"))
-    assert all(set(words) <= canvas.WRITABLE for words in written)
+    assert all(set(drawn_text) <= canvas.WRITABLE for drawn_text in written)
     assert len(picture.file().description or "") <= 1024
     many = drawn(*(a_series(f"{LONG_NAME}{n}", sick=range(5)) for n in range(64)))
     assert len(many.file().description or "") <= 1024
@@ -237,7 +237,7 @@ async def test_pictures_are_drawn_in_one_thread_beside_the_loop_and_speak_the_re
 
     monkeypatch.setattr("bot.ui.charts.painter.draw_last_hour", draw)
     painter = Painter()
-    with speaking("zh-TW"):
+    with using_locale("zh-TW"):
         pictures = await asyncio.gather(*(painter.last_hour([a_series()]) for _ in range(8)))
     painter.close()
     assert {picture.description for picture in pictures if picture} == {"全部正常。"}

@@ -17,8 +17,8 @@ from bot.ui.embeds.live import can_be_cancelled, draw_live
 from bot.ui.embeds.outcome import draw_outcome
 from bot.ui.embeds.plan import draw_plan
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
+from bot.ui.icons import BAD, CAREFUL, GOOD, QUIET, RUNNING
 from bot.ui.secrets import without_secrets
-from bot.ui.signs import BAD, CAREFUL, GOOD, QUIET, RUNNING
 from tests.ui.samples import (
     NASTY,
     a_deployment,
@@ -179,19 +179,19 @@ def test_a_rollback_under_way_is_shown_and_coloured_as_such() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("kind", "text"),
     [
         (DeploymentKind.DEPLOY, "Deploy v2 to staging"),
         (DeploymentKind.HOTFIX, "Hotfix v2 for staging"),
         (DeploymentKind.ROLLBACK, "Roll back staging to r2"),
     ],
 )
-def test_each_kind_of_deployment_has_its_own_words(kind: DeploymentKind, words: str) -> None:
-    assert words in (draw_live(a_deployment(kind)).embeds[0].title or "")
+def test_each_kind_of_deployment_has_its_own_words(kind: DeploymentKind, text: str) -> None:
+    assert text in (draw_live(a_deployment(kind)).embeds[0].title or "")
 
 
 @pytest.mark.parametrize(
-    ("outcome", "colour", "words"),
+    ("outcome", "colour", "text"),
     [
         (Outcome.SUCCEEDED, GOOD, "**staging** runs r2 (before: r1)"),
         (Outcome.ROLLED_BACK, CAREFUL, "**staging** runs r1 again"),
@@ -199,9 +199,9 @@ def test_each_kind_of_deployment_has_its_own_words(kind: DeploymentKind, words: 
         (Outcome.FAILED, BAD, "Look at it now"),
     ],
 )
-def test_an_outcome_says_what_runs_now(outcome: Outcome, colour: discord.Colour, words: str) -> None:
+def test_an_outcome_says_what_runs_now(outcome: Outcome, colour: discord.Colour, text: str) -> None:
     drawing = draw_outcome(a_deployment(outcome=outcome, services=(ServiceProgress("web", ServiceStep.STARTING),)))
-    assert words in text_of(drawing.embeds)
+    assert text in text_of(drawing.embeds)
     assert drawing.embeds[0].colour == colour
 
 

@@ -19,18 +19,18 @@ import pytest
 from discord.http import MultipartParameters, handle_message_parameters
 
 from bot.errors import FrozenError, LockHeldError, RoasError
-from bot.models.alert import Alert, AlertSource, AlertState, Healing, Severity
+from bot.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
 from bot.models.coordination import PhaseName
 from bot.models.deployment import DeploymentKind, Outcome, PhaseStatus, Problem, ServiceStep
 from bot.models.freeze import Freeze
 from bot.models.health import Verdict
 from bot.models.ownership import JournalLoss
 from bot.models.plan import Plan
-from bot.models.proposal import ProposalState
+from bot.models.plan_record import PlanState
 from bot.monitoring.integration_figures import IntegrationFigures
 from bot.monitoring.integration_monitor import LIMITS
 from bot.ui.drawing import Drawing
-from bot.ui.embeds.alert import draw_alert, draw_call, draw_calls, draw_escalation, draw_group, draw_open_alerts
+from bot.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
 from bot.ui.embeds.approval import draw_approval, draw_proposal
 from bot.ui.embeds.errors import draw_error, draw_unexpected
 from bot.ui.embeds.history import HistoryPage, draw_history
@@ -39,13 +39,13 @@ from bot.ui.embeds.live import draw_live
 from bot.ui.embeds.outcome import draw_outcome
 from bot.ui.embeds.plan import draw_plan, draw_plan_message
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
+from bot.ui.formatting import person, since
 from bot.ui.journal_loss import draw_journal_loss
-from bot.ui.lack import Lack
 from bot.ui.limits import code, fit, one_line
+from bot.ui.missing_permission import MissingPermission
 from bot.ui.ops_channel import OpsChannel
 from bot.ui.translation import _ as translated
-from bot.ui.translation import speaking
-from bot.ui.words import person, since
+from bot.ui.translation import using_locale
 from cogs.alerts import AlertsCog
 from cogs.answers import answer, answer_beside
 from cogs.logs import _draw as draw_logs
@@ -71,7 +71,11 @@ LANGUAGES = ("en-US", "zh-TW")
 ROLE = 423456789012345678
 HOSTILE = f"<@&{ROLE}> <@&523456789012345678> {NASTY}"
 ENVIRONMENT = "e" * 32
-EVERY_LACK = ({Lack.FILES}, {Lack.EMBEDS}, {Lack.FILES, Lack.EMBEDS})
+EVERY_LACK = (
+    {MissingPermission.FILES},
+    {MissingPermission.EMBEDS},
+    {MissingPermission.FILES, MissingPermission.EMBEDS},
+)
 LINES = f"{HOSTILE}\n" + "x" * 10_240 + f"\n{HOSTILE}\n" + "y" * 10_240
 # These take part in drawing a message, and are no message themselves.
 HELPERS = {
@@ -132,7 +136,7 @@ class Wire:
 
     async def post(self, drawing: Drawing) -> None:
         """Post to the channel, as an answer to a message too, and edit; whole, and with fewer permissions."""
-        for shown in (drawing, *(drawing.without(lacking) for lacking in EVERY_LACK)):
+        for shown in (drawing, *(drawing.without(missing_permissions) for missing_permissions in EVERY_LACK)):
             for post in (
                 self.channel.send(shown, nonce="n" * 25),
                 self.channel.send(shown, nonce="n" * 25, reply_to=2),
@@ -196,7 +200,7 @@ def an_alert(number: int = 0, **changes: Any) -> Alert:
     alert = Alert(
         f"ALERT-01J00000000000000000000{number:03}", HOSTILE, AlertSource.ALERTMANAGER, Severity.CRITICAL,
         HOSTILE * 20, NOON, NOON, summary=HOSTILE * 100, environment=ENVIRONMENT, service=LONG_NAME, count=999_999,
-        actions=(HOSTILE * 10,) * 64, healing=Healing.UNDER_WAY, acknowledged_by=DORA, silenced_by=DORA,
+        actions=(HOSTILE * 10,) * 64, healing=RecoveryStatus.UNDER_WAY, acknowledged_by=DORA, silenced_by=DORA,
         silenced_until=NOON + timedelta(hours=1),
     )  # fmt: skip
     return replace(alert, **changes)
@@ -238,10 +242,10 @@ def channel_messages() -> Iterator[Message]:
             draw_outcome, f"approved, {outcome}", replace(ended, request=replace(ended.request, approved_by=DORA))
         )
     yield posted(draw_outcome, "failed", failed_deployment())
-    for state in ProposalState:
-        proposal = a_proposal(state, large=True)
-        calls = ROLE if state is ProposalState.AWAITING else None
-        large_one = replace(proposal, plan=a_large_plan(), note=HOSTILE * 20)
+    for state in PlanState:
+        plan_record = a_proposal(state, large=True)
+        calls = ROLE if state is PlanState.AWAITING else None
+        large_one = replace(plan_record, plan=a_large_plan(), note=HOSTILE * 20)
         yield posted(draw_approval, f"{state}, calls nobody", a_proposal(state))
         yield posted(draw_approval, f"{state}", a_proposal(state), (ROLE,), role=calls)
         yield posted(draw_approval, f"largest, {state}", large_one, (ROLE,), role=calls, last_seconds=7300.0)
@@ -255,24 +259,24 @@ def channel_messages() -> Iterator[Message]:
         yield posted(draw_group, f"{alert_state}", "STORM-1", storm, ROLE, role=calls)
         quiet = [replace(one, severity=Severity.INFO) for one in storm]
         yield posted(draw_group, f"quiet, {alert_state}", "STORM-1", quiet, ROLE)
-    for healing in Healing:
+    for healing in RecoveryStatus:
         yield posted(draw_alert, f"healing {healing}", an_alert(healing=healing))
     yield posted(draw_group, "of one", "STORM-1", [an_alert()])
     yield posted(draw_escalation, "calls", an_alert(), ROLE, role=ROLE)
-    yield posted(draw_call, "calls", an_alert(), ROLE, role=ROLE)
-    yield posted(draw_call, "calls nobody", an_alert())
+    yield posted(draw_ping, "calls", an_alert(), ROLE, role=ROLE)
+    yield posted(draw_ping, "calls nobody", an_alert())
     for for_help in (True, False):
         many = [an_alert(number) for number in range(64)]
-        yield posted(draw_calls, f"for help: {for_help}", "STORM-1", many, ROLE, role=ROLE, for_help=for_help)
-        yield posted(draw_calls, f"of one, for help: {for_help}", "STORM-1", [an_alert()], for_help=for_help)
+        yield posted(draw_shared_ping, f"for help: {for_help}", "STORM-1", many, ROLE, role=ROLE, for_help=for_help)
+        yield posted(draw_shared_ping, f"of one, for help: {for_help}", "STORM-1", [an_alert()], for_help=for_help)
     yield posted(draw_escalation, "calls nobody", an_alert(actions=(), environment=""))
 
 
 def private_answers() -> Iterator[Message]:
     """Collect what is said to one person."""
-    for state in ProposalState:
-        proposal = replace(a_proposal(state, large=True), plan=a_large_plan())
-        yield answered(draw_proposal, f"{state}", proposal, last_seconds=7300.0)
+    for state in PlanState:
+        plan_record = replace(a_proposal(state, large=True), plan=a_large_plan())
+        yield answered(draw_proposal, f"{state}", plan_record, last_seconds=7300.0)
     for large_plan in (a_large_plan(), a_large_plan(warnings=(HOSTILE * 10,) * 64)):
         yield answered(draw_plan, "largest", large_plan, dry_run=True, last_seconds=7300.0)
         yield answered(draw_plan_message, "largest", large_plan, one_line(HOSTILE, 300), last_seconds=7300.0)
@@ -480,7 +484,7 @@ async def test_each_message_is_what_discord_takes_and_calls_only_whom_it_is_mean
     message: Message, language: str
 ) -> None:
     wire = Wire()
-    with speaking(language):
+    with using_locale(language):
         await message.send(wire)
     await assert_taken(wire.sent, message.role)
 
@@ -489,7 +493,7 @@ async def test_each_message_is_what_discord_takes_and_calls_only_whom_it_is_mean
 async def test_each_sentence_is_what_discord_takes_and_calls_nobody(language: str) -> None:
     for text in sentences():
         wire = Wire()
-        with speaking(language):
+        with using_locale(language):
             names = re.findall(r"\{(\w+)\}", text)
             filled = {name: LONGEST.get(name, lambda: one_line(HOSTILE * 10, 300))() for name in names}
             said = translated(text, **filled)

@@ -7,13 +7,13 @@ from itertools import pairwise
 import pytest
 
 from bot.events import EventBus
+from bot.leadership.leadership import Leadership
 from bot.models.coordination import PhaseName
 from bot.models.deployment import Outcome, PhaseStatus, ServiceProgress, ServiceStep
 from bot.models.post import Post
 from bot.state.manager import StateManager
+from bot.ui.notifier import LIVE, OUTCOME, Pace
 from bot.ui.ops_channel import ChannelClosedError, DiscordAwayError, MessageRefusedError
-from bot.ui.telling import LIVE, OUTCOME, Pace
-from bot.ui.voice import Voice
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.story import Story, until
 
@@ -250,13 +250,13 @@ async def test_a_deployment_that_another_process_carries_is_found_without_any_ev
 async def test_a_silent_bot_posts_nothing_until_it_is_given_the_voice(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
-    voice = Voice(active=False)
-    messages.start(voice=voice)
+    leadership = Leadership(is_leader=False)
+    messages.start(leadership=leadership)
     story = await Story.begin(state, bus)
     await story.finish()
     await bus.drain()
     assert not channel.messages
-    voice.give()
+    leadership.gain()
     await until(lambda: told(state, story.id))
 
 

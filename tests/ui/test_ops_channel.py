@@ -6,7 +6,7 @@ import discord
 import pytest
 
 from bot.ui.drawing import Drawing
-from bot.ui.lack import Lack
+from bot.ui.missing_permission import MissingPermission
 from bot.ui.ops_channel import ChannelClosedError, MessageGoneError, OpsChannel, PermissionMissingError
 from sandbox.client import SandboxClient
 from tests.sandbox.conftest import bot, openapi, people, sandbox
@@ -50,7 +50,7 @@ async def test_what_is_missing_is_known(bot: SmallBot, channel: OpsChannel, peop
     await people.deny_bot("view_channel")
     with pytest.raises(ChannelClosedError) as closed:
         await channel.send(WANTED, nonce="2")
-    assert closed.value.lack is Lack.VIEW
+    assert closed.value.missing_permission is MissingPermission.VIEW
     await people.deny_bot()
     await people.delete_message(message_id)
     with pytest.raises(MessageGoneError):
@@ -59,4 +59,4 @@ async def test_what_is_missing_is_known(bot: SmallBot, channel: OpsChannel, peop
     for attempt in (channel.send(WANTED, nonce="2"), channel.edit(message_id, WANTED)):
         with pytest.raises(ChannelClosedError) as closed:
             await attempt
-        assert closed.value.lack is Lack.CHANNEL
+        assert closed.value.missing_permission is MissingPermission.CHANNEL

@@ -12,13 +12,13 @@ from bot.models.coordination import PhaseName
 from bot.models.deployment import Outcome, PhaseStatus, Problem
 from bot.state.manager import StateManager
 from bot.ui.drawing import Drawing
-from bot.ui.lack import Lack
 from bot.ui.live_messages import LiveMessages
+from bot.ui.missing_permission import MissingPermission
 from bot.ui.ops_channel import DiscordAwayError
-from bot.ui.translation import speaking
+from bot.ui.translation import using_locale
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.story import Story, until
-from tests.ui.test_alert_telling import a_report, open_desk
+from tests.ui.test_alert_notifier import a_report, open_desk
 from tests.ui.test_live_messages import told
 
 FAILED = Problem("unhealthy", "web is unhealthy", "Mend it.", "web", "connection refused")
@@ -40,24 +40,35 @@ async def failed(state: StateManager, bus: EventBus, environment: str = "staging
 
 
 @pytest.mark.parametrize(
-    "missing", [{Lack.FILES}, {Lack.HISTORY}, {Lack.EMBEDS}, {Lack.FILES, Lack.HISTORY}, set(Lack) - {Lack.SEND}]
+    "missing",
+    [
+        {MissingPermission.FILES},
+        {MissingPermission.HISTORY},
+        {MissingPermission.EMBEDS},
+        {MissingPermission.FILES, MissingPermission.HISTORY},
+        set(MissingPermission) - {MissingPermission.SEND},
+    ],
 )
 async def test_of_an_outcome_only_that_is_left_out_for_which_the_permission_is_missing_and_that_is_named(
-    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, missing: set[Lack]
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, missing: set[MissingPermission]
 ) -> None:
     def forbids(drawing: Drawing, reply_to: int | None) -> bool:
-        return bool(missing & (drawing.needs | (set() if reply_to is None else {Lack.HISTORY})))
+        return bool(missing & (drawing.needs | (set() if reply_to is None else {MissingPermission.HISTORY})))
 
     channel.forbids = forbids
     running = messages.start()
     await failed(state, bus)
     live, outcome = channel.messages
     posted = channel.messages[outcome]
-    assert bool(posted.embeds) is (Lack.EMBEDS not in missing)
-    assert bool(posted.attachments) is (Lack.FILES not in missing)
-    assert channel.replies[outcome] == (None if Lack.HISTORY in missing else live)
-    named = {lack for lack in Lack if lack.value in running.trouble("")}
-    assert named == missing & {Lack.FILES, Lack.EMBEDS, Lack.HISTORY}
+    assert bool(posted.embeds) is (MissingPermission.EMBEDS not in missing)
+    assert bool(posted.attachments) is (MissingPermission.FILES not in missing)
+    assert channel.replies[outcome] == (None if MissingPermission.HISTORY in missing else live)
+    named = {
+        missing_permission
+        for missing_permission in MissingPermission
+        if missing_permission.value in running.trouble("")
+    }
+    assert named == missing & {MissingPermission.FILES, MissingPermission.EMBEDS, MissingPermission.HISTORY}
 
 
 async def test_a_permission_that_is_known_to_be_missing_costs_no_more_than_one_try_a_message(
@@ -78,7 +89,7 @@ async def test_a_channel_that_takes_nothing_is_closed_for_want_of_the_permission
     running = messages.start()
     await Story.begin(state, bus)
     await until(lambda: running.trouble("") == "Nothing can be posted there: the bot lacks Send Messages.")
-    with speaking("zh-TW"):
+    with using_locale("zh-TW"):
         assert running.trouble("") == "無法在該頻道發布訊息：機器人缺少「傳送訊息」權限。"
 
 
@@ -104,7 +115,7 @@ async def test_a_missing_permission_is_told_once_and_taken_back_when_it_is_there
         await failed(state, bus, environment)
     assert caplog.text.count("a permission is missing in the ops channel") == 1
     assert running.trouble("") == "The bot lacks Attach Files there: messages are posted without what needs it."
-    with speaking("zh-TW"):
+    with using_locale("zh-TW"):
         assert running.trouble("") == "機器人在該頻道缺少「附加檔案」權限：訊息會略過需要該權限的部分發布。"
     channel.forbids = lambda _drawing, _reply_to: False
     await failed(state, bus, "dev")
@@ -161,9 +172,9 @@ async def test_after_a_restart_they_come_in_the_order_in_which_they_happened_too
 ) -> None:
     channel.faults = [DiscordAwayError("503")] * 10_000
     killed = messages.start()
-    desk = open_desk(state, bus)
+    alert_service = open_desk(state, bus)
     for number in range(3):
-        await desk.take([a_report(2 * number, title=f"news {2 * number}")])
+        await alert_service.take([a_report(2 * number, title=f"news {2 * number}")])
         story = await Story.begin(state, bus, environment=f"e{number}", version=f"news {2 * number + 1}")
         await story.finish(announced=False)
     await killed.close()
@@ -217,7 +228,7 @@ async def test_two_bots_that_tell_of_the_same_post_it_once(
 
 def test_a_text_in_place_of_embeds_is_never_too_long() -> None:
     embed = discord.Embed(title="t" * 250, description="d" * 4000).set_footer(text="DEPLOY-1")
-    text = Drawing("DEPLOY-1", (embed,)).without({Lack.EMBEDS})
+    text = Drawing("DEPLOY-1", (embed,)).without({MissingPermission.EMBEDS})
     assert len(text.content) <= 2000
     assert text.content.endswith("\nDEPLOY-1")
     assert text.embeds == ()

@@ -10,17 +10,17 @@ from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome, Se
 from bot.models.freeze import Freeze
 from bot.models.identifiers import new_id
 from bot.models.plan import Plan
-from bot.models.proposal import LIFETIME, Proposal, ProposalState
+from bot.models.plan_record import LIFETIME, PlanRecord, PlanState
 from bot.state.manager import StateManager
-from bot.ui.deployment_telling import last_seconds, usual_seconds
+from bot.ui.deployment_notifier import last_seconds, usual_seconds
 from bot.ui.embeds.approval import draw_approval, draw_proposal
 from bot.ui.embeds.history import HistoryPage, draw_history
 from bot.ui.embeds.live import draw_live
 from bot.ui.embeds.outcome import draw_outcome
 from bot.ui.embeds.plan import draw_plan, draw_plan_message
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
+from bot.ui.notifier import APPROVAL, Pace
 from bot.ui.ops_channel import ChannelClosedError, DiscordAwayError
-from bot.ui.telling import APPROVAL, Pace
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.samples import DORA, NASTY, NOON, a_deployment, a_plan, largest_deployment
 from tests.ui.story import Story, until
@@ -30,7 +30,7 @@ ANNA = Actor(ActorKind.DISCORD, "223456789012345678", "anna")
 SLOW_RETRY = Pace(poll=60, first_retry=60, longest_retry=60, longest_retry_closed=60)
 
 
-def a_proposal(state: ProposalState = ProposalState.AWAITING, *, large: bool = False) -> Proposal:
+def a_proposal(state: PlanState = PlanState.AWAITING, *, large: bool = False) -> PlanRecord:
     """Make a plan that dora asked for; `large` is the largest one that there can be."""
     request = DeploymentRequest("prod", DeploymentKind.DEPLOY, DORA, version="v2", plan_digest="d" * 64)
     plan = replace(a_plan(), environment="prod")
@@ -38,13 +38,13 @@ def a_proposal(state: ProposalState = ProposalState.AWAITING, *, large: bool = F
         request = replace(request, reason=NASTY * 10, services=(NASTY,) * 64, environment="e" * 32)
         plan = replace(a_plan(64, warnings=(NASTY * 10,) * 64), environment="e" * 32, version="v" * 128)
     now = datetime.now(UTC)
-    decided = ANNA if state not in {ProposalState.PLANNED, ProposalState.EXPIRED} else None
+    decided = ANNA if state not in {PlanState.PLANNED, PlanState.EXPIRED} else None
     note = NASTY * 20 if large else "An image changed."
-    return Proposal(new_id("PLAN"), request, plan, now, now + LIFETIME, state, decided, now, new_id("DEPLOY"), note)
+    return PlanRecord(new_id("PLAN"), request, plan, now, now + LIFETIME, state, decided, now, new_id("DEPLOY"), note)
 
 
-@pytest.mark.parametrize("state_", ProposalState)
-def test_an_approval_in_its_largest_form_is_within_the_limits_and_pings_nobody(state_: ProposalState) -> None:
+@pytest.mark.parametrize("state_", PlanState)
+def test_an_approval_in_its_largest_form_is_within_the_limits_and_pings_nobody(state_: PlanState) -> None:
     drawing = draw_approval(a_proposal(state_, large=True))
     assert_within_limits(drawing.embeds)
     assert "@everyone" not in text_of(drawing.embeds)
@@ -52,7 +52,7 @@ def test_an_approval_in_its_largest_form_is_within_the_limits_and_pings_nobody(s
 
 
 def test_a_plan_in_its_largest_form_is_within_the_limits() -> None:
-    drawing = draw_proposal(a_proposal(ProposalState.PLANNED, large=True), last_seconds=7300)
+    drawing = draw_proposal(a_proposal(PlanState.PLANNED, large=True), last_seconds=7300)
     assert_within_limits(drawing.embeds)
     assert len(drawing.content) <= 2000
     assert all(len(button.custom_id) <= 100 and len(button.label) <= 80 for button in drawing.buttons)
@@ -66,17 +66,17 @@ def test_a_frozen_environment_is_within_the_limits_too() -> None:
 def secret_free(plan: Plan) -> list[str]:
     """Return every word of a plan that people say yes to."""
     services = [(one.service, one.new_image or "", *one.changed_keys) for one in plan.changed]
-    return [*(word for words in services for word in words), *plan.order, *plan.warnings]
+    return [*(word for text in services for word in text), *plan.order, *plan.warnings]
 
 
 @pytest.mark.parametrize("count", [3, 12, 64])
 def test_who_says_yes_can_see_every_service_image_and_key(count: int) -> None:
-    proposal = a_proposal()
+    plan_record = a_proposal()
     keys = tuple(f"environment.KEY_{number}" for number in range(8 if count > 3 else 3))
     plan = a_plan(count)
     plan = replace(plan, services=tuple(replace(one, changed_keys=keys) for one in plan.services))
-    proposal = replace(proposal, plan=plan)
-    for drawing in (draw_proposal(proposal), draw_approval(proposal), draw_plan_message(plan, dry_run=True)):
+    plan_record = replace(plan_record, plan=plan)
+    for drawing in (draw_proposal(plan_record), draw_approval(plan_record), draw_plan_message(plan, dry_run=True)):
         assert [file.name for file in drawing.attachments] == ([] if count == 3 else ["plan.txt"])
         if drawing.attachments:
             assert "the whole plan is in `plan.txt`" in f"{drawing.content}\n{text_of(drawing.embeds)}"
@@ -103,18 +103,18 @@ async def test_the_second_person_is_told_how_long_it_took_the_last_time(
 ) -> None:
     story = await Story.begin(state, messages.parts[1], environment="prod")
     await story.finish()
-    proposal = a_proposal()
-    await state.approvals.add(proposal)
-    messages.start().follow(proposal.id, proposal.environment)
+    plan_record = a_proposal()
+    await state.approvals.add(plan_record)
+    messages.start().follow(plan_record.id, plan_record.environment)
     await until(lambda: "🗳️ Approval wanted: deploy v2 to prod" in channel.titles())
-    asked = next(one for one in channel.messages.values() if one.key == proposal.id)
+    asked = next(one for one in channel.messages.values() if one.key == plan_record.id)
     assert "Last time\nit took 3.2 s" in text_of(asked.embeds)
 
 
-@pytest.mark.parametrize("state_", ProposalState)
-def test_only_an_open_plan_has_buttons(state_: ProposalState) -> None:
-    proposal = a_proposal(state_)
-    assert bool(draw_approval(proposal).buttons) is not proposal.ended
+@pytest.mark.parametrize("state_", PlanState)
+def test_only_an_open_plan_has_buttons(state_: PlanState) -> None:
+    plan_record = a_proposal(state_)
+    assert bool(draw_approval(plan_record).buttons) is not plan_record.ended
 
 
 def test_the_pages_of_the_history_have_short_ids() -> None:
@@ -171,15 +171,15 @@ async def test_an_approval_is_one_message_that_says_later_what_became_of_it(
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    proposal = a_proposal()
-    await state.approvals.add(proposal)
+    plan_record = a_proposal()
+    await state.approvals.add(plan_record)
     told = messages.start()
-    told.follow(proposal.id, proposal.environment)
+    told.follow(plan_record.id, plan_record.environment)
     await until(lambda: channel.titles() == ["🗳️ Approval wanted: deploy v2 to prod"])
-    await state.approvals.move(proposal.id, ProposalState.WITHDRAWN, ANNA, from_states=[ProposalState.AWAITING])
-    told.follow(proposal.id, proposal.environment).notify(urgent=True)
+    await state.approvals.move(plan_record.id, PlanState.WITHDRAWN, ANNA, from_states=[PlanState.AWAITING])
+    told.follow(plan_record.id, plan_record.environment).notify(urgent=True)
     await until(lambda: channel.titles() == ["🚫 Withdrawn: deploy v2 to prod"])
-    post = await state.posts.get(proposal.id, APPROVAL)
+    post = await state.posts.get(plan_record.id, APPROVAL)
     assert post is not None
 
 
@@ -188,9 +188,9 @@ async def test_an_approval_whose_time_is_over_is_closed_without_anybody_coming_b
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    proposal = replace(a_proposal(), expires_at=datetime.now(UTC) + timedelta(seconds=0.4))
-    await state.approvals.add(proposal)
-    messages.start(SLOW_RETRY).follow(proposal.id, proposal.environment)
+    plan_record = replace(a_proposal(), expires_at=datetime.now(UTC) + timedelta(seconds=0.4))
+    await state.approvals.add(plan_record)
+    messages.start(SLOW_RETRY).follow(plan_record.id, plan_record.environment)
     await until(lambda: channel.titles() == ["⌛ Not approved in time: deploy v2 to prod"])
 
 
@@ -199,9 +199,9 @@ async def test_an_approval_that_was_given_in_time_is_never_said_to_be_late(
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    proposal = replace(a_proposal(ProposalState.CONFIRMED), expires_at=datetime.now(UTC) - timedelta(seconds=1))
-    await state.approvals.add(proposal)
-    messages.start().follow(proposal.id, proposal.environment)
+    plan_record = replace(a_proposal(PlanState.CONFIRMED), expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    await state.approvals.add(plan_record)
+    messages.start().follow(plan_record.id, plan_record.environment)
     await until(lambda: channel.titles() == ["✅ Approved: deploy v2 to prod"])
 
 
@@ -210,8 +210,8 @@ async def test_a_plan_that_needs_one_yes_only_is_never_shown_as_an_approval_whil
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    for proposal in (a_proposal(ProposalState.CONFIRMED), a_proposal()):
-        await state.approvals.add(proposal)
+    for plan_record in (a_proposal(PlanState.CONFIRMED), a_proposal()):
+        await state.approvals.add(plan_record)
     messages.start()
     await until(lambda: channel.titles() != [])
     assert channel.titles() == ["🗳️ Approval wanted: deploy v2 to prod"]
@@ -222,12 +222,12 @@ async def test_the_next_bot_takes_up_an_approval_that_waits(
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    proposal = a_proposal()
-    await state.approvals.add(proposal)
+    plan_record = a_proposal()
+    await state.approvals.add(plan_record)
     first = messages.start()
     await until(lambda: len(channel.titles()) == 1)
     await first.close()
-    await state.approvals.move(proposal.id, ProposalState.VOID, ANNA, from_states=[ProposalState.AWAITING], note="x")
+    await state.approvals.move(plan_record.id, PlanState.VOID, ANNA, from_states=[PlanState.AWAITING], note="x")
     messages.start()
     await until(lambda: channel.titles() == ["🚫 Void: deploy v2 to prod"])
     assert [what for what, _id, _at in channel.log] == ["send", "edit"]
@@ -238,14 +238,14 @@ async def test_a_deleted_approval_is_posted_again(
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    proposal = a_proposal()
-    await state.approvals.add(proposal)
+    plan_record = a_proposal()
+    await state.approvals.add(plan_record)
     told = messages.start()
-    told.follow(proposal.id, proposal.environment)
+    told.follow(plan_record.id, plan_record.environment)
     await until(lambda: len(channel.messages) == 1)
     channel.messages.clear()
-    await state.approvals.move(proposal.id, ProposalState.WITHDRAWN, ANNA, from_states=[ProposalState.AWAITING])
-    told.follow(proposal.id, proposal.environment).notify(urgent=True)
+    await state.approvals.move(plan_record.id, PlanState.WITHDRAWN, ANNA, from_states=[PlanState.AWAITING])
+    told.follow(plan_record.id, plan_record.environment).notify(urgent=True)
     await until(lambda: channel.titles() == ["🚫 Withdrawn: deploy v2 to prod"])
 
 
@@ -254,11 +254,11 @@ async def test_new_messages_arrive_in_the_order_in_which_they_came_whatever_fail
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    proposal = a_proposal()
-    await state.approvals.add(proposal)
+    plan_record = a_proposal()
+    await state.approvals.add(plan_record)
     channel.faults = [DiscordAwayError("away")]
     told = messages.start(SLOW_RETRY)
-    told.follow(proposal.id, proposal.environment)
+    told.follow(plan_record.id, plan_record.environment)
     await until(lambda: channel.attempts == 1)
     assert not channel.messages
     story = await Story.begin(state, messages.parts[1])

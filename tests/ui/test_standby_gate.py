@@ -7,8 +7,8 @@ import discord
 import pytest
 from discord.ext import commands
 
+from bot.leadership.leadership import Leadership
 from bot.ui.standby_gate import StandbyGate
-from bot.ui.voice import Voice
 from tests.ui.story import until
 
 GUILD = {"id": "7", "name": "shop", "members": [], "channels": [], "roles": [{"id": "7", "name": "@everyone"}]}
@@ -38,13 +38,13 @@ async def bot() -> AsyncIterator[Listening]:
 
 
 @pytest.fixture
-def voice() -> Voice:
-    return Voice(active=False)
+def leadership() -> Leadership:
+    return Leadership(is_leader=False)
 
 
 @pytest.fixture
-def gate(bot: Listening, voice: Voice) -> StandbyGate:
-    return StandbyGate(bot, voice)
+def gate(bot: Listening, leadership: Leadership) -> StandbyGate:
+    return StandbyGate(bot, leadership)
 
 
 def begin(bot: Listening) -> discord.Guild:
@@ -76,36 +76,36 @@ async def test_what_the_bot_tells_itself_is_heard(bot: Listening, gate: StandbyG
 
 
 async def test_at_its_turn_it_learns_how_the_connection_began_and_hears_all_from_then_on(
-    bot: Listening, voice: Voice, gate: StandbyGate
+    bot: Listening, leadership: Leadership, gate: StandbyGate
 ):
     begin(bot)
-    begin(bot)  # once more: the gateway was away in between
+    begin(bot)  # once more: the gateway was unavailable in between
     bot._connection.dispatch("member_join", object())
-    voice.give()
+    leadership.gain()
     bot._connection.dispatch("member_join", object())
     await hears(bot, "on_connect", "on_guild_available", "on_ready", "on_member_join")
 
 
 async def test_a_server_that_was_left_in_standby_is_not_said_to_be_there(
-    bot: Listening, voice: Voice, gate: StandbyGate
+    bot: Listening, leadership: Leadership, gate: StandbyGate
 ):
     guild = begin(bot)
     bot._connection._remove_guild(guild)
-    voice.give()
+    leadership.gain()
     await hears(bot, "on_connect", "on_ready")
 
 
-async def test_who_was_ready_before_is_not_told_again(bot: Listening, voice: Voice, gate: StandbyGate):
-    voice.give()
+async def test_who_was_ready_before_is_not_told_again(bot: Listening, leadership: Leadership, gate: StandbyGate):
+    leadership.gain()
     begin(bot)
-    voice.take()
+    leadership.lose()
     bot._connection.dispatch("member_join", object())
-    voice.give()
+    leadership.gain()
     await hears(bot, "on_connect", "on_guild_available", "on_ready")
 
 
 async def test_what_one_listener_stumbles_over_is_not_kept_from_the_others(
-    bot: Listening, voice: Voice, monkeypatch: pytest.MonkeyPatch
+    bot: Listening, leadership: Leadership, monkeypatch: pytest.MonkeyPatch
 ):
     """Somebody else's bot may have put itself in the way of its own events."""
     tell = bot.dispatch
@@ -123,11 +123,11 @@ async def test_what_one_listener_stumbles_over_is_not_kept_from_the_others(
         raise ZeroDivisionError
 
     bot._connection.parsers["INTERACTION_CREATE"] = parse
-    StandbyGate(bot, voice)
+    StandbyGate(bot, leadership)
     begin(bot)
     for number in range(2):
         bot._connection.parsers["INTERACTION_CREATE"](number)
-    voice.give()
+    leadership.gain()
     await hears(bot, "on_guild_available", "on_ready")
     assert handed_on == [0, 1]
 
@@ -140,7 +140,7 @@ async def test_without_the_gate_everything_is_as_before(bot: Listening, gate: St
     await hears(bot, "on_connect", "on_guild_available", "on_ready", "on_member_join", "on_disconnect")
 
 
-async def test_a_bot_that_is_closed_in_standby_stays_silent_to_its_end(voice: Voice):
+async def test_a_bot_that_is_closed_in_standby_stays_silent_to_its_end(leadership: Leadership):
     heard_while_closing: list[str] = []
 
     class Leaving(commands.Cog):
@@ -150,7 +150,7 @@ async def test_a_bot_that_is_closed_in_standby_stays_silent_to_its_end(voice: Vo
 
     bot = Listening()
     async with bot:
-        gate = StandbyGate(bot, voice)
+        gate = StandbyGate(bot, leadership)
         await bot.add_cog(Leaving())
         begin(bot)
         await bot.close()

@@ -12,8 +12,8 @@ from bot.models.health import ServiceHealth, StackHealth, Verdict
 from bot.monitoring.integration_figures import IntegrationFigures
 from bot.ui.embeds.integration import draw_integration
 from bot.ui.embeds.status import EnvironmentStatus, draw_status
-from bot.ui.signs import BAD, GOOD
-from bot.ui.translation import speaking
+from bot.ui.icons import BAD, GOOD
+from bot.ui.translation import using_locale
 from tests.ui.samples import NOON, a_container, a_deployment, a_lock, a_release, a_stack
 from tests.ui.test_embeds import assert_within_limits, text_of
 
@@ -55,7 +55,7 @@ def test_the_version_shown_is_the_one_that_runs_not_the_one_that_should() -> Non
 
 @pytest.mark.parametrize("locale", ["en-US", "zh-TW"])
 def test_of_a_hundred_services_the_worst_are_shown_the_rest_is_counted_and_a_file_has_them_all(locale: str) -> None:
-    with speaking(locale):
+    with using_locale(locale):
         drawing = draw_status([EnvironmentStatus("staging", many(), a_release(services=("worker-007",)))])
     assert_within_limits(drawing.embeds)
     description = drawing.embeds[0].description or ""

@@ -11,24 +11,24 @@ from bot.ui.embeds.errors import draw_error
 from bot.ui.embeds.live import draw_live
 from bot.ui.embeds.outcome import draw_outcome
 from bot.ui.sentences import Template
-from bot.ui.translation import _, command_text, command_word, speaking, told, word
+from bot.ui.translation import _, command_text, command_word, translate, using_locale, word
 from tests.ui.samples import a_deployment, a_lock, failed_deployment
 
 
 def test_an_unknown_language_is_answered_in_english() -> None:
-    with speaking("de"):
+    with using_locale("de"):
         assert _("Deploy {version} to {environment}", version="v1", environment="dev") == "Deploy v1 to dev"
 
 
 def test_a_text_is_said_in_the_readers_language_and_only_within() -> None:
-    with speaking("zh-TW"):
+    with using_locale("zh-TW"):
         assert _("Deploy {version} to {environment}", version="v1", environment="dev") == "將 v1 部署到 dev"
     assert _("Services") == "Services"
 
 
 async def test_two_people_are_answered_each_in_their_own_language_at_the_same_time() -> None:
     async def answer(locale: str, meanwhile: asyncio.Event, then: asyncio.Event) -> str:
-        with speaking(locale):
+        with using_locale(locale):
             then.set()
             await meanwhile.wait()
             return _("Services")
@@ -39,30 +39,30 @@ async def test_two_people_are_answered_each_in_their_own_language_at_the_same_ti
 
 
 def test_states_have_words_of_their_own() -> None:
-    with speaking("zh-TW"):
+    with using_locale("zh-TW"):
         assert word(PhaseName.VERIFICATION) == "驗證"
         assert word(ServiceStep.HEALTHY) == "健康"
     assert word(PhaseName.VERIFICATION) == "verification"
 
 
 def test_a_sentence_of_the_core_is_recognised_by_its_template() -> None:
-    with speaking("zh-TW"):
-        assert told("There is no deployment DEPLOY-1.") == "沒有 DEPLOY-1 這次部署。"
+    with using_locale("zh-TW"):
+        assert translate("There is no deployment DEPLOY-1.") == "沒有 DEPLOY-1 這次部署。"
 
 
 def test_a_reason_within_a_sentence_is_translated_too() -> None:
-    with speaking("zh-TW"):
-        assert told("web failed: it restarted 3 times.") == "web 失敗：重新啟動了 3 次。"
+    with using_locale("zh-TW"):
+        assert translate("web failed: it restarted 3 times.") == "web 失敗：重新啟動了 3 次。"
 
 
 def test_several_sentences_are_translated_one_by_one() -> None:
-    with speaking("zh-TW"):
-        assert told("The journal is closed. Start the bot again.") == "紀錄已關閉。 請重新啟動機器人。"
+    with using_locale("zh-TW"):
+        assert translate("The journal is closed. Start the bot again.") == "紀錄已關閉。 請重新啟動機器人。"
 
 
 def test_what_nobody_knows_stays_as_it_is() -> None:
-    with speaking("zh-TW"):
-        assert told("panic: runtime error {oops}") == "panic: runtime error {oops}"
+    with using_locale("zh-TW"):
+        assert translate("panic: runtime error {oops}") == "panic: runtime error {oops}"
 
 
 def test_what_somebody_wrote_is_never_taken_for_a_field() -> None:
@@ -90,7 +90,7 @@ def test_a_long_text_costs_no_more_than_its_length() -> None:
 
 def test_a_typed_error_is_shown_in_the_readers_language() -> None:
     lock = a_lock(a_deployment())
-    with speaking("zh-TW"):
+    with using_locale("zh-TW"):
         embed = draw_error(LockHeldError(lock))[0]
 
     assert embed.title == "⚠️ 沒有成功"
@@ -100,7 +100,7 @@ def test_a_typed_error_is_shown_in_the_readers_language() -> None:
 
 
 def test_an_error_without_a_translation_is_shown_as_it_is() -> None:
-    with speaking("zh-TW"):
+    with using_locale("zh-TW"):
         assert draw_error(RoasError("Nobody knows this."))[0].description == "Nobody knows this."
 
 
@@ -109,7 +109,7 @@ def test_live_message_and_outcome_differ_by_language() -> None:
         return draw_live(a_deployment()).content_hash, draw_outcome(failed_deployment()).content_hash
 
     english = posts()
-    with speaking("zh-TW"):
+    with using_locale("zh-TW"):
         assert all(one != other for one, other in zip(english, posts(), strict=True))
 
 

@@ -12,12 +12,12 @@ from pydantic import SecretStr
 from bot.models.check import CheckResult
 from bot.models.facts import DiscordFacts
 from bot.settings import EnvironmentSettings, Settings
+from bot.validation.cached_call import CachedCall
 from bot.validation.checks.discord_channel import DiscordChannelCheck
 from bot.validation.checks.discord_permissions import DiscordPermissionsCheck
 from bot.validation.checks.discord_token import DiscordTokenCheck
 from bot.validation.discord_facts import fetch_discord_facts
 from bot.validation.discord_permissions import NEEDED, missing_permissions
-from bot.validation.once import Once
 from bot.validation.subject import Subject
 
 ALL = sum(NEEDED.values())
@@ -146,7 +146,7 @@ def _with_own_channel(subject: Subject) -> Settings:
 
 
 async def test_three_checks_ask_discord_once(settings: Settings, discord: SmallDiscord) -> None:
-    once = Once(lambda: fetch_discord_facts(settings))
+    once = CachedCall(lambda: fetch_discord_facts(settings))
     assert await once() is await once()
     assert len(discord.asked) == 4
 

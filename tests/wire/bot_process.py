@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 # What a child may inherit; the bot's settings come from the test alone.
-PASSED_ON = ("PATH", "HOME", "LANG", "DISCORD_OPENAPI")
+INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "DISCORD_OPENAPI")
 
 
 class BotProcess:
@@ -32,7 +32,7 @@ class BotProcess:
 
     async def start(self, *arguments: str, **more: str) -> None:
         """Start the process; who wants it connected asks the sandbox."""
-        inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
         environment = {**inherited, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **self._environment, **more}
         with self.log.open("ab") as output:
             self._child = await asyncio.create_subprocess_exec(

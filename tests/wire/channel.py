@@ -56,11 +56,11 @@ def button(message: Message, what: str) -> str | None:
     return next((custom_id for custom_id in ids if f":{what}:" in custom_id), None)
 
 
-async def approval(people: SandboxClient, environment: str, words: str = "Approval wanted") -> Message:
+async def approval(people: SandboxClient, environment: str, text: str = "Approval wanted") -> Message:
     """Wait for the newest message that asks a second person, or says what became of that."""
 
     def asks(message: Message) -> bool:
-        return words in message.text and environment in message.text
+        return text in message.text and environment in message.text
 
     return await people.wait_for_message(asks, deadline_seconds=ANSWER_SECONDS)
 
@@ -74,11 +74,11 @@ async def outcome(people: SandboxClient, deployment_id: str, *, seconds: float =
     return await people.wait_for_message(is_outcome, deadline_seconds=seconds)
 
 
-async def live(people: SandboxClient, deployment_id: str, words: str, *, seconds: float = 30.0) -> Message:
+async def live(people: SandboxClient, deployment_id: str, text: str, *, seconds: float = 30.0) -> Message:
     """Wait until the live message of a deployment shows certain words."""
 
     def shows(message: Message) -> bool:
         footer = (message.embeds[0].get("footer") or {}).get("text") if message.embeds else ""
-        return footer == deployment_id and words in message.text
+        return footer == deployment_id and text in message.text
 
     return await people.wait_for_message(shows, deadline_seconds=seconds)

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from bot.commands import run_command_line
-from bot.deployment import rivals
-from bot.deployment.rivals import Rivals
+from bot.deployment import peer_processes
+from bot.deployment.peer_processes import PeerProcesses
 from bot.engine.service_creation import ServiceCreator
 from bot.models.environment import Environment
 from bot.state import ownership
 from bot.state.journal import Journal
 
-ownership.LEASE_SECONDS = rivals.HANGING_SECONDS = 2.5
+ownership.LEASE_SECONDS = peer_processes.HUNG_SECONDS = 2.5
 _create = ServiceCreator._compose_create
 _transact = Journal._transact
 # Whoever is stopped in the middle of a write holds the journal, and nobody could take over.
@@ -40,14 +40,14 @@ async def _stop_and_create(self: ServiceCreator, environment: Environment, *argu
     await _create(self, environment, *arguments, **options)
 
 
-async def _leave_it_alone(self: Rivals, home: Environment | None, instance_id: str, *_still: object) -> str:
+async def _leave_it_alone(self: PeerProcesses, home: Environment | None, instance_id: str, *_still: object) -> str:
     return ""
 
 
 Journal._transact = _one_by_one  # type: ignore[method-assign,assignment]
 ServiceCreator._compose_create = _stop_and_create  # type: ignore[method-assign]
 if os.environ.get("CARELESS"):
-    Rivals.end = _leave_it_alone  # type: ignore[method-assign]
+    PeerProcesses.terminate = _leave_it_alone  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     sys.exit(run_command_line(sys.argv[1:]))

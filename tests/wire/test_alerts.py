@@ -87,18 +87,16 @@ def about_alerts(messages: list[Message]) -> list[Message]:
     return [m for m in messages if m.embeds and (m.embeds[0].get("footer") or {}).get("text", "").startswith(marks)]
 
 
-async def shown(people: Any, words: str, seconds: float = 30.0) -> Message:
+async def shown(people: Any, text: str, seconds: float = 30.0) -> Message:
     """Wait until a message about an alert shows certain words."""
-    return await people.wait_for_message(
-        lambda m: words in m.text and bool(about_alerts([m])), deadline_seconds=seconds
-    )
+    return await people.wait_for_message(lambda m: text in m.text and bool(about_alerts([m])), deadline_seconds=seconds)
 
 
 async def all_told(journal: StateManager) -> None:
     """Wait until the channel shows what the journal says."""
     async with asyncio.timeout(60):
         while True:
-            if not await journal.alerts.untold():
+            if not await journal.alerts.pending_notification():
                 return
             await asyncio.sleep(0.2)
 
@@ -209,13 +207,13 @@ async def test_who_has_no_token_or_sends_rubbish_is_told_why(bot, web):
 
 async def test_hostile_words_ping_nobody_and_leak_nothing(bot, bot_settings, people, web, sandbox):
     secret = bot_settings["DISCORD_TOKEN"]
-    words = (
+    text = (
         f"@everyone @here <@&{sandbox.roles['deployer']}> <@{sandbox.users['dora']}> [bank](https://evil.example) "
         f"\x1b[31m\u202e\x00 {secret} {secret[:9]}\u200b{secret[9:]} password=hunter2hunter2 "
         f"```\n**{'x' * 10_000}** </deploy:1> ||y||"
     )
-    hostile = an_alert("Hostile", severity="critical") | {"annotations": {"summary": words, "description": words}}
-    hostile["labels"]["alertname"] = words
+    hostile = an_alert("Hostile", severity="critical") | {"annotations": {"summary": text, "description": text}}
+    hostile["labels"]["alertname"] = text
     assert (await web(delivery(hostile)))[0] == 200
     told = await shown(people, "evil.example")
     assert told.pinged_roles == [sandbox.roles["alert"]]

@@ -18,7 +18,7 @@ from testbed.redis_server import free_port
 from tests.wire.bot_process import BotProcess
 from tests.wire.channel import ask, outcome, start
 from tests.wire.test_alerts import about_alerts, an_alert, delivery, kill, shown
-from tests.wire.test_healing import alerts_until
+from tests.wire.test_service_recovery import alerts_until
 
 pytestmark = pytest.mark.wire
 

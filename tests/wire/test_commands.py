@@ -50,8 +50,8 @@ async def test_status_shows_what_runs(bot, people, shop):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     answer = await people.answer(await people.slash("bob", "status", environment="dev"))
     assert answer.message is not None
-    for words in ("**web** healthy", "**store** healthy", "r1", "Event latency", "Waiting for dependencies"):
-        assert words in answer.message.text
+    for text in ("**web** healthy", "**store** healthy", "r1", "Event latency", "Waiting for dependencies"):
+        assert text in answer.message.text
     (chart,) = answer.message.attachments
     assert chart["content_type"] == "image/png"
     assert "Chart of the last 20 minutes: 2 services" in chart["description"]

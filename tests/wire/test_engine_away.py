@@ -1,4 +1,4 @@
-"""An engine that is away is named by everything that is asked, in both languages, and nothing is called well."""
+"""An engine that is unavailable is named by everything that is asked, in both languages, and nothing is called well."""
 
 import json
 import secrets
@@ -68,8 +68,8 @@ async def test_status_says_engine_cannot_be_reached(
             answer = await people.answer(await people.slash("bob", "status", environment=environment))
             assert answer.message is not None
             text = answer.message.text
-            assert [words for words in expected if words not in text] == [], text
-            assert [words for words in LIES if words in text] == [], text
+            assert [content for content in expected if content not in text] == [], text
+            assert [content for content in LIES if content in text] == [], text
 
     code, said = await roas(bot_settings, "status", "--json")
     assert code == 69, said
@@ -78,7 +78,7 @@ async def test_status_says_engine_cannot_be_reached(
     code, said = await roas(bot_settings, "status", "staging")
     assert code == 69
     assert "staging  not known" in said
-    assert [words for words in LIES if words in said] == [], said
+    assert [content for content in LIES if content in said] == [], said
     code, said = await roas(bot_settings, "doctor", "dev")
     assert code == 1
     assert "does not answer" in said

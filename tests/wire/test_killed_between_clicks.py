@@ -54,10 +54,10 @@ async def test_plans_are_approved_and_let_go_and_pages_turned_by_the_next_bot(bo
             await people.answer(await people.slash("dora", "deploy", environment=environment, version="v1"))
         ).message
 
-    let_go, wanted_by_dora = await plan_of("dev"), await plan_of("prod")
+    remove_reference, wanted_by_dora = await plan_of("dev"), await plan_of("prod")
     assert "A second person has to approve it" in await confirm(people, "dora", wanted_by_dora)
     await killed(bot, people, write_a_long_history)
-    assert "was cancelled" in await press(people, "dora", let_go, "withdraw")
+    assert "was cancelled" in await press(people, "dora", remove_reference, "withdraw")
     history = (await people.answer(await people.slash("bob", "history", environment="staging"))).message
     assert "v0.0" not in history.text
     (older,) = (one.custom_id for one in history.buttons)

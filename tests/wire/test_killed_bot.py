@@ -26,12 +26,12 @@ async def test_a_sigkill_after_any_journalled_step_leaves_the_environment_whole_
 ):
     """Kill a bot after an early journalled step, the next after a later one, and so on, until none is left to kill.
 
-    Each takes up what the one before it left, and then begins a deployment of its own.
+    Each resumes what the one before it left, and then begins a deployment of its own.
     """
     killed_after: list[int] = []
     step = random.randint(1, STRIDE)
     while True:
-        bot = BotProcess(bot_settings, tmp_path / f"bot-{step}.log", "tests.wire.mortal_bot")
+        bot = BotProcess(bot_settings, tmp_path / f"bot-{step}.log", "tests.wire.killable_bot")
         await bot.start(MORTAL_AFTER=str(step))
         await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
         await people.wait_until_connected(CONNECT_SECONDS)

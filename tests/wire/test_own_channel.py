@@ -25,10 +25,10 @@ async def bot_settings(bot_settings: dict[str, str], people: SandboxClient, tmp_
     return bot_settings
 
 
-async def told(people, channel: str, *words: str):
+async def told(people, channel: str, *text: str):
     """Wait for a message in a channel that has all these words."""
     return await people.wait_for_message(
-        lambda one: all(word in one.text for word in words), deadline_seconds=OUTCOME_SECONDS, channel=channel
+        lambda one: all(word in one.text for word in text), deadline_seconds=OUTCOME_SECONDS, channel=channel
     )
 
 

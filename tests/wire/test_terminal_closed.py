@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from testbed.terminal import terminal
-from tests.wire.bot_process import PASSED_ON, ROOT
+from tests.wire.bot_process import INHERITED_VARIABLES, ROOT
 from tests.wire.channel import ask
 
 pytestmark = pytest.mark.wire
@@ -19,7 +19,7 @@ STOP_SECONDS = 20.0
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 async def test_bot_outlives_its_terminal(bot_settings, people, tmp_path, number):
-    inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
     environment = {**inherited, "PYTHONPATH": str(ROOT), "TERM": "xterm", **bot_settings}
     with terminal([sys.executable, "-m", "bot"], environment, tmp_path) as opened:
         await people.wait_for_commands("status", deadline_seconds=CONNECT_SECONDS)

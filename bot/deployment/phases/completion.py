@@ -13,7 +13,7 @@ log = get_logger(__name__)
 
 
 class Completion:
-    """Let go of old releases; monitoring goes on.
+    """Drop old releases; monitoring goes on.
 
     The release has proved itself by now: each task fails by itself, with a warning, and is done again, or to its end,
     by the next completion. Releases are forgotten first, so that nobody goes back to one that is half gone; what they
@@ -31,27 +31,27 @@ class Completion:
         forgetting = manager.forget(environment, kept, context.fence, runs=runs)
         await _try(context, forgetting, lambda why: f"Old releases could not be forgotten: {why}")
         gone: list[str] = []
-        await _try(context, _let_go_of_forgotten(context, gone), not_tidied_up)
+        await _try(context, _drop_forgotten_releases(context, gone), not_tidied_up)
         await _try(context, manager.clear_unused(), lambda why: f"Old models and contents could not be removed: {why}")
         return f"let go of {', '.join(gone)}" if gone else "nothing to tidy"
 
 
-async def _let_go_of_forgotten(context: DeploymentContext, gone: list[str]) -> None:
+async def _drop_forgotten_releases(context: DeploymentContext, gone: list[str]) -> None:
     runs = context.deployment.to_release
     for release in await context.components.manager.forgotten(context.environment, runs=runs):
-        await _try(context, _let_go(context, release, gone), partial(_still_held, release.label))
+        await _try(context, _drop_old(context, release, gone), partial(_not_dropped_text, release.label))
 
 
-async def _let_go(context: DeploymentContext, release: Release, gone: list[str]) -> None:
-    await context.components.manager.let_go(context.environment, release)
+async def _drop_old(context: DeploymentContext, release: Release, gone: list[str]) -> None:
+    await context.components.manager.drop_release(context.environment, release)
     gone.append(release.label)
 
 
-def _still_held(label: str, why: str) -> str:
+def _not_dropped_text(label: str, why: str) -> str:
     return f"The images of {label} could not be let go of, which is tried again after the next deployment: {why}"
 
 
-async def _try(context: DeploymentContext, task: Awaitable[object], words: Callable[[str], str]) -> None:
+async def _try(context: DeploymentContext, task: Awaitable[object], text: Callable[[str], str]) -> None:
     """Do one task; what fails for good becomes a warning. Raises FencedOffError, and faults that are transient."""
     try:
         await task
@@ -61,10 +61,10 @@ async def _try(context: DeploymentContext, task: Awaitable[object], words: Calla
         if error.transient:
             raise
         log.warning("a task of completion failed", error=error.message)
-        context.warn(words(error.message))
+        context.warn(text(error.message))
     except Exception as error:  # nothing that nobody foresaw undoes a release that has proved itself
         log.exception("a task of completion broke")
-        context.warn(words(f"Something broke that nobody foresaw ({type(error).__name__})."))
+        context.warn(text(f"Something broke that nobody foresaw ({type(error).__name__})."))
 
 
 def not_tidied_up(why: str) -> str:

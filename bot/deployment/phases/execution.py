@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from bot.deployment.applying import Applier
+from bot.deployment.applier import Applier
 from bot.deployment.context import DeploymentContext
-from bot.deployment.handover import hand_over_if_needed
-from bot.deployment.own_service import find_bot, refuse_without_bot, replicas_by_service
+from bot.deployment.dependent_restarts import begun, replaced_before, to_restart
+from bot.deployment.handover import replace_bot_if_needed
+from bot.deployment.own_service import find_running_bot, refuse_without_bot, replicas_by_service
 from bot.deployment.phases.preparation import load_release, prepare_release
-from bot.deployment.restarts import begun, replaced_before, to_restart
-from bot.engine.watch import ContainerWatch
+from bot.engine.container_watch import ContainerWatch
 from bot.models.coordination import PhaseName
 from bot.models.deployment import ServiceProgress, ServiceStep
 
@@ -36,7 +36,7 @@ class Execution:
         own = frozenset() if bot is None else frozenset({bot.service})
         definitions = await context.definitions(model_hash)
         # The plan refuses that already, but one made by the release before did not: nothing has been touched yet.
-        known = bot or await find_bot(context.components, context.environment)
+        known = bot or await find_running_bot(context.components, context.environment)
         refuse_without_bot(known, replicas_by_service(definitions), context.release_label)
         differing = (differing | (begun(context.deployment) & frozenset(definitions))) - own
         restarts = to_restart(definitions, differing | replaced_before(context.deployment)) - own
@@ -48,7 +48,7 @@ class Execution:
         applier = Applier(context, watch, definitions, model_hash, restarts)
         after_ourselves = applier.coordinator.dependents(own)
         await applier.apply_all(to_do - after_ourselves)
-        await hand_over_if_needed(context, watch, model_hash, bot)
+        await replace_bot_if_needed(context, watch, model_hash, bot)
         await applier.apply_all(to_do & after_ourselves)
         for service in sorted(surplus):
             context.checkpoint()

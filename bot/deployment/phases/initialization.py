@@ -24,8 +24,8 @@ async def make_ready(context: DeploymentContext) -> str:
     """Do what every deployment needs first; a hotfix, which has no initialization, does it within its first phase."""
     components = context.components
     await components.state.locks.check(context.fence)
-    for deed in await sweep_leftovers(components, context.environment):
-        context.warn(deed)
+    for action in await sweep_leftovers(components, context.environment):
+        context.warn(action)
     deployment = context.deployment
     current = await components.manager.adopt(
         context.environment, deployment.request.requested_by, context.fence, deployment.correlation_id

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from bot.concurrency import together
+from bot.concurrency import run_concurrently
 from bot.deployment.context import DeploymentContext
-from bot.deployment.planning import Candidate, plan_deployment, refuse_another_plan
+from bot.deployment.planning import Candidate, plan_deployment, require_same_plan
 from bot.errors import InvalidRequestError, RoasError
 from bot.models.coordination import PREPARE_MONITORING_TIMEOUT_SECONDS, PhaseName
 from bot.models.deployment import ServiceProgress
@@ -24,7 +24,7 @@ class Preparation:
 
 
 async def prepare_release(context: DeploymentContext) -> Release:
-    """Make the release, or take up the one that an earlier attempt made.
+    """Make the release, or resume the one that an earlier attempt made.
 
     A hotfix does this within its execution, without building and without preparing monitoring.
     """
@@ -40,7 +40,9 @@ async def prepare_release(context: DeploymentContext) -> Release:
                 changed=plan.action is not ServiceAction.KEEP,
             )
         )
-    images, _ = await context.unless_cancelled(together([_obtain(context, candidate), _prepare_monitoring(context)]))
+    images, _ = await context.run_unless_cancelled(
+        run_concurrently([_obtain(context, candidate), _prepare_monitoring(context)])
+    )
     return await _make_release(context, candidate, images or {})
 
 
@@ -60,7 +62,7 @@ async def load_release(context: DeploymentContext) -> Release:
 async def _candidate(context: DeploymentContext) -> Candidate:
     request = context.deployment.request
     candidate = await plan_deployment(context.components, context.environment, request, write_contents=True)
-    refuse_another_plan(request, candidate.plan)
+    require_same_plan(request, candidate.plan)
     for warning in candidate.plan.warnings:
         context.warn(warning)
     return candidate

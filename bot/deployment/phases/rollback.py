@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from bot.deployment.applying import Applier
+from bot.deployment.applier import Applier
 from bot.deployment.context import DeploymentContext, sweep_leftovers
 from bot.deployment.dependencies import DependencyCoordinator
-from bot.deployment.handover import hand_over_if_needed
-from bot.deployment.own_service import find_bot, keeps_bot, refuse_without_bot, replicas_by_service
-from bot.deployment.restarts import begun, to_restart
-from bot.deployment.surplus import retire_others
-from bot.engine.watch import ContainerWatch
+from bot.deployment.dependent_restarts import begun, to_restart
+from bot.deployment.handover import replace_bot_if_needed
+from bot.deployment.own_service import find_running_bot, keeps_bot, refuse_without_bot, replicas_by_service
+from bot.deployment.stale_instances import remove_predecessors
+from bot.engine.container_watch import ContainerWatch
 from bot.models.coordination import PhaseName
 from bot.models.deployment import DeploymentKind, ServiceProgress, ServiceStep
 from bot.models.release import Release
@@ -44,8 +44,8 @@ class Rollback:
     async def _restore(self, context: DeploymentContext, watch: ContainerWatch, target: Release) -> None:
         engine, manager = context.components.engine, context.components.manager
         stays = await self._bot_without_place(context, target)
-        for deed in await sweep_leftovers(context.components, context.environment):
-            context.warn(deed)
+        for action in await sweep_leftovers(context.components, context.environment):
+            context.warn(action)
         model_hash, warnings = await engine.refresh_credentials(context.environment, target)
         for warning in warnings:
             context.warn(warning)
@@ -56,7 +56,7 @@ class Rollback:
         own = stays | (frozenset() if bot is None else frozenset({bot.service}))
         bot = None if stays else bot
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
-            await hand_over_if_needed(context, watch, model_hash, bot)
+            await replace_bot_if_needed(context, watch, model_hash, bot)
         differing, surplus = await manager.differing(context.environment, model_hash, watch)
         definitions = {name: _for_rollback(d) for name, d in (await context.definitions(model_hash)).items()}
         differing = (differing | (begun(context.deployment) & frozenset(definitions))) - own
@@ -68,18 +68,18 @@ class Rollback:
         # What depends on the bot cannot wait for one that may be unwell: its successor does it, as in execution.
         late = coordinator.dependents(own) if context.deployment.problem is None else frozenset()
         applier = Applier(context, watch, definitions, model_hash, restarts)
-        await self._bring_back(applier, differing - late, restarts - late)
-        await hand_over_if_needed(context, watch, model_hash, bot)
-        await self._bring_back(applier, differing & late, restarts & late)
+        await self._restore_services(applier, differing - late, restarts - late)
+        await replace_bot_if_needed(context, watch, model_hash, bot)
+        await self._restore_services(applier, differing & late, restarts & late)
         if context.deployment.problem is not None:  # no verification comes after this
-            await retire_others(context, watch)
+            await remove_predecessors(context, watch)
 
     async def _bot_without_place(self, context: DeploymentContext, target: Release) -> frozenset[str]:
         """Return the bot's own service where the release to go back to has no container of it: it stays as it is.
 
         Raises BotRemovalError where somebody asked for that release: nothing has been touched then.
         """
-        bot = await find_bot(context.components, context.environment)
+        bot = await find_running_bot(context.components, context.environment)
         replicas = replicas_by_service(await context.definitions(target.model_hash))
         if bot is None or keeps_bot(bot, replicas):
             return frozenset()
@@ -88,15 +88,15 @@ class Rollback:
         context.warn(f"{target.label} has no container of {bot.service}, which is this bot itself: it stays as it is.")
         return frozenset({bot.service})
 
-    async def _bring_back(self, applier: Applier, differing: frozenset[str], restarts: frozenset[str]) -> None:
+    async def _restore_services(self, applier: Applier, differing: frozenset[str], restarts: frozenset[str]) -> None:
         """Take down what differs, dependents first, then bring it up as it was."""
         order, definitions = applier.coordinator.order(differing), applier.definitions
         replaced = [name for name in order if not definitions[name].start_first]
-        await self._take_down(applier.context, applier.watch, replaced[::-1], applier.model_hash)
+        await self._remove_services(applier.context, applier.watch, replaced[::-1], applier.model_hash)
         await _plan_restarts(applier.context, restarts)
         await applier.apply_all(differing | restarts, restoring=True)
 
-    async def _take_down(
+    async def _remove_services(
         self, context: DeploymentContext, watch: ContainerWatch, services: list[str], model_hash: str
     ) -> None:
         """Stop what is not of the old release, dependents first; containers of the old release stay.

@@ -1,11 +1,11 @@
 """Watch whether the new release stays healthy."""
 
-from bot.concurrency import together
+from bot.concurrency import run_concurrently
 from bot.deployment.context import DeploymentContext
 from bot.deployment.phases.preparation import load_release
-from bot.deployment.surplus import retire_others
+from bot.deployment.stale_instances import remove_predecessors
+from bot.engine.container_watch import ContainerWatch
 from bot.engine.readiness import Readiness, ServiceReadiness, judge_readiness
-from bot.engine.watch import ContainerWatch
 from bot.errors import ServiceFailedError
 from bot.models.coordination import PhaseName
 from bot.models.deployment import ServiceStep
@@ -30,13 +30,13 @@ class Verification:
         changed = {p.service for p in context.deployment.services if p.changed and p.service in definitions}
         own = await context.components.own_container(context.environment)
         async with ContainerWatch(context.components.engine, context.environment) as watch:
-            await context.unless_cancelled(
-                together(_observe(context, watch, definitions[service], own) for service in sorted(changed))
+            await context.run_unless_cancelled(
+                run_concurrently(_observe(context, watch, definitions[service], own) for service in sorted(changed))
             )
             for service in sorted(set(definitions) - changed):
-                await _look_at_untouched(context, watch, definitions[service])
+                await _check_untouched(context, watch, definitions[service])
             summary = _summary(definitions, watch, changed, own)
-            await retire_others(context, watch)
+            await remove_predecessors(context, watch)
             return summary
 
 
@@ -97,7 +97,7 @@ def find_trouble(
     return None
 
 
-async def _look_at_untouched(context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition) -> None:
+async def _check_untouched(context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition) -> None:
     """An untouched service fails the deployment only if it is critical."""
     readiness = judge_readiness(definition, watch.of_service(definition.name), tolerated_restarts=2**31)
     if readiness.state is not Readiness.FAILED:
@@ -121,5 +121,5 @@ def _summary(
         if definitions[name].one_shot or all(c.health is HealthStatus.HEALTHY for c in containers)
     ]
     unverified = sorted(changed - set(healthy))
-    words = f"{len(healthy)} of {len(changed)} changed services are healthy"
-    return f"{words}; unverified (no health check): {', '.join(unverified)}" if unverified else words
+    text = f"{len(healthy)} of {len(changed)} changed services are healthy"
+    return f"{text}; unverified (no health check): {', '.join(unverified)}" if unverified else text

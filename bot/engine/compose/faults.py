@@ -11,17 +11,17 @@ from bot.errors import (
     RoasError,
 )
 
-ENGINE_IS_AWAY = re.compile(
+ENGINE_UNAVAILABLE = re.compile(
     r"cannot connect to the docker daemon|is the docker daemon running|error during connect|daemon is not running"
     r"|dial unix|permission denied while trying to connect to the docker",
     re.IGNORECASE,
 )
-IMAGE_IS_MISSING = re.compile(
+IMAGE_MISSING = re.compile(
     r"manifest unknown|manifest for .* not found|pull access denied|repository does not exist|no such image"
     r"|name unknown|not found: manifest|image .* not found|repository .* not found|requested access to the resource",
     re.IGNORECASE,
 )
-REGISTRY_IS_AWAY = re.compile(
+REGISTRY_UNAVAILABLE = re.compile(
     r"tls handshake timeout|i/o timeout|connection refused|connection reset|no such host|x509:|tls:"
     r"|server misbehaving|context deadline exceeded|client\.timeout exceeded|too ?many ?requests|service unavailable"
     r"|bad gateway|gateway time-?out|internal server error|unexpected status.*\b5\d\d\b|http status: 5"
@@ -30,7 +30,7 @@ REGISTRY_IS_AWAY = re.compile(
 )
 MISSING_VARIABLE = re.compile(r"required variable (?P<name>\S+) is missing a value:? ?(?P<words>.*)")
 INTERPOLATING = re.compile(r"error while interpolating (?P<place>\S+): ")
-FILE_IS_WRONG = re.compile(
+FILE_INVALID = re.compile(
     r"^yaml:|^validating |interpolat|additional property|must be a|undefined (service|volume|network|config|secret)"
     r"|depends on undefined|no such file or directory|env file .* not found|couldn't find env file|dependency cycle"
     r"|invalid (compose|project|interpolation|spec|type)|has neither an image nor a build context|top-level object"
@@ -50,65 +50,65 @@ def unset_variables(stderr: str) -> tuple[str, ...]:
 
 def compose_fault(stderr: str, *, files: str, service: str | None = None) -> RoasError:
     """Name the fault behind a failed Compose command; `files` are the compose files in words."""
-    words = essence(stderr)
-    if missing := MISSING_VARIABLE.search(words):
-        return _missing_variable(words, missing, files)
-    if ENGINE_IS_AWAY.search(words):
-        return EngineUnavailableError(f"The engine cannot be reached: {words}", hint=CHECK_ENGINE_HINT)
-    if IMAGE_IS_MISSING.search(words):
-        return image_not_found(words, service)
-    if FILE_IS_WRONG.search(words):
+    text = summarize_stderr(stderr)
+    if missing := MISSING_VARIABLE.search(text):
+        return _missing_variable(text, missing, files)
+    if ENGINE_UNAVAILABLE.search(text):
+        return EngineUnavailableError(f"The engine cannot be reached: {text}", hint=CHECK_ENGINE_HINT)
+    if IMAGE_MISSING.search(text):
+        return image_not_found(text, service)
+    if FILE_INVALID.search(text):
         return ComposeFileError(
-            f"The compose file is not usable ({files}): {words}",
+            f"The compose file is not usable ({files}): {text}",
             hint="Correct it; `docker compose config` shows the same.",
         )
-    if REGISTRY_IS_AWAY.search(words):
-        return registry_unavailable(words)
-    return EngineError(f"Compose failed: {words}", hint="Read what it says and try again.", service=service)
+    if REGISTRY_UNAVAILABLE.search(text):
+        return registry_unavailable(text)
+    return EngineError(f"Compose failed: {text}", hint="Read what it says and try again.", service=service)
 
 
-def registry_fault(words: str, reference: str) -> RoasError:
+def registry_fault(text: str, reference: str) -> RoasError:
     """Name the fault behind a failed look-up or pull of an image."""
-    said = f"{reference}: {words}"
-    if IMAGE_IS_MISSING.search(words):
-        return image_not_found(said)
-    if REGISTRY_IS_AWAY.search(words):
-        return registry_unavailable(said)
-    return EngineError(f"The image cannot be had: {said}", hint="Check the image's name and the registry's login.")
+    message = f"{reference}: {text}"
+    if IMAGE_MISSING.search(text):
+        return image_not_found(message)
+    if REGISTRY_UNAVAILABLE.search(text):
+        return registry_unavailable(message)
+    return EngineError(f"The image cannot be had: {message}", hint="Check the image's name and the registry's login.")
 
 
-def image_not_found(words: str, service: str | None = None) -> ImageNotFoundError:
+def image_not_found(text: str, service: str | None = None) -> ImageNotFoundError:
     """Make the fault of an image that is nowhere."""
     return ImageNotFoundError(
-        f"There is no such image: {words}",
+        f"There is no such image: {text}",
         hint="Check the image's name and the version; for a private registry, log in with `docker login`.",
         service=service,
     )
 
 
-def registry_unavailable(words: str) -> RegistryUnavailableError:
+def registry_unavailable(text: str) -> RegistryUnavailableError:
     """Make the fault of a registry that does not answer as it should."""
     return RegistryUnavailableError(
-        f"The registry does not answer as it should: {words}", hint="Try again when the registry is reachable."
+        f"The registry does not answer as it should: {text}", hint="Try again when the registry is reachable."
     )
 
 
-def essence(stderr: str) -> str:
+def summarize_stderr(stderr: str) -> str:
     """Leave out progress and warnings; what is left says what went wrong."""
     kept: list[str] = []
     for line in stderr.splitlines():
-        if told := LEVEL.match(line):
-            kept.append(told["words"].replace('\\"', '"'))
+        if found := LEVEL.match(line):
+            kept.append(found["words"].replace('\\"', '"'))
         elif line.strip() and not NOISE.match(line):
             kept.append(line.strip())
     return "\n".join(kept[-10:]) or stderr.strip()[-500:] or "it gave no reason"
 
 
-def _missing_variable(words: str, missing: re.Match[str], files: str) -> ComposeFileError:
-    place = INTERPOLATING.search(words)
+def _missing_variable(text: str, missing: re.Match[str], files: str) -> ComposeFileError:
+    place = INTERPOLATING.search(text)
     where = f" for {place['place']}" if place else ""
-    told = f" ({missing['words'].strip()})" if missing["words"].strip() else ""
+    found = f" ({missing['words'].strip()})" if missing["words"].strip() else ""
     return ComposeFileError(
-        f"The variable {missing['name']} is missing{where} in {files}{told}.",
+        f"The variable {missing['name']} is missing{where} in {files}{found}.",
         hint=f"Set {missing['name']} in the environment's env file, or in its variables in the settings.",
     )

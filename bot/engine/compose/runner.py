@@ -16,7 +16,7 @@ from bot.models.environment import Environment
 
 # Whoever finds this in a process's environment knows which of our processes started it.
 INSTANCE_VARIABLE = "ROAS_INSTANCE"
-PASSED_ON = ("PATH", "HOME", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+INHERITED_VARIABLES = ("PATH", "HOME", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 # Compose takes what an env file sets into its own environment, unless the name is taken there already.
 PINNED = {"COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false", "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false"}
 # Nothing lies below it, and nobody can put anything there.
@@ -80,7 +80,7 @@ class ComposeRunner:
             raise compose_fault(stderr or stdout, files=files, service=service)
         return ComposeOutput(stdout, stderr)
 
-    def in_foreground(self, arguments: Sequence[str], environment: Environment) -> tuple[list[str], dict[str, str]]:
+    def run_in_foreground(self, arguments: Sequence[str], environment: Environment) -> tuple[list[str], dict[str, str]]:
         """Return what to run, and in which environment, for a command that is given the terminal.
 
         Raises EngineError where there is no Compose.
@@ -112,12 +112,12 @@ class ComposeRunner:
     def _find(self) -> tuple[str, ...]:
         """Find the binary once; called by itself it saves a third of the time that `docker compose` takes."""
         if self._command is None:
-            self._command = (*_dying_with_parent(), *_compose_command())
+            self._command = (*_die_with_parent(), *_compose_command())
         return self._command
 
     def _scrubbed(self, environment: Environment, variables: Mapping[str, str]) -> dict[str, str]:
         """Leave out everything of our own that could reach a stack or steer Compose."""
-        own = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        own = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
         own.setdefault("HOME", "/")
         own["DOCKER_HOST"] = engine_address(environment)
         own[INSTANCE_VARIABLE] = self._instance_id
@@ -145,7 +145,7 @@ def _compose_command() -> tuple[str, ...]:
     )
 
 
-def _dying_with_parent() -> tuple[str, ...]:
+def _die_with_parent() -> tuple[str, ...]:
     """Let the kernel end the child when we are killed, lest it go on and start the next service."""
     setpriv = shutil.which("setpriv")
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()

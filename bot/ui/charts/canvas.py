@@ -25,10 +25,10 @@ class Canvas:
         self._image = Image.new("RGB", (width * FINENESS, height * FINENESS), GROUND)
         self._draw = ImageDraw.Draw(self._image)
 
-    def text(self, at: Point, words: str, size: float, colour: Colour = TEXT, anchor: str = "ls") -> float:
+    def text(self, at: Point, label: str, size: float, colour: Colour = TEXT, anchor: str = "ls") -> float:
         """Write words at their `anchor` (as Pillow names it; left and base line unless said) and return their width."""
-        self._draw.text(_fine(at), writable(words), fill=colour, font=_font(size), anchor=anchor)
-        return text_width(words, size)
+        self._draw.text(_fine(at), writable(label), fill=colour, font=_font(size), anchor=anchor)
+        return text_width(label, size)
 
     def line(self, points: list[Point], colour: Colour, width: float = 3.0) -> None:
         """Draw a line through points."""
@@ -63,27 +63,27 @@ class Canvas:
         self._draw.polygon([_fine(point) for point in points], fill=colour)
 
 
-def text_width(words: str, size: float) -> float:
+def text_width(label: str, size: float) -> float:
     """Return how wide words are, in pixels of the finished picture."""
-    return _font(size).getlength(writable(words)) / FINENESS
+    return _font(size).getlength(writable(label)) / FINENESS
 
 
-def shortened(words: str, size: float, width: float) -> str:
+def shortened(label: str, size: float, width: float) -> str:
     """Take from the middle of words until they are narrow enough: names differ at both ends."""
-    if text_width(words, size) <= width:
-        return words
-    kept = len(words)
+    if text_width(label, size) <= width:
+        return label
+    kept = len(label)
     while kept > 2:
         kept -= 1
-        short = f"{words[: (kept + 1) // 2]}..{words[-(kept // 2) :]}"
+        short = f"{label[: (kept + 1) // 2]}..{label[-(kept // 2) :]}"
         if text_width(short, size) <= width:
             return short
-    return words[:1]
+    return label[:1]
 
 
-def writable(words: str) -> str:
+def writable(label: str) -> str:
     """Replace what the font has no sign for."""
-    return "".join(sign if sign in WRITABLE else UNWRITABLE for sign in words)
+    return "".join(sign if sign in WRITABLE else UNWRITABLE for sign in label)
 
 
 def _font(size: float) -> ImageFont.FreeTypeFont:

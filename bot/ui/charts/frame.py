@@ -42,8 +42,8 @@ class Frame:
             self.canvas.line([(x, self.top), (x, self.bottom)], GRID, 1.5)
             if labels:
                 minutes = f"{quarter * self.span_seconds / 60:.0f}"
-                words = {1.0: f"{minutes} min ago", 0.0: "now"}.get(quarter, minutes)
-                self.canvas.text((x, self.bottom + LABEL + 8), words, LABEL, FAINT, anchor)
+                text = {1.0: f"{minutes} min ago", 0.0: "now"}.get(quarter, minutes)
+                self.canvas.text((x, self.bottom + LABEL + 8), text, LABEL, FAINT, anchor)
 
     def draw_values(self, scale: Scale) -> None:
         """Draw a line for every round value, named at the left."""

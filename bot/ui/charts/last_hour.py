@@ -82,10 +82,10 @@ def _description(series: Sequence[ServiceSeries], span: float) -> str:
         parts.append(_("Not well at times: {services}.", services=named))
     else:
         parts.append(_("All were well."))
-    for quantity, words in zip(QUANTITIES, (_("Most CPU"), _("Most memory")), strict=True):
+    for quantity, text in zip(QUANTITIES, (_("Most CPU"), _("Most memory")), strict=True):
         if users := largest(series, quantity.value)[:2]:
             named = ", ".join(f"{one.service} {quantity.write(_peak(one, quantity))}" for one in users)
-            parts.append(f"{words}: {named}.")
+            parts.append(f"{text}: {named}.")
     return " ".join(parts)
 
 

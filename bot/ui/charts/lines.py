@@ -42,8 +42,8 @@ def draw_lines(
     heading_y = frame.top - 2 * LEGEND_HEIGHT - 24
     width = frame.canvas.text((frame.left, heading_y), quantity.heading, LABEL + 2)
     if others := len(series) - len(shown):
-        words = f"the {len(shown)} largest; {others} others use less"
-        frame.canvas.text((frame.left + width + 16, heading_y), words, LABEL - 4, FAINT)
+        text = f"the {len(shown)} largest; {others} others use less"
+        frame.canvas.text((frame.left + width + 16, heading_y), text, LABEL - 4, FAINT)
     frame.draw_times(labels=True)
     frame.draw_values(scale)
     for number, one in enumerate(shown):

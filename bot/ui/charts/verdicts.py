@@ -7,7 +7,7 @@ from bot.models.series import ServicePoint, ServiceSeries
 from bot.ui.charts.canvas import shortened
 from bot.ui.charts.frame import LABEL, Frame
 from bot.ui.charts.palette import VERDICTS
-from bot.ui.signs import WORST_FIRST
+from bot.ui.icons import WORST_FIRST
 
 ROWS = 6
 ROW_HEIGHT = 42.0
@@ -43,8 +43,8 @@ def draw_verdicts(frame: Frame, series: Sequence[ServiceSeries], name: Callable[
     frame.draw_times(labels=False)
     for number, (label, points) in enumerate(rows):
         bottom = frame.top + ROW_HEIGHT * (number + 1) - 6
-        words = shortened(label, LABEL, frame.left - 28)
-        frame.canvas.text((frame.left - 12, bottom - 4), words, LABEL, anchor="rs")
+        text = shortened(label, LABEL, frame.left - 28)
+        frame.canvas.text((frame.left - 12, bottom - 4), text, LABEL, anchor="rs")
         _draw_bar(frame, bottom, points)
 
 

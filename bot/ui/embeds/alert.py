@@ -1,16 +1,16 @@
-"""Draw alerts: one by itself, many in one message, and the call for help when healing has come to its end."""
+"""Draw alerts: one by itself, many in one message, and the call for help when recovery has come to its end."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 import discord
 
-from bot.models.alert import Alert, AlertState, Healing, Severity
+from bot.models.alert import Alert, AlertState, RecoveryStatus, Severity
 from bot.ui.drawing import Button, Drawing
+from bot.ui.formatting import mentions, person, since
+from bot.ui.icons import BAD, CAREFUL, GOOD, QUIET, RUNNING
 from bot.ui.limits import FIELD_VALUE, add_field, code, fit, lines, one_line, plain
-from bot.ui.signs import BAD, CAREFUL, GOOD, QUIET, RUNNING
-from bot.ui.translation import _, told, word
-from bot.ui.words import mentions, person, since
+from bot.ui.translation import _, translate, word
 
 # Takes secrets out of an alert.
 Clean = Callable[[Alert], Alert]
@@ -40,7 +40,7 @@ def draw_alert(alert: Alert, role: int | None = None) -> Drawing:
     """Draw one alert; one that is urgent and not silenced calls a role where there is one."""
     sign, colour = STATES.get(alert.state, SEVERITIES[alert.severity])
     embed = discord.Embed(
-        title=f"{sign} {_title(alert, 200)}", description=plain(told(alert.summary), 1500), colour=colour
+        title=f"{sign} {_title(alert, 200)}", description=plain(translate(alert.summary), 1500), colour=colour
     )
     add_field(embed, _("State"), _state(alert))
     if done := _done(alert):
@@ -76,34 +76,34 @@ def draw_escalation(alert: Alert, role: int | None = None) -> Drawing:
     """Draw the call for help: what was tried did not help, now a person is needed."""
     embed = discord.Embed(
         title=f"🆘 {_('Somebody is needed: {title}', title=_title(alert, 180))}",
-        description=_actions(alert) or plain(told(alert.summary), 1000),
+        description=_actions(alert) or plain(translate(alert.summary), 1000),
         colour=BAD,
     )
     _add_what_to_do(embed, [alert])
     return _to_call(embed, f"{alert.id}{ESCALATION_SUFFIX}", role, [alert])
 
 
-def draw_call(alert: Alert, role: int | None = None) -> Drawing:
+def draw_ping(alert: Alert, role: int | None = None) -> Drawing:
     """Draw the call about an alert that nobody was called about when it was told first."""
     sign, colour = SEVERITIES[alert.severity]
     embed = discord.Embed(
         title=f"{sign} {_('It has become urgent: {title}', title=_title(alert, 180))}",
-        description=plain(told(alert.summary), 1000),
+        description=plain(translate(alert.summary), 1000),
         colour=colour,
     )
     return _to_call(embed, f"{alert.id}{CALL_SUFFIX}", role, [alert])
 
 
-def draw_calls(
+def draw_shared_ping(
     name: str, alerts: Sequence[Alert], role: int | None = None, clean: Clean = _as_it_is, *, for_help: bool
 ) -> Drawing:
     """Draw one call about many alerts: the worst of them by name, these cleaned, and how many there are besides."""
     title = _title(clean(alerts[0]), 180) if len(alerts) == 1 else _("{count} alerts", count=len(alerts))
-    words = (
+    text = (
         _("Somebody is needed: {title}", title=title) if for_help else _("It has become urgent: {title}", title=title)
     )
     sign = "🆘" if for_help else SEVERITIES[_worst_first(alerts)[0].severity][0]
-    embed = discord.Embed(title=f"{sign} {words}", description=_listing(alerts, 2000, clean), colour=BAD)
+    embed = discord.Embed(title=f"{sign} {text}", description=_listing(alerts, 2000, clean), colour=BAD)
     if for_help:
         _add_what_to_do(embed, alerts)
     return _to_call(embed, f"{name}{ESCALATION_SUFFIX if for_help else CALL_SUFFIX}", role, alerts)
@@ -126,7 +126,7 @@ def _to_call(embed: discord.Embed, key: str, role: int | None, alerts: Sequence[
 
 
 def _add_what_to_do(embed: discord.Embed, alerts: Sequence[Alert]) -> None:
-    """Say how to mend what is of one environment."""
+    """Say how to fix what is of one environment."""
     environments = {alert.environment for alert in alerts}
     environment = environments.pop()
     if environments or not environment:
@@ -155,13 +155,13 @@ def _state(alert: Alert) -> str:
 
 def _done(alert: Alert) -> str:
     shown = _actions(alert)
-    if alert.healing is Healing.UNDER_WAY:
+    if alert.healing is RecoveryStatus.UNDER_WAY:
         return f"{shown}\n🔧 {_('it is being healed')}".strip()
     return shown
 
 
 def _actions(alert: Alert) -> str:
-    return lines([f"• {one_line(told(action), 250)}" for action in reversed(alert.actions)], FIELD_VALUE - 60)
+    return lines([f"• {one_line(translate(action), 250)}" for action in reversed(alert.actions)], FIELD_VALUE - 60)
 
 
 def _worst_first(alerts: Sequence[Alert]) -> list[Alert]:
@@ -189,7 +189,7 @@ def _line(alert: Alert) -> str:
 
 
 def _title(alert: Alert, limit: int) -> str:
-    return one_line(told(alert.title), limit)
+    return one_line(translate(alert.title), limit)
 
 
 def _called(role: int | None, alerts: Sequence[Alert]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -214,5 +214,5 @@ def _buttons(alert: Alert) -> tuple[Button, ...]:
     return tuple(buttons)
 
 
-def _button(label: str, deed: str, subject: str, emoji: str) -> Button:
-    return Button(label, f"{PREFIX}{deed}:{subject}", emoji=emoji)
+def _button(label: str, action: str, subject: str, emoji: str) -> Button:
+    return Button(label, f"{PREFIX}{action}:{subject}", emoji=emoji)

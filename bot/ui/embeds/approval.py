@@ -5,114 +5,116 @@ from dataclasses import replace
 import discord
 
 from bot.models.deployment import DeploymentKind
-from bot.models.proposal import Proposal, ProposalState
+from bot.models.plan_record import PlanRecord, PlanState
 from bot.ui.drawing import Button, Drawing
 from bot.ui.embeds.plan import draw_plan, draw_plan_message, whole_plan, whole_plan_note
+from bot.ui.formatting import mentions, person, release, since
+from bot.ui.icons import CAREFUL, GOOD, QUIET, RUNNING
 from bot.ui.limits import fit, one_line
-from bot.ui.signs import CAREFUL, GOOD, QUIET, RUNNING
-from bot.ui.translation import _, told
-from bot.ui.words import mentions, person, release, since
+from bot.ui.translation import _, translate
 
 CONFIRM_PREFIX = "roas:confirm:"
 APPROVE_PREFIX = "roas:approve:"
 WITHDRAW_PREFIX = "roas:withdraw:"
 
 _COLOURS = {
-    ProposalState.AWAITING: CAREFUL,
-    ProposalState.CONFIRMED: RUNNING,
-    ProposalState.STARTED: GOOD,
+    PlanState.AWAITING: CAREFUL,
+    PlanState.CONFIRMED: RUNNING,
+    PlanState.STARTED: GOOD,
 }
 
 
-def draw_proposal(proposal: Proposal, *, last_seconds: float | None = None) -> Drawing:
+def draw_proposal(plan_record: PlanRecord, *, last_seconds: float | None = None) -> Drawing:
     """Draw a plan with its buttons, for the one who asked."""
-    confirm = _("Roll back") if proposal.request.kind is DeploymentKind.ROLLBACK else _("Deploy")
+    confirm = _("Roll back") if plan_record.request.kind is DeploymentKind.ROLLBACK else _("Deploy")
     buttons = (
-        Button(confirm, f"{CONFIRM_PREFIX}{proposal.id}", discord.ButtonStyle.success, "🚀"),
-        _withdraw_button(proposal),
+        Button(confirm, f"{CONFIRM_PREFIX}{plan_record.id}", discord.ButtonStyle.success, "🚀"),
+        _withdraw_button(plan_record),
     )
-    words = _("Nothing is changed before you say yes. The plan expires {when}.", when=since(proposal.expires_at))
-    message = draw_plan_message(proposal.plan, words, last_seconds=last_seconds)
-    return replace(message, key=proposal.id, buttons=buttons)
+    text = _("Nothing is changed before you say yes. The plan expires {when}.", when=since(plan_record.expires_at))
+    message = draw_plan_message(plan_record.plan, text, last_seconds=last_seconds)
+    return replace(message, key=plan_record.id, buttons=buttons)
 
 
-def draw_approval(proposal: Proposal, approvers: tuple[int, ...] = (), *, last_seconds: float | None = None) -> Drawing:
+def draw_approval(
+    plan_record: PlanRecord, approvers: tuple[int, ...] = (), *, last_seconds: float | None = None
+) -> Drawing:
     """Draw the message that asks a second person, and says later what became of it.
 
     While it waits it calls the roles of those who approve. What they say yes to is all there: in a file, where not
     all of it can be shown.
     """
-    plan = draw_plan(proposal.plan, last_seconds=last_seconds)
+    plan = draw_plan(plan_record.plan, last_seconds=last_seconds)
     embed = discord.Embed(
-        title=_title(proposal), description=_description(proposal), colour=_COLOURS.get(proposal.state, QUIET)
-    ).set_footer(text=proposal.id)
+        title=_title(plan_record), description=_description(plan_record), colour=_COLOURS.get(plan_record.state, QUIET)
+    ).set_footer(text=plan_record.id)
     shown = fit([embed, *plan])
-    if files := whole_plan(proposal.plan, shown[1:]):
+    if files := whole_plan(plan_record.plan, shown[1:]):
         embed.description = f"{embed.description}\n{whole_plan_note(files)}"
         shown = fit([embed, *plan])
     buttons: tuple[Button, ...] = ()
-    if not proposal.ended:
-        approve = Button(_("Approve"), f"{APPROVE_PREFIX}{proposal.id}", discord.ButtonStyle.success, "✅")
-        buttons = (approve, _withdraw_button(proposal))
-    called = approvers if proposal.state is ProposalState.AWAITING else ()
-    return Drawing(proposal.id, tuple(shown), mentions(called), buttons, attachments=files, pings=called)
+    if not plan_record.ended:
+        approve = Button(_("Approve"), f"{APPROVE_PREFIX}{plan_record.id}", discord.ButtonStyle.success, "✅")
+        buttons = (approve, _withdraw_button(plan_record))
+    called = approvers if plan_record.state is PlanState.AWAITING else ()
+    return Drawing(plan_record.id, tuple(shown), mentions(called), buttons, attachments=files, pings=called)
 
 
-def proposal_headline(proposal: Proposal) -> str:
+def proposal_headline(plan_record: PlanRecord) -> str:
     """Say in one line what was asked for: `deploy v2 to prod`."""
-    request = proposal.request
-    values = {"environment": request.environment, "version": one_line(proposal.plan.version, 64)}
+    request = plan_record.request
+    values = {"environment": request.environment, "version": one_line(plan_record.plan.version, 64)}
     if request.kind is DeploymentKind.ROLLBACK:
         return _(
-            "roll back {environment} to {release} ({version})", release=release(proposal.plan.to_release), **values
+            "roll back {environment} to {release} ({version})", release=release(plan_record.plan.to_release), **values
         )
     return _("deploy {version} to {environment}", **values)
 
 
-def _withdraw_button(proposal: Proposal) -> Button:
-    return Button(_("Cancel"), f"{WITHDRAW_PREFIX}{proposal.id}", discord.ButtonStyle.secondary, "✖️")
+def _withdraw_button(plan_record: PlanRecord) -> Button:
+    return Button(_("Cancel"), f"{WITHDRAW_PREFIX}{plan_record.id}", discord.ButtonStyle.secondary, "✖️")
 
 
-def _title(proposal: Proposal) -> str:
-    values = {"what": proposal_headline(proposal)}
+def _title(plan_record: PlanRecord) -> str:
+    values = {"what": proposal_headline(plan_record)}
     return {
-        ProposalState.AWAITING: _("🗳️ Approval wanted: {what}", **values),
-        ProposalState.CONFIRMED: _("✅ Approved: {what}", **values),
-        ProposalState.STARTED: _("✅ Approved: {what}", **values),
-        ProposalState.WITHDRAWN: _("🚫 Withdrawn: {what}", **values),
-        ProposalState.VOID: _("🚫 Void: {what}", **values),
-        ProposalState.EXPIRED: _("⌛ Not approved in time: {what}", **values),
-    }.get(proposal.state, proposal_headline(proposal))
+        PlanState.AWAITING: _("🗳️ Approval wanted: {what}", **values),
+        PlanState.CONFIRMED: _("✅ Approved: {what}", **values),
+        PlanState.STARTED: _("✅ Approved: {what}", **values),
+        PlanState.WITHDRAWN: _("🚫 Withdrawn: {what}", **values),
+        PlanState.VOID: _("🚫 Void: {what}", **values),
+        PlanState.EXPIRED: _("⌛ Not approved in time: {what}", **values),
+    }.get(plan_record.state, proposal_headline(plan_record))
 
 
-def _description(proposal: Proposal) -> str:
-    request = proposal.request
+def _description(plan_record: PlanRecord) -> str:
+    request = plan_record.request
     parts = [_("asked for by {person}", person=person(request.requested_by))]
     if request.services:
         parts[0] += " · " + _("only {services}", services=one_line(", ".join(request.services), 200))
     if request.reason:
         parts.append(f"> {one_line(request.reason, 300)}")
-    parts.append(what_became_of(proposal))
+    parts.append(describe_outcome(plan_record))
     return "\n".join(parts)
 
 
-def what_became_of(proposal: Proposal) -> str:
+def describe_outcome(plan_record: PlanRecord) -> str:
     """Say how a plan stands, and what its reader can do."""
-    decider = person(proposal.decided_by) if proposal.decided_by else ""
-    state = proposal.state
-    if state is ProposalState.PLANNED:
-        return _("{person} has not said yes yet.", person=person(proposal.request.requested_by))
-    if state is ProposalState.AWAITING:
+    decider = person(plan_record.decided_by) if plan_record.decided_by else ""
+    state = plan_record.state
+    if state is PlanState.PLANNED:
+        return _("{person} has not said yes yet.", person=person(plan_record.request.requested_by))
+    if state is PlanState.AWAITING:
         return _(
             "A second person, with the approver role, has to say yes to exactly this plan. It expires {when}.",
-            when=since(proposal.expires_at),
+            when=since(plan_record.expires_at),
         )
-    if state is ProposalState.CONFIRMED:
+    if state is PlanState.CONFIRMED:
         return _("{person} said yes; it is being started.", person=decider)
-    if state is ProposalState.STARTED:
-        return _("{person} said yes; it was carried out as `{id}`.", person=decider, id=proposal.deployment_id)
-    if state is ProposalState.WITHDRAWN:
+    if state is PlanState.STARTED:
+        return _("{person} said yes; it was carried out as `{id}`.", person=decider, id=plan_record.deployment_id)
+    if state is PlanState.WITHDRAWN:
         return _("{person} cancelled it.", person=decider)
-    if state is ProposalState.VOID:
-        return _("It is void: {why} Ask again for a new plan.", why=one_line(told(proposal.note), 500))
+    if state is PlanState.VOID:
+        return _("It is void: {why} Ask again for a new plan.", why=one_line(translate(plan_record.note), 500))
     return _("Nobody said yes in time. Ask again for a new plan.")

@@ -3,10 +3,10 @@
 import discord
 
 from bot.errors import NotPermittedError, RoasError
+from bot.ui.icons import BAD, CAREFUL
 from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code_block, fit, plain
 from bot.ui.secrets import Redact, without_secrets
-from bot.ui.signs import BAD, CAREFUL
-from bot.ui.translation import _, told
+from bot.ui.translation import _, translate
 
 
 def draw_error(error: RoasError, redact: Redact = str) -> list[discord.Embed]:
@@ -15,11 +15,11 @@ def draw_error(error: RoasError, redact: Redact = str) -> list[discord.Embed]:
     refused = isinstance(error, NotPermittedError)
     embed = discord.Embed(
         title=_("⛔ You may not do this") if refused else _("⚠️ That did not work"),
-        description=plain(told(problem.message), DESCRIPTION // 2),
+        description=plain(translate(problem.message), DESCRIPTION // 2),
         colour=CAREFUL if refused else BAD,
     )
     if problem.hint:
-        add_field(embed, _("What to do"), plain(told(problem.hint), FIELD_VALUE))
+        add_field(embed, _("What to do"), plain(translate(problem.hint), FIELD_VALUE))
     if problem.report.strip():
         add_field(embed, _("Details"), code_block(problem.report, FIELD_VALUE))
     return fit([embed])

@@ -7,12 +7,12 @@ import discord
 
 from bot.models.deployment import Deployment, Outcome
 from bot.ui.drawing import Button, Drawing
-from bot.ui.headlines import headline, outcome_words
+from bot.ui.formatting import at, person, release
+from bot.ui.headlines import headline, outcome_text
+from bot.ui.icons import OUTCOMES, QUIET
 from bot.ui.limits import DESCRIPTION, fit, lines
 from bot.ui.quantities import duration
-from bot.ui.signs import OUTCOMES, QUIET
 from bot.ui.translation import _
-from bot.ui.words import at, person, release
 
 HISTORY_PREFIX = "roas:history:"
 ANY = "-"
@@ -48,7 +48,7 @@ def draw_history(
 
 def _title(page: HistoryPage) -> str:
     title = _("📜 History of {environment}", environment=page.environment) if page.environment else _("📜 History")
-    return f"{title}: {outcome_words(page.outcome)}" if page.outcome else title
+    return f"{title}: {outcome_text(page.outcome)}" if page.outcome else title
 
 
 def _nothing(page: HistoryPage) -> str:
@@ -66,7 +66,7 @@ def _buttons(page: HistoryPage, *, has_more: bool) -> Iterator[Button]:
 
 def _entry(deployment: Deployment) -> str:
     sign = OUTCOMES[deployment.outcome][0] if deployment.outcome else "🚀"
-    state = outcome_words(deployment.outcome) if deployment.outcome else _("is running")
+    state = outcome_text(deployment.outcome) if deployment.outcome else _("is running")
     details = [
         at(deployment.created_at),
         person(deployment.request.requested_by),

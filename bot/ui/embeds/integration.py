@@ -6,13 +6,13 @@ import discord
 
 from bot.monitoring.integration_figures import IntegrationFigures
 from bot.monitoring.integration_monitor import ERROR_RATE, EVENT_LATENCY, STATE_SYNC_LAG, SUCCESS_RATE, WAITING, Limit
+from bot.ui.icons import BAD, CAREFUL, GOOD
 from bot.ui.limits import code
-from bot.ui.signs import BAD, CAREFUL, GOOD
 from bot.ui.translation import _
 
 
 def draw_integration(
-    figures: IntegrationFigures, firing: AbstractSet[str], *, engine_is_away: bool = False
+    figures: IntegrationFigures, firing: AbstractSet[str], *, is_engine_unavailable: bool = False
 ) -> discord.Embed:
     """Draw the figures; a sign before each says whether its alert fires. Without an engine nothing is called well."""
     latency = _milliseconds(figures.event_latency_seconds)
@@ -27,7 +27,7 @@ def draw_integration(
         _line(SUCCESS_RATE, firing, _("Deployments that succeeded"), _percent(figures.success_ratio)),
     ]
     title, colour = _("🩺 The bot's own parts: well"), GOOD
-    if engine_is_away:
+    if is_engine_unavailable:
         title, colour = _("⚠️ The bot's own parts work, but an engine cannot be reached"), CAREFUL
     if firing:
         title, colour = _("⚠️ Alerts of the bot's own parts: {count}", count=len(firing)), BAD

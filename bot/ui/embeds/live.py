@@ -16,12 +16,12 @@ from bot.models.deployment import (
     ServiceStep,
 )
 from bot.ui.drawing import Button, Drawing
+from bot.ui.formatting import clock, image_change, person, since
 from bot.ui.headlines import headline
+from bot.ui.icons import CAREFUL, OUTCOMES, PHASES, RUNNING, STEPS
 from bot.ui.limits import DESCRIPTION, code, fit, lines, one_line
 from bot.ui.quantities import duration
-from bot.ui.signs import CAREFUL, OUTCOMES, PHASES, RUNNING, STEPS
-from bot.ui.translation import _, told, word
-from bot.ui.words import clock, image_change, person, since
+from bot.ui.translation import _, translate, word
 
 CANCEL_PREFIX = "roas:cancel:"
 SUMMARY_LENGTH = 80
@@ -86,7 +86,7 @@ def service_line(progress: ServiceProgress) -> str:
     if progress.changed and (change := image_change(old, new)):
         parts.append(f"· {one_line(change, SERVICE_NAME_LENGTH)}")
     if progress.detail and progress.step is not ServiceStep.UNCHANGED:
-        parts.append(f"· {one_line(told(progress.detail), DETAIL_LENGTH)}")
+        parts.append(f"· {one_line(translate(progress.detail), DETAIL_LENGTH)}")
     return " ".join(parts)
 
 
@@ -172,9 +172,9 @@ def _phase_line(phase: PhaseResult, services: Sequence[ServiceProgress]) -> str:
         parts.append(duration(phase.duration_seconds))
     if phase.attempts > 1:
         parts.append(_("attempt {count}", count=phase.attempts))
-    words = phase.summary or (phase.problem.message if phase.problem else "")
-    if words:
-        parts.append(one_line(told(words), SUMMARY_LENGTH))
+    text = phase.summary or (phase.problem.message if phase.problem else "")
+    if text:
+        parts.append(one_line(translate(text), SUMMARY_LENGTH))
     return " · ".join(parts)
 
 

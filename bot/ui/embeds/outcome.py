@@ -7,12 +7,12 @@ import discord
 from bot.models.deployment import Deployment, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
 from bot.ui.drawing import Attachment, Button, Drawing
 from bot.ui.embeds.live import service_line
-from bot.ui.headlines import headline, outcome_words
+from bot.ui.formatting import person, release
+from bot.ui.headlines import headline, outcome_text
+from bot.ui.icons import CAREFUL, OUTCOMES
 from bot.ui.limits import FIELD_VALUE, add_field, code, code_block, fit, lines, one_line, plain
 from bot.ui.quantities import duration
-from bot.ui.signs import CAREFUL, OUTCOMES
-from bot.ui.translation import _, told
-from bot.ui.words import person, release
+from bot.ui.translation import _, translate
 
 REPORT_PREVIEW = 600
 ROLLBACK_PREFIX = "roas:rollback:"
@@ -31,14 +31,14 @@ def draw_outcome(deployment: Deployment) -> Drawing:
     if outcome is Outcome.SUCCEEDED and deployment.warnings:
         colour = CAREFUL
     embed = discord.Embed(
-        title=f"{sign} {headline(deployment)}: {outcome_words(outcome)}",
+        title=f"{sign} {headline(deployment)}: {outcome_text(outcome)}",
         description=_description(deployment, outcome),
         colour=colour,
     )
     _add_problem(embed, deployment)
     _add_services(embed, deployment)
     if deployment.warnings:
-        warnings = [f"⚠️ {one_line(told(text), 300)}" for text in deployment.warnings]
+        warnings = [f"⚠️ {one_line(translate(text), 300)}" for text in deployment.warnings]
         add_field(embed, _("Warnings"), lines(warnings, FIELD_VALUE))
     key = outcome_key(deployment.id)
     embed.set_footer(text=key)
@@ -91,7 +91,7 @@ def _add_problem(embed: discord.Embed, deployment: Deployment) -> None:
         return
     named = problem.service is None or problem.service in problem.message
     where = "" if named else f"{code(problem.service or '')}: "
-    add_field(embed, _("Why"), where + plain(told(problem.message), 900))
+    add_field(embed, _("Why"), where + plain(translate(problem.message), 900))
     if hint := next_step(deployment, problem):
         add_field(embed, _("What to do"), plain(hint, FIELD_VALUE))
     if problem.report.strip():
@@ -101,7 +101,7 @@ def _add_problem(embed: discord.Embed, deployment: Deployment) -> None:
 def next_step(deployment: Deployment, problem: Problem) -> str:
     """Say the next thing to do: the fault's own hint, or what fits the outcome."""
     if problem.hint:
-        return told(problem.hint)
+        return translate(problem.hint)
     if not deployment.touched:
         return _("Mend it, then try again; nothing is broken meanwhile.")
     if deployment.outcome is Outcome.FAILED:
@@ -112,13 +112,13 @@ def next_step(deployment: Deployment, problem: Problem) -> str:
 
 
 def _add_services(embed: discord.Embed, deployment: Deployment) -> None:
-    told = [p for p in deployment.services if _is_told(p)]
-    if told:
-        failed_first = sorted(told, key=lambda progress: progress.step is not ServiceStep.FAILED)
+    listed = [p for p in deployment.services if _is_listed(p)]
+    if listed:
+        failed_first = sorted(listed, key=lambda progress: progress.step is not ServiceStep.FAILED)
         add_field(embed, _("Services"), lines([service_line(p) for p in failed_first], FIELD_VALUE))
 
 
-def _is_told(progress: ServiceProgress) -> bool:
+def _is_listed(progress: ServiceProgress) -> bool:
     """Tell of what changed or failed, not of what nobody came to."""
     return progress.step is ServiceStep.FAILED or (progress.changed and progress.step is not ServiceStep.PENDING)
 

@@ -7,12 +7,12 @@ import discord
 
 from bot.models.plan import Plan, ServiceAction, ServicePlan
 from bot.ui.drawing import Attachment, Drawing
-from bot.ui.embeds.plan_text import PLAN_FILE, action_words, draw_plan_text, plan_heading
+from bot.ui.embeds.plan_text import PLAN_FILE, action_text, draw_plan_text, plan_heading
+from bot.ui.formatting import image, image_change
+from bot.ui.icons import ACTIONS, CAREFUL, QUIET, RUNNING
 from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code, fit, lines, one_line
 from bot.ui.quantities import duration
-from bot.ui.signs import ACTIONS, CAREFUL, QUIET, RUNNING
-from bot.ui.translation import _, told
-from bot.ui.words import image, image_change
+from bot.ui.translation import _, translate
 
 KEYS_SHOWN = 5
 # So much of a list of names: a message that asks for an approval has to have room for what changes.
@@ -36,12 +36,12 @@ def draw_plan(plan: Plan, *, dry_run: bool = False, last_seconds: float | None =
 
 
 def draw_plan_message(
-    plan: Plan, words: str = "", *, dry_run: bool = False, last_seconds: float | None = None
+    plan: Plan, text: str = "", *, dry_run: bool = False, last_seconds: float | None = None
 ) -> Drawing:
     """Draw a plan as an answer with some words, and with the whole of it as a file where not all is to be seen."""
     embeds = draw_plan(plan, dry_run=dry_run, last_seconds=last_seconds)
     files = whole_plan(plan, embeds)
-    content = "\n".join(part for part in (words, whole_plan_note(files)) if part)
+    content = "\n".join(part for part in (text, whole_plan_note(files)) if part)
     return Drawing(key="", content=content, embeds=tuple(embeds), attachments=files)
 
 
@@ -67,7 +67,7 @@ def _fields(plan: Plan) -> list[tuple[str, str]]:
     if len(plan.order) > 1:
         fields.append((_("Order"), one_line(" → ".join(plan.order), NAMES)))
     if plan.warnings:
-        warnings = [f"⚠️ {one_line(told(warning), 300)}" for warning in plan.warnings]
+        warnings = [f"⚠️ {one_line(translate(warning), 300)}" for warning in plan.warnings]
         fields.append((_("Warnings"), lines(warnings, FIELD_VALUE)))
     return fields
 
@@ -92,7 +92,7 @@ def _description(plan: Plan) -> str:
 
 
 def _service(service: ServicePlan) -> str:
-    head = f"{ACTIONS[service.action]} **{one_line(service.service, 60)}** {action_words(service)}"
+    head = f"{ACTIONS[service.action]} **{one_line(service.service, 60)}** {action_text(service)}"
     return "\n".join([head, *(f"  {reason}" for reason in _reasons(service))])
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from bot.models.plan import Plan, ServiceAction, ServicePlan
 from bot.ui.drawing import Attachment
-from bot.ui.translation import _, told
-from bot.ui.words import release
+from bot.ui.formatting import release
+from bot.ui.translation import _, translate
 
 PLAN_FILE = "plan.txt"
 
@@ -26,23 +26,23 @@ def plan_heading(plan: Plan) -> str:
     )
 
 
-def action_words(service: ServicePlan) -> str:
+def action_text(service: ServicePlan) -> str:
     """Say what happens to a service."""
-    words = {
+    text = {
         ServiceAction.CREATE: _("is created"),
         ServiceAction.RECREATE: _("is recreated"),
         ServiceAction.RESTART: _("is restarted"),
         ServiceAction.REMOVE: _("is removed"),
         ServiceAction.KEEP: _("stays"),
     }[service.action]
-    return f"{words} {_('(the new one first)')}" if service.start_first else words
+    return f"{text} {_('(the new one first)')}" if service.start_first else text
 
 
 def _lines(plan: Plan) -> Iterator[str]:
     yield plan_heading(plan)
     for service in plan.changed:
         yield ""
-        yield f"{service.service} {action_words(service)}"
+        yield f"{service.service} {action_text(service)}"
         yield from (f"  {reason}" for reason in _reasons(service))
     if kept := [service for service in plan.services if service.action is ServiceAction.KEEP]:
         yield ""
@@ -55,7 +55,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     if plan.warnings:
         yield ""
         yield _("Warnings")
-        yield from (f"  {told(warning)}" for warning in plan.warnings)
+        yield from (f"  {translate(warning)}" for warning in plan.warnings)
 
 
 def _reasons(service: ServicePlan) -> Iterator[str]:

@@ -7,10 +7,10 @@ from typing import Protocol
 from bot.models.health import ServiceHealth, StackHealth
 from bot.models.release import Release
 from bot.ui.drawing import Attachment
+from bot.ui.formatting import image
+from bot.ui.icons import WORST_FIRST
 from bot.ui.quantities import size
-from bot.ui.signs import WORST_FIRST
-from bot.ui.translation import _, told, word
-from bot.ui.words import image
+from bot.ui.translation import _, translate, word
 
 TABLE = "services.txt"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -85,7 +85,7 @@ def _row(health: ServiceHealth, release: Release | None, taken_at: datetime) -> 
         "-" if health.cpu_percent is None else f"{health.cpu_percent:.1f} %",
         size(health.memory_bytes) or "-",
         str(restart_count(health)),
-        " ".join(told(health.reason).split()),
+        " ".join(translate(health.reason).split()),
     )
 
 

@@ -19,12 +19,12 @@ from bot.ui.embeds.service_table import (
     started_at,
     worst_first,
 )
+from bot.ui.formatting import at, person, since
 from bot.ui.headlines import headline
+from bot.ui.icons import QUIET, VERDICTS, WORST_FIRST
 from bot.ui.limits import DESCRIPTION, EMBEDS, FIELD_VALUE, TOTAL, add_field, clip, code, fit, lines, one_line, plain
 from bot.ui.quantities import size
-from bot.ui.signs import QUIET, VERDICTS, WORST_FIRST
-from bot.ui.translation import _, told, word
-from bot.ui.words import at, person, since
+from bot.ui.translation import _, translate, word
 
 # Of several environments, each has to be short.
 BRIEF = 220
@@ -128,7 +128,7 @@ def _service_lines(status: EnvironmentStatus) -> list[str]:
     """Count the services by verdict, then give each a line, the worst first."""
     if status.health is None:
         unknown = _("Nothing is known of its services.")
-        return [f"⚠️ {plain(told(status.fault), 1000)}\n{unknown}" if status.fault else unknown]
+        return [f"⚠️ {plain(translate(status.fault), 1000)}\n{unknown}" if status.fault else unknown]
     if not status.health.services:
         return [_("No container of this environment runs.")]
     services = worst_first(status.health.services)
@@ -140,7 +140,7 @@ def _service_lines(status: EnvironmentStatus) -> list[str]:
 def _service(health: ServiceHealth, release: Release | None) -> str:
     head = f"{VERDICTS[health.verdict][0]} **{one_line(health.service, 60)}** {word(health.verdict)}"
     if health.verdict is not Verdict.HEALTHY and health.reason:
-        head += f": {one_line(told(health.reason), 120)}"
+        head += f": {one_line(translate(health.reason), 120)}"
     details = " · ".join(part for part in _details(health, release) if part)
     return f"{head}\n-# {details}" if details else head
 
@@ -192,6 +192,6 @@ def _going_on(status: EnvironmentStatus) -> str:
             "🔒 held by {person} since {when}: {purpose}",
             person=person(lock.held_by),
             when=since(lock.since),
-            purpose=one_line(told(lock.purpose), 300),
+            purpose=one_line(translate(lock.purpose), 300),
         )
     return ""

@@ -9,8 +9,8 @@ from bot.validation.finding import failed, in_bytes, passed
 from bot.validation.subject import Subject
 
 # A full disk corrupts what runs already; below the first nothing is deployed, below the second one is told.
-LEAST_BYTES = 512 * 1024**2
-COMFORTABLE_BYTES = 2 * 1024**3
+MINIMUM_BYTES = 512 * 1024**2
+RECOMMENDED_BYTES = 2 * 1024**3
 
 
 class DiskCheck:
@@ -24,16 +24,16 @@ class DiskCheck:
         places = {"the state folder": subject.settings.state_dir}
         with contextlib.suppress(EngineUnavailableError):  # the engine's own check says so
             places["the engine's data root"] = Path((await subject.engine.version()).data_root)
-        return [await self._measure(subject, words, path) for words, path in places.items()]
+        return [await self._measure(subject, text, path) for text, path in places.items()]
 
-    async def _measure(self, subject: Subject, words: str, path: Path) -> CheckResult:
+    async def _measure(self, subject: Subject, text: str, path: Path) -> CheckResult:
         free = await subject.engine.disk_free(path)
         if free is None:
-            return passed(self, f"The space of {words} ({path}) cannot be seen from here.")
-        message = f"{in_bytes(free)} are free for {words} ({path})."
+            return passed(self, f"The space of {text} ({path}) cannot be seen from here.")
+        message = f"{in_bytes(free)} are free for {text} ({path})."
         remedy = "Make room, for instance with `docker image prune` and `docker builder prune`."
-        if free < LEAST_BYTES:
-            return failed(self, message, f"{remedy} At least {in_bytes(LEAST_BYTES)} are needed.")
-        if free < COMFORTABLE_BYTES:
+        if free < MINIMUM_BYTES:
+            return failed(self, message, f"{remedy} At least {in_bytes(MINIMUM_BYTES)} are needed.")
+        if free < RECOMMENDED_BYTES:
             return failed(self, message, remedy, Severity.WARNING)
         return passed(self, message)

@@ -15,7 +15,7 @@ REGISTRY_SECONDS = 8.0  # under the deadline of a check, so that a slow registry
 
 
 class ImagesCheck:
-    """Look up every image; a registry that is away is only a warning, since preparation tries again."""
+    """Look up every image; a registry that is unavailable is only a warning, since preparation tries again."""
 
     name = "images"
     severity = Severity.CRITICAL
@@ -35,19 +35,19 @@ class ImagesCheck:
         return problems or [passed(self, f"{len(services)} image{'' if len(services) == 1 else 's'} can be had.")]
 
     async def _look_up(self, look_up: LookUp, services: list[str], turns: asyncio.Semaphore) -> CheckResult | None:
-        words = f"({listed(services)})"
+        text = f"({listed(services)})"
         try:
             async with turns, asyncio.timeout(REGISTRY_SECONDS):
                 await look_up(services[0])
         except ImageNotFoundError as error:
-            return failed(self, f"{error.message} {words}", error.hint)
+            return failed(self, f"{error.message} {text}", error.hint)
         except RegistryUnavailableError as error:
-            return failed(self, f"{error.message} {words}", error.hint, Severity.WARNING)
+            return failed(self, f"{error.message} {text}", error.hint, Severity.WARNING)
         except TimeoutError:
-            message = f"The registry did not answer within {REGISTRY_SECONDS:g} s {words}."
+            message = f"The registry did not answer within {REGISTRY_SECONDS:g} s {text}."
             return failed(self, message, "Preparation tries again; look at the registry.", Severity.WARNING)
         except RoasError as error:
-            return failed(self, f"{error.message} {words}", error.hint)
+            return failed(self, f"{error.message} {text}", error.hint)
         return None
 
 

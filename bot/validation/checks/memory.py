@@ -5,8 +5,8 @@ from bot.validation.finding import failed, in_bytes, passed
 from bot.validation.subject import Subject
 
 # Below the first a new container is likely to be killed, or to kill another; below the second one is told.
-LEAST_BYTES = 64 * 1024**2
-COMFORTABLE_BYTES = 256 * 1024**2
+MINIMUM_BYTES = 64 * 1024**2
+RECOMMENDED_BYTES = 256 * 1024**2
 
 
 class MemoryCheck:
@@ -24,9 +24,9 @@ class MemoryCheck:
         if left is None:
             return passed(self, "The memory of the engine's machine cannot be seen from here.")
         message, remedy = f"{in_bytes(left)} of memory are left.", "Stop what is not needed, or add memory."
-        if left < LEAST_BYTES:
+        if left < MINIMUM_BYTES:
             return failed(self, message, remedy)
-        return passed(self, message) if left >= COMFORTABLE_BYTES else failed(self, message, remedy, Severity.WARNING)
+        return passed(self, message) if left >= RECOMMENDED_BYTES else failed(self, message, remedy, Severity.WARNING)
 
     async def _reserved(self, subject: Subject) -> list[CheckResult]:
         wanted = _reservations(subject)

@@ -51,10 +51,10 @@ class OwnContainerCheck:
         return [
             failed(
                 self,
-                f"{words} ({folder}) {_fault(folder, own)}.",
+                f"{text} ({folder}) {_fault(folder, own)}.",
                 f"Mount it into the bot at the path that it has on the host: `{folder}:{folder}`.",
             )
-            for words, folder in folders.items()
+            for text, folder in folders.items()
             if _fault(folder, own)
         ]
 

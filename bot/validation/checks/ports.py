@@ -74,5 +74,5 @@ def _collides(wanted: WantedPort, holder: PublishedPort) -> bool:
 
 
 def _capital(port: WantedPort) -> str:
-    words = str(port)
-    return words[0].upper() + words[1:]
+    text = str(port)
+    return text[0].upper() + text[1:]

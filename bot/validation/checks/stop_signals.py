@@ -35,5 +35,5 @@ class StopSignalsCheck:
 
 def _starts_a_shell(service: dict[str, Any]) -> bool:
     """Tell whether a shell stays as PID 1; a script that ends in `exec` makes way."""
-    words = [str(word) for word in service.get("entrypoint") or service.get("command") or ()]
-    return len(words) > 2 and words[0] in SHELLS and words[1] == "-c" and "exec " not in words[2]
+    text = [str(word) for word in service.get("entrypoint") or service.get("command") or ()]
+    return len(text) > 2 and text[0] in SHELLS and text[1] == "-c" and "exec " not in text[2]

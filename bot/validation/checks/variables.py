@@ -33,8 +33,8 @@ class VariablesCheck:
         blank = sorted({use.name for use in uses if use.missing(known) and not use.required} - set(missing))
         found = []
         if missing:
-            words = listed(_words(missing[name]) for name in sorted(missing))
-            message = f"{len(missing)} required variable{' has' if len(missing) == 1 else 's have'} no value: {words}."
+            text = listed(_text(missing[name]) for name in sorted(missing))
+            message = f"{len(missing)} required variable{' has' if len(missing) == 1 else 's have'} no value: {text}."
             found.append(failed(self, message, f"Set {listed(sorted(missing))} in {_place(subject)}."))
         if blank:
             message = f"Without a value, and taken as empty: {listed(blank)}."
@@ -43,7 +43,7 @@ class VariablesCheck:
         return found or [passed(self, "Every variable has a value.")]
 
 
-def _words(use: Use) -> str:
+def _text(use: Use) -> str:
     return f"{use.name} ({use.message})" if use.message else use.name
 
 

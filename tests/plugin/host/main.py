@@ -111,12 +111,12 @@ class Host(commands.Bot):
         match order:
             case "load":
                 await self.load_extension(EXTENSION)
-                await self.get_cog("ROAS").wait_until_active()
+                await self.get_cog("ROAS").wait_until_leader()
             case "unload":
                 await self.unload_extension(EXTENSION)
             case "reload":
                 await self.reload_extension(EXTENSION)
-                await self.get_cog("ROAS").wait_until_active()
+                await self.get_cog("ROAS").wait_until_leader()
             case "copy":
                 self.tree.copy_global_to(guild=self.server)
             case "changed":

@@ -1,0 +1,93 @@
+"""Run a command between settings and exit code: here every fault is told, once, in words."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from bot.commands.exit_codes import ExitCode, code_of_fault
+from bot.commands.terminal import Terminal
+
+if TYPE_CHECKING:
+    from bot.commands.session import Session
+    from bot.errors import RoasError
+
+Work = Callable[["Session"], Awaitable[int]]
+
+
+def run_command(work: Work, *, as_json: bool = False, is_bot: bool = False) -> NoReturn:
+    """Load the settings, do the work, and exit with its code; the bot itself logs its own way."""
+    raise typer.Exit(_run(work, Terminal(as_json=as_json), is_bot=is_bot))
+
+
+def run_before_settings(work: Callable[[Terminal], int], *, as_json: bool = False) -> NoReturn:
+    """Do work that looks at the settings themselves, which may be wrong, and exit with its code."""
+    from bot.errors import RoasError
+
+    terminal = Terminal(as_json=as_json)
+    try:
+        code = work(terminal)
+    except RoasError as error:
+        code = _print_and_return(error, terminal)
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    raise typer.Exit(code)
+
+
+def _run(work: Work, terminal: Terminal, *, is_bot: bool) -> int:
+    from bot.commands.log_file import is_debugging
+    from bot.errors import RoasError
+
+    session: Session | None = None
+    try:
+        session = _open_session(terminal, is_bot=is_bot)
+        return asyncio.run(_work(work, session))
+    except RoasError as error:
+        return _print_and_return(error, terminal)
+    except KeyboardInterrupt:
+        terminal.say("Interrupted.", console=terminal.err)
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        if session is not None and is_debugging(session.settings):
+            raise
+        return _print_and_return(_to_internal_error(error), terminal)
+
+
+async def _work(work: Work, session: "Session") -> int:
+    return await work(session)
+
+
+def _open_session(terminal: Terminal, *, is_bot: bool) -> "Session":
+    from bot.commands.log_file import configure_log
+    from bot.commands.session import Session
+    from bot.commands.state_owner import become_owner
+    from bot.control.system_user import current_user
+    from bot.redaction import Redactor
+    from bot.settings import load_settings
+
+    settings = load_settings(needs_discord=is_bot)
+    session = Session(settings, terminal, current_user())
+    if not is_bot:
+        become_owner(settings)
+        configure_log(settings, Redactor(settings.secrets))
+    return session
+
+
+def _print_and_return(error: "RoasError", terminal: Terminal) -> int:
+    from bot.commands.error_output import print_error
+    from bot.control.error_documents import to_document
+
+    print_error(terminal, to_document(error))
+    return code_of_fault(error.key)
+
+
+def _to_internal_error(error: Exception) -> "RoasError":
+    from bot.errors import InternalFaultError
+    from bot.log import get_logger
+
+    get_logger(__name__).error("command broke", exc_info=error)
+    return InternalFaultError(
+        f"Something broke that nobody foresaw ({type(error).__name__}).",
+        hint="Try again with LOG_LEVEL=DEBUG to see where, and report it.",
+    )

@@ -1,0 +1,43 @@
+"""Tell a fault: what is wrong, then what to do; never a traceback."""
+
+from rich.text import Text
+
+from bot.commands.terminal import Terminal, printable
+from bot.control.documents import FaultDocument
+from bot.models.deployment import Problem
+
+REPORT_LINES = 40
+
+
+def print_error(terminal: Terminal, fault: FaultDocument | Problem) -> None:
+    """Write a fault to stderr; with --json its document to stdout, too."""
+    if terminal.as_json:
+        terminal.document(fault_json(fault))
+    describe(terminal, fault)
+
+
+def describe(terminal: Terminal, fault: FaultDocument | Problem) -> None:
+    """Write a fault in words to stderr."""
+    message = Text("error: ", style="bold red") + Text(printable(fault.message), style="default")
+    terminal.say(message, console=terminal.err)
+    for line in _hints(fault):
+        terminal.say(Text("  → ", style="cyan") + Text(printable(line), style="default"), console=terminal.err)
+    for line in fault.report.splitlines()[-REPORT_LINES:]:
+        terminal.say(f"  | {line}", console=terminal.err)
+
+
+def _hints(fault: FaultDocument | Problem) -> list[str]:
+    lines = fault.hint.splitlines()
+    if isinstance(fault, FaultDocument) and fault.lock is not None:
+        lines.append(f"To cancel it: python -m bot cancel {fault.lock.environment}")
+    return lines
+
+
+def fault_json(fault: FaultDocument | Problem) -> str:
+    """Return `{"error": …}`."""
+    import json
+    from dataclasses import asdict
+
+    from pydantic_core import to_jsonable_python
+
+    return json.dumps({"error": to_jsonable_python(asdict(fault))})

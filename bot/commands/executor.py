@@ -1,0 +1,150 @@
+"""Let a running bot carry a deployment; where none lives, carry it in this process."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from bot.commands.follow_successor import follow_successor
+from bot.commands.running_bot import find_running_bot
+from bot.control.error_documents import ControlUnavailableError
+from bot.control.journal_follower import follow_journal
+from bot.errors import InvalidRequestError
+from bot.models.actor import Actor
+from bot.models.deployment import Deployment, DeploymentRequest
+from bot.models.plan import Plan
+from bot.state.manager import StateManager
+
+if TYPE_CHECKING:
+    from bot.commands.session import Session
+    from bot.control.client import ControlClient
+    from bot.integration import Application
+
+
+class Executor(Protocol):
+    """Take a deployment from its plan to its end."""
+
+    @property
+    def is_bot(self) -> bool:
+        """Tell whether it goes on when this process ends."""
+        ...
+
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        """Say what a request would change."""
+        ...
+
+    async def prepare(self, environment: str) -> tuple[Deployment, ...]:
+        """Resume what a dead process left unfinished, and return it. Raises where this process must not carry."""
+        ...
+
+    async def start(self, request: DeploymentRequest, *, confirmed: bool) -> Deployment:
+        """Start a deployment."""
+        ...
+
+    def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
+        """Yield its record at each change until it has ended."""
+        ...
+
+    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+        """Ask it to stop at its next safe point."""
+        ...
+
+
+@asynccontextmanager
+async def open_executor(session: "Session") -> AsyncIterator[Executor]:
+    """Give the running bot, or this process. Raises ControlUnavailableError, StateError."""
+    async with AsyncExitStack() as stack:
+        client = await find_running_bot(session.state_dir, stack)
+        if client is not None:
+            yield BotExecutor(client, session.state_dir)
+            return
+        from bot.commands.heartbeat import send_heartbeats
+        from bot.integration import open_application
+
+        application = await stack.enter_async_context(open_application(session.settings, instance_prefix="CLI"))
+        await stack.enter_async_context(send_heartbeats(application.state))
+        yield LocalExecutor(application)
+
+
+class BotExecutor:
+    """Have a running bot do it, through its control socket."""
+
+    is_bot = True
+
+    def __init__(self, client: "ControlClient", folder: Path) -> None:
+        self._client = client
+        self._folder = folder
+
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        """Say what a request would change."""
+        return await self._client.plan(request)
+
+    async def prepare(self, environment: str) -> tuple[Deployment, ...]:
+        """Leave it to the bot, which has done so at its start."""
+        return ()
+
+    async def start(self, request: DeploymentRequest, *, confirmed: bool) -> Deployment:
+        """Start a deployment in the bot."""
+        return await self._client.start(request, confirmed=confirmed)
+
+    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+        """Ask it to stop; where the bot is unavailable, through the journal."""
+        try:
+            return await self._client.cancel(deployment_id, actor)
+        except ControlUnavailableError:
+            async with StateManager(self._folder, instance_prefix="CLI") as state:
+                return await state.deployments.request_cancel(deployment_id, actor)
+
+    async def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
+        """Follow through the socket; where the bot goes away, by the journal, in which its successor goes on."""
+        with suppress(ControlUnavailableError):
+            async with aclosing(self._client.follow(deployment_id)) as records:
+                async for record in records:
+                    yield record
+                return
+        async with aclosing(follow_successor(self._folder, deployment_id)) as records:
+            async for record in records:
+                yield record
+
+
+class LocalExecutor:
+    """Do it in this process, by the same orchestrator, lock and journal."""
+
+    is_bot = False
+
+    def __init__(self, application: "Application") -> None:
+        self._application = application
+
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        """Say what a request would change."""
+        return await self._application.orchestrator.plan(request)
+
+    async def prepare(self, environment: str) -> tuple[Deployment, ...]:
+        """Refuse to replace our own container; then resume what a dead process left unfinished."""
+        await self._refuse_own_container(environment)
+        return await self._application.orchestrator.resume()
+
+    async def start(self, request: DeploymentRequest, *, confirmed: bool) -> Deployment:
+        """Start a deployment in this process; that it is confirmed was checked before."""
+        return await self._application.orchestrator.start(request)
+
+    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+        """Ask it to stop, whichever process carries it."""
+        return await self._application.orchestrator.cancel(deployment_id, actor)
+
+    def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
+        """Follow by the journal, which tells of each change at once."""
+        return follow_journal(self._application.state, deployment_id)
+
+    async def _refuse_own_container(self, name: str) -> None:
+        environment = self._application.orchestrator.environment(name)
+        probe = self._application.engine.probe_for(environment)
+        if not probe.in_container():
+            return
+        own = await probe.own_container()
+        if own is not None and own.project == environment.project:
+            raise InvalidRequestError(
+                f"This command runs in {own.name}, a container of {name} that the deployment may replace:"
+                " it would end itself in the middle.",
+                hint="Start the bot and type the same again, or run the command on the host.",
+            )

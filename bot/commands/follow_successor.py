@@ -1,0 +1,52 @@
+"""Follow a deployment whose bot went away: by the journal, in which the next bot goes on with it."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+
+from bot.commands.running_bot import running_bots
+from bot.control.error_documents import ControlUnavailableError
+from bot.control.journal_follower import follow_journal
+from bot.models.deployment import Deployment
+from bot.state.manager import StateManager
+
+# A bot that dies is started again by its restart policy; so long nobody needs to carry the deployment.
+ORPHANED_SECONDS = 60.0
+LOOK_FOR_BOT_SECONDS = 5.0
+
+
+async def follow_successor(folder: Path, deployment_id: str) -> AsyncGenerator[Deployment, None]:
+    """Yield the deployment's record at each change until it has ended.
+
+    Raises ControlUnavailableError where no bot lives for a minute.
+    """
+    async with (
+        StateManager(folder, instance_prefix="CLI") as state,
+        aclosing(follow_journal(state, deployment_id)) as records,
+    ):
+        following = asyncio.ensure_future(anext(records, None))
+        try:
+            while (record := await _next_record(following, folder, deployment_id)) is not None:
+                yield record
+                following = asyncio.ensure_future(anext(records, None))
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+async def _next_record(
+    following: "asyncio.Future[Deployment | None]", folder: Path, deployment_id: str
+) -> Deployment | None:
+    alone_since = time.monotonic()
+    while not following.done():
+        await asyncio.wait({following}, timeout=LOOK_FOR_BOT_SECONDS)
+        if running_bots(folder):
+            alone_since = time.monotonic()
+        elif time.monotonic() - alone_since > ORPHANED_SECONDS:
+            raise ControlUnavailableError(
+                f"The bot that carried {deployment_id} is gone, and none has taken it up for {ORPHANED_SECONDS:g} s.",
+                hint="Start the bot: it goes on with it. Or type the next command here: it takes it up first.",
+            )
+    return following.result()

@@ -1,0 +1,90 @@
+"""Carry out a request from the command line: plan, start, follow, end."""
+
+from dataclasses import dataclass, replace
+
+from bot.commands.environment import find_environment
+from bot.commands.error_output import fault_json
+from bot.commands.executor import Executor, open_executor
+from bot.commands.exit_codes import ExitCode, code_of_deployment
+from bot.commands.follow import DetachedError, follow_deployment
+from bot.commands.interruption import interruptions
+from bot.commands.outcome import show_outcome
+from bot.commands.plan_view import show_plan
+from bot.commands.session import Session
+from bot.control.approval import check_approval
+from bot.errors import InvalidRequestError
+from bot.models.deployment import Deployment, DeploymentRequest, Problem
+from bot.state.documents import to_json
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionOptions:
+    """Say how a request is to be carried out."""
+
+    dry_run: bool = False
+    confirmed: bool = False
+    detach: bool = False
+
+
+async def execute(session: Session, request: DeploymentRequest, options: ExecutionOptions) -> int:
+    """Show the plan, carry out exactly that, follow it to its end, and return the exit code."""
+    environment = find_environment(session.settings, request.environment)
+    if not options.dry_run:
+        check_approval(environment, request, confirmed=options.confirmed)
+    async with open_executor(session) as executor:
+        if options.dry_run:
+            return await _show_only(session, executor, request)
+        return await _execute(session, executor, request, options)
+
+
+async def _show_only(session: Session, executor: Executor, request: DeploymentRequest) -> int:
+    plan = await executor.plan(request)
+    if session.terminal.as_json:
+        session.terminal.document(to_json(plan))
+    else:
+        show_plan(session.terminal, plan)
+    return ExitCode.SUCCEEDED
+
+
+async def _execute(session: Session, executor: Executor, request: DeploymentRequest, options: ExecutionOptions) -> int:
+    if options.detach and not executor.is_bot:
+        raise InvalidRequestError(
+            "No bot lives that would carry the deployment on its own.", hint="Leave out --detach, or start the bot."
+        )
+    await finish_orphans(session, executor, request.environment)
+    plan = await executor.plan(request)
+    show_plan(session.terminal, plan)
+    with interruptions() as wanted:
+        exactly_this = replace(request, plan_digest=plan.digest)
+        started = await executor.start(exactly_this, confirmed=options.confirmed)
+        session.terminal.say(f"Started {started.id}{' in the bot' if executor.is_bot else ''}.")
+        if options.detach:
+            return _end(session, started)
+        try:
+            return _end(session, await follow_deployment(session, executor, started.id, wanted))
+        except DetachedError as left:
+            return _detach(session, left)
+
+
+async def finish_orphans(session: Session, executor: Executor, environment: str) -> None:
+    """Take deployments whose process died to their end first."""
+    for left in await executor.prepare(environment):
+        session.terminal.say(f"Taking up {left.id} of {left.environment}, whose process died.")
+        with interruptions() as wanted:
+            show_outcome(session.terminal, await follow_deployment(session, executor, left.id, wanted))
+
+
+def _end(session: Session, deployment: Deployment) -> int:
+    show_outcome(session.terminal, deployment)
+    if session.terminal.as_json:
+        session.terminal.document(to_json(deployment))
+    return code_of_deployment(deployment)
+
+
+def _detach(session: Session, left: DetachedError) -> int:
+    hint = "The bot goes on with it." if left.continues else "The bot, or the next command typed here, takes it up."
+    problem = Problem("interrupted", f"Left {left.deployment_id} before its end.", hint)
+    if session.terminal.as_json:
+        session.terminal.document(fault_json(problem))
+    session.terminal.say(f"{problem.message} {hint}", console=session.terminal.err)
+    return ExitCode.INTERRUPTED

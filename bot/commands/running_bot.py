@@ -1,0 +1,67 @@
+"""Find the bot that lives for this state folder, if there is one."""
+
+import time
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.concurrency import pause
+from bot.control.error_documents import ControlUnavailableError
+from bot.control.socket_path import SOCKET_NAME
+from bot.errors import StateError
+from bot.state.instance import Instance
+
+if TYPE_CHECKING:
+    from bot.control.client import ControlClient
+
+# A bot that has just been started is given this long until it listens.
+STARTING_SECONDS = 10.0
+LOOK_AGAIN_SECONDS = 0.2
+
+
+async def find_running_bot(folder: Path, stack: AsyncExitStack) -> "ControlClient | None":
+    """Return a client of the running bot, which `stack` closes; None where no bot lives.
+
+    Raises ControlUnavailableError where one lives that does not answer, StateError where the folder is closed to us.
+    """
+    deadline = time.monotonic() + STARTING_SECONDS
+    while True:
+        try:
+            if (folder / SOCKET_NAME).exists() and (client := await _greeted(folder, stack)) is not None:
+                return client
+            living = running_bots(folder)
+        except PermissionError as error:
+            raise _closed(folder) from error
+        if not living:
+            return None
+        if time.monotonic() > deadline:
+            raise ControlUnavailableError(
+                f"A bot lives ({', '.join(living)}), but it does not answer on {folder / SOCKET_NAME}.",
+                hint="It may be starting, or hang: look at its log. Stop it, and the command line does its work.",
+            )
+        await pause(LOOK_AGAIN_SECONDS)
+
+
+def running_bots(folder: Path) -> tuple[str, ...]:
+    """Return the ids of the bots that live, by the locks that they hold."""
+    return Instance(folder / "instances", "CLI").living("BOT")
+
+
+async def _greeted(folder: Path, stack: AsyncExitStack) -> "ControlClient | None":
+    """Return a client when somebody answers; a socket that a dead bot left is silent."""
+    from bot.control.client import ControlClient
+
+    async with AsyncExitStack() as trial:
+        client = await trial.enter_async_context(ControlClient(folder))
+        with suppress(ControlUnavailableError):
+            await client.greet()
+            stack.push_async_exit(trial.pop_all().__aexit__)
+            return client
+    return None
+
+
+def _closed(folder: Path) -> StateError:
+    return StateError(
+        f"The state folder {folder} is closed to this user.",
+        hint="Run the command as the user whose folder it is, or as root.",
+    )

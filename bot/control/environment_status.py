@@ -1,0 +1,47 @@
+"""Gather what is known of an environment for `status`."""
+
+import asyncio
+from typing import Protocol
+
+from bot.control.documents import EnvironmentStatus
+from bot.errors import RoasError
+from bot.models.environment import Environment
+from bot.models.health import StackHealth
+from bot.state.manager import StateManager
+
+HEALTH_WITHIN_SECONDS = 20.0
+
+
+class Collector(Protocol):
+    """Know how a stack is."""
+
+    async def collect_all_metrics(self, environment: Environment) -> StackHealth:
+        """Look at an environment now; `fault` says why nothing is known. Raises RoasError."""
+        ...
+
+
+async def read_status(environment: Environment, state: StateManager, collector: Collector) -> EnvironmentStatus:
+    """Tell how an environment is; an engine that does not answer hides its health only."""
+    found, fault = await _health(environment, collector)
+    return EnvironmentStatus(
+        environment=environment.name,
+        project=environment.project,
+        release=await state.releases.current(environment.name),
+        active=await state.deployments.active(environment.name),
+        lock=await state.locks.get(environment.name),
+        health=found,
+        fault=fault,
+        freeze=await state.freezes.get(environment.name),
+    )
+
+
+async def _health(environment: Environment, collector: Collector) -> tuple[StackHealth | None, str]:
+    """Return how a stack is, or why nothing is known of it."""
+    try:
+        async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
+            found = await collector.collect_all_metrics(environment)
+    except RoasError as error:
+        return None, f"{error.message} {error.hint}".strip()
+    except TimeoutError:
+        return None, f"The engine did not answer within {HEALTH_WITHIN_SECONDS:g} s."
+    return (None, found.fault) if found.fault else (found, "")

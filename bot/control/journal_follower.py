@@ -1,0 +1,40 @@
+"""Follow a deployment by the journal: its record at each change until it has ended."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from bot.concurrency import wait_for
+from bot.errors import InvalidRequestError
+from bot.models.change import StateChange
+from bot.models.deployment import Deployment
+from bot.state.manager import StateManager
+
+# Changes of our own process are told at once; those of another one (the same journal) are found by asking.
+POLL_SECONDS = 1.0
+
+
+async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenerator[Deployment, None]:
+    """Yield a deployment's record as it is now and at each change; the last one has an outcome.
+
+    Raises InvalidRequestError where there is no such deployment.
+    """
+    changed = asyncio.Event()
+
+    def listen(_change: StateChange) -> None:
+        changed.set()
+
+    unsubscribe = state.subscribe(listen)
+    last: Deployment | None = None
+    try:
+        while last is None or not last.finished:
+            changed.clear()
+            now = await state.deployments.get(deployment_id)
+            if now is None:
+                raise InvalidRequestError(f"There is no deployment {deployment_id}.", hint="See `history`.")
+            if now != last:
+                yield now
+                last = now
+            else:
+                await wait_for(changed, POLL_SECONDS)
+    finally:
+        unsubscribe()

@@ -1,0 +1,109 @@
+"""Apply services of a model: what execution and rollback have in common."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.deployment.context import DeploymentContext
+from bot.deployment.dependencies import DependencyCoordinator, Milestones
+from bot.engine.container_watch import ContainerWatch
+from bot.errors import ServiceFailedError
+from bot.models.dependency import PROBE_TIMEOUT_SECONDS, Dependency
+from bot.models.deployment import ServiceStep
+from bot.models.stack import ServiceDefinition
+
+# Between two tries of a probe that an event does not wake earlier.
+PROBE_INTERVAL_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Applier:
+    """Bring single services to a model, and wait for what they depend on."""
+
+    context: DeploymentContext
+    watch: ContainerWatch
+    definitions: dict[str, ServiceDefinition]
+    model_hash: str
+    restarts: frozenset[str] = frozenset()
+
+    @property
+    def coordinator(self) -> DependencyCoordinator:
+        """Return the graph of the model's services."""
+        return DependencyCoordinator(self.definitions)
+
+    async def apply_all(self, services: Iterable[str], *, restoring: bool = False) -> None:
+        """Bring services up, each when its own dependencies are ready. Raises the first failure."""
+
+        async def bring_up(service: str, milestones: Milestones) -> None:
+            await self._apply(service, milestones)
+            if restoring:
+                await self.context.report(service, ServiceStep.RESTORED)
+
+        await self.coordinator.run(
+            services,
+            bring_up,
+            settled=self._settled,
+            probe=self._probe,
+            warn=self.context.warn,
+            parallel=self.context.parallel,
+            resolved=self._resolved,
+        )
+
+    async def _apply(self, service: str, milestones: Milestones) -> None:
+        """Bring one service up; somebody's wish to cancel interrupts the waiting, not the creating."""
+        context = self.context
+        context.checkpoint()
+        try:
+            await context.run_unless_cancelled(
+                context.components.manager.apply_service(
+                    context.environment,
+                    self.model_hash,
+                    self.definitions[service],
+                    self.watch,
+                    context.report,
+                    lambda: self._started(service, milestones),
+                    restart=service in self.restarts,
+                )
+            )
+        except ServiceFailedError as error:
+            await context.report(service, ServiceStep.FAILED, error.message)
+            raise
+
+    async def _started(self, service: str, milestones: Milestones) -> None:
+        self.context.publish("deployment.service.started", service=service)
+        milestones.started.set()
+
+    def _resolved(self, service: str, seconds: float, allowed: float) -> None:
+        times = {"duration_seconds": round(seconds, 3), "allowed_seconds": allowed}
+        self.context.publish("deployment.dependencies.resolved", service=service, **times)
+
+    async def _settled(self, dependency: Dependency) -> None:
+        """Wait until a service that is not touched is ready. Raises ServiceFailedError.
+
+        Of this very bot's service only its own container counts: the one beside it is to go, or has failed already.
+        """
+        own = await self.context.components.own_container(self.context.environment)
+        only = own.id if own is not None and own.service == dependency.on else None
+        await self.context.components.manager.wait_until_ready(
+            self.context.environment, self.definitions[dependency.on], self.watch, only=only
+        )
+
+    async def _probe(self, dependency: Dependency) -> None:
+        """Ask a dependency's probe URL until it answers; the caller limits the time.
+
+        A failing probe is told only once its grace (`startup_delay`) is over.
+        """
+        grace = asyncio.get_running_loop().time() + dependency.startup_delay_seconds
+        warned = False
+        while not await self._answers(dependency):
+            if not warned and asyncio.get_running_loop().time() >= grace:
+                self.context.warn(f"{dependency.on} did not answer {dependency.probe} within its start-up delay.")
+                warned = True
+            await self.watch.changed_within(PROBE_INTERVAL_SECONDS)
+
+    async def _answers(self, dependency: Dependency) -> bool:
+        url = dependency.probe or ""
+        answer = await self.context.components.prober.probe(self.context.environment, url, PROBE_TIMEOUT_SECONDS)
+        if answer is None:
+            self.context.warn(f"{url} cannot be asked from here; the container's own health decides.")
+        return answer is not False

@@ -1,0 +1,117 @@
+"""End a peer's process before its work is seized: a fence in the journal stops no Docker call."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from bot.concurrency import pause
+from bot.deployment.peers import PeerSource, Standing
+from bot.engine.interface import Engine
+from bot.errors import OwnContainerError, RoasError
+from bot.log import get_logger
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot
+from bot.state.boot_clock import boot_seconds
+from bot.state.manager import StateManager
+
+log = get_logger(__name__)
+
+# Who carries a deployment says every second that it lives. After so long it hangs, if it says nothing even then.
+HUNG_SECONDS = 8.0
+LAST_CHANCE_SECONDS = 2.0
+
+
+async def _always() -> bool:
+    return True
+
+
+class PeerProcesses:
+    """Know the other processes that own something in the journal: where they run, and how to end them."""
+
+    def __init__(self, engine: Engine, state: StateManager, peers: PeerSource) -> None:
+        self._engine = engine
+        self._state = state
+        self._peers = peers
+        self._unreachable: set[str] = set()
+
+    async def container(self, home: Environment | None, instance_id: str) -> ContainerSnapshot | None:
+        """Return the container of home that a process runs in, or None."""
+        heartbeat = await self._state.ownership.heartbeat(instance_id=instance_id)
+        if heartbeat is None or not heartbeat.container_id or home is None:
+            return None
+        containers = await self._engine.containers(home)
+        return next((one for one in containers if one.id == heartbeat.container_id), None)
+
+    async def failure_output(self, home: Environment | None, instance_id: str) -> str:
+        """Return what a dead process's container said last, or an empty text; nobody waits for it to be there."""
+        try:
+            container = await self.container(home, instance_id)
+            return "" if container is None or home is None else await self._engine.failure_output(home, container.id)
+        except RoasError as error:
+            return f"(its last lines could not be read: {error.message})"
+
+    async def terminate(
+        self, home: Environment | None, instance_id: str, is_still_wanted: Callable[[], Awaitable[bool]] = _always
+    ) -> str | None:
+        """End a process with all that it started: its container, or itself and its Compose commands.
+
+        `is_still_wanted` is asked right before the kill whether it is wanted: to look at containers takes its time.
+        Returns the
+        failure output of its container, or None where it cannot be reached and may go on, or is not to be ended any
+        more.
+        """
+        container = await self.container(home, instance_id)
+        if container is not None and home is not None:
+            text = await self._engine.failure_output(home, container.id)
+            if not await self._is_peer(home, container) or not await is_still_wanted():
+                return None
+            # One that shares our own container, by `docker exec` say, is ended by itself.
+            with suppress(OwnContainerError):
+                await self._engine.remove(home, container.id, grace_seconds=0.0)
+                return text
+        heartbeat = await self._state.ownership.heartbeat(instance_id=instance_id)
+        mark = heartbeat.process if heartbeat is not None else None
+        if not await is_still_wanted():
+            return None
+        if mark is None or not await self._engine.end_process(mark):
+            self._log_unreachable_once(instance_id, mark.pid if mark is not None else None)
+            return None
+        await self._engine.kill_orphans(instance_id)
+        return ""
+
+    async def _is_peer(self, home: Environment, container: ContainerSnapshot) -> bool:
+        """Tell whether a container is provably a bot on this journal; one that is not is logged once."""
+        foreign = [one for one in await self._peers.judge(home, (container,)) if one.standing is not Standing.PEER]
+        for one in foreign:
+            if container.id not in self._unreachable:
+                self._unreachable.add(container.id)
+                log.error("a bot that is no peer is left alone", container=container.name, reason=one.reason)
+        return not foreign
+
+    async def terminate_if_hung(self, instance_id: str) -> bool:
+        """End a living process that has not said for long that it lives; tells whether it was ended."""
+        if not await self._is_hung(instance_id):
+            return False
+        # Machines sleep, and disks are slow: whoever wakes up is given the time to say so.
+        await pause(LAST_CHANCE_SECONDS)
+        if not await self._is_hung(instance_id):
+            return False
+        ended = await self.terminate(None, instance_id) is not None
+        if ended:
+            log.warning("ended a process that hung while it carried a deployment", instance_id=instance_id)
+        return ended
+
+    async def _is_hung(self, instance_id: str) -> bool:
+        now = boot_seconds()  # before the reading: one that is stopped here must not find a beat old that was not
+        heartbeat = await self._state.ownership.heartbeat(instance_id=instance_id)
+        return heartbeat is not None and heartbeat.process is not None and now - heartbeat.beat_at > HUNG_SECONDS
+
+    def _log_unreachable_once(self, instance_id: str, pid: int | None) -> None:
+        if instance_id in self._unreachable:
+            return
+        self._unreachable.add(instance_id)
+        log.error(
+            "a process hangs, and cannot be ended from here",
+            instance_id=instance_id,
+            pid=pid,
+            hint="End it where it runs (kill -9, or docker rm -f of its container): its work is then taken up.",
+        )

@@ -1,0 +1,32 @@
+"""Back off before a deployment is resumed that could not go on though nobody died."""
+
+import time
+
+WAIT_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 300.0
+
+
+class ResumeBackoff:
+    """Tell which deployments only the journal stopped (a full disk, say): that is none of the attempts they have."""
+
+    def __init__(self) -> None:
+        self._waits: dict[str, tuple[int, float]] = {}
+
+    def record(self, deployment_id: str) -> None:
+        """Note one more, and that it is over only after a while."""
+        times, _ = self._waits.get(deployment_id, (0, 0.0))
+        wait = min(WAIT_SECONDS * 2 ** min(times, 6), LONGEST_WAIT_SECONDS)
+        self._waits[deployment_id] = (times + 1, time.monotonic() + wait)
+
+    def forget(self, deployment_id: str) -> None:
+        """Forget a deployment that has come to its end, or is another's."""
+        self._waits.pop(deployment_id, None)
+
+    def is_known(self, deployment_id: str) -> bool:
+        """Tell whether a deployment stopped last though nobody died."""
+        return deployment_id in self._waits
+
+    def must_wait(self, deployment_id: str) -> bool:
+        """Tell whether it is too early to take a deployment up again."""
+        _, until = self._waits.get(deployment_id, (0, 0.0))
+        return time.monotonic() < until

@@ -1,0 +1,90 @@
+"""Remove stale instances of the bot: predecessors whose watch is over, and what an interrupted handover left."""
+
+from bot.deployment.context import Components, DeploymentContext, find_own_bot, sweep_leftovers
+from bot.deployment.peers import Standing, proven_peers
+from bot.engine.container_watch import ContainerWatch
+from bot.errors import FencedOffError, RoasError
+from bot.log import get_logger
+from bot.models.deployment import ServiceStep
+from bot.models.environment import Environment
+from bot.models.facts import OwnContainer
+from bot.models.health import ENDED, ContainerSnapshot
+from bot.state.journal import Fence
+
+log = get_logger(__name__)
+
+
+async def remove_predecessors(context: DeploymentContext, watch: ContainerWatch) -> None:
+    """Remove the containers of the bot's own service beside this one: predecessors whose watch is over."""
+    own = await context.components.own_container(context.environment)
+    if own is None:
+        return
+    await watch.refresh()
+    others = tuple(c for c in watch.of_service(own.service) if c.id != own.id)
+    others = await proven_peers(context.components.peers, context.environment, others, context.warn)
+    if others:
+        await context.report(own.service, ServiceStep.REMOVING, "the old one")
+        await context.components.manager.remove_containers(context.environment, others)
+        if context.deployment.problem is None:
+            await context.report(own.service, ServiceStep.HEALTHY, "it took over from the old one")
+        else:
+            await context.report(own.service, ServiceStep.RESTORED, "it took over again")
+
+
+async def remove_stale_instances(components: Components, environment: Environment, fence: Fence) -> None:
+    """Leave the leader as the only one of its service, where a deployment ends that will not do it any more."""
+    try:
+        bot = await find_own_bot(components, environment)
+        if bot is None:
+            return
+        containers = await components.engine.containers(environment)
+        others = tuple(c for c in containers if c.service == bot.service and c.id != bot.id)
+        others = await proven_peers(components.peers, environment, others)
+        await components.state.locks.check(fence)
+        await components.manager.remove_containers(environment, others)
+    except FencedOffError:
+        raise
+    except RoasError as error:
+        log.warning("a second bot could not be removed", error=error.message, hint=error.hint)
+
+
+async def sweep_own_service(components: Components, environment: Environment) -> bool:
+    """Clear away what interrupted replacements of this bot left and no deployment will, now that this one is active.
+
+    Tells whether that is done: not while a deployment is under way, or one that is left has yet to say on which journal
+    it is. Raises RoasError.
+    """
+    if not await _nothing_is_under_way(components, environment):
+        return False
+    own = await components.own_container(environment)
+    if own is None:
+        return True
+    for action in await sweep_leftovers(components, environment, own.service):
+        log.warning("swept", action=action)
+    containers = await components.engine.containers(environment)
+    judged = await components.peers.judge(environment, _leftovers(containers, own))
+    leftovers = tuple(one.container for one in judged if one.standing is Standing.PEER)
+    # Asked once more after the look: a successor that was seen belongs to a deployment that holds the lock by now.
+    if not await _nothing_is_under_way(components, environment):
+        return False
+    for container in leftovers:
+        log.warning("removing a bot that was left over", container=container.name, state=container.state.value)
+    await components.manager.remove_containers(environment, leftovers)
+    return all(one.standing is not Standing.UNPROVEN for one in judged)
+
+
+async def _nothing_is_under_way(components: Components, environment: Environment) -> bool:
+    """Tell whether this bot leads, and nobody moves an environment."""
+    lease = await components.state.ownership.lease()
+    ours = lease is not None and lease.instance_id == components.state.instance_id
+    return ours and await components.state.locks.get(environment.name) is None
+
+
+def _leftovers(containers: tuple[ContainerSnapshot, ...], own: OwnContainer) -> tuple[ContainerSnapshot, ...]:
+    """Return the other bots that have ended, or run as another release says.
+
+    One that runs just as this one does was started by hand (`--scale`); it stands by and harms nobody.
+    """
+    bots = tuple(c for c in containers if c.service == own.service)
+    config_hash = next((c.config_hash for c in bots if c.id == own.id), None)
+    return tuple(c for c in bots if c.id != own.id and (c.state in ENDED or config_hash not in {None, c.config_hash}))

@@ -1,0 +1,130 @@
+"""Know how an environment's containers are: by the engine's events, with a slow poll behind them."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TypeVar
+
+from bot.concurrency import wait_for
+from bot.engine.interface import Engine
+from bot.errors import EngineUnavailableError
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot
+
+POLL_SECONDS = 2.0
+# How long the engine may be away (a restart of the daemon takes seconds) before those who wait are told.
+ENGINE_GRACE_SECONDS = 20.0
+Verdict = TypeVar("Verdict")
+
+
+class ContainerWatch:
+    """Follow the containers of one environment. The subscription stands before the first look, so nothing is missed."""
+
+    def __init__(self, engine: Engine, environment: Environment, *, poll_seconds: float = POLL_SECONDS) -> None:
+        self._engine = engine
+        self._environment = environment
+        self._poll_seconds = poll_seconds
+        self._containers: tuple[ContainerSnapshot, ...] = ()
+        self._generation = 0
+        self._changed = asyncio.Condition()
+        self._dirty = asyncio.Event()
+        self._fault: EngineUnavailableError | None = None
+        self._away_since: float | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "ContainerWatch":
+        subscribed = asyncio.get_running_loop().create_future()
+        self._tasks.append(asyncio.create_task(self._follow(subscribed), name="container events"))
+        await subscribed
+        await self.refresh()
+        self._tasks.append(asyncio.create_task(self._keep_fresh(), name="container poll"))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def containers(self) -> tuple[ContainerSnapshot, ...]:
+        """Return the containers as they were at the last look."""
+        return self._containers
+
+    def of_service(self, service: str) -> tuple[ContainerSnapshot, ...]:
+        """Return the containers of one service as they were at the last look."""
+        return tuple(container for container in self._containers if container.service == service)
+
+    async def refresh(self) -> None:
+        """Look at the containers now. Raises EngineUnavailableError."""
+        containers = await self._engine.containers(self._environment)
+        async with self._changed:
+            self._containers = containers
+            self._fault, self._away_since = None, None
+            self._generation += 1
+            self._changed.notify_all()
+
+    async def until(
+        self, judge: Callable[[tuple[ContainerSnapshot, ...]], Verdict | None], deadline_seconds: float | None = None
+    ) -> Verdict:
+        """Wait until a judge of the containers says something else than None, and return it.
+
+        Raises TimeoutError after the deadline, EngineUnavailableError where the engine stays away.
+        """
+        async with asyncio.timeout(deadline_seconds):
+            while True:
+                generation = self._generation
+                verdict = judge(self._containers)
+                if verdict is not None:
+                    return verdict
+                async with self._changed:
+                    await self._changed.wait_for(lambda seen=generation: self._generation != seen)  # type: ignore[misc]
+                if self._fault is not None:
+                    raise self._fault
+
+    async def changed_within(self, seconds: float) -> bool:
+        """Wait for the next look at the containers, but no longer than that; tells whether there was one."""
+        seen = self._generation
+        try:
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(lambda: self._generation != seen)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _follow(self, subscribed: "asyncio.Future[None]") -> None:
+        """Wake the reader at every event; subscribe again when the stream breaks."""
+        while True:
+            try:
+                async with self._engine.events(self._environment) as events:
+                    if not subscribed.done():
+                        subscribed.set_result(None)
+                    self._dirty.set()
+                    async for _ in events:
+                        self._dirty.set()
+            except EngineUnavailableError as error:
+                if not subscribed.done():
+                    subscribed.set_exception(error)
+                    return
+            await self.changed_within(self._poll_seconds)
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await wait_for(self._dirty, self._poll_seconds)
+            self._dirty.clear()
+            try:
+                await self.refresh()
+            except EngineUnavailableError as error:
+                await self._handle_engine_unavailable(error)
+
+    async def _handle_engine_unavailable(self, error: EngineUnavailableError) -> None:
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        if now - self._away_since < ENGINE_GRACE_SECONDS:
+            return
+        async with self._changed:
+            self._fault = error
+            self._generation += 1
+            self._changed.notify_all()

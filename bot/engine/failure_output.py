@@ -1,0 +1,70 @@
+"""Read what a container said last: its log and its health check."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+from docker.errors import APIError, NotFound
+
+from bot.engine.client import EngineClients, explanation
+from bot.models.environment import Environment
+from bot.redaction import Redactor, is_credential
+
+LONGEST_LINE = 500
+PROBES_SHOWN = 2
+
+
+async def read_failure_output(
+    clients: EngineClients, redactor: Redactor, environment: Environment, container_id: str, lines: int
+) -> str:
+    """Return a container's last log lines and its last health-check output, redacted."""
+
+    def read(client: docker.DockerClient) -> str:
+        try:
+            inspected: dict[str, Any] = client.api.inspect_container(container_id)
+        except NotFound:
+            return f"(the container {container_id[:12]} is gone, and its log with it)"
+        redactor.add(credentials_of(inspected))
+        parts = [_ending(inspected), *_probes(inspected), _log(client, inspected, lines)]
+        return redactor.redact("\n".join(part for part in parts if part))
+
+    return await clients.call(environment, read)
+
+
+def credentials_of(inspected: Mapping[str, Any]) -> list[str]:
+    """Return the values of a container's own variables that are credentials by their names."""
+    pairs = (entry.partition("=") for entry in inspected["Config"].get("Env") or ())
+    return [value for name, _, value in pairs if is_credential(name)]
+
+
+def _ending(inspected: Mapping[str, Any]) -> str:
+    """Say how it ended, or why it could not be started."""
+    state, name = inspected["State"], inspected["Name"].lstrip("/")
+    text = f"{name}: {state['Status']}"
+    if state["Status"] in {"exited", "dead", "restarting"}:
+        text += f", exit code {state['ExitCode']}"
+    if state.get("OOMKilled"):
+        text += ", killed for lack of memory"
+    if inspected.get("RestartCount"):
+        text += f", restarts: {inspected['RestartCount']}"
+    return f"{text}: {state['Error']}" if state.get("Error") else text
+
+
+def _probes(inspected: Mapping[str, Any]) -> list[str]:
+    log = (inspected["State"].get("Health") or {}).get("Log") or []
+    return [
+        f"health check, exit code {probe['ExitCode']}: {_clipped(str(probe.get('Output', '')).strip())}"
+        for probe in log[-PROBES_SHOWN:]
+    ]
+
+
+def _log(client: docker.DockerClient, inspected: Mapping[str, Any], lines: int) -> str:
+    try:
+        raw: bytes = client.api.logs(inspected["Id"], stdout=True, stderr=True, tail=lines)
+    except APIError as error:
+        return f"(its log cannot be read: {explanation(error)})"
+    return "\n".join(map(_clipped, raw.decode(errors="replace").splitlines())) or "(it wrote nothing)"
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"

@@ -1,0 +1,1 @@
+"""Decide which bot leads a journal, and run what only the leader does."""

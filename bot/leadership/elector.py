@@ -1,0 +1,318 @@
+"""Elect a leader: renew the lease, stand by for it, and watch over a successor.
+
+Of two bots that share a journal one is active. The other is connected and ready, and says so in a heartbeat, but
+answers nothing. It becomes active when leadership is passed to it, when the leader is dead, or, as a predecessor
+that watches its successor, when that one hangs or is unwell: then the old release comes back.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+
+from bot import __version__
+from bot.concurrency import pause
+from bot.deployment.peer_processes import PeerProcesses
+from bot.deployment.peers import proven_peers
+from bot.errors import FencedOffError, JournalHeldError, JournalLostError, RoasError, StateError
+from bot.integration import Application
+from bot.log import get_logger
+from bot.models.deployment import Deployment, Problem
+from bot.models.environment import Environment
+from bot.models.facts import OwnContainer
+from bot.models.health import AT_WORK, ENDED, HealthStatus
+from bot.models.ownership import Heartbeat, LeaderLease, Readiness
+from bot.state.boot_clock import boot_id, boot_seconds
+from bot.state.ownership import lease_has_lapsed
+from bot.state.process_marks import this_process
+
+log = get_logger(__name__)
+
+# One that stands by looks more often: people wait for the one that takes over.
+BEAT_SECONDS = 0.4
+ACTIVE_BEAT_SECONDS = 1.0
+# A lapsed lease is looked at for so long: after a sleep of the machine, or of its disk, its owner renews it.
+LAPSE_CONFIRM_SECONDS = 2.0
+# One that is not ready leaves a dead bot's lease for so long to another container of the same service.
+READY_PEER_WAIT_SECONDS = 20.0
+DIED = "it died"
+HUNG = "it hangs: its lease was not renewed"
+UNHEALTHY = "its health check fails"
+CONTAINER_ENDED = "its container ended"
+
+
+class LeaderElector:
+    """Lead, or stand by for it.
+
+    `start_leading` is called when it comes, and at each beat for as long as it is held; `stop_leading` when it goes;
+    `stop` once,
+    with the fault and the own container's name, when the journal is lost: from then on this bot is nothing to it.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        readiness: Callable[[], Readiness],
+        start_leading: Callable[[], Awaitable[None]],
+        stop_leading: Callable[[], Awaitable[None]],
+        stop: Callable[[JournalLostError, str], Awaitable[None]] | None = None,
+    ) -> None:
+        self._stop = stop
+        self._application = application
+        self._readiness = readiness
+        self._start_leading = start_leading
+        self._stop_leading = stop_leading
+        self._own: OwnContainer | None = None
+        self._home: Environment | None = None
+        self._home_is_known = False
+        self._is_leader = False
+        self._write_error = ""
+        self._peer_processes = PeerProcesses(application.engine, application.state, application.peers)
+        self._lapse_seen: tuple[LeaderLease, float] | None = None
+        self._waiting_since: float | None = None
+        # What is still to be written of a successor that failed: why, and its last lines.
+        self._failed_successor: tuple[str, str] | None = None
+        # The same of one that was ended because it held the journal: nothing could be written yet.
+        self._ended_holder: tuple[str, str] | None = None
+
+    async def run(self) -> None:
+        """Renew or await the lease until cancelled; without a readable journal this bot steps down."""
+        while True:
+            try:
+                await self._application.state.check_place()
+                await self._find_home()
+                await self._run_step()
+            except JournalLostError as error:
+                await self._lose(error)
+                return
+            except StateError as error:
+                await self._handle_write_error(error)
+            except RoasError as error:
+                log.warning("election round failed", error=error.message)
+            except Exception:  # a bot whose lease lapses is ended, however well it is
+                log.exception("election round broke")
+            else:
+                self._write_error = ""
+            await pause(ACTIVE_BEAT_SECONDS if self._is_leader else BEAT_SECONDS)
+
+    async def _lose(self, error: JournalLostError) -> None:
+        """Stop acting for good: whoever opens what lies at the path by now may lead already."""
+        log.error("the journal is lost", error=error.message, hint=error.hint)
+        self._application.held_lease.record = None
+        self._is_leader = False
+        if self._stop is not None:
+            await self._stop(error, self._own.name if self._own else "")
+        else:
+            await self._stop_leading()
+
+    async def _handle_write_error(self, error: StateError) -> None:
+        """Stay what we are while the journal says so: where we cannot write (a full disk, say), nobody took leadership.
+
+        A journal that cannot even be read makes this bot silent.
+        """
+        if error.message != self._write_error:
+            log.error("the journal cannot be written", error=error.message, hint=error.hint)
+        self._write_error = error.message
+        try:
+            record = await self._application.state.ownership.lease()
+        except StateError:
+            record = None
+        if record is None or record.instance_id != self._application.state.instance_id:
+            try:
+                await self._set_leader(None)
+            except Exception:  # as above: it must go on
+                log.exception("stepping down failed")
+
+    async def _find_home(self) -> None:
+        """Find the container that this process runs in, and its environment; an unavailable engine is asked again."""
+        if self._home_is_known:
+            return
+        self._home_is_known = True
+        for environment in self._application.environments.values():
+            try:
+                own = await self._application.own_container(environment)
+            except RoasError as error:
+                log.warning("the own container could not be looked for", error=error.message)
+                self._home_is_known = False
+                continue
+            if own is not None:
+                self._own, self._home, self._home_is_known = own, environment, True
+                return
+
+    async def _run_step(self) -> None:
+        ownership = self._application.state.ownership
+        try:
+            await self._send_heartbeat()
+        except JournalHeldError:
+            if not await self._end_journal_holder():
+                raise
+            await self._send_heartbeat()
+        now = boot_seconds()
+        record = await ownership.lease()
+        if record is not None and record.instance_id == self._application.state.instance_id:
+            self._ended_holder = None  # of a bot that stood by: nothing is taken from it
+            await self._renew(record)
+            return
+        await self._set_leader(None)
+        self._failed_successor = None
+        reason = await self._takeover_reason(record, now)
+        if not reason:
+            self._waiting_since = None
+        if not reason or not await self._may_take_over(reason):
+            return
+        if record is not None and reason != DIED:
+            await self._force_takeover(record, reason)
+        elif (taken := await ownership.acquire()) is not None:
+            if record is not None:
+                text = await self._peer_processes.failure_output(self._home, record.instance_id)
+                self._failed_successor = self._ended_holder or (reason, text)
+            self._ended_holder = None
+            await self._renew(taken)
+
+    async def _renew(self, record: LeaderLease) -> None:
+        """Renew leadership; what a failed successor left is written before anything is resumed of it."""
+        try:
+            renewed = await self._application.state.ownership.renew(record)
+        except FencedOffError:
+            self._failed_successor = None
+            await self._set_leader(None)
+            return
+        if self._failed_successor is not None:
+            await self._revert_failed_handover(*self._failed_successor)
+            self._failed_successor = None
+        if not self._application.held_lease.is_transferred(renewed):
+            await self._set_leader(renewed)
+
+    async def _send_heartbeat(self) -> None:
+        ready = self._readiness()
+        heartbeat = Heartbeat(
+            instance_id=self._application.state.instance_id,
+            boot_id=boot_id(),
+            beat_at=boot_seconds(),
+            container_id=self._own.id if self._own else "",
+            config_hash=self._own.config_hash if self._own else "",
+            version=__version__,
+            gateway_ready=ready.gateway_ready,
+            cogs_loaded=ready.cogs_loaded,
+            process=this_process(),
+        )
+        await self._application.state.ownership.beat(heartbeat)
+
+    async def _set_leader(self, lease: LeaderLease | None) -> None:
+        """Start or stop leading; `start_leading` is called at each beat, so that a failed start is made up for."""
+        self._application.held_lease.record = lease
+        if lease is not None:
+            if not self._is_leader:
+                self._is_leader = True
+                log.info("this bot leads now", instance_id=lease.instance_id, token=lease.token)
+            await self._start_leading()
+        elif self._is_leader:
+            self._is_leader = False
+            log.info("this bot stands by")
+            await self._stop_leading()
+
+    async def _takeover_reason(self, record: LeaderLease | None, now: float) -> str:
+        """Return why leadership may be taken, or an empty text; `now` is a boot time from before it was looked at."""
+        if record is None or not self._application.state.instance.is_alive(record.instance_id):
+            return DIED
+        if self._is_lease_lapsed(record, now):
+            return HUNG
+        container = await self._peer_processes.container(self._home, record.instance_id)
+        if container is None or self._own is None or await self._find_own_handover() is None:
+            return ""
+        if container.health is HealthStatus.UNHEALTHY:
+            return UNHEALTHY
+        return CONTAINER_ENDED if container.state in ENDED else ""
+
+    async def _end_journal_holder(self) -> bool:
+        """End a bot that was stopped in the middle of a write, and tell whether there was one: nobody can write else.
+
+        A bot that only waits for the journal as well still answers its health check.
+        """
+        if self._home is None or self._own is None:
+            return False
+        hanging = [
+            one
+            for one in await self._application.engine.containers(self._home)
+            if one.service == self._own.service and one.id != self._own.id and one.health is HealthStatus.UNHEALTHY
+        ]
+        hanging = [*await proven_peers(self._application.peers, self._home, hanging)]
+        for container in hanging:
+            log.warning("ending a bot that hangs and holds the journal", container=container.name)
+            self._ended_holder = (HUNG, await self._application.engine.failure_output(self._home, container.id))
+            await self._application.engine.remove(self._home, container.id, grace_seconds=0.0)
+        return bool(hanging)
+
+    def _is_lease_lapsed(self, record: LeaderLease, now: float) -> bool:
+        """Tell whether a lease has lapsed, and stays so for as long as a living owner may need to renew it."""
+        if not lease_has_lapsed(record, now):
+            self._lapse_seen = None
+            return False
+        if self._lapse_seen is None or self._lapse_seen[0] != record:
+            self._lapse_seen = (record, time.monotonic())
+        return time.monotonic() - self._lapse_seen[1] >= LAPSE_CONFIRM_SECONDS
+
+    async def _may_take_over(self, reason: str) -> bool:
+        """Tell whether this bot should take leadership that is free: one that is not fit lets another go first.
+
+        The other is a predecessor that was killed, which its restart policy brings back, or that is well. A successor
+        that is unwell is no such other.
+        """
+        ready = self._readiness()
+        is_fit = ready.gateway_ready and ready.cogs_loaded
+        if is_fit or reason in {UNHEALTHY, CONTAINER_ENDED} or self._home is None or self._own is None:
+            return True
+        self._waiting_since = self._waiting_since or time.monotonic()
+        if time.monotonic() - self._waiting_since >= READY_PEER_WAIT_SECONDS:
+            return True
+        containers = await self._application.engine.containers(self._home)
+        service, own_id = self._own.service, self._own.id
+        return not any(c.service == service and c.id != own_id and c.state in AT_WORK for c in containers)
+
+    async def _force_takeover(self, record: LeaderLease, reason: str) -> None:
+        """End the other's process first: a fence in the journal cannot stop a Docker call that is on its way."""
+        log.warning("taking over leadership by force", from_instance=record.instance_id, reason=reason)
+        report = await self._peer_processes.terminate(
+            self._home, record.instance_id, partial(self._is_still_failing, record, reason)
+        )
+        if report is None:
+            return
+        taken = await self._application.state.ownership.seize(record)
+        if taken is None:
+            return
+        self._failed_successor = (reason, report)
+        await self._renew(taken)
+
+    async def _is_still_failing(self, seen: LeaderLease, reason: str) -> bool:
+        """Tell whether leadership is as it was seen to be; one that was renewed meanwhile shows that nothing hangs."""
+        held = await self._application.state.ownership.lease()
+        if held is None or reason == HUNG:
+            return held == seen
+        return (held.token, held.instance_id) == (seen.token, seen.instance_id)
+
+    async def _find_own_handover(self) -> Deployment | None:
+        """Return the unfinished deployment of home whose release this container is not of, once it was handed over."""
+        if self._home is None or self._own is None:
+            return None
+        deployment = await self._application.state.deployments.active(self._home.name)
+        if deployment is None or not deployment.handed_over_to or deployment.problem is not None:
+            return None
+        containers = await self._application.engine.containers(self._home)
+        own = next((c for c in containers if c.id == self._own.id), None)
+        hashes = await self._application.engine.current_hashes(deployment.applied_model, self._home)
+        return deployment if own is not None and own.config_hash != hashes.get(self._own.service) else None
+
+    async def _revert_failed_handover(self, reason: str, report: str) -> None:
+        """Turn a deployment whose successor failed into a rollback; its next carrier takes it up as one."""
+        deployment = await self._find_own_handover()
+        if deployment is None or self._own is None:
+            return
+        service = self._own.service
+        problem = Problem(
+            key="successor_failed",
+            message=f"The new {service} failed after it had taken over: {reason}.",
+            hint=f"The old {service} has taken back. Read the new one's last lines, mend it, and deploy again.",
+            service=service,
+            report=report,
+        )
+        await self._application.state.deployments.mark_for_rollback(replace(deployment, problem=problem))

@@ -1,0 +1,133 @@
+"""Run what only the leader does, while this bot leads."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from bot.concurrency import pause
+from bot.control.error_documents import ControlSocketHeldError
+from bot.control.server import ControlServer
+from bot.errors import JournalLostError, RoasError
+from bot.integration import Application
+from bot.leadership.elector import LeaderElector
+from bot.leadership.leadership import Leadership
+from bot.log import get_logger
+from bot.models.ownership import JournalLoss, Readiness
+
+log = get_logger(__name__)
+
+# How often a running bot looks for deployments whose process died (a command line that was killed).
+ORPHAN_POLL_SECONDS = 5.0
+SOCKET_RETRY_SECONDS = 1.0
+
+# Tell people that the journal was lost, without it; goes on until they are told.
+NotifyOfLoss = Callable[[JournalLoss], Awaitable[None]]
+
+
+@asynccontextmanager
+async def run_leader_election(
+    application: Application,
+    leadership: Leadership,
+    readiness: Callable[[], Readiness],
+    notify_of_loss: NotifyOfLoss | None = None,
+) -> AsyncIterator[None]:
+    """Be the leader or stand by for it, for the length of a block; until it is known which, be silent.
+
+    `notify_of_loss` tells people without the journal that it was lost, and that this bot acts no more.
+    """
+    leadership.lose()
+    application.held_lease.bind(leadership)
+    tasks = LeaderTasks(application, leadership)
+
+    async def stop(error: JournalLostError, container: str) -> None:
+        """End all that acts, the deployments first: there is nobody to pass them on to."""
+        leadership.lose()
+        broken_off = await application.orchestrator.abandon()
+        try:
+            await tasks.stop()
+        except Exception:  # what was to end has ended; people must be told all the same
+            log.exception("not everything ended in order")
+        if notify_of_loss is not None:
+            await notify_of_loss(JournalLoss(error.message, error.hint, container, broken_off))
+
+    elector = LeaderElector(application, readiness, tasks.start, tasks.stop, stop)
+    election = asyncio.create_task(elector.run(), name="voice keeper")
+    try:
+        yield
+    finally:
+        await _cancel_and_wait(election)
+        await tasks.stop()
+
+
+class LeaderTasks:
+    """Start and stop what only the leader does: answer people, watch, resume what dead processes left."""
+
+    def __init__(self, application: Application, leadership: Leadership) -> None:
+        self._application = application
+        self._leadership = leadership
+        self._opened = AsyncExitStack()
+        self._started = False
+
+    async def start(self) -> None:
+        """Start all tasks; those that run already go on."""
+        if not self._started:
+            async with AsyncExitStack() as opened:
+                for task in (_resume_orphans(self._application), _answer_command_line(self._application)):
+                    opened.push_async_callback(_cancel_and_wait, asyncio.create_task(task))
+                await self._application.maintenance.start()
+                opened.push_async_callback(self._application.maintenance.stop)
+                self._application.watch_itself()
+                opened.push_async_callback(self._application.stop_watching_itself)
+                self._opened, self._started = opened.pop_all(), True
+        self._leadership.gain()
+
+    async def stop(self) -> None:
+        """Stop all tasks, and step down."""
+        self._leadership.lose()
+        self._started = False
+        await self._opened.aclose()
+
+
+async def _answer_command_line(application: Application) -> None:
+    """Listen on the control socket; a predecessor may hold it for a moment longer."""
+    logged = False
+    while True:
+        control = ControlServer(
+            state=application.state,
+            orchestrator=application.orchestrator,
+            environments=application.environments,
+            health=application.collector,
+        )
+        try:
+            async with control:
+                await asyncio.get_running_loop().create_future()
+        except ControlSocketHeldError as error:
+            if not logged:
+                log.warning("the command line cannot reach this bot yet", error=error.message, hint=error.hint)
+            logged = True
+        except RoasError as error:
+            log.error("the command line cannot reach this bot", error=error.message, hint=error.hint)
+            return
+        await pause(SOCKET_RETRY_SECONDS)
+
+
+async def _resume_orphans(application: Application) -> None:
+    """Resume what dead processes left: at the start, and slowly ever after."""
+    swept = False
+    while True:
+        try:
+            for deployment in await application.orchestrator.resume():
+                log.info("resumed a deployment", deployment_id=deployment.id)
+            if not swept:
+                swept = await application.orchestrator.sweep()
+            await application.orchestrator.look_for_foreign_bots()
+        except RoasError as error:
+            log.error("unfinished deployments could not be resumed", error=error.message, hint=error.hint)
+        except Exception:  # nobody would resume anything any more
+            log.exception("unfinished deployments could not be resumed")
+        await pause(ORPHAN_POLL_SECONDS)
+
+
+async def _cancel_and_wait(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,67 @@
+"""Know whether this bot leads: of two that share one journal, only one may."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Leadership:
+    """Say whether this bot is the leader; the other answers nothing and posts nothing."""
+
+    def __init__(self, *, is_leader: bool = True) -> None:
+        self._is_leader = asyncio.Event()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._listeners: list[Callable[[], None]] = []
+        if is_leader:
+            self._is_leader.set()
+
+    @property
+    def is_leader(self) -> bool:
+        """Tell whether this bot leads."""
+        return self._is_leader.is_set()
+
+    def gain(self) -> None:
+        """Become the leader, and tell the listeners."""
+        if self.is_leader:
+            return
+        self._is_leader.set()
+        for listener in tuple(self._listeners):
+            listener()
+
+    def lose(self) -> None:
+        """Step down, and cancel what only a leader may do."""
+        self._is_leader.clear()
+        for task in self._running:
+            task.cancel()
+
+    def on_gained(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call something whenever this bot becomes the leader; returns what ends that."""
+        self._listeners.append(listener)
+
+        def forget() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return forget
+
+    async def wait_until_leader(self) -> None:
+        """Wait until this bot leads."""
+        while not self.is_leader:
+            await self._is_leader.wait()
+
+    async def run_while_leader(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Run work of the leader: it is cancelled when leadership is lost, and started anew when it is gained."""
+        while True:
+            await self.wait_until_leader()
+            task = asyncio.create_task(work())
+            self._running.add(task)
+            try:
+                await asyncio.wait({task})
+            finally:
+                self._running.discard(task)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            if not task.cancelled():
+                return task.result()

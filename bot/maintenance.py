@@ -1,0 +1,130 @@
+"""Run the leader's maintenance rounds: watching, alerting, recovery, pruning."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bot.concurrency import pause
+from bot.errors import RoasError
+from bot.log import get_logger
+from bot.models.alert import AlertReport, AlertSource, Severity
+from bot.monitoring.alert_service import AlertService
+from bot.monitoring.collector import MonitoringCollector
+from bot.monitoring.prometheus_watch import PrometheusWatch
+from bot.monitoring.service_alerts import ServiceAlerts
+from bot.recovery.coordinator import ErrorCoordinator
+from bot.state.manager import StateManager
+
+log = get_logger(__name__)
+
+# How often to look for environments that another process gave their first release, and for silences that are over.
+ROUND_SECONDS = 10.0
+# Alerts that are over, and attempts to recover, are kept for so long: enough to look back, and bounded.
+RESOLVED_KEPT = 2000
+ATTEMPTS_KEPT = timedelta(days=7)
+# Below this the journal tells people, while it still can.
+MINIMUM_FREE_BYTES = 64_000_000
+LOW = "the disk of the bot's journal is nearly full"
+REFUSED = "the bot's journal could not be written"
+
+
+class Maintenance:
+    """Look after every environment that is on a release."""
+
+    def __init__(
+        self,
+        collector: MonitoringCollector,
+        alerts: ServiceAlerts,
+        alert_service: AlertService,
+        recovery: ErrorCoordinator,
+        state: StateManager,
+        prometheus: PrometheusWatch,
+        catch_up: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._collector = collector
+        self._alerts = alerts
+        self._alert_service = alert_service
+        self._recovery = recovery
+        self._state = state
+        self._prometheus = prometheus
+        self._catch_up = catch_up
+        self._rounds: asyncio.Task[None] | None = None
+        self._is_room_low: bool | None = None  # what a bot before this one said of it is not known
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the rounds run in this bot."""
+        return self._rounds is not None
+
+    async def start(self) -> None:
+        """Start the rounds; what another bot did is read from the journal, and unfinished recoveries are resumed."""
+        if self._rounds is not None:
+            return
+        try:
+            await self._catch_up()
+        except RoasError as error:
+            log.error("what another bot did cannot be read", error=error.message, hint=error.hint)
+        self._collector.observe_with(self._alerts)
+        self._rounds = asyncio.create_task(self._run(), name="maintenance")
+
+    async def stop(self) -> None:
+        """Stop the rounds and all watching; the next leader goes on from the journal."""
+        rounds, self._rounds = self._rounds, None
+        if rounds is None:
+            return
+        rounds.cancel()
+        await asyncio.gather(rounds, return_exceptions=True)
+        await self._collector.stand_by()
+        await self._recovery.close()
+
+    async def _run(self) -> None:
+        self._recovery.start()
+        while True:
+            try:
+                await self._run_round()
+            except RoasError as error:
+                log.error("maintenance round failed", error=error.message, hint=error.hint)
+            except Exception:  # the rounds must go on
+                log.exception("maintenance round broke")
+            await pause(ROUND_SECONDS)
+
+    async def _run_round(self) -> None:
+        await self._check_journal()
+        await self._recovery.resume()
+        await self._collector.watch_released()
+        await self._alert_service.end_silences()
+        await self._state.alerts.prune(RESOLVED_KEPT)
+        await self._state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT)
+        await self._prometheus.look()
+
+    async def _check_journal(self) -> None:
+        """Raise an alert when the journal's disk is nearly full, and report a time in which it could not be written."""
+        free = await asyncio.to_thread(free_bytes, self._state.folder)
+        low = free is not None and free < MINIMUM_FREE_BYTES
+        if low is not self._is_room_low:
+            megabytes = (free or 0) // 1_000_000
+            await self._alert_service.take(
+                [_journal_report(LOW, f"{megabytes} MB are free below STATE_DIR.", firing=low)]
+            )
+            self._is_room_low = low
+        if (trouble := self._state.take_write_trouble()) is not None:
+            text = f"For {trouble.seconds:.0f} s, until now, it refused {trouble.refused} times: {trouble.reason}"
+            # It is over, and people should know that it was: raised and ended in one go.
+            await self._alert_service.take(
+                [_journal_report(REFUSED, text), _journal_report(REFUSED, text, firing=False)]
+            )
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Return how much room there is, or None where that cannot be told."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def _journal_report(title: str, summary: str, *, firing: bool = True) -> AlertReport:
+    fingerprint = f"journal:{title}"
+    return AlertReport(fingerprint, AlertSource.INTEGRATION, Severity.HIGH, title, summary, firing=firing)

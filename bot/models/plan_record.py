@@ -1,0 +1,79 @@
+"""Describe a plan that waits for those who have to say yes to it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.models.actor import Actor
+from bot.models.deployment import DeploymentRequest
+from bot.models.plan import Plan
+
+# How long somebody may take to say yes; a plan that is older would be confirmed by heart.
+LIFETIME = timedelta(minutes=15)
+
+
+class PlanState(StrEnum):
+    """How far a plan has come: `planned` waits for the one who asked, `awaiting` for a second person."""
+
+    PLANNED = "planned"
+    AWAITING = "awaiting"
+    CONFIRMED = "confirmed"
+    STARTED = "started"
+    WITHDRAWN = "withdrawn"
+    VOID = "void"
+    EXPIRED = "expired"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "PlanState":
+        """Take a newer version's own state for one in which nobody can say yes."""
+        return cls.VOID
+
+
+# Somebody has to answer, and has so long.
+WAITING = frozenset({PlanState.PLANNED, PlanState.AWAITING})
+# From here on nobody can say yes any more.
+ENDED = frozenset({PlanState.STARTED, PlanState.WITHDRAWN, PlanState.VOID, PlanState.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    """Record a plan, who asked for it, who said yes, and what became of it.
+
+    The request carries the plan's digest, so that what is started is exactly what was shown; its `interaction_id` is
+    the plan's own id, so that the journal takes one deployment of it, ever. `expires_boot_seconds` is the same
+    moment as `expires_at` by the machine's boot clock, which nobody sets back; it means nothing under another
+    `boot_id`, and older versions leave none.
+    """
+
+    id: str
+    request: DeploymentRequest
+    plan: Plan
+    created_at: datetime
+    expires_at: datetime
+    state: PlanState = PlanState.PLANNED
+    decided_by: Actor | None = None
+    decided_at: datetime | None = None
+    deployment_id: str | None = None
+    note: str = ""
+    boot_id: str = ""
+    expires_boot_seconds: float = 0.0
+
+    @property
+    def environment(self) -> str:
+        """Return the name of the environment that it would move."""
+        return self.request.environment
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing can become of it any more."""
+        return self.state in ENDED
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether somebody has to answer; one that everybody said yes to is late for nothing any more."""
+        return self.state in WAITING
+
+    def is_from(self, actor: Actor) -> bool:
+        """Tell whether somebody is the one who asked for it."""
+        asker = self.request.requested_by
+        return (asker.kind, asker.id) == (actor.kind, actor.id)

@@ -1,0 +1,90 @@
+"""Take in reports from every source, keep them as alerts, and tell the bus what changed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from bot.events import Event, EventBus
+from bot.models.actor import Actor
+from bot.models.alert import Alert, AlertReport, RecoveryStatus
+from bot.monitoring.sanitize import sanitize
+from bot.state.alert_occurrences import TakenReport
+from bot.state.alerts import RESOLVED, SOURCE, TRIGGERED, Alerts
+
+CHANGED = "monitoring.alert.changed"
+
+LONGEST_TITLE = 200
+LONGEST_SUMMARY = 1500
+LONGEST_NAME = 80
+LONGEST_FINGERPRINT = 200
+
+
+class AlertService:
+    """Be the one door to the alerts: whatever comes in is sanitized and free of secrets before anything sees it."""
+
+    def __init__(self, alerts: Alerts, bus: EventBus, redact: Callable[[str], str] = str) -> None:
+        self._alerts = alerts
+        self._bus = bus
+        self._redact = redact
+
+    async def take(self, reports: Sequence[AlertReport]) -> tuple[TakenReport, ...]:
+        """Take in reports; returns what they changed. Raises StateError."""
+        taken = await self._alerts.take([self._sanitized(report) for report in reports])
+        for one in taken:
+            self._publish(TRIGGERED if one.triggered else RESOLVED if one.resolved else CHANGED, one.alert)
+        return taken
+
+    async def acknowledge(self, alert_id: str, actor: Actor) -> Alert:
+        """Note that somebody looks after an alert. Raises InvalidRequestError."""
+        return self._changed(await self._alerts.acknowledge(alert_id, actor))
+
+    async def silence(self, alert_id: str, actor: Actor, duration: timedelta) -> Alert:
+        """Let an alert call nobody for a while. Raises InvalidRequestError."""
+        return self._changed(await self._alerts.silence(alert_id, actor, duration))
+
+    async def end_silences(self) -> None:
+        """Let alerts whose silence is over be seen again."""
+        for alert in await self._alerts.end_silences():
+            self._changed(alert)
+
+    async def note(
+        self, alert_id: str, text: str = "", *, healing: RecoveryStatus | None = None, escalated: bool | None = None
+    ) -> None:
+        """Write onto an alert what was done about it."""
+        sanitized = sanitize(text, LONGEST_SUMMARY, self._redact)
+        alert = await self._alerts.note(alert_id, sanitized, healing=healing, escalated=escalated)
+        if alert is not None:
+            self._changed(alert)
+
+    def trigger_again(self, alert: Alert) -> None:
+        """Tell once more of an alert about which something has to be done."""
+        self._publish(TRIGGERED, alert)
+
+    def _sanitized(self, report: AlertReport) -> AlertReport:
+        return replace(
+            report,
+            fingerprint=sanitize(report.fingerprint, LONGEST_FINGERPRINT),
+            title=sanitize(report.title, LONGEST_TITLE, self._redact) or "(without a name)",
+            summary=sanitize(report.summary, LONGEST_SUMMARY, self._redact),
+            environment=sanitize(report.environment, LONGEST_NAME),
+            service=sanitize(report.service, LONGEST_NAME),
+            occurrence=sanitize(report.occurrence, LONGEST_NAME),
+            ended=sanitize(report.ended, LONGEST_NAME),
+        )
+
+    def _changed(self, alert: Alert) -> Alert:
+        self._publish(CHANGED, alert)
+        return alert
+
+    def _publish(self, event_type: str, alert: Alert) -> None:
+        data = {
+            "alert_id": alert.id,
+            "fingerprint": alert.fingerprint,
+            "source": alert.source.value,
+            "severity": alert.severity.value,
+            "state": alert.state.value,
+            "title": alert.title,
+            "environment": alert.environment,
+            "service": alert.service,
+        }
+        self._bus.publish(Event(event_type, SOURCE, data, alert.correlation_id))

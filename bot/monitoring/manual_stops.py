@@ -1,0 +1,120 @@
+"""Tell a service that somebody stopped from one that broke.
+
+The engine sends `kill` before `die` where it was asked to end a container; a process that ends by itself, or by a
+signal from outside the engine, sends `die` alone. A signal that asks for something else, as for a reload, is sent as
+`kill` too: what ends by it broke.
+"""
+
+import signal
+import time
+from collections.abc import Iterable
+
+from bot.engine.interface import ContainerEvent
+from bot.models.health import ContainerSnapshot, ContainerState, ServiceHealth
+from bot.monitoring.hysteresis import Clock
+
+# A stop may take as long as the container's grace; a signal sent longer before has nothing to do with an end.
+GRACE_SECONDS = 60.0
+# A look that began before a stop may end after it: this long, seeing a service at work proves nothing.
+LOOK_SECONDS = 5.0
+RESTARTED_BY_ENGINE = frozenset({"always", "unless-stopped"})
+# Ended well, by Ctrl-C, killed, or terminated: how containers end that are told to.
+ORDERLY_CODES = frozenset({0, 130, 137, 143})
+# Whoever sends one of these wants an end; any other wants it only where it is the container's own stop signal.
+ENDING_SIGNALS = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, signal.SIGTERM})
+
+Place = tuple[str, str]  # environment, service
+
+
+class ManualStops:
+    """Remember who stopped what, as far as the engine's events told."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._signalled: dict[str, float] = {}
+        self._stopped: dict[Place, float] = {}
+        self._failed: set[Place] = set()
+        self._stop_signals: dict[str, int] = {}
+
+    def learn_stop_signals(self, containers: Iterable[ContainerSnapshot]) -> None:
+        """Remember by which signals containers want to be stopped."""
+        own = {one.id: one.stop_signal for one in containers if one.stop_signal is not None}
+        self._stop_signals.update(own)
+
+    def handle_event(self, environment: str, event: ContainerEvent, *, by_us: bool) -> bool:
+        """Take in an event; tells whether a service broke by it. `by_us`: a deployment or a recovery is at work."""
+        place = (environment, event.service)
+        if event.action == "destroy":
+            self._stop_signals.pop(event.container_id, None)
+        match event.action:
+            case "kill" if self._is_end_signal(event):
+                self._signalled[event.container_id] = self._clock()
+            case "die":
+                return self._handle_exit(place, event, by_us=by_us)
+            case "stop" | "pause" | "destroy" if not by_us and place not in self._failed:
+                self.mark_stopped(*place)
+            case "start" | "unpause":
+                self._signalled.pop(event.container_id, None)
+                self._stopped.pop(place, None)
+                self._failed.discard(place)
+        return False
+
+    def looks_manual(self, environment: str, health: ServiceHealth) -> bool:
+        """Tell whether somebody wants a service as it is; what happened before this process began is guessed."""
+        place = (environment, health.service)
+        if place in self._stopped:
+            return True
+        return place not in self._failed and looks_stopped(health)
+
+    def is_known_stop(self, environment: str, service: str) -> bool:
+        """Tell whether it was seen that somebody stopped a service."""
+        return (environment, service) in self._stopped
+
+    def has_seen_end(self, environment: str, service: str) -> bool:
+        """Tell whether this process saw how a service ended, by itself or not."""
+        place = (environment, service)
+        return place in self._stopped or place in self._failed
+
+    def mark_stopped(self, environment: str, service: str) -> None:
+        """Note that somebody stopped a service."""
+        self._stopped.setdefault((environment, service), self._clock())
+
+    def mark_serving(self, environment: str, service: str) -> None:
+        """Note that a service does its work: whatever was stopped of it is not missed."""
+        stopped_at = self._stopped.get((environment, service))
+        if stopped_at is not None and self._clock() - stopped_at > LOOK_SECONDS:
+            del self._stopped[environment, service]
+        self._failed.discard((environment, service))
+
+    def mark_failed(self, environment: str, service: str) -> None:
+        """Note from elsewhere (the journal) that a service broke by itself."""
+        self._failed.add((environment, service))
+
+    def _is_end_signal(self, event: ContainerEvent) -> bool:
+        sent = event.attributes.get("signal", "")
+        if not sent.isdigit():
+            return True
+        return int(sent) in ENDING_SIGNALS or int(sent) == self._stop_signals.get(event.container_id)
+
+    def _handle_exit(self, place: Place, event: ContainerEvent, *, by_us: bool) -> bool:
+        signalled = self._signalled.pop(event.container_id, None)
+        if by_us:
+            return False
+        if signalled is not None and self._clock() - signalled <= GRACE_SECONDS:
+            self.mark_stopped(*place)
+            return False
+        self._stopped.pop(place, None)
+        self._failed.add(place)
+        return True
+
+
+def looks_stopped(health: ServiceHealth) -> bool:
+    """Guess from its containers alone whether somebody stopped a service: where that may be, it is left alone."""
+    if not health.containers:
+        return True
+    for container in health.containers:
+        ended = container.state is ContainerState.EXITED and not container.oom_killed
+        orderly = container.restart_policy in RESTARTED_BY_ENGINE or container.exit_code in ORDERLY_CODES
+        if container.state is ContainerState.PAUSED or (ended and orderly):
+            return True
+    return False

@@ -1,0 +1,35 @@
+"""Remember restart counts, so that their growth can be told from their size."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+from bot.models.health import ContainerSnapshot
+from bot.monitoring.hysteresis import Clock
+
+WINDOW_SECONDS = 300.0
+
+
+class RestartHistory:
+    """Keep the restart counts of the last minutes, by container."""
+
+    def __init__(self, window_seconds: float = WINDOW_SECONDS, clock: Clock = time.monotonic) -> None:
+        self._window_seconds = window_seconds
+        self._clock = clock
+        self._seen: dict[str, deque[tuple[float, int]]] = {}
+
+    def take(self, containers: Iterable[ContainerSnapshot]) -> Mapping[str, int]:
+        """Note the counts of now, and return the counts at the beginning of the window by container id.
+
+        A container that is seen for the first time counts from there: what it did before is not known.
+        """
+        now = self._clock()
+        counts = {container.id: container.restart_count for container in containers}
+        self._seen = {one: self._seen.get(one, deque()) for one in counts}
+        for one, count in counts.items():
+            seen = self._seen[one]
+            if not seen or seen[-1][1] != count:
+                seen.append((now, count))
+            while len(seen) > 1 and now - seen[1][0] > self._window_seconds:
+                seen.popleft()
+        return {one: seen[0][1] for one, seen in self._seen.items()}

@@ -1,0 +1,31 @@
+"""Sanitize untrusted text before it is kept: no control characters, no secrets, no endless lines."""
+
+import unicodedata
+from collections.abc import Callable
+
+KEPT_CONTROL = frozenset("\n\t")
+LONGEST_LINE = 500
+LONGEST_SECRET = 4096
+
+
+def sanitize(text: str, limit: int, redact: Callable[[str], str] = str) -> str:
+    """Return a text without secrets and without signs that steer terminals or turn the direction of writing, clipped.
+
+    Signs that nobody sees may part a secret, or join it to the word before: it is sought with them and without. What is
+    clipped is clean by then, lest a part of a secret be left at the edge.
+    """
+    # What is cut away need not be looked at: a text may be as long as a request.
+    seen = text[: 8 * limit + LONGEST_SECRET]
+    clean = redact(_without_control(redact(seen)))
+    return _clip(clean if len(seen) == len(text) else clean[:-LONGEST_SECRET], limit)
+
+
+def _without_control(text: str) -> str:
+    seen = text.replace("\r\n", "\n")
+    return "".join(sign for sign in seen if sign in KEPT_CONTROL or unicodedata.category(sign)[0] != "C")
+
+
+def _clip(text: str, limit: int) -> str:
+    lines = (line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…" for line in text.split("\n"))
+    joined = "\n".join(lines).strip()
+    return joined if len(joined) <= limit else joined[: limit - 1] + "…"

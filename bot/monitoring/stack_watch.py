@@ -1,0 +1,142 @@
+"""Watch one stack by the engine's events, with a slow look behind them."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+from bot.engine.interface import ContainerEvent, Engine
+from bot.errors import EngineUnavailableError, RoasError
+from bot.log import get_logger
+from bot.models.environment import Environment
+
+log = get_logger(__name__)
+
+RECONCILE_SECONDS = 30.0
+RETRY_SECONDS = 2.0
+# An engine keeps its last 256 events, and repeats of them what it is asked for.
+KNOWN_EVENTS = 256
+
+
+class StackWatch:
+    """Call `observe` at once, at every event, when a pending verdict is due, and at last after the reconcile time.
+
+    `due_in` returns the seconds to the next pending verdict, or None; `on_event` is told of every event first, once. An
+    engine that is unavailable is tried again, and asked for what was missed; only cancelling ends a watch.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        environment: Environment,
+        observe: Callable[[], Awaitable[None]],
+        due_in: Callable[[], float | None],
+        *,
+        reconcile_seconds: float = RECONCILE_SECONDS,
+        on_event: Callable[[ContainerEvent], Awaitable[None]] | None = None,
+    ) -> None:
+        self._on_event = on_event
+        self._engine = engine
+        self._environment = environment
+        self._observe = observe
+        self._due_in = due_in
+        self._reconcile_seconds = reconcile_seconds
+        self._dirty = asyncio.Event()
+        self._known: deque[ContainerEvent] = deque(maxlen=KNOWN_EVENTS)
+        self._heard_until_ns: int | None = None
+        self._failures = False
+
+    def look_again(self) -> None:
+        """Observe soon: something else than an event may have changed what there is to see."""
+        self._dirty.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            try:
+                await self._follow()
+            except EngineUnavailableError as error:
+                log.warning("engine is unavailable", environment=self._environment.name, error=error.message)
+            except Exception:  # a watch that ends in silence would be worse than one that fails
+                log.exception("watch fails", environment=self._environment.name)
+            await self._wait_for_engine()
+
+    async def _follow(self) -> None:
+        """Observe as long as the events flow. Raises EngineUnavailableError when they end."""
+        if self._heard_until_ns is None:
+            self._heard_until_ns = time.time_ns()
+        async with self._engine.events(self._environment, since_ns=self._heard_until_ns) as events:
+            reader = asyncio.create_task(self._mark(events), name=f"events {self._environment.name}")
+            try:
+                while not reader.done():
+                    self._dirty.clear()
+                    await self._rest(await self._look())
+                await reader
+            finally:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
+
+    async def _look(self) -> float:
+        """Observe, and return after how many seconds to do so again at the latest. Raises EngineUnavailableError.
+
+        A look that breaks, be it that the journal has no room, is no reason to be deaf to what the engine says.
+        """
+        try:
+            await self._observe()
+            due = self._due_in()
+        except EngineUnavailableError:
+            raise
+        except Exception as error:
+            if not self._failures:
+                trace = None if isinstance(error, RoasError) else error
+                log.error("watch fails", environment=self._environment.name, error=str(error), exc_info=trace)
+            self._failures = True
+            return min(RETRY_SECONDS, self._reconcile_seconds)
+        if self._failures:
+            log.info("watch is steady again", environment=self._environment.name)
+        self._failures = False
+        return self._reconcile_seconds if due is None else min(due, self._reconcile_seconds)
+
+    async def _mark(self, events: AsyncIterator[ContainerEvent]) -> None:
+        try:
+            async for event in events:
+                if self._is_repeated(event):
+                    continue
+                if self._on_event is not None:
+                    await self._handle_event(event, self._on_event)
+                self._dirty.set()
+        finally:
+            self._dirty.set()
+
+    def _is_repeated(self, event: ContainerEvent) -> bool:
+        """Tell whether an event was heard already; one that bears no time is always news."""
+        if not event.time_ns:
+            return False
+        if event in self._known:
+            return True
+        self._known.append(event)
+        self._heard_until_ns = event.time_ns
+        return False
+
+    async def _handle_event(self, event: ContainerEvent, on_event: Callable[[ContainerEvent], Awaitable[None]]) -> None:
+        try:
+            await on_event(event)
+        except RoasError as error:  # the journal has no room: whoever heard it keeps it until there is
+            facts = {"environment": self._environment.name, "service": event.service, "action": event.action}
+            log.error("an event cannot be written down yet", error=error.message, **facts)
+        except Exception:  # one event that cannot be dealt with must not end the stream of them
+            log.exception("an event is lost", environment=self._environment.name, action=event.action)
+
+    async def _wait_for_engine(self) -> None:
+        """Let it be known that nothing is known, and give the engine a moment."""
+        self._dirty.clear()
+        with suppress(EngineUnavailableError):  # that is told already
+            await self._look()
+        await self._rest(min(RETRY_SECONDS, self._reconcile_seconds))
+
+    async def _rest(self, seconds: float) -> None:
+        # Not wait_for: in Python 3.11 it swallows a cancellation that arrives together with the event.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._dirty.wait()

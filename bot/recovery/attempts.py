@@ -1,0 +1,66 @@
+"""Cancel the recovery attempts on an environment that a deployment begins to change."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from bot.concurrency import pause
+from bot.errors import RoasError
+from bot.log import get_logger
+from bot.models.environment import Environment
+
+log = get_logger(__name__)
+
+# Before a deployment changes anything it checks and prepares, which takes longer.
+LOOK_SECONDS = 0.5
+
+
+class RecoveryAttempts:
+    """Know which attempts are at work on which environment.
+
+    A deployment has its lock in the journal before it asks for the hands to be taken off, and an attempt is known here
+    before it looks for a lock: so one of the two sees the other. A deployment that another process carries (a command
+    line that began when no bot lived) asks nobody: its lock is looked for as long as an attempt is at work.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[str, set[asyncio.Task[Any]]] = defaultdict(set)
+
+    async def run(
+        self,
+        environment: Environment,
+        attempt: Coroutine[Any, Any, str | None],
+        is_locked: Callable[[], Awaitable[bool]],
+    ) -> tuple[bool, str | None]:
+        """Make an attempt, until its environment is taken; returns whether it came to its end, and what it returned."""
+        task = asyncio.create_task(attempt, name=f"hands on {environment.name}")
+        self._running[environment.name].add(task)
+        looking = asyncio.create_task(self._cancel_when(is_locked, environment))
+        try:
+            await asyncio.wait({task})
+        finally:
+            looking.cancel()
+            task.cancel()
+            await asyncio.gather(looking, task, return_exceptions=True)
+            self._running[environment.name].discard(task)
+        return (False, None) if task.cancelled() else (True, task.result())
+
+    async def cancel(self, environment: Environment) -> None:
+        """End every attempt at its next safe point, and wait for that."""
+        tasks = tuple(self._running[environment.name])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _cancel_when(self, is_locked: Callable[[], Awaitable[bool]], environment: Environment) -> None:
+        while True:
+            try:
+                if await is_locked():
+                    break
+            except RoasError:  # what cannot be read now is read next time
+                pass
+            except Exception:  # whoever stops looking keeps its hands on what a deployment changes
+                log.exception("it cannot be seen whether an environment is taken", environment=environment.name)
+            await pause(LOOK_SECONDS)
+        await self.cancel(environment)

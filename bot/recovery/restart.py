@@ -1,0 +1,98 @@
+"""Start the processes of a service again, where its engine has not done so already."""
+
+from collections.abc import Awaitable, Callable
+
+from bot.concurrency import run_concurrently, run_uninterrupted
+from bot.engine.container_watch import ContainerWatch
+from bot.engine.interface import Engine
+from bot.engine.manager import DeploymentManager
+from bot.engine.readiness import TOLERATED_RESTARTS
+from bot.errors import ServiceFailedError
+from bot.models.environment import Environment
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.stack import ServiceDefinition
+
+# A service without a health check counts as ready once it runs; one that ends again at once is not.
+SETTLE_SECONDS = 1.5
+# Between two tries of a probe that no event wakes earlier.
+PROBE_INTERVAL_SECONDS = 0.5
+
+# Tells whether every probe of a service answers right now, as far as it can be asked from here.
+Answers = Callable[[Environment, ServiceDefinition], Awaitable[bool]]
+
+
+async def restart_service(
+    engine: Engine,
+    manager: DeploymentManager,
+    environment: Environment,
+    definition: ServiceDefinition,
+    watch: ContainerWatch,
+    answers: Answers,
+    expect_end: Callable[[str], None],
+) -> None:
+    """Restart what has ended, is unhealthy or does not answer, and wait until the service is ready.
+
+    `expect_end` is told of each container that is stopped for that. Raises ServiceFailedError.
+    """
+    containers = watch.of_service(definition.name)
+    if not containers:
+        raise ServiceFailedError(f"{definition.name} has no container to start.", service=definition.name)
+    unresponsive = not await answers(environment, definition)
+    await run_concurrently(
+        _start_again(engine, environment, container, expect_end, unresponsive=unresponsive) for container in containers
+    )
+    await watch.refresh()
+    await manager.wait_until_ready(environment, definition, watch)
+    await settle(definition, watch)
+    await until_answered(environment, definition, watch, answers)
+
+
+async def until_answered(
+    environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, answers: Answers
+) -> None:
+    """Wait until every probe of a service answers; the caller limits the time."""
+    while not await answers(environment, definition):
+        await watch.changed_within(PROBE_INTERVAL_SECONDS)
+
+
+async def settle(definition: ServiceDefinition, watch: ContainerWatch) -> None:
+    """See a service without a health check run for a moment. Raises ServiceFailedError."""
+    if definition.has_health_check or definition.one_shot:
+        return
+
+    def ended(containers: tuple[ContainerSnapshot, ...]) -> bool | None:
+        own = [one for one in containers if one.service == definition.name]
+        return True if not own or any(one.state is not ContainerState.RUNNING for one in own) else None
+
+    try:
+        await watch.until(ended, SETTLE_SECONDS)
+    except TimeoutError:
+        return
+    raise ServiceFailedError(f"{definition.name} ended again at once.", service=definition.name)
+
+
+async def _stop_and_start(engine: Engine, environment: Environment, container_id: str) -> None:
+    await engine.stop(environment, container_id)
+    await engine.start(environment, container_id)
+
+
+def _runs_well(container: ContainerSnapshot) -> bool:
+    return container.health is not HealthStatus.UNHEALTHY and container.restart_count <= TOLERATED_RESTARTS
+
+
+async def _start_again(
+    engine: Engine,
+    environment: Environment,
+    container: ContainerSnapshot,
+    expect_end: Callable[[str], None],
+    *,
+    unresponsive: bool,
+) -> None:
+    match container.state:
+        case ContainerState.EXITED | ContainerState.CREATED:
+            await run_uninterrupted(engine.start(environment, container.id))
+        case ContainerState.RUNNING if _runs_well(container) and not unresponsive:
+            return  # its engine was quicker
+        case _:
+            expect_end(container.id)
+            await run_uninterrupted(_stop_and_start(engine, environment, container.id))

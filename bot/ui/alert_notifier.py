@@ -1,0 +1,193 @@
+"""Tell a channel of its alerts: each has one message, a storm of them shares one."""
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from bot.errors import RoasError
+from bot.log import get_logger
+from bot.models.alert import Alert
+from bot.models.identifiers import new_id
+from bot.models.post import Post
+from bot.state.manager import StateManager
+from bot.ui.drawing import Drawing
+from bot.ui.embeds.alert import draw_alert, draw_group
+from bot.ui.notifier import ALERT, GROUP, Notifier, Pace
+from bot.ui.ops_channel import PostError
+from bot.ui.outbox import Outbox, PostRequest
+from bot.ui.role_pings import RolePings
+from bot.ui.secrets import Redact, without_secrets
+
+log = get_logger(__name__)
+
+ALERTS = "alerts"
+BETWEEN_PASSES_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class GroupingLimits:
+    """Say how many messages of their own alerts may have; times in seconds."""
+
+    singles: int = 4
+    window: float = 10.0
+    at_once: int = 3
+    group_open: float = 60.0
+
+
+class AlertNotifier(Notifier):
+    """Tell of all alerts of one channel, from the journal alone; it never comes to an end.
+
+    `is_ours` tells of an environment whether its alerts belong there. One task tells of all of them, since whether an
+    alert has a message of its own depends on the others.
+    """
+
+    def __init__(
+        self,
+        subject: str,
+        outbox: Outbox,
+        pace: Pace,
+        state: StateManager,
+        redact: Redact,
+        role: int | None = None,
+        limits: GroupingLimits | None = None,
+        *,
+        is_ours: Callable[[str], bool] = lambda _environment: True,
+    ) -> None:
+        super().__init__(subject, outbox, pace)
+        self._is_ours = is_ours
+        self._state = state
+        self._clean = partial(without_secrets, redact=redact)
+        self._role = role
+        self._pings = RolePings(outbox, state, self._clean, role, self._deliver)
+        self._limits = limits or GroupingLimits()
+        self._sent: deque[float] = deque()
+        self._groups: dict[bool, tuple[str, float]] = {}
+        self._held_back = False
+        self._next_pass = 0.0
+
+    async def _post_changes(self) -> bool:
+        """Bring every message to what the journal says. Raises PostError."""
+        pending = await self._pending_subjects()
+        if await self._group_new(pending):
+            seen = {alert.id for alert in pending}  # those that came since then are for the next pass
+            pending = tuple(alert for alert in await self._pending_subjects() if alert.id in seen)
+        self._held_back = False
+        for alert in pending:
+            subjects = [subject for subject in (alert.id, alert.called_with) if subject]
+            if not alert.group and all(self._may_edit(subject) for subject in subjects):
+                await self._isolated(alert.id, self._post_single(alert))
+        groups = sorted({alert.group for alert in pending if alert.group})
+        for group in groups:
+            if self._may_edit(group):
+                await self._isolated(group, self._post_group(group))
+        longest = max((self.outbox.edit_delay(group) for group in groups), default=0.0)
+        self._next_pass = time.monotonic() + max(BETWEEN_PASSES_SECONDS, longest)
+        return False
+
+    async def _pending_subjects(self) -> tuple[Alert, ...]:
+        """Return what this channel is to be told of.
+
+        Alerts that share a message stay together, in the channel of the oldest, though the settings were changed.
+        """
+        pending = await self._state.alerts.pending_notification()
+        grouped = {
+            name: await self._state.alerts.group(name) for name in {alert.group for alert in pending if alert.group}
+        }
+        oldest = {name: alerts[0].environment for name, alerts in grouped.items() if alerts}
+        return tuple(alert for alert in pending if self._is_ours(oldest.get(alert.group, alert.environment)))
+
+    def _poll_seconds(self) -> float:
+        return 0.0 if self._held_back else self._pace.poll
+
+    def _hold_back_seconds(self) -> float:
+        return self._next_pass - time.monotonic()
+
+    def _may_edit(self, subject: str) -> bool:
+        """Tell whether its message may be edited by now; the next pass comes back to it where it may not."""
+        ready = self.outbox.edit_delay(subject) <= 0
+        self._held_back = self._held_back or not ready
+        return ready
+
+    async def _isolated(self, subject: str, posting: Awaitable[None]) -> None:
+        """Tell of one; a fault in drawing it must not silence the others."""
+        try:
+            await posting
+        except (PostError, RoasError):
+            raise
+        except Exception:
+            log.exception("alert could not be posted", subject=subject)
+
+    async def _post_single(self, alert: Alert) -> None:
+        post, alerts = await self._post(alert.id, ALERT, draw_alert(self._clean(alert), self._role), [alert])
+        self._count(await self._pings.send(alerts[0], post))
+        await self._state.alerts.mark_notified([alert])
+
+    async def _post_group(self, group: str) -> None:
+        alerts = await self._state.alerts.group(group)
+        drawing = draw_group(group, alerts, self._role, self._clean)
+        post, members = await self._post(group, GROUP, drawing, alerts)
+        self._count(await self._pings.send_shared(group, members, post))
+        await self._state.alerts.mark_notified(alerts)
+
+    async def _post(
+        self, subject: str, kind: str, drawing: Drawing, alerts: Sequence[Alert]
+    ) -> tuple[Post, Sequence[Alert]]:
+        """Bring a message up to date; returns it, and its alerts with whether it has called people about them."""
+        before = await self.outbox.post(subject, kind)
+        called = any(alert.called for alert in alerts)
+        if before is None or before.message_id is None:
+            called = bool(drawing.pings)
+            await self._mark_pinged(alerts, called=called)  # intent before action
+        elif not any(alert.is_audible for alert in alerts):
+            drawing = replace(drawing, pings=())  # where somebody deleted it, it is posted anew
+        post = await self._deliver(PostRequest(subject, kind, drawing, alerts[0].started_at))
+        if post.message_id is not None and (before is None or before.message_id != post.message_id):
+            self._count(1)
+            if drawing.pings and not called:
+                called = True
+                await self._mark_pinged(alerts, called=True)
+        return post, [replace(alert, called=called) for alert in alerts]
+
+    async def _mark_pinged(self, alerts: Sequence[Alert], *, called: bool) -> None:
+        if any(alert.called is not called for alert in alerts):
+            await self._state.alerts.mark_pinged(alerts, called=called)
+
+    async def _group_new(self, pending: Sequence[Alert]) -> bool:
+        """Let new messages share where they are too many; returns whether they do."""
+        own = [alert for alert in pending if not alert.group]
+        fresh = [alert for alert in own if await self._is_new(alert)]
+        new = {alert.id for alert in fresh}
+        calling = [alert for alert in own if alert.id not in new and await self._pings.is_due(alert)]
+        if len(fresh) + len(calling) <= min(self._limits.at_once, self._remaining()):
+            return False
+        await self._assign_groups(fresh)
+        await self._pings.share(calling, self._limits.group_open)
+        return True
+
+    async def _assign_groups(self, alerts: Sequence[Alert]) -> None:
+        """Put alerts that come too many at once into messages that tell of many: one that calls people, one not."""
+        now = time.monotonic()
+        for urgent in (True, False):
+            members = [alert for alert in alerts if alert.is_urgent is urgent]
+            if not members:
+                continue
+            group, since = self._groups.get(urgent, ("", float("-inf")))
+            if not group or now - since > self._limits.group_open:
+                group = new_id("STORM")
+            self._groups[urgent] = (group, now)
+            await self._state.alerts.put_in_group(members, group)
+
+    async def _is_new(self, alert: Alert) -> bool:
+        return await self.outbox.post(alert.id, ALERT) is None
+
+    def _count(self, messages: int) -> None:
+        self._sent.extend([time.monotonic()] * messages)
+
+    def _remaining(self) -> int:
+        """Return how many more messages may be posted just now."""
+        now = time.monotonic()
+        while self._sent and now - self._sent[0] > self._limits.window:
+            self._sent.popleft()
+        return max(0, self._limits.singles - len(self._sent))

@@ -1,0 +1,68 @@
+"""Post one deployment to the ops channel, from its first phase to its outcome."""
+
+from statistics import median
+
+from bot.models.deployment import Deployment, Outcome
+from bot.state.manager import StateManager
+from bot.ui.embeds.live import draw_live
+from bot.ui.embeds.outcome import draw_outcome
+from bot.ui.notifier import LIVE, OUTCOME, Notifier, Pace
+from bot.ui.outbox import Outbox, PostRequest
+from bot.ui.secrets import Redact, without_secrets
+
+# Of how many of the last deployments the estimate is made.
+REMEMBERED = 20
+COMPARED = 5
+
+
+class DeploymentNotifier(Notifier):
+    """Keep one live message, and answer it with the outcome."""
+
+    def __init__(self, deployment_id: str, outbox: Outbox, pace: Pace, state: StateManager, redact: Redact) -> None:
+        super().__init__(deployment_id, outbox, pace)
+        self._state = state
+        self._redact = redact
+        self._usual: float | None = None
+        self._usual_is_known = False
+
+    async def _post_changes(self) -> bool:
+        deployment = await self._state.deployments.get(self.subject)
+        if deployment is None:
+            return True
+        if not self._usual_is_known:
+            self._usual, self._usual_is_known = await usual_seconds(self._state, deployment), True
+        deployment = without_secrets(deployment, self._redact)
+        drawn = draw_live(deployment, usual_seconds=self._usual)
+        live = await self._deliver(
+            PostRequest(self.subject, LIVE, drawn, deployment.created_at, finished=deployment.finished)
+        )
+        if not deployment.finished:
+            return False
+        await self._deliver(
+            PostRequest(
+                self.subject,
+                OUTCOME,
+                draw_outcome(deployment),
+                deployment.ended_at or deployment.created_at,
+                finished=True,
+                reply_to=live.message_id,
+            )
+        )
+        return True
+
+
+async def usual_seconds(state: StateManager, deployment: Deployment) -> float | None:
+    """Return how long a deployment of this kind usually takes there, in seconds; None where there was none before."""
+    known = await state.deployments.list(deployment.environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED)
+    times = [
+        one.duration_seconds
+        for one in known
+        if one.request.kind is deployment.request.kind and one.id < deployment.id and one.duration_seconds is not None
+    ]
+    return median(times[:COMPARED]) if times else None
+
+
+async def last_seconds(state: StateManager, deployment_kind: str, environment: str) -> float | None:
+    """Return how long the last deployment of a kind that succeeded there took, in seconds, or None."""
+    known = await state.deployments.list(environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED)
+    return next((one.duration_seconds for one in known if one.request.kind == deployment_kind), None)

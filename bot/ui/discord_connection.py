@@ -1,0 +1,70 @@
+"""Know whether Discord is there: discord.py calls a client ready long after its connection was lost."""
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+import aiohttp
+import discord
+from discord.http import Route
+
+# A gateway asks for a new connection now and then, and a request may fail: Discord is not away because of that.
+BLINK_SECONDS = 5.0
+# A refusal says nothing any more when nothing has been asked since for so long: who stands by asks for nothing.
+STALE_SECONDS = 30.0
+TOO_MANY_REQUESTS = 429
+
+
+class DiscordConnection:
+    """Tell of a client whether its session is open and its requests are answered."""
+
+    def __init__(self) -> None:
+        self._gateway_seen = float("-inf")
+        self._refused_since: float | None = None
+        self._last_refusal = float("-inf")
+
+    def rest_trace(self) -> aiohttp.TraceConfig:
+        """Return what lets a client's requests be seen."""
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(self._answered)
+        trace.on_request_exception.append(self._failed)
+        return trace
+
+    def is_alive(self, client: discord.Client) -> bool:
+        """Tell whether a client is ready, and has not lost the gateway or its requests for longer than a blink."""
+        now = time.monotonic()
+        if not client.is_ready():
+            return False
+        if client.ws is None or client.ws.open:  # a client of many shards has none of its own
+            self._gateway_seen = now
+        refused = 0.0
+        if self._refused_since is not None and now - self._last_refusal < STALE_SECONDS:
+            refused = now - self._refused_since
+        return max(now - self._gateway_seen, refused) < BLINK_SECONDS
+
+    async def _answered(
+        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestEndParams
+    ) -> None:
+        if _is_rest(request):
+            self._note(refused=request.response.status >= 500 or request.response.status == TOO_MANY_REQUESTS)
+
+    async def _failed(
+        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestExceptionParams
+    ) -> None:
+        # Whoever steps down takes its own requests back: nobody has refused them.
+        if _is_rest(request) and not isinstance(request.exception, asyncio.CancelledError):
+            self._note(refused=True)
+
+    def _note(self, *, refused: bool) -> None:
+        now = time.monotonic()
+        if not refused:
+            self._refused_since = None
+            return
+        if self._refused_since is None or now - self._last_refusal >= STALE_SECONDS:
+            self._refused_since = now
+        self._last_refusal = now
+
+
+def _is_rest(request: aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams) -> bool:
+    """Tell a request from the opening of a gateway, which goes the same way."""
+    return str(request.url).startswith(Route.BASE)

@@ -1,0 +1,14 @@
+"""Name the permissions that a post needs, in the words of Discord's own settings."""
+
+from enum import StrEnum
+
+
+class MissingPermission(StrEnum):
+    """What a message needs of its channel."""
+
+    CHANNEL = "the channel"
+    VIEW = "View Channel"
+    SEND = "Send Messages"
+    EMBEDS = "Embed Links"
+    FILES = "Attach Files"
+    HISTORY = "Read Message History"

@@ -1,0 +1,109 @@
+"""Tell a channel of one thing until nothing more is to be told, at a pace that Discord and people can follow."""
+
+import asyncio
+import random
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from bot.concurrency import wait_for
+from bot.errors import RoasError
+from bot.log import get_logger
+from bot.models.post import Post
+from bot.ui.ops_channel import ChannelClosedError, PostError
+from bot.ui.outbox import Outbox, PostRequest
+from bot.ui.translation import using_locale
+
+log = get_logger(__name__)
+
+LIVE = "live"
+OUTCOME = "outcome"
+APPROVAL = "approval"
+ALERT = "alert"
+GROUP = "alerts"
+ESCALATION = "escalation"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Say how long to wait for news, and how to back off, in seconds."""
+
+    poll: float = 15.0
+    first_retry: float = 1.0
+    longest_retry: float = 60.0
+    longest_retry_closed: float = 300.0
+
+
+class Notifier(ABC):
+    """Bring the messages of one subject to what the journal says; the journal is read again before every post.
+
+    So what goes out is always the last state, however much happened while a post was held back.
+    """
+
+    def __init__(self, subject: str, outbox: Outbox, pace: Pace) -> None:
+        self.subject = subject
+        self.posted = asyncio.Event()
+        self.outbox = outbox
+        self._pace = pace
+        self._news = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._failures = 0
+
+    def notify(self, *, urgent: bool = False) -> None:
+        """Say that there is something new; an urgent one is not held back for the pace."""
+        self._news.set()
+        if urgent:
+            self._urgent.set()
+
+    async def run(self) -> None:
+        """Go on until all is told."""
+        try:
+            while True:
+                self._news.clear()
+                self._urgent.clear()
+                try:
+                    with using_locale(await self.outbox.channel.locale()):
+                        done = await self._post_changes()
+                    if done and not self._news.is_set():
+                        return
+                    self._failures = 0
+                    self.outbox.release_turn(self.subject)
+                    await self._wait_for_news()
+                except ChannelClosedError as error:
+                    self.outbox.trouble.closed(error.missing_permission, str(error))
+                    await self._wait_before_retry(self._pace.longest_retry_closed)
+                except (PostError, RoasError) as error:
+                    log.warning("post delayed", subject=self.subject, error=str(error))
+                    await self._wait_before_retry(self._pace.longest_retry)
+        finally:
+            self.outbox.forget(self.subject)
+
+    @abstractmethod
+    async def _post_changes(self) -> bool:
+        """Post what differs from the journal; returns whether everything was told."""
+
+    def _poll_seconds(self) -> float:
+        """Return after how many seconds to look at the journal even without news."""
+        return self._pace.poll
+
+    def _hold_back_seconds(self) -> float:
+        """Return how many seconds what is new is held back, so that it goes out together with what follows."""
+        return self.outbox.edit_delay(self.subject)
+
+    async def _deliver(self, request: PostRequest) -> Post:
+        """Make a message look as it should."""
+        post = await self.outbox.deliver(request, self.subject, lambda: self.notify(urgent=True))
+        self.posted.set()
+        return post
+
+    async def _wait_for_news(self) -> None:
+        """Wait for something new (or look again after a while), then for the pace, unless it is urgent."""
+        await wait_for(self._news, self._poll_seconds())
+        if (rest := self._hold_back_seconds()) > 0:
+            await wait_for(self._urgent, rest)
+
+    async def _wait_before_retry(self, longest: float) -> None:
+        """Back off exponentially, with jitter; being online again ends the wait."""
+        delay = min(self._pace.first_retry * 2 ** min(self._failures, 16), longest)
+        self._failures += 1
+        self._urgent.clear()
+        await wait_for(self._urgent, delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter

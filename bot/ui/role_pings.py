@@ -1,0 +1,95 @@
+"""Ping the alert role in messages of their own, since an edit pings nobody: once each, many of them together."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from bot.models.alert import Alert
+from bot.models.identifiers import new_id
+from bot.models.post import Post
+from bot.state.manager import StateManager
+from bot.ui.drawing import Drawing
+from bot.ui.embeds.alert import Clean, draw_escalation, draw_ping, draw_shared_ping
+from bot.ui.notifier import ESCALATION
+from bot.ui.outbox import Outbox, PostRequest
+
+PING = "call"
+PING_INTERVAL_SECONDS = 900
+
+
+class RolePings:
+    """Call for help where recovery has come to its end, and about what became urgent after it was told."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        state: StateManager,
+        clean: Clean,
+        role: int | None,
+        deliver: Callable[[PostRequest], Awaitable[Post]],
+    ) -> None:
+        self._outbox = outbox
+        self._state = state
+        self._clean = clean
+        self._role = role
+        self._deliver = deliver
+        self._shared: tuple[str, float] = ("", float("-inf"))
+
+    async def is_due(self, alert: Alert) -> bool:
+        """Tell whether a message of its own is still to be posted that calls about an alert."""
+        kind = self._kind(alert)
+        if kind is None or not alert.is_audible:
+            return False
+        post = await self._outbox.post(alert.called_with or alert.id, kind)
+        return post is None or (post.message_id is None and not post.finished)
+
+    async def share(self, alerts: Sequence[Alert], within_seconds: float) -> None:
+        """Let one message call about these alerts and about those for which that was decided a moment ago."""
+        name, since = self._shared
+        now = time.monotonic()
+        if not name or now - since > within_seconds:
+            name = new_id("STORM")
+        self._shared = (name, now)
+        await self._state.alerts.assign_shared_ping(alerts, name)
+
+    async def send(self, alert: Alert, about: Post) -> int:
+        """Call about an alert that has a message of its own, where that is due; returns how many messages it took."""
+        if alert.called_with:
+            return await self.send_shared(alert.called_with, await self._state.alerts.of_shared_ping(alert.called_with))
+        kind = self._kind(alert)
+        if kind is None or not await self.is_due(alert):
+            return 0
+        draw = draw_ping if kind == PING else draw_escalation
+        posted = await self._post(alert.id, kind, draw(self._clean(alert), self._role), [alert], about)
+        if kind == PING:
+            await self._state.alerts.mark_pinged([alert], called=True)
+        return posted
+
+    async def send_shared(self, name: str, alerts: Sequence[Alert], about: Post | None = None) -> int:
+        """Call about many alerts at once, and keep what was posted true; returns how many messages it took."""
+        members: dict[str, list[Alert]] = {}
+        for alert in alerts:
+            if (kind := self._kind(alert)) is not None:
+                members.setdefault(kind, []).append(alert)
+        posted = 0
+        for kind, called in members.items():
+            if any(alert.is_audible for alert in called) or await self._outbox.post(name, kind) is not None:
+                drawing = draw_shared_ping(name, called, self._role, self._clean, for_help=kind != PING)
+                posted += await self._post(name, kind, drawing, called, about)
+        return posted
+
+    async def _post(
+        self, subject: str, kind: str, drawing: Drawing, called: Sequence[Alert], about: Post | None
+    ) -> int:
+        before = await self._outbox.post(subject, kind)
+        since = min(alert.escalated_at or alert.started_at for alert in called)
+        reply_to = about.message_id if about is not None else None
+        alone = subject == called[0].id
+        post = await self._deliver(PostRequest(subject, kind, drawing, since, finished=alone, reply_to=reply_to))
+        return int(before is None or before.message_id != post.message_id)
+
+    def _kind(self, alert: Alert) -> str | None:
+        """Return which call an alert has need of by now, whether it was made or not."""
+        if alert.escalated_at is not None:
+            # What breaks again and again calls once in a while, not every time.
+            return f"{ESCALATION} {int(alert.escalated_at.timestamp() // PING_INTERVAL_SECONDS)}"
+        return PING if alert.is_urgent and not alert.called and self._role is not None else None

@@ -1,0 +1,269 @@
+"""Take a plan from the question to the deployment: the one who asked says yes, then, where it is wanted, a second one.
+
+A plan is used once: the journal takes one deployment per plan. Between any two clicks the bot may be another one;
+everything that was said is read again from the journal.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from weakref import WeakValueDictionary
+
+from bot.errors import (
+    FrozenError,
+    ImageChangedError,
+    ImageNotFoundError,
+    InvalidRequestError,
+    LockHeldError,
+    RoasError,
+)
+from bot.integration import Application
+from bot.log import get_logger
+from bot.models.actor import Actor
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
+from bot.models.environment import Environment
+from bot.models.identifiers import new_id
+from bot.models.plan_record import WAITING, PlanRecord, PlanState
+from bot.state.approvals import is_expired, with_expiry
+from bot.ui.approval_notifier import PREFIX
+from bot.ui.embeds.approval import describe_outcome
+from bot.ui.live_messages import LiveMessages
+from bot.ui.notifier import APPROVAL
+from bot.ui.secrets import without_secrets
+from bot.ui.translation import _
+from cogs.arguments import read_environment
+from cogs.permissions import (
+    Asker,
+    Rules,
+    approve_refusal,
+    approvers_refusal,
+    confirm_refusal,
+    permit,
+    withdraw_refusal,
+)
+
+log = get_logger(__name__)
+
+LINK_WITHIN_SECONDS = 5.0
+# In English, since it is kept in the journal: everybody reads it there in a language of their own.
+CHANGED = "Something changed since the plan was made: an image's tag, a file or the environment's release."
+NOT_ENDED = frozenset({*WAITING, PlanState.CONFIRMED})
+
+
+class PlanApprovals:
+    """Make plans and take the answers to them; every method raises NotPermittedError for who may not."""
+
+    def __init__(self, application: Application, rules: Rules, live_messages: LiveMessages) -> None:
+        self._application = application
+        self._state = application.state
+        self._rules = rules
+        self._live_messages = live_messages
+
+        # One click at a time for each plan: what a second one finds `confirmed` is carried by nobody any more.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def require_idle(self, environment: str) -> None:
+        """Raise FrozenError or LockHeldError where nothing could be started now."""
+        if (freeze := await self._state.freezes.get(environment)) is not None:
+            raise FrozenError.of(freeze)
+        if (lock := await self._state.locks.get(environment)) is not None:
+            raise LockHeldError(lock)
+
+    async def create_plan(self, request: DeploymentRequest) -> PlanRecord:
+        """Plan what is asked for and write it down, bound to exactly this plan. Raises RoasError."""
+        environment = self._environment(request.environment)
+        await self.require_idle(environment.name)
+        if environment.needs_approval:
+            permit(approvers_refusal(environment, self._rules))
+        plan = await self._application.orchestrator.plan(request)
+        now, plan_id = datetime.now(UTC), new_id(PREFIX.rstrip("-"))
+        target = plan.to_release if request.kind is DeploymentKind.ROLLBACK else request.target_release
+        request = replace(
+            request, plan_digest=plan.digest, interaction_id=plan_id, target_release=target, approved_by=None
+        )
+        shown = without_secrets(plan, self._application.redactor.redact)
+        plan_record = with_expiry(PlanRecord(plan_id, request, shown, now, now))
+        await self._state.approvals.add(plan_record)
+        return plan_record
+
+    async def resume(self) -> None:
+        """Carry out what a dead process had begun to: people have said yes, and would wait for it in vain.
+
+        What cannot be started now waits again, as it would have after the click.
+        """
+        for left in await self._state.approvals.open():
+            if left.state is not PlanState.CONFIRMED:
+                continue
+            try:
+                async with self._lock(left.id):
+                    await self._resume_one(left.id)
+            except RoasError as error:
+                log.warning("a plan could not be started", plan_id=left.id, error=error.message)
+            except Exception:  # one plan must not keep the others from being resumed
+                log.exception("a plan could not be started", plan_id=left.id)
+
+    async def _resume_one(self, plan_id: str) -> None:
+        left = await self._state.approvals.get(plan_id)
+        # A click that was under way in this very process may have given it back, or started it, meanwhile.
+        if left is None or left.state is not PlanState.CONFIRMED:
+            return
+        plan_record, confirmed_by = await self._read(plan_id), left.decided_by
+        if not plan_record.waits or confirmed_by is None:
+            return
+        approved_by = confirmed_by if plan_record.state is PlanState.AWAITING else None
+        if approved_by is not None and plan_record.is_from(approved_by):  # the settings want a second person by now
+            return
+        await self._execute(plan_record, confirmed_by, approved_by=approved_by)
+
+    async def confirm(self, plan_id: str, asker: Asker, actor: Actor) -> tuple[PlanRecord, str]:
+        """Take the yes of the one who asked; returns how the plan stands now, and what to say."""
+        async with self._locked(plan_id) as plan_record:
+            environment = self._environment(plan_record.environment)
+            permit(confirm_refusal(plan_record, environment, asker, self._rules))
+            if plan_record.state is not PlanState.PLANNED:
+                return plan_record, await self._explain(plan_record)
+            if not environment.needs_approval:
+                return await self._execute(plan_record, actor, approved_by=None)
+            permit(approvers_refusal(environment, self._rules))
+            await self._refuse_changed(plan_record, actor)
+            done, plan_record = await self._move(plan_record, PlanState.AWAITING, actor, [PlanState.PLANNED])
+            if not done:
+                return plan_record, await self._explain(plan_record)
+            link = await self._live_messages.link(
+                plan_record.id, plan_record.environment, within_seconds=LINK_WITHIN_SECONDS
+            )
+            return plan_record, _("🗳️ A second person has to approve it now: {link}", link=link)
+
+    async def approve(self, plan_id: str, asker: Asker, actor: Actor) -> str:
+        """Take the yes of a second person, and start exactly that; returns what to say."""
+        async with self._locked(plan_id) as plan_record:
+            permit(approve_refusal(plan_record, self._environment(plan_record.environment), asker, self._rules))
+            if plan_record.state is not PlanState.AWAITING:
+                return await self._explain(plan_record)
+            return (await self._execute(plan_record, actor, approved_by=actor))[1]
+
+    async def withdraw(self, plan_id: str, asker: Asker, actor: Actor) -> tuple[PlanRecord, str]:
+        """Let a plan go; returns how it stands now, and what to say."""
+        async with self._locked(plan_id) as plan_record:
+            permit(withdraw_refusal(plan_record, self._environment(plan_record.environment), asker, self._rules))
+            done, plan_record = await self._move(plan_record, PlanState.WITHDRAWN, actor, WAITING)
+            if done:
+                return plan_record, _("🚫 The plan was cancelled; nothing was changed.")
+            return plan_record, await self._explain(plan_record)
+
+    async def _execute(
+        self, plan_record: PlanRecord, actor: Actor, *, approved_by: Actor | None
+    ) -> tuple[PlanRecord, str]:
+        """Write down that everybody said yes, look whether the plan still holds, and start it, once.
+
+        The yes counts from here on, however long the rest takes. Whatever keeps it from starting gives the plan back,
+        unless it is the plan itself that no longer holds.
+        """
+        before = plan_record.state
+        done, plan_record = await self._move(plan_record, PlanState.CONFIRMED, actor, [before])
+        if not done:
+            return plan_record, await self._explain(plan_record)
+        try:
+            await self._refuse_changed(plan_record, actor)
+            deployment = await self._start(replace(plan_record.request, approved_by=approved_by))
+        except ImageChangedError as error:
+            await self._move(plan_record, PlanState.VOID, actor, [PlanState.CONFIRMED], note=error.message)
+            raise
+        except Exception:
+            await self._move(plan_record, before, actor, [PlanState.CONFIRMED])
+            raise
+        plan_record = await self._started(plan_record, deployment)
+        link = await self._live_messages.link(deployment.id, deployment.environment, within_seconds=LINK_WITHIN_SECONDS)
+        return plan_record, _("🚀 Started `{id}`. Follow it here: {link}", id=deployment.id, link=link)
+
+    async def _start(self, request: DeploymentRequest) -> Deployment:
+        """Start a deployment, or find the one that this plan has started already."""
+        try:
+            deployment = await self._application.orchestrator.start(request)
+        except InvalidRequestError:
+            known = await self._state.deployments.of_interaction(request.interaction_id or "")
+            if known is None:
+                raise
+            return known
+        log.info("a deployment was asked for", deployment_id=deployment.id, plan_id=request.interaction_id)
+        return deployment
+
+    async def _refuse_changed(self, plan_record: PlanRecord, actor: Actor) -> None:
+        """Plan again and raise ImageChangedError, the plan being void, where the new plan is another one."""
+        await self.require_idle(plan_record.environment)
+        try:
+            plan = await self._application.orchestrator.plan(plan_record.request)
+        except (ImageNotFoundError, InvalidRequestError) as error:
+            why = error.message
+        else:
+            if plan.digest == plan_record.plan.digest:
+                return
+            why = CHANGED
+        await self._move(plan_record, PlanState.VOID, actor, NOT_ENDED, note=why)
+        raise ImageChangedError(why, hint=_("The plan is void. Ask again for a new plan."))
+
+    @asynccontextmanager
+    async def _locked(self, plan_id: str) -> AsyncIterator[PlanRecord]:
+        """Hold a plan while somebody's answer to it is dealt with, and read it as it stands then."""
+        async with self._lock(plan_id):
+            yield await self._read(plan_id)
+
+    def _lock(self, plan_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(plan_id, asyncio.Lock())
+
+    async def _read(self, plan_id: str) -> PlanRecord:
+        """Return a plan as it stands: what a dead process had begun to start was started, or waits again."""
+        plan_record = await self._state.approvals.get(plan_id)
+        if plan_record is None:
+            raise InvalidRequestError(
+                _("The journal knows no plan {id} any more.", id=plan_id), hint=_("Ask again for a new plan.")
+            )
+        if plan_record.ended:
+            return plan_record
+        known = await self._state.deployments.of_interaction(plan_record.id)
+        if known is not None:
+            return await self._started(plan_record, known)
+        if plan_record.state is PlanState.CONFIRMED:
+            environment = self._application.environments.get(plan_record.environment)
+            alone = environment is not None and not environment.needs_approval
+            before = PlanState.PLANNED if alone else PlanState.AWAITING
+            plan_record = (await self._move(plan_record, before, None, [PlanState.CONFIRMED]))[1]
+        if is_expired(plan_record):
+            plan_record = (await self._move(plan_record, PlanState.EXPIRED, None, []))[1]
+        return plan_record
+
+    async def _started(self, plan_record: PlanRecord, deployment: Deployment) -> PlanRecord:
+        request = deployment.request
+        by = request.approved_by or request.requested_by
+        return (await self._move(plan_record, PlanState.STARTED, by, NOT_ENDED, deployment_id=deployment.id))[1]
+
+    async def _move(
+        self,
+        plan_record: PlanRecord,
+        to: PlanState,
+        actor: Actor | None,
+        from_states: Iterable[PlanState],
+        *,
+        deployment_id: str | None = None,
+        note: str = "",
+    ) -> tuple[bool, PlanRecord]:
+        """Write an answer, and let the channel show it where the channel knows of the plan."""
+        done, known = await self._state.approvals.move(
+            plan_record.id, to, actor, from_states=from_states, deployment_id=deployment_id, note=note
+        )
+        known = known or plan_record
+        if known.state is PlanState.AWAITING or await self._state.posts.get(known.id, APPROVAL) is not None:
+            self._live_messages.follow(known.id, known.environment).notify(urgent=True)
+        return done, known
+
+    async def _explain(self, plan_record: PlanRecord) -> str:
+        """Say kindly what became of a plan whose button is pressed (again)."""
+        text = describe_outcome(without_secrets(plan_record, self._application.redactor.redact))
+        if plan_record.deployment_id is not None:
+            text += "\n" + await self._live_messages.known_link(plan_record.deployment_id, plan_record.environment)
+        return text
+
+    def _environment(self, name: str) -> Environment:
+        return read_environment(name, self._application.environments)

@@ -1,0 +1,43 @@
+"""Cache what was looked up for a few seconds, so that a burst of keystrokes costs one look-up."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
+
+Value = TypeVar("Value")
+
+FRESH_SECONDS = 5.0
+MOST = 32
+
+
+class TtlCache(Generic[Value]):
+    """Answer from a look that was begun a moment ago, whoever asked for it and whether it has ended yet or not."""
+
+    def __init__(self, fresh_seconds: float = FRESH_SECONDS, most: int = MOST) -> None:
+        self._fresh_seconds = fresh_seconds
+        self._most = most
+        self._entries: dict[Hashable, tuple[float, asyncio.Task[Value]]] = {}
+
+    async def ask(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
+        """Return what was found; raises what the look raises, of which the next question begins a new one."""
+        started, task = self._entries.get(key, (float("-inf"), None))
+        failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
+        if task is None or failed or time.monotonic() - started > self._fresh_seconds:
+            task = asyncio.create_task(load())
+            self._entries.pop(key, None)
+            self._entries[key] = (time.monotonic(), task)
+            self._evict()
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """End what is under way, and wait for it."""
+        tasks = [task for _begun, task in self._entries.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _evict(self) -> None:
+        """Keep the newest; one that is forgotten while somebody waits for it still answers them."""
+        while len(self._entries) > self._most:
+            del self._entries[next(iter(self._entries))]

@@ -1,0 +1,136 @@
+"""A person who asks the same thing again and again, and how they were answered."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from sandbox.client import SandboxClient
+from sandbox.views import Asked
+
+EVERY_SECONDS = 0.1
+# Who asks a bot looks away after so long.
+PATIENCE_SECONDS = 3.0
+# Waited for a last answer beyond that, so that a late one is seen to be late and not taken for none.
+GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class PollResults:
+    """How everything that one person asked was received; all times in seconds of the sandbox's clock."""
+
+    asked: Sequence[Asked]
+
+    @property
+    def never(self) -> int:
+        """Count what was never answered."""
+        return sum(one.answered is None for one in self.asked)
+
+    @property
+    def twice(self) -> int:
+        """Count what was answered more than once."""
+        return sum(one.answers > 1 for one in self.asked)
+
+    @property
+    def late(self) -> int:
+        """Count what was answered, but only when nobody waited any more."""
+        return sum(wait > PATIENCE_SECONDS for wait in self.waits)
+
+    @property
+    def refused(self) -> int:
+        """Count what two bots wanted to answer, of which Discord let one."""
+        return sum(one.refused > 0 for one in self.asked)
+
+    @property
+    def waits(self) -> list[float]:
+        """Return how long each answer took, the quickest first."""
+        return sorted(one.answered - one.sent for one in self.asked if one.answered is not None)
+
+    @property
+    def median(self) -> float:
+        """Return how long an answer took in the middle."""
+        return self._percentile(0.5)
+
+    @property
+    def p99(self) -> float:
+        """Return how long 99 of 100 answers took at most."""
+        return self._percentile(0.99)
+
+    @property
+    def longest_wait(self) -> float:
+        """Return how long the slowest answer took."""
+        return self._percentile(1.0)
+
+    @property
+    def longest_gap(self) -> float:
+        """Return the longest time between one answer and the next; it cannot be less than from question to question."""
+        times = sorted(one.answered for one in self.asked if one.answered is not None)
+        return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
+
+    @property
+    def unresponsive(self) -> float:
+        """Return the longest time in which nothing was asked that got an answer: how long nobody listened.
+
+        0 where every question was answered, or else from the last one answered to the next one answered.
+        """
+        longest, since, unheard = 0.0, self.asked[0].sent if self.asked else 0.0, False
+        for one in self.asked:
+            if one.answered is None:
+                unheard = True
+                continue
+            longest = max(longest, one.sent - since) if unheard else longest
+            since, unheard = one.sent, False
+        return max(longest, self.asked[-1].sent - since) if unheard else longest
+
+    def _percentile(self, share: float) -> float:
+        waits = self.waits
+        return waits[min(len(waits) - 1, int(share * len(waits)))] if waits else 0.0
+
+
+@dataclass
+class Poller:
+    """Someone who goes on asking; `results` is there once they have stopped."""
+
+    people: SandboxClient
+    command: str
+    every_seconds: float = EVERY_SECONDS
+    user: str = field(default_factory=lambda: f"ruth-{secrets.token_hex(3)}")
+    results: PollResults = PollResults(())
+
+    async def ask(self) -> None:
+        """Ask at fixed times, however long the answers take, until cancelled."""
+        due = time.monotonic()
+        while True:
+            await self.people.slash(self.user, self.command)
+            due += self.every_seconds
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    async def hear(self) -> None:
+        """Wait for the last answers."""
+        with suppress(TimeoutError):
+            await self.people.wait_until_answered(self.user, PATIENCE_SECONDS + GRACE_SECONDS)
+        self.results = PollResults(await self.people.asked(self.user))
+
+
+@asynccontextmanager
+async def polling(people: SandboxClient, command: str, every_seconds: float = EVERY_SECONDS) -> AsyncIterator[Poller]:
+    """Let somebody new ask all through the block, and know afterwards how they were answered.
+
+    Raises ControlError where the command cannot be asked.
+    """
+    somebody = Poller(people, command, every_seconds)
+    await people.add_user(somebody.user)
+    task = asyncio.create_task(somebody.ask())
+    try:
+        yield somebody
+    finally:
+        task.cancel()
+        [ended] = await asyncio.gather(task, return_exceptions=True)
+    if isinstance(ended, Exception):
+        raise ended
+    await somebody.hear()

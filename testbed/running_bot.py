@@ -1,0 +1,212 @@
+"""A bot that lives beside a stack of one's own, used from the outside as people do: for measurements, long proofs."""
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+
+from sandbox.client import SandboxClient
+from sandbox.views import Interaction, Message
+from testbed.engine import Engine
+from testbed.home_stack import PROJECT_LABEL, SERVICE_LABEL, running_sandbox
+from testbed.redis_server import free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ("deploy", "rollback", "status")
+CONNECT_SECONDS = 60.0
+ANSWER_SECONDS = 30.0
+OUTCOME_SECONDS = 180.0
+STOP_SECONDS = 20.0
+DEPLOYMENT_ID = re.compile(r"\b(?:DEPLOY|ROLLBACK)-[0-9A-Z]+\b")
+INHERITED = ("PATH", "HOME", "LANG", "DISCORD_OPENAPI")
+
+
+class RunningBotError(RuntimeError):
+    """The bot did not do what it was asked; the message is what it said."""
+
+
+@dataclass
+class RunningBot:
+    """Hold a running bot, the people of its channel, and the stack that it looks after."""
+
+    process: asyncio.subprocess.Process
+    people: SandboxClient
+    client: docker.DockerClient
+    name: str
+    state: Path
+    log: Path
+    http_port: int
+    webhook_token: str
+
+    @property
+    def url(self) -> str:
+        """Return where it answers HTTP."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def containers(self, environment: str) -> dict[str, Any]:
+        """Return an environment's containers by service, as the engine shows them."""
+        label = f"{PROJECT_LABEL}={self.name}-{environment}"
+        found = self.client.containers.list(all=True, ignore_removed=True, filters={"label": label})
+        return {str(one.labels[SERVICE_LABEL]): one for one in found}
+
+    def kill_service(self, environment: str, service: str) -> None:
+        """Kill a service's process as an accident would: from outside the engine."""
+        os.kill(int(self.containers(environment)[service].attrs["State"]["Pid"]), signal.SIGKILL)
+
+    async def last_message(self) -> int:
+        """Return the id of the newest message in the channel; waiting for later ones is cheap."""
+        messages = await self.people.messages()
+        return messages[-1].id if messages else 0
+
+    async def deploy(self, environment: str, version: str, *, after: int = 0) -> Message:
+        """Type `/deploy`, confirm the plan, and return the message with the outcome. Raises RunningBotError."""
+        asked = await self.people.slash("dora", "deploy", environment=environment, version=version)
+        plan = await self._answer(asked)
+        yes = next((one.custom_id for one in plan.buttons if ":confirm:" in (one.custom_id or "")), None)
+        if yes is None:
+            raise RunningBotError(plan.text)
+        said = await self._answer(await self.people.click("dora", plan, yes))
+        found = DEPLOYMENT_ID.search(said.text)
+        if found is None:
+            raise RunningBotError(said.text)
+
+        def is_outcome(message: Message) -> bool:
+            return f"{found.group()} · outcome" in message.text
+
+        return await self.people.wait_for_message(is_outcome, deadline_seconds=OUTCOME_SECONDS, after=after)
+
+    async def ask(self, command: str, **options: Any) -> Message:
+        """Type a command and return its answer. Raises RunningBotError."""
+        return await self._answer(await self.people.slash("dora", command, **options))
+
+    async def _answer(self, asked: Interaction) -> Message:
+        answer = await self.people.answer(asked, deadline_seconds=ANSWER_SECONDS)
+        if answer.message is None:
+            raise RunningBotError(f"{asked.what}: {answer.error or 'no answer'}")
+        return answer.message
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Say what is looked after: services by name as a compose file has them, and more settings of the bot."""
+
+    services: Mapping[str, Mapping[str, Any]]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def running_bot(engine: Engine, folder: Path, stack: Stack) -> AsyncIterator[RunningBot]:
+    """Write the stack, start a sandbox and a bot, wait until people can use it; clear everything away afterwards."""
+    _write(stack, folder)
+    name = f"living-{secrets.token_hex(3)}"
+    client = engine.client()
+    try:
+        with running_sandbox() as discord:
+            async with (
+                SandboxClient(discord["control_url"], discord["control_token"]) as people,
+                _bot(engine, folder, stack, name, discord, people, client) as bot,
+            ):
+                yield bot
+    finally:
+        await asyncio.to_thread(_clear, client, name)
+        client.close()
+
+
+def _write(stack: Stack, folder: Path) -> None:
+    (folder / "stack").mkdir(parents=True)
+    (folder / "stack" / "docker-compose.yml").write_text(json.dumps({"services": stack.services}))
+
+
+@asynccontextmanager
+async def _bot(
+    engine: Engine,
+    folder: Path,
+    stack: Stack,
+    name: str,
+    discord: Mapping[str, Any],
+    people: SandboxClient,
+    client: docker.DockerClient,
+) -> AsyncIterator[RunningBot]:
+    port, token = free_port(), secrets.token_hex(16)
+    settings = {
+        **_settings(engine, folder, name, discord),
+        "HTTP_PORT": str(port),
+        "WEBHOOK_TOKEN": token,
+        **stack.settings,
+    }
+    with (folder / "bot.log").open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bot", env=settings, stdout=output, stderr=output, cwd=folder
+        )
+    try:
+        await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
+        await people.wait_until_connected(CONNECT_SECONDS)
+        yield RunningBot(process, people, client, name, folder / "state", folder / "bot.log", port, token)
+    finally:
+        await _stop(process)
+
+
+def _settings(engine: Engine, folder: Path, name: str, discord: Mapping[str, Any]) -> dict[str, str]:
+    roles = discord["roles"]
+    return {
+        **{name: os.environ[name] for name in INHERITED if name in os.environ},
+        "PYTHONPATH": str(ROOT),
+        "NO_COLOR": "1",
+        "DISCORD_TOKEN": discord["bot_token"],
+        "DISCORD_GUILD_ID": str(discord["guild_id"]),
+        "DISCORD_OPS_CHANNEL_ID": str(discord["ops_channel_id"]),
+        "DISCORD_DEPLOYER_ROLE_IDS": str(roles["deployer"]),
+        "DISCORD_APPROVER_ROLE_IDS": str(roles["approver"]),
+        "DISCORD_ALERT_ROLE_ID": str(roles["alert"]),
+        "DISCORD_API_URL": discord["api_url"],
+        "DISCORD_GATEWAY_URL": discord["gateway_url"],
+        "DOCKER_HOST": engine.docker_host,
+        "STACK_DIR": str(folder / "stack"),
+        "STATE_DIR": str(folder / "state"),
+        "COMPOSE_PROJECT_NAME": name,
+        "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "0.5",
+        "ENVIRONMENTS__STAGING__OBSERVATION_SECONDS": "0.5",
+        "LOG_FORMAT": "json",
+    }
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _clear(client: docker.DockerClient, name: str) -> None:
+    """Remove the containers, networks and images of every environment of a stack."""
+    for container in client.containers.list(all=True, ignore_removed=True):
+        if container.labels.get(PROJECT_LABEL, "").startswith(f"{name}-"):
+            with suppress(docker.errors.APIError):
+                container.remove(force=True, v=True)
+    for network in client.networks.list():
+        if (network.attrs.get("Labels") or {}).get(PROJECT_LABEL, "").startswith(f"{name}-"):
+            with suppress(docker.errors.APIError):
+                network.remove()
+    for tag in _release_tags(client, name):
+        with suppress(docker.errors.APIError):
+            client.images.remove(tag)
+
+
+def _release_tags(client: docker.DockerClient, name: str) -> Iterator[str]:
+    for image in client.images.list():
+        yield from (tag for tag in image.tags if tag.startswith(f"roas-release/{name}-"))

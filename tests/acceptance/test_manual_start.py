@@ -1,0 +1,83 @@
+"""A stack that somebody started by hand is taken over as it is, and comes back as it was when a release fails."""
+
+import pytest
+
+from bot.models.deployment import Outcome
+from tests.acceptance.people import succeeded
+from tests.acceptance.stack import CHECK, REPOSITORY, differences, free_port, service
+
+PORT = free_port()
+
+
+def write(stack, image: str) -> None:
+    """Write a stack that has what stacks have."""
+    stack.put("conf/app.conf", "written by hand\n")
+    web = service(
+        image=f"{REPOSITORY}:{image}",
+        environment={"GREETING": "hello", "PRICE": "5$$", "BY_HAND": "${BY_HAND}"},
+        command=["/serve"],
+        labels={"team": "kitchen"},
+        ports=[f"127.0.0.1:{PORT}:8080"],
+        volumes=["data:/data", "./conf:/config:ro"],
+        networks={"front": {"aliases": ["shop"]}, "back": None},
+        depends_on={"store": {"condition": "service_healthy"}},
+        restart="unless-stopped",
+    )
+    store = service(image=f"{REPOSITORY}:{image}", networks=["back"], volumes=["data:/shared:ro"])
+    stack.write({"store": store, "web": web}, networks={"front": {}, "back": {}}, volumes={"data": {}})
+
+
+@pytest.fixture
+def manually(stack, images):
+    """Start v1 with Compose alone, and leave data in its volume; returns how its containers look."""
+    write(stack, "v1")
+    stack.manually("up", "-d", "--wait", BY_HAND="yes")
+    stack.container("web").exec_run(["sh", "-c", "echo precious > /data/orders"])
+    return stack.looks()
+
+
+async def test_its_first_deployment_fails_and_is_rolled_back_to_what_ran_before(people, stack, images, manually):
+    write(stack, "exits")
+    stack.put("conf/app.conf", "written for the new version\n")
+    deployment = await people.deploy("exits")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+    assert stack.read("web", "/data/orders") == "precious\n"
+    assert differences(stack.looks(), manually) == []
+    release = await people.application.state.releases.current("dev")
+    assert (release.number, release.state) == (0, "adopted")
+
+
+async def test_services_that_its_first_deployment_does_not_name_keep_their_containers(people, stack, images, manually):
+    before = stack.ids()
+    succeeded(await people.deploy("v2", services=("web",)))
+    assert stack.ids()["store-1"] == before["store-1"]
+    assert stack.ids()["web-1"] != before["web-1"]
+
+
+async def test_services_that_a_failed_first_deployment_did_not_reach_keep_their_containers(
+    people, stack, images, manually
+):
+    before = stack.ids()
+    write(stack, "exits")
+    assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
+    assert stack.ids()["web-1"] == before["web-1"]
+    assert stack.ids()["store-1"] != before["store-1"]
+
+
+async def test_its_first_deployment_succeeds_keeps_the_data_and_can_be_rolled_back(people, stack, images, manually):
+    write(stack, "v2")
+    succeeded(await people.deploy("v2"))
+    assert stack.images() == {"store-1": images["v2"], "web-1": images["v2"]}
+    assert stack.read("web", "/data/orders") == "precious\n"
+    succeeded(await people.rollback())
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+    assert differences(stack.looks(), manually) == []
+    assert stack.read("web", "/data/orders") == "precious\n"
+
+
+async def test_what_runs_by_hand_is_not_touched_by_a_deployment_that_is_refused(people, stack, manually):
+    before = stack.ids()
+    stack.write({"web": service(healthcheck=CHECK, imagee="x")})
+    assert (await people.deploy("v2")).outcome is Outcome.FAILED
+    assert stack.ids() == before

@@ -1,0 +1,145 @@
+"""A deployment owns what it changes: recovery keeps away, lets go, or comes afterwards, and never fights it."""
+
+import asyncio
+from contextlib import asynccontextmanager, nullcontext
+
+import pytest
+
+from bot.integration import open_application
+from bot.models.alert import RecoveryStatus
+from bot.models.deployment import DeploymentKind, Outcome
+from bot.models.health import Verdict
+from tests.acceptance.people import People, request, succeeded
+from tests.acceptance.stack import CHECK, REPOSITORY, service
+from tests.acceptance.test_parallel_start import until_waiting
+from tests.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
+
+# Started again while it is sick, it takes a minute to be called unwell: as long is a recovery under way.
+SICKLY = CHECK | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s"}
+WAITS = CHECK | {"test": ["CMD-SHELL", "[ -e /tmp/ready ]"], "start_period": "60s"}
+
+
+@pytest.fixture
+async def maintained(application, people):
+    """Guard what is deployed."""
+    await application.maintenance.start()
+    return application
+
+
+async def begin(application, version):
+    """Start a deployment and return its record."""
+    return await application.orchestrator.start(request(DeploymentKind.DEPLOY, version=version))
+
+
+async def break_and_hold(application, stack):
+    """Break web in such a way that its recovery is under way until something ends it."""
+    await inside(stack, "web", "touch", "/tmp/sick")
+    kill_process(stack, "web")
+
+    async def runs_again():
+        # The attempt has started it and waits for its health check.
+        held = await application.state.alerts.open("dev")
+        return [one for one in held if one.healing is RecoveryStatus.UNDER_WAY] and stack.container(
+            "web"
+        ).status == "running"
+
+    await until(runs_again)
+
+
+@asynccontextmanager
+async def command_line(settings):
+    """Carry deployments in another process than the one that recovers."""
+    async with open_application(settings, instance_prefix="CLI") as application:
+        yield People(application)
+
+
+@pytest.mark.parametrize("by_command_line", [False, True])
+async def test_a_deployment_takes_a_service_out_of_the_hands_that_heal_it(
+    maintained, people, stack, images, settings, by_command_line
+):
+    stack.write({"web": service(healthcheck=SICKLY)})
+    await people.succeed("v1")
+    await break_and_hold(maintained, stack)
+    begun = asyncio.get_running_loop().time()
+    async with command_line(settings) if by_command_line else nullcontext(people) as deployers:
+        succeeded(await deployers.deploy("v2"))
+    assert asyncio.get_running_loop().time() - begun < 40, "it waited for the healing"
+    # Of the end of another process's deployment the slow look tells, which takes too long here.
+    alert = await alert_that(maintained, lambda one: len(one.actions) == 2 and (by_command_line or is_over(one)))
+    left_off, kept_away = alert.actions
+    assert left_off == "restart: left off, a deployment began"
+    assert kept_away.startswith(f"kept away: {(await maintained.state.deployments.list('dev'))[0].id} is under way")
+    assert stack.images() == {"web-1": images["v2"]}
+    assert len(await of_services(maintained)) == 1
+
+
+async def test_what_somebody_stops_while_it_is_being_healed_stays_stopped(maintained, people, stack, images):
+    stack.write({"web": service(healthcheck=SICKLY)})
+    for version in ("v1", "v2"):
+        await people.succeed(version)
+    await break_and_hold(maintained, stack)
+    await asyncio.to_thread(stack.container("web").stop)
+    left = await alert_that(
+        maintained, lambda one: one.is_open and one.healing is RecoveryStatus.NONE and bool(one.actions)
+    )
+    assert left.actions[0].startswith("restart: web failed")
+    assert left.actions[1:] == ("not ours: somebody stopped it by hand, so it is left as it is",)
+    web = stack.container("web")
+    assert (web.status, web.attrs["Image"]) == ("exited", images["v2"])
+
+
+async def test_a_service_that_breaks_just_before_or_just_after_a_deployment_ends_well(
+    maintained, people, stack, images
+):
+    stack.write({"web": service()})
+    await people.succeed("v1")
+    kill_process(stack, "web")
+    succeeded(await people.deploy("v2"))
+    before = stack.container("web").attrs["State"]["StartedAt"]
+    kill_process(stack, "web")
+
+    async def all_is_well():
+        state = stack.container("web").attrs["State"]
+        alerts = await of_services(maintained)
+        started_again = state["StartedAt"] != before and state["Health"]["Status"] == "healthy"
+        return started_again and alerts and all(is_over(one) for one in alerts)
+
+    await until(all_is_well)
+    assert stack.images() == {"web-1": images["v2"]}
+
+
+async def test_a_service_that_breaks_during_a_deployment_of_others_is_healed_after_it(
+    maintained, people, stack, images
+):
+    stack.write({"store": service(), "web": service()})
+    await people.succeed("v1")
+    stack.write({"store": service(), "web": service(healthcheck=WAITS)})
+    asked = request(DeploymentKind.DEPLOY, version="v2", services=("web",))
+    started = await maintained.orchestrator.start(asked)
+    await until_waiting(maintained, started.id, "web")
+    kill_process(stack, "store")
+    await alert_that(maintained, lambda one: one.service == "store" and one.healing is RecoveryStatus.KEPT_AWAY)
+    await inside(stack, "web", "touch", "/tmp/ready")
+    succeeded(await maintained.orchestrator.wait(started.id))
+    over = await alert_that(maintained, is_over)
+    assert over.actions[-1] == "restart: well again"
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v2"]}
+
+
+async def test_after_a_rollback_no_alert_is_left_of_what_the_deployment_broke_and_mended(
+    maintained, people, stack, images
+):
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(depends_on=["store"])})
+    await people.succeed("v1")
+    assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
+    await maintained.bus.drain()
+    checked = len([one for one in maintained.bus.history() if one.type == "monitoring.health_check.completed"])
+
+    async def is_looked_at():
+        looks = [one for one in maintained.bus.history() if one.type == "monitoring.health_check.completed"]
+        return len(looks) >= checked
+
+    await until(is_looked_at)
+    assert await of_services(maintained) == ()
+    assert maintained.health.verdict("dev", "web") is Verdict.HEALTHY
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}

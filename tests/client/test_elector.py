@@ -1,0 +1,134 @@
+"""A bot that stands by ends one that was stopped in the middle of a write, and no other."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bot.leadership.elector import LeaderElector
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
+from bot.models.environment import Environment
+from bot.models.facts import OwnContainer
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.ownership import Readiness
+from bot.state import journal
+from bot.state.manager import JOURNAL_NAME, StateManager
+from bot.state.ownership import HeldLease
+from tests.client.every_peer import EveryPeer
+
+
+def container(name: str, health: HealthStatus) -> ContainerSnapshot:
+    return ContainerSnapshot(name, name, "discord-bot", ContainerState.RUNNING, health, "i", "i", "h")
+
+
+class FakeEngine:
+    def __init__(self, other: ContainerSnapshot, held: sqlite3.Connection) -> None:
+        self.there = [container("own", HealthStatus.HEALTHY), other]
+        self.looked = asyncio.Event()
+        self.when_removed: Callable[[], None] = held.rollback  # the kernel drops what the dead process held
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        self.looked.set()
+        return tuple(self.there)
+
+    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float) -> None:
+        self.there = [one for one in self.there if one.id != container_id]
+        self.when_removed()
+
+    async def failure_output(self, environment: Environment, container_id: str) -> str:
+        return f"the last words of {container_id}"
+
+    async def current_hashes(self, model_hash: str, environment: Environment) -> dict[str, str]:
+        return {"discord-bot": "another hash"}
+
+
+@pytest.fixture
+async def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(journal, "BUSY_TIMEOUT_MILLISECONDS", 50)
+    async with StateManager(tmp_path) as state:
+        yield state
+
+
+@pytest.fixture
+def held(state: StateManager):
+    connection = sqlite3.connect(state.folder / JOURNAL_NAME, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    yield connection
+    connection.close()
+
+
+def keeper_of(state: StateManager, engine: FakeEngine, tmp_path: Path, activated: asyncio.Event) -> LeaderElector:
+    async def own_container(environment: Environment) -> OwnContainer:
+        return OwnContainer("own", "own", "home", "discord-bot")
+
+    async def start_leading() -> None:
+        activated.set()
+
+    async def stop_leading() -> None:
+        return
+
+    environments = {"dev": Environment("dev", "home", tmp_path, ())}
+    application = SimpleNamespace(
+        state=state,
+        engine=engine,
+        environments=environments,
+        own_container=own_container,
+        held_lease=HeldLease(),
+        peers=EveryPeer(),
+    )
+    return LeaderElector(
+        application, lambda: Readiness(gateway_ready=True, cogs_loaded=True), start_leading, stop_leading
+    )
+
+
+async def run_until(elector: LeaderElector, happened: asyncio.Event) -> None:
+    running = asyncio.create_task(elector.run())
+    try:
+        async with asyncio.timeout(10):
+            await happened.wait()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_one_that_hangs_with_the_journal_in_its_hands_is_ended(state, held, tmp_path):
+    engine, activated = FakeEngine(container("other", HealthStatus.UNHEALTHY), held), asyncio.Event()
+    await run_until(keeper_of(state, engine, tmp_path, activated), activated)
+    assert [one.id for one in engine.there] == ["own"]
+
+
+async def test_what_a_successor_said_last_is_in_the_report_although_the_journal_could_not_be_written(
+    state, held, tmp_path
+):
+    held.rollback()
+    async with StateManager(tmp_path) as other:
+        await other.ownership.acquire()
+        request = DeploymentRequest("dev", DeploymentKind.DEPLOY, Actor(ActorKind.SYSTEM, "0", "root"), version="v2")
+        deployment = Deployment(
+            "DEPLOY-1", request, "standard", "COR-1", datetime.now(UTC), handed_over_to=other.instance_id
+        )
+        await other.deployments.create(deployment, "deploy v2")
+        held.execute("BEGIN IMMEDIATE")
+        engine, activated = FakeEngine(container("other", HealthStatus.UNHEALTHY), held), asyncio.Event()
+
+        def die() -> None:
+            held.rollback()
+            other.instance.withdraw()
+
+        engine.when_removed = die
+        await run_until(keeper_of(state, engine, tmp_path, activated), activated)
+    problem = (await state.deployments.get("DEPLOY-1")).problem
+    assert problem.report == "the last words of other"
+    assert "it hangs" in problem.message
+
+
+async def test_one_that_is_well_is_left_alone_whoever_holds_the_journal(state, held, tmp_path):
+    engine, activated = FakeEngine(container("other", HealthStatus.HEALTHY), held), asyncio.Event()
+    await run_until(keeper_of(state, engine, tmp_path, activated), engine.looked)
+    assert len(engine.there) == 2
+    assert not activated.is_set()

@@ -1,0 +1,215 @@
+"""A bot that stands by takes leadership of one that is dead or hangs, when it is its turn, and ends who hangs first."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bot.leadership import elector
+from bot.leadership.elector import LeaderElector
+from bot.models.actor import Actor, ActorKind
+from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
+from bot.models.environment import Environment
+from bot.models.facts import OwnContainer
+from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from bot.models.ownership import Heartbeat, LeaderLease, ProcessMark, Readiness
+from bot.state import ownership
+from bot.state.boot_clock import boot_id, boot_seconds
+from bot.state.manager import StateManager
+from bot.state.ownership import HeldLease
+from tests.client.every_peer import EveryPeer
+
+HUNG = ProcessMark(4711, 1, "pid:[1]")
+SOON_SECONDS = 10.0
+
+
+def container(name: str) -> ContainerSnapshot:
+    return ContainerSnapshot(
+        name, name, "discord-bot", ContainerState.RUNNING, HealthStatus.HEALTHY, "image", "image", "hash"
+    )
+
+
+async def _nothing_happens() -> None:
+    return
+
+
+class FakeEngine:
+    """Know the containers of home, and whether a process can be reached."""
+
+    def __init__(self) -> None:
+        self.there = [container("own")]
+        self.reaches = True
+        self.ended: list[ProcessMark] = []
+        self.while_looking: Callable[[], Awaitable[object]] = _nothing_happens
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        return tuple(self.there)
+
+    async def failure_output(self, environment: Environment, container_id: str) -> str:
+        await self.while_looking()
+        return ""
+
+    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float) -> None:
+        self.there = [one for one in self.there if one.id != container_id]
+
+    async def current_hashes(self, model_hash: str, environment: Environment) -> dict[str, str]:
+        return {"discord-bot": "another hash"}
+
+    async def end_process(self, mark: ProcessMark) -> bool:
+        self.ended.append(mark)
+        return self.reaches
+
+    async def kill_orphans(self, instance_id: str) -> int:
+        return 0
+
+
+class Bot:
+    """Stand by on a journal."""
+
+    def __init__(self, state: StateManager, folder: Path) -> None:
+        self.engine = FakeEngine()
+        self.active = asyncio.Event()
+        self.fit = True
+        self.faults: list[Exception] = []
+        self._state = state
+        application = SimpleNamespace(
+            state=state,
+            engine=self.engine,
+            environments={"dev": Environment("dev", "home", folder, ())},
+            own_container=self._own_container,
+            held_lease=HeldLease(),
+            peers=EveryPeer(),
+        )
+        self.elector = LeaderElector(application, self._readiness, self._begin, self._end)
+
+    async def is_active_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.active.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _readiness(self) -> Readiness:
+        return Readiness(gateway_ready=self.fit, cogs_loaded=True)
+
+    async def _own_container(self, environment: Environment) -> OwnContainer:
+        return OwnContainer("own", "own", "home", "discord-bot")
+
+    async def _begin(self) -> None:
+        if self.faults:
+            raise self.faults.pop()
+        self.active.set()
+
+    async def _end(self) -> None:
+        self.active.clear()
+
+
+@pytest.fixture
+async def other(tmp_path: Path, monkeypatch) -> AsyncIterator[StateManager]:
+    """Be the bot that leads."""
+    monkeypatch.setattr(elector, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(elector, "LAPSE_CONFIRM_SECONDS", 0.6)
+    monkeypatch.setattr(ownership, "LEASE_SECONDS", 0.1)
+    async with StateManager(tmp_path) as state:
+        await state.ownership.beat(Heartbeat(state.instance_id, boot_id(), boot_seconds(), process=HUNG))
+        yield state
+
+
+@pytest.fixture
+async def leadership(other: StateManager) -> LeaderLease:
+    return await other.ownership.acquire()
+
+
+@pytest.fixture
+async def bot(tmp_path: Path, leadership: LeaderLease) -> AsyncIterator[Bot]:
+    async with StateManager(tmp_path) as state:
+        bot = Bot(state, tmp_path)
+        running = asyncio.create_task(bot.elector.run())
+        yield bot
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_one_that_hangs_is_ended_before_its_voice_is_taken(bot):
+    assert await bot.is_active_within(SOON_SECONDS)
+    assert bot.engine.ended == [HUNG]
+
+
+async def test_one_that_cannot_be_reached_keeps_its_voice_and_is_refused_nothing(bot, other, leadership):
+    bot.engine.reaches = False
+    assert not await bot.is_active_within(1.5)
+    assert (await other.ownership.renew(leadership)).token == leadership.token
+
+
+async def test_one_that_renews_its_lease_while_its_container_is_looked_at_is_left_alone(bot, other, leadership):
+    asked = asyncio.Event()
+
+    async def renew() -> None:
+        asked.set()
+        await other.ownership.renew(leadership)
+
+    beat = Heartbeat(other.instance_id, boot_id(), boot_seconds(), container_id="other", process=HUNG)
+    await other.ownership.beat(beat)
+    bot.engine.there.append(container("other"))
+    bot.engine.while_looking = renew
+    async with asyncio.timeout(SOON_SECONDS):
+        await asked.wait()
+    assert not await bot.is_active_within(0.3)
+    assert [one.id for one in bot.engine.there] == ["own", "other"]
+
+
+async def test_one_that_is_not_fit_takes_back_from_a_successor_that_is_unwell_all_the_same(
+    bot, other, leadership, monkeypatch
+):
+    """Discord may be away for both; the successor is no other that would do better."""
+    monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
+    bot.fit = False
+    await other.ownership.renew(leadership)
+    request = DeploymentRequest("dev", DeploymentKind.DEPLOY, Actor(ActorKind.SYSTEM, "0", "root"), version="v2")
+    handed_over = Deployment(
+        "DEPLOY-1", request, "standard", "COR-1", datetime.now(UTC), handed_over_to=other.instance_id
+    )
+    await other.deployments.create(handed_over, "deploy v2")
+    await other.ownership.beat(Heartbeat(other.instance_id, boot_id(), boot_seconds(), container_id="other"))
+    assert not await bot.is_active_within(0.3)
+    bot.engine.there.append(replace(container("other"), health=HealthStatus.UNHEALTHY))
+    assert await bot.is_active_within(SOON_SECONDS)
+    assert [one.id for one in bot.engine.there] == ["own"]
+    assert (await other.deployments.get("DEPLOY-1")).problem.key == "successor_failed"
+
+
+async def test_a_fault_that_nobody_foresaw_ends_neither_its_turn_nor_its_heartbeat(bot, other):
+    bot.faults = [ZeroDivisionError() for _ in range(3)]
+    other.instance.withdraw()
+    assert await bot.is_active_within(SOON_SECONDS)
+    held = await other.ownership.lease()
+    await asyncio.sleep(1.5)
+    assert (await other.ownership.lease()).lease_until > held.lease_until
+
+
+async def test_one_that_is_only_slow_keeps_its_voice(bot, other, leadership):
+    """Its lease has lapsed at every look, as after a sleep of the machine, but it is renewed again and again."""
+    for _ in range(6):
+        assert not await bot.is_active_within(0.3)
+        leadership = await other.ownership.renew(leadership)
+    assert bot.engine.ended == []
+
+
+async def test_one_that_is_not_fit_leaves_a_dead_ones_voice_to_a_container_that_comes_back(bot, other):
+    bot.fit = False
+    bot.engine.there.append(container("other"))
+    other.instance.withdraw()  # it has died
+    assert not await bot.is_active_within(1.0)
+    bot.fit = True
+    assert await bot.is_active_within(SOON_SECONDS)
+
+
+async def test_one_that_is_not_fit_and_alone_takes_it(bot, other):
+    bot.fit = False
+    other.instance.withdraw()
+    assert await bot.is_active_within(SOON_SECONDS)

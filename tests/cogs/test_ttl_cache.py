@@ -1,0 +1,62 @@
+"""Whoever types fast is answered from one look."""
+
+import asyncio
+
+import pytest
+
+from cogs.ttl_cache import TtlCache
+
+
+class Looks:
+    def __init__(self) -> None:
+        self.begun = 0
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+        self.fault: Exception | None = None
+
+    async def __call__(self) -> int:
+        self.begun += 1
+        number = self.begun
+        await self.may_end.wait()
+        if self.fault is not None:
+            raise self.fault
+        return number
+
+
+async def test_a_word_that_is_typed_costs_one_look() -> None:
+    glances, looks = TtlCache[int](), Looks()
+    assert [await glances.ask("v", looks) for _keystroke in "v1.4.2"] == [1] * 6
+    assert await glances.ask("another", looks) == 2
+
+
+async def test_who_asks_while_it_is_looked_waits_for_the_same_look_and_none_is_lost_with_who_gave_up() -> None:
+    glances, looks = TtlCache[int](), Looks()
+    looks.may_end.clear()
+    impatient, patient = [asyncio.create_task(glances.ask("v", looks)) for _ in range(2)]
+    await asyncio.sleep(0)
+    impatient.cancel()
+    looks.may_end.set()
+    assert await patient == 1
+    assert impatient.cancelled()
+
+
+async def test_what_is_old_is_looked_up_again() -> None:
+    glances, looks = TtlCache[int](fresh_seconds=0), Looks()
+    assert [await glances.ask("v", looks) for _ in range(2)] == [1, 2]
+
+
+async def test_a_look_that_failed_is_made_again() -> None:
+    glances, looks = TtlCache[int](), Looks()
+    looks.fault = RuntimeError("away")
+    with pytest.raises(RuntimeError):
+        await glances.ask("v", looks)
+    looks.fault = None
+    assert await glances.ask("v", looks) == 2
+
+
+async def test_no_more_is_kept_than_is_allowed() -> None:
+    glances, looks = TtlCache[int](most=2), Looks()
+    for key in ("a", "b", "c"):
+        await glances.ask(key, looks)
+    assert await glances.ask("c", looks) == 3
+    assert await glances.ask("a", looks) == 4

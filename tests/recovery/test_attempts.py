@@ -1,0 +1,78 @@
+"""A deployment that begins takes the hands of a recovery off its environment, whichever of the two was first."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.concurrency import run_uninterrupted
+from bot.errors import StateError
+from bot.models.environment import Environment
+from bot.recovery import attempts
+from bot.recovery.attempts import RecoveryAttempts
+
+DEV = Environment("dev", "shop-dev", Path(), ())
+PROD = Environment("prod", "shop-prod", Path(), ())
+
+
+async def free() -> bool:
+    return False
+
+
+async def test_an_attempt_comes_to_its_end_where_nothing_begins() -> None:
+    async def attempt() -> str:
+        return "it ended again"
+
+    assert await RecoveryAttempts().run(DEV, attempt(), free) == (True, "it ended again")
+
+
+async def test_a_deployment_ends_an_attempt_at_its_safe_point_and_waits_for_that() -> None:
+    own, begun, remove_reference, told = RecoveryAttempts(), asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def act() -> None:
+        begun.set()
+        await remove_reference.wait()
+        told.append("the act is done")
+
+    async def attempt() -> None:
+        await run_uninterrupted(act())
+        told.append("not stopped")
+
+    work = asyncio.create_task(own.run(DEV, attempt(), free))
+    await begun.wait()
+    stopping = asyncio.create_task(own.cancel(DEV))
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    remove_reference.set()
+    await stopping
+    assert told == ["the act is done"]
+    assert await work == (False, None)
+
+
+async def test_the_hands_stay_on_other_environments() -> None:
+    own, go_on = RecoveryAttempts(), asyncio.Event()
+
+    async def attempt() -> None:
+        await go_on.wait()
+
+    work = asyncio.create_task(own.run(PROD, attempt(), free))
+    await asyncio.sleep(0)
+    await own.cancel(DEV)
+    go_on.set()
+    assert await work == (True, None)
+
+
+async def test_a_deployment_of_another_process_is_seen_by_its_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "LOOK_SECONDS", 0.01)
+    answers = [False, StateError("it cannot be read just now"), True]
+
+    async def is_taken() -> bool:
+        if isinstance(answer := answers.pop(0), StateError):
+            raise answer
+        return answer
+
+    async def attempt() -> None:
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
+        assert await RecoveryAttempts().run(DEV, attempt(), is_taken) == (False, None)

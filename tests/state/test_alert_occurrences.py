@@ -1,0 +1,89 @@
+"""Whatever comes late, twice or in another order, an alert from outside ends as its newest report says."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from bot.models.alert import Alert, AlertReport, AlertSource, Severity
+from bot.models.instant import Instant
+from bot.state.alert_occurrences import judge
+
+NOW = Instant(datetime(2026, 1, 1, 12, tzinfo=UTC), "boot", 1000.0)
+NEVER = "0001-01-01T00:00:00Z"
+
+
+def at(minute: float) -> str:
+    return (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)).isoformat()
+
+
+def report(outbreak: int, *, firing: bool = True, **changes: str) -> AlertReport:
+    """Return what is sent of the nth occurrence, which begins at minute n and lasts half of it."""
+    return replace(
+        AlertReport("f", AlertSource.ALERTMANAGER, Severity.HIGH, "Down", firing=firing, occurrence=at(outbreak)),
+        **({"ended": NEVER if firing else at(outbreak + 0.5)} | changes),  # type: ignore[arg-type]
+    )
+
+
+def after(reports: Sequence[AlertReport]) -> Alert | None:
+    """Return what is known after some reports."""
+    known: Alert | None = None
+    for one in reports:
+        taken = judge(known, one, NOW)
+        known = known if taken is None else taken.alert
+    return known
+
+
+@some.composite
+def histories(draw: some.DrawFn) -> tuple[list[AlertReport], bool]:
+    """Return reports of some occurrences, in any order and as often as one likes, and whether the last goes on."""
+    count, continues = draw(some.integers(1, 4)), draw(some.booleans())
+    sent = [report(number, firing=firing) for number in range(count) for firing in (True, False)]
+    sent = sent[:-1] if continues else sent
+    replayed = draw(some.lists(some.sampled_from(sent), max_size=8))
+    # The end of what nobody ever heard of is nothing: the first beginning is not overtaken.
+    return [sent[0], *draw(some.permutations([*sent[1:], *replayed]))], continues
+
+
+@given(histories())
+def test_any_order_of_what_was_sent_ends_as_the_newest_says(history: tuple[list[AlertReport], bool]) -> None:
+    reports, continues = history
+    known = after(reports)
+    assert known is not None
+    assert known.is_open is continues
+
+
+def test_the_end_of_an_outbreak_that_another_sender_saw_begin_earlier_is_its_end() -> None:
+    known = after([report(2), replace(report(2, firing=False), occurrence=at(1.9))])
+    assert known is not None
+    assert not known.is_open
+
+
+def test_an_end_without_a_time_counts_by_the_beginning() -> None:
+    known = after([report(1), report(1, firing=False), report(2), report(1, firing=False, ended=NEVER)])
+    assert known is not None
+    assert known.is_open
+
+
+def test_a_start_in_the_future_makes_nothing_that_follows_old() -> None:
+    ahead = replace(report(1), occurrence="2030-01-01T00:00:00Z")
+    known = after([ahead, report(3, firing=False)])
+    assert known is not None
+    assert not known.is_open
+
+
+@pytest.mark.parametrize("source", [AlertSource.HEALTH, AlertSource.INTEGRATION])
+def test_ids_of_our_own_are_no_times(source: AlertSource) -> None:
+    own = [replace(report(n, firing=n % 2 == 0), source=source, occurrence=at(9 - n)) for n in range(4)]
+    known = after(own[:3])
+    assert known is not None
+    assert known.is_open
+
+
+@given(some.text(max_size=40) | some.datetimes().map(str), some.text(max_size=40) | some.datetimes().map(str))
+def test_no_words_for_a_time_break_it(first: str, second: str) -> None:
+    begun = replace(report(1), occurrence=first)
+    assert after([begun, replace(begun, occurrence=second), replace(begun, firing=False, ended=second)]) is not None

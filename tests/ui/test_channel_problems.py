@@ -1,0 +1,85 @@
+"""A bot that lost leadership says nothing any more, not even to the end of its sentence; the other one goes on."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from bot.events import EventBus
+from bot.leadership.leadership import Leadership
+from bot.models.alert import AlertReport, AlertSource, Severity
+from bot.state.manager import StateManager
+from tests.ui.conftest import FakeChannel, Messages
+from tests.ui.story import until
+
+SEVERAL_LOOKS_SECONDS = 0.5
+
+
+async def trouble(state: StateManager, *names: str) -> None:
+    """Let another process raise alerts."""
+    reports = [
+        AlertReport(name, AlertSource.HEALTH, Severity.HIGH, f"dev: {name} is down", environment="dev", service=name)
+        for name in names
+    ]
+    await state.alerts.take(reports)
+
+
+async def all_told(state: StateManager) -> bool:
+    return not await state.alerts.pending_notification()
+
+
+async def test_alerts_are_told_by_the_one_that_has_the_voice_alone_however_often_it_passes(
+    state: StateManager, bus: EventBus, channel: FakeChannel
+) -> None:
+    other_channel = FakeChannel()
+    other_channel.messages, other_channel.nonces, other_channel.ids = channel.messages, channel.nonces, channel.ids
+    first, second = Leadership(), Leadership(is_leader=False)
+    bots = [Messages(state, bus, one) for one in (channel, other_channel)]
+    for bot, leadership in zip(bots, (first, second), strict=True):
+        bot.start(leadership=leadership)
+    await trouble(state, "web")
+    await until(lambda: all_told(state))
+    assert (channel.attempts > 0, other_channel.attempts) == (True, 0)
+
+    for previous_leader, silent_channel, next_leader in ((first, channel, second), (second, other_channel, first)):
+        previous_leader.lose()
+        said = silent_channel.attempts
+        await trouble(state, "web", *(f"{number}" for number in range(9)))  # a storm, which nobody may regroup
+        await asyncio.sleep(SEVERAL_LOOKS_SECONDS)
+        assert not await all_told(state)
+        next_leader.gain()
+        await until(lambda: all_told(state))
+        assert silent_channel.attempts == said
+    assert len(channel.messages) == len({drawing.key for drawing in channel.messages.values()}) == 2
+    for bot in bots:
+        await bot.started[0].close()
+
+
+async def test_a_post_that_is_under_way_is_given_up_and_made_by_whoever_speaks_next(
+    state: StateManager, messages: Messages, channel: FakeChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """discord.py itself repeats a request for long; what it repeats after a handover would be said out of turn."""
+    under_way, given_up = asyncio.Event(), asyncio.Event()
+    send = channel.send
+
+    async def hang(*arguments: Any, **more: Any) -> int:
+        under_way.set()
+        try:
+            return await asyncio.get_running_loop().create_future()
+        finally:
+            given_up.set()
+
+    monkeypatch.setattr(channel, "send", hang)
+    leadership = Leadership()
+    messages.start(leadership=leadership)
+    await trouble(state, "web")
+    async with asyncio.timeout(5):
+        await under_way.wait()
+        leadership.lose()
+        await given_up.wait()
+    monkeypatch.setattr(channel, "send", send)
+    await asyncio.sleep(SEVERAL_LOOKS_SECONDS)
+    assert not channel.messages
+    leadership.gain()
+    await until(lambda: all_told(state))
+    assert len(channel.messages) == 1

@@ -1,0 +1,41 @@
+"""A bot that kills itself, without a word, right after the n-th step of the first deployment it begins (MORTAL_AFTER).
+
+What it resumes of a dead one it ends in peace.
+"""
+
+import os
+import signal
+import sys
+
+from bot.commands import run_command_line
+from bot.models.change import ChangeType, StateChange
+from bot.state.manager import StateManager
+
+AFTER = int(os.environ["MORTAL_AFTER"])
+COUNTED = frozenset(
+    {
+        ChangeType.DEPLOYMENT_STARTED,
+        ChangeType.DEPLOYMENT_PHASE_CHANGED,
+        ChangeType.SERVICE_PROGRESSED,
+        ChangeType.RELEASE_CREATED,
+        ChangeType.RELEASE_ACTIVATED,
+        ChangeType.DEPLOYMENT_FINISHED,
+    }
+)
+_counted = 0
+_notify = StateManager._notify_subscribers
+
+
+def _notify_and_die(self: StateManager, change: StateChange) -> None:
+    global _counted
+    if change.type in COUNTED and (_counted or change.type is ChangeType.DEPLOYMENT_STARTED):
+        _counted += 1
+        if _counted == AFTER:
+            os.kill(os.getpid(), signal.SIGKILL)
+    _notify(self, change)
+
+
+StateManager._notify_subscribers = _notify_and_die  # type: ignore[method-assign]
+
+if __name__ == "__main__":
+    sys.exit(run_command_line([]))
