@@ -87,7 +87,10 @@ class Gaps:
 
 def _cells(seen: PollResults) -> Sequence[str]:
     counts = (len(seen.asked), seen.never, seen.twice, seen.late)
-    return [*map(str, counts), *(f"{one:.2f} s" for one in (seen.median, seen.p99, seen.longest_gap, seen.unresponsive))]
+    return [
+        *map(str, counts),
+        *(f"{one:.2f} s" for one in (seen.median, seen.p99, seen.longest_gap, seen.unresponsive)),
+    ]
 
 
 def measure(folder: Path, runs: int) -> Gaps:

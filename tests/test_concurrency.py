@@ -36,7 +36,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_many_who_ask_while_it_is_done_get_the_next_one_together(work):
+async def test_later_callers_share_next_run(work):
     shared: SingleFlight[int] = SingleFlight()
     first = asyncio.create_task(shared.ask("a", work))
     await settle()
@@ -50,7 +50,7 @@ async def test_many_who_ask_while_it_is_done_get_the_next_one_together(work):
     assert work.most_at_once == 1
 
 
-async def test_what_is_different_is_done_at_the_same_time(work):
+async def test_different_keys_run_concurrently(work):
     shared: SingleFlight[int] = SingleFlight()
     asked = [asyncio.create_task(shared.ask(key, work)) for key in ("a", "b")]
     await settle()
@@ -59,7 +59,7 @@ async def test_what_is_different_is_done_at_the_same_time(work):
     assert sorted(await asyncio.gather(*asked)) == [1, 2]
 
 
-async def test_a_failure_is_everybodys_who_asked_and_nobody_elses():
+async def test_failure_reaches_only_its_callers():
     shared: SingleFlight[int] = SingleFlight()
     failing = True
 
@@ -75,7 +75,7 @@ async def test_a_failure_is_everybodys_who_asked_and_nobody_elses():
     assert await shared.ask("a", work) == 1
 
 
-async def test_one_who_gives_up_takes_nothing_from_the_others(work):
+async def test_cancelled_caller_keeps_others(work):
     shared: SingleFlight[int] = SingleFlight()
     impatient, patient = (asyncio.create_task(shared.ask("a", work)) for _ in range(2))
     await settle()
@@ -86,7 +86,7 @@ async def test_one_who_gives_up_takes_nothing_from_the_others(work):
         await impatient
 
 
-async def test_closing_ends_what_is_under_way(work):
+async def test_close_cancels_pending_work(work):
     shared: SingleFlight[int] = SingleFlight()
     asked = [asyncio.create_task(shared.ask("a", work)) for _ in range(3)]
     await settle()

@@ -30,7 +30,7 @@ def listener(seen: list[str]):
         ("*", ["deployment.started", "deployment.phase.changed", "deploymentx"]),
     ],
 )
-async def test_a_pattern_hears_what_it_names(bus, pattern, heard):
+async def test_pattern_matches_named_types(bus, pattern, heard):
     seen: list[str] = []
     bus.subscribe(pattern, listener(seen))
     for event_type in ("deployment.started", "deployment.phase.changed", "deploymentx"):
@@ -39,7 +39,7 @@ async def test_a_pattern_hears_what_it_names(bus, pattern, heard):
     assert seen == heard
 
 
-async def test_an_event_id_is_handled_once(bus):
+async def test_event_id_handled_once(bus):
     seen: list[str] = []
     bus.subscribe("*", listener(seen))
     event = Event("a", "test")
@@ -49,7 +49,7 @@ async def test_an_event_id_is_handled_once(bus):
     assert seen == ["a"]
 
 
-async def test_a_subscriber_that_fails_hurts_no_other_and_its_failure_is_counted(bus):
+async def test_failing_subscriber_isolated_and_counted(bus):
     seen: list[str] = []
 
     async def fail(_: Event) -> None:
@@ -65,7 +65,8 @@ async def test_a_subscriber_that_fails_hurts_no_other_and_its_failure_is_counted
     assert "planted" in broken.statistics.last_error
 
 
-async def test_a_subscriber_that_hangs_hurts_no_other_and_goes_on_with_the_next_event(bus):
+async def test_hung_subscriber_isolated_and_continues(bus):
+    """It goes on with the next event."""
     seen: list[str] = []
     hung: list[str] = []
 
@@ -84,7 +85,7 @@ async def test_a_subscriber_that_hangs_hurts_no_other_and_goes_on_with_the_next_
     assert hanging.statistics.timed_out == 1
 
 
-async def test_events_reach_a_subscriber_in_order(bus):
+async def test_events_arrive_in_order(bus):
     seen: list[str] = []
     bus.subscribe("*", listener(seen))
     for number in range(100):
@@ -93,7 +94,7 @@ async def test_events_reach_a_subscriber_in_order(bus):
     assert seen == [str(number) for number in range(100)]
 
 
-async def test_who_unsubscribed_hears_no_more(bus):
+async def test_unsubscribed_receives_nothing(bus):
     seen: list[str] = []
     subscription = bus.subscribe("*", listener(seen))
     await bus.unsubscribe(subscription)
@@ -102,7 +103,7 @@ async def test_who_unsubscribed_hears_no_more(bus):
     assert seen == []
 
 
-async def test_drain_waits_for_what_an_event_led_to(bus):
+async def test_drain_waits_for_follow_up_events(bus):
     seen: list[str] = []
 
     async def lead(event: Event) -> None:
@@ -115,7 +116,7 @@ async def test_drain_waits_for_what_an_event_led_to(bus):
     assert seen == ["second"]
 
 
-async def test_the_history_is_bounded(bus):
+async def test_history_bounded(bus):
     for number in range(5):
         bus.publish(Event(str(number), "test"))
     assert [event.type for event in bus.history()] == ["2", "3", "4"]

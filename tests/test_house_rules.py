@@ -12,14 +12,14 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path for folder in ("bot", "cogs") for path in (ROOT / folder).rglob("*.py"))
 
 
-def test_nothing_sleeps_to_wait_for_something():
+def test_no_sleep_used_for_waiting():
     sleeping = [
         f"{path}:{n}" for path in SOURCES for n, line in enumerate(path.read_text().split("\n"), 1) if "sleep(" in line
     ]
     assert sleeping == []
 
 
-def test_every_task_has_an_owner():
+def test_every_task_has_owner():
     dropped = re.compile(r"^\s*(asyncio\.)?(create_task|ensure_future)\(")
     found = [
         f"{path}:{n}"
@@ -30,7 +30,7 @@ def test_every_task_has_an_owner():
     assert found == []
 
 
-def test_durations_are_monotonic_and_timestamps_aware():
+def test_durations_monotonic_timestamps_aware():
     # The wall clock is for what bears the wall clock's time; a comment on the line says so.
     naive = re.compile(r"time\.time\(\)(?!.*#)|utcnow\(|datetime\.now\(\)(?!\.astimezone)")
     found = [
@@ -43,11 +43,12 @@ def test_durations_are_monotonic_and_timestamps_aware():
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "pyproject.toml", "Dockerfile"])
-def test_where_packages_come_from_is_the_machines_own_setting(name):
+def test_package_sources_not_in_repository(name):
     assert "://" not in (ROOT / name).read_text()
 
 
-def test_a_traceback_shows_no_local_variable_even_before_logging_is_configured():
+def test_tracebacks_hide_local_variables():
+    """Even before logging is configured."""
     program = (
         "from bot.log import get_logger\n"
         "def fail():\n    secret = 'local-' + 'value'\n    raise RuntimeError('planted')\n"

@@ -28,26 +28,26 @@ def lines() -> Iterator[Lines]:
     logging.captureWarnings(capture=False)
 
 
-def test_an_event_is_one_line_with_time_level_and_origin(lines: Lines) -> None:
+def test_event_is_one_line_with_time_level_origin(lines: Lines) -> None:
     get_logger("bot.x").info("it happened", count=3)
     (line,) = lines()
     assert (line["event"], line["count"], line["level"], line["logger"]) == ("it happened", 3, "info", "roas.bot.x")
     assert line["timestamp"].endswith("Z")
 
 
-def test_libraries_speak_through_the_same_stream(lines: Lines) -> None:
+def test_library_logs_share_stream(lines: Lines) -> None:
     logging.getLogger("discord.gateway").warning("Shard %s is slow", 0)
     (line,) = lines()
     assert (line["event"], line["logger"], line["level"]) == ("Shard 0 is slow", "discord.gateway", "warning")
 
 
-def test_chatter_is_left_out(lines: Lines) -> None:
+def test_debug_and_access_logs_dropped(lines: Lines) -> None:
     logging.getLogger("aiohttp.access").info("GET /health")
     get_logger("bot.x").debug("detail")
     assert lines() == []
 
 
-def test_secrets_are_hidden_wherever_they_are(lines: Lines) -> None:
+def test_secrets_hidden_everywhere(lines: Lines) -> None:
     log = get_logger("bot.x")
     log.info("token s3cret-value", url="redis://:hunter22@redis/0", deep={"a": ["s3cret-value", {"b": "s3cret-value"}]})
     log.info("odd", thing=ValueError("s3cret-value"))
@@ -63,7 +63,7 @@ def test_secrets_are_hidden_wherever_they_are(lines: Lines) -> None:
     assert "ValueError" in lines()[3]["exception"]
 
 
-async def test_one_correlation_id_is_on_every_line_within_and_on_those_of_tasks(lines: Lines) -> None:
+async def test_correlation_id_on_lines_of_scope_and_tasks(lines: Lines) -> None:
     log = get_logger("bot.x")
 
     async def work() -> None:
@@ -78,7 +78,7 @@ async def test_one_correlation_id_is_on_every_line_within_and_on_those_of_tasks(
     assert ids == {"within": "COR-1", "in a task": "COR-1", "outside": None}
 
 
-def test_a_console_gets_words_and_no_json() -> None:
+def test_console_format_is_not_json() -> None:
     root = logging.getLogger()
     before, level, stream = root.handlers[:], root.level, io.StringIO()
     try:

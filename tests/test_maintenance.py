@@ -66,7 +66,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         await scene.bus.close()
 
 
-async def test_a_disk_that_runs_full_is_told_while_there_is_room_for_it(scene: Scene) -> None:
+async def test_nearly_full_disk_alerts_in_time(scene: Scene) -> None:
     assert await scene.round() == []
     scene.free = 40 * MEGABYTE
     for _ in range(2):
@@ -78,7 +78,7 @@ async def test_a_disk_that_runs_full_is_told_while_there_is_room_for_it(scene: S
     assert await scene.round() == [(maintenance.LOW, AlertState.RESOLVED)]
 
 
-async def test_a_time_in_which_nothing_could_be_written_is_told_once_it_is_over(scene: Scene) -> None:
+async def test_past_journal_refusals_reported_once(scene: Scene) -> None:
     scene.state._journal._refusals.note(JournalUnusableError("The journal cannot be used: disk is full"))
     with pytest.raises(JournalUnusableError):
         await scene.state.check_usable()
@@ -90,7 +90,7 @@ async def test_a_time_in_which_nothing_could_be_written_is_told_once_it_is_over(
     assert "it refused 1 times: The journal cannot be used: disk is full" in alert.summary
 
 
-async def test_what_is_over_stays_in_bounds(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_resolved_alerts_bounded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "RESOLVED_KEPT", 3)
     for number in range(9):
         report = AlertReport(f"f{number}", AlertSource.GRAFANA, Severity.INFO, f"t{number}")
@@ -103,7 +103,7 @@ async def test_what_is_over_stays_in_bounds(scene: Scene, monkeypatch: pytest.Mo
     assert [title for title, _ in await scene.round()] == ["t4", "t6", "t7", "t8"]
 
 
-async def test_a_prometheus_that_goes_away_is_one_alert_until_it_is_back(scene: Scene) -> None:
+async def test_lost_prometheus_is_one_alert(scene: Scene) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.json_response({"status": "success", "data": {"resultType": "vector", "result": []}})
 
@@ -133,7 +133,9 @@ async def test_a_prometheus_that_goes_away_is_one_alert_until_it_is_back(scene: 
     assert await scene.state.alerts.open() == ()
 
 
-async def test_a_bot_that_becomes_the_active_one_knows_what_another_did_before(tmp_path: Path) -> None:
+async def test_new_leader_knows_earlier_figures(tmp_path: Path) -> None:
+    """A bot that becomes leader knows what another did before."""
+
     def open_alerts(application: Application) -> float | None:
         return application.metrics.registry.get_sample_value("roas_alerts_open", {"severity": "high"})
 

@@ -20,13 +20,13 @@ from bot.redaction import Redactor, is_credential
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIabc\n-----END RSA PRIVATE KEY-----", "MIIabc"),
     ],
 )
-def test_what_looks_like_a_secret_is_hidden(text: str, secret: str) -> None:
+def test_secret_looking_text_hidden(text: str, secret: str) -> None:
     redacted = Redactor().redact(text)
     assert secret not in redacted
     assert "[redacted]" in redacted
 
 
-def test_known_values_are_hidden_the_longest_first() -> None:
+def test_longest_known_value_hidden_first() -> None:
     redactor = Redactor(["opensesame", "opensesame-and-more", "short"])
     assert redactor.redact("say opensesame-and-more or opensesame, short") == "say [redacted] or [redacted], short"
 
@@ -41,11 +41,11 @@ def test_known_values_are_hidden_the_longest_first() -> None:
         "2026-01-01T00:00:00Z ready at tcp://redis:6379",
     ],
 )
-def test_ordinary_words_stay(text: str) -> None:
+def test_ordinary_words_kept(text: str) -> None:
     assert Redactor().redact(text) == text
 
 
-def test_the_name_of_what_is_hidden_stays() -> None:
+def test_name_of_hidden_value_kept() -> None:
     assert Redactor().redact("DB_PASSWORD=hunter2") == "DB_PASSWORD=[redacted]"
 
 
@@ -60,5 +60,5 @@ def test_the_name_of_what_is_hidden_stays() -> None:
         ("KEYS", False),
     ],
 )
-def test_a_credential_is_known_by_its_name(name: str, secret: bool) -> None:
+def test_credential_recognized_by_name(name: str, secret: bool) -> None:
     assert is_credential(name) is secret

@@ -18,7 +18,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_every_wrong_and_missing_setting_is_named_at_once(monkeypatch):
+def test_wrong_and_missing_settings_all_named(monkeypatch):
     monkeypatch.setenv("HTTP_PORT", "eighty")
     monkeypatch.setenv("DISCORD_GUILD_ID", "guild")
     with pytest.raises(SettingsError) as error:
@@ -28,20 +28,20 @@ def test_every_wrong_and_missing_setting_is_named_at_once(monkeypatch):
     assert ".env.example" in error.value.hint
 
 
-def test_what_the_bot_needs_is_not_needed_without_discord(monkeypatch):
+def test_discord_settings_optional_without_discord(monkeypatch):
     load_settings(needs_discord=False)
     with pytest.raises(SettingsError, match="DISCORD_TOKEN: is missing"):
         load_settings(needs_discord=True)
 
 
-def test_a_wrong_value_is_never_shown(monkeypatch):
+def test_wrong_value_never_shown(monkeypatch):
     monkeypatch.setenv("DISCORD_GATEWAY_URL", "s3cret-value")
     with pytest.raises(SettingsError) as error:
         load_settings(needs_discord=False)
     assert "s3cret" not in str(error.value)
 
 
-def test_a_secret_may_come_from_a_file(monkeypatch, tmp_path):
+def test_secret_read_from_file(monkeypatch, tmp_path):
     (tmp_path / "token").write_text("from-the-file\n")
     monkeypatch.setenv("DISCORD_TOKEN_FILE", str(tmp_path / "token"))
     settings = load_settings(needs_discord=False)
@@ -49,13 +49,13 @@ def test_a_secret_may_come_from_a_file(monkeypatch, tmp_path):
     assert "from-the-file" not in repr(settings)
 
 
-def test_a_secret_file_that_is_not_there_is_named(monkeypatch):
+def test_missing_secret_file_named(monkeypatch):
     monkeypatch.setenv("DISCORD_TOKEN_FILE", "/nowhere/token")
     with pytest.raises(SettingsError, match="DISCORD_TOKEN_FILE"):
         load_settings(needs_discord=False)
 
 
-def test_an_empty_role_list_allows_nobody(monkeypatch):
+def test_empty_role_list_allows_nobody(monkeypatch):
     monkeypatch.setenv("DISCORD_DEPLOYER_ROLE_IDS", "")
     monkeypatch.setenv("DISCORD_APPROVER_ROLE_IDS", "1, 2 3")
     settings = load_settings(needs_discord=False)
@@ -63,7 +63,7 @@ def test_an_empty_role_list_allows_nobody(monkeypatch):
     assert settings.discord_approver_role_ids == {1, 2, 3}
 
 
-def test_environments_follow_the_convention(monkeypatch, tmp_path):
+def test_environments_follow_convention(monkeypatch, tmp_path):
     stack = tmp_path / "shop"
     stack.mkdir()
     for name in ("docker-compose.yml", "docker-compose.staging.yml", ".env", ".env.staging"):
@@ -80,7 +80,7 @@ def test_environments_follow_the_convention(monkeypatch, tmp_path):
     assert not staging.needs_approval
 
 
-def test_home_keeps_its_project_name(monkeypatch):
+def test_home_keeps_project_name(monkeypatch):
     monkeypatch.setenv("HOME_ENVIRONMENT", "prod")
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "roas")
     laid_out = environments(load_settings(needs_discord=False))
@@ -89,14 +89,14 @@ def test_home_keeps_its_project_name(monkeypatch):
     assert laid_out["dev"].project == "roas-dev"
 
 
-def test_one_environment_can_be_adjusted_without_losing_the_others(monkeypatch):
+def test_adjusted_environment_keeps_others(monkeypatch):
     monkeypatch.setenv("ENVIRONMENTS__PROD__PROJECT_NAME", "live")
     laid_out = environments(load_settings(needs_discord=False))
     assert laid_out["prod"].project == "live"
     assert "dev" in laid_out
 
 
-def test_an_adjustment_of_an_environment_that_does_not_exist_is_refused(monkeypatch):
+def test_adjusting_unknown_environment_refused(monkeypatch):
     monkeypatch.setenv("ENVIRONMENT_NAMES", "live")
     monkeypatch.setenv("ENVIRONMENTS__PROD__PROJECT_NAME", "x")
     with pytest.raises(SettingsError, match="ENVIRONMENTS__PROD"):
@@ -104,7 +104,7 @@ def test_an_adjustment_of_an_environment_that_does_not_exist_is_refused(monkeypa
 
 
 @pytest.mark.parametrize("name", ["Prod", "-x", "a/b", "a b!"])
-def test_an_environment_name_is_plain(monkeypatch, name):
+def test_environment_name_restricted(monkeypatch, name):
     monkeypatch.setenv("ENVIRONMENT_NAMES", name.replace(" ", "_ ") if " " in name else name)
     with pytest.raises(SettingsError, match="ENVIRONMENT_NAMES"):
         load_settings(needs_discord=False)

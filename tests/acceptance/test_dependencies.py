@@ -12,7 +12,7 @@ def state(stack, name: str) -> dict:
     return stack.container(name).attrs["State"]
 
 
-async def test_a_migration_runs_once_before_what_waits_for_it(people, stack, images):
+async def test_migration_runs_once_before_dependents(people, stack, images):
     migrate = service(image=f"{REPOSITORY}:ends", healthcheck=None, environment={"FOR": "${VERSION}"})
     web = service(depends_on={"migrate": {"condition": "service_completed_successfully"}})
     stack.write({"migrate": migrate, "web": web})
@@ -27,7 +27,8 @@ async def test_a_migration_runs_once_before_what_waits_for_it(people, stack, ima
     assert stack.ids()["migrate-1"] != first["migrate-1"]
 
 
-async def test_a_failing_migration_stops_what_waits_for_it_and_is_rolled_back(people, stack, images):
+async def test_failed_migration_rolled_back(people, stack, images):
+    """A failing migration keeps its dependents from starting, and is rolled back."""
     web = service(depends_on={"migrate": {"condition": "service_completed_successfully"}})
     stack.write({"migrate": service(image=f"{REPOSITORY}:ends", healthcheck=None), "web": web})
     await people.succeed("v1")
@@ -41,14 +42,15 @@ async def test_a_failing_migration_stops_what_waits_for_it_and_is_rolled_back(pe
     assert stack.ids()["web-1"] == before["web-1"]
 
 
-async def test_a_one_shot_service_that_nobody_waits_for_says_so_itself(people, stack, images):
+async def test_x_deploy_one_shot_may_exit(people, stack, images):
+    """A one-shot service that no other depends on is declared by x-deploy."""
     once = service(image=f"{REPOSITORY}:ends", healthcheck=None, **{"x-deploy": {"one_shot": True}})
     stack.write({"once": once, "web": service()})
     await people.succeed("v1")
     assert state(stack, "once")["Status"] == "exited"
 
 
-async def test_what_needs_a_service_waits_until_that_is_healthy(people, stack, images):
+async def test_dependent_waits_until_healthy(people, stack, images):
     stack.write(
         {
             "c": service(depends_on={"b": {"condition": "service_healthy"}}),
@@ -64,7 +66,7 @@ async def test_what_needs_a_service_waits_until_that_is_healthy(people, stack, i
     assert state(stack, "b")["StartedAt"] > state(stack, "a")["StartedAt"]
 
 
-async def test_what_needs_a_failing_service_is_not_started(people, stack, images):
+async def test_dependent_of_failed_service_not_started(people, stack, images):
     stack.write(
         {
             "store": service(image=f"{REPOSITORY}:exits"),
@@ -78,7 +80,7 @@ async def test_what_needs_a_failing_service_is_not_started(people, stack, images
     assert stack.containers() == []
 
 
-async def test_an_optional_dependency_that_fails_is_a_warning(people, stack, images):
+async def test_optional_dependency_failure_warns(people, stack, images):
     stack.write(
         {
             "cache": service(image=V1),
@@ -97,7 +99,7 @@ async def test_an_optional_dependency_that_fails_is_a_warning(people, stack, ima
     assert stack.images()["web-1"] == images["v2"]
 
 
-async def test_an_optional_dependency_outside_the_active_profiles_does_not_matter(people, stack, images):
+async def test_optional_dependency_of_inactive_profile_ignored(people, stack, images):
     stack.write(
         {
             "cache": service(profiles=["full"]),
@@ -108,13 +110,13 @@ async def test_an_optional_dependency_outside_the_active_profiles_does_not_matte
     assert stack.images() == {"web-1": images["v1"]}
 
 
-async def test_services_of_inactive_profiles_are_left_out(people, stack, images):
+async def test_inactive_profile_services_left_out(people, stack, images):
     stack.write({"debug": service(profiles=["debug"]), "web": service()})
     await people.succeed("v1")
     assert stack.images() == {"web-1": images["v1"]}
 
 
-async def test_a_soft_dependency_is_an_order_and_opens_a_circle(people, stack, images):
+async def test_soft_dependency_orders_and_breaks_cycle(people, stack, images):
     stack.write(
         {
             "scraper": service(**{"x-deploy": {"depends_on": {"web": {"kind": "soft"}}}}),
@@ -127,7 +129,7 @@ async def test_a_soft_dependency_is_an_order_and_opens_a_circle(people, stack, i
     assert any("circle" in warning for warning in deployment.warnings)
 
 
-async def test_a_dependency_with_restart_restarts_what_depends_on_it(people, stack, images):
+async def test_restart_dependency_restarts_dependents(people, stack, images):
     web = service(image=V1, depends_on={"store": {"condition": "service_healthy", "restart": True}})
     other = service(image=V1, depends_on={"store": {"condition": "service_healthy"}})
     stack.write({"store": service(), "web": web, "other": other})
@@ -153,14 +155,14 @@ async def test_a_dependency_with_restart_restarts_what_depends_on_it(people, sta
     assert stack.ids()["other-1"] == ids["other-1"]
 
 
-async def test_a_service_without_a_health_check_is_reported_unverified_never_green(people, stack, images):
+async def test_service_without_health_check_unverified(people, stack, images):
     stack.write({"web": service(healthcheck=None)})
     deployment = await people.succeed("v1")
     assert "unverified" in deployment.phases[4].summary
     assert deployment.services[0].step == "unverified"
 
 
-async def test_a_probe_of_a_dependency_is_waited_for(people, stack, images):
+async def test_dependency_probe_awaited(people, stack, images):
     port = free_port()
     probe = {"kind": "required", "probe": f"tcp://127.0.0.1:{port}", "timeout": "20s"}
     stack.write(

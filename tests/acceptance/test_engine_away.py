@@ -26,7 +26,7 @@ def frail(fresh_daemon, tmp_path):
     client.close()
 
 
-async def test_an_engine_that_is_nowhere_fails_the_deployment_with_its_address(stack, tmp_path):
+async def test_unreachable_engine_fails_with_address(stack, tmp_path):
     stack.write({"web": service()})
     nowhere = f"unix://{tmp_path}/nowhere.sock"
     async with open_application(settings_for(stack, tmp_path / "state", docker_host=nowhere)) as application:
@@ -40,9 +40,8 @@ async def test_an_engine_that_is_nowhere_fails_the_deployment_with_its_address(s
         assert await application.state.locks.get("dev") is None
 
 
-async def test_an_engine_that_vanishes_for_good_leaves_a_failed_deployment_and_is_put_right_later(
-    frail, fresh_daemon, tmp_path, monkeypatch
-):
+async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, tmp_path, monkeypatch):
+    """A deployment whose engine is lost fails; what it left is repaired when the engine is back."""
     monkeypatch.setattr(container_watch, "ENGINE_GRACE_SECONDS", 1.0)
     frail.write({"store": service(), "web": service()})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:
@@ -64,7 +63,7 @@ async def test_an_engine_that_vanishes_for_good_leaves_a_failed_deployment_and_i
         assert set(frail.images().values()) == {frail.client.images.get(f"{REPOSITORY}:v2").id}
 
 
-async def test_an_engine_that_restarts_in_the_middle_only_delays_the_deployment(frail, fresh_daemon, tmp_path):
+async def test_engine_restart_delays_deployment(frail, fresh_daemon, tmp_path):
     slow = {"test": ["CMD-SHELL", "test -e /tmp/ready"], "interval": "1s", "start_period": "60s"}
     frail.write({"web": service(restart="always", healthcheck=slow | {"start_interval": "100ms"})})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:

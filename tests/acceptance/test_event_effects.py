@@ -1,7 +1,7 @@
 """Every subscription on the event bus has an effect that can be seen; without the subscription it is missing.
 
 The application's own are here. Those that only a running bot has are shown where they are: `live messages` by
-tests/ui/test_live_messages.py::test_a_change_of_phase_is_shown_at_once_and_not_held_back_for_the_pace, and those of
+tests/ui/test_live_messages.py::test_phase_change_shown_at_once, and those of
 alerts and of recovery by the tests of cogs/alerts.py and bot/recovery/.
 """
 
@@ -50,17 +50,18 @@ def scene(application, stack) -> Scene:
 
 
 @pytest.mark.parametrize("effect", EFFECTS.values(), ids=lambda effect: effect.__name__)
-async def test_what_events_cause(scene, effect):
+async def test_event_has_effect(scene, effect):
     assert await effect(scene)
 
 
 @pytest.mark.parametrize("name", EFFECTS)
-async def test_without_its_subscription_the_effect_is_missing(scene, name):
+async def test_missing_subscription_loses_effect(scene, name):
     scene.without = name
     assert not await EFFECTS[name](scene)
 
 
-async def test_an_alert_and_its_end_are_in_the_journal_before_anybody_hears_of_them(scene):
+async def test_alert_journalled_before_published(scene):
+    """An alert and its end are in the journal before any subscriber hears of them."""
     for subscription in scene.application.bus.subscriptions:
         await scene.application.bus.unsubscribe(subscription)
     await scene.application.alert_service.take([alert.TROUBLE, alert.OVER])
@@ -72,11 +73,13 @@ async def test_an_alert_and_its_end_are_in_the_journal_before_anybody_hears_of_t
     assert [one.type for one in scene.application.bus.history()] == [event for _, event in written]
 
 
-async def test_every_subscription_of_the_application_is_shown_here(application):
+async def test_every_subscription_covered(application):
     assert {subscription.name for subscription in application.bus.subscriptions} == set(EFFECTS)
 
 
-async def test_a_deployment_that_was_given_up_calls_people_until_the_next_one_ends(application):
+async def test_abandoned_deployment_alert_until_next_ends(application):
+    """A deployment that was given up is an alert until the next deployment of its environment ends."""
+
     def ended(**facts: object) -> Event:
         return Event(
             "deployment.orchestration.completed", "test", {"deployment_id": "D", "environment": "dev", **facts}
@@ -91,7 +94,7 @@ async def test_a_deployment_that_was_given_up_calls_people_until_the_next_one_en
     assert await application.state.alerts.open() == ()
 
 
-async def test_every_change_of_the_journal_is_counted(people, stack):
+async def test_journal_changes_counted(people, stack):
     stack.write({"web": service()})
     await people.succeed("v1")
     registry = people.application.metrics.registry
@@ -99,7 +102,8 @@ async def test_every_change_of_the_journal_is_counted(people, stack):
     assert registry.get_sample_value("roas_journal_changes_total", {"type": "deployment_finished"}) == 1
 
 
-async def test_one_correlation_id_runs_through_all_that_a_deployment_causes(people, stack):
+async def test_correlation_id_spans_deployment(people, stack):
+    """One correlation ID is on all that a deployment causes."""
     stack.write({"web": service()})
     deployment = await people.succeed("v1")
     await people.application.bus.drain()

@@ -54,7 +54,7 @@ def without_password(looks):
     return looks
 
 
-async def test_a_rollback_restores_images_configuration_and_files_exactly(settings, stack):
+async def test_rollback_restores_images_config_and_files(settings, stack):
     from bot.integration import open_application
     from tests.acceptance.people import People
 
@@ -85,7 +85,7 @@ async def test_a_rollback_restores_images_configuration_and_files_exactly(settin
     assert contents(stack) == read_before == dict.fromkeys(read_before, "soup\n")
 
 
-async def test_a_rollback_by_itself_restores_files_too(people, stack, images):
+async def test_automatic_rollback_restores_files(people, stack, images):
     stack.put("conf/menu", "soup\n")
     stack.write({"web": service(volumes=["./conf:/config:ro"], environment={"A": "1"})})
     await people.succeed("v1")
@@ -97,7 +97,8 @@ async def test_a_rollback_by_itself_restores_files_too(people, stack, images):
     assert stack.read("web", "/config/menu") == "soup\n"
 
 
-async def test_a_changed_file_alone_recreates_its_service_and_a_rollback_brings_it_back(people, stack, images):
+async def test_file_change_recreates_service_until_rollback(people, stack, images):
+    """A changed file alone recreates its service; a rollback brings the old file back."""
     stack.put("conf/menu", "soup\n")
     stack.write({"store": service(), "web": service(volumes=["./conf/menu:/config/menu:ro"])})
     await people.succeed("v1")
@@ -111,7 +112,7 @@ async def test_a_changed_file_alone_recreates_its_service_and_a_rollback_brings_
     assert stack.ids()["store-1"] == before["store-1"]
 
 
-async def test_editing_a_mounted_file_in_place_does_not_reach_what_runs(people, stack, images):
+async def test_mounted_file_edit_does_not_reach_container(people, stack, images):
     path = stack.put("conf/menu", "soup\n")
     stack.write({"web": service(volumes=["./conf/menu:/config/menu:ro"])})
     await people.succeed("v1")
@@ -119,7 +120,7 @@ async def test_editing_a_mounted_file_in_place_does_not_reach_what_runs(people, 
     assert stack.read("web", "/config/menu") == "soup\n"
 
 
-async def test_a_rollback_works_with_a_working_copy_that_is_broken_and_says_so(people, stack, images):
+async def test_rollback_with_broken_working_copy_warns(people, stack, images):
     stack.write({"web": service(environment={"API_TOKEN": "t1", "A": "1"})})
     await people.succeed("v1")
     before = stack.looks()
@@ -131,7 +132,7 @@ async def test_a_rollback_works_with_a_working_copy_that_is_broken_and_says_so(p
     assert differences(stack.looks(), before) == []
 
 
-async def test_data_in_volumes_and_writable_binds_is_never_part_of_a_release(people, stack, images):
+async def test_volumes_and_writable_binds_not_in_release(people, stack, images):
     (stack.folder / "uploads").mkdir()
     web = service(volumes=["data:/data", "./uploads:/uploads"])
     stack.write({"web": web}, volumes={"data": {}})
@@ -144,7 +145,7 @@ async def test_data_in_volumes_and_writable_binds_is_never_part_of_a_release(peo
     assert (stack.folder / "uploads/photo").read_text() == "photo\n"
 
 
-async def test_data_in_a_volume_that_nobody_named_survives_deployments_and_rollbacks(people, stack, images):
+async def test_anonymous_volume_survives_deploy_and_rollback(people, stack, images):
     stack.write({"web": service(volumes=["/data"])})
     await people.succeed("v1")
     stack.container("web").exec_run(["sh", "-c", "echo order > /data/orders"])
@@ -157,7 +158,7 @@ async def test_data_in_a_volume_that_nobody_named_survives_deployments_and_rollb
     assert stack.read("web", "/data/orders") == "order\n"
 
 
-async def test_data_in_a_volume_that_nobody_named_survives_that_its_container_is_made_anew(people, stack, images):
+async def test_anonymous_volume_survives_recreation(people, stack, images):
     stack.write({"web": service(volumes=["/data"])})
     deployment = await people.succeed("v1")
     stack.container("web").exec_run(["sh", "-c", "echo order > /data/orders"])

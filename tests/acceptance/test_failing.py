@@ -23,7 +23,7 @@ def back_on_v1(stack, images, before) -> bool:
     return same and stack.ids()["store-1"] == before["store-1"]
 
 
-async def test_a_failing_health_check_is_rolled_back_and_its_output_is_told(people, stack, images, on_v1):
+async def test_failed_health_check_rolled_back_with_output(people, stack, images, on_v1):
     deployment = await people.deploy("unhealthy")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert deployment.problem.service == "web"
@@ -36,7 +36,7 @@ async def test_a_failing_health_check_is_rolled_back_and_its_output_is_told(peop
     assert (await people.application.state.releases.current("dev")).number == 1
 
 
-async def test_a_container_that_exits_at_once_is_rolled_back_with_code_and_log(people, stack, images, on_v1):
+async def test_immediate_exit_rolled_back_with_code_and_log(people, stack, images, on_v1):
     deployment = await people.deploy("exits")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert "web" in deployment.problem.message
@@ -45,7 +45,7 @@ async def test_a_container_that_exits_at_once_is_rolled_back_with_code_and_log(p
     assert back_on_v1(stack, images, on_v1)
 
 
-async def test_a_server_that_ends_with_code_0_has_failed_too(people, stack, images, on_v1):
+async def test_server_exit_with_code_0_fails(people, stack, images, on_v1):
     deployment = await people.deploy("ends")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert "web" in deployment.problem.message
@@ -54,7 +54,7 @@ async def test_a_server_that_ends_with_code_0_has_failed_too(people, stack, imag
     assert back_on_v1(stack, images, on_v1)
 
 
-async def test_a_container_that_restarts_in_a_loop_is_rolled_back(people, stack, images, on_v1):
+async def test_restart_loop_rolled_back(people, stack, images, on_v1):
     stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(restart="always")})
     deployment = await people.deploy("exits")
     assert deployment.outcome is Outcome.ROLLED_BACK
@@ -65,7 +65,8 @@ async def test_a_container_that_restarts_in_a_loop_is_rolled_back(people, stack,
     assert stack.container("web").attrs["HostConfig"]["RestartPolicy"]["Name"] in {"", "no"}
 
 
-async def test_a_service_that_fades_while_it_is_observed_is_rolled_back(people, stack, images, on_v1):
+async def test_late_unhealthy_service_rolled_back(people, stack, images, on_v1):
+    """A service that becomes unhealthy within the observation window is rolled back."""
     monitored = {"update_config": {"monitor": "6s"}}
     check = CHECK | {"interval": "300ms"}
     stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(healthcheck=check, deploy=monitored)})
@@ -76,7 +77,7 @@ async def test_a_service_that_fades_while_it_is_observed_is_rolled_back(people, 
     assert back_on_v1(stack, images, on_v1)
 
 
-async def test_a_first_deployment_that_fails_leaves_nothing_behind(people, stack):
+async def test_failed_first_deployment_leaves_nothing(people, stack):
     stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
     deployment = await people.deploy("exits")
     assert deployment.outcome is Outcome.ROLLED_BACK
@@ -84,9 +85,7 @@ async def test_a_first_deployment_that_fails_leaves_nothing_behind(people, stack
     assert await people.application.state.releases.current("dev") is None
 
 
-async def test_an_image_that_does_not_exist_stops_the_deployment_before_anything_is_touched(
-    people, stack, images, on_v1
-):
+async def test_missing_image_fails_before_changes(people, stack, images, on_v1):
     deployment = await people.deploy("v99")
     assert deployment.outcome is Outcome.FAILED
     assert f"{REPOSITORY}:v99" in deployment.problem.message
@@ -96,7 +95,8 @@ async def test_an_image_that_does_not_exist_stops_the_deployment_before_anything
     assert stack.ids() == on_v1
 
 
-async def test_an_image_that_may_not_be_pulled_and_is_not_here_is_named(people, stack, images, on_v1):
+async def test_unpullable_missing_image_named(people, stack, images, on_v1):
+    """An image that may not be pulled and is not on the engine is named."""
     stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(pull_policy="never")})
     deployment = await people.deploy("v99")
     assert deployment.outcome is Outcome.FAILED
@@ -107,7 +107,7 @@ async def test_an_image_that_may_not_be_pulled_and_is_not_here_is_named(people, 
     assert stack.ids() == on_v1
 
 
-async def test_a_compose_file_that_does_not_parse_is_named_with_the_place(people, stack, images, on_v1):
+async def test_invalid_compose_file_reports_position(people, stack, images, on_v1):
     stack.put("docker-compose.yml", "services:\n  web:\n    image: [\n")
     deployment = await people.deploy("v2")
     assert deployment.outcome is Outcome.FAILED
@@ -117,7 +117,7 @@ async def test_a_compose_file_that_does_not_parse_is_named_with_the_place(people
     assert stack.ids() == on_v1
 
 
-async def test_a_compose_file_with_an_unknown_word_is_named_with_the_word(people, stack, images, on_v1):
+async def test_unknown_compose_key_named(people, stack, images, on_v1):
     stack.write({"web": service(imagee="x")})
     deployment = await people.deploy("v2")
     assert deployment.outcome is Outcome.FAILED
@@ -126,7 +126,7 @@ async def test_a_compose_file_with_an_unknown_word_is_named_with_the_word(people
     assert stack.ids() == on_v1
 
 
-async def test_a_missing_compose_file_is_named(people, stack, on_v1):
+async def test_missing_compose_file_named(people, stack, on_v1):
     (stack.folder / "docker-compose.yml").unlink()
     deployment = await people.deploy("v2")
     assert deployment.outcome is Outcome.FAILED
@@ -135,7 +135,7 @@ async def test_a_missing_compose_file_is_named(people, stack, on_v1):
     assert stack.ids() == on_v1
 
 
-async def test_a_missing_variable_is_named_with_where_to_set_it(people, stack, images, on_v1):
+async def test_missing_variable_named_with_file(people, stack, images, on_v1):
     variables = {"DSN": "${DATABASE_URL:?where is the database}"}
     stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(environment=variables)})
     deployment = await people.deploy("v2")
@@ -146,7 +146,7 @@ async def test_a_missing_variable_is_named_with_where_to_set_it(people, stack, i
     assert stack.ids() == on_v1
 
 
-async def test_a_cycle_of_dependencies_is_named(people, stack, images, on_v1):
+async def test_dependency_cycle_named(people, stack, images, on_v1):
     stack.write({"a": service(depends_on=["b"]), "b": service(depends_on=["a"])})
     deployment = await people.deploy("v2")
     assert deployment.outcome is Outcome.FAILED
@@ -156,7 +156,7 @@ async def test_a_cycle_of_dependencies_is_named(people, stack, images, on_v1):
     assert stack.ids() == on_v1
 
 
-async def test_what_the_policy_forbids_is_refused_before_anything_is_touched(people, stack, images, on_v1):
+async def test_policy_violation_refused_before_changes(people, stack, images, on_v1):
     stack.write({"web": service(privileged=True)})
     deployment = await people.deploy("v2")
     assert deployment.outcome is Outcome.FAILED
@@ -165,7 +165,7 @@ async def test_what_the_policy_forbids_is_refused_before_anything_is_touched(peo
     assert stack.ids() == on_v1
 
 
-async def test_a_host_port_that_somebody_else_holds_is_named_with_its_holder(people, stack, images, on_v1):
+async def test_occupied_host_port_named_with_holder(people, stack, images, on_v1):
     port = free_port()
     taken = stack.client.containers.run(
         f"{REPOSITORY}:v1", detach=True, name=f"{stack.base_name}-holder", ports={"8080/tcp": ("127.0.0.1", port)}
@@ -181,7 +181,8 @@ async def test_a_host_port_that_somebody_else_holds_is_named_with_its_holder(peo
         taken.remove(force=True)
 
 
-async def test_a_second_deployment_is_refused_with_who_since_when_and_what_for(people, stack, images, on_v1):
+async def test_second_deployment_refused_with_lock_details(people, stack, images, on_v1):
+    """The refusal says who holds the deployment lock, since when and for what."""
     orchestrator = people.application.orchestrator
     first = await orchestrator.start(request(DeploymentKind.DEPLOY, version="v2", reason="the new menu"))
     with pytest.raises(LockHeldError) as refused:
@@ -195,14 +196,14 @@ async def test_a_second_deployment_is_refused_with_who_since_when_and_what_for(p
     await people.succeed("v3", by=ANNA)
 
 
-async def test_a_rollback_without_an_earlier_release_is_refused(people, stack, images, on_v1):
+async def test_rollback_without_earlier_release_refused(people, stack, images, on_v1):
     with pytest.raises(InvalidRequestError) as refused:
         await people.rollback()
     assert "no release before" in refused.value.message
     assert "history" in refused.value.hint
 
 
-async def test_an_unknown_service_is_refused_with_those_there_are(people, stack, images, on_v1):
+async def test_unknown_service_refused_with_known_ones(people, stack, images, on_v1):
     deployment = await people.deploy("v2", services=("wbe",))
     assert deployment.outcome is Outcome.FAILED
     assert "wbe" in deployment.problem.message

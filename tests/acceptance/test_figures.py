@@ -69,7 +69,9 @@ async def until(monitor: IntegrationMonitor, holds: Callable[[IntegrationFigures
             await asyncio.sleep(0.05)
 
 
-async def test_a_subscriber_that_takes_1_2_seconds_raises_the_latency_until_it_is_removed(application, monitor):
+async def test_slow_subscriber_raises_event_latency(application, monitor):
+    """The alert of the event latency ends when the slow subscriber is removed."""
+
     async def slow(_: Event) -> None:
         await asyncio.sleep(1.2)
 
@@ -84,7 +86,8 @@ async def test_a_subscriber_that_takes_1_2_seconds_raises_the_latency_until_it_i
     assert monitor.figures().event_latency_seconds < 1.0
 
 
-async def test_a_redis_that_is_slow_raises_the_lag_until_it_is_quick_again(application, monitor, redis_server):
+async def test_slow_redis_raises_sync_lag(application, monitor, redis_server):
+    """The alert of the Redis sync lag ends when Redis is quick again."""
     await until(monitor, lambda figures: figures.state_sync_lag_seconds is not None)
     redis_server.command("CLIENT", "PAUSE", "800", "ALL")
     await application.state.record(StateChange(ChangeType.AUDIT, "test"))
@@ -93,9 +96,8 @@ async def test_a_redis_that_is_slow_raises_the_lag_until_it_is_quick_again(appli
     assert (monitor.figures().state_sync_lag_seconds or 0) < 0.5
 
 
-async def test_a_dependency_that_needs_most_of_its_time_raises_the_figure_until_it_has_more(
-    application, monitor, stack, sample_image
-):
+async def test_slow_dependency_raises_resolution_time(application, monitor, stack, sample_image):
+    """The alert of the dependency resolution time ends when the dependency has more time."""
     sample_image(f"{REPOSITORY}:slow", version="slow", behaviour="slow", delay_seconds=SLOW_SECONDS)
 
     def write(timeout: str) -> None:
@@ -113,9 +115,8 @@ async def test_a_dependency_that_needs_most_of_its_time_raises_the_figure_until_
     assert (await alert(application, "dependency_resolution", is_open=False)).id == raised.id
 
 
-async def test_a_journal_that_refuses_what_parts_write_raises_the_error_rate_until_it_takes_it_again(
-    application, monitor, stack
-):
+async def test_journal_refusals_raise_error_rate(application, monitor, stack):
+    """The alert of the integration error rate ends when the journal takes writes again."""
     stack.write({"web": service()})
     with refusing(application.state.folder / "journal.sqlite3", source="integration"):
         await People(application).succeed("v1")
@@ -124,7 +125,8 @@ async def test_a_journal_that_refuses_what_parts_write_raises_the_error_rate_unt
     assert (await alert(application, "integration_error_rate", is_open=False)).id == raised.id
 
 
-async def test_deployments_that_fail_lower_the_success_rate_until_they_succeed(application, monitor, stack):
+async def test_failed_deployments_lower_success_rate(application, monitor, stack):
+    """The alert of the deployment success rate ends when deployments succeed again."""
     stack.write({"web": service()})
     people = People(application)
     await people.deploy("exits")

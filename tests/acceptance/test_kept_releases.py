@@ -52,7 +52,8 @@ def exists(stack, image_id: str) -> bool:
     return True
 
 
-async def test_a_kept_release_survives_an_image_prune_and_is_restored_without_its_tag(people, stack, two_releases):
+async def test_kept_release_survives_image_prune(people, stack, two_releases):
+    """A kept release survives an image prune, and is restored without its tag."""
     await people.succeed("v1")
     await people.succeed("v2")
     stack.client.images.remove(f"{OWN_REPOSITORY}:v1")
@@ -62,7 +63,8 @@ async def test_a_kept_release_survives_an_image_prune_and_is_restored_without_it
     assert stack.images() == {"web-1": two_releases["v1"]}
 
 
-async def test_a_release_whose_image_is_gone_is_refused_in_words_and_nothing_is_touched(people, stack, two_releases):
+async def test_release_with_missing_image_refused(people, stack, two_releases):
+    """A release whose image is gone is refused before anything is touched."""
     await people.succeed("v1")
     await people.succeed("v2")
     before = stack.ids()
@@ -78,7 +80,8 @@ async def test_a_release_whose_image_is_gone_is_refused_in_words_and_nothing_is_
     assert await people.application.engine.missing_images(release, environment) == ("web",)
 
 
-async def test_a_failed_deployment_that_cannot_be_rolled_back_calls_for_an_operator(people, stack, make, two_releases):
+async def test_failed_rollback_needs_operator(people, stack, make, two_releases):
+    """A failed deployment that cannot be rolled back asks for an operator."""
     await people.succeed("v1")
     sample_image(stack.client, f"{OWN_REPOSITORY}:broken", version="x", behaviour="unhealthy")
     started = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, version="broken"))
@@ -92,7 +95,7 @@ async def test_a_failed_deployment_that_cannot_be_rolled_back_calls_for_an_opera
     stack.client.images.remove(f"{OWN_REPOSITORY}:broken", force=True)
 
 
-async def test_only_the_last_releases_are_kept_with_their_tags(settings, stack, make):
+async def test_older_releases_lose_tags(settings, stack, make):
     stack.write({"web": service(image=f"{OWN_REPOSITORY}:${{VERSION}}")})
     versions = [f"v{number}" for number in range(1, 5)]
     made = {version: make(version) for version in versions}
@@ -113,11 +116,11 @@ async def test_only_the_last_releases_are_kept_with_their_tags(settings, stack, 
         assert "history" in refused.value.hint
 
 
-async def test_ten_releases_are_kept_unless_said_otherwise(settings):
+async def test_ten_releases_kept_by_default(settings):
     assert settings.releases_kept == 10
 
 
-async def test_a_plain_up_by_hand_on_the_applied_model_changes_nothing(people, stack, settings):
+async def test_manual_compose_up_changes_nothing(people, stack, settings):
     stack.put("conf/a", "1")
     stack.write(
         {
@@ -156,7 +159,7 @@ async def until_gone(people, stack, image_id: str) -> None:
     prune_all(stack, image_id)
 
 
-async def test_a_refused_plan_of_a_rollback_names_what_is_missing(people, stack, two_releases):
+async def test_refused_rollback_plan_names_missing_image(people, stack, two_releases):
     await people.succeed("v1")
     await people.succeed("v2")
     prune_all(stack, two_releases["v1"])

@@ -64,7 +64,8 @@ async def socket(docker_host, tmp_path) -> AsyncIterator[Socket]:
     await socket.vanish()
 
 
-async def test_an_engine_whose_socket_vanishes_is_one_alert_that_ends_when_it_is_back(stack, socket, tmp_path, images):
+async def test_lost_docker_socket_is_one_alert(stack, socket, tmp_path, images):
+    """The alert of the vanished socket ends when the socket is back."""
     stack.write({"web": service()})
     settings = settings_for(stack, tmp_path / "state", docker_host=f"unix://{socket.path}")
     async with open_application(settings) as application:
@@ -95,7 +96,8 @@ async def test_an_engine_whose_socket_vanishes_is_one_alert_that_ends_when_it_is
         assert stack.images() == {"web-1": images["v1"]}
 
 
-async def test_a_wall_clock_that_jumps_changes_nothing_in_what_is_seen_and_healed(application, people, stack, images):
+async def test_wall_clock_jump_changes_no_recovery(application, people, stack, images):
+    """A jump of the wall clock changes nothing in what is seen and recovered."""
     stack.write({"web": service()})
     await people.succeed("v1")
     await application.maintenance.start()

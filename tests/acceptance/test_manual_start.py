@@ -36,7 +36,7 @@ def manually(stack, images):
     return stack.looks()
 
 
-async def test_its_first_deployment_fails_and_is_rolled_back_to_what_ran_before(people, stack, images, manually):
+async def test_failed_first_deployment_restores_running_stack(people, stack, images, manually):
     write(stack, "exits")
     stack.put("conf/app.conf", "written for the new version\n")
     deployment = await people.deploy("exits")
@@ -48,16 +48,16 @@ async def test_its_first_deployment_fails_and_is_rolled_back_to_what_ran_before(
     assert (release.number, release.state) == (0, "adopted")
 
 
-async def test_services_that_its_first_deployment_does_not_name_keep_their_containers(people, stack, images, manually):
+async def test_unnamed_services_keep_containers(people, stack, images, manually):
+    """Services that the first deployment does not name keep their containers."""
     before = stack.ids()
     succeeded(await people.deploy("v2", services=("web",)))
     assert stack.ids()["store-1"] == before["store-1"]
     assert stack.ids()["web-1"] != before["web-1"]
 
 
-async def test_services_that_a_failed_first_deployment_did_not_reach_keep_their_containers(
-    people, stack, images, manually
-):
+async def test_unreached_services_keep_containers(people, stack, images, manually):
+    """Services that a failed first deployment did not reach keep their containers."""
     before = stack.ids()
     write(stack, "exits")
     assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
@@ -65,7 +65,7 @@ async def test_services_that_a_failed_first_deployment_did_not_reach_keep_their_
     assert stack.ids()["store-1"] != before["store-1"]
 
 
-async def test_its_first_deployment_succeeds_keeps_the_data_and_can_be_rolled_back(people, stack, images, manually):
+async def test_first_deployment_keeps_data_and_rolls_back(people, stack, images, manually):
     write(stack, "v2")
     succeeded(await people.deploy("v2"))
     assert stack.images() == {"store-1": images["v2"], "web-1": images["v2"]}
@@ -76,7 +76,7 @@ async def test_its_first_deployment_succeeds_keeps_the_data_and_can_be_rolled_ba
     assert stack.read("web", "/data/orders") == "precious\n"
 
 
-async def test_what_runs_by_hand_is_not_touched_by_a_deployment_that_is_refused(people, stack, manually):
+async def test_refused_deployment_leaves_stack_untouched(people, stack, manually):
     before = stack.ids()
     stack.write({"web": service(healthcheck=CHECK, imagee="x")})
     assert (await people.deploy("v2")).outcome is Outcome.FAILED

@@ -6,7 +6,7 @@ from tests.acceptance.people import request, succeeded
 from tests.acceptance.stack import REPOSITORY, service
 
 
-async def test_a_first_deployment_brings_every_service_up_healthy(people, stack, images):
+async def test_first_deployment_starts_all_healthy(people, stack, images):
     stack.write({"store": service(), "web": service(depends_on={"store": {"condition": "service_healthy"}})})
     deployment = succeeded(await people.deploy("v1"))
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
@@ -17,7 +17,7 @@ async def test_a_first_deployment_brings_every_service_up_healthy(people, stack,
     assert (await people.application.state.releases.current("dev")).number == 1
 
 
-async def test_a_second_deployment_moves_every_service_to_the_new_version(people, stack, images):
+async def test_second_deployment_updates_all_services(people, stack, images):
     stack.write({"store": service(), "web": service()})
     await people.succeed("v1")
     before = stack.ids()
@@ -26,7 +26,7 @@ async def test_a_second_deployment_moves_every_service_to_the_new_version(people
     assert not set(before.values()) & set(stack.ids().values())
 
 
-async def test_an_unchanged_service_keeps_its_container(people, stack, images):
+async def test_unchanged_service_keeps_container(people, stack, images):
     stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
     await people.succeed("v1")
     before = stack.ids()
@@ -37,7 +37,7 @@ async def test_an_unchanged_service_keeps_its_container(people, stack, images):
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v2"]}
 
 
-async def test_deploying_the_same_version_again_touches_nothing(people, stack):
+async def test_redeploying_same_version_changes_nothing(people, stack):
     stack.write({"web": service(environment={"A": "1"}, volumes=["./conf:/config:ro"])})
     stack.put("conf/a", "1")
     await people.succeed("v1")
@@ -46,7 +46,7 @@ async def test_deploying_the_same_version_again_touches_nothing(people, stack):
     assert stack.ids() == before
 
 
-async def test_a_container_that_was_stopped_by_hand_is_started_again(people, stack, images):
+async def test_stopped_container_started_again(people, stack, images):
     stack.write({"web": service()})
     await people.succeed("v1")
     stack.container("web").stop()
@@ -54,7 +54,7 @@ async def test_a_container_that_was_stopped_by_hand_is_started_again(people, sta
     assert stack.images() == {"web-1": images["v1"]}
 
 
-async def test_services_limits_a_deployment_to_those_named(people, stack, images):
+async def test_services_option_limits_deployment(people, stack, images):
     stack.write({"store": service(environment={"A": "old"}), "web": service(environment={"A": "old"})})
     await people.succeed("v1")
     before = stack.ids()
@@ -67,7 +67,7 @@ async def test_services_limits_a_deployment_to_those_named(people, stack, images
     assert {one.name: one.image.image_id for one in release.services} == {"store": images["v1"], "web": images["v2"]}
 
 
-async def test_a_service_that_left_the_compose_file_is_removed(people, stack, images):
+async def test_removed_service_is_removed(people, stack, images):
     stack.write({"store": service(), "web": service()})
     await people.succeed("v1")
     stack.write({"web": service()})
@@ -75,7 +75,7 @@ async def test_a_service_that_left_the_compose_file_is_removed(people, stack, im
     assert stack.images() == {"web-1": images["v2"]}
 
 
-async def test_a_service_that_left_the_compose_file_comes_back_by_a_rollback(people, stack, images):
+async def test_rollback_restores_removed_service(people, stack, images):
     stack.write({"store": service(), "web": service()})
     await people.succeed("v1")
     stack.write({"web": service()})
@@ -84,7 +84,7 @@ async def test_a_service_that_left_the_compose_file_comes_back_by_a_rollback(peo
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
 
 
-async def test_a_plan_says_what_would_change_and_changes_nothing(people, stack):
+async def test_plan_lists_changes_and_applies_none(people, stack):
     stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(environment={"MODE": "a"})})
     await people.succeed("v1")
     before = stack.ids()
@@ -102,7 +102,7 @@ async def test_a_plan_says_what_would_change_and_changes_nothing(people, stack):
     assert len(await people.application.state.releases.list("dev")) == 1
 
 
-async def test_a_plan_that_was_confirmed_is_refused_once_something_changed(people, stack, images):
+async def test_outdated_confirmed_plan_refused(people, stack, images):
     stack.write({"web": service()})
     await people.succeed("v1")
     plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
@@ -113,7 +113,7 @@ async def test_a_plan_that_was_confirmed_is_refused_once_something_changed(peopl
     assert stack.images() == {"web-1": images["v1"]}
 
 
-async def test_a_hotfix_moves_prod_by_three_phases_and_makes_a_release(people, stack, images):
+async def test_hotfix_runs_three_phases_and_makes_release(people, stack, images):
     stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service()})
     await people.succeed("v1", "prod")
     before = stack.ids("prod")
@@ -124,7 +124,7 @@ async def test_a_hotfix_moves_prod_by_three_phases_and_makes_a_release(people, s
     assert (await people.application.state.releases.current("prod")).number == 2
 
 
-async def test_a_failing_hotfix_is_rolled_back(people, stack, images):
+async def test_failing_hotfix_rolled_back(people, stack, images):
     stack.write({"web": service()})
     await people.succeed("v1", "prod")
     deployment = await people.hotfix("exits")
@@ -132,7 +132,7 @@ async def test_a_failing_hotfix_is_rolled_back(people, stack, images):
     assert stack.images("prod") == {"web-1": images["v1"]}
 
 
-async def test_a_plain_rollback_goes_to_the_release_before_and_a_named_one_to_that(people, stack, images):
+async def test_rollback_targets_previous_or_named_release(people, stack, images):
     stack.write({"web": service()})
     for version in ("v1", "v2", "v3"):
         await people.succeed(version)
@@ -144,7 +144,7 @@ async def test_a_plain_rollback_goes_to_the_release_before_and_a_named_one_to_th
     assert stack.images() == {"web-1": images["v3"]}
 
 
-async def test_images_that_are_here_need_no_registry(people, stack, images):
+async def test_local_images_need_no_registry(people, stack, images):
     stack.write({"web": service(pull_policy="missing")})
     await people.succeed("v1")
     assert stack.images() == {"web-1": images["v1"]}

@@ -40,7 +40,7 @@ async def people(bot_environment, monkeypatch):
         yield People(application)
 
 
-async def test_staging_is_its_own_project_with_its_own_values(people, stack, images):
+async def test_staging_has_own_project_and_values(people, stack, images):
     stack.put(".env.staging", "VERSION=v2\nCOLOUR=green\n")
     stack.put("passed.env", "DISCORD_TOKEN\nCOMPOSE_PROJECT_NAME\n")
     web = service(
@@ -68,14 +68,16 @@ async def test_staging_is_its_own_project_with_its_own_values(people, stack, ima
     assert "the-bots-own-token" not in str(container.attrs)
 
 
-async def test_the_projects_name_of_the_bot_is_the_base_of_every_environments_name(people, stack):
+async def test_base_project_name_prefixes_environments(people, stack):
+    """The project name of the bot is the base of the names of all environments."""
     environments = people.application.environments
     names = {name: environment.project for name, environment in environments.items()}
     base = stack.base_name
     assert names == {"dev": f"{base}-dev", "staging": f"{base}-staging", "prod": base}
 
 
-async def test_an_environments_own_files_count_from_the_moment_that_they_are_there(people, stack, images):
+async def test_environment_files_used_once_present(people, stack, images):
+    """The files of an environment count from the moment that they exist."""
     stack.write({"web": service(environment={"WHO": "${WHO:-everybody}"})})
     await people.succeed("v1", "dev")
     dev = stack.ids("dev")
@@ -90,7 +92,8 @@ async def test_an_environments_own_files_count_from_the_moment_that_they_are_the
     assert stack.images("staging") == {"web-1": images["v2"]}
 
 
-async def test_a_files_own_name_does_not_move_a_stack_to_another_project(people, stack, images):
+async def test_compose_name_keeps_stack_project(people, stack, images):
+    """The name inside a compose file does not move a stack to another project."""
     stack.write({"web": service()}, name="something-else")
     await people.succeed("v1", "staging")
     assert stack.images("staging") == {"web-1": images["v1"]}

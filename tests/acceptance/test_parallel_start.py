@@ -45,7 +45,7 @@ async def half_way(people, stack, images):
     return started
 
 
-async def test_a_deployment_cancelled_in_the_middle_leaves_the_old_release_whole(people, stack, images, half_way):
+async def test_cancel_midway_keeps_old_release(people, stack, images, half_way):
     await people.application.orchestrator.cancel(half_way.id, ANNA)
     deployment = await people.application.orchestrator.wait(half_way.id)
     assert deployment.outcome is Outcome.CANCELLED
@@ -56,7 +56,7 @@ async def test_a_deployment_cancelled_in_the_middle_leaves_the_old_release_whole
     await people.succeed("v2")
 
 
-async def test_a_deployment_cancelled_from_another_process_stops_too(people, stack, settings, images, half_way):
+async def test_cancel_from_other_process_stops_deployment(people, stack, settings, images, half_way):
     async with open_application(settings, instance_prefix="CLI") as other:
         await other.orchestrator.cancel(half_way.id, DORA)
     deployment = await people.application.orchestrator.wait(half_way.id)
@@ -64,7 +64,7 @@ async def test_a_deployment_cancelled_from_another_process_stops_too(people, sta
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
 
 
-async def test_what_has_ended_cannot_be_cancelled(people, stack):
+async def test_cancel_after_end_refused(people, stack):
     stack.write({"web": service()})
     deployment = await people.succeed("v1")
     with pytest.raises(InvalidRequestError) as refused:
@@ -73,7 +73,7 @@ async def test_what_has_ended_cannot_be_cancelled(people, stack):
     assert "/rollback" in refused.value.hint
 
 
-async def test_a_deployment_whose_process_left_is_taken_up_and_brought_to_its_end(settings, stack, images):
+async def test_abandoned_deployment_resumed(settings, stack, images):
     stack.write({"store": service(), "web": service()})
     async with open_application(settings) as application:
         await People(application).succeed("v1")
@@ -89,7 +89,7 @@ async def test_a_deployment_whose_process_left_is_taken_up_and_brought_to_its_en
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
 
 
-async def test_two_environments_are_deployed_at_once_without_disturbing_each_other(people, stack, images):
+async def test_two_environments_deploy_concurrently(people, stack, images):
     stack.put(".env.dev", "WHO=dev\n")
     stack.put(".env.staging", "WHO=staging\n")
     stack.write({"store": service(), "web": service(environment={"WHO": "${WHO}"})})

@@ -54,9 +54,7 @@ async def command_line(settings):
 
 
 @pytest.mark.parametrize("by_command_line", [False, True])
-async def test_a_deployment_takes_a_service_out_of_the_hands_that_heal_it(
-    maintained, people, stack, images, settings, by_command_line
-):
+async def test_deployment_interrupts_recovery(maintained, people, stack, images, settings, by_command_line):
     stack.write({"web": service(healthcheck=SICKLY)})
     await people.succeed("v1")
     await break_and_hold(maintained, stack)
@@ -73,7 +71,7 @@ async def test_a_deployment_takes_a_service_out_of_the_hands_that_heal_it(
     assert len(await of_services(maintained)) == 1
 
 
-async def test_what_somebody_stops_while_it_is_being_healed_stays_stopped(maintained, people, stack, images):
+async def test_manual_stop_during_recovery_kept(maintained, people, stack, images):
     stack.write({"web": service(healthcheck=SICKLY)})
     for version in ("v1", "v2"):
         await people.succeed(version)
@@ -88,9 +86,8 @@ async def test_what_somebody_stops_while_it_is_being_healed_stays_stopped(mainta
     assert (web.status, web.attrs["Image"]) == ("exited", images["v2"])
 
 
-async def test_a_service_that_breaks_just_before_or_just_after_a_deployment_ends_well(
-    maintained, people, stack, images
-):
+async def test_failure_next_to_deployment_ends_well(maintained, people, stack, images):
+    """A service that breaks just before or just after a deployment ends on the new release."""
     stack.write({"web": service()})
     await people.succeed("v1")
     kill_process(stack, "web")
@@ -108,9 +105,8 @@ async def test_a_service_that_breaks_just_before_or_just_after_a_deployment_ends
     assert stack.images() == {"web-1": images["v2"]}
 
 
-async def test_a_service_that_breaks_during_a_deployment_of_others_is_healed_after_it(
-    maintained, people, stack, images
-):
+async def test_failure_beside_deployment_recovered_after_it(maintained, people, stack, images):
+    """A service that breaks during a deployment of others is recovered after it."""
     stack.write({"store": service(), "web": service()})
     await people.succeed("v1")
     stack.write({"store": service(), "web": service(healthcheck=WAITS)})
@@ -126,9 +122,8 @@ async def test_a_service_that_breaks_during_a_deployment_of_others_is_healed_aft
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v2"]}
 
 
-async def test_after_a_rollback_no_alert_is_left_of_what_the_deployment_broke_and_mended(
-    maintained, people, stack, images
-):
+async def test_rollback_leaves_no_alert(maintained, people, stack, images):
+    """No alert is left of what a deployment broke and its rollback repaired."""
     stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(depends_on=["store"])})
     await people.succeed("v1")
     assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK

@@ -50,7 +50,7 @@ def observer(stack, already_healthy: set[str]) -> Iterator[CommitObserver]:
         client.close()
 
 
-async def test_start_first_never_leaves_the_service_without_a_healthy_container(people, stack, images):
+async def test_start_first_keeps_service_healthy(people, stack, images):
     stack.write({"web": service(deploy=START_FIRST)})
     await people.succeed("v1")
     with observer(stack, set(stack.ids().values())) as seen:
@@ -63,7 +63,7 @@ async def test_start_first_never_leaves_the_service_without_a_healthy_container(
         assert min(seen.counts) >= 1
 
 
-async def test_a_start_first_service_whose_successor_fails_was_never_away(people, stack, images):
+async def test_failed_start_first_keeps_service_available(people, stack, images):
     stack.write({"web": service(deploy=START_FIRST)})
     await people.succeed("v1")
     before = stack.ids()
@@ -74,7 +74,7 @@ async def test_a_start_first_service_whose_successor_fails_was_never_away(people
     assert stack.ids() == before
 
 
-async def test_start_first_keeps_every_replica_in_service(people, stack, images):
+async def test_start_first_keeps_all_replicas(people, stack, images):
     stack.write({"web": service(deploy={"replicas": 2, **START_FIRST})})
     await people.succeed("v1")
     with observer(stack, set(stack.ids().values())) as seen:
@@ -83,7 +83,7 @@ async def test_start_first_keeps_every_replica_in_service(people, stack, images)
     assert list(stack.images().values()) == [images["v2"]] * 2
 
 
-async def test_stop_first_never_runs_two_versions_at_once(people, stack, images):
+async def test_stop_first_never_runs_two_versions(people, stack, images):
     stack.write({"web": service()})
     await people.succeed("v1")
     with observer(stack, set(stack.ids().values())) as seen:
@@ -92,7 +92,8 @@ async def test_stop_first_never_runs_two_versions_at_once(people, stack, images)
         assert min(seen.counts) == 0
 
 
-async def test_start_first_with_a_fixed_host_port_is_refused_before_anything_is_touched(people, stack, images):
+async def test_start_first_with_fixed_port_refused(people, stack, images):
+    """It is refused before anything is touched."""
     port = free_port()
     ports = [f"127.0.0.1:{port}:8080"]
     stack.write({"web": service(ports=ports)})
@@ -107,7 +108,8 @@ async def test_start_first_with_a_fixed_host_port_is_refused_before_anything_is_
     assert stack.ids() == before
 
 
-async def test_start_first_with_a_container_name_is_refused_before_anything_is_touched(people, stack):
+async def test_start_first_with_container_name_refused(people, stack):
+    """It is refused before anything is touched."""
     name = f"{stack.base_name}-fixed"
     stack.write({"web": service(container_name=name, deploy=START_FIRST)})
     deployment = await people.deploy("v1")
@@ -116,7 +118,7 @@ async def test_start_first_with_a_container_name_is_refused_before_anything_is_t
     assert stack.containers() == []
 
 
-async def test_replicas_are_all_brought_up_and_can_be_made_fewer_and_more(people, stack, images):
+async def test_replicas_scale_up_and_down(people, stack, images):
     for version, replicas in (("v1", 2), ("v1", 3), ("v2", 1)):
         stack.write({"web": service(deploy={"replicas": replicas})})
         await people.succeed(version)
@@ -125,7 +127,7 @@ async def test_replicas_are_all_brought_up_and_can_be_made_fewer_and_more(people
     assert list(stack.images().values()) == [images["v1"]] * 3
 
 
-async def test_one_failing_replica_fails_the_service(people, stack, images):
+async def test_one_failing_replica_fails_service(people, stack, images):
     stack.write({"web": service(deploy={"replicas": 2})})
     await people.succeed("v1")
     stack.write({"web": service(deploy={"replicas": 2})})
@@ -133,7 +135,7 @@ async def test_one_failing_replica_fails_the_service(people, stack, images):
     assert list(stack.images().values()) == [images["v1"]] * 2
 
 
-async def test_one_by_one_deploys_the_same_as_in_parallel(settings, stack, images):
+async def test_sequential_deploy_starts_in_order(settings, stack, images):
     from bot.integration import open_application
     from tests.acceptance.people import People
 

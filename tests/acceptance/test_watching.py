@@ -24,7 +24,7 @@ async def maintained(application, people):
     return application
 
 
-async def test_a_process_that_dies_is_told_at_once_and_started_again(maintained, people, stack):
+async def test_dead_process_alerts_and_restarts(maintained, people, stack):
     stack.write({"web": service()})
     await people.succeed("v1")
     before = asyncio.get_running_loop().time()
@@ -39,7 +39,7 @@ async def test_a_process_that_dies_is_told_at_once_and_started_again(maintained,
     await alert_that(maintained, lambda one: len(one.actions) == 2 and is_over(one))
 
 
-async def test_one_that_is_killed_for_want_of_memory_is_made_anew(maintained, people, stack):
+async def test_out_of_memory_service_recreated(maintained, people, stack):
     hungry = service(command=["/bin/sh", "-c", GLUTTON], init=None, mem_limit="16m", memswap_limit="16m")
     stack.write({"web": hungry})
     await people.succeed("v1")
@@ -51,7 +51,7 @@ async def test_one_that_is_killed_for_want_of_memory_is_made_anew(maintained, pe
     assert len(await of_services(maintained)) == 1
 
 
-async def test_one_that_restarts_in_a_loop_is_one_alert_and_is_made_anew(maintained, people, stack):
+async def test_restart_loop_is_one_alert_and_recreated(maintained, people, stack):
     stack.write({"web": service(command=["/bin/sh", "-c", CRASHING], init=None, restart="always")})
     await people.succeed("v1")
     await inside(stack, "web", "touch", "/tmp/crash")
@@ -61,7 +61,7 @@ async def test_one_that_restarts_in_a_loop_is_one_alert_and_is_made_anew(maintai
     assert len(await of_services(maintained)) == 1
 
 
-async def test_one_whose_health_check_fails_is_restarted(maintained, people, stack):
+async def test_failed_health_check_restarts_service(maintained, people, stack):
     stack.write({"web": service()})
     await people.succeed("v1")
     await inside(stack, "web", "rm", "/www/health")
@@ -71,7 +71,8 @@ async def test_one_whose_health_check_fails_is_restarted(maintained, people, sta
     assert (over.id, over.actions) == (raised.id, ("restart: well again",))
 
 
-async def test_one_that_looks_well_but_does_not_answer_its_probe_is_restarted(maintained, people, stack):
+async def test_failed_probe_restarts_healthy_service(maintained, people, stack):
+    """A service that is healthy for Docker but does not answer its probe is restarted."""
     maintained.collector.probe_every(0.3)
     port = free_port()
     probe = f"http://127.0.0.1:{port}/health"
@@ -91,9 +92,9 @@ async def test_one_that_looks_well_but_does_not_answer_its_probe_is_restarted(ma
     assert await is_healthy()
 
 
-async def test_a_bot_that_is_no_more_the_active_one_leaves_the_watching_to_the_other(
-    maintained, people, stack, settings
-):
+async def test_former_leader_stops_watching(maintained, people, stack, settings):
+    """A bot that is no longer the leader leaves the watch to the other."""
+
     async def is_healthy():
         return other.health.verdict("dev", "web") is Verdict.HEALTHY
 

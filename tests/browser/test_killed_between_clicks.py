@@ -32,9 +32,8 @@ class Clicks:
         await self.visitor.press(message, label)
 
 
-async def test_from_the_plan_to_the_way_back_and_an_alert_nobody_notices_that_the_bot_died(
-    bot, people, visitor, shop, image_ids
-):
+async def test_plan_rollback_and_alert_survive_kills(bot, people, visitor, shop, image_ids):
+    """From the plan to the rollback and an alert, nobody notices that the bot was killed."""
     clicks = Clicks(bot, people, visitor)
     await visitor.become("dora")
     await visitor.run("/deploy", environment="prod", version="v1")
@@ -65,9 +64,8 @@ async def test_from_the_plan_to_the_way_back_and_an_alert_nobody_notices_that_th
     assert len(posts) == 3
 
 
-async def test_a_deployment_is_cancelled_by_the_bot_that_was_not_there_when_it_began(
-    bot, people, visitor, shop, image_ids
-):
+async def test_successor_cancels_deployment(bot, people, visitor, shop, image_ids):
+    """A deployment is cancelled by a bot that did not run when it began."""
     clicks = Clicks(bot, people, visitor)
     await visitor.become("dora")
     await visitor.deploy("v1")

@@ -20,7 +20,7 @@ BLANK_AFTER = """one => {
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
 
 
-async def test_deploying_failing_and_rolling_back_by_clicks_alone(bot, visitor, shop, image_ids):
+async def test_deploy_fail_and_roll_back_by_clicks(bot, visitor, shop, image_ids):
     await visitor.become("dora")
     await visitor.begin("/dep")
     await visitor.fill("environment", "de", take="dev")
@@ -48,7 +48,7 @@ async def test_deploying_failing_and_rolling_back_by_clicks_alone(bot, visitor, 
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
 
-async def test_the_same_in_chinese(bot, visitor, shop, image_ids):
+async def test_deploy_fail_and_roll_back_in_chinese(bot, visitor, shop, image_ids):
     await visitor.let_server_speak("zh-TW")
     await visitor.speak("zh-TW")
     await visitor.become("dora")
@@ -106,7 +106,7 @@ async def test_the_same_in_chinese(bot, visitor, shop, image_ids):
     ],
     ids=["en-US", "zh-TW"],
 )
-async def test_production_waits_for_a_second_person(
+async def test_production_awaits_second_person(
     bot, visitor, shop, image_ids, language, command, options, plan, deploy, wanted, approve, refusal, done
 ):
     await visitor.let_server_speak(language)
@@ -131,7 +131,7 @@ async def test_production_waits_for_a_second_person(
         ("zh-TW", "web 被手動停止", "認領", "由你負責處理", "已認領"),
     ],
 )
-async def test_an_alert_is_acknowledged(bot, visitor, shop, language, alert, button, answer, state):
+async def test_alert_acknowledged_by_click(bot, visitor, shop, language, alert, button, answer, state):
     await visitor.become("dora")
     await visitor.deploy("v1")
     await visitor.sees("Deploy v1 to dev", "succeeded")
@@ -144,7 +144,7 @@ async def test_an_alert_is_acknowledged(bot, visitor, shop, language, alert, but
     await visitor.sees(alert, state)
 
 
-async def test_what_is_told_to_one_is_hidden_from_the_others_and_can_be_dismissed(bot, visitor):
+async def test_ephemeral_message_private_and_dismissable(bot, visitor):
     await visitor.become("bob")
     await visitor.run("/deploy", environment="dev", version="v1")
     refused = await visitor.sees("You may not do this")
@@ -158,7 +158,8 @@ async def test_what_is_told_to_one_is_hidden_from_the_others_and_can_be_dismisse
     await expect(refused).to_have_count(0)
 
 
-async def test_a_phone_shows_it_all_without_scrolling_sideways_and_stays_at_the_end(bot, visitor):
+async def test_phone_fits_width_and_stays_at_end(bot, visitor):
+    """A phone shows the whole page without scrolling sideways, and stays at its end."""
     await visitor.page.set_viewport_size({"width": 360, "height": 700})
     await visitor.become("bob")
     for _time in range(3):
@@ -172,14 +173,14 @@ async def test_a_phone_shows_it_all_without_scrolling_sideways_and_stays_at_the_
     await expect(visitor.page.locator("#typed")).to_be_in_viewport()
 
 
-async def test_a_person_and_the_server_each_have_their_language(bot, visitor):
+async def test_user_locale_independent_of_guild(bot, visitor):
     await visitor.speak("zh-TW")
     await visitor.become("bob")
     await visitor.run("/狀態", 環境="dev")
     await visitor.sees("dev: 沒有執行中的服務")
 
 
-async def test_the_address_without_its_token_shows_nothing(sandbox):
+async def test_page_without_token_shows_nothing(sandbox):
     base = sandbox.page_url.partition("?")[0]
     async with aiohttp.ClientSession() as session:
         async with session.get(base) as answer:
@@ -192,7 +193,7 @@ async def test_the_address_without_its_token_shows_nothing(sandbox):
             assert answer.status == 403
 
 
-async def test_markdown_is_drawn_as_a_client_draws_it(visitor, sandbox):
+async def test_markdown_drawn_as_in_client(visitor, sandbox):
     channel = f"https://discord.com/channels/{sandbox.guild_id}/{sandbox.ops_channel_id}"
     shown = f"**my\\_app** is at {channel} since <t:0:T>"
     message = {"embeds": [{"title": "my\\_app fails", "description": shown}]}
@@ -207,7 +208,7 @@ async def test_markdown_is_drawn_as_a_client_draws_it(visitor, sandbox):
     assert (await text.locator("a").get_attribute("href")).startswith("#"), "the channel's address leads away from it"
 
 
-async def test_the_page_speaks_the_visitors_language(visitor):
+async def test_page_uses_visitor_language(visitor):
     await visitor.speak("zh-TW")
     await expect(visitor.page.locator("#connection")).to_have_text("沒有機器人連線")
     await visitor.speak("en-US")

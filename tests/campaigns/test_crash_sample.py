@@ -19,7 +19,7 @@ ROUNDS = (
 )
 
 
-async def test_whoever_is_killed_one_bot_and_an_honest_end_are_left(tmp_path_factory):
+async def test_crash_rounds_leave_one_bot_and_outcome(tmp_path_factory):
     with opened_lane("sample", tmp_path_factory.mktemp("lane")) as lane:
         async with lane.gate:
             await lane.start()

@@ -26,7 +26,7 @@ TOLD_TWICE = ("the end of DEPLOY-1 was told 2 times",)
         ([GOOD, UNPLAYED], (), 0, ExitCode.RED),
     ],
 )
-def test_a_campaign_is_green_only_where_all_was_played_and_ended_well(rounds, wrong_notifications, missing, end):
+def test_campaign_passes_only_if_complete_and_clean(rounds, wrong_notifications, missing, end):
     assert exit_code("", played(*rounds), wrong_notifications, missing) is end
 
 
@@ -41,5 +41,5 @@ def test_a_campaign_is_green_only_where_all_was_played_and_ended_well(rounds, wr
         ([], (), ExitCode.UNPLAYED),
     ],
 )
-def test_a_planted_defect_is_red_only_where_it_was_seen_however_much_was_left_out(rounds, wrong_notifications, end):
+def test_planted_defect_fails_only_if_detected(rounds, wrong_notifications, end):
     assert exit_code("no-fence", played(*rounds), wrong_notifications, missing=7) is end

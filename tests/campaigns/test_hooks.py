@@ -16,7 +16,9 @@ class Listener:
         self.heard.append((step, when, service))
 
 
-async def test_an_act_is_named_by_the_service_whose_container_it_is_about_though_another_was_told_of_last():
+async def test_act_named_by_container_service():
+    """An act is named by the service of its container, not by the last one announced."""
+
     async def containers(_environment):
         return (SimpleNamespace(id="1", service="store"), SimpleNamespace(id="2", service="web"))
 
@@ -29,7 +31,7 @@ async def test_an_act_is_named_by_the_service_whose_container_it_is_about_though
     assert gate.heard == [("between: start web", "before", "web"), ("between: start web", "after", "web")]
 
 
-def test_a_step_is_named_by_what_the_journal_announces():
+def test_step_named_by_journal_announcement():
     phase = StateChange(
         ChangeType.DEPLOYMENT_PHASE_CHANGED, "deployments", new="in_progress", metadata={"phase": "execution"}
     )

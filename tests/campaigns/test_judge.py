@@ -122,29 +122,31 @@ BREACHES = {
 }
 
 
-def test_a_good_end_has_no_breach():
+def test_clean_end_has_no_breach():
     assert breaches(facts()) == ()
 
 
-def test_what_was_there_before_the_first_deployment_may_be_as_it_was():
+def test_adopted_container_is_no_breach():
     adopted = replace(STORE, labels={**STORE.labels, "com.docker.compose.config-hash": "adopted"})
     assert breaches(facts(containers=(BOT, adopted))) == ()
 
 
-def test_a_deployment_that_was_never_accepted_has_no_breach():
+def test_unaccepted_deployment_has_no_breach():
     assert breaches(facts(deployments=())) == ()
 
 
-def test_one_that_failed_before_it_touched_anything_ended_honestly():
+def test_failure_before_changes_has_no_breach():
     refused = deployment(Outcome.FAILED, problem=FAILED, from_release=2, to_release=None)
     assert breaches(facts(deployments=(refused,))) == ()
 
 
-def test_one_that_is_just_being_silenced_may_note_a_service_s_health():
+def test_outgoing_leader_may_record_health():
+    """A bot that is just losing its leadership may still write the health of a service."""
     assert breaches(facts(written=(*NOTED[:3], replace(NOTED[3], at=1.0), NOTED[4]))) == ()
 
 
-def test_one_that_speaks_again_after_the_other_has_died_may_note_a_service_s_health():
+def test_returning_leader_may_record_health():
+    """A bot that leads again after the other has died may write the health of a service."""
     assert breaches(facts(written=(*NOTED[:4], replace(NOTED[4], instance_id="BOT-3", type="lock_changed")))) == ()
 
 
@@ -152,5 +154,5 @@ def test_one_that_speaks_again_after_the_other_has_died_may_note_a_service_s_hea
     ("invariant", "changes"),
     [pytest.param(name, one, id=f"{name} {n}") for name, all_ in BREACHES.items() for n, one in enumerate(all_)],
 )
-def test_each_breach_is_seen(invariant, changes):
+def test_each_breach_detected(invariant, changes):
     assert any(text.startswith(f"{invariant}: ") for text in breaches(facts(**changes))), breaches(facts(**changes))

@@ -50,18 +50,18 @@ class QuietLane:
 
 
 @pytest.mark.parametrize("kind", [Kind.STEPS, Kind.RANDOM, Kind.HANGS, Kind.USURPED])
-async def test_a_round_whose_victim_is_gone_is_missed(tmp_path, kind):
+async def test_round_with_missing_victim_is_missed(tmp_path, kind):
     played = await play(QuietLane(tmp_path), Round(kind, point=POINT, victim=Victim.PREDECESSOR))
     assert played.verdict is Verdict.MISSED
 
 
-async def test_a_round_whose_victim_has_just_died_is_missed(tmp_path):
+async def test_round_with_dead_victim_is_missed(tmp_path):
     dead = ContainerFacts("1", "home-discord-bot-1", "running", "healthy", "roas-bot:v1", BEYOND_ANY_PID)
     played = await play(QuietLane(tmp_path, dead), Round(Kind.STEPS, point=POINT, victim=Victim.PREDECESSOR))
     assert played.verdict is Verdict.MISSED
 
 
-async def test_a_takeover_that_found_nothing_to_take_over_is_missed(tmp_path, monkeypatch):
+async def test_takeover_without_effect_is_missed(tmp_path, monkeypatch):
     monkeypatch.setattr("campaigns.crash.faults.signal_all", lambda *_given: True)
     played = await play(QuietLane(tmp_path), Round(Kind.USURPED, point=POINT, victim=Victim.PREDECESSOR))
     assert played.verdict is Verdict.MISSED

@@ -19,7 +19,7 @@ def rounds():
     return list(step_rounds(Script.REPLACE, [ALONE, BOTH]))
 
 
-def test_each_step_is_hit_with_each_victim_that_there_is():
+def test_each_step_hit_with_each_victim():
     assert [(one.point, one.victim) for one in rounds()] == [
         (ALONE.point, Victim.PREDECESSOR),
         (BOTH.point, Victim.PREDECESSOR),
@@ -28,7 +28,7 @@ def test_each_step_is_hit_with_each_victim_that_there_is():
     ]
 
 
-def test_what_was_never_hit_is_known_of_every_kind():
+def test_never_hit_rounds_listed_per_kind():
     wanted = [*rounds(), *random_rounds(2, 7), *hang_rounds([PASSING])]
     coverage = Coverage(wanted)
     for one in wanted[:3]:
@@ -39,18 +39,18 @@ def test_what_was_never_hit_is_known_of_every_kind():
     assert coverage.missing == (wanted[3], *wanted[5:])
 
 
-def test_what_is_only_planned_is_no_intent():
+def test_only_acting_steps_are_intents():
     steps = (ServiceStep.PENDING, ServiceStep.CREATING, ServiceStep.HEALTHY, ServiceStep.REMOVING, ServiceStep.FAILED)
     assert [step for step in steps if is_intent(step.value)] == [ServiceStep.CREATING, ServiceStep.REMOVING]
 
 
-def test_the_same_seed_draws_the_same_rounds():
+def test_same_seed_draws_same_rounds():
     assert list(random_rounds(20, 7)) == list(random_rounds(20, 7))
     assert list(random_rounds(20, 7)) != list(random_rounds(20, 8))
     assert all(0 <= one.moment < 1 for one in random_rounds(50, 7))
 
 
-def test_what_was_played_before_is_not_played_again(tmp_path):
+def test_played_rounds_not_repeated(tmp_path):
     good, bad, missed, other = rounds()
     Record(tmp_path, 1).add(1, Played(good, Verdict.GOOD, 1.5, ("succeeded",)))
     Record(tmp_path, 1).add(2, Played(bad, Verdict.BROKEN, 60.0, (), ("one bot: 2",)))
@@ -61,7 +61,7 @@ def test_what_was_played_before_is_not_played_again(tmp_path):
     ]
 
 
-def test_rounds_that_can_see_a_planted_defect_come_first():
+def test_planted_defect_rounds_come_first():
     everything = [*rounds(), *hang_rounds([PASSING]), *random_rounds(2, 7)]
     ordered = relevant_first(everything, "no-watchdog")
     assert [one.kind for one in ordered[:2]] == [Kind.HANGS, Kind.HANGS]

@@ -51,7 +51,7 @@ def evidence(metrics: str = GOOD) -> Evidence:
     )
 
 
-def test_what_is_just_within_every_limit_is_no_breach() -> None:
+def test_values_within_limits_pass() -> None:
     seen = evidence()
     assert breaches(seen) == []
     assert (seen.event_seconds, seen.lag_seconds) == (0.5, 0.5)
@@ -88,21 +88,21 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_each_broken_limit_is_named(name: str) -> None:
+def test_each_exceeded_limit_named(name: str) -> None:
     (breach,) = breaches(BROKEN[name]())
     assert breach.startswith(name)
 
 
-def test_of_too_short_a_time_memory_is_not_judged() -> None:
+def test_short_run_skips_memory_limit() -> None:
     assert breaches(replace(evidence(), minutes=1.0, memory=[(0.0, 1.0), (1.0, 99.0)])) == []
 
 
-def test_nothing_measured_is_a_breach() -> None:
+def test_missing_measurements_fail() -> None:
     found = breaches(evidence('roas_recoveries_total{outcome="recovered"} 3\n'))
     assert "event latency p99: nothing was measured" in found
 
 
-async def test_a_short_soak_of_a_real_bot_breaks_no_limit(private_daemon: PrivateDaemon, tmp_path: Path) -> None:
+async def test_short_soak_of_real_bot_passes(private_daemon: PrivateDaemon, tmp_path: Path) -> None:
     engine = Engine(private_daemon.docker_host, private_daemon)
     seen = await soak(tmp_path, minutes=0.08, every=4.0, engine=engine)
     print(write_report(seen))

@@ -35,7 +35,8 @@ async def told(living: Living, deployment_id: str) -> None:
     await until(finished, within_seconds=40)
 
 
-async def test_a_deploy_is_acknowledged_in_time_shown_live_and_ends_in_a_new_message(living: Living) -> None:
+async def test_deploy_acknowledged_live_and_announced(living: Living) -> None:
+    """It is acknowledged in time, shown live, and ends in a new message."""
     await living.start()
     asked = await living.people.slash("dora", "deploy", environment="staging", version="v2")
     answer = await living.people.answer(asked)
@@ -54,7 +55,7 @@ async def test_a_deploy_is_acknowledged_in_time_shown_live_and_ends_in_a_new_mes
     assert "✅ execution" in live.text
 
 
-async def test_every_command_and_suggestion_works_over_the_wire(living: Living) -> None:
+async def test_all_commands_and_suggestions_work(living: Living) -> None:
     await living.start()
     people = living.people
     choices = await people.autocomplete("dora", "deploy", "environment", "st")
@@ -74,7 +75,7 @@ async def test_every_command_and_suggestion_works_over_the_wire(living: Living) 
     assert "You may not do this" in refused.message.text
 
 
-async def test_a_button_cancels_and_pings_nobody(living: Living) -> None:
+async def test_cancel_button_pings_nobody(living: Living) -> None:
     await living.start()
     living.application.orchestrator.hold.clear()
     people = living.people
@@ -92,7 +93,7 @@ async def test_a_button_cancels_and_pings_nobody(living: Living) -> None:
         assert not message.pinged_everyone
 
 
-async def test_a_post_whose_answer_is_lost_on_the_way_is_not_posted_twice(living: Living) -> None:
+async def test_post_with_lost_response_not_repeated(living: Living) -> None:
     await living.start()
     await living.people.add_fault(method="POST", path="*/messages", status=502, performed=True)
     story = await Story.begin(living.application.state, living.application.bus)
@@ -102,9 +103,8 @@ async def test_a_post_whose_answer_is_lost_on_the_way_is_not_posted_twice(living
 
 
 @pytest.mark.parametrize("fault", [{"status": 503, "times": 3}, {"status": 429, "times": 2, "retry_after": 0.2}])
-async def test_refusals_for_a_while_delay_posts_but_never_the_deployment(
-    living: Living, fault: dict[str, object]
-) -> None:
+async def test_discord_errors_delay_posts_only(living: Living, fault: dict[str, object]) -> None:
+    """Errors of Discord delay posts, never the deployment."""
     await living.start()
     await living.people.add_fault(path="*/messages*", **fault)
     story = await Story.begin(living.application.state, living.application.bus)
@@ -117,7 +117,7 @@ async def test_refusals_for_a_while_delay_posts_but_never_the_deployment(
 
 
 @pytest.mark.parametrize("resumable", [True, False])
-async def test_a_cut_connection_is_restored_and_commands_go_on(living: Living, resumable: bool) -> None:
+async def test_lost_connection_restored(living: Living, resumable: bool) -> None:
     await living.start()
     story = await Story.begin(living.application.state, living.application.bus)
     await living.people.disconnect(resumable=resumable)
@@ -128,7 +128,7 @@ async def test_a_cut_connection_is_restored_and_commands_go_on(living: Living, r
     assert answer.error is None
 
 
-async def test_a_failure_brings_its_last_words_as_a_file(living: Living) -> None:
+async def test_failure_output_attached_as_file(living: Living) -> None:
     await living.start()
     story = await Story.begin(living.application.state, living.application.bus)
     problem = Problem("service_failed", "web exited with 1", "Look at its log.", "web", "boom " * 4000)
@@ -138,7 +138,7 @@ async def test_a_failure_brings_its_last_words_as_a_file(living: Living) -> None
     assert message.attachments[0]["size"] == len(("boom " * 4000).encode())
 
 
-async def test_a_bot_that_dies_in_the_middle_is_followed_by_one_that_finishes_the_message(living: Living) -> None:
+async def test_next_bot_finishes_live_message(living: Living) -> None:
     await living.start()
     story = await Story.begin(living.application.state, living.application.bus)
     live = await living.people.wait_for_message(lambda m: "Deploy v2 to staging" in m.text)
@@ -152,9 +152,7 @@ async def test_a_bot_that_dies_in_the_middle_is_followed_by_one_that_finishes_th
     assert not messages[0].buttons
 
 
-async def test_a_permission_taken_away_and_given_back_delays_the_post(
-    living: Living, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_lost_permission_delays_post(living: Living, caplog: pytest.LogCaptureFixture) -> None:
     bot = await living.start()
     await living.people.deny_bot("send_messages")
     story = await Story.begin(living.application.state, living.application.bus)
@@ -169,32 +167,32 @@ async def test_a_permission_taken_away_and_given_back_delays_the_post(
     assert caplog.text.count("the ops channel is closed to the bot") == 1
 
 
-async def test_sigterm_ends_the_bot_in_order_with_code_0(living: Living) -> None:
+async def test_sigterm_exits_with_code_0(living: Living) -> None:
     await living.start()
     os.kill(os.getpid(), signal.SIGTERM)
     assert await living.exit_code() == 0
     assert living.running[-1][0].is_closed()
 
 
-async def test_a_token_that_discord_refuses_ends_the_bot_with_code_78_and_says_what_to_do(
-    living: Living, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_refused_token_exits_with_code_78(living: Living, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says what to do about the token."""
     living.application.settings.discord_token = SecretStr("not.the.token")
     await living.start(wait=False)
     assert await living.exit_code() == 78
     assert "developer portal" in caplog.text
 
 
-async def test_discord_being_away_at_the_start_is_waited_for(living: Living) -> None:
+async def test_startup_waits_for_discord(living: Living) -> None:
     await living.people.add_fault(path="/users/@me", status=503, times=2)
     await living.start()
     answer = await living.people.answer(await living.people.slash("bob", "status", environment="dev"))
     assert answer.error is None
 
 
-async def test_a_bot_that_discord_does_not_let_in_has_its_cogs_and_posts_when_it_may(
+async def test_bot_without_gateway_posts_over_rest(
     living: Living,
 ) -> None:
+    """Its cogs are loaded meanwhile, and it posts as soon as the REST API answers."""
     await living.people.take_gateway_away()
     await living.people.add_fault(status=503, times=1_000)
     bot = await living.start(wait=False)
@@ -210,9 +208,7 @@ async def test_a_bot_that_discord_does_not_let_in_has_its_cogs_and_posts_when_it
 
 
 @pytest.mark.parametrize("lost", ["gateway", "rest", "rest limited"])
-async def test_a_bot_knows_that_discord_went_away_and_came_back(
-    living: Living, monkeypatch: pytest.MonkeyPatch, lost: str
-) -> None:
+async def test_connection_loss_and_return_noticed(living: Living, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
     monkeypatch.setattr("bot.ui.discord_connection.BLINK_SECONDS", 0.5)
     bot = await living.start()
     await until(lambda: bot.readiness().gateway_ready)
@@ -229,7 +225,8 @@ async def test_a_bot_knows_that_discord_went_away_and_came_back(
     await until(lambda: bot.readiness().gateway_ready, within_seconds=20)
 
 
-async def test_the_commands_are_synced_whenever_its_turn_comes_and_never_out_of_turn(living: Living) -> None:
+async def test_only_leader_syncs_commands(living: Living) -> None:
+    """Commands are synced at each gain of leadership, and never on standby."""
     bot = await living.start()
 
     async def asked() -> int:
@@ -251,7 +248,7 @@ async def test_the_commands_are_synced_whenever_its_turn_comes_and_never_out_of_
     await living.people.wait_for_commands(*COMMANDS)
 
 
-async def test_of_two_bots_only_the_one_whose_turn_it_is_tells_of_alerts(living: Living) -> None:
+async def test_only_leader_announces_alerts(living: Living) -> None:
     first = await living.start()
     second = await living.start(wait=False)
     second.roas_leadership.lose()
@@ -276,7 +273,7 @@ async def test_of_two_bots_only_the_one_whose_turn_it_is_tells_of_alerts(living:
     assert await posts() == 2
 
 
-async def test_a_bot_started_before_discord_connects_when_it_comes(living: Living, free_port: int) -> None:
+async def test_late_discord_connects(living: Living, free_port: int) -> None:
     living.application.settings.discord_api_url = f"http://127.0.0.1:{free_port}/api/v10"
     await living.start(wait=False)
     await asyncio.sleep(0.3)
@@ -286,7 +283,7 @@ async def test_a_bot_started_before_discord_connects_when_it_comes(living: Livin
         await living.kill()
 
 
-async def test_sigterm_while_discord_is_away_ends_the_bot_too(living: Living, free_port: int) -> None:
+async def test_sigterm_without_discord_exits(living: Living, free_port: int) -> None:
     living.application.settings.discord_api_url = f"http://127.0.0.1:{free_port}/api/v10"
     await living.start(wait=False)
     await asyncio.sleep(0.3)

@@ -96,15 +96,14 @@ async def run_until(elector: LeaderElector, happened: asyncio.Event) -> None:
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_one_that_hangs_with_the_journal_in_its_hands_is_ended(state, held, tmp_path):
+async def test_hung_leader_holding_journal_ended(state, held, tmp_path):
     engine, activated = FakeEngine(container("other", HealthStatus.UNHEALTHY), held), asyncio.Event()
     await run_until(keeper_of(state, engine, tmp_path, activated), activated)
     assert [one.id for one in engine.there] == ["own"]
 
 
-async def test_what_a_successor_said_last_is_in_the_report_although_the_journal_could_not_be_written(
-    state, held, tmp_path
-):
+async def test_failure_output_survives_blocked_journal(state, held, tmp_path):
+    """The failure output of a successor is reported though the journal could not be written."""
     held.rollback()
     async with StateManager(tmp_path) as other:
         await other.ownership.acquire()
@@ -127,7 +126,7 @@ async def test_what_a_successor_said_last_is_in_the_report_although_the_journal_
     assert "it hangs" in problem.message
 
 
-async def test_one_that_is_well_is_left_alone_whoever_holds_the_journal(state, held, tmp_path):
+async def test_healthy_leader_holding_journal_kept(state, held, tmp_path):
     engine, activated = FakeEngine(container("other", HealthStatus.HEALTHY), held), asyncio.Event()
     await run_until(keeper_of(state, engine, tmp_path, activated), engine.looked)
     assert len(engine.there) == 2

@@ -14,7 +14,7 @@ def _no_waiting(monkeypatch):
     monkeypatch.setattr(client, "_pause", at_once)
 
 
-async def test_a_gateway_that_refuses_the_first_connection_is_tried_again(monkeypatch):
+async def test_refused_first_connection_retried(monkeypatch):
     tries = []
 
     async def from_client(self, **parameters):

@@ -135,18 +135,19 @@ async def bot(tmp_path: Path, leadership: LeaderLease) -> AsyncIterator[Bot]:
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_one_that_hangs_is_ended_before_its_voice_is_taken(bot):
+async def test_hung_leader_ended_before_takeover(bot):
     assert await bot.is_active_within(SOON_SECONDS)
     assert bot.engine.ended == [HUNG]
 
 
-async def test_one_that_cannot_be_reached_keeps_its_voice_and_is_refused_nothing(bot, other, leadership):
+async def test_unreachable_leader_keeps_leadership(bot, other, leadership):
     bot.engine.reaches = False
     assert not await bot.is_active_within(1.5)
     assert (await other.ownership.renew(leadership)).token == leadership.token
 
 
-async def test_one_that_renews_its_lease_while_its_container_is_looked_at_is_left_alone(bot, other, leadership):
+async def test_lease_renewed_during_inspection_kept(bot, other, leadership):
+    """A leader that renews its lease while its container is inspected is left alone."""
     asked = asyncio.Event()
 
     async def renew() -> None:
@@ -163,9 +164,7 @@ async def test_one_that_renews_its_lease_while_its_container_is_looked_at_is_lef
     assert [one.id for one in bot.engine.there] == ["own", "other"]
 
 
-async def test_one_that_is_not_fit_takes_back_from_a_successor_that_is_unwell_all_the_same(
-    bot, other, leadership, monkeypatch
-):
+async def test_unfit_bot_takes_back_from_unhealthy_successor(bot, other, leadership, monkeypatch):
     """Discord may be away for both; the successor is no other that would do better."""
     monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
     bot.fit = False
@@ -183,7 +182,8 @@ async def test_one_that_is_not_fit_takes_back_from_a_successor_that_is_unwell_al
     assert (await other.deployments.get("DEPLOY-1")).problem.key == "successor_failed"
 
 
-async def test_a_fault_that_nobody_foresaw_ends_neither_its_turn_nor_its_heartbeat(bot, other):
+async def test_unexpected_fault_keeps_leadership(bot, other):
+    """An unforeseen fault ends neither the leadership nor its renewal."""
     bot.faults = [ZeroDivisionError() for _ in range(3)]
     other.instance.withdraw()
     assert await bot.is_active_within(SOON_SECONDS)
@@ -192,7 +192,7 @@ async def test_a_fault_that_nobody_foresaw_ends_neither_its_turn_nor_its_heartbe
     assert (await other.ownership.lease()).lease_until > held.lease_until
 
 
-async def test_one_that_is_only_slow_keeps_its_voice(bot, other, leadership):
+async def test_slow_leader_keeps_leadership(bot, other, leadership):
     """Its lease has lapsed at every look, as after a sleep of the machine, but it is renewed again and again."""
     for _ in range(6):
         assert not await bot.is_active_within(0.3)
@@ -200,7 +200,8 @@ async def test_one_that_is_only_slow_keeps_its_voice(bot, other, leadership):
     assert bot.engine.ended == []
 
 
-async def test_one_that_is_not_fit_leaves_a_dead_ones_voice_to_a_container_that_comes_back(bot, other):
+async def test_unfit_standby_waits_for_restarting_leader(bot, other):
+    """An unfit bot leaves leadership to a dead one whose container comes back."""
     bot.fit = False
     bot.engine.there.append(container("other"))
     other.instance.withdraw()  # it has died
@@ -209,7 +210,7 @@ async def test_one_that_is_not_fit_leaves_a_dead_ones_voice_to_a_container_that_
     assert await bot.is_active_within(SOON_SECONDS)
 
 
-async def test_one_that_is_not_fit_and_alone_takes_it(bot, other):
+async def test_unfit_sole_bot_takes_leadership(bot, other):
     bot.fit = False
     other.instance.withdraw()
     assert await bot.is_active_within(SOON_SECONDS)

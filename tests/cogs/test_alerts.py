@@ -25,7 +25,7 @@ async def raised(scene: Scene, report: AlertReport = REPORT) -> discord.Message:
     return await scene.posted(report.title)
 
 
-async def test_an_alert_is_one_message_that_changes_with_it(scene: Scene) -> None:
+async def test_alert_is_one_edited_message(scene: Scene) -> None:
     message = await raised(scene)
     await scene.application.alert_service.take([REPORT, replace(REPORT, firing=False)])
     over = await scene.posted("resolved")
@@ -34,7 +34,7 @@ async def test_an_alert_is_one_message_that_changes_with_it(scene: Scene) -> Non
     assert len(scene.posts()) == 1
 
 
-async def test_whoever_may_deploy_may_acknowledge_and_silence(scene: Scene) -> None:
+async def test_deployers_may_acknowledge_and_silence(scene: Scene) -> None:
     message = await raised(scene)
     assert "you look after it" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
     message = await scene.posted("acknowledged")
@@ -48,7 +48,7 @@ async def test_whoever_may_deploy_may_acknowledge_and_silence(scene: Scene) -> N
     ]
 
 
-async def test_whoever_has_no_role_changes_nothing(scene: Scene) -> None:
+async def test_user_without_role_changes_nothing(scene: Scene) -> None:
     message = await raised(scene)
     for action in ("ack", "silence", "logs", "rollback"):
         answered = await scene.bob.click(message, custom_id=button(message, action))
@@ -57,14 +57,14 @@ async def test_whoever_has_no_role_changes_nothing(scene: Scene) -> None:
     assert alert.state is AlertState.FIRING
 
 
-async def test_roll_back_shows_the_plan_and_starts_nothing_by_itself(scene: Scene) -> None:
+async def test_rollback_button_only_shows_plan(scene: Scene) -> None:
     message = await raised(scene)
     answered = await scene.dora.click(message, custom_id=button(message, "rollback"))
     assert answered.response is not None
     assert not scene.application.orchestrator.requests
 
 
-async def test_the_old_button_of_an_alert_that_is_over_says_so_kindly(scene: Scene) -> None:
+async def test_stale_alert_button_reports_resolved(scene: Scene) -> None:
     message = await raised(scene)
     ids = [button(message, action) for action in ("ack", "silence")]
     (alert,) = await scene.application.state.alerts.open()
@@ -77,21 +77,22 @@ async def test_the_old_button_of_an_alert_that_is_over_says_so_kindly(scene: Sce
         assert "did not work" not in answer
 
 
-async def test_buttons_outlive_the_bot_that_posted_them(scene: Scene) -> None:
+async def test_alert_buttons_survive_restart(scene: Scene) -> None:
     message = await raised(scene)
     await scene.restart()
     assert "you look after it" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
     assert len(scene.posts()) == 1
 
 
-async def test_what_was_raised_while_no_bot_was_there_is_told_by_the_next(scene: Scene) -> None:
+async def test_alert_raised_offline_is_announced(scene: Scene) -> None:
     await scene.silence()
     await scene.application.alert_service.take([REPORT])
     await scene.restart()
     await scene.posted(REPORT.title)
 
 
-async def test_many_at_once_share_a_message_and_one_click_acknowledges_all(scene: Scene) -> None:
+async def test_storm_shares_message_and_acknowledgement(scene: Scene) -> None:
+    """Many alerts at once share a message, and one click acknowledges all."""
     await scene.application.alert_service.take(
         [replace(REPORT, fingerprint=f"f{n}", title=f"trouble {n}") for n in range(50)]
     )
@@ -101,12 +102,12 @@ async def test_many_at_once_share_a_message_and_one_click_acknowledges_all(scene
     assert len(scene.posts()) == 1
 
 
-async def test_status_tells_of_every_open_alert(scene: Scene) -> None:
+async def test_status_lists_open_alerts(scene: Scene) -> None:
     await raised(scene)
     assert "Open alerts: 1" in scene.answer(await scene.bob.slash(scene.ops, "status"))
 
 
-async def test_somebody_is_called_when_healing_gives_up(scene: Scene) -> None:
+async def test_failed_recovery_pings_role(scene: Scene) -> None:
     message = await raised(scene, replace(REPORT, severity=Severity.HIGH))
     (alert,) = await scene.application.state.alerts.open()
     await scene.application.alert_service.note(alert.id, "escalated: nothing helped", escalated=True)

@@ -20,7 +20,8 @@ ENVIRONMENTS = {name: an_environment(name) for name in ("dev", "staging", "prod"
 RELEASES = [a_release(number) for number in (12, 11, 10)]
 
 
-def test_a_known_environment_is_found_and_an_unknown_one_is_refused_with_the_nearest() -> None:
+def test_environment_resolved_or_nearest_suggested() -> None:
+    """An unknown environment is refused with the nearest known one."""
     assert read_environment(" prod ", ENVIRONMENTS).name == "prod"
     with pytest.raises(InvalidRequestError) as refused:
         read_environment("stagging", ENVIRONMENTS)
@@ -28,26 +29,27 @@ def test_a_known_environment_is_found_and_an_unknown_one_is_refused_with_the_nea
     assert "staging" in refused.value.hint
 
 
-def test_where_nothing_is_near_all_right_values_are_named() -> None:
+def test_unlike_value_lists_all_choices() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         read_environment("zzz", ENVIRONMENTS)
     assert "dev, staging, prod" in refused.value.hint
 
 
 @pytest.mark.parametrize("version", ["v1", "1.2.3", "2026-03-01_rc.1+build", "a" * 128])
-def test_a_plain_version_is_taken(version: str) -> None:
+def test_plain_version_accepted(version: str) -> None:
     assert read_version(f" {version} ") == version
 
 
 @pytest.mark.parametrize("version", ["", "-v1", ".1", "v 1", "v1;rm", "$(x)", "v1\n2", "a" * 129, "ｖ1", "--help"])
-def test_anything_else_is_no_version(version: str) -> None:
+def test_invalid_version_refused(version: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         read_version(version)
     assert refused.value.hint
 
 
 @given(st.text(max_size=140))
-def test_no_text_gets_through_that_could_be_an_option_or_end_a_word(text: str) -> None:
+def test_accepted_version_matches_pattern(text: str) -> None:
+    """No accepted text can be read as an option or end a word."""
     try:
         version = read_version(text)
     except InvalidRequestError:
@@ -56,13 +58,13 @@ def test_no_text_gets_through_that_could_be_an_option_or_end_a_word(text: str) -
     assert not version.startswith("-")
 
 
-def test_services_are_separated_by_spaces_or_commas_and_named_once() -> None:
+def test_services_split_and_deduplicated() -> None:
     assert read_services("web, redis web", ("web", "redis")) == ("web", "redis")
     assert read_services(None, ("web",)) == ()
     assert read_services("  ", ("web",)) == ()
 
 
-def test_an_unknown_service_is_refused_with_the_nearest() -> None:
+def test_unknown_service_suggests_nearest() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         read_services("web redsi", ("web", "redis"))
     assert "redsi" in refused.value.message
@@ -70,29 +72,29 @@ def test_an_unknown_service_is_refused_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("name", ["--privileged", "a b;c", "../x"])
-def test_a_service_is_never_an_option_even_where_none_is_known(name: str) -> None:
+def test_service_never_an_option(name: str) -> None:
     with pytest.raises(InvalidRequestError):
         read_services(name, ())
 
 
 @pytest.mark.parametrize("text", ["r11", "R11", "11", " 11 "])
-def test_a_release_may_be_written_in_two_ways(text: str) -> None:
+def test_release_accepts_two_notations(text: str) -> None:
     assert read_release(text, RELEASES) == 11
 
 
 @pytest.mark.parametrize("text", ["r13", "latest", "r", "-1", "r1e1"])
-def test_a_release_that_is_not_kept_is_refused_and_those_that_are_are_named(text: str) -> None:
+def test_unknown_release_refused_with_kept_ones(text: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         read_release(text, RELEASES)
     assert "r1" in refused.value.hint
 
 
 @pytest.mark.parametrize("text", [None, "", " "])
-def test_no_release_means_the_one_before(text: str | None) -> None:
+def test_empty_release_means_previous(text: str | None) -> None:
     assert read_release(text, RELEASES) is None
 
 
-def test_a_reason_is_one_line_of_a_length_that_can_be_read() -> None:
+def test_reason_is_one_short_line() -> None:
     assert read_reason(" a\n b ") == "a b"
     assert read_reason(None) == ""
     with pytest.raises(InvalidRequestError):

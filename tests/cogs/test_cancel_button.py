@@ -21,7 +21,7 @@ async def running(scene: Scene, environment: str = "staging") -> discord.Message
     return await scene.posted(f"Deploy v2 to {environment}")
 
 
-async def test_whoever_may_deploy_may_cancel_and_the_channel_shows_it(scene: Scene) -> None:
+async def test_deployer_cancels_and_channel_shows_it(scene: Scene) -> None:
     live = await running(scene)
     result = await scene.dora.click(live, custom_id=buttons(live)[0])
     assert "was asked to stop" in scene.answer(result)
@@ -31,7 +31,8 @@ async def test_whoever_may_deploy_may_cancel_and_the_channel_shows_it(scene: Sce
     await scene.posted("Deploy v2 to staging: was cancelled")
 
 
-async def test_the_live_message_says_who_asked_to_cancel_and_has_no_button_any_more(scene: Scene) -> None:
+async def test_cancelled_message_names_user_without_button(scene: Scene) -> None:
+    """The live message says who asked to cancel, and has no button left."""
     story = await Story.begin(scene.application.state, scene.application.bus)
     live = await scene.posted("Deploy v2 to staging")
     await scene.dora.click(live, custom_id=buttons(live)[0])
@@ -42,20 +43,20 @@ async def test_the_live_message_says_who_asked_to_cancel_and_has_no_button_any_m
 
 
 @pytest.mark.parametrize("environment", ["staging", "prod"])
-async def test_whoever_may_not_deploy_may_not_cancel(scene: Scene, environment: str) -> None:
+async def test_non_deployer_may_not_cancel(scene: Scene, environment: str) -> None:
     live = await running(scene, environment)
     somebody = scene.hugo if environment == "prod" else scene.bob
     assert "You may not do this" in scene.answer(await somebody.click(live, custom_id=buttons(live)[0]))
     assert not scene.application.orchestrator.cancelled
 
 
-async def test_an_approver_may_cancel_a_hotfix(scene: Scene) -> None:
+async def test_approver_may_cancel_hotfix(scene: Scene) -> None:
     await Story.begin(scene.application.state, scene.application.bus, kind=DeploymentKind.HOTFIX)
     live = await scene.posted("Hotfix v2 for staging")
     assert "was asked to stop" in scene.answer(await scene.anna.click(live, custom_id=buttons(live)[0]))
 
 
-async def test_a_button_posted_before_a_restart_still_works_after_it(scene: Scene) -> None:
+async def test_button_works_after_restart(scene: Scene) -> None:
     live = await running(scene)
     await scene.restart()
     result = await scene.dora.click(live, custom_id=buttons(live)[0])
@@ -64,7 +65,7 @@ async def test_a_button_posted_before_a_restart_still_works_after_it(scene: Scen
     assert len(scene.posts()) == 2
 
 
-async def test_an_old_button_on_something_finished_says_so_kindly(scene: Scene) -> None:
+async def test_stale_button_reports_finished(scene: Scene) -> None:
     story = await Story.begin(scene.application.state, scene.application.bus)
     await story.finish()
     await scene.posted("succeeded")
@@ -74,7 +75,7 @@ async def test_an_old_button_on_something_finished_says_so_kindly(scene: Scene) 
     assert "has ended already" in scene.answer(await scene.dora.click(message, custom_id=buttons(message)[0]))
 
 
-async def test_after_a_restart_a_live_message_is_finished_by_the_next_bot(scene: Scene) -> None:
+async def test_next_bot_finishes_live_message(scene: Scene) -> None:
     story = await Story.begin(scene.application.state, scene.application.bus)
     live = await scene.posted("Deploy v2 to staging")
     await scene.silence()

@@ -18,7 +18,7 @@ async def ended(scene: Scene, environment: str, version: str, outcome: Outcome =
     await story.finish(outcome)
 
 
-async def test_the_history_says_who_what_how_long_and_how_it_ended(scene: Scene) -> None:
+async def test_history_shows_who_what_duration_and_outcome(scene: Scene) -> None:
     await ended(scene, "staging", "v1")
     await ended(scene, "prod", "v2", Outcome.ROLLED_BACK)
     answer = scene.answer(await scene.bob.slash(scene.ops, "history"))
@@ -28,7 +28,7 @@ async def test_the_history_says_who_what_how_long_and_how_it_ended(scene: Scene)
     assert "<@123456789012345678>" in answer
 
 
-async def test_the_history_is_filtered_by_environment_and_outcome(scene: Scene) -> None:
+async def test_history_filters_environment_and_outcome(scene: Scene) -> None:
     await ended(scene, "staging", "v1")
     await ended(scene, "prod", "v2")
     await ended(scene, "prod", "v3", Outcome.CANCELLED)
@@ -42,7 +42,7 @@ async def test_the_history_is_filtered_by_environment_and_outcome(scene: Scene) 
     assert "There is none that fits" in none
 
 
-async def test_the_pages_of_the_history_are_turned_by_buttons_after_a_restart_too(scene: Scene) -> None:
+async def test_history_pages_turn_after_restart(scene: Scene) -> None:
     for number in range(10):
         await ended(scene, "staging", f"v{number}")
     result = await scene.bob.slash(scene.ops, "history", environment="staging")
@@ -58,7 +58,7 @@ async def test_the_pages_of_the_history_are_turned_by_buttons_after_a_restart_to
     assert "Deploy v9 to staging" in scene.answer(await scene.bob.click(turned.response.message, custom_id=newer))
 
 
-async def test_a_wrong_environment_is_refused_with_the_nearest_everywhere(scene: Scene) -> None:
+async def test_unknown_environment_suggests_nearest(scene: Scene) -> None:
     for command, options in {
         "history": {},
         "lock": {"reason": "x"},
@@ -70,7 +70,7 @@ async def test_a_wrong_environment_is_refused_with_the_nearest_everywhere(scene:
         assert "Did you mean staging?" in answer, command
 
 
-async def test_logs_come_as_a_file_for_those_who_may_read_them(scene: Scene) -> None:
+async def test_logs_sent_as_file_to_permitted_users(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1")
     result = await scene.dora.slash(scene.ops, "logs", service="web", since="15m", lines=50)
     assert "What `web` of staging wrote last" in scene.answer(result)
@@ -84,7 +84,7 @@ async def test_logs_come_as_a_file_for_those_who_may_read_them(scene: Scene) -> 
     assert "one of these roles is needed" in scene.answer(await scene.bob.slash(scene.ops, "logs", service="web"))
 
 
-async def test_logs_of_a_service_in_several_environments_want_the_environment(scene: Scene) -> None:
+async def test_ambiguous_log_service_needs_environment(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1")
     await kept_release(scene, "prod", "v1")
     answer = scene.answer(await scene.dora.slash(scene.ops, "logs", service="web"))
@@ -101,15 +101,13 @@ async def test_logs_of_a_service_in_several_environments_want_the_environment(sc
         ({"service": "web", "since": "yesterday"}, "For example 90s, 15m, 2h or 3d"),
     ],
 )
-async def test_wrong_values_of_logs_are_refused_with_the_right_ones(
-    scene: Scene, options: dict[str, str], text: str
-) -> None:
+async def test_invalid_log_options_explained(scene: Scene, options: dict[str, str], text: str) -> None:
     await kept_release(scene, "staging", "v1")
     assert text in scene.answer(await scene.dora.slash(scene.ops, "logs", **options))
     assert not scene.application.engine.asked
 
 
-async def test_an_empty_log_is_said_and_not_sent(scene: Scene) -> None:
+async def test_empty_log_reported_without_file(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1")
     scene.application.engine.log = ""
     result = await scene.dora.slash(scene.ops, "logs", service="web")
@@ -118,7 +116,8 @@ async def test_an_empty_log_is_said_and_not_sent(scene: Scene) -> None:
     assert not result.response.attachments
 
 
-async def test_a_locked_environment_takes_nothing_and_says_who_when_and_why(scene: Scene) -> None:
+async def test_frozen_environment_refused_with_details(scene: Scene) -> None:
+    """The refusal says who froze the environment, when and why."""
     assert "is locked: nobody can deploy" in scene.answer(
         await scene.dora.slash(scene.ops, "lock", environment="staging", reason="the fair")
     )
@@ -140,7 +139,7 @@ async def test_a_locked_environment_takes_nothing_and_says_who_when_and_why(scen
     assert "🚀 Started" in scene.answer(await scene.ask(scene.dora, "deploy", environment="staging", version="v2"))
 
 
-async def test_production_is_unlocked_by_an_approver_or_by_who_locked_it(scene: Scene) -> None:
+async def test_production_unlock_needs_approver_or_locker(scene: Scene) -> None:
     other = scene.join("other", "deployer")
     await scene.dora.slash(scene.ops, "lock", environment="prod", reason="the fair")
     refused = scene.answer(await other.slash(scene.ops, "unlock", environment="prod"))
@@ -151,14 +150,14 @@ async def test_production_is_unlocked_by_an_approver_or_by_who_locked_it(scene: 
     assert "prod is not locked" in scene.answer(await scene.anna.slash(scene.ops, "unlock", environment="prod"))
 
 
-async def test_locking_leaves_alone_what_is_under_way(scene: Scene) -> None:
+async def test_freeze_keeps_running_deployment(scene: Scene) -> None:
     story = await Story.begin(scene.application.state, scene.application.bus)
     answer = scene.answer(await scene.dora.slash(scene.ops, "lock", environment="staging", reason="the fair"))
     assert f"`{story.id}` is under way and goes on" in answer
     await story.finish()
 
 
-async def test_cancel_finds_the_only_deployment_that_is_under_way(scene: Scene) -> None:
+async def test_cancel_picks_only_running_deployment(scene: Scene) -> None:
     assert "No deployment is under way" in scene.answer(await scene.dora.slash(scene.ops, "cancel"))
     story = await Story.begin(scene.application.state, scene.application.bus)
     assert "one of these roles is needed" in scene.answer(await scene.bob.slash(scene.ops, "cancel"))
@@ -167,7 +166,7 @@ async def test_cancel_finds_the_only_deployment_that_is_under_way(scene: Scene) 
     await story.finish(Outcome.CANCELLED)
 
 
-async def test_cancel_wants_the_environment_where_several_are_under_way(scene: Scene) -> None:
+async def test_cancel_of_several_needs_environment(scene: Scene) -> None:
     stories = [
         await Story.begin(scene.application.state, scene.application.bus, environment=name) for name in ("dev", "prod")
     ]
@@ -180,7 +179,7 @@ async def test_cancel_wants_the_environment_where_several_are_under_way(scene: S
         await story.finish(Outcome.CANCELLED)
 
 
-async def test_everything_that_can_be_suggested_is(scene: Scene) -> None:
+async def test_options_have_suggestions(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1")
     await scene.dora.slash(scene.ops, "lock", environment="prod", reason="x")
 
@@ -200,7 +199,8 @@ async def asked_elsewhere(scene: Scene, who: MemberActor) -> str:
     return scene.answer(await who.slash(scene.general, "status"))
 
 
-async def test_where_the_ops_channel_was_deleted_the_bot_says_so_elsewhere_and_what_to_do(scene: Scene) -> None:
+async def test_deleted_ops_channel_reported_elsewhere(scene: Scene) -> None:
+    """The bot says in another channel that it is gone, and what to do."""
     assert "only works in the ops channel" in await asked_elsewhere(scene, scene.dora)
     scene.env.backend.delete_channel(scene.ops.id)
     await scene.env.settle()
@@ -208,7 +208,7 @@ async def test_where_the_ops_channel_was_deleted_the_bot_says_so_elsewhere_and_w
     assert "only works in the ops channel" in await asked_elsewhere(scene, scene.bob)
 
 
-async def test_an_ops_channel_that_the_bot_cannot_see_is_as_good_as_gone(scene: Scene) -> None:
+async def test_invisible_ops_channel_counts_as_deleted(scene: Scene) -> None:
     hidden = discord.PermissionOverwrite(view_channel=False)
     everybody = discord.utils.get(scene.env.bot.get_guild(scene.guild.id).roles, name="@everyone")  # type: ignore[union-attr]
     ours = scene.guild.create_text_channel("hidden", overwrites={everybody: hidden})
@@ -217,7 +217,7 @@ async def test_an_ops_channel_that_the_bot_cannot_see_is_as_good_as_gone(scene: 
     assert "is gone, or the bot cannot see it" in await asked_elsewhere(scene, scene.anna)
 
 
-async def test_a_closed_channel_is_on_the_status(scene: Scene) -> None:
+async def test_closed_channel_shown_in_status(scene: Scene) -> None:
     scene.env.inject_error("POST", "/channels/*/messages", status=403, code=50013)
     story = await Story.begin(scene.application.state, scene.application.bus)
     cog = scene.env.bot.get_cog("ROAS Deployment")  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ async def payloads(scene: Any) -> list[dict[str, Any]]:
     return [await command.get_translated_payload(tree, tree.translator) for command in commands]
 
 
-async def test_every_command_and_option_has_a_chinese_name_and_description(scene):
+async def test_commands_and_options_have_chinese_texts(scene):
     told = await payloads(scene)
 
     parts = told + [option for command in told for option in command.get("options", [])]
@@ -23,20 +23,21 @@ async def test_every_command_and_option_has_a_chinese_name_and_description(scene
     assert [one["name"] for one in parts if "zh-TW" not in one["description_localizations"]] == []
 
 
-async def test_every_choice_has_a_chinese_name_and_every_outcome_can_be_chosen(scene):
+async def test_choices_have_chinese_names(scene):
+    """Every choice has a Chinese name, and every outcome can be chosen."""
     options = [option for command in await payloads(scene) for option in command.get("options", [])]
     choices = [choice for option in options for choice in option.get("choices", [])]
     assert [one["name"] for one in choices if "zh-TW" not in one["name_localizations"]] == []
     assert {one["value"] for one in choices} == set(Outcome)
 
 
-async def test_no_two_options_of_a_command_share_a_chinese_name(scene):
+async def test_chinese_option_names_unique_per_command(scene):
     for command in await payloads(scene):
         names = [option["name_localizations"]["zh-TW"] for option in command.get("options", [])]
         assert len(names) == len(set(names)), command["name"]
 
 
-async def test_the_commands_of_the_bot_that_it_is_plugged_into_are_left_to_their_own_translator():
+async def test_host_commands_use_host_translator():
     class Theirs(app_commands.Translator):
         async def translate(self, string, locale, context):
             return "theirs"

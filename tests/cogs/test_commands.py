@@ -26,7 +26,8 @@ async def kept_release(scene: Scene, environment: str, version: str) -> Release:
     return release
 
 
-async def test_deploy_shows_the_plan_starts_exactly_that_and_links_to_the_live_message(scene: Scene) -> None:
+async def test_deploy_starts_exact_plan_and_links_message(scene: Scene) -> None:
+    """It shows the plan, starts exactly that, and links to the live message."""
     result = await scene.ask(scene.dora, "deploy", environment="staging", version="v2")
 
     answer = scene.answer(result)
@@ -46,19 +47,19 @@ async def test_deploy_shows_the_plan_starts_exactly_that_and_links_to_the_live_m
     assert len(scene.posts()) == 2
 
 
-async def test_a_dry_run_shows_the_plan_and_changes_nothing(scene: Scene) -> None:
+async def test_dry_run_changes_nothing(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2", dry_run=True)
     assert "📋 staging" in scene.answer(result)
     assert not scene.application.orchestrator.requests
     assert not scene.posts()
 
 
-async def test_services_limit_a_deployment_to_those_named(scene: Scene) -> None:
+async def test_services_option_limits_deployment(scene: Scene) -> None:
     await scene.ask(scene.dora, "deploy", environment="staging", version="v2", services="web, worker")
     assert scene.application.orchestrator.requests[0].services == ("web", "worker")
 
 
-async def test_a_hotfix_goes_to_production_unless_another_environment_is_named(scene: Scene) -> None:
+async def test_hotfix_defaults_to_production(scene: Scene) -> None:
     await scene.hugo.slash(scene.ops, "hotfix", version="v2.1", reason="checkout is down")
     request = scene.application.orchestrator.requests[0]
     assert request.environment == "prod"
@@ -67,7 +68,7 @@ async def test_a_hotfix_goes_to_production_unless_another_environment_is_named(s
     await scene.posted("Hotfix v2.1 for prod: succeeded")
 
 
-async def test_a_rollback_goes_to_the_release_named_or_to_the_one_before(scene: Scene) -> None:
+async def test_rollback_targets_named_or_previous_release(scene: Scene) -> None:
     first = await kept_release(scene, "staging", "v1")
     await kept_release(scene, "staging", "v2")
     await scene.ask(scene.dora, "rollback", environment="staging", to=first.label, reason="it is slow")
@@ -78,14 +79,14 @@ async def test_a_rollback_goes_to_the_release_named_or_to_the_one_before(scene: 
     assert scene.application.orchestrator.requests[0].reason == "it is slow"
 
 
-async def test_status_shows_every_environment_to_whoever_sees_the_channel(scene: Scene) -> None:
+async def test_status_shows_all_environments(scene: Scene) -> None:
     answer = scene.answer(await scene.bob.slash(scene.ops, "status"))
     for name in ("dev", "staging", "prod"):
         assert f"{name}: healthy" in answer
     assert "CPU 12.3 %" in answer
 
 
-async def test_status_of_one_environment_shows_release_and_what_is_going_on(scene: Scene) -> None:
+async def test_status_shows_release_and_progress(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1")
     scene.application.orchestrator.hold.clear()
     await scene.ask(scene.dora, "deploy", environment="staging", version="v2")
@@ -95,7 +96,7 @@ async def test_status_of_one_environment_shows_release_and_what_is_going_on(scen
     assert "prod" not in answer
 
 
-async def test_status_of_an_engine_that_is_away_says_what_to_do(scene: Scene) -> None:
+async def test_status_without_engine_says_what_to_do(scene: Scene) -> None:
     scene.application.collector.fault = EngineUnavailableError("The engine is away.", hint="Start it.")
     answer = scene.answer(await scene.bob.slash(scene.ops, "status", environment="dev"))
     assert "The engine is away. Start it." in answer
@@ -110,9 +111,7 @@ async def test_status_of_an_engine_that_is_away_says_what_to_do(scene: Scene) ->
         ("deploy", {"environment": "staging", "version": "v2", "dry_run": True}),
     ],
 )
-async def test_somebody_without_a_role_is_refused_and_told_why(
-    scene: Scene, command: str, options: dict[str, object]
-) -> None:
+async def test_user_without_role_refused_with_reason(scene: Scene, command: str, options: dict[str, object]) -> None:
     answer = scene.answer(await scene.bob.slash(scene.ops, command, **options))
     assert "You may not do this" in answer
     assert "<@&" in answer
@@ -121,9 +120,8 @@ async def test_somebody_without_a_role_is_refused_and_told_why(
 
 
 @pytest.mark.parametrize("command", ["deploy", "rollback"])
-async def test_production_takes_a_deploy_or_rollback_from_a_deployer_and_starts_nothing_by_itself(
-    scene: Scene, command: str
-) -> None:
+async def test_production_request_starts_nothing_unapproved(scene: Scene, command: str) -> None:
+    """A deployer's deploy or rollback of production waits for an approval."""
     options = {"environment": "prod", **({"version": "v2"} if command == "deploy" else {})}
     assert "You may not do this" in scene.answer(await scene.anna.slash(scene.ops, command, **options))
     assert "A second person has to approve it" in scene.answer(await scene.ask(scene.dora, command, **options))
@@ -134,9 +132,7 @@ async def test_production_takes_a_deploy_or_rollback_from_a_deployer_and_starts_
     ("command", "options"),
     [("deploy", {"environment": "staging", "version": "v2"}), ("status", {})],
 )
-async def test_another_channel_is_refused_and_the_right_one_named(
-    scene: Scene, command: str, options: dict[str, object]
-) -> None:
+async def test_other_channel_refused_with_right_one(scene: Scene, command: str, options: dict[str, object]) -> None:
     answer = scene.answer(await scene.dora.slash(scene.general, command, **options))
     assert f"<#{scene.ops.id}>" in answer
     assert not scene.application.orchestrator.requests
@@ -150,15 +146,14 @@ async def test_another_channel_is_refused_and_the_right_one_named(
         ({"environment": "staging", "version": "v2", "services": "wbe"}, "Did you mean web"),
     ],
 )
-async def test_a_wrong_value_is_refused_with_the_nearest_right_one(
-    scene: Scene, options: dict[str, object], text: str
-) -> None:
+async def test_invalid_value_suggests_nearest(scene: Scene, options: dict[str, object], text: str) -> None:
     answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", **options))
     assert text in answer
     assert not scene.application.orchestrator.requests
 
 
-async def test_a_second_deployment_is_refused_with_who_since_when_and_what_for(scene: Scene) -> None:
+async def test_second_deployment_refused_with_lock_details(scene: Scene) -> None:
+    """The refusal says who holds the deployment lock, since when and for what."""
     scene.application.orchestrator.hold.clear()
     await scene.ask(scene.dora, "deploy", environment="staging", version="v2")
     answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v3"))
@@ -167,7 +162,7 @@ async def test_a_second_deployment_is_refused_with_who_since_when_and_what_for(s
     assert len(scene.application.orchestrator.requests) == 1
 
 
-async def test_a_lock_taken_between_plan_and_start_is_refused_all_the_same(scene: Scene) -> None:
+async def test_deployment_lock_after_plan_refuses_start(scene: Scene) -> None:
     first = await Story.begin(scene.application.state, scene.application.bus, environment="dev")
     lock = await scene.application.state.locks.get("dev")
     assert lock is not None
@@ -176,9 +171,7 @@ async def test_a_lock_taken_between_plan_and_start_is_refused_all_the_same(scene
     assert first.id in answer
 
 
-async def test_a_fault_that_nobody_foresaw_gives_an_id_that_the_log_has_too(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_unexpected_fault_id_matches_log(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     scene.application.orchestrator.fault = ZeroDivisionError("secret detail")
     answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2"))
     incident = next(word.strip("`.") for word in answer.split() if word.startswith("`ERR-"))
@@ -186,13 +179,13 @@ async def test_a_fault_that_nobody_foresaw_gives_an_id_that_the_log_has_too(
     assert incident in caplog.text
 
 
-async def test_an_interaction_that_cannot_be_acknowledged_has_no_effect(scene: Scene) -> None:
+async def test_unacknowledged_interaction_has_no_effect(scene: Scene) -> None:
     scene.env.inject_error("POST", "/interactions/*/*/callback", status=400, code=40060)
     await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
     assert not scene.application.orchestrator.requests
 
 
-async def test_each_request_carries_its_plans_id_so_that_it_starts_once(scene: Scene) -> None:
+async def test_plan_id_makes_request_unique(scene: Scene) -> None:
     await scene.ask(scene.dora, "deploy", environment="dev", version="v2")
     await scene.posted("Deploy v2 to dev: succeeded")
     await scene.ask(scene.dora, "deploy", environment="dev", version="v3")
@@ -201,7 +194,8 @@ async def test_each_request_carries_its_plans_id_so_that_it_starts_once(scene: S
     assert all(id_ and id_.startswith("PLAN-") for id_ in ids)
 
 
-async def test_suggestions_complete_environments_versions_services_and_releases(scene: Scene) -> None:
+async def test_suggestions_complete_known_values(scene: Scene) -> None:
+    """Environments, versions, services and releases are completed."""
     await kept_release(scene, "staging", "v1.4.2")
     older = await kept_release(scene, "staging", "v1.4.1")
     await kept_release(scene, "staging", "v1.5.0")
@@ -217,7 +211,7 @@ async def test_suggestions_complete_environments_versions_services_and_releases(
     assert await values("status", "environment", "p") == ["prod"]
 
 
-async def test_suggestions_give_nothing_away_outside_the_ops_channel(scene: Scene) -> None:
+async def test_suggestions_empty_outside_ops_channel(scene: Scene) -> None:
     assert not await scene.dora.autocomplete(scene.general, "deploy", "environment", "")
 
 
@@ -231,7 +225,7 @@ SUGGESTED = {
 
 
 @pytest.mark.parametrize(("command", "option"), SUGGESTED)
-async def test_suggestions_are_for_those_who_may_do_it(scene: Scene, command: str, option: str) -> None:
+async def test_suggestions_need_permission(scene: Scene, command: str, option: str) -> None:
     for version in ("v1", "v2"):
         await kept_release(scene, "prod", version)
     for name in ("dora", "anna", "hugo", "bob"):
@@ -240,7 +234,7 @@ async def test_suggestions_are_for_those_who_may_do_it(scene: Scene, command: st
 
 
 @pytest.mark.parametrize(("option", "word"), [("version", "v1.4.1"), ("services", "worker")])
-async def test_typing_a_word_looks_once(scene: Scene, option: str, word: str) -> None:
+async def test_typing_queries_engine_once(scene: Scene, option: str, word: str) -> None:
     scene.application.engine.versions = ("v1.4.1", "v1.4.2")
     for end in range(len(word)):
         typed = word[:end]
@@ -249,14 +243,15 @@ async def test_typing_a_word_looks_once(scene: Scene, option: str, word: str) ->
     assert len(scene.application.engine.asked) == 1
 
 
-async def test_services_are_suggested_from_the_release_where_the_compose_file_cannot_be_read(scene: Scene) -> None:
+async def test_services_suggested_from_release(scene: Scene) -> None:
+    """They come from the release where the compose file cannot be read."""
     await kept_release(scene, "staging", "v1")
     scene.application.engine.fault = EngineUnavailableError("away")
     result = await scene.dora.autocomplete(scene.ops, "deploy", "services", "", environment="staging")
     assert [choice["value"] for choice in result] == ["web", "redis"]
 
 
-async def test_nothing_that_is_posted_pings_anybody(scene: Scene) -> None:
+async def test_posts_ping_nobody(scene: Scene) -> None:
     await scene.ask(scene.dora, "deploy", environment="staging", version="v2")
     await scene.posted("succeeded")
     sent = [
@@ -268,7 +263,7 @@ async def test_nothing_that_is_posted_pings_anybody(scene: Scene) -> None:
     assert all(body["enforce_nonce"] for body in bodies)
 
 
-async def test_a_secret_in_a_fault_or_a_reason_is_shown_to_nobody(scene: Scene) -> None:
+async def test_secrets_hidden_in_faults_and_reasons(scene: Scene) -> None:
     scene.application.orchestrator.fault = EngineUnavailableError(
         "no answer from hunter_2*hunter_2", hint="hunter_2*hunter_2"
     )
@@ -281,7 +276,7 @@ async def test_a_secret_in_a_fault_or_a_reason_is_shown_to_nobody(scene: Scene) 
     assert "hunter" not in shown(live.embeds)
 
 
-async def test_status_brings_a_chart_of_the_last_hour_with_words_for_whoever_cannot_see_it(scene: Scene) -> None:
+async def test_status_has_chart_with_alt_text(scene: Scene) -> None:
     points = tuple(ServicePoint(30.0 * n, Verdict.HEALTHY, 5.0, 2**20) for n in range(10, 0, -1))
     scene.application.collector.series = (ServiceSeries("staging", "web", points),)
     result = await scene.bob.slash(scene.ops, "status", environment="staging")

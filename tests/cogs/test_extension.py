@@ -22,7 +22,7 @@ def syncs(scene: Scene) -> int:
     return sum(request.method == "PUT" and request.path.endswith("/commands") for request in scene.env.http_requests)
 
 
-async def test_the_commands_are_registered_for_the_guild(scene: Scene) -> None:
+async def test_commands_registered_for_guild(scene: Scene) -> None:
     tree = scene.env.bot.tree  # type: ignore[attr-defined]
     there = await tree.fetch_commands(guild=discord.Object(scene.guild.id))
     assert {command.name for command in there} >= {
@@ -38,14 +38,14 @@ async def test_the_commands_are_registered_for_the_guild(scene: Scene) -> None:
     }
 
 
-async def test_a_restart_does_not_sync_commands_that_are_the_same(scene: Scene) -> None:
+async def test_restart_skips_sync_of_same_commands(scene: Scene) -> None:
     before = syncs(scene)
     await scene.restart()
     await scene.restart()
     assert syncs(scene) == before == 1
 
 
-async def test_commands_that_changed_are_synced(scene: Scene) -> None:
+async def test_changed_commands_synced(scene: Scene) -> None:
     posts = scene.application.state.posts
     subject = f"{KIND}:{scene.env.bot.application_id}:{scene.guild.id}"
     known = await posts.get(subject, KIND)
@@ -56,7 +56,7 @@ async def test_commands_that_changed_are_synced(scene: Scene) -> None:
     assert syncs(scene) == 2
 
 
-async def test_commands_that_discord_lost_are_synced_again(scene: Scene) -> None:
+async def test_lost_commands_synced_again(scene: Scene) -> None:
     bot = scene.env.bot
     assert isinstance(bot, RoasBot)
     ours = CommandSet(bot.tree, discord.Object(scene.guild.id))
@@ -66,7 +66,7 @@ async def test_commands_that_discord_lost_are_synced_again(scene: Scene) -> None
     assert await sync.run()
 
 
-async def test_a_bot_without_the_voice_answers_nothing(scene: Scene) -> None:
+async def test_standby_answers_nothing(scene: Scene) -> None:
     bot = scene.env.bot
     assert isinstance(bot, RoasBot)
     bot.roas_leadership.lose()
@@ -91,9 +91,8 @@ class HostBot(commands.Bot):
         await self.load_extension("cogs")
 
 
-async def test_any_bot_can_load_the_cogs_and_the_application_is_opened_and_closed_with_them(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_any_bot_opens_and_closes_application(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any bot can load the cogs; the application is opened and closed with them."""
     opened: list[str] = []
 
     @asynccontextmanager
@@ -131,7 +130,7 @@ async def test_any_bot_can_load_the_cogs_and_the_application_is_opened_and_close
     assert names == {"ping"}
 
 
-async def test_without_a_channel_in_the_settings_loading_says_what_is_missing(scene: Scene) -> None:
+async def test_missing_channel_setting_named_on_load(scene: Scene) -> None:
     scene.application.settings.discord_ops_channel_id = None
     bot = RoasBot(scene.application)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="DISCORD_OPS_CHANNEL_ID"):

@@ -131,13 +131,13 @@ def reason_of(scene: Scene, answer: str) -> Reason | None:
     return next((text for text in SAID if text in answer), answer)
 
 
-def test_every_command_has_a_row(scene: Scene) -> None:
+def test_every_command_has_row(scene: Scene) -> None:
     tree = scene.env.bot.tree  # type: ignore[attr-defined]
     found = {command.qualified_name for command in tree.walk_commands(guild=discord.Object(scene.guild.id))}
     assert found == {row.partition(",")[0] for row in COMMANDS}
 
 
-def test_every_button_has_a_row(scene: Scene) -> None:
+def test_every_button_has_row(scene: Scene) -> None:
     """What the bot listens to, written out, is exactly what the tests of this file press."""
     store = scene.env.bot._connection._view_store
     heard = {name for pattern in store._dynamic_items for name in named(pattern.pattern)}
@@ -156,7 +156,7 @@ def named(pattern: str) -> set[str]:
 
 
 @pytest.mark.parametrize("row", COMMANDS)
-async def test_a_command_is_for_exactly_those_in_the_table(scene: Scene, row: str) -> None:
+async def test_command_allowed_as_in_table(scene: Scene, row: str) -> None:
     command, (options, needed) = row.partition(",")[0], COMMANDS[row]
     people = await people_of(scene)
     for environment in ENVIRONMENTS:
@@ -201,7 +201,7 @@ async def tidy(scene: Scene, environment: str, story: Story | None) -> None:
 
 @pytest.mark.parametrize("state", STALE)
 @pytest.mark.parametrize("button", BUTTONS)
-async def test_a_button_of_a_plan_is_for_exactly_those_in_the_table(scene: Scene, button: str, state: str) -> None:
+async def test_plan_button_allowed_as_in_table(scene: Scene, button: str, state: str) -> None:
     people = await people_of(scene)
     for environment, role, own in product(ENVIRONMENTS, ROLES, (True, False)):
         somebody = people[role]
@@ -219,7 +219,7 @@ async def test_a_button_of_a_plan_is_for_exactly_those_in_the_table(scene: Scene
 
 
 @pytest.mark.parametrize("kind", DeploymentKind)
-async def test_the_cancel_button_is_for_exactly_those_in_the_table(scene: Scene, kind: DeploymentKind) -> None:
+async def test_cancel_button_allowed_as_in_table(scene: Scene, kind: DeploymentKind) -> None:
     people = await people_of(scene)
     allowed = APPROVES | ({"hotfix"} if kind is DeploymentKind.HOTFIX else DEPLOYS)
     for environment, role in product(ENVIRONMENTS, ROLES):
@@ -234,9 +234,7 @@ async def test_the_cancel_button_is_for_exactly_those_in_the_table(scene: Scene,
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-async def test_the_roll_back_button_is_for_deployers_and_starts_nothing_by_itself(
-    scene: Scene, environment: str
-) -> None:
+async def test_rollback_button_for_deployers_starts_nothing(scene: Scene, environment: str) -> None:
     people = await people_of(scene)
     first, second = [await kept_release(scene, environment, version) for version in ("v1", "v2")]
     story = await Story.begin(scene.application.state, scene.application.bus, environment=environment)
@@ -251,7 +249,7 @@ async def test_the_roll_back_button_is_for_deployers_and_starts_nothing_by_itsel
 
 @pytest.mark.parametrize("action", ALERT_DEEDS)
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-async def test_an_alerts_button_is_for_exactly_those_in_the_table(scene: Scene, environment: str, action: str) -> None:
+async def test_alert_button_allowed_as_in_table(scene: Scene, environment: str, action: str) -> None:
     people = await people_of(scene)
     for version in ("v1", "v2"):
         await kept_release(scene, environment, version)
@@ -275,7 +273,7 @@ async def test_an_alerts_button_is_for_exactly_those_in_the_table(scene: Scene, 
     assert not scene.application.orchestrator.requests
 
 
-async def test_the_buttons_of_the_history_are_for_everybody_in_the_channel(scene: Scene) -> None:
+async def test_history_buttons_allowed_for_everybody(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1")
     page = HistoryPage("staging", None, 0)
     for role, somebody in (await people_of(scene)).items():
@@ -285,7 +283,7 @@ async def test_the_buttons_of_the_history_are_for_everybody_in_the_channel(scene
         assert result.deferred or result.response is not None, role
 
 
-async def test_no_button_works_outside_the_ops_channel(scene: Scene) -> None:
+async def test_buttons_refused_outside_ops_channel(scene: Scene) -> None:
     people = await people_of(scene)
     story = await Story.begin(scene.application.state, scene.application.bus, environment="staging")
     plan_record = await a_proposal(scene, "staging", STRANGER, "planned")
@@ -312,7 +310,8 @@ async def test_no_button_works_outside_the_ops_channel(scene: Scene) -> None:
     await story.finish()
 
 
-async def test_nothing_works_outside_the_ops_channel_and_no_name_is_told_there(scene: Scene) -> None:
+async def test_outside_channel_refused_without_names(scene: Scene) -> None:
+    """Nothing works outside the ops channel, and no name is shown there."""
     people = await people_of(scene)
     wrong = {"version": "a b", "services": "nothing", "service": "nothing", "to": "r99", "since": "never"}
     for (row, (options, _needed)), (role, somebody) in product(COMMANDS.items(), people.items()):
@@ -326,5 +325,5 @@ async def test_nothing_works_outside_the_ops_channel_and_no_name_is_told_there(s
     assert not scene.application.orchestrator.planned
 
 
-def test_a_plan_lives_for_a_quarter_of_an_hour() -> None:
+def test_plan_lives_15_minutes() -> None:
     assert timedelta(minutes=15) == LIFETIME

@@ -55,7 +55,7 @@ def somebody(role: str, *, guild: int | None = GUILD, channel: int | None = OPS)
 
 
 @pytest.mark.parametrize(("action", "environment", "role"), list(product(Action, ENVIRONMENTS, PEOPLE)))
-def test_a_deed_is_allowed_to_exactly_those_in_the_table(action: Action, environment: str, role: str) -> None:
+def test_action_allowed_as_in_table(action: Action, environment: str, role: str) -> None:
     why_not = refusal(action, ENVIRONMENTS[environment], somebody(role), RULES)
     assert (why_not is None) == (role in ALLOWED[action, environment])
     if why_not is not None:
@@ -64,7 +64,7 @@ def test_a_deed_is_allowed_to_exactly_those_in_the_table(action: Action, environ
 
 
 @pytest.mark.parametrize(("kind", "environment", "role"), list(product(DeploymentKind, ENVIRONMENTS, PEOPLE)))
-def test_cancelling_is_allowed_to_exactly_those_in_the_table(kind: DeploymentKind, environment: str, role: str) -> None:
+def test_cancel_allowed_as_in_table(kind: DeploymentKind, environment: str, role: str) -> None:
     why_not = cancel_refusal(kind, ENVIRONMENTS[environment], somebody(role), RULES)
     assert (why_not is None) == (role in CANCEL_ALLOWED[kind, environment])
 
@@ -79,7 +79,7 @@ def test_cancelling_is_allowed_to_exactly_those_in_the_table(kind: DeploymentKin
         (GUILD, None, f"<#{OPS}>"),
     ],
 )
-def test_nobody_may_do_anything_elsewhere(
+def test_actions_refused_elsewhere(
     action: Action, role: str, guild: int | None, channel: int | None, text: str
 ) -> None:
     asker = somebody(role, guild=guild, channel=channel)
@@ -88,44 +88,42 @@ def test_nobody_may_do_anything_elsewhere(
 
 
 @pytest.mark.parametrize("role", PEOPLE)
-def test_that_the_ops_channel_is_gone_is_said_to_those_with_a_role(role: str) -> None:
+def test_missing_ops_channel_shown_to_role_holders(role: str) -> None:
     why_not = refusal(Action.STATUS, None, somebody(role, channel=OTHER_CHANNEL), replace(RULES, channel_missing=True))
     assert ("DISCORD_OPS_CHANNEL_ID" in (why_not or "")) is (role not in {"other", "none"})
     assert f"<#{OPS}>" in (why_not or "")
 
 
 @pytest.mark.parametrize(("action", "environment", "role"), list(product(DEEDS_WITH_A_ROLE, ENVIRONMENTS, PEOPLE)))
-def test_an_empty_list_of_roles_allows_nobody_and_names_the_setting(
-    action: Action, environment: str, role: str
-) -> None:
+def test_empty_role_list_refuses_and_names_setting(action: Action, environment: str, role: str) -> None:
     empty = Rules(GUILD, OPS)
     assert "_ROLE_IDS names no role" in (refusal(action, ENVIRONMENTS[environment], somebody(role), empty) or "")
 
 
 @pytest.mark.parametrize("action", Action)
 @pytest.mark.parametrize("missing", ["guild_id", "channel_id"])
-def test_a_missing_guild_or_channel_in_the_settings_allows_nobody(action: Action, missing: str) -> None:
+def test_missing_guild_or_channel_refuses(action: Action, missing: str) -> None:
     asker = replace(somebody("approver"), **{missing: None})
     assert refusal(action, ENVIRONMENTS["staging"], asker, replace(RULES, **{missing: None})) is not None
 
 
 @pytest.mark.parametrize("action", DEEDS_WITH_A_ROLE)
-def test_a_deed_without_an_environment_is_refused(action: Action) -> None:
+def test_action_without_environment_refused(action: Action) -> None:
     everything = Asker(7, "x", GUILD, OPS, frozenset(ROLES.values()))
     assert refusal(action, None, everything, RULES) is not None
 
 
-def test_an_environment_wants_approval_by_its_settings_and_not_by_its_name() -> None:
+def test_approval_follows_settings_not_name() -> None:
     strict: Environment = an_environment("dev", needs_approval=True)
     assert refusal(Action.UNLOCK, strict, somebody("deployer"), RULES) is not None
     assert refusal(Action.UNLOCK, an_environment("prod"), somebody("deployer"), RULES) is None
 
 
-def test_every_kind_of_deployment_has_its_deed() -> None:
+def test_every_deployment_kind_has_action() -> None:
     assert set(ACTIONS) == set(DeploymentKind)
 
 
-def test_the_rules_come_from_the_settings() -> None:
+def test_rules_come_from_settings() -> None:
     settings = Settings(  # type: ignore[call-arg]
         _env_file=None,
         discord_guild_id=1,
@@ -137,7 +135,7 @@ def test_the_rules_come_from_the_settings() -> None:
     assert rules_from(settings) == RULES
 
 
-def test_a_refusal_is_raised_and_the_lack_of_one_is_not() -> None:
+def test_refusal_raised_only_if_refused() -> None:
     permit(None)
     with pytest.raises(NotPermittedError, match="no"):
         permit("no")

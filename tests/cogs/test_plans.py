@@ -51,14 +51,14 @@ async def aged(scene: Scene, by: timedelta) -> None:
     await scene.application.state.approvals.add(older)
 
 
-async def test_a_plan_changes_nothing_before_its_button_is_pressed(scene: Scene) -> None:
+async def test_unconfirmed_plan_changes_nothing(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
     assert "Nothing is changed before you say yes" in scene.answer(result)
     assert not scene.application.orchestrator.requests
     assert not scene.posts()
 
 
-async def test_the_plan_loses_its_buttons_once_it_is_used(scene: Scene) -> None:
+async def test_used_plan_loses_buttons(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
     pressed = await scene.press(scene.dora, result, "confirm")
     assert "🚀 Started" in scene.answer(pressed)
@@ -66,21 +66,21 @@ async def test_the_plan_loses_its_buttons_once_it_is_used(scene: Scene) -> None:
     assert not buttons(result.response.message)
 
 
-async def test_the_one_who_asked_may_let_the_plan_go(scene: Scene) -> None:
+async def test_requester_may_discard_plan(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
     assert "was cancelled" in scene.answer(await scene.press(scene.dora, result, "withdraw"))
     assert (await proposal_of(scene)).state is PlanState.WITHDRAWN
     assert not scene.application.orchestrator.requests
 
 
-async def test_it_says_how_long_it_took_the_last_time(scene: Scene) -> None:
+async def test_plan_shows_last_duration(scene: Scene) -> None:
     story = await Story.begin(scene.application.state, scene.application.bus)
     await story.finish()
     result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v3")
     assert "Last time\nit took 3.2 s" in scene.answer(result)
 
 
-async def test_a_second_person_starts_exactly_what_was_planned(scene: Scene) -> None:
+async def test_second_person_starts_exact_plan(scene: Scene) -> None:
     wanted = await asked_for_approval(scene)
     assert not scene.application.orchestrator.requests
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
@@ -96,7 +96,7 @@ async def test_a_second_person_starts_exactly_what_was_planned(scene: Scene) -> 
     assert f"<@{scene.anna.id}>" in shown(live.embeds)
 
 
-async def test_where_approvers_are_not_to_be_called_a_plan_calls_nobody(scene: Scene) -> None:
+async def test_plan_pings_nobody_if_disabled(scene: Scene) -> None:
     assert (await asked_for_approval(scene)).content == f"<@&{scene.roles['approver'].id}>"
     scene.application.settings.discord_mention_approvers = False
     await scene.restart()
@@ -104,7 +104,7 @@ async def test_where_approvers_are_not_to_be_called_a_plan_calls_nobody(scene: S
     assert (await scene.posted("Approval wanted: deploy v3")).content == ""
 
 
-async def test_nobody_approves_their_own_plan(scene: Scene) -> None:
+async def test_self_approval_refused(scene: Scene) -> None:
     both = scene.join("both", "deployer", "approver")
     await scene.ask(both, "deploy", environment="prod", version="v2")
     wanted = await scene.posted("Approval wanted")
@@ -113,7 +113,7 @@ async def test_nobody_approves_their_own_plan(scene: Scene) -> None:
     assert not scene.application.orchestrator.requests
 
 
-async def test_a_plan_is_used_once(scene: Scene) -> None:
+async def test_plan_is_used_once(scene: Scene) -> None:
     wanted = await asked_for_approval(scene)
     before = draw_approval(await proposal_of(scene))
     await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
@@ -126,7 +126,7 @@ async def test_a_plan_is_used_once(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("step", ["confirm", "approve"])
-async def test_a_plan_is_void_when_anything_of_it_changed(scene: Scene, step: str) -> None:
+async def test_changed_plan_is_void(scene: Scene, step: str) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
     if step == "approve":
         await scene.press(scene.dora, result, "confirm")
@@ -145,7 +145,7 @@ async def test_a_plan_is_void_when_anything_of_it_changed(scene: Scene, step: st
     assert (await proposal_of(scene)).state is PlanState.VOID
 
 
-async def test_a_rollback_whose_target_is_gone_is_void(scene: Scene) -> None:
+async def test_rollback_plan_without_target_is_void(scene: Scene) -> None:
     scene.application.orchestrator.to_release = 1
     result = await scene.dora.slash(scene.ops, "rollback", environment="staging")
     scene.application.orchestrator.fault = InvalidRequestError("staging has no release r1.")
@@ -154,7 +154,7 @@ async def test_a_rollback_whose_target_is_gone_is_void(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("step", ["confirm", "approve"])
-async def test_a_plan_expires(scene: Scene, step: str) -> None:
+async def test_plan_expires(scene: Scene, step: str) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
     if step == "approve":
         await scene.press(scene.dora, result, "confirm")
@@ -177,7 +177,7 @@ def said_by(scene: Scene, *roles: str, user_id: int = 71) -> tuple[Asker, Actor]
     return asker, actor_of(asker)
 
 
-async def test_a_yes_given_in_time_counts_however_long_the_start_takes(scene: Scene) -> None:
+async def test_timely_approval_survives_slow_start(scene: Scene) -> None:
     orchestrator, plan_approvals = scene.application.orchestrator, proposals_of(scene)
     await asked_for_approval(scene)
     plan_id = (await proposal_of(scene)).id
@@ -199,7 +199,7 @@ async def test_a_yes_given_in_time_counts_however_long_the_start_takes(scene: Sc
 
 
 @pytest.mark.parametrize("environment", ["staging", "prod"])
-async def test_of_two_who_press_at_the_same_time_one_starts_it(scene: Scene, environment: str) -> None:
+async def test_concurrent_clicks_start_once(scene: Scene, environment: str) -> None:
     plan_approvals = proposals_of(scene)
     if environment == "prod":
         await asked_for_approval(scene)
@@ -218,7 +218,8 @@ async def test_of_two_who_press_at_the_same_time_one_starts_it(scene: Scene, env
     assert (await proposal_of(scene)).state is PlanState.STARTED
 
 
-async def test_what_a_dead_bot_had_begun_to_start_waits_again_for_the_rest_of_its_time(scene: Scene) -> None:
+async def test_claimed_plan_of_dead_bot_still_expires(scene: Scene) -> None:
+    """A plan that a dead bot had claimed waits again for the rest of its time."""
     await asked_for_approval(scene)
     plan_record = await proposal_of(scene)
     await scene.silence()
@@ -231,7 +232,7 @@ async def test_what_a_dead_bot_had_begun_to_start_waits_again_for_the_rest_of_it
     assert not scene.application.orchestrator.requests
 
 
-async def test_an_engine_that_is_away_costs_nobody_their_plan(scene: Scene) -> None:
+async def test_plan_survives_unreachable_engine(scene: Scene) -> None:
     wanted = await asked_for_approval(scene)
     scene.application.orchestrator.fault = EngineUnavailableError("away", hint="start it")
     assert "away" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
@@ -239,7 +240,7 @@ async def test_an_engine_that_is_away_costs_nobody_their_plan(scene: Scene) -> N
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
 
 
-async def test_a_lock_that_is_held_gives_the_plan_back(scene: Scene) -> None:
+async def test_deployment_lock_gives_plan_back(scene: Scene) -> None:
     wanted = await asked_for_approval(scene)
     other = await Story.begin(scene.application.state, scene.application.bus, environment="prod")
     assert other.id in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
@@ -248,7 +249,7 @@ async def test_a_lock_that_is_held_gives_the_plan_back(scene: Scene) -> None:
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
 
 
-async def test_a_frozen_environment_gives_the_plan_back(scene: Scene) -> None:
+async def test_freeze_gives_plan_back(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
     await scene.application.state.freezes.put(Freeze("staging", WHO, "the fair", datetime.now(UTC)))
     assert "the fair" in scene.answer(await scene.press(scene.dora, result, "confirm"))
@@ -257,7 +258,7 @@ async def test_a_frozen_environment_gives_the_plan_back(scene: Scene) -> None:
     assert "🚀 Started" in scene.answer(await scene.press(scene.dora, result, "confirm"))
 
 
-async def test_a_half_confirmed_plan_outlives_restarts_between_any_two_clicks(scene: Scene) -> None:
+async def test_half_confirmed_plan_survives_restarts(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
     await scene.restart()
     assert "A second person" in scene.answer(await scene.press(scene.dora, result, "confirm"))
@@ -271,7 +272,8 @@ async def test_a_half_confirmed_plan_outlives_restarts_between_any_two_clicks(sc
     assert len(scene.application.orchestrator.requests) == 1
 
 
-async def test_a_bot_that_died_between_the_start_and_writing_it_down_starts_nothing_twice(scene: Scene) -> None:
+async def test_started_plan_not_started_again(scene: Scene) -> None:
+    """A bot that died between the start and its record starts nothing twice."""
     await asked_for_approval(scene)
     plan_record = await proposal_of(scene)
     confirmed, awaiting = PlanState.CONFIRMED, [PlanState.AWAITING]
@@ -288,7 +290,7 @@ async def test_a_bot_that_died_between_the_start_and_writing_it_down_starts_noth
     assert len(scene.application.orchestrator.requests) == 1
 
 
-async def test_what_a_dead_bot_had_not_started_yet_is_started_by_the_next(scene: Scene) -> None:
+async def test_next_bot_starts_approved_plan(scene: Scene) -> None:
     await asked_for_approval(scene)
     plan_record = await proposal_of(scene)
     confirmed, awaiting = PlanState.CONFIRMED, [PlanState.AWAITING]
@@ -299,7 +301,8 @@ async def test_what_a_dead_bot_had_not_started_yet_is_started_by_the_next(scene:
     assert (await proposal_of(scene)).state is PlanState.STARTED
 
 
-async def test_what_was_said_yes_to_while_another_bot_spoke_is_started_when_this_one_speaks_again(scene: Scene) -> None:
+async def test_plan_approved_during_standby_starts_later(scene: Scene) -> None:
+    """What was approved while another bot was leader starts when this one leads again."""
     await asked_for_approval(scene)
     plan_record = await proposal_of(scene)
     leadership = scene.env.bot.get_cog("ROAS Deployment").leadership
@@ -311,7 +314,8 @@ async def test_what_was_said_yes_to_while_another_bot_spoke_is_started_when_this
     assert [request.approved_by for request in scene.application.orchestrator.requests] == [WHO]
 
 
-async def test_nobody_becomes_their_own_second_person_where_the_settings_want_one_by_now(scene: Scene) -> None:
+async def test_self_approval_refused_after_settings_change(scene: Scene) -> None:
+    """It needs a second person once the settings demand one."""
     await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
     plan_record = await proposal_of(scene)
     planned, dora = [PlanState.PLANNED], plan_record.request.requested_by
@@ -324,7 +328,7 @@ async def test_nobody_becomes_their_own_second_person_where_the_settings_want_on
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
 
 
-async def test_what_a_dead_bot_had_not_started_and_cannot_be_started_now_waits_again(scene: Scene) -> None:
+async def test_unstartable_plan_waits_again(scene: Scene) -> None:
     await asked_for_approval(scene)
     plan_record = await proposal_of(scene)
     confirmed, awaiting = PlanState.CONFIRMED, [PlanState.AWAITING]
@@ -341,7 +345,7 @@ async def test_what_a_dead_bot_had_not_started_and_cannot_be_started_now_waits_a
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
 
 
-async def test_where_nobody_could_approve_nothing_is_planned(scene: Scene) -> None:
+async def test_plan_without_possible_approver_refused(scene: Scene) -> None:
     scene.application.settings.discord_approver_role_ids = frozenset()
     await scene.restart()
     answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2"))
@@ -349,7 +353,7 @@ async def test_where_nobody_could_approve_nothing_is_planned(scene: Scene) -> No
     assert not scene.application.orchestrator.planned
 
 
-async def test_a_hotfix_goes_without_a_second_person_and_the_audit_says_so(scene: Scene) -> None:
+async def test_hotfix_without_approval_is_audited(scene: Scene) -> None:
     answer = scene.answer(await scene.hugo.slash(scene.ops, "hotfix", version="v2.1", reason="checkout is down"))
     assert "🚀 Started" in answer
     live = await scene.posted("Hotfix v2.1 for prod")
@@ -360,7 +364,7 @@ async def test_a_hotfix_goes_without_a_second_person_and_the_audit_says_so(scene
     assert alone.metadata["reason"] == "checkout is down"
 
 
-async def test_the_outcomes_button_plans_the_way_back(scene: Scene) -> None:
+async def test_outcome_button_plans_rollback(scene: Scene) -> None:
     first = await kept_release(scene, "staging", "v1")
     second = await kept_release(scene, "staging", "v2")
     story = await Story.begin(scene.application.state, scene.application.bus)
@@ -375,7 +379,8 @@ async def test_the_outcomes_button_plans_the_way_back(scene: Scene) -> None:
     assert story.id in request.reason
 
 
-async def test_what_needs_an_operator_has_a_button_that_plans_the_way_back_to_a_whole_release(scene: Scene) -> None:
+async def test_failed_outcome_button_plans_whole_release(scene: Scene) -> None:
+    """Its button plans a rollback to a whole release."""
     first = await kept_release(scene, "staging", "v1")
     story = await Story.begin(scene.application.state, scene.application.bus)
     story.deployment = replace(story.deployment, from_release=first.number, to_release=first.number + 1)
@@ -387,7 +392,7 @@ async def test_what_needs_an_operator_has_a_button_that_plans_the_way_back_to_a_
     assert scene.application.orchestrator.requests[0].target_release == first.number
 
 
-async def test_an_old_outcomes_button_says_that_the_environment_has_moved_on(scene: Scene) -> None:
+async def test_stale_outcome_button_reports_newer_state(scene: Scene) -> None:
     first = await kept_release(scene, "staging", "v1")
     second = await kept_release(scene, "staging", "v2")
     story = await Story.begin(scene.application.state, scene.application.bus)
@@ -399,14 +404,14 @@ async def test_an_old_outcomes_button_says_that_the_environment_has_moved_on(sce
     assert f"staging is on {third.label} by now, not on {second.label} any more" in answer
 
 
-async def test_a_version_without_an_image_is_refused_with_the_nearest(scene: Scene) -> None:
+async def test_unavailable_version_suggests_nearest(scene: Scene) -> None:
     scene.application.engine.versions = ("v1.4.2", "v1.4.1", "nightly")
     scene.application.orchestrator.fault = ImageNotFoundError("shop/web:v1.4.3 is not here", hint="Push it.")
     answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v1.4.3"))
     assert "Push it. Did you mean v1.4.2 or v1.4.1?" in answer
 
 
-async def test_local_versions_are_suggested_first(scene: Scene) -> None:
+async def test_local_versions_suggested_first(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1.0")
     scene.application.engine.versions = ("v1.2", "v1.1")
     result = await scene.dora.autocomplete(scene.ops, "deploy", "version", "v", environment="staging")

@@ -23,13 +23,14 @@ class Looks:
         return number
 
 
-async def test_a_word_that_is_typed_costs_one_look() -> None:
+async def test_typed_word_queries_once() -> None:
     glances, looks = TtlCache[int](), Looks()
     assert [await glances.ask("v", looks) for _keystroke in "v1.4.2"] == [1] * 6
     assert await glances.ask("another", looks) == 2
 
 
-async def test_who_asks_while_it_is_looked_waits_for_the_same_look_and_none_is_lost_with_who_gave_up() -> None:
+async def test_concurrent_callers_share_query() -> None:
+    """A caller that gives up does not cancel the query of the others."""
     glances, looks = TtlCache[int](), Looks()
     looks.may_end.clear()
     impatient, patient = [asyncio.create_task(glances.ask("v", looks)) for _ in range(2)]
@@ -40,12 +41,12 @@ async def test_who_asks_while_it_is_looked_waits_for_the_same_look_and_none_is_l
     assert impatient.cancelled()
 
 
-async def test_what_is_old_is_looked_up_again() -> None:
+async def test_expired_entry_queried_again() -> None:
     glances, looks = TtlCache[int](fresh_seconds=0), Looks()
     assert [await glances.ask("v", looks) for _ in range(2)] == [1, 2]
 
 
-async def test_a_look_that_failed_is_made_again() -> None:
+async def test_failed_query_repeated() -> None:
     glances, looks = TtlCache[int](), Looks()
     looks.fault = RuntimeError("away")
     with pytest.raises(RuntimeError):
@@ -54,7 +55,7 @@ async def test_a_look_that_failed_is_made_again() -> None:
     assert await glances.ask("v", looks) == 2
 
 
-async def test_no_more_is_kept_than_is_allowed() -> None:
+async def test_cache_size_bounded() -> None:
     glances, looks = TtlCache[int](most=2), Looks()
     for key in ("a", "b", "c"):
         await glances.ask(key, looks)

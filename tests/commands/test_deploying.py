@@ -10,7 +10,7 @@ ESCAPE = "\x1b"
 BOTH_V1 = {"database": "v1", "web": "v1"}
 
 
-def test_a_version_is_deployed_after_its_plan_was_shown(line: CommandLine) -> None:
+def test_deploy_follows_shown_plan(line: CommandLine) -> None:
     ended = line.run("deploy", "dev", "v1")
     assert ended.returncode == 0, ended.stderr
     assert line.running() == BOTH_V1
@@ -22,14 +22,14 @@ def test_a_version_is_deployed_after_its_plan_was_shown(line: CommandLine) -> No
     assert "dev is on r1." in progress.splitlines()[-1]
 
 
-def test_without_a_terminal_there_are_plain_lines_only(line: CommandLine) -> None:
+def test_no_terminal_prints_plain_lines(line: CommandLine) -> None:
     ended = line.run("deploy", "dev", "v1", FORCE_COLOR="1")
     assert not re.search(r"[\x00-\x08\x0b-\x1f]", ended.stdout + ended.stderr)
     for command in (("status",), ("history",), ("releases", "dev"), ("doctor", "dev")):
         assert ESCAPE not in line.run(*command).stdout
 
 
-def test_a_dry_run_shows_the_plan_and_changes_nothing(line: CommandLine) -> None:
+def test_dry_run_changes_nothing(line: CommandLine) -> None:
     plan = line.document("deploy", "dev", "v1", "--dry-run")
     assert [(service["service"], service["action"]) for service in plan["services"]] == [
         ("database", "create"),
@@ -40,7 +40,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(line: CommandLine) -> None
     assert line.document("releases", "dev")["releases"] == []
 
 
-def test_the_plan_tells_keys_of_configuration_and_never_values(line: CommandLine) -> None:
+def test_plan_shows_config_keys_not_values(line: CommandLine) -> None:
     line.run("deploy", "dev", "v1")
     ended = line.run("deploy", "dev", "v2", "--dry-run")
     assert ended.returncode == 0
@@ -49,7 +49,7 @@ def test_the_plan_tells_keys_of_configuration_and_never_values(line: CommandLine
     assert "Order: web\n" in ended.stdout
 
 
-def test_a_version_that_fails_is_rolled_back_and_says_why(line: CommandLine) -> None:
+def test_failed_version_rolled_back_with_reason(line: CommandLine) -> None:
     line.run("deploy", "dev", "v1")
     ended = line.run("deploy", "dev", "v3")
     assert ended.returncode == 3
@@ -61,14 +61,14 @@ def test_a_version_that_fails_is_rolled_back_and_says_why(line: CommandLine) -> 
     assert "Traceback" not in ended.stderr
 
 
-def test_a_first_deployment_that_fails_leaves_nothing(line: CommandLine) -> None:
+def test_failed_first_deployment_leaves_nothing(line: CommandLine) -> None:
     document = line.document("deploy", "dev", "v3", code=3)
     assert document["outcome"] == "rolled_back"
     assert document["problem"]["hint"]
     assert line.running() == {}
 
 
-def test_with_json_stdout_is_one_document_and_the_progress_is_on_stderr(line: CommandLine) -> None:
+def test_json_keeps_progress_on_stderr(line: CommandLine) -> None:
     ended = line.run("deploy", "dev", "v1", "--json")
     document = json.loads(ended.stdout)
     assert document["outcome"] == "succeeded"
@@ -77,27 +77,27 @@ def test_with_json_stdout_is_one_document_and_the_progress_is_on_stderr(line: Co
     assert "execution" in ended.stderr
 
 
-def test_only_the_named_services_are_changed(line: CommandLine) -> None:
+def test_only_named_services_changed(line: CommandLine) -> None:
     line.write(name="docker-compose.yml", text=_both_by_version(line))
     line.run("deploy", "dev", "v1")
     assert line.run("deploy", "dev", "v2", "--service", "web").returncode == 0
     assert line.running() == {"database": "v1", "web": "v2"}
 
 
-def test_an_unknown_service_is_answered_with_those_there_are(line: CommandLine) -> None:
+def test_unknown_service_lists_known_ones(line: CommandLine) -> None:
     ended = line.run("deploy", "dev", "v1", "--service", "moon")
     assert ended.returncode == 2
     assert "database, web" in ended.stderr
 
 
-def test_an_unknown_version_changes_nothing(line: CommandLine) -> None:
+def test_unknown_version_changes_nothing(line: CommandLine) -> None:
     ended = line.run("deploy", "dev", "v99")
     assert ended.returncode in {2, 69}  # there is no such image, or its registry is not there to say so
     assert "roas-commands/app:v99" in ended.stderr
     assert line.running() == {}
 
 
-def test_a_rollback_goes_back_one_release_or_to_the_one_named(line: CommandLine) -> None:
+def test_rollback_targets_previous_or_named_release(line: CommandLine) -> None:
     for version in ("v1", "v2"):
         assert line.run("deploy", "dev", version).returncode == 0
     assert line.run("rollback", "dev", "--reason", "it was slow").returncode == 0
@@ -109,7 +109,7 @@ def test_a_rollback_goes_back_one_release_or_to_the_one_named(line: CommandLine)
     assert kinds == ["ROLLBACK", "ROLLBACK", "DEPLOY", "DEPLOY"]
 
 
-def test_a_hotfix_wants_a_reason_and_production_a_yes(line: CommandLine) -> None:
+def test_hotfix_needs_reason_and_confirmation(line: CommandLine) -> None:
     refused = line.run("hotfix", "prod", "v1", "--reason", "it burns")
     assert refused.returncode == 6
     assert "python -m bot hotfix prod v1 --reason 'it burns' --yes" in refused.stderr
@@ -120,7 +120,8 @@ def test_a_hotfix_wants_a_reason_and_production_a_yes(line: CommandLine) -> None
     assert line.running("prod") == BOTH_V1
 
 
-def test_a_second_deployment_is_refused_and_the_first_can_be_cancelled_from_elsewhere(line: CommandLine) -> None:
+def test_second_deployment_refused_first_cancellable(line: CommandLine) -> None:
+    """The one under way can be cancelled by another command."""
     line.run("deploy", "dev", "v1")
     first = line.start("deploy", "dev", "v4")
     wait_for_line(first, "web: waiting")
@@ -135,7 +136,7 @@ def test_a_second_deployment_is_refused_and_the_first_can_be_cancelled_from_else
     assert line.running() == BOTH_V1
 
 
-def test_ctrl_c_asks_for_a_safe_end_and_waits_for_it(line: CommandLine) -> None:
+def test_ctrl_c_stops_at_safe_point(line: CommandLine) -> None:
     line.run("deploy", "dev", "v1")
     child = line.start("deploy", "dev", "v4")
     wait_for_line(child, "web: waiting")
@@ -146,7 +147,7 @@ def test_ctrl_c_asks_for_a_safe_end_and_waits_for_it(line: CommandLine) -> None:
     assert line.running() == BOTH_V1
 
 
-def test_what_was_left_is_taken_up_by_the_next_command(line: CommandLine) -> None:
+def test_next_command_resumes_leftover(line: CommandLine) -> None:
     line.run("deploy", "dev", "v1")
     child = line.start("deploy", "dev", "v4")
     wait_for_line(child, "web: waiting")
@@ -162,7 +163,7 @@ def test_what_was_left_is_taken_up_by_the_next_command(line: CommandLine) -> Non
     assert line.running() == BOTH_V1
 
 
-def test_a_command_that_was_killed_is_brought_to_its_end_before_the_next_deployment(line: CommandLine) -> None:
+def test_killed_command_finished_before_next_deploy(line: CommandLine) -> None:
     line.run("deploy", "dev", "v1")
     child = line.start("deploy", "dev", "v2")
     wait_for_line(child, "web: waiting")
@@ -175,7 +176,7 @@ def test_a_command_that_was_killed_is_brought_to_its_end_before_the_next_deploym
     assert line.running() == BOTH_V1
 
 
-def test_without_a_bot_nobody_would_carry_a_detached_deployment(line: CommandLine) -> None:
+def test_detach_without_bot_refused(line: CommandLine) -> None:
     ended = line.run("deploy", "dev", "v1", "--detach")
     assert ended.returncode == 2
     assert "Leave out --detach" in ended.stderr

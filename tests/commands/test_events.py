@@ -40,7 +40,7 @@ def a_change(text: str, cause: str = "COR-1", environment: str = "dev") -> State
     )
 
 
-async def test_the_past_is_shown_and_then_what_happens(tmp_path: Path) -> None:
+async def test_past_events_then_live_ones(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         await state.record(a_change("before"))
         child = await started(tmp_path, "--follow")
@@ -55,7 +55,7 @@ async def test_the_past_is_shown_and_then_what_happens(tmp_path: Path) -> None:
     assert "monitoring.alert.triggered  dev/web  web is down  COR-1" in second
 
 
-async def test_one_cause_can_be_followed_as_documents(tmp_path: Path) -> None:
+async def test_correlation_filter_prints_json(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         for cause in ("COR-1", "COR-2"):
             await state.record(a_change(f"of {cause}", cause))
@@ -65,7 +65,7 @@ async def test_one_cause_can_be_followed_as_documents(tmp_path: Path) -> None:
     assert json.loads(line)["new"] == "of COR-2"
 
 
-async def test_an_environment_that_there_is_not_is_refused(tmp_path: Path) -> None:
+async def test_unknown_environment_refused(tmp_path: Path) -> None:
     child = await started(tmp_path, "nowhere")
     await child.communicate()
     assert child.returncode == 2

@@ -63,7 +63,7 @@ def ended(outcome: Outcome | None, key: str = "", *, executed: bool = True) -> D
         (RoasError, 1),
     ],
 )
-def test_a_fault_ends_with_the_code_of_its_kind(kind: type[RoasError], code: int) -> None:
+def test_fault_exits_with_its_code(kind: type[RoasError], code: int) -> None:
     assert code_of_fault(kind.key) == code
 
 
@@ -81,5 +81,5 @@ def test_a_fault_ends_with_the_code_of_its_kind(kind: type[RoasError], code: int
         (ended(Outcome.FAILED, "phase_timeout", executed=False), 1),
     ],
 )
-def test_a_deployment_ends_with_the_code_of_its_outcome(deployment: Deployment, code: int) -> None:
+def test_outcome_exits_with_its_code(deployment: Deployment, code: int) -> None:
     assert code_of_deployment(deployment) == code

@@ -3,7 +3,8 @@
 import json
 
 
-def test_a_locked_environment_is_refused_with_who_when_and_why_until_it_is_unlocked(dry_line):
+def test_frozen_environment_refused_until_unlocked(dry_line):
+    """The refusal says who froze it, when and why."""
     locked = dry_line.run("lock", "dev", "--reason", "the fair")
     assert locked.returncode == 0, locked.stderr
     assert "nobody can deploy to it" in locked.stdout
@@ -17,12 +18,12 @@ def test_a_locked_environment_is_refused_with_who_when_and_why_until_it_is_unloc
     assert dry_line.run("unlock", "dev").returncode == 2
 
 
-def test_a_lock_needs_a_reason_and_an_environment_that_exists(dry_line):
+def test_lock_command_needs_reason_and_environment(dry_line):
     assert dry_line.run("lock", "dev").returncode == 2
     assert dry_line.run("lock", "moon", "--reason", "x").returncode == 2
 
 
-def test_a_lock_is_a_document_and_shows_in_the_status(dry_line):
+def test_lock_command_prints_json_and_shows_in_status(dry_line):
     document = dry_line.document("lock", "dev", "--reason", "the fair")
     assert document["environment"] == "dev"
     assert document["reason"] == "the fair"

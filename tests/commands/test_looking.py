@@ -29,7 +29,7 @@ def test_status_shows_services_release_and_verdict(line: CommandLine) -> None:
     assert "nothing runs" in line.run("status", "staging").stdout
 
 
-def test_history_and_releases_tell_what_was(line: CommandLine) -> None:
+def test_history_and_releases_list_past(line: CommandLine) -> None:
     for version in ("v1", "v3", "v2"):
         line.run("deploy", "dev", version)
     history = line.document("history", "dev")["deployments"]
@@ -44,7 +44,7 @@ def test_history_and_releases_tell_what_was(line: CommandLine) -> None:
     assert "(runs)" in line.run("releases", "dev").stdout
 
 
-def test_doctor_lists_every_failure_and_how_to_mend_it(line: CommandLine) -> None:
+def test_doctor_lists_failures_with_hints(line: CommandLine) -> None:
     line.write(BROKEN)
     ended = line.run("doctor", "dev")
     assert ended.returncode == 1
@@ -57,21 +57,22 @@ def test_doctor_lists_every_failure_and_how_to_mend_it(line: CommandLine) -> Non
     assert {"compose_file", "variables"} & {one["check"] for one in failed}
 
 
-def test_doctor_lists_several_failures_at_once(line: CommandLine, tmp_path: Path) -> None:
+def test_doctor_lists_several_failures(line: CommandLine, tmp_path: Path) -> None:
     line.write(BROKEN.replace("${WANTED:?is needed to greet}", "given") + '    ports: ["127.0.0.1:1:8080"]\n')
     report = line.document("doctor", "dev", code=1, REDIS_URL="redis://127.0.0.1:1/0")
     failed = {one["check"] for one in report["reports"][0]["results"] if not one["passed"]}
     assert len(failed) >= 2, failed
 
 
-def test_doctor_is_content_with_a_good_stack(line: CommandLine) -> None:
+def test_doctor_passes_good_stack(line: CommandLine) -> None:
     ended = line.run("doctor", "dev", "--all")
     assert ended.returncode == 0, ended.stdout
     assert "dev: 0 failures" in ended.stdout
     assert "ok" in ended.stdout
 
 
-def test_doctor_looks_at_a_stack_that_wants_a_version_as_at_the_one_it_is_on(line: CommandLine) -> None:
+def test_doctor_uses_current_version(line: CommandLine) -> None:
+    """It checks a stack that needs a version as the one that it is on."""
     line.write(STACK.replace("${VERSION:-v1}", "${VERSION:?say which}"))
     assert line.run("doctor", "dev").returncode == 1
     assert line.run("deploy", "dev", "v2").returncode == 0
@@ -79,7 +80,7 @@ def test_doctor_looks_at_a_stack_that_wants_a_version_as_at_the_one_it_is_on(lin
     assert ended.returncode == 0, ended.stdout
 
 
-def test_compose_runs_on_the_release_and_ends_with_composes_own_code(line: CommandLine) -> None:
+def test_compose_runs_on_release_with_own_exit_code(line: CommandLine) -> None:
     line.run("deploy", "dev", "v2")
     line.write("services: {}\n")  # today's files say something else
     listed = line.run("compose", "dev", "--", "ps", "--format", "json")
@@ -90,14 +91,14 @@ def test_compose_runs_on_the_release_and_ends_with_composes_own_code(line: Comma
     assert line.run("compose", "dev", "--", "no-such-command").returncode not in {0, 2, 69}
 
 
-def test_a_plain_up_of_the_release_changes_nothing(line: CommandLine) -> None:
+def test_compose_up_of_release_changes_nothing(line: CommandLine) -> None:
     line.run("deploy", "dev", "v2")
     before = line.docker("ps", "--quiet", "--no-trunc")
     assert line.run("compose", "dev", "--", "up", "-d").returncode == 0
     assert line.docker("ps", "--quiet", "--no-trunc") == before
 
 
-def test_compose_hears_nothing_of_the_bots_own_environment(line: CommandLine) -> None:
+def test_compose_ignores_bot_environment(line: CommandLine) -> None:
     line.run("deploy", "dev", "v2")
     ended = line.run("compose", "dev", "--", "config", VERSION="v1", DISCORD_TOKEN="secret-token", COMPOSE_PROFILES="x")
     assert ended.returncode == 0, ended.stderr

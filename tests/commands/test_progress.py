@@ -43,7 +43,7 @@ def a_terminal(*, is_terminal: bool) -> tuple[Terminal, io.StringIO]:
     return terminal, written
 
 
-def test_a_screen_shows_phases_and_a_bar_for_what_is_pulled() -> None:
+def test_screen_shows_phases_and_pull_bars() -> None:
     terminal, written = a_terminal(is_terminal=True)
     with ProgressScreen(terminal) as screen:
         screen.update(PULLING)
@@ -55,7 +55,7 @@ def test_a_screen_shows_phases_and_a_bar_for_what_is_pulled() -> None:
     assert "\x1b[?25h" in drawn  # the cursor is back
 
 
-def test_lines_say_each_thing_once() -> None:
+def test_plain_lines_not_repeated() -> None:
     terminal, written = a_terminal(is_terminal=False)
     with ProgressLines(terminal) as lines:
         lines.update(PULLING)
@@ -68,5 +68,5 @@ def test_lines_say_each_thing_once() -> None:
     ]
 
 
-def test_what_comes_from_elsewhere_cannot_steer_the_terminal() -> None:
+def test_untrusted_text_cannot_control_terminal() -> None:
     assert printable("a\x1b[2Jb\r\n\tc\x9b") == "a[2Jb\n\tc"

@@ -8,7 +8,7 @@ from tests.commands.conftest import CommandLine, wait_for_line
 BOTH_V1 = {"database": "v1", "web": "v1"}
 
 
-def test_the_bot_carries_the_deployment_and_the_command_follows(line: CommandLine) -> None:
+def test_bot_deploys_and_command_follows(line: CommandLine) -> None:
     line.live()
     ended = line.run("deploy", "dev", "v1")
     assert ended.returncode == 0, ended.stderr
@@ -18,7 +18,7 @@ def test_the_bot_carries_the_deployment_and_the_command_follows(line: CommandLin
     assert line.document("status", "dev")["environments"][0]["release"]["version"] == "v1"
 
 
-def test_refusals_of_the_bot_arrive_as_they_are(line: CommandLine) -> None:
+def test_refusals_of_bot_passed_through(line: CommandLine) -> None:
     line.live()
     assert line.run("deploy", "dev", "v1", "--service", "moon").returncode == 2
     assert line.run("rollback", "dev").returncode == 2
@@ -28,7 +28,7 @@ def test_refusals_of_the_bot_arrive_as_they_are(line: CommandLine) -> None:
     assert "→" in broken.stderr
 
 
-def test_a_detached_deployment_goes_on_and_can_be_cancelled(line: CommandLine) -> None:
+def test_detached_deployment_cancellable(line: CommandLine) -> None:
     line.live()
     line.run("deploy", "dev", "v1")
     started = line.document("deploy", "dev", "v4", "--detach")
@@ -42,7 +42,7 @@ def test_a_detached_deployment_goes_on_and_can_be_cancelled(line: CommandLine) -
     assert again.returncode in {0, 2}  # it may have ended by now
 
 
-def test_leaving_leaves_the_deployment_to_the_bot(line: CommandLine) -> None:
+def test_leaving_keeps_deployment_running(line: CommandLine) -> None:
     line.live()
     line.run("deploy", "dev", "v1")
     child = line.start("deploy", "dev", "v4")
@@ -54,7 +54,7 @@ def test_leaving_leaves_the_deployment_to_the_bot(line: CommandLine) -> None:
     assert line.document("status", "dev")["environments"][0]["active"]["outcome"] is None
 
 
-def test_a_bot_that_dies_is_followed_into_its_next_life(line: CommandLine) -> None:
+def test_command_follows_restarted_bot(line: CommandLine) -> None:
     bot = line.live()
     line.run("deploy", "dev", "v1")
     child = line.start("deploy", "dev", "v2")
@@ -67,7 +67,7 @@ def test_a_bot_that_dies_is_followed_into_its_next_life(line: CommandLine) -> No
     assert line.running() == {"database": "v1", "web": "v2"}
 
 
-def test_a_bot_that_hangs_is_not_worked_around(line: CommandLine) -> None:
+def test_hung_bot_not_bypassed(line: CommandLine) -> None:
     bot = line.live()
     bot.send_signal(signal.SIGSTOP)
     ended = line.run("deploy", "dev", "v1")
@@ -77,7 +77,7 @@ def test_a_bot_that_hangs_is_not_worked_around(line: CommandLine) -> None:
     bot.send_signal(signal.SIGCONT)
 
 
-def test_the_socket_of_a_dead_bot_is_no_obstacle(line: CommandLine) -> None:
+def test_dead_bot_socket_ignored(line: CommandLine) -> None:
     bot = line.live()
     bot.kill()
     bot.wait()

@@ -64,7 +64,7 @@ def open_the_way_to(folder: Path) -> None:
 
 
 @needs_root
-def test_what_root_writes_belongs_to_the_owner_of_the_folder(dry_line: CommandLine) -> None:
+def test_files_of_root_owned_by_folder_owner(dry_line: CommandLine) -> None:
     open_the_way_to(dry_line.folder)
     dry_line.state.mkdir(mode=0o700)
     os.chown(dry_line.state, OWNER, OWNER)
@@ -73,7 +73,7 @@ def test_what_root_writes_belongs_to_the_owner_of_the_folder(dry_line: CommandLi
 
 
 @needs_root
-def test_a_program_that_the_owner_cannot_read_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unreadable_program_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hidden = tmp_path / "python"
     hidden.touch(mode=0o600)
     monkeypatch.setattr("sys.executable", str(hidden))
@@ -83,7 +83,8 @@ def test_a_program_that_the_owner_cannot_read_says_so(monkeypatch: pytest.Monkey
 
 
 @needs_root
-def test_a_folder_that_is_closed_to_us_is_not_taken_for_one_without_a_bot(dry_line: CommandLine) -> None:
+def test_unreadable_folder_not_taken_for_idle(dry_line: CommandLine) -> None:
+    """A folder that is closed to us is not taken for one without a bot."""
     open_the_way_to(dry_line.folder)
     dry_line.state.mkdir(mode=0o700)
     ended = dry_line.run_program(LOOK_AS_SOMEBODY_ELSE)
@@ -121,14 +122,14 @@ def executor_in(project: str, orchestrator: PlayedOrchestrator) -> LocalExecutor
     return LocalExecutor(cast("Application", SimpleNamespace(orchestrator=orchestrator, engine=engine)))
 
 
-async def test_a_command_does_not_replace_the_container_that_it_runs_in() -> None:
+async def test_own_container_not_replaced() -> None:
     orchestrator = PlayedOrchestrator()
     with pytest.raises(InvalidRequestError, match="a container of prod that the deployment may replace"):
         await executor_in("shop-prod", orchestrator).prepare("prod")
     assert orchestrator.resumed == 0
 
 
-async def test_another_project_may_be_deployed_from_within_a_container() -> None:
+async def test_other_project_deployable_from_container() -> None:
     orchestrator = PlayedOrchestrator()
     assert await executor_in("shop-prod", orchestrator).prepare("dev") == ()
     assert orchestrator.resumed == 1

@@ -21,7 +21,7 @@ COMMANDS = (
 HEAVY = ("discord", "docker", "redis", "prometheus_client", "aiohttp")
 
 
-def test_help_names_every_command_and_every_exit_code(dry_line: CommandLine) -> None:
+def test_help_lists_commands_and_exit_codes(dry_line: CommandLine) -> None:
     ended = dry_line.run("--help")
     assert ended.returncode == 0
     for command in COMMANDS:
@@ -47,9 +47,7 @@ def test_help_names_every_command_and_every_exit_code(dry_line: CommandLine) -> 
         (("fly",), "No such command"),
     ],
 )
-def test_wrong_usage_is_told_with_what_would_be_right(
-    dry_line: CommandLine, arguments: tuple[str, ...], text: str
-) -> None:
+def test_wrong_usage_shows_right_one(dry_line: CommandLine, arguments: tuple[str, ...], text: str) -> None:
     ended = dry_line.run(*arguments)
     assert ended.returncode == 2
     assert text in ended.stderr
@@ -57,7 +55,7 @@ def test_wrong_usage_is_told_with_what_would_be_right(
     assert "Traceback" not in ended.stderr
 
 
-def test_wrong_settings_are_all_listed(dry_line: CommandLine) -> None:
+def test_all_invalid_settings_listed(dry_line: CommandLine) -> None:
     ended = dry_line.run("status", LOG_LEVEL="loud", HTTP_PORT="x")
     assert ended.returncode == 78
     assert "LOG_LEVEL" in ended.stderr
@@ -65,14 +63,14 @@ def test_wrong_settings_are_all_listed(dry_line: CommandLine) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_the_bot_itself_needs_discord(dry_line: CommandLine) -> None:
+def test_bot_command_needs_discord(dry_line: CommandLine) -> None:
     for command in ((), ("run",)):
         ended = dry_line.run(*command)
         assert ended.returncode == 78
         assert "DISCORD_TOKEN: is missing" in ended.stderr
 
 
-def test_an_engine_that_is_away_has_a_code_of_its_own(dry_line: CommandLine) -> None:
+def test_unreachable_engine_has_exit_code(dry_line: CommandLine) -> None:
     for command in (("deploy", "dev", "v1"), ("status", "dev"), ("deploy", "dev", "v1", "--dry-run")):
         ended = dry_line.run(*command)
         assert ended.returncode == 69, ended.stderr
@@ -80,25 +78,25 @@ def test_an_engine_that_is_away_has_a_code_of_its_own(dry_line: CommandLine) -> 
         assert "Traceback" not in ended.stderr
 
 
-def test_a_state_folder_that_cannot_be_used_has_a_code_of_its_own(dry_line: CommandLine) -> None:
+def test_unusable_state_folder_has_exit_code(dry_line: CommandLine) -> None:
     ended = dry_line.run("history", STATE_DIR="/proc/nowhere")
     assert ended.returncode == 69
     assert "Set STATE_DIR" in ended.stderr
 
 
-def test_with_json_a_fault_is_a_document_too(dry_line: CommandLine) -> None:
+def test_json_fault_is_json(dry_line: CommandLine) -> None:
     fault = dry_line.document("deploy", "moon", "v1", code=2)
     assert fault["error"]["key"] == "invalid_request"
     assert fault["error"]["hint"] == "There are: dev, staging, prod."
 
 
-def test_an_environment_that_needs_approval_says_what_to_type(dry_line: CommandLine) -> None:
+def test_approval_environment_says_what_to_type(dry_line: CommandLine) -> None:
     ended = dry_line.run("deploy", "prod", "v1", "--reason", "it burns")
     assert ended.returncode == 6
     assert "python -m bot deploy prod v1 --reason 'it burns' --yes" in ended.stderr
 
 
-def test_nothing_heavy_is_imported_to_read_the_journal(dry_line: CommandLine) -> None:
+def test_reading_journal_imports_nothing_heavy(dry_line: CommandLine) -> None:
     program = (
         "import sys\n"
         "from bot.commands import run_command_line\n"
@@ -109,7 +107,7 @@ def test_nothing_heavy_is_imported_to_read_the_journal(dry_line: CommandLine) ->
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
-def test_discord_is_never_imported_to_deploy(dry_line: CommandLine) -> None:
+def test_deploy_never_imports_discord(dry_line: CommandLine) -> None:
     program = (
         "import sys\n"
         "from bot.commands import run_command_line\n"
@@ -120,12 +118,12 @@ def test_discord_is_never_imported_to_deploy(dry_line: CommandLine) -> None:
     assert ended.stdout.splitlines()[-1] == "False"
 
 
-def test_an_empty_history_is_an_empty_document(dry_line: CommandLine) -> None:
+def test_empty_history_is_empty_json(dry_line: CommandLine) -> None:
     assert dry_line.document("history") == {"deployments": []}
     assert dry_line.document("releases", "dev") == {"environment": "dev", "current": None, "releases": []}
 
 
-def test_a_closed_pipe_is_no_fault_of_ours(dry_line: CommandLine) -> None:
+def test_closed_pipe_is_no_error(dry_line: CommandLine) -> None:
     child = dry_line.start("history", "--json")
     assert child.stdout is not None
     child.stdout.close()
@@ -135,7 +133,7 @@ def test_a_closed_pipe_is_no_fault_of_ours(dry_line: CommandLine) -> None:
     child.stdout = None
 
 
-def test_debugging_shows_the_log_on_stderr(dry_line: CommandLine) -> None:
+def test_debug_logs_to_stderr(dry_line: CommandLine) -> None:
     ended = dry_line.run("status", "dev", LOG_LEVEL="DEBUG")
     assert ended.returncode == 69
     assert "dev  not known" in ended.stdout

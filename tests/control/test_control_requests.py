@@ -30,14 +30,14 @@ from bot.state.manager import StateManager
 from tests.control.conftest import PERSON, PlayedCollector, PlayedOrchestrator, a_lock, lock_held, request
 
 
-async def test_a_plan_comes_back_as_it_was_made(client: ControlClient) -> None:
+async def test_plan_returned_unchanged(client: ControlClient) -> None:
     plan = await client.plan(request())
     assert plan.services[0].action is ServiceAction.RECREATE
     assert plan.services[0].changed_keys == ("environment.A",)
     assert plan.digest == "digest"
 
 
-async def test_a_deployment_is_started_and_its_record_returned(
+async def test_start_returns_deployment(
     client: ControlClient, state: StateManager, orchestrator: PlayedOrchestrator
 ) -> None:
     started = await client.start(request(services=("web",), plan_digest="digest"), confirmed=False)
@@ -55,9 +55,7 @@ async def test_a_deployment_is_started_and_its_record_returned(
         EngineUnavailableError("engine away"),
     ],
 )
-async def test_a_fault_comes_back_as_the_same_typed_fault(
-    client: ControlClient, orchestrator: PlayedOrchestrator, fault: RoasError
-) -> None:
+async def test_fault_keeps_its_type(client: ControlClient, orchestrator: PlayedOrchestrator, fault: RoasError) -> None:
     orchestrator.fault = fault
     with pytest.raises(type(fault)) as caught:
         await client.plan(request())
@@ -66,27 +64,22 @@ async def test_a_fault_comes_back_as_the_same_typed_fault(
     assert caught.value.transient is fault.transient
 
 
-async def test_a_held_lock_comes_back_with_who_holds_it(
-    client: ControlClient, orchestrator: PlayedOrchestrator
-) -> None:
+async def test_lock_error_names_holder(client: ControlClient, orchestrator: PlayedOrchestrator) -> None:
     orchestrator.fault = lock_held()
     with pytest.raises(LockHeldError, match="dev is held by Ada since 2030-01-02 00:00:00 UTC: deploy v1") as caught:
         await client.start(request(), confirmed=False)
     assert caught.value.lock == a_lock()
 
 
-async def test_what_nobody_foresaw_is_told_without_its_words(
-    client: ControlClient, orchestrator: PlayedOrchestrator
-) -> None:
+async def test_unexpected_fault_hides_message(client: ControlClient, orchestrator: PlayedOrchestrator) -> None:
     orchestrator.fault = KeyError("a secret")
     with pytest.raises(InternalFaultError, match="KeyError") as caught:
         await client.plan(request())
     assert "secret" not in str(caught.value)
 
 
-async def test_an_environment_that_needs_approval_wants_a_reason_and_a_yes_at_the_bots_side_too(
-    client: ControlClient, orchestrator: PlayedOrchestrator
-) -> None:
+async def test_bot_enforces_reason_and_confirmation(client: ControlClient, orchestrator: PlayedOrchestrator) -> None:
+    """An environment that needs approval demands them at the bot's side too."""
     with pytest.raises(NotPermittedError, match="lacks --reason and --yes"):
         await client.start(request("prod"), confirmed=False)
     with pytest.raises(NotPermittedError, match="lacks --yes") as caught:
@@ -97,15 +90,13 @@ async def test_an_environment_that_needs_approval_wants_a_reason_and_a_yes_at_th
     assert len(orchestrator.requests) == 1
 
 
-async def test_an_unknown_environment_is_refused_with_those_there_are(client: ControlClient) -> None:
+async def test_unknown_environment_lists_known_ones(client: ControlClient) -> None:
     with pytest.raises(InvalidRequestError, match="no environment 'moon'") as caught:
         await client.start(request("moon"), confirmed=False)
     assert caught.value.hint == "There are dev, prod."
 
 
-async def test_nobody_can_ask_in_the_name_of_somebody_from_discord(
-    client: ControlClient, orchestrator: PlayedOrchestrator
-) -> None:
+async def test_discord_identity_cannot_be_claimed(client: ControlClient, orchestrator: PlayedOrchestrator) -> None:
     await client.plan(request(requested_by=Actor(ActorKind.DISCORD, "7", "Ada")))
     asker = orchestrator.requests[0].requested_by
     assert asker.kind is ActorKind.SYSTEM
@@ -113,21 +104,21 @@ async def test_nobody_can_ask_in_the_name_of_somebody_from_discord(
     assert asker.name != "Ada"
 
 
-async def test_a_cancellation_names_who_asked(client: ControlClient, orchestrator: PlayedOrchestrator) -> None:
+async def test_cancellation_records_requester(client: ControlClient, orchestrator: PlayedOrchestrator) -> None:
     started = await client.start(request(), confirmed=False)
     cancelled = await client.cancel(started.id, PERSON)
     assert cancelled.cancel_requested_by == orchestrator.cancelled_by[0]
     assert orchestrator.cancelled_by[0].name == PERSON.name
 
 
-async def test_what_does_not_exist_cannot_be_cancelled_or_followed(client: ControlClient) -> None:
+async def test_unknown_deployment_not_cancelled_or_followed(client: ControlClient) -> None:
     with pytest.raises(InvalidRequestError, match="no deployment DEPLOY-0"):
         await client.cancel("DEPLOY-0", PERSON)
     with pytest.raises(InvalidRequestError, match="no deployment DEPLOY-0"):
         await anext(client.follow("DEPLOY-0"))
 
 
-async def test_a_deployment_is_followed_change_by_change_to_its_end(
+async def test_deployment_followed_to_end(
     client: ControlClient, state: StateManager, orchestrator: PlayedOrchestrator
 ) -> None:
     started = await client.start(request(), confirmed=False)
@@ -144,9 +135,8 @@ async def test_a_deployment_is_followed_change_by_change_to_its_end(
         assert [record.outcome async for record in records] == [Outcome.SUCCEEDED]
 
 
-async def test_a_deployment_that_another_process_carries_is_followed_too(
-    client: ControlClient, state: StateManager
-) -> None:
+async def test_foreign_deployment_followed(client: ControlClient, state: StateManager) -> None:
+    """A deployment that another process carries out is followed too."""
     async with StateManager(state.folder, instance_prefix="CLI") as other:
         carrying = PlayedOrchestrator(other)
         started = await carrying.start(request())
@@ -156,7 +146,7 @@ async def test_a_deployment_that_another_process_carries_is_followed_too(
             assert [record.outcome async for record in records] == [Outcome.FAILED]
 
 
-async def test_whoever_follows_hears_when_the_bot_goes_away(client: ControlClient, server: ControlServer) -> None:
+async def test_follower_notices_lost_bot(client: ControlClient, server: ControlServer) -> None:
     started = await client.start(request(), confirmed=False)
     async with aclosing(client.follow(started.id)) as records, asyncio.timeout(5):
         await anext(records)
@@ -165,7 +155,7 @@ async def test_whoever_follows_hears_when_the_bot_goes_away(client: ControlClien
             await anext(records)
 
 
-async def test_status_tells_release_deployment_lock_and_health(client: ControlClient) -> None:
+async def test_status_has_release_deployment_lock_and_health(client: ControlClient) -> None:
     started = await client.start(request(), confirmed=False)
     report = await client.status()
     assert [status.environment for status in report.environments] == ["dev", "prod"]
@@ -178,7 +168,7 @@ async def test_status_tells_release_deployment_lock_and_health(client: ControlCl
     assert [status.environment for status in (await client.status("prod")).environments] == ["prod"]
 
 
-async def test_an_engine_that_is_away_hides_the_health_only(client: ControlClient, collector: PlayedCollector) -> None:
+async def test_unreachable_engine_hides_only_health(client: ControlClient, collector: PlayedCollector) -> None:
     collector.fault = EngineUnavailableError("The engine does not answer.", hint="Start it.")
     status = (await client.status("dev")).environments[0]
     assert status.health is None
@@ -186,9 +176,7 @@ async def test_an_engine_that_is_away_hides_the_health_only(client: ControlClien
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"environment": 1}', b"\xff\xfe", b"[" * 5000])
-async def test_a_body_that_nobody_understands_is_refused_in_words(
-    client: ControlClient, server: ControlServer, body: bytes
-) -> None:
+async def test_malformed_body_refused(client: ControlClient, server: ControlServer, body: bytes) -> None:
     async with (
         aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(server.path))) as session,
         session.post("http://bot/v1/plans", data=body) as response,
@@ -197,6 +185,6 @@ async def test_a_body_that_nobody_understands_is_refused_in_words(
     assert (response.status, answer["key"]) == (422, "invalid_request")
 
 
-async def test_a_body_that_is_too_large_is_refused(client: ControlClient) -> None:
+async def test_oversized_body_refused(client: ControlClient) -> None:
     with pytest.raises(InvalidRequestError, match="Large"):
         await client.plan(request(reason="x" * 100_000))

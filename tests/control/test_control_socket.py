@@ -37,7 +37,7 @@ def another_server(state: StateManager) -> ControlServer:
     return ControlServer(state=state, orchestrator=PlayedOrchestrator(state), environments={}, health=PlayedCollector())
 
 
-async def test_only_its_own_user_may_use_the_socket(server: ControlServer) -> None:
+async def test_socket_restricted_to_own_user(server: ControlServer) -> None:
     async with server:
         mode = server.path.stat().st_mode
         assert stat.S_ISSOCK(mode)
@@ -45,7 +45,7 @@ async def test_only_its_own_user_may_use_the_socket(server: ControlServer) -> No
         assert stat.S_IMODE(server.path.parent.stat().st_mode) == 0o700
 
 
-async def test_the_socket_is_gone_after_the_end(server: ControlServer, state: StateManager) -> None:
+async def test_socket_removed_on_stop(server: ControlServer, state: StateManager) -> None:
     async with server:
         pass
     assert not server.path.exists()
@@ -54,7 +54,7 @@ async def test_the_socket_is_gone_after_the_end(server: ControlServer, state: St
             await client.greet()
 
 
-async def test_the_socket_of_a_bot_that_was_killed_is_replaced(state: StateManager, server: ControlServer) -> None:
+async def test_socket_of_killed_bot_replaced(state: StateManager, server: ControlServer) -> None:
     dead = subprocess.Popen(
         [sys.executable, "-c", SERVE_UNTIL_KILLED, str(state.folder)], stdout=subprocess.PIPE, text=True
     )
@@ -68,7 +68,7 @@ async def test_the_socket_of_a_bot_that_was_killed_is_replaced(state: StateManag
         assert (await client.greet()).instance_id == state.instance_id
 
 
-async def test_a_living_bot_keeps_its_socket(state: StateManager, server: ControlServer) -> None:
+async def test_socket_of_running_bot_kept(state: StateManager, server: ControlServer) -> None:
     async with server:
         with pytest.raises(ControlSocketHeldError, match="answers on"):
             await another_server(state).start()
@@ -76,7 +76,8 @@ async def test_a_living_bot_keeps_its_socket(state: StateManager, server: Contro
             assert (await client.greet()).instance_id == state.instance_id
 
 
-async def test_the_folder_may_lie_deeper_than_a_socket_path_is_long(tmp_path: Path) -> None:
+async def test_long_folder_path_supported(tmp_path: Path) -> None:
+    """The folder may lie deeper than a socket path can be long."""
     folder = tmp_path / ("d" * 100) / ("e" * 100)
     async with StateManager(folder) as state, another_server(state) as server:
         assert len(os.fsencode(server.path)) > 200
@@ -84,9 +85,7 @@ async def test_the_folder_may_lie_deeper_than_a_socket_path_is_long(tmp_path: Pa
             assert (await client.greet()).instance_id == state.instance_id
 
 
-async def test_somebody_who_listens_but_does_not_answer_is_not_waited_for_without_end(
-    state: StateManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unresponsive_listener_times_out(state: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.control.client.GREETING_SECONDS", 0.2)
     with socket.socket(socket.AF_UNIX) as unresponsive:
         unresponsive.bind(str(state.folder / "control.sock"))

@@ -83,7 +83,7 @@ def read_until(process, pattern):
     pytest.fail(f"never said {pattern!r}:\n{''.join(seen)}")
 
 
-def test_the_main_job_is_shown_and_proved_and_it_stays_up_where_asked_to(environment, leftovers):
+def test_demo_passes_and_keep_leaves_it_running(environment, leftovers):
     with playing(environment, "--keep") as process:
         answer_text = read_until(process, "The channel:")
         assert "All 7 steps went as promised" in answer_text
@@ -99,21 +99,21 @@ def test_the_main_job_is_shown_and_proved_and_it_stays_up_where_asked_to(environ
     assert leftovers() == []
 
 
-def test_a_v3_that_is_healthy_fails_the_demo(environment, leftovers):
+def test_healthy_v3_fails_demo(environment, leftovers):
     code, answer_text = play(environment, "--plant", "v3-healthy")
     assert code == 1, answer_text
     assert "should end with" in answer_text
     assert leftovers() == []
 
 
-def test_a_v2_that_does_not_come_up_fails_the_demo(environment, leftovers):
+def test_broken_v2_fails_demo(environment, leftovers):
     code, answer_text = play(environment, "--plant", "v2-broken")
     assert code == 1, answer_text
     assert "should end with" in answer_text
     assert leftovers() == []
 
 
-def test_a_new_bot_that_does_not_listen_fails_the_demo(environment, leftovers):
+def test_unresponsive_new_bot_fails_demo(environment, leftovers):
     code, answer_text = play(environment, "--plant", "bot-v2-deaf")
     assert code == 1, answer_text
     assert re.search(r"[1-9]\d* were never answered", answer_text), answer_text
@@ -121,7 +121,7 @@ def test_a_new_bot_that_does_not_listen_fails_the_demo(environment, leftovers):
     assert leftovers() == []
 
 
-def test_ctrl_c_in_the_middle_clears_everything_away(environment, leftovers):
+def test_ctrl_c_cleans_up(environment, leftovers):
     with playing(environment) as process:
         read_until(process, "Docker shows:")
         process.send_signal(signal.SIGINT)
@@ -131,7 +131,7 @@ def test_ctrl_c_in_the_middle_clears_everything_away(environment, leftovers):
     assert leftovers() == []
 
 
-def test_without_an_engine_it_says_what_to_do(environment):
+def test_missing_engine_says_what_to_do(environment):
     code, answer_text = play({**environment, "DOCKER_HOST": "unix:///nowhere/docker.sock"})
     assert code == 69, answer_text
     assert "unset DOCKER_HOST" in answer_text

@@ -12,7 +12,7 @@ from tests.deployment.fake_engine import UNHEALTHY
 from tests.deployment.test_orchestrator import DORA, deploy, hotfix, rollback
 
 
-async def test_a_rollback_is_bound_to_its_plan(orchestrator, state):
+async def test_rollback_bound_to_plan(orchestrator, state):
     for version in ("v1", "v2"):
         await orchestrator.run(deploy(version))
     plan = await orchestrator.plan(rollback())
@@ -24,7 +24,7 @@ async def test_a_rollback_is_bound_to_its_plan(orchestrator, state):
     assert (await state.releases.current("dev")).version == "v3"
 
 
-async def test_a_rollback_whose_plan_still_holds_is_done(orchestrator, state):
+async def test_rollback_with_valid_plan_runs(orchestrator, state):
     for version in ("v1", "v2"):
         await orchestrator.run(deploy(version))
     plan = await orchestrator.plan(rollback())
@@ -34,7 +34,7 @@ async def test_a_rollback_whose_plan_still_holds_is_done(orchestrator, state):
 
 
 @pytest.mark.parametrize("request_", [deploy("v2"), hotfix("v2"), rollback()])
-async def test_a_frozen_environment_takes_no_deployment(orchestrator, state, request_: DeploymentRequest):
+async def test_frozen_environment_refuses_deployment(orchestrator, state, request_: DeploymentRequest):
     for version in ("v0", "v1"):
         await orchestrator.run(deploy(version))
     await state.freezes.put(Freeze("dev", DORA, "the fair", datetime.now(UTC)))
@@ -45,7 +45,8 @@ async def test_a_frozen_environment_takes_no_deployment(orchestrator, state, req
     assert (await orchestrator.run(request_)).outcome is Outcome.SUCCEEDED
 
 
-async def test_what_broke_off_half_way_is_brought_back_to_the_release_that_it_came_from(orchestrator, engine, state):
+async def test_partial_deployment_rolled_back_to_source(orchestrator, engine, state):
+    """What broke off half-way goes back to the release that it came from."""
     for version in ("v0", "v1"):
         await orchestrator.run(deploy(version))
     with pytest.raises(InvalidRequestError, match="is on r2 already"):
@@ -63,7 +64,7 @@ async def test_what_broke_off_half_way_is_brought_back_to_the_release_that_it_ca
     assert (await orchestrator.plan(rollback())).to_release == 1
 
 
-async def test_who_asked_and_who_approved_is_in_the_audit(orchestrator, state):
+async def test_audit_names_requester_and_approver(orchestrator, state):
     anna = replace(DORA, id="2", name="anna")
     await orchestrator.run(deploy("v1", approved_by=anna))
     await orchestrator.run(hotfix("v2"))

@@ -37,26 +37,26 @@ def test_dependencies_come_first():
     assert order == ("cache", "db", "api", "web")
 
 
-def test_a_cycle_is_an_error_that_names_it():
+def test_cycle_error_names_it():
     with pytest.raises(DependencyCycleError) as error:
         DependencyCoordinator(stack(a=["b"], b=["c"], c=["a"], d=[]))
     assert all(name in error.value.message for name in ("a", "b", "c"))
     assert "d" not in error.value.message.split(":")[1]
 
 
-def test_a_soft_edge_is_dropped_to_open_a_cycle_and_told():
+def test_soft_edge_dropped_to_break_cycle():
     soft = Dependency("prometheus", "bot", DependencyKind.SOFT)
     coordinator = DependencyCoordinator(stack(bot=["prometheus"], prometheus=[soft]))
     assert coordinator.order() == ("prometheus", "bot")
     assert coordinator.dropped == (soft,)
 
 
-def test_an_edge_to_a_service_outside_the_stack_is_no_edge():
+def test_edge_outside_stack_ignored():
     assert DependencyCoordinator(stack(web=["ghost"])).order() == ("web",)
 
 
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.sets(st.sampled_from("abcdefgh")), min_size=1))
-def test_every_order_puts_dependencies_first_or_the_cycle_is_named(needs):
+def test_order_respects_dependencies_or_names_cycle(needs):
     definitions = stack(**{name: sorted(wanted) for name, wanted in needs.items()})
     try:
         order = DependencyCoordinator(definitions).order()
@@ -67,7 +67,8 @@ def test_every_order_puts_dependencies_first_or_the_cycle_is_named(needs):
             assert order.index(need) < order.index(name)
 
 
-async def test_a_service_starts_when_its_own_dependencies_are_ready_not_when_a_level_is():
+async def test_service_starts_once_dependencies_ready():
+    """It starts when its own dependencies are ready, not when a whole level is."""
     slow_is_up, quick_dependent_started = asyncio.Event(), asyncio.Event()
 
     async def work(name: str, milestones: Milestones) -> None:
@@ -83,7 +84,7 @@ async def test_a_service_starts_when_its_own_dependencies_are_ready_not_when_a_l
     assert slow_is_up.is_set()
 
 
-async def test_one_by_one_means_that_never_two_are_under_way():
+async def test_sequential_never_overlaps():
     under_way: set[str] = set()
 
     async def work(name: str, milestones: Milestones) -> None:
@@ -95,7 +96,7 @@ async def test_one_by_one_means_that_never_two_are_under_way():
     await run(DependencyCoordinator(stack(a=[], b=[], c=["a"])), work, parallel=False)
 
 
-async def test_started_is_enough_for_who_asks_for_no_more():
+async def test_started_condition_suffices():
     web_up = asyncio.Event()
 
     async def work(name: str, milestones: Milestones) -> None:
@@ -115,14 +116,16 @@ async def failing_db(name: str, milestones: Milestones) -> None:
         raise ServiceFailedError("db failed: it ended with code 1.", service="db")
 
 
-async def test_a_failed_required_dependency_fails_its_dependents_and_is_itself_what_is_told():
+async def test_required_failure_fails_dependents():
+    """The failed dependency itself is reported, not its dependents."""
     with pytest.raises(ServiceFailedError) as error:
         await run(DependencyCoordinator(stack(web=["api"], api=["db"], db=[])), failing_db)
     assert error.value.message == "db failed: it ended with code 1."
 
 
 @pytest.mark.parametrize("kind", [DependencyKind.OPTIONAL, DependencyKind.SOFT])
-async def test_a_failed_dependency_that_is_not_required_does_not_keep_its_dependent_from_starting(kind):
+async def test_optional_failure_lets_dependent_start(kind):
+    """A failed dependency that is not required does not stop its dependent."""
     started: list[str] = []
     warnings: list[str] = []
 
@@ -139,7 +142,9 @@ async def test_a_failed_dependency_that_is_not_required_does_not_keep_its_depend
     assert len(warnings) == (1 if kind is DependencyKind.OPTIONAL else 0)
 
 
-async def test_a_dependency_that_is_not_ready_in_time_fails_a_required_dependent_with_the_time():
+async def test_dependency_timeout_fails_dependent():
+    """The error of a required dependent names the time."""
+
     async def never(_: Dependency) -> None:
         await asyncio.Event().wait()
 
@@ -152,7 +157,7 @@ async def test_a_dependency_that_is_not_ready_in_time_fails_a_required_dependent
         await coordinator.run(["web"], work, settled=never, probe=never, warn=print, parallel=True)
 
 
-async def test_a_probe_is_asked_after_the_dependency_is_ready():
+async def test_probe_runs_after_dependency_ready():
     told: list[str] = []
 
     async def work(name: str, milestones: Milestones) -> None:
@@ -167,7 +172,7 @@ async def test_a_probe_is_asked_after_the_dependency_is_ready():
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_how_long_a_service_waited_for_its_dependencies_is_told_in_vain_or_not(fails: bool) -> None:
+async def test_dependency_wait_time_reported(fails: bool) -> None:
     allowed = 0.15 if fails else 300
     coordinator = DependencyCoordinator(stack(web=[Dependency("web", "db", timeout_seconds=allowed)], db=[]))
     told: dict[str, tuple[float, float]] = {}

@@ -36,11 +36,12 @@ def ends(world: World) -> Callable[..., Deployment]:
     return ends
 
 
-def test_what_needs_the_bot_is_restored_beside_a_successor_that_is_unwell(ends):
+def test_dependent_restored_beside_unhealthy_successor(ends):
+    """A service that needs the bot is restored beside a successor that is unhealthy."""
     assert ends(deploy(SICKENS)).outcome is Outcome.ROLLED_BACK
 
 
-def test_a_bot_that_is_unwell_can_be_rolled_back_though_something_needs_it(world, ends):
+def test_unhealthy_bot_with_dependents_rolled_back(world, ends):
     assert ends(deploy("v1")).outcome is Outcome.SUCCEEDED
     world.active().sick = True
     world.loop.call_later(5.0, world.active().is_checked)
@@ -49,19 +50,21 @@ def test_a_bot_that_is_unwell_can_be_rolled_back_though_something_needs_it(world
 
 
 @pytest.mark.parametrize("at", [8, 14, 21])
-def test_a_bot_that_is_just_being_started_again_is_not_replaced_in_its_place_by_a_command_line(ends, at):
+def test_restarting_bot_not_replaced_in_place(ends, at):
+    """A command line does not replace a bot in place that is just starting again."""
     killed = Fault(Point.COMMIT, at, after=False, victim=Victim.PREDECESSOR)
     assert ends(deploy("v1"), killed, by_command_line=True).outcome is Outcome.SUCCEEDED
 
 
 @pytest.mark.parametrize("at", [42, 44, 47])
-def test_an_old_bot_that_is_just_being_started_again_is_gone_back_to(ends, at):
+def test_restarting_predecessor_takes_back(ends, at):
     """It is killed in the moments in which its successor finds itself unwell."""
     killed = Fault(Point.COMMIT, at, after=False, victim=Victim.PREDECESSOR)
     assert ends(deploy(SICKENS), killed).outcome is Outcome.ROLLED_BACK
 
 
-def test_parts_of_two_releases_can_be_made_whole_though_another_deployment_ended_before_it_touched_anything(ends):
+def test_mixed_releases_restored_after_cancellation(ends):
+    """Parts of two releases are made whole though another deployment ended before it touched anything."""
     dies = [Fault(Point.COMMIT, at, after=True, victim=Victim.BOTH) for at in (22, 28, 34, 40)]
     assert ends(deploy("v1"), *dies).outcome is Outcome.FAILED
     gives_up = Fault(Point.COMMIT, 5, after=True, victim=Victim.BOTH, cancels=True)
@@ -71,7 +74,7 @@ def test_parts_of_two_releases_can_be_made_whole_though_another_deployment_ended
 
 
 @pytest.mark.parametrize("at", [31, 32, 34, 35])
-def test_a_bot_that_gets_the_voice_back_at_once_speaks_again(world, ends, at):
+def test_returned_leadership_resumes_activity(world, ends, at):
     """Somebody cancels in the moment in which the successor takes over: it hands everything back."""
     cancels = Fault(Point.COMMIT, at, after=True, victim=Victim.BOTH, cancels=True)
     assert ends(deploy("v1"), cancels).outcome is Outcome.CANCELLED

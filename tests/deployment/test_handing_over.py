@@ -48,7 +48,8 @@ async def carried_on(bot: Bot, deployment: Deployment) -> Deployment:
     return await bot.orchestrator.wait(deployment.id)
 
 
-async def test_a_deployment_of_another_environment_passes_along_and_costs_it_no_attempt(scene, old):
+async def test_other_deployment_handed_over_without_attempt(scene, old):
+    """A deployment of another environment passes to the successor, and no attempt is counted."""
     scene.staging.hold = asyncio.Event()
     staging = await old.orchestrator.start(deploy("v1", "staging"))
     home = await old.orchestrator.start(deploy("v1"))
@@ -63,7 +64,7 @@ async def test_a_deployment_of_another_environment_passes_along_and_costs_it_no_
     assert scene.bot_containers() == [new.container_id]
 
 
-async def test_what_passes_there_and_back_is_no_attempt_either(scene, old):
+async def test_handover_and_return_count_no_attempt(scene, old):
     scene.staging.hold = asyncio.Event()
     staging = await old.orchestrator.start(deploy("v1", "staging"))
     home = await old.orchestrator.start(deploy("v1"))
@@ -81,7 +82,7 @@ async def test_what_passes_there_and_back_is_no_attempt_either(scene, old):
     assert scene.bot_containers() == [old.container_id]
 
 
-async def test_an_old_bot_that_is_unwell_for_a_moment_when_it_is_to_go_on_is_waited_for(scene, old, monkeypatch):
+async def test_unhealthy_predecessor_awaited(scene, old, monkeypatch):
     """It was stopped for a while, and has just woken up."""
     home = await old.orchestrator.start(deploy("v1"))
     new = await handed_over(scene, old, home)
@@ -106,7 +107,7 @@ async def test_an_old_bot_that_is_unwell_for_a_moment_when_it_is_to_go_on_is_wai
     assert scene.bot_containers() == [old.container_id]
 
 
-async def test_a_rollback_that_fails_after_the_bot_was_replaced_leaves_one_bot(scene, old):
+async def test_failed_rollback_after_handover_leaves_one_bot(scene, old):
     first = await old.orchestrator.start(deploy("v1"))
     new = await handed_over(scene, old, first)
     assert (await carried_on(new, first)).outcome is Outcome.SUCCEEDED
@@ -118,7 +119,8 @@ async def test_a_rollback_that_fails_after_the_bot_was_replaced_leaves_one_bot(s
     assert scene.bot_containers() == [older.container_id]
 
 
-async def test_a_rollback_of_a_failure_that_fails_too_leaves_one_bot(scene, old):
+async def test_double_failure_leaves_one_bot(scene, old):
+    """A failed deployment whose rollback fails too leaves one bot."""
     home = await old.orchestrator.start(deploy("v1"))
     new = await handed_over(scene, old, home)
     scene.home.become("store", *UNHEALTHY)
@@ -132,7 +134,7 @@ async def test_a_rollback_of_a_failure_that_fails_too_leaves_one_bot(scene, old)
     assert scene.bot_containers() == [old.container_id]
 
 
-async def test_a_successor_that_is_restarted_again_and_again_is_found_and_is_not_fit(scene, old):
+async def test_crash_looping_successor_unfit(scene, old):
     """An earlier attempt's: its predecessor was killed while it crashed."""
     await old.orchestrator.plan(deploy("v1"))
     scene.home.models["crashing"] = {"services": {BOT: {"image": "bot:v1"}}}
@@ -147,7 +149,8 @@ async def test_a_successor_that_is_restarted_again_and_again_is_found_and_is_not
 
 
 @pytest.mark.parametrize("claimed", ["bot:v1", "bot:v7"])
-async def test_a_successor_takes_over_only_if_it_says_that_it_is_of_the_release_that_is_meant(scene, old, claimed):
+async def test_successor_of_wrong_release_refused(scene, old, claimed):
+    """A successor takes over only if it reports the release that is meant."""
     deployment = await old.orchestrator.start(deploy("v1"))
     await scene.next(config_hash=claimed)
     if claimed == "bot:v1":
@@ -160,7 +163,8 @@ async def test_a_successor_takes_over_only_if_it_says_that_it_is_of_the_release_
     assert scene.bot_containers() == [old.container_id]
 
 
-async def test_a_bot_that_allows_no_second_one_is_refused_before_anything_is_touched(scene, old):
+async def test_single_instance_bot_refused(scene, old):
+    """A bot that allows no second instance is refused before anything is touched."""
     scene.home.stack[BOT] = service(BOT, fixed_place="the fixed name my-bot")
     scene.home.calls.clear()
     with pytest.raises(ComposeFileError, match="the fixed name my-bot allows only one"):
@@ -173,7 +177,8 @@ async def test_a_bot_that_allows_no_second_one_is_refused_before_anything_is_tou
     assert only_the_store.outcome is Outcome.SUCCEEDED, only_the_store.problem
 
 
-async def test_a_command_line_that_is_cancelled_while_the_new_bot_gets_ready_leaves_the_old_one(scene, old):
+async def test_command_line_cancel_keeps_old_bot(scene, old):
+    """It is cancelled while the new bot gets ready."""
     line = await scene.command_line()
     deployment = await line.orchestrator.start(deploy("v1"))
     await scene.home.born.get()
@@ -195,7 +200,8 @@ async def left_beside(scene: Scene, version: str) -> str:
     return "other"
 
 
-async def test_a_bot_of_another_release_that_nothing_will_remove_is_swept_once_nothing_is_under_way(scene, old):
+async def test_leftover_bot_swept_when_idle(scene, old):
+    """A bot of another release that nothing will remove is swept once no deployment is under way."""
     other = Bot(scene.folder, scene.engines, await left_beside(scene, "v9"))
     scene.bots.append(other)
     await other.stand_by()
@@ -219,13 +225,13 @@ async def test_unproven_bot_is_left_until_it_beats(scene, old):
     assert scene.bot_containers() == [old.container_id]
 
 
-async def test_a_second_bot_of_the_same_release_that_somebody_started_by_hand_is_left_alone(scene, old):
+async def test_manual_second_bot_of_release_kept(scene, old):
     await left_beside(scene, "v0")
     assert await old.orchestrator.sweep()
     assert len(scene.bot_containers()) == 2
 
 
-async def test_a_bot_without_the_voice_sweeps_nothing(scene, old):
+async def test_standby_sweeps_nothing(scene, old):
     other = Bot(scene.folder, scene.engines, await left_beside(scene, "v9"))
     scene.bots.append(other)
     await other.stand_by()

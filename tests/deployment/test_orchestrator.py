@@ -51,7 +51,8 @@ def statuses(deployment) -> dict[str, str]:
     return {phase.name.value: phase.status.value for phase in deployment.phases}
 
 
-async def test_a_deployment_runs_all_six_phases_and_the_environment_is_on_the_new_release(orchestrator, engine, state):
+async def test_deployment_runs_six_phases(orchestrator, engine, state):
+    """The environment is on the new release afterwards."""
     deployment = await orchestrator.run(deploy("v1"))
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert list(statuses(deployment)) == [policy.name.value for policy in STANDARD.phases]
@@ -67,7 +68,7 @@ async def test_dependencies_start_first(orchestrator, engine):
     assert engine.started() == ["store", "web"]
 
 
-async def test_a_required_dependency_that_is_not_ready_keeps_its_dependent_from_starting(orchestrator, engine):
+async def test_unready_dependency_blocks_dependent(orchestrator, engine):
     engine.behaviour["v1", "store"] = UNHEALTHY
     deployment = await orchestrator.run(deploy())
     assert "web" not in engine.started()
@@ -75,7 +76,7 @@ async def test_a_required_dependency_that_is_not_ready_keeps_its_dependent_from_
     assert "its health check fails" in deployment.problem.message
 
 
-async def test_a_failed_first_deployment_leaves_nothing_behind(orchestrator, engine, state):
+async def test_failed_first_deployment_leaves_nothing(orchestrator, engine, state):
     engine.behaviour["v1", "web"] = UNHEALTHY
     deployment = await orchestrator.run(deploy("v1"))
     assert deployment.outcome is Outcome.ROLLED_BACK
@@ -83,7 +84,8 @@ async def test_a_failed_first_deployment_leaves_nothing_behind(orchestrator, eng
     assert await state.releases.current("dev") is None
 
 
-async def test_an_unhealthy_service_brings_the_old_release_back_whole_and_says_why(orchestrator, engine, state):
+async def test_unhealthy_service_restores_whole_release(orchestrator, engine, state):
+    """The outcome says why."""
     await orchestrator.run(deploy("v1"))
     engine.behaviour["v2", "web"] = UNHEALTHY
     deployment = await orchestrator.run(deploy("v2"))
@@ -96,7 +98,7 @@ async def test_an_unhealthy_service_brings_the_old_release_back_whole_and_says_w
     assert statuses(deployment)["rollback"] == "success"
 
 
-async def test_a_rollback_takes_dependents_down_first(orchestrator, engine):
+async def test_rollback_stops_dependents_first(orchestrator, engine):
     await orchestrator.run(deploy("v1"))
     engine.behaviour["v2", "web"] = UNHEALTHY
     engine.calls.clear()
@@ -104,7 +106,7 @@ async def test_a_rollback_takes_dependents_down_first(orchestrator, engine):
     assert [subject for name, subject in engine.calls if name == "stop"] == ["web", "store"]
 
 
-async def test_a_service_that_fails_while_it_is_observed_fails_the_deployment(orchestrator, engine, environment):
+async def test_failure_under_observation_fails_deployment(orchestrator, engine, environment):
     engine.stack = {"web": service("web")}
     await orchestrator.run(deploy("v1"))
     object.__setattr__(engine.stack["web"], "monitor_seconds", 30.0)
@@ -116,7 +118,7 @@ async def test_a_service_that_fails_while_it_is_observed_fails_the_deployment(or
     assert ended.phase(PhaseName.VERIFICATION).status is PhaseStatus.FAILED
 
 
-async def test_a_failed_rollback_is_not_rolled_back_but_handed_to_an_operator(orchestrator, engine, state):
+async def test_failed_rollback_needs_operator(orchestrator, engine, state):
     await orchestrator.run(deploy("v1"))
     engine.behaviour["v2", "web"] = UNHEALTHY
     engine.behaviour["v1", "web"] = UNHEALTHY
@@ -127,14 +129,14 @@ async def test_a_failed_rollback_is_not_rolled_back_but_handed_to_an_operator(or
     assert await state.locks.get("dev") is None
 
 
-async def test_transient_faults_are_tried_again(orchestrator, engine):
+async def test_transient_faults_retried(orchestrator, engine):
     engine.faults["look_up_images"] = [EngineUnavailableError("busy"), EngineUnavailableError("busy")]
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED
     assert deployment.phase(PhaseName.PREPARATION).attempts == 3
 
 
-async def test_an_intent_is_written_again_before_an_act_that_is_tried_again(orchestrator, engine, state):
+async def test_retried_act_writes_intent_again(orchestrator, engine, state):
     engine.faults["create"] = [EngineUnavailableError("busy")]
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED
@@ -142,7 +144,7 @@ async def test_an_intent_is_written_again_before_an_act_that_is_tried_again(orch
     assert written.count("creating") == 2
 
 
-async def test_an_engine_that_is_restarted_during_a_rollback_is_waited_for(orchestrator, engine):
+async def test_engine_restart_awaited_in_rollback(orchestrator, engine):
     await orchestrator.run(deploy("v1"))
     engine.behaviour["v2", "web"] = UNHEALTHY
     engine.faults["refresh_credentials"] = [EngineUnavailableError("away"), EngineUnavailableError("away")]
@@ -151,14 +153,15 @@ async def test_an_engine_that_is_restarted_during_a_rollback_is_waited_for(orche
     assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
 
 
-async def test_retries_of_a_transient_fault_end(orchestrator, engine):
+async def test_transient_retries_limited(orchestrator, engine):
     engine.faults["look_up_images"] = [EngineUnavailableError("busy") for _ in range(9)]
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.FAILED
     assert deployment.phase(PhaseName.PREPARATION).attempts == 1 + STANDARD.policy(PhaseName.PREPARATION).retries
 
 
-async def test_an_image_that_does_not_exist_is_not_tried_again_and_nothing_is_touched(orchestrator, engine, state):
+async def test_missing_image_not_retried(orchestrator, engine, state):
+    """Nothing is touched then."""
     await orchestrator.run(deploy("v1"))
     engine.calls.clear()
     engine.faults["pull"] = [ImageNotFoundError("web:v9 does not exist")]
@@ -169,14 +172,15 @@ async def test_an_image_that_does_not_exist_is_not_tried_again_and_nothing_is_to
     assert engine.versions()["web"] == "web:v1"
 
 
-async def test_an_unhealthy_service_is_not_tried_again(orchestrator, engine):
+async def test_unhealthy_service_not_retried(orchestrator, engine):
     engine.behaviour["v1", "store"] = UNHEALTHY
     deployment = await orchestrator.run(deploy())
     assert deployment.phase(PhaseName.EXECUTION).attempts == 1
     assert engine.started().count("store") == 1
 
 
-async def test_a_failed_critical_check_stops_the_deployment_and_all_failures_are_told(orchestrator, engine, components):
+async def test_failed_critical_check_reports_all(orchestrator, engine, components):
+    """It stops the deployment, and all failures are reported."""
     components.validator.results = (
         CheckResult("disk", Severity.CRITICAL, False, "the disk is full", "free some"),
         CheckResult("ports", Severity.CRITICAL, False, "port 80 is taken", "stop nginx"),
@@ -191,14 +195,14 @@ async def test_a_failed_critical_check_stops_the_deployment_and_all_failures_are
     assert "pull" not in {name for name, _ in engine.calls}
 
 
-async def test_warnings_stop_nothing_and_are_kept(orchestrator, components):
+async def test_warnings_kept_and_stop_nothing(orchestrator, components):
     components.validator.results = (CheckResult("health", Severity.WARNING, False, "web has no health check"),)
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED
     assert any("web has no health check" in warning for warning in deployment.warnings)
 
 
-async def test_a_second_deployment_of_the_same_environment_is_refused(orchestrator, engine):
+async def test_second_deployment_refused(orchestrator, engine):
     engine.hold = asyncio.Event()
     first = await orchestrator.start(deploy("v1"))
     with pytest.raises(LockHeldError, match="dora"):
@@ -207,7 +211,7 @@ async def test_a_second_deployment_of_the_same_environment_is_refused(orchestrat
     assert (await orchestrator.wait(first.id)).outcome is Outcome.SUCCEEDED
 
 
-async def test_cancelling_before_anything_was_touched_changes_nothing(orchestrator, engine, state):
+async def test_cancel_before_changes_leaves_all(orchestrator, engine, state):
     engine.hold = asyncio.Event()
     deployment = await orchestrator.start(deploy("v1"))
     await phase_reached(orchestrator, deployment.id, PhaseName.PREPARATION)
@@ -219,7 +223,7 @@ async def test_cancelling_before_anything_was_touched_changes_nothing(orchestrat
     assert await state.locks.get("dev") is None
 
 
-async def test_cancelling_half_way_leaves_the_environment_on_the_old_release(orchestrator, engine):
+async def test_cancel_midway_restores_old_release(orchestrator, engine):
     await orchestrator.run(deploy("v1"))
     engine.behaviour["v2", "store"] = STARTING
     deployment = await orchestrator.start(deploy("v2"))
@@ -232,7 +236,7 @@ async def test_cancelling_half_way_leaves_the_environment_on_the_old_release(orc
         await orchestrator.cancel(deployment.id, DORA)
 
 
-async def test_nobody_can_cancel_a_rollback_half_way(orchestrator, engine, state, monkeypatch):
+async def test_automatic_rollback_not_cancellable(orchestrator, engine, state, monkeypatch):
     await orchestrator.run(deploy("v1"))
     engine.behaviour |= {("v2", "web"): UNHEALTHY, ("v1", "store"): STARTING}
     monkeypatch.setattr("bot.deployment.run.CANCEL_POLL_SECONDS", 0.05)
@@ -257,7 +261,8 @@ async def test_nobody_can_cancel_a_rollback_half_way(orchestrator, engine, state
     assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
 
 
-async def test_a_rollback_that_was_asked_for_can_be_cancelled_and_leaves_the_release_that_ran(orchestrator, engine):
+async def test_requested_rollback_cancellable(orchestrator, engine):
+    """A cancelled one leaves the release that ran."""
     await orchestrator.run(deploy("v1"))
     await orchestrator.run(deploy("v2"))
     engine.behaviour["v1", "store"] = STARTING
@@ -270,7 +275,7 @@ async def test_a_rollback_that_was_asked_for_can_be_cancelled_and_leaves_the_rel
     assert len(engine.running) == 2
 
 
-async def test_a_phase_that_takes_too_long_says_what_it_waited_for(orchestrator, engine, monkeypatch):
+async def test_phase_timeout_names_awaited(orchestrator, engine, monkeypatch):
     from bot.deployment import orchestrator as module
     from bot.models.coordination import PhasePolicy
 
@@ -284,7 +289,7 @@ async def test_a_phase_that_takes_too_long_says_what_it_waited_for(orchestrator,
     assert "store (waiting)" in deployment.problem.message
 
 
-async def test_an_asked_for_rollback_restores_the_release_before(orchestrator, engine, state):
+async def test_requested_rollback_restores_previous(orchestrator, engine, state):
     await orchestrator.run(deploy("v1"))
     await orchestrator.run(deploy("v2"))
     engine.calls.clear()
@@ -296,18 +301,19 @@ async def test_an_asked_for_rollback_restores_the_release_before(orchestrator, e
     assert list(statuses(deployment)) == [policy.name.value for policy in ROLLBACK.phases]
 
 
-async def test_a_rollback_without_anything_before_is_refused(orchestrator):
+async def test_rollback_without_previous_refused(orchestrator):
     with pytest.raises(InvalidRequestError, match="no release before"):
         await orchestrator.start(rollback())
 
 
-async def test_a_rollback_to_a_release_that_does_not_exist_is_refused(orchestrator):
+async def test_rollback_to_unknown_release_refused(orchestrator):
     await orchestrator.run(deploy("v1"))
     with pytest.raises(InvalidRequestError, match="r9"):
         await orchestrator.start(rollback(target_release=9))
 
 
-async def test_a_hotfix_runs_its_three_phases_pulls_what_is_missing_and_makes_a_release(orchestrator, engine, state):
+async def test_hotfix_pulls_and_makes_release(orchestrator, engine, state):
+    """It runs its three phases."""
     await orchestrator.run(deploy("v1"))
     deployment = await orchestrator.run(hotfix("v2"))
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
@@ -316,44 +322,44 @@ async def test_a_hotfix_runs_its_three_phases_pulls_what_is_missing_and_makes_a_
     assert (await state.releases.current("dev")).version == "v2"
 
 
-async def test_a_hotfix_that_fails_is_rolled_back(orchestrator, engine):
+async def test_failed_hotfix_rolled_back(orchestrator, engine):
     await orchestrator.run(deploy("v1"))
     engine.behaviour["v2", "web"] = UNHEALTHY
     assert (await orchestrator.run(hotfix("v2"))).outcome is Outcome.ROLLED_BACK
     assert engine.versions()["web"] == "web:v1"
 
 
-async def test_a_hotfix_wants_a_reason(orchestrator):
+async def test_hotfix_needs_reason(orchestrator):
     with pytest.raises(InvalidRequestError, match="reason"):
         await orchestrator.start(hotfix("v2", reason=" "))
 
 
 @pytest.mark.parametrize("version", ["", "-v", "a b", "x" * 129, "$(id)", "--privileged", None])
-async def test_a_strange_version_is_refused(orchestrator, version):
+async def test_invalid_version_refused(orchestrator, version):
     with pytest.raises(InvalidRequestError, match="no version"):
         await orchestrator.start(deploy(version))
 
 
-async def test_an_unknown_environment_is_refused_and_the_known_ones_named(orchestrator):
+async def test_unknown_environment_lists_known_ones(orchestrator):
     with pytest.raises(InvalidRequestError, match="moon") as refusal:
         await orchestrator.start(DeploymentRequest("moon", DeploymentKind.DEPLOY, DORA, version="v1"))
     assert "dev" in refusal.value.hint
 
 
-async def test_only_the_named_services_change(orchestrator, engine):
+async def test_only_named_services_change(orchestrator, engine):
     await orchestrator.run(deploy("v1"))
     deployment = await orchestrator.run(deploy("v2", services=("web",)))
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert engine.versions() == {"store": "store:v1", "web": "web:v2"}
 
 
-async def test_naming_services_of_an_environment_without_a_release_is_refused_in_words(orchestrator):
+async def test_named_services_need_current_release(orchestrator):
     deployment = await orchestrator.run(deploy("v1", services=("web",)))
     assert deployment.outcome is Outcome.FAILED
     assert "no release yet" in deployment.problem.message
 
 
-async def test_a_service_that_left_the_stack_is_removed(orchestrator, engine):
+async def test_removed_service_is_removed(orchestrator, engine):
     await orchestrator.run(deploy("v1"))
     engine.stack = {"store": engine.stack["store"]}
     # The old model still names web, so that the fake has to know it for the plan.
@@ -362,7 +368,7 @@ async def test_a_service_that_left_the_stack_is_removed(orchestrator, engine):
     assert engine.versions() == {"store": "store:v2"}
 
 
-async def test_a_plan_that_no_longer_holds_is_refused(orchestrator, engine):
+async def test_outdated_plan_refused(orchestrator, engine):
     plan = await orchestrator.plan(deploy("v1"))
     await orchestrator.run(deploy("v0"))
     deployment = await orchestrator.run(deploy("v1", plan_digest=plan.digest))
@@ -371,16 +377,15 @@ async def test_a_plan_that_no_longer_holds_is_refused(orchestrator, engine):
     assert engine.versions()["web"] == "web:v0"
 
 
-async def test_a_plan_changes_nothing(orchestrator, engine, state):
+async def test_plan_changes_nothing(orchestrator, engine, state):
     plan = await orchestrator.plan(deploy("v1"))
     assert [service.service for service in plan.changed] == ["store", "web"]
     assert engine.running == {}
     assert await state.deployments.list() == ()
 
 
-async def test_an_untouched_critical_service_that_is_unhealthy_fails_the_deployment_another_only_warns(
-    orchestrator, engine
-):
+async def test_untouched_unhealthy_service_fails_if_critical(orchestrator, engine):
+    """One that is not critical only warns."""
     engine.stack["lone"] = service("lone")
     await orchestrator.run(deploy("v1"))
     engine.become("lone", *UNHEALTHY)
@@ -393,7 +398,7 @@ async def test_an_untouched_critical_service_that_is_unhealthy_fails_the_deploym
     assert "lone, which is critical" in strict.problem.message
 
 
-async def test_a_fault_that_nobody_foresaw_still_has_an_honest_end(orchestrator, engine, monkeypatch, state):
+async def test_unexpected_fault_ends_deployment(orchestrator, engine, monkeypatch, state):
     await orchestrator.run(deploy("v1"))
 
     async def break_down(*_: object) -> None:
@@ -406,16 +411,15 @@ async def test_a_fault_that_nobody_foresaw_still_has_an_honest_end(orchestrator,
     assert await state.locks.get("dev") is None
 
 
-async def test_old_releases_are_let_go_and_the_kept_ones_stay_protected(orchestrator, engine, components):
+async def test_old_releases_dropped_kept_ones_protected(orchestrator, engine, components):
     components.settings.releases_kept = 2
     for number in range(1, 5):
         await orchestrator.run(deploy(f"v{number}"))
     assert engine.protected == {3, 4}
 
 
-async def test_a_release_that_is_brought_back_is_not_let_go_of_however_many_failed_since(
-    orchestrator, engine, components
-):
+async def test_restored_release_kept_despite_failures(orchestrator, engine, components):
+    """A release that is restored is not dropped, however many failed since."""
     components.settings.releases_kept = 2
     engine.behaviour |= {("bad", "web"): UNHEALTHY}
     for version in ("v1", "bad", "bad", "v2"):
@@ -426,7 +430,7 @@ async def test_a_release_that_is_brought_back_is_not_let_go_of_however_many_fail
     assert await components.state.releases.get("dev", 1) in await components.state.releases.list("dev")
 
 
-async def test_every_event_of_a_deployment_carries_its_correlation_id(orchestrator, bus):
+async def test_events_carry_correlation_id(orchestrator, bus):
     deployment = await orchestrator.run(deploy())
     own = [event for event in bus.history() if event.data.get("deployment_id") == deployment.id]
     assert {event.correlation_id for event in own} == {deployment.correlation_id}
@@ -436,7 +440,7 @@ async def test_every_event_of_a_deployment_carries_its_correlation_id(orchestrat
     assert {"environment.validation.completed", "release.created", "deployment.service.started"} <= set(types)
 
 
-async def test_without_parallel_execution_services_go_one_by_one(orchestrator, engine, components):
+async def test_sequential_services_run_one_by_one(orchestrator, engine, components):
     engine.stack = {"a": service("a"), "b": service("b")}
     engine.behaviour["v1", "a"] = STARTING
     components.settings.parallel_execution = False
@@ -448,7 +452,8 @@ async def test_without_parallel_execution_services_go_one_by_one(orchestrator, e
     assert engine.started() == ["a", "b"]
 
 
-async def test_with_parallel_execution_independent_services_do_not_wait_for_each_other(orchestrator, engine):
+async def test_parallel_services_do_not_wait(orchestrator, engine):
+    """With parallel_execution, independent services do not wait for each other."""
     engine.stack = {"a": service("a"), "b": service("b")}
     engine.behaviour["v1", "a"] = STARTING
     deployment = await orchestrator.start(deploy("v1"))
@@ -457,7 +462,7 @@ async def test_with_parallel_execution_independent_services_do_not_wait_for_each
     assert (await orchestrator.wait(deployment.id)).outcome is Outcome.SUCCEEDED
 
 
-async def test_one_that_exits_at_once_is_told_with_its_code(orchestrator, engine):
+async def test_immediate_exit_reports_code(orchestrator, engine):
     engine.behaviour["v1", "store"] = (ContainerState.RESTARTING, HealthStatus.NONE)
     deployment = await orchestrator.start(deploy("v1"))
     await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
@@ -468,7 +473,7 @@ async def test_one_that_exits_at_once_is_told_with_its_code(orchestrator, engine
     assert "restarts in a loop with code 3" in ended.problem.message
 
 
-async def test_restarts_of_long_ago_fail_nobody(orchestrator, engine):
+async def test_old_restarts_ignored(orchestrator, engine):
     await orchestrator.run(deploy("v1"))
     for container_id, container in list(engine.running.items()):
         engine.running[container_id] = replace(container, restart_count=5)
@@ -476,7 +481,7 @@ async def test_restarts_of_long_ago_fail_nobody(orchestrator, engine):
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
 
 
-async def test_a_failed_build_is_told(orchestrator, engine, monkeypatch):
+async def test_failed_build_reported(orchestrator, engine, monkeypatch):
     async def look_up(stack, services):
         from bot.models.stack import WantedImage
 
@@ -489,9 +494,8 @@ async def test_a_failed_build_is_told(orchestrator, engine, monkeypatch):
     assert deployment.problem.report == "step 3"
 
 
-async def test_a_deployment_whose_process_died_is_taken_up_where_its_journal_ends(
-    orchestrator, components, environment, engine, state
-):
+async def test_orphaned_deployment_resumed(orchestrator, components, environment, engine, state):
+    """A deployment whose process died is resumed where its journal ends."""
     await orchestrator.run(deploy("v1"))
     engine.behaviour["v2", "store"] = STARTING
     deployment = await orchestrator.start(deploy("v2"))
@@ -513,9 +517,7 @@ async def test_a_deployment_whose_process_died_is_taken_up_where_its_journal_end
     assert whole.duration_seconds >= (interrupted_at - whole.started_at).total_seconds()
 
 
-async def test_a_deployment_whose_process_dies_again_and_again_is_handed_to_an_operator(
-    components, environment, engine, state
-):
+async def test_repeated_crashes_need_operator(components, environment, engine, state):
     engine.behaviour["v1", "store"] = STARTING
     first = DeploymentOrchestrator(components, {"dev": environment})
     deployment = await first.start(deploy("v1"))
@@ -549,7 +551,7 @@ def refusing(state, monkeypatch):
         yield patched
 
 
-async def test_a_journal_that_refuses_writes_for_a_while_is_nobodys_death(orchestrator, refusing, monkeypatch):
+async def test_journal_refusals_count_no_attempt(orchestrator, refusing, monkeypatch):
     monkeypatch.setattr("bot.deployment.resume_backoff.WAIT_SECONDS", 0.0)
     deployment = await orchestrator.start(deploy("v1"))
     for _ in range(MOST_ATTEMPTS + 1):
@@ -564,7 +566,7 @@ async def test_a_journal_that_refuses_writes_for_a_while_is_nobodys_death(orches
     assert (ended.outcome, ended.attempts) == (Outcome.SUCCEEDED, 1), ended.problem
 
 
-async def test_a_fault_of_our_own_after_the_journal_refused_counts_and_ends(orchestrator, refusing, state, monkeypatch):
+async def test_own_fault_after_refusal_counts(orchestrator, refusing, state, monkeypatch):
     monkeypatch.setattr("bot.deployment.resume_backoff.WAIT_SECONDS", 0.0)
     deployment = await orchestrator.start(deploy("v1"))
     with pytest.raises(JournalUnusableError):
@@ -584,16 +586,15 @@ async def test_a_fault_of_our_own_after_the_journal_refused_counts_and_ends(orch
 
 
 @pytest.mark.usefixtures("refusing")
-async def test_what_the_journal_refuses_is_not_tried_again_at_once(orchestrator):
+async def test_refused_write_not_retried_at_once(orchestrator):
     deployment = await orchestrator.start(deploy("v1"))
     with pytest.raises(JournalUnusableError):
         await orchestrator.wait(deployment.id)
     assert await orchestrator.resume() == ()
 
 
-async def test_what_is_written_while_an_owner_is_found_dead_counts(
-    components, environment, engine, state, tmp_path, monkeypatch
-):
+async def test_write_during_takeover_counts(components, environment, engine, state, tmp_path, monkeypatch):
+    """What an owner writes while it is found dead counts."""
     await DeploymentOrchestrator(components, {"dev": environment}).run(deploy("v1"))
     engine.behaviour["v2", "store"] = STARTING
     async with StateManager(tmp_path / "state") as old:
@@ -643,9 +644,8 @@ async def _reached(orchestrator, condition, deployment_id: str) -> None:
         unsubscribe()
 
 
-async def test_a_deployment_that_died_after_its_last_phase_still_moves_the_environment(
-    components, environment, engine, state, monkeypatch
-):
+async def test_late_crash_still_moves_environment(components, environment, engine, state, monkeypatch):
+    """A deployment that died after its last phase still moves the environment."""
     first = DeploymentOrchestrator(components, {"dev": environment})
     await first.run(deploy("v1"))
     finish = state.deployments.finish
@@ -666,7 +666,8 @@ async def test_a_deployment_that_died_after_its_last_phase_still_moves_the_envir
     assert (await state.releases.current("dev")).version == "v2"
 
 
-async def test_a_plan_made_before_a_running_environment_was_adopted_still_holds_after(orchestrator, engine):
+async def test_plan_survives_adoption(orchestrator, engine):
+    """A plan made before a running environment was adopted still holds."""
     images = {name: f"{name}:v0" for name in engine.stack}
     services = tuple(ReleaseService(name, ImagePin(image, f"sha256:{image}"), "d") for name, image in images.items())
     model = {"services": {name: {"image": image} for name, image in images.items()}}

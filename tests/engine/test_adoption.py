@@ -143,7 +143,7 @@ def looks(client: docker.DockerClient, containers: Any) -> dict[str, dict[str, A
     return {c.name: normalised(client, c.id) for c in containers}
 
 
-async def test_recreating_from_what_was_adopted_gives_the_same_containers(
+async def test_recreation_from_adopted_is_identical(
     engine: ComposeEngine, manually: Environment, docker_client: docker.DockerClient
 ) -> None:
     old = await engine.containers(manually)
@@ -167,7 +167,7 @@ async def to_be_made_again(engine: ComposeEngine, environment: Environment) -> s
     return engine._models.save(model)
 
 
-async def test_what_was_adopted_is_left_alone_until_it_is_replaced(
+async def test_adopted_left_alone_until_replaced(
     engine: ComposeEngine, manually: Environment, docker_client: docker.DockerClient
 ) -> None:
     before = {c.name: c.id for c in await engine.containers(manually)}
@@ -191,9 +191,7 @@ def _plain(value: Any, containers: Any, client: docker.DockerClient) -> Any:
     return text
 
 
-async def test_an_adopted_stack_keeps_its_order_its_names_and_its_references(
-    engine: ComposeEngine, manually: Environment
-) -> None:
+async def test_adopted_stack_keeps_order_names_and_references(engine: ComposeEngine, manually: Environment) -> None:
     draft = await engine.adopt(manually)
     assert draft is not None
     definitions = engine.definitions(await engine.load_model(draft.model_hash))
@@ -205,9 +203,7 @@ async def test_an_adopted_stack_keeps_its_order_its_names_and_its_references(
     assert {s.image.reference for s in draft.services} == {"tiny:v1"}
 
 
-async def test_a_plain_up_on_an_adopted_and_applied_stack_changes_nothing(
-    engine: ComposeEngine, manually: Environment
-) -> None:
+async def test_compose_up_on_adopted_changes_nothing(engine: ComposeEngine, manually: Environment) -> None:
     model_hash = await to_be_made_again(engine, manually)
     before = {c.id for c in await apply(engine, manually, model_hash)}
     copy = manually.folder / "adopted.yml"
@@ -221,11 +217,11 @@ async def test_a_plain_up_on_an_adopted_and_applied_stack_changes_nothing(
     assert {c.id for c in await engine.containers(manually)} == before
 
 
-async def test_nothing_is_adopted_where_nothing_runs(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
+async def test_nothing_running_adopts_nothing(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     assert await engine.adopt(stack("services: {web: {image: 'tiny:v1'}}")) is None
 
 
-async def test_a_leftover_with_a_wrong_name_is_adopted_under_the_right_one(
+async def test_misnamed_leftover_adopted_under_right_name(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient, tmp_path: Path
 ) -> None:
     environment = stack("services: {web: {image: 'tiny:v1'}}")

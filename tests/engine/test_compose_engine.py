@@ -40,7 +40,7 @@ def compose_manually(environment: Environment, engine: ComposeEngine, model_hash
     return done.stdout + done.stderr
 
 
-async def test_a_stack_is_created_and_started_as_its_file_says(
+async def test_stack_started_as_in_file(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     environment = stack(TWO_SERVICES)
@@ -58,9 +58,7 @@ async def test_a_stack_is_created_and_started_as_its_file_says(
     assert {s.name: s.image.reference for s in drafted.services} == {"db": "tiny:v1", "web": "tiny:v1"}
 
 
-async def test_a_plain_up_on_the_release_changes_nothing(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_compose_up_on_release_changes_nothing(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     environment = stack(TWO_SERVICES)
     drafted = await deploy(engine, environment)
     before = await engine.containers(environment)
@@ -68,15 +66,13 @@ async def test_a_plain_up_on_the_release_changes_nothing(
     assert [c.id for c in await engine.containers(environment)] == [c.id for c in before]
 
 
-async def test_what_runs_already_as_the_model_says_is_left_alone(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_matching_containers_left_alone(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     environment = stack(TWO_SERVICES)
     drafted = await deploy(engine, environment)
     assert await engine.create_service(environment, drafted.model_hash, "web") == ()
 
 
-async def test_a_new_version_replaces_only_the_service_that_changed(
+async def test_new_version_replaces_changed_service(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     environment = stack(TWO_SERVICES)
@@ -90,9 +86,7 @@ async def test_a_new_version_replaces_only_the_service_that_changed(
     assert after["web"].name == before["web"].name
 
 
-async def test_start_first_puts_the_new_container_beside_the_old_one(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_start_first_runs_new_beside_old(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     environment = stack(TWO_SERVICES)
     await deploy(engine, environment, "v1")
     old = {c.service: c for c in await engine.containers(environment)}["web"]
@@ -107,9 +101,7 @@ async def test_start_first_puts_the_new_container_beside_the_old_one(
     assert [c.id for c in await engine.containers(environment) if c.service == "web"] == [created]
 
 
-async def test_two_healthy_containers_of_a_service_lose_the_one_that_is_not_wanted(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_unwanted_healthy_duplicate_removed(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     environment = stack(TWO_SERVICES)
     await deploy(engine, environment, "v1")
     second = await draft(engine, environment, "v2")
@@ -119,9 +111,7 @@ async def test_two_healthy_containers_of_a_service_lose_the_one_that_is_not_want
     assert [c.id for c in await engine.containers(environment) if c.service == "web"] == [created]
 
 
-async def test_events_tell_of_a_start_that_comes_right_after_subscribing(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_event_right_after_subscribe_received(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     environment = stack(TWO_SERVICES)
     drafted = await draft(engine, environment)
     await engine.create_missing(environment, drafted.model_hash)
@@ -139,7 +129,7 @@ async def test_events_tell_of_a_start_that_comes_right_after_subscribing(
 
 
 @pytest.mark.parametrize("variable", ["COMPOSE_PROJECT_NAME", "VERSION", "DISCORD_TOKEN", "COMPOSE_FILE"])
-async def test_the_bots_own_environment_does_not_reach_a_stack(
+async def test_bot_environment_hidden_from_stack(
     engine: ComposeEngine, stack: Callable[..., Environment], monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "leaked")
@@ -155,17 +145,13 @@ async def test_the_bots_own_environment_does_not_reach_a_stack(
     assert {c.project for c in await engine.containers(environment)} == {environment.project}
 
 
-async def test_the_version_asked_for_wins_over_the_env_file(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_requested_version_overrides_env_file(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     environment = stack("services: {web: {image: 'tiny:${VERSION}'}}", env="VERSION=v2\n")
     assert (await engine.resolve(environment, "v1")).definitions["web"].image == "tiny:v1"
     assert (await engine.resolve(environment, None)).version == "v2"
 
 
-async def test_replicas_are_created_and_superfluous_ones_removed(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_replicas_scale_up_and_down(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     environment = stack("services: {web: {image: 'tiny:v1', deploy: {replicas: 3}}}")
     await deploy(engine, environment)
     assert len(await engine.containers(environment)) == 3
@@ -175,7 +161,7 @@ async def test_replicas_are_created_and_superfluous_ones_removed(
     assert len(await engine.containers(environment)) == 1
 
 
-async def test_a_network_that_is_new_is_made_before_services_that_exist_need_it(
+async def test_new_network_made_before_use(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     environment = stack("services: {a: {image: 'tiny:v1'}, b: {image: 'tiny:v1'}}")
@@ -192,9 +178,7 @@ async def test_a_network_that_is_new_is_made_before_services_that_exist_need_it(
     assert [len(ids) for ids in created] == [1, 1]
 
 
-async def test_what_shares_a_namespace_follows_the_container_that_it_shares_with(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_shared_namespace_follows_container(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     compose = """
 services:
   db: {image: "tiny:${VERSION}"}
@@ -216,9 +200,7 @@ services:
     assert {c.id for c in await engine.containers(environment)} == {c.id for c in after}
 
 
-async def test_creating_a_service_does_not_touch_what_it_depends_on(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_create_leaves_dependencies_alone(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     environment = stack(TWO_SERVICES)
     await deploy(engine, environment, "v1")
     before = {c.service: c.id for c in await engine.containers(environment)}

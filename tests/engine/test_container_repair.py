@@ -78,13 +78,11 @@ def running(container: ContainerSnapshot, health: HealthStatus) -> ContainerSnap
         pytest.param([WEB, running(replace(SUCCESSOR, name="p-web-2"), HealthStatus.HEALTHY)], [], id="two at work"),
     ],
 )
-def test_a_service_is_mended_so_that_its_best_container_stays(
-    found: list[ContainerSnapshot], repair: list[ContainerRepair]
-) -> None:
+def test_sweep_keeps_best_container(found: list[ContainerSnapshot], repair: list[ContainerRepair]) -> None:
     assert list(plan_repairs(found)) == repair
 
 
-async def test_the_mess_of_a_killed_update_is_swept_and_the_update_goes_through(
+async def test_killed_update_swept_and_repeated(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     """Kill a real `up` while it waits for the old container to stop."""
@@ -119,7 +117,7 @@ async def test_the_mess_of_a_killed_update_is_swept_and_the_update_goes_through(
     docker_client.api.kill(new.id)
 
 
-async def test_a_wrong_name_is_put_right_on_the_engine(
+async def test_wrong_name_corrected_on_engine(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     environment = stack("services: {web: {image: 'tiny:v1'}}")

@@ -51,7 +51,7 @@ def shown(client: docker.DockerClient, container_id: str, command: str) -> str:
     return client.containers.get(container_id).exec_run(["sh", "-c", command]).output.decode().strip()
 
 
-async def test_a_rollback_brings_the_content_of_mounted_files_back(
+async def test_rollback_restores_mounted_files(
     engine: ComposeEngine, mounted: Environment, docker_client: docker.DockerClient
 ) -> None:
     folder = mounted.folder
@@ -76,7 +76,7 @@ async def test_a_rollback_brings_the_content_of_mounted_files_back(
     assert (folder / "conf" / "run.sh").read_text() == "second"
 
 
-async def test_an_edit_after_the_release_does_not_reach_its_container(
+async def test_later_edit_does_not_reach_container(
     engine: ComposeEngine, mounted: Environment, docker_client: docker.DockerClient
 ) -> None:
     await deploy(engine, mounted)
@@ -85,7 +85,7 @@ async def test_an_edit_after_the_release_does_not_reach_its_container(
     assert shown(docker_client, web.id, "cat /etc/settings.ini") == "first"
 
 
-async def test_only_what_changed_in_a_file_changes_the_service(engine: ComposeEngine, mounted: Environment) -> None:
+async def test_only_content_changes_change_service(engine: ComposeEngine, mounted: Environment) -> None:
     first = await draft(engine, mounted)
     (mounted.folder / "settings.ini").touch()
     assert (await draft(engine, mounted)).model_hash == first.model_hash
@@ -97,9 +97,7 @@ async def test_only_what_changed_in_a_file_changes_the_service(engine: ComposeEn
     )
 
 
-async def test_a_plan_computes_the_same_and_writes_nothing(
-    engine: ComposeEngine, mounted: Environment, tmp_path: Path
-) -> None:
+async def test_plan_writes_nothing(engine: ComposeEngine, mounted: Environment, tmp_path: Path) -> None:
     planned = await engine.resolve(mounted, None, write_contents=False)
     assert not (tmp_path / "state").exists()
     written = await engine.resolve(mounted, None)
@@ -109,9 +107,7 @@ async def test_a_plan_computes_the_same_and_writes_nothing(
 
 
 @pytest.mark.parametrize(("missing", "text"), [("settings.ini", "settings"), ("conf", "conf"), ("password", "secret")])
-async def test_a_source_that_is_not_there_is_named(
-    engine: ComposeEngine, mounted: Environment, missing: str, text: str
-) -> None:
+async def test_missing_source_named(engine: ComposeEngine, mounted: Environment, missing: str, text: str) -> None:
     (mounted.folder / missing).rename(mounted.folder / "elsewhere")
     with pytest.raises(ComposeFileError, match=rf"{text}.*does not exist") as caught:
         await engine.resolve(mounted, None)
@@ -119,9 +115,7 @@ async def test_a_source_that_is_not_there_is_named(
     assert caught.value.service == "web"
 
 
-async def test_what_somebody_writes_to_stays_where_it_is(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_writable_source_stays_in_place(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     environment = stack(
         """
 services:
@@ -135,7 +129,7 @@ services:
     assert sources == {str(environment.folder / "shared"), str(environment.folder)}
 
 
-async def test_what_is_too_large_is_bound_from_where_it_lies_with_a_warning(
+async def test_large_source_bound_with_warning(
     engine: ComposeEngine, mounted: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contents, "MOST_FILES", 1)
@@ -145,7 +139,7 @@ async def test_what_is_too_large_is_bound_from_where_it_lies_with_a_warning(
     assert "too large" in warning
 
 
-def test_a_content_is_kept_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_stored_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "source"
     source.mkdir()
     (source / "a").write_text("a")
@@ -160,7 +154,7 @@ def test_a_content_is_kept_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert list((tmp_path / "contents").iterdir()) == []
 
 
-def test_modes_names_and_links_belong_to_a_content(tmp_path: Path) -> None:
+def test_content_covers_modes_names_and_links(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     file = folder / "file"
@@ -181,7 +175,7 @@ def test_modes_names_and_links_belong_to_a_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_a_content_bears_the_same_name_whoever_owns_it(tmp_path: Path) -> None:
+def test_content_name_ignores_owner(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("text")
     mine = content_hash(file)
@@ -191,7 +185,7 @@ def test_a_content_bears_the_same_name_whoever_owns_it(tmp_path: Path) -> None:
     assert (kept.name, kept.stat().st_uid) == (mine, 12345)
 
 
-def test_contents_that_nothing_needs_are_cleared_after_a_while(tmp_path: Path) -> None:
+def test_unused_contents_cleared_later(tmp_path: Path) -> None:
     store = ContentStore(tmp_path / "contents")
     needed, fresh, old = (store.place_text(text, write=True) for text in ("needed", "fresh", "old"))
     for path in (needed, old):

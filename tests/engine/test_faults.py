@@ -37,9 +37,7 @@ from tests.engine.applying import apply, deploy, draft
 NOWHERE = "unix:///run/there-is-no-engine.sock"
 
 
-async def test_a_missing_variable_is_named_with_its_place_and_its_file(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_missing_variable_named_with_file(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     environment = stack("services: {web: {image: 'tiny:v1', environment: {A: '${DB_URL:?where the data is}'}}}")
     with pytest.raises(ComposeFileError) as caught:
         await engine.resolve(environment, "v1")
@@ -48,9 +46,7 @@ async def test_a_missing_variable_is_named_with_its_place_and_its_file(
     assert "DB_URL" in caught.value.hint
 
 
-async def test_a_variable_that_nobody_set_is_a_warning(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_unset_variable_warns(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     resolved = await engine.resolve(stack("services: {web: {image: 'tiny:v1', user: '${WHO}'}}"), "v1")
     assert resolved.warnings == ("The variable WHO is not set: Compose takes an empty text for it.",)
 
@@ -73,7 +69,7 @@ async def test_a_variable_that_nobody_set_is_a_warning(
         ("services: {web: {image: x, x-deploy: {depends_on: {db: {kindd: soft}}}}}", "kindd"),
     ],
 )
-async def test_a_compose_file_that_is_wrong_says_where(
+async def test_invalid_compose_file_reports_position(
     engine: ComposeEngine, stack: Callable[..., Environment], compose: str, text: str
 ) -> None:
     with pytest.raises((ComposeFileError, DependencyCycleError)) as caught:
@@ -83,29 +79,28 @@ async def test_a_compose_file_that_is_wrong_says_where(
 
 
 @pytest.mark.parametrize("place", ["container_name: web", "ports: ['8080:80']", "ports: ['127.0.0.1:8080:80/udp']"])
-async def test_start_first_in_a_fixed_place_is_refused_before_anything_is_touched(
+async def test_start_first_in_fixed_place_refused(
     engine: ComposeEngine, stack: Callable[..., Environment], place: str
 ) -> None:
+    """It is refused before anything is touched."""
     order = "deploy: {update_config: {order: start-first}}"
     with pytest.raises(ComposeFileError, match="start-first"):
         await engine.resolve(stack(f"services: {{web: {{image: 'tiny:v1', {order}, {place}}}}}"), "v1")
 
 
 @pytest.mark.parametrize("version", ["--help", "-x", "", "a b", "$(id)", "v1\n"])
-async def test_a_strange_version_is_refused(
-    engine: ComposeEngine, stack: Callable[..., Environment], version: str
-) -> None:
+async def test_invalid_version_refused(engine: ComposeEngine, stack: Callable[..., Environment], version: str) -> None:
     with pytest.raises(InvalidRequestError):
         await engine.resolve(stack("services: {web: {image: 'tiny:v1'}}"), version)
 
 
 @pytest.mark.parametrize("service", ["--help", "-f", "a b", ""])
-def test_no_service_name_becomes_an_option(service: str) -> None:
+def test_service_name_never_an_option(service: str) -> None:
     with pytest.raises(InvalidRequestError):
         create(ComposeProject("p", (Path("f"),)), [service])
 
 
-async def test_a_dead_engine_is_told_as_such_everywhere(engine: ComposeEngine, environment: Environment) -> None:
+async def test_dead_engine_reported_everywhere(engine: ComposeEngine, environment: Environment) -> None:
     environment.compose_files[0].write_text("services: {web: {image: 'tiny:v1'}}")
     dead = replace(environment, docker_host=NOWHERE)
     resolved = await engine.resolve(dead, "v1", write_contents=False)  # a look needs no engine
@@ -127,9 +122,10 @@ async def test_a_dead_engine_is_told_as_such_everywhere(engine: ComposeEngine, e
             pass
 
 
-async def test_an_engine_that_dies_ends_the_events_and_one_that_stalls_does_not_hang_compose(
+async def test_lost_engine_ends_events_and_compose(
     engine: ComposeEngine, environment: Environment, fresh_daemon: PrivateDaemon
 ) -> None:
+    """An engine that dies ends the events; one that stalls does not hang Compose."""
     there = replace(environment, docker_host=fresh_daemon.docker_host)
     async with engine.events(there) as events:
         await asyncio.to_thread(fresh_daemon.stop, kill=True)
@@ -147,9 +143,7 @@ async def test_an_engine_that_dies_ends_the_events_and_one_that_stalls_does_not_
         fresh_daemon.resume()
 
 
-async def test_a_service_whose_command_does_not_exist_cannot_be_started(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_missing_command_cannot_start(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     environment = stack("services: {web: {image: 'tiny:v1', command: [/no/such/program]}}")
     drafted = await draft(engine, environment)
     (created,) = await engine.create_service(environment, drafted.model_hash, "web")
@@ -158,7 +152,7 @@ async def test_a_service_whose_command_does_not_exist_cannot_be_started(
     assert caught.value.service == "web"
 
 
-async def test_the_last_words_have_log_and_health_check_and_no_secret(
+async def test_failure_output_has_log_and_check_not_secrets(
     engine: ComposeEngine, stack: Callable[..., Environment]
 ) -> None:
     environment = stack(
@@ -191,7 +185,7 @@ def release_of(model_hash: str) -> Release:
     return Release("dev", 1, "v1", ReleaseState.SUCCEEDED, (), model_hash, datetime.now(UTC), actor)
 
 
-async def test_a_rollback_takes_todays_credentials_and_nothing_else_of_today(
+async def test_rollback_uses_current_credentials_only(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     compose = "services: {web: {image: 'tiny:v1', environment: {API_TOKEN: '${T}', COLOUR: '${C}'}}}"
@@ -207,9 +201,10 @@ async def test_a_rollback_takes_todays_credentials_and_nothing_else_of_today(
     assert again == model_hash
 
 
-async def test_a_working_copy_that_does_not_parse_leaves_the_stored_credentials_with_a_warning(
+async def test_broken_working_copy_keeps_stored_credentials(
     engine: ComposeEngine, stack: Callable[..., Environment]
 ) -> None:
+    """A warning says so."""
     environment = stack("services: {web: {image: 'tiny:v1', environment: {API_TOKEN: first}}}")
     first = await draft(engine, environment)
     stack("services: [")
@@ -218,9 +213,7 @@ async def test_a_working_copy_that_does_not_parse_leaves_the_stored_credentials_
     assert "cannot be read" in warning
 
 
-async def test_kept_services_keep_their_definition_of_the_release(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_kept_services_keep_definition(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     first = await draft(engine, stack("services: {web: {image: 'tiny:v1'}, db: {image: 'tiny:v1', user: '1'}}"))
     environment = stack("services: {web: {image: 'tiny:v2'}, db: {image: 'tiny:v2', user: '2'}}")
     resolved = await engine.resolve(environment, None)
@@ -237,7 +230,7 @@ async def test_kept_services_keep_their_definition_of_the_release(
     assert [s.name for s in second.services] == ["db", "web"]
 
 
-def test_only_orphans_of_the_dead_process_are_ended() -> None:
+def test_only_orphans_of_dead_process_ended() -> None:
     def start(name: str, instance: str) -> subprocess.Popen[bytes]:
         command = [name, "-c", "import time; time.sleep(60)"]
         return subprocess.Popen(command, executable=sys.executable, env={**os.environ, INSTANCE_VARIABLE: instance})
@@ -269,13 +262,13 @@ def test_only_orphans_of_the_dead_process_are_ended() -> None:
         ('Error response from daemon: Conflict. The container name "/x" is already in use', EngineError),
     ],
 )
-def test_what_compose_says_is_read(stderr: str, kind: type[RoasError]) -> None:
+def test_compose_stderr_parsed(stderr: str, kind: type[RoasError]) -> None:
     fault = compose_fault(stderr, files="docker-compose.yml")
     assert type(fault) is kind
     assert "level=warning" not in fault.message
 
 
-def test_what_a_registry_says_is_read() -> None:
+def test_registry_error_parsed() -> None:
     assert isinstance(registry_fault("unauthorized: nope", "app:v1"), EngineError)
     assert registry_fault("toomanyrequests: slow down", "app:v1").transient
     assert "app:v1" in registry_fault("manifest unknown", "app:v1").message

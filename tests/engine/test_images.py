@@ -58,7 +58,7 @@ def one(image: str, fields: str = "") -> str:
     return f"services: {{web: {{image: '{image}', {fields}}}}}"
 
 
-async def test_a_missing_image_is_asked_for_pulled_and_verified(
+async def test_missing_image_pulled_and_verified(
     engine: ComposeEngine,
     stack: Callable[..., Environment],
     registry: FakeRegistry,
@@ -78,7 +78,7 @@ async def test_a_missing_image_is_asked_for_pulled_and_verified(
     assert drafted.services[0].image.digest == wanted.digest
 
 
-async def test_an_image_that_is_here_is_pulled_by_no_policy_but_always(
+async def test_local_image_pulled_only_by_always(
     engine: ComposeEngine, stack: Callable[..., Environment], registry: FakeRegistry, report: ProgressReport
 ) -> None:
     registry.publish("v1", "one")
@@ -96,7 +96,7 @@ async def test_an_image_that_is_here_is_pulled_by_no_policy_but_always(
     assert not (await look_up(engine, environment)).must_pull
 
 
-async def test_a_tag_that_moved_since_the_plan_is_refused(
+async def test_moved_tag_refused(
     engine: ComposeEngine, stack: Callable[..., Environment], registry: FakeRegistry, report: ProgressReport
 ) -> None:
     registry.publish("v1", "one")
@@ -107,7 +107,7 @@ async def test_a_tag_that_moved_since_the_plan_is_refused(
         await engine.pull(environment, planned, ("web",), report)
 
 
-async def test_a_tag_that_does_not_exist_is_not_found(
+async def test_unknown_tag_not_found(
     engine: ComposeEngine, stack: Callable[..., Environment], registry: FakeRegistry, report: ProgressReport
 ) -> None:
     environment = stack(one(registry.reference("nope")))
@@ -118,15 +118,13 @@ async def test_a_tag_that_does_not_exist_is_not_found(
         await engine.pull(environment, wanted, ("web",), report)
 
 
-async def test_an_image_that_may_not_be_pulled_must_be_here(
-    engine: ComposeEngine, stack: Callable[..., Environment]
-) -> None:
+async def test_unpullable_image_must_be_local(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     with pytest.raises(ImageNotFoundError, match="never"):
         await look_up(engine, stack(one("nowhere:v1", "pull_policy: never")))
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-async def test_a_registry_with_a_fault_of_its_own_is_a_transient_fault(
+async def test_registry_server_error_is_transient(
     engine: ComposeEngine, stack: Callable[..., Environment], registry: FakeRegistry, status: int
 ) -> None:
     registry.status = status
@@ -135,7 +133,7 @@ async def test_a_registry_with_a_fault_of_its_own_is_a_transient_fault(
     assert caught.value.transient
 
 
-async def test_a_registry_that_is_not_there_is_a_transient_fault(
+async def test_unreachable_registry_is_transient(
     engine: ComposeEngine, stack: Callable[..., Environment], report: ProgressReport
 ) -> None:
     environment = stack(one("127.0.0.1:9/app:v1"))
@@ -157,7 +155,7 @@ LABEL what=$WHAT
 """
 
 
-async def test_an_image_is_built_with_the_version_asked_for(
+async def test_build_uses_requested_version(
     engine: ComposeEngine,
     stack: Callable[..., Environment],
     report: ProgressReport,
@@ -181,7 +179,7 @@ async def test_an_image_is_built_with_the_version_asked_for(
     docker_client.images.remove(image_id, force=True)
 
 
-async def test_a_failed_build_shows_the_end_of_its_log(
+async def test_failed_build_shows_log_end(
     engine: ComposeEngine, stack: Callable[..., Environment], report: ProgressReport
 ) -> None:
     environment = stack(BUILT)
@@ -205,7 +203,7 @@ def release_of(drafted: ReleaseDraft, number: int = 3) -> Release:
     )
 
 
-async def test_a_protected_release_survives_pruning_and_an_unprotected_one_does_not(
+async def test_prune_spares_protected_release(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     docker_client.api.import_image_from_data(b"\0" * 10240, repository="passing", tag="v1")
@@ -227,7 +225,7 @@ async def test_a_protected_release_survives_pruning_and_an_unprotected_one_does_
     await engine.unprotect(other, environment)
 
 
-def test_the_progress_of_a_pull_never_goes_back() -> None:
+def test_pull_progress_never_decreases() -> None:
     progress = PullProgress()
     fractions = []
     for message in (

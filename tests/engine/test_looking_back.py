@@ -19,7 +19,8 @@ services:
 """
 
 
-def test_only_the_tags_of_images_that_follow_the_version_count_and_the_newest_comes_first() -> None:
+def test_versioned_tags_sorted_newest_first() -> None:
+    """Only tags of images that follow the version count."""
     patterns = image_patterns(
         [f"shop/web:{PLACEHOLDER}", f"shop/job:{PLACEHOLDER}-slim", "redis:7", f"shop/web:{PLACEHOLDER}"]
     )
@@ -32,20 +33,20 @@ def test_only_the_tags_of_images_that_follow_the_version_count_and_the_newest_co
     assert versions_of(images, patterns) == ("v3", "v2", "v1")
 
 
-def test_a_name_is_no_pattern() -> None:
+def test_name_is_no_pattern() -> None:
     (pattern,) = image_patterns([f"shop.example/a+b:{PLACEHOLDER}"])
     assert not re.fullmatch(pattern, "shopXexample/a+b:v1")
     assert pattern.fullmatch("shop.example/a+b:v1")
 
 
 @pytest.mark.engine
-async def test_the_versions_of_local_images_are_found_by_the_compose_file(engine, stack) -> None:
+async def test_local_versions_found_by_compose_file(engine, stack) -> None:
     assert set(await engine.local_versions(stack(STACK))) >= {"v1", "v2"}
     assert await engine.local_versions(stack(STACK.replace("${VERSION:?}", "v1"))) == ()
 
 
 @pytest.mark.engine
-async def test_a_log_is_read_by_lines_and_by_time_and_without_secrets(engine, stack, docker_client) -> None:
+async def test_log_read_by_lines_and_time_without_secrets(engine, stack, docker_client) -> None:
     environment = stack(STACK)
     resolved = await engine.resolve(environment, "v1")
     container = docker_client.containers.run(

@@ -19,7 +19,7 @@ def definition(fields: dict[str, Any], **others: dict[str, Any]) -> ServiceDefin
     return read_definitions({"name": "p", "services": {"web": {"image": "x", **fields}, **others}})["web"]
 
 
-def test_the_update_is_read_as_the_specification_says() -> None:
+def test_update_config_follows_specification() -> None:
     found = definition(
         {
             "deploy": {
@@ -47,7 +47,7 @@ def test_the_update_is_read_as_the_specification_says() -> None:
         ({"interval": "1s"}, True),
     ],
 )
-def test_a_health_check_that_is_off_is_none(check: Any, has: bool) -> None:
+def test_disabled_health_check_is_none(check: Any, has: bool) -> None:
     assert definition({"healthcheck": check}).has_health_check is has
 
 
@@ -63,7 +63,7 @@ def test_a_health_check_that_is_off_is_none(check: Any, has: bool) -> None:
         ({"networks": {"n": None}}, ""),
     ],
 )
-def test_what_only_one_container_can_have_is_named(fields: dict[str, Any], place: str) -> None:
+def test_single_container_fields_named(fields: dict[str, Any], place: str) -> None:
     assert definition(fields).fixed_place == place
 
 
@@ -76,19 +76,19 @@ def test_what_only_one_container_can_have_is_named(fields: dict[str, Any], place
         ({}, False, "missing"),
     ],
 )
-def test_an_image_is_built_or_pulled(fields: dict[str, Any], built: bool, policy: str) -> None:
+def test_image_built_or_pulled(fields: dict[str, Any], built: bool, policy: str) -> None:
     found = definition(fields)
     assert (found.built, found.pull_policy) == (built, policy)
 
 
-def test_a_service_that_is_awaited_to_its_end_is_a_one_shot_service() -> None:
+def test_completion_dependency_is_one_shot() -> None:
     waits = {"image": "x", "depends_on": {"web": {"condition": "service_completed_successfully"}}}
     assert definition({}, app=waits).one_shot
     assert not definition({"x-deploy": {"one_shot": False}}, app=waits).one_shot
     assert definition({"x-deploy": {"one_shot": True}}).one_shot
 
 
-def test_the_extension_says_the_last_word_on_a_dependency() -> None:
+def test_extension_overrides_dependency() -> None:
     found = definition(
         {
             "depends_on": {"db": {"condition": "service_healthy", "restart": True}, "log": {"required": False}},
@@ -111,7 +111,7 @@ def test_the_extension_says_the_last_word_on_a_dependency() -> None:
     )
 
 
-def test_pinning_keeps_what_a_definition_says() -> None:
+def test_pinning_keeps_definition() -> None:
     model = {
         "name": "p",
         "services": {
@@ -138,7 +138,7 @@ def test_pinning_keeps_what_a_definition_says() -> None:
     assert pinned["volumes"] == {"data": {"name": "p_data"}}
 
 
-def test_the_hash_changes_with_every_field_but_the_image() -> None:
+def test_hash_covers_all_but_image() -> None:
     base = definition({}).definition_hash
     assert definition({"image": "y"}).definition_hash == base
     changes: list[dict[str, Any]] = [
@@ -155,21 +155,21 @@ TEXTS = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), 
 
 
 @given(st.dictionaries(TEXTS, TEXTS | st.integers() | st.booleans() | st.none() | st.lists(TEXTS), max_size=5))
-def test_a_model_that_is_written_is_read_as_it_was(model: dict[str, Any]) -> None:
+def test_model_roundtrip_unchanged(model: dict[str, Any]) -> None:
     assert read_model(write_model(model)) == model
 
 
 @pytest.mark.parametrize("text", ["1e3", "007", "1:30", "yes", "null", "=", "2026-01-01", "~", "$$", "${X:-$Y}", "0x1"])
-def test_a_text_stays_a_text(text: str) -> None:
+def test_text_stays_text(text: str) -> None:
     assert read_model(write_model({"a": text})) == {"a": text}
     assert '"' in write_model({"a": text})
 
 
-def test_what_compose_prints_is_read_without_its_doubled_dollars() -> None:
+def test_doubled_dollars_unescaped() -> None:
     assert read_resolved("a: $$b\nc$$d: 2026-01-01\ne: =\n") == {"a": "$b", "c$d": "2026-01-01", "e": "="}
 
 
-def test_a_broken_model_is_told_without_quoting_it() -> None:
+def test_broken_model_error_hides_content() -> None:
     with pytest.raises(ComposeFileError) as caught:
         read_model("password: hunter2\n  bad: [")
     assert "hunter2" not in caught.value.message
@@ -178,16 +178,16 @@ def test_a_broken_model_is_told_without_quoting_it() -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"), [("10s", 10), ("500ms", 0.5), ("1m30s", 90), ("1.5h", 5400), (7, 7), ("100ns", 1e-7)]
 )
-def test_durations_are_read(text: object, seconds: float) -> None:
+def test_duration_parsed(text: object, seconds: float) -> None:
     assert read_duration(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["", "10", "s", "10 s", "-1s", True, None])
-def test_what_is_no_duration_is_refused(text: object) -> None:
+def test_invalid_duration_refused(text: object) -> None:
     with pytest.raises(ValueError, match="no duration"):
         read_duration(text)
 
 
 @given(st.floats(min_value=0, max_value=10_000).map(lambda value: round(value, 2)))
-def test_a_duration_that_is_written_is_read_as_it_was(seconds: float) -> None:
+def test_duration_roundtrip_unchanged(seconds: float) -> None:
     assert read_duration(write_duration(seconds)) == pytest.approx(seconds)

@@ -85,7 +85,7 @@ def in_words(value: object) -> str:
 
 
 @pytest.mark.parametrize(("service", "wanted"), REFUSED, ids=in_words)
-def test_a_right_is_refused_until_its_entry_allows_it(service: dict[str, Any], wanted: set[str]) -> None:
+def test_right_refused_until_allowed(service: dict[str, Any], wanted: set[str]) -> None:
     model = {"services": {"web": service}}
     assert entries(model) == wanted
     assert entries(model, *wanted) == set()
@@ -113,7 +113,7 @@ def test_a_right_is_refused_until_its_entry_allows_it(service: dict[str, Any], w
     ],
     ids=str,
 )
-def test_ordinary_services_pass(service: dict[str, Any]) -> None:
+def test_ordinary_service_passes(service: dict[str, Any]) -> None:
     assert entries({"services": {"web": service}}) == set()
 
 
@@ -145,11 +145,12 @@ def test_ordinary_services_pass(service: dict[str, Any]) -> None:
     ],
     ids=in_words,
 )
-def test_what_services_share_is_judged_too(model: dict[str, Any], wanted: set[str]) -> None:
+def test_shared_resources_checked(model: dict[str, Any], wanted: set[str]) -> None:
     assert entries(model) == wanted
 
 
-def test_an_allowed_path_allows_what_is_below_it_but_neither_the_socket_nor_the_state() -> None:
+def test_allowed_path_excludes_socket_and_state() -> None:
+    """An allowed path allows what is below it, but not the socket and the state folder."""
     assert entries({"services": {"web": bind("/var/log/nginx")}}, "bind:/var/log") == set()
     assert entries({"services": {"web": bind("/var/logs")}}, "bind:/var/log") == {"bind:/var/logs"}
     assert entries({"services": {"web": bind("/var/run/docker.sock")}}, "bind:/") == {"docker_socket:web"}
@@ -184,7 +185,8 @@ def test_option_values_are_not_told() -> None:
     assert "s3cret" not in caught.value.message
 
 
-def test_every_violation_is_told_at_once_with_the_entry_that_allows_it() -> None:
+def test_all_violations_listed_with_setting() -> None:
+    """Each is named with the entry that allows it."""
     model = {"services": {"web": {"privileged": True, **bind("/etc")}, "db": {"cap_add": ["X"]}}}
     with pytest.raises(ComposePolicyError) as caught:
         ComposePolicy((), STATE).check(model, STACK)
@@ -193,7 +195,7 @@ def test_every_violation_is_told_at_once_with_the_entry_that_allows_it() -> None
         assert entry in caught.value.hint
 
 
-def test_a_symbolic_link_counts_as_where_it_leads(tmp_path: Path) -> None:
+def test_symlink_judged_by_target(tmp_path: Path) -> None:
     folder = tmp_path / "stack"
     folder.mkdir()
     (folder / "innocent").symlink_to("/etc")
@@ -222,7 +224,7 @@ def plain(environment: Environment) -> Environment:
 
 
 @pytest.mark.parametrize(("field", "entry"), RAW.items())
-async def test_a_file_outside_the_folder_is_not_read(
+async def test_file_outside_folder_not_read(
     engine: ComposeEngine, plain: Environment, field: str, entry: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/root")
@@ -244,16 +246,14 @@ async def test_a_file_outside_the_folder_is_not_read(
         "{path: inner.yml, project_directory: /etc}",
     ],
 )
-async def test_an_include_from_elsewhere_is_refused(engine: ComposeEngine, plain: Environment, include: str) -> None:
+async def test_foreign_include_refused(engine: ComposeEngine, plain: Environment, include: str) -> None:
     (plain.folder / "inner.yml").write_text("services: {db: {image: x}}")
     plain.compose_files[0].write_text(f"include: [{include}]\nservices: {{web: {{image: x}}}}")
     with pytest.raises(ComposePolicyError):
         await engine.resolve(plain, None)
 
 
-async def test_files_that_are_included_and_extended_are_judged_as_well(
-    engine: ComposeEngine, plain: Environment
-) -> None:
+async def test_included_and_extended_files_checked(engine: ComposeEngine, plain: Environment) -> None:
     (plain.folder / "inner.yml").write_text("services: {db: {extends: {file: deep.yml, service: db}}}")
     (plain.folder / "deep.yml").write_text("services: {db: {image: x, env_file: !override [/proc/self/environ]}}")
     plain.compose_files[0].write_text("include: [inner.yml]\nservices: {web: {image: x}}")
@@ -261,7 +261,7 @@ async def test_files_that_are_included_and_extended_are_judged_as_well(
         await engine.resolve(plain, None)
 
 
-async def test_an_env_file_that_is_a_link_to_elsewhere_is_not_read(engine: ComposeEngine, plain: Environment) -> None:
+async def test_env_file_symlink_outside_not_read(engine: ComposeEngine, plain: Environment) -> None:
     plain.compose_files[0].write_text("services: {web: {image: x}}")
     linked = replace(plain, env_files=(plain.folder / "link.env",))
     with pytest.raises(ComposePolicyError, match="link"):
@@ -269,7 +269,7 @@ async def test_an_env_file_that_is_a_link_to_elsewhere_is_not_read(engine: Compo
     await engine.resolve(replace(plain, env_files=(plain.folder.parent / "outside.env",)), None)
 
 
-async def test_the_env_file_beside_an_included_file_is_judged(engine: ComposeEngine, plain: Environment) -> None:
+async def test_env_file_beside_include_checked(engine: ComposeEngine, plain: Environment) -> None:
     (plain.folder / "own").mkdir()
     (plain.folder / "own" / "inner.yml").write_text("services: {db: {image: x}}")
     (plain.folder / "own" / ".env").symlink_to("/proc/self/environ")
@@ -278,7 +278,7 @@ async def test_the_env_file_beside_an_included_file_is_judged(engine: ComposeEng
         await engine.resolve(plain, None)
 
 
-async def test_an_anchor_hides_nothing(engine: ComposeEngine, plain: Environment) -> None:
+async def test_anchor_hides_nothing(engine: ComposeEngine, plain: Environment) -> None:
     plain.compose_files[0].write_text(
         "x-common: &common {image: x, env_file: /proc/self/environ}\nservices: {web: {<<: *common}}"
     )
@@ -286,7 +286,7 @@ async def test_an_anchor_hides_nothing(engine: ComposeEngine, plain: Environment
         await engine.resolve(plain, None)
 
 
-async def test_files_of_the_folder_are_read(engine: ComposeEngine, plain: Environment) -> None:
+async def test_files_in_folder_read(engine: ComposeEngine, plain: Environment) -> None:
     (plain.folder / "own").mkdir()
     (plain.folder / "own" / "a.env").write_text("A=1")
     (plain.folder / "own" / "inner.yml").write_text("services: {db: {image: x, env_file: a.env}}")
@@ -297,7 +297,7 @@ async def test_files_of_the_folder_are_read(engine: ComposeEngine, plain: Enviro
     assert services["web"]["environment"] == services["db"]["environment"] == {"A": "1"}
 
 
-async def test_an_allowed_file_is_read(plain: Environment, tmp_path: Path, stack: Callable[..., Environment]) -> None:
+async def test_allowed_file_read(plain: Environment, tmp_path: Path, stack: Callable[..., Environment]) -> None:
     engine = ComposeEngine(
         state_dir=tmp_path / "state", instance_id="T", policy_allow=("env_file:../outside.env",), redactor=Redactor()
     )

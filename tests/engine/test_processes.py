@@ -25,23 +25,23 @@ def mark(process: subprocess.Popen[bytes]) -> ProcessMark:
     return ProcessMark(process.pid, started_at(process.pid), pid_namespace())
 
 
-def test_a_stopped_process_is_ended(stopped):
+def test_stopped_process_ended(stopped):
     assert end_process(mark(stopped))
     assert stopped.wait(5) == -signal.SIGKILL
 
 
-def test_one_that_was_given_the_number_later_is_left_alone(stopped):
+def test_reused_pid_left_alone(stopped):
     earlier = replace(mark(stopped), started=mark(stopped).started - 1)
     assert end_process(earlier), "the one that was meant is gone"
     assert stopped.poll() is None
 
 
-def test_one_of_another_container_is_not_gone_for_certain(stopped):
+def test_process_of_other_container_left_alone(stopped):
     assert not end_process(replace(mark(stopped), namespace="pid:[1]"))
     assert stopped.poll() is None
 
 
-def test_one_that_is_gone_already_is_gone(stopped):
+def test_missing_process_counts_as_gone(stopped):
     known = mark(stopped)
     stopped.kill()
     stopped.wait(5)

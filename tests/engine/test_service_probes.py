@@ -12,7 +12,7 @@ def services(**extensions: object) -> dict[str, object]:
     return {"services": {name: {"image": f"{name}:1", "x-deploy": own} for name, own in extensions.items()}}
 
 
-def test_probes_of_dependents_and_its_own_are_a_services_probes() -> None:
+def test_own_and_dependent_probes_merged() -> None:
     edge = {"redis": {"probe": "redis://127.0.0.1:6379", "startup_delay": "10s"}}
     model = services(redis={"probe": "tcp://127.0.0.1:6379"}, web={"depends_on": edge}, shop={"depends_on": edge})
     assert set(read_definitions(model)["redis"].probes) == {
@@ -22,7 +22,7 @@ def test_probes_of_dependents_and_its_own_are_a_services_probes() -> None:
     assert read_definitions(model)["web"].probes == ()
 
 
-def test_a_grace_may_be_given() -> None:
+def test_grace_configurable() -> None:
     own = {"url": "http://127.0.0.1:8080/health", "startup_delay": "5s"}
     (probe,) = read_definitions(services(web={"probe": own}))["web"].probes
     assert probe.grace_seconds == 5.0
@@ -31,7 +31,7 @@ def test_a_grace_may_be_given() -> None:
 @pytest.mark.parametrize(
     "probe", [7, "ftp://x", {"url": "tcp://x:1", "every": "1s"}, {"url": "tcp://x:1", "startup_delay": "soon"}]
 )
-def test_a_probe_that_makes_no_sense_is_refused(probe: object) -> None:
+def test_invalid_probe_refused(probe: object) -> None:
     with pytest.raises(ComposeFileError, match="probe"):
         read_definitions(services(web={"probe": probe}))
 
@@ -39,7 +39,8 @@ def test_a_probe_that_makes_no_sense_is_refused(probe: object) -> None:
 @pytest.mark.parametrize(
     "url", ["tcp://:secret@store:abc", "http://[store", "tcp://store", "redis:///0", "store:6379", 7]
 )
-def test_a_probe_that_nobody_could_ask_is_refused_in_words_that_hold_no_secret(url: object) -> None:
+def test_unsupported_probe_refused_without_secret(url: object) -> None:
+    """The error of a probe that cannot be asked holds no secret."""
     model = services(store={}, web={"depends_on": {"store": {"probe": url}}})
     with pytest.raises(ComposeFileError, match="a probe of store has a scheme, a host or a port that makes no sense"):
         refuse_impossible_probes(read_definitions(model))

@@ -18,13 +18,14 @@ def listening(tmp_path: Path):
         yield path
 
 
-def test_one_that_is_there_or_simply_missing_is_not_gone(listening):
+def test_present_or_missing_socket_not_gone(listening):
     assert not is_socket_stale(f"unix://{listening}")
     listening.unlink()
     assert not is_socket_stale(f"unix://{listening}")
 
 
-def test_one_that_is_still_mounted_here_and_was_removed_outside_is_gone(listening):
+def test_mounted_removed_socket_is_gone(listening):
+    """A socket that is still mounted here and was removed outside is gone."""
     # A path through a descriptor leads to the removed file, as a mount of it does.
     descriptor = os.open(listening, os.O_PATH)
     try:
@@ -36,5 +37,5 @@ def test_one_that_is_still_mounted_here_and_was_removed_outside_is_gone(listenin
         os.close(descriptor)
 
 
-def test_an_engine_that_is_reached_otherwise_has_no_socket_here():
+def test_tcp_engine_has_no_socket():
     assert not is_socket_stale("tcp://127.0.0.1:2375")

@@ -60,7 +60,7 @@ async def assert_whole(home, people, old) -> None:
         pytest.param("blind", "had not opened the journal", "file is not a database", id="cannot read the journal"),
     ],
 )
-async def test_one_that_is_not_fit_never_takes_over(home, people, old, version, why, failure_output):
+async def test_unfit_successor_never_takes_over(home, people, old, version, why, failure_output):
     told, report = await reverted(home, people, await deploy(people, version))
     assert "not fit to take over" in told, told
     assert re.search(why, told), told
@@ -68,7 +68,8 @@ async def test_one_that_is_not_fit_never_takes_over(home, people, old, version, 
     await assert_whole(home, people, old)
 
 
-async def test_one_that_falls_ill_while_it_is_observed_is_replaced_by_the_old_one(home, people, images, old):
+async def test_late_unhealthy_successor_rolled_back(home, people, images, old):
+    """A successor that becomes unhealthy while it is observed is replaced by the old bot."""
     deployment_id = await deploy(people, other_version(home, images))
     new = await successor(home, active=True)
     assert new.exec_run(["touch", SICK]).exit_code == 0
@@ -79,7 +80,8 @@ async def test_one_that_falls_ill_while_it_is_observed_is_replaced_by_the_old_on
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-async def test_one_that_dies_or_hangs_after_taking_over_is_replaced_by_the_old_one(home, people, images, old, number):
+async def test_dead_or_hung_successor_rolled_back(home, people, images, old, number):
+    """A successor that dies or hangs after it took over is replaced by the old bot."""
     deployment_id = await deploy(people, other_version(home, images))
     hit(await successor(home, active=True), number)
     told, report = await reverted(home, people, deployment_id)
@@ -88,7 +90,8 @@ async def test_one_that_dies_or_hangs_after_taking_over_is_replaced_by_the_old_o
     await assert_whole(home, people, old)
 
 
-async def test_one_that_is_stopped_between_its_fence_check_and_its_engine_call_never_wakes_up(home, people, old):
+async def test_successor_stopped_after_fence_check_ended(home, people, old):
+    """One stopped between its fence check and its engine call never wakes up."""
     deployment_id = await deploy(people, "stalls")
     new = await successor(home, active=True)
     stopped = processes(new)

@@ -83,7 +83,8 @@ def deployment_of(home, version: str) -> str | None:
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["to its end", "until it is killed"])
-async def test_one_bot_of_the_new_version_runs_in_the_end_and_the_deployment_has_one_end(home, people, images, killed):
+async def test_command_line_deploy_leaves_one_new_bot(home, people, images, killed):
+    """The deployment has one end, with and without a kill of the command line."""
     version = other_version(home, images)
     async with carrying(home, version) as child:
         deployment_id = deployment_of(home, version)

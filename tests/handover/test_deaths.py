@@ -14,7 +14,7 @@ END_SECONDS = 60.0
 
 
 @pytest.mark.parametrize("moment", ["before", "during", "after", "both"])
-async def test_a_kill_leaves_one_bot_and_one_honest_end(home, people, images, moment):
+async def test_kill_leaves_one_bot_and_outcome(home, people, images, moment):
     old = home.bots()[0]
     deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
     new = await successor(home, active=moment in {"after", "both"}) if moment != "before" else None
@@ -37,7 +37,7 @@ async def assert_one_end(home, people, images, deployment_id, told) -> None:
     assert rows(home, "SELECT environment FROM locks") == []
 
 
-async def test_what_killed_updates_left_is_swept_at_the_next_start(home, people, images):
+async def test_next_start_sweeps_killed_updates(home, people, images):
     old = home.bots()[0]
     home.compose("up", "-d", "--no-recreate", "--scale", "discord-bot=2", "discord-bot")
     second = next(bot for bot in home.bots() if bot.id != old.id)

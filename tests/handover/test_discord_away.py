@@ -12,7 +12,8 @@ END_SECONDS = 90.0
 ENDED = "SELECT id, outcome, document FROM deployments WHERE outcome IS NOT NULL AND rowid > ?"
 
 
-async def test_a_deployment_goes_on_without_discord_and_is_told_in_order_and_once_when_it_is_back(home, people, images):
+async def test_handover_without_discord_posted_later(home, people, images):
+    """Posts arrive in order and once, when Discord is back."""
     version, before = other_version(home, images), (await people.messages())[-1:]
     [[known]] = rows(home, "SELECT coalesce(max(rowid), 0) FROM deployments")
     old = home.bots()[0]

@@ -10,7 +10,7 @@ from tests.wire.channel import ask, outcome, start
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 
-async def test_plain_compose_finds_no_conflict_no_orphan_and_no_second_bot(home, people, images):
+async def test_compose_finds_no_conflict_orphan_or_second_bot(home, people, images):
     version = other_version(home, images)
     told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
     assert "succeeded" in told.text, told.text

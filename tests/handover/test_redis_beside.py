@@ -51,9 +51,8 @@ def redis_of(home: Home) -> Any:
     return found
 
 
-async def test_a_deployment_that_replaces_the_bot_and_its_redis_leaves_every_change_there_once(
-    with_redis, discord, images
-):
+async def test_bot_and_redis_replacement_loses_no_change(with_redis, discord, images):
+    """Every change is in the new Redis once."""
     home = with_redis
     async with SandboxClient(discord["control_url"], discord["control_token"]) as people:
         await people.wait_until_connected(CONNECT_SECONDS)

@@ -8,9 +8,8 @@ from tests.wire.channel import ask, live, outcome, start
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 
-async def test_a_deployment_replaces_the_bot_and_a_rollback_brings_the_older_one_back_the_same_way(
-    home, people, images
-):
+async def test_deploy_and_rollback_replace_bot(home, people, images):
+    """A rollback brings the older bot back in the same way."""
     first = home.bots()[0]
     async with polling(people, "status") as somebody:
         deployment_id = await start(people, "dora", "deploy", environment="dev", version="earlier")
@@ -32,7 +31,8 @@ async def test_a_deployment_replaces_the_bot_and_a_rollback_brings_the_older_one
     assert "hotfix" in await offered(people)
 
 
-async def test_a_bot_that_does_not_come_up_never_takes_over_and_the_old_one_was_never_away(home, people):
+async def test_failed_successor_keeps_old_bot_serving(home, people):
+    """A bot that does not come up never takes over, and the old one was never away."""
     first = home.bots()[0].id
     async with polling(people, "status") as somebody:
         deployment_id = await start(people, "dora", "deploy", environment="dev", version="exits")

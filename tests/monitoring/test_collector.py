@@ -125,9 +125,7 @@ async def start_watching(scene: Scene) -> None:
     await scene.bus.drain()
 
 
-async def test_a_watch_begins_when_a_service_was_started_and_only_once(
-    scene: Scene, run: Callable[..., Container]
-) -> None:
+async def test_watch_starts_once_per_environment(scene: Scene, run: Callable[..., Container]) -> None:
     await asyncio.to_thread(run, "web", healthcheck=HEALTHCHECK)
     await start_watching(scene)
     await start_watching(scene)
@@ -135,9 +133,7 @@ async def test_a_watch_begins_when_a_service_was_started_and_only_once(
     await scene.until("web", Verdict.HEALTHY)
 
 
-async def test_what_happens_is_announced_by_event_and_not_by_the_clock(
-    scene: Scene, run: Callable[..., Container]
-) -> None:
+async def test_change_announced_by_event_not_poll(scene: Scene, run: Callable[..., Container]) -> None:
     container = await asyncio.to_thread(run, "web", healthcheck=HEALTHCHECK)
     await start_watching(scene)
     await scene.until("web", Verdict.HEALTHY)
@@ -151,9 +147,7 @@ async def test_what_happens_is_announced_by_event_and_not_by_the_clock(
     assert scene.metrics.registry.get_sample_value("roas_service_health", labels) == 1
 
 
-async def test_a_sample_has_memory_at_once_and_processor_use_the_second_time(
-    scene: Scene, run: Callable[..., Container]
-) -> None:
+async def test_sample_has_memory_first_and_cpu_second(scene: Scene, run: Callable[..., Container]) -> None:
     await asyncio.to_thread(run, "web", healthcheck=HEALTHCHECK)
     first = (await scene.collector.collect_all_metrics(scene.environment)).services[0]
     assert first.memory_bytes
@@ -165,7 +159,7 @@ async def test_a_sample_has_memory_at_once_and_processor_use_the_second_time(
     assert second.containers[0].state is ContainerState.RUNNING
 
 
-async def test_while_the_engine_is_away_all_is_unknown_and_afterwards_known_again(
+async def test_lost_engine_makes_all_unknown_until_back(
     scene: Scene, run: Callable[..., Container], private_daemon: PrivateDaemon
 ) -> None:
     await asyncio.to_thread(run, "web", healthcheck=HEALTHCHECK, restart_policy={"Name": "always"})
@@ -180,14 +174,14 @@ async def test_while_the_engine_is_away_all_is_unknown_and_afterwards_known_agai
     await scene.until("web", Verdict.HEALTHY)
 
 
-async def test_closing_ends_every_watch(scene: Scene) -> None:
+async def test_close_ends_all_watches(scene: Scene) -> None:
     await start_watching(scene)
     await scene.collector.close()
     assert scene.collector.watched == frozenset()
     assert [task for task in asyncio.all_tasks() if task.get_name().startswith(("watch ", "events "))] == []
 
 
-async def test_an_environment_that_nobody_knows_is_not_watched(scene: Scene) -> None:
+async def test_unknown_environment_not_watched(scene: Scene) -> None:
     scene.bus.publish(Event("monitoring.service.start", "test", {"environment": "moon"}))
     await scene.bus.drain()
     assert scene.collector.watched == frozenset()

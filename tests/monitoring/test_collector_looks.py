@@ -65,7 +65,8 @@ class Scene:
         await self.bus.close()
 
 
-async def test_trouble_that_a_health_check_sees_first_is_told_when_it_has_held_and_not_at_the_next_slow_look() -> None:
+async def test_requested_check_reports_failure_in_time() -> None:
+    """What a requested check saw first is announced when it has held, not at the next slow poll."""
     scene = Scene()
     assert await scene.next_verdict() == "healthy"
     scene.break_unheard()
@@ -74,7 +75,7 @@ async def test_trouble_that_a_health_check_sees_first_is_told_when_it_has_held_a
     await scene.close()
 
 
-async def test_a_death_whose_event_is_lost_is_found_by_the_slow_look() -> None:
+async def test_slow_poll_finds_death_without_event() -> None:
     scene = Scene(reconcile_seconds=0.2)
     assert await scene.next_verdict() == "healthy"
     scene.break_unheard()

@@ -68,18 +68,18 @@ def queries() -> Iterator[str]:
             yield from (rule["expr"] for rule in group["rules"])
 
 
-def test_the_committed_dashboard_is_what_the_code_writes() -> None:
+def test_committed_dashboard_matches_code() -> None:
     assert TARGET.read_text() == build(), "run `python -m monitoring.dashboard`"
 
 
-def test_every_query_names_a_metric_that_exists(series: dict[str, set[str]]) -> None:
+def test_queries_use_existing_metrics(series: dict[str, set[str]]) -> None:
     asked = {query: set(NAME.findall(query)) for query in queries()}
     assert len(asked) > 25
     assert [query for query, names in asked.items() if not names] == []
     assert {name for names in asked.values() for name in names} - set(series) == set()
 
 
-def test_every_query_names_labels_that_its_metric_has(series: dict[str, set[str]]) -> None:
+def test_queries_use_existing_labels(series: dict[str, set[str]]) -> None:
     targets = {"job", "instance"}
     for query in queries():
         labels = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", query))
@@ -89,7 +89,7 @@ def test_every_query_names_labels_that_its_metric_has(series: dict[str, set[str]
         assert labels <= known, query
 
 
-def test_every_metric_is_on_the_dashboard_or_in_a_rule(series: dict[str, set[str]]) -> None:
+def test_metrics_all_shown_or_in_rules(series: dict[str, set[str]]) -> None:
     """A metric that nobody looks at is either missing there or superfluous here."""
     asked = {name for query in queries() for name in NAME.findall(query)}
     families = {re.sub(r"_(bucket|sum|count|total)$", "", name) for name in asked}
@@ -108,7 +108,7 @@ def test_every_metric_is_on_the_dashboard_or_in_a_rule(series: dict[str, set[str
     } | {name for name in unseen if name.endswith("_created")}
 
 
-def test_prometheus_parses_every_query(tmp_path: Path) -> None:
+def test_prometheus_parses_queries(tmp_path: Path) -> None:
     if shutil.which("promtool") is None:
         pytest.fail("promtool is not installed: run script/bootstrap --test", pytrace=False)
     chosen = (query.replace("$environment", ".*").replace("$service", ".*") for query in queries())
@@ -122,7 +122,7 @@ def test_prometheus_parses_every_query(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr + done.stdout
 
 
-def test_panels_have_titles_and_queries_of_one_panel_have_names_of_their_own() -> None:
+def test_panels_titled_and_query_refs_unique() -> None:
     for panel in json.loads(TARGET.read_text())["panels"]:
         assert panel["title"]
         references = [target["refId"] for target in panel.get("targets", ())]

@@ -65,12 +65,14 @@ async def scene() -> AsyncIterator[Scene]:
     await bus.close()
 
 
-async def test_the_first_verdict_is_announced_at_once_and_the_same_one_never_again(scene: Scene) -> None:
+async def test_first_verdict_announced_once(scene: Scene) -> None:
+    """It is announced at once, and the same verdict never again."""
     assert await scene.see(HEALTHY) == [("unknown", "healthy")]
     assert await scene.see(HEALTHY, after=60) == [("unknown", "healthy")]
 
 
-async def test_an_announcement_says_where_what_and_why_and_is_in_the_journal_first(scene: Scene) -> None:
+async def test_announcement_complete_and_journalled_first(scene: Scene) -> None:
+    """It says where, what and why, and is in the journal before it is published."""
     await scene.see(UNHEALTHY)
     data = {"environment": "dev", "service": "web", "old": "unknown", "new": "unhealthy", "reason": "because"}
     assert dict(scene.heard[0].data) == data
@@ -78,13 +80,13 @@ async def test_an_announcement_says_where_what_and_why_and_is_in_the_journal_fir
     assert (change.type, change.subject, change.new) == (ChangeType.SERVICE_HEALTH_CHANGED, "web", "unhealthy")
 
 
-async def test_a_short_stumble_is_not_announced(scene: Scene) -> None:
+async def test_short_dip_not_announced(scene: Scene) -> None:
     await scene.see(HEALTHY)
     await scene.see(UNHEALTHY, after=10)
     assert await scene.see(HEALTHY, after=1) == [("unknown", "healthy")]
 
 
-async def test_getting_worse_is_announced_once_it_has_held(scene: Scene) -> None:
+async def test_worse_verdict_announced_once_held(scene: Scene) -> None:
     await scene.see(HEALTHY)
     await scene.see(DEGRADED, after=10)
     assert scene.health.due_in("dev") == pytest.approx(2.0)
@@ -92,12 +94,12 @@ async def test_getting_worse_is_announced_once_it_has_held(scene: Scene) -> None
     assert scene.health.due_in("dev") is None
 
 
-async def test_the_first_recovery_is_announced_at_once(scene: Scene) -> None:
+async def test_first_recovery_announced_at_once(scene: Scene) -> None:
     await scene.see(UNHEALTHY)
     assert (await scene.see(HEALTHY, after=1))[-1] == ("unhealthy", "healthy")
 
 
-async def test_a_service_that_flaps_stays_unhealthy_until_it_has_been_well_for_a_while(scene: Scene) -> None:
+async def test_flapping_service_stays_unhealthy_until_calm(scene: Scene) -> None:
     await scene.see(HEALTHY)
     for _ in range(10):
         await scene.see(UNHEALTHY, after=5)
@@ -109,7 +111,7 @@ async def test_a_service_that_flaps_stays_unhealthy_until_it_has_been_well_for_a
     assert (await scene.see(HEALTHY, after=30))[-1] == ("unhealthy", "healthy")
 
 
-async def test_what_holds_is_shown_in_place_of_what_was_just_seen(scene: Scene) -> None:
+async def test_held_verdict_shown_before_latest(scene: Scene) -> None:
     await scene.see(HEALTHY)
     await scene.see(UNHEALTHY, after=1)
     stack = scene.health.stack("dev")
@@ -118,19 +120,19 @@ async def test_what_holds_is_shown_in_place_of_what_was_just_seen(scene: Scene) 
     assert scene.health.verdict("dev", "web") is HEALTHY
 
 
-async def test_a_service_that_is_gone_is_unknown_and_forgotten(scene: Scene) -> None:
+async def test_removed_service_is_unknown_and_forgotten(scene: Scene) -> None:
     await scene.see(HEALTHY)
     assert (await scene.see(None))[-1] == ("healthy", "unknown")
     assert len(await scene.see(None)) == 2
 
 
-async def test_the_stacks_verdict_is_announced_as_such(scene: Scene) -> None:
+async def test_stack_verdict_announced(scene: Scene) -> None:
     await scene.see(UNHEALTHY)
     told = [event for event in scene.bus.history() if event.type == "monitoring.stack_health.changed"]
     assert [(event.data["old"], event.data["new"]) for event in told] == [("unknown", "unhealthy")]
 
 
-async def test_a_journal_that_cannot_write_keeps_nobody_from_hearing(scene: Scene) -> None:
+async def test_journal_failure_keeps_announcements(scene: Scene) -> None:
     scene.journal.broken = True
     assert await scene.see(UNHEALTHY) == [("unknown", "unhealthy")]
 

@@ -34,7 +34,7 @@ async def engine_away() -> None:
     raise EngineUnavailableError("The engine at unix:///x does not answer.")
 
 
-async def test_a_living_process_says_so(server: HttpServer) -> None:
+async def test_live_process_answers_health(server: HttpServer) -> None:
     status, response, _ = await fetch(server, "/health")
     assert status == 200
     assert (await response.json())["status"] == "alive"
@@ -57,7 +57,8 @@ async def test_health_tells_the_journal_and_fails_without() -> None:
         await server.stop()
 
 
-async def test_ready_names_each_part_and_answers_503_when_one_is_not(server: HttpServer) -> None:
+async def test_ready_lists_parts_and_answers_503(server: HttpServer) -> None:
+    """It answers 503 when one part is not ready."""
     server.watch("journal", well)
     assert (await fetch(server, "/ready"))[0] == 200
     server.watch("engine", engine_away)
@@ -72,7 +73,7 @@ async def test_ready_names_each_part_and_answers_503_when_one_is_not(server: Htt
     }
 
 
-async def test_a_part_that_hangs_or_breaks_is_not_ready(server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hung_or_broken_part_not_ready(server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "PROBE_SECONDS", 0.05)
 
     async def hangs() -> None:
@@ -91,30 +92,30 @@ async def test_a_part_that_hangs_or_breaks_is_not_ready(server: HttpServer, monk
     assert "hunter2" not in text
 
 
-async def test_metrics_are_served_as_prometheus_reads_them(server: HttpServer) -> None:
+async def test_metrics_served_in_prometheus_format(server: HttpServer) -> None:
     status, response, text = await fetch(server, "/metrics")
     assert status == 200
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert 'roas_build_info{version="1"} 1.0' in text
 
 
-async def test_there_is_nothing_else(server: HttpServer) -> None:
+async def test_unknown_paths_not_found(server: HttpServer) -> None:
     assert (await fetch(server, "/alerts"))[0] == 404
 
 
-async def test_a_taken_port_is_told_with_what_to_do(server: HttpServer) -> None:
+async def test_occupied_port_says_what_to_do(server: HttpServer) -> None:
     with pytest.raises(SettingsError, match="listens on") as caught:
         await HttpServer("127.0.0.1", server.port, Metrics("1")).start()
     assert "HTTP_PORT" in caught.value.hint
 
 
-async def test_an_address_of_another_machine_is_told(server: HttpServer) -> None:
+async def test_foreign_address_reported(server: HttpServer) -> None:
     with pytest.raises(SettingsError) as caught:
         await HttpServer("192.0.2.1", 0, Metrics("1")).start()
     assert "HTTP_HOST" in caught.value.hint
 
 
-async def test_after_stopping_the_port_is_free() -> None:
+async def test_stop_frees_port() -> None:
     stopped = HttpServer("127.0.0.1", 0, Metrics("1"))
     await stopped.start()
     port = stopped.port

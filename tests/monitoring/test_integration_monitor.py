@@ -73,7 +73,7 @@ async def short_scene() -> AsyncIterator[Scene]:
         yield made
 
 
-async def test_a_slow_subscriber_raises_the_latency_and_its_removal_clears_it(scene: Scene) -> None:
+async def test_slow_subscriber_raises_latency_until_removed(scene: Scene) -> None:
     async def slow(_: Event) -> None:
         await asyncio.sleep(1.2)
 
@@ -94,7 +94,7 @@ async def test_a_slow_subscriber_raises_the_latency_and_its_removal_clears_it(sc
     assert scene.monitor.figures().event_latency_seconds < 0.5
 
 
-async def test_a_subscriber_that_hangs_is_seen_before_it_ends(scene: Scene) -> None:
+async def test_hung_subscriber_raises_latency(scene: Scene) -> None:
     never = asyncio.Event()
 
     async def hangs(_: Event) -> None:
@@ -105,7 +105,7 @@ async def test_a_subscriber_that_hangs_is_seen_before_it_ends(scene: Scene) -> N
     await scene.until((TRIGGERED, "event_latency"), seconds=3)
 
 
-async def test_one_that_is_quick_again_clears_the_latency(short_scene: Scene) -> None:
+async def test_faster_subscriber_clears_latency(short_scene: Scene) -> None:
     async def slow(_: Event) -> None:
         await asyncio.sleep(1.2)
 
@@ -114,7 +114,9 @@ async def test_one_that_is_quick_again_clears_the_latency(short_scene: Scene) ->
     await short_scene.until((TRIGGERED, "event_latency"), (CLEARED, "event_latency"))
 
 
-async def test_failing_subscribers_raise_the_error_rate_and_their_removal_clears_it(scene: Scene) -> None:
+async def test_failing_subscribers_raise_error_rate(scene: Scene) -> None:
+    """Their removal clears the alert."""
+
     async def works(_: Event) -> None:
         return
 
@@ -134,7 +136,8 @@ async def test_failing_subscribers_raise_the_error_rate_and_their_removal_clears
     await scene.until((TRIGGERED, "integration_error_rate"), (CLEARED, "integration_error_rate"))
 
 
-async def test_failed_deployments_lower_the_success_rate_until_enough_succeed(scene: Scene) -> None:
+async def test_failed_deployments_lower_success_rate(scene: Scene) -> None:
+    """The alert is cleared once enough deployments succeeded."""
     done = "deployment.orchestration.completed"
     scene.publish(done, 4, outcome="succeeded")
     scene.publish(done, 3, outcome="cancelled")
@@ -147,7 +150,8 @@ async def test_failed_deployments_lower_the_success_rate_until_enough_succeed(sc
     await scene.until((TRIGGERED, "coordination_success_rate"), (CLEARED, "coordination_success_rate"))
 
 
-async def test_waiting_for_dependencies_is_bad_when_it_takes_most_of_the_time_allowed(scene: Scene) -> None:
+async def test_long_dependency_wait_raises_alert(scene: Scene) -> None:
+    """It is raised when the wait takes most of the time allowed."""
     waited = "deployment.dependencies.resolved"
     assert scene.monitor.figures().dependency_resolution_seconds is None
     scene.publish(waited, environment="dev", service="web", duration_seconds=2.5, allowed_seconds=10)
@@ -161,7 +165,9 @@ async def test_waiting_for_dependencies_is_bad_when_it_takes_most_of_the_time_al
     await scene.until((TRIGGERED, "dependency_resolution"), (CLEARED, "dependency_resolution"))
 
 
-async def test_what_fires_is_said_again_for_whoever_could_not_keep_it_and_then_its_end(scene: Scene) -> None:
+async def test_firing_alert_repeated_until_end(scene: Scene) -> None:
+    """It is repeated for a subscriber that could not store it, and so is its end."""
+
     async def works(_: Event) -> None:
         return
 
@@ -184,7 +190,7 @@ async def test_what_fires_is_said_again_for_whoever_could_not_keep_it_and_then_i
     assert [event.type for event in scene.events] == [TRIGGERED], "of what ended long ago nothing is said any more"
 
 
-async def test_redis_that_hangs_raises_the_lag_and_clears_it(tmp_path: Path) -> None:
+async def test_hung_redis_raises_and_clears_lag(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     with RedisServer(tmp_path / "redis") as server:
         async with StateManager(tmp_path / "state") as state:
@@ -207,7 +213,7 @@ async def test_redis_that_hangs_raises_the_lag_and_clears_it(tmp_path: Path) -> 
             await sync.close()
 
 
-async def test_an_alert_says_what_is_wrong_in_words(scene: Scene) -> None:
+async def test_alert_text_says_what_is_wrong(scene: Scene) -> None:
     never = asyncio.Event()
 
     async def hangs(_: Event) -> None:
@@ -222,7 +228,7 @@ async def test_an_alert_says_what_is_wrong_in_words(scene: Scene) -> None:
     assert "hangs" in data["summary"]
 
 
-async def test_a_wall_clock_that_jumps_raises_nothing(scene: Scene) -> None:
+async def test_wall_clock_jump_raises_nothing(scene: Scene) -> None:
     async def works(_: Event) -> None:
         return
 
@@ -236,5 +242,5 @@ async def test_a_wall_clock_that_jumps_raises_nothing(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(("values", "expected"), [([], None), ([3.0], 3.0), (list(range(1, 101)), 95), ([1, 2], 2)])
-def test_the_percentile_is_one_of_the_values(values: list[float], expected: float | None) -> None:
+def test_percentile_is_one_of_values(values: list[float], expected: float | None) -> None:
     assert percentile(values) == expected

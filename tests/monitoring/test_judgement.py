@@ -32,42 +32,42 @@ def ended(code: int, **changes: object) -> ContainerSnapshot:
         (ended(137, oom_killed=True), Verdict.UNHEALTHY, "want of memory"),
     ],
 )
-def test_one_container_decides_for_its_service(container: ContainerSnapshot, verdict: Verdict, text: str) -> None:
+def test_single_container_decides_verdict(container: ContainerSnapshot, verdict: Verdict, text: str) -> None:
     health = judge_service(WEB, [container])
     assert health.verdict is verdict
     assert text in health.reason
     assert health.containers == (container,)
 
 
-def test_a_one_shot_service_is_healthy_once_it_has_ended_with_0() -> None:
+def test_one_shot_healthy_after_exit_0() -> None:
     assert judge_service(ONCE, [ended(0)]).verdict is Verdict.HEALTHY
     assert judge_service(ONCE, [ended(2)]).verdict is Verdict.UNHEALTHY
     assert judge_service(ONCE, [replace(RUNNING, health=HealthStatus.NONE)]).verdict is Verdict.DEGRADED
 
 
-def test_the_worst_replica_decides_and_is_counted() -> None:
+def test_worst_replica_decides_and_is_counted() -> None:
     sick = replace(RUNNING, id="c3", health=HealthStatus.UNHEALTHY)
     health = judge_service(replace(WEB, replicas=3), [RUNNING, replace(RUNNING, id="c2"), sick])
     assert (health.verdict, health.reason) == (Verdict.UNHEALTHY, "1 of 3: its health check fails")
 
 
-def test_missing_replicas_are_unhealthy() -> None:
+def test_missing_replicas_unhealthy() -> None:
     assert judge_service(WEB, []).reason == "has no container"
     assert judge_service(replace(WEB, replicas=2), [RUNNING]).reason == "has 1 of 2 containers"
     assert judge_service(replace(WEB, replicas=2), [RUNNING]).verdict is Verdict.UNHEALTHY
 
 
-def test_a_service_scaled_to_nothing_is_healthy() -> None:
+def test_service_scaled_to_zero_healthy() -> None:
     assert judge_service(replace(WEB, replicas=0), []).verdict is Verdict.HEALTHY
 
 
 @pytest.mark.parametrize("second", [RUNNING, ended(137), replace(RUNNING, health=HealthStatus.UNHEALTHY)])
-def test_a_container_too_many_degrades_whatever_it_is(second: ContainerSnapshot) -> None:
+def test_extra_container_degrades(second: ContainerSnapshot) -> None:
     health = judge_service(WEB, [replace(second, id="c2"), RUNNING])
     assert (health.verdict, health.reason) == (Verdict.DEGRADED, "2 containers where 1 are wanted")
 
 
-def test_growing_restart_counts_degrade_and_then_are_a_loop() -> None:
+def test_restart_growth_degrades_then_is_loop() -> None:
     restarted = replace(RUNNING, restart_count=5)
     assert judge_service(WEB, [restarted]).verdict is Verdict.HEALTHY
     assert judge_service(WEB, [restarted], restarts_before={"c1": 4}).verdict is Verdict.DEGRADED
@@ -79,23 +79,25 @@ def of(name: str, verdict: Verdict) -> ServiceHealth:
     return ServiceHealth(name, verdict, "says so")
 
 
-def test_a_critical_service_counts_in_full_and_any_other_degrades_at_most() -> None:
+def test_noncritical_service_degrades_stack_at_most() -> None:
+    """A critical service counts in full for the verdict of the stack."""
     services = [of("db", Verdict.HEALTHY), of("web", Verdict.UNHEALTHY)]
     assert judge_stack(services, frozenset({"db"})) == (Verdict.DEGRADED, "web says so")
     assert judge_stack(services, frozenset({"web"})) == (Verdict.UNHEALTHY, "web says so")
 
 
-def test_a_stack_without_health_checks_is_unverified_and_says_which() -> None:
+def test_stack_without_health_checks_unverified() -> None:
+    """The reason names the services."""
     services = [of("a", Verdict.HEALTHY), of("b", Verdict.UNVERIFIED)]
     assert judge_stack(services, frozenset()) == (Verdict.UNVERIFIED, "without a health check: b")
     assert judge_stack(services[:1], frozenset())[0] is Verdict.HEALTHY
 
 
-def test_an_empty_stack_is_unknown() -> None:
+def test_empty_stack_unknown() -> None:
     assert judge_stack([], frozenset())[0] is Verdict.UNKNOWN
 
 
-def test_what_no_release_describes_is_judged_by_what_it_looks_like() -> None:
+def test_definition_assumed_from_containers() -> None:
     assert assumed_definition("web", [RUNNING]).has_health_check
     assert assumed_definition("task", [ended(0)]).one_shot
     assert not assumed_definition("web", [ended(0, restart_policy="always")]).one_shot

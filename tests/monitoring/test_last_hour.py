@@ -30,7 +30,7 @@ def a_container(state: ContainerState, health: HealthStatus = HealthStatus.NONE)
     return ContainerSnapshot("c1", "web-1", "web", state, health, "sha256:1", "web:v1", "hash")
 
 
-def test_of_one_step_the_worst_verdict_and_the_most_use_are_kept() -> None:
+def test_step_keeps_worst_verdict_and_peak_usage() -> None:
     clock = Clock()
     hour = LastHour(clock)
     for health in (web(cpu=None), web(Verdict.UNHEALTHY, 80.0, 50), web(cpu=5.0, memory=200)):
@@ -46,7 +46,8 @@ def test_of_one_step_the_worst_verdict_and_the_most_use_are_kept() -> None:
     assert [p.age_seconds for p in series.points] == [15.0, 0.0]
 
 
-def test_the_step_under_way_shows_the_present_and_its_worst_only_when_it_is_over() -> None:
+def test_current_step_shows_present_then_worst() -> None:
+    """The current step shows the present, and its worst only when it is over."""
     clock = Clock()
     hour = LastHour(clock)
     hour.take(stack(web(Verdict.UNHEALTHY, 80.0, 200)))
@@ -74,9 +75,8 @@ def seen(hour: LastHour) -> list[tuple[Verdict, float | None, int | None]]:
         ((a_container(ContainerState.RESTARTING),), Verdict.UNHEALTHY),
     ],
 )
-def test_that_containers_come_and_go_in_a_deployment_is_no_trouble_but_one_that_fails_is(
-    containers: tuple[ContainerSnapshot, ...], verdict: Verdict
-) -> None:
+def test_deployment_churn_not_recorded_as_failure(containers: tuple[ContainerSnapshot, ...], verdict: Verdict) -> None:
+    """Containers that come and go in a deployment are no trouble, but a failing one is."""
     gone = ServiceHealth("web", Verdict.UNHEALTHY, "", containers)
     for moving, wanted in ((frozenset({"web"}), verdict), (frozenset(), Verdict.UNHEALTHY)):
         clock = Clock()
@@ -86,7 +86,7 @@ def test_that_containers_come_and_go_in_a_deployment_is_no_trouble_but_one_that_
         assert [one for one, _cpu, _memory in seen(hour)] == [wanted]
 
 
-def test_environments_are_kept_apart() -> None:
+def test_environments_kept_apart() -> None:
     hour = LastHour(Clock())
     hour.take(stack(web()))
     hour.take(stack(web(), environment="prod"))
@@ -94,7 +94,7 @@ def test_environments_are_kept_apart() -> None:
     assert hour.of("staging") == ()
 
 
-def test_after_an_hour_the_oldest_goes() -> None:
+def test_oldest_step_dropped_after_hour() -> None:
     clock = Clock()
     hour = LastHour(clock)
     for _ in range(3 * STEPS):
@@ -106,7 +106,7 @@ def test_after_an_hour_the_oldest_goes() -> None:
     assert len(hour._steps["dev", "web"]) <= STEPS, "no more is kept than is shown"
 
 
-def test_a_service_that_is_gone_is_forgotten_after_the_hour() -> None:
+def test_removed_service_forgotten_after_hour() -> None:
     clock = Clock()
     hour = LastHour(clock)
     hour.take(stack(web(), ServiceHealth("old", Verdict.HEALTHY, "")))
@@ -117,7 +117,7 @@ def test_a_service_that_is_gone_is_forgotten_after_the_hour() -> None:
     assert len(hour._steps) == 1, "nothing is left of it"
 
 
-def test_a_pause_leaves_a_gap_and_no_invented_points() -> None:
+def test_pause_leaves_gap() -> None:
     clock = Clock()
     hour = LastHour(clock)
     hour.take(stack(web()))
@@ -127,7 +127,7 @@ def test_a_pause_leaves_a_gap_and_no_invented_points() -> None:
     assert [point.age_seconds for point in series.points] == [1770.0, 0.0]
 
 
-def test_services_that_come_and_go_take_no_memory_without_end() -> None:
+def test_short_lived_services_bound_memory() -> None:
     clock = Clock()
     hour = LastHour(clock)
     for number in range(3 * MOST_SERVICES):

@@ -40,20 +40,21 @@ def ended(code: int, policy: str = "no", *, oom: bool = False) -> ContainerSnaps
     )
 
 
-def test_a_process_that_ends_by_itself_broke() -> None:
+def test_own_exit_is_failure() -> None:
     stops = ManualStops()
     assert stops.handle_event("dev", event("die", exitCode="137"), by_us=False)
     assert not stops.looks_manual("dev", health(ended(137)))
 
 
-def test_docker_stop_kill_and_rm_are_somebodys_wish() -> None:
+def test_docker_stop_kill_and_rm_are_manual_stops() -> None:
     for actions in (["kill", "die", "stop"], ["kill", "die"], ["kill", "die", "destroy"], ["pause"], ["destroy"]):
         stops = ManualStops()
         assert not any(stops.handle_event("dev", event(action), by_us=False) for action in actions)
         assert stops.is_known_stop("dev", "web"), actions
 
 
-def test_what_a_deployment_or_a_recovery_stops_is_neither() -> None:
+def test_own_stop_is_no_manual_stop() -> None:
+    """What a deployment or a recovery stops is neither a manual stop nor a failure."""
     stops = ManualStops()
     assert not any(
         stops.handle_event("dev", event(action), by_us=True) for action in ("kill", "die", "stop", "destroy")
@@ -61,7 +62,7 @@ def test_what_a_deployment_or_a_recovery_stops_is_neither() -> None:
     assert not stops.is_known_stop("dev", "web")
 
 
-def test_a_service_that_is_started_again_is_wanted_again() -> None:
+def test_start_ends_manual_stop() -> None:
     stops = ManualStops()
     for action in ("kill", "die", "stop", "start"):
         stops.handle_event("dev", event(action), by_us=False)
@@ -69,7 +70,7 @@ def test_a_service_that_is_started_again_is_wanted_again() -> None:
     assert stops.handle_event("dev", event("die"), by_us=False)
 
 
-def test_a_signal_long_ago_has_nothing_to_do_with_an_end() -> None:
+def test_old_signal_explains_no_exit() -> None:
     clock = Clock()
     stops = ManualStops(clock)
     stops.handle_event("dev", event("kill", signal="15"), by_us=False)
@@ -78,14 +79,14 @@ def test_a_signal_long_ago_has_nothing_to_do_with_an_end() -> None:
 
 
 @pytest.mark.parametrize(("sent", "wanted"), [("15", True), ("9", True), ("2", True), ("1", False), ("10", False)])
-def test_only_a_signal_that_ends_is_a_wish_to_end(sent: str, wanted: bool) -> None:
+def test_only_ending_signals_are_manual_stops(sent: str, wanted: bool) -> None:
     stops = ManualStops()
     stops.handle_event("dev", event("kill", signal=sent), by_us=False)
     assert stops.handle_event("dev", event("die"), by_us=False) is not wanted
     assert stops.is_known_stop("dev", "web") is wanted
 
 
-def test_a_container_may_have_a_stop_signal_of_its_own() -> None:
+def test_custom_stop_signal_is_manual_stop() -> None:
     stops = ManualStops()
     stops.learn_stop_signals([replace(ended(0), stop_signal=28)])
     stops.handle_event("dev", event("kill", signal="28"), by_us=False)
@@ -93,7 +94,8 @@ def test_a_container_may_have_a_stop_signal_of_its_own() -> None:
     assert stops.is_known_stop("dev", "web")
 
 
-def test_what_happened_before_the_bot_came_is_left_alone_where_it_may_have_been_wanted() -> None:
+def test_earlier_exit_counts_as_manual_if_possible() -> None:
+    """What ended before the bot came is left alone where somebody may have wanted it."""
     stops = ManualStops()
     assert stops.looks_manual("dev", health())
     assert stops.looks_manual("dev", health(ended(143)))
@@ -102,7 +104,7 @@ def test_what_happened_before_the_bot_came_is_left_alone_where_it_may_have_been_
     assert not stops.looks_manual("dev", health(ended(137, oom=True)))
 
 
-def test_what_the_journal_says_broke_is_not_guessed_about() -> None:
+def test_journalled_failure_is_no_manual_stop() -> None:
     stops = ManualStops()
     stops.mark_failed("dev", "web")
     assert not stops.looks_manual("dev", health(ended(137)))

@@ -46,7 +46,7 @@ async def scene() -> AsyncIterator[Scene]:
     await bus.close()
 
 
-async def test_a_deployment_that_ended_is_counted_and_timed(scene: Scene) -> None:
+async def test_finished_deployment_counted_and_timed(scene: Scene) -> None:
     data = {"environment": "dev", "kind": "DEPLOY", "outcome": "rolled_back", "duration_seconds": 12.5}
     await scene.publish("deployment.orchestration.completed", **data)
     labels = {"environment": "dev", "kind": "DEPLOY"}
@@ -54,7 +54,7 @@ async def test_a_deployment_that_ended_is_counted_and_timed(scene: Scene) -> Non
     assert scene.sample("roas_deployment_duration_seconds_sum", **labels) == 12.5
 
 
-async def test_a_phase_is_timed_when_it_ends(scene: Scene) -> None:
+async def test_phase_timed_at_end(scene: Scene) -> None:
     await scene.publish("deployment.phase.changed", phase="execution", status="in_progress", duration_seconds=None)
     await scene.publish("deployment.phase.changed", phase="execution", status="success", duration_seconds=3.0)
     labels = {"phase": "execution", "status": "success"}
@@ -62,7 +62,7 @@ async def test_a_phase_is_timed_when_it_ends(scene: Scene) -> None:
     assert scene.sample("roas_phase_duration_seconds_count", **labels) == 1
 
 
-async def test_words_that_are_not_our_own_become_no_labels(scene: Scene) -> None:
+async def test_unknown_values_labelled_other(scene: Scene) -> None:
     await scene.publish("deployment.orchestration.completed", environment="dev", kind="v1.2.3", outcome="who knows")
     assert scene.sample("roas_deployments_total", environment="dev", kind="other", outcome="other") == 1
 
@@ -77,21 +77,21 @@ def web_with(verdict: Verdict, restarts: int = 0) -> ServiceHealth:
     return ServiceHealth("web", verdict, "", (container,), cpu_percent=150.0, memory_bytes=1024)
 
 
-async def test_exactly_one_verdict_holds_for_a_service(scene: Scene) -> None:
+async def test_service_has_exactly_one_verdict(scene: Scene) -> None:
     scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY)))
     await scene.publish("monitoring.health.changed", environment="dev", service="web", old="healthy", new="unhealthy")
     holding = [v for v in Verdict if scene.sample("roas_service_health", environment="dev", service="web", verdict=v)]
     assert holding == [Verdict.UNHEALTHY]
 
 
-async def test_exactly_one_verdict_holds_for_a_stack(scene: Scene) -> None:
+async def test_stack_has_exactly_one_verdict(scene: Scene) -> None:
     for verdict in ("healthy", "degraded"):
         await scene.publish("monitoring.stack_health.changed", environment="dev", old="unknown", new=verdict)
     holding = [v for v in Verdict if scene.sample("roas_stack_health", environment="dev", verdict=v)]
     assert holding == [Verdict.DEGRADED]
 
 
-async def test_a_stack_shows_restarts_processors_and_memory(scene: Scene) -> None:
+async def test_stack_shows_restarts_cpu_and_memory(scene: Scene) -> None:
     scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY, restarts=4)))
     labels = {"environment": "dev", "service": "web"}
     assert scene.sample("roas_service_restarts", **labels) == 4
@@ -99,7 +99,7 @@ async def test_a_stack_shows_restarts_processors_and_memory(scene: Scene) -> Non
     assert scene.sample("roas_service_memory_bytes", **labels) == 1024
 
 
-async def test_a_service_that_is_gone_leaves_no_series_behind(scene: Scene) -> None:
+async def test_removed_service_leaves_no_series(scene: Scene) -> None:
     scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY)))
     changed = {"environment": "dev", "service": "web", "old": "unknown", "new": "healthy"}
     await scene.publish("monitoring.health.changed", **changed)
@@ -108,7 +108,7 @@ async def test_a_service_that_is_gone_leaves_no_series_behind(scene: Scene) -> N
     assert b'service="web"' not in scene.metrics.render()
 
 
-async def test_failures_of_subscribers_are_read_from_the_bus(scene: Scene) -> None:
+async def test_subscriber_failures_read_from_bus(scene: Scene) -> None:
     async def fails(_: Event) -> None:
         raise ValueError
 
@@ -119,7 +119,7 @@ async def test_failures_of_subscribers_are_read_from_the_bus(scene: Scene) -> No
     assert scene.sample("roas_event_latency_seconds", subscriber="clumsy") is not None
 
 
-async def test_how_long_events_take_is_counted_for_good(scene: Scene) -> None:
+async def test_event_durations_accumulate(scene: Scene) -> None:
     async def slow(_: Event) -> None:
         await asyncio.sleep(0.06)
 
@@ -130,7 +130,7 @@ async def test_how_long_events_take_is_counted_for_good(scene: Scene) -> None:
     assert scene.sample("roas_event_handling_seconds_bucket", le="1.0") == 1
 
 
-async def test_two_subscribers_of_one_name_make_one_series(scene: Scene) -> None:
+async def test_same_named_subscribers_share_series(scene: Scene) -> None:
     async def hears(_: Event) -> None:
         return
 
@@ -141,7 +141,7 @@ async def test_two_subscribers_of_one_name_make_one_series(scene: Scene) -> None
     assert scene.metrics.render().count(b'roas_event_subscriber_handled_total{subscriber="twin"}') == 1
 
 
-async def test_changes_of_the_journal_and_the_gateways_latency_are_shown(scene: Scene) -> None:
+async def test_journal_changes_and_gateway_latency_shown(scene: Scene) -> None:
     scene.metrics.count_change(StateChange(ChangeType.AUDIT, "test"))
     scene.metrics.read_gateway_latency(lambda: 0.25)
     assert scene.sample("roas_journal_changes_total", type="audit") == 1
@@ -149,7 +149,7 @@ async def test_changes_of_the_journal_and_the_gateways_latency_are_shown(scene: 
     assert scene.sample("roas_build_info", version="1.2.3") == 1
 
 
-async def test_alerts_are_counted_and_shown_while_they_are_open(scene: Scene) -> None:
+async def test_alerts_counted_and_shown_while_open(scene: Scene) -> None:
     for alert_id in ("A-1", "A-2"):
         data = {"alert_id": alert_id, "severity": "high", "source": "health"}
         await scene.publish("monitoring.alert.triggered", state="firing", **data)
@@ -161,7 +161,7 @@ async def test_alerts_are_counted_and_shown_while_they_are_open(scene: Scene) ->
     assert scene.sample("roas_alerts_total", source="health", severity="high") == 2
 
 
-async def test_recoveries_are_counted_by_how_they_ended(scene: Scene) -> None:
+async def test_recoveries_counted_by_outcome(scene: Scene) -> None:
     await scene.publish("error.recovery.completed", outcome="recovered")
     await scene.publish("error.recovery.completed", outcome="whatever else")
     assert scene.sample("roas_recoveries_total", outcome="recovered") == 1
@@ -169,7 +169,7 @@ async def test_recoveries_are_counted_by_how_they_ended(scene: Scene) -> None:
     assert scene.sample("roas_recoveries_total", outcome="other") == 1
 
 
-async def test_the_integration_and_the_projection_are_shown(scene: Scene, tmp_path: Path) -> None:
+async def test_integration_and_sync_shown(scene: Scene, tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         sync = DataSyncManager(state, "redis://127.0.0.1:1/0", "shop", str)
         scene.metrics.read_integration(IntegrationMonitor(scene.bus, IntegrationMeasurements(scene.bus, sync)))
@@ -181,7 +181,7 @@ async def test_the_integration_and_the_projection_are_shown(scene: Scene, tmp_pa
         assert scene.sample("roas_projection_changes_total") == 0
 
 
-async def test_a_large_stack_stays_within_500_series(scene: Scene) -> None:
+async def test_large_stack_stays_under_500_series(scene: Scene) -> None:
     services = [replace(web_with(Verdict.HEALTHY), service=f"s{number}") for number in range(20)]
     scene.metrics.observe_stack(stack(*services))
     done = {"environment": "dev", "duration_seconds": 1.0}
@@ -192,7 +192,7 @@ async def test_a_large_stack_stays_within_500_series(scene: Scene) -> None:
     assert len(series) <= 500
 
 
-async def test_prometheus_own_linter_has_nothing_to_say(scene: Scene, tmp_path: Path) -> None:
+async def test_promtool_lint_passes(scene: Scene, tmp_path: Path) -> None:
     if shutil.which("promtool") is None:
         pytest.fail("promtool is not installed: run script/bootstrap --test", pytrace=False)
     scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY)))
@@ -203,7 +203,7 @@ async def test_prometheus_own_linter_has_nothing_to_say(scene: Scene, tmp_path: 
     assert (found.returncode, found.stdout + found.stderr) == (0, b"")
 
 
-def test_every_name_begins_with_ours() -> None:
+def test_metric_names_have_prefix() -> None:
     names = [line.split()[2] for line in Metrics("1").render().decode().splitlines() if line.startswith("# TYPE")]
     assert names
     assert all(name.startswith("roas_") for name in names)

@@ -70,7 +70,7 @@ async def scene() -> AsyncIterator[Scene]:
     await scene.bus.close()
 
 
-async def test_what_flapped_in_a_deployment_is_well_at_once_when_it_has_ended(scene: Scene) -> None:
+async def test_deployment_flaps_forgotten_at_end(scene: Scene) -> None:
     await scene.look(NOBODY, NOBODY)
     for _ in range(3):
         assert await scene.look(WEB, WEB, status=HealthStatus.UNHEALTHY) is Verdict.UNHEALTHY
@@ -79,7 +79,7 @@ async def test_what_flapped_in_a_deployment_is_well_at_once_when_it_has_ended(sc
     assert await scene.look(NOBODY, NOBODY) is Verdict.HEALTHY
 
 
-async def test_what_flaps_by_itself_is_well_only_after_a_while(scene: Scene) -> None:
+async def test_flapping_service_recovers_after_calm(scene: Scene) -> None:
     await scene.look(NOBODY, NOBODY)
     for _ in range(2):
         await scene.look(NOBODY, NOBODY, status=HealthStatus.UNHEALTHY)
@@ -90,6 +90,7 @@ async def test_what_flaps_by_itself_is_well_only_after_a_while(scene: Scene) -> 
 
 
 @pytest.mark.parametrize("owners", [(WEB, NOBODY), (NOBODY, WEB), (WEB, WEB)])
-async def test_what_was_owned_before_or_after_a_look_was_owned_during_it(scene: Scene, owners: Any) -> None:
+async def test_deployment_beside_sample_owns_service(scene: Scene, owners: Any) -> None:
+    """What was owned before or after a sample was owned during it."""
     await scene.look(*owners, status=HealthStatus.UNHEALTHY)
     assert scene.told == [(Verdict.UNHEALTHY, WEB)]

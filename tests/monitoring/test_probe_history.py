@@ -31,7 +31,7 @@ class Scene:
         return self.memory.judge("dev", health, STORE)
 
 
-def test_one_failure_degrades_and_several_in_a_row_are_trouble() -> None:
+def test_one_failure_degrades_several_are_unhealthy() -> None:
     scene = Scene()
     assert scene.judged().verdict is Verdict.HEALTHY
     assert scene.fails()
@@ -42,7 +42,7 @@ def test_one_failure_degrades_and_several_in_a_row_are_trouble() -> None:
     assert scene.judged().verdict is Verdict.HEALTHY
 
 
-def test_what_a_probe_repeats_is_no_reason_to_look_again() -> None:
+def test_repeated_result_triggers_no_check() -> None:
     scene = Scene()
     scene.fails(3)
     assert not scene.fails()
@@ -50,7 +50,7 @@ def test_what_a_probe_repeats_is_no_reason_to_look_again() -> None:
     assert not scene.memory.heard("dev", "store", URL, answered=True)
 
 
-def test_a_failure_within_the_grace_after_a_start_does_not_count() -> None:
+def test_failure_within_start_grace_ignored() -> None:
     scene = Scene()
     scene.fails(3)
     scene.container = replace(scene.container, started_at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -61,13 +61,13 @@ def test_a_failure_within_the_grace_after_a_start_does_not_count() -> None:
     assert scene.judged().verdict is Verdict.UNHEALTHY
 
 
-def test_the_reason_names_the_place_and_no_password() -> None:
+def test_reason_names_target_without_password() -> None:
     scene = Scene()
     scene.fails(3)
     assert scene.judged().reason == "does not answer redis://127.0.0.1:6379"
 
 
-def test_a_service_that_does_not_run_needs_no_probe_to_be_unhealthy() -> None:
+def test_unhealthy_container_keeps_own_reason() -> None:
     scene = Scene()
     scene.fails(3)
     assert scene.judged(Verdict.UNHEALTHY).reason == "its health check passes"

@@ -19,11 +19,11 @@ DEV = Environment("dev", "shop-dev", Path(), ())
 
 
 @pytest.mark.parametrize("url", ["tcp://127.0.0.1:abc", "http://[::1", "tcp://127.0.0.1", "no URL", "tcp://a..b:1"])
-async def test_what_cannot_be_asked_is_no_fault_of_a_service(url: str) -> None:
+async def test_unprobeable_url_is_no_failure(url: str) -> None:
     assert await NetworkProber().probe(DEV, url, 5.0) is None
 
 
-async def test_a_name_that_is_not_found_within_the_time_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_name_resolution_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hangs(*_: object) -> None:
         await asyncio.Event().wait()
 
@@ -32,7 +32,7 @@ async def test_a_name_that_is_not_found_within_the_time_counts_for_nothing(monke
         assert await NetworkProber().probe(DEV, "tcp://store:1", 0.01) is None
 
 
-async def test_one_that_cannot_be_asked_does_not_keep_the_others_from_being_asked() -> None:
+async def test_unprobeable_url_does_not_block_others() -> None:
     closed = f"tcp://127.0.0.1:{free_port()}"
     probes = tuple(ServiceProbe(url) for url in ("http://[::1", closed))
     heard: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
@@ -55,7 +55,7 @@ async def test_one_that_cannot_be_asked_does_not_keep_the_others_from_being_aske
 
 
 @pytest.mark.parametrize("scheme", ["redis", "tcp"])
-async def test_what_answers_no_more_is_heard_of_at_the_next_round(scheme: str, tmp_path: Path) -> None:
+async def test_lost_target_noticed_next_round(scheme: str, tmp_path: Path) -> None:
     memory, woken = ProbeHistory(), asyncio.Semaphore(0)
     with RedisServer(tmp_path) as server:
         probe = ServiceProbe(f"{scheme}://{server.url.partition('://')[2]}")

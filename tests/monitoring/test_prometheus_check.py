@@ -69,7 +69,7 @@ async def _has_scraped(url: str) -> bool:
     return False
 
 
-async def test_what_the_bot_serves_arrives_and_targets_that_are_down_are_named(prometheus_url: str) -> None:
+async def test_bot_metrics_arrive_and_down_targets_named(prometheus_url: str) -> None:
     (warning,) = await monitoring_warnings(prometheus_url, {})
     assert "cannot scrape away (http://127.0.0.1:1/metrics)" in warning
     assert "refused" in warning
@@ -78,13 +78,13 @@ async def test_what_the_bot_serves_arrives_and_targets_that_are_down_are_named(p
     assert (labels["version"], value) == ("1", 1.0)
 
 
-async def test_a_prometheus_that_is_away_is_one_warning() -> None:
+async def test_unreachable_prometheus_is_one_warning() -> None:
     (warning,) = await monitoring_warnings("http://127.0.0.1:1", {})
     assert "does not answer" in warning
     assert "PROMETHEUS_URL" in warning
 
 
-async def test_something_else_in_its_place_is_one_warning(bot_port: int) -> None:
+async def test_other_server_is_one_warning(bot_port: int) -> None:
     (warning,) = await monitoring_warnings(f"http://127.0.0.1:{bot_port}", {})
     assert "Prometheus at" in warning
 
@@ -92,10 +92,10 @@ async def test_something_else_in_its_place_is_one_warning(bot_port: int) -> None
 @pytest.mark.parametrize(
     ("image", "told"), [("prom/prometheus:v3", True), ("prometheus@sha256:0", True), ("prom/alertmanager", False)]
 )
-async def test_a_prometheus_in_the_stack_without_an_address_is_told(image: str, told: bool) -> None:
+async def test_prometheus_without_address_reported(image: str, told: bool) -> None:
     warnings = await monitoring_warnings(None, {"metrics": ServiceDefinition("metrics", image, "h")})
     assert bool(warnings) is told
 
 
-async def test_a_stack_without_prometheus_needs_none() -> None:
+async def test_stack_without_prometheus_passes() -> None:
     assert await monitoring_warnings(None, {}) == ()

@@ -9,7 +9,7 @@ def restarted(count: int, container_id: str = "c1") -> list[ContainerSnapshot]:
     return [ContainerSnapshot(container_id, "web-1", "web", running, healthy, "i", "web", "h", restart_count=count)]
 
 
-def test_counts_are_measured_from_the_beginning_of_the_window() -> None:
+def test_restarts_counted_from_window_start() -> None:
     now = [0.0]
     memory = RestartHistory(window_seconds=300, clock=lambda: now[0])
     assert memory.take(restarted(7)) == {"c1": 7}
@@ -23,7 +23,7 @@ def test_counts_are_measured_from_the_beginning_of_the_window() -> None:
     assert memory.take(restarted(9)) == {"c1": 9}
 
 
-def test_a_container_that_is_gone_is_forgotten() -> None:
+def test_removed_container_forgotten() -> None:
     memory = RestartHistory()
     memory.take(restarted(3))
     assert memory.take(restarted(0, "c2")) == {"c2": 0}

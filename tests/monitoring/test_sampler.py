@@ -72,9 +72,7 @@ def sampler(world: World) -> StackSampler:
     return StackSampler(world, world, world)  # type: ignore[arg-type]
 
 
-async def test_a_service_that_the_release_wants_and_nobody_runs_is_unhealthy(
-    world: World, sampler: StackSampler
-) -> None:
+async def test_wanted_service_without_container_unhealthy(world: World, sampler: StackSampler) -> None:
     world.wanted["db"] = ServiceDefinition("db", "db:1", "h")
     sample = await sampler.sample(DEV)
     assert {one.service: one.verdict for one in sample.stack.services} == {
@@ -84,14 +82,12 @@ async def test_a_service_that_the_release_wants_and_nobody_runs_is_unhealthy(
     assert (sample.stack.verdict, sample.reason) == (Verdict.UNHEALTHY, "db has no container")
 
 
-async def test_a_stack_that_no_release_describes_is_judged_by_its_looks(world: World, sampler: StackSampler) -> None:
+async def test_stack_without_release_judged_by_containers(world: World, sampler: StackSampler) -> None:
     world.model_hash = None
     assert (await sampler.sample(DEV)).stack.verdict is Verdict.HEALTHY
 
 
-async def test_an_engine_that_is_away_makes_everything_unknown_and_nothing_unhealthy(
-    world: World, sampler: StackSampler
-) -> None:
+async def test_unreachable_engine_makes_all_unknown(world: World, sampler: StackSampler) -> None:
     world.engine_fault = EngineUnavailableError("The engine does not answer.")
     sample = await sampler.sample(DEV)
     assert sample.stack.verdict is Verdict.UNKNOWN
@@ -99,7 +95,7 @@ async def test_an_engine_that_is_away_makes_everything_unknown_and_nothing_unhea
     assert sample.reason == "The engine does not answer."
 
 
-async def test_a_models_definitions_are_read_once_per_release(world: World, sampler: StackSampler) -> None:
+async def test_model_read_once_per_release(world: World, sampler: StackSampler) -> None:
     await sampler.sample(DEV)
     await sampler.sample(DEV)
     world.model_hash = "m2"
@@ -107,14 +103,14 @@ async def test_a_models_definitions_are_read_once_per_release(world: World, samp
     assert world.loaded == ["m1", "m2"]
 
 
-async def test_a_model_that_is_gone_leaves_what_was_known(world: World, sampler: StackSampler) -> None:
+async def test_missing_model_keeps_known_definitions(world: World, sampler: StackSampler) -> None:
     world.wanted["db"] = ServiceDefinition("db", "db:1", "h")
     await sampler.sample(DEV)
     world.model_hash, world.model_fault = "m2", ReleaseNotRestorableError("gone")
     assert len((await sampler.sample(DEV)).stack.services) == 2
 
 
-async def test_replicas_are_added_up_in_processor_and_memory(world: World, sampler: StackSampler) -> None:
+async def test_replica_cpu_and_memory_summed(world: World, sampler: StackSampler) -> None:
     world.snapshots = [WEB, replace(WEB, id="c2")]
     world.readings = {"c1": ContainerReading(1.0, 100, 10.0), "c2": ContainerReading(1.0, 50, 10.0)}
     first = (await sampler.sample(DEV)).stack.services[0]
@@ -124,13 +120,13 @@ async def test_replicas_are_added_up_in_processor_and_memory(world: World, sampl
     assert second.cpu_percent == pytest.approx(150.0)
 
 
-async def test_statistics_that_cannot_be_read_change_no_verdict(world: World, sampler: StackSampler) -> None:
+async def test_unreadable_stats_keep_verdict(world: World, sampler: StackSampler) -> None:
     world.statistics_fault = EngineError("no statistics")
     health = (await sampler.sample(DEV)).stack.services[0]
     assert (health.verdict, health.memory_bytes) == (Verdict.HEALTHY, None)
 
 
-async def test_restarts_between_two_samples_degrade(world: World, sampler: StackSampler) -> None:
+async def test_restarts_between_samples_degrade(world: World, sampler: StackSampler) -> None:
     await sampler.sample(DEV)
     world.snapshots = [replace(WEB, restart_count=1)]
     assert (await sampler.sample(DEV)).stack.services[0].verdict is Verdict.DEGRADED

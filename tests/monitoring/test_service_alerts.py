@@ -65,7 +65,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         await scene.bus.close()
 
 
-async def test_a_process_that_ends_is_an_alert_at_once_and_its_service_says_how_bad(scene: Scene) -> None:
+async def test_dead_process_alerts_with_service_severity(scene: Scene) -> None:
     await scene.event("die", exitCode="137")
     await scene.event("die", "store", exitCode="1")
     web, store = await scene.state.alerts.open()
@@ -74,7 +74,7 @@ async def test_a_process_that_ends_is_an_alert_at_once_and_its_service_says_how_
 
 
 @pytest.mark.parametrize(("later", "summary"), [(1.0, "for want of memory"), (60.0, "with code 137")])
-async def test_only_an_end_soon_after_it_is_for_want_of_memory(scene: Scene, later: float, summary: str) -> None:
+async def test_only_exit_soon_after_oom_is_oom(scene: Scene, later: float, summary: str) -> None:
     await scene.event("oom")  # of a child, perhaps, without which it goes on
     scene.now = later
     await scene.event("die", exitCode="137")
@@ -82,7 +82,7 @@ async def test_only_an_end_soon_after_it_is_for_want_of_memory(scene: Scene, lat
     assert alert.summary == f"web has ended {summary}."
 
 
-async def test_samples_of_known_trouble_are_no_news(scene: Scene) -> None:
+async def test_repeated_bad_samples_raise_one_alert(scene: Scene) -> None:
     for _ in range(5):
         await scene.seen(Verdict.UNHEALTHY)
     (alert,) = await scene.state.alerts.open()
@@ -90,13 +90,13 @@ async def test_samples_of_known_trouble_are_no_news(scene: Scene) -> None:
     assert scene.triggered() == 1
 
 
-async def test_what_is_well_again_is_resolved(scene: Scene) -> None:
+async def test_healthy_service_resolves_alert(scene: Scene) -> None:
     await scene.seen(Verdict.UNHEALTHY)
     await scene.seen(Verdict.HEALTHY)
     assert await scene.state.alerts.open() == ()
 
 
-async def test_the_end_of_a_healing_decides_when_it_is_over(scene: Scene) -> None:
+async def test_alert_open_until_recovery_ends(scene: Scene) -> None:
     await scene.seen(Verdict.UNHEALTHY)
     (alert,) = await scene.state.alerts.open()
     await scene.alert_service.note(alert.id, healing=RecoveryStatus.UNDER_WAY)
@@ -107,7 +107,7 @@ async def test_the_end_of_a_healing_decides_when_it_is_over(scene: Scene) -> Non
     assert await scene.state.alerts.open() == ()
 
 
-async def test_what_flaps_is_over_only_after_a_while_of_calm(scene: Scene) -> None:
+async def test_flapping_alert_resolves_after_calm(scene: Scene) -> None:
     for _ in range(3):
         await scene.event("start")
         await scene.event("die", exitCode="1")
@@ -119,7 +119,7 @@ async def test_what_flaps_is_over_only_after_a_while_of_calm(scene: Scene) -> No
     assert alert.state is AlertState.RESOLVED
 
 
-async def test_docker_stop_is_a_warning_that_starts_nothing(scene: Scene) -> None:
+async def test_docker_stop_warns_without_recovery(scene: Scene) -> None:
     for action in ("kill", "die", "stop"):
         await scene.event(action)
     await scene.seen(Verdict.UNHEALTHY, state=ContainerState.EXITED)
@@ -137,7 +137,8 @@ async def recover(scene: Scene) -> None:
     await scene.event("start")
 
 
-async def test_what_a_healing_ends_is_nobodys_wish_but_what_somebody_stops_meanwhile_is(scene: Scene) -> None:
+async def test_recovery_stop_is_no_manual_stop(scene: Scene) -> None:
+    """A stop by somebody during the recovery is a manual stop all the same."""
     await recover(scene)
     scene.alerts.expect_end("c-web")
     for action in ("kill", "die", "stop", "start"):
@@ -148,7 +149,7 @@ async def test_what_a_healing_ends_is_nobodys_wish_but_what_somebody_stops_meanw
     assert scene.alerts.is_manual_stop("dev", "web")
 
 
-async def test_what_ends_again_while_it_is_being_healed_is_no_news(scene: Scene) -> None:
+async def test_exit_during_recovery_raises_no_alert(scene: Scene) -> None:
     await recover(scene)
     await scene.event("die", exitCode="1")
     (alert,) = await scene.state.alerts.open()
@@ -156,14 +157,15 @@ async def test_what_ends_again_while_it_is_being_healed_is_no_news(scene: Scene)
     assert not scene.alerts.is_manual_stop("dev", "web")
 
 
-async def test_a_one_shot_service_that_is_done_is_no_trouble(scene: Scene) -> None:
+async def test_finished_one_shot_raises_no_alert(scene: Scene) -> None:
     done = ContainerEvent("die", "c1", "job", "shop-dev", {"exitCode": "0"})
     job = {"job": ServiceDefinition("job", "job:v1", "d", one_shot=True)}
     await scene.alerts.container_event(DEV, done, job)
     assert await scene.state.alerts.open() == ()
 
 
-async def test_healing_that_kept_away_has_its_turn_when_the_environment_is_free(scene: Scene) -> None:
+async def test_postponed_recovery_triggered_again(scene: Scene) -> None:
+    """A recovery that kept away begins when the environment is free."""
     await scene.seen(Verdict.UNHEALTHY)
     (alert,) = await scene.state.alerts.open()
     await scene.alert_service.note(alert.id, healing=RecoveryStatus.KEPT_AWAY)
@@ -171,7 +173,7 @@ async def test_healing_that_kept_away_has_its_turn_when_the_environment_is_free(
     assert scene.triggered() == 2
 
 
-async def test_an_engine_that_is_away_is_one_alert_and_ends_none_of_the_others(scene: Scene) -> None:
+async def test_lost_engine_is_one_alert_and_keeps_others(scene: Scene) -> None:
     await scene.seen(Verdict.UNHEALTHY)
     for _ in range(3):
         await scene.seen(Verdict.UNKNOWN)
@@ -183,14 +185,14 @@ async def test_an_engine_that_is_away_is_one_alert_and_ends_none_of_the_others(s
     assert await scene.state.alerts.open() == ()
 
 
-async def test_what_a_deployment_is_changing_raises_no_alert(scene: Scene) -> None:
+async def test_service_under_deployment_raises_no_alert(scene: Scene) -> None:
     await scene.seen(Verdict.UNHEALTHY, owned=frozenset({"web"}))
     assert await scene.state.alerts.open() == ()
     await scene.seen(Verdict.UNHEALTHY)
     assert len(await scene.state.alerts.open()) == 1
 
 
-async def test_a_bot_that_comes_later_leaves_alone_what_was_stopped_by_hand(scene: Scene) -> None:
+async def test_later_bot_respects_manual_stop(scene: Scene) -> None:
     for action in ("kill", "die", "stop"):
         await scene.event(action)
     await scene.seen(Verdict.UNHEALTHY, state=ContainerState.EXITED, exit_code=1)
@@ -202,9 +204,9 @@ async def test_a_bot_that_comes_later_leaves_alone_what_was_stopped_by_hand(scen
     assert later.is_manual_stop("dev", "web")
 
 
-async def test_what_the_journal_refuses_is_written_when_it_takes_it_again(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_refused_alert_written_later(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the journal refuses is written when it takes writes again."""
+
     async def refuse(*_: object) -> None:
         raise StateError("no room")
 
@@ -218,7 +220,7 @@ async def test_what_the_journal_refuses_is_written_when_it_takes_it_again(
 
 
 @pytest.mark.parametrize("hours", [0, 1, -1])
-async def test_a_healing_that_did_not_last_is_seen_by_the_right_clock(scene: Scene, hours: int) -> None:
+async def test_relapse_measured_by_monotonic_clock(scene: Scene, hours: int) -> None:
     await scene.seen(Verdict.UNHEALTHY)
     (alert,) = await scene.state.alerts.open()
     await scene.alert_service.note(alert.id, healing=RecoveryStatus.SUCCEEDED)
@@ -230,7 +232,7 @@ async def test_a_healing_that_did_not_last_is_seen_by_the_right_clock(scene: Sce
     assert scene.triggered() == 2
 
 
-async def test_a_verdict_that_lags_behind_ends_no_alert(scene: Scene) -> None:
+async def test_late_verdict_ends_no_alert(scene: Scene) -> None:
     await scene.event("die", exitCode="137")
     await scene.seen(Verdict.HEALTHY, state=ContainerState.EXITED)
     (alert,) = await scene.state.alerts.open()
@@ -240,7 +242,8 @@ async def test_a_verdict_that_lags_behind_ends_no_alert(scene: Scene) -> None:
     assert not scene.alerts.is_manual_stop("dev", "web")
 
 
-async def test_a_look_that_began_before_the_end_of_a_process_ends_no_alert_of_it(scene: Scene) -> None:
+async def test_older_sample_ends_no_alert(scene: Scene) -> None:
+    """A sample that began before a process ended resolves no alert of that end."""
     scene.now = 10.0
     await scene.event("die", exitCode="137")
     await scene.seen(Verdict.HEALTHY, begun=9.9)

@@ -80,7 +80,7 @@ class Scene:
             await asyncio.gather(self.task, return_exceptions=True)
 
 
-async def test_it_looks_at_once_and_again_at_every_event() -> None:
+async def test_samples_at_start_and_each_event() -> None:
     scene = Scene()
     await scene.looks()
     scene.source.queue.put_nowait(STARTED)
@@ -88,14 +88,14 @@ async def test_it_looks_at_once_and_again_at_every_event() -> None:
     await scene.end()
 
 
-async def test_it_looks_again_when_a_verdict_is_due_and_after_the_reconcile_time() -> None:
+async def test_samples_when_verdict_due_and_at_reconcile() -> None:
     scene = Scene(reconcile_seconds=0.05)
     scene.due = [0.01]
     await scene.looks(4)
     await scene.end()
 
 
-async def test_a_broken_stream_is_looked_at_and_subscribed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_stream_sampled_and_resubscribed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack_watch, "RETRY_SECONDS", 0.01)
     scene = Scene()
     await scene.looks()
@@ -105,9 +105,10 @@ async def test_a_broken_stream_is_looked_at_and_subscribed_again(monkeypatch: py
     await scene.end()
 
 
-async def test_what_was_missed_while_a_stream_was_broken_is_heard_afterwards_and_nothing_twice(
+async def test_missed_events_replayed_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """What was missed while a stream was broken is heard afterwards, and nothing twice."""
     monkeypatch.setattr(stack_watch, "RETRY_SECONDS", 0.01)
     begun = time.time_ns()
     scene = Scene()
@@ -124,9 +125,8 @@ async def test_what_was_missed_while_a_stream_was_broken_is_heard_afterwards_and
 
 
 @pytest.mark.parametrize("problem", [ValueError("broken"), StateError("no room")])
-async def test_while_looks_break_it_goes_on_looking_says_so_once_and_hears_every_event(
-    monkeypatch: pytest.MonkeyPatch, problem: Exception
-) -> None:
+async def test_failing_samples_keep_watch_running(monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
+    """It logs the failure once, and hears every event."""
     monkeypatch.setattr(stack_watch, "RETRY_SECONDS", 0.01)
     with captured_logs() as logs:
         scene = Scene()
@@ -144,7 +144,7 @@ async def test_while_looks_break_it_goes_on_looking_says_so_once_and_hears_every
     assert [one["event"] for one in logs] == ["watch fails", "watch is steady again"]
 
 
-async def test_it_ends_even_when_an_event_arrives_in_the_same_moment() -> None:
+async def test_cancel_wins_over_simultaneous_event() -> None:
     scene = Scene()
     await scene.looks()
     await asyncio.sleep(0)

@@ -11,13 +11,13 @@ RAW = {
 }
 
 
-def test_a_reading_is_parsed_for_both_control_group_versions() -> None:
+def test_both_cgroup_versions_parsed() -> None:
     old = {**RAW, "memory_stats": {"usage": 1000, "stats": {"total_inactive_file": 400}}}
     assert parse_reading(RAW, 7.0) == ContainerReading(2.5, 700, 7.0)
     assert parse_reading(old, 7.0) == ContainerReading(2.5, 600, 7.0)
 
 
-def test_a_container_that_does_not_run_has_no_reading() -> None:
+def test_stopped_container_has_no_reading() -> None:
     assert parse_reading({"cpu_stats": {"cpu_usage": {"total_usage": 0}}, "memory_stats": {}}, 7.0) is None
 
 
@@ -25,13 +25,13 @@ def percent(memory: UsageHistory, cpu_seconds: float, taken_at: float, container
     return memory.take({container_id: ContainerReading(cpu_seconds, 1, taken_at)})[container_id].cpu_percent
 
 
-def test_the_second_reading_tells_how_busy_a_container_is() -> None:
+def test_second_reading_yields_cpu_usage() -> None:
     memory = UsageHistory()
     assert percent(memory, 10.0, 100.0) is None
     assert percent(memory, 13.0, 102.0) == pytest.approx(150.0)
 
 
-def test_readings_too_close_together_keep_what_is_known() -> None:
+def test_close_readings_keep_last_value() -> None:
     memory = UsageHistory(least_seconds=1.0)
     percent(memory, 10.0, 100.0)
     percent(memory, 11.0, 102.0)
@@ -39,7 +39,7 @@ def test_readings_too_close_together_keep_what_is_known() -> None:
     assert percent(memory, 12.0, 104.0) == pytest.approx(50.0)
 
 
-def test_a_restart_begins_anew() -> None:
+def test_restart_resets_usage() -> None:
     memory = UsageHistory()
     percent(memory, 10.0, 100.0)
     percent(memory, 11.0, 102.0)
@@ -47,7 +47,7 @@ def test_a_restart_begins_anew() -> None:
     assert percent(memory, 1.5, 106.0) == pytest.approx(50.0)
 
 
-def test_a_container_that_is_gone_is_forgotten() -> None:
+def test_removed_container_forgotten() -> None:
     memory = UsageHistory()
     percent(memory, 10.0, 100.0)
     memory.take({})

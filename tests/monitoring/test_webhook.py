@@ -133,7 +133,7 @@ delivery_like = some.fixed_dictionaries(
 )
 
 
-async def test_no_body_whatever_breaks_it(tmp_path: Path) -> None:
+async def test_no_body_breaks_webhook(tmp_path: Path) -> None:
     async with opened(tmp_path / "state") as scene:
         seen: dict[int, int] = {}
 
@@ -157,9 +157,8 @@ async def test_no_body_whatever_breaks_it(tmp_path: Path) -> None:
         assert len(seen) == 2, "both kinds were tried"
 
 
-async def test_who_is_told_nothing_more_than_that_a_token_is_needed(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_wrong_token_answers_alike(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each wrong token is compared in constant time, and gets the same answer."""
     compared: list[tuple[bytes, bytes]] = []
 
     def compare(sent: bytes, kept: bytes) -> bool:
@@ -176,7 +175,7 @@ async def test_who_is_told_nothing_more_than_that_a_token_is_needed(
     assert (await scene.post(delivery(FIRING), {"Authorization": f"bearer {TOKEN}"}))[0] == 200
 
 
-async def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(scene: Scene) -> None:
+async def test_oversized_body_refused_early(scene: Scene) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(LARGEST_BODY // 65536 + 2):
             yield b" " * 65536
@@ -188,7 +187,7 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(scene
     assert (await scene.post(delivery(*[FIRING] * 5001)))[0] == 400
 
 
-async def test_a_packed_delivery_is_unpacked(scene: Scene) -> None:
+async def test_compressed_body_decoded(scene: Scene) -> None:
     bare = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     body = json.dumps(delivery(FIRING)).encode()
     packed = {
@@ -202,7 +201,7 @@ async def test_a_packed_delivery_is_unpacked(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip", "br", "zstd"])
-async def test_a_body_that_is_not_packed_as_it_says_is_refused(scene: Scene, encoding: str) -> None:
+async def test_wrongly_encoded_body_refused(scene: Scene, encoding: str) -> None:
     body = json.dumps(delivery(FIRING)).encode()
     broken = {"no such thing": b"x" + body, "cut": b"\x78\x9c\x03", "followed by more": gzip.compress(body) + b"more"}
     for name, sent in broken.items():
@@ -212,7 +211,7 @@ async def test_a_body_that_is_not_packed_as_it_says_is_refused(scene: Scene, enc
     assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 1
 
 
-async def test_a_small_body_that_grows_beyond_all_bounds_is_refused_while_it_grows(scene: Scene) -> None:
+async def test_decompression_bomb_refused_midway(scene: Scene) -> None:
     bomb = gzip.compress(b" " * (LARGEST_BODY * 16))
     assert len(bomb) < LARGEST_BODY // 50
     tracemalloc.start()
@@ -223,12 +222,12 @@ async def test_a_small_body_that_grows_beyond_all_bounds_is_refused_while_it_gro
     assert most < LARGEST_BODY * 4
 
 
-async def test_a_body_without_an_end_is_given_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_endless_body_times_out(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "PATIENCE_SECONDS", 0.05)
     assert b" 408 " in await scene.raw({"Transfer-Encoding": "chunked"}, b"5\r\n[1,2,\r\n")
 
 
-async def test_headers_of_any_kind_break_nothing(scene: Scene) -> None:
+async def test_odd_headers_break_nothing(scene: Scene) -> None:
     body = json.dumps(delivery(FIRING)).encode()
     sized = {"Content-Length": str(len(body))}
     taken = [
@@ -255,7 +254,7 @@ async def test_headers_of_any_kind_break_nothing(scene: Scene) -> None:
         assert re.match(rb"HTTP/1.[01] 4\d\d ", await scene.raw(headers, body)), headers
 
 
-async def test_what_grafana_sends_is_taken_and_ended_by_what_it_sends_next(scene: Scene) -> None:
+async def test_grafana_alert_taken_and_resolved(scene: Scene) -> None:
     firing = GRAFANA | {"status": "firing", "alerts": [one | {"status": "firing"} for one in GRAFANA["alerts"]]}
     assert (await scene.post(firing))[1] == {"received": 1, "triggered": 1, "resolved": 0}
     (alert,) = await scene.state.alerts.open()
@@ -264,7 +263,8 @@ async def test_what_grafana_sends_is_taken_and_ended_by_what_it_sends_next(scene
     assert await scene.state.alerts.open() == ()
 
 
-async def test_an_earlier_outbreak_that_is_delivered_again_neither_ends_nor_raises_anything(scene: Scene) -> None:
+async def test_redelivered_old_occurrence_ignored(scene: Scene) -> None:
+    """It neither ends nor raises an alert."""
     ended = FIRING | {"status": "resolved", "endsAt": "2026-01-01T00:05:00Z"}
     later = FIRING | {"startsAt": "2026-01-01T01:00:00Z"}
     for one in (FIRING, ended, later, ended):
@@ -275,7 +275,7 @@ async def test_an_earlier_outbreak_that_is_delivered_again_neither_ends_nor_rais
     assert await scene.state.alerts.open() == ()
 
 
-async def test_a_bot_that_stands_by_asks_to_be_called_again(scene: Scene) -> None:
+async def test_standby_asks_for_redelivery(scene: Scene) -> None:
     scene.active = False
     status, told = await scene.post(delivery(FIRING))
     assert (status, "stands by" in told["error"]) == (503, True)
@@ -284,9 +284,7 @@ async def test_a_bot_that_stands_by_asks_to_be_called_again(scene: Scene) -> Non
     assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 1
 
 
-async def test_what_the_journal_does_not_take_is_to_be_sent_again(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_journal_refusal_asks_for_redelivery(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     for fault in (StateError("no room"), ValueError("nobody thought of it")):
 
         async def refuse(*_: object, fault: Exception = fault) -> None:
@@ -298,7 +296,7 @@ async def test_what_the_journal_does_not_take_is_to_be_sent_again(
     assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 1
 
 
-async def test_the_same_delivery_again_changes_nothing_whenever_it_comes(scene: Scene) -> None:
+async def test_redelivery_changes_nothing(scene: Scene) -> None:
     ended = FIRING | {"status": "resolved"}
     counts = [(await scene.post(delivery(*alerts)))[1] for alerts in ([FIRING, FIRING], [FIRING], [ended], [ended])]
     assert [(one["triggered"], one["resolved"]) for one in counts] == [(1, 0), (0, 0), (0, 1), (0, 0)]
@@ -307,7 +305,8 @@ async def test_the_same_delivery_again_changes_nothing_whenever_it_comes(scene: 
     assert (await scene.post(delivery(again)))[1]["triggered"] == 1
 
 
-async def test_what_was_left_out_of_a_delivery_is_an_alert_that_ends_with_a_whole_one(scene: Scene) -> None:
+async def test_truncated_alerts_reported_until_complete(scene: Scene) -> None:
+    """Alerts left out of a delivery are an alert, which ends with a whole one."""
     await scene.post(delivery(FIRING, truncatedAlerts=7))
     titles = [one.title for one in await scene.state.alerts.open()]
     assert titles == ["DiskFull", "7 more alerts were left out of a delivery"]

@@ -62,7 +62,7 @@ GRAFANA: dict[str, Any] = {
 }
 
 
-def test_an_alert_of_alertmanager_is_read_whole() -> None:
+def test_alertmanager_alert_parsed() -> None:
     report, left_out = read_reports(Webhook.model_validate(ALERTMANAGER), SERVICES)
     assert (report.source, report.severity, report.title) == (AlertSource.ALERTMANAGER, Severity.CRITICAL, "Down")
     assert (report.environment, report.service, report.fingerprint) == ("dev", "web", "alertmanager:c0ffee")
@@ -71,37 +71,37 @@ def test_an_alert_of_alertmanager_is_read_whole() -> None:
     assert not left_out.firing
 
 
-def test_the_end_of_an_alert_of_grafana_is_read() -> None:
+def test_grafana_resolution_parsed() -> None:
     report, _ = read_reports(Webhook.model_validate(GRAFANA), SERVICES)
     assert (report.source, report.severity, report.firing) == (AlertSource.GRAFANA, Severity.WARNING, False)
 
 
-def test_services_and_environments_that_are_not_ours_are_no_names_of_ours() -> None:
+def test_unknown_service_name_dropped() -> None:
     labels = {"alertname": "Down", "environment": "dev", "service": "nothing-of-ours"}
     foreign = ALERTMANAGER | {"alerts": [{"status": "firing", "labels": labels}]}
     report, _ = read_reports(Webhook.model_validate(foreign), SERVICES)
     assert (report.environment, report.service) == ("dev", "")
 
 
-def test_alerts_that_were_left_out_are_told() -> None:
+def test_truncated_alerts_reported() -> None:
     *_, left_out = read_reports(Webhook.model_validate(ALERTMANAGER | {"truncatedAlerts": 7}), SERVICES)
     assert left_out.firing
     assert left_out.title == "7 more alerts were left out of a delivery"
 
 
-def test_alerts_without_a_fingerprint_are_told_apart_by_their_labels() -> None:
+def test_fingerprint_falls_back_to_labels() -> None:
     alerts = [{"status": "firing", "labels": {"alertname": name}} for name in ("a", "b", "a")]
     first, second, third, _ = read_reports(Webhook.model_validate(ALERTMANAGER | {"alerts": alerts}), SERVICES)
     assert first.fingerprint == third.fingerprint != second.fingerprint
 
 
 @pytest.mark.parametrize("wrong", [{}, {"version": "4"}, {"version": "4", "alerts": [{"status": "burning"}]}])
-def test_what_is_no_delivery_is_refused(wrong: dict[str, object]) -> None:
+def test_invalid_delivery_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Webhook.model_validate(wrong)
 
 
-def test_words_of_others_lose_what_steers_terminals_and_their_length() -> None:
+def test_foreign_text_sanitized_and_cut() -> None:
     assert sanitize("a\x1b[31mb\u202ec\x00\u200bd", 100) == "a[31mbcd"
     assert len(sanitize("x" * 10_000, 200)) == 200
     assert sanitize("line\r\nline\ttab", 100) == "line\nline\ttab"
@@ -112,7 +112,8 @@ SECRET = "correct-horse-battery-staple"
 
 @pytest.mark.parametrize("sign", ["\u200b", "\x00", "\u202e", "\r", "\ufeff"])
 @pytest.mark.parametrize("limit", [30, 200, 1500])
-def test_no_part_of_a_secret_is_left_however_it_is_parted_joined_or_cut(sign: str, limit: int) -> None:
+def test_no_part_of_secret_left(sign: str, limit: int) -> None:
+    """However a secret is split, joined or cut."""
     redact = Redactor([SECRET]).redact
     parted = sign.join(SECRET)
     texts = [f"{' ' if n % 7 else 'x' * n}{sign * n}{parted}" for n in range(limit - 20, limit + 5)]
@@ -124,5 +125,6 @@ def test_no_part_of_a_secret_is_left_however_it_is_parted_joined_or_cut(sign: st
         assert len(told) <= limit
 
 
-def test_a_credential_that_invisible_signs_part_is_hidden_by_its_name() -> None:
+def test_credential_split_by_invisible_hidden() -> None:
+    """A credential that invisible characters split is hidden by its name."""
     assert "hunter2" not in sanitize("it said pass\u200bword=hun\u200bter2 and ended", 200, Redactor().redact)

@@ -50,7 +50,8 @@ async def make_use_of_everything(people: SandboxClient, newcomer: str) -> Messag
     return hello.message
 
 
-async def test_a_host_that_stands_by_is_silent_and_takes_over_without_a_new_login(hosts: Hosts, people: SandboxClient):
+async def test_standby_host_takes_over_without_login(hosts: Hosts, people: SandboxClient):
+    """On standby it answers nothing."""
     first = await hosts.start()
     await hears(people, REMINDER, 1)
     await people.wait_for_commands("hello", "deploy")
@@ -85,9 +86,8 @@ async def test_a_host_that_stands_by_is_silent_and_takes_over_without_a_new_logi
     assert await second.stop(signal.SIGINT) == 0
 
 
-async def test_a_host_that_passes_the_voice_falls_silent_and_comes_back_when_it_has_to(
-    hosts: Hosts, people: SandboxClient
-):
+async def test_host_hands_over_and_leads_again(hosts: Hosts, people: SandboxClient):
+    """A host that hands leadership over stops answering, and leads again when it has to."""
     first = await hosts.start()
     before = await hosts.leadership()
     second = await hosts.start()

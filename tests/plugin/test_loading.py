@@ -60,7 +60,7 @@ async def refused(bot: commands.Bot) -> BaseException:
     return failed.value.original
 
 
-async def test_what_is_missing_is_named_and_where_to_find_it(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch):
+async def test_missing_setting_named_with_source(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch):
     error = await refused(bot)
     assert isinstance(error, SettingsError)
     assert error.message == "DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are missing."
@@ -72,7 +72,7 @@ async def test_what_is_missing_is_named_and_where_to_find_it(bot: commands.Bot, 
     assert not Path("state").exists()
 
 
-async def test_what_is_wrong_is_named_all_of_it(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch):
+async def test_invalid_settings_all_named(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch):
     for name, value in {**SETTINGS, "DISCORD_GUILD_ID": "shop", "ROAS_HTTP_PORT": "many", "HTTP_PORT": "mine"}.items():
         monkeypatch.setenv(name, value)
     error = await refused(bot)
@@ -82,7 +82,7 @@ async def test_what_is_wrong_is_named_all_of_it(bot: commands.Bot, monkeypatch: 
     assert ".env.example" in error.hint
 
 
-async def test_a_folder_that_cannot_be_used_is_named(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch):
+async def test_unusable_folder_named(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch):
     Path("file").touch()
     for name, value in {**SETTINGS, "STATE_DIR": "file/state"}.items():
         monkeypatch.setenv(name, value)
@@ -91,7 +91,7 @@ async def test_a_folder_that_cannot_be_used_is_named(bot: commands.Bot, monkeypa
     assert "file/state" in error.message
 
 
-async def test_unloading_leaves_the_bot_as_it_was(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+async def test_unload_restores_bot(bot: commands.Bot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     connection, translator = bot._connection, bot.tree.translator

@@ -19,14 +19,15 @@ async def free() -> bool:
     return False
 
 
-async def test_an_attempt_comes_to_its_end_where_nothing_begins() -> None:
+async def test_undisturbed_attempt_completes() -> None:
     async def attempt() -> str:
         return "it ended again"
 
     assert await RecoveryAttempts().run(DEV, attempt(), free) == (True, "it ended again")
 
 
-async def test_a_deployment_ends_an_attempt_at_its_safe_point_and_waits_for_that() -> None:
+async def test_deployment_stops_attempt_at_safe_point() -> None:
+    """The deployment waits for that."""
     own, begun, remove_reference, told = RecoveryAttempts(), asyncio.Event(), asyncio.Event(), list[str]()
 
     async def act() -> None:
@@ -49,7 +50,7 @@ async def test_a_deployment_ends_an_attempt_at_its_safe_point_and_waits_for_that
     assert await work == (False, None)
 
 
-async def test_the_hands_stay_on_other_environments() -> None:
+async def test_other_environment_not_interrupted() -> None:
     own, go_on = RecoveryAttempts(), asyncio.Event()
 
     async def attempt() -> None:
@@ -62,7 +63,7 @@ async def test_the_hands_stay_on_other_environments() -> None:
     assert await work == (True, None)
 
 
-async def test_a_deployment_of_another_process_is_seen_by_its_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_foreign_deployment_seen_by_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "LOOK_SECONDS", 0.01)
     answers = [False, StateError("it cannot be read just now"), True]
 

@@ -62,7 +62,8 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         await scene.bus.close()
 
 
-async def test_what_a_dead_bot_was_healing_or_owed_is_taken_up_once(scene: Scene) -> None:
+async def test_leftover_recoveries_resumed_once(scene: Scene) -> None:
+    """What a dead bot was recovering, or had not begun to recover, is resumed once."""
     begun = await scene.alert()
     await scene.alert_service.note(begun, healing=RecoveryStatus.UNDER_WAY)
     owed = await scene.alert(AlertReport("store", AlertSource.HEALTH, Severity.HIGH, "x", "", "dev", "store"))
@@ -73,7 +74,7 @@ async def test_what_a_dead_bot_was_healing_or_owed_is_taken_up_once(scene: Scene
     assert scene.completed() == 2
 
 
-async def test_what_is_being_handled_is_not_taken_up_again(scene: Scene) -> None:
+async def test_running_recovery_not_resumed_again(scene: Scene) -> None:
     scene.coordinator.start()
     scene.go_on.clear()
     await scene.alert()
@@ -85,7 +86,8 @@ async def test_what_is_being_handled_is_not_taken_up_again(scene: Scene) -> None
     assert (len(scene.handled), scene.completed()) == (1, 1)
 
 
-async def test_a_warning_an_alert_from_outside_and_what_is_left_alone_are_not_owed_anything(scene: Scene) -> None:
+async def test_minor_or_foreign_alerts_not_resumed(scene: Scene) -> None:
+    """A warning, an alert from outside and what is not ours start no recovery."""
     scene.outcome = RecoveryOutcome.NOT_OURS
     await scene.alert()
     await scene.coordinator.resume()
@@ -97,7 +99,7 @@ async def test_a_warning_an_alert_from_outside_and_what_is_left_alone_are_not_ow
     assert len(scene.handled) == 1
 
 
-async def test_a_healing_that_the_journal_broke_off_is_taken_up_when_it_takes_it_again(scene: Scene) -> None:
+async def test_recovery_resumed_after_journal_failure(scene: Scene) -> None:
     alert_id = await scene.alert()
     scene.breaks = True
     await scene.coordinator.resume()

@@ -77,7 +77,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         yield Scene(state)
 
 
-async def test_a_restart_that_helps_is_all_that_is_done(scene: Scene) -> None:
+async def test_successful_restart_ends_recovery(scene: Scene) -> None:
     scene.helps = frozenset({RESTART})
     report = await scene.handler.handle(FAULT, DEV)
     assert report.succeeded
@@ -85,26 +85,26 @@ async def test_a_restart_that_helps_is_all_that_is_done(scene: Scene) -> None:
     assert scene.notes.text == ["restart: well again"]
 
 
-async def test_what_does_not_help_leads_on_to_the_next_and_at_last_to_a_person(scene: Scene) -> None:
+async def test_failed_steps_escalate_to_person(scene: Scene) -> None:
     report = await scene.handler.handle(FAULT, DEV)
     assert report.outcome is RecoveryOutcome.ESCALATED
     assert scene.tried == [RESTART, RECREATE, ROLL_BACK]
 
 
-async def test_a_service_without_a_container_is_made_anew(scene: Scene) -> None:
+async def test_missing_container_recreated(scene: Scene) -> None:
     scene.helps = frozenset({RECREATE})
     await scene.handler.handle(replace(FAULT, category=FaultCategory.CONTAINER), DEV)
     assert scene.tried == [RECREATE]
 
 
-async def test_a_budget_ends_what_does_not_last(scene: Scene) -> None:
+async def test_budget_ends_repeated_recovery(scene: Scene) -> None:
     scene.helps = frozenset({RESTART, RECREATE, ROLL_BACK})
     outcomes = [(await scene.handler.handle(FAULT, DEV)).outcome for _ in range(6)]
     assert scene.tried == [RESTART, RESTART, RESTART, RECREATE, ROLL_BACK]
     assert outcomes[-1] is RecoveryOutcome.ESCALATED
 
 
-async def test_a_budget_goes_on_where_the_bot_before_was_killed(tmp_path: Path) -> None:
+async def test_budget_survives_killed_bot(tmp_path: Path) -> None:
     tried: list[RecoveryAction] = []
     for _ in range(6):
         async with StateManager(tmp_path / "state") as state:
@@ -115,7 +115,8 @@ async def test_a_budget_goes_on_where_the_bot_before_was_killed(tmp_path: Path) 
     assert tried == [RESTART, RESTART, RESTART, RECREATE, ROLL_BACK]
 
 
-async def test_a_rollback_counts_for_the_whole_environment_and_old_attempts_count_no_more(scene: Scene) -> None:
+async def test_rollback_budget_spans_environment(scene: Scene) -> None:
+    """Attempts outside the window do not count any more."""
     now = datetime.now(UTC)
     await scene.state.recoveries.save(RecoveryStep("STEP-1", "ALERT-0", "dev", "store", ROLL_BACK, now))
     old = now - timedelta(hours=1)
@@ -124,7 +125,7 @@ async def test_a_rollback_counts_for_the_whole_environment_and_old_attempts_coun
     assert await Budget().allows(scene.state.recoveries, "dev", "web", RECREATE)
 
 
-async def test_a_deployment_under_way_owns_the_environment(scene: Scene) -> None:
+async def test_running_deployment_blocks_recovery(scene: Scene) -> None:
     scene.state.locks = SimpleNamespace(get=_locked)  # type: ignore[assignment]
     report = await scene.handler.handle(FAULT, DEV)
     assert report.outcome is RecoveryOutcome.KEPT_AWAY
@@ -135,32 +136,32 @@ async def _locked(environment: str) -> Any:
     return SimpleNamespace(deployment_id="DEPLOY-1", held_by=Actor(ActorKind.SYSTEM, "1", "x"))
 
 
-async def test_what_somebody_stopped_by_hand_is_left_as_it_is(scene: Scene) -> None:
+async def test_manual_stop_not_recovered(scene: Scene) -> None:
     scene.manually = True
     assert (await scene.handler.handle(FAULT, DEV)).outcome is RecoveryOutcome.NOT_OURS
     assert scene.tried == []
 
 
 @pytest.mark.parametrize("verdict", [Verdict.HEALTHY, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.UNVERIFIED])
-async def test_an_alert_from_outside_starts_nothing_by_itself(scene: Scene, verdict: Verdict) -> None:
+async def test_external_alert_starts_no_recovery(scene: Scene, verdict: Verdict) -> None:
     scene.verdict = verdict
     report = await scene.handler.handle(replace(FAULT, from_outside=True), DEV)
     assert report.outcome is RecoveryOutcome.NOT_OURS
     assert scene.tried == []
 
 
-async def test_an_alert_from_outside_heals_what_is_seen_to_be_unhealthy(scene: Scene) -> None:
+async def test_external_alert_recovers_unhealthy_service(scene: Scene) -> None:
     scene.helps = frozenset({RESTART})
     assert (await scene.handler.handle(replace(FAULT, from_outside=True), DEV)).succeeded
 
 
-async def test_the_bot_does_not_heal_itself(scene: Scene) -> None:
+async def test_bot_does_not_recover_itself(scene: Scene) -> None:
     scene.own = True
     assert (await scene.handler.handle(FAULT, DEV)).outcome is RecoveryOutcome.ESCALATED
     assert scene.tried == []
 
 
-async def test_a_wall_clock_that_jumps_gives_no_attempt_back_and_takes_none_away(scene: Scene) -> None:
+async def test_wall_clock_jump_keeps_budget(scene: Scene) -> None:
     scene.helps = frozenset({RESTART, RECREATE, ROLL_BACK})
     for hours in (1, -1, 2):
         with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
@@ -171,7 +172,7 @@ async def test_a_wall_clock_that_jumps_gives_no_attempt_back_and_takes_none_away
         assert await Budget().allows(scene.state.recoveries, "dev", "web", RECREATE)
 
 
-async def test_an_attempt_whose_end_no_bot_saw_is_ended_honestly_and_once(scene: Scene) -> None:
+async def test_interrupted_attempt_closed_once(scene: Scene) -> None:
     now = datetime.now(UTC)
     await scene.state.recoveries.save(RecoveryStep("STEP-1", "ALERT-1", "dev", "web", RESTART, now))
     scene.helps = frozenset({RESTART})
@@ -180,7 +181,7 @@ async def test_an_attempt_whose_end_no_bot_saw_is_ended_honestly_and_once(scene:
     assert scene.notes.text == ["restart: broken off, the bot ended in the middle of it", *["restart: well again"] * 2]
 
 
-async def test_a_deployment_that_begins_in_the_middle_has_the_environment(scene: Scene) -> None:
+async def test_starting_deployment_interrupts_recovery(scene: Scene) -> None:
     async def _try(*_: object) -> str:
         scene.state.locks = SimpleNamespace(get=_locked)  # type: ignore[assignment]
         return "left off, a deployment began"

@@ -19,7 +19,7 @@ def asked(sent: float, answered_after: float | None, *, answers: int = 1, refuse
     return Asked(1, "status", sent, answered, answered, 0 if answered is None else answers, refused)
 
 
-def test_what_was_answered_at_once_every_time_shows_nobody_who_was_deaf() -> None:
+def test_prompt_answers_show_no_downtime() -> None:
     seen = PollResults([asked(at, 0.5) for at in (1.0, 2.0, 3.0)])
     assert (seen.never, seen.twice, seen.late, seen.refused) == (0, 0, 0, 0)
     assert (seen.median, seen.p99, seen.longest_wait) == (0.5, 0.5, 0.5)
@@ -27,26 +27,27 @@ def test_what_was_answered_at_once_every_time_shows_nobody_who_was_deaf() -> Non
     assert seen.unresponsive == 0.0
 
 
-def test_what_was_never_answered_is_counted_with_the_time_in_which_nobody_listened() -> None:
+def test_missing_answers_counted_with_downtime() -> None:
+    """What was never answered is counted with the time in which nobody listened."""
     seen = PollResults([asked(1.0, 0.1), asked(2.0, None), asked(3.0, None), asked(4.5, 0.1), asked(5.0, None)])
     assert seen.never == 3
     assert seen.unresponsive == 3.5
     assert seen.longest_gap == pytest.approx(3.5)
 
 
-def test_nobody_who_ever_listened_is_deaf_from_the_first_question_to_the_last() -> None:
+def test_unanswered_session_is_all_downtime() -> None:
     seen = PollResults([asked(1.0, None), asked(9.0, None)])
     assert (seen.never, seen.unresponsive, seen.longest_gap, seen.median) == (2, 8.0, 0.0, 0.0)
 
 
-def test_late_answers_and_second_ones_are_counted() -> None:
+def test_late_and_double_answers_counted() -> None:
     seen = PollResults([asked(1.0, 3.1), asked(2.0, 0.1, answers=2), asked(3.0, 0.1, refused=1)])
     assert (seen.late, seen.twice, seen.refused, seen.never) == (1, 1, 1, 0)
     assert seen.longest_wait == pytest.approx(3.1)
 
 
 @pytest.mark.wire
-async def test_everything_asked_in_the_block_is_heard_to_the_end(bot: SmallBot, people: SandboxClient) -> None:
+async def test_last_questions_awaited(bot: SmallBot, people: SandboxClient) -> None:
     async with polling(people, "secret", every_seconds=0.01) as somebody:
         await asyncio.sleep(0.2)
     seen = somebody.results
@@ -56,7 +57,7 @@ async def test_everything_asked_in_the_block_is_heard_to_the_end(bot: SmallBot, 
 
 
 @pytest.mark.wire
-async def test_an_edit_and_a_follow_up_are_two_answers(bot: SmallBot, people: SandboxClient) -> None:
+async def test_edit_and_follow_up_are_two_answers(bot: SmallBot, people: SandboxClient) -> None:
     bot.go_on.set()
     sent = await people.slash("dora", "slow")
     await people.wait_for_message(lambda m: m.content == "and one more thing", as_user="dora")
@@ -66,7 +67,7 @@ async def test_an_edit_and_a_follow_up_are_two_answers(bot: SmallBot, people: Sa
 
 
 @pytest.mark.wire
-async def test_of_two_bots_that_want_to_answer_one_does(bot: SmallBot, people: SandboxClient, sandbox: Sandbox) -> None:
+async def test_only_one_of_two_bots_answers(bot: SmallBot, people: SandboxClient, sandbox: Sandbox) -> None:
     async with RunningBot(sandbox):
         await people.wait_until_connected(DEADLINE, sessions=2)
         async with polling(people, "secret", every_seconds=DEADLINE) as somebody:
@@ -76,7 +77,7 @@ async def test_of_two_bots_that_want_to_answer_one_does(bot: SmallBot, people: S
 
 
 @pytest.mark.wire
-async def test_who_cannot_ask_is_told_so(bot: SmallBot, people: SandboxClient) -> None:
+async def test_unknown_command_reported(bot: SmallBot, people: SandboxClient) -> None:
     with pytest.raises(ControlError, match="no command /nothing"):
         async with polling(people, "nothing"):
             await asyncio.sleep(0.1)

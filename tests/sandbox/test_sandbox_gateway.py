@@ -49,7 +49,7 @@ class RawGateway:
         return message.data  # type: ignore[no-any-return]
 
 
-async def test_the_first_frames_are_those_of_discord(sandbox: Sandbox) -> None:
+async def test_first_frames_match_discord(sandbox: Sandbox) -> None:
     async with RawGateway(sandbox) as raw:
         assert raw.hello["op"] == 10
         assert raw.hello["d"]["heartbeat_interval"] == 41250
@@ -74,20 +74,20 @@ async def test_the_first_frames_are_those_of_discord(sandbox: Sandbox) -> None:
         ({"no": "op"}, 4002),
     ],
 )
-async def test_what_is_not_allowed_closes_the_connection(sandbox: Sandbox, frame: dict[str, Any], code: int) -> None:
+async def test_illegal_frame_closes_connection(sandbox: Sandbox, frame: dict[str, Any], code: int) -> None:
     async with RawGateway(sandbox) as raw:
         await raw.socket.send_str(json.dumps(frame))
         assert await raw.close_code() == code
 
 
-async def test_intents_are_checked(sandbox: Sandbox) -> None:
+async def test_intents_checked(sandbox: Sandbox) -> None:
     for intents, code in ((discord.Intents(members=True).value, 4014), (1 << 30, 4013)):
         async with RawGateway(sandbox) as raw:
             await raw.identify(sandbox.bot_token, intents)
             assert await raw.close_code() == code
 
 
-async def test_identifying_twice_closes_the_connection(sandbox: Sandbox) -> None:
+async def test_second_identify_closes_connection(sandbox: Sandbox) -> None:
     async with RawGateway(sandbox) as raw:
         await raw.identify(sandbox.bot_token)
         await raw.identify(sandbox.bot_token)
@@ -95,14 +95,14 @@ async def test_identifying_twice_closes_the_connection(sandbox: Sandbox) -> None
         assert await raw.close_code() == 4005
 
 
-async def test_a_wrong_token_is_refused_at_login(sandbox: Sandbox) -> None:
+async def test_wrong_token_refused_at_login(sandbox: Sandbox) -> None:
     bot = SmallBot(sandbox)
     async with bot:
         with pytest.raises(discord.LoginFailure):
             await bot.login("MTIz.wrong.token")
 
 
-async def test_a_token_that_is_revoked_is_refused_with_4004(sandbox: Sandbox) -> None:
+async def test_revoked_token_refused_with_4004(sandbox: Sandbox) -> None:
     bot = SmallBot(sandbox)
     async with bot:
         await bot.login(sandbox.bot_token)
@@ -112,7 +112,7 @@ async def test_a_token_that_is_revoked_is_refused_with_4004(sandbox: Sandbox) ->
     assert refused.value.code == 4004
 
 
-async def test_the_client_knows_its_guild(bot: SmallBot, sandbox: Sandbox) -> None:
+async def test_client_knows_guild(bot: SmallBot, sandbox: Sandbox) -> None:
     guild = bot.get_guild(sandbox.guild_id)
 
     assert guild is not None
@@ -122,7 +122,7 @@ async def test_the_client_knows_its_guild(bot: SmallBot, sandbox: Sandbox) -> No
     assert bot.ops.name == "ops"
 
 
-async def test_a_cut_connection_is_resumed_and_nothing_is_lost(bot: SmallBot, people: SandboxClient) -> None:
+async def test_lost_connection_resumed_without_loss(bot: SmallBot, people: SandboxClient) -> None:
     assert await people.disconnect(4000) == 1
     sent = await people.slash("dora", "secret")
 
@@ -132,7 +132,7 @@ async def test_a_cut_connection_is_resumed_and_nothing_is_lost(bot: SmallBot, pe
     assert (state["identified"], state["resumed"]) == (1, 1)
 
 
-async def test_a_session_that_is_gone_is_identified_anew(bot: SmallBot, people: SandboxClient) -> None:
+async def test_expired_session_identified_again(bot: SmallBot, people: SandboxClient) -> None:
     bot.readied.clear()
     await people.disconnect(4000, resumable=False)
 
@@ -141,7 +141,7 @@ async def test_a_session_that_is_gone_is_identified_anew(bot: SmallBot, people: 
     assert (await people.answer(await people.slash("dora", "secret"))).original is not None
 
 
-async def test_a_gateway_that_is_away_refuses_everybody_until_it_is_back(bot: SmallBot, people: SandboxClient) -> None:
+async def test_closed_gateway_refuses_until_open(bot: SmallBot, people: SandboxClient) -> None:
     await people.take_gateway_away()
     await asyncio.sleep(0.5)
     assert (await people.state())["connected"] == 0
@@ -151,9 +151,8 @@ async def test_a_gateway_that_is_away_refuses_everybody_until_it_is_back(bot: Sm
     assert (await people.answer(await people.slash("dora", "secret"))).original is not None
 
 
-async def test_two_sessions_of_one_token_both_get_every_interaction(
-    bot: SmallBot, people: SandboxClient, sandbox: Sandbox
-) -> None:
+async def test_sessions_of_one_token_share_interactions(bot: SmallBot, people: SandboxClient, sandbox: Sandbox) -> None:
+    """Each of two sessions gets every interaction."""
     async with RunningBot(sandbox) as second:
         await people.wait_until_connected(DEADLINE, sessions=2)
         sent = await people.slash("dora", "hello", name="x")
@@ -168,7 +167,7 @@ async def test_two_sessions_of_one_token_both_get_every_interaction(
     assert [message.id for message in await people.messages()] == [answer.original.id]
 
 
-async def test_members_can_be_asked_for(bot: SmallBot, sandbox: Sandbox) -> None:
+async def test_members_requestable(bot: SmallBot, sandbox: Sandbox) -> None:
     guild = bot.get_guild(sandbox.guild_id)
 
     assert [member.name for member in await guild.query_members("an")] == ["anna"]
@@ -176,6 +175,6 @@ async def test_members_can_be_asked_for(bot: SmallBot, sandbox: Sandbox) -> None
     assert [role.name for role in found[0].roles] == ["@everyone", "hotfix"]
 
 
-async def test_whoever_waits_for_a_connection_is_told_what_was_seen(people: SandboxClient) -> None:
+async def test_connection_timeout_says_what_was_seen(people: SandboxClient) -> None:
     with pytest.raises(TimeoutError, match=r"1 gateway session.*'connected': 0"):
         await people.wait_until_connected(0.05)

@@ -13,7 +13,7 @@ from tests.sandbox.small_bot import SmallBot
 pytestmark = pytest.mark.wire
 
 
-async def test_a_command_is_answered_and_everybody_sees_it(bot: SmallBot, people: SandboxClient) -> None:
+async def test_command_answer_seen_by_everybody(bot: SmallBot, people: SandboxClient) -> None:
     answer = await people.answer(await people.slash("dora", "hello", name="anna", loud=True))
 
     assert answer.acknowledged
@@ -26,7 +26,7 @@ async def test_a_command_is_answered_and_everybody_sees_it(bot: SmallBot, people
     assert await people.violations() == []
 
 
-async def test_the_locale_is_the_users(bot: SmallBot, people: SandboxClient) -> None:
+async def test_locale_is_users(bot: SmallBot, people: SandboxClient) -> None:
     await people.set_locale("anna", "zh-TW")
 
     answer = await people.answer(await people.slash("anna", "hello", name="x"))
@@ -36,7 +36,7 @@ async def test_the_locale_is_the_users(bot: SmallBot, people: SandboxClient) -> 
     assert "de" in other.original.text
 
 
-async def test_a_subcommand_takes_its_options(bot: SmallBot, people: SandboxClient) -> None:
+async def test_subcommand_takes_options(bot: SmallBot, people: SandboxClient) -> None:
     answer = await people.answer(await people.slash("dora", "group inner", count=3))
 
     assert answer.original.content == "inner 3"
@@ -52,7 +52,7 @@ async def test_a_subcommand_takes_its_options(bot: SmallBot, people: SandboxClie
         ("hidden", {}, "default-member-permissions"),
     ],
 )
-async def test_what_a_client_would_not_send_never_reaches_the_bot(
+async def test_unsendable_input_never_reaches_bot(
     bot: SmallBot, people: SandboxClient, command: str, options: dict[str, object], reason: str
 ) -> None:
     with pytest.raises(ControlError, match=reason):
@@ -60,7 +60,8 @@ async def test_what_a_client_would_not_send_never_reaches_the_bot(
     assert bot.received == []
 
 
-async def test_a_hidden_command_can_be_forced_to_test_the_bots_own_check(bot: SmallBot, people: SandboxClient) -> None:
+async def test_hidden_command_can_be_forced(bot: SmallBot, people: SandboxClient) -> None:
+    """So that the bot's own check can be tested."""
     answer = await people.answer(await people.slash("bob", "hidden", even_if_hidden=True))
 
     assert answer.original.content == "you may not"
@@ -74,7 +75,7 @@ async def test_autocomplete_suggests(bot: SmallBot, people: SandboxClient) -> No
         await people.autocomplete("dora", "hello", "loud", "x")
 
 
-async def test_an_ephemeral_answer_is_seen_only_by_its_user(bot: SmallBot, people: SandboxClient) -> None:
+async def test_ephemeral_answer_private_to_user(bot: SmallBot, people: SandboxClient) -> None:
     answer = await people.answer(await people.slash("dora", "secret"))
 
     assert answer.ephemeral
@@ -83,7 +84,7 @@ async def test_an_ephemeral_answer_is_seen_only_by_its_user(bot: SmallBot, peopl
     assert await people.messages() == []
 
 
-async def test_a_deferred_answer_is_final_only_once_it_was_edited(bot: SmallBot, people: SandboxClient) -> None:
+async def test_deferred_answer_final_after_edit(bot: SmallBot, people: SandboxClient) -> None:
     sent = await people.slash("dora", "slow")
     first = await people.answer(sent, until="acknowledged")
     assert first.loading
@@ -103,7 +104,7 @@ async def test_a_deferred_answer_is_final_only_once_it_was_edited(bot: SmallBot,
     assert (await people.answer(sent)).message == more
 
 
-async def test_after_three_seconds_the_application_did_not_respond(bot: SmallBot, people: SandboxClient) -> None:
+async def test_no_answer_in_3_seconds_fails(bot: SmallBot, people: SandboxClient) -> None:
     sent = await people.slash("dora", "late")
     answer = await people.answer(sent)
     assert answer.error == "The application did not respond"
@@ -117,7 +118,7 @@ async def test_after_three_seconds_the_application_did_not_respond(bot: SmallBot
     assert await people.violations() == []
 
 
-async def test_after_fifteen_minutes_the_token_is_dead(bot: SmallBot, people: SandboxClient) -> None:
+async def test_token_expires_after_15_minutes(bot: SmallBot, people: SandboxClient) -> None:
     sent = await people.slash("dora", "slow")
     await people.answer(sent, until="acknowledged")
     await people.advance(15 * 60)
@@ -127,7 +128,7 @@ async def test_after_fifteen_minutes_the_token_is_dead(bot: SmallBot, people: Sa
     assert (error.status, error.code) == (401, 50027)
 
 
-async def test_the_second_acknowledgement_is_refused(bot: SmallBot, people: SandboxClient) -> None:
+async def test_second_acknowledgement_refused(bot: SmallBot, people: SandboxClient) -> None:
     sent = await people.slash("dora", "twice")
 
     error = await bot.next_error()
@@ -135,7 +136,7 @@ async def test_the_second_acknowledgement_is_refused(bot: SmallBot, people: Sand
     assert (await people.answer(sent)).original.content == "first"
 
 
-async def test_a_refused_answer_does_not_use_up_the_interaction(bot: SmallBot, people: SandboxClient) -> None:
+async def test_refused_answer_keeps_interaction_open(bot: SmallBot, people: SandboxClient) -> None:
     sent = await people.slash("dora", "long")
 
     error = await bot.next_error()
@@ -146,7 +147,7 @@ async def test_a_refused_answer_does_not_use_up_the_interaction(bot: SmallBot, p
     assert violation["errors"] == ["data.embeds: Embed size exceeds maximum size of 6000"]
 
 
-async def test_buttons_edit_their_message(bot: SmallBot, people: SandboxClient) -> None:
+async def test_buttons_edit_message(bot: SmallBot, people: SandboxClient) -> None:
     offered = (await people.answer(await people.slash("dora", "buttons"))).original
     assert [(button.label, button.disabled) for button in offered.buttons] == [
         ("Yes", False),
@@ -164,7 +165,7 @@ async def test_buttons_edit_their_message(bot: SmallBot, people: SandboxClient) 
     assert pressed.original.edited_at is not None
 
 
-async def test_what_cannot_be_pressed_raises(bot: SmallBot, people: SandboxClient) -> None:
+async def test_disabled_or_missing_button_raises(bot: SmallBot, people: SandboxClient) -> None:
     offered = (await people.answer(await people.slash("dora", "buttons"))).original
 
     with pytest.raises(ControlError, match="disabled"):
@@ -175,7 +176,7 @@ async def test_what_cannot_be_pressed_raises(bot: SmallBot, people: SandboxClien
         await people.click("dora", 1, "yes")
 
 
-async def test_select_menus_and_forms(bot: SmallBot, people: SandboxClient) -> None:
+async def test_select_menus_and_forms_work(bot: SmallBot, people: SandboxClient) -> None:
     offered = (await people.answer(await people.slash("dora", "buttons"))).original
     with pytest.raises(ControlError, match="choose 1 to 1"):
         await people.select("dora", offered, "choose", ["green"])
@@ -189,16 +190,14 @@ async def test_select_menus_and_forms(bot: SmallBot, people: SandboxClient) -> N
     assert await people.violations() == []
 
 
-async def test_an_ephemeral_message_cannot_be_pressed_by_others(bot: SmallBot, people: SandboxClient) -> None:
+async def test_ephemeral_message_not_pressable_by_others(bot: SmallBot, people: SandboxClient) -> None:
     message = (await people.answer(await people.slash("dora", "secret"))).original
 
     with pytest.raises(ControlError, match="that this user can see"):
         await people.click("anna", message, "anything")
 
 
-async def test_people_and_roles_arrive_in_the_interaction(
-    bot: SmallBot, people: SandboxClient, sandbox: Sandbox
-) -> None:
+async def test_members_and_roles_in_interaction(bot: SmallBot, people: SandboxClient, sandbox: Sandbox) -> None:
     seen: list[set[int]] = []
 
     @bot.listen("on_interaction")

@@ -17,7 +17,7 @@ from tests.sandbox.small_bot import DEADLINE, SmallBot
 pytestmark = pytest.mark.wire
 
 
-async def test_a_nonce_posts_once(bot: SmallBot, people: SandboxClient) -> None:
+async def test_nonce_posts_once(bot: SmallBot, people: SandboxClient) -> None:
     # discord.py enforces every nonce that it is given.
     first = await bot.ops.send("once", nonce="deploy-1")
     again = await bot.ops.send("once", nonce="deploy-1")
@@ -30,7 +30,7 @@ async def test_a_nonce_posts_once(bot: SmallBot, people: SandboxClient) -> None:
     assert (await bot.ops.send("once", nonce="deploy-1")).id == first.id, "to post needs no permission to read"
 
 
-async def test_an_answer_that_was_lost_is_found_again_by_its_nonce(bot: SmallBot, people: SandboxClient) -> None:
+async def test_lost_answer_found_by_nonce(bot: SmallBot, people: SandboxClient) -> None:
     await people.add_fault(method="POST", path="/channels/*/messages", status=502, performed=True)
 
     await bot.ops.send("only once", nonce="x")
@@ -39,7 +39,7 @@ async def test_an_answer_that_was_lost_is_found_again_by_its_nonce(bot: SmallBot
     assert [one["status"] for one in await people.requests() if one["method"] == "POST"] == [502, 200]
 
 
-async def test_a_rate_limit_is_waited_out(bot: SmallBot, people: SandboxClient) -> None:
+async def test_rate_limit_waited_out(bot: SmallBot, people: SandboxClient) -> None:
     await people.add_fault(method="POST", path="/channels/*/messages", status=429, retry_after=0.01, times=2)
 
     await bot.ops.send("at last")
@@ -47,7 +47,7 @@ async def test_a_rate_limit_is_waited_out(bot: SmallBot, people: SandboxClient) 
     assert [message.content for message in await people.messages()] == ["at last"]
 
 
-async def test_a_rate_limit_says_what_discord_says(bot: SmallBot, sandbox: Sandbox, people: SandboxClient) -> None:
+async def test_rate_limit_has_discord_headers(bot: SmallBot, sandbox: Sandbox, people: SandboxClient) -> None:
     path = f"/channels/{bot.ops.id}/messages"
     authorized = {"Authorization": f"Bot {sandbox.bot_token}"}
     await people.add_fault(method="GET", path=path, status=429, retry_after=1.25)
@@ -72,9 +72,8 @@ async def test_a_rate_limit_says_what_discord_says(bot: SmallBot, sandbox: Sandb
             assert "X-RateLimit-Bucket" not in limited.headers
 
 
-async def test_a_slow_answer_is_the_right_one_and_what_it_does_is_done_late_or_at_once(
-    bot: SmallBot, people: SandboxClient
-) -> None:
+async def test_slow_answer_acts_before_or_after_delay(bot: SmallBot, people: SandboxClient) -> None:
+    """The answer is the right one; its effect is late or at once, as asked for."""
     slow = {"method": "POST", "path": "/channels/*/messages", "delay": 0.3}
     for performed in (False, True):
         await people.add_fault(**slow, status=None, performed=performed)
@@ -89,9 +88,7 @@ async def test_a_slow_answer_is_the_right_one_and_what_it_does_is_done_late_or_a
     assert [one["seconds"] >= 0.3 for one in await people.requests() if one["method"] == "POST"] == [True, True]
 
 
-async def test_a_message_and_a_channel_that_somebody_deletes_are_gone(
-    bot: SmallBot, people: SandboxClient, sandbox: Sandbox
-) -> None:
+async def test_deleted_message_and_channel_gone(bot: SmallBot, people: SandboxClient, sandbox: Sandbox) -> None:
     ops, sent = bot.ops, await bot.ops.send("here", nonce="x")
     await people.delete_message(sent.id)
     assert await people.messages() == []
@@ -112,7 +109,7 @@ async def test_a_message_and_a_channel_that_somebody_deletes_are_gone(
     assert [message.content for message in await people.messages()] == ["again"]
 
 
-async def test_files_arrive_and_can_be_downloaded(bot: SmallBot, people: SandboxClient) -> None:
+async def test_files_downloadable(bot: SmallBot, people: SandboxClient) -> None:
     picture = discord.File(io.BytesIO(b"\x89PNG chart"), "chart.png", description="a chart")
     log = discord.File(io.BytesIO(b"line one\n"), "the log.txt")
     embed = discord.Embed(title="Chart").set_image(url="attachment://chart.png")
@@ -129,7 +126,7 @@ async def test_files_arrive_and_can_be_downloaded(bot: SmallBot, people: Sandbox
     assert await people.violations() == []
 
 
-async def test_missing_permissions(bot: SmallBot, people: SandboxClient, sandbox: Sandbox) -> None:
+async def test_missing_permissions_refused(bot: SmallBot, people: SandboxClient, sandbox: Sandbox) -> None:
     await people.deny_bot("send_messages")
     with pytest.raises(discord.Forbidden) as refused:
         await bot.ops.send("no")
@@ -151,9 +148,8 @@ async def test_missing_permissions(bot: SmallBot, people: SandboxClient, sandbox
     assert [message.content for message in await people.messages()] == ["yes"]
 
 
-async def test_only_what_is_allowed_pings_and_edits_ping_nobody(
-    bot: SmallBot, people: SandboxClient, sandbox: Sandbox
-) -> None:
+async def test_only_allowed_mentions_ping(bot: SmallBot, people: SandboxClient, sandbox: Sandbox) -> None:
+    """Edits ping nobody."""
     alert, dora = sandbox.roles["alert"], sandbox.users["dora"]
     text = f"<@&{alert}> <@{dora}> @everyone"
     await bot.ops.send(text, allowed_mentions=discord.AllowedMentions.none())
@@ -181,7 +177,7 @@ async def test_only_what_is_allowed_pings_and_edits_ping_nobody(
         ({"content": ""}, ""),
     ],
 )
-async def test_limits_of_messages(
+async def test_message_limits_enforced(
     bot: SmallBot, people: SandboxClient, openapi: object, message: dict[str, object], problem: str
 ) -> None:
     # Below discord.py's own checks, as a bot that builds its bodies itself would send it.
@@ -197,7 +193,7 @@ async def test_limits_of_messages(
     assert await people.messages() == []
 
 
-async def test_discords_description_is_enforced(bot: SmallBot, people: SandboxClient, openapi: object) -> None:
+async def test_discord_openapi_enforced(bot: SmallBot, people: SandboxClient, openapi: object) -> None:
     if openapi is None:
         pytest.skip("DISCORD_OPENAPI names no file")
     route = discord.http.Route("POST", "/channels/{channel_id}/messages", channel_id=bot.ops.id)
@@ -210,14 +206,14 @@ async def test_discords_description_is_enforced(bot: SmallBot, people: SandboxCl
     assert errors == [["tts: 'yes' is not of type 'boolean', 'null'"], ["colour: Unknown key"]]
 
 
-async def test_what_the_sandbox_cannot_do_is_loud(bot: SmallBot, people: SandboxClient) -> None:
+async def test_unsupported_route_fails_loudly(bot: SmallBot, people: SandboxClient) -> None:
     with pytest.raises(discord.DiscordServerError):
         await bot.http.request(discord.http.Route("GET", "/unheard/of"))
 
     assert [violation["status"] for violation in await people.violations()] == [501]
 
 
-async def test_commands_can_be_registered_one_by_one_for_everybody(bot: SmallBot, people: SandboxClient) -> None:
+async def test_commands_registered_singly_and_globally(bot: SmallBot, people: SandboxClient) -> None:
     payload = {"name": "alone", "description": "One", "type": 1, "options": []}
     one = await bot.http.upsert_global_command(bot.application_id, payload)
     assert await bot.http.get_global_command(bot.application_id, one["id"]) == one
@@ -231,7 +227,7 @@ async def test_commands_can_be_registered_one_by_one_for_everybody(bot: SmallBot
     assert gone.value.code == 10063
 
 
-async def test_history_is_there_and_ephemeral_answers_are_not_in_it(bot: SmallBot, people: SandboxClient) -> None:
+async def test_history_excludes_ephemeral_answers(bot: SmallBot, people: SandboxClient) -> None:
     sent = await bot.ops.send("one")
     await people.answer(await people.slash("dora", "secret"))
     await sent.edit(content="two")

@@ -19,16 +19,16 @@ def option(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["deploy", "roll-back", "a_1", "部署", "it's", "ก็", "हिन्दी"])
-def test_names_that_discord_takes(name: str) -> None:
+def test_valid_names_accepted(name: str) -> None:
     assert valid_name(name)
 
 
 @pytest.mark.parametrize("name", ["", "Deploy", "two words", "x" * 33, "dep/loy", "smile😀", "dot."])
-def test_names_that_discord_refuses(name: str) -> None:
+def test_invalid_names_refused(name: str) -> None:
     assert not valid_name(name)
 
 
-def test_a_good_command_is_taken() -> None:
+def test_valid_command_accepted() -> None:
     options = [option(required=True), option(name="services", required=False, autocomplete=True)]
     check_commands([command(options=options, name_localizations={"zh-TW": "部署"}), command(name="other")])
 
@@ -55,14 +55,14 @@ def test_a_good_command_is_taken() -> None:
         [command(options=[{"name": "sub", "description": "s", "type": 1, "options": [option(name="BAD")]}])],
     ],
 )
-def test_bad_commands_are_refused(commands: Any) -> None:
+def test_invalid_commands_refused(commands: Any) -> None:
     with pytest.raises(ApiError) as refused:
         check_commands(commands)
     assert refused.value.code == 50035
     assert refused.value.errors
 
 
-def test_the_data_of_a_callback_is_checked_like_a_message() -> None:
+def test_callback_data_checked_like_message() -> None:
     button = {"type": 2, "style": 1, "custom_id": "x"}
     data = {
         "embeds": [{"title": "x", "fields": [{"name": " ", "value": "v"}]}],
@@ -75,6 +75,6 @@ def test_the_data_of_a_callback_is_checked_like_a_message() -> None:
     assert errors["components"]["0"]["components"]["0"]["_errors"]
 
 
-def test_too_many_suggestions_are_refused() -> None:
+def test_too_many_suggestions_refused() -> None:
     with pytest.raises(ApiError):
         check_message({"type": 8, "data": {"choices": [{"name": "a", "value": "a"}] * 26}})

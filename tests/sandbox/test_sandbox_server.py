@@ -23,24 +23,24 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "8.8.8.8", "2001:4860:4860::8888", "example.org"])  # noqa: S104
-def test_it_does_not_bind_to_what_the_world_reaches(host: str) -> None:
+def test_public_address_not_bound(host: str) -> None:
     with pytest.raises(ValueError, match="binds to"):
         Sandbox(host=host)
 
 
-def test_a_missing_description_is_told_at_once(tmp_path: Path) -> None:
+def test_missing_openapi_file_reported(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="DISCORD_OPENAPI"):
         Sandbox(openapi=tmp_path / "none.json")
 
 
-async def test_the_control_api_wants_its_token(sandbox: Sandbox) -> None:
+async def test_control_api_needs_token(sandbox: Sandbox) -> None:
     async with SandboxClient(sandbox.control_url, "wrong") as stranger:
         with pytest.raises(ControlError, match="401"):
             await stranger.state()
 
 
 @pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
-async def test_a_foreign_page_gets_nothing(sandbox: Sandbox, headers: dict[str, str]) -> None:
+async def test_foreign_origin_refused(sandbox: Sandbox, headers: dict[str, str]) -> None:
     allowed = {"Authorization": f"Bearer {sandbox.control_token}", **headers}
     async with aiohttp.ClientSession() as session:
         for url in (f"{sandbox.control_url}/state", sandbox.page_url):
@@ -48,7 +48,7 @@ async def test_a_foreign_page_gets_nothing(sandbox: Sandbox, headers: dict[str, 
                 assert response.status == 403
 
 
-async def test_the_page_opens_with_its_token_only(sandbox: Sandbox) -> None:
+async def test_page_needs_token(sandbox: Sandbox) -> None:
     base = sandbox.page_url.split("?")[0]
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(cookie_jar=jar) as session:
@@ -68,7 +68,7 @@ async def test_the_page_opens_with_its_token_only(sandbox: Sandbox) -> None:
             assert response.status == 404
 
 
-async def test_the_pages_cookie_steers_only_from_the_page_itself(sandbox: Sandbox) -> None:
+async def test_page_cookie_works_only_from_page(sandbox: Sandbox) -> None:
     origin = sandbox.page_url.split("/?")[0]
     jar = aiohttp.CookieJar(unsafe=True)
     locale = {"user": "bob", "locale": "de"}
@@ -80,9 +80,7 @@ async def test_the_pages_cookie_steers_only_from_the_page_itself(sandbox: Sandbo
             assert response.status == 200
 
 
-async def test_a_file_is_read_by_its_whole_address_or_by_who_may_steer_and_by_nobody_else(
-    bot: SmallBot, sandbox: Sandbox
-) -> None:
+async def test_file_needs_signed_url_or_token(bot: SmallBot, sandbox: Sandbox) -> None:
     sent = await bot.ops.send(file=discord.File(io.BytesIO(b"secret log\n"), "a log.txt"))
     whole = sent.attachments[0].url
     bare = whole.partition("?")[0]
@@ -105,7 +103,7 @@ async def test_a_file_is_read_by_its_whole_address_or_by_who_may_steer_and_by_no
             assert await response.text() == "secret log\n"
 
 
-async def test_changes_are_streamed(sandbox: Sandbox, people: SandboxClient) -> None:
+async def test_changes_streamed(sandbox: Sandbox, people: SandboxClient) -> None:
     headers = {"Authorization": f"Bearer {sandbox.control_token}"}
     async with (
         aiohttp.ClientSession() as session,
@@ -118,7 +116,7 @@ async def test_changes_are_streamed(sandbox: Sandbox, people: SandboxClient) -> 
     assert json.loads(second.removeprefix(b"data: "))["version"] > json.loads(first.removeprefix(b"data: "))["version"]
 
 
-async def test_mistakes_in_a_control_call_are_told(people: SandboxClient) -> None:
+async def test_control_errors_reported(people: SandboxClient) -> None:
     with pytest.raises(ControlError, match="no user 'nobody'; there are dora, anna"):
         await people.messages(as_user="nobody")
     with pytest.raises(ControlError, match="no channel"):
@@ -136,7 +134,7 @@ async def test_mistakes_in_a_control_call_are_told(people: SandboxClient) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_as_a_process_it_says_where_it_is_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+def test_process_prints_address_and_exits_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     ready = tmp_path / "ready.json"
     command = [sys.executable, "-m", "sandbox", "--ready-file", str(ready)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -153,7 +151,7 @@ def test_as_a_process_it_says_where_it_is_and_ends_cleanly(tmp_path: Path, numbe
             process.kill()
 
 
-def test_as_a_process_it_refuses_a_public_address() -> None:
+def test_process_refuses_public_address() -> None:
     command = [sys.executable, "-m", "sandbox", "--host", "0.0.0.0"]  # noqa: S104
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert done.returncode == 2

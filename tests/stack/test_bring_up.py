@@ -106,7 +106,7 @@ def running(engine, folder):
     compose(engine, folder, "down", "--volumes")
 
 
-def test_every_service_becomes_healthy(running):
+def test_every_service_healthy(running):
     assert set(running) == {"discord-bot", "redis", "prometheus", "alertmanager", "grafana"}
     assert {name: one.attrs["State"]["Health"]["Status"] for name, one in running.items()} == dict.fromkeys(
         running, "healthy"
@@ -114,7 +114,7 @@ def test_every_service_becomes_healthy(running):
     assert {one.attrs["RestartCount"] for one in running.values()} == {0}
 
 
-def test_the_bot_has_left_root_behind(running, engine):
+def test_bot_runs_without_root(running, engine):
     bot = running["discord-bot"]
     pid = next(
         int(process[1])
@@ -137,7 +137,7 @@ def test_the_bot_has_left_root_behind(running, engine):
         (0o755, {"BOT_UID": "0"}, "0"),
     ],
 )
-def test_whose_folder_it_is_decides_as_whom_the_bot_runs(running, engine, tmp_path, mode, variables, user):
+def test_folder_owner_decides_user(running, engine, tmp_path, mode, variables, user):
     tmp_path.chmod(mode)
     client = engine.client()
     said = client.containers.run(
@@ -154,24 +154,24 @@ def test_whose_folder_it_is_decides_as_whom_the_bot_runs(running, engine, tmp_pa
     assert said.decode().split() == [user, f"{user}:700", "written"]
 
 
-def test_the_state_folder_is_closed_to_others(running, folder):
+def test_state_folder_closed_to_others(running, folder):
     found = (folder / "state").stat()
     assert (found.st_uid, found.st_mode & 0o777) == (OWNER, 0o700)
 
 
-def test_the_bot_sees_the_engine_and_compose(running):
+def test_bot_reaches_engine_and_compose(running):
     code, said = running["discord-bot"].exec_run(["entrypoint", "docker", "compose", "ls"])
     assert code == 0, said
     assert b"roas" in said
 
 
-def test_the_doctor_finds_nothing_that_would_stop_a_deployment(running):
+def test_doctor_finds_no_blocker(running):
     code, said = running["discord-bot"].exec_run(["entrypoint", "python", "-m", "bot", "doctor", "prod"])
     assert code == 0, said.decode()
     assert b"0 failures, 0 warnings" in said, said.decode()
 
 
-def test_the_bot_answers_its_users(running, sandbox):
+def test_bot_answers_users(running, sandbox):
     import asyncio
 
     from sandbox.client import SandboxClient
@@ -186,7 +186,7 @@ def test_the_bot_answers_its_users(running, sandbox):
     assert "redis" in answer.message.text
 
 
-def test_prometheus_scrapes_the_bot(running):
+def test_prometheus_scrapes_bot(running):
     def is_scraped():
         query = "wget -qO- http://127.0.0.1:9090/api/v1/query?query=up%7Bjob%3D%22roas-bot%22%7D"
         _, said = running["prometheus"].exec_run(query)
@@ -196,7 +196,7 @@ def test_prometheus_scrapes_the_bot(running):
     assert wait_until(is_scraped, 60, poll=0.5)
 
 
-def test_prometheus_knows_its_alertmanager_and_its_rules(running):
+def test_prometheus_knows_alertmanager_and_rules(running):
     def is_told():
         _, said = running["prometheus"].exec_run("wget -qO- http://127.0.0.1:9090/api/v1/alertmanagers")
         return [one["url"] for one in json.loads(said)["data"]["activeAlertmanagers"]]
@@ -208,7 +208,7 @@ def test_prometheus_knows_its_alertmanager_and_its_rules(running):
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
 
 
-def test_an_alert_goes_from_alertmanager_to_the_bot_and_is_resolved(running):
+def test_alertmanager_alert_reaches_bot_and_resolves(running):
     labels = {"alertname": "DiskFills", "severity": "high"}
 
     def post(**times):
@@ -232,6 +232,6 @@ def test_an_alert_goes_from_alertmanager_to_the_bot_and_is_resolved(running):
     assert wait_until(lambda: not is_open(), 60, poll=0.5)
 
 
-def test_only_this_machine_reaches_grafana(running):
+def test_grafana_bound_to_this_machine(running):
     ports = running["grafana"].attrs["NetworkSettings"]["Ports"]["3000/tcp"]
     assert [(port["HostIp"], port["HostPort"]) for port in ports] == [("127.0.0.1", "13000")]

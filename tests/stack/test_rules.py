@@ -61,13 +61,11 @@ CASES = [
 
 
 @pytest.mark.parametrize(("alert", "series", "at", "firing"), CASES)
-def test_the_rule_fires_when_it_should(
-    alert: str, series: dict[str, str], at: str, firing: bool, tmp_path: Path
-) -> None:
+def test_rule_fires_when_it_should(alert: str, series: dict[str, str], at: str, firing: bool, tmp_path: Path) -> None:
     judge(tmp_path, series, alert, at, firing=firing)
 
 
-def test_every_rule_is_judged_both_ways() -> None:
+def test_every_rule_tested_both_ways() -> None:
     names = {rule["alert"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]}
     for firing in (True, False):
         assert {alert for alert, *_, fires in CASES if fires is firing} == names

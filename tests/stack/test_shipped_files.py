@@ -63,7 +63,7 @@ def model(folder):
     return yaml.safe_load(done.stdout)
 
 
-def test_a_filled_example_is_the_whole_set_up(model):
+def test_filled_example_is_whole_setup(model):
     assert set(model["services"]) == SERVICES
     assert model["name"] == "roas"
     bot = model["services"]["discord-bot"]
@@ -71,7 +71,7 @@ def test_a_filled_example_is_the_whole_set_up(model):
     assert bot["environment"]["DISCORD_TOKEN"] == "a.token"
 
 
-def test_without_a_password_for_grafana_it_says_what_to_do(folder):
+def test_missing_grafana_password_explained(folder):
     env = folder / ".env"
     env.write_text(env.read_text().replace("GRAFANA_ADMIN_PASSWORD=chosen", "GRAFANA_ADMIN_PASSWORD="))
     done = compose_config(folder)
@@ -79,7 +79,7 @@ def test_without_a_password_for_grafana_it_says_what_to_do(folder):
     assert "choose a password for Grafana" in done.stderr
 
 
-def test_nothing_is_published_beyond_this_machine(model):
+def test_ports_bound_to_this_machine(model):
     published = [port for service in model["services"].values() for port in service.get("ports", ())]
     assert [port["host_ip"] for port in published] == ["127.0.0.1"] * len(published)
     assert "ports" not in model["services"]["discord-bot"], "a fixed port would forbid a second bot beside the first"
@@ -87,7 +87,7 @@ def test_nothing_is_published_beyond_this_machine(model):
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
-def test_each_service_has_a_health_check_that_is_quick_at_the_start(model, service):
+def test_health_checks_quick_at_start(model, service):
     check = model["services"][service]["healthcheck"]
     assert check["test"]
     assert check["start_period"]
@@ -95,7 +95,7 @@ def test_each_service_has_a_health_check_that_is_quick_at_the_start(model, servi
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
-def test_each_service_is_closed_in(model, service):
+def test_service_is_hardened(model, service):
     definition = model["services"][service]
     assert definition["read_only"]
     assert definition["security_opt"] == ["no-new-privileges:true"]
@@ -106,13 +106,13 @@ def test_each_service_is_closed_in(model, service):
     assert not definition.get("privileged")
 
 
-def test_the_bot_sees_its_folders_at_the_paths_of_the_host(model):
+def test_bot_folders_at_host_paths(model):
     mounts = {mount["source"]: mount["target"] for mount in model["services"]["discord-bot"]["volumes"]}
     assert mounts["/srv/roas"] == "/srv/roas"
     assert mounts["/srv/roas/state"] == "/srv/roas/state"
 
 
-def test_the_dependencies_are_those_that_were_decided(model):
+def test_dependencies_as_designed(model):
     found = {
         (name, on): (edge["kind"], edge["startup_delay"], edge["timeout"])
         for name, service in model["services"].items()
@@ -125,7 +125,7 @@ def test_the_dependencies_are_those_that_were_decided(model):
     }
 
 
-def test_every_setting_is_explained():
+def test_every_setting_documented():
     assert {name.upper() for name in Settings.model_fields} - documented() == set()
     text = (ROOT / ".env.example").read_text()
     assert [name for name in EnvironmentSettings.model_fields if name.upper() not in text] == []
@@ -146,18 +146,18 @@ def used_by_compose():
     return set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
 
 
-def test_every_variable_of_the_compose_file_is_explained():
+def test_compose_variables_documented():
     assert used_by_compose() - documented() == set()
 
 
-def test_nothing_is_explained_that_is_no_setting():
+def test_only_settings_documented():
     entrypoint = (ROOT / "script" / "container-entrypoint").read_text()
     of_the_image = {name for name in documented() if re.search(rf"\b{name}\b", entrypoint)}
     known = {name.upper() for name in Settings.model_fields} | used_by_compose() | of_the_image
     assert documented() - known == set()
 
 
-def test_the_defaults_that_are_shown_are_those_that_hold():
+def test_documented_defaults_match():
     text = (ROOT / ".env.example").read_text()
     shown = dict(re.findall(r"^#([A-Z][A-Z0-9_]+)=(\S+)$", text, re.MULTILINE))
     plain = {name: field.default for name, field in Settings.model_fields.items() if name.upper() in shown}
@@ -167,7 +167,7 @@ def test_the_defaults_that_are_shown_are_those_that_hold():
             assert shown[name.upper()].lower() == written.lower(), name
 
 
-def test_each_setting_that_the_readme_names_is_one():
+def test_readme_settings_exist():
     text = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
     named = set(re.findall(r"^\| (.+?) \|", text, re.MULTILINE))
     names = {name for cell in named for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", cell)}
@@ -176,7 +176,7 @@ def test_each_setting_that_the_readme_names_is_one():
     assert {name for name in names if name.partition("__")[0] not in settings} == set()
 
 
-def test_prometheus_accepts_its_configuration():
+def test_prometheus_accepts_configuration():
     if shutil.which("promtool") is None:
         pytest.fail("promtool is not installed: run script/bootstrap --test", pytrace=False)
     config = ROOT / "monitoring" / "prometheus" / "prometheus.yml"
@@ -186,7 +186,8 @@ def test_prometheus_accepts_its_configuration():
     assert done.returncode == 0, done.stderr
 
 
-def test_alertmanager_accepts_its_configuration_and_sends_everything_to_the_bot():
+def test_alertmanager_sends_everything_to_bot():
+    """It accepts its configuration."""
     config = ROOT / "monitoring" / "alertmanager" / "alertmanager.yml"
     for arguments in (
         ["check-config", config],
@@ -197,7 +198,7 @@ def test_alertmanager_accepts_its_configuration_and_sends_everything_to_the_bot(
     assert done.stdout.strip() == "roas-bot"
 
 
-def test_alertmanager_has_the_token_from_a_file_in_memory(model):
+def test_alertmanager_token_file_in_memory(model):
     service = model["services"]["alertmanager"]
     settings = yaml.safe_load((ROOT / "monitoring" / "alertmanager" / "alertmanager.yml").read_text())
     (webhook,) = settings["receivers"][0]["webhook_configs"]
@@ -207,7 +208,7 @@ def test_alertmanager_has_the_token_from_a_file_in_memory(model):
     assert "ports" not in service
 
 
-def test_grafana_reads_the_prometheus_of_the_stack():
+def test_grafana_reads_stack_prometheus():
     text = (ROOT / "monitoring" / "grafana" / "provisioning" / "datasources" / "prometheus.yml").read_text()
     (source,) = yaml.safe_load(text)["datasources"]
     assert source["url"] == "http://prometheus:9090"

@@ -49,26 +49,27 @@ def histories(draw: some.DrawFn) -> tuple[list[AlertReport], bool]:
 
 
 @given(histories())
-def test_any_order_of_what_was_sent_ends_as_the_newest_says(history: tuple[list[AlertReport], bool]) -> None:
+def test_any_delivery_order_ends_as_newest(history: tuple[list[AlertReport], bool]) -> None:
     reports, continues = history
     known = after(reports)
     assert known is not None
     assert known.is_open is continues
 
 
-def test_the_end_of_an_outbreak_that_another_sender_saw_begin_earlier_is_its_end() -> None:
+def test_resolution_matches_earlier_start() -> None:
+    """The end of an occurrence that another sender saw begin earlier is its end."""
     known = after([report(2), replace(report(2, firing=False), occurrence=at(1.9))])
     assert known is not None
     assert not known.is_open
 
 
-def test_an_end_without_a_time_counts_by_the_beginning() -> None:
+def test_undated_resolution_counts_by_start() -> None:
     known = after([report(1), report(1, firing=False), report(2), report(1, firing=False, ended=NEVER)])
     assert known is not None
     assert known.is_open
 
 
-def test_a_start_in_the_future_makes_nothing_that_follows_old() -> None:
+def test_future_start_does_not_outdate_later_reports() -> None:
     ahead = replace(report(1), occurrence="2030-01-01T00:00:00Z")
     known = after([ahead, report(3, firing=False)])
     assert known is not None
@@ -76,7 +77,7 @@ def test_a_start_in_the_future_makes_nothing_that_follows_old() -> None:
 
 
 @pytest.mark.parametrize("source", [AlertSource.HEALTH, AlertSource.INTEGRATION])
-def test_ids_of_our_own_are_no_times(source: AlertSource) -> None:
+def test_own_occurrence_ids_are_no_times(source: AlertSource) -> None:
     own = [replace(report(n, firing=n % 2 == 0), source=source, occurrence=at(9 - n)) for n in range(4)]
     known = after(own[:3])
     assert known is not None
@@ -84,6 +85,6 @@ def test_ids_of_our_own_are_no_times(source: AlertSource) -> None:
 
 
 @given(some.text(max_size=40) | some.datetimes().map(str), some.text(max_size=40) | some.datetimes().map(str))
-def test_no_words_for_a_time_break_it(first: str, second: str) -> None:
+def test_malformed_time_breaks_nothing(first: str, second: str) -> None:
     begun = replace(report(1), occurrence=first)
     assert after([begun, replace(begun, occurrence=second), replace(begun, firing=False, ended=second)]) is not None

@@ -41,7 +41,7 @@ async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
         yield state
 
 
-async def test_known_trouble_is_counted_and_not_raised_again(state: StateManager) -> None:
+async def test_repeated_report_counted_not_raised(state: StateManager) -> None:
     (first,) = await state.alerts.take([REPORT])
     (second,) = await state.alerts.take([REPORT])
     assert first.triggered
@@ -50,7 +50,7 @@ async def test_known_trouble_is_counted_and_not_raised_again(state: StateManager
     assert second.alert.count == 2
 
 
-async def test_trouble_that_comes_back_soon_is_the_same_alert(state: StateManager) -> None:
+async def test_quick_relapse_reopens_alert(state: StateManager) -> None:
     (first,) = await state.alerts.take([REPORT])
     (ended,) = await state.alerts.take([replace(REPORT, firing=False)])
     (again,) = await state.alerts.take([REPORT])
@@ -60,7 +60,8 @@ async def test_trouble_that_comes_back_soon_is_the_same_alert(state: StateManage
     assert again.alert.is_open
 
 
-async def test_what_comes_back_is_looked_after_and_silenced_by_nobody_and_ends_again(state: StateManager) -> None:
+async def test_reopened_alert_unacknowledged_and_unsilenced(state: StateManager) -> None:
+    """It ends again like a new one."""
     (first,) = await state.alerts.take([REPORT])
     await state.alerts.acknowledge(first.alert.id, DORA)
     await state.alerts.silence(first.alert.id, DORA, HOUR)
@@ -76,7 +77,7 @@ async def test_what_comes_back_is_looked_after_and_silenced_by_nobody_and_ends_a
     assert [event for event in events if event] == ["triggered", "resolved"] * 2
 
 
-async def test_a_repeated_delivery_of_what_has_ended_changes_nothing(state: StateManager) -> None:
+async def test_redelivery_after_end_changes_nothing(state: StateManager) -> None:
     report = replace(REPORT, occurrence="2026-01-01T00:00:00Z")
     await state.alerts.take([report, report])
     await state.alerts.take([replace(report, firing=False)])
@@ -84,18 +85,18 @@ async def test_a_repeated_delivery_of_what_has_ended_changes_nothing(state: Stat
     assert await state.alerts.open() == ()
 
 
-async def test_the_end_of_what_nobody_knows_changes_nothing(state: StateManager) -> None:
+async def test_unknown_resolution_changes_nothing(state: StateManager) -> None:
     assert await state.alerts.take([replace(REPORT, firing=False)]) == ()
 
 
-async def test_worse_trouble_calls_anew(state: StateManager) -> None:
+async def test_higher_severity_triggers_again(state: StateManager) -> None:
     await state.alerts.take([replace(REPORT, severity=Severity.WARNING)])
     (worse,) = await state.alerts.take([REPORT])
     assert worse.triggered
     assert worse.alert.severity is Severity.HIGH
 
 
-async def test_what_people_decide_is_kept_and_audited(state: StateManager) -> None:
+async def test_decisions_kept_and_audited(state: StateManager) -> None:
     (taken,) = await state.alerts.take([REPORT])
     assert (await state.alerts.acknowledge(taken.alert.id, DORA)).state is AlertState.ACKNOWLEDGED
     assert (await state.alerts.silence(taken.alert.id, DORA, HOUR)).state is AlertState.SILENCED
@@ -106,7 +107,7 @@ async def test_what_people_decide_is_kept_and_audited(state: StateManager) -> No
     assert [change.new for change in await state.changes()] == ["web is down", "acknowledged", "silenced"]
 
 
-async def test_an_alert_and_its_change_are_written_together_or_not_at_all(state: StateManager) -> None:
+async def test_alert_and_change_written_atomically(state: StateManager) -> None:
     over = replace(REPORT, firing=False)
     (taken,) = await state.alerts.take([REPORT])
     await state.alerts.take([over])
@@ -121,13 +122,14 @@ async def test_an_alert_and_its_change_are_written_together_or_not_at_all(state:
     assert len(await state.changes()) == 2
 
 
-async def test_what_only_counts_is_no_change(state: StateManager) -> None:
+async def test_repeated_count_is_no_change(state: StateManager) -> None:
     await state.alerts.take([REPORT, REPORT, REPORT])
     assert len(await state.changes()) == 1
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
-async def test_a_wall_clock_that_jumps_ends_no_silence_and_lengthens_none(state: StateManager, jump: timedelta) -> None:
+async def test_wall_clock_jump_keeps_silence(state: StateManager, jump: timedelta) -> None:
+    """It neither ends nor lengthens it."""
     (taken,) = await state.alerts.take([REPORT])
     await state.alerts.silence(taken.alert.id, DORA, HOUR)
     with time_machine.travel(datetime.now(UTC) + jump, tick=True):
@@ -137,9 +139,8 @@ async def test_a_wall_clock_that_jumps_ends_no_silence_and_lengthens_none(state:
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
-async def test_a_wall_clock_that_jumps_makes_no_second_alert_of_a_flap_and_joins_no_two(
-    state: StateManager, jump: timedelta
-) -> None:
+async def test_wall_clock_jump_keeps_relapse_window(state: StateManager, jump: timedelta) -> None:
+    """It neither splits a flap into two alerts nor joins two alerts."""
     (first,) = await state.alerts.take([REPORT])
     await state.alerts.take([replace(REPORT, firing=False)])
     with time_machine.travel(datetime.now(UTC) + jump, tick=True):
@@ -151,7 +152,7 @@ async def test_a_wall_clock_that_jumps_makes_no_second_alert_of_a_flap_and_joins
     assert another.alert.id != first.alert.id
 
 
-async def test_where_the_machine_booted_in_between_the_wall_clock_decides(state: StateManager) -> None:
+async def test_wall_clock_decides_after_reboot(state: StateManager) -> None:
     (first, quiet) = await state.alerts.take([REPORT, replace(REPORT, fingerprint="f2")])
     await state.alerts.silence(quiet.alert.id, DORA, HOUR)
     await state.alerts.take([replace(REPORT, firing=False)])
@@ -166,14 +167,14 @@ async def test_where_the_machine_booted_in_between_the_wall_clock_decides(state:
         assert len(await state.alerts.end_silences()) == 1
 
 
-async def test_what_is_resolved_cannot_be_acknowledged(state: StateManager) -> None:
+async def test_resolved_alert_cannot_be_acknowledged(state: StateManager) -> None:
     (taken,) = await state.alerts.take([REPORT])
     await state.alerts.take([replace(REPORT, firing=False)])
     with pytest.raises(InvalidRequestError):
         await state.alerts.acknowledge(taken.alert.id, DORA)
 
 
-async def test_the_channel_hears_of_each_change_once(state: StateManager) -> None:
+async def test_change_notified_once(state: StateManager) -> None:
     (taken,) = await state.alerts.take([REPORT])
     assert await state.alerts.pending_notification() == (taken.alert,)
     await state.alerts.mark_notified([taken.alert])
@@ -183,7 +184,7 @@ async def test_the_channel_hears_of_each_change_once(state: StateManager) -> Non
     assert changed.actions == ("restarted it",)
 
 
-async def test_attempts_are_kept_once_each_and_those_without_an_end_are_found(state: StateManager) -> None:
+async def test_attempts_kept_and_unfinished_found(state: StateManager) -> None:
     now = datetime.now(UTC)
     step = RecoveryStep("STEP-1", "ALERT-1", "dev", "web", RecoveryAction.RESTART, now)
     await state.recoveries.save(step)
@@ -198,7 +199,7 @@ async def test_attempts_are_kept_once_each_and_those_without_an_end_are_found(st
     assert await state.recoveries.of("dev", "web", RecoveryAction.RESTART) == ()
 
 
-async def test_a_wall_clock_that_is_set_back_hides_no_open_alert(state: StateManager) -> None:
+async def test_wall_clock_set_back_keeps_alert_open(state: StateManager) -> None:
     await state.alerts.take([REPORT])
     await state.alerts.take([replace(REPORT, firing=False)])
     with later(HOUR), time_machine.travel(datetime.now(UTC) + HOUR, tick=True):
@@ -210,7 +211,7 @@ async def test_a_wall_clock_that_is_set_back_hides_no_open_alert(state: StateMan
     assert await state.alerts.open() == ()
 
 
-async def test_trouble_that_comes_back_may_call_for_help_again(state: StateManager) -> None:
+async def test_reopened_alert_may_escalate_again(state: StateManager) -> None:
     (taken,) = await state.alerts.take([REPORT])
     called = await state.alerts.note(taken.alert.id, "nothing helped", escalated=True)
     assert called is not None
@@ -220,7 +221,7 @@ async def test_trouble_that_comes_back_may_call_for_help_again(state: StateManag
     assert (again.alert.escalated, again.alert.escalated_at) == (False, None)
 
 
-async def test_what_is_over_and_told_is_kept_for_a_while_only(state: StateManager) -> None:
+async def test_resolved_alert_kept_for_retention(state: StateManager) -> None:
     taken = [(await state.alerts.take([replace(REPORT, fingerprint=f"f{n}")]))[0].alert for n in range(6)]
     for n in range(5):
         await state.alerts.take([replace(REPORT, fingerprint=f"f{n}", firing=False)])

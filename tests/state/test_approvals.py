@@ -36,7 +36,7 @@ def a_proposal(*, age: timedelta = timedelta(0), state: PlanState = PLANNED) -> 
     return PlanRecord(new_id("PLAN"), request, plan, made, made + LIFETIME, state)
 
 
-async def test_a_proposal_outlives_the_process_that_made_it(tmp_path: Path) -> None:
+async def test_plan_survives_restart(tmp_path: Path) -> None:
     plan_record = a_proposal()
     async with StateManager(tmp_path) as state:
         await state.approvals.add(plan_record)
@@ -45,7 +45,7 @@ async def test_a_proposal_outlives_the_process_that_made_it(tmp_path: Path) -> N
         assert await state.approvals.open() == (plan_record,)
 
 
-async def test_a_yes_is_taken_once(tmp_path: Path) -> None:
+async def test_confirmation_taken_once(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         plan_record = a_proposal(state=AWAITING)
         await state.approvals.add(plan_record)
@@ -59,7 +59,7 @@ async def test_a_yes_is_taken_once(tmp_path: Path) -> None:
         assert now.state is CONFIRMED
 
 
-async def test_one_whose_time_is_over_expires_instead(tmp_path: Path) -> None:
+async def test_late_confirmation_expires_plan(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         plan_record = a_proposal(age=LIFETIME)
         await state.approvals.add(plan_record)
@@ -70,7 +70,7 @@ async def test_one_whose_time_is_over_expires_instead(tmp_path: Path) -> None:
         assert await state.approvals.open() == ()
 
 
-async def test_asking_a_second_person_gives_them_the_whole_time(tmp_path: Path) -> None:
+async def test_approval_request_restarts_lifetime(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         plan_record = a_proposal(age=LIFETIME - timedelta(minutes=1))
         await state.approvals.add(plan_record)
@@ -79,7 +79,8 @@ async def test_asking_a_second_person_gives_them_the_whole_time(tmp_path: Path) 
         assert now.expires_at - datetime.now(UTC) > LIFETIME - timedelta(minutes=1)
 
 
-async def test_one_that_everybody_said_yes_to_in_time_is_late_for_nothing(tmp_path: Path) -> None:
+async def test_confirmed_plan_movable_after_lifetime(tmp_path: Path) -> None:
+    """A plan that was confirmed in time does not expire while it is carried out."""
     async with StateManager(tmp_path) as state:
         plan_record = a_proposal(age=LIFETIME, state=CONFIRMED)
         await state.approvals.add(plan_record)
@@ -90,7 +91,7 @@ async def test_one_that_everybody_said_yes_to_in_time_is_late_for_nothing(tmp_pa
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_a_clock_that_is_set_back_or_on_makes_no_plan_wait_longer(hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wall_clock_jump_extends_no_plan(hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
     plan_record = with_expiry(a_proposal())
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
         assert seconds_left(plan_record) <= LIFETIME.total_seconds()
@@ -100,7 +101,7 @@ def test_a_clock_that_is_set_back_or_on_makes_no_plan_wait_longer(hours: int, mo
         assert is_expired(plan_record)
 
 
-def test_after_another_boot_the_wall_clock_alone_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reboot_falls_back_to_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     plan_record = with_expiry(a_proposal())
     monkeypatch.setattr(approvals, "boot_id", lambda: "another")
     monkeypatch.setattr(approvals, "boot_seconds", lambda: 1e9)
@@ -109,14 +110,14 @@ def test_after_another_boot_the_wall_clock_alone_counts(monkeypatch: pytest.Monk
         assert is_expired(plan_record)
 
 
-def test_rows_of_the_version_before_and_after_are_read() -> None:
+def test_neighbour_version_rows_read() -> None:
     plan_record = a_proposal()
     old = {key: value for key, value in json.loads(to_json(plan_record)).items() if "boot" not in key}
     assert from_json(PlanRecord, json.dumps(old)) == plan_record
     assert not is_expired(from_json(PlanRecord, json.dumps(old | {"of_a_newer_version": 1})))
 
 
-async def test_one_that_was_started_does_not_expire(tmp_path: Path) -> None:
+async def test_started_plan_does_not_expire(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         plan_record = replace(a_proposal(age=LIFETIME), state=CONFIRMED)
         await state.approvals.add(plan_record)
@@ -128,13 +129,13 @@ async def test_one_that_was_started_does_not_expire(tmp_path: Path) -> None:
         assert now.deployment_id == "D-1"
 
 
-async def test_an_unknown_proposal_is_no_fault(tmp_path: Path) -> None:
+async def test_unknown_plan_is_no_error(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         assert await state.approvals.move("PLAN-0", CONFIRMED, ANNA, from_states=[AWAITING]) == (False, None)
 
 
 @pytest.mark.parametrize("state", [PlanState.WITHDRAWN, PlanState.VOID, STARTED])
-async def test_nothing_becomes_of_one_that_has_ended(tmp_path: Path, state: PlanState) -> None:
+async def test_ended_plan_stays_ended(tmp_path: Path, state: PlanState) -> None:
     async with StateManager(tmp_path) as journal:
         plan_record = a_proposal(state=state)
         await journal.approvals.add(plan_record)
@@ -142,7 +143,7 @@ async def test_nothing_becomes_of_one_that_has_ended(tmp_path: Path, state: Plan
         assert not done
 
 
-async def test_every_answer_is_in_the_audit(tmp_path: Path) -> None:
+async def test_answers_audited(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         plan_record = a_proposal()
         await state.approvals.add(plan_record)

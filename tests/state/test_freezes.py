@@ -17,7 +17,7 @@ ANNA = Actor(ActorKind.DISCORD, "2", "anna")
 FREEZE = Freeze("prod", DORA, "the fair", datetime(2026, 3, 1, 12, 0, tzinfo=UTC))
 
 
-async def test_a_freeze_outlives_the_process(tmp_path: Path) -> None:
+async def test_freeze_survives_restart(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         await state.freezes.put(FREEZE)
     async with StateManager(tmp_path) as state:
@@ -26,14 +26,14 @@ async def test_a_freeze_outlives_the_process(tmp_path: Path) -> None:
         assert await state.freezes.all() == (FREEZE,)
 
 
-async def test_a_second_freeze_is_refused_with_who_since_when_and_why(tmp_path: Path) -> None:
+async def test_second_freeze_refused_with_details(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         await state.freezes.put(FREEZE)
         with pytest.raises(FrozenError, match="locked by dora since 2026-03-01 12:00:00 UTC: the fair"):
             await state.freezes.put(FREEZE)
 
 
-async def test_whoever_lifts_it_is_in_the_audit(tmp_path: Path) -> None:
+async def test_audit_names_who_lifted(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         await state.freezes.put(FREEZE)
         assert await state.freezes.lift("prod", ANNA) == FREEZE
@@ -47,7 +47,7 @@ async def test_whoever_lifts_it_is_in_the_audit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", DeploymentKind)
-async def test_the_journal_takes_no_deployment_of_a_frozen_environment(tmp_path: Path, kind: DeploymentKind) -> None:
+async def test_frozen_environment_refuses_deployment(tmp_path: Path, kind: DeploymentKind) -> None:
     async with StateManager(tmp_path) as state:
         await state.freezes.put(FREEZE)
         with pytest.raises(FrozenError, match="the fair"):
@@ -56,7 +56,7 @@ async def test_the_journal_takes_no_deployment_of_a_frozen_environment(tmp_path:
         await state.deployments.create(a_deployment(kind, environment="dev"), "v2")
 
 
-async def test_a_deployment_that_runs_already_goes_on_to_its_end(tmp_path: Path) -> None:
+async def test_running_deployment_continues(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
         deployment = a_deployment(environment="prod")
         fence = await state.deployments.create(deployment, "v2")

@@ -99,9 +99,8 @@ def documents(folder: Path) -> Sequence[str]:
         return [name for (name,) in journal.execute(question) if name != "projections"]
 
 
-async def test_a_journal_of_the_next_version_is_read_and_what_is_unknown_in_it_counts_as_nothing_good(
-    of_the_future: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_newer_journal_read_with_unknown_as_bad(of_the_future: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is unknown in a journal of the next version counts as nothing good."""
     log_once.cache_clear()
     async with StateManager(of_the_future) as state:
         known = await state.deployments.unfinished()
@@ -125,7 +124,7 @@ async def test_a_journal_of_the_next_version_is_read_and_what_is_unknown_in_it_c
     assert caplog.text.count("unreadable row skipped") == 2  # a deployment, and the phase of others
 
 
-async def test_a_journal_of_the_next_version_is_gone_on_with(of_the_future: Path) -> None:
+async def test_newer_journal_continued(of_the_future: Path) -> None:
     async with StateManager(of_the_future) as state:
         assert await state.ownership.acquire() is not None
         (found,) = await state.deployments.unfinished()
@@ -153,7 +152,7 @@ def enums_of(kind: Any, seen: set[Any]) -> set[type[StrEnum]]:
     return {enum for one in inner for enum in enums_of(one, seen)}
 
 
-def test_every_value_in_the_journal_is_read_somehow_though_only_a_newer_version_knows_it() -> None:
+def test_unknown_enum_values_readable() -> None:
     kept: tuple[type, ...] = (
         Deployment,
         Release,
@@ -182,7 +181,7 @@ def a_row(deployment: Deployment) -> tuple[Any, ...]:
     return deployment.id, "prod", "DEPLOY", document
 
 
-async def test_a_journal_of_the_version_before_is_read_and_gone_on_with(tmp_path: Path) -> None:
+async def test_older_journal_read_and_continued(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / JOURNAL_NAME)) as journal:
         for script in MIGRATIONS[:-1]:
             journal.executescript(script)
@@ -209,7 +208,7 @@ OLD_VOICE = '{"instance_id": "BOT-0", "token": 3, "boot_id": "b", "lease_until":
 OLD_BEAT = '{{"instance_id": "BOT-0", "boot_id": "{boot}", "beat_at": 1.0, "container_id": "c"}}'
 
 
-async def test_a_change_that_only_another_version_understands_holds_nobody_up(tmp_path: Path) -> None:
+async def test_unreadable_change_skipped(tmp_path: Path) -> None:
     async with StateManager(tmp_path / "state") as state:
         for text in ("before", "strange", "after"):
             await state.record(StateChange(ChangeType.AUDIT, "test", new=text))

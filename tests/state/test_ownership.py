@@ -39,13 +39,13 @@ def a_deployment() -> Deployment:
     return Deployment(new_id("DEPLOY"), request, "standard", new_id("COR"), datetime.now(UTC))
 
 
-async def test_the_first_bot_speaks_and_a_second_one_stays_silent(old, new):
+async def test_first_bot_leads_second_on_standby(old, new):
     assert await old.ownership.acquire() is not None
     assert await new.ownership.acquire() is None
     assert (await new.ownership.lease()).instance_id == old.instance_id
 
 
-async def test_the_voice_of_a_dead_bot_is_free(tmp_path, new):
+async def test_leadership_of_dead_bot_is_free(tmp_path, new):
     dead = StateManager(tmp_path)
     await dead.open()
     held = await dead.ownership.acquire()
@@ -55,7 +55,8 @@ async def test_the_voice_of_a_dead_bot_is_free(tmp_path, new):
     assert taken.token > held.token
 
 
-async def test_who_passes_the_voice_on_is_silent_before_another_has_it_and_speaks_on_where_nobody_has(old, new):
+async def test_leader_steps_down_before_successor_leads(old, new):
+    """A leader whose handover fails leads on."""
     record = await old.ownership.acquire()
     deployment = a_deployment()
     fence = await old.deployments.create(deployment, "deploy v2")
@@ -77,7 +78,8 @@ async def test_who_passes_the_voice_on_is_silent_before_another_has_it_and_speak
 
 
 @pytest.mark.parametrize("is_given_up", [False, True], ids=["and is passed on", "and is not"])
-async def test_who_is_cancelled_while_the_journal_is_held_leaves_when_it_is_decided_who_speaks(old, new, is_given_up):
+async def test_cancelled_handover_awaits_decision(old, new, is_given_up):
+    """A caller that is cancelled while the journal is held waits until the leader is decided."""
     record = await old.ownership.acquire()
     deployment = a_deployment()
     fence = await old.deployments.create(deployment, "deploy v2")
@@ -102,7 +104,8 @@ async def test_who_is_cancelled_while_the_journal_is_held_leaves_when_it_is_deci
     assert held.is_transferred(record) is not is_given_up
 
 
-async def test_voice_and_deployment_pass_together_and_who_passed_them_on_changes_nothing_any_more(old, new):
+async def test_leadership_and_deployment_move_at_once(old, new):
+    """The bot that handed them over changes nothing any more."""
     leadership = await old.ownership.acquire()
     deployment = a_deployment()
     fence = await old.deployments.create(deployment, "deploy v2")
@@ -118,7 +121,7 @@ async def test_voice_and_deployment_pass_together_and_who_passed_them_on_changes
         await old.ownership.transfer(leadership, deployment, fence, old.instance_id)
 
 
-async def test_a_lease_is_renewed_and_lapses(old):
+async def test_lease_renewed_and_lapses(old):
     leadership = await old.ownership.acquire()
     renewed = await old.ownership.renew(leadership)
     assert renewed.lease_until >= leadership.lease_until
@@ -127,7 +130,8 @@ async def test_a_lease_is_renewed_and_lapses(old):
     assert lease_has_lapsed(replace(renewed, boot_id="another boot"))
 
 
-async def test_taking_by_force_takes_the_deployments_too_and_only_from_the_owner_that_was_seen(old, new):
+async def test_forced_takeover_needs_observed_leader(old, new):
+    """It takes the deployments too."""
     seen = await old.ownership.acquire()
     deployment = a_deployment()
     fence = await old.deployments.create(deployment, "deploy v2")
@@ -139,7 +143,7 @@ async def test_taking_by_force_takes_the_deployments_too_and_only_from_the_owner
         await old.deployments.update(deployment, fence)
 
 
-async def test_a_process_is_known_by_its_last_heartbeat(old, new):
+async def test_process_known_by_last_heartbeat(old, new):
     first = Heartbeat(new.instance_id, boot_id(), boot_seconds(), container_id="abc")
     await new.ownership.beat(first)
     await new.ownership.beat(replace(first, beat_at=boot_seconds(), gateway_ready=True))

@@ -56,7 +56,7 @@ async def state(tmp_path: Path):
         yield manager
 
 
-async def test_a_deployment_is_read_back_whole(state: StateManager) -> None:
+async def test_deployment_read_back_whole(state: StateManager) -> None:
     deployment = a_deployment()
     fence = await state.deployments.create(deployment, "deploy v2")
     phase = PhaseResult(PhaseName.VALIDATION, PhaseStatus.SUCCESS, attempts=1, summary="fine")
@@ -72,7 +72,8 @@ async def test_a_deployment_is_read_back_whole(state: StateManager) -> None:
     assert read.services[0].updated_at is not None
 
 
-async def test_a_second_deployment_is_told_who_holds_the_environment_since_when_and_for_what(state) -> None:
+async def test_second_deployment_refused_with_lock_details(state) -> None:
+    """The refusal says who holds the deployment lock, since when and for what."""
     first = a_deployment()
     await state.deployments.create(first, "deploy v2")
 
@@ -86,12 +87,12 @@ async def test_a_second_deployment_is_told_who_holds_the_environment_since_when_
     assert len(await state.deployments.list()) == 1
 
 
-async def test_another_environment_is_not_held(state) -> None:
+async def test_other_environment_not_locked(state) -> None:
     await state.deployments.create(a_deployment("prod"), "deploy v2")
     await state.deployments.create(a_deployment("dev"), "deploy v2")
 
 
-async def test_the_same_interaction_never_starts_two_deployments(state) -> None:
+async def test_interaction_starts_one_deployment(state) -> None:
     deployment = a_deployment(interaction_id="77")
     fence = await state.deployments.create(deployment, "deploy v2")
     await state.deployments.finish(replace(deployment, outcome=Outcome.SUCCEEDED), fence)
@@ -99,7 +100,8 @@ async def test_the_same_interaction_never_starts_two_deployments(state) -> None:
         await state.deployments.create(a_deployment(interaction_id="77"), "deploy v2")
 
 
-async def test_finishing_frees_the_lock_and_moves_the_environment_in_one_step(state) -> None:
+async def test_finish_unlocks_and_moves_environment(state) -> None:
+    """Both happen in one step."""
     deployment = a_deployment()
     fence = await state.deployments.create(deployment, "deploy v2")
     release = await state.releases.add(a_release(), fence)
@@ -116,7 +118,7 @@ async def test_finishing_frees_the_lock_and_moves_the_environment_in_one_step(st
     assert (await state.deployments.unfinished()) == ()
 
 
-async def test_an_adopted_release_is_number_zero_and_others_follow(state) -> None:
+async def test_adopted_release_is_number_zero(state) -> None:
     deployment = a_deployment()
     fence = await state.deployments.create(deployment, "deploy v2")
     adopted = await state.releases.add(a_release(ReleaseState.ADOPTED), fence)
@@ -125,7 +127,7 @@ async def test_an_adopted_release_is_number_zero_and_others_follow(state) -> Non
     assert (await state.releases.current("prod")).number == 0
 
 
-async def test_previous_is_the_last_release_before_the_current_one_that_succeeded(state) -> None:
+async def test_previous_is_last_succeeded_before_current(state) -> None:
     fence = await state.deployments.create(a_deployment(), "deploy")
     deployment = (await state.deployments.unfinished())[0]
     for replaces, release_state in enumerate((ReleaseState.SUCCEEDED, ReleaseState.FAILED, ReleaseState.SUCCEEDED)):
@@ -135,7 +137,7 @@ async def test_previous_is_the_last_release_before_the_current_one_that_succeede
     assert (await state.releases.previous("prod")).number == 1
 
 
-async def test_after_a_rollback_previous_leads_where_the_release_came_from(state) -> None:
+async def test_rollback_previous_is_origin_of_release(state) -> None:
     fence = await state.deployments.create(a_deployment(), "deploy")
     deployment = (await state.deployments.unfinished())[0]
     first = await state.releases.add(a_release(ReleaseState.SUCCEEDED), fence)
@@ -145,7 +147,7 @@ async def test_after_a_rollback_previous_leads_where_the_release_came_from(state
     assert (await state.releases.previous("prod")).number == first.number
 
 
-async def test_only_releases_beyond_the_kept_ones_are_offered_for_removal_and_never_the_current_one(state) -> None:
+async def test_removable_releases_exclude_current(state) -> None:
     deployment = a_deployment()
     fence = await state.deployments.create(deployment, "deploy")
     first, *_ = [await state.releases.add(a_release(ReleaseState.SUCCEEDED), fence) for _ in range(5)]
@@ -153,7 +155,7 @@ async def test_only_releases_beyond_the_kept_ones_are_offered_for_removal_and_ne
     assert [release.number for release in await state.releases.beyond("prod", kept=3)] == [2]
 
 
-async def test_who_was_taken_over_from_changes_nothing_any_more(tmp_path: Path) -> None:
+async def test_superseded_owner_changes_nothing(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as old, StateManager(tmp_path) as new:
         deployment = a_deployment()
         old_fence = await old.deployments.create(deployment, "deploy v2")
@@ -170,7 +172,7 @@ async def test_who_was_taken_over_from_changes_nothing_any_more(tmp_path: Path) 
         assert read.attempts == 2
 
 
-async def test_subscribers_are_told_after_the_commit(state) -> None:
+async def test_subscribers_notified_after_commit(state) -> None:
     seen: list[str] = []
     state.subscribe(lambda change: seen.append(change.type.value))
     await state.record(StateChange(ChangeType.SERVICE_STARTED, "test", "prod", "web"))
@@ -178,7 +180,8 @@ async def test_subscribers_are_told_after_the_commit(state) -> None:
     assert (await state.changes("prod"))[-1].subject == "web"
 
 
-async def test_a_subscriber_that_fails_hurts_neither_the_write_nor_another_subscriber(state) -> None:
+async def test_failing_subscriber_isolated(state) -> None:
+    """It hurts neither the write nor another subscriber."""
     seen: list[str] = []
 
     def fail(_: StateChange) -> None:
@@ -190,7 +193,8 @@ async def test_a_subscriber_that_fails_hurts_neither_the_write_nor_another_subsc
     assert seen == ["web"]
 
 
-async def test_cancelling_is_recorded_once_with_who_asked_and_refused_after_the_end(state) -> None:
+async def test_cancellation_recorded_once(state) -> None:
+    """It names who asked, and is refused after the end."""
     deployment = a_deployment()
     fence = await state.deployments.create(deployment, "deploy v2")
     await state.deployments.request_cancel(deployment.id, DORA)
@@ -200,25 +204,25 @@ async def test_cancelling_is_recorded_once_with_who_asked_and_refused_after_the_
         await state.deployments.request_cancel(deployment.id, DORA)
 
 
-async def test_the_folder_and_the_journal_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+async def test_folder_and_journal_private_to_owner(tmp_path: Path) -> None:
     async with StateManager(tmp_path / "state"):
         assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
         assert stat.S_IMODE((tmp_path / "state" / JOURNAL_NAME).stat().st_mode) == 0o600
 
 
-async def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+async def test_uncreatable_state_folder_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StateError, match="cannot be used"):
         await StateManager(tmp_path / "file" / "state").open()
 
 
-async def test_a_journal_that_is_no_database_is_named(tmp_path: Path) -> None:
+async def test_invalid_journal_file_named(tmp_path: Path) -> None:
     (tmp_path / JOURNAL_NAME).write_text("this is no database, and long enough to be taken for a header")
     with pytest.raises(StateError, match=JOURNAL_NAME):
         await StateManager(tmp_path).open()
 
 
-async def test_posts_are_remembered(state) -> None:
+async def test_posts_remembered(state) -> None:
     await state.posts.save(Post("DEPLOY-1", "live", 5, 6, "hash"))
     assert (await state.posts.get("DEPLOY-1", "live")).message_id == 6
     assert len(await state.posts.unfinished(["outcome", "live"])) == 1
@@ -227,7 +231,7 @@ async def test_posts_are_remembered(state) -> None:
     assert await state.posts.unfinished(["outcome", "live"]) == ()
 
 
-async def test_a_process_is_known_as_dead_the_moment_that_it_is_killed(tmp_path: Path) -> None:
+async def test_killed_process_known_dead_at_once(tmp_path: Path) -> None:
     program = (
         "import sys, signal; from pathlib import Path; from bot.state.instance import Instance;"
         "i = Instance(Path(sys.argv[1])); i.announce(); print(i.id, flush=True); signal.pause()"

@@ -101,7 +101,7 @@ async def deploy(state: StateManager, version: str = "v2") -> Deployment:
     return deployment
 
 
-async def test_every_change_is_in_the_stream_under_its_number(state: StateManager, server: RedisServer) -> None:
+async def test_changes_in_stream_under_their_number(state: StateManager, server: RedisServer) -> None:
     await write(state, 1200)
     async with projecting(state, server) as sync:
         await write(state, 20, start=1200)
@@ -110,7 +110,7 @@ async def test_every_change_is_in_the_stream_under_its_number(state: StateManage
         assert sync.statistics.failures == 0
 
 
-async def test_state_is_there_as_hashes(state: StateManager, server: RedisServer) -> None:
+async def test_state_stored_as_hashes(state: StateManager, server: RedisServer) -> None:
     async with projecting(state, server):
         deployment = await deploy(state)
         healthy = StateChange(ChangeType.SERVICE_HEALTH_CHANGED, "test", "dev", "web", "unknown", "healthy")
@@ -133,7 +133,7 @@ async def test_state_is_there_as_hashes(state: StateManager, server: RedisServer
             assert await client.hgetall("roas:shop:alerts") == {}
 
 
-async def test_a_killed_server_catches_up_when_it_is_back(state: StateManager, server: RedisServer) -> None:
+async def test_killed_server_catches_up(state: StateManager, server: RedisServer) -> None:
     async with projecting(state, server) as sync:
         await write(state, 30)
         await same(state, server)
@@ -151,9 +151,7 @@ async def test_a_killed_server_catches_up_when_it_is_back(state: StateManager, s
         assert sync.lag_seconds < 0.5
 
 
-async def test_an_emptied_server_gets_everything_again_without_a_new_change(
-    state: StateManager, server: RedisServer
-) -> None:
+async def test_emptied_server_rewritten_without_change(state: StateManager, server: RedisServer) -> None:
     async with projecting(state, server):
         await write(state, 40)
         await same(state, server)
@@ -161,7 +159,7 @@ async def test_an_emptied_server_gets_everything_again_without_a_new_change(
         await same(state, server)
 
 
-async def test_a_lost_stream_alone_is_noticed(state: StateManager, server: RedisServer) -> None:
+async def test_deleted_stream_rewritten(state: StateManager, server: RedisServer) -> None:
     async with projecting(state, server):
         await write(state, 40)
         await same(state, server)
@@ -169,7 +167,7 @@ async def test_a_lost_stream_alone_is_noticed(state: StateManager, server: Redis
         await same(state, server)
 
 
-async def test_a_server_that_hangs_holds_up_nobody(state: StateManager, server: RedisServer) -> None:
+async def test_hung_server_blocks_nobody(state: StateManager, server: RedisServer) -> None:
     async with projecting(state, server) as sync:
         await write(state, 10)
         await same(state, server)
@@ -185,9 +183,7 @@ async def test_a_server_that_hangs_holds_up_nobody(state: StateManager, server: 
         await same(state, server)
 
 
-async def test_two_processes_of_one_journal_project_each_change_once(
-    state: StateManager, server: RedisServer, tmp_path: Path
-) -> None:
+async def test_two_processes_sync_each_change_once(state: StateManager, server: RedisServer, tmp_path: Path) -> None:
     async with StateManager(tmp_path / "state") as other, projecting(state, server), projecting(other, server):
         await asyncio.gather(write(state, 150), write(other, 150, start=500))
         await same(state, server)
@@ -203,9 +199,7 @@ async def test_two_processes_of_one_journal_project_each_change_once(
         ("SET", "roas:shop:services:dev", "forged"),
     ],
 )
-async def test_what_somebody_did_to_it_is_mended(
-    state: StateManager, server: RedisServer, damage: tuple[str, ...]
-) -> None:
+async def test_damage_repaired(state: StateManager, server: RedisServer, damage: tuple[str, ...]) -> None:
     async with projecting(state, server):
         await write(state, 20)
         await same(state, server)
@@ -217,7 +211,7 @@ async def test_what_somebody_did_to_it_is_mended(
         await same(state, server)
 
 
-async def test_the_stream_is_bounded(state: StateManager, server: RedisServer) -> None:
+async def test_stream_length_bounded(state: StateManager, server: RedisServer) -> None:
     def many(transaction) -> None:
         for number in range(STREAM_LENGTH + 3000):
             transaction.add_change(StateChange(ChangeType.AUDIT, "test", "dev", f"s{number}"))
@@ -246,7 +240,7 @@ async def test_no_secret_reaches_redis(state: StateManager, server: RedisServer)
     assert b"swordfish" not in written
 
 
-async def test_the_lag_is_measured_from_the_commit(state: StateManager, server: RedisServer) -> None:
+async def test_lag_measured_from_commit(state: StateManager, server: RedisServer) -> None:
     async with projecting(state, server) as sync:
         await same(state, server)
         told: list[float] = []
@@ -259,7 +253,7 @@ async def test_the_lag_is_measured_from_the_commit(state: StateManager, server: 
         assert 0 < max(lags) < 0.5
 
 
-async def test_the_wall_clock_may_jump(state: StateManager, server: RedisServer) -> None:
+async def test_wall_clock_jump_harmless(state: StateManager, server: RedisServer) -> None:
     async with projecting(state, server) as sync:
         await write(state, 10)
         await same(state, server)
@@ -272,7 +266,7 @@ async def test_the_wall_clock_may_jump(state: StateManager, server: RedisServer)
                 assert sync.lag_seconds < 0.5
 
 
-async def test_a_lost_journal_gets_its_history_back_and_nothing_else(server: RedisServer, tmp_path: Path) -> None:
+async def test_lost_journal_regains_only_history(server: RedisServer, tmp_path: Path) -> None:
     async with StateManager(tmp_path / "first") as first, projecting(first, server):
         await deploy(first)
         await write(first, 30)
@@ -297,7 +291,7 @@ async def test_a_lost_journal_gets_its_history_back_and_nothing_else(server: Red
         assert sync.statistics.restored == 0
 
 
-async def test_a_history_that_turns_up_late_is_still_taken_in(server: RedisServer, tmp_path: Path) -> None:
+async def test_late_history_still_imported(server: RedisServer, tmp_path: Path) -> None:
     async with StateManager(tmp_path / "first") as first, projecting(first, server):
         await write(first, 30)
         await same(first, server)
@@ -330,7 +324,7 @@ async def test_forged_history_decides_nothing(server: RedisServer, tmp_path: Pat
         assert server.command("HGETALL", "roas:shop:environment:prod") == ""
 
 
-async def test_a_journal_with_a_past_takes_no_history(server: RedisServer, tmp_path: Path) -> None:
+async def test_nonempty_journal_imports_no_history(server: RedisServer, tmp_path: Path) -> None:
     async with StateManager(tmp_path / "first") as first, projecting(first, server):
         await write(first, 30)
         await same(first, server)
@@ -342,7 +336,7 @@ async def test_a_journal_with_a_past_takes_no_history(server: RedisServer, tmp_p
             assert len(await second.changes(limit=1000)) == before
 
 
-async def test_two_installations_do_not_fight_over_one_name(server: RedisServer, tmp_path: Path) -> None:
+async def test_two_installations_do_not_fight(server: RedisServer, tmp_path: Path) -> None:
     async with StateManager(tmp_path / "first") as first, StateManager(tmp_path / "second") as second:
         await deploy(second)
         async with projecting(first, server) as displaced:

@@ -25,12 +25,13 @@ def health(container):
     return container.attrs["State"]["Health"]["Status"]
 
 
-def test_a_sample_container_becomes_healthy_and_serves_its_version(running):
+def test_sample_container_healthy_and_serves_version(running):
     assert wait_until(lambda: health(running) == "healthy", 10)
     assert running.exec_run("wget -qO- http://127.0.0.1:8080/version").output == b"v1"
 
 
-def test_containers_find_each_other_by_name_and_unknown_names_fail_at_once(docker_client, sample_image):
+def test_containers_resolve_each_other_by_name(docker_client, sample_image):
+    """Unknown names fail at once."""
     sample_image("testbed/app:v1", healthcheck=True)
     network = docker_client.networks.create("testbed-names")
     options = {"detach": True, "network": "testbed-names"}
@@ -50,7 +51,7 @@ def default_bridge():
     return [link["ifindex"] for link in json.loads(run("ip", "-json", "link")) if link["ifname"] == "docker0"]
 
 
-def test_a_restart_keeps_images_and_leaves_the_default_bridge_of_others_alone(fresh_daemon):
+def test_restart_keeps_images_and_other_bridges(fresh_daemon):
     before = default_bridge()
     first = fresh_daemon.pid
     fresh_daemon.restart()
@@ -60,19 +61,19 @@ def test_a_restart_keeps_images_and_leaves_the_default_bridge_of_others_alone(fr
     assert default_bridge() == before
 
 
-def test_a_stalled_engine_does_not_answer_until_it_is_resumed(fresh_daemon):
+def test_stalled_engine_answers_after_resume(fresh_daemon):
     fresh_daemon.pause()
     assert not fresh_daemon.answers(seconds=1)
     fresh_daemon.resume()
     assert fresh_daemon.answers()
 
 
-def test_two_engines_do_not_meet(private_daemon, fresh_daemon):
+def test_two_engines_isolated(private_daemon, fresh_daemon):
     assert not private_daemon.slot.range.overlaps(fresh_daemon.slot.range)
     assert private_daemon.docker_host != fresh_daemon.docker_host
 
 
-def test_closing_leaves_nothing(tmp_path):
+def test_close_leaves_nothing(tmp_path):
     with PrivateDaemon(tmp_path / "engine") as daemon:
         from testbed.sample import sample_image
 
@@ -93,7 +94,7 @@ def test_closing_leaves_nothing(tmp_path):
     assert f"br-{network.id[:12]}" not in links
 
 
-def test_whoever_comes_after_a_killed_session_clears_what_it_left(tmp_path):
+def test_next_session_cleans_up_killed_one(tmp_path):
     script = tmp_path / "killed.py"
     script.write_text(
         "import os, sys, pathlib\n"
@@ -128,7 +129,7 @@ def test_whoever_comes_after_a_killed_session_clears_what_it_left(tmp_path):
         assert not (tmp_path / "engine" / "data").exists()
 
 
-def test_an_engine_that_cannot_start_shows_its_log(tmp_path):
+def test_failed_start_shows_log(tmp_path):
     from testbed.daemon import DaemonError
 
     with (

@@ -16,25 +16,25 @@ def choose(tmp_path):
         return found
 
 
-def test_the_engine_of_docker_host_comes_first(tmp_path, monkeypatch):
+def test_docker_host_engine_preferred(tmp_path, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "unix:///somewhere/docker.sock")
     monkeypatch.setattr(engine, "answers", lambda host: host == "unix:///somewhere/docker.sock")
     assert choose(tmp_path) == engine.Engine("unix:///somewhere/docker.sock")
 
 
-def test_a_docker_host_that_does_not_answer_is_never_replaced(tmp_path, monkeypatch):
+def test_unresponsive_docker_host_not_replaced(tmp_path, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     with pytest.raises(engine.NoEngineError, match="unset DOCKER_HOST"):
         choose(tmp_path)
 
 
-def test_without_docker_it_says_what_to_run(tmp_path, monkeypatch):
+def test_missing_docker_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.setattr(engine.shutil, "which", lambda _name: None)
     with pytest.raises(engine.NoEngineError, match="script/bootstrap --engine"):
         choose(tmp_path)
 
 
-def test_without_root_it_says_how_to_start_docker(tmp_path, monkeypatch):
+def test_missing_root_says_how_to_start_docker(tmp_path, monkeypatch):
     monkeypatch.setattr(engine.shutil, "which", lambda _name: "/usr/sbin/dockerd")
     monkeypatch.setattr(engine.os, "geteuid", lambda: 1000)
     with pytest.raises(engine.NoEngineError, match="systemctl start docker"):
@@ -42,7 +42,7 @@ def test_without_root_it_says_how_to_start_docker(tmp_path, monkeypatch):
 
 
 @pytest.mark.engine
-def test_a_private_engine_is_started_where_none_answers(tmp_path):
+def test_private_engine_started_as_fallback(tmp_path):
     with engine.find_or_start_engine(tmp_path / "engine") as found:
         assert found.private is not None
         assert found.private.answers()

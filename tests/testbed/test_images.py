@@ -11,7 +11,7 @@ from testbed.sample import sample_image
 from testbed.waiting import wait_until
 
 
-def test_the_same_content_gives_the_same_tar():
+def test_same_content_same_tar():
     def make():
         root = Rootfs()
         root.add("etc/motd", "hello")
@@ -25,7 +25,7 @@ def test_settings_become_dockerfile_instructions():
     assert changes({"CMD": '["a"]', "ENV": ["A=1", "B=2"]}) == ['CMD ["a"]', "ENV A=1", "ENV B=2"]
 
 
-def test_a_cached_file_is_made_once_and_whole(tmp_path, monkeypatch):
+def test_cached_file_made_once_atomically(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     made = []
 
@@ -48,7 +48,7 @@ def test_busybox_is_static(docker_client):
     assert is_static(busybox(docker_client))
 
 
-def test_where_no_busybox_is_installed_that_of_the_package_is_taken(docker_client, tmp_path, monkeypatch):
+def test_packaged_busybox_used_as_fallback(docker_client, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     which = shutil.which
     monkeypatch.setattr("testbed.busybox.shutil.which", lambda name: None if name == "busybox" else which(name))
@@ -57,7 +57,7 @@ def test_where_no_busybox_is_installed_that_of_the_package_is_taken(docker_clien
     assert is_static(found)
 
 
-def test_an_unknown_behaviour_is_refused():
+def test_unknown_behaviour_refused():
     with pytest.raises(ValueError, match="unknown behaviour"):
         sample_image(None, "x:y", behaviour="sulks")
 
@@ -86,31 +86,31 @@ def health(container):
 
 
 @pytest.mark.parametrize(("behaviour", "code"), [("exits", 3), ("ends", 0)])
-def test_a_sample_app_that_ends(run, behaviour, code):
+def test_sample_app_ends(run, behaviour, code):
     container = run(behaviour)
     assert wait_until(lambda: state(container)["Status"] == "exited", 10)
     assert state(container)["ExitCode"] == code
 
 
-def test_a_sample_app_that_is_slow_becomes_healthy_later(run):
+def test_slow_sample_app_healthy_later(run):
     container = run("slow", delay_seconds=0.5)
     assert health(container) == "starting"
     assert wait_until(lambda: health(container) == "healthy", 10)
 
 
-def test_a_sample_app_that_fades_is_healthy_first(run):
+def test_fading_sample_app_healthy_first(run):
     container = run("fades", delay_seconds=1)
     assert wait_until(lambda: health(container) == "healthy", 10)
     assert wait_until(lambda: health(container) == "unhealthy", 20)
 
 
-def test_a_sample_app_leaves_at_once_when_it_is_asked_to(run):
+def test_sample_app_stops_at_once_on_request(run):
     container = run("healthy")
     container.stop(timeout=10)
     assert state(container)["ExitCode"] == 0
 
 
-def test_a_registry_that_is_not_there_is_noticed_soon(docker_client):
+def test_missing_registry_noticed_soon(docker_client):
     from testbed.images import pull_if_reachable
 
     assert not pull_if_reachable(docker_client, "127.0.0.1:1/nobody/nothing:v1")

@@ -22,11 +22,11 @@ def test_scripts_parse(script):
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=str)
-def test_scripts_can_be_run(script):
+def test_scripts_executable(script):
     assert script.stat().st_mode & 0o111
 
 
-def test_a_second_bootstrap_is_quick_and_quiet():
+def test_second_bootstrap_quick_and_quiet():
     began = time.monotonic()
     done = run("script/bootstrap", "--test")
     assert done.returncode == 0, done.stderr
@@ -34,7 +34,7 @@ def test_a_second_bootstrap_is_quick_and_quiet():
     assert time.monotonic() - began < 10
 
 
-def test_an_unknown_option_is_refused():
+def test_unknown_option_refused():
     done = run("script/bootstrap", "--everything")
     assert done.returncode == 1
     assert "unknown option: --everything" in done.stderr

@@ -44,7 +44,7 @@ def messages(translated: Catalog) -> Iterator[Message]:
     return (message for message in translated if message.id)
 
 
-def test_every_text_of_the_source_is_translated(translated: Catalog, entries: list[Entry]) -> None:
+def test_source_texts_all_translated(translated: Catalog, entries: list[Entry]) -> None:
     def has_none(entry: Entry) -> bool:
         found = translated.get(entry.text, entry.context)
         return found is None or not found.string
@@ -54,19 +54,19 @@ def test_every_text_of_the_source_is_translated(translated: Catalog, entries: li
     assert gaps == [], ADVICE
 
 
-def test_no_text_of_the_interface_goes_past_the_translation() -> None:
+def test_interface_texts_all_translatable() -> None:
     past = [one for one in bare() if not one.place.startswith(ENGLISH) and one.text not in NOT_TRANSLATED]
 
     assert past == [], "Put these into _(), or say above why they are not to be translated."
 
 
-def test_no_translation_names_a_field_that_its_text_has_not(translated: Catalog) -> None:
+def test_translations_use_only_known_fields(translated: Catalog) -> None:
     wrong = [m.id for m in messages(translated) if not set(FIELD.findall(m.string)) <= set(FIELD.findall(m.id))]
 
     assert wrong == []
 
 
-def test_texts_of_the_interface_keep_all_of_their_fields(translated: Catalog) -> None:
+def test_translations_keep_all_fields(translated: Catalog) -> None:
     lost = [
         m.id for m in messages(translated) if not m.context and set(FIELD.findall(m.id)) - set(FIELD.findall(m.string))
     ]
@@ -74,18 +74,18 @@ def test_texts_of_the_interface_keep_all_of_their_fields(translated: Catalog) ->
     assert lost == []
 
 
-def test_names_of_commands_are_what_discord_accepts(translated: Catalog) -> None:
+def test_command_names_valid_for_discord(translated: Catalog) -> None:
     names = [message.string for message in messages(translated) if message.context == "name"]
 
     assert names
     assert [name for name in names if not DISCORD_NAME.fullmatch(name) or name != name.lower()] == []
 
 
-def test_descriptions_are_no_longer_than_discord_allows(translated: Catalog) -> None:
+def test_descriptions_within_discord_limit(translated: Catalog) -> None:
     assert [m.id for m in messages(translated) if m.context == "description" and len(m.string) > 100] == []
 
 
-def test_the_compiled_catalogue_is_the_translated_one(translated: Catalog) -> None:
+def test_compiled_catalogue_up_to_date(translated: Catalog) -> None:
     compiled = catalogue(translated.locale_identifier or "")
 
     def is_stale(message: Message) -> bool:

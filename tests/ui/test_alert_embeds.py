@@ -33,7 +33,7 @@ def text(drawing: Drawing) -> str:
     return "\n".join(str(embed.to_dict()) for embed in drawing.embeds)
 
 
-def test_an_urgent_alert_calls_the_role_and_nobody_else() -> None:
+def test_urgent_alert_pings_only_role() -> None:
     drawing = draw_alert(ALERT, 42)
     assert (drawing.content, drawing.pings) == ("<@&42>", (42,))
     quiet = draw_alert(replace(ALERT, severity=Severity.WARNING), 42)
@@ -41,14 +41,14 @@ def test_an_urgent_alert_calls_the_role_and_nobody_else() -> None:
     assert draw_alert(ALERT).content == ""
 
 
-def test_the_buttons_fit_what_can_be_done() -> None:
+def test_buttons_match_possible_actions() -> None:
     assert labels(draw_alert(ALERT)) == ["Acknowledge", "Silence 1 h", "Logs", "Roll back"]
     assert labels(draw_alert(replace(ALERT, environment="", service=""))) == ["Acknowledge", "Silence 1 h"]
     assert labels(draw_alert(replace(ALERT, state=AlertState.ACKNOWLEDGED))) == ["Silence 1 h", "Logs", "Roll back"]
     assert labels(draw_alert(replace(ALERT, state=AlertState.RESOLVED, resolved_at=NOW))) == []
 
 
-def test_what_was_done_and_who_looks_after_it_is_on_the_alert() -> None:
+def test_alert_shows_actions_and_acknowledger() -> None:
     dora = Actor(ActorKind.DISCORD, "7", "dora")
     drawing = draw_alert(
         replace(
@@ -64,7 +64,7 @@ def test_what_was_done_and_who_looks_after_it_is_on_the_alert() -> None:
     assert "<@7>" in text(drawing)
 
 
-def test_hostile_words_stay_within_the_limits_and_mean_nothing() -> None:
+def test_hostile_text_sanitized_within_limits() -> None:
     hostile = replace(ALERT, title=HOSTILE, summary=HOSTILE, service=HOSTILE, actions=(HOSTILE,) * 20)
     many = [hostile] * 50
     drawings = [draw_alert(hostile), draw_escalation(hostile), draw_ping(hostile), draw_group("STORM-1", many)]
@@ -75,7 +75,7 @@ def test_hostile_words_stay_within_the_limits_and_mean_nothing() -> None:
         assert len(drawing.embeds[0].title or "") <= 256
 
 
-def test_many_alerts_are_counted_and_the_worst_are_named() -> None:
+def test_many_alerts_counted_and_worst_named() -> None:
     alerts = [replace(ALERT, id=f"ALERT-{n}", title=f"trouble {n}") for n in range(999)]
     alerts.append(replace(ALERT, id="ALERT-x", severity=Severity.CRITICAL, title="the worst"))
     drawing = draw_group("STORM-1", alerts, 42)
@@ -87,7 +87,7 @@ def test_many_alerts_are_counted_and_the_worst_are_named() -> None:
     assert not over.buttons
 
 
-def test_status_names_what_is_open() -> None:
+def test_status_lists_open_alerts() -> None:
     assert draw_open_alerts([]) is None
     embed = draw_open_alerts([ALERT, replace(ALERT, severity=Severity.CRITICAL, title="worse")])
     assert embed is not None
@@ -95,23 +95,24 @@ def test_status_names_what_is_open() -> None:
     assert (embed.description or "").index("worse") < (embed.description or "").index("web is down")
 
 
-def test_a_silence_says_until_when() -> None:
+def test_silence_shows_end_time() -> None:
     silenced = replace(ALERT, state=AlertState.SILENCED, silenced_until=NOW + timedelta(hours=1))
     assert "until <t:" in text(draw_alert(silenced))
 
 
-def test_a_message_of_its_own_that_had_to_share_still_says_what_it_is_about() -> None:
+def test_single_alert_group_keeps_title() -> None:
     drawing = draw_group("STORM-1", [replace(ALERT, state=AlertState.RESOLVED)])
     assert drawing.embeds[0].title == "✅ dev: web is down"
 
 
-def test_what_is_silenced_mentions_the_role_and_calls_nobody() -> None:
+def test_silenced_alert_mentions_without_ping() -> None:
     quiet = replace(ALERT, state=AlertState.SILENCED)
     for drawing in (draw_alert(quiet, 42), draw_group("STORM-1", [quiet, quiet], 42)):
         assert (drawing.content, drawing.pings) == ("<@&42>", ())
 
 
-def test_a_message_of_one_that_had_to_share_shows_its_title_in_the_language_of_the_reader() -> None:
+def test_single_alert_group_title_translated() -> None:
+    """The title of a group of one is in the reader's language."""
     raised = replace(ALERT, title="dev: web was stopped by hand")
     with using_locale("zh-TW"):
         title = draw_group("STORM-1", [raised]).embeds[0].title
@@ -119,7 +120,7 @@ def test_a_message_of_one_that_had_to_share_shows_its_title_in_the_language_of_t
         assert translate(raised.title) != raised.title
 
 
-def test_a_call_about_many_names_the_worst_and_counts_the_rest() -> None:
+def test_group_ping_names_worst_and_counts_rest() -> None:
     alerts = [replace(ALERT, id=f"ALERT-{n}", title=f"trouble {n:03}") for n in range(100)]
     drawing = draw_shared_ping(
         "STORM-1", [*alerts, replace(ALERT, severity=Severity.CRITICAL, title="the worst")], 42, for_help=True

@@ -47,7 +47,7 @@ async def the_alert(state: StateManager) -> Alert:
     return alert
 
 
-async def test_a_burst_of_changes_becomes_few_edits_and_the_last_state_is_shown(
+async def test_burst_becomes_few_edits_with_last_state(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(between_edits=0.6)
@@ -64,7 +64,7 @@ async def test_a_burst_of_changes_becomes_few_edits_and_the_last_state_is_shown(
     await until(lambda: all_told(state))
 
 
-async def test_a_storm_makes_few_messages_whose_numbers_are_right_in_the_end(
+async def test_storm_makes_few_messages_with_right_counts(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start()
@@ -87,7 +87,7 @@ def pinging(channel: FakeChannel) -> list[int]:
     return [number for number, drawing in channel.sent if drawing.pings == (42,) and "<@&42>" in drawing.content]
 
 
-async def test_what_becomes_urgent_after_it_was_told_calls_people_in_a_new_message(
+async def test_raised_severity_pings_in_new_message(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(ping_roles=PingRoles(alert_role=42))
@@ -108,7 +108,7 @@ async def test_what_becomes_urgent_after_it_was_told_calls_people_in_a_new_messa
     assert channel.titles() == ["✅ dev: web is down", "🟠 It has become urgent: dev: web is down"]
 
 
-async def test_what_was_urgent_from_the_first_calls_once_however_it_goes_on(
+async def test_urgent_alert_pings_once(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     for severity in (Severity.HIGH, Severity.CRITICAL, Severity.HIGH):  # and each bot goes on where the last one ended
@@ -122,9 +122,10 @@ async def test_what_was_urgent_from_the_first_calls_once_however_it_goes_on(
 
 
 @pytest.mark.parametrize("told_first", [True, False])
-async def test_people_are_called_once_although_the_bot_is_killed_before_it_knows_that_they_were(
+async def test_ping_sent_once_despite_kill(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, told_first: bool
 ) -> None:
+    """The bot is killed before it knows that the message was posted."""
     first = messages.start(ping_roles=PingRoles(alert_role=42))
     alert_service = open_desk(state, bus)
     if told_first:
@@ -155,7 +156,7 @@ def lose_the_answer_to_new_messages(channel: FakeChannel) -> Callable[[Drawing, 
     return take
 
 
-async def test_what_is_silenced_calls_when_its_silence_is_over(
+async def test_silenced_alert_pings_when_silence_ends(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(ping_roles=PingRoles(alert_role=42))
@@ -170,7 +171,7 @@ async def test_what_is_silenced_calls_when_its_silence_is_over(
     assert len(pinging(channel)) == 1
 
 
-async def test_many_that_become_urgent_together_call_once(
+async def test_simultaneous_raised_severities_ping_once(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(ping_roles=PingRoles(alert_role=42))
@@ -185,9 +186,10 @@ async def test_many_that_become_urgent_together_call_once(
     assert "40 alerts" in channel.titles()[1]
 
 
-async def test_forty_services_that_fail_and_stay_down_call_for_help_in_few_messages_that_forget_none(
+async def test_storm_of_40_escalations_stays_readable(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
+    """Forty services that stay down escalate in few messages that forget none."""
     messages.start(ping_roles=PingRoles(alert_role=42))
     alert_service = open_desk(state, bus)
     names = [f"service-{number:02}" for number in range(40)]
@@ -218,9 +220,10 @@ def told_of(drawing: Drawing) -> int:
     return (named + int(more.group(1)) if more else named) or int("service-" in title)
 
 
-async def test_calls_for_help_about_alerts_with_messages_of_their_own_share_one_where_they_come_together(
+async def test_simultaneous_escalations_share_message(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Alerts with messages of their own share one escalation."""
     monkeypatch.setattr(AlertNotifier, "_remaining", lambda _create_notifier: 3)  # as if they had come over a long time
     running = messages.start(ping_roles=PingRoles(alert_role=42))
     alert_service = open_desk(state, bus)
@@ -245,7 +248,7 @@ async def test_calls_for_help_about_alerts_with_messages_of_their_own_share_one_
     assert channel.text(call).count("✅") == 12
 
 
-async def test_the_message_of_what_is_over_calls_nobody_when_it_is_posted_again(
+async def test_reposted_resolved_alert_pings_nobody(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(ping_roles=PingRoles(alert_role=42))
@@ -259,9 +262,10 @@ async def test_the_message_of_what_is_over_calls_nobody_when_it_is_posted_again(
     assert len(pinging(channel)) == 1
 
 
-async def test_what_was_over_before_discord_could_be_reached_is_told_once_and_calls_once(
+async def test_resolved_before_post_pings_once(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
+    """An alert that ended while Discord was away is posted once and pings once."""
     alert_service = open_desk(state, bus)
     await alert_service.take([a_report(severity=Severity.HIGH), a_report(severity=Severity.HIGH, firing=False)])
     messages.start(ping_roles=PingRoles(alert_role=42))
@@ -270,7 +274,7 @@ async def test_what_was_over_before_discord_could_be_reached_is_told_once_and_ca
     assert len(pinging(channel)) == 1
 
 
-async def test_only_what_is_named_is_searched_for_secrets(
+async def test_only_listed_alerts_redacted(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     searched: list[str] = []
@@ -288,9 +292,10 @@ async def test_only_what_is_named_is_searched_for_secrets(
     assert "hunter2" not in str(drawing.embeds[0].to_dict())
 
 
-async def test_a_call_for_help_that_did_not_go_out_before_the_bot_was_killed_is_made_once_by_the_next(
+async def test_escalation_sent_once_by_next_bot(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
+    """It had not gone out before the bot was killed."""
     first = messages.start(ping_roles=PingRoles(alert_role=42))
     alert_service = open_desk(state, bus)
     await alert_service.take([a_report(severity=Severity.HIGH)])
@@ -313,9 +318,10 @@ async def test_a_call_for_help_that_did_not_go_out_before_the_bot_was_killed_is_
     assert channel.messages[call].pings == (42,)
 
 
-async def test_a_call_for_help_goes_out_although_discord_was_away_just_after_the_alert_was_edited(
+async def test_escalation_sent_despite_outage(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
+    """Discord was away just after the alert was edited."""
     messages.start()
     alert_service = open_desk(state, bus)
     await alert_service.take([a_report(severity=Severity.HIGH)])
@@ -332,7 +338,7 @@ async def test_a_call_for_help_goes_out_although_discord_was_away_just_after_the
     await until(lambda: len(channel.messages) == 2)
 
 
-async def test_an_alert_that_cannot_be_drawn_does_not_silence_the_others(
+async def test_undrawable_alert_does_not_block_others(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bot.ui import alert_notifier
@@ -350,9 +356,10 @@ async def test_an_alert_that_cannot_be_drawn_does_not_silence_the_others(
     await until(lambda: channel.titles() == ["🟡 dev: web is down"])
 
 
-async def test_a_channel_that_is_closed_to_an_alert_is_told_once_and_on_status(
+async def test_closed_channel_reported_once(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """It is in the log once, and on the status."""
     channel.faults = [ChannelClosedError("Unknown Channel")] * 5
     running = messages.start()
     await open_desk(state, bus).take([a_report()])
@@ -362,7 +369,7 @@ async def test_a_channel_that_is_closed_to_an_alert_is_told_once_and_on_status(
     assert caplog.text.count("the ops channel is closed to the bot") == 1
 
 
-async def test_an_alert_whose_message_was_deleted_is_told_again_with_its_next_change(
+async def test_deleted_alert_message_reposted_on_change(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start()

@@ -41,13 +41,13 @@ async def channel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncItera
     ],
     ids=["live", "largest live", "succeeded", "cancelled", "rolled back"],
 )
-async def test_the_channel_gets_the_embed_as_drawn_and_nothing_else(channel: OpsChannel, drawing: Drawing) -> None:
+async def test_channel_gets_exactly_drawn_embed(channel: OpsChannel, drawing: Drawing) -> None:
     await channel.send(drawing, nonce="1")
     assert dpytest.verify().message().embed(drawing.embeds[0])
     assert dpytest.verify().message().nothing()
 
 
-async def test_the_report_arrives_as_a_file(channel: OpsChannel) -> None:
+async def test_report_arrives_as_file(channel: OpsChannel) -> None:
     drawing = draw_outcome(largest_deployment(Outcome.FAILED))
     await channel.send(drawing, nonce="1")
     message = dpytest.get_message()

@@ -28,9 +28,8 @@ async def all_told(state: StateManager) -> bool:
     return not await state.alerts.pending_notification()
 
 
-async def test_alerts_are_told_by_the_one_that_has_the_voice_alone_however_often_it_passes(
-    state: StateManager, bus: EventBus, channel: FakeChannel
-) -> None:
+async def test_only_leader_posts_alerts(state: StateManager, bus: EventBus, channel: FakeChannel) -> None:
+    """However often leadership passes."""
     other_channel = FakeChannel()
     other_channel.messages, other_channel.nonces, other_channel.ids = channel.messages, channel.nonces, channel.ids
     first, second = Leadership(), Leadership(is_leader=False)
@@ -55,7 +54,7 @@ async def test_alerts_are_told_by_the_one_that_has_the_voice_alone_however_often
         await bot.started[0].close()
 
 
-async def test_a_post_that_is_under_way_is_given_up_and_made_by_whoever_speaks_next(
+async def test_pending_post_dropped_and_sent_by_leader(
     state: StateManager, messages: Messages, channel: FakeChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """discord.py itself repeats a request for long; what it repeats after a handover would be said out of turn."""

@@ -71,7 +71,8 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return drawn_text
 
 
-def test_what_was_watched_for_minutes_only_is_not_pressed_into_the_edge_of_an_hour(written: list[str]) -> None:
+def test_short_history_fills_width(written: list[str]) -> None:
+    """What was watched for minutes only is not pressed into the edge of an hour."""
     whole = a_series(sick=range(100, 120))
     young = ServiceSeries("dev", "web", whole.points[100:])
     within_an_hour = count(drawn(whole), palette.VERDICTS[Verdict.UNHEALTHY][0])
@@ -82,12 +83,12 @@ def test_what_was_watched_for_minutes_only_is_not_pressed_into_the_edge_of_an_ho
     assert within_minutes > 2 * within_an_hour
 
 
-def test_nothing_seen_yet_is_no_picture() -> None:
+def test_no_data_draws_nothing() -> None:
     assert draw_last_hour([]) is None
     assert draw_last_hour([ServiceSeries("dev", "web", ())]) is None
 
 
-def test_axes_have_numbers_with_units_and_time_runs_to_now(written: list[str]) -> None:
+def test_axes_have_units_and_end_now(written: list[str]) -> None:
     drawn(a_series(cpu=37.0, memory=300 * 2**20))
     assert {"60 min ago", "45", "30", "15", "now"} <= set(written)
     assert {"0 %", "20 %", "40 %", "0 MiB", "200 MiB", "300 MiB"} & set(written) >= {"0 %", "40 %", "0 MiB"}
@@ -95,7 +96,7 @@ def test_axes_have_numbers_with_units_and_time_runs_to_now(written: list[str]) -
     assert "web" in written
 
 
-def test_the_picture_fits_a_phone_and_discord() -> None:
+def test_picture_fits_phone_and_discord() -> None:
     picture = drawn(*(a_series(f"worker-{n}") for n in range(100)))
     image = pixels(picture)
     assert image.width == 1000
@@ -104,7 +105,7 @@ def test_the_picture_fits_a_phone_and_discord() -> None:
     assert len(picture.description) <= 1024
 
 
-def test_the_ground_is_dark_and_every_colour_stands_out_from_it() -> None:
+def test_dark_background_contrasts_with_colours() -> None:
     def luminance(colour: palette.Colour) -> float:
         parts = [c / 12.92 / 255 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
         return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
@@ -125,7 +126,9 @@ BLINDNESS = {
 
 
 @pytest.mark.parametrize("kind", BLINDNESS)
-def test_colour_blind_people_can_tell_the_lines_and_a_sick_service_apart(kind: str) -> None:
+def test_colour_blind_readers_can_tell_lines(kind: str) -> None:
+    """They can tell an unhealthy service from a healthy one too."""
+
     def seen(colour: palette.Colour) -> tuple[float, ...]:
         linear = [(c / 255) ** 2.2 for c in colour]
         mixed = (sum(f * c for f, c in zip(row, linear, strict=True)) for row in BLINDNESS[kind])
@@ -139,13 +142,13 @@ def test_colour_blind_people_can_tell_the_lines_and_a_sick_service_apart(kind: s
     assert apart(palette.VERDICTS[Verdict.HEALTHY][0], palette.VERDICTS[Verdict.UNHEALTHY][0]) > 50
 
 
-def test_shape_says_the_same_as_colour() -> None:
+def test_shape_repeats_colour_meaning() -> None:
     assert len(set(canvas.MARKERS)) == len(palette.LINES)
     heights = [palette.VERDICTS[v][1] for v in (Verdict.HEALTHY, Verdict.DEGRADED, Verdict.UNHEALTHY)]
     assert heights == sorted(set(heights))
 
 
-def test_a_service_that_was_sick_is_seen_among_a_hundred_well_ones() -> None:
+def test_unhealthy_service_visible_among_hundred() -> None:
     series = [a_series(f"worker-{n:02}") for n in range(99)]
     well = drawn(*series, a_series("zzz"))
     sick = drawn(*series, a_series("zzz", sick=range(100, 103)))
@@ -153,21 +156,21 @@ def test_a_service_that_was_sick_is_seen_among_a_hundred_well_ones() -> None:
     assert worst_first([*series, a_series("zzz", sick=range(100, 103))])[0].service == "zzz"
 
 
-def test_trouble_is_seen_in_the_bar_of_the_others_too() -> None:
+def test_others_bar_shows_failures() -> None:
     worse = [a_series(f"worse-{n}", sick=range(20)) for n in range(5)]
     wells = [a_series(f"worker-{n:02}") for n in range(20)]
     with_one = drawn(*worse, *wells, a_series("zzz", sick=range(60, 70)))
     assert count(with_one, palette.VERMILION) > count(drawn(*worse, *wells, a_series("zzz")), palette.VERMILION) + 100
 
 
-def test_who_is_not_drawn_is_counted(written: list[str]) -> None:
+def test_undrawn_services_counted(written: list[str]) -> None:
     drawn(*(a_series(f"worker-{n:02}", cpu=float(n)) for n in range(100)))
     assert "95 others" in written
     assert "the 4 largest; 96 others use less" in written
     assert {"worker-99", "worker-98", "worker-97", "worker-96"} <= set(written)
 
 
-def test_where_nothing_was_seen_there_is_no_line() -> None:
+def test_gap_breaks_line() -> None:
     seen = a_series().points
     parted = ServiceSeries("dev", "web", (*seen[:20], *seen[100:]))
     assert count(drawn(parted), palette.SKY) < 0.6 * count(drawn(a_series()), palette.SKY)
@@ -175,13 +178,13 @@ def test_where_nothing_was_seen_there_is_no_line() -> None:
     assert drawn(a_series(cpu=None)).png
 
 
-def test_of_several_environments_a_service_bears_its_own(written: list[str]) -> None:
+def test_service_labelled_with_environment(written: list[str]) -> None:
     drawn(a_series(environment="dev"), a_series(environment="prod"))
     assert {"dev/web", "prod/web"} <= set(written)
     assert "dev, prod: the last hour" in written
 
 
-def test_words_for_whoever_cannot_see_it_are_in_the_readers_language() -> None:
+def test_alt_text_in_readers_language() -> None:
     series = [a_series("web", sick=range(3)), a_series("redis", cpu=80.0)]
     assert drawn(*series).description == (
         "Chart of the last hour: 2 services. Not well at times: web (unhealthy). "
@@ -194,7 +197,7 @@ def test_words_for_whoever_cannot_see_it_are_in_the_readers_language() -> None:
     assert "services" not in said
 
 
-def test_long_and_hostile_names_break_nothing(written: list[str]) -> None:
+def test_hostile_names_break_nothing(written: list[str]) -> None:
     picture = drawn(a_series(LONG_NAME), a_series(NASTY), a_series("網站"), a_series("ok"))
     assert all(set(drawn_text) <= canvas.WRITABLE for drawn_text in written)
     assert len(picture.file().description or "") <= 1024
@@ -202,14 +205,14 @@ def test_long_and_hostile_names_break_nothing(written: list[str]) -> None:
     assert len(many.file().description or "") <= 1024
 
 
-def test_one_moment_is_enough_for_a_picture() -> None:
+def test_single_point_drawn() -> None:
     point = ServicePoint(0.0, Verdict.HEALTHY, None, None)
     assert drawn(ServiceSeries("dev", "web", (point,))).png
     assert drawn(ServiceSeries("dev", "web", (ServicePoint(0.0, Verdict.HEALTHY, 0.0, 0),))).png
 
 
 @pytest.mark.parametrize("highest", [0.0, 0.3, 3.9, 4.0, 99.9, 100.0, 101.0, 799.0, 6400.0])
-def test_a_scale_reaches_beyond_the_highest_in_few_round_steps(highest: float) -> None:
+def test_scale_ends_above_peak_in_round_steps(highest: float) -> None:
     for scale in (percent_scale(highest), memory_scale(highest * 2**20)):
         assert scale.ticks[0] == 0
         assert 2 <= len(scale.ticks) <= 6
@@ -217,7 +220,7 @@ def test_a_scale_reaches_beyond_the_highest_in_few_round_steps(highest: float) -
     assert percent_scale(highest).top >= highest
 
 
-def test_amounts_of_memory_are_short() -> None:
+def test_memory_labels_short() -> None:
     assert [write_memory(n * 2**20) for n in (0.5, 12.34, 1023.9, 1536)] == [
         "512 KiB",
         "12.3 MiB",
@@ -226,9 +229,10 @@ def test_amounts_of_memory_are_short() -> None:
     ]
 
 
-async def test_pictures_are_drawn_in_one_thread_beside_the_loop_and_speak_the_readers_language(
+async def test_drawing_uses_one_thread_and_locale(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Pictures are drawn beside the loop, in the reader's language."""
     threads = set()
 
     def draw(series: object) -> Picture:
@@ -245,7 +249,7 @@ async def test_pictures_are_drawn_in_one_thread_beside_the_loop_and_speak_the_re
     assert threading.current_thread() not in threads
 
 
-async def test_a_picture_that_cannot_be_drawn_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_drawing_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(_: object) -> Picture:
         raise OSError("no font")
 

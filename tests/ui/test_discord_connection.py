@@ -33,7 +33,7 @@ async def fail(known: DiscordConnection, error: BaseException) -> None:
     await told(cast("Any", None), SimpleNamespace(), request)
 
 
-async def test_a_discord_that_does_not_answer_is_away_after_a_blink(wait: Callable[[float], None]) -> None:
+async def test_unanswered_request_means_away_soon(wait: Callable[[float], None]) -> None:
     known = DiscordConnection()
     await fail(known, OSError())
     assert known.is_alive(READY)
@@ -41,14 +41,14 @@ async def test_a_discord_that_does_not_answer_is_away_after_a_blink(wait: Callab
     assert not known.is_alive(READY)
 
 
-async def test_a_request_that_was_taken_back_was_not_refused(wait: Callable[[float], None]) -> None:
+async def test_cancelled_request_is_no_failure(wait: Callable[[float], None]) -> None:
     known = DiscordConnection()
     await fail(known, asyncio.CancelledError())
     wait(BLINK_SECONDS)
     assert known.is_alive(READY)
 
 
-async def test_who_asks_for_nothing_is_not_away_for_good(wait: Callable[[float], None]) -> None:
+async def test_old_failure_expires(wait: Callable[[float], None]) -> None:
     known = DiscordConnection()
     await fail(known, OSError())
     wait(STALE_SECONDS)

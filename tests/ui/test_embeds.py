@@ -75,14 +75,14 @@ def everything_drawn() -> dict[str, list[discord.Embed]]:
 
 
 @pytest.mark.parametrize("name", everything_drawn())
-def test_every_embed_in_its_largest_form_is_within_the_limits_and_pings_nobody(name: str) -> None:
+def test_largest_embed_within_limits_pings_nobody(name: str) -> None:
     embeds = everything_drawn()[name]
     assert_within_limits(embeds)
     assert "@everyone" not in text_of(embeds)
     assert "@here" not in text_of(embeds)
 
 
-def test_the_live_message_shows_what_where_who_and_every_phase() -> None:
+def test_live_message_shows_what_where_who_and_phases() -> None:
     statuses = {PhaseName.INITIALIZATION: PhaseStatus.SUCCESS, PhaseName.VALIDATION: PhaseStatus.IN_PROGRESS}
     drawing = draw_live(a_deployment(statuses=statuses))
     text = text_of(drawing.embeds)
@@ -104,9 +104,7 @@ def test_the_live_message_shows_what_where_who_and_every_phase() -> None:
         (PhaseName.VERIFICATION, ("healthy", "healthy"), ""),
     ],
 )
-def test_a_phase_under_way_says_how_many_services_it_is_through_with(
-    phase: PhaseName, steps: tuple[str, ...], progress: str
-) -> None:
+def test_running_phase_counts_finished_services(phase: PhaseName, steps: tuple[str, ...], progress: str) -> None:
     services = tuple(
         ServiceProgress(f"s{number}", ServiceStep(step), changed=step != "unchanged")
         for number, step in enumerate(steps)
@@ -119,7 +117,7 @@ def test_a_phase_under_way_says_how_many_services_it_is_through_with(
     assert " services" not in text_of(draw_live(over).embeds)
 
 
-def test_the_live_message_gives_each_service_a_line_and_what_failed_comes_first() -> None:
+def test_live_message_lists_failed_services_first() -> None:
     services = (
         ServiceProgress("redis", ServiceStep.UNCHANGED),
         ServiceProgress("worker", ServiceStep.PULLING, "12 of 48 MB", 0.25),
@@ -132,19 +130,19 @@ def test_the_live_message_gives_each_service_a_line_and_what_failed_comes_first(
     assert "🔴 `web` failed · v1 → v2" in text
 
 
-def test_a_service_that_goes_back_shows_its_image_going_back() -> None:
+def test_restored_service_shows_image_reverted() -> None:
     back = ServiceProgress("web", ServiceStep.RESTORED, old_image="shop/web:v1", new_image="shop/web:v2", changed=True)
     assert "restored · v2 → v1" in text_of(draw_live(a_deployment(services=(back,))).embeds)
 
 
-def test_a_failed_phase_says_why_on_its_own_line() -> None:
+def test_failed_phase_shows_reason() -> None:
     deployment = a_deployment()
     failed = replace(deployment.phases[0], status=PhaseStatus.FAILED, problem=Problem("x", "the registry is away"))
     text = text_of(draw_live(replace(deployment, phases=(failed, *deployment.phases[1:]))).embeds)
     assert "❌ initialization · the registry is away" in text
 
 
-def test_the_outcome_leaves_out_services_that_nobody_came_to() -> None:
+def test_outcome_omits_untouched_services() -> None:
     services = (
         ServiceProgress("web", ServiceStep.HEALTHY, changed=True),
         ServiceProgress("worker", ServiceStep.PENDING, changed=True),
@@ -154,14 +152,15 @@ def test_the_outcome_leaves_out_services_that_nobody_came_to() -> None:
     assert "worker" not in text
 
 
-def test_the_same_state_gives_the_same_message_so_that_any_process_can_redraw_it() -> None:
+def test_equal_state_draws_equal_message() -> None:
+    """So that any process can redraw it."""
     deployment = largest_deployment()
     assert draw_live(deployment).content_hash == draw_live(deployment).content_hash
     moved = replace(deployment, phases=(replace(deployment.phases[0], attempts=4), *deployment.phases[1:]))
     assert draw_live(moved).content_hash != draw_live(deployment).content_hash
 
 
-def test_the_cancel_button_is_there_only_while_cancelling_could_change_anything() -> None:
+def test_cancel_button_only_while_cancellable() -> None:
     running = a_deployment(statuses={PhaseName.EXECUTION: PhaseStatus.IN_PROGRESS})
     assert draw_live(running).buttons[0].custom_id == f"roas:cancel:{running.id}"
     assert not can_be_cancelled(replace(running, cancel_requested_by=running.request.requested_by))
@@ -169,7 +168,7 @@ def test_the_cancel_button_is_there_only_while_cancelling_could_change_anything(
     assert not can_be_cancelled(a_deployment(statuses={PhaseName.COMPLETION: PhaseStatus.IN_PROGRESS}))
 
 
-def test_a_rollback_under_way_is_shown_and_coloured_as_such() -> None:
+def test_running_rollback_shown_and_coloured() -> None:
     deployment = a_deployment()
     going_back = replace(deployment.phases[0], name=PhaseName.ROLLBACK, status=PhaseStatus.IN_PROGRESS)
     drawing = draw_live(replace(deployment, phases=(*deployment.phases, going_back)))
@@ -186,7 +185,7 @@ def test_a_rollback_under_way_is_shown_and_coloured_as_such() -> None:
         (DeploymentKind.ROLLBACK, "Roll back staging to r2"),
     ],
 )
-def test_each_kind_of_deployment_has_its_own_words(kind: DeploymentKind, text: str) -> None:
+def test_deployment_kind_has_own_words(kind: DeploymentKind, text: str) -> None:
     assert text in (draw_live(a_deployment(kind)).embeds[0].title or "")
 
 
@@ -199,13 +198,14 @@ def test_each_kind_of_deployment_has_its_own_words(kind: DeploymentKind, text: s
         (Outcome.FAILED, BAD, "Look at it now"),
     ],
 )
-def test_an_outcome_says_what_runs_now(outcome: Outcome, colour: discord.Colour, text: str) -> None:
+def test_outcome_says_what_runs_now(outcome: Outcome, colour: discord.Colour, text: str) -> None:
     drawing = draw_outcome(a_deployment(outcome=outcome, services=(ServiceProgress("web", ServiceStep.STARTING),)))
     assert text in text_of(drawing.embeds)
     assert drawing.embeds[0].colour == colour
 
 
-def test_a_failure_tells_the_reason_the_service_the_next_step_and_brings_the_last_words_as_a_file() -> None:
+def test_failure_shows_reason_service_and_next_step() -> None:
+    """The failure output is a file."""
     drawing = draw_outcome(failed_deployment())
     text = text_of(drawing.embeds)
     assert "Why\nweb did not become healthy" in text
@@ -215,7 +215,7 @@ def test_a_failure_tells_the_reason_the_service_the_next_step_and_brings_the_las
     assert drawing.attachments[0].name.endswith("-web.txt")
 
 
-def test_a_failure_without_a_hint_of_its_own_still_says_what_to_do() -> None:
+def test_failure_without_hint_says_what_to_do() -> None:
     problem = Problem("state", "the disk is full")
     touched = a_deployment(
         outcome=Outcome.FAILED, problem=problem, services=(ServiceProgress("web", ServiceStep.STARTING),)
@@ -223,20 +223,20 @@ def test_a_failure_without_a_hint_of_its_own_still_says_what_to_do() -> None:
     assert "/rollback staging" in text_of(draw_outcome(touched).embeds)
 
 
-def test_a_failure_before_anything_was_touched_says_that_all_runs_as_before() -> None:
+def test_early_failure_says_nothing_changed() -> None:
     problem = Problem("validation_failed", "docker-compose.yml does not parse")
     text = text_of(draw_outcome(a_deployment(outcome=Outcome.FAILED, problem=problem)).embeds)
     assert "Nothing that runs was changed: **staging** stays on r1" in text
     assert "nothing is broken meanwhile" in text
 
 
-def test_a_file_name_is_made_of_plain_signs_whatever_the_service_is_called() -> None:
+def test_file_name_contains_no_slash() -> None:
     problem = Problem("x", "y", service="../../etc/passwd", report="z")
     name = draw_outcome(a_deployment(outcome=Outcome.FAILED, problem=problem)).attachments[0].name
     assert "/" not in name
 
 
-def test_the_plan_tells_images_and_keys_but_never_values_and_the_order() -> None:
+def test_plan_shows_images_keys_and_order_not_values() -> None:
     text = text_of(draw_plan(a_plan()))
     assert "staging: r1 → a new release (v2)" in text
     assert "🔄 **service-2** is recreated" in text
@@ -246,16 +246,16 @@ def test_the_plan_tells_images_and_keys_but_never_values_and_the_order() -> None
     assert "Stays as it is (1)" in text
 
 
-def test_a_plan_that_changes_nothing_says_so() -> None:
+def test_empty_plan_says_so() -> None:
     text = text_of(draw_plan(a_plan(1)))
     assert "Nothing would change" in text
 
 
-def test_a_dry_run_says_that_nothing_was_changed() -> None:
+def test_dry_run_says_nothing_changed() -> None:
     assert draw_plan(a_plan(), dry_run=True)[0].footer.text == "Dry run: nothing was changed."
 
 
-def test_a_refusal_and_a_fault_say_what_is_wrong_and_what_to_do() -> None:
+def test_refusal_and_fault_say_what_to_do() -> None:
     text = text_of(draw_error(NotPermittedError("Not you.", hint="Ask anna.")))
     assert "You may not do this" in text
     assert "Not you." in text
@@ -263,21 +263,21 @@ def test_a_refusal_and_a_fault_say_what_is_wrong_and_what_to_do() -> None:
     assert "`ERR-1`" in text_of(draw_unexpected("ERR-1"))
 
 
-def test_the_history_tells_who_when_and_how_it_ended() -> None:
+def test_history_shows_who_when_and_outcome() -> None:
     text = text_of(list(draw_history([failed_deployment(), a_deployment()], HistoryPage("staging")).embeds))
     assert "failed and was rolled back" in text
     assert "is running" in text
     assert "r1 → r2" in text
 
 
-async def test_a_drawings_view_listens_to_nothing_itself() -> None:
+async def test_drawn_view_does_not_listen() -> None:
     drawing: Drawing = draw_live(a_deployment())
     view = drawing.view()
     assert view.is_finished()
     assert len(view.children) == 1
 
 
-def test_secrets_are_taken_out_before_drawing_and_everything_else_stays_as_it_was() -> None:
+def test_secrets_redacted_before_drawing() -> None:
     deployment = failed_deployment()
     assert without_secrets(deployment, str) == deployment
     clean = without_secrets(deployment, lambda text: text.replace("boom", "[redacted]"))

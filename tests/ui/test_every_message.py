@@ -471,7 +471,7 @@ def assert_lengths(body: Body) -> None:
             assert len(button["label"]) <= 80
 
 
-def test_each_function_that_draws_is_collected() -> None:
+def test_each_drawing_function_collected() -> None:
     collected = {message.maker for message in EVERYTHING}
     found = drawing_functions()
     assert found - collected - set(HELPERS) == set(), "these draw messages that nobody checks: collect them here"
@@ -480,9 +480,7 @@ def test_each_function_that_draws_is_collected() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("message", EVERYTHING, ids=NAMES)
-async def test_each_message_is_what_discord_takes_and_calls_only_whom_it_is_meant_to(
-    message: Message, language: str
-) -> None:
+async def test_each_message_valid_and_pings_intended(message: Message, language: str) -> None:
     wire = Wire()
     with using_locale(language):
         await message.send(wire)
@@ -490,7 +488,7 @@ async def test_each_message_is_what_discord_takes_and_calls_only_whom_it_is_mean
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_each_sentence_is_what_discord_takes_and_calls_nobody(language: str) -> None:
+async def test_each_sentence_valid_and_pings_nobody(language: str) -> None:
     for text in sentences():
         wire = Wire()
         with using_locale(language):
@@ -511,10 +509,10 @@ async def test_each_sentence_is_what_discord_takes_and_calls_nobody(language: st
         ({"embeds": [{"description": "<@&1> @everyone"}]}, set()),
     ],
 )
-def test_who_is_called_is_read_as_discord_does(body: Body, expected: set[str]) -> None:
+def test_pings_parsed_as_discord_does(body: Body, expected: set[str]) -> None:
     assert called(body) == expected
 
 
-def test_a_masked_link_is_found_but_not_within_code() -> None:
+def test_masked_link_found_outside_code() -> None:
     assert masked_links("see [here](https://evil.example)")
     assert not masked_links("`[a](https://x)` and \\[a](https://x) and ```\n[a](https://x)\n```")

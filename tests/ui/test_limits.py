@@ -21,12 +21,12 @@ from bot.ui.limits import (
 
 
 @given(st.text(max_size=300), st.integers(min_value=1, max_value=100))
-def test_a_clipped_text_is_never_longer_than_its_limit(text: str, limit: int) -> None:
+def test_clipped_text_within_limit(text: str, limit: int) -> None:
     assert len(clip(text, limit)) <= limit
 
 
 @given(st.text(alphabet="\\*ab", max_size=40), st.integers(min_value=4, max_value=20))
-def test_clipping_never_ends_within_an_escape(text: str, limit: int) -> None:
+def test_clip_never_splits_escape(text: str, limit: int) -> None:
     shown = clip(discord.utils.escape_markdown(text), limit)
     if shown.endswith("…"):
         body = shown[:-1]
@@ -34,7 +34,7 @@ def test_clipping_never_ends_within_an_escape(text: str, limit: int) -> None:
 
 
 @given(st.lists(st.text(max_size=50), max_size=70), st.integers(min_value=30, max_value=500))
-def test_joined_lines_fit_and_say_how_many_did_not(parts: list[str], limit: int) -> None:
+def test_joined_lines_fit_and_count_rest(parts: list[str], limit: int) -> None:
     text = lines(parts, limit)
     assert len(text) <= limit
     if text != "\n".join(parts):
@@ -42,25 +42,26 @@ def test_joined_lines_fit_and_say_how_many_did_not(parts: list[str], limit: int)
 
 
 @given(st.text(max_size=3000), st.integers(min_value=20, max_value=1024))
-def test_a_code_block_fits_and_cannot_be_left_from_within(text: str, limit: int) -> None:
+def test_code_block_fits_and_cannot_be_closed(text: str, limit: int) -> None:
     block = code_block(text, limit)
     assert len(block) <= limit
     assert block.count("```") == 2
 
 
-def test_a_code_block_keeps_the_end_since_the_last_lines_matter_most() -> None:
+def test_code_block_keeps_end() -> None:
+    """The last lines matter most."""
     assert "the cause" in code_block("x" * 5000 + "\nthe cause", 200)
 
 
 @pytest.mark.parametrize("value", ["", "   ", "\n"])
-def test_an_empty_field_is_never_posted(value: str) -> None:
+def test_empty_field_never_posted(value: str) -> None:
     embed = discord.Embed()
     add_field(embed, value, value)
     assert embed.fields[0].value == NOTHING
     assert embed.fields[0].name == NOTHING
 
 
-def test_the_26th_field_is_left_out_and_long_values_are_clipped() -> None:
+def test_26th_field_dropped_and_long_values_clipped() -> None:
     embed = discord.Embed()
     for _number in range(30):
         add_field(embed, "n" * 300, "v" * 2000)
@@ -68,30 +69,30 @@ def test_the_26th_field_is_left_out_and_long_values_are_clipped() -> None:
     assert all(len(field.value or "") <= FIELD_VALUE for field in embed.fields)
 
 
-def test_all_embeds_of_a_message_together_stay_within_six_thousand_characters() -> None:
+def test_embeds_of_message_within_6000_characters() -> None:
     embeds = [discord.Embed(title="t" * 300, description="d" * 5000) for _number in range(12)]
     fitted = fit(embeds)
     assert len(fitted) == 10
     assert sum(len(embed) for embed in fitted) <= TOTAL
 
 
-def test_other_peoples_words_neither_format_nor_call_everyone() -> None:
+def test_foreign_text_neither_formats_nor_pings() -> None:
     shown = plain("@everyone **bold** [a](https://example.org) `x`")
     assert "@everyone" not in shown
     assert "\\*\\*bold" in shown
     assert "\\`x\\`" in shown
 
 
-def test_no_link_of_a_line_hides_where_it_leads() -> None:
+def test_link_text_cannot_hide_target() -> None:
     shown = plain("[a](https://example.org) **b** [c](https://example.com)")
     assert "](" not in shown
     assert "\\*\\*b\\*\\*" in shown
 
 
-def test_a_code_span_cannot_be_ended_early() -> None:
+def test_code_span_cannot_be_closed() -> None:
     assert code("a`b`c").count("`") == 2
     assert code("") == f"`{NOTHING}`"
 
 
-def test_one_line_is_one_line() -> None:
+def test_one_line_has_no_newline() -> None:
     assert "\n" not in one_line("a\nb\r\nc", 100)

@@ -25,9 +25,10 @@ async def told(state: StateManager, deployment_id: str, kind: str = OUTCOME) -> 
     return post is not None and post.finished
 
 
-async def test_a_deployment_is_one_live_message_and_then_an_outcome_that_answers_it(
+async def test_deployment_has_live_message_and_outcome(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
+    """The outcome is a new message that replies to the live one."""
     messages.start()
     story = await Story.begin(state, bus)
     await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
@@ -41,7 +42,7 @@ async def test_a_deployment_is_one_live_message_and_then_an_outcome_that_answers
     assert not channel.messages[live].buttons
 
 
-async def test_a_burst_of_progress_becomes_few_edits_and_the_last_state_is_always_shown(
+async def test_burst_becomes_few_edits_with_last_state(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(NO_POLL, between_edits=0.3)
@@ -57,7 +58,7 @@ async def test_a_burst_of_progress_becomes_few_edits_and_the_last_state_is_alway
     assert all(later - earlier >= 0.25 for earlier, later in pairwise(times))
 
 
-async def test_a_change_of_phase_is_shown_at_once_and_not_held_back_for_the_pace(
+async def test_phase_change_shown_at_once(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(Pace(poll=60), between_edits=30)
@@ -68,7 +69,7 @@ async def test_a_change_of_phase_is_shown_at_once_and_not_held_back_for_the_pace
     await until(lambda: "🔄 validation" in channel.text(1000), within_seconds=2)
 
 
-async def test_nothing_is_edited_where_nothing_changed(
+async def test_unchanged_message_not_edited(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start()
@@ -81,7 +82,7 @@ async def test_nothing_is_edited_where_nothing_changed(
     assert [what for what, _id, _time in channel.log] == ["send"]
 
 
-async def test_a_deployment_is_never_held_up_by_discord(
+async def test_discord_never_delays_deployment(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(online=False)
@@ -93,7 +94,7 @@ async def test_a_deployment_is_never_held_up_by_discord(
     assert not channel.messages
 
 
-async def test_what_discord_refused_for_a_while_is_posted_later_in_order_and_once(
+async def test_refused_posts_sent_later_in_order_once(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     channel.faults = [DiscordAwayError("503")] * 5
@@ -104,7 +105,7 @@ async def test_what_discord_refused_for_a_while_is_posted_later_in_order_and_onc
     assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
 
 
-async def test_a_post_whose_answer_got_lost_is_not_posted_twice(
+async def test_post_with_lost_answer_not_repeated(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     channel.lose_answers = 1
@@ -115,7 +116,7 @@ async def test_a_post_whose_answer_got_lost_is_not_posted_twice(
     assert len(channel.messages) == 2
 
 
-async def test_being_online_again_ends_the_wait_for_a_retry(
+async def test_reconnect_ends_retry_wait(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     channel.faults = [DiscordAwayError("503")]
@@ -127,7 +128,7 @@ async def test_being_online_again_ends_the_wait_for_a_retry(
     await until(lambda: bool(channel.messages), within_seconds=2)
 
 
-async def test_a_deleted_live_message_is_posted_again(
+async def test_deleted_live_message_posted_again(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start()
@@ -144,9 +145,10 @@ async def told_id(state: StateManager, deployment_id: str) -> bool:
     return post is not None and post.message_id is not None
 
 
-async def test_a_closed_channel_is_logged_once_and_used_again_when_it_opens(
+async def test_closed_channel_logged_once_and_reused(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """It is used again when it opens."""
     channel.faults = [ChannelClosedError("Missing Permissions")] * 6
     messages.start()
     story = await Story.begin(state, bus)
@@ -156,7 +158,7 @@ async def test_a_closed_channel_is_logged_once_and_used_again_when_it_opens(
     assert len(channel.messages) == 2
 
 
-async def test_a_message_that_discord_refuses_does_not_keep_the_outcome_from_being_told(
+async def test_refused_message_does_not_block_outcome(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     channel.faults = [MessageRefusedError("Invalid Form Body")]
@@ -168,7 +170,7 @@ async def test_a_message_that_discord_refuses_does_not_keep_the_outcome_from_bei
     assert any(title.endswith("succeeded") for title in channel.titles())
 
 
-async def test_after_a_restart_the_same_live_message_is_finished(
+async def test_restart_finishes_same_live_message(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     first = messages.start()
@@ -182,9 +184,10 @@ async def test_after_a_restart_the_same_live_message_is_finished(
     assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
 
 
-async def test_after_a_restart_a_deployment_that_was_never_posted_is_told_from_the_journal_alone(
+async def test_unposted_deployment_posted_from_journal(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
+    """After a restart the journal alone suffices."""
     story = await Story.begin(state, bus)
     await story.finish(Outcome.FAILED, announced=False)
     messages.start()
@@ -192,9 +195,10 @@ async def test_after_a_restart_a_deployment_that_was_never_posted_is_told_from_t
     assert len(channel.messages) == 2
 
 
-async def test_a_message_whose_id_died_with_its_process_is_found_and_not_posted_twice(
+async def test_message_with_lost_id_found(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
+    """A message whose ID died with its process is not posted twice."""
     first = messages.start()
     story = await Story.begin(state, bus)
     await until(lambda: told_id(state, story.id))
@@ -208,7 +212,7 @@ async def test_a_message_whose_id_died_with_its_process_is_found_and_not_posted_
     assert len(channel.messages) == 2
 
 
-async def test_a_finished_deployment_is_not_told_again_by_the_next_bot(
+async def test_finished_deployment_not_posted_again(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     first = messages.start()
@@ -225,7 +229,7 @@ async def test_a_finished_deployment_is_not_told_again_by_the_next_bot(
     assert channel.attempts == attempts
 
 
-async def test_old_news_is_not_told(
+async def test_old_deployment_not_posted(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.ui.live_messages.NEWS", timedelta(seconds=-1))
@@ -237,7 +241,7 @@ async def test_old_news_is_not_told(
     assert len(channel.messages) == 1
 
 
-async def test_a_deployment_that_another_process_carries_is_found_without_any_event(
+async def test_foreign_deployment_found_without_event(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start()
@@ -247,7 +251,7 @@ async def test_a_deployment_that_another_process_carries_is_found_without_any_ev
     assert len(channel.messages) == 2
 
 
-async def test_a_silent_bot_posts_nothing_until_it_is_given_the_voice(
+async def test_standby_posts_nothing_until_leader(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     leadership = Leadership(is_leader=False)
@@ -260,9 +264,10 @@ async def test_a_silent_bot_posts_nothing_until_it_is_given_the_voice(
     await until(lambda: told(state, story.id))
 
 
-async def test_the_link_leads_to_the_live_message_or_to_the_channel_where_that_takes_too_long(
+async def test_link_falls_back_to_channel(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
+    """It leads to the live message, or to the channel where that takes too long."""
     running = messages.start(online=False)
     story = await Story.begin(state, bus)
     assert await running.link(story.id, "dev", within_seconds=0.01) == channel.link()

@@ -23,9 +23,7 @@ def channel(bot: SmallBot) -> OpsChannel:
     return OpsChannel(bot, bot.sandbox.guild_id, bot.sandbox.ops_channel_id)
 
 
-async def test_a_lost_message_is_found_however_much_was_said_since_the_deployment_began(
-    channel: OpsChannel, people: SandboxClient
-) -> None:
+async def test_lost_message_found_in_long_history(channel: OpsChannel, people: SandboxClient) -> None:
     began = datetime.now(UTC)
     for number in range(210):
         await people.say("bob", f"is it done yet? {number}")
@@ -42,7 +40,7 @@ async def looks(people: SandboxClient) -> list[object]:
     return [one for one in await people.requests() if one["method"] == "GET" and one["path"].endswith("/messages")]
 
 
-async def test_what_is_missing_is_known(bot: SmallBot, channel: OpsChannel, people: SandboxClient) -> None:
+async def test_missing_permission_or_target_typed(bot: SmallBot, channel: OpsChannel, people: SandboxClient) -> None:
     message_id = await channel.send(WANTED, nonce="1")
     await people.deny_bot("embed_links")
     with pytest.raises(PermissionMissingError):

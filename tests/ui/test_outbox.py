@@ -49,9 +49,11 @@ async def failed(state: StateManager, bus: EventBus, environment: str = "staging
         set(MissingPermission) - {MissingPermission.SEND},
     ],
 )
-async def test_of_an_outcome_only_that_is_left_out_for_which_the_permission_is_missing_and_that_is_named(
+async def test_outcome_omits_only_unpermitted_parts(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, missing: set[MissingPermission]
 ) -> None:
+    """The missing permission is named."""
+
     def forbids(drawing: Drawing, reply_to: int | None) -> bool:
         return bool(missing & (drawing.needs | (set() if reply_to is None else {MissingPermission.HISTORY})))
 
@@ -71,9 +73,10 @@ async def test_of_an_outcome_only_that_is_left_out_for_which_the_permission_is_m
     assert named == missing & {MissingPermission.FILES, MissingPermission.EMBEDS, MissingPermission.HISTORY}
 
 
-async def test_a_permission_that_is_known_to_be_missing_costs_no_more_than_one_try_a_message(
+async def test_known_missing_permission_tried_once(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
+    """It costs no more than one try a message."""
     channel.forbids = lambda drawing, reply_to: bool(drawing.embeds or drawing.attachments) or reply_to is not None
     messages.start()
     await failed(state, bus, "dev")
@@ -82,7 +85,7 @@ async def test_a_permission_that_is_known_to_be_missing_costs_no_more_than_one_t
     assert channel.attempts <= attempts + 2 * len(("live", "outcome", "the live one's end"))
 
 
-async def test_a_channel_that_takes_nothing_is_closed_for_want_of_the_permission_to_send(
+async def test_unpostable_channel_lacks_send_permission(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     channel.forbids = lambda _drawing, _reply_to: True
@@ -93,7 +96,7 @@ async def test_a_channel_that_takes_nothing_is_closed_for_want_of_the_permission
         assert running.trouble("") == "無法在該頻道發布訊息：機器人缺少「傳送訊息」權限。"
 
 
-async def test_without_the_permission_for_embeds_a_message_says_the_same_as_text(
+async def test_missing_embed_permission_falls_back_to_text(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     channel.forbids = needs_embeds
@@ -106,7 +109,7 @@ async def test_without_the_permission_for_embeds_a_message_says_the_same_as_text
     assert [button.label for button in channel.messages[1000].buttons] == ["Cancel"]
 
 
-async def test_a_missing_permission_is_told_once_and_taken_back_when_it_is_there_again(
+async def test_missing_permission_reported_until_granted(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, caplog: pytest.LogCaptureFixture
 ) -> None:
     channel.forbids = needs_a_file
@@ -123,7 +126,7 @@ async def test_a_missing_permission_is_told_once_and_taken_back_when_it_is_there
     assert list(channel.messages.values())[-1].attachments
 
 
-async def test_a_deleted_message_is_told_once_in_the_log_and_on_status(
+async def test_deleted_message_logged_once_and_in_status(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, caplog: pytest.LogCaptureFixture
 ) -> None:
     running = messages.start()
@@ -144,7 +147,7 @@ async def test_a_deleted_message_is_told_once_in_the_log_and_on_status(
     assert caplog.text.count("a message was deleted and is posted again") == 1
 
 
-async def test_deployments_and_alerts_come_in_the_order_in_which_they_happened(
+async def test_deployments_and_alerts_posted_in_order(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start()
@@ -167,7 +170,7 @@ async def test_deployments_and_alerts_come_in_the_order_in_which_they_happened(
     await story.finish()
 
 
-async def test_after_a_restart_they_come_in_the_order_in_which_they_happened_too(
+async def test_order_kept_after_restart(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     channel.faults = [DiscordAwayError("503")] * 10_000
@@ -186,7 +189,7 @@ async def test_after_a_restart_they_come_in_the_order_in_which_they_happened_too
     assert [found[0] for found in news if found] == [f"news {number}" for number in range(6)]
 
 
-async def test_an_alert_does_not_keep_a_deployment_from_being_told(
+async def test_alert_does_not_block_deployment(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start()
@@ -196,9 +199,10 @@ async def test_an_alert_does_not_keep_a_deployment_from_being_told(
     assert len(channel.messages) == 3
 
 
-async def test_the_outcome_of_a_killed_bot_is_posted_once_by_the_next_where_only_the_intent_was_written(
+async def test_next_bot_posts_outcome_of_killed_one(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
+    """It is posted once, where only the intent was written."""
     first = messages.start()
     story = await Story.begin(state, bus)
     await until(lambda: bool(channel.messages))
@@ -217,16 +221,14 @@ async def test_the_outcome_of_a_killed_bot_is_posted_once_by_the_next_where_only
     assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
 
 
-async def test_two_bots_that_tell_of_the_same_post_it_once(
-    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
-) -> None:
+async def test_two_bots_post_once(state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages) -> None:
     messages.start()
     messages.start()
     await asyncio.gather(*(failed(state, bus, environment) for environment in ("dev", "staging")))
     assert len(channel.messages) == 4
 
 
-def test_a_text_in_place_of_embeds_is_never_too_long() -> None:
+def test_text_fallback_never_too_long() -> None:
     embed = discord.Embed(title="t" * 250, description="d" * 4000).set_footer(text="DEPLOY-1")
     text = Drawing("DEPLOY-1", (embed,)).without({MissingPermission.EMBEDS})
     assert len(text.content) <= 2000

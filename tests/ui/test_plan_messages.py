@@ -44,21 +44,21 @@ def a_proposal(state: PlanState = PlanState.AWAITING, *, large: bool = False) ->
 
 
 @pytest.mark.parametrize("state_", PlanState)
-def test_an_approval_in_its_largest_form_is_within_the_limits_and_pings_nobody(state_: PlanState) -> None:
+def test_largest_approval_within_limits_pings_nobody(state_: PlanState) -> None:
     drawing = draw_approval(a_proposal(state_, large=True))
     assert_within_limits(drawing.embeds)
     assert "@everyone" not in text_of(drawing.embeds)
     assert not drawing.content
 
 
-def test_a_plan_in_its_largest_form_is_within_the_limits() -> None:
+def test_largest_plan_within_limits() -> None:
     drawing = draw_proposal(a_proposal(PlanState.PLANNED, large=True), last_seconds=7300)
     assert_within_limits(drawing.embeds)
     assert len(drawing.content) <= 2000
     assert all(len(button.custom_id) <= 100 and len(button.label) <= 80 for button in drawing.buttons)
 
 
-def test_a_frozen_environment_is_within_the_limits_too() -> None:
+def test_frozen_environment_within_limits() -> None:
     frozen = EnvironmentStatus("e" * 32, freeze=Freeze("e" * 32, DORA, NASTY * 10, NOON), trouble=NASTY * 100)
     assert_within_limits(draw_status([frozen] * 10).embeds)
 
@@ -70,7 +70,7 @@ def secret_free(plan: Plan) -> list[str]:
 
 
 @pytest.mark.parametrize("count", [3, 12, 64])
-def test_who_says_yes_can_see_every_service_image_and_key(count: int) -> None:
+def test_approver_sees_services_images_and_keys(count: int) -> None:
     plan_record = a_proposal()
     keys = tuple(f"environment.KEY_{number}" for number in range(8 if count > 3 else 3))
     plan = a_plan(count)
@@ -84,23 +84,21 @@ def test_who_says_yes_can_see_every_service_image_and_key(count: int) -> None:
             assert missing == []
 
 
-def test_what_a_full_message_has_no_room_for_is_in_the_file() -> None:
+def test_overflow_goes_into_file() -> None:
     """An approval shares its room with who asked and why, so that the plan is cut where the plan alone is not."""
     drawing = draw_approval(a_proposal(large=True), last_seconds=7300)
     assert_within_limits(drawing.embeds)
     assert [word for word in secret_free(a_proposal(large=True).plan) if word not in drawing.attachments[0].text] == []
 
 
-def test_an_image_of_the_same_name_from_elsewhere_is_seen() -> None:
+def test_same_name_from_other_registry_visible() -> None:
     old, new = "ghcr.io/shop/web:v1@sha256:" + "a" * 64, "evil.example/web:v2"
     plan = a_plan()
     services = tuple(replace(one, old_image=old, new_image=new) for one in plan.services[2:])
     assert "ghcr.io/shop/web:v1 → evil.example/web:v2" in text_of(draw_plan(replace(plan, services=services)))
 
 
-async def test_the_second_person_is_told_how_long_it_took_the_last_time(
-    state: StateManager, messages: Messages, channel: FakeChannel
-) -> None:
+async def test_approval_shows_last_duration(state: StateManager, messages: Messages, channel: FakeChannel) -> None:
     story = await Story.begin(state, messages.parts[1], environment="prod")
     await story.finish()
     plan_record = a_proposal()
@@ -112,19 +110,19 @@ async def test_the_second_person_is_told_how_long_it_took_the_last_time(
 
 
 @pytest.mark.parametrize("state_", PlanState)
-def test_only_an_open_plan_has_buttons(state_: PlanState) -> None:
+def test_only_open_plan_has_buttons(state_: PlanState) -> None:
     plan_record = a_proposal(state_)
     assert bool(draw_approval(plan_record).buttons) is not plan_record.ended
 
 
-def test_the_pages_of_the_history_have_short_ids() -> None:
+def test_history_page_ids_short() -> None:
     page = HistoryPage("e" * 32, Outcome.ROLLED_BACK, 999_999)
     drawing = draw_history([largest_deployment(Outcome.FAILED)] * 8, page, has_more=True)
     assert_within_limits(drawing.embeds)
     assert [len(button.custom_id) <= 100 for button in drawing.buttons] == [True, True]
 
 
-def test_the_live_message_says_how_long_it_usually_takes_and_when_it_is_done() -> None:
+def test_live_message_shows_estimate_and_end_time() -> None:
     text = text_of(draw_live(a_deployment(), usual_seconds=90).embeds)
     done = int((NOON + timedelta(seconds=90)).timestamp())
     assert f"usually takes 1 min 30 s, until <t:{done}:T>" in text
@@ -132,7 +130,7 @@ def test_the_live_message_says_how_long_it_usually_takes_and_when_it_is_done() -
     assert "usually" not in text_of(draw_live(a_deployment(outcome=Outcome.SUCCEEDED), usual_seconds=90).embeds)
 
 
-def test_only_what_can_be_undone_has_a_button_that_undoes_it() -> None:
+def test_only_reversible_outcome_has_rollback_button() -> None:
     assert [b.label for b in draw_outcome(a_deployment(outcome=Outcome.SUCCEEDED)).buttons] == ["Roll back to r1"]
     assert not draw_outcome(replace(a_deployment(outcome=Outcome.SUCCEEDED), from_release=None)).buttons
     for outcome in (Outcome.ROLLED_BACK, Outcome.CANCELLED, Outcome.FAILED):
@@ -142,14 +140,15 @@ def test_only_what_can_be_undone_has_a_button_that_undoes_it() -> None:
     assert [b.label for b in draw_outcome(broken).buttons] == ["Roll back to r1"]
 
 
-def test_a_plan_back_from_half_way_does_not_say_that_nothing_would_change() -> None:
+def test_recovery_plan_never_says_nothing_changes() -> None:
+    """A plan back from half-way changes something."""
     plan = replace(a_plan(1, warnings=("The last deployment broke off.",)), to_release=1)
     text = text_of(draw_plan(plan))
     assert "Nothing would change" not in text
     assert "broke off" in text
 
 
-async def test_the_estimate_is_the_median_of_the_last_of_its_kind_that_succeeded(state: StateManager) -> None:
+async def test_estimate_is_median_of_recent_successes(state: StateManager) -> None:
     async def took(seconds: float, outcome: Outcome = Outcome.SUCCEEDED, kind: DeploymentKind = DeploymentKind.DEPLOY):
         deployment = a_deployment(kind)
         fence = await state.deployments.create(deployment, "x")
@@ -166,7 +165,7 @@ async def test_the_estimate_is_the_median_of_the_last_of_its_kind_that_succeeded
     assert await last_seconds(state, DeploymentKind.DEPLOY, "staging") == 100.0
 
 
-async def test_an_approval_is_one_message_that_says_later_what_became_of_it(
+async def test_approval_message_shows_result(
     state: StateManager,
     messages: Messages,
     channel: FakeChannel,
@@ -183,7 +182,7 @@ async def test_an_approval_is_one_message_that_says_later_what_became_of_it(
     assert post is not None
 
 
-async def test_an_approval_whose_time_is_over_is_closed_without_anybody_coming_by(
+async def test_expired_approval_closed_unprompted(
     state: StateManager,
     messages: Messages,
     channel: FakeChannel,
@@ -194,7 +193,7 @@ async def test_an_approval_whose_time_is_over_is_closed_without_anybody_coming_b
     await until(lambda: channel.titles() == ["⌛ Not approved in time: deploy v2 to prod"])
 
 
-async def test_an_approval_that_was_given_in_time_is_never_said_to_be_late(
+async def test_timely_approval_never_shown_late(
     state: StateManager,
     messages: Messages,
     channel: FakeChannel,
@@ -205,11 +204,12 @@ async def test_an_approval_that_was_given_in_time_is_never_said_to_be_late(
     await until(lambda: channel.titles() == ["✅ Approved: deploy v2 to prod"])
 
 
-async def test_a_plan_that_needs_one_yes_only_is_never_shown_as_an_approval_while_it_is_being_started(
+async def test_confirmed_plan_not_shown_as_approval(
     state: StateManager,
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
+    """A plan that needs no second person is not shown as an approval while it starts."""
     for plan_record in (a_proposal(PlanState.CONFIRMED), a_proposal()):
         await state.approvals.add(plan_record)
     messages.start()
@@ -217,7 +217,7 @@ async def test_a_plan_that_needs_one_yes_only_is_never_shown_as_an_approval_whil
     assert channel.titles() == ["🗳️ Approval wanted: deploy v2 to prod"]
 
 
-async def test_the_next_bot_takes_up_an_approval_that_waits(
+async def test_next_bot_follows_open_approval(
     state: StateManager,
     messages: Messages,
     channel: FakeChannel,
@@ -233,7 +233,7 @@ async def test_the_next_bot_takes_up_an_approval_that_waits(
     assert [what for what, _id, _at in channel.log] == ["send", "edit"]
 
 
-async def test_a_deleted_approval_is_posted_again(
+async def test_deleted_approval_posted_again(
     state: StateManager,
     messages: Messages,
     channel: FakeChannel,
@@ -249,7 +249,7 @@ async def test_a_deleted_approval_is_posted_again(
     await until(lambda: channel.titles() == ["🚫 Withdrawn: deploy v2 to prod"])
 
 
-async def test_new_messages_arrive_in_the_order_in_which_they_came_whatever_failed_meanwhile(
+async def test_new_messages_keep_order_despite_failures(
     state: StateManager,
     messages: Messages,
     channel: FakeChannel,
@@ -267,7 +267,7 @@ async def test_new_messages_arrive_in_the_order_in_which_they_came_whatever_fail
     await story.finish()
 
 
-async def test_a_closed_channel_is_trouble_until_it_opens(
+async def test_closed_channel_is_trouble_until_open(
     state: StateManager,
     messages: Messages,
     channel: FakeChannel,

@@ -62,7 +62,7 @@ async def hears(bot: Listening, *names: str) -> None:
     assert bot.heard == [*names, "on_end"]
 
 
-async def test_in_standby_nothing_is_heard(bot: Listening, gate: StandbyGate):
+async def test_standby_hears_nothing(bot: Listening, gate: StandbyGate):
     begin(bot)
     bot._connection.dispatch("member_join", object())
     bot.dispatch("disconnect")
@@ -70,14 +70,13 @@ async def test_in_standby_nothing_is_heard(bot: Listening, gate: StandbyGate):
     await hears(bot)
 
 
-async def test_what_the_bot_tells_itself_is_heard(bot: Listening, gate: StandbyGate):
+async def test_own_events_heard_in_standby(bot: Listening, gate: StandbyGate):
     bot.dispatch("birthday")
     await hears(bot, "on_birthday")
 
 
-async def test_at_its_turn_it_learns_how_the_connection_began_and_hears_all_from_then_on(
-    bot: Listening, leadership: Leadership, gate: StandbyGate
-):
+async def test_new_leader_learns_connection_events(bot: Listening, leadership: Leadership, gate: StandbyGate):
+    """It hears everything from then on."""
     begin(bot)
     begin(bot)  # once more: the gateway was unavailable in between
     bot._connection.dispatch("member_join", object())
@@ -86,16 +85,14 @@ async def test_at_its_turn_it_learns_how_the_connection_began_and_hears_all_from
     await hears(bot, "on_connect", "on_guild_available", "on_ready", "on_member_join")
 
 
-async def test_a_server_that_was_left_in_standby_is_not_said_to_be_there(
-    bot: Listening, leadership: Leadership, gate: StandbyGate
-):
+async def test_guild_left_in_standby_not_announced(bot: Listening, leadership: Leadership, gate: StandbyGate):
     guild = begin(bot)
     bot._connection._remove_guild(guild)
     leadership.gain()
     await hears(bot, "on_connect", "on_ready")
 
 
-async def test_who_was_ready_before_is_not_told_again(bot: Listening, leadership: Leadership, gate: StandbyGate):
+async def test_ready_not_repeated(bot: Listening, leadership: Leadership, gate: StandbyGate):
     leadership.gain()
     begin(bot)
     leadership.lose()
@@ -104,7 +101,7 @@ async def test_who_was_ready_before_is_not_told_again(bot: Listening, leadership
     await hears(bot, "on_connect", "on_guild_available", "on_ready")
 
 
-async def test_what_one_listener_stumbles_over_is_not_kept_from_the_others(
+async def test_failing_dispatch_does_not_block_others(
     bot: Listening, leadership: Leadership, monkeypatch: pytest.MonkeyPatch
 ):
     """Somebody else's bot may have put itself in the way of its own events."""
@@ -132,7 +129,7 @@ async def test_what_one_listener_stumbles_over_is_not_kept_from_the_others(
     assert handed_on == [0, 1]
 
 
-async def test_without_the_gate_everything_is_as_before(bot: Listening, gate: StandbyGate):
+async def test_removed_gate_lets_all_events_pass(bot: Listening, gate: StandbyGate):
     begin(bot)
     gate.remove()
     bot._connection.dispatch("member_join", object())
@@ -140,7 +137,7 @@ async def test_without_the_gate_everything_is_as_before(bot: Listening, gate: St
     await hears(bot, "on_connect", "on_guild_available", "on_ready", "on_member_join", "on_disconnect")
 
 
-async def test_a_bot_that_is_closed_in_standby_stays_silent_to_its_end(leadership: Leadership):
+async def test_bot_closed_in_standby_hears_nothing(leadership: Leadership):
     heard_while_closing: list[str] = []
 
     class Leaving(commands.Cog):

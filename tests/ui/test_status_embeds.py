@@ -33,7 +33,7 @@ def many(count: int = 100, sick: int = 3) -> StackHealth:
     return StackHealth("staging", Verdict.UNHEALTHY, services, NOON + timedelta(hours=3, minutes=5))
 
 
-def test_the_status_shows_each_service_the_worst_first_with_its_numbers() -> None:
+def test_services_listed_worst_first_with_figures() -> None:
     stack = a_stack(("redis", Verdict.HEALTHY, ""), ("web", Verdict.UNHEALTHY, "health check fails"))
     drawing = draw_status([EnvironmentStatus("staging", stack, a_release())])
     text = text_of(drawing.embeds)
@@ -47,14 +47,15 @@ def test_the_status_shows_each_service_the_worst_first_with_its_numbers() -> Non
     assert not drawing.attachments
 
 
-def test_the_version_shown_is_the_one_that_runs_not_the_one_that_should() -> None:
+def test_running_version_shown_not_wanted_one() -> None:
     other = replace(a_container("web"), image_id="sha256:" + "b" * 64, image_reference="shop/web:v2")
     stack = StackHealth("staging", Verdict.HEALTHY, (ServiceHealth("web", Verdict.HEALTHY, "", (other,)),), NOON)
     assert "`web:v2`" in text_of(draw_status([EnvironmentStatus("staging", stack, a_release())]).embeds)
 
 
 @pytest.mark.parametrize("locale", ["en-US", "zh-TW"])
-def test_of_a_hundred_services_the_worst_are_shown_the_rest_is_counted_and_a_file_has_them_all(locale: str) -> None:
+def test_hundred_services_cut_with_full_file(locale: str) -> None:
+    """The worst are shown, the rest is counted, and a file has them all."""
     with using_locale(locale):
         drawing = draw_status([EnvironmentStatus("staging", many(), a_release(services=("worker-007",)))])
     assert_within_limits(drawing.embeds)
@@ -74,7 +75,7 @@ def test_of_a_hundred_services_the_worst_are_shown_the_rest_is_counted_and_a_fil
     assert row.split()[2:] == ["worker-007:v3", "3h05m", "1.5", "%", "7", "MiB", "7"]
 
 
-def test_what_stands_beside_the_services_takes_its_room_from_them_only() -> None:
+def test_extra_embeds_shorten_service_list() -> None:
     beside = [discord.Embed(title="alerts", description="a" * 1200), discord.Embed(title="figures", description="f")]
     drawing = draw_status([EnvironmentStatus("staging", many(), a_release())], beside)
     assert_within_limits(drawing.embeds)
@@ -82,14 +83,14 @@ def test_what_stands_beside_the_services_takes_its_room_from_them_only() -> None
     assert "services.txt" in (drawing.embeds[0].description or "")
 
 
-def test_of_more_environments_than_fit_the_rest_is_counted() -> None:
+def test_remaining_environments_counted() -> None:
     drawing = draw_status([EnvironmentStatus(f"env-{n}", many(3)) for n in range(12)], [discord.Embed(title="x")])
     assert_within_limits(drawing.embeds)
     assert len(drawing.embeds) == 10
     assert "3 more environments" in str(drawing.embeds[8].footer.text)
 
 
-def test_the_status_shows_the_deployment_under_way_or_the_lock() -> None:
+def test_running_deployment_or_lock_holder_shown() -> None:
     running = a_deployment(statuses={PhaseName.EXECUTION: PhaseStatus.IN_PROGRESS})
     status = EnvironmentStatus("staging", active=running, lock=a_lock(running))
     for busy in (draw_status([status]), draw_status([status] * 3)):
@@ -101,14 +102,14 @@ def test_the_status_shows_the_deployment_under_way_or_the_lock() -> None:
     assert "deploy v2" in held
 
 
-def test_the_status_of_an_engine_that_is_away_says_so_and_still_shows_the_release() -> None:
+def test_lost_engine_status_keeps_release() -> None:
     status = EnvironmentStatus("staging", None, a_release(), fault="The engine is away.")
     text = text_of(draw_status([status]).embeds)
     assert "The engine is away." in text
     assert "r3" in text
 
 
-def test_the_integration_shows_five_figures_with_their_limits() -> None:
+def test_integration_shows_five_figures_with_limits() -> None:
     embed = draw_integration(
         IntegrationFigures(0.012, "live messages", 0.003, 2.0, 0.25, "dev/web", 0.0, "", 1.0), frozenset()
     )
@@ -122,7 +123,8 @@ def test_the_integration_shows_five_figures_with_their_limits() -> None:
     assert embed.colour == GOOD
 
 
-def test_a_figure_whose_alert_fires_is_red_and_one_without_measurement_says_so() -> None:
+def test_figure_red_while_alert_fires() -> None:
+    """One without a measurement says so."""
     embed = draw_integration(IntegrationFigures(1.2, "slow one"), frozenset({"event_latency"}))
     assert "🔴 Event latency: 1200 ms, slowest: `slow one`" in (embed.description or "")
     assert (embed.description or "").count("nothing to measure yet") == 4

@@ -15,18 +15,18 @@ from bot.ui.translation import _, command_text, command_word, translate, using_l
 from tests.ui.samples import a_deployment, a_lock, failed_deployment
 
 
-def test_an_unknown_language_is_answered_in_english() -> None:
+def test_unknown_language_falls_back_to_english() -> None:
     with using_locale("de"):
         assert _("Deploy {version} to {environment}", version="v1", environment="dev") == "Deploy v1 to dev"
 
 
-def test_a_text_is_said_in_the_readers_language_and_only_within() -> None:
+def test_language_applies_only_within_scope() -> None:
     with using_locale("zh-TW"):
         assert _("Deploy {version} to {environment}", version="v1", environment="dev") == "將 v1 部署到 dev"
     assert _("Services") == "Services"
 
 
-async def test_two_people_are_answered_each_in_their_own_language_at_the_same_time() -> None:
+async def test_concurrent_readers_get_own_language() -> None:
     async def answer(locale: str, meanwhile: asyncio.Event, then: asyncio.Event) -> str:
         with using_locale(locale):
             then.set()
@@ -38,34 +38,34 @@ async def test_two_people_are_answered_each_in_their_own_language_at_the_same_ti
     assert await asyncio.gather(answer("zh-TW", one, two), answer("en-US", two, one)) == ["服務", "Services"]
 
 
-def test_states_have_words_of_their_own() -> None:
+def test_states_have_own_translations() -> None:
     with using_locale("zh-TW"):
         assert word(PhaseName.VERIFICATION) == "驗證"
         assert word(ServiceStep.HEALTHY) == "健康"
     assert word(PhaseName.VERIFICATION) == "verification"
 
 
-def test_a_sentence_of_the_core_is_recognised_by_its_template() -> None:
+def test_core_sentence_matched_by_template() -> None:
     with using_locale("zh-TW"):
         assert translate("There is no deployment DEPLOY-1.") == "沒有 DEPLOY-1 這次部署。"
 
 
-def test_a_reason_within_a_sentence_is_translated_too() -> None:
+def test_nested_reason_translated() -> None:
     with using_locale("zh-TW"):
         assert translate("web failed: it restarted 3 times.") == "web 失敗：重新啟動了 3 次。"
 
 
-def test_several_sentences_are_translated_one_by_one() -> None:
+def test_sentences_translated_one_by_one() -> None:
     with using_locale("zh-TW"):
         assert translate("The journal is closed. Start the bot again.") == "紀錄已關閉。 請重新啟動機器人。"
 
 
-def test_what_nobody_knows_stays_as_it_is() -> None:
+def test_unknown_text_unchanged() -> None:
     with using_locale("zh-TW"):
         assert translate("panic: runtime error {oops}") == "panic: runtime error {oops}"
 
 
-def test_what_somebody_wrote_is_never_taken_for_a_field() -> None:
+def test_user_text_never_taken_for_field() -> None:
     assert Template("{a} waits for {b}.", "{b} 之後是 {a}").say({"a": "{b}", "b": "x"}) == "x 之後是 {b}"
 
 
@@ -80,15 +80,15 @@ def test_what_somebody_wrote_is_never_taken_for_a_field() -> None:
         ("{a} is gone.", "it is here.", None),
     ],
 )
-def test_a_template_gives_back_what_was_filled_in(template: str, text: str, fields: dict[str, str] | None) -> None:
+def test_template_recovers_fields(template: str, text: str, fields: dict[str, str] | None) -> None:
     assert Template(template, "").match(text) == fields
 
 
-def test_a_long_text_costs_no_more_than_its_length() -> None:
+def test_long_text_matched_in_linear_time() -> None:
     assert Template("{a} x {b} x {c} x {d}!", "").match(" x" * 2000) is None
 
 
-def test_a_typed_error_is_shown_in_the_readers_language() -> None:
+def test_typed_error_shown_in_readers_language() -> None:
     lock = a_lock(a_deployment())
     with using_locale("zh-TW"):
         embed = draw_error(LockHeldError(lock))[0]
@@ -99,12 +99,12 @@ def test_a_typed_error_is_shown_in_the_readers_language() -> None:
     assert embed.fields[0].value == f"請等 {lock.deployment_id} 結束，或將它取消。"
 
 
-def test_an_error_without_a_translation_is_shown_as_it_is() -> None:
+def test_untranslated_error_shown_unchanged() -> None:
     with using_locale("zh-TW"):
         assert draw_error(RoasError("Nobody knows this."))[0].description == "Nobody knows this."
 
 
-def test_live_message_and_outcome_differ_by_language() -> None:
+def test_live_message_and_outcome_translated() -> None:
     def posts() -> tuple[str, str]:
         return draw_live(a_deployment()).content_hash, draw_outcome(failed_deployment()).content_hash
 
@@ -113,7 +113,7 @@ def test_live_message_and_outcome_differ_by_language() -> None:
         assert all(one != other for one, other in zip(english, posts(), strict=True))
 
 
-def test_commands_have_names_and_descriptions_in_chinese_only_where_asked() -> None:
+def test_chinese_command_names_only_on_request() -> None:
     assert command_word("deploy", "zh-TW") == "部署"
     assert command_word("deploy", "de") is None
     assert command_text("Deploy a version to an environment", "zh-TW") == "將某個版本部署到環境"

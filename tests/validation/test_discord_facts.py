@@ -75,37 +75,37 @@ async def findings(subject: Subject, facts: DiscordFacts) -> list[CheckResult]:
     return [result for check in checks if not (result := await check.run(handed_in)).passed]
 
 
-async def test_all_is_well(subject: Subject, settings: Settings) -> None:
+async def test_complete_setup_passes(subject: Subject, settings: Settings) -> None:
     facts = await fetch_discord_facts(settings)
     assert facts == DiscordFacts("", True, "Ops", True, True, "ops", True, ())
     assert await findings(subject, facts) == []
 
 
-async def test_a_refused_token(subject: Subject, settings: Settings) -> None:
+async def test_refused_token_reported(subject: Subject, settings: Settings) -> None:
     facts = await fetch_discord_facts(settings.model_copy(update={"discord_token": SecretStr("bad")}))
     assert [result.message for result in await findings(subject, facts)] == ["Discord refuses the token."]
 
 
-async def test_a_guild_that_the_bot_is_not_in(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
+async def test_foreign_guild_reported(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
     del discord.answers["/guilds/1"]
     found = await findings(subject, await fetch_discord_facts(settings))
     assert [result.check for result in found] == ["discord_channel"]
     assert "Invite it" in found[0].remedy
 
 
-async def test_a_channel_of_another_guild(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
+async def test_channel_of_other_guild_reported(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
     discord.answers["/channels/2"]["guild_id"] = "4"
     found = await findings(subject, await fetch_discord_facts(settings))
     assert "does not see the channel" in found[0].message
 
 
-async def test_a_voice_channel(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
+async def test_voice_channel_refused(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
     discord.answers["/channels/2"]["type"] = 2
     found = await findings(subject, await fetch_discord_facts(settings))
     assert found[0].message == "#ops is no text channel."
 
 
-async def test_missing_permissions_are_named(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
+async def test_missing_permissions_named(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
     denied = {"id": "1", "type": 0, "allow": "0", "deny": str(SEND)}
     discord.answers["/channels/2"]["permission_overwrites"] = [denied]
     found = await findings(subject, await fetch_discord_facts(settings))
@@ -113,7 +113,7 @@ async def test_missing_permissions_are_named(subject: Subject, settings: Setting
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_a_discord_with_troubles_is_unreachable_and_no_refusal(
+async def test_failing_discord_unreachable_not_refusing(
     subject: Subject, settings: Settings, discord: SmallDiscord, status: int
 ) -> None:
     discord.status = status
@@ -122,7 +122,7 @@ async def test_a_discord_with_troubles_is_unreachable_and_no_refusal(
     assert str(status) in found[0].message
 
 
-async def test_no_discord_at_all(subject: Subject, settings: Settings) -> None:
+async def test_unreachable_discord_reported(subject: Subject, settings: Settings) -> None:
     away = settings.model_copy(update={"discord_api_url": "http://127.0.0.1:1/api/v10"})
     assert (await fetch_discord_facts(away)).unreachable
 
@@ -145,7 +145,7 @@ def _with_own_channel(subject: Subject) -> Settings:
     return subject.settings.model_copy(update={"environments": own, "discord_ops_channel_id": 2})
 
 
-async def test_three_checks_ask_discord_once(settings: Settings, discord: SmallDiscord) -> None:
+async def test_three_checks_query_discord_once(settings: Settings, discord: SmallDiscord) -> None:
     once = CachedCall(lambda: fetch_discord_facts(settings))
     assert await once() is await once()
     assert len(discord.asked) == 4
@@ -168,13 +168,14 @@ def overwrite(target: str, *, allow: int = 0, deny: int = 0) -> dict[str, str]:
     return {"id": target, "allow": str(allow), "deny": str(deny)}
 
 
-def test_an_administrator_and_the_owner_lack_nothing() -> None:
+def test_administrator_and_owner_have_all_permissions() -> None:
     denied = {"permission_overwrites": [overwrite("7", deny=ALL)]}
     assert missing_permissions(guild(0, r5=8), member("r5"), denied) == ()
     assert missing_permissions(guild(0, owner="7"), member(), denied) == ()
 
 
-def test_an_allowing_role_wins_over_a_denied_everyone_and_the_member_over_both() -> None:
+def test_overwrites_ranked_member_role_everyone() -> None:
+    """A role that allows wins over a denied everyone, and the member's own over both."""
     everyone, role = overwrite("1", deny=ALL), overwrite("r5", allow=ALL)
     channel = {"permission_overwrites": [everyone, role]}
     assert missing_permissions(guild(ALL), member("r5"), channel) == ()

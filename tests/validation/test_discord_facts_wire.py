@@ -30,19 +30,19 @@ def settings(running: Sandbox) -> Settings:
     )
 
 
-async def test_a_bot_that_is_set_up_lacks_nothing(settings: Settings) -> None:
+async def test_complete_setup_has_all_permissions(settings: Settings) -> None:
     facts = await fetch_discord_facts(settings)
     assert (facts.token_accepted, facts.guild_found, facts.channel_name) == (True, True, "ops")
     assert facts.missing_permissions == ()
 
 
-async def test_a_permission_that_is_taken_away_is_missed(running: Sandbox, settings: Settings) -> None:
+async def test_removed_permission_found_missing(running: Sandbox, settings: Settings) -> None:
     async with SandboxClient(running.control_url, running.control_token) as people:
         await people.deny_bot("send_messages")
     assert (await fetch_discord_facts(settings)).missing_permissions == ("Send Messages",)
 
 
-async def test_a_wrong_token_guild_or_channel_is_found_out(settings: Settings) -> None:
+async def test_wrong_token_guild_or_channel_found(settings: Settings) -> None:
     token = await fetch_discord_facts(settings.model_copy(update={"discord_token": SecretStr("wrong")}))
     guild = await fetch_discord_facts(settings.model_copy(update={"discord_guild_id": 5}))
     channel = await fetch_discord_facts(settings.model_copy(update={"discord_ops_channel_id": 5}))

@@ -47,19 +47,19 @@ def free_port() -> int:
         return int(chosen.getsockname()[1])
 
 
-async def test_a_real_engine_says_what_it_is(real_probe: DockerProbe) -> None:
+async def test_real_engine_described(real_probe: DockerProbe) -> None:
     facts = await real_probe.version()
     assert int(facts.api_version.split(".")[1]) >= 41
     assert facts.memory_bytes > 0
     assert await real_probe.disk_free(Path(facts.data_root))
 
 
-async def test_an_engine_that_is_away_is_said_to_be(lost_probe: DockerProbe) -> None:
+async def test_unreachable_engine_reported(lost_probe: DockerProbe) -> None:
     with pytest.raises(EngineUnavailableError, match="does not answer"):
         await lost_probe.version()
 
 
-async def test_ports_of_running_containers_are_seen_with_their_project(
+async def test_container_ports_listed_with_project(
     real_probe: DockerProbe, docker_client: docker.DockerClient, sample_image: Callable[..., str], free_port: int
 ) -> None:
     name = f"probe-{uuid.uuid4().hex[:8]}"
@@ -76,7 +76,7 @@ async def test_ports_of_running_containers_are_seen_with_their_project(
         container.remove(force=True)
 
 
-async def test_a_port_that_a_process_holds_is_not_free(lost_probe: DockerProbe) -> None:
+async def test_port_of_process_not_free(lost_probe: DockerProbe) -> None:
     if not lost_probe.shares_host():
         pytest.skip("the tests run in a container themselves")
     with socket.socket() as holder:
@@ -87,15 +87,13 @@ async def test_a_port_that_a_process_holds_is_not_free(lost_probe: DockerProbe) 
     assert await lost_probe.port_is_free("127.0.0.1", port, "tcp") is True
 
 
-async def test_compose_and_the_memory_of_this_machine_are_seen(lost_probe: DockerProbe) -> None:
+async def test_compose_and_memory_found(lost_probe: DockerProbe) -> None:
     assert (await lost_probe.compose_version()).lstrip("v").startswith(("2.", "3.", "4.", "5."))
     assert await lost_probe.memory_available()
     assert await lost_probe.disk_free(Path("/nowhere/at/all")) is None
 
 
-async def test_a_process_in_a_container_finds_its_own_id(
-    docker_client: docker.DockerClient, sample_image: Callable[..., str]
-) -> None:
+async def test_own_container_id_found(docker_client: docker.DockerClient, sample_image: Callable[..., str]) -> None:
     sees = docker_client.containers.create(sample_image("probe-sample:v1"), ["cat", "/proc/self/mountinfo"])
     try:
         sees.start()

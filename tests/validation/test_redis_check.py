@@ -35,11 +35,11 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
         process.communicate()
 
 
-async def test_a_redis_that_answers_passes(subject: Subject, redis_url: str) -> None:
+async def test_reachable_redis_passes(subject: Subject, redis_url: str) -> None:
     assert (await RedisCheck().run(replace(subject, ping_redis=partial(ping, redis_url)))).passed
 
 
-async def test_a_wrong_password_is_a_warning_that_does_not_repeat_it(subject: Subject, redis_url: str) -> None:
+async def test_wrong_password_warns_without_repeating_it(subject: Subject, redis_url: str) -> None:
     wrong = partial(ping, redis_url.replace("s3cret", "wr0ng"))
     result = await RedisCheck().run(replace(subject, ping_redis=wrong))
     assert (result.passed, result.severity) == (False, Severity.WARNING)
@@ -47,10 +47,10 @@ async def test_a_wrong_password_is_a_warning_that_does_not_repeat_it(subject: Su
     assert "wr0ng" not in result.message + result.remedy
 
 
-async def test_a_redis_that_is_away_is_a_warning(subject: Subject) -> None:
+async def test_unreachable_redis_warns(subject: Subject) -> None:
     result = await RedisCheck().run(replace(subject, ping_redis=partial(ping, "redis://127.0.0.1:1/0")))
     assert (result.passed, result.severity) == (False, Severity.WARNING)
 
 
-async def test_without_redis_there_is_nothing_to_check(subject: Subject) -> None:
+async def test_unset_redis_skips_check(subject: Subject) -> None:
     assert (await RedisCheck().run(subject)).passed

@@ -55,7 +55,7 @@ def validator(*checks: object, deadline: float = 5.0) -> EnvironmentValidator:
     return EnvironmentValidator(checks, no_survey, deadline_seconds=deadline)  # type: ignore[arg-type]
 
 
-async def test_only_a_failed_critical_check_stops_a_deployment(subject: Subject) -> None:
+async def test_only_failed_critical_check_stops_deployment(subject: Subject) -> None:
     good = await validator(Says("a"), Says("b", Severity.WARNING, False), Says("c", Severity.INFO, False)).examine(
         subject
     )
@@ -66,43 +66,43 @@ async def test_only_a_failed_critical_check_stops_a_deployment(subject: Subject)
     assert [result.check for result in bad.failures] == ["b"]
 
 
-async def test_results_are_ordered_by_severity_then_name(subject: Subject) -> None:
+async def test_results_ordered_by_severity_then_name(subject: Subject) -> None:
     checks = [Says("z", Severity.INFO), Says("m", Severity.WARNING), Says("b"), Says("a")]
     report = await validator(*checks).examine(subject)
     assert [result.check for result in report.results] == ["a", "b", "m", "z"]
 
 
-async def test_a_check_that_breaks_is_a_failure_and_hides_no_other(subject: Subject) -> None:
+async def test_crashed_check_fails_and_hides_no_other(subject: Subject) -> None:
     report = await validator(Breaks(ValueError("hunter2")), Says("other", passes=False)).examine(subject)
     assert {result.check for result in report.failures} == {"breaks", "other"}
     assert "ValueError" in report.failures[0].message
     assert "hunter2" not in report.failures[0].message
 
 
-async def test_a_known_fault_keeps_its_words_and_its_hint(subject: Subject) -> None:
+async def test_known_fault_keeps_message_and_hint(subject: Subject) -> None:
     report = await validator(Breaks(EngineError("No compose.", hint="Install it."))).examine(subject)
     assert (report.failures[0].message, report.failures[0].remedy) == ("No compose.", "Install it.")
 
 
-async def test_an_engine_that_is_away_is_told_once_as_critical(subject: Subject) -> None:
+async def test_unreachable_engine_in_check_warns(subject: Subject) -> None:
     report = await validator(Breaks(EngineUnavailableError("gone"))).examine(subject)
     assert report.passed
     assert "engine does not answer" in report.warnings[0].message
 
 
-async def test_a_check_that_hangs_fails_at_its_deadline_beside_the_others(subject: Subject) -> None:
+async def test_hung_check_fails_at_deadline_alone(subject: Subject) -> None:
     report = await validator(Hangs(), Hangs("hangs_too"), Says("quick"), deadline=0.05).examine(subject)
     assert [result.check for result in report.warnings] == ["hangs", "hangs_too"]
     assert "0.05 s" in report.warnings[0].message
     assert report.passed
 
 
-async def test_a_timeout_of_its_own_is_not_taken_for_the_deadline(subject: Subject) -> None:
+async def test_own_timeout_not_taken_for_deadline(subject: Subject) -> None:
     report = await validator(Breaks(TimeoutError())).examine(subject)
     assert "broke (TimeoutError)" in report.failures[0].message
 
 
-async def test_cancelling_a_validation_cancels_its_checks(subject: Subject) -> None:
+async def test_cancel_cancels_checks(subject: Subject) -> None:
     task = asyncio.create_task(validator(Hangs()).examine(subject))
     await asyncio.wait([task], timeout=0.01)
     task.cancel()
@@ -110,7 +110,7 @@ async def test_cancelling_a_validation_cancels_its_checks(subject: Subject) -> N
         await task
 
 
-def test_every_file_in_checks_is_found_in_the_same_order() -> None:
+def test_all_checks_discovered_in_stable_order() -> None:
     names = [check.name for check in discover_checks()]
     assert names == sorted(names)
     assert {
@@ -127,6 +127,6 @@ def test_every_file_in_checks_is_found_in_the_same_order() -> None:
     assert {"state_folder", "own_container", "health_checks", "stop_signals", "start_first", "file_binds"} < set(names)
 
 
-async def test_all_checks_pass_where_all_is_well(subject: Subject) -> None:
+async def test_healthy_setup_passes_all_checks(subject: Subject) -> None:
     report = await validator(*discover_checks()).examine(subject)
     assert [result for result in report.results if not result.passed] == []

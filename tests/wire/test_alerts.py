@@ -105,7 +105,7 @@ def button(message: Message, label: str) -> str:
     return next(str(one.custom_id) for one in message.buttons if one.label == label)
 
 
-async def test_a_killed_service_is_told_healed_and_told_to_be_well(bot, sandbox, people, shop, image_ids):
+async def test_killed_service_reported_recovered_resolved(bot, sandbox, people, shop, image_ids):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     killed = time.monotonic()
     kill(shop, "web")
@@ -122,7 +122,7 @@ async def test_a_killed_service_is_told_healed_and_told_to_be_well(bot, sandbox,
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
 
-async def test_what_somebody_stops_by_hand_is_told_and_left_as_it_is(bot, people, shop):
+async def test_manual_stop_reported_and_left_alone(bot, people, shop):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     (web,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == "web"]
     web.stop(timeout=1)
@@ -134,7 +134,7 @@ async def test_what_somebody_stops_by_hand_is_told_and_left_as_it_is(bot, people
     await shown(people, "resolved")
 
 
-async def test_a_storm_makes_few_messages_and_loses_nothing(bot, bot_settings, people, web):
+async def test_storm_makes_few_messages_and_loses_nothing(bot, bot_settings, people, web):
     begun = time.monotonic()
     for part in range(100):
         status, _ = await web(delivery(*(an_alert(f"Trouble{part}-{n}", severity="high") for n in range(10))))
@@ -163,7 +163,8 @@ def assert_slow_enough(requests: list[dict[str, Any]]) -> None:
         ] == []
 
 
-async def test_an_alert_from_outside_fires_and_ends_once_and_calls_when_it_becomes_urgent(bot, people, web, sandbox):
+async def test_external_alert_pings_once_urgent(bot, people, web, sandbox):
+    """It fires and ends once."""
     assert (await web(delivery(an_alert("DiskFull"))))[1] == {"received": 1, "triggered": 1, "resolved": 0}
     assert (await web(delivery(an_alert("DiskFull"))))[1]["triggered"] == 0
     told = await shown(people, "DiskFull")
@@ -185,7 +186,7 @@ async def test_an_alert_from_outside_fires_and_ends_once_and_calls_when_it_becom
     assert again.pinged_roles == []
 
 
-async def test_an_alert_from_outside_restarts_nothing_that_is_well(bot, people, shop, web):
+async def test_external_alert_restarts_no_healthy_service(bot, people, shop, web):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     before = {c.id: c.attrs["State"]["StartedAt"] for c in shop.containers("dev")}
     await web(delivery(an_alert("WebDown", severity="critical", environment="dev", service="web")))
@@ -194,7 +195,7 @@ async def test_an_alert_from_outside_restarts_nothing_that_is_well(bot, people, 
     assert {c.id: c.attrs["State"]["StartedAt"] for c in shop.containers("dev")} == before
 
 
-async def test_who_has_no_token_or_sends_rubbish_is_told_why(bot, web):
+async def test_missing_token_or_invalid_body_explained(bot, web):
     assert (await web(delivery(), token=None))[0] == 401
     assert (await web(delivery(), token="another"))[0] == 401
     assert (await web(delivery(), token="ünlike"))[0] == 401
@@ -205,7 +206,7 @@ async def test_who_has_no_token_or_sends_rubbish_is_told_why(bot, web):
     assert (await web(delivery()))[0] == 200
 
 
-async def test_hostile_words_ping_nobody_and_leak_nothing(bot, bot_settings, people, web, sandbox):
+async def test_hostile_text_pings_nobody_and_leaks_nothing(bot, bot_settings, people, web, sandbox):
     secret = bot_settings["DISCORD_TOKEN"]
     text = (
         f"@everyone @here <@&{sandbox.roles['deployer']}> <@{sandbox.users['dora']}> [bank](https://evil.example) "
@@ -226,7 +227,7 @@ async def test_hostile_words_ping_nobody_and_leak_nothing(bot, bot_settings, peo
     assert secret not in bot.log.read_text()
 
 
-async def test_buttons_work_after_a_restart_of_the_bot(bot, bot_settings, people, shop, web, image_ids):
+async def test_buttons_work_after_restart(bot, bot_settings, people, shop, web, image_ids):
     for version in ("v1", "v2"):
         await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
     await web(delivery(an_alert("Slow", environment="dev", service="web")))

@@ -72,7 +72,7 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def test_a_discord_in_trouble_hears_of_an_alert_later_and_once(bot, bot_settings, sandbox, people, shop):
+async def test_failing_discord_gets_alert_later_once(bot, bot_settings, sandbox, people, shop):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     await people.add_fault(path="*/messages*", status=503, times=3)
     await people.add_fault(path="*/messages*", status=429, times=2, retry_after=0.2)
@@ -85,7 +85,7 @@ async def test_a_discord_in_trouble_hears_of_an_alert_later_and_once(bot, bot_se
     assert [m.id for m in about_alerts(await people.messages()) if alert.id in m.text] == [over.id]
 
 
-async def test_a_bot_that_stands_by_takes_no_alert_until_it_is_the_active_one(bot, bot_settings, http, tmp_path):
+async def test_standby_takes_no_alert_until_leader(bot, bot_settings, http, tmp_path):
     second = free_port()
     standby = BotProcess(bot_settings | {"HTTP_PORT": str(second)}, tmp_path / "standby.log")
     await standby.start()
@@ -114,9 +114,8 @@ async def posted(http: aiohttp.ClientSession, address: str) -> int:
         return 0
 
 
-async def test_a_bot_without_anything_to_stand_on_waits_and_does_not_turn_in_circles(
-    bot_settings, http, tmp_path, port
-):
+async def test_bot_without_dependencies_waits_idle(bot_settings, http, tmp_path, port):
+    """A bot that reaches nothing waits, and uses little CPU and few log lines."""
     nowhere = f"127.0.0.1:{free_port()}"
     away = {
         "DISCORD_API_URL": f"http://{nowhere}/api",
@@ -151,7 +150,7 @@ async def is_alive(http: aiohttp.ClientSession) -> bool:
         return False
 
 
-async def test_a_full_disk_loses_nothing_and_says_so(small_disk, bot, bot_settings, people, shop, http, image_ids):
+async def test_full_disk_loses_nothing_and_is_reported(small_disk, bot, bot_settings, people, shop, http, image_ids):
     async def status(path: str, **options: Any) -> int:
         async with http.request("POST" if options else "GET", path, **options) as answer:
             await answer.read()

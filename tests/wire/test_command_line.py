@@ -28,9 +28,8 @@ async def roas(settings: dict[str, str], *arguments: str, module: str = "bot") -
     return child.returncode or 0, out.decode()
 
 
-async def test_a_deployment_of_the_command_line_is_the_bots_and_is_told_in_the_channel(
-    bot, bot_settings, people, shop, image_ids
-):
+async def test_command_line_deploy_shown_in_channel(bot, bot_settings, people, shop, image_ids):
+    """The bot carries it out."""
     code, said = await roas(bot_settings, "deploy", "dev", "v1")
     assert code == 0, said
     assert "in the bot" in said
@@ -40,9 +39,7 @@ async def test_a_deployment_of_the_command_line_is_the_bots_and_is_told_in_the_c
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
 
-async def test_what_the_command_line_did_while_the_bot_was_away_is_told_when_it_is_back(
-    bot, bot_settings, people, shop, image_ids
-):
+async def test_command_line_deploy_without_bot_posted_later(bot, bot_settings, people, shop, image_ids):
     assert await bot.stop() == 0
     code, said = await roas(bot_settings, "deploy", "dev", "v1")
     assert code == 0, said

@@ -7,7 +7,7 @@ from tests.wire.channel import DEPLOYMENT_ID, approval, ask, button, confirm, li
 pytestmark = pytest.mark.wire
 
 
-async def test_deploy_moves_the_stack_and_the_channel_shows_every_phase(bot, people, shop, image_ids):
+async def test_deploy_moves_stack_and_shows_phases(bot, people, shop, image_ids):
     deployment_id = await start(people, "dora", "deploy", environment="dev", version="v1")
     told = await outcome(people, deployment_id)
     assert "succeeded" in told.text
@@ -19,7 +19,7 @@ async def test_deploy_moves_the_stack_and_the_channel_shows_every_phase(bot, peo
     assert "web" in shown
 
 
-async def test_a_broken_version_is_rolled_back_by_itself_and_the_channel_says_why(bot, people, shop, image_ids):
+async def test_broken_version_rolled_back_with_reason(bot, people, shop, image_ids):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v3"))
     assert "rolled back" in told.text
@@ -28,7 +28,7 @@ async def test_a_broken_version_is_rolled_back_by_itself_and_the_channel_says_wh
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
 
-async def test_rollback_brings_the_release_before_back(bot, people, shop, image_ids):
+async def test_rollback_restores_previous_release(bot, people, shop, image_ids):
     for version in ("v1", "v2"):
         await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
     assert shop.running("dev")["web"] == image_ids["v2"]
@@ -37,7 +37,7 @@ async def test_rollback_brings_the_release_before_back(bot, people, shop, image_
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
 
-async def test_hotfix_needs_its_own_role_and_a_reason_and_then_moves_prod(bot, people, shop, image_ids):
+async def test_hotfix_needs_role_and_reason(bot, people, shop, image_ids):
     refused = await ask(people, "dora", "hotfix", version="v2", reason="it burns")
     assert "role" in refused
     assert shop.containers("prod") == []
@@ -57,15 +57,13 @@ async def test_status_shows_what_runs(bot, people, shop):
     assert "Chart of the last 20 minutes: 2 services" in chart["description"]
 
 
-async def test_dry_run_shows_the_plan_and_changes_nothing(bot, people, shop):
+async def test_dry_run_changes_nothing(bot, people, shop):
     text = await ask(people, "dora", "deploy", environment="dev", version="v1", dry_run=True)
     assert "web" in text
     assert shop.containers("dev") == []
 
 
-async def test_prod_takes_a_deployment_once_a_second_person_with_the_approver_role_said_yes(
-    bot, people, sandbox, shop, image_ids
-):
+async def test_prod_deploy_needs_approver(bot, people, sandbox, shop, image_ids):
     plan = (await people.answer(await people.slash("anna", "deploy", environment="prod", version="v1"))).message
     assert "A second person has to approve it" in await confirm(people, "anna", plan)
     wanted = await approval(people, "prod")
@@ -86,7 +84,7 @@ async def test_prod_takes_a_deployment_once_a_second_person_with_the_approver_ro
     assert called == [wanted.id], "the approvers are called once, and nobody else is"
 
 
-async def test_a_plan_is_void_once_what_it_was_made_of_changed(bot, people, shop):
+async def test_changed_plan_is_void(bot, people, shop):
     plan = (await people.answer(await people.slash("dora", "deploy", environment="dev", version="v1"))).message
     shop.write(web={"environment": {"GREETING": "hello"}})
     assert "void" in await confirm(people, "dora", plan)
@@ -100,7 +98,7 @@ async def test_a_plan_is_void_once_what_it_was_made_of_changed(bot, people, shop
     assert shop.containers("prod") == []
 
 
-async def test_the_outcomes_button_leads_back_where_the_deployment_came_from(bot, people, shop, image_ids):
+async def test_outcome_button_rolls_back_to_source(bot, people, shop, image_ids):
     for version in ("v1", "v2"):
         told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
     clicked = await people.click("dora", told, button(told, "rollback"))
@@ -110,7 +108,7 @@ async def test_the_outcomes_button_leads_back_where_the_deployment_came_from(bot
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
 
-async def test_a_locked_environment_takes_no_deployment_until_it_is_unlocked(bot, people, shop):
+async def test_frozen_environment_refused_until_unlocked(bot, people, shop):
     await ask(people, "dora", "lock", environment="dev", reason="the fair")
     refused = await ask(people, "dora", "deploy", environment="dev", version="v1")
     assert "locked by Dora" in refused
@@ -123,7 +121,7 @@ async def test_a_locked_environment_takes_no_deployment_until_it_is_unlocked(bot
     )
 
 
-async def test_history_and_logs_show_what_was_done_and_said(bot, people, shop):
+async def test_history_and_logs_show_past(bot, people, shop):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     assert "Deploy v1 to dev" in await ask(people, "bob", "history", environment="dev")
     clicked = await people.slash("dora", "logs", service="web")
@@ -132,17 +130,19 @@ async def test_history_and_logs_show_what_was_done_and_said(bot, people, shop):
     assert [one["filename"] for one in answer.message.attachments] == ["dev-web.log"]
 
 
-async def test_versions_of_images_that_are_here_are_suggested_before_anything_was_deployed(bot, people, shop):
+async def test_local_image_versions_suggested_initially(bot, people, shop):
+    """They are suggested before anything was deployed."""
     versions = await people.autocomplete("dora", "deploy", "version", "v", environment="dev")
     assert {choice.value for choice in versions} >= {"v1", "v2", "v3"}
 
 
-async def test_a_bystander_may_start_nothing(bot, people, shop):
+async def test_bystander_may_start_nothing(bot, people, shop):
     assert "role" in await ask(people, "bob", "deploy", environment="dev", version="v1")
     assert shop.containers("dev") == []
 
 
-async def test_a_second_deployment_is_refused_with_who_since_when_and_what_for(bot, people, shop):
+async def test_second_deployment_refused_with_lock_details(bot, people, shop):
+    """The refusal says who holds the deployment lock, since when and for what."""
     shop.write(store={"image": f"{shop.repository}:v3"})
     first = await start(people, "dora", "deploy", environment="dev", version="v1")
     refused = await ask(people, "anna", "deploy", environment="dev", version="v2")
@@ -152,7 +152,7 @@ async def test_a_second_deployment_is_refused_with_who_since_when_and_what_for(b
     await outcome(people, first)
 
 
-async def test_the_cancel_button_stops_at_a_safe_point(bot, people, shop, image_ids):
+async def test_cancel_button_stops_at_safe_point(bot, people, shop, image_ids):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     shop.write(store={"healthcheck": {"test": ["CMD", "false"], "interval": "60s", "start_period": "60s"}})
     deployment_id = await start(people, "dora", "deploy", environment="dev", version="v2")
@@ -164,7 +164,8 @@ async def test_the_cancel_button_stops_at_a_safe_point(bot, people, shop, image_
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
 
-async def test_autocomplete_offers_environments_versions_and_releases(bot, people, shop):
+async def test_autocomplete_offers_known_values(bot, people, shop):
+    """Environments, versions and releases are offered."""
     for version in ("v1", "v2"):
         await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
     environments = await people.autocomplete("dora", "deploy", "environment", "")
@@ -175,10 +176,10 @@ async def test_autocomplete_offers_environments_versions_and_releases(bot, peopl
     assert [choice.value for choice in releases] == ["r1"]
 
 
-async def test_a_wrong_value_is_refused_in_words(bot, people, shop):
+async def test_invalid_value_explained(bot, people, shop):
     assert "dev" in await ask(people, "dora", "deploy", environment="deev", version="v1")
     assert "version" in (await ask(people, "dora", "deploy", environment="dev", version="a b")).lower()
 
 
-async def test_sigterm_ends_the_bot_in_order_with_code_zero(bot):
+async def test_sigterm_exits_with_code_0(bot):
     assert await bot.stop() == 0

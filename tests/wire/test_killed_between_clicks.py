@@ -29,7 +29,7 @@ async def killed(bot: BotProcess, people, meanwhile: Callable[[], Awaitable[None
     assert (await people.state())["identified"] >= before
 
 
-async def test_the_button_of_a_plan_that_was_used_before_the_kill_starts_nothing_again(bot, people, shop):
+async def test_used_button_starts_nothing_after_kill(bot, people, shop):
     plan = (await people.answer(await people.slash("dora", "deploy", environment="dev", version="v1"))).message
     custom_id = button(plan, "confirm")
     first = DEPLOYMENT_ID.search(await confirm(people, "dora", plan))
@@ -40,7 +40,9 @@ async def test_the_button_of_a_plan_that_was_used_before_the_kill_starts_nothing
     assert len([one for one in shown if "· outcome" in one.text]) == 1
 
 
-async def test_plans_are_approved_and_let_go_and_pages_turned_by_the_next_bot(bot, people, shop, bot_settings):
+async def test_next_bot_handles_plans_and_pages(bot, people, shop, bot_settings):
+    """Plans are approved and discarded, and pages turned."""
+
     async def write_a_long_history() -> None:
         async with StateManager(Path(bot_settings["STATE_DIR"])) as state:
             for number in range(PAGE_LENGTH + 1):

@@ -21,9 +21,7 @@ NO_MORE_STEPS = 60
 STRIDE = 1 if os.environ.get("EVERY_STEP") else 4
 
 
-async def test_a_sigkill_after_any_journalled_step_leaves_the_environment_whole_on_one_release(
-    bot_settings, people, shop, image_ids, tmp_path: Path
-):
+async def test_kill_after_any_step_leaves_one_release(bot_settings, people, shop, image_ids, tmp_path: Path):
     """Kill a bot after an early journalled step, the next after a later one, and so on, until none is left to kill.
 
     Each resumes what the one before it left, and then begins a deployment of its own.
@@ -48,9 +46,7 @@ async def test_a_sigkill_after_any_journalled_step_leaves_the_environment_whole_
 
 
 @pytest.mark.parametrize("version", ["v2", "v3"])
-async def test_a_bot_killed_at_a_random_moment_between_its_steps_is_taken_up_too(
-    bot, bot_settings, people, shop, image_ids, tmp_path: Path, version
-):
+async def test_kill_between_steps_resumed(bot, bot_settings, people, shop, image_ids, tmp_path: Path, version):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     deployment_id = await start(people, "dora", "deploy", environment="dev", version=version)
     await live(people, deployment_id, "execution")
@@ -58,9 +54,8 @@ async def test_a_bot_killed_at_a_random_moment_between_its_steps_is_taken_up_too
     await the_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path, f"random moment of {version}")
 
 
-async def test_a_deployment_whose_bot_is_killed_each_time_is_handed_to_an_operator_and_the_channel_is_told(
-    bot, bot_settings, people, shop, tmp_path: Path
-):
+async def test_repeated_kills_need_operator_and_are_posted(bot, bot_settings, people, shop, tmp_path: Path):
+    """A deployment whose bot is killed each time is handed to an operator."""
     shop.write(store={"healthcheck": {"test": ["CMD", "/no/such/thing"], "interval": "1s", "start_period": "300s"}})
     deployment_id = await start(people, "dora", "deploy", environment="dev", version="v1")
     await live(people, deployment_id, "waiting")

@@ -53,9 +53,7 @@ def ids(shop) -> set[str]:
     return {container.id for container in shop.containers("dev")}
 
 
-async def test_a_bot_beside_it_ends_it_first_and_then_finishes_its_deployment(
-    stopped, bot_settings, people, shop, image_ids, tmp_path
-):
+async def test_next_bot_ends_stopped_one_and_finishes(stopped, bot_settings, people, shop, image_ids, tmp_path):
     hung, deployment_id = stopped
     bot = BotProcess(bot_settings, tmp_path / "second.log", STOPPING)
     await bot.start()
@@ -68,9 +66,7 @@ async def test_a_bot_beside_it_ends_it_first_and_then_finishes_its_deployment(
         assert await bot.stop() == 0, bot.log.read_text()
 
 
-async def test_without_that_it_wakes_up_and_replaces_what_another_has_deployed_since(
-    stopped, bot_settings, people, shop, tmp_path
-):
+async def test_surviving_bot_overwrites_later_deployment(stopped, bot_settings, people, shop, tmp_path):
     """The check above can fail: a careless bot takes over without ending the other."""
     hung, deployment_id = stopped
     bot = BotProcess(bot_settings, tmp_path / "second.log", STOPPING)
@@ -85,9 +81,7 @@ async def test_without_that_it_wakes_up_and_replaces_what_another_has_deployed_s
         await bot.stop()
 
 
-async def test_a_command_line_ends_one_that_hangs_and_finishes_its_deployment_first(
-    mark, bot_settings, shop, image_ids, tmp_path
-):
+async def test_command_line_ends_hung_one_and_finishes(mark, bot_settings, shop, image_ids, tmp_path):
     assert (await roas(bot_settings, "deploy", "dev", "v1"))[0] == 0
     mark.touch()
     hung = BotProcess(bot_settings, tmp_path / "stopped.log", STOPPING)

@@ -9,7 +9,8 @@ from tests.wire.test_command_line import roas
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
 
 
-async def test_an_outcome_without_the_permission_for_its_file_or_its_reply_is_told_all_the_same(bot, people, shop):
+async def test_outcome_posted_without_file_and_reply(bot, people, shop):
+    """Permissions for both are missing."""
     await people.deny_bot("attach_files", "read_message_history")
     told = await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v3"))
     assert "failed" in told.text
@@ -19,9 +20,8 @@ async def test_an_outcome_without_the_permission_for_its_file_or_its_reply_is_to
     assert bot.log.read_text().count("a permission is missing in the ops channel") == 1
 
 
-async def test_what_was_posted_unheard_or_not_at_all_before_the_bot_was_killed_is_posted_once_by_the_next(
-    bot, people, shop
-):
+async def test_next_bot_posts_lost_messages_once(bot, people, shop):
+    """What was posted unheard, or not at all, before the bot was killed."""
     await people.deny_bot("read_message_history")  # so that the nonce alone says what was posted
     post = {"method": "POST", "path": "/channels/*/messages", "status": 503}
     await people.add_fault(**post, performed=True)
@@ -40,9 +40,8 @@ async def test_what_was_posted_unheard_or_not_at_all_before_the_bot_was_killed_i
     assert len(about) == 2
 
 
-async def test_a_deleted_message_and_a_deleted_channel_are_told_once_and_the_news_arrives_all_the_same(
-    bot, bot_settings, people, shop
-):
+async def test_deleted_message_and_channel_logged_once(bot, bot_settings, people, shop):
+    """The news arrives all the same."""
     first = await start(people, "dora", "deploy", environment="dev", version="v1")
     await people.delete_message(await live(people, first, "initialization"))
     assert "succeeded" in (await outcome(people, first)).text

@@ -87,9 +87,7 @@ async def until(condition, seconds: float = 30) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_a_rule_fires_is_told_in_the_channel_and_is_resolved_there(
-    bot, people, sandbox, redis_server, prometheus, session, http_port
-):
+async def test_prometheus_alert_posted_and_resolved(bot, people, sandbox, redis_server, prometheus, session, http_port):
     raised = 'roas_alerts_total{severity="high",source="alertmanager"}'
 
     async def is_scraped() -> bool:
@@ -150,9 +148,7 @@ async def assert_promtool_likes_it(session: aiohttp.ClientSession, port: int) ->
     assert [name for name in FAMILIES if name not in {one.removesuffix("_total") for one in types}] == []
 
 
-async def test_after_a_deployment_prometheus_has_all_figures_in_few_series(
-    bot, people, shop, prometheus, session, http_port, token
-):
+async def test_figures_reach_prometheus_in_few_series(bot, people, shop, prometheus, session, http_port, token):
     await send_hostile_alert(session, http_port, token)
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     await assert_promtool_likes_it(session, http_port)
@@ -173,7 +169,7 @@ async def test_after_a_deployment_prometheus_has_all_figures_in_few_series(
     assert float(waiting) > 0
 
 
-async def test_a_deployment_needs_no_prometheus(bot, people, shop, prometheus, image_ids):
+async def test_deployment_needs_no_prometheus(bot, people, shop, prometheus, image_ids):
     prometheus.kill()
     deployment_id = await start(people, "dora", "deploy", environment="dev", version="v1")
     told = await outcome(people, deployment_id)

@@ -63,9 +63,9 @@ def numbers_in_redis(server: RedisServer, name: str) -> list[str]:
 IDS = "local r={} for _,e in ipairs(redis.call('XRANGE',KEYS[1],'-','+')) do r[#r+1]=e[1] end return r"
 
 
-async def test_redis_is_away_for_a_whole_deployment_and_has_all_of_it_afterwards(
-    bot, people, shop, redis_server, metric, tmp_path, image_ids
-):
+async def test_redis_outage_during_deployment_caught_up(bot, people, shop, redis_server, metric, tmp_path, image_ids):
+    """Redis is away for a whole deployment, and has all of it afterwards."""
+
     async def is_up() -> bool:
         return await metric("roas_projection_up") == 1
 

@@ -55,9 +55,8 @@ def kill(shop, service: str) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-async def test_a_killed_service_is_healed_and_whoever_follows_sees_it_live_under_one_cause(
-    bot, bot_settings, people, shop, image_ids
-):
+async def test_killed_service_recovered_under_one_cause(bot, bot_settings, people, shop, image_ids):
+    """Whoever follows the events sees it live, under one correlation ID."""
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     state_dir = Path(bot_settings["STATE_DIR"])
     async with following(bot_settings) as lines:
@@ -109,9 +108,8 @@ async def told_until(lines: asyncio.StreamReader, last: set[str]) -> list[dict[s
     return told
 
 
-async def test_a_bot_that_is_killed_while_it_heals_leaves_it_to_the_next_which_ends_it_once(
-    bot, bot_settings, people, shop, image_ids
-):
+async def test_killed_recovery_finished_by_next_bot(bot, bot_settings, people, shop, image_ids):
+    """The next bot ends it once."""
     shop.write(web={"healthcheck": SICKLY})
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     (web,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == "web"]
@@ -141,7 +139,7 @@ async def is_under_way(journal: StateManager) -> bool:
     return any(one.healing is RecoveryStatus.UNDER_WAY for one in await of_services(journal))
 
 
-async def test_a_flapping_service_is_one_alert_and_at_last_somebody_is_called(bot, bot_settings, people, shop, sandbox):
+async def test_flapping_service_is_one_alert_and_escalates(bot, bot_settings, people, shop, sandbox):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     state_dir = Path(bot_settings["STATE_DIR"])
     async with asyncio.timeout(120):
@@ -172,7 +170,7 @@ async def times_healed(state_dir: Path, times: int) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_a_service_that_stays_down_brings_the_release_before_back(bot, bot_settings, people, shop, image_ids):
+async def test_failing_service_rolled_back(bot, bot_settings, people, shop, image_ids):
     for version in ("v1", "v2"):
         await outcome(people, await start(people, "dora", "deploy", environment="dev", version=version))
     state_dir = Path(bot_settings["STATE_DIR"])

@@ -51,7 +51,7 @@ def crowd(shop: Shop, docker_client: docker.DockerClient, sample_image: Callable
         list(pool.map(lambda container: container.remove(force=True), made))
 
 
-async def test_each_of_a_hundred_containers_is_on_the_status_as_it_is(crowd, bot, people):
+async def test_hundred_containers_all_on_status(crowd, bot, people):
     message, rows = await ask_until_busy(people)
     text = message.text
     assert f"🔴 {CONTAINERS - RUNNING} unhealthy · ⚪ {RUNNING} unverified" in text

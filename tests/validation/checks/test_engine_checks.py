@@ -27,19 +27,19 @@ def warns(results: list[CheckResult]) -> list[str]:
     return [result.message for result in results if not result.passed and result.severity is Severity.WARNING]
 
 
-async def test_an_engine_that_is_away_stops_a_deployment(subject: Subject, probe: Any) -> None:
+async def test_unreachable_engine_stops_deployment(subject: Subject, probe: Any) -> None:
     probe.facts = None
     result = await EngineCheck().run(subject)
     assert stops(result) == ["The engine at unix:///x does not answer."]
     assert result.remedy == "Start Docker."
 
 
-async def test_an_engine_without_one_shot_statistics_is_too_old(subject: Subject, probe: Any) -> None:
+async def test_engine_without_one_shot_stats_too_old(subject: Subject, probe: Any) -> None:
     probe.facts = replace(probe.facts, version="19.03", api_version="1.40")
     assert "1.41 is needed" in stops(await EngineCheck().run(subject))[0]
 
 
-async def test_start_interval_needs_a_newer_engine_only_where_it_is_used(with_services: Make, probe: Any) -> None:
+async def test_start_interval_needs_newer_engine_if_used(with_services: Make, probe: Any) -> None:
     probe.facts = replace(probe.facts, api_version="1.43")
     plain = with_services({"web": {"healthcheck": {"interval": "5s"}}})
     eager = with_services({"web": {"healthcheck": {"start_interval": "1s"}}})
@@ -50,15 +50,13 @@ async def test_start_interval_needs_a_newer_engine_only_where_it_is_used(with_se
 @pytest.mark.parametrize(
     ("version", "good"), [("2.20.0", True), ("v2.26.1-4", True), ("5.0.0", True), ("2.19.1", False), ("dev", False)]
 )
-async def test_compose_is_new_enough_from_2_20_on(subject: Subject, probe: Any, version: str, good: bool) -> None:
+async def test_compose_2_20_or_newer_required(subject: Subject, probe: Any, version: str, good: bool) -> None:
     probe.compose = version
     assert (stops(await ComposeVersionCheck().run(subject)) == []) is good
 
 
 @pytest.mark.parametrize(("free", "outcome"), [(1 << 20, "stop"), (1 << 30, "warn"), (1 << 33, "pass"), (None, "pass")])
-async def test_a_disk_that_is_nearly_full_stops_a_deployment(
-    subject: Subject, probe: Any, free: int | None, outcome: str
-) -> None:
+async def test_nearly_full_disk_stops_deployment(subject: Subject, probe: Any, free: int | None, outcome: str) -> None:
     probe.free = free
     results = await DiskCheck().run(subject)
     assert len(results) == 2
@@ -66,19 +64,19 @@ async def test_a_disk_that_is_nearly_full_stops_a_deployment(
     assert bool(warns(results)) is (outcome == "warn")
 
 
-async def test_the_state_folders_disk_is_measured_without_an_engine(subject: Subject, probe: Any) -> None:
+async def test_state_disk_measured_without_engine(subject: Subject, probe: Any) -> None:
     probe.facts = None
     assert len(await DiskCheck().run(subject)) == 1
 
 
-async def test_little_memory_warns_and_hardly_any_stops(subject: Subject, probe: Any) -> None:
+async def test_low_memory_warns_or_stops(subject: Subject, probe: Any) -> None:
     probe.memory = 100 << 20
     assert warns(await MemoryCheck().run(subject)) == ["100 MiB of memory are left."]
     probe.memory = 10 << 20
     assert stops(await MemoryCheck().run(subject)) == ["10 MiB of memory are left."]
 
 
-async def test_reservations_beyond_the_engines_memory_are_told(with_services: Make) -> None:
+async def test_excess_memory_reservations_reported(with_services: Make) -> None:
     deploy = {"replicas": 3, "resources": {"reservations": {"memory": str(4 << 30)}}}
     results = await MemoryCheck().run(with_services({"web": {"deploy": deploy}}))
     assert "reserve 12.0 GiB of memory; the engine has 8.0 GiB" in warns(results)[0]
@@ -89,29 +87,30 @@ def publishing(published: str = "8080", host_ip: str = "127.0.0.1") -> dict[str,
     return {"web": {"ports": [port]}}
 
 
-async def test_a_port_of_another_project_is_named_with_its_holder(with_services: Make, probe: Any) -> None:
+async def test_port_of_other_project_named_with_holder(with_services: Make, probe: Any) -> None:
     probe.ports = (PublishedPort("::", 8080, "tcp", "other-web-1", "other"),)
     message = stops(await PortsCheck().run(with_services(publishing())))[0]
     assert message == "Port 127.0.0.1:8080/tcp of web is held by the container other-web-1 of project other."
 
 
-async def test_a_port_that_the_own_project_holds_is_free_for_it(with_services: Make, probe: Any) -> None:
+async def test_port_of_own_project_is_free(with_services: Make, probe: Any) -> None:
     probe.ports = (PublishedPort("127.0.0.1", 8080, "tcp", "shop-dev-web-1", "shop-dev"),)
     probe.free_port = False
     assert stops(await PortsCheck().run(with_services(publishing()))) == []
 
 
-async def test_a_port_of_another_process_is_told(with_services: Make, probe: Any) -> None:
+async def test_port_of_other_process_reported(with_services: Make, probe: Any) -> None:
     probe.free_port = False
     assert "another process" in stops(await PortsCheck().run(with_services(publishing())))[0]
 
 
-async def test_the_same_port_of_another_address_or_protocol_is_no_collision(with_services: Make, probe: Any) -> None:
+async def test_same_port_elsewhere_is_no_conflict(with_services: Make, probe: Any) -> None:
+    """Another address or protocol makes it another port."""
     probe.ports = (PublishedPort("127.0.0.2", 8080, "tcp", "a"), PublishedPort("127.0.0.1", 8080, "udp", "b"))
     assert stops(await PortsCheck().run(with_services(publishing()))) == []
 
 
 @pytest.mark.parametrize("published", ["", "0", "8000-8010"])
-async def test_ports_that_the_engine_chooses_are_not_judged(with_services: Make, probe: Any, published: str) -> None:
+async def test_engine_chosen_ports_ignored(with_services: Make, probe: Any, published: str) -> None:
     probe.free_port = False
     assert stops(await PortsCheck().run(with_services(publishing(published)))) == []

@@ -17,11 +17,11 @@ def failed(results: list[CheckResult]) -> list[tuple[Severity, str]]:
     return [(result.severity, result.message) for result in results if not result.passed]
 
 
-async def test_a_state_folder_that_is_closed_to_others_passes(subject: Subject) -> None:
+async def test_private_state_folder_passes(subject: Subject) -> None:
     assert (await StateFolderCheck().run(subject)).passed
 
 
-async def test_a_state_folder_that_is_open_to_others_fails_and_says_how_to_close_it(subject: Subject) -> None:
+async def test_open_state_folder_fails_with_remedy(subject: Subject) -> None:
     subject.settings.state_dir.chmod(0o750)
     result = await StateFolderCheck().run(subject)
     assert not result.passed
@@ -29,24 +29,24 @@ async def test_a_state_folder_that_is_open_to_others_fails_and_says_how_to_close
     assert "chmod 700" in result.remedy
 
 
-async def test_a_state_folder_that_is_missing_fails(subject: Subject) -> None:
+async def test_missing_state_folder_fails(subject: Subject) -> None:
     subject.settings.state_dir.rmdir()
     assert "No such file" in (await StateFolderCheck().run(subject)).message
 
 
-async def test_a_file_is_no_state_folder(subject: Subject) -> None:
+async def test_file_is_no_state_folder(subject: Subject) -> None:
     subject.settings.state_dir.rmdir()
     subject.settings.state_dir.write_text("x")
     assert "is no folder" in (await StateFolderCheck().run(subject)).message
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-async def test_a_state_folder_that_is_not_writable_fails(subject: Subject) -> None:
+async def test_unwritable_state_folder_fails(subject: Subject) -> None:
     subject.settings.state_dir.chmod(0o500)
     assert "not writable" in (await StateFolderCheck().run(subject)).message
 
 
-async def test_outside_a_container_only_home_is_warned_of(subject: Subject) -> None:
+async def test_outside_container_warns_only_for_home(subject: Subject) -> None:
     home = replace(subject, environment=replace(subject.environment, is_home=True))
     assert failed(await OwnContainerCheck().run(subject)) == []
     assert failed(await OwnContainerCheck().run(home))[0][0] is Severity.WARNING
@@ -58,21 +58,21 @@ def inside(subject: Subject, probe: Any, *mounts: Mount, project: str = "shop-de
     return subject
 
 
-async def test_a_container_that_the_engine_does_not_know_is_critical_at_home_only(subject: Subject, probe: Any) -> None:
+async def test_unknown_own_container_critical_only_at_home(subject: Subject, probe: Any) -> None:
     probe.inside = True
     home = replace(subject, environment=replace(subject.environment, is_home=True))
     assert failed(await OwnContainerCheck().run(subject))[0][0] is Severity.WARNING
     assert failed(await OwnContainerCheck().run(home))[0][0] is Severity.CRITICAL
 
 
-async def test_folders_mounted_at_their_own_path_pass(subject: Subject, probe: Any) -> None:
+async def test_folders_at_own_path_pass(subject: Subject, probe: Any) -> None:
     folder = str(subject.environment.folder)
     results = await OwnContainerCheck().run(inside(subject, probe, Mount(folder, folder, True)))
     assert failed(results) == []
     assert "shop-dev-bot-1" in results[0].message
 
 
-async def test_folders_from_elsewhere_fail_with_the_mount_to_write(subject: Subject, probe: Any) -> None:
+async def test_folders_from_elsewhere_fail_with_mount(subject: Subject, probe: Any) -> None:
     folder, state = subject.environment.folder, subject.settings.state_dir
     volume = Mount("/var/lib/docker/volumes/s/_data", str(state), True, "volume")
     results = await OwnContainerCheck().run(inside(subject, probe, Mount("/srv/shop", str(folder), True), volume))
@@ -83,11 +83,11 @@ async def test_folders_from_elsewhere_fail_with_the_mount_to_write(subject: Subj
     assert f"{folder}:{folder}" in results[1].remedy
 
 
-async def test_folders_that_are_not_mounted_at_all_fail(subject: Subject, probe: Any) -> None:
+async def test_unmounted_folders_fail(subject: Subject, probe: Any) -> None:
     assert "is not mounted from the host" in failed(await OwnContainerCheck().run(inside(subject, probe)))[0][1]
 
 
-async def test_home_must_be_the_project_of_the_own_container(subject: Subject, probe: Any) -> None:
+async def test_home_must_be_project_of_own_container(subject: Subject, probe: Any) -> None:
     folder = str(subject.environment.folder)
     home = replace(subject, environment=replace(subject.environment, is_home=True))
     placed = inside(home, probe, Mount(folder, folder, True), project="elsewhere")

@@ -32,7 +32,7 @@ def failed(results: CheckResult | list[CheckResult]) -> list[tuple[Severity, str
     return [(result.severity, result.message) for result in found if not result.passed]
 
 
-async def test_a_file_that_does_not_parse_and_one_that_the_policy_refuses_are_told_apart(subject: Subject) -> None:
+async def test_parse_error_and_policy_violation_differ(subject: Subject) -> None:
     broken = replace(subject, stack=None, stack_error=ComposeFileError("line 3: bad indent", hint="Look at line 3."))
     refused = replace(subject, stack=None, stack_error=ComposePolicyError("web: privileged", hint="Remove it."))
     assert failed(await ComposeFileCheck().run(broken)) == [(Severity.CRITICAL, "line 3: bad indent")]
@@ -41,7 +41,7 @@ async def test_a_file_that_does_not_parse_and_one_that_the_policy_refuses_are_to
     assert await ComposeFileCheck().run(refused) == []
 
 
-async def test_warnings_of_the_resolving_are_passed_on(subject: Subject) -> None:
+async def test_resolve_warnings_passed_on(subject: Subject) -> None:
     assert subject.stack is not None
     stack = replace(subject.stack, warnings=("version is obsolete",))
     assert failed(await ComposeFileCheck().run(replace(subject, stack=stack))) == [
@@ -61,7 +61,7 @@ def looking_up(subject: Subject, answers: dict[str, Exception]) -> tuple[Subject
     return replace(subject, look_up_image=look_up), asked
 
 
-async def test_every_image_that_cannot_be_had_is_named(with_services: Make) -> None:
+async def test_unobtainable_images_all_named(with_services: Make) -> None:
     faults: dict[str, Exception] = {
         "api": ImageNotFoundError("api:9 does not exist.", hint="Push it."),
         "web": ImageNotFoundError("web:9 does not exist.", hint="Push it."),
@@ -75,14 +75,14 @@ async def test_every_image_that_cannot_be_had_is_named(with_services: Make) -> N
     ]
 
 
-async def test_an_image_that_two_services_share_is_asked_for_once(with_services: Make) -> None:
+async def test_shared_image_queried_once(with_services: Make) -> None:
     shared = {"image": "app:1"}
     subject, asked = looking_up(with_services({"web": {}, "worker": {}}, web=shared, worker=shared), {})
     assert failed(await images.ImagesCheck().run(subject)) == []
     assert asked == ["web"]
 
 
-async def test_a_registry_that_hangs_is_only_a_warning(with_services: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hung_registry_is_warning(with_services: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "REGISTRY_SECONDS", 0.02)
 
     async def hang(service: str) -> WantedImage:
@@ -93,11 +93,11 @@ async def test_a_registry_that_hangs_is_only_a_warning(with_services: Make, monk
     assert [severity for severity, _ in found] == [Severity.WARNING]
 
 
-async def test_a_stored_release_needs_no_registry(subject: Subject) -> None:
+async def test_stored_release_needs_no_registry(subject: Subject) -> None:
     assert failed(await images.ImagesCheck().run(replace(subject, look_up_image=None))) == []
 
 
-async def test_missing_health_checks_matter_more_for_critical_services(with_services: Make) -> None:
+async def test_missing_health_check_worse_if_critical(with_services: Make) -> None:
     subject = with_services({"db": {}, "web": {}, "task": {}}, db={"critical": True}, task={"one_shot": True})
     assert failed(await HealthChecksCheck().run(subject)) == [
         (Severity.WARNING, "The critical services without a health check: db."),
@@ -105,7 +105,7 @@ async def test_missing_health_checks_matter_more_for_critical_services(with_serv
     ]
 
 
-async def test_health_checks_that_notice_late_are_told(with_services: Make) -> None:
+async def test_slow_health_checks_reported(with_services: Make) -> None:
     checked = {"has_health_check": True}
     services = {
         "idle": {"healthcheck": {"test": ["CMD", "x"], "start_interval": "1s"}},
@@ -119,7 +119,7 @@ async def test_health_checks_that_notice_late_are_told(with_services: Make) -> N
     ]
 
 
-async def test_a_shell_as_pid_1_is_a_warning_and_a_missing_init_is_advice(with_services: Make) -> None:
+async def test_shell_as_pid_1_warns_missing_init_informs(with_services: Make) -> None:
     services: dict[str, Any] = {
         "shell": {"command": ["sh", "-c", "prepare && serve"]},
         "makes_way": {"command": ["sh", "-c", "prepare && exec serve"]},
@@ -133,14 +133,14 @@ async def test_a_shell_as_pid_1_is_a_warning_and_a_missing_init_is_advice(with_s
     assert "shell will take 10 s" in found[0][1]
 
 
-async def test_start_first_with_a_fixed_place_is_refused(with_services: Make) -> None:
+async def test_start_first_in_fixed_place_refused(with_services: Make) -> None:
     subject = with_services({"web": {}}, web={"start_first": True, "fixed_place": "the host port 8080"})
     severity, message = failed(await StartFirstCheck().run(subject))[0]
     assert severity is Severity.CRITICAL
     assert "the host port 8080 allows only one container" in message
 
 
-async def test_the_bots_own_service_in_a_fixed_place_is_a_warning(with_services: Make, probe: StubProbe) -> None:
+async def test_bot_in_fixed_place_warns(with_services: Make, probe: StubProbe) -> None:
     services: dict[str, Any] = {"bot": {}, "web": {}}
     subject = with_services(services, bot={"fixed_place": "the fixed name b"}, web={"fixed_place": "the fixed name w"})
     assert failed(await StartFirstCheck().run(subject)) == []
@@ -150,7 +150,7 @@ async def test_the_bots_own_service_in_a_fixed_place_is_a_warning(with_services:
     ]
 
 
-async def test_start_first_with_a_writable_volume_is_a_warning(with_services: Make) -> None:
+async def test_start_first_with_writable_volume_warns(with_services: Make) -> None:
     volumes = [
         {"type": "volume", "source": "data", "target": "/data"},
         {"type": "volume", "source": "ro", "target": "/r", "read_only": True},
@@ -161,7 +161,7 @@ async def test_start_first_with_a_writable_volume_is_a_warning(with_services: Ma
     ]
 
 
-async def test_a_writable_bind_of_one_file_is_a_warning(with_services: Make, subject: Subject) -> None:
+async def test_writable_single_file_bind_warns(with_services: Make, subject: Subject) -> None:
     folder = subject.environment.folder
     (folder / "app.conf").write_text("x")
     binds = [
@@ -174,7 +174,7 @@ async def test_a_writable_bind_of_one_file_is_a_warning(with_services: Make, sub
     ]
 
 
-async def test_a_second_bot_with_the_same_token_is_refused_unless_it_is_home(with_services: Make) -> None:
+async def test_second_bot_with_token_refused_unless_home(with_services: Make) -> None:
     subject = with_services({"bot": {"environment": {"DISCORD_TOKEN": "t0k3n"}}, "web": {"environment": None}})
     settings = subject.settings.model_copy(update={"discord_token": SecretStr("t0k3n")})
     away = replace(subject, settings=settings)
@@ -184,13 +184,13 @@ async def test_a_second_bot_with_the_same_token_is_refused_unless_it_is_home(wit
     assert failed(await SecondBotCheck().run(home)) == []
 
 
-async def test_a_second_bot_with_the_same_state_folder_is_refused(with_services: Make, subject: Subject) -> None:
+async def test_second_bot_with_state_folder_refused(with_services: Make, subject: Subject) -> None:
     bind = {"type": "bind", "source": str(subject.settings.state_dir), "target": "/state"}
     found = failed(await SecondBotCheck().run(with_services({"bot": {"volumes": [bind]}})))
     assert found == [(Severity.CRITICAL, "bot would be a second bot with this bot's own state folder.")]
 
 
-async def test_of_a_stack_that_did_not_resolve_nothing_good_is_said(subject: Subject) -> None:
+async def test_unresolved_stack_passes_no_check(subject: Subject) -> None:
     broken = replace(subject, stack=None, stack_error=ComposeFileError("does not parse"))
     for check in (PortsCheck, StartFirstCheck, StopSignalsCheck, FileBindsCheck, HealthChecksCheck, SecondBotCheck):
         assert await check().run(broken) == []

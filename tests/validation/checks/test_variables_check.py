@@ -18,7 +18,7 @@ async def look(subject: Subject, text: str, env: str = "", **variables: str) -> 
     return await VariablesCheck().run(replace(subject, environment=environment, variables=variables))
 
 
-async def test_all_missing_variables_are_named_at_once_with_their_words(subject: Subject) -> None:
+async def test_missing_variables_all_named_with_messages(subject: Subject) -> None:
     result = (await look(subject, "'${TOKEN:?set a token} ${NAME?} ${PORT:?}'"))[0]
     assert not result.passed
     assert result.severity is Severity.CRITICAL
@@ -39,39 +39,38 @@ async def test_all_missing_variables_are_named_at_once_with_their_words(subject:
         ("'costs $5 or $'", ""),
     ],
 )
-async def test_nothing_is_missing(subject: Subject, text: str, env: str) -> None:
+async def test_complete_variables_pass(subject: Subject, text: str, env: str) -> None:
     assert [result.passed for result in await look(subject, text, env)] == [True]
 
 
 @pytest.mark.parametrize(
     ("text", "env"), [("'${A:?}'", "A="), ("'${B:-${A:?}}'", "B="), ("'${B-${A?}}'", ""), ("'${B:+${A:?x}}'", "B=1")]
 )
-async def test_a_is_missing(subject: Subject, text: str, env: str) -> None:
+async def test_missing_variable_named(subject: Subject, text: str, env: str) -> None:
     message = (await look(subject, text, env))[0].message
     assert message.startswith("1 required variable has no value: A")
 
 
-async def test_the_version_of_the_deployment_counts_and_the_bots_own_environment_does_not(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_deployment_version_counts_not_bot_environment(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version of the deployment is a variable; those of the bot's own process are not."""
     monkeypatch.setenv("HOME_TOKEN", "leaks")
     results = await look(subject, "'${VERSION:?} ${HOME_TOKEN:?}'", VERSION="v2")
     assert [result.message for result in results] == ["1 required variable has no value: HOME_TOKEN."]
 
 
-async def test_a_variable_that_becomes_empty_is_a_warning(subject: Subject) -> None:
+async def test_empty_variable_warns(subject: Subject) -> None:
     result = (await look(subject, "'$A ${B}'", "B=1"))[0]
     assert (result.severity, result.passed) == (Severity.WARNING, False)
     assert result.message == "Without a value, and taken as empty: A."
 
 
-async def test_included_files_and_compose_tags_are_read(subject: Subject) -> None:
+async def test_included_files_and_compose_tags_read(subject: Subject) -> None:
     folder = subject.environment.folder
     (folder / "docker-compose.yml").write_text("include: [more.yml]\nservices: {web: {ports: !reset ['${A:?}']}}\n")
     (folder / "more.yml").write_text("services: {db: {image: '${B:?}'}}\n")
     assert "A and B" in (await VariablesCheck().run(subject))[0].message
 
 
-async def test_a_stored_release_demands_nothing(subject: Subject) -> None:
+async def test_stored_release_needs_no_variables(subject: Subject) -> None:
     Path(subject.environment.compose_files[0]).write_text("services: {web: {image: '${A:?}'}}")
     assert (await VariablesCheck().run(replace(subject, reads_working_copy=False)))[0].passed
