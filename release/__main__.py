@@ -15,6 +15,7 @@ from release.source import commit_time, export, scrubbed_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTES = "release-notes.md"
+EXPECTED = ("LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml")
 
 
 def main() -> int:
@@ -73,7 +74,7 @@ def release_image(root: Path, version: str, options: list[str], *, snapshot: boo
 def _check(built: distributions.Distributions, made: list[Path], unwanted: set[str]) -> None:
     """Raise ReleaseError that names every fault."""
     faults = list(wheel.faults(built.wheel, built.direct_wheel))
-    faults += [f"sdist: {name} is missing" for name in ("LICENSE", "README.md") if name not in _names(built.sdist)]
+    faults += [f"sdist: {name} is missing" for name in EXPECTED if name not in _names(built.sdist)]
     checked = subprocess.run(
         [sys.executable, "-m", "twine", "check", "--strict", str(built.wheel), str(built.sdist)],
         env=scrubbed_environment(NO_COLOR="1"),

@@ -40,7 +40,8 @@ def sdist_names(path: Path) -> list[str]:
 
 
 def _build(source: Path, target: Path, commit_time: str, *arguments: str) -> None:
-    command = [sys.executable, "-m", "build", "--outdir", str(target), *arguments, str(source)]
+    # With the locked setuptools of our own environment: what is built does not depend on the day.
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target), *arguments, str(source)]
     environment = scrubbed_environment(SOURCE_DATE_EPOCH=commit_time)
     done = subprocess.run(command, cwd=target.parent, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -41,7 +41,8 @@ def test_sdist_holds_what_builds_the_wheel(made: Path):
     (path,) = made.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"LICENSE", "README.md", "pyproject.toml", "roas/__init__.py"} <= names
+    assert {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "roas/__init__.py"} <= names
+    assert [name for name in names if name.startswith(("tests", "sandbox"))] == []
 
 
 def test_checksums_are_those_of_the_files(made: Path):
