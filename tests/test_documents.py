@@ -1,0 +1,61 @@
+"""What people read first: it renders where it is shown, its links lead somewhere, and its lines are short."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+DOCUMENTS = [ROOT / name for name in TOP] + sorted((ROOT / "docs").rglob("*.md"))
+PROJECT = "https://github.com/roas-bot/roas-bot"
+LINK = re.compile(r"\]\(([^)\s]+)|^\[[^\]]+\]: (\S+)$", re.MULTILINE)
+COLUMNS = 120
+# In pieces, so that whoever renames in the whole repository leaves them alone.
+OLD_NAMES = ("python -m " + "bot", "load_extension(" + '"cogs")', "wait_until_" + "active")
+NO_FILES_OF_OURS = {"roas.toml", "summary.md"}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lines_are_at_most_120_columns(path: Path):
+    long = [n for n, line in enumerate(path.read_text().splitlines(), 1) if len(line) > COLUMNS]
+    assert long == []
+
+
+def test_readme_links_work_outside_the_repository():
+    links = ["".join(found) for found in LINK.findall((ROOT / "README.md").read_text())]
+    assert len(links) > 10
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+
+@pytest.mark.parametrize("name", TOP)
+def test_links_to_the_project_name_existing_files(name: str):
+    text = (ROOT / name).read_text()
+    paths = re.findall(rf"{re.escape(PROJECT)}/(?:blob|tree|raw)/main/([^)\s#]+)", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_readme_renders_as_a_package_description():
+    from readme_renderer.markdown import render
+
+    shown = render((ROOT / "README.md").read_text())
+    assert shown is not None
+    assert "<h1" in shown
+    assert shown.count("<img") == len(re.findall(r"!\[", (ROOT / "README.md").read_text()))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_use_the_names_of_today(path: Path):
+    text = path.read_text()
+    old = OLD_NAMES[1:] if path.name == "CHANGELOG.md" else OLD_NAMES  # which says what was renamed
+    assert [name for name in old if name in text] == []
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md", "docs/reliability.md"])
+def test_files_that_documents_name_exist(name: str):
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = [f"/{file}" for file in listed.splitlines()]
+    named = set(re.findall(r"`([a-z_./-]+\.(?:py|toml|yml|md))`", (ROOT / name).read_text())) - NO_FILES_OF_OURS
+    assert len(named) > 5
+    assert sorted(path for path in named if not any(file.endswith(f"/{path}") for file in files)) == []
