@@ -26,8 +26,11 @@ COPY --from=packages /opt/roas /opt/roas
 COPY script/container-entrypoint /usr/local/bin/entrypoint
 COPY script/container-pass-signals /usr/local/bin/pass-signals
 COPY script/container-healthcheck /usr/local/bin/healthcheck
-COPY bot /opt/bot/bot
-COPY cogs /opt/bot/cogs
+COPY script/container-roas /usr/local/bin/roas
+COPY bot /opt/bot/roas
+COPY cogs /opt/bot/roas/cogs
+# `python -m bot`, as it was called until 0.1: in people's cron jobs, for one more release.
+COPY script/container-roas /opt/bot/bot/__main__.py
 
 ENV PATH=/opt/roas/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/bot \
@@ -40,7 +43,7 @@ WORKDIR /opt/bot
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --retries=3 --start-period=60s --start-interval=500ms CMD ["healthcheck"]
 ENTRYPOINT ["entrypoint"]
-CMD ["python", "-m", "bot"]
+CMD ["roas"]
 # Last, so that another version of the same code is built in a moment.
 ARG VERSION=dev
 LABEL org.opencontainers.image.title="ROAS Bot" \

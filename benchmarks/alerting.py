@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.prometheus_alone import GROUP_WAIT_SECONDS, INTERVAL_SECONDS, Peer, watch_alone
-from bot.monitoring.integration_figures import percentile
+from roas.monitoring.integration_figures import percentile
 from sandbox.views import Message
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine

@@ -1,4 +1,4 @@
-"""Time from the command to all healthy: `python -m bot deploy` beside `docker compose up -d --wait`.
+"""Time from the command to all healthy: `roas deploy` beside `docker compose up -d --wait`.
 
 Both bring the same four-service chain up from nothing, in turns. The bot's observation window is not counted: its time
 runs until the journal says that execution has ended.
@@ -42,7 +42,7 @@ class Result:
 
     def as_table(self) -> str:
         """Return the figures as a Markdown table."""
-        rows = [("python -m bot deploy", self.bot_seconds), ("docker compose up -d --wait", self.compose_seconds)]
+        rows = [("roas deploy", self.bot_seconds), ("docker compose up -d --wait", self.compose_seconds)]
         lines = ["| command | runs | min (s) | median (s) | max (s) |", "|---|---|---|---|---|"]
         lines += [
             f"| `{name}` | {len(taken)} | {min(taken):.2f} | {statistics.median(taken):.2f} | {max(taken):.2f} |"
@@ -107,7 +107,7 @@ def _time_bot(engine: Engine, stack: Path, state: Path) -> float:
         "COMPOSE_PROJECT_NAME": "roas-benchmark",
         "PYTHONPATH": str(REPOSITORY),
     }
-    command = [sys.executable, "-m", "bot", "deploy", "dev", "v1", "--json", "--yes", "--reason", "benchmark"]
+    command = [sys.executable, "-m", "roas", "deploy", "dev", "v1", "--json", "--yes", "--reason", "benchmark"]
     try:
         started = datetime.now().astimezone()
         output = _run(command, stack, environment)

@@ -1,4 +1,4 @@
-"""`python -m bot` runs the bot; `python -m bot deploy|status|…` does without Discord."""
+"""`roas` runs the bot; `roas deploy|status|…` does without Discord."""
 
 import gc
 import sys
@@ -11,7 +11,7 @@ OBJECTS_BETWEEN_COLLECTIONS = 20_000
 def main() -> int:
     """Run the command line and return its exit code."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    from bot.commands import run_command_line
+    from roas.commands import run_command_line
 
     return run_command_line(sys.argv[1:])
 

@@ -11,14 +11,14 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.concurrency import pause
-from bot.integration import Application
-from bot.leadership.leadership import Leadership
-from bot.log import get_logger
-from bot.models.ownership import Readiness
-from bot.settings import Settings
-from bot.ui.discord_connection import DiscordConnection
-from cogs.loading import load_cogs
+from roas.cogs.loading import load_cogs
+from roas.concurrency import pause
+from roas.integration import Application
+from roas.leadership.leadership import Leadership
+from roas.log import get_logger
+from roas.models.ownership import Readiness
+from roas.settings import Settings
+from roas.ui.discord_connection import DiscordConnection
 
 log = get_logger(__name__)
 

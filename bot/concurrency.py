@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from typing import Any, Generic, TypeVar
 
-from bot.errors import RoasError
-from bot.log import get_logger
+from roas.errors import RoasError
+from roas.log import get_logger
 
 log = get_logger(__name__)
 Result = TypeVar("Result")

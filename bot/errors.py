@@ -1,7 +1,7 @@
 """Name every fault that this software can report: what is wrong, and what to do about it."""
 
-from bot.models.deployment import Lock, Problem
-from bot.models.freeze import Freeze
+from roas.models.deployment import Lock, Problem
+from roas.models.freeze import Freeze
 
 
 class RoasError(Exception):
@@ -75,7 +75,7 @@ class FrozenError(RoasError):
             f"{freeze.environment} is locked by {freeze.frozen_by.name} "
             f"since {freeze.since:%Y-%m-%d %H:%M:%S} UTC: {freeze.reason}",
             hint=f"Ask {freeze.frozen_by.name}; `/unlock {freeze.environment}` or "
-            f"`python -m bot unlock {freeze.environment}` opens it again.",
+            f"`roas unlock {freeze.environment}` opens it again.",
         )
 
 

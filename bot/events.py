@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.log import get_logger
-from bot.models.identifiers import new_id
+from roas.log import get_logger
+from roas.models.identifiers import new_id
 
 log = get_logger(__name__)
 

@@ -5,41 +5,41 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from bot import __version__
-from bot.deployment.context import Components
-from bot.deployment.orchestrator import DeploymentOrchestrator
-from bot.deployment.peers import Peers
-from bot.engine.compose_engine import ComposeEngine
-from bot.engine.manager import DeploymentManager
-from bot.events import Event, EventBus, Subscription
-from bot.maintenance import Maintenance
-from bot.models.alert import URGENT, AlertReport, AlertSource, Severity
-from bot.models.change import ChangeType, StateChange
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
-from bot.monitoring.alert_service import AlertService
-from bot.monitoring.collector import MonitoringCollector
-from bot.monitoring.health import HealthCoordinator
-from bot.monitoring.integration_figures import IntegrationMeasurements
-from bot.monitoring.integration_monitor import IntegrationMonitor
-from bot.monitoring.metrics import Metrics
-from bot.monitoring.probe_loop import all_probes_answer
-from bot.monitoring.probes import NetworkProber
-from bot.monitoring.prometheus_watch import PrometheusWatch
-from bot.monitoring.service_alerts import ServiceAlerts
-from bot.recovery.attempts import RecoveryAttempts
-from bot.recovery.coordinator import ErrorCoordinator
-from bot.recovery.handler import ErrorHandler, RecoveryChecks
-from bot.redaction import Redactor
-from bot.settings import Settings, environments
-from bot.state.manager import StateManager
-from bot.state.ownership import HeldLease
-from bot.state.redis_server import ping
-from bot.state.sync import DataSyncManager
-from bot.validation.discord_facts import fetch_discord_facts
-from bot.validation.discovery import discover_checks
-from bot.validation.survey import EnvironmentSurvey
-from bot.validation.validator import EnvironmentValidator
+from roas.deployment.context import Components
+from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.deployment.peers import Peers
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.manager import DeploymentManager
+from roas.events import Event, EventBus, Subscription
+from roas.maintenance import Maintenance
+from roas.models.alert import URGENT, AlertReport, AlertSource, Severity
+from roas.models.change import ChangeType, StateChange
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.monitoring.alert_service import AlertService
+from roas.monitoring.collector import MonitoringCollector
+from roas.monitoring.health import HealthCoordinator
+from roas.monitoring.integration_figures import IntegrationMeasurements
+from roas.monitoring.integration_monitor import IntegrationMonitor
+from roas.monitoring.metrics import Metrics
+from roas.monitoring.probe_loop import all_probes_answer
+from roas.monitoring.probes import NetworkProber
+from roas.monitoring.prometheus_watch import PrometheusWatch
+from roas.monitoring.service_alerts import ServiceAlerts
+from roas.recovery.attempts import RecoveryAttempts
+from roas.recovery.coordinator import ErrorCoordinator
+from roas.recovery.handler import ErrorHandler, RecoveryChecks
+from roas.redaction import Redactor
+from roas.settings import Settings, environments
+from roas.state.manager import StateManager
+from roas.state.ownership import HeldLease
+from roas.state.redis_server import ping
+from roas.state.sync import DataSyncManager
+from roas.validation.discord_facts import fetch_discord_facts
+from roas.validation.discovery import discover_checks
+from roas.validation.survey import EnvironmentSurvey
+from roas.validation.validator import EnvironmentValidator
+from roas.version import __version__
 
 SOURCE = "integration"
 # Twenty deployments make a figure; those that somebody cancelled are not among them.

@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bot.concurrency import pause
-from bot.errors import RoasError
-from bot.log import get_logger
-from bot.models.alert import AlertReport, AlertSource, Severity
-from bot.monitoring.alert_service import AlertService
-from bot.monitoring.collector import MonitoringCollector
-from bot.monitoring.prometheus_watch import PrometheusWatch
-from bot.monitoring.service_alerts import ServiceAlerts
-from bot.recovery.coordinator import ErrorCoordinator
-from bot.state.manager import StateManager
+from roas.concurrency import pause
+from roas.errors import RoasError
+from roas.log import get_logger
+from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.monitoring.alert_service import AlertService
+from roas.monitoring.collector import MonitoringCollector
+from roas.monitoring.prometheus_watch import PrometheusWatch
+from roas.monitoring.service_alerts import ServiceAlerts
+from roas.recovery.coordinator import ErrorCoordinator
+from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 

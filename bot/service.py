@@ -5,19 +5,19 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
-from bot.client import RoasBot, run_bot
-from bot.engine.client import engine_address
-from bot.engine.socket_mount import is_socket_stale
-from bot.errors import RoasError
-from bot.integration import Application, open_application
-from bot.leadership.leader_tasks import run_leader_election
-from bot.log import configure_logging
-from bot.monitoring.http import HttpServer, JournalStanding
-from bot.monitoring.webhook import AlertWebhook
-from bot.settings import Settings
-from bot.signals import stop_signals
-from bot.ui.journal_loss import JournalLossNotifier
-from bot.ui.standby_gate import StandbyGate
+from roas.client import RoasBot, run_bot
+from roas.engine.client import engine_address
+from roas.engine.socket_mount import is_socket_stale
+from roas.errors import RoasError
+from roas.integration import Application, open_application
+from roas.leadership.leader_tasks import run_leader_election
+from roas.log import configure_logging
+from roas.monitoring.http import HttpServer, JournalStanding
+from roas.monitoring.webhook import AlertWebhook
+from roas.settings import Settings
+from roas.signals import stop_signals
+from roas.ui.journal_loss import JournalLossNotifier
+from roas.ui.standby_gate import StandbyGate
 
 
 async def serve(settings: Settings) -> int:

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bot.configuration.place import Fault, Place, variable
-from bot.configuration.reading import Reading, read
-from bot.configuration.sources import OF_THE_HOST
-from bot.errors import SettingsError
-from bot.models.environment import Environment
+from roas.configuration.place import Fault, Place, variable
+from roas.configuration.reading import Reading, read
+from roas.configuration.sources import OF_THE_HOST
+from roas.errors import SettingsError
+from roas.models.environment import Environment
 
 DEFAULT_ENVIRONMENTS = ("dev", "staging", "prod")
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"

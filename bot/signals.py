@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bot.log import get_logger
+from roas.log import get_logger
 
 log = get_logger(__name__)
 

@@ -1,7 +1,7 @@
-"""Speak with Discord: `await bot.load_extension("cogs")` makes any discord.py bot deploy, watch and roll back.
+"""Speak with Discord: `await bot.load_extension("roas")` makes any discord.py bot deploy, watch and roll back.
 
 An application is opened from the settings, and the whole bot stands by while another one of the same STATE_DIR speaks;
-unloading the extension ends both. docs/plugin.md says what that means for the bot. `python -m bot` does not load itself
+unloading the extension ends both. docs/plugin.md says what that means for the bot. `roas` does not load itself
 as an extension: discord.py would drop the modules that it runs on.
 """
 
@@ -9,17 +9,20 @@ from contextlib import AsyncExitStack
 
 from discord.ext import commands
 
-from bot.integration import open_application
-from bot.leadership.leader_tasks import run_leader_election
-from bot.leadership.leadership import Leadership
-from bot.models.ownership import Readiness
-from bot.settings import load_settings
-from bot.ui.discord_connection import DiscordConnection
-from bot.ui.journal_loss import JournalLossNotifier
-from bot.ui.standby_gate import StandbyGate
-from cogs.application_cog import ApplicationCog
-from cogs.departure import Departure
-from cogs.loading import load_cogs, refuse_ours
+from roas.cogs.application_cog import ApplicationCog
+from roas.cogs.departure import Departure
+from roas.cogs.loading import load_cogs, refuse_ours
+from roas.integration import open_application
+from roas.leadership.leader_tasks import run_leader_election
+from roas.leadership.leadership import Leadership
+from roas.models.ownership import Readiness
+from roas.settings import load_settings
+from roas.ui.discord_connection import DiscordConnection
+from roas.ui.journal_loss import JournalLossNotifier
+from roas.ui.standby_gate import StandbyGate
+
+if __name__ != "roas.cogs":  # a second copy of every class
+    raise ImportError("This package is `roas.cogs`; the extension is `roas`.", name=__name__)
 
 
 async def setup(bot: commands.Bot) -> None:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot.ui.embeds.alert import PREFIX
-from cogs.answers import acknowledge
-from cogs.names import CogName
+from roas.cogs.answers import acknowledge
+from roas.cogs.names import CogName
+from roas.ui.embeds.alert import PREFIX
 
 if TYPE_CHECKING:
-    from cogs.alerts import AlertsCog
+    from roas.cogs.alerts import AlertsCog
 
 
 class AlertButton(

@@ -7,20 +7,20 @@ from typing import Any
 
 import discord
 
-from bot.errors import InvalidRequestError, RoasError
-from bot.log import get_logger
-from bot.models.alert import Alert
-from bot.models.deployment import DeploymentKind
-from bot.models.health import ContainerSnapshot
-from bot.ui.drawing import Attachment, Drawing
-from bot.ui.limits import code
-from bot.ui.translation import _
-from cogs.alert_button import AlertButton
-from cogs.answers import answer
-from cogs.deployment import DeploymentCog
-from cogs.names import CogName
-from cogs.ops_cog import OpsCog, actor_of
-from cogs.permissions import Action, Asker, asker_of, permit, place_refusal, refusal
+from roas.cogs.alert_button import AlertButton
+from roas.cogs.answers import answer
+from roas.cogs.deployment import DeploymentCog
+from roas.cogs.names import CogName
+from roas.cogs.ops_cog import OpsCog, actor_of
+from roas.cogs.permissions import Action, Asker, asker_of, permit, place_refusal, refusal
+from roas.errors import InvalidRequestError, RoasError
+from roas.log import get_logger
+from roas.models.alert import Alert
+from roas.models.deployment import DeploymentKind
+from roas.models.health import ContainerSnapshot
+from roas.ui.drawing import Attachment, Drawing
+from roas.ui.limits import code
+from roas.ui.translation import _
 
 log = get_logger(__name__)
 

@@ -8,14 +8,14 @@ from typing import Any, Protocol
 import aiohttp
 import discord
 
-from bot.errors import RoasError
-from bot.log import get_logger
-from bot.models.identifiers import new_id
-from bot.ui.command_names import drawing_found_as, embeds_found_as, found_as
-from bot.ui.drawing import Drawing
-from bot.ui.embeds.errors import draw_error, draw_unexpected
-from bot.ui.secrets import Redact
-from bot.ui.translation import using_locale
+from roas.errors import RoasError
+from roas.log import get_logger
+from roas.models.identifiers import new_id
+from roas.ui.command_names import drawing_found_as, embeds_found_as, found_as
+from roas.ui.drawing import Drawing
+from roas.ui.embeds.errors import draw_error, draw_unexpected
+from roas.ui.secrets import Redact
+from roas.ui.translation import using_locale
 
 log = get_logger(__name__)
 

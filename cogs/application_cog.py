@@ -10,12 +10,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.concurrency import wait_for
-from bot.errors import RoasError
-from bot.leadership.leadership import Leadership
-from bot.log import get_logger
-from cogs.command_sync import CommandSync
-from cogs.names import CogName
+from roas.cogs.command_sync import CommandSync
+from roas.cogs.names import CogName
+from roas.concurrency import wait_for
+from roas.errors import RoasError
+from roas.leadership.leadership import Leadership
+from roas.log import get_logger
 
 log = get_logger(__name__)
 

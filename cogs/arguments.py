@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from bot.errors import InvalidRequestError
-from bot.models.environment import Environment
-from bot.models.release import Release
-from bot.ui.translation import _
+from roas.errors import InvalidRequestError
+from roas.models.environment import Environment
+from roas.models.release import Release
+from roas.ui.translation import _
 
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 SERVICE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot.errors import InvalidRequestError
-from bot.ui.embeds.live import CANCEL_PREFIX
-from bot.ui.translation import _
-from cogs.answers import acknowledge, answer
-from cogs.names import CogName
-from cogs.ops_cog import actor_of
-from cogs.permissions import asker_of, cancel_refusal, permit
+from roas.cogs.answers import acknowledge, answer
+from roas.cogs.names import CogName
+from roas.cogs.ops_cog import actor_of
+from roas.cogs.permissions import asker_of, cancel_refusal, permit
+from roas.errors import InvalidRequestError
+from roas.ui.embeds.live import CANCEL_PREFIX
+from roas.ui.translation import _
 
 if TYPE_CHECKING:
-    from cogs.deployment import DeploymentCog
+    from roas.cogs.deployment import DeploymentCog
 
 
 class CancelButton(

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import discord
 from discord.ext import commands
 
-from bot.errors import NameClashError
-from bot.log import get_logger
+from roas.errors import NameClashError
+from roas.log import get_logger
 
 log = get_logger(__name__)
 

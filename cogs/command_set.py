@@ -10,7 +10,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.ui.command_translator import mark_as_ours
+from roas.ui.command_translator import mark_as_ours
 
 Command = app_commands.Command[Any, ..., Any] | app_commands.Group
 Tree = app_commands.CommandTree[Any]

@@ -8,11 +8,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.log import get_logger
-from bot.models.post import Post
-from bot.state.manager import StateManager
-from cogs.clashes import OWN_GROUP
-from cogs.command_set import CommandSet
+from roas.cogs.clashes import OWN_GROUP
+from roas.cogs.command_set import CommandSet
+from roas.log import get_logger
+from roas.models.post import Post
+from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 

@@ -8,11 +8,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.errors import RoasError
-from bot.integration import Application
-from bot.leadership.leadership import Leadership
-from bot.log import get_logger
-from cogs.command_sync import CommandSync
+from roas.cogs.command_sync import CommandSync
+from roas.errors import RoasError
+from roas.integration import Application
+from roas.leadership.leadership import Leadership
+from roas.log import get_logger
 
 log = get_logger(__name__)
 

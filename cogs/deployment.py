@@ -9,29 +9,29 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.errors import ImageNotFoundError, InvalidRequestError, RoasError
-from bot.integration import Application
-from bot.leadership.leadership import Leadership
-from bot.log import get_logger
-from bot.models.deployment import DeploymentKind, DeploymentRequest
-from bot.models.environment import Environment
-from bot.ui.deployment_notifier import last_seconds
-from bot.ui.embeds.approval import draw_proposal
-from bot.ui.embeds.plan import draw_plan_message
-from bot.ui.live_messages import LiveMessages
-from bot.ui.secrets import without_secrets
-from bot.ui.translation import _
-from cogs.answers import answer
-from cogs.arguments import nearest, read_reason, read_release, read_services, read_version
-from cogs.cancel_button import CancelButton, cancel
-from cogs.known_versions import RELEASES_SHOWN, KnownVersions
-from cogs.names import CogName
-from cogs.ops_cog import OpsCog, actor_of, answered
-from cogs.permissions import ACTIONS, Action, asker_of, refusal
-from cogs.plan_approvals import LINK_WITHIN_SECONDS, PlanApprovals
-from cogs.plan_buttons import BUTTONS
-from cogs.suggestions import matching, matching_last, releases
-from cogs.ttl_cache import TtlCache
+from roas.cogs.answers import answer
+from roas.cogs.arguments import nearest, read_reason, read_release, read_services, read_version
+from roas.cogs.cancel_button import CancelButton, cancel
+from roas.cogs.known_versions import RELEASES_SHOWN, KnownVersions
+from roas.cogs.names import CogName
+from roas.cogs.ops_cog import OpsCog, actor_of, answered
+from roas.cogs.permissions import ACTIONS, Action, asker_of, refusal
+from roas.cogs.plan_approvals import LINK_WITHIN_SECONDS, PlanApprovals
+from roas.cogs.plan_buttons import BUTTONS
+from roas.cogs.suggestions import matching, matching_last, releases
+from roas.cogs.ttl_cache import TtlCache
+from roas.errors import ImageNotFoundError, InvalidRequestError, RoasError
+from roas.integration import Application
+from roas.leadership.leadership import Leadership
+from roas.log import get_logger
+from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.environment import Environment
+from roas.ui.deployment_notifier import last_seconds
+from roas.ui.embeds.approval import draw_proposal
+from roas.ui.embeds.plan import draw_plan_message
+from roas.ui.live_messages import LiveMessages
+from roas.ui.secrets import without_secrets
+from roas.ui.translation import _
 
 log = get_logger(__name__)
 

@@ -6,18 +6,18 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.errors import InvalidRequestError
-from bot.log import get_logger
-from bot.models.freeze import Freeze
-from bot.ui.formatting import person, since
-from bot.ui.limits import one_line
-from bot.ui.translation import _
-from cogs.answers import answer
-from cogs.arguments import read_reason
-from cogs.names import CogName
-from cogs.ops_cog import OpsCog, actor_of, answered
-from cogs.permissions import Action, asker_of, permit, unlock_refusal
-from cogs.suggestions import matching
+from roas.cogs.answers import answer
+from roas.cogs.arguments import read_reason
+from roas.cogs.names import CogName
+from roas.cogs.ops_cog import OpsCog, actor_of, answered
+from roas.cogs.permissions import Action, asker_of, permit, unlock_refusal
+from roas.cogs.suggestions import matching
+from roas.errors import InvalidRequestError
+from roas.log import get_logger
+from roas.models.freeze import Freeze
+from roas.ui.formatting import person, since
+from roas.ui.limits import one_line
+from roas.ui.translation import _
 
 log = get_logger(__name__)
 

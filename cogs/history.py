@@ -6,17 +6,17 @@ from typing import Any, Self
 import discord
 from discord import app_commands
 
-from bot.errors import InvalidRequestError
-from bot.models.deployment import Outcome
-from bot.ui.command_translator import choice_of
-from bot.ui.drawing import Drawing
-from bot.ui.embeds.history import ANY, HISTORY_PREFIX, PAGE_LENGTH, HistoryPage, draw_history
-from bot.ui.secrets import without_secrets
-from bot.ui.translation import _
-from cogs.answers import acknowledge_turn, answer, answer_beside
-from cogs.names import CogName
-from cogs.ops_cog import OpsCog, answered
-from cogs.permissions import Action, asker_of, permit, place_refusal
+from roas.cogs.answers import acknowledge_turn, answer, answer_beside
+from roas.cogs.names import CogName
+from roas.cogs.ops_cog import OpsCog, answered
+from roas.cogs.permissions import Action, asker_of, permit, place_refusal
+from roas.errors import InvalidRequestError
+from roas.models.deployment import Outcome
+from roas.ui.command_translator import choice_of
+from roas.ui.drawing import Drawing
+from roas.ui.embeds.history import ANY, HISTORY_PREFIX, PAGE_LENGTH, HistoryPage, draw_history
+from roas.ui.secrets import without_secrets
+from roas.ui.translation import _
 
 
 class HistoryCog(OpsCog, name=CogName.HISTORY.value):

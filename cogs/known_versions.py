@@ -2,12 +2,12 @@
 
 import asyncio
 
-from bot.errors import RoasError
-from bot.integration import Application
-from bot.log import get_logger
-from bot.models.environment import Environment
-from cogs.ops_cog import SUGGEST_WITHIN_SECONDS
-from cogs.ttl_cache import TtlCache
+from roas.cogs.ops_cog import SUGGEST_WITHIN_SECONDS
+from roas.cogs.ttl_cache import TtlCache
+from roas.errors import RoasError
+from roas.integration import Application
+from roas.log import get_logger
+from roas.models.environment import Environment
 
 log = get_logger(__name__)
 

@@ -6,27 +6,27 @@ from contextlib import AsyncExitStack
 import discord
 from discord.ext import commands
 
-from bot.errors import SettingsError
-from bot.integration import Application
-from bot.leadership.leadership import Leadership
-from bot.settings import Settings
-from bot.ui.command_translator import CommandTranslator
-from bot.ui.live_messages import LiveMessages, PingRoles
-from bot.ui.ops_channel import OpsChannel
-from bot.ui.outbox import Outbox
-from bot.ui.outboxes import Outboxes
-from bot.ui.translation import read_catalogues
-from cogs.alerts import AlertsCog
-from cogs.application_cog import ApplicationCog
-from cogs.clashes import refuse_clashes
-from cogs.command_set import CommandSet
-from cogs.command_sync import CommandSync
-from cogs.deployment import DeploymentCog
-from cogs.freeze import FreezeCog
-from cogs.history import HistoryCog
-from cogs.logs import LogsCog
-from cogs.ops_cog import OpsCog
-from cogs.status import StatusCog
+from roas.cogs.alerts import AlertsCog
+from roas.cogs.application_cog import ApplicationCog
+from roas.cogs.clashes import refuse_clashes
+from roas.cogs.command_set import CommandSet
+from roas.cogs.command_sync import CommandSync
+from roas.cogs.deployment import DeploymentCog
+from roas.cogs.freeze import FreezeCog
+from roas.cogs.history import HistoryCog
+from roas.cogs.logs import LogsCog
+from roas.cogs.ops_cog import OpsCog
+from roas.cogs.status import StatusCog
+from roas.errors import SettingsError
+from roas.integration import Application
+from roas.leadership.leadership import Leadership
+from roas.settings import Settings
+from roas.ui.command_translator import CommandTranslator
+from roas.ui.live_messages import LiveMessages, PingRoles
+from roas.ui.ops_channel import OpsChannel
+from roas.ui.outbox import Outbox
+from roas.ui.outboxes import Outboxes
+from roas.ui.translation import read_catalogues
 
 SPEAKING = (DeploymentCog, StatusCog)
 OTHERS = (HistoryCog, LogsCog, FreezeCog, AlertsCog)

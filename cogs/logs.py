@@ -7,18 +7,18 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.errors import InvalidRequestError
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot
-from bot.ui.drawing import Attachment, Drawing
-from bot.ui.limits import code
-from bot.ui.translation import _
-from cogs.answers import answer
-from cogs.arguments import as_typed, nearest, read_since
-from cogs.names import CogName
-from cogs.ops_cog import OpsCog, answered
-from cogs.permissions import Action, asker_of, refusal
-from cogs.suggestions import matching
+from roas.cogs.answers import answer
+from roas.cogs.arguments import as_typed, nearest, read_since
+from roas.cogs.names import CogName
+from roas.cogs.ops_cog import OpsCog, answered
+from roas.cogs.permissions import Action, asker_of, refusal
+from roas.cogs.suggestions import matching
+from roas.errors import InvalidRequestError
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+from roas.ui.drawing import Attachment, Drawing
+from roas.ui.limits import code
+from roas.ui.translation import _
 
 USUAL_LINES = 200
 MOST_LINES = 5000

@@ -11,17 +11,17 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.errors import RoasError
-from bot.integration import Application
-from bot.leadership.leadership import Leadership
-from bot.log import get_logger
-from bot.models.actor import Actor, ActorKind
-from bot.models.environment import Environment
-from bot.ui.command_names import grouped
-from cogs.answers import Reply, acknowledge, answer, answering
-from cogs.arguments import read_environment
-from cogs.permissions import Action, Asker, Rules, asker_of, permit, refusal, rules_from
-from cogs.suggestions import matching
+from roas.cogs.answers import Reply, acknowledge, answer, answering
+from roas.cogs.arguments import read_environment
+from roas.cogs.permissions import Action, Asker, Rules, asker_of, permit, refusal, rules_from
+from roas.cogs.suggestions import matching
+from roas.errors import RoasError
+from roas.integration import Application
+from roas.leadership.leadership import Leadership
+from roas.log import get_logger
+from roas.models.actor import Actor, ActorKind
+from roas.models.environment import Environment
+from roas.ui.command_names import grouped
 
 log = get_logger(__name__)
 

@@ -26,15 +26,15 @@ from enum import StrEnum
 
 import discord
 
-from bot.errors import NotPermittedError
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import DeploymentKind
-from bot.models.environment import Environment
-from bot.models.freeze import Freeze
-from bot.models.plan_record import PlanRecord
-from bot.settings import Settings
-from bot.ui.formatting import person
-from bot.ui.translation import _, word
+from roas.errors import NotPermittedError
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import DeploymentKind
+from roas.models.environment import Environment
+from roas.models.freeze import Freeze
+from roas.models.plan_record import PlanRecord
+from roas.settings import Settings
+from roas.ui.formatting import person
+from roas.ui.translation import _, word
 
 
 class Action(StrEnum):

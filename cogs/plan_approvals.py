@@ -11,30 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
-from bot.errors import (
-    FrozenError,
-    ImageChangedError,
-    ImageNotFoundError,
-    InvalidRequestError,
-    LockHeldError,
-    RoasError,
-)
-from bot.integration import Application
-from bot.log import get_logger
-from bot.models.actor import Actor
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
-from bot.models.environment import Environment
-from bot.models.identifiers import new_id
-from bot.models.plan_record import WAITING, PlanRecord, PlanState
-from bot.state.approvals import is_expired, with_expiry
-from bot.ui.approval_notifier import PREFIX
-from bot.ui.embeds.approval import describe_outcome
-from bot.ui.live_messages import LiveMessages
-from bot.ui.notifier import APPROVAL
-from bot.ui.secrets import without_secrets
-from bot.ui.translation import _
-from cogs.arguments import read_environment
-from cogs.permissions import (
+from roas.cogs.arguments import read_environment
+from roas.cogs.permissions import (
     Asker,
     Rules,
     approve_refusal,
@@ -43,6 +21,28 @@ from cogs.permissions import (
     permit,
     withdraw_refusal,
 )
+from roas.errors import (
+    FrozenError,
+    ImageChangedError,
+    ImageNotFoundError,
+    InvalidRequestError,
+    LockHeldError,
+    RoasError,
+)
+from roas.integration import Application
+from roas.log import get_logger
+from roas.models.actor import Actor
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
+from roas.models.environment import Environment
+from roas.models.identifiers import new_id
+from roas.models.plan_record import WAITING, PlanRecord, PlanState
+from roas.state.approvals import is_expired, with_expiry
+from roas.ui.approval_notifier import PREFIX
+from roas.ui.embeds.approval import describe_outcome
+from roas.ui.live_messages import LiveMessages
+from roas.ui.notifier import APPROVAL
+from roas.ui.secrets import without_secrets
+from roas.ui.translation import _
 
 log = get_logger(__name__)
 

@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import discord
 
-from bot.errors import InvalidRequestError
-from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome
-from bot.models.plan_record import PlanRecord
-from bot.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
-from bot.ui.embeds.outcome import ROLLBACK_PREFIX
-from bot.ui.embeds.plan import draw_plan_message
-from bot.ui.formatting import release
-from bot.ui.translation import _
-from cogs.answers import acknowledge, acknowledge_turn, answer, answer_beside
-from cogs.names import CogName
-from cogs.ops_cog import actor_of
-from cogs.permissions import Asker, asker_of
-from cogs.plan_approvals import PlanApprovals
+from roas.cogs.answers import acknowledge, acknowledge_turn, answer, answer_beside
+from roas.cogs.names import CogName
+from roas.cogs.ops_cog import actor_of
+from roas.cogs.permissions import Asker, asker_of
+from roas.cogs.plan_approvals import PlanApprovals
+from roas.errors import InvalidRequestError
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
+from roas.models.plan_record import PlanRecord
+from roas.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
+from roas.ui.embeds.outcome import ROLLBACK_PREFIX
+from roas.ui.embeds.plan import draw_plan_message
+from roas.ui.formatting import release
+from roas.ui.translation import _
 
 if TYPE_CHECKING:
-    from cogs.deployment import DeploymentCog
+    from roas.cogs.deployment import DeploymentCog
 
 PLAN_ID = r"(?P<id>PLAN-[0-9A-Z]{26})"
 DEPLOYMENT_ID = r"(?P<id>[A-Z]{1,16}-[0-9A-Z]{26})"

@@ -10,24 +10,24 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.concurrency import SingleFlight, run_concurrently
-from bot.errors import RoasError
-from bot.integration import Application
-from bot.leadership.leadership import Leadership
-from bot.models.environment import Environment
-from bot.models.health import StackHealth
-from bot.ui.charts.painter import Painter
-from bot.ui.drawing import Drawing, Picture
-from bot.ui.embeds.alert import draw_open_alerts
-from bot.ui.embeds.integration import draw_integration
-from bot.ui.embeds.status import EnvironmentStatus, draw_status
-from bot.ui.live_messages import LiveMessages
-from bot.ui.secrets import without_secrets
-from bot.ui.translation import _, language
-from cogs.answers import answer
-from cogs.names import CogName
-from cogs.ops_cog import OpsCog, answered
-from cogs.permissions import Action, asker_of, place_refusal
+from roas.cogs.answers import answer
+from roas.cogs.names import CogName
+from roas.cogs.ops_cog import OpsCog, answered
+from roas.cogs.permissions import Action, asker_of, place_refusal
+from roas.concurrency import SingleFlight, run_concurrently
+from roas.errors import RoasError
+from roas.integration import Application
+from roas.leadership.leadership import Leadership
+from roas.models.environment import Environment
+from roas.models.health import StackHealth
+from roas.ui.charts.painter import Painter
+from roas.ui.drawing import Drawing, Picture
+from roas.ui.embeds.alert import draw_open_alerts
+from roas.ui.embeds.integration import draw_integration
+from roas.ui.embeds.status import EnvironmentStatus, draw_status
+from roas.ui.live_messages import LiveMessages
+from roas.ui.secrets import without_secrets
+from roas.ui.translation import _, language
 
 HEALTH_WITHIN_SECONDS = 20.0
 

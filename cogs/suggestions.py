@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from discord import app_commands
 
-from bot.models.release import Release, ReleaseState
-from bot.ui.limits import CHOICE, CHOICES, clip
+from roas.models.release import Release, ReleaseState
+from roas.ui.limits import CHOICE, CHOICES, clip
 
 
 def matching(typed: str, values: Iterable[str]) -> list[app_commands.Choice[str]]:

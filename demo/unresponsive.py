@@ -9,7 +9,7 @@ UNRESPONSIVE_SECONDS = 6
 # Python reads this at its start, before the bot.
 CODE = f"""
 import asyncio
-from bot.leadership.leadership import Voice
+from roas.leadership.leadership import Voice
 
 give = Voice.give
 Voice.give = lambda voice: asyncio.get_running_loop().call_later({UNRESPONSIVE_SECONDS}, give, voice) and None

@@ -9,8 +9,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from bot.commands import application
 from reference.markdown import code, plain, table
+from roas.commands import application
 
 PROGRAM = "roas"
 HEAD = """# The command line's options

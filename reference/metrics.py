@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
-from bot.events import EventBus
-from bot.monitoring.integration_figures import IntegrationMeasurements
-from bot.monitoring.integration_metrics import CountedProjection
-from bot.monitoring.integration_monitor import IntegrationMonitor
-from bot.monitoring.metrics import Metrics
 from reference.markdown import code, plain, table
+from roas.events import EventBus
+from roas.monitoring.integration_figures import IntegrationMeasurements
+from roas.monitoring.integration_metrics import CountedProjection
+from roas.monitoring.integration_monitor import IntegrationMonitor
+from roas.monitoring.metrics import Metrics
 
 HEAD = """# Metrics
 

@@ -8,9 +8,9 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from bot.settings import SECRET_FIELDS, EnvironmentSettings, Settings
 from reference.example_env import Explained, explained
 from reference.markdown import code, plain, table
+from roas.settings import SECRET_FIELDS, EnvironmentSettings, Settings
 
 HEAD = """# Settings
 
@@ -37,6 +37,7 @@ ENVIRONMENT_TEXTS = {
     "needs_approval": "Whether a second person has to approve each plan; yes for `prod` if left out.",
     "critical_services": "A JSON list; `CRITICAL_SERVICES` if left out.",
     "observation_seconds": "How long a new release is watched before it counts as good; 2 in `dev`, 10 elsewhere.",
+    "policy": "`strict` also refuses ports on other addresses than loopback.",
     "ops_channel_id": "The channel of its deployments, plans and alerts; `DISCORD_OPS_CHANNEL_ID` if left out.",
     "variables": "A JSON object: more variables for its compose file.",
 }

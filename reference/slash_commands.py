@@ -9,9 +9,9 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-import cogs
-from bot.ui.command_translator import CommandTranslator
 from reference.markdown import code, plain, table
+from roas import cogs
+from roas.ui.command_translator import CommandTranslator
 
 HEAD = """# Slash commands
 

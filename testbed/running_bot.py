@@ -145,14 +145,14 @@ async def _bot(
         "WEBHOOK_TOKEN": token,
         **stack.settings,
     }
-    with (folder / "bot.log").open("wb") as output:
+    with (folder / "roas.log").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot", env=settings, stdout=output, stderr=output, cwd=folder
+            sys.executable, "-m", "roas", env=settings, stdout=output, stderr=output, cwd=folder
         )
     try:
         await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
         await people.wait_until_connected(CONNECT_SECONDS)
-        yield RunningBot(process, people, client, name, folder / "state", folder / "bot.log", port, token)
+        yield RunningBot(process, people, client, name, folder / "state", folder / "roas.log", port, token)
     finally:
         await _stop(process)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,24 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long: in the end every worker still has something to do."""
     items.sort(key=lambda item: not any(item.get_closest_marker(kind) for kind in ("engine", "wire")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _package_has_one_name() -> Iterator[None]:
+    """See that no test loads the package by the names of its folders: every class would be there twice."""
+    yield
+    assert not {"bot", "cogs"} & set(sys.modules)
+
+
+@pytest.fixture(autouse=True)
+def _modules_stay() -> Iterator[None]:
+    """Bring the package's modules back that discord.py drops with an extension: other tests hold their classes."""
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "roas"}
+    yield
+    if any(sys.modules.get(name) is not module for name, module in before.items()):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "roas"]:
+            del sys.modules[name]
+        sys.modules.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bot.log import FIELDS, NAMESPACE
+from roas.log import FIELDS, NAMESPACE
 
 
 class _Collector(logging.Handler):

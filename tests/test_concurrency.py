@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.concurrency import SingleFlight
+from roas.concurrency import SingleFlight
 
 
 class Work:

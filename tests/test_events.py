@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.events import Event, EventBus
+from roas.events import Event, EventBus
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import structlog
 
-from bot.log import configure_logging, correlated, get_logger
-from bot.redaction import Redactor
+from roas.log import configure_logging, correlated, get_logger
+from roas.redaction import Redactor
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -29,9 +29,9 @@ def lines() -> Iterator[Lines]:
 
 
 def test_event_is_one_line_with_time_level_origin(lines: Lines) -> None:
-    get_logger("bot.x").info("it happened", count=3)
+    get_logger("roas.x").info("it happened", count=3)
     (line,) = lines()
-    assert (line["event"], line["count"], line["level"], line["logger"]) == ("it happened", 3, "info", "roas.bot.x")
+    assert (line["event"], line["count"], line["level"], line["logger"]) == ("it happened", 3, "info", "roas.x")
     assert line["timestamp"].endswith("Z")
 
 
@@ -43,12 +43,12 @@ def test_library_logs_share_stream(lines: Lines) -> None:
 
 def test_debug_and_access_logs_dropped(lines: Lines) -> None:
     logging.getLogger("aiohttp.access").info("GET /health")
-    get_logger("bot.x").debug("detail")
+    get_logger("roas.x").debug("detail")
     assert lines() == []
 
 
 def test_secrets_hidden_everywhere(lines: Lines) -> None:
-    log = get_logger("bot.x")
+    log = get_logger("roas.x")
     log.info("token s3cret-value", url="redis://:hunter22@redis/0", deep={"a": ["s3cret-value", {"b": "s3cret-value"}]})
     log.info("odd", thing=ValueError("s3cret-value"))
     logging.getLogger("discord").error("got %s", "s3cret-value")
@@ -64,7 +64,7 @@ def test_secrets_hidden_everywhere(lines: Lines) -> None:
 
 
 async def test_correlation_id_on_lines_of_scope_and_tasks(lines: Lines) -> None:
-    log = get_logger("bot.x")
+    log = get_logger("roas.x")
 
     async def work() -> None:
         log.info("in a task")
@@ -83,7 +83,7 @@ def test_console_format_is_not_json() -> None:
     before, level, stream = root.handlers[:], root.level, io.StringIO()
     try:
         configure_logging("INFO", "console", Redactor(), stream)
-        get_logger("bot.x").info("it happened", count=3)
+        get_logger("roas.x").info("it happened", count=3)
     finally:
         root.handlers[:] = before
         root.setLevel(level)
@@ -96,7 +96,7 @@ def test_guest_gets_plain_records(caplog: pytest.LogCaptureFixture, capfd: pytes
     """Where nobody has set up our form of logs, an event is a record like any other, with its fields in words."""
     before = structlog.is_configured(), structlog.get_config()
     with caplog.at_level("INFO"):
-        log = get_logger("bot.x")
+        log = get_logger("roas.x")
         log.info("it happened", count=3, percent="5 %s")
         try:
             raise ValueError("broken")
@@ -104,7 +104,7 @@ def test_guest_gets_plain_records(caplog: pytest.LogCaptureFixture, capfd: pytes
             log.exception("broke", error="odd")
     first, second = caplog.records
     assert (first.name, first.getMessage(), first.filename) == (
-        "roas.bot.x",
+        "roas.x",
         "it happened count=3 percent=5 %s",
         "test_log.py",
     )
@@ -132,7 +132,7 @@ def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch, no_color: str, c
     before, level, stream = root.handlers[:], root.level, Screen()
     try:
         configure_logging("INFO", "console", Redactor(), stream)
-        get_logger("bot.x").info("it happened", count=3)
+        get_logger("roas.x").info("it happened", count=3)
     finally:
         root.handlers[:] = before
         root.setLevel(level)

@@ -8,19 +8,19 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot import maintenance
-from bot.errors import JournalUnusableError
-from bot.events import EventBus
-from bot.integration import Application, open_application
-from bot.maintenance import Maintenance
-from bot.models.alert import AlertReport, AlertSource, AlertState, Severity
-from bot.models.deployment import Outcome
-from bot.models.environment import Environment
-from bot.monitoring.alert_service import AlertService
-from bot.monitoring.prometheus_watch import PrometheusWatch
-from bot.recovery.coordinator import ErrorCoordinator
-from bot.settings import Settings
-from bot.state.manager import StateManager
+from roas import maintenance
+from roas.errors import JournalUnusableError
+from roas.events import EventBus
+from roas.integration import Application, open_application
+from roas.maintenance import Maintenance
+from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
+from roas.models.deployment import Outcome
+from roas.models.environment import Environment
+from roas.monitoring.alert_service import AlertService
+from roas.monitoring.prometheus_watch import PrometheusWatch
+from roas.recovery.coordinator import ErrorCoordinator
+from roas.settings import Settings
+from roas.state.manager import StateManager
 from tests.ui.story import Story
 
 MEGABYTE = 1_000_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.redaction import Redactor, is_credential
+from roas.redaction import Redactor, is_credential
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import SettingsError
-from bot.settings import environments, load_settings
+from roas.errors import SettingsError
+from roas.settings import environments, load_settings
 
 
 @pytest.fixture(autouse=True)

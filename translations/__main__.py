@@ -7,7 +7,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from bot.ui.translation import LANGUAGES, LOCALE_FOLDER
+from roas.ui.translation import LANGUAGES, LOCALE_FOLDER
 from translations.collecting import collect
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.ui.catalogue import SENTENCE
+from roas.ui.catalogue import SENTENCE
 from translations.literals import is_speech, template, texts
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import typer
 
-from bot.terminals import outlive_terminals
+from roas.terminals import outlive_terminals
+from roas.version import __version__
 
 HELP = """Deploy, watch and roll back Docker Compose stacks. Without a command: run the bot.
 
@@ -19,22 +21,22 @@ EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong u
 
 def application() -> typer.Typer:
     """Gather the commands."""
-    from bot.commands.cancel import cancel
-    from bot.commands.compose import compose
-    from bot.commands.config import configuration
-    from bot.commands.deploy import deploy
-    from bot.commands.doctor import doctor
-    from bot.commands.events import events
-    from bot.commands.history import history
-    from bot.commands.hotfix import hotfix
-    from bot.commands.lock import lock, unlock
-    from bot.commands.releases import releases
-    from bot.commands.rollback import rollback
-    from bot.commands.run import run
-    from bot.commands.status import status
+    from roas.commands.cancel import cancel
+    from roas.commands.compose import compose
+    from roas.commands.config import configuration
+    from roas.commands.deploy import deploy
+    from roas.commands.doctor import doctor
+    from roas.commands.events import events
+    from roas.commands.history import history
+    from roas.commands.hotfix import hotfix
+    from roas.commands.lock import lock, unlock
+    from roas.commands.releases import releases
+    from roas.commands.rollback import rollback
+    from roas.commands.run import run
+    from roas.commands.status import status
 
     commands = typer.Typer(
-        name="python -m bot",
+        name="roas",
         help=HELP,
         epilog=EPILOG,
         add_completion=False,
@@ -45,7 +47,13 @@ def application() -> typer.Typer:
     )
 
     @commands.callback(invoke_without_command=True, help=HELP, epilog=EPILOG)
-    def _no_command(context: typer.Context) -> None:
+    def _no_command(
+        context: typer.Context,
+        version: Annotated[bool, typer.Option("--version", help="Say which version this is.", is_eager=True)] = False,
+    ) -> None:
+        if version:
+            typer.echo(f"roas {__version__}")
+            raise typer.Exit
         if context.invoked_subcommand is None:
             run()
 
@@ -74,7 +82,7 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; wrong usage is told on stderr, with code 2."""
     outlive_terminals()
     try:
-        application()(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="python -m bot")
+        application()(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="roas")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0

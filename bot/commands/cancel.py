@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.commands.arguments import Json
-from bot.commands.command_runner import run_command
+from roas.commands.arguments import Json
+from roas.commands.command_runner import run_command
 
 if TYPE_CHECKING:
-    from bot.commands.session import Session
-    from bot.models.deployment import Deployment
-    from bot.state.manager import StateManager
+    from roas.commands.session import Session
+    from roas.models.deployment import Deployment
+    from roas.state.manager import StateManager
 
 DEPLOYMENT_ID = re.compile(r"(DEPLOY|HOTFIX|ROLLBACK)-[0-9A-Z]{26}")
 Target = Annotated[str, typer.Argument(metavar="ENVIRONMENT|DEPLOYMENT_ID", help="What to stop.")]
@@ -23,11 +23,11 @@ def cancel(target: Target, as_json: Json = False) -> None:
 
 
 async def _cancel(session: "Session", target: str) -> int:
-    from bot.commands.executor import open_executor
-    from bot.commands.exit_codes import ExitCode
-    from bot.commands.journal import open_journal
-    from bot.commands.request_execution import finish_orphans
-    from bot.state.documents import to_json
+    from roas.commands.executor import open_executor
+    from roas.commands.exit_codes import ExitCode
+    from roas.commands.journal import open_journal
+    from roas.commands.request_execution import finish_orphans
+    from roas.state.documents import to_json
 
     async with open_journal(session) as state:
         found = await _find(session, state, target)
@@ -43,8 +43,8 @@ async def _cancel(session: "Session", target: str) -> int:
 
 async def _find(session: "Session", state: "StateManager", target: str) -> "Deployment":
     """Return the deployment of that id, or the one that moves that environment. Raises InvalidRequestError."""
-    from bot.commands.environment import find_environment
-    from bot.errors import InvalidRequestError
+    from roas.commands.environment import find_environment
+    from roas.errors import InvalidRequestError
 
     if DEPLOYMENT_ID.fullmatch(target):
         found = await state.deployments.get(target)

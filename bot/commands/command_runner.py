@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from bot.commands.exit_codes import ExitCode, code_of_fault
-from bot.commands.terminal import Terminal
+from roas.commands.exit_codes import ExitCode, code_of_fault
+from roas.commands.terminal import Terminal
 
 if TYPE_CHECKING:
-    from bot.commands.session import Session
-    from bot.errors import RoasError
+    from roas.commands.session import Session
+    from roas.errors import RoasError
 
 Work = Callable[["Session"], Awaitable[int]]
 
@@ -23,7 +23,7 @@ def run_command(work: Work, *, as_json: bool = False, is_bot: bool = False) -> N
 
 def run_before_settings(work: Callable[[Terminal], int], *, as_json: bool = False) -> NoReturn:
     """Do work that looks at the settings themselves, which may be wrong, and exit with its code."""
-    from bot.errors import RoasError
+    from roas.errors import RoasError
 
     terminal = Terminal(as_json=as_json)
     try:
@@ -36,8 +36,8 @@ def run_before_settings(work: Callable[[Terminal], int], *, as_json: bool = Fals
 
 
 def _run(work: Work, terminal: Terminal, *, is_bot: bool) -> int:
-    from bot.commands.log_file import is_debugging
-    from bot.errors import RoasError
+    from roas.commands.log_file import is_debugging
+    from roas.errors import RoasError
 
     session: Session | None = None
     try:
@@ -59,12 +59,12 @@ async def _work(work: Work, session: "Session") -> int:
 
 
 def _open_session(terminal: Terminal, *, is_bot: bool) -> "Session":
-    from bot.commands.log_file import configure_log
-    from bot.commands.session import Session
-    from bot.commands.state_owner import become_owner
-    from bot.control.system_user import current_user
-    from bot.redaction import Redactor
-    from bot.settings import load_settings
+    from roas.commands.log_file import configure_log
+    from roas.commands.session import Session
+    from roas.commands.state_owner import become_owner
+    from roas.control.system_user import current_user
+    from roas.redaction import Redactor
+    from roas.settings import load_settings
 
     settings = load_settings(needs_discord=is_bot)
     session = Session(settings, terminal, current_user())
@@ -75,16 +75,16 @@ def _open_session(terminal: Terminal, *, is_bot: bool) -> "Session":
 
 
 def _print_and_return(error: "RoasError", terminal: Terminal) -> int:
-    from bot.commands.error_output import print_error
-    from bot.control.error_documents import to_document
+    from roas.commands.error_output import print_error
+    from roas.control.error_documents import to_document
 
     print_error(terminal, to_document(error))
     return code_of_fault(error.key)
 
 
 def _to_internal_error(error: Exception) -> "RoasError":
-    from bot.errors import InternalFaultError
-    from bot.log import get_logger
+    from roas.errors import InternalFaultError
+    from roas.log import get_logger
 
     get_logger(__name__).error("command broke", exc_info=error)
     return InternalFaultError(

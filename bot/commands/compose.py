@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bot.commands.arguments import EnvironmentName
-from bot.commands.command_runner import run_command
+from roas.commands.arguments import EnvironmentName
+from roas.commands.command_runner import run_command
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bot.commands.session import Session
-    from bot.models.environment import Environment
+    from roas.commands.session import Session
+    from roas.models.environment import Environment
 
 Arguments = Annotated[list[str], typer.Argument(metavar="-- ARGS...", help="What Compose is told, such as `-- ps -a`.")]
 MODELS_FOLDER = "models"
@@ -24,10 +24,10 @@ def compose(environment: EnvironmentName, arguments: Arguments) -> None:
 
 
 async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
-    from bot.commands.environment import find_environment
-    from bot.commands.journal import open_journal
-    from bot.engine.model_store import ModelStore
-    from bot.errors import InvalidRequestError
+    from roas.commands.environment import find_environment
+    from roas.commands.journal import open_journal
+    from roas.engine.model_store import ModelStore
+    from roas.errors import InvalidRequestError
 
     environment = find_environment(session.settings, name)
     async with open_journal(session) as state:
@@ -48,8 +48,8 @@ async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
 
 def _become_compose(environment: "Environment", model: "Path", arguments: list[str], instance_id: str) -> NoReturn:
     """Let Compose take this process's place, so that the terminal, signals and the exit code are its own."""
-    from bot.engine.compose.commands import ComposeProject
-    from bot.engine.compose.runner import ComposeRunner
+    from roas.engine.compose.commands import ComposeProject
+    from roas.engine.compose.runner import ComposeRunner
 
     project = ComposeProject.of_model(environment, model)
     command, variables = ComposeRunner(instance_id).run_in_foreground([*project.arguments(), *arguments], environment)

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands.arguments import Json
-from bot.commands.command_runner import run_before_settings
-from bot.commands.exit_codes import ExitCode
-from bot.commands.terminal import Terminal
+from roas.commands.arguments import Json
+from roas.commands.command_runner import run_before_settings
+from roas.commands.exit_codes import ExitCode
+from roas.commands.terminal import Terminal
 
 if TYPE_CHECKING:
-    from bot.configuration.place import Fault
-    from bot.configuration.reading import Reading
+    from roas.configuration.place import Fault
+    from roas.configuration.reading import Reading
 
 WITHOUT_DISCORD = "Do not ask for what only the bot itself needs: token, server and channel."
 WithoutDiscord = Annotated[bool, typer.Option("--without-discord", help=WITHOUT_DISCORD)]
@@ -60,8 +60,8 @@ def _check(terminal: Terminal, *, needs_discord: bool) -> int:
 
 def _read(*, needs_discord: bool) -> "Reading[Any]":
     """Read the settings as the bot will: as root, once more as the user that it becomes, who may see less."""
-    from bot.commands.state_owner import become_owner
-    from bot.settings import read_settings
+    from roas.commands.state_owner import become_owner
+    from roas.settings import read_settings
 
     reading = read_settings(needs_discord=needs_discord)
     if reading.settings is None:
@@ -71,9 +71,9 @@ def _read(*, needs_discord: bool) -> "Reading[Any]":
 
 
 def _show(terminal: Terminal) -> int:
-    from bot.commands.tables import add_row, make_table
-    from bot.configuration.overview import overview
-    from bot.settings import load_settings, read_settings
+    from roas.commands.tables import add_row, make_table
+    from roas.configuration.overview import overview
+    from roas.settings import load_settings, read_settings
 
     reading = read_settings(needs_discord=False)
     if reading.settings is None:
@@ -92,8 +92,8 @@ def _show(terminal: Terminal) -> int:
 
 
 def _schema(terminal: Terminal) -> int:
-    from bot.configuration.schema import schema_of
-    from bot.settings import Settings
+    from roas.configuration.schema import schema_of
+    from roas.settings import Settings
 
     terminal.document(_json(schema_of(Settings), indent=2))
     return ExitCode.SUCCEEDED

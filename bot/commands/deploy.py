@@ -1,7 +1,7 @@
 """`deploy`: bring a version to an environment."""
 
-from bot.commands.arguments import Detach, DryRun, EnvironmentName, Json, Reason, Services, Version, Yes
-from bot.commands.command_runner import run_command
+from roas.commands.arguments import Detach, DryRun, EnvironmentName, Json, Reason, Services, Version, Yes
+from roas.commands.command_runner import run_command
 
 
 def deploy(
@@ -15,9 +15,9 @@ def deploy(
     detach: Detach = False,
 ) -> None:
     """Deploy a version: all phases, and back to the old release by itself where it fails."""
-    from bot.commands.request import make_request
-    from bot.commands.request_execution import ExecutionOptions, execute
-    from bot.models.deployment import DeploymentKind
+    from roas.commands.request import make_request
+    from roas.commands.request_execution import ExecutionOptions, execute
+    from roas.models.deployment import DeploymentKind
 
     run_command(
         lambda session: execute(

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.commands.arguments import AnyEnvironment, Json
-from bot.commands.command_runner import run_command
+from roas.commands.arguments import AnyEnvironment, Json
+from roas.commands.command_runner import run_command
 
 if TYPE_CHECKING:
-    from bot.commands.session import Session
-    from bot.integration import Application
-    from bot.models.check import CheckResult, ValidationReport
+    from roas.commands.session import Session
+    from roas.integration import Application
+    from roas.models.check import CheckResult, ValidationReport
 
 VERSION_HELP = "Look as a deployment of this version would; by default, of the one that the environment is on."
 VersionOption = Annotated[str | None, typer.Option("--version", help=VERSION_HELP)]
@@ -26,11 +26,11 @@ def doctor(
 
 
 async def _doctor(session: "Session", name: str | None, version: str | None, *, show_all: bool) -> int:
-    from bot.commands.documents import ValidationReports
-    from bot.commands.environment import wanted_environments
-    from bot.commands.exit_codes import ExitCode
-    from bot.integration import open_application
-    from bot.state.documents import to_json
+    from roas.commands.documents import ValidationReports
+    from roas.commands.environment import wanted_environments
+    from roas.commands.exit_codes import ExitCode
+    from roas.integration import open_application
+    from roas.state.documents import to_json
 
     wanted = wanted_environments(session.settings, name)
     async with open_application(session.settings, instance_prefix="CLI") as application:
@@ -53,7 +53,7 @@ async def _validate(application: "Application", name: str, version: str | None) 
 
 
 def _show(session: "Session", report: "ValidationReport", *, show_all: bool) -> None:
-    from bot.commands.tables import add_row, make_table
+    from roas.commands.tables import add_row, make_table
 
     good = sum(result.passed for result in report.results)
     session.terminal.say(
@@ -70,7 +70,7 @@ def _show(session: "Session", report: "ValidationReport", *, show_all: bool) -> 
 
 
 def _sign(result: "CheckResult") -> tuple[str, str]:
-    from bot.models.check import Severity
+    from roas.models.check import Severity
 
     if result.passed:
         return "ok", "green"

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from bot.models.check import ValidationReport
-from bot.models.deployment import Deployment
-from bot.models.release import Release
+from roas.models.check import ValidationReport
+from roas.models.deployment import Deployment
+from roas.models.release import Release
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Find the environment that a command names."""
 
-from bot.errors import InvalidRequestError
-from bot.models.environment import Environment
-from bot.settings import Settings, environments
+from roas.errors import InvalidRequestError
+from roas.models.environment import Environment
+from roas.settings import Settings, environments
 
 
 def find_environment(settings: Settings, name: str) -> Environment:

@@ -2,9 +2,9 @@
 
 from rich.text import Text
 
-from bot.commands.terminal import Terminal, printable
-from bot.control.documents import FaultDocument
-from bot.models.deployment import Problem
+from roas.commands.terminal import Terminal, printable
+from roas.control.documents import FaultDocument
+from roas.models.deployment import Problem
 
 REPORT_LINES = 40
 
@@ -29,7 +29,7 @@ def describe(terminal: Terminal, fault: FaultDocument | Problem) -> None:
 def _hints(fault: FaultDocument | Problem) -> list[str]:
     lines = fault.hint.splitlines()
     if isinstance(fault, FaultDocument) and fault.lock is not None:
-        lines.append(f"To cancel it: python -m bot cancel {fault.lock.environment}")
+        lines.append(f"To cancel it: roas cancel {fault.lock.environment}")
     return lines
 
 

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.commands.arguments import AnyEnvironment, Json
-from bot.commands.command_runner import run_command
-from bot.models.change import StateChange
+from roas.commands.arguments import AnyEnvironment, Json
+from roas.commands.command_runner import run_command
+from roas.models.change import StateChange
 
 if TYPE_CHECKING:
-    from bot.commands.session import Session
-    from bot.state.manager import StateManager
+    from roas.commands.session import Session
+    from roas.state.manager import StateManager
 
 # Other processes write the journal: there is no event of theirs to wait for.
 POLL_SECONDS = 0.25
@@ -37,9 +37,9 @@ def events(
 async def _events(
     session: "Session", environment: str | None, follow: bool, limit: int, correlation: str | None
 ) -> int:
-    from bot.commands.environment import find_environment
-    from bot.commands.exit_codes import ExitCode
-    from bot.commands.journal import open_journal
+    from roas.commands.environment import find_environment
+    from roas.commands.exit_codes import ExitCode
+    from roas.commands.journal import open_journal
 
     if environment is not None:
         find_environment(session.settings, environment)
@@ -56,7 +56,7 @@ async def _follow(
     session: "Session", state: "StateManager", sequence: int, environment: str | None, correlation: str | None
 ) -> None:
     """Show every change as it comes, until the reader has gone or interrupts."""
-    from bot.concurrency import pause
+    from roas.concurrency import pause
 
     while not session.terminal.out.quiet:
         before = sequence
@@ -72,7 +72,7 @@ def _show(
     environment: str | None,
     cause: str | None,
 ) -> None:
-    from bot.state.documents import to_json
+    from roas.state.documents import to_json
 
     for change in changes:
         if environment not in {None, change.environment} or cause not in {None, change.correlation_id}:

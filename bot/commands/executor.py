@@ -5,20 +5,20 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from bot.commands.follow_successor import follow_successor
-from bot.commands.running_bot import find_running_bot
-from bot.control.error_documents import ControlUnavailableError
-from bot.control.journal_follower import follow_journal
-from bot.errors import InvalidRequestError
-from bot.models.actor import Actor
-from bot.models.deployment import Deployment, DeploymentRequest
-from bot.models.plan import Plan
-from bot.state.manager import StateManager
+from roas.commands.follow_successor import follow_successor
+from roas.commands.running_bot import find_running_bot
+from roas.control.error_documents import ControlUnavailableError
+from roas.control.journal_follower import follow_journal
+from roas.errors import InvalidRequestError
+from roas.models.actor import Actor
+from roas.models.deployment import Deployment, DeploymentRequest
+from roas.models.plan import Plan
+from roas.state.manager import StateManager
 
 if TYPE_CHECKING:
-    from bot.commands.session import Session
-    from bot.control.client import ControlClient
-    from bot.integration import Application
+    from roas.commands.session import Session
+    from roas.control.client import ControlClient
+    from roas.integration import Application
 
 
 class Executor(Protocol):
@@ -58,8 +58,8 @@ async def open_executor(session: "Session") -> AsyncIterator[Executor]:
         if client is not None:
             yield BotExecutor(client, session.state_dir)
             return
-        from bot.commands.heartbeat import send_heartbeats
-        from bot.integration import open_application
+        from roas.commands.heartbeat import send_heartbeats
+        from roas.integration import open_application
 
         application = await stack.enter_async_context(open_application(session.settings, instance_prefix="CLI"))
         await stack.enter_async_context(send_heartbeats(application.state))

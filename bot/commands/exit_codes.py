@@ -2,8 +2,8 @@
 
 from enum import IntEnum
 
-from bot.models.coordination import PhaseName
-from bot.models.deployment import Deployment, Outcome, PhaseStatus
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Deployment, Outcome, PhaseStatus
 
 
 class ExitCode(IntEnum):

@@ -4,12 +4,12 @@ import asyncio
 from contextlib import aclosing
 from typing import Protocol
 
-from bot.commands.executor import Executor
-from bot.commands.interruption import Interruption
-from bot.commands.session import Session
-from bot.commands.terminal import Terminal
-from bot.errors import InternalFaultError, RoasError
-from bot.models.deployment import Deployment
+from roas.commands.executor import Executor
+from roas.commands.interruption import Interruption
+from roas.commands.session import Session
+from roas.commands.terminal import Terminal
+from roas.errors import InternalFaultError, RoasError
+from roas.models.deployment import Deployment
 
 
 class Progress(Protocol):
@@ -44,10 +44,10 @@ class DetachedError(Exception):
 def progress_on(terminal: Terminal) -> Progress:
     """Choose a screen for a terminal, lines for everything else."""
     if terminal.talk.is_terminal:
-        from bot.commands.progress_screen import ProgressScreen
+        from roas.commands.progress_screen import ProgressScreen
 
         return ProgressScreen(terminal)
-    from bot.commands.progress_lines import ProgressLines
+    from roas.commands.progress_lines import ProgressLines
 
     return ProgressLines(terminal)
 

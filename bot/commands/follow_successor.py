@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
-from bot.commands.running_bot import running_bots
-from bot.control.error_documents import ControlUnavailableError
-from bot.control.journal_follower import follow_journal
-from bot.models.deployment import Deployment
-from bot.state.manager import StateManager
+from roas.commands.running_bot import running_bots
+from roas.control.error_documents import ControlUnavailableError
+from roas.control.journal_follower import follow_journal
+from roas.models.deployment import Deployment
+from roas.state.manager import StateManager
 
 # A bot that dies is started again by its restart policy; so long nobody needs to carry the deployment.
 ORPHANED_SECONDS = 60.0

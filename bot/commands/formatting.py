@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from bot.models.actor import Actor
+from roas.models.actor import Actor
 
 SHORT_ID = 12
 

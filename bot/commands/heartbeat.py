@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bot import __version__
-from bot.concurrency import pause
-from bot.errors import StateError
-from bot.log import get_logger
-from bot.models.ownership import Heartbeat
-from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.manager import StateManager
-from bot.state.process_marks import this_process
+from roas.concurrency import pause
+from roas.errors import StateError
+from roas.log import get_logger
+from roas.models.ownership import Heartbeat
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.manager import StateManager
+from roas.state.process_marks import this_process
+from roas.version import __version__
 
 log = get_logger(__name__)
 

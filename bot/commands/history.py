@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.commands.arguments import AnyEnvironment, Json
-from bot.commands.command_runner import run_command
-from bot.models.deployment import Deployment, Outcome
+from roas.commands.arguments import AnyEnvironment, Json
+from roas.commands.command_runner import run_command
+from roas.models.deployment import Deployment, Outcome
 
 if TYPE_CHECKING:
-    from bot.commands.session import Session
+    from roas.commands.session import Session
 
 OutcomeOption = Annotated[Outcome | None, typer.Option("--outcome", help="Only those that ended so.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, the newest first.")]
@@ -23,11 +23,11 @@ def history(
 
 
 async def _history(session: "Session", environment: str | None, outcome: Outcome | None, limit: int) -> int:
-    from bot.commands.documents import DeploymentList
-    from bot.commands.environment import find_environment
-    from bot.commands.exit_codes import ExitCode
-    from bot.commands.journal import open_journal
-    from bot.state.documents import to_json
+    from roas.commands.documents import DeploymentList
+    from roas.commands.environment import find_environment
+    from roas.commands.exit_codes import ExitCode
+    from roas.commands.journal import open_journal
+    from roas.state.documents import to_json
 
     if environment is not None:
         find_environment(session.settings, environment)
@@ -44,9 +44,9 @@ async def _history(session: "Session", environment: str | None, outcome: Outcome
 
 
 def _show(session: "Session", deployments: tuple[Deployment, ...]) -> None:
-    from bot.commands.formatting import at, person, release
-    from bot.commands.tables import add_row, make_table
-    from bot.ui.quantities import duration
+    from roas.commands.formatting import at, person, release
+    from roas.commands.tables import add_row, make_table
+    from roas.ui.quantities import duration
 
     table = make_table("deployment", "environment", "version", "release", "by", "begun", "took", "outcome", "why")
     for one in deployments:

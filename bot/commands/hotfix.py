@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from bot.commands.arguments import Detach, DryRun, EnvironmentName, Json, Services, Version, Yes
-from bot.commands.command_runner import run_command
+from roas.commands.arguments import Detach, DryRun, EnvironmentName, Json, Services, Version, Yes
+from roas.commands.command_runner import run_command
 
 
 def hotfix(
@@ -19,9 +19,9 @@ def hotfix(
     detach: Detach = False,
 ) -> None:
     """Bring a fix without building and pruning, within short times; it is rolled back if it fails."""
-    from bot.commands.request import make_request
-    from bot.commands.request_execution import ExecutionOptions, execute
-    from bot.models.deployment import DeploymentKind
+    from roas.commands.request import make_request
+    from roas.commands.request_execution import ExecutionOptions, execute
+    from roas.models.deployment import DeploymentKind
 
     run_command(
         lambda session: execute(

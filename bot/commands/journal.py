@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from bot.state.manager import StateManager
+from roas.state.manager import StateManager
 
 if TYPE_CHECKING:
-    from bot.commands.session import Session
+    from roas.commands.session import Session
 
 
 @asynccontextmanager

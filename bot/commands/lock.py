@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.commands.arguments import EnvironmentName, Json
-from bot.commands.command_runner import run_command
+from roas.commands.arguments import EnvironmentName, Json
+from roas.commands.command_runner import run_command
 
 if TYPE_CHECKING:
-    from bot.commands.session import Session
+    from roas.commands.session import Session
 
 WhyLocked = Annotated[str, typer.Option("--reason", help="Why; whoever wants to deploy reads it. Wanted.")]
 
@@ -26,18 +26,18 @@ def unlock(environment: EnvironmentName, as_json: Json = False) -> None:
 async def _lock(session: "Session", name: str, reason: str) -> int:
     from datetime import UTC, datetime
 
-    from bot.commands.environment import find_environment
-    from bot.commands.exit_codes import ExitCode
-    from bot.commands.journal import open_journal
-    from bot.commands.request import one_line_reason
-    from bot.errors import InvalidRequestError
-    from bot.models.freeze import Freeze
-    from bot.state.documents import to_json
+    from roas.commands.environment import find_environment
+    from roas.commands.exit_codes import ExitCode
+    from roas.commands.journal import open_journal
+    from roas.commands.request import one_line_reason
+    from roas.errors import InvalidRequestError
+    from roas.models.freeze import Freeze
+    from roas.state.documents import to_json
 
     environment = find_environment(session.settings, name)
     text = one_line_reason(reason)
     if not text:
-        raise InvalidRequestError("A lock needs a reason.", hint=f"Type: python -m bot lock {name} --reason '…'")
+        raise InvalidRequestError("A lock needs a reason.", hint=f"Type: roas lock {name} --reason '…'")
     freeze = Freeze(environment.name, session.user, text, datetime.now(UTC))
     async with open_journal(session) as state:
         await state.freezes.put(freeze)
@@ -51,10 +51,10 @@ async def _lock(session: "Session", name: str, reason: str) -> int:
 
 
 async def _unlock(session: "Session", name: str) -> int:
-    from bot.commands.environment import find_environment
-    from bot.commands.exit_codes import ExitCode
-    from bot.commands.journal import open_journal
-    from bot.state.documents import to_json
+    from roas.commands.environment import find_environment
+    from roas.commands.exit_codes import ExitCode
+    from roas.commands.journal import open_journal
+    from roas.state.documents import to_json
 
     environment = find_environment(session.settings, name)
     async with open_journal(session) as state:

@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.log import configure_logging
-from bot.redaction import Redactor
+from roas.log import configure_logging
+from roas.redaction import Redactor
 
 if TYPE_CHECKING:
-    from bot.settings import Settings
+    from roas.settings import Settings
 
 LOG_NAME = "command-line.log"
 LARGEST_BYTES = 1024 * 1024

@@ -2,11 +2,11 @@
 
 from rich.text import Text
 
-from bot.commands.error_output import describe
-from bot.commands.formatting import release
-from bot.commands.terminal import Terminal, printable
-from bot.models.deployment import Deployment, Outcome, PhaseStatus
-from bot.ui.quantities import duration
+from roas.commands.error_output import describe
+from roas.commands.formatting import release
+from roas.commands.terminal import Terminal, printable
+from roas.models.deployment import Deployment, Outcome, PhaseStatus
+from roas.ui.quantities import duration
 
 STYLES = {
     Outcome.SUCCEEDED: "bold green",

@@ -3,9 +3,9 @@
 from rich.table import Table
 from rich.text import Text
 
-from bot.commands.formatting import image, release
-from bot.commands.terminal import Terminal, printable
-from bot.models.plan import Plan, ServiceAction, ServicePlan
+from roas.commands.formatting import image, release
+from roas.commands.terminal import Terminal, printable
+from roas.models.plan import Plan, ServiceAction, ServicePlan
 
 STYLES = {
     ServiceAction.CREATE: "green",

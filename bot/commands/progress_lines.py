@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from bot.commands.terminal import Terminal
-from bot.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
-from bot.ui.quantities import duration
+from roas.commands.terminal import Terminal
+from roas.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
+from roas.ui.quantities import duration
 
 QUIET_STEPS = frozenset({ServiceStep.PENDING})
 

@@ -9,9 +9,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from bot.commands.terminal import Terminal, printable
-from bot.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
-from bot.ui.quantities import duration
+from roas.commands.terminal import Terminal, printable
+from roas.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
+from roas.ui.quantities import duration
 
 REDRAWS_PER_SECOND = 8
 BAR_WIDTH = 24

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from bot.commands.arguments import EnvironmentName, Json
-from bot.commands.command_runner import run_command
+from roas.commands.arguments import EnvironmentName, Json
+from roas.commands.command_runner import run_command
 
 if TYPE_CHECKING:
-    from bot.commands.documents import ReleaseList
-    from bot.commands.session import Session
+    from roas.commands.documents import ReleaseList
+    from roas.commands.session import Session
 
 MOST = 100
 
@@ -18,11 +18,11 @@ def releases(environment: EnvironmentName, as_json: Json = False) -> None:
 
 
 async def _releases(session: "Session", environment: str) -> int:
-    from bot.commands.documents import ReleaseList
-    from bot.commands.environment import find_environment
-    from bot.commands.exit_codes import ExitCode
-    from bot.commands.journal import open_journal
-    from bot.state.documents import to_json
+    from roas.commands.documents import ReleaseList
+    from roas.commands.environment import find_environment
+    from roas.commands.exit_codes import ExitCode
+    from roas.commands.journal import open_journal
+    from roas.state.documents import to_json
 
     find_environment(session.settings, environment)
     async with open_journal(session) as state:
@@ -39,8 +39,8 @@ async def _releases(session: "Session", environment: str) -> int:
 
 
 def _show(session: "Session", found: "ReleaseList") -> None:
-    from bot.commands.formatting import at, image, person
-    from bot.commands.tables import add_row, make_table
+    from roas.commands.formatting import at, image, person
+    from roas.commands.tables import add_row, make_table
 
     table = make_table("release", "version", "state", "made", "by", "images")
     for release in found.releases:

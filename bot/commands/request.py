@@ -2,9 +2,9 @@
 
 import re
 
-from bot.commands.session import Session
-from bot.errors import InvalidRequestError
-from bot.models.deployment import DeploymentKind, DeploymentRequest
+from roas.commands.session import Session
+from roas.errors import InvalidRequestError
+from roas.models.deployment import DeploymentKind, DeploymentRequest
 
 RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
 REASON_LENGTH = 500

@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass, replace
 
-from bot.commands.environment import find_environment
-from bot.commands.error_output import fault_json
-from bot.commands.executor import Executor, open_executor
-from bot.commands.exit_codes import ExitCode, code_of_deployment
-from bot.commands.follow import DetachedError, follow_deployment
-from bot.commands.interruption import interruptions
-from bot.commands.outcome import show_outcome
-from bot.commands.plan_view import show_plan
-from bot.commands.session import Session
-from bot.control.approval import check_approval
-from bot.errors import InvalidRequestError
-from bot.models.deployment import Deployment, DeploymentRequest, Problem
-from bot.state.documents import to_json
+from roas.commands.environment import find_environment
+from roas.commands.error_output import fault_json
+from roas.commands.executor import Executor, open_executor
+from roas.commands.exit_codes import ExitCode, code_of_deployment
+from roas.commands.follow import DetachedError, follow_deployment
+from roas.commands.interruption import interruptions
+from roas.commands.outcome import show_outcome
+from roas.commands.plan_view import show_plan
+from roas.commands.session import Session
+from roas.control.approval import check_approval
+from roas.errors import InvalidRequestError
+from roas.models.deployment import Deployment, DeploymentRequest, Problem
+from roas.state.documents import to_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from bot.commands.arguments import Detach, DryRun, EnvironmentName, Json, Reason, Yes
-from bot.commands.command_runner import run_command
+from roas.commands.arguments import Detach, DryRun, EnvironmentName, Json, Reason, Yes
+from roas.commands.command_runner import run_command
 
 ReleaseNumber = Annotated[
     str | None, typer.Option("--to", metavar="N", help="Which release, such as 12 or r12; the one before if left out.")
@@ -22,9 +22,9 @@ def rollback(
     detach: Detach = False,
 ) -> None:
     """Go back to an earlier release, the whole of it: images and configuration."""
-    from bot.commands.request import make_request, read_release
-    from bot.commands.request_execution import ExecutionOptions, execute
-    from bot.models.deployment import DeploymentKind
+    from roas.commands.request import make_request, read_release
+    from roas.commands.request_execution import ExecutionOptions, execute
+    from roas.models.deployment import DeploymentKind
 
     run_command(
         lambda session: execute(

@@ -2,18 +2,18 @@
 
 from typing import TYPE_CHECKING
 
-from bot.commands.command_runner import run_command
+from roas.commands.command_runner import run_command
 
 if TYPE_CHECKING:
-    from bot.commands.session import Session
+    from roas.commands.session import Session
 
 
 def run() -> None:
-    """Run the bot, as `python -m bot` without a command does."""
+    """Run the bot, as `roas` without a command does."""
     run_command(_serve, is_bot=True)
 
 
 async def _serve(session: "Session") -> int:
-    from bot.service import serve
+    from roas.service import serve
 
     return await serve(session.settings)

@@ -5,14 +5,14 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.concurrency import pause
-from bot.control.error_documents import ControlUnavailableError
-from bot.control.socket_path import SOCKET_NAME
-from bot.errors import StateError
-from bot.state.instance import Instance
+from roas.concurrency import pause
+from roas.control.error_documents import ControlUnavailableError
+from roas.control.socket_path import SOCKET_NAME
+from roas.errors import StateError
+from roas.state.instance import Instance
 
 if TYPE_CHECKING:
-    from bot.control.client import ControlClient
+    from roas.control.client import ControlClient
 
 # A bot that has just been started is given this long until it listens.
 STARTING_SECONDS = 10.0
@@ -49,7 +49,7 @@ def running_bots(folder: Path) -> tuple[str, ...]:
 
 async def _greeted(folder: Path, stack: AsyncExitStack) -> "ControlClient | None":
     """Return a client when somebody answers; a socket that a dead bot left is silent."""
-    from bot.control.client import ControlClient
+    from roas.control.client import ControlClient
 
     async with AsyncExitStack() as trial:
         client = await trial.enter_async_context(ControlClient(folder))

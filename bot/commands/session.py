@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.commands.terminal import Terminal
-from bot.models.actor import Actor
-from bot.settings import Settings
+from roas.commands.terminal import Terminal
+from roas.models.actor import Actor
+from roas.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.errors import StateError
+from roas.errors import StateError
 
 if TYPE_CHECKING:
-    from bot.settings import Settings
+    from roas.settings import Settings
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 

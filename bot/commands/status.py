@@ -3,12 +3,12 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from bot.commands.arguments import AnyEnvironment, Json
-from bot.commands.command_runner import run_command
+from roas.commands.arguments import AnyEnvironment, Json
+from roas.commands.command_runner import run_command
 
 if TYPE_CHECKING:
-    from bot.commands.session import Session
-    from bot.control.documents import StatusReport
+    from roas.commands.session import Session
+    from roas.control.documents import StatusReport
 
 
 def status(environment: AnyEnvironment = None, as_json: Json = False) -> None:
@@ -17,9 +17,9 @@ def status(environment: AnyEnvironment = None, as_json: Json = False) -> None:
 
 
 async def _status(session: "Session", name: str | None) -> int:
-    from bot.commands.exit_codes import ExitCode
-    from bot.commands.status_view import show_status
-    from bot.state.documents import to_json
+    from roas.commands.exit_codes import ExitCode
+    from roas.commands.status_view import show_status
+    from roas.state.documents import to_json
 
     report = await _ask(session, name)
     if session.terminal.as_json:
@@ -34,17 +34,17 @@ async def _ask(session: "Session", name: str | None) -> "StatusReport":
     """Ask the running bot; where none lives, look for ourselves."""
     from contextlib import AsyncExitStack
 
-    from bot.commands.environment import wanted_environments
-    from bot.commands.running_bot import find_running_bot
-    from bot.control.documents import StatusReport
+    from roas.commands.environment import wanted_environments
+    from roas.commands.running_bot import find_running_bot
+    from roas.control.documents import StatusReport
 
     wanted = wanted_environments(session.settings, name)
     async with AsyncExitStack() as stack:
         client = await find_running_bot(session.state_dir, stack)
         if client is not None:
             return await client.status(name)
-        from bot.control.environment_status import read_status
-        from bot.integration import open_application
+        from roas.control.environment_status import read_status
+        from roas.integration import open_application
 
         application = await stack.enter_async_context(open_application(session.settings, instance_prefix="CLI"))
         parts = (application.state, application.collector)

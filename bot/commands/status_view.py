@@ -2,14 +2,14 @@
 
 from rich.text import Text
 
-from bot.commands.formatting import at, image, person
-from bot.commands.tables import add_row, make_table
-from bot.commands.terminal import Terminal, printable
-from bot.control.documents import EnvironmentStatus, StatusReport
-from bot.models.deployment import PhaseStatus
-from bot.models.health import ContainerSnapshot, ServiceHealth, Verdict
-from bot.models.release import Release
-from bot.ui.quantities import size
+from roas.commands.formatting import at, image, person
+from roas.commands.tables import add_row, make_table
+from roas.commands.terminal import Terminal, printable
+from roas.control.documents import EnvironmentStatus, StatusReport
+from roas.models.deployment import PhaseStatus
+from roas.models.health import ContainerSnapshot, ServiceHealth, Verdict
+from roas.models.release import Release
+from roas.ui.quantities import size
 
 STYLES = {Verdict.HEALTHY: "green", Verdict.DEGRADED: "yellow", Verdict.UNHEALTHY: "bold red"}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from bot.commands.terminal import printable
+from roas.commands.terminal import printable
 
 
 def make_table(*headers: str, title: str | None = None) -> Table:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from bot.configuration.layout import ENVIRONMENTS, FILE_SUFFIX, PATHS_OF_ENVIRONMENT, TABLES, Key, key_of
-from bot.configuration.lines import KeyPath, lines_of
-from bot.configuration.place import Fault, Place, dotted, variable
-from bot.redaction import is_credential
+from roas.configuration.layout import ENVIRONMENTS, FILE_SUFFIX, PATHS_OF_ENVIRONMENT, TABLES, Key, key_of
+from roas.configuration.lines import KeyPath, lines_of
+from roas.configuration.place import Fault, Place, dotted, variable
+from roas.redaction import is_credential
 
 BYTE_ORDER_MARK = "\ufeff"
 AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic_core import to_jsonable_python
 
-from bot.configuration.layout import ENVIRONMENTS
-from bot.configuration.lines import KeyPath
-from bot.configuration.place import variable
-from bot.configuration.reading import Reading
-from bot.redaction import HIDDEN, Redactor, is_credential
+from roas.configuration.layout import ENVIRONMENTS
+from roas.configuration.lines import KeyPath
+from roas.configuration.place import variable
+from roas.configuration.reading import Reading
+from roas.redaction import HIDDEN, Redactor, is_credential
 
 DEFAULT = "default"
 

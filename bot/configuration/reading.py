@@ -8,10 +8,10 @@ from typing import Any, Generic, TypeVar, get_args
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from bot.configuration.layout import ENVIRONMENTS
-from bot.configuration.lines import KeyPath
-from bot.configuration.place import Fault, Place, variable
-from bot.configuration.sources import (
+from roas.configuration.layout import ENVIRONMENTS
+from roas.configuration.lines import KeyPath
+from roas.configuration.place import Fault, Place, variable
+from roas.configuration.sources import (
     PREFIX,
     FileSource,
     SecretFiles,

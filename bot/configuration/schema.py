@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 from pydantic_settings import BaseSettings
 
-from bot.configuration.layout import (
+from roas.configuration.layout import (
     ABOUT_ENVIRONMENTS,
     ENVIRONMENT_KEYS,
     ENVIRONMENTS,

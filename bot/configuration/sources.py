@@ -15,9 +15,9 @@ from dotenv.parser import parse_stream
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
-from bot.configuration.file import ConfigurationFile, read_file
-from bot.configuration.lines import KeyPath
-from bot.configuration.place import Fault, Place, variable
+from roas.configuration.file import ConfigurationFile, read_file
+from roas.configuration.lines import KeyPath
+from roas.configuration.place import Fault, Place, variable
 
 JSON_WANTED = "is no JSON"
 PREFIX = "ROAS_"

@@ -2,9 +2,9 @@
 
 import shlex
 
-from bot.errors import NotPermittedError
-from bot.models.deployment import DeploymentKind, DeploymentRequest
-from bot.models.environment import Environment
+from roas.errors import NotPermittedError
+from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.environment import Environment
 
 
 def check_approval(environment: Environment, request: DeploymentRequest, *, confirmed: bool) -> None:
@@ -23,7 +23,7 @@ def check_approval(environment: Environment, request: DeploymentRequest, *, conf
 
 def command_line(request: DeploymentRequest) -> str:
     """Return the whole command that would be accepted."""
-    text = ["python", "-m", "bot", request.kind.value.lower(), request.environment]
+    text = ["roas", request.kind.value.lower(), request.environment]
     if request.kind is DeploymentKind.ROLLBACK:
         text += ["--to", str(request.target_release)] if request.target_release is not None else []
     else:

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 import aiohttp
 from pydantic import ValidationError
 
-from bot.control.documents import FaultDocument, Greeting, StartOrder, StatusReport
-from bot.control.error_documents import ControlUnavailableError, from_document, invalid_document
-from bot.control.socket_path import short_path
-from bot.errors import RoasError
-from bot.models.actor import Actor
-from bot.models.deployment import Deployment, DeploymentRequest
-from bot.models.plan import Plan
-from bot.state.documents import from_json, to_json
+from roas.control.documents import FaultDocument, Greeting, StartOrder, StatusReport
+from roas.control.error_documents import ControlUnavailableError, from_document, invalid_document
+from roas.control.socket_path import short_path
+from roas.errors import RoasError
+from roas.models.actor import Actor
+from roas.models.deployment import Deployment, DeploymentRequest
+from roas.models.plan import Plan
+from roas.state.documents import from_json, to_json
 
 GREETING_SECONDS = 5.0
 # A plan asks registries, a status the engine; both have deadlines of their own within the bot.

@@ -1,11 +1,11 @@
-"""Define what goes through the control socket, besides the plain data of `bot.models`."""
+"""Define what goes through the control socket, besides the plain data of `roas.models`."""
 
 from dataclasses import dataclass
 
-from bot.models.deployment import Deployment, DeploymentRequest, Lock
-from bot.models.freeze import Freeze
-from bot.models.health import StackHealth
-from bot.models.release import Release
+from roas.models.deployment import Deployment, DeploymentRequest, Lock
+from roas.models.freeze import Freeze
+from roas.models.health import StackHealth
+from roas.models.release import Release
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 import asyncio
 from typing import Protocol
 
-from bot.control.documents import EnvironmentStatus
-from bot.errors import RoasError
-from bot.models.environment import Environment
-from bot.models.health import StackHealth
-from bot.state.manager import StateManager
+from roas.control.documents import EnvironmentStatus
+from roas.errors import RoasError
+from roas.models.environment import Environment
+from roas.models.health import StackHealth
+from roas.state.manager import StateManager
 
 HEALTH_WITHIN_SECONDS = 20.0
 

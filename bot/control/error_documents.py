@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from bot.control.documents import FaultDocument
-from bot.errors import InvalidRequestError, LockHeldError, RoasError, StateError
+from roas.control.documents import FaultDocument
+from roas.errors import InvalidRequestError, LockHeldError, RoasError, StateError
 
 
 class ControlUnavailableError(StateError):

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from bot.concurrency import wait_for
-from bot.errors import InvalidRequestError
-from bot.models.change import StateChange
-from bot.models.deployment import Deployment
-from bot.state.manager import StateManager
+from roas.concurrency import wait_for
+from roas.errors import InvalidRequestError
+from roas.models.change import StateChange
+from roas.models.deployment import Deployment
+from roas.state.manager import StateManager
 
 # Changes of our own process are told at once; those of another one (the same journal) are found by asking.
 POLL_SECONDS = 1.0

@@ -14,22 +14,22 @@ from typing import Any, Protocol, TypeVar
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot import __version__
-from bot.control.approval import check_approval
-from bot.control.documents import Greeting, StartOrder, StatusReport
-from bot.control.environment_status import Collector, read_status
-from bot.control.error_documents import ControlSocketHeldError, invalid_document, to_document
-from bot.control.journal_follower import follow_journal
-from bot.control.socket_path import SOCKET_NAME, short_path
-from bot.control.system_user import peer
-from bot.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
-from bot.log import get_logger
-from bot.models.actor import Actor
-from bot.models.deployment import Deployment, DeploymentRequest
-from bot.models.environment import Environment
-from bot.models.plan import Plan
-from bot.state.documents import from_json, to_json
-from bot.state.manager import StateManager
+from roas.control.approval import check_approval
+from roas.control.documents import Greeting, StartOrder, StatusReport
+from roas.control.environment_status import Collector, read_status
+from roas.control.error_documents import ControlSocketHeldError, invalid_document, to_document
+from roas.control.journal_follower import follow_journal
+from roas.control.socket_path import SOCKET_NAME, short_path
+from roas.control.system_user import peer
+from roas.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
+from roas.log import get_logger
+from roas.models.actor import Actor
+from roas.models.deployment import Deployment, DeploymentRequest
+from roas.models.environment import Environment
+from roas.models.plan import Plan
+from roas.state.documents import from_json, to_json
+from roas.state.manager import StateManager
+from roas.version import __version__
 
 log = get_logger(__name__)
 

@@ -5,7 +5,7 @@ import pwd
 import socket
 import struct
 
-from bot.models.actor import Actor, ActorKind
+from roas.models.actor import Actor, ActorKind
 
 PEER_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 LONGEST_NAME = 80

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.deployment.context import DeploymentContext
-from bot.deployment.dependencies import DependencyCoordinator, Milestones
-from bot.engine.container_watch import ContainerWatch
-from bot.errors import ServiceFailedError
-from bot.models.dependency import PROBE_TIMEOUT_SECONDS, Dependency
-from bot.models.deployment import ServiceStep
-from bot.models.stack import ServiceDefinition
+from roas.deployment.context import DeploymentContext
+from roas.deployment.dependencies import DependencyCoordinator, Milestones
+from roas.engine.container_watch import ContainerWatch
+from roas.errors import ServiceFailedError
+from roas.models.dependency import PROBE_TIMEOUT_SECONDS, Dependency
+from roas.models.deployment import ServiceStep
+from roas.models.stack import ServiceDefinition
 
 # Between two tries of a probe that an event does not wake earlier.
 PROBE_INTERVAL_SECONDS = 0.5

@@ -7,24 +7,24 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-from bot.deployment.peers import PeerSource, spared_bots
-from bot.engine.container_watch import ContainerWatch
-from bot.engine.interface import Engine
-from bot.engine.manager import DeploymentManager
-from bot.errors import DeploymentCancelledError
-from bot.events import Event, EventBus
-from bot.models.check import ValidationReport
-from bot.models.coordination import Coordination, PhaseName
-from bot.models.deployment import Deployment, PhaseResult, ServiceProgress, ServiceStep
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
-from bot.models.health import AT_WORK
-from bot.models.release import Release
-from bot.models.stack import ServiceDefinition
-from bot.settings import Settings
-from bot.state.journal import Fence
-from bot.state.manager import StateManager
-from bot.state.ownership import HeldLease
+from roas.deployment.peers import PeerSource, spared_bots
+from roas.engine.container_watch import ContainerWatch
+from roas.engine.interface import Engine
+from roas.engine.manager import DeploymentManager
+from roas.errors import DeploymentCancelledError
+from roas.events import Event, EventBus
+from roas.models.check import ValidationReport
+from roas.models.coordination import Coordination, PhaseName
+from roas.models.deployment import Deployment, PhaseResult, ServiceProgress, ServiceStep
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import AT_WORK
+from roas.models.release import Release
+from roas.models.stack import ServiceDefinition
+from roas.settings import Settings
+from roas.state.journal import Fence
+from roas.state.manager import StateManager
+from roas.state.ownership import HeldLease
 
 SOURCE = "orchestrator"
 # Progress within these (layers of a pull) is written at most so often; every intent to touch what runs always is.

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
-from bot.concurrency import run_concurrently
-from bot.errors import DependencyCycleError, RoasError, ServiceFailedError
-from bot.models.dependency import Dependency, DependencyCondition, DependencyKind
-from bot.models.stack import ServiceDefinition
+from roas.concurrency import run_concurrently
+from roas.errors import DependencyCycleError, RoasError, ServiceFailedError
+from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
+from roas.models.stack import ServiceDefinition
 
 
 @dataclass(slots=True)

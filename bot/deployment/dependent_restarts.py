@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from bot.models.deployment import Deployment, ServiceStep
-from bot.models.stack import ServiceDefinition
+from roas.models.deployment import Deployment, ServiceStep
+from roas.models.stack import ServiceDefinition
 
 BEGUN = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.RESTORING})
 REPLACED = frozenset({ServiceStep.WAITING, ServiceStep.HEALTHY, ServiceStep.UNVERIFIED, ServiceStep.COMPLETED})

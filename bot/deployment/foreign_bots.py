@@ -3,11 +3,11 @@
 import time
 from collections.abc import Iterator
 
-from bot.deployment.context import SOURCE, Components
-from bot.deployment.peers import Judgement, Standing
-from bot.events import Event
-from bot.log import get_logger
-from bot.models.environment import Environment
+from roas.deployment.context import SOURCE, Components
+from roas.deployment.peers import Judgement, Standing
+from roas.events import Event
+from roas.log import get_logger
+from roas.models.environment import Environment
 
 log = get_logger(__name__)
 

@@ -6,16 +6,16 @@ its own container as the release wants it, and removes the other one once the re
 
 import time
 
-from bot.deployment.context import DeploymentContext
-from bot.deployment.peers import proven_peers, spared_bots
-from bot.deployment.state_folder import state_move
-from bot.engine.container_watch import ContainerWatch
-from bot.errors import FencedOffError, ServiceFailedError
-from bot.models.deployment import ServiceProgress, ServiceStep
-from bot.models.facts import OwnContainer
-from bot.models.health import AT_WORK, ENDED, ContainerSnapshot, ContainerState, HealthStatus
-from bot.models.ownership import Heartbeat
-from bot.state.boot_clock import boot_seconds
+from roas.deployment.context import DeploymentContext
+from roas.deployment.peers import proven_peers, spared_bots
+from roas.deployment.state_folder import state_move
+from roas.engine.container_watch import ContainerWatch
+from roas.errors import FencedOffError, ServiceFailedError
+from roas.models.deployment import ServiceProgress, ServiceStep
+from roas.models.facts import OwnContainer
+from roas.models.health import AT_WORK, ENDED, ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.ownership import Heartbeat
+from roas.state.boot_clock import boot_seconds
 
 # A heartbeat older than this says nothing of how a bot is now; one is written every half second.
 FRESH_SECONDS = 3.0

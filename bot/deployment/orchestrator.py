@@ -7,23 +7,23 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bot.deployment.context import SOURCE, Components, DeploymentContext, sweep_leftovers
-from bot.deployment.foreign_bots import ForeignBots
-from bot.deployment.peer_processes import PeerProcesses
-from bot.deployment.planning import plan_deployment, plan_rollback, require_same_plan
-from bot.deployment.resume_backoff import ResumeBackoff
-from bot.deployment.run import DeploymentRun
-from bot.deployment.stale_instances import remove_stale_instances, sweep_own_service
-from bot.errors import FencedOffError, InvalidRequestError, JournalLostError, JournalUnusableError, RoasError
-from bot.events import Event
-from bot.log import get_logger
-from bot.models.actor import Actor
-from bot.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, Problem
-from bot.models.environment import Environment
-from bot.models.identifiers import new_id
-from bot.models.plan import Plan
-from bot.state.journal import Fence
+from roas.deployment.context import SOURCE, Components, DeploymentContext, sweep_leftovers
+from roas.deployment.foreign_bots import ForeignBots
+from roas.deployment.peer_processes import PeerProcesses
+from roas.deployment.planning import plan_deployment, plan_rollback, require_same_plan
+from roas.deployment.resume_backoff import ResumeBackoff
+from roas.deployment.run import DeploymentRun
+from roas.deployment.stale_instances import remove_stale_instances, sweep_own_service
+from roas.errors import FencedOffError, InvalidRequestError, JournalLostError, JournalUnusableError, RoasError
+from roas.events import Event
+from roas.log import get_logger
+from roas.models.actor import Actor
+from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, Problem
+from roas.models.environment import Environment
+from roas.models.identifiers import new_id
+from roas.models.plan import Plan
+from roas.state.journal import Fence
 
 log = get_logger(__name__)
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bot.deployment.context import Components, find_own_bot
-from bot.errors import BotRemovalError
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
-from bot.models.stack import ServiceDefinition
+from roas.deployment.context import Components, find_own_bot
+from roas.errors import BotRemovalError
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.stack import ServiceDefinition
 
 PROJECT_NAME = "COMPOSE_PROJECT_NAME"
 
@@ -46,7 +46,7 @@ def refuse_without_bot(bot: OwnContainer | None, replicas: Mapping[str, int], re
         message,
         hint=f"Keep {bot.service} in the compose file under that name, with one replica and in no inactive profile. To "
         f"run the stack without its bot, or to rename the service, first remove the bot by hand (`docker rm -f "
-        f"{bot.name}`), then deploy with `python -m bot deploy` or `docker compose up -d`.",
+        f"{bot.name}`), then deploy with `roas deploy` or `docker compose up -d`.",
         service=bot.service,
     )
 

@@ -3,15 +3,15 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from bot.concurrency import pause
-from bot.deployment.peers import PeerSource, Standing
-from bot.engine.interface import Engine
-from bot.errors import OwnContainerError, RoasError
-from bot.log import get_logger
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot
-from bot.state.boot_clock import boot_seconds
-from bot.state.manager import StateManager
+from roas.concurrency import pause
+from roas.deployment.peers import PeerSource, Standing
+from roas.engine.interface import Engine
+from roas.errors import OwnContainerError, RoasError
+from roas.log import get_logger
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+from roas.state.boot_clock import boot_seconds
+from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 

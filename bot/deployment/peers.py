@@ -11,13 +11,13 @@ from typing import Protocol
 
 import aiohttp
 
-from bot.engine.interface import Engine
-from bot.log import get_logger
-from bot.models.environment import Environment
-from bot.models.facts import BotPlace, OwnContainer
-from bot.models.health import ContainerSnapshot, ContainerState
-from bot.models.ownership import JOURNAL_LOST
-from bot.state.manager import StateManager
+from roas.engine.interface import Engine
+from roas.log import get_logger
+from roas.models.environment import Environment
+from roas.models.facts import BotPlace, OwnContainer
+from roas.models.health import ContainerSnapshot, ContainerState
+from roas.models.ownership import JOURNAL_LOST
+from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 

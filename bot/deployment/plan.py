@@ -7,11 +7,11 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from bot.deployment.dependencies import DependencyCoordinator
-from bot.deployment.dependent_restarts import to_restart
-from bot.models.plan import Plan, ServiceAction, ServicePlan
-from bot.models.release import Release, ReleaseService, ReleaseState
-from bot.models.stack import ServiceDefinition, WantedImage
+from roas.deployment.dependencies import DependencyCoordinator
+from roas.deployment.dependent_restarts import to_restart
+from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.models.release import Release, ReleaseService, ReleaseState
+from roas.models.stack import ServiceDefinition, WantedImage
 
 # What makes no container different: where the image comes from, and the order of starting.
 NOT_CONFIGURATION = frozenset({"image", "build", "pull_policy", "depends_on", "x-deploy", "profiles"})

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.deployment.context import Components, find_own_bot
-from bot.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
-from bot.deployment.plan import make_plan
-from bot.deployment.state_folder import refuse_moved_state
-from bot.engine.interface import ResolvedStack
-from bot.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
-from bot.models.deployment import DeploymentRequest, Outcome
-from bot.models.environment import Environment
-from bot.models.plan import Plan, ServiceAction
-from bot.models.release import Release
-from bot.models.stack import ServiceDefinition, WantedImage
+from roas.deployment.context import Components, find_own_bot
+from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
+from roas.deployment.plan import make_plan
+from roas.deployment.state_folder import refuse_moved_state
+from roas.engine.interface import ResolvedStack
+from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
+from roas.models.deployment import DeploymentRequest, Outcome
+from roas.models.environment import Environment
+from roas.models.plan import Plan, ServiceAction
+from roas.models.release import Release
+from roas.models.stack import ServiceDefinition, WantedImage
 
 PARTIALLY_APPLIED = "The last deployment broke off: whatever is not of {label} is brought back to it."
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import stamina
 
-from bot.concurrency import wait_for
-from bot.deployment.context import DeploymentContext
-from bot.deployment.phases import ALL_PHASES, Phase
-from bot.deployment.phases.completion import not_tidied_up
-from bot.deployment.phases.preparation import load_release
-from bot.deployment.stale_instances import remove_stale_instances
-from bot.errors import (
+from roas.concurrency import wait_for
+from roas.deployment.context import DeploymentContext
+from roas.deployment.phases import ALL_PHASES, Phase
+from roas.deployment.phases.completion import not_tidied_up
+from roas.deployment.phases.preparation import load_release
+from roas.deployment.stale_instances import remove_stale_instances
+from roas.errors import (
     DeploymentCancelledError,
     FencedOffError,
     InternalFaultError,
@@ -23,11 +23,11 @@ from bot.errors import (
     RoasError,
     StateError,
 )
-from bot.log import correlated, get_logger
-from bot.models.change import ChangeType, StateChange
-from bot.models.coordination import PhaseName, PhasePolicy
-from bot.models.deployment import Deployment, DeploymentKind, Outcome, PhaseResult, PhaseStatus, Problem, ServiceStep
-from bot.models.release import Release, ReleaseState
+from roas.log import correlated, get_logger
+from roas.models.change import ChangeType, StateChange
+from roas.models.coordination import PhaseName, PhasePolicy
+from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseResult, PhaseStatus, Problem, ServiceStep
+from roas.models.release import Release, ReleaseState
 
 log = get_logger(__name__)
 
@@ -308,7 +308,7 @@ def _rollback_failed(problem: Problem | None, error: RoasError, context: Deploym
     return Problem(
         key="rollback_failed",
         message=f"{first}The rollback failed too: {error.message}",
-        hint=f"An operator is needed. {error.hint}\nThen run `/rollback {name}`, or `python -m bot rollback {name}`.",
+        hint=f"An operator is needed. {error.hint}\nThen run `/rollback {name}`, or `roas rollback {name}`.",
         service=error.service,
         report=error.report or (problem.report if problem else ""),
     )

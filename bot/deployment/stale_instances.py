@@ -1,15 +1,15 @@
 """Remove stale instances of the bot: predecessors whose watch is over, and what an interrupted handover left."""
 
-from bot.deployment.context import Components, DeploymentContext, find_own_bot, sweep_leftovers
-from bot.deployment.peers import Standing, proven_peers
-from bot.engine.container_watch import ContainerWatch
-from bot.errors import FencedOffError, RoasError
-from bot.log import get_logger
-from bot.models.deployment import ServiceStep
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
-from bot.models.health import ENDED, ContainerSnapshot
-from bot.state.journal import Fence
+from roas.deployment.context import Components, DeploymentContext, find_own_bot, sweep_leftovers
+from roas.deployment.peers import Standing, proven_peers
+from roas.engine.container_watch import ContainerWatch
+from roas.errors import FencedOffError, RoasError
+from roas.log import get_logger
+from roas.models.deployment import ServiceStep
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import ENDED, ContainerSnapshot
+from roas.state.journal import Fence
 
 log = get_logger(__name__)
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from bot.deployment.context import Components, find_own_bot
-from bot.deployment.peers import Standing
-from bot.engine.bot_places import STATE_VARIABLE, mounts_of_service, variables_of_service
-from bot.errors import StateMovedError
-from bot.models.environment import Environment
-from bot.models.facts import BotPlace, OwnContainer
-from bot.models.health import AT_WORK
+from roas.deployment.context import Components, find_own_bot
+from roas.deployment.peers import Standing
+from roas.engine.bot_places import STATE_VARIABLE, mounts_of_service, variables_of_service
+from roas.errors import StateMovedError
+from roas.models.environment import Environment
+from roas.models.facts import BotPlace, OwnContainer
+from roas.models.health import AT_WORK
 
 # A service of a model that has both of these is a bot.
 BOT_VARIABLES = frozenset({STATE_VARIABLE, "DISCORD_TOKEN"})

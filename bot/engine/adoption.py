@@ -6,20 +6,20 @@ from typing import Any
 
 import docker
 
-from bot.engine.adopting.host import host_fields
-from bot.engine.adopting.mounts import mount_fields
-from bot.engine.adopting.networks import network_definition, network_fields, port_fields, shared_namespace
-from bot.engine.adopting.process import process_fields
-from bot.engine.client import EngineClients
-from bot.engine.config_hashes import ADOPTED_HASH
-from bot.engine.container_repair import WRONG_NAME
-from bot.engine.images import find_image
-from bot.engine.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
-from bot.engine.service_dependencies import written
-from bot.engine.snapshots import inspect_or_none, list_ids, snapshot
-from bot.models.dependency import Dependency, DependencyCondition
-from bot.models.environment import Environment
-from bot.models.health import ALIVE, ContainerState, HealthStatus
+from roas.engine.adopting.host import host_fields
+from roas.engine.adopting.mounts import mount_fields
+from roas.engine.adopting.networks import network_definition, network_fields, port_fields, shared_namespace
+from roas.engine.adopting.process import process_fields
+from roas.engine.client import EngineClients
+from roas.engine.config_hashes import ADOPTED_HASH
+from roas.engine.container_repair import WRONG_NAME
+from roas.engine.images import find_image
+from roas.engine.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
+from roas.engine.service_dependencies import written
+from roas.engine.snapshots import inspect_or_none, list_ids, snapshot
+from roas.models.dependency import Dependency, DependencyCondition
+from roas.models.environment import Environment
+from roas.models.health import ALIVE, ContainerState, HealthStatus
 
 ADOPTED_VERSION = "adopted"
 PASSING = frozenset({ContainerState.DEAD, ContainerState.REMOVING, ContainerState.CREATED})

@@ -5,10 +5,10 @@ from typing import Any
 
 import docker
 
-from bot.engine.client import EngineClients
-from bot.engine.snapshots import inspect_or_none
-from bot.models.environment import Environment
-from bot.models.facts import BotPlace, Mount
+from roas.engine.client import EngineClients
+from roas.engine.snapshots import inspect_or_none
+from roas.models.environment import Environment
+from roas.models.facts import BotPlace, Mount
 
 STATE_VARIABLE = "STATE_DIR"
 # What a bot does where its environment does not say: see Settings.

@@ -14,8 +14,8 @@ import urllib3
 from docker.errors import APIError, DockerException, TLSParameterError
 from docker.utils import kwargs_from_env
 
-from bot.errors import EngineError, EngineUnavailableError
-from bot.models.environment import Environment
+from roas.errors import EngineError, EngineUnavailableError
+from roas.models.environment import Environment
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 LOCAL_SCHEMES = ("unix://", "http+unix://")

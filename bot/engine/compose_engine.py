@@ -6,45 +6,45 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot.concurrency import run_concurrently
-from bot.engine.adoption import adopt_project
-from bot.engine.bot_places import find_bot_places
-from bot.engine.client import Answer, EngineClients
-from bot.engine.compose.runner import ComposeRunner
-from bot.engine.container_repair import plan_repairs, repair_containers
-from bot.engine.contents import ContentStore
-from bot.engine.credential_refresh import CredentialRefresher
-from bot.engine.credentials import credential_values
-from bot.engine.docker_events import EventSubscription
-from bot.engine.failure_output import read_failure_output
-from bot.engine.image_building import build_hash, build_image
-from bot.engine.image_pull import pull_image
-from bot.engine.images import find_image, look_up_image
-from bot.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
-from bot.engine.local_versions import PLACEHOLDER, find_local_versions
-from bot.engine.model import read_definitions
-from bot.engine.model_store import ModelStore
-from bot.engine.orphans import kill_orphans
-from bot.engine.own_container import own_container_id
-from bot.engine.policy import ComposePolicy
-from bot.engine.probe import DockerProbe
-from bot.engine.processes import end_process
-from bot.engine.release_images import missing_images, tag_images, tagged_numbers, untag_images
-from bot.engine.releases import ReleaseDrafter
-from bot.engine.removal import remove_container, start_container, stop_container
-from bot.engine.resolution import StackResolver
-from bot.engine.service_creation import ServiceCreator
-from bot.engine.service_logs import read_log
-from bot.engine.snapshots import take_snapshots
-from bot.engine.statistics import StatisticsReader
-from bot.errors import EngineError
-from bot.models.environment import Environment
-from bot.models.facts import BotPlace
-from bot.models.health import ContainerSnapshot
-from bot.models.ownership import ProcessMark
-from bot.models.release import Release
-from bot.models.stack import ServiceDefinition, WantedImage
-from bot.redaction import Redactor
+from roas.concurrency import run_concurrently
+from roas.engine.adoption import adopt_project
+from roas.engine.bot_places import find_bot_places
+from roas.engine.client import Answer, EngineClients
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.container_repair import plan_repairs, repair_containers
+from roas.engine.contents import ContentStore
+from roas.engine.credential_refresh import CredentialRefresher
+from roas.engine.credentials import credential_values
+from roas.engine.docker_events import EventSubscription
+from roas.engine.failure_output import read_failure_output
+from roas.engine.image_building import build_hash, build_image
+from roas.engine.image_pull import pull_image
+from roas.engine.images import find_image, look_up_image
+from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
+from roas.engine.local_versions import PLACEHOLDER, find_local_versions
+from roas.engine.model import read_definitions
+from roas.engine.model_store import ModelStore
+from roas.engine.orphans import kill_orphans
+from roas.engine.own_container import own_container_id
+from roas.engine.policy import ComposePolicy
+from roas.engine.probe import DockerProbe
+from roas.engine.processes import end_process
+from roas.engine.release_images import missing_images, tag_images, tagged_numbers, untag_images
+from roas.engine.releases import ReleaseDrafter
+from roas.engine.removal import remove_container, start_container, stop_container
+from roas.engine.resolution import StackResolver
+from roas.engine.service_creation import ServiceCreator
+from roas.engine.service_logs import read_log
+from roas.engine.snapshots import take_snapshots
+from roas.engine.statistics import StatisticsReader
+from roas.errors import EngineError
+from roas.models.environment import Environment
+from roas.models.facts import BotPlace
+from roas.models.health import ContainerSnapshot
+from roas.models.ownership import ProcessMark
+from roas.models.release import Release
+from roas.models.stack import ServiceDefinition, WantedImage
+from roas.redaction import Redactor
 
 # What nothing refers to may still belong to a deployment that is about to refer to it.
 UNUSED_SECONDS = 24 * 3600.0

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bot.engine.client import EngineClients
-from bot.engine.compose import commands
-from bot.engine.compose.commands import ComposeProject
-from bot.engine.compose.runner import ComposeRunner
-from bot.engine.model import replicas_of, services_of
-from bot.engine.model_store import ModelStore
-from bot.engine.model_text import write_model
-from bot.engine.snapshots import take_snapshots
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot
+from roas.engine.client import EngineClients
+from roas.engine.compose import commands
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.model import replicas_of, services_of
+from roas.engine.model_store import ModelStore
+from roas.engine.model_text import write_model
+from roas.engine.snapshots import take_snapshots
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
 
 REMEMBERED = 32
 SHARED_NAMESPACES = ("network_mode", "pid", "ipc")

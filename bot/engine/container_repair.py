@@ -8,10 +8,10 @@ from itertools import groupby
 import docker
 from docker.errors import APIError, NotFound
 
-from bot.engine.client import EngineClients, explanation
-from bot.engine.removal import remove_container
-from bot.models.environment import Environment
-from bot.models.health import ALIVE, ContainerSnapshot, ContainerState, HealthStatus
+from roas.engine.client import EngineClients, explanation
+from roas.engine.removal import remove_container
+from roas.models.environment import Environment
+from roas.models.health import ALIVE, ContainerSnapshot, ContainerState, HealthStatus
 
 # What Compose calls a successor until its predecessor is gone.
 WRONG_NAME = re.compile(r"[0-9a-f]{12}_(?P<name>.+)")

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TypeVar
 
-from bot.concurrency import wait_for
-from bot.engine.interface import Engine
-from bot.errors import EngineUnavailableError
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot
+from roas.concurrency import wait_for
+from roas.engine.interface import Engine
+from roas.errors import EngineUnavailableError
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
 
 POLL_SECONDS = 2.0
 # How long the engine may be away (a restart of the daemon takes seconds) before those who wait are told.

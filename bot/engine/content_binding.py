@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bot.engine.contents import ContentStore, TooLargeError
-from bot.engine.model import services_of
-from bot.errors import ComposeFileError
+from roas.engine.contents import ContentStore, TooLargeError
+from roas.engine.model import services_of
+from roas.errors import ComposeFileError
 
 FROM_ENVIRONMENT_HINT = "Put the value in a file and name it with `file:`; a release has no environment of its own."
 

@@ -1,13 +1,13 @@
 """Give a release's model today's credentials, lest a rollback revive a revoked one."""
 
-from bot.engine.client import EngineClients
-from bot.engine.credentials import credential_values, with_credentials_of
-from bot.engine.model_store import ModelStore
-from bot.engine.resolution import StackResolver
-from bot.errors import EngineUnavailableError, RoasError
-from bot.models.environment import Environment
-from bot.models.release import Release
-from bot.redaction import Redactor
+from roas.engine.client import EngineClients
+from roas.engine.credentials import credential_values, with_credentials_of
+from roas.engine.model_store import ModelStore
+from roas.engine.resolution import StackResolver
+from roas.errors import EngineUnavailableError, RoasError
+from roas.models.environment import Environment
+from roas.models.release import Release
+from roas.redaction import Redactor
 
 
 class CredentialRefresher:

@@ -4,9 +4,9 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bot.engine.config_hashes import ADOPTED_HASH
-from bot.engine.model import services_of
-from bot.redaction import is_credential
+from roas.engine.config_hashes import ADOPTED_HASH
+from roas.engine.model import services_of
+from roas.redaction import is_credential
 
 
 def credential_values(model: Mapping[str, Any]) -> Iterator[str]:

@@ -13,11 +13,11 @@ import requests
 import urllib3
 from docker.errors import DockerException
 
-from bot.engine.client import EngineClients, engine_address, is_engine_unavailable, typed_faults
-from bot.engine.interface import ContainerEvent
-from bot.engine.labels import ONE_OFF, PROJECT, SERVICE
-from bot.errors import EngineError, EngineUnavailableError
-from bot.models.environment import Environment
+from roas.engine.client import EngineClients, engine_address, is_engine_unavailable, typed_faults
+from roas.engine.interface import ContainerEvent
+from roas.engine.labels import ONE_OFF, PROJECT, SERVICE
+from roas.errors import EngineError, EngineUnavailableError
+from roas.models.environment import Environment
 
 # What the probes of health checks cause (`exec_*`) is left out by the engine already.
 ACTIONS = (

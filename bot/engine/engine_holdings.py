@@ -8,13 +8,13 @@ from typing import Any
 
 import docker
 
-from bot.engine.client import is_local
-from bot.engine.labels import PROJECT
-from bot.engine.model import services_of
-from bot.engine.places import WritablePlace
-from bot.engine.policy_rules import VOLUME_DRIVERS
-from bot.engine.violation import Violation
-from bot.models.environment import Environment
+from roas.engine.client import is_local
+from roas.engine.labels import PROJECT
+from roas.engine.model import services_of
+from roas.engine.places import WritablePlace
+from roas.engine.policy_rules import VOLUME_DRIVERS
+from roas.engine.violation import Violation
+from roas.models.environment import Environment
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import Any
 import docker
 from docker.errors import APIError, NotFound
 
-from bot.engine.client import EngineClients, explanation
-from bot.models.environment import Environment
-from bot.redaction import Redactor, is_credential
+from roas.engine.client import EngineClients, explanation
+from roas.models.environment import Environment
+from roas.redaction import Redactor, is_credential
 
 LONGEST_LINE = 500
 PROBES_SHOWN = 2

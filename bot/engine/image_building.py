@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bot.engine.client import EngineClients
-from bot.engine.compose import commands
-from bot.engine.compose.commands import ComposeProject
-from bot.engine.compose.runner import ComposeRunner
-from bot.engine.images import find_image
-from bot.engine.interface import ProgressReport, ResolvedStack
-from bot.engine.model import services_of
-from bot.engine.model_text import write_model
-from bot.errors import BuildFailedError, EngineError, EngineUnavailableError, RegistryUnavailableError
-from bot.redaction import Redactor
+from roas.engine.client import EngineClients
+from roas.engine.compose import commands
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.images import find_image
+from roas.engine.interface import ProgressReport, ResolvedStack
+from roas.engine.model import services_of
+from roas.engine.model_text import write_model
+from roas.errors import BuildFailedError, EngineError, EngineUnavailableError, RegistryUnavailableError
+from roas.redaction import Redactor
 
 # The deployment has a deadline of its own; this one only ends a build that nobody waits for any more.
 BUILD_SECONDS = 3600.0

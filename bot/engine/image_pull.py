@@ -9,14 +9,14 @@ import docker
 from docker.errors import APIError
 from docker.utils import parse_repository_tag
 
-from bot.engine.client import EngineClients, engine_address, explanation, typed_faults
-from bot.engine.compose.faults import image_not_found, registry_fault
-from bot.engine.images import find_image
-from bot.engine.interface import ProgressReport
-from bot.engine.threaded import iterate_in_thread
-from bot.errors import ImageChangedError
-from bot.models.environment import Environment
-from bot.models.stack import WantedImage
+from roas.engine.client import EngineClients, engine_address, explanation, typed_faults
+from roas.engine.compose.faults import image_not_found, registry_fault
+from roas.engine.images import find_image
+from roas.engine.interface import ProgressReport
+from roas.engine.threaded import iterate_in_thread
+from roas.errors import ImageChangedError
+from roas.models.environment import Environment
+from roas.models.stack import WantedImage
 
 REPORT_EVERY_SECONDS = 0.25
 DONE = frozenset({"Pull complete", "Already exists"})

@@ -7,11 +7,11 @@ import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 from docker.utils import parse_repository_tag
 
-from bot.engine.client import EngineClients, explanation
-from bot.engine.compose.faults import image_not_found, registry_fault
-from bot.errors import RegistryUnavailableError
-from bot.models.environment import Environment
-from bot.models.stack import WantedImage
+from roas.engine.client import EngineClients, explanation
+from roas.engine.compose.faults import image_not_found, registry_fault
+from roas.errors import RegistryUnavailableError
+from roas.models.environment import Environment
+from roas.models.stack import WantedImage
 
 NEVER = frozenset({"never"})
 IF_MISSING = frozenset({"missing", "if_not_present"})

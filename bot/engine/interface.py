@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from bot.models.environment import Environment
-from bot.models.facts import BotPlace
-from bot.models.health import ContainerSnapshot
-from bot.models.ownership import ProcessMark
-from bot.models.release import Release, ReleaseService
-from bot.models.stack import ServiceDefinition, WantedImage
+from roas.models.environment import Environment
+from roas.models.facts import BotPlace
+from roas.models.health import ContainerSnapshot
+from roas.models.ownership import ProcessMark
+from roas.models.release import Release, ReleaseService
+from roas.models.stack import ServiceDefinition, WantedImage
 
 # Told of a step's progress: service, words, fraction of the step (0 to 1) or None where it is not known.
 ProgressReport = Callable[[str, str, float | None], Awaitable[None]]

@@ -6,9 +6,9 @@ from typing import Any
 
 import docker
 
-from bot.engine.client import EngineClients
-from bot.engine.interface import ResolvedStack
-from bot.models.environment import Environment
+from roas.engine.client import EngineClients
+from roas.engine.interface import ResolvedStack
+from roas.models.environment import Environment
 
 # Stands for VERSION while the compose file is read, so that it shows which images follow it.
 PLACEHOLDER = "0.0.0-roas-placeholder"

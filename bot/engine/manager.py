@@ -5,20 +5,20 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.concurrency import run_concurrently, run_uninterrupted
-from bot.engine.container_watch import ContainerWatch
-from bot.engine.interface import Engine, ReleaseDraft, ResolvedStack
-from bot.engine.readiness import Readiness, ServiceReadiness, judge_readiness
-from bot.errors import PhaseTimeoutError, RoasError, ServiceFailedError
-from bot.models.actor import Actor
-from bot.models.coordination import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
-from bot.models.deployment import ServiceStep
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState
-from bot.models.release import Release, ReleaseState
-from bot.models.stack import ServiceDefinition, WantedImage
-from bot.state.journal import Fence
-from bot.state.manager import StateManager
+from roas.concurrency import run_concurrently, run_uninterrupted
+from roas.engine.container_watch import ContainerWatch
+from roas.engine.interface import Engine, ReleaseDraft, ResolvedStack
+from roas.engine.readiness import Readiness, ServiceReadiness, judge_readiness
+from roas.errors import PhaseTimeoutError, RoasError, ServiceFailedError
+from roas.models.actor import Actor
+from roas.models.coordination import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
+from roas.models.deployment import ServiceStep
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState
+from roas.models.release import Release, ReleaseState
+from roas.models.stack import ServiceDefinition, WantedImage
+from roas.state.journal import Fence
+from roas.state.manager import StateManager
 
 # Journal how far a service has come: service, step, words, fraction of the step.
 ServiceReport = Callable[[str, ServiceStep, str, float | None], Awaitable[None]]

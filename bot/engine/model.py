@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from bot.engine.durations import read_duration
-from bot.engine.service_dependencies import dependencies_of
-from bot.engine.service_probes import probes_of
-from bot.errors import ComposeFileError
-from bot.models.dependency import Dependency, DependencyCondition
-from bot.models.stack import ServiceDefinition
+from roas.engine.durations import read_duration
+from roas.engine.service_dependencies import dependencies_of
+from roas.engine.service_probes import probes_of
+from roas.errors import ComposeFileError
+from roas.models.dependency import Dependency, DependencyCondition
+from roas.models.stack import ServiceDefinition
 
 # Pinned or kept elsewhere: a release knows the image by its content, and dependencies are compared as we read them.
 HASHED_ELSEWHERE = frozenset({"image", "build", "pull_policy", "depends_on"})

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bot.engine.model_text import read_model, write_model
-from bot.errors import ReleaseNotRestorableError
+from roas.engine.model_text import read_model, write_model
+from roas.errors import ReleaseNotRestorableError
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from bot.errors import ComposeFileError
+from roas.errors import ComposeFileError
 
 # What YAML 1.1 knows and Compose does not write: `=` is a text there, and so is a date.
 LEFT_ALONE = {"tag:yaml.org,2002:value", "tag:yaml.org,2002:timestamp"}

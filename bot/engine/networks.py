@@ -5,8 +5,8 @@ from typing import Any
 
 import docker
 
-from bot.engine.client import EngineClients
-from bot.models.environment import Environment
+from roas.engine.client import EngineClients
+from roas.models.environment import Environment
 
 
 async def missing_networks(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from bot.engine.compose.runner import INSTANCE_VARIABLE
+from roas.engine.compose.runner import INSTANCE_VARIABLE
 
 PROCESSES = Path("/proc")
 # What we start, and what that starts; anything else with our marker is somebody's own doing.

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from bot.errors import OwnContainerError
+from roas.errors import OwnContainerError
 
 CONTAINER_FOLDER = re.compile(r"/containers/([0-9a-f]{64})/")
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bot.engine.model import read_definitions, services_of
-from bot.engine.service_dependencies import written
+from roas.engine.model import read_definitions, services_of
+from roas.engine.service_dependencies import written
 
 # Compose orders by these and hashes them; we order by ourselves, so that creating one service never touches another.
 DROPPED = ("build", "depends_on", "develop", "profiles")

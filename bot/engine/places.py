@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.engine.client import engine_address
-from bot.engine.model import services_of
-from bot.engine.violation import Violation
-from bot.models.environment import Environment
+from roas.engine.client import engine_address
+from roas.engine.model import services_of
+from roas.engine.violation import Violation
+from roas.models.environment import Environment
 
 DOCKER_SOCKETS = (Path("/var/run/docker.sock"), Path("/run/docker.sock"))
 MOST_LINKS = 40

@@ -27,14 +27,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bot.engine.engine_holdings import NOTHING_HELD, EngineHoldings, judge_holdings
-from bot.engine.model import services_of
-from bot.engine.places import Places
-from bot.engine.policy_rules import judge_resources, judge_service
-from bot.engine.raw_files import FileReference
-from bot.engine.violation import Violation
-from bot.errors import ComposePolicyError
-from bot.models.environment import Environment
+from roas.engine.engine_holdings import NOTHING_HELD, EngineHoldings, judge_holdings
+from roas.engine.model import services_of
+from roas.engine.places import Places
+from roas.engine.policy_rules import judge_resources, judge_service
+from roas.engine.raw_files import FileReference
+from roas.engine.violation import Violation
+from roas.errors import ComposePolicyError
+from roas.models.environment import Environment
 
 # An allowed path allows what is below it.
 PATH_KINDS = ("bind", "replaceable")

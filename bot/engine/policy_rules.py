@@ -5,9 +5,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from bot.engine.places import Places
-from bot.engine.raw_files import as_written
-from bot.engine.violation import Violation
+from roas.engine.places import Places
+from roas.engine.raw_files import as_written
+from roas.engine.violation import Violation
 
 NAMESPACES = ("pid", "ipc", "network_mode", "userns_mode", "uts", "cgroup")
 # Fields that are refused whenever they say anything at all, and the entry that allows each.

@@ -10,12 +10,12 @@ from typing import Any
 import docker
 from docker.errors import NotFound
 
-from bot.engine.client import EngineClients, is_local
-from bot.engine.compose.runner import ComposeRunner
-from bot.engine.labels import CONFIG_HASH, PROJECT, SERVICE
-from bot.engine.own_container import own_container_id
-from bot.models.environment import Environment
-from bot.models.facts import EngineFacts, Mount, OwnContainer, PublishedPort
+from roas.engine.client import EngineClients, is_local
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.labels import CONFIG_HASH, PROJECT, SERVICE
+from roas.engine.own_container import own_container_id
+from roas.models.environment import Environment
+from roas.models.facts import EngineFacts, Mount, OwnContainer, PublishedPort
 
 COMPOSE_SECONDS = 8.0
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))

@@ -4,8 +4,8 @@ import os
 import select
 import signal
 
-from bot.models.ownership import ProcessMark
-from bot.state.process_marks import pid_namespace, started_at
+from roas.models.ownership import ProcessMark
+from roas.state.process_marks import pid_namespace, started_at
 
 END_SECONDS = 5.0
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bot.engine.raw_yaml import RawMapping
+from roas.engine.raw_yaml import RawMapping
 
 # What no path of a file here looks like.
 REMOTE_SIGNS = ("://", "git@", ".git#")

@@ -10,18 +10,18 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from bot.engine.client import EngineClients
-from bot.engine.compose import commands
-from bot.engine.compose.commands import ComposeProject
-from bot.engine.compose.runner import ComposeRunner
-from bot.engine.model_text import read_resolved
-from bot.engine.places import is_inside
-from bot.engine.policy import ComposePolicy
-from bot.engine.raw_files import FileReference, RawFile, as_written, references_of
-from bot.engine.raw_yaml import read_raw
-from bot.engine.violation import Violation
-from bot.errors import ComposeFileError
-from bot.models.environment import Environment
+from roas.engine.client import EngineClients
+from roas.engine.compose import commands
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.model_text import read_resolved
+from roas.engine.places import is_inside
+from roas.engine.policy import ComposePolicy
+from roas.engine.raw_files import FileReference, RawFile, as_written, references_of
+from roas.engine.raw_yaml import read_raw
+from roas.engine.violation import Violation
+from roas.errors import ComposeFileError
+from roas.models.environment import Environment
 
 MOST_FILES = 200
 

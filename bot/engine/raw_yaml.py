@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from bot.errors import ComposeFileError, ComposePolicyError
+from roas.errors import ComposeFileError, ComposePolicyError
 
 LARGEST_BYTES = 4 << 20
 STANDARD = "tag:yaml.org,2002:"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from bot.models.stack import ServiceDefinition
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.stack import ServiceDefinition
 
 # A service may need a start or two to find what it depends on; more than this is a loop.
 TOLERATED_RESTARTS = 2

@@ -6,11 +6,11 @@ from contextlib import suppress
 import docker
 from docker.errors import APIError, NotFound
 
-from bot.engine.client import EngineClients
-from bot.engine.compose.faults import image_not_found
-from bot.engine.images import find_image
-from bot.models.environment import Environment
-from bot.models.release import Release
+from roas.engine.client import EngineClients
+from roas.engine.compose.faults import image_not_found
+from roas.engine.images import find_image
+from roas.models.environment import Environment
+from roas.models.release import Release
 
 REPOSITORY = "roas-release"
 NOT_IN_A_REPOSITORY = re.compile(r"[^a-z0-9]+")

@@ -5,16 +5,16 @@ from typing import Any
 
 import docker
 
-from bot.engine.client import EngineClients
-from bot.engine.images import digest_of, find_image
-from bot.engine.interface import ReleaseDraft, ResolvedStack
-from bot.engine.model import read_definitions
-from bot.engine.model_store import ModelStore
-from bot.engine.pinning import pin
-from bot.errors import InvalidRequestError
-from bot.models.environment import Environment
-from bot.models.release import ImagePin, Release, ReleaseService
-from bot.models.stack import ServiceDefinition
+from roas.engine.client import EngineClients
+from roas.engine.images import digest_of, find_image
+from roas.engine.interface import ReleaseDraft, ResolvedStack
+from roas.engine.model import read_definitions
+from roas.engine.model_store import ModelStore
+from roas.engine.pinning import pin
+from roas.errors import InvalidRequestError
+from roas.models.environment import Environment
+from roas.models.release import ImagePin, Release, ReleaseService
+from roas.models.stack import ServiceDefinition
 
 
 class ReleaseDrafter:

@@ -6,12 +6,12 @@ from typing import Any
 import docker
 from docker.errors import APIError, NotFound
 
-from bot.engine.client import REQUEST_SECONDS, EngineClients, explanation
-from bot.engine.labels import SERVICE
-from bot.engine.own_container import refuse_own_container
-from bot.engine.snapshots import inspect_or_none
-from bot.errors import EngineError, ServiceFailedError
-from bot.models.environment import Environment
+from roas.engine.client import REQUEST_SECONDS, EngineClients, explanation
+from roas.engine.labels import SERVICE
+from roas.engine.own_container import refuse_own_container
+from roas.engine.snapshots import inspect_or_none
+from roas.errors import EngineError, ServiceFailedError
+from roas.models.environment import Environment
 
 DEFAULT_GRACE_SECONDS = 10
 # Statuses that speak of the engine and not of the container that it was to start.

@@ -4,23 +4,23 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bot.engine.client import EngineClients, is_local
-from bot.engine.compose import commands
-from bot.engine.compose.commands import VERSION_PATTERN, ComposeProject
-from bot.engine.compose.faults import unset_variables
-from bot.engine.compose.runner import ComposeRunner
-from bot.engine.content_binding import ContentBinder
-from bot.engine.contents import ContentStore
-from bot.engine.engine_holdings import NOTHING_HELD, EngineHoldings, read_holdings
-from bot.engine.interface import ResolvedStack
-from bot.engine.model import read_definitions, refuse_impossible_updates, services_of
-from bot.engine.model_text import read_resolved
-from bot.engine.policy import ComposePolicy
-from bot.engine.raw_files import FileReference
-from bot.engine.raw_policy import RawPolicy
-from bot.engine.service_probes import refuse_impossible_probes
-from bot.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError
-from bot.models.environment import Environment
+from roas.engine.client import EngineClients, is_local
+from roas.engine.compose import commands
+from roas.engine.compose.commands import VERSION_PATTERN, ComposeProject
+from roas.engine.compose.faults import unset_variables
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.content_binding import ContentBinder
+from roas.engine.contents import ContentStore
+from roas.engine.engine_holdings import NOTHING_HELD, EngineHoldings, read_holdings
+from roas.engine.interface import ResolvedStack
+from roas.engine.model import read_definitions, refuse_impossible_updates, services_of
+from roas.engine.model_text import read_resolved
+from roas.engine.policy import ComposePolicy
+from roas.engine.raw_files import FileReference
+from roas.engine.raw_policy import RawPolicy
+from roas.engine.service_probes import refuse_impossible_probes
+from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError
+from roas.models.environment import Environment
 
 VERSION_VARIABLE = "VERSION"
 VERSION_LINE = re.compile(r"^\s*(?:export\s+)?VERSION\s*=(?P<value>[^#\n]*)", re.MULTILINE)

@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.engine.client import EngineClients
-from bot.engine.compose import commands
-from bot.engine.compose.commands import ComposeProject
-from bot.engine.compose.runner import ComposeRunner
-from bot.engine.config_hashes import ConfigHashes, shared_with
-from bot.engine.container_repair import needs_repair, plan_repairs, repair_containers
-from bot.engine.model import read_definitions, replicas_of, services_of, stop_grace_seconds
-from bot.engine.model_store import ModelStore
-from bot.engine.networks import missing_networks
-from bot.engine.own_container import own_container_id
-from bot.engine.removal import remove_container
-from bot.engine.snapshots import take_snapshots
-from bot.errors import EngineError, InvalidRequestError, OwnContainerError
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from bot.models.stack import ServiceDefinition
+from roas.engine.client import EngineClients
+from roas.engine.compose import commands
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.config_hashes import ConfigHashes, shared_with
+from roas.engine.container_repair import needs_repair, plan_repairs, repair_containers
+from roas.engine.model import read_definitions, replicas_of, services_of, stop_grace_seconds
+from roas.engine.model_store import ModelStore
+from roas.engine.networks import missing_networks
+from roas.engine.own_container import own_container_id
+from roas.engine.removal import remove_container
+from roas.engine.snapshots import take_snapshots
+from roas.errors import EngineError, InvalidRequestError, OwnContainerError
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.stack import ServiceDefinition
 
 CREATE_SECONDS = 60.0
 

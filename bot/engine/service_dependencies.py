@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from bot.engine.durations import read_duration, write_duration
-from bot.errors import ComposeFileError
-from bot.models.dependency import Dependency, DependencyCondition, DependencyKind
+from roas.engine.durations import read_duration, write_duration
+from roas.errors import ComposeFileError
+from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
 
 KNOWN = frozenset({"kind", "condition", "restart", "startup_delay", "timeout", "probe"})
 HINT = "See `x-deploy` in the documentation: kind, condition, startup_delay, timeout, probe, restart."

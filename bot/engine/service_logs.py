@@ -6,10 +6,10 @@ from typing import Any
 import docker
 from docker.errors import APIError, NotFound
 
-from bot.engine.client import EngineClients, explanation
-from bot.engine.failure_output import credentials_of
-from bot.models.environment import Environment
-from bot.redaction import Redactor
+from roas.engine.client import EngineClients, explanation
+from roas.engine.failure_output import credentials_of
+from roas.models.environment import Environment
+from roas.redaction import Redactor
 
 
 async def read_log(

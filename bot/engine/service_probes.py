@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from bot.engine.durations import read_duration
-from bot.errors import ComposeFileError
-from bot.models.dependency import Dependency
-from bot.models.stack import ServiceDefinition, ServiceProbe
+from roas.engine.durations import read_duration
+from roas.errors import ComposeFileError
+from roas.models.dependency import Dependency
+from roas.models.stack import ServiceDefinition, ServiceProbe
 
 SCHEMES = frozenset({"http", "https", "redis", "rediss", "tcp"})
 HINT = "A probe is a URL, http(s)://, redis:// or tcp://, or a mapping of `url` and `startup_delay`."

@@ -8,10 +8,10 @@ from typing import Any
 import docker
 from docker.errors import NotFound
 
-from bot.engine.client import EngineClients
-from bot.engine.labels import CONFIG_HASH, NUMBER, ONE_OFF, PROJECT, SERVICE
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.engine.client import EngineClients
+from roas.engine.labels import CONFIG_HASH, NUMBER, ONE_OFF, PROJECT, SERVICE
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
 NEVER = "0001-01-01"
 FRACTION_OF_SECOND = re.compile(r"\.(\d{1,6})\d*")

@@ -8,8 +8,8 @@ from typing import Any
 import docker
 from docker.errors import APIError
 
-from bot.engine.client import EngineClients
-from bot.models.environment import Environment
+from roas.engine.client import EngineClients
+from roas.models.environment import Environment
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,21 +10,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from bot import __version__
-from bot.concurrency import pause
-from bot.deployment.peer_processes import PeerProcesses
-from bot.deployment.peers import proven_peers
-from bot.errors import FencedOffError, JournalHeldError, JournalLostError, RoasError, StateError
-from bot.integration import Application
-from bot.log import get_logger
-from bot.models.deployment import Deployment, Problem
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
-from bot.models.health import AT_WORK, ENDED, HealthStatus
-from bot.models.ownership import Heartbeat, LeaderLease, Readiness
-from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.ownership import lease_has_lapsed
-from bot.state.process_marks import this_process
+from roas.concurrency import pause
+from roas.deployment.peer_processes import PeerProcesses
+from roas.deployment.peers import proven_peers
+from roas.errors import FencedOffError, JournalHeldError, JournalLostError, RoasError, StateError
+from roas.integration import Application
+from roas.log import get_logger
+from roas.models.deployment import Deployment, Problem
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import AT_WORK, ENDED, HealthStatus
+from roas.models.ownership import Heartbeat, LeaderLease, Readiness
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.ownership import lease_has_lapsed
+from roas.state.process_marks import this_process
+from roas.version import __version__
 
 log = get_logger(__name__)
 

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from bot.concurrency import pause
-from bot.control.error_documents import ControlSocketHeldError
-from bot.control.server import ControlServer
-from bot.errors import JournalLostError, RoasError
-from bot.integration import Application
-from bot.leadership.elector import LeaderElector
-from bot.leadership.leadership import Leadership
-from bot.log import get_logger
-from bot.models.ownership import JournalLoss, Readiness
+from roas.concurrency import pause
+from roas.control.error_documents import ControlSocketHeldError
+from roas.control.server import ControlServer
+from roas.errors import JournalLostError, RoasError
+from roas.integration import Application
+from roas.leadership.elector import LeaderElector
+from roas.leadership.leadership import Leadership
+from roas.log import get_logger
+from roas.models.ownership import JournalLoss, Readiness
 
 log = get_logger(__name__)
 

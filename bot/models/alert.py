@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bot.models.actor import Actor
-from bot.models.instant import Instant
+from roas.models.actor import Actor
+from roas.models.instant import Instant
 
 
 class Severity(StrEnum):

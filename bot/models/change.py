@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from bot.models.identifiers import new_id
+from roas.models.identifiers import new_id
 
 
 class ChangeType(StrEnum):

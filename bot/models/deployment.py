@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from bot.models.actor import Actor
-from bot.models.coordination import PhaseName
+from roas.models.actor import Actor
+from roas.models.coordination import PhaseName
 
 
 class DeploymentKind(StrEnum):

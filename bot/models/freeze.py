@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.models.actor import Actor
+from roas.models.actor import Actor
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.models.actor import Actor
-from bot.models.deployment import DeploymentRequest
-from bot.models.plan import Plan
+from roas.models.actor import Actor
+from roas.models.deployment import DeploymentRequest
+from roas.models.plan import Plan
 
 # How long somebody may take to say yes; a plan that is older would be confirmed by heart.
 LIFETIME = timedelta(minutes=15)

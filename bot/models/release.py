@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bot.models.actor import Actor
+from roas.models.actor import Actor
 
 
 class ReleaseState(StrEnum):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.models.health import Verdict
+from roas.models.health import Verdict
 
 
 @dataclass(frozen=True, slots=True)

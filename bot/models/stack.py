@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.models.dependency import Dependency
+from roas.models.dependency import Dependency
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.events import Event, EventBus
-from bot.models.actor import Actor
-from bot.models.alert import Alert, AlertReport, RecoveryStatus
-from bot.monitoring.sanitize import sanitize
-from bot.state.alert_occurrences import TakenReport
-from bot.state.alerts import RESOLVED, SOURCE, TRIGGERED, Alerts
+from roas.events import Event, EventBus
+from roas.models.actor import Actor
+from roas.models.alert import Alert, AlertReport, RecoveryStatus
+from roas.monitoring.sanitize import sanitize
+from roas.state.alert_occurrences import TakenReport
+from roas.state.alerts import RESOLVED, SOURCE, TRIGGERED, Alerts
 
 CHANGED = "monitoring.alert.changed"
 

@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.engine.interface import ContainerEvent, Engine
-from bot.errors import RoasError
-from bot.events import Event, EventBus, Subscription
-from bot.log import get_logger
-from bot.models.environment import Environment
-from bot.models.health import StackHealth
-from bot.models.series import ServiceSeries
-from bot.monitoring.health import HealthCoordinator
-from bot.monitoring.last_hour import LastHour
-from bot.monitoring.metrics import Metrics
-from bot.monitoring.probe_history import ProbeHistory
-from bot.monitoring.probe_loop import EVERY_SECONDS, ProbeLoop, Prober
-from bot.monitoring.prometheus_check import monitoring_warnings
-from bot.monitoring.sampler import Definitions, Releases, StackSampler, Statistics
-from bot.monitoring.stack_watch import RECONCILE_SECONDS, StackWatch
+from roas.engine.interface import ContainerEvent, Engine
+from roas.errors import RoasError
+from roas.events import Event, EventBus, Subscription
+from roas.log import get_logger
+from roas.models.environment import Environment
+from roas.models.health import StackHealth
+from roas.models.series import ServiceSeries
+from roas.monitoring.health import HealthCoordinator
+from roas.monitoring.last_hour import LastHour
+from roas.monitoring.metrics import Metrics
+from roas.monitoring.probe_history import ProbeHistory
+from roas.monitoring.probe_loop import EVERY_SECONDS, ProbeLoop, Prober
+from roas.monitoring.prometheus_check import monitoring_warnings
+from roas.monitoring.sampler import Definitions, Releases, StackSampler, Statistics
+from roas.monitoring.stack_watch import RECONCILE_SECONDS, StackWatch
 
 log = get_logger(__name__)
 

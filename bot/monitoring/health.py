@@ -4,13 +4,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from bot.errors import RoasError
-from bot.events import Event, EventBus
-from bot.log import get_logger
-from bot.models.change import ChangeType, StateChange
-from bot.models.health import ServiceHealth, StackHealth, Verdict
-from bot.monitoring.hysteresis import Clock, HysteresisRules, SteadyVerdict
-from bot.monitoring.judgement import judge_service, judge_stack
+from roas.errors import RoasError
+from roas.events import Event, EventBus
+from roas.log import get_logger
+from roas.models.change import ChangeType, StateChange
+from roas.models.health import ServiceHealth, StackHealth, Verdict
+from roas.monitoring.hysteresis import Clock, HysteresisRules, SteadyVerdict
+from roas.monitoring.judgement import judge_service, judge_stack
 
 __all__ = ["HealthChange", "HealthCoordinator", "judge_service", "judge_stack"]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from bot import __version__
-from bot.errors import RoasError, SettingsError
-from bot.log import get_logger
-from bot.models.ownership import JOURNAL_LOST
-from bot.monitoring.metrics import Metrics
+from roas.errors import RoasError, SettingsError
+from roas.log import get_logger
+from roas.models.ownership import JOURNAL_LOST
+from roas.monitoring.metrics import Metrics
+from roas.version import __version__
 
 log = get_logger(__name__)
 

@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.models.health import Verdict
-from bot.monitoring.judgement import RANK
+from roas.models.health import Verdict
+from roas.monitoring.judgement import RANK
 
 Clock = Callable[[], float]
 WELL = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED})

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from bot.events import Event, EventBus, Subscription
-from bot.models.dependency import DEPENDENCY_TIMEOUT_SECONDS
-from bot.models.deployment import Deployment, Outcome
+from roas.events import Event, EventBus, Subscription
+from roas.models.dependency import DEPENDENCY_TIMEOUT_SECONDS
+from roas.models.deployment import Deployment, Outcome
 
 PERCENTILE = 0.95
 REMEMBERED_RESOLUTIONS = 200

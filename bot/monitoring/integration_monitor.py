@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.concurrency import wait_for
-from bot.events import Event, EventBus, Subscription
-from bot.log import get_logger
-from bot.models.alert import Severity
-from bot.models.identifiers import new_id
-from bot.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements
+from roas.concurrency import wait_for
+from roas.events import Event, EventBus, Subscription
+from roas.log import get_logger
+from roas.models.alert import Severity
+from roas.models.identifiers import new_id
+from roas.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements
 
 log = get_logger(__name__)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
-from bot.models.stack import ServiceDefinition
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
+from roas.models.stack import ServiceDefinition
 
 # Restarts since a container was last known to be well: some are a stumble, this many are a loop.
 RESTARTS_OF_A_LOOP = 3

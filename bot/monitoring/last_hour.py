@@ -6,9 +6,9 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
-from bot.models.series import ServicePoint, ServiceSeries
-from bot.monitoring.judgement import RANK
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.models.series import ServicePoint, ServiceSeries
+from roas.monitoring.judgement import RANK
 
 SPAN_SECONDS = 3600.0
 STEP_SECONDS = 30.0

@@ -10,15 +10,15 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from bot.events import Event, EventBus, Subscription
-from bot.models.alert import Alert, AlertSource, AlertState, Severity
-from bot.models.change import StateChange
-from bot.models.coordination import PhaseName
-from bot.models.deployment import DeploymentKind, Outcome, PhaseStatus
-from bot.models.health import StackHealth, Verdict
-from bot.models.recovery import RecoveryOutcome
-from bot.monitoring.integration_metrics import CountedProjection, IntegrationMetrics, ProjectionMetrics
-from bot.monitoring.integration_monitor import IntegrationMonitor
+from roas.events import Event, EventBus, Subscription
+from roas.models.alert import Alert, AlertSource, AlertState, Severity
+from roas.models.change import StateChange
+from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
+from roas.models.health import StackHealth, Verdict
+from roas.models.recovery import RecoveryOutcome
+from roas.monitoring.integration_metrics import CountedProjection, IntegrationMetrics, ProjectionMetrics
+from roas.monitoring.integration_monitor import IntegrationMonitor
 
 DURATION_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
 # The limits that the bot watches itself by, 1 s and 0.5 s, are among them: a share beyond those is exact.

@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from bot.models.health import ServiceHealth, Verdict
-from bot.models.stack import ServiceDefinition, ServiceProbe
-from bot.monitoring.hysteresis import Clock
+from roas.models.health import ServiceHealth, Verdict
+from roas.models.stack import ServiceDefinition, ServiceProbe
+from roas.monitoring.hysteresis import Clock
 
 # One answer may be lost on the way; this many in a row are trouble.
 FAILURES_OF_TROUBLE = 3

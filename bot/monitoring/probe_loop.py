@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from bot.concurrency import pause
-from bot.log import get_logger
-from bot.models.dependency import PROBE_TIMEOUT_SECONDS
-from bot.models.environment import Environment
-from bot.models.stack import ServiceDefinition, ServiceProbe
-from bot.monitoring.probe_history import ProbeHistory, place_of
+from roas.concurrency import pause
+from roas.log import get_logger
+from roas.models.dependency import PROBE_TIMEOUT_SECONDS
+from roas.models.environment import Environment
+from roas.models.stack import ServiceDefinition, ServiceProbe
+from roas.monitoring.probe_history import ProbeHistory, place_of
 
 log = get_logger(__name__)
 

@@ -6,10 +6,10 @@ from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 
-from bot.engine.service_probes import can_be_asked
-from bot.errors import RoasError
-from bot.models.environment import Environment
-from bot.state.redis_server import ping
+from roas.engine.service_probes import can_be_asked
+from roas.errors import RoasError
+from roas.models.environment import Environment
+from roas.state.redis_server import ping
 
 
 class NetworkProber:

@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from bot.errors import RoasError
+from roas.errors import RoasError
 
 REQUEST_SECONDS = 5.0
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from bot.models.stack import ServiceDefinition
-from bot.monitoring.prometheus import PrometheusClient, PrometheusError
+from roas.models.stack import ServiceDefinition
+from roas.monitoring.prometheus import PrometheusClient, PrometheusError
 
 MOST_REPORTED = 5
 OWN_METRIC = "roas_build_info"

@@ -1,8 +1,8 @@
 """Say when the Prometheus that is to watch over everything does not answer itself."""
 
-from bot.models.alert import AlertReport, AlertSource, Severity
-from bot.monitoring.alert_service import AlertService
-from bot.monitoring.prometheus import PrometheusClient, PrometheusError
+from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.monitoring.alert_service import AlertService
+from roas.monitoring.prometheus import PrometheusClient, PrometheusError
 
 # One question may be lost on the way.
 FAILURES_OF_TROUBLE = 2

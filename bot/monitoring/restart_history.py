@@ -4,8 +4,8 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from bot.models.health import ContainerSnapshot
-from bot.monitoring.hysteresis import Clock
+from roas.models.health import ContainerSnapshot
+from roas.monitoring.hysteresis import Clock
 
 WINDOW_SECONDS = 300.0
 

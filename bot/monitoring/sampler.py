@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from bot.engine.interface import Engine
-from bot.engine.statistics import ContainerReading
-from bot.errors import EngineError, EngineUnavailableError, RoasError
-from bot.log import get_logger
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, ServiceHealth, StackHealth, Verdict
-from bot.models.release import Release
-from bot.models.stack import ServiceDefinition
-from bot.monitoring.judgement import assumed_definition, judge_service, judge_stack
-from bot.monitoring.probe_history import ProbeHistory
-from bot.monitoring.restart_history import RestartHistory
-from bot.monitoring.usage import Usage, UsageHistory
+from roas.engine.interface import Engine
+from roas.engine.statistics import ContainerReading
+from roas.errors import EngineError, EngineUnavailableError, RoasError
+from roas.log import get_logger
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, ServiceHealth, StackHealth, Verdict
+from roas.models.release import Release
+from roas.models.stack import ServiceDefinition
+from roas.monitoring.judgement import assumed_definition, judge_service, judge_stack
+from roas.monitoring.probe_history import ProbeHistory
+from roas.monitoring.restart_history import RestartHistory
+from roas.monitoring.usage import Usage, UsageHistory
 
 log = get_logger(__name__)
 

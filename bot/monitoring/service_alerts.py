@@ -3,19 +3,19 @@
 import time
 from collections.abc import Iterable, Mapping
 
-from bot.engine.interface import ContainerEvent
-from bot.errors import RoasError
-from bot.models.alert import Alert, AlertReport, AlertSource, RecoveryStatus, Severity
-from bot.models.change import ChangeType, StateChange
-from bot.models.deployment import UNTOUCHED_STEPS
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
-from bot.models.stack import ServiceDefinition
-from bot.monitoring.alert_service import AlertService
-from bot.monitoring.collector import Look
-from bot.monitoring.hysteresis import Clock
-from bot.monitoring.manual_stops import ManualStops, Place
-from bot.state.manager import StateManager
+from roas.engine.interface import ContainerEvent
+from roas.errors import RoasError
+from roas.models.alert import Alert, AlertReport, AlertSource, RecoveryStatus, Severity
+from roas.models.change import ChangeType, StateChange
+from roas.models.deployment import UNTOUCHED_STEPS
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.models.stack import ServiceDefinition
+from roas.monitoring.alert_service import AlertService
+from roas.monitoring.collector import Look
+from roas.monitoring.hysteresis import Clock
+from roas.monitoring.manual_stops import ManualStops, Place
+from roas.state.manager import StateManager
 
 SOURCE = "health"
 STACK = ""

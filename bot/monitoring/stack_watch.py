@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
-from bot.engine.interface import ContainerEvent, Engine
-from bot.errors import EngineUnavailableError, RoasError
-from bot.log import get_logger
-from bot.models.environment import Environment
+from roas.engine.interface import ContainerEvent, Engine
+from roas.errors import EngineUnavailableError, RoasError
+from roas.log import get_logger
+from roas.models.environment import Environment
 
 log = get_logger(__name__)
 

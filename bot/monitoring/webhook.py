@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot.errors import RoasError
-from bot.log import get_logger
-from bot.monitoring.alert_service import AlertService
-from bot.monitoring.webhook_formats import Webhook, read_reports
+from roas.errors import RoasError
+from roas.log import get_logger
+from roas.monitoring.alert_service import AlertService
+from roas.monitoring.webhook_formats import Webhook, read_reports
 
 log = get_logger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from bot.models.alert import AlertReport, AlertSource, Severity
+from roas.models.alert import AlertReport, AlertSource, Severity
 
 MOST_ALERTS = 5000
 SEVERITIES = {

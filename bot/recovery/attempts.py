@@ -5,10 +5,10 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from bot.concurrency import pause
-from bot.errors import RoasError
-from bot.log import get_logger
-from bot.models.environment import Environment
+from roas.concurrency import pause
+from roas.errors import RoasError
+from roas.log import get_logger
+from roas.models.environment import Environment
 
 log = get_logger(__name__)
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from bot.models.recovery import RecoveryAction, RecoveryStep
-from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.recoveries import Recoveries
+from roas.models.recovery import RecoveryAction, RecoveryStep
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.recoveries import Recoveries
 
 WINDOW = timedelta(minutes=15)
 ALLOWED: Mapping[RecoveryAction, int] = {

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from bot.errors import RoasError
-from bot.events import Event, EventBus, Subscription
-from bot.log import get_logger
-from bot.models.alert import Alert, AlertSource, RecoveryStatus
-from bot.models.environment import Environment
-from bot.models.recovery import Fault, FaultCategory, RecoveryOutcome, RecoveryReport
-from bot.recovery.handler import AlertNotes
-from bot.state.manager import StateManager
+from roas.errors import RoasError
+from roas.events import Event, EventBus, Subscription
+from roas.log import get_logger
+from roas.models.alert import Alert, AlertSource, RecoveryStatus
+from roas.models.environment import Environment
+from roas.models.recovery import Fault, FaultCategory, RecoveryOutcome, RecoveryReport
+from roas.recovery.handler import AlertNotes
+from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 

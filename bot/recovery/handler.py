@@ -6,24 +6,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from bot.engine.container_watch import ContainerWatch
-from bot.engine.interface import Engine
-from bot.engine.manager import DeploymentManager
-from bot.errors import RoasError, ServiceFailedError
-from bot.log import get_logger
-from bot.models.actor import Actor, ActorKind
-from bot.models.alert import RecoveryStatus
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
-from bot.models.environment import Environment
-from bot.models.health import ContainerState, Verdict
-from bot.models.identifiers import new_id
-from bot.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
-from bot.models.stack import ServiceDefinition
-from bot.recovery.attempts import RecoveryAttempts
-from bot.recovery.budget import Budget
-from bot.recovery.restart import Answers, restart_service, settle, until_answered
-from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.manager import StateManager
+from roas.engine.container_watch import ContainerWatch
+from roas.engine.interface import Engine
+from roas.engine.manager import DeploymentManager
+from roas.errors import RoasError, ServiceFailedError
+from roas.log import get_logger
+from roas.models.actor import Actor, ActorKind
+from roas.models.alert import RecoveryStatus
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
+from roas.models.environment import Environment
+from roas.models.health import ContainerState, Verdict
+from roas.models.identifiers import new_id
+from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
+from roas.models.stack import ServiceDefinition
+from roas.recovery.attempts import RecoveryAttempts
+from roas.recovery.budget import Budget
+from roas.recovery.restart import Answers, restart_service, settle, until_answered
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 
-from bot.concurrency import run_concurrently, run_uninterrupted
-from bot.engine.container_watch import ContainerWatch
-from bot.engine.interface import Engine
-from bot.engine.manager import DeploymentManager
-from bot.engine.readiness import TOLERATED_RESTARTS
-from bot.errors import ServiceFailedError
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from bot.models.stack import ServiceDefinition
+from roas.concurrency import run_concurrently, run_uninterrupted
+from roas.engine.container_watch import ContainerWatch
+from roas.engine.interface import Engine
+from roas.engine.manager import DeploymentManager
+from roas.engine.readiness import TOLERATED_RESTARTS
+from roas.errors import ServiceFailedError
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.stack import ServiceDefinition
 
 # A service without a health check counts as ready once it runs; one that ends again at once is not.
 SETTLE_SECONDS = 1.5

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from bot.models.alert import OUTSIDE, Alert, AlertReport, AlertState, RecoveryStatus
-from bot.models.identifiers import new_id
-from bot.models.instant import Instant
+from roas.models.alert import OUTSIDE, Alert, AlertReport, AlertState, RecoveryStatus
+from roas.models.identifiers import new_id
+from roas.models.instant import Instant
 
 # Trouble that comes back within this time is the same alert once more, not another one.
 REOPEN_WINDOW = timedelta(minutes=10)

@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.errors import InvalidRequestError
-from bot.models.actor import Actor
-from bot.models.alert import Alert, AlertReport, AlertState, RecoveryStatus
-from bot.models.change import ChangeType, StateChange
-from bot.models.instant import Instant
-from bot.state.alert_occurrences import TakenReport, changed, judge
-from bot.state.boot_clock import instant
-from bot.state.documents import from_row, readable, to_json
-from bot.state.journal import Journal, Transaction
+from roas.errors import InvalidRequestError
+from roas.models.actor import Actor
+from roas.models.alert import Alert, AlertReport, AlertState, RecoveryStatus
+from roas.models.change import ChangeType, StateChange
+from roas.models.instant import Instant
+from roas.state.alert_occurrences import TakenReport, changed, judge
+from roas.state.boot_clock import instant
+from roas.state.documents import from_row, readable, to_json
+from roas.state.journal import Journal, Transaction
 
 SOURCE = "alerts"
 TRIGGERED = "monitoring.alert.triggered"

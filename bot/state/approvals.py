@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bot.models.actor import Actor
-from bot.models.change import ChangeType, StateChange
-from bot.models.plan_record import ENDED, LIFETIME, PlanRecord, PlanState
-from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.documents import from_row, readable, to_json
-from bot.state.journal import Journal, Transaction
+from roas.models.actor import Actor
+from roas.models.change import ChangeType, StateChange
+from roas.models.plan_record import ENDED, LIFETIME, PlanRecord, PlanState
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.documents import from_row, readable, to_json
+from roas.state.journal import Journal, Transaction
 
 # An ended plan is kept for a while, so that old buttons can say what became of it.
 KEPT = 500

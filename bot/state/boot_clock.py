@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from bot.models.instant import Instant
+from roas.models.instant import Instant
 
 
 def boot_seconds() -> float:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TypeVar
 
-from bot.errors import InvalidRequestError, StateError, UnreadableRowError
-from bot.models.actor import Actor
-from bot.models.change import ChangeType, StateChange
-from bot.models.coordination import PhaseName
-from bot.models.deployment import (
+from roas.errors import InvalidRequestError, StateError, UnreadableRowError
+from roas.models.actor import Actor
+from roas.models.change import ChangeType, StateChange
+from roas.models.coordination import PhaseName
+from roas.models.deployment import (
     Deployment,
     DeploymentKind,
     DeploymentRequest,
@@ -20,12 +20,12 @@ from bot.models.deployment import (
     PhaseStatus,
     ServiceProgress,
 )
-from bot.models.release import Release, ReleaseState
-from bot.state.documents import from_row, log_once, readable, to_json
-from bot.state.freezes import refuse_frozen
-from bot.state.journal import Fence, Journal, Transaction
-from bot.state.locks import read_lock, release_lock, take_lock
-from bot.state.releases import activate_release, set_release_state
+from roas.models.release import Release, ReleaseState
+from roas.state.documents import from_row, log_once, readable, to_json
+from roas.state.freezes import refuse_frozen
+from roas.state.journal import Fence, Journal, Transaction
+from roas.state.locks import read_lock, release_lock, take_lock
+from roas.state.releases import activate_release, set_release_state
 
 SOURCE = "deployments"
 Part = TypeVar("Part")

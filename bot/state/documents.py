@@ -1,4 +1,4 @@
-"""Turn the plain data of `bot.models` into JSON documents and back; unknown keys of a newer version are ignored.
+"""Turn the plain data of `roas.models` into JSON documents and back; unknown keys of a newer version are ignored.
 
 So are its unknown values, where the models say what they come closest to (`_missing_`).
 """
@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.errors import UnreadableRowError
-from bot.log import get_logger
+from roas.errors import UnreadableRowError
+from roas.log import get_logger
 
 log = get_logger(__name__)
 Model = TypeVar("Model")

@@ -1,11 +1,11 @@
 """Keep who wants an environment left as it is; the journal takes no deployment of it meanwhile."""
 
-from bot.errors import FrozenError, InvalidRequestError
-from bot.models.actor import Actor
-from bot.models.change import ChangeType, StateChange
-from bot.models.freeze import Freeze
-from bot.state.documents import from_row, readable, to_json
-from bot.state.journal import Journal, Transaction
+from roas.errors import FrozenError, InvalidRequestError
+from roas.models.actor import Actor
+from roas.models.change import ChangeType, StateChange
+from roas.models.freeze import Freeze
+from roas.state.documents import from_row, readable, to_json
+from roas.state.journal import Journal, Transaction
 
 
 class Freezes:

@@ -5,7 +5,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from bot.models.identifiers import new_id
+from roas.models.identifiers import new_id
 
 
 class Instance:

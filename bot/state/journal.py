@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from bot.errors import FencedOffError, JournalHeldError, JournalLostError, JournalUnusableError, StateError
-from bot.models.change import StateChange
-from bot.state.documents import to_json
-from bot.state.journal_place import JournalPlace
-from bot.state.schema import give_identity, migrate
+from roas.errors import FencedOffError, JournalHeldError, JournalLostError, JournalUnusableError, StateError
+from roas.models.change import StateChange
+from roas.state.documents import to_json
+from roas.state.journal_place import JournalPlace
+from roas.state.schema import give_identity, migrate
 
 BUSY_TIMEOUT_MILLISECONDS = 10_000
 Result = TypeVar("Result")

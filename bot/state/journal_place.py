@@ -9,8 +9,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from bot.errors import JournalLostError
-from bot.state.schema import IDENTITY
+from roas.errors import JournalLostError
+from roas.state.schema import IDENTITY
 
 # What SQLite keeps beside a journal while somebody has it open.
 SUFFIXES = ("", "-wal", "-shm")

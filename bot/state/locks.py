@@ -1,10 +1,10 @@
 """Hold environments: one deployment at a time, and a fencing token that grows with every owner."""
 
-from bot.errors import LockHeldError
-from bot.models.change import ChangeType, StateChange
-from bot.models.deployment import Lock
-from bot.state.documents import from_row, readable, to_json
-from bot.state.journal import Fence, Journal, Transaction
+from roas.errors import LockHeldError
+from roas.models.change import ChangeType, StateChange
+from roas.models.deployment import Lock
+from roas.state.documents import from_row, readable, to_json
+from roas.state.journal import Fence, Journal, Transaction
 
 
 class Locks:

@@ -5,22 +5,22 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from bot.errors import JournalLostError, StateError
-from bot.log import get_logger
-from bot.models.change import StateChange
-from bot.state.alerts import Alerts
-from bot.state.approvals import Approvals
-from bot.state.deployments import DeploymentStateManager
-from bot.state.documents import readable
-from bot.state.freezes import Freezes
-from bot.state.instance import Instance
-from bot.state.journal import Fence, Journal, Transaction, WriteTrouble
-from bot.state.locks import Locks
-from bot.state.ownership import Ownership
-from bot.state.posts import Posts
-from bot.state.projection_source import ProjectionSource
-from bot.state.recoveries import Recoveries
-from bot.state.releases import Releases
+from roas.errors import JournalLostError, StateError
+from roas.log import get_logger
+from roas.models.change import StateChange
+from roas.state.alerts import Alerts
+from roas.state.approvals import Approvals
+from roas.state.deployments import DeploymentStateManager
+from roas.state.documents import readable
+from roas.state.freezes import Freezes
+from roas.state.instance import Instance
+from roas.state.journal import Fence, Journal, Transaction, WriteTrouble
+from roas.state.locks import Locks
+from roas.state.ownership import Ownership
+from roas.state.posts import Posts
+from roas.state.projection_source import ProjectionSource
+from roas.state.recoveries import Recoveries
+from roas.state.releases import Releases
 
 log = get_logger(__name__)
 

@@ -4,17 +4,17 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, Protocol
 
-from bot.concurrency import run_uninterrupted
-from bot.errors import FencedOffError
-from bot.models.change import ChangeType, StateChange
-from bot.models.deployment import Deployment, Lock
-from bot.models.ownership import Heartbeat, LeaderLease
-from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.deployments import note_handover
-from bot.state.documents import from_row, readable, to_json
-from bot.state.instance import Instance
-from bot.state.journal import Fence, Journal, Transaction
-from bot.state.locks import locks_of, next_token, put_lock
+from roas.concurrency import run_uninterrupted
+from roas.errors import FencedOffError
+from roas.models.change import ChangeType, StateChange
+from roas.models.deployment import Deployment, Lock
+from roas.models.ownership import Heartbeat, LeaderLease
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.deployments import note_handover
+from roas.state.documents import from_row, readable, to_json
+from roas.state.instance import Instance
+from roas.state.journal import Fence, Journal, Transaction
+from roas.state.locks import locks_of, next_token, put_lock
 
 LEASE_NAME = "voice"
 # An owner that has not renewed for so long has lost its lease; it renews every second.

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from bot.models.post import Post
-from bot.state.documents import from_row, readable, to_json
-from bot.state.journal import Journal, Transaction
+from roas.models.post import Post
+from roas.state.documents import from_row, readable, to_json
+from roas.state.journal import Journal, Transaction
 
 
 class Posts:

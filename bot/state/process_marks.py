@@ -4,7 +4,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from bot.models.ownership import ProcessMark
+from roas.models.ownership import ProcessMark
 
 PROCESSES = Path("/proc")
 # The fields after the command's name, which is in brackets and may hold anything; the name is the second of them all.

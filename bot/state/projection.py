@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.models.change import ChangeType, StateChange
-from bot.state.documents import to_json
-from bot.state.projection_source import RESTORED, Numbered
+from roas.models.change import ChangeType, StateChange
+from roas.state.documents import to_json
+from roas.state.projection_source import RESTORED, Numbered
 
 STREAM_LENGTH = 10_000
 GONE = ("resolved", "removed")

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bot.models.change import ChangeType, StateChange
-from bot.state.documents import from_row
-from bot.state.journal import Journal, Transaction
+from roas.models.change import ChangeType, StateChange
+from roas.state.documents import from_row
+from roas.state.journal import Journal, Transaction
 
 AWAITED = "history awaited"
 SOUGHT = "history sought"

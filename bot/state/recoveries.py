@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from bot.models.recovery import RecoveryAction, RecoveryStep
-from bot.state.documents import readable, to_json
-from bot.state.journal import Journal, Transaction
+from roas.models.recovery import RecoveryAction, RecoveryStep
+from roas.state.documents import readable, to_json
+from roas.state.journal import Journal, Transaction
 
 
 class Recoveries:

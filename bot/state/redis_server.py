@@ -5,7 +5,7 @@ import asyncio
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from bot.errors import RoasError
+from roas.errors import RoasError
 
 
 class RedisUnavailableError(RoasError):

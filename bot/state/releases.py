@@ -4,10 +4,10 @@ import json
 from collections.abc import Collection
 from dataclasses import replace
 
-from bot.models.change import ChangeType, StateChange
-from bot.models.release import Release, ReleaseState
-from bot.state.documents import readable, to_json
-from bot.state.journal import Fence, Journal, Transaction
+from roas.models.change import ChangeType, StateChange
+from roas.models.release import Release, ReleaseState
+from roas.state.documents import readable, to_json
+from roas.state.journal import Fence, Journal, Transaction
 
 RESTORABLE = frozenset({ReleaseState.SUCCEEDED, ReleaseState.ADOPTED})
 

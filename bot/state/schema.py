@@ -7,7 +7,7 @@ a default. `user_version` counts the additions.
 
 import sqlite3
 
-from bot.models.identifiers import new_id
+from roas.models.identifiers import new_id
 
 # The row of `projections` that tells this journal from every other.
 IDENTITY = "journal"

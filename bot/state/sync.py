@@ -6,14 +6,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from bot.concurrency import wait_for
-from bot.errors import RoasError
-from bot.log import get_logger
-from bot.models.change import StateChange
-from bot.state.manager import StateManager
-from bot.state.projection import Cursor, Keys, Redact
-from bot.state.redis_server import RedisUnavailableError
-from bot.state.sync_target import Position, ProjectionDamagedError, RedisProjection
+from roas.concurrency import wait_for
+from roas.errors import RoasError
+from roas.log import get_logger
+from roas.models.change import StateChange
+from roas.state.manager import StateManager
+from roas.state.projection import Cursor, Keys, Redact
+from roas.state.redis_server import RedisUnavailableError
+from roas.state.sync_target import Position, ProjectionDamagedError, RedisProjection
 
 log = get_logger(__name__)
 

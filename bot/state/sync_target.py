@@ -14,12 +14,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import WatchError
 
-from bot.log import get_logger
-from bot.models.change import StateChange
-from bot.state.documents import from_json
-from bot.state.projection import STREAM_LENGTH, Cursor, Keys, Redact, hash_fields, stream_entry
-from bot.state.projection_source import Numbered
-from bot.state.redis_server import RedisUnavailableError
+from roas.log import get_logger
+from roas.models.change import StateChange
+from roas.state.documents import from_json
+from roas.state.projection import STREAM_LENGTH, Cursor, Keys, Redact, hash_fields, stream_entry
+from roas.state.projection_source import Numbered
+from roas.state.redis_server import RedisUnavailableError
 
 log = get_logger(__name__)
 

@@ -6,19 +6,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from bot.errors import RoasError
-from bot.log import get_logger
-from bot.models.alert import Alert
-from bot.models.identifiers import new_id
-from bot.models.post import Post
-from bot.state.manager import StateManager
-from bot.ui.drawing import Drawing
-from bot.ui.embeds.alert import draw_alert, draw_group
-from bot.ui.notifier import ALERT, GROUP, Notifier, Pace
-from bot.ui.ops_channel import PostError
-from bot.ui.outbox import Outbox, PostRequest
-from bot.ui.role_pings import RolePings
-from bot.ui.secrets import Redact, without_secrets
+from roas.errors import RoasError
+from roas.log import get_logger
+from roas.models.alert import Alert
+from roas.models.identifiers import new_id
+from roas.models.post import Post
+from roas.state.manager import StateManager
+from roas.ui.drawing import Drawing
+from roas.ui.embeds.alert import draw_alert, draw_group
+from roas.ui.notifier import ALERT, GROUP, Notifier, Pace
+from roas.ui.ops_channel import PostError
+from roas.ui.outbox import Outbox, PostRequest
+from roas.ui.role_pings import RolePings
+from roas.ui.secrets import Redact, without_secrets
 
 log = get_logger(__name__)
 

@@ -1,13 +1,13 @@
 """Post a plan that waits for a second person's approval, until it is answered or expires."""
 
-from bot.models.plan_record import PlanRecord, PlanState
-from bot.state.approvals import is_expired, seconds_left
-from bot.state.manager import StateManager
-from bot.ui.deployment_notifier import last_seconds
-from bot.ui.embeds.approval import draw_approval
-from bot.ui.notifier import APPROVAL, Notifier, Pace
-from bot.ui.outbox import Outbox, PostRequest
-from bot.ui.secrets import Redact, without_secrets
+from roas.models.plan_record import PlanRecord, PlanState
+from roas.state.approvals import is_expired, seconds_left
+from roas.state.manager import StateManager
+from roas.ui.deployment_notifier import last_seconds
+from roas.ui.embeds.approval import draw_approval
+from roas.ui.notifier import APPROVAL, Notifier, Pace
+from roas.ui.outbox import Outbox, PostRequest
+from roas.ui.secrets import Redact, without_secrets
 
 PREFIX = "PLAN-"
 

@@ -4,7 +4,7 @@ import gettext
 from functools import lru_cache
 from pathlib import Path
 
-from bot.ui.sentences import Template
+from roas.ui.sentences import Template
 
 CONTEXT_END = "\x04"
 SENTENCE = "sentence"

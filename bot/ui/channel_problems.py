@@ -3,9 +3,9 @@
 import time
 from collections.abc import Set
 
-from bot.log import get_logger
-from bot.ui.missing_permission import MissingPermission
-from bot.ui.translation import _, word
+from roas.log import get_logger
+from roas.ui.missing_permission import MissingPermission
+from roas.ui.translation import _, word
 
 log = get_logger(__name__)
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import discord
 
-from bot.ui.drawing import Drawing
-from bot.ui.limits import FIELD_VALUE, clip, fit
+from roas.ui.drawing import Drawing
+from roas.ui.limits import FIELD_VALUE, clip, fit
 
 # Not a part of a path or of an address.
 COMMAND = re.compile(

@@ -6,7 +6,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.ui.translation import choice_word, command_text, command_word
+from roas.ui.translation import choice_word, command_text, command_word
 
 NAMES = frozenset(
     {

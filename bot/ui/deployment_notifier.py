@@ -2,13 +2,13 @@
 
 from statistics import median
 
-from bot.models.deployment import Deployment, Outcome
-from bot.state.manager import StateManager
-from bot.ui.embeds.live import draw_live
-from bot.ui.embeds.outcome import draw_outcome
-from bot.ui.notifier import LIVE, OUTCOME, Notifier, Pace
-from bot.ui.outbox import Outbox, PostRequest
-from bot.ui.secrets import Redact, without_secrets
+from roas.models.deployment import Deployment, Outcome
+from roas.state.manager import StateManager
+from roas.ui.embeds.live import draw_live
+from roas.ui.embeds.outcome import draw_outcome
+from roas.ui.notifier import LIVE, OUTCOME, Notifier, Pace
+from roas.ui.outbox import Outbox, PostRequest
+from roas.ui.secrets import Redact, without_secrets
 
 # Of how many of the last deployments the estimate is made.
 REMEMBERED = 20

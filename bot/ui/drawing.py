@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import discord
 
-from bot.ui.limits import ATTACHMENT_BYTES, ATTACHMENT_DESCRIPTION, CONTENT, clip
-from bot.ui.missing_permission import MissingPermission
+from roas.ui.limits import ATTACHMENT_BYTES, ATTACHMENT_DESCRIPTION, CONTENT, clip
+from roas.ui.missing_permission import MissingPermission
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from bot.models.actor import Actor, ActorKind
-from bot.ui.limits import one_line
-from bot.ui.translation import _
+from roas.models.actor import Actor, ActorKind
+from roas.ui.limits import one_line
+from roas.ui.translation import _
 
 SHORT_ID = 12
 

@@ -1,9 +1,9 @@
 """Say in one line what a deployment is about, and how it ended."""
 
-from bot.models.deployment import Deployment, DeploymentKind, Outcome
-from bot.ui.formatting import release
-from bot.ui.limits import one_line
-from bot.ui.translation import _
+from roas.models.deployment import Deployment, DeploymentKind, Outcome
+from roas.ui.formatting import release
+from roas.ui.limits import one_line
+from roas.ui.translation import _
 
 
 def headline(deployment: Deployment) -> str:

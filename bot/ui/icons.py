@@ -2,9 +2,9 @@
 
 import discord
 
-from bot.models.deployment import Outcome, PhaseStatus, ServiceStep
-from bot.models.health import Verdict
-from bot.models.plan import ServiceAction
+from roas.models.deployment import Outcome, PhaseStatus, ServiceStep
+from roas.models.health import Verdict
+from roas.models.plan import ServiceAction
 
 RUNNING = discord.Colour(0x5865F2)
 GOOD = discord.Colour(0x2ECC71)

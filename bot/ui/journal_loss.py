@@ -4,14 +4,14 @@ import hashlib
 
 import discord
 
-from bot.concurrency import pause
-from bot.log import get_logger
-from bot.models.ownership import JournalLoss
-from bot.settings import Settings
-from bot.ui.drawing import Drawing
-from bot.ui.limits import CONTENT, clip, plain
-from bot.ui.ops_channel import MessageRefusedError, OpsChannel, PostError
-from bot.ui.translation import _, translate, using_locale
+from roas.concurrency import pause
+from roas.log import get_logger
+from roas.models.ownership import JournalLoss
+from roas.settings import Settings
+from roas.ui.drawing import Drawing
+from roas.ui.limits import CONTENT, clip, plain
+from roas.ui.ops_channel import MessageRefusedError, OpsChannel, PostError
+from roas.ui.translation import _, translate, using_locale
 
 log = get_logger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import discord
 
-from bot.ui.translation import _
+from roas.ui.translation import _
 
 TITLE = 256
 DESCRIPTION = 4096

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.concurrency import wait_for
-from bot.errors import RoasError
-from bot.events import Event, EventBus, Subscription
-from bot.leadership.leadership import Leadership
-from bot.log import get_logger
-from bot.models.deployment import Deployment
-from bot.models.plan_record import PlanState
-from bot.state.manager import StateManager
-from bot.ui.alert_notifier import ALERTS, AlertNotifier
-from bot.ui.approval_notifier import PREFIX as PROPOSAL
-from bot.ui.approval_notifier import ApprovalNotifier
-from bot.ui.deployment_notifier import DeploymentNotifier
-from bot.ui.notifier import APPROVAL, LIVE, OUTCOME, Notifier, Pace
-from bot.ui.outbox import Outbox
-from bot.ui.outboxes import Outboxes
-from bot.ui.secrets import Redact
+from roas.concurrency import wait_for
+from roas.errors import RoasError
+from roas.events import Event, EventBus, Subscription
+from roas.leadership.leadership import Leadership
+from roas.log import get_logger
+from roas.models.deployment import Deployment
+from roas.models.plan_record import PlanState
+from roas.state.manager import StateManager
+from roas.ui.alert_notifier import ALERTS, AlertNotifier
+from roas.ui.approval_notifier import PREFIX as PROPOSAL
+from roas.ui.approval_notifier import ApprovalNotifier
+from roas.ui.deployment_notifier import DeploymentNotifier
+from roas.ui.notifier import APPROVAL, LIVE, OUTCOME, Notifier, Pace
+from roas.ui.outbox import Outbox
+from roas.ui.outboxes import Outboxes
+from roas.ui.secrets import Redact
 
 log = get_logger(__name__)
 

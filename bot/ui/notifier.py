@@ -5,13 +5,13 @@ import random
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from bot.concurrency import wait_for
-from bot.errors import RoasError
-from bot.log import get_logger
-from bot.models.post import Post
-from bot.ui.ops_channel import ChannelClosedError, PostError
-from bot.ui.outbox import Outbox, PostRequest
-from bot.ui.translation import using_locale
+from roas.concurrency import wait_for
+from roas.errors import RoasError
+from roas.log import get_logger
+from roas.models.post import Post
+from roas.ui.ops_channel import ChannelClosedError, PostError
+from roas.ui.outbox import Outbox, PostRequest
+from roas.ui.translation import using_locale
 
 log = get_logger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Any
 import aiohttp
 import discord
 
-from bot.ui.command_names import drawing_found_as, grouped
-from bot.ui.drawing import Drawing
-from bot.ui.missing_permission import MissingPermission
+from roas.ui.command_names import drawing_found_as, grouped
+from roas.ui.drawing import Drawing
+from roas.ui.missing_permission import MissingPermission
 
 # discord.py itself waits out rate limits and repeats a POST after a 5xx (with the same nonce); this is for a call
 # that hangs for good.

@@ -12,20 +12,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations
 
-from bot.log import get_logger
-from bot.models.post import Post
-from bot.state.manager import StateManager
-from bot.ui.channel_problems import MAIN_SETTING, ChannelProblems
-from bot.ui.drawing import Drawing
-from bot.ui.missing_permission import MissingPermission
-from bot.ui.ops_channel import (
+from roas.log import get_logger
+from roas.models.post import Post
+from roas.state.manager import StateManager
+from roas.ui.channel_problems import MAIN_SETTING, ChannelProblems
+from roas.ui.drawing import Drawing
+from roas.ui.missing_permission import MissingPermission
+from roas.ui.ops_channel import (
     ChannelClosedError,
     MessageGoneError,
     MessageRefusedError,
     OpsChannel,
     PermissionMissingError,
 )
-from bot.ui.post_queue import PostQueue
+from roas.ui.post_queue import PostQueue
 
 log = get_logger(__name__)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bot.ui.outbox import Outbox
+from roas.ui.outbox import Outbox
 
 
 class Outboxes:

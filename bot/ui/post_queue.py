@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 
-from bot.concurrency import wait_for
+from roas.concurrency import wait_for
 
 
 @dataclass(order=True)

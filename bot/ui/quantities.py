@@ -1,6 +1,6 @@
 """Write durations and sizes as people want to read them, in the channel and at a terminal."""
 
-from bot.ui.translation import _
+from roas.ui.translation import _
 
 
 def duration(seconds: float | None) -> str:

@@ -3,14 +3,14 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from bot.models.alert import Alert
-from bot.models.identifiers import new_id
-from bot.models.post import Post
-from bot.state.manager import StateManager
-from bot.ui.drawing import Drawing
-from bot.ui.embeds.alert import Clean, draw_escalation, draw_ping, draw_shared_ping
-from bot.ui.notifier import ESCALATION
-from bot.ui.outbox import Outbox, PostRequest
+from roas.models.alert import Alert
+from roas.models.identifiers import new_id
+from roas.models.post import Post
+from roas.state.manager import StateManager
+from roas.ui.drawing import Drawing
+from roas.ui.embeds.alert import Clean, draw_escalation, draw_ping, draw_shared_ping
+from roas.ui.notifier import ESCALATION
+from roas.ui.outbox import Outbox, PostRequest
 
 PING = "call"
 PING_INTERVAL_SECONDS = 900

@@ -12,8 +12,8 @@ from typing import Any
 
 import discord
 
-from bot.leadership.leadership import Leadership
-from bot.log import get_logger
+from roas.leadership.leadership import Leadership
+from roas.log import get_logger
 
 log = get_logger(__name__)
 

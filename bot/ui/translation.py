@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-from bot.ui.catalogue import Catalogue
+from roas.ui.catalogue import Catalogue
 
 ENGLISH = "en"
 # Discord's name of a language -> ours.

@@ -2,8 +2,8 @@
 
 from typing import Protocol, runtime_checkable
 
-from bot.models.check import CheckResult, Severity
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.validation.subject import Subject
 
 
 @runtime_checkable

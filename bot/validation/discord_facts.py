@@ -5,10 +5,10 @@ from typing import Any
 
 import aiohttp
 
-from bot import __version__
-from bot.models.facts import DiscordFacts
-from bot.settings import Settings
-from bot.validation.discord_permissions import missing_permissions
+from roas.models.facts import DiscordFacts
+from roas.settings import Settings
+from roas.validation.discord_permissions import missing_permissions
+from roas.version import __version__
 
 DEFAULT_API_URL = "https://discord.com/api/v10"
 REQUEST_SECONDS = 5.0

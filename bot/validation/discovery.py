@@ -5,8 +5,8 @@ import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
 
-from bot.validation import checks as package
-from bot.validation.check import Check
+from roas.validation import checks as package
+from roas.validation.check import Check
 
 # Imported now, with all that runs: later there may be files of another version in their place.
 _MODULES: tuple[ModuleType, ...] = tuple(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from bot.models.check import CheckResult, Severity
+from roas.models.check import CheckResult, Severity
 
 
 class Named(Protocol):

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from bot.engine.interface import ResolvedStack
-from bot.errors import RoasError
-from bot.models.environment import Environment
-from bot.models.facts import DiscordFacts, EngineFacts, OwnContainer, PublishedPort
-from bot.models.stack import WantedImage
-from bot.settings import Settings
+from roas.engine.interface import ResolvedStack
+from roas.errors import RoasError
+from roas.models.environment import Environment
+from roas.models.facts import DiscordFacts, EngineFacts, OwnContainer, PublishedPort
+from roas.models.stack import WantedImage
+from roas.settings import Settings
 
 
 class EngineProbe(Protocol):

@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from bot.engine.interface import Engine, ResolvedStack
-from bot.errors import EngineUnavailableError, RoasError
-from bot.models.environment import Environment
-from bot.models.facts import DiscordFacts
-from bot.models.stack import WantedImage
-from bot.settings import Settings
-from bot.validation.cached_call import CachedCall
-from bot.validation.subject import EngineProbe, Subject
+from roas.engine.interface import Engine, ResolvedStack
+from roas.errors import EngineUnavailableError, RoasError
+from roas.models.environment import Environment
+from roas.models.facts import DiscordFacts
+from roas.models.stack import WantedImage
+from roas.settings import Settings
+from roas.validation.cached_call import CachedCall
+from roas.validation.subject import EngineProbe, Subject
 
 RESOLVE_SECONDS = 30.0
 

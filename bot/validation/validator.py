@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from bot.errors import EngineUnavailableError, RoasError
-from bot.log import get_logger
-from bot.models.check import CheckResult, Severity, ValidationReport
-from bot.models.environment import Environment
-from bot.validation.check import Check
-from bot.validation.subject import Subject
+from roas.errors import EngineUnavailableError, RoasError
+from roas.log import get_logger
+from roas.models.check import CheckResult, Severity, ValidationReport
+from roas.models.environment import Environment
+from roas.validation.check import Check
+from roas.validation.subject import Subject
 
 log = get_logger(__name__)
 

@@ -10,8 +10,8 @@ import docker
 import yaml
 from docker.errors import NotFound
 
-from bot.engine.model_store import ModelStore
 from campaigns.crash.journal import JournalFacts, JournalReader, Mark
+from roas.engine.model_store import ModelStore
 from testbed.home_stack import PROJECT, Home
 
 COMPOSE_SECONDS = 60

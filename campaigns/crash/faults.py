@@ -6,9 +6,9 @@ import signal
 import time
 from contextlib import suppress
 
-from bot.state.manager import StateManager
 from campaigns.crash.lane import Lane
 from campaigns.crash.points import Role
+from roas.state.manager import StateManager
 from testbed.container_processes import hit
 from testbed.home_stack import SERVICE_LABEL
 

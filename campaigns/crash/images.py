@@ -24,9 +24,9 @@ BAD = "bad"
 STORE = "store"
 DOCKER_SECONDS = 300
 CODE = """FROM {packages}
-RUN rm -rf /opt/bot/bot /opt/bot/cogs
-COPY bot /opt/bot/bot
-COPY cogs /opt/bot/cogs
+RUN rm -rf /opt/bot/roas
+COPY bot /opt/bot/roas
+COPY cogs /opt/bot/roas/cogs
 RUN python -m compileall -q /opt/bot
 """
 INSTRUMENTED = ["python", "-m", "campaigns.instrumented"]

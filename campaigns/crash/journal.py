@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from bot.models.deployment import Deployment, ServiceProgress
-from bot.models.ownership import Heartbeat, LeaderLease
-from bot.models.release import Release
-from bot.state.boot_clock import boot_seconds
-from bot.state.documents import from_json
-from bot.state.manager import JOURNAL_NAME
+from roas.models.deployment import Deployment, ServiceProgress
+from roas.models.ownership import Heartbeat, LeaderLease
+from roas.models.release import Release
+from roas.state.boot_clock import boot_seconds
+from roas.state.documents import from_json
+from roas.state.manager import JOURNAL_NAME
 
 BUSY_SECONDS = 10.0
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from bot.models.deployment import Deployment, Outcome
 from campaigns.crash.facts import ContainerFacts, Facts
 from campaigns.crash.journal import HEALTH_CHANGED, Written
+from roas.models.deployment import Deployment, Outcome
 from testbed.home_stack import BOT_SERVICE, PROJECT, PROJECT_LABEL, SERVICE_LABEL
 
 NUMBER_LABEL = "com.docker.compose.container-number"

@@ -16,10 +16,6 @@ from typing import Any
 import docker.errors
 import requests.exceptions
 
-from bot.control.client import ControlClient
-from bot.errors import RoasError
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from campaigns.crash.facts import ContainerFacts, FactFinder, Facts
 from campaigns.crash.gate import Gate
 from campaigns.crash.images import GOOD, make_images
@@ -27,6 +23,10 @@ from campaigns.crash.journal import JournalReader, Mark
 from campaigns.crash.judge import breaches
 from campaigns.crash.points import Report, Role, is_intent
 from campaigns.instrumented.gate import GATE_VARIABLE, PLANT_VARIABLE
+from roas.control.client import ControlClient
+from roas.errors import RoasError
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from sandbox.client import SandboxClient
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine

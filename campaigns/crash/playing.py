@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.models.deployment import Outcome
 from campaigns.crash import faults
 from campaigns.crash.images import BAD
 from campaigns.crash.lane import Lane
 from campaigns.crash.points import Point, Report, Role, Victim, roles_of
 from campaigns.crash.rounds import Kind, Round, Script
 from campaigns.instrumented.unhealthy import ILL
+from roas.models.deployment import Outcome
 
 # What is promised: an end, unattended, within so many seconds after the last fault.
 END_SECONDS = 60.0

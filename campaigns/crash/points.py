@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.models.deployment import ServiceStep
+from roas.models.deployment import ServiceStep
 
 
 class Role(StrEnum):

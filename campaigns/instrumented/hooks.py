@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from bot.engine.compose_engine import ComposeEngine
-from bot.errors import RoasError
-from bot.models.change import ChangeType, StateChange
-from bot.state.journal import Journal, Transaction
 from campaigns.instrumented.gate import Gate
+from roas.engine.compose_engine import ComposeEngine
+from roas.errors import RoasError
+from roas.models.change import ChangeType, StateChange
+from roas.state.journal import Journal, Transaction
 
 ACTS_ON_A_SERVICE = ("create_service", "start", "stop", "remove")
 ACTS = (*ACTS_ON_A_SERVICE, "create_missing", "protect", "unprotect", "sweep")

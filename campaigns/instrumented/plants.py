@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from bot.deployment.context import DeploymentContext
-from bot.engine import compose_engine, service_creation
-from bot.leadership.elector import DIED, LeaderElector
-from bot.models.deployment import ServiceStep
-from bot.models.ownership import LeaderLease
-from bot.state import ownership
-from bot.state.journal import Transaction
 from campaigns.instrumented.gate import PLANTS
+from roas.deployment.context import DeploymentContext
+from roas.engine import compose_engine, service_creation
+from roas.leadership.elector import DIED, LeaderElector
+from roas.models.deployment import ServiceStep
+from roas.models.ownership import LeaderLease
+from roas.state import ownership
+from roas.state.journal import Transaction
 
 
 def plant(name: str) -> None:

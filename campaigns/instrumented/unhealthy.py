@@ -6,8 +6,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bot.monitoring.http import HttpServer
 from campaigns.instrumented.gate import Gate
+from roas.monitoring.http import HttpServer
 
 ILL = "ill"
 # Everything is replaced by then, and nothing of it is proven.

@@ -5,10 +5,10 @@ import json
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from bot.state.manager import StateManager
 from campaigns.soak.judge import Evidence
 from campaigns.soak.load import SERVICES, VERSIONS, Load
 from campaigns.soak.watch import Watcher, missing_in_redis
+from roas.state.manager import StateManager
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
 from testbed.redis_server import RedisServer

@@ -1,7 +1,7 @@
 """What alerts and recoveries cause by their events; each effect says whether it is there."""
 
-from bot.events import Event
-from bot.models.alert import AlertReport, AlertSource, Severity
+from roas.events import Event
+from roas.models.alert import AlertReport, AlertSource, Severity
 from tests.acceptance.event_scene import Scene
 
 TROUBLE = AlertReport("web", AlertSource.HEALTH, Severity.HIGH, "web is down", environment="dev", service="web")

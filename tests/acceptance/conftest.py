@@ -7,8 +7,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from bot.integration import Application, open_application
-from bot.settings import EnvironmentSettings, Settings
+from roas.integration import Application, open_application
+from roas.settings import EnvironmentSettings, Settings
 from tests.acceptance.people import People
 from tests.acceptance.stack import REPOSITORY, Stack
 

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from bot.integration import open_application
-from bot.models.change import ChangeType
-from bot.models.deployment import DeploymentKind, Outcome
+from roas.integration import open_application
+from roas.models.change import ChangeType
+from roas.models.deployment import DeploymentKind, Outcome
 from tests.acceptance.event_scene import Scene
 from tests.acceptance.people import request
 from tests.acceptance.stack import service

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from bot.integration import Application
-from bot.models.change import StateChange
+from roas.integration import Application
+from roas.models.change import StateChange
 from tests.acceptance.people import People
 from tests.acceptance.stack import Stack
 

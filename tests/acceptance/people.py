@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from bot.integration import Application
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from roas.integration import Application
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 
 DORA = Actor(ActorKind.DISCORD, "1001", "dora")
 ANNA = Actor(ActorKind.DISCORD, "1002", "anna")

@@ -1,6 +1,6 @@
 """Services start in the order that they need, and what may be missing does not stand in the way."""
 
-from bot.models.deployment import DeploymentKind, Outcome
+from roas.models.deployment import DeploymentKind, Outcome
 from tests.acceptance.people import request, succeeded
 from tests.acceptance.stack import REPOSITORY, free_port, service
 

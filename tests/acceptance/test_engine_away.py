@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from bot.engine import container_watch
-from bot.errors import EngineUnavailableError
-from bot.integration import open_application
-from bot.models.deployment import DeploymentKind, Outcome
+from roas.engine import container_watch
+from roas.errors import EngineUnavailableError
+from roas.integration import open_application
+from roas.models.deployment import DeploymentKind, Outcome
 from testbed.sample import sample_image
 from tests.acceptance.conftest import settings_for
 from tests.acceptance.people import People, request, told

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bot.events import Event
-from bot.models.alert import Severity
-from bot.models.change import ChangeType
+from roas.events import Event
+from roas.models.alert import Severity
+from roas.models.change import ChangeType
 from tests.acceptance import alert_effects as alert
 from tests.acceptance import deployment_effects as deployment
 from tests.acceptance.event_scene import Scene

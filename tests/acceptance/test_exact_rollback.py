@@ -2,8 +2,8 @@
 
 import docker
 
-from bot.engine.container_watch import ContainerWatch
-from bot.models.deployment import Outcome
+from roas.engine.container_watch import ContainerWatch
+from roas.models.deployment import Outcome
 from testbed.sample import sample_image
 from tests.acceptance.people import succeeded
 from tests.acceptance.stack import differences, service
@@ -55,7 +55,7 @@ def without_password(looks):
 
 
 async def test_rollback_restores_images_config_and_files(settings, stack):
-    from bot.integration import open_application
+    from roas.integration import open_application
     from tests.acceptance.people import People
 
     client = stack.client

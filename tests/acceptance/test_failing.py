@@ -2,9 +2,9 @@
 
 import pytest
 
-from bot.errors import InvalidRequestError, LockHeldError
-from bot.models.coordination import PhaseName
-from bot.models.deployment import DeploymentKind, Outcome
+from roas.errors import InvalidRequestError, LockHeldError
+from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind, Outcome
 from tests.acceptance.people import ANNA, request, told
 from tests.acceptance.stack import CHECK, REPOSITORY, free_port, service
 

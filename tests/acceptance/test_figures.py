@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.events import Event
-from bot.integration import Application, open_application
-from bot.models.alert import Alert, AlertSource
-from bot.models.change import ChangeType, StateChange
-from bot.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements, Windows
-from bot.monitoring.integration_monitor import IntegrationMonitor
+from roas.events import Event
+from roas.integration import Application, open_application
+from roas.models.alert import Alert, AlertSource
+from roas.models.change import ChangeType, StateChange
+from roas.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements, Windows
+from roas.monitoring.integration_monitor import IntegrationMonitor
 from testbed.redis_server import RedisServer
 from tests.acceptance.conftest import settings_for
 from tests.acceptance.people import People

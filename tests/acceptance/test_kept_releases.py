@@ -6,13 +6,13 @@ from dataclasses import replace
 import docker
 import pytest
 
-from bot.deployment import orchestrator
-from bot.engine.model_store import ModelStore
-from bot.errors import ReleaseNotRestorableError
-from bot.integration import open_application
-from bot.models.coordination import STANDARD, PhaseName
-from bot.models.deployment import DeploymentKind, Outcome
-from bot.state.manager import StateManager
+from roas.deployment import orchestrator
+from roas.engine.model_store import ModelStore
+from roas.errors import ReleaseNotRestorableError
+from roas.integration import open_application
+from roas.models.coordination import STANDARD, PhaseName
+from roas.models.deployment import DeploymentKind, Outcome
+from roas.state.manager import StateManager
 from testbed.sample import sample_image
 from tests.acceptance.people import People, request, succeeded, told
 from tests.acceptance.stack import service

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from bot.integration import open_application
-from bot.models.alert import RecoveryStatus, Severity
-from bot.models.health import Verdict
+from roas.integration import open_application
+from roas.models.alert import RecoveryStatus, Severity
+from roas.models.health import Verdict
 from tests.acceptance.conftest import settings_for
 from tests.acceptance.people import People
 from tests.acceptance.stack import service

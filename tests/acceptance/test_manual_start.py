@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.models.deployment import Outcome
+from roas.models.deployment import Outcome
 from tests.acceptance.people import succeeded
 from tests.acceptance.stack import CHECK, REPOSITORY, differences, free_port, service
 

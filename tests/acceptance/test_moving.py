@@ -1,7 +1,7 @@
 """Deploying, hotfixing and rolling back move what Docker runs, and nothing more than what was asked for."""
 
-from bot.models.deployment import DeploymentKind, Outcome
-from bot.models.plan import ServiceAction
+from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.plan import ServiceAction
 from tests.acceptance.people import request, succeeded
 from tests.acceptance.stack import REPOSITORY, service
 

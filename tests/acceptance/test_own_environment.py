@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from bot.integration import open_application
-from bot.settings import load_settings
+from roas.integration import open_application
+from roas.settings import load_settings
 from tests.acceptance.conftest import OBSERVATION_SECONDS
 from tests.acceptance.people import People
 from tests.acceptance.stack import PROJECT, REPOSITORY, service

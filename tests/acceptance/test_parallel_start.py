@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from bot.errors import InvalidRequestError
-from bot.integration import open_application
-from bot.models.deployment import DeploymentKind, Outcome
+from roas.errors import InvalidRequestError
+from roas.integration import open_application
+from roas.models.deployment import DeploymentKind, Outcome
 from tests.acceptance.people import ANNA, DORA, People, request, succeeded
 from tests.acceptance.stack import CHECK, service
 

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
-from bot.integration import open_application
-from bot.models.alert import RecoveryStatus
-from bot.models.deployment import DeploymentKind, Outcome
-from bot.models.health import Verdict
+from roas.integration import open_application
+from roas.models.alert import RecoveryStatus
+from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.health import Verdict
 from tests.acceptance.people import People, request, succeeded
 from tests.acceptance.stack import CHECK, REPOSITORY, service
 from tests.acceptance.test_parallel_start import until_waiting

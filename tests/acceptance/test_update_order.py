@@ -8,7 +8,7 @@ from threading import Thread
 
 import docker
 
-from bot.models.deployment import DeploymentKind, Outcome
+from roas.models.deployment import DeploymentKind, Outcome
 from tests.acceptance.people import request, succeeded
 from tests.acceptance.stack import PROJECT, REPOSITORY, free_port, service
 
@@ -136,7 +136,7 @@ async def test_one_failing_replica_fails_service(people, stack, images):
 
 
 async def test_sequential_deploy_starts_in_order(settings, stack, images):
-    from bot.integration import open_application
+    from roas.integration import open_application
     from tests.acceptance.people import People
 
     stack.write({name: service(image=f"{REPOSITORY}:${{VERSION}}") for name in ("a", "b", "c")})

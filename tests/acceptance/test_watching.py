@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from bot.integration import open_application
-from bot.models.alert import RecoveryStatus, Severity
-from bot.models.change import ChangeType
-from bot.models.health import Verdict
+from roas.integration import open_application
+from roas.models.alert import RecoveryStatus, Severity
+from roas.models.change import ChangeType
+from roas.models.health import Verdict
 from tests.acceptance.stack import CHECK, free_port, service
 from tests.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
 

@@ -6,8 +6,8 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from bot.integration import Application
-from bot.models.alert import Alert, AlertSource
+from roas.integration import Application
+from roas.models.alert import Alert, AlertSource
 from tests.acceptance.stack import Stack
 
 WAIT_SECONDS = 40.0

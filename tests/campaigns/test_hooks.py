@@ -2,8 +2,8 @@
 
 from types import SimpleNamespace
 
-from bot.models.change import ChangeType, StateChange
 from campaigns.instrumented.hooks import Hooks, announcement
+from roas.models.change import ChangeType, StateChange
 
 
 class Listener:

@@ -5,8 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import (
+from campaigns.crash.facts import ContainerFacts, Facts
+from campaigns.crash.journal import JournalFacts, Written
+from campaigns.crash.judge import breaches
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import (
     Deployment,
     DeploymentKind,
     DeploymentRequest,
@@ -15,11 +18,8 @@ from bot.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
-from bot.models.ownership import Heartbeat, LeaderLease
-from bot.models.release import ImagePin, Release, ReleaseService, ReleaseState
-from campaigns.crash.facts import ContainerFacts, Facts
-from campaigns.crash.journal import JournalFacts, Written
-from campaigns.crash.judge import breaches
+from roas.models.ownership import Heartbeat, LeaderLease
+from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ACTOR = Actor(ActorKind.SYSTEM, "0", "campaign")

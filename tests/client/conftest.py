@@ -11,7 +11,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from pydantic import SecretStr
 
-from bot.client import RoasBot, run_bot
+from roas.client import RoasBot, run_bot
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 from tests.cogs.fake_application import FakeApplication, open_fake_application

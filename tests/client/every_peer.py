@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from bot.deployment.peers import Judgement, Standing
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot
+from roas.deployment.peers import Judgement, Standing
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
 
 
 class EveryPeer:

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
-from bot.models.alert import AlertReport, AlertSource, Severity
-from bot.models.coordination import PhaseName
-from bot.models.deployment import Outcome, PhaseStatus, Problem
-from bot.models.ownership import Readiness
-from bot.monitoring.alert_service import AlertService
-from bot.ui.notifier import OUTCOME
-from cogs.command_sync import KIND
+from roas.cogs.command_sync import KIND
+from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Outcome, PhaseStatus, Problem
+from roas.models.ownership import Readiness
+from roas.monitoring.alert_service import AlertService
+from roas.ui.notifier import OUTCOME
 from tests.client.conftest import COMMANDS, Living
 from tests.ui.story import Story, until
 from tests.wire.channel import confirm
@@ -209,7 +209,7 @@ async def test_bot_without_gateway_posts_over_rest(
 
 @pytest.mark.parametrize("lost", ["gateway", "rest", "rest limited"])
 async def test_connection_loss_and_return_noticed(living: Living, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
-    monkeypatch.setattr("bot.ui.discord_connection.BLINK_SECONDS", 0.5)
+    monkeypatch.setattr("roas.ui.discord_connection.BLINK_SECONDS", 0.5)
     bot = await living.start()
     await until(lambda: bot.readiness().gateway_ready)
     if lost == "gateway":

@@ -9,16 +9,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.leadership.elector import LeaderElector
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from bot.models.ownership import Readiness
-from bot.state import journal
-from bot.state.manager import JOURNAL_NAME, StateManager
-from bot.state.ownership import HeldLease
+from roas.leadership.elector import LeaderElector
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.ownership import Readiness
+from roas.state import journal
+from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.ownership import HeldLease
 from tests.client.every_peer import EveryPeer
 
 

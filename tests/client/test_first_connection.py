@@ -3,7 +3,7 @@
 import discord
 import pytest
 
-from bot import client
+from roas import client
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from bot.models.ownership import JournalLoss
-from bot.ui import journal_loss
-from bot.ui.journal_loss import JournalLossNotifier
+from roas.models.ownership import JournalLoss
+from roas.ui import journal_loss
+from roas.ui.journal_loss import JournalLossNotifier
 from tests.client.conftest import Living
 
 LOSS = JournalLoss(

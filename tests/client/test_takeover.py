@@ -9,18 +9,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.leadership import elector
-from bot.leadership.elector import LeaderElector
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from bot.models.ownership import Heartbeat, LeaderLease, ProcessMark, Readiness
-from bot.state import ownership
-from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.manager import StateManager
-from bot.state.ownership import HeldLease
+from roas.leadership import elector
+from roas.leadership.elector import LeaderElector
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.ownership import Heartbeat, LeaderLease, ProcessMark, Readiness
+from roas.state import ownership
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.manager import StateManager
+from roas.state.ownership import HeldLease
 from tests.client.every_peer import EveryPeer
 
 HUNG = ProcessMark(4711, 1, "pid:[1]")

@@ -12,9 +12,9 @@ from simcord.builders import ChannelHandle, GuildHandle, RoleHandle
 from simcord.env import Env
 from simcord.results import InteractionResult
 
-from bot.client import RoasBot
-from bot.ui.drawing import Drawing
-from bot.ui.ops_channel import OpsChannel
+from roas.client import RoasBot
+from roas.ui.drawing import Drawing
+from roas.ui.ops_channel import OpsChannel
 from tests.cogs.fake_application import FakeApplication, open_fake_application
 from tests.ui.story import until
 

@@ -10,20 +10,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from bot.errors import RoasError
-from bot.events import Event, EventBus
-from bot.models.actor import Actor
-from bot.models.coordination import PhaseName
-from bot.models.deployment import Deployment, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, Verdict
-from bot.models.plan import Plan
-from bot.models.series import ServiceSeries
-from bot.monitoring.alert_service import AlertService
-from bot.monitoring.integration_figures import IntegrationFigures
-from bot.redaction import Redactor
-from bot.settings import Settings
-from bot.state.manager import StateManager
+from roas.errors import RoasError
+from roas.events import Event, EventBus
+from roas.models.actor import Actor
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Deployment, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, Verdict
+from roas.models.plan import Plan
+from roas.models.series import ServiceSeries
+from roas.monitoring.alert_service import AlertService
+from roas.monitoring.integration_figures import IntegrationFigures
+from roas.redaction import Redactor
+from roas.settings import Settings
+from roas.state.manager import StateManager
 from tests.ui.samples import a_container, a_deployment, a_plan, a_stack
 
 DEPLOYER, APPROVER, HOTFIXER = 501, 502, 503

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import discord
 
-from bot.models.alert import AlertReport, AlertSource, AlertState, Severity
-from bot.models.change import ChangeType
-from bot.ui.embeds.alert import draw_alert
+from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
+from roas.models.change import ChangeType
+from roas.ui.embeds.alert import draw_alert
 from tests.cogs.conftest import Scene, shown
 from tests.ui.story import until
 

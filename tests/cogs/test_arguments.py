@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import InvalidRequestError
-from cogs.arguments import (
+from roas.cogs.arguments import (
     VERSION_PATTERN,
     read_environment,
     read_reason,
@@ -13,6 +12,7 @@ from cogs.arguments import (
     read_services,
     read_version,
 )
+from roas.errors import InvalidRequestError
 from tests.cogs.fake_application import an_environment
 from tests.ui.samples import a_release
 

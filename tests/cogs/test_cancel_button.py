@@ -3,9 +3,9 @@
 import discord
 import pytest
 
-from bot.models.deployment import DeploymentKind, Outcome
-from bot.ui.embeds.live import draw_live
-from bot.ui.ops_channel import OpsChannel
+from roas.models.deployment import DeploymentKind, Outcome
+from roas.ui.embeds.live import draw_live
+from roas.ui.ops_channel import OpsChannel
 from tests.cogs.conftest import Scene, buttons
 from tests.ui.story import Story
 

@@ -6,7 +6,7 @@ import discord
 import pytest
 from simcord.actors import MemberActor
 
-from bot.models.deployment import Outcome
+from roas.models.deployment import Outcome
 from tests.cogs.conftest import Scene, buttons
 from tests.cogs.test_commands import kept_release
 from tests.ui.story import Story, until

@@ -4,8 +4,8 @@ from typing import Any
 
 from discord import app_commands
 
-from bot.models.deployment import Outcome
-from bot.ui.command_translator import CommandTranslator
+from roas.models.deployment import Outcome
+from roas.ui.command_translator import CommandTranslator
 
 
 async def payloads(scene: Any) -> list[dict[str, Any]]:

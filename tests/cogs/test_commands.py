@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.errors import EngineUnavailableError, LockHeldError
-from bot.models.deployment import DeploymentKind, Outcome
-from bot.models.health import Verdict
-from bot.models.release import Release
-from bot.models.series import ServicePoint, ServiceSeries
+from roas.errors import EngineUnavailableError, LockHeldError
+from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.health import Verdict
+from roas.models.release import Release
+from roas.models.series import ServicePoint, ServiceSeries
 from tests.cogs.conftest import Scene, shown
 from tests.ui.samples import a_release
 from tests.ui.story import Story

@@ -8,11 +8,11 @@ import pytest
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import RoasBot
-from bot.errors import SettingsError
-from bot.leadership.leadership import Leadership
-from cogs.command_set import CommandSet
-from cogs.command_sync import KIND, CommandSync
+from roas.client import RoasBot
+from roas.cogs.command_set import CommandSet
+from roas.cogs.command_sync import KIND, CommandSync
+from roas.errors import SettingsError
+from roas.leadership.leadership import Leadership
 from tests.cogs.conftest import Scene
 
 COMMANDS = ("deploy", "hotfix", "rollback", "cancel", "status", "history", "logs", "lock", "unlock")
@@ -88,7 +88,7 @@ class HostBot(commands.Bot):
         async def ping(interaction: discord.Interaction) -> None:
             await interaction.response.send_message("pong")
 
-        await self.load_extension("cogs")
+        await self.load_extension("roas")
 
 
 async def test_any_bot_opens_and_closes_application(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,10 +106,9 @@ async def test_any_bot_opens_and_closes_application(scene: Scene, monkeypatch: p
         leadership.gain()
         yield
 
-    monkeypatch.setattr("bot.integration.open_application", open_application)
-    monkeypatch.setattr(
-        "bot.leadership.leader_tasks.run_leader_election", active_at_once
-    )  # the simulation waits until nothing is due
+    monkeypatch.setattr("roas.cogs.open_application", open_application)
+    # The simulation waits until nothing is due.
+    monkeypatch.setattr("roas.cogs.run_leader_election", active_at_once)
     monkeypatch.setenv("DISCORD_GUILD_ID", str(scene.guild.id))
     monkeypatch.setenv("DISCORD_OPS_CHANNEL_ID", str(scene.ops.id))
     host = HostBot()
@@ -124,7 +123,7 @@ async def test_any_bot_opens_and_closes_application(scene: Scene, monkeypatch: p
     assert pong.response.content == "pong"
     assert opened == ["opened"]
 
-    await host.unload_extension("cogs")
+    await host.unload_extension("roas")
     assert opened == ["opened", "closed"]
     names = {command.name for command in host.tree.get_commands(guild=discord.Object(scene.guild.id))}
     assert names == {"ping"}

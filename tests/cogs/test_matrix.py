@@ -14,19 +14,19 @@ import pytest
 from simcord.actors import MemberActor
 from simcord.results import InteractionResult
 
-from bot.models.actor import Actor, ActorKind
-from bot.models.alert import AlertReport, AlertSource, AlertState, Severity
-from bot.models.deployment import DeploymentKind, DeploymentRequest
-from bot.models.freeze import Freeze
-from bot.models.identifiers import new_id
-from bot.models.plan_record import LIFETIME, PlanRecord, PlanState
-from bot.ui.drawing import Button, Drawing
-from bot.ui.embeds.alert import PREFIX as ALERT_PREFIX
-from bot.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
-from bot.ui.embeds.history import HISTORY_PREFIX, HistoryPage
-from bot.ui.embeds.live import CANCEL_PREFIX, draw_live
-from bot.ui.embeds.outcome import ROLLBACK_PREFIX
-from bot.ui.ops_channel import OpsChannel
+from roas.models.actor import Actor, ActorKind
+from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
+from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.freeze import Freeze
+from roas.models.identifiers import new_id
+from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
+from roas.ui.drawing import Button, Drawing
+from roas.ui.embeds.alert import PREFIX as ALERT_PREFIX
+from roas.ui.embeds.approval import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
+from roas.ui.embeds.history import HISTORY_PREFIX, HistoryPage
+from roas.ui.embeds.live import CANCEL_PREFIX, draw_live
+from roas.ui.embeds.outcome import ROLLBACK_PREFIX
+from roas.ui.ops_channel import OpsChannel
 from tests.cogs.conftest import Scene, buttons
 from tests.cogs.test_commands import kept_release
 from tests.ui.samples import a_plan

@@ -5,11 +5,21 @@ from itertools import product
 
 import pytest
 
-from bot.errors import NotPermittedError
-from bot.models.deployment import DeploymentKind
-from bot.models.environment import Environment
-from bot.settings import Settings
-from cogs.permissions import ACTIONS, Action, Asker, Rules, cancel_refusal, permit, place_refusal, refusal, rules_from
+from roas.cogs.permissions import (
+    ACTIONS,
+    Action,
+    Asker,
+    Rules,
+    cancel_refusal,
+    permit,
+    place_refusal,
+    refusal,
+    rules_from,
+)
+from roas.errors import NotPermittedError
+from roas.models.deployment import DeploymentKind
+from roas.models.environment import Environment
+from roas.settings import Settings
 from tests.cogs.fake_application import an_environment
 
 GUILD, OPS, OTHER_CHANNEL = 1, 2, 3

@@ -6,17 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.errors import EngineUnavailableError, ImageNotFoundError, InvalidRequestError
-from bot.models.actor import Actor, ActorKind
-from bot.models.change import ChangeType
-from bot.models.deployment import DeploymentKind, Outcome, ServiceProgress, ServiceStep
-from bot.models.freeze import Freeze
-from bot.models.plan_record import LIFETIME, PlanRecord, PlanState
-from bot.ui.embeds.approval import draw_approval
-from cogs.deployment import DeploymentCog
-from cogs.ops_cog import actor_of
-from cogs.permissions import Asker
-from cogs.plan_approvals import PlanApprovals
+from roas.cogs.deployment import DeploymentCog
+from roas.cogs.ops_cog import actor_of
+from roas.cogs.permissions import Asker
+from roas.cogs.plan_approvals import PlanApprovals
+from roas.errors import EngineUnavailableError, ImageNotFoundError, InvalidRequestError
+from roas.models.actor import Actor, ActorKind
+from roas.models.change import ChangeType
+from roas.models.deployment import DeploymentKind, Outcome, ServiceProgress, ServiceStep
+from roas.models.freeze import Freeze
+from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
+from roas.ui.embeds.approval import draw_approval
 from tests.cogs.conftest import Scene, buttons, shown
 from tests.cogs.test_commands import kept_release
 from tests.ui.story import Story, until

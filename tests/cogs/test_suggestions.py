@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from bot.models.release import ReleaseState
-from cogs.suggestions import matching, matching_last, releases
+from roas.cogs.suggestions import matching, matching_last, releases
+from roas.models.release import ReleaseState
 from tests.ui.samples import a_release
 
 

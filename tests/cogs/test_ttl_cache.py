@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from cogs.ttl_cache import TtlCache
+from roas.cogs.ttl_cache import TtlCache
 
 
 class Looks:

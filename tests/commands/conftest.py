@@ -21,9 +21,9 @@ REPOSITORY = "roas-commands/app"
 # A bot without Discord: the same parts, and the control socket.
 LIVING_BOT = """
 import asyncio, os, signal
-from bot.control.server import ControlServer
-from bot.integration import open_application
-from bot.settings import load_settings
+from roas.control.server import ControlServer
+from roas.integration import open_application
+from roas.settings import load_settings
 
 async def main():
     stop = asyncio.Event()
@@ -97,7 +97,7 @@ class CommandLine:
 
     def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         """Start a command and do not wait for it."""
-        return self._start([sys.executable, "-m", "bot", *arguments], environ)
+        return self._start([sys.executable, "-m", "roas", *arguments], environ)
 
     def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Type a command and wait for its end."""

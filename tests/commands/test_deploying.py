@@ -112,7 +112,7 @@ def test_rollback_targets_previous_or_named_release(line: CommandLine) -> None:
 def test_hotfix_needs_reason_and_confirmation(line: CommandLine) -> None:
     refused = line.run("hotfix", "prod", "v1", "--reason", "it burns")
     assert refused.returncode == 6
-    assert "python -m bot hotfix prod v1 --reason 'it burns' --yes" in refused.stderr
+    assert "roas hotfix prod v1 --reason 'it burns' --yes" in refused.stderr
     assert line.running("prod") == {}
     done = line.document("hotfix", "prod", "v1", "--reason", "it burns", "--yes")
     assert done["outcome"] == "succeeded"
@@ -128,7 +128,7 @@ def test_second_deployment_refused_first_cancellable(line: CommandLine) -> None:
     second = line.run("deploy", "dev", "v2")
     assert second.returncode == 5
     assert re.search(r"dev is held by \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: deploy v4", second.stderr)
-    assert "python -m bot cancel dev" in second.stderr
+    assert "roas cancel dev" in second.stderr
     assert line.run("cancel", "dev").returncode == 0
     out, _ = first.communicate(timeout=30)
     assert first.returncode == 4

@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from bot.models.change import ChangeType, StateChange
-from bot.state.manager import StateManager
+from roas.models.change import ChangeType, StateChange
+from roas.state.manager import StateManager
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 30.0
@@ -18,7 +18,7 @@ async def started(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "bot",
+        "roas",
         "events",
         *arguments,
         env=environment,

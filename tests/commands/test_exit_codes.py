@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.commands.exit_codes import code_of_deployment, code_of_fault
-from bot.control.error_documents import ControlUnavailableError
-from bot.errors import (
+from roas.commands.exit_codes import code_of_deployment, code_of_fault
+from roas.control.error_documents import ControlUnavailableError
+from roas.errors import (
     EngineUnavailableError,
     FencedOffError,
     InternalFaultError,
@@ -18,9 +18,9 @@ from bot.errors import (
     StateError,
     ValidationFailedError,
 )
-from bot.models.actor import Actor, ActorKind
-from bot.models.coordination import PhaseName
-from bot.models.deployment import (
+from roas.models.actor import Actor, ActorKind
+from roas.models.coordination import PhaseName
+from roas.models.deployment import (
     Deployment,
     DeploymentKind,
     DeploymentRequest,

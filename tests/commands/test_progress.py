@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from bot.commands.progress_lines import ProgressLines
-from bot.commands.progress_screen import ProgressScreen
-from bot.commands.terminal import Terminal, printable
-from bot.models.actor import Actor, ActorKind
-from bot.models.coordination import PhaseName
-from bot.models.deployment import (
+from roas.commands.progress_lines import ProgressLines
+from roas.commands.progress_screen import ProgressScreen
+from roas.commands.terminal import Terminal, printable
+from roas.models.actor import Actor, ActorKind
+from roas.models.coordination import PhaseName
+from roas.models.deployment import (
     Deployment,
     DeploymentKind,
     DeploymentRequest,

@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from bot.commands.executor import LocalExecutor
-from bot.commands.state_owner import check_readable
-from bot.errors import InvalidRequestError, StateError
-from bot.integration import Application
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
+from roas.commands.executor import LocalExecutor
+from roas.commands.state_owner import check_readable
+from roas.errors import InvalidRequestError, StateError
+from roas.integration import Application
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
 from tests.commands.conftest import CommandLine
 
 OWNER = 12345
@@ -25,8 +25,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be some
 HISTORY_AS_ROOT = """
 import os, sys
 from pathlib import Path
-from bot.commands import state_owner
-from bot.commands import run_command_line
+from roas.commands import state_owner
+from roas.commands import run_command_line
 os.environ["STATE_DIR"] = "state-of-root"
 assert run_command_line(["history"]) == 0
 state_owner.check_readable = lambda uid: None
@@ -38,8 +38,8 @@ LOOK_AS_SOMEBODY_ELSE = """
 import asyncio, os
 from contextlib import AsyncExitStack
 from pathlib import Path
-from bot.commands.running_bot import find_running_bot
-from bot.errors import StateError
+from roas.commands.running_bot import find_running_bot
+from roas.errors import StateError
 
 async def look():
     async with AsyncExitStack() as stack:

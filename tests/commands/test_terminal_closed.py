@@ -9,7 +9,7 @@ SECONDS = 60
 
 
 def test_deployment_outlives_its_terminal(line: CommandLine) -> None:
-    command = [sys.executable, "-m", "bot", "deploy", "dev", "v1"]
+    command = [sys.executable, "-m", "roas", "deploy", "dev", "v1"]
     with terminal(command, line.environ(TERM="xterm"), line.folder) as opened:
         opened.read_until("Started DEPLOY-", SECONDS)
         opened.close()

@@ -93,13 +93,13 @@ def test_json_fault_is_json(dry_line: CommandLine) -> None:
 def test_approval_environment_says_what_to_type(dry_line: CommandLine) -> None:
     ended = dry_line.run("deploy", "prod", "v1", "--reason", "it burns")
     assert ended.returncode == 6
-    assert "python -m bot deploy prod v1 --reason 'it burns' --yes" in ended.stderr
+    assert "roas deploy prod v1 --reason 'it burns' --yes" in ended.stderr
 
 
 def test_reading_journal_imports_nothing_heavy(dry_line: CommandLine) -> None:
     program = (
         "import sys\n"
-        "from bot.commands import run_command_line\n"
+        "from roas.commands import run_command_line\n"
         "assert run_command_line(['history']) == 0\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
@@ -110,7 +110,7 @@ def test_reading_journal_imports_nothing_heavy(dry_line: CommandLine) -> None:
 def test_deploy_never_imports_discord(dry_line: CommandLine) -> None:
     program = (
         "import sys\n"
-        "from bot.commands import run_command_line\n"
+        "from roas.commands import run_command_line\n"
         "assert run_command_line(['deploy', 'dev', 'v1']) == 69\n"
         "print('discord' in sys.modules)"
     )

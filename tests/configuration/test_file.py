@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.configuration.layout import ENVIRONMENT_KEYS, ENVIRONMENTS, FILE_SUFFIX, NOT_IN_THE_FILE, TABLES, key_of
-from bot.errors import SettingsError
-from bot.settings import SECRET_FIELDS, EnvironmentSettings, Settings, environments, load_settings, read_settings
+from roas.configuration.layout import ENVIRONMENT_KEYS, ENVIRONMENTS, FILE_SUFFIX, NOT_IN_THE_FILE, TABLES, key_of
+from roas.errors import SettingsError
+from roas.settings import SECRET_FIELDS, EnvironmentSettings, Settings, environments, load_settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 

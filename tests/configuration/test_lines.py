@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.configuration.lines import KeyPath, lines_of
+from roas.configuration.lines import KeyPath, lines_of
 
 AWKWARD = '''\
 # [not.a.table]

@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bot.configuration.schema import schema_of
-from bot.settings import Settings
+from roas.configuration.schema import schema_of
+from roas.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = schema_of(Settings)

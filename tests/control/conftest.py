@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.control.client import ControlClient
-from bot.control.server import ControlServer
-from bot.errors import LockHeldError, RoasError
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Lock
-from bot.models.environment import Environment
-from bot.models.health import StackHealth, Verdict
-from bot.models.identifiers import new_id
-from bot.models.plan import Plan, ServiceAction, ServicePlan
-from bot.state.journal import Fence
-from bot.state.manager import StateManager
+from roas.control.client import ControlClient
+from roas.control.server import ControlServer
+from roas.errors import LockHeldError, RoasError
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Lock
+from roas.models.environment import Environment
+from roas.models.health import StackHealth, Verdict
+from roas.models.identifiers import new_id
+from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.state.journal import Fence
+from roas.state.manager import StateManager
 
 PERSON = Actor(ActorKind.SYSTEM, "0", "nobody in particular")
 HEALTH = StackHealth("dev", Verdict.HEALTHY, (), datetime.now(UTC))

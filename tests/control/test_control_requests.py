@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 
-from bot.control.client import ControlClient
-from bot.control.error_documents import ControlUnavailableError
-from bot.control.server import ControlServer
-from bot.errors import (
+from roas.control.client import ControlClient
+from roas.control.error_documents import ControlUnavailableError
+from roas.control.server import ControlServer
+from roas.errors import (
     EngineUnavailableError,
     ImageNotFoundError,
     InternalFaultError,
@@ -22,11 +22,11 @@ from bot.errors import (
     RoasError,
     ValidationFailedError,
 )
-from bot.models.actor import Actor, ActorKind
-from bot.models.coordination import PhaseName
-from bot.models.deployment import Outcome, PhaseResult, PhaseStatus
-from bot.models.plan import ServiceAction
-from bot.state.manager import StateManager
+from roas.models.actor import Actor, ActorKind
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Outcome, PhaseResult, PhaseStatus
+from roas.models.plan import ServiceAction
+from roas.state.manager import StateManager
 from tests.control.conftest import PERSON, PlayedCollector, PlayedOrchestrator, a_lock, lock_held, request
 
 
@@ -84,7 +84,7 @@ async def test_bot_enforces_reason_and_confirmation(client: ControlClient, orche
         await client.start(request("prod"), confirmed=False)
     with pytest.raises(NotPermittedError, match="lacks --yes") as caught:
         await client.start(request("prod", reason="it burns"), confirmed=False)
-    assert "python -m bot deploy prod v1 --reason 'it burns' --yes" in caught.value.hint
+    assert "roas deploy prod v1 --reason 'it burns' --yes" in caught.value.hint
     assert orchestrator.requests == []
     await client.start(request("prod", reason="it burns"), confirmed=True)
     assert len(orchestrator.requests) == 1

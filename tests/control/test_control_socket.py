@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.control.client import ControlClient
-from bot.control.error_documents import ControlSocketHeldError, ControlUnavailableError
-from bot.control.server import ControlServer
-from bot.state.manager import StateManager
+from roas.control.client import ControlClient
+from roas.control.error_documents import ControlSocketHeldError, ControlUnavailableError
+from roas.control.server import ControlServer
+from roas.state.manager import StateManager
 from tests.control.conftest import PlayedCollector, PlayedOrchestrator
 
 SERVE_UNTIL_KILLED = """
 import asyncio, sys
 from pathlib import Path
-from bot.control.server import ControlServer
-from bot.state.manager import StateManager
+from roas.control.server import ControlServer
+from roas.state.manager import StateManager
 
 async def main():
     async with StateManager(Path(sys.argv[1])) as state:
@@ -86,7 +86,7 @@ async def test_long_folder_path_supported(tmp_path: Path) -> None:
 
 
 async def test_unresponsive_listener_times_out(state: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.control.client.GREETING_SECONDS", 0.2)
+    monkeypatch.setattr("roas.control.client.GREETING_SECONDS", 0.2)
     with socket.socket(socket.AF_UNIX) as unresponsive:
         unresponsive.bind(str(state.folder / "control.sock"))
         unresponsive.listen()

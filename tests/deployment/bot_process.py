@@ -6,21 +6,21 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
-from bot.commands.heartbeat import send_heartbeats
-from bot.deployment.context import Components
-from bot.deployment.orchestrator import DeploymentOrchestrator
-from bot.deployment.peers import Peers
-from bot.engine.manager import DeploymentManager
-from bot.events import EventBus
-from bot.leadership.leader_tasks import run_leader_election
-from bot.leadership.leadership import Leadership
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
-from bot.models.health import HealthStatus
-from bot.models.ownership import ProcessMark, Readiness
-from bot.settings import Settings
-from bot.state.manager import StateManager
-from bot.state.ownership import HeldLease
+from roas.commands.heartbeat import send_heartbeats
+from roas.deployment.context import Components
+from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.deployment.peers import Peers
+from roas.engine.manager import DeploymentManager
+from roas.events import EventBus
+from roas.leadership.leader_tasks import run_leader_election
+from roas.leadership.leadership import Leadership
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import HealthStatus
+from roas.models.ownership import ProcessMark, Readiness
+from roas.settings import Settings
+from roas.state.manager import StateManager
+from roas.state.ownership import HeldLease
 from tests.deployment.conftest import Answering, Approving, NoMonitoring, nobody_answers
 from tests.deployment.home_engine import HomeEngine
 from tests.deployment.virtual_time import LIFE, Life

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from bot.models.coordination import PhaseName
-from bot.models.deployment import Deployment, DeploymentKind, Outcome, PhaseResult
-from bot.models.ownership import LeaderLease
-from bot.state.documents import from_json
-from bot.state.journal import Fence, Journal, Result, Transaction
-from bot.state.ownership import LEASE_NAME
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseResult
+from roas.models.ownership import LeaderLease
+from roas.state.documents import from_json
+from roas.state.journal import Fence, Journal, Result, Transaction
+from roas.state.ownership import LEASE_NAME
 
 # What only the one who holds an environment may write.
 OWNED = frozenset({"deployments", "phases", "service_progress", "releases", "environments"})

@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 import stamina
 
-from bot.deployment.context import Components
-from bot.deployment.orchestrator import DeploymentOrchestrator
-from bot.deployment.peers import HealthAnswer, Peers
-from bot.engine.manager import DeploymentManager
-from bot.events import EventBus
-from bot.models.check import ValidationReport
-from bot.models.dependency import Dependency
-from bot.models.environment import Environment
-from bot.models.stack import ServiceDefinition
-from bot.settings import Settings
-from bot.state.manager import StateManager
-from bot.state.ownership import HeldLease
+from roas.deployment.context import Components
+from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.deployment.peers import HealthAnswer, Peers
+from roas.engine.manager import DeploymentManager
+from roas.events import EventBus
+from roas.models.check import ValidationReport
+from roas.models.dependency import Dependency
+from roas.models.environment import Environment
+from roas.models.stack import ServiceDefinition
+from roas.settings import Settings
+from roas.state.manager import StateManager
+from roas.state.ownership import HeldLease
 from tests.deployment.fake_engine import FakeEngine
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from bot.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
-from bot.errors import ReleaseNotRestorableError, RoasError
-from bot.models.environment import Environment
-from bot.models.facts import BotPlace, Mount
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from bot.models.ownership import ProcessMark
-from bot.models.release import ImagePin, Release, ReleaseService
-from bot.models.stack import ServiceDefinition, WantedImage
+from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
+from roas.errors import ReleaseNotRestorableError, RoasError
+from roas.models.environment import Environment
+from roas.models.facts import BotPlace, Mount
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.ownership import ProcessMark
+from roas.models.release import ImagePin, Release, ReleaseService
+from roas.models.stack import ServiceDefinition, WantedImage
 
 HEALTHY = (ContainerState.RUNNING, HealthStatus.HEALTHY)
 UNHEALTHY = (ContainerState.RUNNING, HealthStatus.UNHEALTHY)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from bot.engine.container_repair import ContainerRepair, needs_repair, plan_repairs
-from bot.engine.interface import ContainerEvent, ReleaseDraft
-from bot.errors import EngineError
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from bot.models.ownership import ProcessMark
-from bot.models.release import ImagePin, ReleaseService
+from roas.engine.container_repair import ContainerRepair, needs_repair, plan_repairs
+from roas.engine.interface import ContainerEvent, ReleaseDraft
+from roas.errors import EngineError
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.ownership import ProcessMark
+from roas.models.release import ImagePin, ReleaseService
 from tests.deployment.fake_engine import HEALTHY, FakeEngine
 
 BOT = "discord-bot"

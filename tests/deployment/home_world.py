@@ -14,19 +14,19 @@ from enum import StrEnum
 from pathlib import Path
 from unittest import mock
 
-from bot.concurrency import wait_for
-from bot.errors import RoasError
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import Deployment, DeploymentRequest, Outcome, ServiceProgress
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
-from bot.models.health import ContainerSnapshot, HealthStatus
-from bot.models.ownership import LeaderLease, ProcessMark
-from bot.models.release import Release
-from bot.settings import Settings
-from bot.state.documents import from_json
-from bot.state.journal import Fence
-from bot.state.manager import StateManager
+from roas.concurrency import wait_for
+from roas.errors import RoasError
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import Deployment, DeploymentRequest, Outcome, ServiceProgress
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import ContainerSnapshot, HealthStatus
+from roas.models.ownership import LeaderLease, ProcessMark
+from roas.models.release import Release
+from roas.settings import Settings
+from roas.state.documents import from_json
+from roas.state.journal import Fence
+from roas.state.manager import StateManager
 from tests.deployment.bot_process import HOST, BotProcess, ClosedDoor, CommandLine, Place, Process
 from tests.deployment.commit_observer import ROUTINE, CommitObserver, Noted, PutOffError, Standing, WatchedJournal
 from tests.deployment.conftest import service
@@ -119,10 +119,10 @@ class World:
         journal = type("ShownJournal", (WatchedJournal,), {"observer": staticmethod(self._commits)})
         self._eyes = StateManager(Path(self.settings.state_dir), instance_prefix="EYES")
         for name, stand_in in {
-            "bot.state.manager.Journal": journal,
-            "bot.leadership.leader_tasks.ControlServer": ClosedDoor,
-            "bot.leadership.elector.this_process": lambda: LIFE.get().mark,
-            "bot.commands.heartbeat.this_process": lambda: LIFE.get().mark,
+            "roas.state.manager.Journal": journal,
+            "roas.leadership.leader_tasks.ControlServer": ClosedDoor,
+            "roas.leadership.elector.this_process": lambda: LIFE.get().mark,
+            "roas.commands.heartbeat.this_process": lambda: LIFE.get().mark,
         }.items():
             self._patches.enter_context(mock.patch(name, stand_in))
         self._patches.enter_context(clocks_of(self.loop))

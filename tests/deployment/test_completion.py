@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from bot.deployment import orchestrator as orchestrator_module
-from bot.deployment.orchestrator import DeploymentOrchestrator
-from bot.errors import EngineError, EngineUnavailableError, FencedOffError, InvalidRequestError, JournalUnusableError
-from bot.models.coordination import STANDARD, PhaseName, PhasePolicy
-from bot.models.deployment import DeploymentKind, Outcome, PhaseStatus
+from roas.deployment import orchestrator as orchestrator_module
+from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.errors import EngineError, EngineUnavailableError, FencedOffError, InvalidRequestError, JournalUnusableError
+from roas.models.coordination import STANDARD, PhaseName, PhasePolicy
+from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from tests.deployment.test_orchestrator import DORA, deploy, phase_reached, rollback
 
 
@@ -176,7 +176,7 @@ async def test_who_is_fenced_off_in_completion_ends_nothing(orchestrator, engine
 
 @pytest.mark.usefixtures("three")
 async def test_a_journal_that_refuses_completion_undoes_nothing(orchestrator, engine, state, monkeypatch):
-    monkeypatch.setattr("bot.deployment.resume_backoff.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("roas.deployment.resume_backoff.WAIT_SECONDS", 0.0)
     save = state.deployments.save_phase
 
     async def refuse_once(deployment, phase, fence):

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.errors import FrozenError, ImageChangedError, InvalidRequestError
-from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome
-from bot.models.freeze import Freeze
+from roas.errors import FrozenError, ImageChangedError, InvalidRequestError
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
+from roas.models.freeze import Freeze
 from tests.deployment.fake_engine import UNHEALTHY
 from tests.deployment.test_orchestrator import DORA, deploy, hotfix, rollback
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.deployment.dependencies import DependencyCoordinator, Milestones
-from bot.errors import DependencyCycleError, ServiceFailedError
-from bot.models.dependency import Dependency, DependencyCondition, DependencyKind
-from bot.models.stack import ServiceDefinition
+from roas.deployment.dependencies import DependencyCoordinator, Milestones
+from roas.errors import DependencyCycleError, ServiceFailedError
+from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
+from roas.models.stack import ServiceDefinition
 
 
 def stack(**needs: list[Dependency] | list[str]) -> dict[str, ServiceDefinition]:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from bot.deployment.dependent_restarts import to_restart
-from bot.models.dependency import Dependency
-from bot.models.stack import ServiceDefinition
+from roas.deployment.dependent_restarts import to_restart
+from roas.models.dependency import Dependency
+from roas.models.stack import ServiceDefinition
 
 
 def defined(name: str, *after: str, restart: bool = True, one_shot: bool = False) -> ServiceDefinition:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from tests.deployment.home_world import DORA, SICKENS, Fault, Point, Victim, World
 from tests.deployment.virtual_time import VirtualLoop
 

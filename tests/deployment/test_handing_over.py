@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bot.deployment.handover import HandedOverError
-from bot.errors import ComposeFileError
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
-from bot.models.health import ContainerState, HealthStatus
+from roas.deployment.handover import HandedOverError
+from roas.errors import ComposeFileError
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from roas.models.health import ContainerState, HealthStatus
 from tests.deployment.conftest import service
 from tests.deployment.fake_engine import UNHEALTHY
 from tests.deployment.two_bots import BOT, Bot, Scene, a_scene

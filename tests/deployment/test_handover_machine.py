@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from bot.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.deployment import DeploymentKind, DeploymentRequest
 from tests.deployment.home_world import (
     BAD_STORE,
     BAD_WEB,

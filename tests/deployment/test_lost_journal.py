@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import JournalLostError
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import DeploymentKind, DeploymentRequest
+from roas.errors import JournalLostError
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import DeploymentKind, DeploymentRequest
 from testbed.waiting import wait_until
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.deployment.orchestrator import MOST_ATTEMPTS, DeploymentOrchestrator
-from bot.deployment.peer_processes import PeerProcesses
-from bot.deployment.run import DeploymentRun
-from bot.engine.interface import ReleaseDraft
-from bot.errors import (
+from roas.deployment.orchestrator import MOST_ATTEMPTS, DeploymentOrchestrator
+from roas.deployment.peer_processes import PeerProcesses
+from roas.deployment.run import DeploymentRun
+from roas.engine.interface import ReleaseDraft
+from roas.errors import (
     BuildFailedError,
     EngineUnavailableError,
     ImageChangedError,
@@ -20,15 +20,15 @@ from bot.errors import (
     JournalUnusableError,
     LockHeldError,
 )
-from bot.models.actor import Actor, ActorKind
-from bot.models.check import CheckResult, Severity
-from bot.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
-from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, Problem, ServiceStep
-from bot.models.health import ContainerState, HealthStatus
-from bot.models.plan import ServiceAction
-from bot.models.release import ImagePin, ReleaseService, ReleaseState
-from bot.state.journal import Fence
-from bot.state.manager import StateManager
+from roas.models.actor import Actor, ActorKind
+from roas.models.check import CheckResult, Severity
+from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, Problem, ServiceStep
+from roas.models.health import ContainerState, HealthStatus
+from roas.models.plan import ServiceAction
+from roas.models.release import ImagePin, ReleaseService, ReleaseState
+from roas.state.journal import Fence
+from roas.state.manager import StateManager
 from tests.deployment.conftest import service
 from tests.deployment.fake_engine import HEALTHY, STARTING, UNHEALTHY
 
@@ -239,7 +239,7 @@ async def test_cancel_midway_restores_old_release(orchestrator, engine):
 async def test_automatic_rollback_not_cancellable(orchestrator, engine, state, monkeypatch):
     await orchestrator.run(deploy("v1"))
     engine.behaviour |= {("v2", "web"): UNHEALTHY, ("v1", "store"): STARTING}
-    monkeypatch.setattr("bot.deployment.run.CANCEL_POLL_SECONDS", 0.05)
+    monkeypatch.setattr("roas.deployment.run.CANCEL_POLL_SECONDS", 0.05)
     update = state.deployments.update
 
     async def cancelled_from_elsewhere_just_before(changed, fence):
@@ -276,8 +276,8 @@ async def test_requested_rollback_cancellable(orchestrator, engine):
 
 
 async def test_phase_timeout_names_awaited(orchestrator, engine, monkeypatch):
-    from bot.deployment import orchestrator as module
-    from bot.models.coordination import PhasePolicy
+    from roas.deployment import orchestrator as module
+    from roas.models.coordination import PhasePolicy
 
     short = tuple(PhasePolicy(p.name, 0.2) if p.name is PhaseName.EXECUTION else p for p in STANDARD.phases)
     table = {**module.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
@@ -483,7 +483,7 @@ async def test_old_restarts_ignored(orchestrator, engine):
 
 async def test_failed_build_reported(orchestrator, engine, monkeypatch):
     async def look_up(stack, services):
-        from bot.models.stack import WantedImage
+        from roas.models.stack import WantedImage
 
         return {name: WantedImage(f"{name}:v1", build_hash="b") for name in services}
 
@@ -552,7 +552,7 @@ def refusing(state, monkeypatch):
 
 
 async def test_journal_refusals_count_no_attempt(orchestrator, refusing, monkeypatch):
-    monkeypatch.setattr("bot.deployment.resume_backoff.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("roas.deployment.resume_backoff.WAIT_SECONDS", 0.0)
     deployment = await orchestrator.start(deploy("v1"))
     for _ in range(MOST_ATTEMPTS + 1):
         with pytest.raises(JournalUnusableError):
@@ -567,7 +567,7 @@ async def test_journal_refusals_count_no_attempt(orchestrator, refusing, monkeyp
 
 
 async def test_own_fault_after_refusal_counts(orchestrator, refusing, state, monkeypatch):
-    monkeypatch.setattr("bot.deployment.resume_backoff.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("roas.deployment.resume_backoff.WAIT_SECONDS", 0.0)
     deployment = await orchestrator.start(deploy("v1"))
     with pytest.raises(JournalUnusableError):
         await orchestrator.wait(deployment.id)

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from bot.deployment.own_service import refuse_moved_bot
-from bot.errors import BotRemovalError
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
-from bot.models.health import ContainerState
-from bot.state.documents import to_json
+from roas.deployment.own_service import refuse_moved_bot
+from roas.errors import BotRemovalError
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import ContainerState
+from roas.state.documents import to_json
 from tests.deployment.conftest import service
 from tests.deployment.fake_engine import UNHEALTHY
 from tests.deployment.two_bots import BOT, Bot, Scene, a_scene
@@ -80,7 +80,7 @@ async def test_a_rollback_to_a_release_without_the_bot_is_refused(scene, old, mo
         await old.orchestrator.start(asked)
     assert await old.state.locks.get("home") is None
     # One that the release before had planned, and whose process died, is not carried out either.
-    monkeypatch.setattr("bot.deployment.planning.refuse_without_bot", lambda *_: None)
+    monkeypatch.setattr("roas.deployment.planning.refuse_without_bot", lambda *_: None)
     deployment = await old.orchestrator.run(asked)
     assert (deployment.outcome, deployment.problem.key) == (Outcome.FAILED, "bot_removal")
     assert not deployment.touched
@@ -101,7 +101,7 @@ async def without_bot_in_history(scene: Scene, bot: Bot) -> None:
 
 @pytest.fixture
 def _planned_by_the_release_before(monkeypatch):
-    monkeypatch.setattr("bot.deployment.planning.refuse_without_bot", lambda *_: None)
+    monkeypatch.setattr("roas.deployment.planning.refuse_without_bot", lambda *_: None)
 
 
 @pytest.mark.usefixtures("_planned_by_the_release_before")
@@ -121,7 +121,7 @@ async def test_one_that_was_begun_already_is_rolled_back(scene, old, monkeypatch
     """The release before had moved the store when its process died; its successor ends it whole, with the bot."""
     leave(scene, "deleted")
     with monkeypatch.context() as before:
-        before.setattr("bot.deployment.phases.execution.refuse_without_bot", lambda *_: None)
+        before.setattr("roas.deployment.phases.execution.refuse_without_bot", lambda *_: None)
         remove, died = scene.home.remove, False
 
         async def die(environment, container_id, **options):
@@ -130,7 +130,7 @@ async def test_one_that_was_begun_already_is_rolled_back(scene, old, monkeypatch
             raise ConnectionAbortedError  # stands for the end of the process at this point
 
         before.setattr(scene.home, "remove", die)
-        before.setattr("bot.deployment.run.DeploymentRun._handle_failure", raise_it)
+        before.setattr("roas.deployment.run.DeploymentRun._handle_failure", raise_it)
         deployment = await old.orchestrator.start(deploy("v1"))
         with pytest.raises(BaseException):  # noqa: B017 - however it dies
             await old.orchestrator.wait(deployment.id)

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bot.deployment.peers import HealthAnswer, Peers, Standing, ask_health
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest
-from bot.models.environment import Environment
-from bot.models.facts import BotPlace, Mount, OwnContainer
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from bot.models.ownership import Heartbeat
-from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.manager import StateManager
+from roas.deployment.peers import HealthAnswer, Peers, Standing, ask_health
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
+from roas.models.environment import Environment
+from roas.models.facts import BotPlace, Mount, OwnContainer
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.ownership import Heartbeat
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.manager import StateManager
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 OWN = OwnContainer("own", "own", "home", "bot")

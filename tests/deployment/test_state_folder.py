@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from bot.deployment.state_folder import refuse_moved_state, state_move
-from bot.engine.bot_places import place_of_container
-from bot.errors import StateMovedError
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
+from roas.deployment.state_folder import refuse_moved_state, state_move
+from roas.engine.bot_places import place_of_container
+from roas.errors import StateMovedError
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
 from tests.deployment.fake_engine import MOVED, UNHEALTHY
 from tests.deployment.two_bots import BOT, Bot, Scene, a_scene
 

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.deployment.context import Components
-from bot.deployment.orchestrator import DeploymentOrchestrator
-from bot.deployment.peers import Peers
-from bot.engine.interface import ReleaseDraft, ResolvedStack
-from bot.engine.manager import DeploymentManager
-from bot.events import EventBus
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
-from bot.models.ownership import Heartbeat
-from bot.models.release import ImagePin, Release, ReleaseService
-from bot.settings import Settings
-from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.manager import StateManager
-from bot.state.ownership import HeldLease
+from roas.deployment.context import Components
+from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.deployment.peers import Peers
+from roas.engine.interface import ReleaseDraft, ResolvedStack
+from roas.engine.manager import DeploymentManager
+from roas.events import EventBus
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.ownership import Heartbeat
+from roas.models.release import ImagePin, Release, ReleaseService
+from roas.settings import Settings
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.manager import StateManager
+from roas.state.ownership import HeldLease
 from tests.deployment.conftest import Answering, Approving, NoMonitoring, nobody_answers, service
 from tests.deployment.fake_engine import HEALTHY, FakeEngine
 

@@ -150,6 +150,6 @@ def clocks_of(loop: VirtualLoop) -> Iterator[None]:
     """Let every module of the bot read the loop's time from its monotonic clocks."""
     with ExitStack() as stack:
         for name, module in list(sys.modules.items()):
-            if name.startswith("bot.") and getattr(module, "time", None) is time:
+            if name.startswith("roas.") and getattr(module, "time", None) is time:
                 stack.enter_context(mock.patch.object(module, "time", _Clock(loop)))
         yield

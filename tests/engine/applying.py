@@ -1,9 +1,9 @@
 """Apply a stack the way a deployment does, without a deployment."""
 
-from bot.engine.compose_engine import ComposeEngine
-from bot.engine.interface import ReleaseDraft
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.interface import ReleaseDraft
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
 
 
 async def draft(engine: ComposeEngine, environment: Environment, version: str | None = "v1") -> ReleaseDraft:

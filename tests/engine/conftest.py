@@ -9,9 +9,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from bot.engine.compose_engine import ComposeEngine
-from bot.models.environment import Environment
-from bot.redaction import Redactor
+from roas.engine.compose_engine import ComposeEngine
+from roas.models.environment import Environment
+from roas.redaction import Redactor
 from testbed.busybox import busybox
 from testbed.images import import_image
 from testbed.rootfs import Rootfs

@@ -9,12 +9,12 @@ from typing import Any
 import docker
 import pytest
 
-from bot.engine.adoption import adopt_project
-from bot.engine.compose_engine import ComposeEngine
-from bot.engine.config_hashes import ADOPTED_HASH
-from bot.engine.model import read_definitions
-from bot.models.dependency import DependencyCondition
-from bot.models.environment import Environment
+from roas.engine.adoption import adopt_project
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.config_hashes import ADOPTED_HASH
+from roas.engine.model import read_definitions
+from roas.models.dependency import DependencyCondition
+from roas.models.environment import Environment
 from tests.engine.applying import apply
 from tests.engine.normalised import normalised
 

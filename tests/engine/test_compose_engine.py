@@ -8,9 +8,9 @@ from collections.abc import Callable
 import docker
 import pytest
 
-from bot.engine.compose_engine import ComposeEngine
-from bot.models.environment import Environment
-from bot.models.health import ContainerState
+from roas.engine.compose_engine import ComposeEngine
+from roas.models.environment import Environment
+from roas.models.health import ContainerState
 from tests.engine.applying import apply, deploy, draft
 
 TWO_SERVICES = """

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 import docker
 import pytest
 
-from bot.engine.compose_engine import ComposeEngine
-from bot.engine.container_repair import ContainerRepair, plan_repairs
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.container_repair import ContainerRepair, plan_repairs
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from tests.engine.applying import deploy, draft
 
 WEB = ContainerSnapshot(

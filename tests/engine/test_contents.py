@@ -8,11 +8,11 @@ from pathlib import Path
 import docker
 import pytest
 
-from bot.engine import contents
-from bot.engine.compose_engine import ComposeEngine
-from bot.engine.contents import ContentStore, content_hash
-from bot.errors import ComposeFileError
-from bot.models.environment import Environment
+from roas.engine import contents
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.contents import ContentStore, content_hash
+from roas.errors import ComposeFileError
+from roas.models.environment import Environment
 from tests.engine.applying import apply, deploy, draft
 
 MOUNTED = """

@@ -12,12 +12,12 @@ from pathlib import Path
 import docker
 import pytest
 
-from bot.engine.compose.commands import ComposeProject, create
-from bot.engine.compose.faults import compose_fault, registry_fault
-from bot.engine.compose.runner import INSTANCE_VARIABLE, ComposeRunner
-from bot.engine.compose_engine import ComposeEngine
-from bot.engine.orphans import kill_orphans
-from bot.errors import (
+from roas.engine.compose.commands import ComposeProject, create
+from roas.engine.compose.faults import compose_fault, registry_fault
+from roas.engine.compose.runner import INSTANCE_VARIABLE, ComposeRunner
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.orphans import kill_orphans
+from roas.errors import (
     ComposeFileError,
     DependencyCycleError,
     EngineError,
@@ -28,9 +28,9 @@ from bot.errors import (
     RoasError,
     ServiceFailedError,
 )
-from bot.models.actor import Actor, ActorKind
-from bot.models.environment import Environment
-from bot.models.release import Release, ReleaseState
+from roas.models.actor import Actor, ActorKind
+from roas.models.environment import Environment
+from roas.models.release import Release, ReleaseState
 from testbed.daemon import PrivateDaemon
 from tests.engine.applying import apply, deploy, draft
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import docker
 import pytest
 
-from bot.engine.compose import commands
-from bot.engine.compose.commands import ComposeProject
-from bot.engine.compose.runner import ComposeRunner
-from bot.engine.compose_engine import ComposeEngine
-from bot.errors import ComposePolicyError, RoasError
-from bot.models.environment import Environment
-from bot.redaction import Redactor
+from roas.engine.compose import commands
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.compose_engine import ComposeEngine
+from roas.errors import ComposePolicyError, RoasError
+from roas.models.environment import Environment
+from roas.redaction import Redactor
 from tests.engine.applying import deploy
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,7 @@ async def test_the_env_file_does_not_steer_compose(baited: Environment, starts_p
 
 async def test_a_plan_finds_no_git(baited: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were remote files on, as a later Compose has it, there would still be no program to fetch them."""
-    monkeypatch.setattr("bot.engine.compose.runner.PINNED", {})
+    monkeypatch.setattr("roas.engine.compose.runner.PINNED", {})
     baited.compose_files[0].write_text(INCLUDES["short"])
     arguments = commands.config(ComposeProject.of_working_copy(baited))
     with pytest.raises(RoasError, match=r"git.*not found"):
@@ -115,7 +115,7 @@ def test_a_dry_run_starts_no_program(baited: Environment, tmp_path: Path) -> Non
         "DOCKER_HOST": str(baited.docker_host),
         "COMPOSE_PROJECT_NAME": baited.project,
     }
-    command = [sys.executable, "-m", "bot", "deploy", "dev", "v1", "--dry-run"]
+    command = [sys.executable, "-m", "roas", "deploy", "dev", "v1", "--dry-run"]
     done = subprocess.run(command, env=settings, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 6, done.stderr
     assert "from another machine" in done.stdout + done.stderr

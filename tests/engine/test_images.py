@@ -6,20 +6,20 @@ from datetime import UTC, datetime
 import docker
 import pytest
 
-from bot.engine.compose_engine import ComposeEngine
-from bot.engine.image_pull import PullProgress
-from bot.engine.interface import ProgressReport, ReleaseDraft
-from bot.errors import (
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.image_pull import PullProgress
+from roas.engine.interface import ProgressReport, ReleaseDraft
+from roas.errors import (
     BuildFailedError,
     ImageChangedError,
     ImageNotFoundError,
     RegistryUnavailableError,
     ReleaseNotRestorableError,
 )
-from bot.models.actor import Actor, ActorKind
-from bot.models.environment import Environment
-from bot.models.release import Release, ReleaseState
-from bot.models.stack import WantedImage
+from roas.models.actor import Actor, ActorKind
+from roas.models.environment import Environment
+from roas.models.release import Release, ReleaseState
+from roas.models.stack import WantedImage
 from tests.engine.applying import draft
 from tests.engine.fake_registry import FakeRegistry
 

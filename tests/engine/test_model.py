@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.engine.durations import read_duration, write_duration
-from bot.engine.model import read_definitions
-from bot.engine.model_text import read_model, read_resolved, write_model
-from bot.engine.pinning import pin
-from bot.errors import ComposeFileError
-from bot.models.dependency import Dependency, DependencyCondition, DependencyKind
-from bot.models.stack import ServiceDefinition
+from roas.engine.durations import read_duration, write_duration
+from roas.engine.model import read_definitions
+from roas.engine.model_text import read_model, read_resolved, write_model
+from roas.engine.pinning import pin
+from roas.errors import ComposeFileError
+from roas.models.dependency import Dependency, DependencyCondition, DependencyKind
+from roas.models.stack import ServiceDefinition
 
 
 def definition(fields: dict[str, Any], **others: dict[str, Any]) -> ServiceDefinition:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import docker
 import pytest
 
-from bot.engine.compose_engine import ComposeEngine
-from bot.errors import OwnContainerError
-from bot.models.environment import Environment
+from roas.engine.compose_engine import ComposeEngine
+from roas.errors import OwnContainerError
+from roas.models.environment import Environment
 from tests.engine.applying import deploy, draft
 
 STACK = """
@@ -29,7 +29,7 @@ async def own(
     await deploy(engine, environment, "v1")
     own = Own(engine, environment, docker_client)
     for module in ("own_container", "compose_engine", "service_creation"):
-        monkeypatch.setattr(f"bot.engine.{module}.own_container_id", lambda: own.id)
+        monkeypatch.setattr(f"roas.engine.{module}.own_container_id", lambda: own.id)
     return own
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bot.engine.compose_engine import ComposeEngine
-from bot.engine.policy import ComposePolicy
-from bot.errors import ComposePolicyError
-from bot.models.environment import Environment
-from bot.redaction import Redactor
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.policy import ComposePolicy
+from roas.errors import ComposePolicyError
+from roas.models.environment import Environment
+from roas.redaction import Redactor
 
 FOLDER = Path("/srv/stack")
 STATE = Path("/srv/stack/state")

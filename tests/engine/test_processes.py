@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.engine.processes import end_process
-from bot.models.ownership import ProcessMark
-from bot.state.process_marks import pid_namespace, started_at
+from roas.engine.processes import end_process
+from roas.models.ownership import ProcessMark
+from roas.state.process_marks import pid_namespace, started_at
 
 
 @pytest.fixture

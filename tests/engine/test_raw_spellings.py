@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.engine.compose_engine import ComposeEngine
-from bot.engine.raw_files import FileReference
-from bot.errors import ComposeFileError, ComposePolicyError
-from bot.models.environment import Environment
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.raw_files import FileReference
+from roas.errors import ComposeFileError, ComposePolicyError
+from roas.models.environment import Environment
 
 SECRET = "LEAKED"
 OUTSIDE = "../outside.env"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bot.engine.model import read_definitions
-from bot.engine.service_probes import refuse_impossible_probes
-from bot.errors import ComposeFileError
-from bot.models.stack import ServiceProbe
+from roas.engine.model import read_definitions
+from roas.engine.service_probes import refuse_impossible_probes
+from roas.errors import ComposeFileError
+from roas.models.stack import ServiceProbe
 
 
 def services(**extensions: object) -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.engine.socket_mount import is_socket_stale
+from roas.engine.socket_mount import is_socket_stale
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ async def type_on_host(home, *text: str) -> asyncio.subprocess.Process:
         "COMPOSE_POLICY_ALLOW": f"{allowed} bind:{socket.removeprefix('unix://')}",
     }
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", *text),
+        *(sys.executable, "-m", "roas", *text),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

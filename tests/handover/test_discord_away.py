@@ -21,7 +21,7 @@ async def test_handover_without_discord_posted_later(home, people, images):
     await people.add_fault(path="/channels/*", status=429, times=100_000, retry_after=1.0)
     await people.add_fault(status=503, times=100_000)
     try:
-        old.exec_run(["python", "-m", "bot", "deploy", "dev", version], detach=True)
+        old.exec_run(["python", "-m", "roas", "deploy", "dev", version], detach=True)
         [(deployment_id, end, document)] = await until(
             lambda: rows(home, ENDED, known) or None, "it did not end", seconds=END_SECONDS
         )

@@ -18,7 +18,7 @@ async def test_compose_finds_no_conflict_orphan_or_second_bot(home, people, imag
     assert home.compose("ps", "-q", "discord-bot").split() == [bot.id]
     assert "this bot is the active one now" in home.compose("logs", "discord-bot")
 
-    code, said = bot.exec_run(["python", "-m", "bot", "compose", "dev", "--", "up", "-d"])
+    code, said = bot.exec_run(["python", "-m", "roas", "compose", "dev", "--", "up", "-d"])
     assert code == 0, said
     assert [one.id for one in home.bots(stopped=True)] == [bot.id], "the release's own file changes nothing"
 

@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 END_SECONDS = 60.0
 END = """
 import asyncio, sys
-from bot.errors import RoasError
-from bot.integration import open_application
-from bot.settings import load_settings
+from roas.errors import RoasError
+from roas.integration import open_application
+from roas.settings import load_settings
 async def main():
     async with open_application(load_settings(needs_discord=False)) as application:
         environment = application.environments["dev"]

@@ -10,9 +10,9 @@ SICK = "/tmp/sick"
 # A whole bot, well and connected, which makes nothing of the journal once it has come up.
 BLIND = """
 import sqlite3, sys
-from bot.commands import run_command_line
-from bot.monitoring.http import HttpServer
-from bot.state.journal import Journal
+from roas.commands import run_command_line
+from roas.monitoring.http import HttpServer
+from roas.state.journal import Journal
 start = HttpServer.start
 def refuse(*arguments):
     raise sqlite3.DatabaseError("file is not a database")
@@ -25,8 +25,8 @@ sys.exit(run_command_line([]))
 # A bot of a time before there were hotfixes.
 EARLIER = """
 import sys
-from bot.commands import run_command_line
-from cogs.deployment import DeploymentCog
+from roas.commands import run_command_line
+from roas.cogs.deployment import DeploymentCog
 commands = DeploymentCog.__cog_app_commands__
 DeploymentCog.__cog_app_commands__ = [one for one in commands if one.name != "hotfix"]
 sys.exit(run_command_line([]))
@@ -34,8 +34,8 @@ sys.exit(run_command_line([]))
 # A bot that is stopped between its fence check and its engine call, when it removes the one that it took over from.
 STALLS = """
 import os, signal, sys
-from bot.commands import run_command_line
-from bot.engine.manager import DeploymentManager
+from roas.commands import run_command_line
+from roas.engine.manager import DeploymentManager
 remove = DeploymentManager.remove_containers
 async def stop_and_remove(*arguments):
     os.kill(os.getpid(), signal.SIGSTOP)
@@ -46,17 +46,17 @@ sys.exit(run_command_line([]))
 # A bot whose plans let its own service go, as those of the release before did.
 CARELESS = """
 import sys
-from bot.commands import run_command_line
-from bot.deployment import planning
+from roas.commands import run_command_line
+from roas.deployment import planning
 planning.refuse_without_bot = lambda *_: None
 sys.exit(run_command_line([]))
 """
 # One whose execution lets it go, too: nothing is left but the engine's own refusal.
 RECKLESS = """
 import sys
-from bot.commands import run_command_line
-from bot.deployment import planning
-from bot.deployment.phases import execution
+from roas.commands import run_command_line
+from roas.deployment import planning
+from roas.deployment.phases import execution
 planning.refuse_without_bot = execution.refuse_without_bot = lambda *_: None
 sys.exit(run_command_line([]))
 """
@@ -64,7 +64,7 @@ CHECK = f"""#!/bin/sh
 [ ! -e {SICK} ] || {{ echo "I feel sick"; exit 1; }}
 exec healthcheck.real
 """
-BOT = "exec /usr/local/bin/entrypoint python -m bot"
+BOT = "exec /usr/local/bin/entrypoint roas"
 STARTS = {
     "v1": BOT,
     "v2": BOT,

@@ -10,18 +10,18 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from bot.engine.client import EngineClients
-from bot.engine.docker_events import EventSubscription
-from bot.engine.labels import NUMBER, ONE_OFF, PROJECT, SERVICE
-from bot.engine.snapshots import take_snapshots
-from bot.engine.statistics import StatisticsReader
-from bot.events import Event, EventBus
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, Verdict
-from bot.monitoring.collector import MonitoringCollector
-from bot.monitoring.health import HealthCoordinator
-from bot.monitoring.hysteresis import HysteresisRules
-from bot.monitoring.metrics import Metrics
+from roas.engine.client import EngineClients
+from roas.engine.docker_events import EventSubscription
+from roas.engine.labels import NUMBER, ONE_OFF, PROJECT, SERVICE
+from roas.engine.snapshots import take_snapshots
+from roas.engine.statistics import StatisticsReader
+from roas.events import Event, EventBus
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, Verdict
+from roas.monitoring.collector import MonitoringCollector
+from roas.monitoring.health import HealthCoordinator
+from roas.monitoring.hysteresis import HysteresisRules
+from roas.monitoring.metrics import Metrics
 from testbed.daemon import PrivateDaemon
 
 WAIT_SECONDS = 20.0

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bot.events import Event, EventBus
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from bot.monitoring.collector import MonitoringCollector
-from bot.monitoring.health import HealthCoordinator
-from bot.monitoring.hysteresis import HysteresisRules
+from roas.events import Event, EventBus
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.monitoring.collector import MonitoringCollector
+from roas.monitoring.health import HealthCoordinator
+from roas.monitoring.hysteresis import HysteresisRules
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 WEB = ContainerSnapshot("c1", "web", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "i", "h")

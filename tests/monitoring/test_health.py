@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.errors import StateError
-from bot.events import Event, EventBus
-from bot.models.change import ChangeType, StateChange
-from bot.models.health import ServiceHealth, StackHealth, Verdict
-from bot.monitoring.health import HealthCoordinator
-from bot.monitoring.hysteresis import HysteresisRules
+from roas.errors import StateError
+from roas.events import Event, EventBus
+from roas.models.change import ChangeType, StateChange
+from roas.models.health import ServiceHealth, StackHealth, Verdict
+from roas.monitoring.health import HealthCoordinator
+from roas.monitoring.hysteresis import HysteresisRules
 
 HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = Verdict.HEALTHY, Verdict.DEGRADED, Verdict.UNHEALTHY, Verdict.UNKNOWN
 

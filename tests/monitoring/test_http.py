@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from bot.errors import EngineUnavailableError, SettingsError
-from bot.monitoring import http
-from bot.monitoring.http import HttpServer, JournalStanding
-from bot.monitoring.metrics import Metrics
+from roas.errors import EngineUnavailableError, SettingsError
+from roas.monitoring import http
+from roas.monitoring.http import HttpServer, JournalStanding
+from roas.monitoring.metrics import Metrics
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import time_machine
 
-from bot.events import Event, EventBus
-from bot.models.change import ChangeType, StateChange
-from bot.monitoring.integration_figures import IntegrationMeasurements, Windows, percentile
-from bot.monitoring.integration_monitor import CLEARED, LIMITS, TRIGGERED, IntegrationMonitor
-from bot.state.manager import StateManager
-from bot.state.sync import DataSyncManager
+from roas.events import Event, EventBus
+from roas.models.change import ChangeType, StateChange
+from roas.monitoring.integration_figures import IntegrationMeasurements, Windows, percentile
+from roas.monitoring.integration_monitor import CLEARED, LIMITS, TRIGGERED, IntegrationMonitor
+from roas.state.manager import StateManager
+from roas.state.sync import DataSyncManager
 from testbed.redis_server import RedisServer
 from tests.log_lines import captured_logs
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
-from bot.monitoring.last_hour import MOST_SERVICES, STEPS, LastHour
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.monitoring.last_hour import MOST_SERVICES, STEPS, LastHour
 
 
 class Clock:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.engine.interface import ContainerEvent
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
-from bot.monitoring.manual_stops import ManualStops
+from roas.engine.interface import ContainerEvent
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
+from roas.monitoring.manual_stops import ManualStops
 
 
 class Clock:

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from bot.events import Event, EventBus
-from bot.models.change import ChangeType, StateChange
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
-from bot.monitoring.integration_figures import IntegrationMeasurements
-from bot.monitoring.integration_monitor import IntegrationMonitor
-from bot.monitoring.metrics import Metrics
-from bot.state.manager import StateManager
-from bot.state.sync import DataSyncManager
+from roas.events import Event, EventBus
+from roas.models.change import ChangeType, StateChange
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.monitoring.integration_figures import IntegrationMeasurements
+from roas.monitoring.integration_monitor import IntegrationMonitor
+from roas.monitoring.metrics import Metrics
+from roas.state.manager import StateManager
+from roas.state.sync import DataSyncManager
 
 
 @dataclass

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bot.events import Event, EventBus
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, StackHealth, Verdict
-from bot.monitoring.collector import Look, MonitoringCollector
-from bot.monitoring.health import HealthCoordinator
+from roas.events import Event, EventBus
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, StackHealth, Verdict
+from roas.monitoring.collector import Look, MonitoringCollector
+from roas.monitoring.health import HealthCoordinator
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 WEB = frozenset({"web"})

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
-from bot.models.stack import ServiceDefinition, ServiceProbe
-from bot.monitoring.probe_history import ProbeHistory
-from bot.monitoring.probe_loop import ProbeLoop
-from bot.monitoring.probes import NetworkProber
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
+from roas.models.stack import ServiceDefinition, ServiceProbe
+from roas.monitoring.probe_history import ProbeHistory
+from roas.monitoring.probe_loop import ProbeLoop
+from roas.monitoring.probes import NetworkProber
 from testbed.redis_server import RedisServer, free_port
 from tests.log_lines import captured_logs
 

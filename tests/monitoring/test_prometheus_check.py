@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.models.stack import ServiceDefinition
-from bot.monitoring.http import HttpServer
-from bot.monitoring.metrics import Metrics
-from bot.monitoring.prometheus import PrometheusClient
-from bot.monitoring.prometheus_check import monitoring_warnings
+from roas.models.stack import ServiceDefinition
+from roas.monitoring.http import HttpServer
+from roas.monitoring.metrics import Metrics
+from roas.monitoring.prometheus import PrometheusClient
+from roas.monitoring.prometheus_check import monitoring_warnings
 
 CONFIGURATION = """
 global: {{scrape_interval: 200ms}}

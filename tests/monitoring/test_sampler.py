@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from bot.engine.statistics import ContainerReading
-from bot.errors import EngineError, EngineUnavailableError, ReleaseNotRestorableError
-from bot.models.actor import Actor, ActorKind
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, Verdict
-from bot.models.release import Release, ReleaseState
-from bot.models.stack import ServiceDefinition
-from bot.monitoring.sampler import StackSampler
+from roas.engine.statistics import ContainerReading
+from roas.errors import EngineError, EngineUnavailableError, ReleaseNotRestorableError
+from roas.models.actor import Actor, ActorKind
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, Verdict
+from roas.models.release import Release, ReleaseState
+from roas.models.stack import ServiceDefinition
+from roas.monitoring.sampler import StackSampler
 
 DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"db"}))
 WEB = ContainerSnapshot("c1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web:1", "h")

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from bot.engine.interface import ContainerEvent
-from bot.errors import StateError
-from bot.events import EventBus
-from bot.models.alert import AlertState, RecoveryStatus, Severity
-from bot.models.environment import Environment
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
-from bot.models.stack import ServiceDefinition
-from bot.monitoring.alert_service import AlertService
-from bot.monitoring.collector import Look
-from bot.monitoring.service_alerts import ServiceAlerts
-from bot.state.manager import StateManager
+from roas.engine.interface import ContainerEvent
+from roas.errors import StateError
+from roas.events import EventBus
+from roas.models.alert import AlertState, RecoveryStatus, Severity
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.models.stack import ServiceDefinition
+from roas.monitoring.alert_service import AlertService
+from roas.monitoring.collector import Look
+from roas.monitoring.service_alerts import ServiceAlerts
+from roas.state.manager import StateManager
 
 DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"store"}))
 WEB = ServiceDefinition("web", "web:v1", "d")

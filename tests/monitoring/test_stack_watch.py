@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.engine.interface import ContainerEvent
-from bot.errors import EngineUnavailableError, StateError
-from bot.models.environment import Environment
-from bot.monitoring import stack_watch
-from bot.monitoring.stack_watch import StackWatch
+from roas.engine.interface import ContainerEvent
+from roas.errors import EngineUnavailableError, StateError
+from roas.models.environment import Environment
+from roas.monitoring import stack_watch
+from roas.monitoring.stack_watch import StackWatch
 from tests.log_lines import captured_logs
 
 DEV = Environment("dev", "shop-dev", Path(), ())

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.engine.statistics import ContainerReading, parse_reading
-from bot.monitoring.usage import UsageHistory
+from roas.engine.statistics import ContainerReading, parse_reading
+from roas.monitoring.usage import UsageHistory
 
 RAW = {
     "cpu_stats": {"cpu_usage": {"total_usage": 2_500_000_000}},

@@ -18,13 +18,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
-from bot.errors import StateError
-from bot.events import EventBus
-from bot.models.alert import AlertSource
-from bot.monitoring import webhook
-from bot.monitoring.alert_service import AlertService
-from bot.monitoring.webhook import LARGEST_BODY, AlertWebhook
-from bot.state.manager import StateManager
+from roas.errors import StateError
+from roas.events import EventBus
+from roas.models.alert import AlertSource
+from roas.monitoring import webhook
+from roas.monitoring.alert_service import AlertService
+from roas.monitoring.webhook import LARGEST_BODY, AlertWebhook
+from roas.state.manager import StateManager
 from tests.monitoring.test_webhook_formats import GRAFANA
 
 TOKEN = "a token that only the tests know"

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bot.models.alert import AlertSource, Severity
-from bot.monitoring.sanitize import LONGEST_SECRET, sanitize
-from bot.monitoring.webhook_formats import Webhook, read_reports
-from bot.redaction import Redactor
+from roas.models.alert import AlertSource, Severity
+from roas.monitoring.sanitize import LONGEST_SECRET, sanitize
+from roas.monitoring.webhook_formats import Webhook, read_reports
+from roas.redaction import Redactor
 
 SERVICES = {"dev": ["web"]}
 ALERTMANAGER = {

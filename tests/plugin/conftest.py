@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.models.ownership import LeaderLease
-from bot.state.manager import StateManager
-from bot.state.ownership import _grant_lease
+from roas.models.ownership import LeaderLease
+from roas.state.manager import StateManager
+from roas.state.ownership import _grant_lease
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 from tests.ui.story import until

@@ -6,9 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = Path(__file__).parent / "host"
-# What the extension is called, and the top-level packages that it is made of.
-EXTENSION = "cogs"
-PACKAGES = ("bot", "cogs")
+EXTENSION = "roas"
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,10 @@ PLAIN = Layout("plain")
 OWN_BOT = Layout("own bot.py", program="bot.py")
 COGS_PACKAGE = Layout("own cogs package", logs="cogs/logs.py", package=True)
 COGS_FOLDER = Layout("own cogs folder", logs="cogs/logs.py")
-# As long as the extension is made of packages called `bot` and `cogs`, the other three cannot work.
-LAYOUTS = (PLAIN,)  # once it is called `roas`: (PLAIN, OWN_BOT, COGS_PACKAGE, COGS_FOLDER)
+LAYOUTS = (PLAIN, OWN_BOT, COGS_PACKAGE, COGS_FOLDER)
 
 
 def install(folder: Path) -> Path:
-    """Copy the packages into a folder, as an installation would, and return it."""
-    for name in PACKAGES:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    """Copy the package into a folder, as an installation would, and return it."""
+    shutil.copytree(ROOT / "roas", folder / "roas", ignore=shutil.ignore_patterns("__pycache__"))
     return folder

@@ -4,8 +4,8 @@ import logging
 import re
 from pathlib import Path
 
-from bot.client import redirect
-from bot.settings import load_settings
+from roas.client import redirect
+from roas.settings import load_settings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugin.md"
 

@@ -8,11 +8,11 @@ import pytest
 from discord import app_commands
 from discord.ext import commands
 
-from bot.errors import RoasError, SettingsError, StateError
-from bot.state.manager import StateManager
+from roas.errors import RoasError, SettingsError, StateError
+from roas.state.manager import StateManager
 from tests.plugin.host.host_state import host_state, settled
 
-EXTENSION = "cogs"
+EXTENSION = "roas"
 NAMES = ("deploy", "hotfix", "rollback", "cancel", "status", "history", "logs", "lock", "unlock")
 GUILD = discord.Object(1)
 

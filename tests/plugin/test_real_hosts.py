@@ -243,7 +243,7 @@ async def test_commands_copied_over_ours_are_named(start: Start, sandbox: Sandbo
 async def test_upgrade_by_reload(start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
     """A new version on the disk is what a reload brings; a broken one leaves the old one at work."""
     library = install(tmp_path / "library")
-    source = library / "cogs" / "status.py"
+    source = library / "roas" / "cogs" / "status.py"
     text = source.read_text()
     old, new, newest = "Show how an environment is, or all of them", "Show it better", "Show it best"
     assert old in text

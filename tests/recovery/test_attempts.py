@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.concurrency import run_uninterrupted
-from bot.errors import StateError
-from bot.models.environment import Environment
-from bot.recovery import attempts
-from bot.recovery.attempts import RecoveryAttempts
+from roas.concurrency import run_uninterrupted
+from roas.errors import StateError
+from roas.models.environment import Environment
+from roas.recovery import attempts
+from roas.recovery.attempts import RecoveryAttempts
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 PROD = Environment("prod", "shop-prod", Path(), ())

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import StateError
-from bot.events import EventBus
-from bot.models.alert import AlertReport, AlertSource, RecoveryStatus, Severity
-from bot.models.environment import Environment
-from bot.models.recovery import Fault, RecoveryOutcome, RecoveryReport
-from bot.monitoring.alert_service import AlertService
-from bot.recovery.coordinator import ErrorCoordinator
-from bot.state.manager import StateManager
+from roas.errors import StateError
+from roas.events import EventBus
+from roas.models.alert import AlertReport, AlertSource, RecoveryStatus, Severity
+from roas.models.environment import Environment
+from roas.models.recovery import Fault, RecoveryOutcome, RecoveryReport
+from roas.monitoring.alert_service import AlertService
+from roas.recovery.coordinator import ErrorCoordinator
+from roas.state.manager import StateManager
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 WEB_DOWN = AlertReport("web", AlertSource.HEALTH, Severity.HIGH, "web is down", environment="dev", service="web")

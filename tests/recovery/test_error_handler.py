@@ -11,15 +11,15 @@ from unittest import mock
 import pytest
 import time_machine
 
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import DeploymentRequest, Outcome
-from bot.models.environment import Environment
-from bot.models.health import Verdict
-from bot.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
-from bot.recovery.budget import WINDOW, Budget
-from bot.recovery.handler import ErrorHandler, RecoveryChecks
-from bot.state.boot_clock import boot_seconds
-from bot.state.manager import StateManager
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import DeploymentRequest, Outcome
+from roas.models.environment import Environment
+from roas.models.health import Verdict
+from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
+from roas.recovery.budget import WINDOW, Budget
+from roas.recovery.handler import ErrorHandler, RecoveryChecks
+from roas.state.boot_clock import boot_seconds
+from roas.state.manager import StateManager
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 FAULT = Fault("ALERT-1", "dev", "web", FaultCategory.PROCESS, "web has ended")
@@ -191,4 +191,4 @@ async def test_starting_deployment_interrupts_recovery(scene: Scene) -> None:
 
 
 def booted_for(seconds: float) -> Any:
-    return mock.patch("bot.recovery.budget.boot_seconds", return_value=seconds)
+    return mock.patch("roas.recovery.budget.boot_seconds", return_value=seconds)

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bot.commands import application
-from bot.commands.exit_codes import ExitCode
-from bot.settings import EnvironmentSettings, Settings
 from reference import command_line, events, example_env, exit_codes
 from reference.markdown import rows, section, table
 from reference.pages import write_pages
+from roas.commands import application
+from roas.commands.exit_codes import ExitCode
+from roas.settings import EnvironmentSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 

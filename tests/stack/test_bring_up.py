@@ -166,7 +166,7 @@ def test_bot_reaches_engine_and_compose(running):
 
 
 def test_doctor_finds_no_blocker(running):
-    code, said = running["discord-bot"].exec_run(["entrypoint", "python", "-m", "bot", "doctor", "prod"])
+    code, said = running["discord-bot"].exec_run(["entrypoint", "python", "-m", "roas", "doctor", "prod"])
     assert code == 0, said.decode()
     assert b"0 failures, 0 warnings" in said, said.decode()
 

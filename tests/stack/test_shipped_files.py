@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.settings import EnvironmentSettings, Settings
+from roas.settings import EnvironmentSettings, Settings
 from testbed.python_base import REGISTRY_IMAGE
 
 ROOT = Path(__file__).parents[2]

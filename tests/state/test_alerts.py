@@ -10,15 +10,15 @@ from unittest import mock
 import pytest
 import time_machine
 
-from bot.errors import InvalidRequestError, StateError
-from bot.models.actor import Actor, ActorKind
-from bot.models.alert import AlertReport, AlertSource, AlertState, RecoveryStatus, Severity
-from bot.models.identifiers import new_id
-from bot.models.post import Post
-from bot.models.recovery import RecoveryAction, RecoveryStep
-from bot.state.boot_clock import boot_seconds
-from bot.state.journal import Transaction
-from bot.state.manager import StateManager
+from roas.errors import InvalidRequestError, StateError
+from roas.models.actor import Actor, ActorKind
+from roas.models.alert import AlertReport, AlertSource, AlertState, RecoveryStatus, Severity
+from roas.models.identifiers import new_id
+from roas.models.post import Post
+from roas.models.recovery import RecoveryAction, RecoveryStep
+from roas.state.boot_clock import boot_seconds
+from roas.state.journal import Transaction
+from roas.state.manager import StateManager
 
 REPORT = AlertReport("f1", AlertSource.HEALTH, Severity.HIGH, "web is down", environment="dev", service="web")
 DORA = Actor(ActorKind.DISCORD, "7", "dora")
@@ -28,11 +28,11 @@ HOUR = timedelta(hours=1)
 def later(duration: timedelta) -> AbstractContextManager[object]:
     """Let the machine have been up so much longer."""
     seconds = boot_seconds() + duration.total_seconds()
-    return mock.patch("bot.state.boot_clock.boot_seconds", return_value=seconds)
+    return mock.patch("roas.state.boot_clock.boot_seconds", return_value=seconds)
 
 
 def booted_anew() -> AbstractContextManager[object]:
-    return mock.patch("bot.state.boot_clock.boot_id", return_value=new_id("BOOT"))
+    return mock.patch("roas.state.boot_clock.boot_id", return_value=new_id("BOOT"))
 
 
 @pytest.fixture

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from bot.models.actor import Actor, ActorKind
-from bot.models.change import ChangeType
-from bot.models.deployment import DeploymentKind, DeploymentRequest
-from bot.models.identifiers import new_id
-from bot.models.plan import Plan
-from bot.models.plan_record import LIFETIME, PlanRecord, PlanState
-from bot.state import approvals
-from bot.state.approvals import is_expired, seconds_left, with_expiry
-from bot.state.documents import from_json, to_json
-from bot.state.manager import StateManager
+from roas.models.actor import Actor, ActorKind
+from roas.models.change import ChangeType
+from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.identifiers import new_id
+from roas.models.plan import Plan
+from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
+from roas.state import approvals
+from roas.state.approvals import is_expired, seconds_left, with_expiry
+from roas.state.documents import from_json, to_json
+from roas.state.manager import StateManager
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 ANNA = Actor(ActorKind.DISCORD, "2", "anna")

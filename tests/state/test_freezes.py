@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import FrozenError, InvalidRequestError
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import DeploymentKind
-from bot.models.freeze import Freeze
-from bot.state.manager import StateManager
+from roas.errors import FrozenError, InvalidRequestError
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import DeploymentKind
+from roas.models.freeze import Freeze
+from roas.state.manager import StateManager
 from tests.ui.samples import a_deployment
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")

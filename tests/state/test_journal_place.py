@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import JournalLostError
-from bot.models.ownership import Heartbeat
-from bot.state import journal_place
-from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.manager import JOURNAL_NAME, StateManager
+from roas.errors import JournalLostError
+from roas.models.ownership import Heartbeat
+from roas.state import journal_place
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.manager import JOURNAL_NAME, StateManager
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from bot.errors import LockHeldError
-from bot.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
-from bot.models.change import ChangeType, StateChange
-from bot.models.coordination import PhaseName
-from bot.models.deployment import (
+from roas.errors import LockHeldError
+from roas.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
+from roas.models.change import ChangeType, StateChange
+from roas.models.coordination import PhaseName
+from roas.models.deployment import (
     Deployment,
     DeploymentKind,
     Lock,
@@ -23,16 +23,16 @@ from bot.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
-from bot.models.freeze import Freeze
-from bot.models.ownership import Heartbeat
-from bot.models.plan_record import PlanRecord, PlanState
-from bot.models.post import Post
-from bot.models.recovery import RecoveryStep
-from bot.models.release import Release, ReleaseState
-from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.documents import log_once
-from bot.state.manager import JOURNAL_NAME, StateManager
-from bot.state.schema import MIGRATIONS
+from roas.models.freeze import Freeze
+from roas.models.ownership import Heartbeat
+from roas.models.plan_record import PlanRecord, PlanState
+from roas.models.post import Post
+from roas.models.recovery import RecoveryStep
+from roas.models.release import Release, ReleaseState
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.documents import log_once
+from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.schema import MIGRATIONS
 from tests.state.test_approvals import a_proposal
 from tests.state.test_state_manager import a_deployment, a_release
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import FencedOffError
-from bot.leadership.leadership import Leadership
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, ServiceProgress, ServiceStep
-from bot.models.identifiers import new_id
-from bot.models.ownership import Heartbeat
-from bot.state.boot_clock import boot_id, boot_seconds
-from bot.state.journal import Fence
-from bot.state.manager import JOURNAL_NAME, StateManager
-from bot.state.ownership import HeldLease, lease_has_lapsed
+from roas.errors import FencedOffError
+from roas.leadership.leadership import Leadership
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, ServiceProgress, ServiceStep
+from roas.models.identifiers import new_id
+from roas.models.ownership import Heartbeat
+from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.journal import Fence
+from roas.state.manager import JOURNAL_NAME, StateManager
+from roas.state.ownership import HeldLease, lease_has_lapsed
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import FencedOffError, InvalidRequestError, LockHeldError, StateError
-from bot.models.actor import Actor, ActorKind
-from bot.models.change import ChangeType, StateChange
-from bot.models.coordination import PhaseName
-from bot.models.deployment import (
+from roas.errors import FencedOffError, InvalidRequestError, LockHeldError, StateError
+from roas.models.actor import Actor, ActorKind
+from roas.models.change import ChangeType, StateChange
+from roas.models.coordination import PhaseName
+from roas.models.deployment import (
     Deployment,
     DeploymentKind,
     DeploymentRequest,
@@ -25,10 +25,10 @@ from bot.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
-from bot.models.identifiers import new_id
-from bot.models.post import Post
-from bot.models.release import ImagePin, Release, ReleaseService, ReleaseState
-from bot.state.manager import JOURNAL_NAME, StateManager
+from roas.models.identifiers import new_id
+from roas.models.post import Post
+from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.state.manager import JOURNAL_NAME, StateManager
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 
@@ -233,7 +233,7 @@ async def test_posts_remembered(state) -> None:
 
 async def test_killed_process_known_dead_at_once(tmp_path: Path) -> None:
     program = (
-        "import sys, signal; from pathlib import Path; from bot.state.instance import Instance;"
+        "import sys, signal; from pathlib import Path; from roas.state.instance import Instance;"
         "i = Instance(Path(sys.argv[1])); i.announce(); print(i.id, flush=True); signal.pause()"
     )
     async with StateManager(tmp_path) as state:

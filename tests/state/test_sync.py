@@ -12,17 +12,17 @@ import pytest
 import redis.asyncio
 import time_machine
 
-from bot.models.actor import Actor, ActorKind
-from bot.models.change import ChangeType, StateChange
-from bot.models.coordination import PhaseName
-from bot.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
-from bot.models.identifiers import new_id
-from bot.redaction import Redactor
-from bot.state.documents import from_json, to_json
-from bot.state.manager import StateManager
-from bot.state.projection import STREAM_LENGTH
-from bot.state.projection_source import RESTORED
-from bot.state.sync import DataSyncManager
+from roas.models.actor import Actor, ActorKind
+from roas.models.change import ChangeType, StateChange
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
+from roas.models.identifiers import new_id
+from roas.redaction import Redactor
+from roas.state.documents import from_json, to_json
+from roas.state.manager import StateManager
+from roas.state.projection import STREAM_LENGTH
+from roas.state.projection_source import RESTORED
+from roas.state.sync import DataSyncManager
 from testbed.redis_server import RedisServer
 
 SECRET = "hunter2-hunter2"

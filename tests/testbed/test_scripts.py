@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PYTHON = {"container-healthcheck", "container-pass-signals"}
+PYTHON = {"container-healthcheck", "container-pass-signals", "container-roas"}
 SCRIPTS = [*sorted((ROOT / "script").iterdir()), ROOT / ".ci" / "run"]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from babel.messages.catalog import Catalog, Message
 
-from bot.ui.translation import LANGUAGES, LOCALE_FOLDER, catalogue
-from cogs.plan_approvals import CHANGED
+from roas.cogs.plan_approvals import CHANGED
+from roas.ui.translation import LANGUAGES, LOCALE_FOLDER, catalogue
 from translations.__main__ import read_catalogue
 from translations.collecting import Entry, bare, collect
 
@@ -19,6 +19,7 @@ ADVICE = "Run script/translate, fill in the gaps in bot/ui/locale/*/LC_MESSAGES/
 # Texts of the interface that are no words to a reader, or are English on purpose.
 NOT_TRANSLATED = {
     "DeploymentCog | None": "a type",
+    "This package is `roas.cogs`; the extension is `roas`.": "for who imports it, before there is a language",
     "journal lost": "the subject of a post, for the log",
     " · outcome": "a mark by which a message is found again",
     " · escalation": "a mark by which a message is found again",

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from bot.events import EventBus
-from bot.leadership.leadership import Leadership
-from bot.state.manager import StateManager
-from bot.ui.drawing import Drawing
-from bot.ui.live_messages import LiveMessages, PingRoles
-from bot.ui.notifier import Pace
-from bot.ui.ops_channel import DiscordAwayError, MessageGoneError, PermissionMissingError, PostError
-from bot.ui.outbox import Outbox
-from bot.ui.outboxes import Outboxes
-from bot.ui.secrets import Redact
+from roas.events import EventBus
+from roas.leadership.leadership import Leadership
+from roas.state.manager import StateManager
+from roas.ui.drawing import Drawing
+from roas.ui.live_messages import LiveMessages, PingRoles
+from roas.ui.notifier import Pace
+from roas.ui.ops_channel import DiscordAwayError, MessageGoneError, PermissionMissingError, PostError
+from roas.ui.outbox import Outbox
+from roas.ui.outboxes import Outboxes
+from roas.ui.secrets import Redact
 
 QUICK = Pace(poll=0.2, first_retry=0.02, longest_retry=0.05, longest_retry_closed=0.05)
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bot.models.actor import Actor, ActorKind
-from bot.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
-from bot.models.deployment import (
+from roas.models.actor import Actor, ActorKind
+from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
+from roas.models.deployment import (
     Deployment,
     DeploymentKind,
     DeploymentRequest,
@@ -17,10 +17,10 @@ from bot.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
-from bot.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
-from bot.models.identifiers import new_id
-from bot.models.plan import Plan, ServiceAction, ServicePlan
-from bot.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.models.identifiers import new_id
+from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DORA = Actor(ActorKind.DISCORD, "123456789012345678", "dora")

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bot.events import Event, EventBus
-from bot.models.coordination import PhaseName
-from bot.models.deployment import Deployment, Outcome, PhaseResult, PhaseStatus, Problem, ServiceProgress
-from bot.state.journal import Fence
-from bot.state.manager import StateManager
+from roas.events import Event, EventBus
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Deployment, Outcome, PhaseResult, PhaseStatus, Problem, ServiceProgress
+from roas.state.journal import Fence
+from roas.state.manager import StateManager
 from tests.ui.samples import a_deployment
 
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.models.actor import Actor, ActorKind
-from bot.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
-from bot.ui.drawing import Drawing
-from bot.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
-from bot.ui.translation import translate, using_locale
+from roas.models.actor import Actor, ActorKind
+from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
+from roas.ui.drawing import Drawing
+from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
+from roas.ui.translation import translate, using_locale
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALERT = Alert(

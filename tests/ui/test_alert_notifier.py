@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from bot.events import EventBus
-from bot.models.actor import Actor, ActorKind
-from bot.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
-from bot.monitoring.alert_service import AlertService
-from bot.state.manager import StateManager
-from bot.ui.alert_notifier import AlertNotifier
-from bot.ui.drawing import Drawing
-from bot.ui.embeds.alert import LISTED, draw_open_alerts
-from bot.ui.live_messages import PingRoles
-from bot.ui.ops_channel import ChannelClosedError, DiscordAwayError
+from roas.events import EventBus
+from roas.models.actor import Actor, ActorKind
+from roas.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
+from roas.monitoring.alert_service import AlertService
+from roas.state.manager import StateManager
+from roas.ui.alert_notifier import AlertNotifier
+from roas.ui.drawing import Drawing
+from roas.ui.embeds.alert import LISTED, draw_open_alerts
+from roas.ui.live_messages import PingRoles
+from roas.ui.ops_channel import ChannelClosedError, DiscordAwayError
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.story import until
 
@@ -341,7 +341,7 @@ async def test_escalation_sent_despite_outage(
 async def test_undrawable_alert_does_not_block_others(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.ui import alert_notifier
+    from roas.ui import alert_notifier
 
     draw = alert_notifier.draw_alert
 

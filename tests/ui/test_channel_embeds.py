@@ -8,11 +8,11 @@ import discord.ext.test as dpytest
 import pytest
 from discord.ext import commands
 
-from bot.models.deployment import Outcome
-from bot.ui.drawing import Drawing
-from bot.ui.embeds.live import draw_live
-from bot.ui.embeds.outcome import draw_outcome
-from bot.ui.ops_channel import OpsChannel
+from roas.models.deployment import Outcome
+from roas.ui.drawing import Drawing
+from roas.ui.embeds.live import draw_live
+from roas.ui.embeds.outcome import draw_outcome
+from roas.ui.ops_channel import OpsChannel
 from tests.ui.samples import a_deployment, largest_deployment
 
 

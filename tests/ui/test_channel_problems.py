@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from bot.events import EventBus
-from bot.leadership.leadership import Leadership
-from bot.models.alert import AlertReport, AlertSource, Severity
-from bot.state.manager import StateManager
+from roas.events import EventBus
+from roas.leadership.leadership import Leadership
+from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.state.manager import StateManager
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.story import until
 

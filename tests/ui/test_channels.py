@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from bot.events import EventBus
-from bot.models.alert import AlertReport, AlertSource, Severity
-from bot.models.deployment import Outcome
-from bot.monitoring.alert_service import AlertService
-from bot.state.manager import StateManager
-from bot.ui.live_messages import LiveMessages
-from bot.ui.notifier import LIVE
-from bot.ui.ops_channel import ChannelClosedError
-from bot.ui.outbox import Outbox
-from bot.ui.outboxes import Outboxes
+from roas.events import EventBus
+from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.models.deployment import Outcome
+from roas.monitoring.alert_service import AlertService
+from roas.state.manager import StateManager
+from roas.ui.live_messages import LiveMessages
+from roas.ui.notifier import LIVE
+from roas.ui.ops_channel import ChannelClosedError
+from roas.ui.outbox import Outbox
+from roas.ui.outboxes import Outboxes
 from tests.ui.conftest import QUICK, FakeChannel
 from tests.ui.story import Story, until
 

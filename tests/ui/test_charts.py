@@ -8,17 +8,17 @@ import threading
 import pytest
 from PIL import Image
 
-from bot.models.health import Verdict
-from bot.models.series import ServicePoint, ServiceSeries
-from bot.ui.charts import canvas, palette
-from bot.ui.charts.last_hour import draw_last_hour
-from bot.ui.charts.lines import largest
-from bot.ui.charts.painter import Painter
-from bot.ui.charts.scale import memory_scale, percent_scale, write_memory
-from bot.ui.charts.verdicts import worst_first
-from bot.ui.drawing import Picture
-from bot.ui.translation import _ as translated
-from bot.ui.translation import using_locale
+from roas.models.health import Verdict
+from roas.models.series import ServicePoint, ServiceSeries
+from roas.ui.charts import canvas, palette
+from roas.ui.charts.last_hour import draw_last_hour
+from roas.ui.charts.lines import largest
+from roas.ui.charts.painter import Painter
+from roas.ui.charts.scale import memory_scale, percent_scale, write_memory
+from roas.ui.charts.verdicts import worst_first
+from roas.ui.drawing import Picture
+from roas.ui.translation import _ as translated
+from roas.ui.translation import using_locale
 from tests.ui.samples import LONG_NAME, NASTY
 
 
@@ -239,7 +239,7 @@ async def test_drawing_uses_one_thread_and_locale(
         threads.add(threading.current_thread())
         return Picture("x.png", b"", translated("All were well."))
 
-    monkeypatch.setattr("bot.ui.charts.painter.draw_last_hour", draw)
+    monkeypatch.setattr("roas.ui.charts.painter.draw_last_hour", draw)
     painter = Painter()
     with using_locale("zh-TW"):
         pictures = await asyncio.gather(*(painter.last_hour([a_series()]) for _ in range(8)))
@@ -253,7 +253,7 @@ async def test_failed_drawing_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(_: object) -> Picture:
         raise OSError("no font")
 
-    monkeypatch.setattr("bot.ui.charts.painter.draw_last_hour", draw)
+    monkeypatch.setattr("roas.ui.charts.painter.draw_last_hour", draw)
     painter = Painter()
     assert await painter.last_hour([a_series()]) is None
     painter.close()

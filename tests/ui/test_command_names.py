@@ -3,8 +3,8 @@
 import discord
 import pytest
 
-from bot.ui.command_names import drawing_found_as, found_as, grouped
-from bot.ui.drawing import Drawing
+from roas.ui.command_names import drawing_found_as, found_as, grouped
+from roas.ui.drawing import Drawing
 
 
 @pytest.mark.parametrize(

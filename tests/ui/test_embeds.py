@@ -6,19 +6,19 @@ from dataclasses import replace
 import discord
 import pytest
 
-from bot.errors import InvalidRequestError, LockHeldError, NotPermittedError
-from bot.models.coordination import PhaseName
-from bot.models.deployment import DeploymentKind, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
-from bot.models.health import Verdict
-from bot.ui.drawing import Drawing
-from bot.ui.embeds.errors import draw_error, draw_unexpected
-from bot.ui.embeds.history import HistoryPage, draw_history
-from bot.ui.embeds.live import can_be_cancelled, draw_live
-from bot.ui.embeds.outcome import draw_outcome
-from bot.ui.embeds.plan import draw_plan
-from bot.ui.embeds.status import EnvironmentStatus, draw_status
-from bot.ui.icons import BAD, CAREFUL, GOOD, QUIET, RUNNING
-from bot.ui.secrets import without_secrets
+from roas.errors import InvalidRequestError, LockHeldError, NotPermittedError
+from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
+from roas.models.health import Verdict
+from roas.ui.drawing import Drawing
+from roas.ui.embeds.errors import draw_error, draw_unexpected
+from roas.ui.embeds.history import HistoryPage, draw_history
+from roas.ui.embeds.live import can_be_cancelled, draw_live
+from roas.ui.embeds.outcome import draw_outcome
+from roas.ui.embeds.plan import draw_plan
+from roas.ui.embeds.status import EnvironmentStatus, draw_status
+from roas.ui.icons import BAD, CAREFUL, GOOD, QUIET, RUNNING
+from roas.ui.secrets import without_secrets
 from tests.ui.samples import (
     NASTY,
     a_deployment,

@@ -18,37 +18,37 @@ import discord
 import pytest
 from discord.http import MultipartParameters, handle_message_parameters
 
-from bot.errors import FrozenError, LockHeldError, RoasError
-from bot.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
-from bot.models.coordination import PhaseName
-from bot.models.deployment import DeploymentKind, Outcome, PhaseStatus, Problem, ServiceStep
-from bot.models.freeze import Freeze
-from bot.models.health import Verdict
-from bot.models.ownership import JournalLoss
-from bot.models.plan import Plan
-from bot.models.plan_record import PlanState
-from bot.monitoring.integration_figures import IntegrationFigures
-from bot.monitoring.integration_monitor import LIMITS
-from bot.ui.drawing import Drawing
-from bot.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
-from bot.ui.embeds.approval import draw_approval, draw_proposal
-from bot.ui.embeds.errors import draw_error, draw_unexpected
-from bot.ui.embeds.history import HistoryPage, draw_history
-from bot.ui.embeds.integration import draw_integration
-from bot.ui.embeds.live import draw_live
-from bot.ui.embeds.outcome import draw_outcome
-from bot.ui.embeds.plan import draw_plan, draw_plan_message
-from bot.ui.embeds.status import EnvironmentStatus, draw_status
-from bot.ui.formatting import person, since
-from bot.ui.journal_loss import draw_journal_loss
-from bot.ui.limits import code, fit, one_line
-from bot.ui.missing_permission import MissingPermission
-from bot.ui.ops_channel import OpsChannel
-from bot.ui.translation import _ as translated
-from bot.ui.translation import using_locale
-from cogs.alerts import AlertsCog
-from cogs.answers import answer, answer_beside
-from cogs.logs import _draw as draw_logs
+from roas.cogs.alerts import AlertsCog
+from roas.cogs.answers import answer, answer_beside
+from roas.cogs.logs import _draw as draw_logs
+from roas.errors import FrozenError, LockHeldError, RoasError
+from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
+from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus, Problem, ServiceStep
+from roas.models.freeze import Freeze
+from roas.models.health import Verdict
+from roas.models.ownership import JournalLoss
+from roas.models.plan import Plan
+from roas.models.plan_record import PlanState
+from roas.monitoring.integration_figures import IntegrationFigures
+from roas.monitoring.integration_monitor import LIMITS
+from roas.ui.drawing import Drawing
+from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
+from roas.ui.embeds.approval import draw_approval, draw_proposal
+from roas.ui.embeds.errors import draw_error, draw_unexpected
+from roas.ui.embeds.history import HistoryPage, draw_history
+from roas.ui.embeds.integration import draw_integration
+from roas.ui.embeds.live import draw_live
+from roas.ui.embeds.outcome import draw_outcome
+from roas.ui.embeds.plan import draw_plan, draw_plan_message
+from roas.ui.embeds.status import EnvironmentStatus, draw_status
+from roas.ui.formatting import person, since
+from roas.ui.journal_loss import draw_journal_loss
+from roas.ui.limits import code, fit, one_line
+from roas.ui.missing_permission import MissingPermission
+from roas.ui.ops_channel import OpsChannel
+from roas.ui.translation import _ as translated
+from roas.ui.translation import using_locale
 from sandbox.checks import Checks
 from sandbox.openapi import OpenApi
 from tests.ui.samples import (
@@ -79,19 +79,19 @@ EVERY_LACK = (
 LINES = f"{HOSTILE}\n" + "x" * 10_240 + f"\n{HOSTILE}\n" + "y" * 10_240
 # These take part in drawing a message, and are no message themselves.
 HELPERS = {
-    "bot.ui.embeds.status._embed": "one environment of draw_status",
-    "bot.ui.embeds.alert._to_call": "what the calls about alerts have in common",
-    "bot.ui.drawing.Drawing.without": "a message as it is posted with fewer permissions; each is sent so, too",
-    "bot.ui.command_names.drawing_found_as": "names commands in their group, of what others drew",
-    "bot.ui.command_names.embeds_found_as": "names commands in their group, of what others drew",
-    "bot.ui.command_names._embed": "names commands in their group, in one embed",
-    "bot.ui.ops_channel.OpsChannel._found_as": "names commands in their group, of what is posted",
-    "bot.ui.limits.fit": "makes what others drew fit",
-    "bot.ui.limits._clip_parts": "makes one embed fit",
-    "cogs.history.HistoryCog.draw": "reads what draw_history draws",
-    "cogs.status.StatusCog._draw": "puts together what draw_status and the chart draw",
-    "cogs.status.StatusCog._open_alerts": "reads what draw_open_alerts draws",
-    "cogs.status.StatusCog._integration": "reads what draw_integration draws",
+    "roas.ui.embeds.status._embed": "one environment of draw_status",
+    "roas.ui.embeds.alert._to_call": "what the calls about alerts have in common",
+    "roas.ui.drawing.Drawing.without": "a message as it is posted with fewer permissions; each is sent so, too",
+    "roas.ui.command_names.drawing_found_as": "names commands in their group, of what others drew",
+    "roas.ui.command_names.embeds_found_as": "names commands in their group, of what others drew",
+    "roas.ui.command_names._embed": "names commands in their group, in one embed",
+    "roas.ui.ops_channel.OpsChannel._found_as": "names commands in their group, of what is posted",
+    "roas.ui.limits.fit": "makes what others drew fit",
+    "roas.ui.limits._clip_parts": "makes one embed fit",
+    "roas.cogs.history.HistoryCog.draw": "reads what draw_history draws",
+    "roas.cogs.status.StatusCog._draw": "puts together what draw_status and the chart draw",
+    "roas.cogs.status.StatusCog._open_alerts": "reads what draw_open_alerts draws",
+    "roas.cogs.status.StatusCog._integration": "reads what draw_integration draws",
 }
 
 LARGE_FIGURES = IntegrationFigures(1e6, HOSTILE * 5, 1e6, 1e6, 1e6, HOSTILE * 5, 1.0, HOSTILE * 5, 0.0)
@@ -320,7 +320,7 @@ def private_answers() -> Iterator[Message]:
 def _faults(kind: type[RoasError]) -> Iterator[type[RoasError]]:
     """Return every fault of the product that is made of words alone."""
     for one in kind.__subclasses__():
-        if one.__module__.startswith("bot.") and one.__init__ is RoasError.__init__:
+        if one.__module__.startswith("roas.") and one.__init__ is RoasError.__init__:
             yield one
         yield from _faults(one)
 
@@ -367,9 +367,10 @@ def sentences() -> list[str]:
 def drawing_functions() -> set[str]:
     """Find, in the sources, each function that returns or makes a message or an embed."""
     found = set()
-    for path in sorted([*(REPOSITORY / "bot").rglob("*.py"), *(REPOSITORY / "cogs").rglob("*.py")]):
-        module = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
-        found |= set(_drawing_in(ast.parse(path.read_text(encoding="utf-8")), module))
+    for folder, package in (("bot", "roas"), ("cogs", "roas.cogs")):
+        for path in sorted((REPOSITORY / folder).rglob("*.py")):
+            module = ".".join([package, *path.relative_to(REPOSITORY / folder).with_suffix("").parts])
+            found |= set(_drawing_in(ast.parse(path.read_text(encoding="utf-8")), module))
     return found
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.ui.limits import (
+from roas.ui.limits import (
     FIELD_VALUE,
     NOTHING,
     TOTAL,

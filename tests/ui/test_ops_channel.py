@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import discord
 import pytest
 
-from bot.ui.drawing import Drawing
-from bot.ui.missing_permission import MissingPermission
-from bot.ui.ops_channel import ChannelClosedError, MessageGoneError, OpsChannel, PermissionMissingError
+from roas.ui.drawing import Drawing
+from roas.ui.missing_permission import MissingPermission
+from roas.ui.ops_channel import ChannelClosedError, MessageGoneError, OpsChannel, PermissionMissingError
 from sandbox.client import SandboxClient
 from tests.sandbox.conftest import bot, openapi, people, sandbox
 from tests.sandbox.small_bot import SmallBot

@@ -7,15 +7,15 @@ import re
 import discord
 import pytest
 
-from bot.events import EventBus
-from bot.models.coordination import PhaseName
-from bot.models.deployment import Outcome, PhaseStatus, Problem
-from bot.state.manager import StateManager
-from bot.ui.drawing import Drawing
-from bot.ui.live_messages import LiveMessages
-from bot.ui.missing_permission import MissingPermission
-from bot.ui.ops_channel import DiscordAwayError
-from bot.ui.translation import using_locale
+from roas.events import EventBus
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Outcome, PhaseStatus, Problem
+from roas.state.manager import StateManager
+from roas.ui.drawing import Drawing
+from roas.ui.live_messages import LiveMessages
+from roas.ui.missing_permission import MissingPermission
+from roas.ui.ops_channel import DiscordAwayError
+from roas.ui.translation import using_locale
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.story import Story, until
 from tests.ui.test_alert_notifier import a_report, open_desk

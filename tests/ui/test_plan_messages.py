@@ -5,22 +5,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.models.actor import Actor, ActorKind
-from bot.models.deployment import DeploymentKind, DeploymentRequest, Outcome, ServiceProgress, ServiceStep
-from bot.models.freeze import Freeze
-from bot.models.identifiers import new_id
-from bot.models.plan import Plan
-from bot.models.plan_record import LIFETIME, PlanRecord, PlanState
-from bot.state.manager import StateManager
-from bot.ui.deployment_notifier import last_seconds, usual_seconds
-from bot.ui.embeds.approval import draw_approval, draw_proposal
-from bot.ui.embeds.history import HistoryPage, draw_history
-from bot.ui.embeds.live import draw_live
-from bot.ui.embeds.outcome import draw_outcome
-from bot.ui.embeds.plan import draw_plan, draw_plan_message
-from bot.ui.embeds.status import EnvironmentStatus, draw_status
-from bot.ui.notifier import APPROVAL, Pace
-from bot.ui.ops_channel import ChannelClosedError, DiscordAwayError
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, ServiceProgress, ServiceStep
+from roas.models.freeze import Freeze
+from roas.models.identifiers import new_id
+from roas.models.plan import Plan
+from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
+from roas.state.manager import StateManager
+from roas.ui.deployment_notifier import last_seconds, usual_seconds
+from roas.ui.embeds.approval import draw_approval, draw_proposal
+from roas.ui.embeds.history import HistoryPage, draw_history
+from roas.ui.embeds.live import draw_live
+from roas.ui.embeds.outcome import draw_outcome
+from roas.ui.embeds.plan import draw_plan, draw_plan_message
+from roas.ui.embeds.status import EnvironmentStatus, draw_status
+from roas.ui.notifier import APPROVAL, Pace
+from roas.ui.ops_channel import ChannelClosedError, DiscordAwayError
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.samples import DORA, NASTY, NOON, a_deployment, a_plan, largest_deployment
 from tests.ui.story import Story, until

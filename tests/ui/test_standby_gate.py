@@ -7,8 +7,8 @@ import discord
 import pytest
 from discord.ext import commands
 
-from bot.leadership.leadership import Leadership
-from bot.ui.standby_gate import StandbyGate
+from roas.leadership.leadership import Leadership
+from roas.ui.standby_gate import StandbyGate
 from tests.ui.story import until
 
 GUILD = {"id": "7", "name": "shop", "members": [], "channels": [], "roles": [{"id": "7", "name": "@everyone"}]}

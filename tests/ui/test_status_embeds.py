@@ -6,14 +6,14 @@ from datetime import timedelta
 import discord
 import pytest
 
-from bot.models.coordination import PhaseName
-from bot.models.deployment import PhaseStatus
-from bot.models.health import ServiceHealth, StackHealth, Verdict
-from bot.monitoring.integration_figures import IntegrationFigures
-from bot.ui.embeds.integration import draw_integration
-from bot.ui.embeds.status import EnvironmentStatus, draw_status
-from bot.ui.icons import BAD, GOOD
-from bot.ui.translation import using_locale
+from roas.models.coordination import PhaseName
+from roas.models.deployment import PhaseStatus
+from roas.models.health import ServiceHealth, StackHealth, Verdict
+from roas.monitoring.integration_figures import IntegrationFigures
+from roas.ui.embeds.integration import draw_integration
+from roas.ui.embeds.status import EnvironmentStatus, draw_status
+from roas.ui.icons import BAD, GOOD
+from roas.ui.translation import using_locale
 from tests.ui.samples import NOON, a_container, a_deployment, a_lock, a_release, a_stack
 from tests.ui.test_embeds import assert_within_limits, text_of
 

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from bot.errors import LockHeldError, RoasError
-from bot.models.coordination import PhaseName
-from bot.models.deployment import ServiceStep
-from bot.ui.embeds.errors import draw_error
-from bot.ui.embeds.live import draw_live
-from bot.ui.embeds.outcome import draw_outcome
-from bot.ui.sentences import Template
-from bot.ui.translation import _, command_text, command_word, translate, using_locale, word
+from roas.errors import LockHeldError, RoasError
+from roas.models.coordination import PhaseName
+from roas.models.deployment import ServiceStep
+from roas.ui.embeds.errors import draw_error
+from roas.ui.embeds.live import draw_live
+from roas.ui.embeds.outcome import draw_outcome
+from roas.ui.sentences import Template
+from roas.ui.translation import _, command_text, command_word, translate, using_locale, word
 from tests.ui.samples import a_deployment, a_lock, failed_deployment
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from bot.engine.interface import ResolvedStack
-from bot.errors import EngineUnavailableError
-from bot.models.environment import Environment
-from bot.models.facts import EngineFacts, OwnContainer, PublishedPort
-from bot.models.stack import ServiceDefinition
-from bot.settings import Settings
-from bot.validation.subject import Subject
+from roas.engine.interface import ResolvedStack
+from roas.errors import EngineUnavailableError
+from roas.models.environment import Environment
+from roas.models.facts import EngineFacts, OwnContainer, PublishedPort
+from roas.models.stack import ServiceDefinition
+from roas.settings import Settings
+from roas.validation.subject import Subject
 
 GIB = 1024**3
 

@@ -9,16 +9,16 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
-from bot.models.check import CheckResult
-from bot.models.facts import DiscordFacts
-from bot.settings import EnvironmentSettings, Settings
-from bot.validation.cached_call import CachedCall
-from bot.validation.checks.discord_channel import DiscordChannelCheck
-from bot.validation.checks.discord_permissions import DiscordPermissionsCheck
-from bot.validation.checks.discord_token import DiscordTokenCheck
-from bot.validation.discord_facts import fetch_discord_facts
-from bot.validation.discord_permissions import NEEDED, missing_permissions
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult
+from roas.models.facts import DiscordFacts
+from roas.settings import EnvironmentSettings, Settings
+from roas.validation.cached_call import CachedCall
+from roas.validation.checks.discord_channel import DiscordChannelCheck
+from roas.validation.checks.discord_permissions import DiscordPermissionsCheck
+from roas.validation.checks.discord_token import DiscordTokenCheck
+from roas.validation.discord_facts import fetch_discord_facts
+from roas.validation.discord_permissions import NEEDED, missing_permissions
+from roas.validation.subject import Subject
 
 ALL = sum(NEEDED.values())
 VIEW, SEND = NEEDED["View Channel"], NEEDED["Send Messages"]

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import SecretStr
 
-from bot.settings import EnvironmentSettings, Settings
-from bot.validation.discord_facts import fetch_discord_facts
+from roas.settings import EnvironmentSettings, Settings
+from roas.validation.discord_facts import fetch_discord_facts
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 

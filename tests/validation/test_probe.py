@@ -8,13 +8,13 @@ from pathlib import Path
 import docker
 import pytest
 
-from bot.engine.client import EngineClients
-from bot.engine.compose.runner import ComposeRunner
-from bot.engine.own_container import own_container_id
-from bot.engine.probe import DockerProbe
-from bot.errors import EngineUnavailableError
-from bot.models.environment import Environment
-from bot.models.facts import PublishedPort
+from roas.engine.client import EngineClients
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.own_container import own_container_id
+from roas.engine.probe import DockerProbe
+from roas.errors import EngineUnavailableError
+from roas.models.environment import Environment
+from roas.models.facts import PublishedPort
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.models.check import Severity
-from bot.state.redis_server import ping
-from bot.validation.checks.redis import RedisCheck
-from bot.validation.subject import Subject
+from roas.models.check import Severity
+from roas.state.redis_server import ping
+from roas.validation.checks.redis import RedisCheck
+from roas.validation.subject import Subject
 
 
 @pytest.fixture

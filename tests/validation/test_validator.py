@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from bot.errors import EngineError, EngineUnavailableError
-from bot.models.check import CheckResult, Severity
-from bot.validation.discovery import discover_checks
-from bot.validation.subject import Subject
-from bot.validation.validator import EnvironmentValidator
+from roas.errors import EngineError, EngineUnavailableError
+from roas.models.check import CheckResult, Severity
+from roas.validation.discovery import discover_checks
+from roas.validation.subject import Subject
+from roas.validation.validator import EnvironmentValidator
 
 
 @dataclass

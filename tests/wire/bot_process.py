@@ -1,4 +1,4 @@
-"""Run `python -m bot` as a process of its own, as it would be in real life, and end it as a test wants."""
+"""Run `roas` as a process of its own, as it would be in real life, and end it as a test wants."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "DISCORD_OPENAPI")
 class BotProcess:
     """Start, kill and stop a bot; `log` has what it printed."""
 
-    def __init__(self, environment: dict[str, str], log: Path, module: str = "bot") -> None:
+    def __init__(self, environment: dict[str, str], log: Path, module: str = "roas") -> None:
         self._environment = environment
         self._module = module
         self.log = log

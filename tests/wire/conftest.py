@@ -53,7 +53,7 @@ async def bot(
     bot_settings: dict[str, str], people: SandboxClient, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[BotProcess]:
     """Start a bot and wait until its commands can be typed."""
-    bot = BotProcess(bot_settings, tmp_path / "bot.log")
+    bot = BotProcess(bot_settings, tmp_path / "roas.log")
     await bot.start()
     try:
         await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)

@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 
-from bot.commands import run_command_line
-from bot.models.change import ChangeType, StateChange
-from bot.state.manager import StateManager
+from roas.commands import run_command_line
+from roas.models.change import ChangeType, StateChange
+from roas.state.manager import StateManager
 
 AFTER = int(os.environ["MORTAL_AFTER"])
 COUNTED = frozenset(

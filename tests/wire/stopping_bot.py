@@ -11,13 +11,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from bot.commands import run_command_line
-from bot.deployment import peer_processes
-from bot.deployment.peer_processes import PeerProcesses
-from bot.engine.service_creation import ServiceCreator
-from bot.models.environment import Environment
-from bot.state import ownership
-from bot.state.journal import Journal
+from roas.commands import run_command_line
+from roas.deployment import peer_processes
+from roas.deployment.peer_processes import PeerProcesses
+from roas.engine.service_creation import ServiceCreator
+from roas.models.environment import Environment
+from roas.state import ownership
+from roas.state.journal import Journal
 
 ownership.LEASE_SECONDS = peer_processes.HUNG_SECONDS = 2.5
 _create = ServiceCreator._compose_create

@@ -14,8 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.models.alert import AlertSource
-from bot.state.manager import StateManager
+from roas.models.alert import AlertSource
+from roas.state.manager import StateManager
 from sandbox.views import Message
 from tests.wire.bot_process import BotProcess
 from tests.wire.channel import DEPLOYMENT_ID, ask, confirm, outcome, start

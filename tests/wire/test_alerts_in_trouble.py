@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.models.alert import AlertState
-from bot.state.manager import StateManager
+from roas.models.alert import AlertState
+from roas.state.manager import StateManager
 from testbed.redis_server import free_port
 from tests.wire.bot_process import BotProcess
 from tests.wire.channel import ask, outcome, start
@@ -125,7 +125,7 @@ async def test_bot_without_dependencies_waits_idle(bot_settings, http, tmp_path,
         "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock",
     }
     without_token = {name: value for name, value in bot_settings.items() if name != "WEBHOOK_TOKEN"}
-    bot = BotProcess(without_token | away, tmp_path / "bot.log")
+    bot = BotProcess(without_token | away, tmp_path / "roas.log")
     await bot.start()
     try:
         async with asyncio.timeout(30):

@@ -12,7 +12,7 @@ from tests.wire.channel import live, outcome
 pytestmark = pytest.mark.wire
 
 
-async def roas(settings: dict[str, str], *arguments: str, module: str = "bot") -> tuple[int, str]:
+async def roas(settings: dict[str, str], *arguments: str, module: str = "roas") -> tuple[int, str]:
     """Type a command where the bot's settings are, and return its exit code and what it said."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings}
     child = await asyncio.create_subprocess_exec(

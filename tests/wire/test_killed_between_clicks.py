@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.models.deployment import Outcome
-from bot.state.manager import StateManager
-from bot.ui.embeds.history import PAGE_LENGTH
+from roas.models.deployment import Outcome
+from roas.state.manager import StateManager
+from roas.ui.embeds.history import PAGE_LENGTH
 from tests.ui.samples import NOON, a_deployment
 from tests.wire.bot_process import BotProcess
 from tests.wire.channel import ANSWER_SECONDS, DEPLOYMENT_ID, approval, button, confirm, outcome, press

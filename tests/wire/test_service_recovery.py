@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bot.models.alert import Alert, AlertSource, AlertState, RecoveryStatus
-from bot.models.change import StateChange
-from bot.state.manager import StateManager
+from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus
+from roas.models.change import StateChange
+from roas.state.manager import StateManager
 from tests.wire.bot_process import ROOT
 from tests.wire.channel import outcome, start
 from tests.wire.shop import CHECK
@@ -83,9 +83,9 @@ async def test_killed_service_recovered_under_one_cause(bot, bot_settings, peopl
 
 @asynccontextmanager
 async def following(bot_settings: dict[str, str]) -> AsyncIterator[asyncio.StreamReader]:
-    """Run `python -m bot events --follow` beside the bot."""
+    """Run `roas events --follow` beside the bot."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "STATE_DIR": bot_settings["STATE_DIR"]}
-    command = [sys.executable, "-m", "bot", "events", "--follow", "--json", "--limit", "1"]
+    command = [sys.executable, "-m", "roas", "events", "--follow", "--json", "--limit", "1"]
     child = await asyncio.create_subprocess_exec(
         *command, env=environment, cwd=bot_settings["STACK_DIR"], stdout=asyncio.subprocess.PIPE
     )

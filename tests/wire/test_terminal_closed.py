@@ -21,7 +21,7 @@ STOP_SECONDS = 20.0
 async def test_bot_outlives_its_terminal(bot_settings, people, tmp_path, number):
     inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
     environment = {**inherited, "PYTHONPATH": str(ROOT), "TERM": "xterm", **bot_settings}
-    with terminal([sys.executable, "-m", "bot"], environment, tmp_path) as opened:
+    with terminal([sys.executable, "-m", "roas"], environment, tmp_path) as opened:
         await people.wait_for_commands("status", deadline_seconds=CONNECT_SECONDS)
         opened.close()
         for _ in range(2):  # what it logs of the first one goes nowhere, and may not break it

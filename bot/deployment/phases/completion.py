@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from bot.deployment.context import DeploymentContext
-from bot.errors import FencedOffError, RoasError
-from bot.log import get_logger
-from bot.models.coordination import PhaseName
-from bot.models.release import Release
+from roas.deployment.context import DeploymentContext
+from roas.errors import FencedOffError, RoasError
+from roas.log import get_logger
+from roas.models.coordination import PhaseName
+from roas.models.release import Release
 
 log = get_logger(__name__)
 

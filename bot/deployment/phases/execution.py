@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from bot.deployment.applier import Applier
-from bot.deployment.context import DeploymentContext
-from bot.deployment.dependent_restarts import begun, replaced_before, to_restart
-from bot.deployment.handover import replace_bot_if_needed
-from bot.deployment.own_service import find_running_bot, refuse_without_bot, replicas_by_service
-from bot.deployment.phases.preparation import load_release, prepare_release
-from bot.engine.container_watch import ContainerWatch
-from bot.models.coordination import PhaseName
-from bot.models.deployment import ServiceProgress, ServiceStep
+from roas.deployment.applier import Applier
+from roas.deployment.context import DeploymentContext
+from roas.deployment.dependent_restarts import begun, replaced_before, to_restart
+from roas.deployment.handover import replace_bot_if_needed
+from roas.deployment.own_service import find_running_bot, refuse_without_bot, replicas_by_service
+from roas.deployment.phases.preparation import load_release, prepare_release
+from roas.engine.container_watch import ContainerWatch
+from roas.models.coordination import PhaseName
+from roas.models.deployment import ServiceProgress, ServiceStep
 
 NOT_TOUCHED_YET = frozenset({ServiceStep.PENDING, ServiceStep.PULLED, ServiceStep.BUILT})
 

@@ -1,8 +1,8 @@
 """Make sure that the environment is ours, tidy, and has a release to come back to."""
 
-from bot.deployment.context import DeploymentContext, sweep_leftovers
-from bot.models.coordination import PhaseName
-from bot.models.release import ReleaseState
+from roas.deployment.context import DeploymentContext, sweep_leftovers
+from roas.models.coordination import PhaseName
+from roas.models.release import ReleaseState
 
 
 class Initialization:

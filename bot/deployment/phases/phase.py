@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from bot.deployment.context import DeploymentContext
-from bot.models.coordination import PhaseName
+from roas.deployment.context import DeploymentContext
+from roas.models.coordination import PhaseName
 
 
 class Phase(Protocol):

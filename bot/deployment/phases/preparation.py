@@ -2,14 +2,14 @@
 
 import asyncio
 
-from bot.concurrency import run_concurrently
-from bot.deployment.context import DeploymentContext
-from bot.deployment.planning import Candidate, plan_deployment, require_same_plan
-from bot.errors import InvalidRequestError, RoasError
-from bot.models.coordination import PREPARE_MONITORING_TIMEOUT_SECONDS, PhaseName
-from bot.models.deployment import ServiceProgress
-from bot.models.plan import ServiceAction
-from bot.models.release import Release
+from roas.concurrency import run_concurrently
+from roas.deployment.context import DeploymentContext
+from roas.deployment.planning import Candidate, plan_deployment, require_same_plan
+from roas.errors import InvalidRequestError, RoasError
+from roas.models.coordination import PREPARE_MONITORING_TIMEOUT_SECONDS, PhaseName
+from roas.models.deployment import ServiceProgress
+from roas.models.plan import ServiceAction
+from roas.models.release import Release
 
 
 class Preparation:

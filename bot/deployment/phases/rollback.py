@@ -2,18 +2,18 @@
 
 from dataclasses import replace
 
-from bot.deployment.applier import Applier
-from bot.deployment.context import DeploymentContext, sweep_leftovers
-from bot.deployment.dependencies import DependencyCoordinator
-from bot.deployment.dependent_restarts import begun, to_restart
-from bot.deployment.handover import replace_bot_if_needed
-from bot.deployment.own_service import find_running_bot, keeps_bot, refuse_without_bot, replicas_by_service
-from bot.deployment.stale_instances import remove_predecessors
-from bot.engine.container_watch import ContainerWatch
-from bot.models.coordination import PhaseName
-from bot.models.deployment import DeploymentKind, ServiceProgress, ServiceStep
-from bot.models.release import Release
-from bot.models.stack import ServiceDefinition
+from roas.deployment.applier import Applier
+from roas.deployment.context import DeploymentContext, sweep_leftovers
+from roas.deployment.dependencies import DependencyCoordinator
+from roas.deployment.dependent_restarts import begun, to_restart
+from roas.deployment.handover import replace_bot_if_needed
+from roas.deployment.own_service import find_running_bot, keeps_bot, refuse_without_bot, replicas_by_service
+from roas.deployment.stale_instances import remove_predecessors
+from roas.engine.container_watch import ContainerWatch
+from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind, ServiceProgress, ServiceStep
+from roas.models.release import Release
+from roas.models.stack import ServiceDefinition
 
 
 class Rollback:

@@ -1,11 +1,11 @@
 """Check the environment before anything is touched."""
 
-from bot.deployment.context import DeploymentContext
-from bot.deployment.phases.initialization import make_ready
-from bot.errors import ReleaseNotRestorableError, ValidationFailedError
-from bot.models.check import CheckResult, ValidationReport
-from bot.models.coordination import PhaseName
-from bot.models.deployment import DeploymentKind
+from roas.deployment.context import DeploymentContext
+from roas.deployment.phases.initialization import make_ready
+from roas.errors import ReleaseNotRestorableError, ValidationFailedError
+from roas.models.check import CheckResult, ValidationReport
+from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind
 
 
 class Validation:

@@ -1,18 +1,18 @@
 """Watch whether the new release stays healthy."""
 
-from bot.concurrency import run_concurrently
-from bot.deployment.context import DeploymentContext
-from bot.deployment.phases.preparation import load_release
-from bot.deployment.stale_instances import remove_predecessors
-from bot.engine.container_watch import ContainerWatch
-from bot.engine.readiness import Readiness, ServiceReadiness, judge_readiness
-from bot.errors import ServiceFailedError
-from bot.models.coordination import PhaseName
-from bot.models.deployment import ServiceStep
-from bot.models.environment import Environment
-from bot.models.facts import OwnContainer
-from bot.models.health import ContainerSnapshot, HealthStatus
-from bot.models.stack import ServiceDefinition
+from roas.concurrency import run_concurrently
+from roas.deployment.context import DeploymentContext
+from roas.deployment.phases.preparation import load_release
+from roas.deployment.stale_instances import remove_predecessors
+from roas.engine.container_watch import ContainerWatch
+from roas.engine.readiness import Readiness, ServiceReadiness, judge_readiness
+from roas.errors import ServiceFailedError
+from roas.models.coordination import PhaseName
+from roas.models.deployment import ServiceStep
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import ContainerSnapshot, HealthStatus
+from roas.models.stack import ServiceDefinition
 
 CRITICAL_OBSERVATION_SECONDS = 10.0
 DEFAULT_OBSERVATION_SECONDS = 5.0  # Swarm's own default for update_config.monitor

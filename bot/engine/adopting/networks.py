@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bot.engine.labels import NETWORK, PROJECT, SERVICE
+from roas.engine.labels import NETWORK, PROJECT, SERVICE
 
 SHORT_ID = 12
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bot.engine.labels import COMPOSE_PREFIX
+from roas.engine.labels import COMPOSE_PREFIX
 
 SHORT_ID = 12
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.errors import InvalidRequestError
-from bot.models.environment import Environment
+from roas.errors import InvalidRequestError
+from roas.models.environment import Environment
 
 SERVICE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@:/-]{0,127}")

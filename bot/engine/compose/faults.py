@@ -2,7 +2,7 @@
 
 import re
 
-from bot.errors import (
+from roas.errors import (
     ComposeFileError,
     EngineError,
     EngineUnavailableError,

@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.engine.client import engine_address
-from bot.engine.compose.faults import compose_fault
-from bot.errors import EngineError, EngineUnavailableError
-from bot.models.environment import Environment
+from roas.engine.client import engine_address
+from roas.engine.compose.faults import compose_fault
+from roas.errors import EngineError, EngineUnavailableError
+from roas.models.environment import Environment
 
 # Whoever finds this in a process's environment knows which of our processes started it.
 INSTANCE_VARIABLE = "ROAS_INSTANCE"

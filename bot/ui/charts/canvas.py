@@ -5,7 +5,7 @@ from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
-from bot.ui.charts.palette import GROUND, TEXT, Colour
+from roas.ui.charts.palette import GROUND, TEXT, Colour
 
 FINENESS = 2
 # What the font that comes with Pillow can write: Latin letters, digits and signs. Others would be empty boxes.

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from bot.ui.charts.canvas import Canvas, Point
-from bot.ui.charts.palette import FAINT, GRID
-from bot.ui.charts.scale import Scale
+from roas.ui.charts.canvas import Canvas, Point
+from roas.ui.charts.palette import FAINT, GRID
+from roas.ui.charts.scale import Scale
 
 # How much time is shown: as little as holds all that there is.
 SPANS_SECONDS = (1200.0, 3600.0)

@@ -6,15 +6,15 @@ are Latin by Compose's own rule. The sentence that is read out in its place is i
 
 from collections.abc import Sequence
 
-from bot.models.health import Verdict
-from bot.models.series import ServicePoint, ServiceSeries
-from bot.ui.charts.canvas import Canvas
-from bot.ui.charts.frame import SPANS_SECONDS, Frame, span_of
-from bot.ui.charts.lines import Quantity, draw_lines, largest
-from bot.ui.charts.scale import memory_scale, percent_scale, write_memory, write_percent
-from bot.ui.charts.verdicts import ROW_HEIGHT, draw_verdict_legend, draw_verdicts, rows_of, worst_first
-from bot.ui.drawing import Picture
-from bot.ui.translation import _, word
+from roas.models.health import Verdict
+from roas.models.series import ServicePoint, ServiceSeries
+from roas.ui.charts.canvas import Canvas
+from roas.ui.charts.frame import SPANS_SECONDS, Frame, span_of
+from roas.ui.charts.lines import Quantity, draw_lines, largest
+from roas.ui.charts.scale import memory_scale, percent_scale, write_memory, write_percent
+from roas.ui.charts.verdicts import ROW_HEIGHT, draw_verdict_legend, draw_verdicts, rows_of, worst_first
+from roas.ui.drawing import Picture
+from roas.ui.translation import _, word
 
 NAME = "last-hour.png"
 WIDTH = 1000

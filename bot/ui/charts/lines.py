@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bot.models.series import ServicePoint, ServiceSeries
-from bot.ui.charts.canvas import MARKERS, Marker, Point, shortened
-from bot.ui.charts.frame import LABEL, Frame
-from bot.ui.charts.palette import FAINT, LINES, Colour
-from bot.ui.charts.scale import Scale
+from roas.models.series import ServicePoint, ServiceSeries
+from roas.ui.charts.canvas import MARKERS, Marker, Point, shortened
+from roas.ui.charts.frame import LABEL, Frame
+from roas.ui.charts.palette import FAINT, LINES, Colour
+from roas.ui.charts.scale import Scale
 
 Value = Callable[[ServicePoint], float | None]
 SHOWN = len(LINES)

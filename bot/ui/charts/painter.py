@@ -5,10 +5,10 @@ import contextvars
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from bot.log import get_logger
-from bot.models.series import ServiceSeries
-from bot.ui.charts.last_hour import draw_last_hour
-from bot.ui.drawing import Picture
+from roas.log import get_logger
+from roas.models.series import ServiceSeries
+from roas.ui.charts.last_hour import draw_last_hour
+from roas.ui.drawing import Picture
 
 log = get_logger(__name__)
 

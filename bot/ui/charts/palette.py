@@ -1,6 +1,6 @@
 """Choose the colours: of those of Okabe and Ito, which stay apart for colour-blind eyes, and grey, on a dark ground."""
 
-from bot.models.health import Verdict
+from roas.models.health import Verdict
 
 Colour = tuple[int, int, int]
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from bot.models.health import Verdict
-from bot.models.series import ServicePoint, ServiceSeries
-from bot.ui.charts.canvas import shortened
-from bot.ui.charts.frame import LABEL, Frame
-from bot.ui.charts.palette import VERDICTS
-from bot.ui.icons import WORST_FIRST
+from roas.models.health import Verdict
+from roas.models.series import ServicePoint, ServiceSeries
+from roas.ui.charts.canvas import shortened
+from roas.ui.charts.frame import LABEL, Frame
+from roas.ui.charts.palette import VERDICTS
+from roas.ui.icons import WORST_FIRST
 
 ROWS = 6
 ROW_HEIGHT = 42.0

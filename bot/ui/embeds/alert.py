@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 
 import discord
 
-from bot.models.alert import Alert, AlertState, RecoveryStatus, Severity
-from bot.ui.drawing import Button, Drawing
-from bot.ui.formatting import mentions, person, since
-from bot.ui.icons import BAD, CAREFUL, GOOD, QUIET, RUNNING
-from bot.ui.limits import FIELD_VALUE, add_field, code, fit, lines, one_line, plain
-from bot.ui.translation import _, translate, word
+from roas.models.alert import Alert, AlertState, RecoveryStatus, Severity
+from roas.ui.drawing import Button, Drawing
+from roas.ui.formatting import mentions, person, since
+from roas.ui.icons import BAD, CAREFUL, GOOD, QUIET, RUNNING
+from roas.ui.limits import FIELD_VALUE, add_field, code, fit, lines, one_line, plain
+from roas.ui.translation import _, translate, word
 
 # Takes secrets out of an alert.
 Clean = Callable[[Alert], Alert]

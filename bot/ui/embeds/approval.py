@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import discord
 
-from bot.models.deployment import DeploymentKind
-from bot.models.plan_record import PlanRecord, PlanState
-from bot.ui.drawing import Button, Drawing
-from bot.ui.embeds.plan import draw_plan, draw_plan_message, whole_plan, whole_plan_note
-from bot.ui.formatting import mentions, person, release, since
-from bot.ui.icons import CAREFUL, GOOD, QUIET, RUNNING
-from bot.ui.limits import fit, one_line
-from bot.ui.translation import _, translate
+from roas.models.deployment import DeploymentKind
+from roas.models.plan_record import PlanRecord, PlanState
+from roas.ui.drawing import Button, Drawing
+from roas.ui.embeds.plan import draw_plan, draw_plan_message, whole_plan, whole_plan_note
+from roas.ui.formatting import mentions, person, release, since
+from roas.ui.icons import CAREFUL, GOOD, QUIET, RUNNING
+from roas.ui.limits import fit, one_line
+from roas.ui.translation import _, translate
 
 CONFIRM_PREFIX = "roas:confirm:"
 APPROVE_PREFIX = "roas:approve:"

@@ -2,11 +2,11 @@
 
 import discord
 
-from bot.errors import NotPermittedError, RoasError
-from bot.ui.icons import BAD, CAREFUL
-from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code_block, fit, plain
-from bot.ui.secrets import Redact, without_secrets
-from bot.ui.translation import _, translate
+from roas.errors import NotPermittedError, RoasError
+from roas.ui.icons import BAD, CAREFUL
+from roas.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code_block, fit, plain
+from roas.ui.secrets import Redact, without_secrets
+from roas.ui.translation import _, translate
 
 
 def draw_error(error: RoasError, redact: Redact = str) -> list[discord.Embed]:

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 import discord
 
-from bot.models.deployment import Deployment, Outcome
-from bot.ui.drawing import Button, Drawing
-from bot.ui.formatting import at, person, release
-from bot.ui.headlines import headline, outcome_text
-from bot.ui.icons import OUTCOMES, QUIET
-from bot.ui.limits import DESCRIPTION, fit, lines
-from bot.ui.quantities import duration
-from bot.ui.translation import _
+from roas.models.deployment import Deployment, Outcome
+from roas.ui.drawing import Button, Drawing
+from roas.ui.formatting import at, person, release
+from roas.ui.headlines import headline, outcome_text
+from roas.ui.icons import OUTCOMES, QUIET
+from roas.ui.limits import DESCRIPTION, fit, lines
+from roas.ui.quantities import duration
+from roas.ui.translation import _
 
 HISTORY_PREFIX = "roas:history:"
 ANY = "-"

@@ -4,11 +4,11 @@ from collections.abc import Set as AbstractSet
 
 import discord
 
-from bot.monitoring.integration_figures import IntegrationFigures
-from bot.monitoring.integration_monitor import ERROR_RATE, EVENT_LATENCY, STATE_SYNC_LAG, SUCCESS_RATE, WAITING, Limit
-from bot.ui.icons import BAD, CAREFUL, GOOD
-from bot.ui.limits import code
-from bot.ui.translation import _
+from roas.monitoring.integration_figures import IntegrationFigures
+from roas.monitoring.integration_monitor import ERROR_RATE, EVENT_LATENCY, STATE_SYNC_LAG, SUCCESS_RATE, WAITING, Limit
+from roas.ui.icons import BAD, CAREFUL, GOOD
+from roas.ui.limits import code
+from roas.ui.translation import _
 
 
 def draw_integration(

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import discord
 
-from bot.models.coordination import PhaseName
-from bot.models.deployment import (
+from roas.models.coordination import PhaseName
+from roas.models.deployment import (
     UNTOUCHED_STEPS,
     Deployment,
     DeploymentKind,
@@ -15,13 +15,13 @@ from bot.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
-from bot.ui.drawing import Button, Drawing
-from bot.ui.formatting import clock, image_change, person, since
-from bot.ui.headlines import headline
-from bot.ui.icons import CAREFUL, OUTCOMES, PHASES, RUNNING, STEPS
-from bot.ui.limits import DESCRIPTION, code, fit, lines, one_line
-from bot.ui.quantities import duration
-from bot.ui.translation import _, translate, word
+from roas.ui.drawing import Button, Drawing
+from roas.ui.formatting import clock, image_change, person, since
+from roas.ui.headlines import headline
+from roas.ui.icons import CAREFUL, OUTCOMES, PHASES, RUNNING, STEPS
+from roas.ui.limits import DESCRIPTION, code, fit, lines, one_line
+from roas.ui.quantities import duration
+from roas.ui.translation import _, translate, word
 
 CANCEL_PREFIX = "roas:cancel:"
 SUMMARY_LENGTH = 80

@@ -4,15 +4,15 @@ import re
 
 import discord
 
-from bot.models.deployment import Deployment, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
-from bot.ui.drawing import Attachment, Button, Drawing
-from bot.ui.embeds.live import service_line
-from bot.ui.formatting import person, release
-from bot.ui.headlines import headline, outcome_text
-from bot.ui.icons import CAREFUL, OUTCOMES
-from bot.ui.limits import FIELD_VALUE, add_field, code, code_block, fit, lines, one_line, plain
-from bot.ui.quantities import duration
-from bot.ui.translation import _, translate
+from roas.models.deployment import Deployment, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
+from roas.ui.drawing import Attachment, Button, Drawing
+from roas.ui.embeds.live import service_line
+from roas.ui.formatting import person, release
+from roas.ui.headlines import headline, outcome_text
+from roas.ui.icons import CAREFUL, OUTCOMES
+from roas.ui.limits import FIELD_VALUE, add_field, code, code_block, fit, lines, one_line, plain
+from roas.ui.quantities import duration
+from roas.ui.translation import _, translate
 
 REPORT_PREVIEW = 600
 ROLLBACK_PREFIX = "roas:rollback:"

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import discord
 
-from bot.models.plan import Plan, ServiceAction, ServicePlan
-from bot.ui.drawing import Attachment, Drawing
-from bot.ui.embeds.plan_text import PLAN_FILE, action_text, draw_plan_text, plan_heading
-from bot.ui.formatting import image, image_change
-from bot.ui.icons import ACTIONS, CAREFUL, QUIET, RUNNING
-from bot.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code, fit, lines, one_line
-from bot.ui.quantities import duration
-from bot.ui.translation import _, translate
+from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.ui.drawing import Attachment, Drawing
+from roas.ui.embeds.plan_text import PLAN_FILE, action_text, draw_plan_text, plan_heading
+from roas.ui.formatting import image, image_change
+from roas.ui.icons import ACTIONS, CAREFUL, QUIET, RUNNING
+from roas.ui.limits import DESCRIPTION, FIELD_VALUE, add_field, code, fit, lines, one_line
+from roas.ui.quantities import duration
+from roas.ui.translation import _, translate
 
 KEYS_SHOWN = 5
 # So much of a list of names: a message that asks for an approval has to have room for what changes.

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from bot.models.plan import Plan, ServiceAction, ServicePlan
-from bot.ui.drawing import Attachment
-from bot.ui.formatting import release
-from bot.ui.translation import _, translate
+from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.ui.drawing import Attachment
+from roas.ui.formatting import release
+from roas.ui.translation import _, translate
 
 PLAN_FILE = "plan.txt"
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from bot.models.health import ServiceHealth, StackHealth
-from bot.models.release import Release
-from bot.ui.drawing import Attachment
-from bot.ui.formatting import image
-from bot.ui.icons import WORST_FIRST
-from bot.ui.quantities import size
-from bot.ui.translation import _, translate, word
+from roas.models.health import ServiceHealth, StackHealth
+from roas.models.release import Release
+from roas.ui.drawing import Attachment
+from roas.ui.formatting import image
+from roas.ui.icons import WORST_FIRST
+from roas.ui.quantities import size
+from roas.ui.translation import _, translate, word
 
 TABLE = "services.txt"
 MINUTE, HOUR, DAY = 60, 3600, 86_400

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.models.deployment import Deployment, Lock, PhaseStatus
-from bot.models.freeze import Freeze
-from bot.models.health import ServiceHealth, StackHealth, Verdict
-from bot.models.release import Release
-from bot.ui.drawing import Drawing
-from bot.ui.embeds.service_table import (
+from roas.models.deployment import Deployment, Lock, PhaseStatus
+from roas.models.freeze import Freeze
+from roas.models.health import ServiceHealth, StackHealth, Verdict
+from roas.models.release import Release
+from roas.ui.drawing import Drawing
+from roas.ui.embeds.service_table import (
     TABLE,
     draw_service_table,
     restart_count,
@@ -19,12 +19,12 @@ from bot.ui.embeds.service_table import (
     started_at,
     worst_first,
 )
-from bot.ui.formatting import at, person, since
-from bot.ui.headlines import headline
-from bot.ui.icons import QUIET, VERDICTS, WORST_FIRST
-from bot.ui.limits import DESCRIPTION, EMBEDS, FIELD_VALUE, TOTAL, add_field, clip, code, fit, lines, one_line, plain
-from bot.ui.quantities import size
-from bot.ui.translation import _, translate, word
+from roas.ui.formatting import at, person, since
+from roas.ui.headlines import headline
+from roas.ui.icons import QUIET, VERDICTS, WORST_FIRST
+from roas.ui.limits import DESCRIPTION, EMBEDS, FIELD_VALUE, TOTAL, add_field, clip, code, fit, lines, one_line, plain
+from roas.ui.quantities import size
+from roas.ui.translation import _, translate, word
 
 # Of several environments, each has to be short.
 BRIEF = 220

@@ -1,9 +1,9 @@
 """Check that the compose file asks for nothing that the policy refuses."""
 
-from bot.errors import ComposePolicyError
-from bot.models.check import CheckResult, Severity
-from bot.validation.finding import failed, passed
-from bot.validation.subject import Subject
+from roas.errors import ComposePolicyError
+from roas.models.check import CheckResult, Severity
+from roas.validation.finding import failed, passed
+from roas.validation.subject import Subject
 
 
 class ComposePolicyCheck:

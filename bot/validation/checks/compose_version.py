@@ -2,9 +2,9 @@
 
 from packaging.version import InvalidVersion, Version
 
-from bot.models.check import CheckResult, Severity
-from bot.validation.finding import failed, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.validation.finding import failed, passed
+from roas.validation.subject import Subject
 
 # 2.20 is the first that knows `depends_on.required` and `include`, which decide what is started and in which order.
 MINIMUM = Version("2.20")

@@ -1,9 +1,9 @@
 """Check that the bot sees its guild, the ops channel, and the own channel of the environment."""
 
-from bot.models.check import CheckResult, Severity
-from bot.models.facts import DiscordFacts
-from bot.validation.finding import failed, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.models.facts import DiscordFacts
+from roas.validation.finding import failed, passed
+from roas.validation.subject import Subject
 
 
 class DiscordChannelCheck:

@@ -1,8 +1,8 @@
 """Check that the bot may do in its channels what it has to do there."""
 
-from bot.models.check import CheckResult, Severity
-from bot.validation.finding import failed, listed, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.validation.finding import failed, listed, passed
+from roas.validation.subject import Subject
 
 
 class DiscordPermissionsCheck:

@@ -1,8 +1,8 @@
 """Check that Discord accepts the token."""
 
-from bot.models.check import CheckResult, Severity
-from bot.validation.finding import failed, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.validation.finding import failed, passed
+from roas.validation.subject import Subject
 
 
 class DiscordTokenCheck:

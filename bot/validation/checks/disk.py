@@ -3,10 +3,10 @@
 import contextlib
 from pathlib import Path
 
-from bot.errors import EngineUnavailableError
-from bot.models.check import CheckResult, Severity
-from bot.validation.finding import failed, in_bytes, passed
-from bot.validation.subject import Subject
+from roas.errors import EngineUnavailableError
+from roas.models.check import CheckResult, Severity
+from roas.validation.finding import failed, in_bytes, passed
+from roas.validation.subject import Subject
 
 # A full disk corrupts what runs already; below the first nothing is deployed, below the second one is told.
 MINIMUM_BYTES = 512 * 1024**2

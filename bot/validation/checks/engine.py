@@ -2,11 +2,11 @@
 
 from packaging.version import Version
 
-from bot.errors import EngineUnavailableError
-from bot.models.check import CheckResult, Severity
-from bot.models.facts import EngineFacts
-from bot.validation.finding import failed, listed, passed
-from bot.validation.subject import Subject
+from roas.errors import EngineUnavailableError
+from roas.models.check import CheckResult, Severity
+from roas.models.facts import EngineFacts
+from roas.validation.finding import failed, listed, passed
+from roas.validation.subject import Subject
 
 # 1.41 (Engine 20.10) is the first that reads statistics in one shot; without it a reading takes a second or two.
 MINIMUM_API = Version("1.41")

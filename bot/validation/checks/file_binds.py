@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from bot.models.check import CheckResult, Severity
-from bot.validation.finding import failed, listed, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.validation.finding import failed, listed, passed
+from roas.validation.subject import Subject
 
 
 class FileBindsCheck:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from bot.models.check import CheckResult, Severity
-from bot.models.stack import ServiceDefinition
-from bot.validation.finding import failed, listed, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.models.stack import ServiceDefinition
+from roas.validation.finding import failed, listed, passed
+from roas.validation.subject import Subject
 
 
 class HealthChecksCheck:

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from bot.errors import ImageNotFoundError, RegistryUnavailableError, RoasError
-from bot.models.check import CheckResult, Severity
-from bot.models.stack import WantedImage
-from bot.validation.finding import failed, listed, passed
-from bot.validation.subject import Subject
+from roas.errors import ImageNotFoundError, RegistryUnavailableError, RoasError
+from roas.models.check import CheckResult, Severity
+from roas.models.stack import WantedImage
+from roas.validation.finding import failed, listed, passed
+from roas.validation.subject import Subject
 
 LookUp = Callable[[str], Awaitable[WantedImage]]
 AT_ONCE = 4

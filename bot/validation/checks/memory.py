@@ -1,8 +1,8 @@
 """Check that there is memory for what is to run."""
 
-from bot.models.check import CheckResult, Severity
-from bot.validation.finding import failed, in_bytes, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.validation.finding import failed, in_bytes, passed
+from roas.validation.subject import Subject
 
 # Below the first a new container is likely to be killed, or to kill another; below the second one is told.
 MINIMUM_BYTES = 64 * 1024**2

@@ -2,10 +2,10 @@
 
 from pathlib import Path, PurePosixPath
 
-from bot.models.check import CheckResult, Severity
-from bot.models.facts import Mount, OwnContainer
-from bot.validation.finding import failed, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.models.facts import Mount, OwnContainer
+from roas.validation.finding import failed, passed
+from roas.validation.subject import Subject
 
 
 class OwnContainerCheck:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from bot.models.check import CheckResult, Severity
-from bot.models.facts import PublishedPort
-from bot.validation.finding import failed, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.models.facts import PublishedPort
+from roas.validation.finding import failed, passed
+from roas.validation.subject import Subject
 
 ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 

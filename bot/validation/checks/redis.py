@@ -1,9 +1,9 @@
 """Check that Redis answers, where one is set."""
 
-from bot.errors import RoasError
-from bot.models.check import CheckResult, Severity
-from bot.validation.finding import failed, passed
-from bot.validation.subject import Subject
+from roas.errors import RoasError
+from roas.models.check import CheckResult, Severity
+from roas.validation.finding import failed, passed
+from roas.validation.subject import Subject
 
 
 class RedisCheck:

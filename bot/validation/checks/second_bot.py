@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bot.models.check import CheckResult, Severity
-from bot.validation.finding import failed, listed, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.validation.finding import failed, listed, passed
+from roas.validation.subject import Subject
 
 
 class SecondBotCheck:

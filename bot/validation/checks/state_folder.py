@@ -5,9 +5,9 @@ import os
 import stat
 from pathlib import Path
 
-from bot.models.check import CheckResult, Severity
-from bot.validation.finding import failed, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.validation.finding import failed, passed
+from roas.validation.subject import Subject
 
 OWN_BITS = 0o700
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from bot.models.check import CheckResult, Severity
-from bot.validation.finding import failed, listed, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.validation.finding import failed, listed, passed
+from roas.validation.subject import Subject
 
 SHELLS = frozenset({"sh", "bash", "ash", "dash", "/bin/sh", "/bin/bash", "/bin/ash", "/bin/dash", "/usr/bin/bash"})
 

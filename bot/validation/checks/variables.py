@@ -2,10 +2,10 @@
 
 import asyncio
 
-from bot.models.check import CheckResult, Severity
-from bot.validation.compose_variables import Use, known_variables, variable_uses
-from bot.validation.finding import failed, listed, passed
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.validation.compose_variables import Use, known_variables, variable_uses
+from roas.validation.finding import failed, listed, passed
+from roas.validation.subject import Subject
 
 
 class VariablesCheck:

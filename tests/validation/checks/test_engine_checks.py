@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from bot.models.check import CheckResult, Severity
-from bot.models.facts import PublishedPort
-from bot.validation.checks.compose_version import ComposeVersionCheck
-from bot.validation.checks.disk import DiskCheck
-from bot.validation.checks.engine import EngineCheck
-from bot.validation.checks.memory import MemoryCheck
-from bot.validation.checks.ports import PortsCheck
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.models.facts import PublishedPort
+from roas.validation.checks.compose_version import ComposeVersionCheck
+from roas.validation.checks.disk import DiskCheck
+from roas.validation.checks.engine import EngineCheck
+from roas.validation.checks.memory import MemoryCheck
+from roas.validation.checks.ports import PortsCheck
+from roas.validation.subject import Subject
 
 Make = Callable[..., Subject]
 

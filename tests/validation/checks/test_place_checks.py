@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bot.models.check import CheckResult, Severity
-from bot.models.facts import Mount, OwnContainer
-from bot.validation.checks.own_container import OwnContainerCheck
-from bot.validation.checks.state_folder import StateFolderCheck
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.models.facts import Mount, OwnContainer
+from roas.validation.checks.own_container import OwnContainerCheck
+from roas.validation.checks.state_folder import StateFolderCheck
+from roas.validation.subject import Subject
 
 
 def failed(results: list[CheckResult]) -> list[tuple[Severity, str]]:

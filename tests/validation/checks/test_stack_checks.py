@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from bot.errors import ComposeFileError, ComposePolicyError, ImageNotFoundError, RegistryUnavailableError
-from bot.models.check import CheckResult, Severity
-from bot.models.facts import OwnContainer
-from bot.models.stack import WantedImage
-from bot.validation.checks import images
-from bot.validation.checks.compose_file import ComposeFileCheck
-from bot.validation.checks.compose_policy import ComposePolicyCheck
-from bot.validation.checks.file_binds import FileBindsCheck
-from bot.validation.checks.health_checks import HealthChecksCheck
-from bot.validation.checks.ports import PortsCheck
-from bot.validation.checks.second_bot import SecondBotCheck
-from bot.validation.checks.start_first import StartFirstCheck
-from bot.validation.checks.stop_signals import StopSignalsCheck
-from bot.validation.subject import Subject
+from roas.errors import ComposeFileError, ComposePolicyError, ImageNotFoundError, RegistryUnavailableError
+from roas.models.check import CheckResult, Severity
+from roas.models.facts import OwnContainer
+from roas.models.stack import WantedImage
+from roas.validation.checks import images
+from roas.validation.checks.compose_file import ComposeFileCheck
+from roas.validation.checks.compose_policy import ComposePolicyCheck
+from roas.validation.checks.file_binds import FileBindsCheck
+from roas.validation.checks.health_checks import HealthChecksCheck
+from roas.validation.checks.ports import PortsCheck
+from roas.validation.checks.second_bot import SecondBotCheck
+from roas.validation.checks.start_first import StartFirstCheck
+from roas.validation.checks.stop_signals import StopSignalsCheck
+from roas.validation.subject import Subject
 from tests.validation.conftest import StubProbe
 
 Make = Callable[..., Subject]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.models.check import CheckResult, Severity
-from bot.validation.checks.variables import VariablesCheck
-from bot.validation.subject import Subject
+from roas.models.check import CheckResult, Severity
+from roas.validation.checks.variables import VariablesCheck
+from roas.validation.subject import Subject
 
 
 async def look(subject: Subject, text: str, env: str = "", **variables: str) -> list[CheckResult]:
