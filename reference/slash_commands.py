@@ -29,6 +29,7 @@ async def page() -> str:
 
 def slash_commands() -> list[Command]:
     """Return the commands of every cog, by name."""
+    read_catalogues()
     found = [command for cog in _cogs() for command in cog.__cog_app_commands__]
     return sorted((one for one in found if isinstance(one, app_commands.Command)), key=lambda command: command.name)
 
