@@ -12,6 +12,7 @@ from discord.http import Route
 from pydantic import SecretStr
 
 from roas.client import RoasBot, run_bot
+from roas.signals import stop_signals
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 from tests.cogs.fake_application import FakeApplication, open_fake_application
@@ -32,7 +33,7 @@ class Living:
     async def start(self, *, wait: bool = True) -> RoasBot:
         """Start a bot; `wait` until people can use its commands."""
         bot = RoasBot(self.application)  # type: ignore[arg-type]
-        self.running.append((bot, asyncio.create_task(run_bot(bot, asyncio.Event()))))
+        self.running.append((bot, asyncio.create_task(run_until_stopped(bot))))
         if wait:
             await self.people.wait_until_connected()
             await self.people.wait_for_commands(*COMMANDS)
@@ -53,6 +54,12 @@ class Living:
     async def close(self) -> None:
         while self.running:
             await self.kill()
+
+
+async def run_until_stopped(bot: RoasBot) -> int:
+    """Run a bot until a signal stops it, as the service does; returns its exit code."""
+    with stop_signals() as stop:
+        return await run_bot(bot, stop)
 
 
 def described() -> Path | None:
