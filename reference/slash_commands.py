@@ -12,6 +12,7 @@ from discord.ext import commands
 from reference.markdown import code, plain, table
 from roas import cogs
 from roas.ui.command_translator import CommandTranslator
+from roas.ui.translation import read_catalogues
 
 HEAD = """# Slash commands
 

@@ -5,14 +5,14 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 
 import pytest
 
 from testbed.container_processes import ACTIVE, successor, until
-from testbed.home_stack import ROOT
-from tests.handover.conftest import other_version, rows
+from testbed.home_stack import ROOT, Home
+from tests.handover.conftest import clear_away, other_version, rows
 from tests.wire.channel import ask, outcome
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -20,8 +20,30 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 END_SECONDS = 60.0
 
 
+<<<<<<< HEAD
 async def type_on_host(home, *text: str) -> asyncio.subprocess.Process:
     """Type a command on the host, with the settings of the stack."""
+=======
+@pytest.fixture
+def home(standing: Home) -> Iterator[Home]:
+    """Give the stack in a folder that is its owner's alone, as whom the bot then runs, be it root.
+
+    The command on the host becomes the owner of the state folder, and must be able to read its own program as that.
+    """
+    clear_away(standing)
+    standing.folder.chmod(0o700)
+    standing.compose("up", "-d")
+    yield standing
+    print(standing.logs())  # shown by pytest when the test fails
+    clear_away(standing)
+    standing.folder.chmod(0o755)
+
+
+@asynccontextmanager
+async def carrying(home, version: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Type `deploy` on the host while no bot lives; the old bot is there again before anything is replaced."""
+    home.compose("stop", "discord-bot")
+>>>>>>> aafd734 (Deploy on the host in a stack that is its owner's alone)
     lines = (home.folder / ".env").read_text().splitlines()
     socket, state = home.engine.docker_host, home.folder / "state"
     allowed = f"cap_add:discord-bot docker_socket:discord-bot state_dir:discord-bot bind:{state}"
