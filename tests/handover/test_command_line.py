@@ -20,10 +20,6 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 END_SECONDS = 60.0
 
 
-<<<<<<< HEAD
-async def type_on_host(home, *text: str) -> asyncio.subprocess.Process:
-    """Type a command on the host, with the settings of the stack."""
-=======
 @pytest.fixture
 def home(standing: Home) -> Iterator[Home]:
     """Give the stack in a folder that is its owner's alone, as whom the bot then runs, be it root.
@@ -39,11 +35,8 @@ def home(standing: Home) -> Iterator[Home]:
     standing.folder.chmod(0o755)
 
 
-@asynccontextmanager
-async def carrying(home, version: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Type `deploy` on the host while no bot lives; the old bot is there again before anything is replaced."""
-    home.compose("stop", "discord-bot")
->>>>>>> aafd734 (Deploy on the host in a stack that is its owner's alone)
+async def type_on_host(home, *text: str) -> asyncio.subprocess.Process:
+    """Type a command on the host, with the settings of the stack."""
     lines = (home.folder / ".env").read_text().splitlines()
     socket, state = home.engine.docker_host, home.folder / "state"
     allowed = f"cap_add:discord-bot docker_socket:discord-bot state_dir:discord-bot bind:{state}"
