@@ -214,7 +214,7 @@ class DeploymentRun:
             duration_seconds=sum(phase.duration_seconds or 0.0 for phase in context.deployment.phases),
             warnings=tuple(context.warnings),
         )
-        if outcome is Outcome.FAILED and deployment.touched:
+        if deployment.touched:
             await remove_stale_instances(context.components, context.environment, context.fence)
         context.deployment = deployment
         await context.components.state.deployments.finish(

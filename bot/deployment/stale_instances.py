@@ -15,7 +15,10 @@ log = get_logger(__name__)
 
 
 async def remove_predecessors(context: DeploymentContext, watch: ContainerWatch) -> None:
-    """Remove the containers of the bot's own service beside this one: predecessors whose watch is over."""
+    """Remove the containers of the bot's own service beside this one: predecessors whose watch is over.
+
+    One that cannot be removed undoes no release that has proved itself: it is a warning, and tried again at the end.
+    """
     own = await context.components.own_container(context.environment)
     if own is None:
         return
@@ -24,7 +27,12 @@ async def remove_predecessors(context: DeploymentContext, watch: ContainerWatch)
     others = await proven_peers(context.components.peers, context.environment, others, context.warn)
     if others:
         await context.report(own.service, ServiceStep.REMOVING, "the old one")
-        await context.components.manager.remove_containers(context.environment, others)
+        try:
+            await context.components.manager.remove_containers(context.environment, others)
+        except FencedOffError:
+            raise
+        except RoasError as error:
+            context.warn(f"The old {own.service} could not be removed at once: {error.message}")
         if context.deployment.problem is None:
             await context.report(own.service, ServiceStep.HEALTHY, "it took over from the old one")
         else:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from roas.deployment.handover import HandedOverError
-from roas.errors import ComposeFileError
+from roas.errors import ComposeFileError, EngineError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.health import ContainerState, HealthStatus
@@ -117,6 +117,25 @@ async def test_failed_rollback_after_handover_leaves_one_bot(scene, old):
     ended = await carried_on(older, rollback)
     assert ended.outcome is Outcome.FAILED
     assert scene.bot_containers() == [older.container_id]
+
+
+async def test_predecessor_that_cannot_be_removed_warns(scene, old, monkeypatch):
+    """A release that has proved itself stays, and the predecessor goes at the end of the deployment."""
+    home = await old.orchestrator.start(deploy("v1"))
+    new = await handed_over(scene, old, home)
+    remove, refused = scene.home.remove, []
+
+    async def refuse_once(environment, container_id, *, grace_seconds=None):
+        if container_id == old.container_id and not refused:
+            refused.append(container_id)
+            raise EngineError("the engine says no")
+        await remove(environment, container_id, grace_seconds=grace_seconds)
+
+    monkeypatch.setattr(scene.home, "remove", refuse_once)
+    ended = await carried_on(new, home)
+    assert ended.outcome is Outcome.SUCCEEDED, ended.problem
+    assert any("could not be removed at once: the engine says no" in warning for warning in ended.warnings)
+    assert scene.bot_containers() == [new.container_id]
 
 
 async def test_double_failure_leaves_one_bot(scene, old):
