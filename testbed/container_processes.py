@@ -11,7 +11,7 @@ import docker
 
 from testbed.home_stack import Home
 
-ACTIVE = "this bot is the active one now"
+ACTIVE = "this bot leads now"
 LOOK_SECONDS = 0.05
 
 
