@@ -119,7 +119,7 @@ def test_bot_runs_without_root(running, engine):
     pid = next(
         int(process[1])
         for process in bot.top(ps_args="-eo user,pid,args")["Processes"]
-        if process[2] == "python -m bot"  # and not who passes signals on to it
+        if process[2].endswith("/python /usr/local/bin/roas")  # and not who passes signals on to it
     )
     status = Path(f"/proc/{pid}/status").read_text()
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
