@@ -124,7 +124,9 @@ def test_stop_right_after_start_is_orderly(home):
 def test_bot_runs_as_no_more_than_its_user(home):
     bot = home.bots()[0]
     processes = [row[1:] for row in bot.top(ps_args="-eo pid,uid,args")["Processes"]]
-    assert [user for user, command in processes if command == "roas"] == [str(BOT_USER)], processes
+    assert [user for user, command in processes if command.endswith("/python /usr/local/bin/roas")] == [
+        str(BOT_USER)
+    ], processes
     assert (home.folder / "state").stat().st_uid == BOT_USER
 
 
