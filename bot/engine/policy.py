@@ -1,11 +1,13 @@
 """Refuse what a stack may not have unless the settings allow it by name.
 
-Entries of COMPOSE_POLICY_ALLOW:
+Entries of COMPOSE_POLICY_ALLOW, each for all environments, or for one: `prod/docker_socket:discord-bot`:
 
 - `privileged:SERVICE`, `devices:SERVICE`, `cap_add:SERVICE`, `security_opt:SERVICE`, `runtime:SERVICE`,
   `cgroup_parent:SERVICE`, `volumes_from:SERVICE`, `provider:SERVICE`: that field of that service
 - `pid:SERVICE`, `ipc:SERVICE`, `network_mode:SERVICE`, `userns_mode:SERVICE`, `uts:SERVICE`, `cgroup:SERVICE`:
-  the host's namespace, or that of a container outside the stack
+  the host's namespace, that of a container outside the stack, or (`pid`) of another service; of `network_mode` also
+  every network that is not the stack's own
+- `external_links:SERVICE`: links to containers outside the stack
 - `logging:SERVICE`: a logging driver other than json-file, local and none
 - `container_name:SERVICE`: a container's name that belongs to another project
 - `ports:SERVICE`: ports on other addresses than loopback, where COMPOSE_POLICY is strict
@@ -16,7 +18,8 @@ Entries of COMPOSE_POLICY_ALLOW:
 - `docker_socket:SERVICE`: the engine's socket, or a folder that holds it
 - `state_dir:SERVICE`: the bot's own state, or a folder that holds it, to bind, to build from or to read; instead of a
   service it may be a secret, a config, or a compose file that includes it
-- `volume:NAME`, `network:NAME`: a driver or `driver_opts` of that volume or network, as the compose file names it
+- `volume:NAME`, `network:NAME`: a driver or `driver_opts` of that volume or network, as the compose file names it, or
+  a subnet of addresses that are not private
 - `external_volume:NAME`, `external_network:NAME`: a volume or network that is not the stack's own (`external`, or by
   `name`), as the engine names it
 - `env_file:PATH`, `label_file:PATH`, `include:PATH`, `extends:PATH`, `compose_file:PATH`: reading that file, outside
@@ -44,12 +47,7 @@ class ComposePolicy:
     """Judge resolved models by an allowlist."""
 
     def __init__(self, allowed: tuple[str, ...], state_dir: Path) -> None:
-        self._allowed = frozenset(allowed)
-        self._allowed_paths = tuple(
-            (kind, Path(path).resolve() if kind == "bind" else Path(path))
-            for kind, _, path in (entry.partition(":") for entry in allowed)
-            if kind in PATH_KINDS and path.startswith("/")
-        )
+        self._allowed = allowed
         self.state_dir = state_dir.resolve()
 
     def check(
@@ -63,24 +61,16 @@ class ComposePolicy:
 
         `named` are the files that the compose files name, `holdings` what is on the engine already.
         """
-        self.refuse(self._violations(model, environment, named, holdings))
+        self.refuse(self._violations(model, environment, named, holdings), environment)
 
-    def allows(self, violation: Violation) -> bool:
-        """Tell whether the settings allow it by name; an allowed path allows what is below it."""
-        if not violation.entry:
-            return False
-        if violation.entry in self._allowed:
-            return True
-        kind, _, name = violation.entry.partition(":")
-        return any(kind == its_kind and Path(name).is_relative_to(path) for its_kind, path in self._allowed_paths)
+    def without_allowed(self, violations: Iterable[Violation], environment: Environment) -> list[Violation]:
+        """Leave out what the settings allow by name in an environment; an allowed path allows what is below it."""
+        entries = tuple(_entries(self._allowed, environment))
+        return [violation for violation in violations if not _is_allowed(violation.entry, entries)]
 
-    def without_allowed(self, violations: Iterable[Violation]) -> list[Violation]:
-        """Leave out what the settings allow."""
-        return [violation for violation in violations if not self.allows(violation)]
-
-    def refuse(self, violations: Iterable[Violation]) -> None:
+    def refuse(self, violations: Iterable[Violation], environment: Environment) -> None:
         """Raise ComposePolicyError where there is a violation that the settings do not allow."""
-        unique = tuple(dict.fromkeys(self.without_allowed(violations)))
+        unique = tuple(dict.fromkeys(self.without_allowed(violations, environment)))
         if not unique:
             return
         entries = dict.fromkeys(violation.entry for violation in unique if violation.entry)
@@ -103,6 +93,29 @@ class ComposePolicy:
         for reference in named:
             yield from places.judge_replaceable(reference.who, str(reference.target), "reads")
         yield from judge_holdings(model, environment, holdings)
+
+
+def _entries(allowed: tuple[str, ...], environment: Environment) -> Iterator[str]:
+    """Yield the entries that count in an environment: those for all, and its own without the name before them."""
+    for entry in allowed:
+        name, slash, rest = entry.partition("/")
+        if not slash or ":" in name:
+            yield entry
+        elif name == environment.name:
+            yield rest
+
+
+def _is_allowed(wanted: str, entries: tuple[str, ...]) -> bool:
+    kind, _, name = wanted.partition(":")
+    return bool(wanted) and any(entry == wanted or _covers(entry, kind, name) for entry in entries)
+
+
+def _covers(entry: str, kind: str, name: str) -> bool:
+    """Tell whether an entry allows a folder in which a path lies."""
+    its_kind, _, path = entry.partition(":")
+    if its_kind != kind or kind not in PATH_KINDS or not path.startswith("/"):
+        return False
+    return Path(name).is_relative_to(Path(path).resolve() if kind == "bind" else path)
 
 
 def _line(violation: Violation) -> str:

@@ -1,7 +1,7 @@
 """Find in a resolved model what the policy refuses: rights, drivers, and what is not the stack's own."""
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ FIELDS = {
     "credential_spec": "credential_spec",
     "provider": "provider",
     "use_api_socket": "docker_socket",
+    "external_links": "external_links",
 }
 HARMLESS_SECURITY_OPTIONS = frozenset({"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"})
 BUILD_RIGHTS = ("privileged", "entitlements", "ssh")
@@ -29,6 +30,9 @@ BUILD_RIGHTS = ("privileged", "entitlements", "ssh")
 LOGGING_DRIVERS = frozenset({"", "json-file", "local", "none"})
 VOLUME_DRIVERS = frozenset({"", "local"})
 NETWORK_DRIVERS = frozenset({"", "bridge"})
+# Any other mode is the name of a network, which may be somebody else's.
+NETWORK_MODES = frozenset({"", "none", "bridge", "default"})
+BUILD_NETWORKS = frozenset({"", "none", "default"})
 HARMLESS_NETWORK_OPTIONS = frozenset({"com.docker.network.driver.mtu"})
 ADDRESS_DRIVERS = frozenset({"", "default"})
 # Where a value may be in any encoding: it is handed on and means nothing to the engine.
@@ -87,7 +91,12 @@ def _fields(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
 def _namespaces(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
     for field in NAMESPACES:
         value = str(service.get(field) or "")
-        if value == "host" or value.startswith("container:"):
+        is_refused = value == "host" or value.startswith("container:")
+        if field == "network_mode":
+            is_refused = value not in NETWORK_MODES and not value.startswith("service:")
+        if field == "pid":  # by it a service reads the other's environment, files and memory
+            is_refused |= value.startswith("service:")
+        if is_refused:
             yield Violation(f"{name} has `{field}: {value}`", f"{field}:{name}")
 
 
@@ -127,7 +136,7 @@ def _build(name: str, build: Mapping[str, Any] | None, places: Places) -> Iterat
     for right in BUILD_RIGHTS:
         if build.get(right):
             yield Violation(f"{name} is built with `{right}`", f"build:{name}")
-    if build.get("network") == "host" or str(build.get("network") or "").startswith("container:"):
+    if str(build.get("network") or "") not in BUILD_NETWORKS:
         yield Violation(f"{name} is built in the network `{build['network']}`", f"build:{name}")
     for tag in build.get("tags") or ():
         yield Violation(f"{name} tags what it builds as {tag}", f"build_tags:{name}")
@@ -175,8 +184,27 @@ def _networks(model: Mapping[str, Any], project: str) -> Iterator[Violation]:
             yield Violation(f"the network {name} has the option {option}", f"network:{name}")
         if str((fields.get("ipam") or {}).get("driver") or "") not in ADDRESS_DRIVERS:
             yield Violation(f"the network {name} has the `ipam` driver {fields['ipam']['driver']}", f"network:{name}")
+        for subnet in _public_subnets(fields):
+            yield Violation(f"the network {name} takes the subnet {subnet}, which is not private", f"network:{name}")
         if (real := _foreign(name, fields, project)) is not None:
             yield Violation(f"the network {name} is {real}, which is not the stack's own", f"external_network:{real}")
+
+
+def _public_subnets(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Find subnets of addresses that are others': the host's own traffic to them would end in this network."""
+    for config in (fields.get("ipam") or {}).get("config") or ():
+        for key in ("subnet", "ip_range"):
+            text = str((config or {}).get(key) or "")
+            if text and not _is_private(text):
+                yield text
+
+
+def _is_private(subnet: str) -> bool:
+    try:
+        network = ip_network(subnet, strict=False)
+    except ValueError:
+        return False
+    return network.is_private and not network.is_link_local and not network.is_loopback
 
 
 def _foreign(name: str, fields: Mapping[str, Any], project: str) -> str | None:

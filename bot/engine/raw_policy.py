@@ -44,7 +44,7 @@ class RawPolicy:
         seen: set[RawFile] = set()
         named: dict[FileReference, None] = {}
         # Before anything is read: a message about a path could quote what a stolen env file says.
-        self._policy.refuse(list(_escaping(environment, self._policy.state_dir)))
+        self._policy.refuse(list(_escaping(environment, self._policy.state_dir)), environment)
         found: list[Violation] = []
         while pending:
             files = list(dict.fromkeys(file for file in pending if file not in seen))
@@ -56,11 +56,11 @@ class RawPolicy:
             pending = []
             for reference in plain:
                 named[reference] = None
-                violations = self._policy.without_allowed(self._judge(reference, environment))
+                violations = self._policy.without_allowed(self._judge(reference, environment), environment)
                 found += violations
                 if not violations and (file := reference.file()) is not None:
                     pending.append(file)
-        self._policy.refuse(found)
+        self._policy.refuse(found, environment)
         return tuple(named)
 
     def _judge(self, reference: FileReference, environment: Environment) -> Iterator[Violation]:

@@ -85,7 +85,11 @@ class StateManager:
         self.instance.withdraw()
 
     async def __aenter__(self) -> "StateManager":
-        await self.open()
+        try:
+            await self.open()
+        except BaseException:  # a load that was cancelled, too: nobody else would end what is half open
+            await self.close()
+            raise
         return self
 
     async def __aexit__(

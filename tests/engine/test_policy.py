@@ -35,6 +35,11 @@ REFUSED: list[tuple[dict[str, Any], set[str]]] = [
     ({"privileged": True}, {"privileged:web"}),
     ({"network_mode": "host"}, {"network_mode:web"}),
     ({"network_mode": "container:abc"}, {"network_mode:web"}),
+    ({"network_mode": "prod_default"}, {"network_mode:web"}),
+    ({"network_mode": "ns:/proc/1/ns/net"}, {"network_mode:web"}),
+    ({"external_links": ["prod-db-1"]}, {"external_links:web"}),
+    ({"build": {"context": "/srv/stack/app", "network": "prod_default"}}, {"build:web"}),
+    ({"pid": "service:bot"}, {"pid:web"}),
     ({"pid": "host"}, {"pid:web"}),
     ({"ipc": "host"}, {"ipc:web"}),
     ({"uts": "host"}, {"uts:web"}),
@@ -304,3 +309,21 @@ async def test_allowed_file_read(plain: Environment, tmp_path: Path, stack: Call
     environment = stack("services: {web: {image: 'tiny:v1', env_file: ../outside.env}}")
     assert (await engine.resolve(environment, None)).model["services"]["web"]["environment"] == {"A": "1"}
     await engine.close()
+
+
+def test_entry_of_one_environment_counts_there_only():
+    """What the shipped stack allows its bot is not for another environment's service of the same name."""
+    model = {"services": {"web": bind("/var/run/docker.sock")}}
+    refused = entries(model)
+    allowed = [f"{STACK.name}/{entry}" for entry in refused]
+    assert refused
+    assert entries(model, *allowed) == set()
+    assert entries(model, *allowed, environment=replace(STACK, name="other")) == refused
+    assert entries(model, *refused, environment=replace(STACK, name="other")) == set()
+
+
+@pytest.mark.parametrize("subnet", ["162.159.128.0/19", "169.254.169.0/24", "127.0.0.0/8", "0.0.0.0/0", "no subnet"])
+def test_network_takes_no_foreign_subnet(subnet):
+    network = {"name": f"{STACK.project}_inner", "ipam": {"config": [{"subnet": subnet}]}}
+    assert entries({"networks": {"inner": network}}) == {"network:inner"}
+    assert entries({"networks": {"inner": network | {"ipam": {"config": [{"subnet": "172.28.0.0/16"}]}}}}) == set()
