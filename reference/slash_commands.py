@@ -11,8 +11,7 @@ from discord.ext import commands
 
 from reference.markdown import code, plain, table
 from roas import cogs
-from roas.ui.command_translator import CommandTranslator
-from roas.ui.translation import read_catalogues
+from roas.ui.command_translator import CommandTranslator, mark_as_ours
 
 HEAD = """# Slash commands
 
@@ -30,8 +29,9 @@ async def page() -> str:
 
 def slash_commands() -> list[Command]:
     """Return the commands of every cog, by name."""
-    read_catalogues()
     found = [command for cog in _cogs() for command in cog.__cog_app_commands__]
+    for command in found:
+        mark_as_ours(command)  # as a bot does that loads them; others' commands are not ours to translate
     return sorted((one for one in found if isinstance(one, app_commands.Command)), key=lambda command: command.name)
 
 
