@@ -18,14 +18,19 @@ INDEX_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "timeout")
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def build_bot_image(engine: Engine, tag: str, *, version: str = "dev", with_docker: bool = True) -> str:
-    """Build the image under a tag and return its id; `with_docker` on a base that has Docker's command line already."""
+def build_bot_image(
+    engine: Engine, tag: str, *, version: str = "dev", with_docker: bool = True, source: Path = ROOT
+) -> str:
+    """Build the image under a tag and return its id; `with_docker` on a base that has Docker's command line already.
+
+    `source` is the folder of the code, of which another release may be taken.
+    """
     client = engine.client()
     try:
         base = python_base(client, with_docker=with_docker)
         with tempfile.TemporaryDirectory() as folder, _secrets(Path(folder)) as secrets:
             command = ["docker", "build", "--network", "host", "--tag", tag, *secrets]
-            command += ["--build-arg", f"PYTHON_IMAGE={base}", "--build-arg", f"VERSION={version}", str(ROOT)]
+            command += ["--build-arg", f"PYTHON_IMAGE={base}", "--build-arg", f"VERSION={version}", str(source)]
             done = subprocess.run(
                 command,
                 env={**os.environ, "DOCKER_HOST": engine.docker_host, "DOCKER_BUILDKIT": "1"},
