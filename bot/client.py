@@ -93,7 +93,7 @@ class RoasBot(commands.Bot):
 async def run_bot(bot: RoasBot, stop: asyncio.Event, is_engine_socket_stale: Callable[[], bool] = lambda: False) -> int:
     """Run the bot until it is told to stop or meets a fault that no retry fixes; returns the exit code.
 
-    `is_engine_socket_stale` tells whether this process can reach the engine no more, so that it must be started again.
+    `is_engine_socket_stale` returns whether this process can reach the engine no more, so that it must be started again.
     """
     settings = bot.roas.settings
     redirect(settings)

@@ -82,7 +82,7 @@ class Subscription:
         self._task = asyncio.create_task(self._run(), name=f"subscription {name}")
 
     def matches(self, event_type: str) -> bool:
-        """Tell whether an event type fits the pattern: exact, `prefix.*` or `*`."""
+        """Return whether an event type fits the pattern: exact, `prefix.*` or `*`."""
         if self.pattern == "*":
             return True
         if self.pattern.endswith(".*"):

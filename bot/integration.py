@@ -326,7 +326,7 @@ async def _catch_up(state: StateManager, metrics: Metrics, measurements: Integra
 
 
 async def _is_own(engine: ComposeEngine, environment: Environment, service: str) -> bool:
-    """Tell whether a service is the one that this process runs in."""
+    """Return whether a service is the one that this process runs in."""
     own = await _own_container(engine, environment)
     return own is not None and own.service == service
 

@@ -55,7 +55,7 @@ class Maintenance:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether the rounds run in this bot."""
+        """Return whether the rounds run in this bot."""
         return self._rounds is not None
 
     async def start(self) -> None:

@@ -23,7 +23,7 @@ ASSIGNMENT = re.compile(r"""^(\s*["']?[\w.-]+["']?\s*[=:]\s*)""")
 
 
 def is_credential(variable: str) -> bool:
-    """Tell whether a variable's name says that its value is a credential."""
+    """Return whether a variable's name says that its value is a credential."""
     return CREDENTIAL_NAME.search(variable) is not None
 
 

@@ -41,7 +41,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
 
     @property
     def is_leader(self) -> bool:
-        """Tell whether this bot is the one that leads; another one may be, beside it."""
+        """Return whether this bot is the one that leads; another one may be, beside it."""
         return self._leadership.is_leader
 
     async def wait_until_leader(self) -> None:

@@ -47,7 +47,7 @@ class OpsCog(commands.Cog):
         return replace(self._rules, channel_missing=self._is_channel_missing())
 
     def _is_channel_missing(self) -> bool:
-        """Tell whether the guild is there, as far as is known, and in it no ops channel that the bot could see."""
+        """Return whether the guild is there, as far as is known, and in it no ops channel that the bot could see."""
         guild = self.bot.get_guild(self._rules.guild_id or 0)
         if guild is None or guild.unavailable:
             return False
@@ -105,7 +105,7 @@ class OpsCog(commands.Cog):
         return asker
 
     def sees_channel(self, interaction: discord.Interaction[Any]) -> bool:
-        """Tell whether somebody may be shown names at all: suggestions give them away."""
+        """Return whether somebody may be shown names at all: suggestions give them away."""
         return self.leadership.is_leader and refusal(Action.STATUS, None, asker_of(interaction), self.rules) is None
 
     async def suggest_environments(

@@ -91,7 +91,7 @@ class Rules:
         return frozenset(name for name, own in self.own_channels.items() if own == channel_id)
 
     def is_seen_in(self, channel_id: int | None, environment: str) -> bool:
-        """Tell whether an environment may be asked for in a channel."""
+        """Return whether an environment may be asked for in a channel."""
         return channel_id == self.channel_id or environment in self.looked_after_in(channel_id)
 
 

@@ -73,7 +73,7 @@ class Narrator:
         self.console.print(f"[green]Docker shows:[/green] {what} {escape(chapter.proved)}")
 
     def received(self, who: str, what: str, seen: PollResults) -> None:
-        """Tell how somebody was answered who asked all the time."""
+        """Return how somebody was answered who asked all the time."""
         answer_text, answered = f"[cyan]{who}[/cyan] typed [bold]{what}[/bold]", len(seen.asked) - seen.never
         self.console.print(
             f"{answer_text} {len(seen.asked)} times meanwhile, ten times a second, and got {answered} answers: "

@@ -26,7 +26,7 @@ class Executor(Protocol):
 
     @property
     def is_bot(self) -> bool:
-        """Tell whether it goes on when this process ends."""
+        """Return whether it goes on when this process ends."""
         ...
 
     async def plan(self, request: DeploymentRequest) -> Plan:
@@ -129,7 +129,7 @@ class LocalExecutor:
         return await self._application.orchestrator.start(request)
 
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
-        """Ask it to stop, whichever process carries it."""
+        """Ask it to stop, whichever process runs it."""
         return await self._application.orchestrator.cancel(deployment_id, actor)
 
     def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:

@@ -180,7 +180,7 @@ class _Reading:
 
 
 def has_password(url: object) -> bool:
-    """Tell whether an address holds a password."""
+    """Return whether an address holds a password."""
     if not isinstance(url, str):
         return False
     try:

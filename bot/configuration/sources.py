@@ -68,7 +68,7 @@ class VariableSource:
             return source()
 
     def _is_usable(self, source: EnvSettingsSource, name: str) -> bool:
-        """Tell whether a variable can be read at all: some are JSON."""
+        """Return whether a variable can be read at all: some are JSON."""
         every = source.env_vars
         try:
             source.env_vars = {name: every[name]}
@@ -152,7 +152,7 @@ def origin(sources: Sequence[Source], path: KeyPath) -> Place | None:
 
 
 def says(values: Mapping[str, Any], path: KeyPath) -> bool:
-    """Tell whether a source says a setting, or all of what is around it at once."""
+    """Return whether a source says a setting, or all of what is around it at once."""
     found: Any = values
     for part in path:
         if not isinstance(found, Mapping):

@@ -26,7 +26,7 @@ class StartOrder:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentStatus:
-    """Tell how an environment is; `fault` says why its health is not known."""
+    """Return how an environment is; `fault` says why its health is not known."""
 
     environment: str
     project: str
@@ -40,7 +40,7 @@ class EnvironmentStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """Tell how several environments are."""
+    """Return how several environments are."""
 
     environments: tuple[EnvironmentStatus, ...]
 

@@ -21,7 +21,7 @@ class Collector(Protocol):
 
 
 async def read_status(environment: Environment, state: StateManager, collector: Collector) -> EnvironmentStatus:
-    """Tell how an environment is; an engine that does not answer hides its health only."""
+    """Return how an environment is; an engine that does not answer hides its health only."""
     found, fault = await _health(environment, collector)
     return EnvironmentStatus(
         environment=environment.name,

@@ -50,7 +50,7 @@ class Applier:
         )
 
     async def _apply(self, service: str, milestones: Milestones) -> None:
-        """Bring one service up; somebody's wish to cancel interrupts the waiting, not the creating."""
+        """Bring one service up; a request to cancel interrupts the wait, not the creation of containers."""
         context = self.context
         context.checkpoint()
         try:
@@ -91,7 +91,7 @@ class Applier:
     async def _probe(self, dependency: Dependency) -> None:
         """Ask a dependency's probe URL until it answers; the caller limits the time.
 
-        A failing probe is told only once its grace (`startup_delay`) is over.
+        A failing probe is reported only after its grace period (`startup_delay`).
         """
         grace = asyncio.get_running_loop().time() + dependency.startup_delay_seconds
         warned = False

@@ -21,13 +21,13 @@ class Milestones:
     failure: RoasError | None = None
 
     def fail(self, error: RoasError) -> None:
-        """Tell dependents that the service failed."""
+        """Notify dependents that the service failed."""
         self.failure = error
         self.started.set()
         self.ended.set()
 
     def succeed(self) -> None:
-        """Tell dependents that the service is ready."""
+        """Notify dependents that the service is ready."""
         self.started.set()
         self.ended.set()
 
@@ -46,7 +46,7 @@ Settled = Callable[[Dependency], Awaitable[None]]
 # Wait until a probe URL answers.
 Probe = Callable[[Dependency], Awaitable[None]]
 Warn = Callable[[str], None]
-# Tell how many seconds a service waited for what it depends on, in vain or not, and how many it was allowed.
+# Report how many seconds a service waited for its dependencies, successfully or not, and its time limit.
 Resolved = Callable[[str, float, float], None]
 
 

@@ -29,7 +29,7 @@ def replicas_by_service(definitions: Mapping[str, ServiceDefinition]) -> dict[st
 
 
 def keeps_bot(bot: OwnContainer, replicas: Mapping[str, int]) -> bool:
-    """Tell whether the bot's own service has a container in a release."""
+    """Return whether the bot's own service has a container in a release."""
     return replicas.get(bot.service, 0) > 0
 
 

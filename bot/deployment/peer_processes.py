@@ -1,4 +1,7 @@
-"""End a peer's process before its work is seized: a fence in the journal stops no Docker call."""
+"""Find and terminate processes of peers before their work is taken over: fencing stops no Docker call.
+
+Whether a container is a peer at all is decided in `peers.py`.
+"""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -15,7 +18,7 @@ from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
-# Who carries a deployment says every second that it lives. After so long it hangs, if it says nothing even then.
+# A process that runs a deployment sends a heartbeat every second. Without one for so long, it counts as hung.
 HUNG_SECONDS = 8.0
 LAST_CHANCE_SECONDS = 2.0
 
@@ -54,10 +57,8 @@ class PeerProcesses:
     ) -> str | None:
         """End a process with all that it started: its container, or itself and its Compose commands.
 
-        `is_still_wanted` is asked right before the kill whether it is wanted: to look at containers takes its time.
-        Returns the
-        failure output of its container, or None where it cannot be reached and may go on, or is not to be ended any
-        more.
+        `is_still_wanted` is called right before the kill, since looking at containers takes time. Returns the failure
+        output of its container, or None where it cannot be reached and may still run, or is no longer to be ended.
         """
         container = await self.container(home, instance_id)
         if container is not None and home is not None:
@@ -79,7 +80,7 @@ class PeerProcesses:
         return ""
 
     async def _is_peer(self, home: Environment, container: ContainerSnapshot) -> bool:
-        """Tell whether a container is provably a bot on this journal; one that is not is logged once."""
+        """Return whether a container is provably a bot on this journal; one that is not is logged once."""
         foreign = [one for one in await self._peers.judge(home, (container,)) if one.standing is not Standing.PEER]
         for one in foreign:
             if container.id not in self._unreachable:
@@ -88,16 +89,16 @@ class PeerProcesses:
         return not foreign
 
     async def terminate_if_hung(self, instance_id: str) -> bool:
-        """End a living process that has not said for long that it lives; tells whether it was ended."""
+        """End a living process that has not said for long that it lives; returns whether it was ended."""
         if not await self._is_hung(instance_id):
             return False
-        # Machines sleep, and disks are slow: whoever wakes up is given the time to say so.
+        # Machines sleep and disks are slow: a process that wakes up gets time for its next heartbeat.
         await pause(LAST_CHANCE_SECONDS)
         if not await self._is_hung(instance_id):
             return False
         ended = await self.terminate(None, instance_id) is not None
         if ended:
-            log.warning("ended a process that hung while it carried a deployment", instance_id=instance_id)
+            log.warning("terminated a hung process that ran a deployment", instance_id=instance_id)
         return ended
 
     async def _is_hung(self, instance_id: str) -> bool:

@@ -119,7 +119,7 @@ def _compare(
 
 def _same_image(wanted: WantedImage, old: ReleaseService) -> bool:
     if wanted.build_hash is not None:
-        return False  # only the build can tell
+        return False  # only the build can show that
     if wanted.image_id is not None and not wanted.must_pull:
         return wanted.image_id == old.image.image_id
     return wanted.digest is not None and wanted.digest == old.image.digest

@@ -7,7 +7,7 @@ LONGEST_WAIT_SECONDS = 300.0
 
 
 class ResumeBackoff:
-    """Tell which deployments only the journal stopped (a full disk, say): that is none of the attempts they have."""
+    """Return which deployments only the journal stopped (a full disk, say): that is none of the attempts they have."""
 
     def __init__(self) -> None:
         self._waits: dict[str, tuple[int, float]] = {}
@@ -23,10 +23,10 @@ class ResumeBackoff:
         self._waits.pop(deployment_id, None)
 
     def is_known(self, deployment_id: str) -> bool:
-        """Tell whether a deployment stopped last though nobody died."""
+        """Return whether a deployment stopped last though nobody died."""
         return deployment_id in self._waits
 
     def must_wait(self, deployment_id: str) -> bool:
-        """Tell whether it is too early to take a deployment up again."""
+        """Return whether it is too early to take a deployment up again."""
         _, until = self._waits.get(deployment_id, (0, 0.0))
         return time.monotonic() < until

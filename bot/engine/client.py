@@ -34,7 +34,7 @@ def engine_address(environment: Environment) -> str:
 
 
 def is_local(environment: Environment) -> bool:
-    """Tell whether the engine is reached by a socket of this machine, so that it sees the files that we see."""
+    """Return whether the engine is reached by a socket of this machine, so that it sees the files that we see."""
     return engine_address(environment).startswith(LOCAL_SCHEMES)
 
 

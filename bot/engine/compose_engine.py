@@ -246,7 +246,7 @@ class ComposeEngine:
         return await self._clients.local(lambda: kill_orphans(instance_id))
 
     async def end_process(self, mark: ProcessMark) -> bool:
-        """End a process of ours that hangs; tells whether it is gone for certain."""
+        """End a process of ours that hangs; returns whether it is gone for certain."""
         return await self._clients.local(lambda: end_process(mark))
 
     async def _stored(self, work: Callable[[], Answer]) -> Answer:

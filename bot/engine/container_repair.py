@@ -35,7 +35,7 @@ class ContainerRepair:
 
 
 def needs_repair(containers: Iterable[ContainerSnapshot]) -> bool:
-    """Tell whether a container bears a wrong name."""
+    """Return whether a container bears a wrong name."""
     return any(WRONG_NAME.fullmatch(container.name) for container in containers)
 
 

@@ -85,7 +85,7 @@ class ContainerWatch:
                     raise self._fault
 
     async def changed_within(self, seconds: float) -> bool:
-        """Wait for the next look at the containers, but no longer than that; tells whether there was one."""
+        """Wait for the next look at the containers, but no longer than that; returns whether there was one."""
         seen = self._generation
         try:
             async with asyncio.timeout(seconds), self._changed:

@@ -84,5 +84,5 @@ def registry_digest(client: docker.DockerClient, reference: str) -> str:
 
 
 def _asks_registry(pull_policy: str) -> bool:
-    """Tell whether a policy wants the newest image even where there is one; so do `daily` and its like."""
+    """Return whether a policy wants the newest image even where there is one; so do `daily` and its like."""
     return pull_policy not in NEVER | IF_MISSING | {"build"}

@@ -228,5 +228,5 @@ class Engine(Protocol):
         ...
 
     async def end_process(self, mark: ProcessMark) -> bool:
-        """End a process of ours that hangs; tells whether it is gone for certain."""
+        """End a process of ours that hangs; returns whether it is gone for certain."""
         ...

@@ -280,7 +280,7 @@ class DeploymentManager:
 
 
 def _is_as_wanted(definition: ServiceDefinition, wanted: str, containers: tuple[ContainerSnapshot, ...]) -> bool:
-    """Tell whether a service has the containers that it should have, and no others."""
+    """Return whether a service has the containers that it should have, and no others."""
     if len(containers) != definition.replicas or any(c.config_hash != wanted for c in containers):
         return False
     return all(c.state is ContainerState.RUNNING or _has_done_its_work(definition, c) for c in containers)

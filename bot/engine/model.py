@@ -63,7 +63,7 @@ def image_reference(project: str, name: str, service: Mapping[str, Any]) -> str:
 
 
 def is_built(service: Mapping[str, Any]) -> bool:
-    """Tell whether a service's image is built rather than pulled."""
+    """Return whether a service's image is built rather than pulled."""
     return bool(service.get("build")) and service.get("pull_policy") not in PULLED_NOT_BUILT
 
 

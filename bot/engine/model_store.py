@@ -90,7 +90,7 @@ class ModelStore:
                 path.unlink(missing_ok=True)
 
     def mentions(self, name: str) -> bool:
-        """Tell whether any model that is kept contains a text."""
+        """Return whether any model that is kept contains a text."""
         return any(name in path.read_text(encoding="utf-8") for path in self._folder.glob("*.yml"))
 
     def _holders(self, model_hash: str) -> Path:

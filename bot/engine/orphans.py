@@ -36,7 +36,7 @@ def _marked(instance_id: str) -> Iterator[int]:
 
 
 def _is_marked(pid: int, instance_id: str) -> bool:
-    """Tell whether a process is ours; one that cannot be looked at is not."""
+    """Return whether a process is ours; one that cannot be looked at is not."""
     try:
         environ = (PROCESSES / str(pid) / "environ").read_bytes().split(b"\0")
         command = (PROCESSES / str(pid) / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")

@@ -76,12 +76,12 @@ class Places:
 
 
 def is_inside(path: Path, folder: Path) -> bool:
-    """Tell whether a resolved path is a folder or lies in it."""
+    """Return whether a resolved path is a folder or lies in it."""
     return path.is_relative_to(folder)
 
 
 def is_replaceable(source: Path, writable: Path) -> bool:
-    """Tell whether whoever writes in a folder can change where a path leads; the folder itself is out of reach."""
+    """Return whether whoever writes in a folder can change where a path leads; the folder itself is out of reach."""
     return any(place != writable and place.is_relative_to(writable) for place in visited(source))
 
 

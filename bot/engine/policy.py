@@ -66,7 +66,7 @@ class ComposePolicy:
         self.refuse(self._violations(model, environment, named, holdings))
 
     def allows(self, violation: Violation) -> bool:
-        """Tell whether the settings allow it by name; an allowed path allows what is below it."""
+        """Return whether the settings allow it by name; an allowed path allows what is below it."""
         if not violation.entry:
             return False
         if violation.entry in self._allowed:

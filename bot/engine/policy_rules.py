@@ -187,7 +187,7 @@ def _foreign(name: str, fields: Mapping[str, Any], project: str) -> str | None:
 
 
 def _hides_bytes(value: object) -> bool:
-    """Tell whether there is a value that Compose could only print in base64, where it could mean something."""
+    """Return whether there is a value that Compose could only print in base64, where it could mean something."""
     if isinstance(value, Mapping):
         return any(
             isinstance(key, bytes) or (key not in FREE_VALUES and _hides_bytes(item)) for key, item in value.items()

@@ -11,7 +11,7 @@ END_SECONDS = 5.0
 
 
 def end_process(mark: ProcessMark) -> bool:
-    """End a process for good, also one that is stopped; tells whether it is gone for certain.
+    """End a process for good, also one that is stopped; returns whether it is gone for certain.
 
     One in another container or on another machine cannot be reached, nor one of another user.
     """

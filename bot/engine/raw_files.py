@@ -53,12 +53,12 @@ class FileReference:
 
     @property
     def is_compose_file(self) -> bool:
-        """Tell whether the file may name files itself."""
+        """Return whether the file may name files itself."""
         return self.kind in {"include", "extends"}
 
     @property
     def is_remote(self) -> bool:
-        """Tell whether Compose, by itself or another version of it, could fetch this from another machine."""
+        """Return whether Compose, by itself or another version of it, could fetch this from another machine."""
         if any(sign in self.path.lower() for sign in REMOTE_SIGNS):
             return True
         is_fetched = self.is_compose_file or self.kind == "include_folder"

@@ -40,7 +40,7 @@ def refuse_impossible_probes(definitions: Mapping[str, ServiceDefinition]) -> No
 
 
 def can_be_asked(url: object) -> bool:
-    """Tell whether a probe's URL has a known scheme, a host, and a port that is one."""
+    """Return whether a probe's URL has a known scheme, a host, and a port that is one."""
     if not isinstance(url, str):
         return False
     try:

@@ -20,7 +20,7 @@ log = get_logger(__name__)
 ORPHAN_POLL_SECONDS = 5.0
 SOCKET_RETRY_SECONDS = 1.0
 
-# Tell people that the journal was lost, without it; goes on until they are told.
+# Report the loss of the journal without using it; retries until the message is posted.
 NotifyOfLoss = Callable[[JournalLoss], Awaitable[None]]
 
 
@@ -31,9 +31,9 @@ async def run_leader_election(
     readiness: Callable[[], Readiness],
     notify_of_loss: NotifyOfLoss | None = None,
 ) -> AsyncIterator[None]:
-    """Be the leader or stand by for it, for the length of a block; until it is known which, be silent.
+    """Run as leader or standby for the length of a block; take no action until it is known which.
 
-    `notify_of_loss` tells people without the journal that it was lost, and that this bot acts no more.
+    `notify_of_loss` reports, without the journal, that it was lost and that this bot no longer acts.
     """
     leadership.lose()
     application.held_lease.bind(leadership)
@@ -45,13 +45,13 @@ async def run_leader_election(
         broken_off = await application.orchestrator.abandon()
         try:
             await tasks.stop()
-        except Exception:  # what was to end has ended; people must be told all the same
+        except Exception:  # everything has stopped; the loss must be reported all the same
             log.exception("not everything ended in order")
         if notify_of_loss is not None:
             await notify_of_loss(JournalLoss(error.message, error.hint, container, broken_off))
 
     elector = LeaderElector(application, readiness, tasks.start, tasks.stop, stop)
-    election = asyncio.create_task(elector.run(), name="voice keeper")
+    election = asyncio.create_task(elector.run(), name="leader elector")
     try:
         yield
     finally:

@@ -19,11 +19,11 @@ class Leadership:
 
     @property
     def is_leader(self) -> bool:
-        """Tell whether this bot leads."""
+        """Return whether this bot leads."""
         return self._is_leader.is_set()
 
     def gain(self) -> None:
-        """Become the leader, and tell the listeners."""
+        """Become the leader and notify the listeners."""
         if self.is_leader:
             return
         self._is_leader.set()

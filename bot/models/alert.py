@@ -134,15 +134,15 @@ class Alert:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether the trouble is still there, as far as is known."""
+        """Return whether the trouble is still there, as far as is known."""
         return self.state is not AlertState.RESOLVED
 
     @property
     def is_urgent(self) -> bool:
-        """Tell whether it calls people."""
+        """Return whether it calls people."""
         return self.severity in URGENT
 
     @property
     def is_audible(self) -> bool:
-        """Tell whether it may call people now: it is neither over nor silenced."""
+        """Return whether it may call people now: it is neither over nor silenced."""
         return self.state in {AlertState.FIRING, AlertState.ACKNOWLEDGED}

@@ -42,5 +42,5 @@ class ValidationReport:
 
     @property
     def passed(self) -> bool:
-        """Tell whether no critical check failed."""
+        """Return whether no critical check failed."""
         return not self.failures

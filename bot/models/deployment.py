@@ -181,12 +181,12 @@ class Deployment:
 
     @property
     def finished(self) -> bool:
-        """Tell whether it has come to its end."""
+        """Return whether it has come to its end."""
         return self.outcome is not None
 
     @property
     def touched(self) -> bool:
-        """Tell whether anything that runs was changed, or was about to be."""
+        """Return whether anything that runs was changed, or was about to be."""
         return any(progress.step not in UNTOUCHED_STEPS for progress in self.services)
 
     def phase(self, name: PhaseName) -> PhaseResult | None:

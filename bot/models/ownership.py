@@ -34,7 +34,7 @@ class ProcessMark:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Say how a bot, or a command line that carries a deployment, is.
+    """Say how a bot, or a command line that runs a deployment, is.
 
     It is the only thing that a process may write without owning anything. `config_hash` says of which release its
     container is. Older versions leave no `process` and no `config_hash`.

@@ -65,15 +65,15 @@ class PlanRecord:
 
     @property
     def ended(self) -> bool:
-        """Tell whether nothing can become of it any more."""
+        """Return whether nothing can become of it any more."""
         return self.state in ENDED
 
     @property
     def waits(self) -> bool:
-        """Tell whether somebody has to answer; one that everybody said yes to is late for nothing any more."""
+        """Return whether somebody has to answer; one that everybody said yes to is late for nothing any more."""
         return self.state in WAITING
 
     def is_from(self, actor: Actor) -> bool:
-        """Tell whether somebody is the one who asked for it."""
+        """Return whether somebody is the one who asked for it."""
         asker = self.request.requested_by
         return (asker.kind, asker.id) == (actor.kind, actor.id)

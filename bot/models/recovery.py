@@ -78,5 +78,5 @@ class RecoveryReport:
 
     @property
     def succeeded(self) -> bool:
-        """Tell whether the service is well again."""
+        """Return whether the service is well again."""
         return self.outcome is RecoveryOutcome.RECOVERED

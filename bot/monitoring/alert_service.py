@@ -1,4 +1,4 @@
-"""Take in reports from every source, keep them as alerts, and tell the bus what changed."""
+"""Take in reports from every source, keep them as alerts, and notify the bus what changed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -38,7 +38,7 @@ class SteadyVerdict:
         self._worsened: deque[float] = deque()
 
     def offer(self, verdict: Verdict) -> bool:
-        """Take in what was seen just now; tells whether the believed verdict changed by it."""
+        """Take in what was seen just now; returns whether the believed verdict changed by it."""
         if verdict is self.current:
             self._candidate = None
             return False
@@ -54,7 +54,7 @@ class SteadyVerdict:
         return True
 
     def take(self, verdict: Verdict) -> bool:
-        """Believe what was seen at once and forget past flaps: somebody is changing it; tells whether it changed."""
+        """Believe what was seen at once and forget past flaps: somebody is changing it; returns whether it changed."""
         changed = verdict is not self.current
         self.current, self._candidate = verdict, None
         self._worsened.clear()

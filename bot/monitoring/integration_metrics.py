@@ -21,7 +21,7 @@ class ProjectionStatistics(Protocol):
 
 
 class CountedProjection(Protocol):
-    """Tell how a projection fares."""
+    """Return how a projection fares."""
 
     @property
     def statistics(self) -> ProjectionStatistics:

@@ -43,7 +43,7 @@ class Limit:
     low: bool = False
 
     def is_broken(self, value: float) -> bool:
-        """Tell whether a value is beyond the limit."""
+        """Return whether a value is beyond the limit."""
         return value < self.threshold if self.low else value > self.threshold
 
     def describe(self, value: float, suspect: str) -> str:
@@ -120,7 +120,7 @@ class IntegrationMonitor:
             await wait_for(self._closing, CHECK_SECONDS)
 
     def check(self) -> None:
-        """Compare every figure with its limit, and tell the bus what changed."""
+        """Compare every figure with its limit, and notify the bus what changed."""
         figures = self.figures()
         for limit, value, suspect in _values(figures):
             broken = value is not None and limit.is_broken(value)

@@ -42,7 +42,7 @@ class ManualStops:
         self._stop_signals.update(own)
 
     def handle_event(self, environment: str, event: ContainerEvent, *, by_us: bool) -> bool:
-        """Take in an event; tells whether a service broke by it. `by_us`: a deployment or a recovery is at work."""
+        """Take in an event; returns whether a service broke by it. `by_us`: a deployment or a recovery is at work."""
         place = (environment, event.service)
         if event.action == "destroy":
             self._stop_signals.pop(event.container_id, None)
@@ -60,18 +60,18 @@ class ManualStops:
         return False
 
     def looks_manual(self, environment: str, health: ServiceHealth) -> bool:
-        """Tell whether somebody wants a service as it is; what happened before this process began is guessed."""
+        """Return whether somebody wants a service as it is; what happened before this process began is guessed."""
         place = (environment, health.service)
         if place in self._stopped:
             return True
         return place not in self._failed and looks_stopped(health)
 
     def is_known_stop(self, environment: str, service: str) -> bool:
-        """Tell whether it was seen that somebody stopped a service."""
+        """Return whether it was seen that somebody stopped a service."""
         return (environment, service) in self._stopped
 
     def has_seen_end(self, environment: str, service: str) -> bool:
-        """Tell whether this process saw how a service ended, by itself or not."""
+        """Return whether this process saw how a service ended, by itself or not."""
         place = (environment, service)
         return place in self._stopped or place in self._failed
 

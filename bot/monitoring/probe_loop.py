@@ -22,7 +22,7 @@ class Prober(Protocol):
     """Ask a URL whether it answers."""
 
     async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
-        """Tell whether it answers within its time; None where its name means nothing from here."""
+        """Return whether it answers within its time; None where its name means nothing from here."""
         ...
 
 
@@ -58,7 +58,7 @@ class ProbeLoop:
             await pause(self._every_seconds if well else min(AGAIN_SECONDS, self._every_seconds))
 
     async def _round(self) -> bool:
-        """Ask every probe at the same time; tells whether all answered."""
+        """Ask every probe at the same time; returns whether all answered."""
         definitions = await self._definitions()
         asked = [(one.name, probe) for one in definitions.values() for probe in one.probes]
         answers = await asyncio.gather(*(self._ask(name, probe) for name, probe in asked))
@@ -77,6 +77,6 @@ class ProbeLoop:
 
 
 async def all_probes_answer(prober: Prober, environment: Environment, definition: ServiceDefinition) -> bool:
-    """Tell whether every probe of a service answers right now; one that cannot be asked from here does not count."""
+    """Return whether every probe of a service answers right now; one that cannot be asked from here does not count."""
     asked = (prober.probe(environment, probe.url, PROBE_TIMEOUT_SECONDS) for probe in definition.probes)
     return all(answer is not False for answer in await asyncio.gather(*asked))

@@ -78,7 +78,7 @@ class StackSampler:
         return Sample(StackHealth(environment.name, verdict, services, datetime.now(UTC)), reason)
 
     async def is_released(self, environment: Environment) -> bool:
-        """Tell whether an environment is on a release. Raises StateError."""
+        """Return whether an environment is on a release. Raises StateError."""
         return await self._releases.current(environment.name) is not None
 
     async def definitions(self, environment: Environment) -> Definitions:

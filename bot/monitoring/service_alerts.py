@@ -57,7 +57,7 @@ class ServiceAlerts:
         self._expected_ends.add(container_id)
 
     def is_manual_stop(self, environment: str, service: str) -> bool:
-        """Tell whether somebody was seen to stop a service."""
+        """Return whether somebody was seen to stop a service."""
         return self._manual_stops.is_known_stop(environment, service)
 
     async def container_event(self, environment: Environment, event: ContainerEvent, definitions: Definitions) -> None:
@@ -146,7 +146,7 @@ class ServiceAlerts:
                 self._alert_service.trigger_again(alert)
 
     def _has_relapsed(self, alert: Alert) -> bool:
-        """Tell whether a recovered service has been unhealthy again for so long that the recovery did not last."""
+        """Return whether a recovered service has been unhealthy again for so long that the recovery did not last."""
         return self._clock() - self._relapsing.setdefault(alert.id, self._clock()) >= RELAPSE_SECONDS
 
     def _engine_reports(
@@ -233,13 +233,13 @@ def _may_resolve(alert: Alert) -> bool:
 
 
 def _covers(alert: Alert, report: AlertReport) -> bool:
-    """Tell whether an alert says what a report says: samples are no news, only what they change."""
+    """Return whether an alert says what a report says: samples are no news, only what they change."""
     order = list(Severity)
     return order.index(alert.severity) <= order.index(report.severity)
 
 
 def _serves(health: ServiceHealth, definition: ServiceDefinition | None) -> bool:
-    """Tell whether a service does its work again; that it has restarted of late is not counted against it.
+    """Return whether a service does its work again; that it has restarted of late is not counted against it.
 
     A verdict that holds lags behind what was just seen: containers that have ended do no work, whatever it says.
     """

@@ -110,7 +110,7 @@ class StackWatch:
             self._dirty.set()
 
     def _is_repeated(self, event: ContainerEvent) -> bool:
-        """Tell whether an event was heard already; one that bears no time is always news."""
+        """Return whether an event was heard already; one that bears no time is always news."""
         if not event.time_ns:
             return False
         if event in self._known:

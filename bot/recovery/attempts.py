@@ -20,7 +20,7 @@ class RecoveryAttempts:
     """Know which attempts are at work on which environment.
 
     A deployment has its lock in the journal before it asks for the hands to be taken off, and an attempt is known here
-    before it looks for a lock: so one of the two sees the other. A deployment that another process carries (a command
+    before it looks for a lock: so one of the two sees the other. A deployment that another process runs (a command
     line that began when no bot lived) asks nobody: its lock is looked for as long as an attempt is at work.
     """
 

@@ -152,7 +152,7 @@ def _text(outcome: RecoveryOutcome) -> str:
 
 
 def _is_unfinished(alert: Alert) -> bool:
-    """Tell whether a recovery was begun and not ended, or was owed and never begun."""
+    """Return whether a recovery was begun and not ended, or was owed and never begun."""
     if alert.healing is RecoveryStatus.UNDER_WAY:
         return True
     is_pending = alert.healing is RecoveryStatus.NONE and alert.source is AlertSource.HEALTH and alert.is_urgent

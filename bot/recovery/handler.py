@@ -163,7 +163,7 @@ class ErrorHandler:
         return problem
 
     async def _close_interrupted(self, fault: Fault) -> bool:
-        """Say of attempts that a bot did not live to see the end of that they broke off; tells whether there were."""
+        """Say of attempts that a bot did not live to see the end of that they broke off; returns whether there were."""
         broken_off = await self._state.recoveries.unfinished(fault.alert_id)
         for step in broken_off:
             await self._state.recoveries.save(replace(step, result=INTERRUPTED_ATTEMPT))
@@ -171,7 +171,7 @@ class ErrorHandler:
         return bool(broken_off)
 
     async def _is_recovered(self, fault: Fault, environment: Environment) -> bool:
-        """Tell whether a service is well again by what was tried before: where it runs, it is given its time."""
+        """Return whether a service is well again by what was tried before: where it runs, it is given its time."""
         try:
             async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
                 _, definition = await self._wanted(fault)

@@ -17,7 +17,7 @@ SETTLE_SECONDS = 1.5
 # Between two tries of a probe that no event wakes earlier.
 PROBE_INTERVAL_SECONDS = 0.5
 
-# Tells whether every probe of a service answers right now, as far as it can be asked from here.
+# Return whether every probe of a service answers right now, as far as it can be asked from here.
 Answers = Callable[[Environment, ServiceDefinition], Awaitable[bool]]
 
 

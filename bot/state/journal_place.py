@@ -12,7 +12,7 @@ from pathlib import Path
 from roas.errors import JournalLostError
 from roas.state.schema import IDENTITY
 
-# What SQLite keeps beside a journal while somebody has it open.
+# What SQLite keeps beside a journal while a process has it open.
 SUFFIXES = ("", "-wal", "-shm")
 MOUNT_TABLE = Path("/proc/self/mountinfo")
 READER_TIMEOUT_SECONDS = 1.0

@@ -1,4 +1,4 @@
-"""Open the state folder and hand out its parts: the StateManager."""
+"""Open the state folder and provide its parts: the StateManager."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,7 +29,7 @@ FOLDER_MODE = 0o700
 
 
 class StateManager:
-    """Keep the journal: every change of state, written before what it announces, told after the commit."""
+    """Keep the journal: every change of state is written before it takes effect, and published after the commit."""
 
     def __init__(self, state_dir: Path, *, instance_prefix: str = "BOT") -> None:
         self.folder = state_dir.expanduser().resolve()
@@ -54,12 +54,12 @@ class StateManager:
 
     @property
     def journal_id(self) -> str:
-        """Return what tells this journal from every other; it is no secret."""
+        """Return the unique id of this journal; it is no secret."""
         return self._journal.id
 
     @property
     def lost(self) -> JournalLostError | None:
-        """Return how this process lost its journal, which is for good; None where it has it."""
+        """Return how this process lost its journal, which is final; None where it has it."""
         return self._journal.lost
 
     async def check_place(self) -> None:
@@ -94,7 +94,7 @@ class StateManager:
         await self.close()
 
     def subscribe(self, callback: Callable[[StateChange], None]) -> Callable[[], None]:
-        """Tell a callback of every change after its commit; returns what ends the subscription."""
+        """Call a callback with every change after its commit; returns a function that ends the subscription."""
         self._subscribers.append(callback)
 
         def unsubscribe() -> None:

@@ -105,7 +105,7 @@ class AlertNotifier(Notifier):
         return self._next_pass - time.monotonic()
 
     def _may_edit(self, subject: str) -> bool:
-        """Tell whether its message may be edited by now; the next pass comes back to it where it may not."""
+        """Return whether its message may be edited by now; the next pass comes back to it where it may not."""
         ready = self.outbox.edit_delay(subject) <= 0
         self._held_back = self._held_back or not ready
         return ready

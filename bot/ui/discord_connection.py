@@ -31,7 +31,7 @@ class DiscordConnection:
         return trace
 
     def is_alive(self, client: discord.Client) -> bool:
-        """Tell whether a client is ready, and has not lost the gateway or its requests for longer than a blink."""
+        """Return whether a client is ready, and has not lost the gateway or its requests for longer than a blink."""
         now = time.monotonic()
         if not client.is_ready():
             return False

@@ -49,7 +49,7 @@ class LiveMessages:
     """Tell of deployments and of plans, each in a task of its own, and of alerts; nothing ever waits for Discord.
 
     Events only wake: what is posted is drawn from the journal, and a slow look at the journal finds what no event
-    told of (a deployment that another process carries, or what happened while this bot was unavailable).
+    told of (a deployment that another process runs, or what happened while this bot was unavailable).
     """
 
     def __init__(

@@ -141,7 +141,7 @@ def _pinged_by(drawing: Drawing) -> discord.AllowedMentions:
 
 
 def _has_key(message: discord.Message, key: str) -> bool:
-    """Tell whether a message ends with the key: in its embed, or in its text where embeds are not allowed."""
+    """Return whether a message ends with the key: in its embed, or in its text where embeds are not allowed."""
     return any(embed.footer.text == key for embed in message.embeds) or message.content.endswith(key)
 
 

@@ -35,7 +35,7 @@ class RolePings:
         self._shared: tuple[str, float] = ("", float("-inf"))
 
     async def is_due(self, alert: Alert) -> bool:
-        """Tell whether a message of its own is still to be posted that calls about an alert."""
+        """Return whether a message of its own is still to be posted that calls about an alert."""
         kind = self._kind(alert)
         if kind is None or not alert.is_audible:
             return False

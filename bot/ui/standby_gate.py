@@ -66,7 +66,7 @@ class StandbyGate:
 
     @property
     def leaving(self) -> bool:
-        """Tell whether the client is just being closed."""
+        """Return whether the client is just being closed."""
         return self._leaving
 
     def _receive(self, payload: Any) -> None:

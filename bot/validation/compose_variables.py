@@ -23,7 +23,7 @@ class Use:
     message: str = ""
 
     def missing(self, known: Mapping[str, str]) -> bool:
-        """Tell whether the variable has no value."""
+        """Return whether the variable has no value."""
         return not known.get(self.name) if self.not_empty else self.name not in known
 
 

@@ -33,11 +33,11 @@ class EngineProbe(Protocol):
         ...
 
     def in_container(self) -> bool:
-        """Tell whether this process runs in a container."""
+        """Return whether this process runs in a container."""
         ...
 
     def shares_host(self) -> bool:
-        """Tell whether this process sees the network and the files of the engine's machine as the engine does."""
+        """Return whether this process sees the network and the files of the engine's machine as the engine does."""
         ...
 
     async def disk_free(self, path: Path) -> int | None:
@@ -49,7 +49,7 @@ class EngineProbe(Protocol):
         ...
 
     async def port_is_free(self, host_ip: str, port: int, protocol: str) -> bool | None:
-        """Tell whether a port of this machine could be bound, or None where that cannot be told from here."""
+        """Return whether a port of this machine could be bound, or None where that cannot be told from here."""
         ...
 
 

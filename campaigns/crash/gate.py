@@ -45,7 +45,7 @@ class Gate:
             self._server.close()
 
     def begin(self, predecessor: str, look: Look | None = None) -> None:
-        """Begin a round: `predecessor` is the id of the container that carries the deployment first."""
+        """Begin a round: `predecessor` is the id of the container that runs the deployment first."""
         self.release()
         self.trace = []
         self._predecessor, self._look, self._counting = predecessor, look, Counting()

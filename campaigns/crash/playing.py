@@ -47,7 +47,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """Tell how a round went, and what is still wrong after the time that it had."""
+    """Return how a round went, and what is still wrong after the time that it had."""
 
     round: Round
     verdict: Verdict

@@ -48,7 +48,7 @@ class Report:
 
     @property
     def is_act(self) -> bool:
-        """Tell whether an act on a service's containers is about to happen."""
+        """Return whether an act on a service's containers is about to happen."""
         return self.point.when == "before" and any(f": {act} " in self.point.step for act in ANNOUNCED_ACTS)
 
 
@@ -57,7 +57,7 @@ ANNOUNCED_ACTS = ("create_service", "start", "stop", "remove")
 
 
 def is_intent(step: str) -> bool:
-    """Tell whether a service's step says that something is about to be done to it."""
+    """Return whether a service's step says that something is about to be done to it."""
     return step.endswith("ing") and step != ServiceStep.PENDING
 
 

@@ -52,7 +52,7 @@ def _not_dropped_text(label: str, why: str) -> str:
 
 
 async def _try(context: DeploymentContext, task: Awaitable[object], text: Callable[[str], str]) -> None:
-    """Do one task; what fails for good becomes a warning. Raises FencedOffError, and faults that are transient."""
+    """Run one task; a permanent failure becomes a warning. Raises FencedOffError, and transient faults."""
     try:
         await task
     except FencedOffError:

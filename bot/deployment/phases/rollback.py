@@ -65,7 +65,7 @@ class Rollback:
         coordinator = DependencyCoordinator(definitions)
         for service in sorted(surplus):
             await manager.remove_service(context.environment, service, watch, context.report)
-        # What depends on the bot cannot wait for one that may be unwell: its successor does it, as in execution.
+        # Dependents of the bot cannot wait for one that may be unhealthy: the successor handles them, as in execution.
         late = coordinator.dependents(own) if context.deployment.problem is None else frozenset()
         applier = Applier(context, watch, definitions, model_hash, restarts)
         await self._restore_services(applier, differing - late, restarts - late)
@@ -77,7 +77,7 @@ class Rollback:
     async def _bot_without_place(self, context: DeploymentContext, target: Release) -> frozenset[str]:
         """Return the bot's own service where the release to go back to has no container of it: it stays as it is.
 
-        Raises BotRemovalError where somebody asked for that release: nothing has been touched then.
+        Raises BotRemovalError where a person requested that release: nothing has been changed then.
         """
         bot = await find_running_bot(context.components, context.environment)
         replicas = replicas_by_service(await context.definitions(target.model_hash))

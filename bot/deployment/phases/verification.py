@@ -54,7 +54,7 @@ def observation_seconds(definition: ServiceDefinition, environment: Environment)
 
 
 def is_critical(definition: ServiceDefinition, environment: Environment) -> bool:
-    """Tell whether a stack cannot do without a service."""
+    """Return whether a stack cannot do without a service."""
     return definition.critical or definition.name in environment.critical_services
 
 

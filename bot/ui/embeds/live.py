@@ -60,7 +60,7 @@ def draw_live(deployment: Deployment, *, usual_seconds: float | None = None) -> 
 
 
 def can_be_cancelled(deployment: Deployment) -> bool:
-    """Tell whether asking it to stop could still change anything."""
+    """Return whether asking it to stop could still change anything."""
     if deployment.finished or deployment.cancel_requested_by is not None:
         return False
     if deployment.request.kind is DeploymentKind.ROLLBACK:
