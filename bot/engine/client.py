@@ -1,4 +1,4 @@
-"""Call the docker SDK in threads, and turn what it raises into our own faults."""
+"""Call the Docker SDK in threads, and convert its exceptions to our own errors."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ Answer = TypeVar("Answer")
 
 
 def engine_address(environment: Environment) -> str:
-    """Return where an environment's engine listens; the SDK and the CLI are told the same."""
+    """Return where an environment's engine listens; the SDK and the CLI use the same address."""
     return environment.docker_host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
 
 

@@ -152,7 +152,7 @@ class ComposeEngine:
     async def unprotect(
         self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()
     ) -> None:
-        """Take the tags of a release away, and its model where nobody else needs it."""
+        """Remove the tags of a release, and its model where no other release needs it."""
         await untag_images(self._clients, environment, release)
         holder = _holder(environment, release)
         await self._stored(lambda: self._models.remove_reference(release.model_hash, holder, needed))
@@ -242,11 +242,11 @@ class ComposeEngine:
         return await find_bot_places(self._clients, environment, container_ids)
 
     async def kill_orphans(self, instance_id: str) -> int:
-        """End Compose children that a dead process of ours left running; returns how many."""
+        """Terminate Compose children that a dead process of ours left running; returns how many."""
         return await self._clients.local(lambda: kill_orphans(instance_id))
 
     async def end_process(self, mark: ProcessMark) -> bool:
-        """End a process of ours that hangs; returns whether it is gone for certain."""
+        """Terminate a hung process of ours; returns whether it is certainly gone."""
         return await self._clients.local(lambda: end_process(mark))
 
     async def _stored(self, work: Callable[[], Answer]) -> Answer:

@@ -13,13 +13,13 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 
 POLL_SECONDS = 2.0
-# How long the engine may be away (a restart of the daemon takes seconds) before those who wait are told.
+# How long the engine may be unavailable (a daemon restart takes seconds) before waiting callers get an error.
 ENGINE_GRACE_SECONDS = 20.0
 Verdict = TypeVar("Verdict")
 
 
 class ContainerWatch:
-    """Follow the containers of one environment. The subscription stands before the first look, so nothing is missed."""
+    """Follow the containers of one environment. It subscribes before the first look, so that nothing is missed."""
 
     def __init__(self, engine: Engine, environment: Environment, *, poll_seconds: float = POLL_SECONDS) -> None:
         self._engine = engine
@@ -71,7 +71,7 @@ class ContainerWatch:
     ) -> Verdict:
         """Wait until a judge of the containers says something else than None, and return it.
 
-        Raises TimeoutError after the deadline, EngineUnavailableError where the engine stays away.
+        Raises TimeoutError after the deadline, EngineUnavailableError where the engine stays unavailable.
         """
         async with asyncio.timeout(deadline_seconds):
             while True:

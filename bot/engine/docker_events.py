@@ -29,7 +29,7 @@ STREAM_FAULTS = (DockerException, requests.RequestException, urllib3.exceptions.
 
 
 class EventSubscription:
-    """Carry a project's events from a thread of its own into the event loop.
+    """Pass a project's events from their own thread to the event loop.
 
     Entering it subscribes; from then on no event is missed, nor since `since_ns`, as far back as the engine remembers
     (its last 256). The iterator raises EngineUnavailableError when the stream breaks.
@@ -88,7 +88,7 @@ class EventSubscription:
     def _subscribe(self, client: docker.DockerClient) -> Any:
         """Open the stream; `since` replays the moment between the engine's answer and its subscribing us."""
         now = time.time_ns()
-        # Where the clock was set back, what was heard last seems to be still to come.
+        # After the clock was set back, the last event seen appears to lie in the future.
         seconds, nanoseconds = divmod(now if self._since_ns is None else min(now, self._since_ns), 10**9)
         return client.api.events(
             since=f"{seconds}.{nanoseconds:09d}",  # type: ignore[call-overload]  # the engine takes fractions

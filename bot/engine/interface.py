@@ -13,7 +13,7 @@ from roas.models.ownership import ProcessMark
 from roas.models.release import Release, ReleaseService
 from roas.models.stack import ServiceDefinition, WantedImage
 
-# Told of a step's progress: service, words, fraction of the step (0 to 1) or None where it is not known.
+# Called with a step's progress: service, text, fraction of the step (0 to 1) or None where it is not known.
 ProgressReport = Callable[[str, str, float | None], Awaitable[None]]
 
 
@@ -42,7 +42,7 @@ class ReleaseDraft:
 
 @dataclass(frozen=True, slots=True)
 class ContainerEvent:
-    """Tell what the engine said of a container: `start`, `die`, `oom`, `health_status`, `destroy`, …"""
+    """Describe an engine event of a container: `start`, `die`, `oom`, `health_status`, `destroy`, …"""
 
     action: str
     container_id: str
@@ -123,9 +123,9 @@ class Engine(Protocol):
     async def unprotect(
         self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()
     ) -> None:
-        """Take the tags of a release that is no longer kept away, and its model where no other release has it.
+        """Remove the tags of a release that is no longer kept, and its model where no other release has it.
 
-        A tag that stands for another image is not this release's, and stays; so does a model that is `needed`.
+        A tag that points to another image is not this release's, and stays; so does a model that is `needed`.
         """
         ...
 
@@ -151,7 +151,7 @@ class Engine(Protocol):
 
         What runs already as the model says is left alone (its id is not returned). A container that differs is
         stopped and replaced; with `beside` it stays until it is removed by id (start-first). With `anew`, every
-        container is replaced. A replaced container hands its unnamed volumes on. Those that are `spared`, by id, are
+        container is replaced. A replaced container passes its anonymous volumes on. Those that are `spared`, by id, are
         neither removed nor renamed, nor returned.
         """
         ...
@@ -187,7 +187,7 @@ class Engine(Protocol):
     def events(
         self, environment: Environment, *, since_ns: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:
-        """Subscribe to the project's container events; the subscription stands once the context is entered.
+        """Subscribe to the project's container events; the subscription is active once the context is entered.
 
         What the engine still remembers `since_ns` (by its own clock, that time included) comes first.
         """
@@ -224,9 +224,9 @@ class Engine(Protocol):
         ...
 
     async def kill_orphans(self, instance_id: str) -> int:
-        """End Compose children that a dead process of ours left running; returns how many."""
+        """Terminate Compose children that a dead process of ours left running; returns how many."""
         ...
 
     async def end_process(self, mark: ProcessMark) -> bool:
-        """End a process of ours that hangs; returns whether it is gone for certain."""
+        """Terminate a hung process of ours; returns whether it is certainly gone."""
         ...

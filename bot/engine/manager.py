@@ -117,7 +117,7 @@ class DeploymentManager:
         restart: bool = False,
         anew: bool = False,
     ) -> Readiness:
-        """Bring one service to what a model says and wait until it is ready; `started` is told when it runs.
+        """Bring one service to what a model says and wait until it is ready; `started` is called when it runs.
 
         With `restart`, containers that run as they should are started again; with `anew`, they are made again.
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
@@ -168,7 +168,7 @@ class DeploymentManager:
     async def service_failure(
         self, environment: Environment, service: str, readiness: ServiceReadiness
     ) -> ServiceFailedError:
-        """Make the error that tells why a service failed, with its last log lines and health-check output."""
+        """Create the error that says why a service failed, with its last log lines and health check output."""
         report = ""
         if readiness.container_id is not None:
             try:
@@ -195,7 +195,7 @@ class DeploymentManager:
         await run_concurrently(self._engine.remove(environment, container.id) for container in containers)
 
     async def stop_containers(self, environment: Environment, containers: tuple[ContainerSnapshot, ...]) -> None:
-        """Stop containers by id; whoever replaces them takes over the volumes that only they know."""
+        """Stop containers by id; their replacements take over the anonymous volumes."""
         await run_concurrently(self._engine.stop(environment, container.id) for container in containers)
 
     async def forget(self, environment: Environment, kept: int, fence: Fence, *, runs: int | None) -> None:

@@ -62,7 +62,7 @@ class ModelStore:
             raise _gone(model_hash) from error
 
     def add_reference(self, model_hash: str, holder: str) -> None:
-        """Note that somebody needs a model; one that nobody needs is cleared away."""
+        """Record that a model is needed; one that is not needed is removed."""
         holders = self._holders(model_hash)
         holders.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         (holders / holder).touch(mode=FILE_MODE)
@@ -74,7 +74,7 @@ class ModelStore:
         return frozenset(int(match[1]) for match in holders if match)
 
     def remove_reference(self, model_hash: str, holder: str, needed: Container[str] = ()) -> None:
-        """Note that somebody does not need a model any more, and remove it where nobody else does."""
+        """Record that a model is no longer needed here, and remove it where it is needed nowhere else."""
         holders = self._holders(model_hash)
         (holders / holder).unlink(missing_ok=True)
         with suppress(OSError):  # others hold it still

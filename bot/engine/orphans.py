@@ -1,4 +1,4 @@
-"""End the Compose commands that a dead process of ours left running."""
+"""Terminate the Compose commands that a dead process of ours left running."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 from roas.engine.compose.runner import INSTANCE_VARIABLE
 
 PROCESSES = Path("/proc")
-# What we start, and what that starts; anything else with our marker is somebody's own doing.
+# What this bot starts, and what that starts in turn; any other process with our marker was started by a person.
 COMMANDS = frozenset({"docker-compose", "docker", "docker-buildx", "setpriv"})
 
 

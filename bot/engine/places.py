@@ -81,7 +81,7 @@ def is_inside(path: Path, folder: Path) -> bool:
 
 
 def is_replaceable(source: Path, writable: Path) -> bool:
-    """Return whether whoever writes in a folder can change where a path leads; the folder itself is out of reach."""
+    """Return whether a user who can write in a folder can redirect a path; the folder itself is out of reach."""
     return any(place != writable and place.is_relative_to(writable) for place in visited(source))
 
 

@@ -25,7 +25,7 @@ FIELDS = {
 }
 HARMLESS_SECURITY_OPTIONS = frozenset({"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"})
 BUILD_RIGHTS = ("privileged", "entitlements", "ssh")
-# These write nowhere but to the engine's own folder; others speak to whatever the stack's author names.
+# These write only to the engine's own folder; other drivers connect to whatever the stack's author names.
 LOGGING_DRIVERS = frozenset({"", "json-file", "local", "none"})
 VOLUME_DRIVERS = frozenset({"", "local"})
 NETWORK_DRIVERS = frozenset({"", "bridge"})

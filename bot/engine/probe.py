@@ -71,7 +71,7 @@ class DockerProbe:
         return await asyncio.to_thread(_memory_available)
 
     async def port_is_free(self, host_ip: str, port: int, protocol: str) -> bool | None:
-        """Return whether a port could be bound, or None where that cannot be told from here."""
+        """Return whether a port could be bound, or None where that cannot be determined from here."""
         if not self.shares_host():
             return None
         return await asyncio.to_thread(_port_is_free, host_ip, port, protocol)

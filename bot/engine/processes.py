@@ -11,7 +11,7 @@ END_SECONDS = 5.0
 
 
 def end_process(mark: ProcessMark) -> bool:
-    """End a process for good, also one that is stopped; returns whether it is gone for certain.
+    """Kill a process, also a suspended one; returns whether it is certainly gone.
 
     One in another container or on another machine cannot be reached, nor one of another user.
     """

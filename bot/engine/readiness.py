@@ -43,7 +43,7 @@ def judge_readiness(
 ) -> ServiceReadiness:
     """Judge a service by its containers; the worst container decides.
 
-    The engine counts restarts over a container's whole life: `restarts_before` says which of them are old news.
+    The engine counts restarts over a container's whole life: `restarts_before` is the number of earlier ones.
     """
     if len(containers) < definition.replicas:
         return ServiceReadiness(Readiness.WAITING, f"{len(containers)} of {definition.replicas} containers exist")

@@ -14,7 +14,7 @@ from roas.errors import EngineError, ServiceFailedError
 from roas.models.environment import Environment
 
 DEFAULT_GRACE_SECONDS = 10
-# Statuses that speak of the engine and not of the container that it was to start.
+# Statuses that are about the engine and not about the container that it was to start.
 ENGINE_STATUSES = frozenset({429, 502, 503, 504})
 
 

@@ -1,4 +1,4 @@
-"""Turn an environment's compose files into the model that would be deployed."""
+"""Resolve an environment's compose files to the model that would be deployed."""
 
 import re
 from collections.abc import Mapping

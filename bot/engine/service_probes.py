@@ -1,4 +1,4 @@
-"""Read which URLs tell whether a service is well: its own `x-deploy.probe`, and those that its dependents ask."""
+"""Read the URLs that show whether a service is healthy: its own `x-deploy.probe`, and those of its dependents."""
 
 from collections.abc import Mapping
 from typing import Any

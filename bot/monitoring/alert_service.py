@@ -1,4 +1,4 @@
-"""Take in reports from every source, keep them as alerts, and notify the bus what changed."""
+"""Accept reports from every source, keep them as alerts, and publish what changed on the bus."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -35,7 +35,7 @@ class AlertService:
         return taken
 
     async def acknowledge(self, alert_id: str, actor: Actor) -> Alert:
-        """Note that somebody looks after an alert. Raises InvalidRequestError."""
+        """Acknowledge an alert. Raises InvalidRequestError."""
         return self._changed(await self._alerts.acknowledge(alert_id, actor))
 
     async def silence(self, alert_id: str, actor: Actor, duration: timedelta) -> Alert:
@@ -43,7 +43,7 @@ class AlertService:
         return self._changed(await self._alerts.silence(alert_id, actor, duration))
 
     async def end_silences(self) -> None:
-        """Let alerts whose silence is over be seen again."""
+        """Reactivate alerts whose silence has expired."""
         for alert in await self._alerts.end_silences():
             self._changed(alert)
 
@@ -57,7 +57,7 @@ class AlertService:
             self._changed(alert)
 
     def trigger_again(self, alert: Alert) -> None:
-        """Tell once more of an alert about which something has to be done."""
+        """Notify again about an alert that needs action."""
         self._publish(TRIGGERED, alert)
 
     def _sanitized(self, report: AlertReport) -> AlertReport:

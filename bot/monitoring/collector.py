@@ -36,7 +36,7 @@ class Look:
 
 
 class StackObserver(Protocol):
-    """Hear at once what the engine says of containers, and what every look at a stack shows."""
+    """Receive the engine's container events immediately, and the result of every look at a stack."""
 
     async def container_event(self, environment: Environment, event: ContainerEvent, definitions: Definitions) -> None:
         """Take in an event."""
@@ -100,7 +100,7 @@ class MonitoringCollector:
         self._probe_seconds = seconds
 
     def observe_with(self, observer: StackObserver) -> None:
-        """Let an observer hear of everything from now on."""
+        """Send everything to an observer from now on."""
         self._observer, self._is_standby = observer, False
 
     async def stand_by(self) -> None:
@@ -147,7 +147,7 @@ class MonitoringCollector:
     def last_hour(self, environment: Environment) -> tuple[ServiceSeries, ...]:
         """Return how the services of an environment have been, as long as it was watched by this process.
 
-        The last point is what `collect_all_metrics` told last, where that was within half a minute.
+        The last point is the last result of `collect_all_metrics`, if that is less than half a minute old.
         """
         return self._last_hour.of(environment.name)
 
@@ -190,7 +190,7 @@ class MonitoringCollector:
         self.watch(environment)
 
     async def _health_check(self, event: Event) -> None:
-        """Look now, and say what was seen; whoever observes ends what is over."""
+        """Look now, and return what was seen; the observer resolves what is over."""
         environment = self._environments.get(str(event.data.get("environment", "")))
         if environment is None or self._is_standby:
             return
@@ -207,7 +207,7 @@ class MonitoringCollector:
 
     async def _observe(self, environment: Environment) -> None:
         observer = self._observer
-        # Asked before and after: a deployment that ended while we looked had its hands on what we saw.
+        # Checked before and after: a deployment that ended during the look may have changed what was seen.
         begun = time.monotonic()
         owned = await observer.owned(environment) if observer is not None else frozenset()
         sample = await self._sampler.sample(environment)

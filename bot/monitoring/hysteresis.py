@@ -1,4 +1,4 @@
-"""Keep a verdict steady, so that what flaps is told once and not all night."""
+"""Keep a verdict steady, so that a flapping service is reported once and not all night."""
 
 import time
 from collections import deque
@@ -54,7 +54,7 @@ class SteadyVerdict:
         return True
 
     def take(self, verdict: Verdict) -> bool:
-        """Believe what was seen at once and forget past flaps: somebody is changing it; returns whether it changed."""
+        """Accept what was seen at once and forget past flaps: a deployment changes it; returns whether it changed."""
         changed = verdict is not self.current
         self.current, self._candidate = verdict, None
         self._worsened.clear()

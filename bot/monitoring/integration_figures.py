@@ -61,7 +61,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationFigures:
-    """Hold the five figures: seconds and ratios; None where nothing has been measured that would tell."""
+    """Hold the five figures: seconds and ratios; None where there is no measurement."""
 
     event_latency_seconds: float = 0.0
     slowest_subscriber: str = ""
@@ -122,7 +122,7 @@ class IntegrationMeasurements:
         )
 
     def remember(self, deployments: Iterable[Deployment]) -> None:
-        """Take from the journal how the last deployments ended, newest first: other processes carried some of them."""
+        """Read from the journal how the last deployments ended, newest first: other processes ran some of them."""
         now, wall = self.clock(), datetime.now(UTC)
         endings = [
             (now - max(0.0, (wall - one.ended_at).total_seconds()), one.outcome is Outcome.SUCCEEDED)
@@ -139,11 +139,11 @@ class IntegrationMeasurements:
 
     async def _ended(self, event: Event) -> None:
         outcome = event.data.get("outcome")
-        if outcome != Outcome.CANCELLED:  # somebody wanted it so
+        if outcome != Outcome.CANCELLED:  # a person cancelled it
             self._endings.append((self.clock(), outcome == Outcome.SUCCEEDED))
 
     def _latencies(self) -> Mapping[str, float]:
-        """Return per subscriber what 95 of 100 events took at most, or how long one has been waiting by now."""
+        """Return per subscriber the 95th percentile of event latency, or how long an event has been waiting by now."""
         since = self.clock() - self.windows.event_latency_seconds
         found: dict[str, float] = {}
         for one in self.bus.subscriptions:

@@ -17,14 +17,14 @@ SOURCE = "integration_monitor"
 TRIGGERED = "integration.alert.triggered"
 CLEARED = "integration.alert.cleared"
 CHECK_SECONDS = 0.5
-# Whoever keeps alerts may have been unable to: what fires, and for a while what no longer does, is said again.
+# The alert store may have been unavailable: firing alerts, and for a while resolved ones, are reported again.
 REPUBLISH_SECONDS = 30.0
 REPUBLISH_FOR_SECONDS = 600.0
 
 
 @dataclass(slots=True)
 class _Publication:
-    """Remember what was told of a figure: since when, when last, and in which words."""
+    """Remember what was reported about a figure: since when, when last, and with which text."""
 
     since: float
     last: float
@@ -149,7 +149,7 @@ class IntegrationMonitor:
         self._bus.publish(Event(event_type, SOURCE, data))
 
     def _publish_again(self) -> None:
-        """Repeat what fires, and the end of what fired lately; whoever took it in knows it by its occurrence."""
+        """Report again what fires, and the end of what fired lately; duplicates are recognised by the occurrence."""
         now = self._measurements.clock()
         for notifier in self._published.values():
             stale = notifier.event_type == CLEARED and now - notifier.since > REPUBLISH_FOR_SECONDS
@@ -162,7 +162,7 @@ class IntegrationMonitor:
         if firing:
             log.warning("the integration is not well", suspect=suspect, **facts)
         else:
-            log.info("the integration is well again", **facts)
+            log.info("integration recovered", **facts)
 
 
 def _values(figures: IntegrationFigures) -> tuple[tuple[Limit, float | None, str], ...]:

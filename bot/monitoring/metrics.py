@@ -140,7 +140,7 @@ class Metrics:
         self.registry.register(IntegrationMetrics(monitor))
 
     def read_projection(self, projection: CountedProjection) -> None:
-        """Time what arrives in Redis, and read how the projection fares whenever the metrics are read."""
+        """Time what arrives in Redis, and read the state of the projection whenever the metrics are read."""
         delay = Histogram(
             "roas_projection_delay_seconds",
             "Time from a change's commit to Redis.",
@@ -151,7 +151,7 @@ class Metrics:
         self.registry.register(ProjectionMetrics(projection))
 
     def attach(self, bus: EventBus) -> tuple[Subscription, ...]:
-        """Count what the bus carries, and read its statistics whenever the metrics are read."""
+        """Count the events on the bus, and read its statistics whenever the metrics are read."""
         self.registry.register(_BusStatistics(bus))
         bus.time_handlings(self._handlings.observe)
         return (

@@ -20,7 +20,7 @@ Place = tuple[str, str]  # environment, service
 
 @dataclass(slots=True)
 class _Run:
-    """Hold what was seen of a service since its containers were started last; `key` tells one run from the next."""
+    """Hold what was seen of a service since its containers were last started; `key` identifies that run."""
 
     key: frozenset[str]
     since: float

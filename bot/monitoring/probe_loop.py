@@ -1,4 +1,4 @@
-"""Ask the probes of a stack's services, again and again, for as long as the stack is watched."""
+"""Run the probes of a stack's services periodically, for as long as the stack is watched."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,7 +27,7 @@ class Prober(Protocol):
 
 
 class ProbeLoop:
-    """Ask every probe of one environment in rounds, and wake whoever judges when that may change a verdict."""
+    """Run every probe of one environment in rounds, and wake the observer when a result may change a verdict."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class ProbeLoop:
             well = True
             try:
                 well = await self._round()
-            except Exception:  # a prober that ends in silence would be worse than one that fails
+            except Exception:  # a probe loop that ends unnoticed would be worse than one that fails
                 log.exception("probing fails", environment=self._environment.name)
             await pause(self._every_seconds if well else min(AGAIN_SECONDS, self._every_seconds))
 

@@ -1,4 +1,4 @@
-"""Remember restart counts, so that their growth can be told from their size."""
+"""Remember restart counts, in order to see how much they grew."""
 
 import time
 from collections import deque

@@ -49,7 +49,7 @@ class Sample:
 
 
 class StackSampler:
-    """Sample stacks; remembers what it needs to tell growth from size, for each of them."""
+    """Sample stacks; remembers for each of them what shows whether a value grew."""
 
     def __init__(
         self, engine: Engine, statistics: Statistics, releases: Releases, probes: ProbeHistory | None = None

@@ -1,4 +1,4 @@
-"""Turn readings of processor time into how busy a container is."""
+"""Convert readings of processor time to the CPU usage of a container."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

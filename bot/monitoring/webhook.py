@@ -24,7 +24,7 @@ KnownServices = Callable[[], Awaitable[Mapping[str, Iterable[str]]]]
 
 
 class AlertWebhook:
-    """Take alerts from outside, for whoever knows the token; a bot that stands by asks to be called again."""
+    """Accept alerts from any sender with the token; a standby asks the sender to try again."""
 
     def __init__(
         self,

@@ -58,7 +58,7 @@ class Webhook(BaseModel):
 
 
 def read_reports(webhook: Webhook, services: Mapping[str, Iterable[str]]) -> tuple[AlertReport, ...]:
-    """Turn a delivery into reports; `services` are the names that mean something here, by environment."""
+    """Convert a delivery to reports; `services` are the names that are known here, by environment."""
     known = {environment: frozenset(names) for environment, names in services.items()}
     reports = [_report(webhook.source, alert, known) for alert in webhook.alerts]
     return (*reports, _left_out(webhook))

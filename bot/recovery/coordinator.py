@@ -39,7 +39,7 @@ class Handler(Protocol):
 
 
 class ErrorCoordinator:
-    """Hear of faults, let no service be recovered twice at a time, and own the tasks that recover."""
+    """Receive faults, recover no service twice at a time, and own the recovery tasks."""
 
     def __init__(
         self,
@@ -97,7 +97,8 @@ class ErrorCoordinator:
         self._in_progress.add(fault.alert_id)
         self._waiting[place].append(fault)
         if place not in self._tasks:
-            self._tasks[place] = asyncio.create_task(self._recover(place, environment), name=f"heal {'/'.join(place)}")
+            name = f"recover {'/'.join(place)}"
+            self._tasks[place] = asyncio.create_task(self._recover(place, environment), name=name)
 
     async def _recover(self, place: Place, environment: Environment) -> None:
         faults: list[Fault] = []
@@ -122,14 +123,14 @@ class ErrorCoordinator:
             return await self._handler.handle(fault, environment)
         except RoasError:
             raise
-        except Exception as error:  # a fault in recovery is itself a fault that somebody must hear of
+        except Exception as error:  # a fault in recovery must itself be reported
             log.exception("recovery broke", alert_id=fault.alert_id)
             return RecoveryReport(
                 fault, RecoveryOutcome.ESCALATED, f"the healing itself broke ({type(error).__name__})"
             )
 
     async def _complete(self, report: RecoveryReport) -> None:
-        """Write the end onto the alert, then tell of it."""
+        """Save the result on the alert, then publish it."""
         fault, escalated = report.fault, report.outcome is RecoveryOutcome.ESCALATED
         text = "" if report.succeeded else f"{_text(report.outcome)}: {report.text}"
         if fault.service or not fault.from_outside:

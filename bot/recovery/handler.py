@@ -56,7 +56,7 @@ class AlertNotes(Protocol):
 class RecoveryChecks:
     """Hold what a handler asks: the verdict that holds, who stopped it, whether it is the bot itself, its probes.
 
-    `expect_end` is told of each container before the handler ends it, lest that be taken for somebody's wish.
+    `expect_end` is called with each container before the handler stops it, so that it does not count as a manual stop.
     """
 
     verdict: Callable[[str, str], Verdict]
@@ -67,7 +67,7 @@ class RecoveryChecks:
 
 
 class ErrorHandler:
-    """Restart, recreate from the release, roll back, or call somebody; an attempt is written down before it is made."""
+    """Restart, recreate from the release, roll back, or escalate; an attempt is recorded before it is made."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class ErrorHandler:
         return FaultCategory.PROCESS if has_any else FaultCategory.CONTAINER
 
     async def _attempt(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
-        """Try one thing; returns why it did not help, or None where the service is well again."""
+        """Make one attempt; returns why it did not help, or None where the service is healthy again."""
         step = RecoveryStep(
             new_id("STEP"),
             fault.alert_id,
@@ -171,7 +171,7 @@ class ErrorHandler:
         return bool(broken_off)
 
     async def _is_recovered(self, fault: Fault, environment: Environment) -> bool:
-        """Return whether a service is well again by what was tried before: where it runs, it is given its time."""
+        """Return whether a service is healthy after earlier attempts: where it runs, it is given its time."""
         try:
             async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
                 _, definition = await self._wanted(fault)
@@ -205,7 +205,7 @@ class ErrorHandler:
             return error.message
 
     async def _apply(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
-        """Restart or recreate, unless a deployment took the environment just now; returns why it did not help."""
+        """Restart or recreate, unless a deployment has just taken the environment; returns why it did not help."""
         if await self._state.locks.get(fault.environment) is not None:
             return YIELDED_TO_DEPLOYMENT
         try:
@@ -280,4 +280,4 @@ async def _ignore_progress(service: str, step: ServiceStep, text: str, fraction:
 
 
 async def _ignore_start() -> None:
-    """Tell nobody that it started: it is not news that a service runs which should."""
+    """Do not report the start: a running service that should run is no news."""

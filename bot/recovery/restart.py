@@ -32,7 +32,7 @@ async def restart_service(
 ) -> None:
     """Restart what has ended, is unhealthy or does not answer, and wait until the service is ready.
 
-    `expect_end` is told of each container that is stopped for that. Raises ServiceFailedError.
+    `expect_end` is called with each container that is stopped for that. Raises ServiceFailedError.
     """
     containers = watch.of_service(definition.name)
     if not containers:

@@ -1,4 +1,4 @@
-"""Tell a channel of its alerts: each has one message, a storm of them shares one."""
+"""Post the alerts of a channel: each has one message, a storm of them shares one."""
 
 import time
 from collections import deque
@@ -37,9 +37,9 @@ class GroupingLimits:
 
 
 class AlertNotifier(Notifier):
-    """Tell of all alerts of one channel, from the journal alone; it never comes to an end.
+    """Post all alerts of one channel, from the journal alone; runs until cancelled.
 
-    `is_ours` tells of an environment whether its alerts belong there. One task tells of all of them, since whether an
+    `is_ours` returns whether the alerts of an environment belong there. One task posts all of them, since whether an
     alert has a message of its own depends on the others.
     """
 
@@ -87,7 +87,7 @@ class AlertNotifier(Notifier):
         return False
 
     async def _pending_subjects(self) -> tuple[Alert, ...]:
-        """Return what this channel is to be told of.
+        """Return the alerts that this channel has yet to show.
 
         Alerts that share a message stay together, in the channel of the oldest, though the settings were changed.
         """
@@ -111,7 +111,7 @@ class AlertNotifier(Notifier):
         return ready
 
     async def _isolated(self, subject: str, posting: Awaitable[None]) -> None:
-        """Tell of one; a fault in drawing it must not silence the others."""
+        """Post one alert; a fault in drawing it must not stop the others."""
         try:
             await posting
         except (PostError, RoasError):
@@ -141,7 +141,7 @@ class AlertNotifier(Notifier):
             called = bool(drawing.pings)
             await self._mark_pinged(alerts, called=called)  # intent before action
         elif not any(alert.is_audible for alert in alerts):
-            drawing = replace(drawing, pings=())  # where somebody deleted it, it is posted anew
+            drawing = replace(drawing, pings=())  # a message that a person deleted is posted anew
         post = await self._deliver(PostRequest(subject, kind, drawing, alerts[0].started_at))
         if post.message_id is not None and (before is None or before.message_id != post.message_id):
             self._count(1)
@@ -167,7 +167,7 @@ class AlertNotifier(Notifier):
         return True
 
     async def _assign_groups(self, alerts: Sequence[Alert]) -> None:
-        """Put alerts that come too many at once into messages that tell of many: one that calls people, one not."""
+        """Group alerts that come too fast into shared messages: one that pings a role, one that does not."""
         now = time.monotonic()
         for urgent in (True, False):
             members = [alert for alert in alerts if alert.is_urgent is urgent]

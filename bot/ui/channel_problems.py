@@ -9,14 +9,14 @@ from roas.ui.translation import _, word
 
 log = get_logger(__name__)
 
-# For how long `/status` tells of messages that somebody deleted.
+# For how long `/status` shows that messages were deleted.
 RECENT_SECONDS = 3600.0
 # The setting that names the channel, unless an environment has one of its own.
 MAIN_SETTING = "DISCORD_OPS_CHANNEL_ID"
 
 
 class ChannelProblems:
-    """Remember what is wrong with the ops channel; the outbox tells, people read."""
+    """Remember what is wrong with the ops channel; the outbox reports it, people read it."""
 
     def __init__(self, channel_id: int, setting: str = MAIN_SETTING) -> None:
         self._channel_id = channel_id
@@ -32,7 +32,7 @@ class ChannelProblems:
 
     @property
     def text(self) -> str:
-        """Say in the reader's language what is wrong; empty where all is well."""
+        """Describe in the reader's language what is wrong; empty where nothing is."""
         now = time.monotonic()
         self._deleted = [moment for moment in self._deleted if now - moment < RECENT_SECONDS]
         parts = []
@@ -85,7 +85,7 @@ class ChannelProblems:
             log.info("no permission is missing in the ops channel any more", channel_id=self._channel_id)
 
     def record_deleted(self, subject: str, kind: str) -> None:
-        """Note that somebody deleted a message that was still needed."""
+        """Record that a person deleted a message that was still needed."""
         self._deleted.append(time.monotonic())
         log.warning("a message was deleted and is posted again", subject=subject, kind=kind)
 

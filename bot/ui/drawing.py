@@ -36,7 +36,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Hold a picture that comes along, and the words for whoever cannot see it."""
+    """Hold an attached picture, and its alternative text."""
 
     name: str
     png: bytes

@@ -1,4 +1,4 @@
-"""Keep what is posted within Discord's limits, and free of markdown that somebody else wrote."""
+"""Keep posts within Discord's limits, and free of markdown from untrusted text."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ CHOICE = 100
 ATTACHMENT_BYTES = 256 * 1024
 ATTACHMENT_DESCRIPTION = 1024
 
-# Discord refuses an empty or blank field; this is what stands there instead.
+# Discord rejects an empty or blank field; this replaces it.
 NOTHING = "–"
 MASS_MENTION = re.compile(r"@(everyone|here)")
 
@@ -36,7 +36,7 @@ def clip(text: str, limit: int) -> str:
 
 
 def plain(text: str, limit: int = DESCRIPTION) -> str:
-    """Return somebody else's words so that they show as written: markdown and mass mentions escaped, length clipped.
+    """Escape untrusted text so that it shows as written: no markdown, no mass mentions, clipped.
 
     A mention of one person or role stays readable: within an embed it pings nobody.
     """
@@ -51,7 +51,7 @@ def _without_mentions(text: str) -> str:
 
 
 def one_line(text: str, limit: int) -> str:
-    """Return somebody else's words on one line."""
+    """Escape untrusted text, on one line."""
     return plain(" ".join(text.split()), limit)
 
 

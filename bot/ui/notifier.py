@@ -1,4 +1,4 @@
-"""Tell a channel of one thing until nothing more is to be told, at a pace that Discord and people can follow."""
+"""Post one subject to a channel until nothing is left to post, at a pace that Discord and people can follow."""
 
 import asyncio
 import random
@@ -25,7 +25,7 @@ ESCALATION = "escalation"
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Say how long to wait for news, and how to back off, in seconds."""
+    """Set how long to wait for changes, and how to back off, in seconds."""
 
     poll: float = 15.0
     first_retry: float = 1.0
@@ -55,7 +55,7 @@ class Notifier(ABC):
             self._urgent.set()
 
     async def run(self) -> None:
-        """Go on until all is told."""
+        """Run until everything is posted."""
         try:
             while True:
                 self._news.clear()
@@ -79,10 +79,10 @@ class Notifier(ABC):
 
     @abstractmethod
     async def _post_changes(self) -> bool:
-        """Post what differs from the journal; returns whether everything was told."""
+        """Post what differs from the journal; returns whether everything was posted."""
 
     def _poll_seconds(self) -> float:
-        """Return after how many seconds to look at the journal even without news."""
+        """Return after how many seconds to look at the journal even without an event."""
         return self._pace.poll
 
     def _hold_back_seconds(self) -> float:

@@ -1,4 +1,4 @@
-"""Post to the ops channel, and tell apart the ways in which that can fail."""
+"""Post to the ops channel, and distinguish the ways in which that can fail."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from roas.ui.drawing import Drawing
 from roas.ui.missing_permission import MissingPermission
 
 # discord.py itself waits out rate limits and repeats a POST after a 5xx (with the same nonce); this is for a call
-# that hangs for good.
+# that hangs for ever.
 DEADLINE_SECONDS = 120.0
 UNKNOWN_CHANNEL = 10003
 UNKNOWN_MESSAGE = 10008
@@ -22,7 +22,7 @@ MISSING_ACCESS = 50001
 MISSING_PERMISSIONS = 50013
 REPLY_NEEDS_HISTORY = 160002
 CLOCK_SKEW = timedelta(minutes=5)
-# A message that was lost is among the newest, since whoever looks for it does so as soon as it is back.
+# A lost message is among the newest, since the outbox looks for it as soon as it runs again.
 SEARCHED_MESSAGES = 1000
 
 
@@ -47,7 +47,7 @@ class PermissionMissingError(ChannelClosedError):
 
 
 class MessageGoneError(PostError):
-    """Somebody deleted the message."""
+    """The message was deleted by a person."""
 
 
 class MessageRefusedError(PostError):
@@ -72,7 +72,7 @@ class OpsChannel:
         return f"{base}/{message_id}" if message_id is not None else base
 
     async def locale(self) -> discord.Locale:
-        """Return the language that the guild prefers, asking Discord before the gateway told. Raises PostError."""
+        """Return the guild's preferred locale, from Discord's API until the gateway sent it. Raises PostError."""
         guild = self._client.get_guild(self._guild_id)
         if guild is not None:
             self._known_locale = guild.preferred_locale
@@ -147,7 +147,7 @@ def _has_key(message: discord.Message, key: str) -> bool:
 
 @asynccontextmanager
 async def _typed_errors() -> AsyncIterator[None]:
-    """Turn what discord.py raises into a PostError that says what to do about it."""
+    """Convert what discord.py raises to a PostError that says what to do about it."""
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             yield

@@ -1,4 +1,4 @@
-"""Know in which channel an environment is told of: one of its own, or the ops channel."""
+"""Choose the channel of an environment: its own, or the ops channel."""
 
 from collections.abc import Mapping
 

@@ -17,7 +17,7 @@ PING_INTERVAL_SECONDS = 900
 
 
 class RolePings:
-    """Call for help where recovery has come to its end, and about what became urgent after it was told."""
+    """Ping a role when recovery is exhausted, and about alerts that became urgent after they were posted."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class RolePings:
         await self._state.alerts.assign_shared_ping(alerts, name)
 
     async def send(self, alert: Alert, about: Post) -> int:
-        """Call about an alert that has a message of its own, where that is due; returns how many messages it took."""
+        """Ping about an alert that has its own message, where that is due; returns how many messages were posted."""
         if alert.called_with:
             return await self.send_shared(alert.called_with, await self._state.alerts.of_shared_ping(alert.called_with))
         kind = self._kind(alert)
@@ -65,7 +65,7 @@ class RolePings:
         return posted
 
     async def send_shared(self, name: str, alerts: Sequence[Alert], about: Post | None = None) -> int:
-        """Call about many alerts at once, and keep what was posted true; returns how many messages it took."""
+        """Ping about many alerts at once, and keep the ping up to date; returns how many messages were posted."""
         members: dict[str, list[Alert]] = {}
         for alert in alerts:
             if (kind := self._kind(alert)) is not None:
@@ -90,6 +90,6 @@ class RolePings:
     def _kind(self, alert: Alert) -> str | None:
         """Return which call an alert has need of by now, whether it was made or not."""
         if alert.escalated_at is not None:
-            # What breaks again and again calls once in a while, not every time.
+            # What keeps failing pings once in a while, not every time.
             return f"{ESCALATION} {int(alert.escalated_at.timestamp() // PING_INTERVAL_SECONDS)}"
         return PING if alert.is_urgent and not alert.called and self._role is not None else None

@@ -26,7 +26,7 @@ class Template:
         return sum(len(part) for part in self._parts)
 
     def match(self, text: str) -> dict[str, str] | None:
-        """Return what stands in the fields of a sentence; None where it is another sentence.
+        """Return the values in the fields of a sentence; None where it is another sentence.
 
         Parts are looked for from left to right, the last one at the end: no text costs more than its length.
         """

@@ -40,7 +40,7 @@ class Canvas:
         self._draw.rectangle((_fine(left_top), _fine(right_bottom)), fill=colour)
 
     def marker(self, at: Point, kind: Marker, colour: Colour, radius: float = 7.0) -> None:
-        """Draw a small sign that tells one line from another without its colour."""
+        """Draw a small marker that distinguishes lines without relying on colour."""
         (x, y), r = at, radius
         match kind:
             case "circle":

@@ -1,6 +1,6 @@
 """Draw the last hour of services: how well they were, the processors and the memory that they used.
 
-What stands on the picture is Latin: the font that comes with Pillow has no other letters, and the names of services
+Text in the picture is Latin: the font that comes with Pillow has no other letters, and the names of services
 are Latin by Compose's own rule. The sentence that is read out in its place is in the reader's language.
 """
 

@@ -1,4 +1,4 @@
-"""Draw charts away from the event loop, in one thread of their own."""
+"""Draw charts in a thread of their own, outside of the event loop."""
 
 import asyncio
 import contextvars

@@ -99,7 +99,7 @@ def _description(plan_record: PlanRecord) -> str:
 
 
 def describe_outcome(plan_record: PlanRecord) -> str:
-    """Say how a plan stands, and what its reader can do."""
+    """Describe the state of a plan, and what its reader can do."""
     decider = person(plan_record.decided_by) if plan_record.decided_by else ""
     state = plan_record.state
     if state is PlanState.PLANNED:

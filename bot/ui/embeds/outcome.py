@@ -119,7 +119,7 @@ def _add_services(embed: discord.Embed, deployment: Deployment) -> None:
 
 
 def _is_listed(progress: ServiceProgress) -> bool:
-    """Tell of what changed or failed, not of what nobody came to."""
+    """List what changed or failed, not what was never reached."""
     return progress.step is ServiceStep.FAILED or (progress.changed and progress.step is not ServiceStep.PENDING)
 
 

@@ -22,7 +22,7 @@ NAMES = 400
 def draw_plan(plan: Plan, *, dry_run: bool = False, last_seconds: float | None = None) -> list[discord.Embed]:
     """Draw a plan: per service what happens and why, which stay, in which order; keys, never values.
 
-    `last_seconds` is how long it took the last time.
+    `last_seconds` is the duration of the last one.
     """
     heading = plan_heading(replace(plan, version=one_line(plan.version, 64)))
     embed = discord.Embed(title=f"📋 {heading}", description=_description(plan), colour=_colour(plan))

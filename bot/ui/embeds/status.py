@@ -35,7 +35,7 @@ FEWEST = 150
 class EnvironmentStatus:
     """Gather what `/status` shows of one environment; `fault` says why its health is not known.
 
-    `trouble` says why the ops channel cannot be told of what happens.
+    `trouble` says why nothing can be posted to the ops channel.
     """
 
     environment: str
@@ -92,7 +92,7 @@ def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
 
 
 def _add_services(embed: discord.Embed, status: EnvironmentStatus, room: int) -> bool:
-    """Put the services before what else is said, and tell whether each of them is there."""
+    """Put the services first, and return whether each of them is there."""
     facts = f"\n\n{embed.description}" if embed.description else ""
     limit = max(min(room - len("\n\n"), DESCRIPTION - len(facts)), FEWEST)
     parts = _service_lines(status)
