@@ -1,7 +1,7 @@
 """From the SIGKILL of a critical service's process to the alert in the channel, the recovery, and "resolved".
 
 Every kill is the first of its service for that bot's journal: a few services a round, each round with a new bot. At the
-same time a real Prometheus and a real Alertmanager, alone and with the intervals that they have unless told otherwise,
+same time a real Prometheus and a real Alertmanager, alone and with their default intervals unless set otherwise,
 watch processes that are killed, too. Nobody recovers those; they are started again once their alert has arrived.
 """
 

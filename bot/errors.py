@@ -5,7 +5,7 @@ from roas.models.freeze import Freeze
 
 
 class RoasError(Exception):
-    """Tell what is wrong (`message`) and what to do (`hint`).
+    """Say what is wrong (`message`) and what to do (`hint`).
 
     `transient` says whether a retry may help; `report` is longer text for an attachment.
     """
@@ -64,7 +64,7 @@ class LockHeldError(RoasError):
 
 
 class FrozenError(RoasError):
-    """Somebody wants the environment left as it is."""
+    """A freeze is set on the environment."""
 
     key = "frozen"
 
@@ -160,7 +160,7 @@ class PhaseTimeoutError(RoasError):
 
 
 class DeploymentCancelledError(RoasError):
-    """Somebody asked for the deployment to stop."""
+    """A person requested that the deployment stop."""
 
     key = "cancelled"
 

@@ -42,7 +42,7 @@ from roas.validation.validator import EnvironmentValidator
 from roas.version import __version__
 
 SOURCE = "integration"
-# Twenty deployments make a figure; those that somebody cancelled are not among them.
+# Twenty deployments make a figure; cancelled ones are not counted.
 DEPLOYMENTS_READ = 60
 
 
@@ -107,7 +107,7 @@ class IntegrationCoordinator:
         self._pass_on(event, "monitoring.service.start", service=service)
 
     async def _deployment_ended(self, event: Event) -> None:
-        """Write into the audit how it ended; one that nobody could carry to its end calls people."""
+        """Write the outcome to the audit log; a deployment that nobody could finish raises an alert."""
         facts = {name: event.data.get(name) for name in ("outcome", "kind", "duration_seconds")}
         await self._audit(event, "deployment ended", **facts)
         await self._alert_service.take([_abandoned(event)])
@@ -172,7 +172,7 @@ class IntegrationCoordinator:
 
 
 def _abandoned(event: Event) -> AlertReport:
-    """Report that a deployment was given up after its process had died again and again, or that this is over."""
+    """Report that a deployment was given up after its process had died repeatedly, or that this is over."""
     environment, text = str(event.data.get("environment", "")), event.data.get("abandoned")
     return AlertReport(
         fingerprint=f"abandoned:{environment}",
@@ -188,7 +188,7 @@ def _abandoned(event: Event) -> AlertReport:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Hold the parts, built once and handed to whoever needs them."""
+    """Hold the parts, built once and shared by all that need them."""
 
     settings: Settings
     environments: Mapping[str, Environment]
@@ -341,7 +341,7 @@ async def _own_container(engine: ComposeEngine, environment: Environment) -> Own
 
 
 def _projection(settings: Settings, state: StateManager, redactor: Redactor) -> DataSyncManager | None:
-    """Return what projects the journal to Redis, where there is one; whoever serves starts it."""
+    """Return what projects the journal to Redis, if that is configured; the caller starts it."""
     if settings.redis_url is None:
         return None
     name = settings.compose_project_name or "default"
@@ -361,7 +361,7 @@ def _survey(settings: Settings, engine: ComposeEngine) -> EnvironmentSurvey:
 
 
 async def _start(application: Application, stack: AsyncExitStack) -> None:
-    """Let the parts hear each other; what is started last is stopped first."""
+    """Connect the parts to each other; what is started last is stopped first."""
     application.metrics.attach(application.bus)
     application.metrics.know_open_alerts(await application.state.alerts.open())
     application.metrics.read_integration(application.integration_monitor)

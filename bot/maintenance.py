@@ -19,12 +19,12 @@ from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
-# How often to look for environments that another process gave their first release, and for silences that are over.
+# How often to look for environments that another process gave their first release, and for expired silences.
 ROUND_SECONDS = 10.0
 # Alerts that are over, and attempts to recover, are kept for so long: enough to look back, and bounded.
 RESOLVED_KEPT = 2000
 ATTEMPTS_KEPT = timedelta(days=7)
-# Below this the journal tells people, while it still can.
+# Below this the journal warns people, while it still can.
 MINIMUM_FREE_BYTES = 64_000_000
 LOW = "the disk of the bot's journal is nearly full"
 REFUSED = "the bot's journal could not be written"
@@ -65,7 +65,7 @@ class Maintenance:
         try:
             await self._catch_up()
         except RoasError as error:
-            log.error("what another bot did cannot be read", error=error.message, hint=error.hint)
+            log.error("changes of other processes could not be read", error=error.message, hint=error.hint)
         self._collector.observe_with(self._alerts)
         self._rounds = asyncio.create_task(self._run(), name="maintenance")
 
@@ -118,7 +118,7 @@ class Maintenance:
 
 
 def free_bytes(folder: Path) -> int | None:
-    """Return how much room there is, or None where that cannot be told."""
+    """Return the free space, or None where it is not known."""
     try:
         return shutil.disk_usage(folder).free
     except OSError:

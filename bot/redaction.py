@@ -40,7 +40,7 @@ class Redactor:
         new = {value for value in values if len(value) >= SHORTEST_SECRET} - self._values
         if new:
             self._values |= new
-            # The longest first, lest a part of it be hidden and the rest shown.
+            # The longest first, so that no part of it is hidden and the rest shown.
             ordered = sorted(self._values, key=len, reverse=True)
             self._pattern = re.compile("|".join(map(re.escape, ordered)))
 

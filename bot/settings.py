@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         return {name: channel for name, channel in said.items() if channel is not None and channel != main}
 
     def channel_of(self, environment: str) -> tuple[int | None, str]:
-        """Return the channel in which an environment is told of, and the setting that says so."""
+        """Return the channel of an environment, and the setting that names it."""
         if (own := self.own_channels.get(environment)) is not None:
             return own, variable(("environments", environment, "ops_channel_id"))
         return self.discord_ops_channel_id, variable(("discord_ops_channel_id",))
@@ -169,7 +169,7 @@ def read_settings(
 
 
 def _missing(reading: Reading[GivenSettings]) -> Iterator[Fault]:
-    """Yield what the bot cannot be without; what is there and wrong is told already."""
+    """Yield what the bot cannot run without; what is present but invalid is reported already."""
     wrong = {fault.place.name for fault in reading.faults}
     for name in ("discord_token", "discord_guild_id", "discord_ops_channel_id"):
         place = reading.place((name,))

@@ -1,4 +1,4 @@
-"""Go on in silence when the terminal is closed: who only tells what it does must not break for that."""
+"""Continue without output when the terminal is closed: a failure to print must not end the work."""
 
 import errno
 import io

@@ -1,4 +1,4 @@
-"""Own what the other cogs share: the application where the bot opened none, its turn, the sync of the commands."""
+"""Own what the other cogs share: the application where the bot opened none, its leader tasks, the command sync."""
 
 import asyncio
 import random
@@ -45,7 +45,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
         return self._leadership.is_leader
 
     async def wait_until_leader(self) -> None:
-        """Wait until it is this bot's turn, and Discord is there: what it does by itself, by a timer, it does then."""
+        """Wait until this bot leads and Discord is connected: only then do timers act."""
         while not (self.is_leader and self._bot.is_ready()):
             await self._bot.wait_until_ready()
             await self._leadership.wait_until_leader()
@@ -80,7 +80,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
 
     @commands.Cog.listener()
     async def on_interaction(self, _interaction: discord.Interaction) -> None:
-        """Notice that another command answers under a name of ours: nothing tells of it when it takes that place."""
+        """Check that no other command has taken one of our names: discord.py sends no event for that."""
         self.sync.report_replaced()
 
     def _begin(self) -> None:
@@ -90,7 +90,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
             )
 
     def _begin_again(self) -> None:
-        """Sync once more when the turn comes: the bot whose turn it was may have had other commands."""
+        """Sync again on becoming leader: the leader before may have had other commands."""
         if self._task is not None and self._task.done():
             self._task = None
         if self._bot.is_ready():

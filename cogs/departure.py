@@ -1,4 +1,4 @@
-"""Take our commands away from Discord when the extension leaves a bot that goes on without it."""
+"""Unregister our commands from Discord when the extension is unloaded from a bot that runs on without it."""
 
 import asyncio
 from collections.abc import Callable
@@ -59,7 +59,7 @@ class Departure:
             aiohttp.ClientError,
             RoasError,
         ) as error:
-            log.warning("the commands stay at Discord, where nobody answers them", error=str(error) or repr(error))
+            log.warning("commands could not be removed from Discord", error=str(error) or repr(error))
 
     def _is_last(self) -> bool:
         instance = self._application.state.instance

@@ -74,7 +74,7 @@ class PageButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=re.escape(HISTORY_PREFIX) + r"(?P<environment>[^:]{1,32}):(?P<outcome>[a-z_-]{1,16}):(?P<number>\d{1,6})",
 ):
-    """Turn the page; the button knows which, and the page is read again on the click."""
+    """Show another page; the button knows which, and the page is read again on the click."""
 
     def __init__(self, page: HistoryPage) -> None:
         super().__init__(discord.ui.Button(custom_id=page.custom_id))

@@ -105,7 +105,7 @@ class OpsCog(commands.Cog):
         return asker
 
     def sees_channel(self, interaction: discord.Interaction[Any]) -> bool:
-        """Return whether somebody may be shown names at all: suggestions give them away."""
+        """Return whether a member may see names at all: suggestions reveal them."""
         return self.leadership.is_leader and refusal(Action.STATUS, None, asker_of(interaction), self.rules) is None
 
     async def suggest_environments(

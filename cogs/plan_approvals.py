@@ -61,7 +61,7 @@ class PlanApprovals:
         self._rules = rules
         self._live_messages = live_messages
 
-        # One click at a time for each plan: what a second one finds `confirmed` is carried by nobody any more.
+        # One click at a time for each plan: a plan that is found `confirmed` was then left by a dead process.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def require_idle(self, environment: str) -> None:
@@ -89,7 +89,7 @@ class PlanApprovals:
         return plan_record
 
     async def resume(self) -> None:
-        """Carry out what a dead process had begun to: people have said yes, and would wait for it in vain.
+        """Start what a dead process had begun to start: the plan is confirmed, and its people wait.
 
         What cannot be started now waits again, as it would have after the click.
         """
@@ -118,7 +118,7 @@ class PlanApprovals:
         await self._execute(plan_record, confirmed_by, approved_by=approved_by)
 
     async def confirm(self, plan_id: str, asker: Asker, actor: Actor) -> tuple[PlanRecord, str]:
-        """Take the yes of the one who asked; returns how the plan stands now, and what to say."""
+        """Confirm a plan for the one who requested it; returns its current state, and the answer."""
         async with self._locked(plan_id) as plan_record:
             environment = self._environment(plan_record.environment)
             permit(confirm_refusal(plan_record, environment, asker, self._rules))
@@ -145,7 +145,7 @@ class PlanApprovals:
             return (await self._execute(plan_record, actor, approved_by=actor))[1]
 
     async def withdraw(self, plan_id: str, asker: Asker, actor: Actor) -> tuple[PlanRecord, str]:
-        """Let a plan go; returns how it stands now, and what to say."""
+        """Cancel a plan; returns its current state, and the answer."""
         async with self._locked(plan_id) as plan_record:
             permit(withdraw_refusal(plan_record, self._environment(plan_record.environment), asker, self._rules))
             done, plan_record = await self._move(plan_record, PlanState.WITHDRAWN, actor, WAITING)
@@ -187,7 +187,7 @@ class PlanApprovals:
             if known is None:
                 raise
             return known
-        log.info("a deployment was asked for", deployment_id=deployment.id, plan_id=request.interaction_id)
+        log.info("deployment requested", deployment_id=deployment.id, plan_id=request.interaction_id)
         return deployment
 
     async def _refuse_changed(self, plan_record: PlanRecord, actor: Actor) -> None:
@@ -206,7 +206,7 @@ class PlanApprovals:
 
     @asynccontextmanager
     async def _locked(self, plan_id: str) -> AsyncIterator[PlanRecord]:
-        """Hold a plan while somebody's answer to it is dealt with, and read it as it stands then."""
+        """Hold a plan while an answer to it is processed, and read its current state."""
         async with self._lock(plan_id):
             yield await self._read(plan_id)
 
@@ -214,7 +214,7 @@ class PlanApprovals:
         return self._locks.setdefault(plan_id, asyncio.Lock())
 
     async def _read(self, plan_id: str) -> PlanRecord:
-        """Return a plan as it stands: what a dead process had begun to start was started, or waits again."""
+        """Return the state of a plan: one that a dead process had begun to start was started, or waits again."""
         plan_record = await self._state.approvals.get(plan_id)
         if plan_record is None:
             raise InvalidRequestError(

@@ -28,7 +28,7 @@ DEPLOYMENT_ID = r"(?P<id>[A-Z]{1,16}-[0-9A-Z]{26})"
 
 
 class IdButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"roas:none"):
-    """Carry an id; the button is read from it after any restart."""
+    """Hold an id; the button is read from it after any restart."""
 
     prefix: ClassVar[str] = ""
 
@@ -40,7 +40,7 @@ class IdButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], templ
     async def from_custom_id(
         cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        """Read the button from the id that it carries."""
+        """Read the button from its custom id."""
         return cls(match["id"])
 
 
@@ -61,7 +61,7 @@ class PlanButton(IdButton, template=r"roas:none"):
                 await answer(interaction, text)
 
     async def _decide(self, plan_approvals: PlanApprovals, asker: Asker) -> tuple[PlanRecord, str]:
-        """Return how the plan stands now, and what to say."""
+        """Return the current state of the plan, and the answer."""
         raise NotImplementedError
 
 
@@ -84,7 +84,7 @@ class WithdrawButton(PlanButton, template=re.escape(WITHDRAW_PREFIX) + PLAN_ID):
 
 
 class ApproveButton(IdButton, template=re.escape(APPROVE_PREFIX) + PLAN_ID):
-    """Say yes to somebody else's plan."""
+    """Approve another member's plan."""
 
     prefix = APPROVE_PREFIX
 

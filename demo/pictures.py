@@ -33,7 +33,7 @@ class Photographer:
     page: Page
 
     async def become(self, name: str) -> None:
-        """Be somebody else."""
+        """Act as another person."""
         await self.page.locator("#user").select_option(name)
 
     async def type(self, command: str, *values: str) -> None:

@@ -20,7 +20,7 @@ class StoryError(Exception):
 
 @dataclass(frozen=True)
 class Scene:
-    """Play the people in the channel, and tell what they do and see."""
+    """Play the people in the channel, and print what they do and see."""
 
     people: SandboxClient
     narrator: Narrator
@@ -58,7 +58,7 @@ class Scene:
         return found.group()
 
     async def _outcome(self, deployment_id: str) -> Message:
-        """Wait for the message that tells the end, and follow the live one meanwhile."""
+        """Wait for the message with the outcome, and follow the live one meanwhile."""
 
         def is_outcome(message: Message) -> bool:
             return f"{deployment_id} · outcome" in message.text
@@ -71,7 +71,7 @@ class Scene:
             await asyncio.gather(follower, return_exceptions=True)
 
     async def _follow(self, deployment_id: str) -> None:
-        """Tell each new line of the live message, until cancelled."""
+        """Print each new line of the live message, until cancelled."""
         shown = ""
 
         def has_changed(message: Message) -> bool:

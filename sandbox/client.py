@@ -12,7 +12,7 @@ import aiohttp
 from sandbox.errors import ControlError
 from sandbox.views import Answer, Asked, Choice, Interaction, Message
 
-# Whoever looks at the channel and is not named has no roles and gets no ephemeral answers.
+# A viewer of the channel without a name has no roles and gets no ephemeral answers.
 BYSTANDER = "bob"
 _POLL_SECONDS = 25.0
 
@@ -196,12 +196,12 @@ class SandboxClient:
         return next(filter(predicate, requests))
 
     async def asked(self, user: str | int) -> list[Asked]:
-        """Return everything that somebody ever asked of the bot, and when it was answered."""
+        """Return all interactions of a person with the bot, and when they were answered."""
         _, data = await self._get("interactions", {"user": str(user)})
         return [Asked.from_json(one) for one in data]
 
     async def wait_until_answered(self, user: str | int, deadline_seconds: float = 15.0) -> list[Asked]:
-        """Return what somebody asked, once all of it is answered. Raises TimeoutError where it never is."""
+        """Return a person's interactions, once all are answered. Raises TimeoutError where one never is."""
 
         def answered(data: list[dict[str, Any]]) -> bool:
             return all(one["answered"] is not None for one in data)
@@ -230,11 +230,11 @@ class SandboxClient:
     # --- what the world does to them --------------------------------------------------------------------------------
 
     async def add_user(self, name: str, *roles: str) -> int:
-        """Let somebody join with these roles."""
+        """Add a member with these roles."""
         return int((await self._post("users", {"name": name, "roles": list(roles)}))["id"])
 
     async def set_roles(self, user: str | int, *roles: str) -> None:
-        """Replace somebody's roles."""
+        """Replace a member's roles."""
         await self._post("roles", {"user": user, "roles": list(roles)})
 
     async def set_guild_locale(self, locale: str) -> None:
@@ -242,7 +242,7 @@ class SandboxClient:
         await self._post("guild_locale", {"locale": locale})
 
     async def set_locale(self, user: str | int, locale: str) -> None:
-        """Set the language of somebody's client."""
+        """Set the language of a person's client."""
         await self._post("locale", {"user": user, "locale": locale})
 
     async def deny_bot(self, *permissions: str, channel: str | int | None = None) -> None:

@@ -157,7 +157,7 @@ class Interactions:
             tracked.refused += 1
 
     def followed(self, user_id: int) -> list[dict[str, Any]]:
-        """Return when what somebody sent was acknowledged and answered, and how often, oldest first."""
+        """Return when a person's interactions were acknowledged and answered, and how often, oldest first."""
         return [
             {
                 "id": str(interaction_id),
@@ -173,7 +173,7 @@ class Interactions:
         ]
 
     def state(self, interaction_id: int) -> dict[str, Any]:
-        """Return how an interaction stands, as the person who caused it sees it."""
+        """Return the state of an interaction, as the person who caused it sees it."""
         tracked, record = self._get(interaction_id), self._bridge.interaction(interaction_id)
         messages = {int(one["id"]): one for one in self._world_messages(tracked)}
         kind = str(record.response_kind) if record.response_kind is not None else None
@@ -232,7 +232,7 @@ class Interactions:
         return interaction_id
 
     def _watch(self, seconds: float) -> None:
-        """Wake whoever waits for an answer once it is too late for one."""
+        """Wake those who wait for an answer once it is too late for one."""
         loop = asyncio.get_running_loop()
 
         def overdue() -> None:

@@ -50,7 +50,7 @@ class Sandbox:
         self.control_token = secrets.token_urlsafe(32)
 
     async def __aenter__(self) -> Self:
-        """Bind, build what carries the address in it, then serve."""
+        """Bind, build what needs the address, then serve."""
         self._socket = _bind(self._host, self._port)
         address, port = self._socket.getsockname()[:2]
         place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

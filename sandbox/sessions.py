@@ -42,7 +42,7 @@ class Session:
     lost_at: float | None = None
 
     def dispatch(self, event: str, payload: Mapping[str, Any]) -> None:
-        """Number an event, keep it for a RESUME, and send it if somebody is connected."""
+        """Number an event, keep it for a RESUME, and send it if a client is connected."""
         self.sequence += 1
         text = json.dumps({"op": DISPATCH, "t": event, "s": self.sequence, "d": payload})
         self.sent.append((self.sequence, text))
@@ -124,7 +124,7 @@ class Sessions:
         return len(connected)
 
     def connected(self) -> list[Session]:
-        """Return the sessions that somebody is connected to."""
+        """Return the sessions that have a connected client."""
         return [session for session in self._sessions.values() if session.outgoing is not None]
 
     def _forget_lost(self) -> None:

@@ -20,7 +20,7 @@ from testbed.waiting import wait_until
 START_SECONDS = 40.0
 STOP_SECONDS = 20.0
 LOG_LINES = 40
-DATA_NOTE = "data-folder"  # where a slot's engine keeps its data, for whoever has to clear up after a killed one
+DATA_NOTE = "data-folder"  # where a slot's engine keeps its data, for cleaning up after a killed holder
 
 
 class DaemonError(RuntimeError):

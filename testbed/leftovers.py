@@ -26,7 +26,7 @@ def is_running(pid: int) -> bool:
 
 
 def end_engine(folder: Path, namespace: str, *, with_containers: bool = True) -> None:
-    """End the engine that runs from a folder, and the shims and containers of its namespace unless told not to."""
+    """Stop the engine that runs from a folder, and optionally the shims and containers of its namespace."""
     owned = [pid for pid in _pids() if _is_engine(command_of(pid), folder)]
     if with_containers:
         owned += [pid for pid in _pids() if _is_shim(command_of(pid), namespace)]

@@ -1,7 +1,7 @@
 """A bridge and a range of addresses of one's own, so that several Docker Engines share a machine without meeting.
 
 Every slot owns the bridge `roas-t<N>` and the range 10.213.<8N>.0/21. A lock on a file, which the kernel gives back
-when its holder dies, says whose a slot is; whoever takes it next clears what a killed holder left.
+when its holder dies, shows who owns a slot; its next owner removes what a killed one left.
 """
 
 import fcntl

@@ -33,7 +33,7 @@ class Rootfs:
     owners: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def add_folder(self, path: str, uid: int, gid: int) -> None:
-        """Add a folder that belongs to somebody; a new volume that is mounted there does, too."""
+        """Add a folder with an owner; a new volume that is mounted there gets the same owner."""
         self.owners[path.strip("/")] = (uid, gid)
 
     def add(self, path: str, content: str | bytes, mode: int = 0o644) -> None:

@@ -107,7 +107,7 @@ class Stack:
 
 @asynccontextmanager
 async def running_bot(engine: Engine, folder: Path, stack: Stack) -> AsyncIterator[RunningBot]:
-    """Write the stack, start a sandbox and a bot, wait until people can use it; clear everything away afterwards."""
+    """Write the stack, start a sandbox and a bot, wait until people can use it; remove everything afterwards."""
     _write(stack, folder)
     name = f"living-{secrets.token_hex(3)}"
     client = engine.client()

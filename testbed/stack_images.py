@@ -1,6 +1,6 @@
 """Images for the shipped stack on a machine without a registry, made of this machine's own programs.
 
-Grafana has no Debian package: in its place stands a web server that answers its health check and nothing else.
+Grafana has no Debian package: a web server replaces it that answers its health check and nothing else.
 """
 
 from collections.abc import Callable

@@ -47,7 +47,7 @@ class Terminal:
         os.write(self._person, keys)
 
     def close(self) -> None:
-        """Close it, as somebody does who closes the window or whose connection breaks."""
+        """Close it, as happens when a person closes the window or the connection breaks."""
         if self._is_open:
             os.close(self._person)
             self._is_open = False

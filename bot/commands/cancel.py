@@ -34,7 +34,7 @@ async def _cancel(session: "Session", target: str) -> int:
     async with open_executor(session) as executor:
         cancelled = await executor.cancel(found.id, session.user)
         session.terminal.say(f"Asked {found.id} of {found.environment} to stop at its next safe point.")
-        # Where its process is dead, nobody else would hear it.
+        # Where its process is dead, no other process would see the request.
         await finish_orphans(session, executor, found.environment)
     if session.terminal.as_json:
         session.terminal.document(to_json(cancelled))

@@ -1,4 +1,4 @@
-"""Run a command between settings and exit code: here every fault is told, once, in words."""
+"""Run a command between settings and exit code: every error is printed here, once, as text."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Tell a fault: what is wrong, then what to do; never a traceback."""
+"""Print an error: what is wrong, then what to do; never a traceback."""
 
 from rich.text import Text
 

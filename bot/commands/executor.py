@@ -1,4 +1,4 @@
-"""Let a running bot carry a deployment; where none lives, carry it in this process."""
+"""Let a running bot run a deployment; without one, run it in this process."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
@@ -34,7 +34,7 @@ class Executor(Protocol):
         ...
 
     async def prepare(self, environment: str) -> tuple[Deployment, ...]:
-        """Resume what a dead process left unfinished, and return it. Raises where this process must not carry."""
+        """Resume what a dead process left unfinished, and return it. Raises where this process must not run it."""
         ...
 
     async def start(self, request: DeploymentRequest, *, confirmed: bool) -> Deployment:
@@ -96,7 +96,7 @@ class BotExecutor:
                 return await state.deployments.request_cancel(deployment_id, actor)
 
     async def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
-        """Follow through the socket; where the bot goes away, by the journal, in which its successor goes on."""
+        """Follow through the socket; if the bot stops, through the journal, in which its successor continues."""
         with suppress(ControlUnavailableError):
             async with aclosing(self._client.follow(deployment_id)) as records:
                 async for record in records:
@@ -133,7 +133,7 @@ class LocalExecutor:
         return await self._application.orchestrator.cancel(deployment_id, actor)
 
     def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
-        """Follow by the journal, which tells of each change at once."""
+        """Follow through the journal, which reports each change immediately."""
         return follow_journal(self._application.state, deployment_id)
 
     async def _refuse_own_container(self, name: str) -> None:

@@ -10,7 +10,7 @@ from roas.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Carry one command."""
+    """Run one command."""
 
     settings: Settings = field(repr=False)
     terminal: Terminal

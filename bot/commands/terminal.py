@@ -12,7 +12,7 @@ WIDTH_WITHOUT_TERMINAL = 200
 
 
 class SteadyConsole(Console):
-    """Go on in silence when the reader has gone: a closed pipe must not end the deployment that is carried."""
+    """Continue without output when the reader has gone: a closed pipe must not end the running deployment."""
 
     def on_broken_pipe(self) -> None:
         """Write nothing more."""

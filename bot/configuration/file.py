@@ -200,7 +200,7 @@ def _no_table(name: str) -> str:
 
 
 def _suggested(name: str, known: Iterable[str], in_table: str = "") -> str:
-    """Name what was probably meant; somebody may have written the name of the variable."""
+    """Suggest the key that was probably meant; it may be the name of the variable."""
     known = list(known)
     short = name.lower().removeprefix(f"{in_table}_") if in_table else name.lower()
     near = get_close_matches(short, known, n=1, cutoff=0.6)

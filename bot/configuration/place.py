@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Say where a value stands: `name` is the variable or the key; `file` is empty for the environment itself."""
+    """Identify the place of a value: `name` is the variable or the key; `file` is empty for the environment itself."""
 
     name: str
     file: str = ""

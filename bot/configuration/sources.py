@@ -1,6 +1,6 @@
 """Read settings from several sources, of which the strongest wins, and know which one it was.
 
-Each variable has two names: its own, and one with the prefix `ROAS_`, which wins. In a bot of somebody else's a plain
+Each variable has two names: its own, and one with the prefix `ROAS_`, which wins. In another bot, a plain
 name such as LOG_LEVEL is likely that bot's own: there only the prefixed one is read.
 
 To add a source, give it to `gather` where it belongs.

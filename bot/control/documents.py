@@ -47,7 +47,7 @@ class StatusReport:
 
 @dataclass(frozen=True, slots=True)
 class FaultDocument:
-    """Carry a fault from one process to another; `lock` is there when another deployment holds the environment."""
+    """Transfer an error from one process to another; `lock` is set when another deployment holds the environment."""
 
     key: str
     message: str

@@ -98,7 +98,7 @@ class ControlServer:
         log.info("listening for the command line", path=str(self.path))
 
     async def close(self) -> None:
-        """Stop listening and take the socket away."""
+        """Stop listening and remove the socket."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -142,7 +142,7 @@ class ControlServer:
         wanted = _signed(request, order.request)
         check_approval(self._environment(wanted.environment), wanted, confirmed=order.confirmed)
         deployment = await self._orchestrator.start(wanted)
-        log.info("a deployment was asked for", deployment_id=deployment.id, by=wanted.requested_by.name)
+        log.info("deployment requested", deployment_id=deployment.id, by=wanted.requested_by.name)
         return _answer(deployment)
 
     async def _cancel(self, request: web.Request) -> web.Response:
@@ -179,7 +179,7 @@ class ControlServer:
 
 @web.middleware
 async def _answer_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a fault as a document; one that nobody foresaw is logged, and told without its words."""
+    """Return an error as a document; an unexpected one is logged, and answered without its text."""
     try:
         return await handler(request)
     except RoasError as error:

@@ -111,7 +111,7 @@ class PeerProcesses:
             return
         self._unreachable.add(instance_id)
         log.error(
-            "a process hangs, and cannot be ended from here",
+            "a hung process cannot be terminated from here",
             instance_id=instance_id,
             pid=pid,
             hint="End it where it runs (kill -9, or docker rm -f of its container): its work is then taken up.",

@@ -92,7 +92,7 @@ class DeploymentRun:
         except StateError:
             raise
         except RoasError as error:
-            log.warning("completion did not go through", key=error.key, error=error.message)
+            log.warning("completion failed", key=error.key, error=error.message)
             self._context.warn(not_tidied_up(error.message))
         except Exception as error:
             self._context.warn(not_tidied_up(_to_internal_error(error).message))

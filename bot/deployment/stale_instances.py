@@ -60,7 +60,7 @@ async def sweep_own_service(components: Components, environment: Environment) ->
     if own is None:
         return True
     for action in await sweep_leftovers(components, environment, own.service):
-        log.warning("swept", action=action)
+        log.warning("leftovers of a replacement removed", action=action)
     containers = await components.engine.containers(environment)
     judged = await components.peers.judge(environment, _leftovers(containers, own))
     leftovers = tuple(one.container for one in judged if one.standing is Standing.PEER)
@@ -68,7 +68,7 @@ async def sweep_own_service(components: Components, environment: Environment) ->
     if not await _nothing_is_under_way(components, environment):
         return False
     for container in leftovers:
-        log.warning("removing a bot that was left over", container=container.name, state=container.state.value)
+        log.warning("removing a stale instance", container=container.name, state=container.state.value)
     await components.manager.remove_containers(environment, leftovers)
     return all(one.standing is not Standing.UNPROVEN for one in judged)
 

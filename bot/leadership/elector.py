@@ -132,7 +132,7 @@ class LeaderElector:
             try:
                 own = await self._application.own_container(environment)
             except RoasError as error:
-                log.warning("the own container could not be looked for", error=error.message)
+                log.warning("own container could not be determined", error=error.message)
                 self._home_is_known = False
                 continue
             if own is not None:
@@ -238,7 +238,7 @@ class LeaderElector:
         ]
         hanging = [*await proven_peers(self._application.peers, self._home, hanging)]
         for container in hanging:
-            log.warning("ending a bot that hangs and holds the journal", container=container.name)
+            log.warning("terminating a suspended bot that blocks the journal", container=container.name)
             self._ended_holder = (HUNG, await self._application.engine.failure_output(self._home, container.id))
             await self._application.engine.remove(self._home, container.id, grace_seconds=0.0)
         return bool(hanging)

@@ -46,7 +46,7 @@ async def run_leader_election(
         try:
             await tasks.stop()
         except Exception:  # everything has stopped; the loss must be reported all the same
-            log.exception("not everything ended in order")
+            log.exception("leader tasks did not stop cleanly")
         if notify_of_loss is not None:
             await notify_of_loss(JournalLoss(error.message, error.hint, container, broken_off))
 

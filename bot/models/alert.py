@@ -1,4 +1,4 @@
-"""Describe an alert: one model, whoever raised it."""
+"""Describe an alert: one model for every source."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,7 +57,7 @@ OUTSIDE = frozenset({AlertSource.ALERTMANAGER, AlertSource.GRAFANA})
 
 
 class RecoveryStatus(StrEnum):
-    """How far the repair of what an alert tells of has come; `kept_away` waits for a deployment to end."""
+    """State of the recovery that an alert started; `kept_away` waits for a deployment to end."""
 
     NONE = "none"
     UNDER_WAY = "under_way"
@@ -75,7 +75,7 @@ class RecoveryStatus(StrEnum):
 class AlertReport:
     """Say what a source sees right now: that something is wrong (`firing`), or that it no longer is.
 
-    `fingerprint` is the same for the same trouble. `occurrence` tells one occurrence of it from the next, where the
+    `fingerprint` is the same for the same fault. `occurrence` separates one occurrence of it from the next, where the
     source knows (the time at which it began), so that a repeated delivery is recognised; `ended` is when it was over.
     """
 
@@ -96,9 +96,9 @@ class AlertReport:
 class Alert:
     """Record one alert. `actions` are what was done about it, in words, oldest first.
 
-    `version` counts its changes; `group` is the message that tells of it together with others, where there is one.
-    `called` says that the message which tells of it called people when it was posted (rows of a release that did not
-    know are taken to have), and `called_with` names the message that calls about it together with others.
+    `version` counts its changes; `group` is the message that shows it together with others, where there is one.
+    `called` says that the message that shows it pinged a role when it was posted (rows of a release that did not
+    know are taken to have), and `called_with` names the message that pings about it together with others.
     `silence_ends` and `resolved` are `silenced_until` and `resolved_at` by the boot's clock too; rows of a release that
     did not know them have the wall's only.
     """
@@ -144,5 +144,5 @@ class Alert:
 
     @property
     def is_audible(self) -> bool:
-        """Return whether it may call people now: it is neither over nor silenced."""
+        """Return whether it may ping a role now: it is neither over nor silenced."""
         return self.state in {AlertState.FIRING, AlertState.ACKNOWLEDGED}

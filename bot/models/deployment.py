@@ -41,7 +41,7 @@ class Outcome(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "Outcome":
-        """Take a newer version's own outcome for one that somebody has to look at."""
+        """Read an unknown outcome of a newer version as one that needs a person."""
         return cls.FAILED
 
 
@@ -104,7 +104,7 @@ class DeploymentRequest:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Tell what went wrong and what to do about it, in words for a person at night.
+    """Describe what went wrong and what to do about it, for a person on call.
 
     `key` names the kind of error, `report` is longer text for an attachment (last log lines, health-check output).
     """

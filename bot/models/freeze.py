@@ -1,4 +1,4 @@
-"""Describe a freeze: somebody wants an environment left as it is."""
+"""Describe a freeze: nobody may deploy to an environment."""
 
 from dataclasses import dataclass
 from datetime import datetime

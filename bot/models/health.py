@@ -27,7 +27,7 @@ class ContainerState(StrEnum):
     DEAD = "dead"
 
 
-# Its process runs, or the engine starts it again and again.
+# Its process runs, or the engine keeps restarting it.
 AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
 # It is at work, or held.
 ALIVE = AT_WORK | {ContainerState.PAUSED}

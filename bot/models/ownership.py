@@ -53,7 +53,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Say whether a bot could speak if it had to."""
+    """Say whether a bot could lead if it had to."""
 
     gateway_ready: bool
     cogs_loaded: bool

@@ -21,7 +21,7 @@ class ServiceAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
-    """Say what happens to one service; configuration is told by key, never by value."""
+    """Describe what happens to one service; changed configuration is listed by key, never by value."""
 
     service: str
     action: ServiceAction

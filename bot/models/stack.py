@@ -7,7 +7,7 @@ from roas.models.dependency import Dependency
 
 @dataclass(frozen=True, slots=True)
 class ServiceProbe:
-    """Name a URL that answers while a service is well; a failure does not count within its grace after a start."""
+    """Name a URL that answers while a service is healthy; failures in the grace period after a start are ignored."""
 
     url: str
     grace_seconds: float = 0.0

@@ -160,7 +160,7 @@ class IntegrationMonitor:
     def _log(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
         facts = {"figure": limit.name, "value": value, "limit": limit.threshold, "unit": limit.unit}
         if firing:
-            log.warning("the integration is not well", suspect=suspect, **facts)
+            log.warning("integration degraded", suspect=suspect, **facts)
         else:
             log.info("integration recovered", **facts)
 

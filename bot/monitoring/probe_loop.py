@@ -54,7 +54,7 @@ class ProbeLoop:
             try:
                 well = await self._round()
             except Exception:  # a probe loop that ends unnoticed would be worse than one that fails
-                log.exception("probing fails", environment=self._environment.name)
+                log.exception("probe round failed", environment=self._environment.name)
             await pause(self._every_seconds if well else min(AGAIN_SECONDS, self._every_seconds))
 
     async def _round(self) -> bool:
@@ -69,7 +69,7 @@ class ProbeLoop:
         if answer is None:
             if probe.url not in self._unreachable:
                 self._unreachable.add(probe.url)
-                log.info("a probe cannot be asked from here", service=service, probe=place_of(probe.url))
+                log.info("a probe cannot run from here", service=service, probe=place_of(probe.url))
             return True
         if self._memory.heard(self._environment.name, service, probe.url, answered=answer):
             self._wake()

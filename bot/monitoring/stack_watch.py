@@ -59,7 +59,7 @@ class StackWatch:
             except EngineUnavailableError as error:
                 log.warning("engine is unavailable", environment=self._environment.name, error=error.message)
             except Exception:  # a watch that ends unnoticed would be worse than one that fails
-                log.exception("watch fails", environment=self._environment.name)
+                log.exception("watch failed", environment=self._environment.name)
             await self._wait_for_engine()
 
     async def _follow(self) -> None:
@@ -90,11 +90,11 @@ class StackWatch:
         except Exception as error:
             if not self._failures:
                 trace = None if isinstance(error, RoasError) else error
-                log.error("watch fails", environment=self._environment.name, error=str(error), exc_info=trace)
+                log.error("watch failed", environment=self._environment.name, error=str(error), exc_info=trace)
             self._failures = True
             return min(RETRY_SECONDS, self._reconcile_seconds)
         if self._failures:
-            log.info("watch is steady again", environment=self._environment.name)
+            log.info("watch recovered", environment=self._environment.name)
         self._failures = False
         return self._reconcile_seconds if due is None else min(due, self._reconcile_seconds)
 
@@ -124,9 +124,9 @@ class StackWatch:
             await on_event(event)
         except RoasError as error:  # the journal is full: the subscriber keeps the event until it is not
             facts = {"environment": self._environment.name, "service": event.service, "action": event.action}
-            log.error("an event cannot be written down yet", error=error.message, **facts)
+            log.error("event cannot be saved yet", error=error.message, **facts)
         except Exception:  # one event that cannot be dealt with must not end the stream of them
-            log.exception("an event is lost", environment=self._environment.name, action=event.action)
+            log.exception("event lost", environment=self._environment.name, action=event.action)
 
     async def _wait_for_engine(self) -> None:
         """Let it be known that nothing is known, and give the engine a moment."""

@@ -43,7 +43,7 @@ class AlertWebhook:
         try:
             return await self._answer(request)
         except Exception:  # the sender must neither see a fault of ours nor stop trying
-            log.exception("alerts from outside could not be taken")
+            log.exception("alerts could not be received")
             return _refuse(503, "the delivery could not be taken; try again")
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -70,10 +70,10 @@ class AlertWebhook:
         try:
             taken = await self._alert_service.take(read_reports(webhook, await self._services()))
         except RoasError as error:
-            log.error("alerts from outside could not be kept", error=error.message)
+            log.error("received alerts could not be saved", error=error.message)
             return _refuse(503, "the journal cannot be written; try again")
         triggered, resolved = sum(one.triggered for one in taken), sum(one.resolved for one in taken)
-        log.info("alerts from outside", source=webhook.source.value, triggered=triggered, resolved=resolved)
+        log.info("alerts received", source=webhook.source.value, triggered=triggered, resolved=resolved)
         return web.json_response({"received": len(webhook.alerts), "triggered": triggered, "resolved": resolved})
 
     def _is_permitted(self, request: web.Request) -> bool:

@@ -61,6 +61,6 @@ class RecoveryAttempts:
             except RoasError:  # what cannot be read now is read next time
                 pass
             except Exception:  # a watcher that ends here would let recovery act on what a deployment changes
-                log.exception("it cannot be seen whether an environment is taken", environment=environment.name)
+                log.exception("deployment lock could not be checked", environment=environment.name)
             await pause(LOOK_SECONDS)
         await self.cancel(environment)

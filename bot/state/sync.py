@@ -212,7 +212,7 @@ class DataSyncManager:
     def _note_failure(self, error: RoasError) -> None:
         if self._failing_since is None:
             self._failing_since = time.monotonic()
-            log.warning("the projection to redis waits, the journal goes on", error=error.message, hint=error.hint)
+            log.warning("projection to redis paused; the journal goes on", error=error.message, hint=error.hint)
         self.statistics.up = False
         self.statistics.failures += 1
         self.statistics.last_error = error.message
@@ -220,6 +220,6 @@ class DataSyncManager:
     def _note_success(self) -> None:
         if self._failing_since is not None:
             seconds = round(time.monotonic() - self._failing_since, 1)
-            log.info("redis has everything again", behind_seconds=seconds, projected=self.statistics.projected)
+            log.info("projection to redis caught up", behind_seconds=seconds, projected=self.statistics.projected)
         self._failing_since = None
         self.statistics.up = True

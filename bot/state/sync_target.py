@@ -172,6 +172,6 @@ def _change(fields: Fields | None) -> StateChange | None:
     try:
         change = from_json(StateChange, document.decode())
     except (ValidationError, ValueError):
-        log.warning("an entry of the stream is no change of a journal", length=len(document))
+        log.warning("stream entry is not a journal change", length=len(document))
         return None
     return change if change.time.tzinfo is not None else None

@@ -60,7 +60,7 @@ class ChannelProblems:
         if known != (missing_permission or reason):
             self._closed = (missing_permission, reason)
             log.error(
-                "the ops channel is closed to the bot",
+                "ops channel is not accessible",
                 channel_id=self._channel_id,
                 missing=missing_permission and missing_permission.value,
                 reason=reason,
@@ -71,18 +71,18 @@ class ChannelProblems:
     def record_sent(self, *, with_: Set[MissingPermission], without: Set[MissingPermission]) -> None:
         """Note that a message was posted: what it had and needs a permission, and what had to be left out."""
         if self._closed:
-            log.info("the ops channel is open to the bot again", channel_id=self._channel_id)
+            log.info("ops channel is accessible again", channel_id=self._channel_id)
         self._closed = None
         before, self._missing_permissions = self._missing_permissions, self._missing_permissions - with_ | without
         if self._missing_permissions - before:
             log.error(
-                "a permission is missing in the ops channel: messages are posted without what needs it",
+                "permission missing in the ops channel; posting without it",
                 channel_id=self._channel_id,
                 missing=[missing_permission.value for missing_permission in sorted(self._missing_permissions)],
                 hint="Give the bot Embed Links, Attach Files and Read Message History there.",
             )
         elif before and not self._missing_permissions:
-            log.info("no permission is missing in the ops channel any more", channel_id=self._channel_id)
+            log.info("ops channel permissions are complete again", channel_id=self._channel_id)
 
     def record_deleted(self, subject: str, kind: str) -> None:
         """Record that a person deleted a message that was still needed."""

@@ -101,7 +101,7 @@ class StandbyGate:
         try:
             to(*arguments)
         except Exception:
-            log.exception("what came in standby cannot be handed on")
+            log.exception("replay of held-back gateway events failed")
 
     def _drop_old(self) -> None:
         while self._held and time.monotonic() - self._held[0][0] > KEPT_SECONDS:

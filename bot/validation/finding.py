@@ -14,7 +14,7 @@ class Named(Protocol):
 
 
 def passed(check: Named, message: str) -> CheckResult:
-    """Say that all is well."""
+    """Report that a check passed."""
     return CheckResult(check.name, check.severity, True, message)
 
 

@@ -49,17 +49,17 @@ class EngineProbe(Protocol):
         ...
 
     async def port_is_free(self, host_ip: str, port: int, protocol: str) -> bool | None:
-        """Return whether a port of this machine could be bound, or None where that cannot be told from here."""
+        """Return whether a port of this machine could be bound, or None where that cannot be determined from here."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Hand in all that the checks look at.
+    """Provide all that the checks look at.
 
     Exactly one of `stack` and `stack_error` is given. `reads_working_copy` is False where a stored release is to be
     applied: then the compose files as they lie there today say nothing. `variables` is what interpolation gets besides
-    the environment's own files and variables. A callable that is None stands for something that is not there to check.
+    the environment's own files and variables. A callable that is None means that there is nothing of it to check.
     """
 
     environment: Environment

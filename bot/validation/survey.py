@@ -38,7 +38,7 @@ class EnvironmentSurvey:
         self.discord_facts = discord_facts
 
     async def __call__(self, environment: Environment, version: str | None, model_hash: str | None) -> Subject:
-        """Resolve the working copy, or load a stored release, and hand in all there is to ask."""
+        """Resolve the working copy, or load a stored release, and provide all that the checks look at."""
         subject = Subject(
             environment,
             self._settings,

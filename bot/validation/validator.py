@@ -50,7 +50,7 @@ class EnvironmentValidator:
             async with deadline:
                 found = await check.run(subject)
             return found if isinstance(found, list) else [found]
-        except EngineUnavailableError:  # told once, by the engine's own check
+        except EngineUnavailableError:  # reported once, by the engine's own check
             message = "This could not be checked, since the engine does not answer."
             return [CheckResult(check.name, Severity.WARNING, False, message, "Mend the engine first.")]
         except RoasError as error:

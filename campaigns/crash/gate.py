@@ -66,7 +66,7 @@ class Gate:
             if line := await reader.readline():
                 await self._hold(json.loads(line))
                 writer.write(b".")
-        except OSError:  # whoever was held has been killed
+        except OSError:  # the suspended process has been killed
             pass
         finally:
             writer.close()

@@ -22,7 +22,7 @@ BUSY_SECONDS = 10.0
 class Written:
     """Hold a change and who wrote it; `owner` is who runs a deployment from here on, where that changed.
 
-    Where it is leadership that changed hands, `deployment_id` is empty.
+    Where leadership changed, `deployment_id` is empty.
     """
 
     sequence: int

@@ -11,7 +11,7 @@ NUMBER_LABEL = "com.docker.compose.container-number"
 HASH_LABEL = "com.docker.compose.config-hash"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
 FRESH_SECONDS = 3.0
-# One that is silenced looks who speaks every second.
+# A standby checks every second who leads.
 NOTICE_SECONDS = 3.0
 WRITTEN_BY_OWNER = frozenset(
     {
@@ -110,7 +110,7 @@ def _no_leftovers(facts: Facts) -> Iterator[str]:
 
 
 def _lease(facts: Facts) -> Iterator[str]:
-    """The bot that runs must be the one that speaks, and have said so a moment ago."""
+    """The bot that runs must be the leader, with a recent heartbeat."""
     bots, beat = _of(facts, BOT_SERVICE), facts.journal.heartbeat
     if facts.journal.lease is None:
         yield "nobody has the voice"
@@ -131,9 +131,9 @@ def _one_writer(facts: Facts) -> Iterator[str]:
 
 
 def _one_leader(facts: Facts) -> Iterator[str]:
-    """Whoever gave leadership away notes nobody's health any more, once it had the time to notice.
+    """A bot that transferred leadership records no health any more, once it had the time to notice.
 
-    A voice that a dead bot left is taken without a word. So only what the new speaker, alive, wrote after it counts.
+    Leadership of a dead bot is taken without its knowledge. So only what the new leader, alive, wrote after it counts.
     """
     speaker, since = "", 0.0
     late: list[Written] = []

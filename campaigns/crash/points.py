@@ -1,4 +1,4 @@
-"""Name the moments at which somebody can be hit, and who."""
+"""Name the moments at which a process can be hit, and which process."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Counting:
         self._seen: Counter[tuple[Role, str, str]] = Counter()
 
     def point(self, role: Role, step: str, when: str) -> Point:
-        """Return the point that a report speaks of."""
+        """Return the point that a report names."""
         self._seen[role, step, when] += 1
         return Point(role, step, when, self._seen[role, step, when])
 
@@ -81,5 +81,5 @@ def possible_victims(present: frozenset[Role]) -> tuple[Victim, ...]:
 
 
 def roles_of(victim: Victim) -> tuple[Role, ...]:
-    """Return whom a victim stands for."""
+    """Return the process that a victim means."""
     return (Role.PREDECESSOR, Role.SUCCESSOR) if victim is Victim.BOTH else (Role(victim.value),)

@@ -68,7 +68,7 @@ class Hooks:
         return held
 
     async def _service_of(self, act: str, engine: ComposeEngine, arguments: Sequence[Any]) -> str:
-        """Return the service that an act is about; the one told of last may be another, moved at the same time."""
+        """Return the service that an act is about; the one reported last may be another, changed at the same time."""
         if act == "create_service":
             return str(arguments[2])
         if act not in ACTS_ON_A_SERVICE:

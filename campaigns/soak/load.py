@@ -18,7 +18,7 @@ SERVICES = ("web", "store")
 ALERT_EVERY_SECONDS = 2.0
 ALERT_LASTS = 5
 ASK_EVERY_SECONDS = 10.0
-# Three restarts of a service are allowed in a quarter of an hour: with two services in turns this stays within.
+# Three restarts of a service are allowed in a quarter of an hour: alternating two services stays within that.
 KILL_EVERY_SECONDS = 155.0
 FIRST_KILL_SECONDS = 2.0
 

@@ -21,7 +21,7 @@ IDS = "local r={} for _,e in ipairs(redis.call('XRANGE',KEYS[1],'-','+')) do r[#
 
 @dataclass
 class Watcher:
-    """Read the bot's metrics and its process until it is told to stop."""
+    """Read the bot's metrics and its process until it is asked to stop."""
 
     bot: RunningBot
     memory: list[tuple[float, float]] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Watcher:
     _began: float = field(default_factory=time.monotonic)
 
     async def run(self) -> None:
-        """Look again and again; cancel it to end it."""
+        """Poll until cancelled."""
         async with aiohttp.ClientSession() as session:
             while True:
                 await self._look(session)
