@@ -10,7 +10,7 @@ from roas.models.release import Release
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """Say who answers."""
+    """Identify the bot that answers."""
 
     instance_id: str
     version: str

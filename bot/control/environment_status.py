@@ -13,7 +13,7 @@ HEALTH_WITHIN_SECONDS = 20.0
 
 
 class Collector(Protocol):
-    """Know how a stack is."""
+    """Hold the status of a stack."""
 
     async def collect_all_metrics(self, environment: Environment) -> StackHealth:
         """Look at an environment now; `fault` says why nothing is known. Raises RoasError."""

@@ -37,7 +37,7 @@ def from_document(document: FaultDocument) -> RoasError:
 
 
 def invalid_document() -> InvalidRequestError:
-    """Make the fault of a body that nobody understands."""
+    """Create the error for a body that cannot be parsed."""
     return InvalidRequestError(
         "The bot does not understand this request.", hint="Use the command line of the same version as the bot."
     )

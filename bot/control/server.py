@@ -46,7 +46,7 @@ class Orchestrator(Protocol):
     """Plan, start and cancel deployments."""
 
     async def plan(self, request: DeploymentRequest) -> Plan:
-        """Say what a request would change."""
+        """Describe what a request would change."""
         ...
 
     async def start(self, request: DeploymentRequest) -> Deployment:
@@ -78,7 +78,7 @@ class ControlServer:
 
     @property
     def path(self) -> Path:
-        """Return where the socket lies."""
+        """Return the path of the socket."""
         return self._state.folder / SOCKET_NAME
 
     async def start(self) -> None:
@@ -217,7 +217,7 @@ def _peer(request: web.Request, claimed: Actor) -> Actor:
 
 
 def _take_lock(folder: Path) -> int:
-    """Take the lock that says whose socket it is; the kernel lets it go however the bot ends."""
+    """Acquire the lock that shows whose socket it is; the kernel releases it however the bot ends."""
     descriptor = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Say which user of this machine asks, for locks, history and audit."""
+"""Identify the user of this machine, for locks, history and audit."""
 
 import os
 import pwd

@@ -1,4 +1,4 @@
-"""Hold what the phases of one deployment share, and write down what they do before they do it."""
+"""Hold what the phases of one deployment share, and record each step before it is taken."""
 
 import asyncio
 import time
@@ -47,12 +47,12 @@ class Monitoring(Protocol):
     """Prepare the monitoring of an environment."""
 
     async def prepare_monitoring_stack(self, environment: Environment) -> tuple[str, ...]:
-        """Make ready what watches an environment; returns warnings."""
+        """Prepare the monitoring of an environment; returns warnings."""
         ...
 
 
 class Prober(Protocol):
-    """Ask a dependency over the network whether it is there."""
+    """Probe a dependency over the network."""
 
     async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
         """Return whether a probe URL answers within its time; None where its name means nothing from here."""
@@ -68,7 +68,7 @@ StopRecovery = Callable[[Environment], Awaitable[None]]
 
 
 async def no_recovery(environment: Environment) -> None:
-    """Be the answer where nobody is at work on an environment."""
+    """Do nothing: the no-op for setups without recovery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class DeploymentContext:
     saved_at: dict[str, float] = field(default_factory=dict)
 
     def request_stop(self) -> None:
-        """Let it stop at its next safe point; once the old release is being restored, that goes to its end."""
+        """Allow cancellation at the next safe point; once the old release is being restored, that is completed."""
         if not self.restoring:
             self.cancel.set()
 
@@ -222,7 +222,7 @@ async def sweep_leftovers(
 ) -> tuple[str, ...]:
     """Fix what a killed Compose left behind, of one service or all, but for bots that are no peers. Raises RoasError.
 
-    Returns what was done, in words.
+    Returns a summary of what was done.
     """
     bot = await find_own_bot(components, environment)
     spared = await spared_bots(components.peers, components.engine, environment, bot)
@@ -238,7 +238,7 @@ async def find_own_bot(components: Components, environment: Environment) -> OwnC
     held_lease = await ownership.lease()
     active = await ownership.heartbeat(instance_id=held_lease.instance_id) if held_lease is not None else None
     at_work = [one for one in await components.engine.containers(environment) if one.state in AT_WORK]
-    # One that was just killed is started again, and one that was just begun with has not leadership yet: both are bots.
+    # A killed one is started again, and one that was just created does not lead yet: both are bots.
     for one in sorted(at_work, key=lambda one: active is None or one.id != active.container_id):
         if await ownership.heartbeat(container_id=one.id) is not None:
             return OwnContainer(one.id, one.name, environment.project, one.service)

@@ -121,7 +121,7 @@ class Handover:
         return hashes.get(self._own.service)
 
     async def _successor(self) -> str:
-        """Return the container that is to take over: one that runs already (an earlier attempt's), or a new one."""
+        """Return the container that is to take over: a running one (of an earlier attempt), or a new one."""
         context, service = self._context, self._own.service
         wanted = await self._wanted_hash()
         engine, environment = context.components.engine, context.environment

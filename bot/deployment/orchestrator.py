@@ -1,4 +1,4 @@
-"""Take requests, hold one deployment per environment, and see each to its end: the DeploymentOrchestrator."""
+"""Accept requests, allow one deployment per environment, and run each to its end: the DeploymentOrchestrator."""
 
 import asyncio
 import re
@@ -55,7 +55,7 @@ class DeploymentOrchestrator:
         self._foreign_bots = ForeignBots(components)
 
     async def plan(self, request: DeploymentRequest) -> Plan:
-        """Say what a request would change, and change nothing. Raises RoasError."""
+        """Return what a request would change, without changing anything. Raises RoasError."""
         environment = self._check(request)
         if request.kind is DeploymentKind.ROLLBACK:
             return (await plan_rollback(self._components, environment, request))[1]
@@ -152,13 +152,13 @@ class DeploymentOrchestrator:
         return not await self._peer_processes.terminate_if_hung(owner)
 
     async def abandon(self) -> tuple[str, ...]:
-        """Stop running deployments, since the journal is lost; returns all that broke off by that."""
+        """Stop running deployments, since the journal is lost; returns those that were interrupted."""
         broken_off = self._lost_with | set(self.running)
         await self.close()
         return tuple(sorted(broken_off))
 
     async def close(self) -> None:
-        """Stop running deployments; their records let the next process go on."""
+        """Stop running deployments; the next process resumes them from their records."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -265,7 +265,7 @@ class DeploymentOrchestrator:
                 log.error("deployment broke", deployment_id=deployment_id, exc_info=error)
 
     async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment:
-        """End what the dead process left running, then go on where its journal ends."""
+        """Terminate what the dead process left running, then resume at the end of its journal."""
         components = self._components
         deployment, fence = await components.state.deployments.take_over(
             deployment.id, owner, is_new_attempt=self._is_new_attempt

@@ -28,7 +28,7 @@ async def _always() -> bool:
 
 
 class PeerProcesses:
-    """Know the other processes that own something in the journal: where they run, and how to end them."""
+    """Find and terminate the other processes that own something in the journal."""
 
     def __init__(self, engine: Engine, state: StateManager, peers: PeerSource) -> None:
         self._engine = engine
@@ -80,7 +80,7 @@ class PeerProcesses:
         return ""
 
     async def _is_peer(self, home: Environment, container: ContainerSnapshot) -> bool:
-        """Return whether a container is provably a bot on this journal; one that is not is logged once."""
+        """Return whether a container is provably a bot on this journal; one that is not is logged, once."""
         foreign = [one for one in await self._peers.judge(home, (container,)) if one.standing is not Standing.PEER]
         for one in foreign:
             if container.id not in self._unreachable:
@@ -102,7 +102,7 @@ class PeerProcesses:
         return ended
 
     async def _is_hung(self, instance_id: str) -> bool:
-        now = boot_seconds()  # before the reading: one that is stopped here must not find a beat old that was not
+        now = boot_seconds()  # before the read, so that a process suspended here never sees a hang that is not there
         heartbeat = await self._state.ownership.heartbeat(instance_id=instance_id)
         return heartbeat is not None and heartbeat.process is not None and now - heartbeat.beat_at > HUNG_SECONDS
 

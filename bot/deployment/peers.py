@@ -30,7 +30,7 @@ DEPLOYMENTS_READ = 20
 
 
 class Standing(StrEnum):
-    """Say whether a container is a peer; `unproven` is one that lives and has said nothing yet."""
+    """The verdict on a container; `unproven` is one that runs and has not answered yet."""
 
     PEER = "peer"
     FOREIGN = "foreign"
@@ -39,7 +39,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Say what a container is, and why it is no peer."""
+    """Hold the verdict on a container, and why it is not a peer."""
 
     container: ContainerSnapshot
     standing: Standing
@@ -53,7 +53,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class HealthAnswer:
-    """Hold what a bot's /health said: on which journal it is, or that it lost it; the release before says neither."""
+    """Hold the answer of a bot's /health: its journal, or that it lost it; the release before reports neither."""
 
     journal: str = ""
     lost: bool = False

@@ -21,7 +21,7 @@ PARTIALLY_APPLIED = "The last deployment broke off: whatever is not of {label} i
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Hold what is about to become a release; `kept` services stay as they are in the current one."""
+    """Hold a release in preparation; `kept` services stay as they are in the current one."""
 
     stack: ResolvedStack = field(repr=False)
     wanted: Mapping[str, WantedImage]

@@ -1,4 +1,4 @@
-"""Take one deployment through its phases to an honest end."""
+"""Run one deployment through its phases to a recorded outcome."""
 
 import asyncio
 import time
@@ -187,7 +187,7 @@ class DeploymentRun:
         return await self._roll_back(problem)
 
     async def _roll_back(self, problem: Problem | None) -> Deployment:
-        """Bring the old release back; a failed rollback is never rolled back, but handed to an operator."""
+        """Roll back to the old release; a failed rollback is never rolled back, but left to an operator."""
         context = self._context
         cancelled = problem is not None and problem.key == DeploymentCancelledError.key
         await context.update(problem=problem)
@@ -288,7 +288,7 @@ def _ended(
 
 
 def _release_states(deployment: Deployment, outcome: Outcome) -> dict[int, ReleaseState]:
-    """Say what became of the release that a deployment made; a rollback makes none."""
+    """Return the final state of the release that a deployment created; a rollback creates none."""
     if deployment.to_release is None or deployment.request.kind is DeploymentKind.ROLLBACK:
         return {}
     succeeded = outcome is Outcome.SUCCEEDED

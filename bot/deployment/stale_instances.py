@@ -64,7 +64,7 @@ async def sweep_own_service(components: Components, environment: Environment) ->
     containers = await components.engine.containers(environment)
     judged = await components.peers.judge(environment, _leftovers(containers, own))
     leftovers = tuple(one.container for one in judged if one.standing is Standing.PEER)
-    # Asked once more after the look: a successor that was seen belongs to a deployment that holds the lock by now.
+    # Checked again after the look: by now a successor that was seen belongs to a deployment that holds the lock.
     if not await _nothing_is_under_way(components, environment):
         return False
     for container in leftovers:

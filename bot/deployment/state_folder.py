@@ -19,7 +19,7 @@ BOT_VARIABLES = frozenset({STATE_VARIABLE, "DISCORD_TOKEN"})
 
 @dataclass(frozen=True, slots=True)
 class StateMove:
-    """Say from where to where a model would move the bot's state: the folder in the container, its source outside."""
+    """Describe a move of the bot's state by a model: the folder in the container, its source outside."""
 
     service: str
     old: tuple[str, str]

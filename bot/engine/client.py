@@ -104,12 +104,12 @@ def typed_faults(address: str) -> Iterator[None]:
 
 
 def is_engine_unavailable(address: str, error: BaseException) -> EngineUnavailableError:
-    """Make the fault of an engine that cannot be reached."""
+    """Create the error for an engine that cannot be reached."""
     return EngineUnavailableError(f"The engine at {address} does not answer ({_brief(error)}).", hint=AWAY_HINT)
 
 
 def explanation(error: APIError) -> str:
-    """Return the engine's own words."""
+    """Return the engine's own error message."""
     text = error.explanation
     return (text.decode(errors="replace") if isinstance(text, bytes) else str(text or error)).strip()
 

@@ -1,4 +1,4 @@
-"""Know how an environment's containers are: by the engine's events, with a slow poll behind them."""
+"""Track the state of an environment's containers: by the engine's events, with a slow poll as a fallback."""
 
 import asyncio
 import time

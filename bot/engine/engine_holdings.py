@@ -37,7 +37,7 @@ class HeldContainer:
 
 @dataclass(frozen=True, slots=True)
 class EngineHoldings:
-    """Hold what is on an engine."""
+    """Hold the resources that exist on an engine."""
 
     volumes: Mapping[str, HeldVolume]
     containers: tuple[HeldContainer, ...]

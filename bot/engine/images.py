@@ -44,7 +44,7 @@ def repository_of(reference: str) -> str:
 async def look_up_image(
     clients: EngineClients, environment: Environment, reference: str, pull_policy: str
 ) -> WantedImage:
-    """Say which content a reference means now.
+    """Return the content that a reference means now.
 
     Raises ImageNotFoundError, RegistryUnavailableError, EngineUnavailableError.
     """

@@ -33,7 +33,7 @@ class ResolvedStack:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseDraft:
-    """Hold what becomes a release once it has a number: its pinned model is stored under `model_hash` already."""
+    """Hold a release before it has a number: its pinned model is stored under `model_hash` already."""
 
     version: str
     services: tuple[ReleaseService, ...]
@@ -74,7 +74,7 @@ class Engine(Protocol):
         ...
 
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
-        """Say which content each service's image means now, by pull policy, asking registries where needed.
+        """Return the content that each service's image means now, by pull policy, asking registries where needed.
 
         Raises ImageNotFoundError, RegistryUnavailableError.
         """
@@ -161,7 +161,7 @@ class Engine(Protocol):
         ...
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
-        """Return the configuration hash that each service's container should bear under a model."""
+        """Return the configuration hash that each service's container should have under a model."""
         ...
 
     async def start(self, environment: Environment, container_id: str) -> None:
@@ -169,7 +169,7 @@ class Engine(Protocol):
         ...
 
     async def stop(self, environment: Environment, container_id: str) -> None:
-        """Stop a container within its grace; one that does not run, or is gone, is no fault.
+        """Stop a container within its grace period; a stopped or missing one is no error.
 
         Raises OwnContainerError, with nothing done, for the container that this process runs in; so does `remove`, and
         `create_service` where Compose would replace that container.
@@ -177,7 +177,7 @@ class Engine(Protocol):
         ...
 
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
-        """Stop and remove a container by id; one that is gone already is no fault."""
+        """Stop and remove a container by id; a missing one is no error."""
         ...
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
@@ -215,12 +215,12 @@ class Engine(Protocol):
     ) -> tuple[str, ...]:
         """Fix what a killed Compose left behind (`<id>_<name>`, `created`), of one service or all of them.
 
-        Containers that are `spared`, by id, are left as they are. Returns what was done, in words.
+        Containers that are `spared`, by id, are left as they are. Returns a description of each repair.
         """
         ...
 
     async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
-        """Say of each container where a bot in it keeps its state and answers; one that is gone is left out."""
+        """Return where a bot in each container keeps its state and answers; missing containers are skipped."""
         ...
 
     async def kill_orphans(self, instance_id: str) -> int:

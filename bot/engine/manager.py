@@ -20,7 +20,7 @@ from roas.models.stack import ServiceDefinition, WantedImage
 from roas.state.journal import Fence
 from roas.state.manager import StateManager
 
-# Journal how far a service has come: service, step, words, fraction of the step.
+# Record the progress of a service: service, step, text, fraction of the step.
 ServiceReport = Callable[[str, ServiceStep, str, float | None], Awaitable[None]]
 
 READY_STEPS = {
@@ -38,7 +38,7 @@ class DeploymentManager:
         self._state = state
 
     async def adopt(self, environment: Environment, actor: Actor, fence: Fence, correlation_id: str) -> Release | None:
-        """Make release 0 of what runs, where the environment has no release yet; returns the current release."""
+        """Create release 0 from what runs, if the environment has no release yet; returns the current release."""
         current = await self._state.releases.current(environment.name)
         if current is not None:
             return current
@@ -83,7 +83,7 @@ class DeploymentManager:
         deployment_id: str,
         correlation_id: str,
     ) -> Release:
-        """Number a draft, write it down, and protect its images from pruning."""
+        """Number a draft, save it, and protect its images from pruning."""
         current = await self._state.releases.current(environment.name)
         replaces = current.number if current else None
         release = _release(environment, draft, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
@@ -119,7 +119,7 @@ class DeploymentManager:
     ) -> Readiness:
         """Bring one service to what a model says and wait until it is ready; `started` is called when it runs.
 
-        With `restart`, containers that run as they should are started again; with `anew`, they are made again.
+        With `restart`, containers that run as they should are restarted; with `anew`, they are recreated.
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
         ServiceFailedError with the container's failure output.
         """
@@ -302,7 +302,7 @@ async def _within(seconds: float, work: Coroutine[Any, Any, str], text: str) -> 
 
 
 def _by_reference(images: Mapping[str, WantedImage]) -> list[tuple[WantedImage, tuple[str, ...]]]:
-    """Group services that want the same image, so that it is pulled once."""
+    """Group services that use the same image, so that it is pulled once."""
     groups: dict[str, list[str]] = {}
     for service, image in images.items():
         groups.setdefault(image.reference, []).append(service)

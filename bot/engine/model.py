@@ -144,7 +144,7 @@ def _has_health_check(service: Mapping[str, Any]) -> bool:
 
 
 def _fixed_place(service: Mapping[str, Any]) -> str:
-    """Say in words what only one container can have."""
+    """Describe what only one container can have."""
     if name := service.get("container_name"):
         return f"the fixed name {name}"
     for port in service.get("ports") or ():

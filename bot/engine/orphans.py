@@ -17,7 +17,7 @@ def kill_orphans(instance_id: str) -> int:
     """End the Compose children of the process with that id; returns how many were ended."""
     killed = 0
     for pid in _marked(instance_id):
-        # The handle makes sure that the process that was looked at is the one that is ended.
+        # A pidfd guarantees that the process that was checked is the one that is killed.
         with suppress(OSError):
             handle = os.pidfd_open(pid)
             try:
@@ -36,7 +36,7 @@ def _marked(instance_id: str) -> Iterator[int]:
 
 
 def _is_marked(pid: int, instance_id: str) -> bool:
-    """Return whether a process is ours; one that cannot be looked at is not."""
+    """Return whether a process is ours; one that cannot be inspected is not."""
     try:
         environ = (PROCESSES / str(pid) / "environ").read_bytes().split(b"\0")
         command = (PROCESSES / str(pid) / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")

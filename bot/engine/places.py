@@ -24,7 +24,7 @@ class WritablePlace:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Know which paths a stack may use."""
+    """Hold the paths that a stack may use."""
 
     folder: Path
     state_dir: Path

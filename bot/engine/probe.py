@@ -58,7 +58,7 @@ class DockerProbe:
         return is_local(self._environment) and not self.in_container()
 
     async def disk_free(self, path: Path) -> int | None:
-        """Return the free bytes where `path` lies, or None where it cannot be seen from here."""
+        """Return the free bytes of the file system of `path`, or None where it cannot be read from here."""
         try:
             return (await asyncio.to_thread(shutil.disk_usage, path)).free
         except OSError:

@@ -22,7 +22,7 @@ def end_process(mark: ProcessMark) -> bool:
     except ProcessLookupError:
         return True
     try:
-        # The handle makes sure that the process that was looked at is the one that is ended.
+        # A pidfd guarantees that the process that was checked is the one that is killed.
         if started_at(mark.pid) != mark.started:
             return True
         signal.pidfd_send_signal(handle, signal.SIGKILL)

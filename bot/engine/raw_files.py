@@ -75,7 +75,7 @@ class FileReference:
         return replace(self, path=path, project_folder=folder, first="", text=content)
 
     def file(self) -> RawFile | None:
-        """Return the compose file that is to be read next, if it is one that is here."""
+        """Return the next compose file to read, if it is a local one."""
         if not self.is_compose_file or not self.target.is_file():
             return None
         base = self.base / self.project_folder if self.project_folder else self.target.parent
@@ -83,7 +83,7 @@ class FileReference:
 
 
 def as_written(path: Path) -> Path:
-    """Take every `..` out of a path by its text alone, as Compose mostly does."""
+    """Resolve every `..` of a path by its text alone, as Compose mostly does."""
     return Path(os.path.normpath(path))
 
 

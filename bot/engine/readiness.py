@@ -27,7 +27,7 @@ class Readiness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServiceReadiness:
-    """Give the verdict, the reason for it, and the container that a failure is about."""
+    """Hold the verdict, its reason, and the container that a failure is about."""
 
     state: Readiness
     reason: str = ""

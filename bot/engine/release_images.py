@@ -37,7 +37,7 @@ async def tag_images(clients: EngineClients, environment: Environment, release: 
 
 
 async def tagged_numbers(clients: EngineClients, environment: Environment) -> frozenset[int]:
-    """Return the numbers of releases whose tags bear the project's name.
+    """Return the numbers of releases whose tags have the project's name.
 
     Names run together (`shop` has a `dev-web`, `shop-dev` a `web`): some may be another project's.
     """

@@ -31,7 +31,7 @@ def probes_of(
 
 
 def refuse_impossible_probes(definitions: Mapping[str, ServiceDefinition]) -> None:
-    """Raise ComposeFileError for a probe that nobody could ask, in words without its URL, which may hold a password."""
+    """Raise ComposeFileError for an invalid probe, without quoting its URL, which may hold a password."""
     for name, definition in definitions.items():
         if not all(can_be_asked(probe.url) for probe in definition.probes):
             raise ComposeFileError(

@@ -72,7 +72,7 @@ class LeaderElector:
         self._waiting_since: float | None = None
         # What is still to be written of a successor that failed: why, and its last lines.
         self._failed_successor: tuple[str, str] | None = None
-        # The same of one that was ended because it held the journal: nothing could be written yet.
+        # As above, for a bot that was terminated because it blocked the journal: nothing could be written yet.
         self._ended_holder: tuple[str, str] | None = None
 
     async def run(self) -> None:
@@ -120,7 +120,7 @@ class LeaderElector:
         if record is None or record.instance_id != self._application.state.instance_id:
             try:
                 await self._set_leader(None)
-            except Exception:  # as above: it must go on
+            except Exception:  # as above: the election must continue
                 log.exception("stepping down failed")
 
     async def _find_home(self) -> None:
@@ -253,7 +253,7 @@ class LeaderElector:
         return time.monotonic() - self._lapse_seen[1] >= LAPSE_CONFIRM_SECONDS
 
     async def _may_take_over(self, reason: str) -> bool:
-        """Return whether this bot should take leadership that is free: one that is not fit lets another go first.
+        """Return whether this bot should take free leadership: an unhealthy one lets another go first.
 
         The other is a predecessor that was killed and that its restart policy starts again, or that is healthy. An
         unhealthy successor does not count.

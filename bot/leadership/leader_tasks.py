@@ -69,7 +69,7 @@ class LeaderTasks:
         self._started = False
 
     async def start(self) -> None:
-        """Start all tasks; those that run already go on."""
+        """Start all tasks; running ones continue."""
         if not self._started:
             async with AsyncExitStack() as opened:
                 for task in (_resume_orphans(self._application), _answer_command_line(self._application)):

@@ -1,4 +1,4 @@
-"""Say who asked for something."""
+"""Identify who requested something."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -18,7 +18,7 @@ class Severity(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "Severity":
-        """Take a newer version's own severity for one that calls people."""
+        """Read an unknown severity of a newer version as one that pings."""
         return cls.HIGH
 
 
@@ -35,12 +35,12 @@ class AlertState(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "AlertState":
-        """Take a newer version's own state for one in which nothing is over."""
+        """Read an unknown state of a newer version as one that is not over."""
         return cls.FIRING
 
 
 class AlertSource(StrEnum):
-    """Who raises alerts. Whatever is not our own starts nothing by itself."""
+    """The source of an alert. Alerts from outside start no recovery by themselves."""
 
     HEALTH = "health"
     INTEGRATION = "integration"
@@ -49,7 +49,7 @@ class AlertSource(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "AlertSource":
-        """Take a newer version's own source for one from outside."""
+        """Read an unknown source of a newer version as an external one."""
         return cls.ALERTMANAGER
 
 
@@ -67,13 +67,13 @@ class RecoveryStatus(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "RecoveryStatus":
-        """Take what a newer version did for nothing that we could go on with."""
+        """Read an unknown status of a newer version as one that cannot be resumed."""
         return cls.GIVEN_UP
 
 
 @dataclass(frozen=True, slots=True)
 class AlertReport:
-    """Say what a source sees right now: that something is wrong (`firing`), or that it no longer is.
+    """Describe what a source sees right now: that something is wrong (`firing`), or that it no longer is.
 
     `fingerprint` is the same for the same fault. `occurrence` separates one occurrence of it from the next, where the
     source knows (the time at which it began), so that a repeated delivery is recognised; `ended` is when it was over.
@@ -94,7 +94,7 @@ class AlertReport:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Record one alert. `actions` are what was done about it, in words, oldest first.
+    """Record one alert. `actions` describe what was done about it, oldest first.
 
     `version` counts its changes; `group` is the message that shows it together with others, where there is one.
     `called` says that the message that shows it pinged a role when it was posted (rows of a release that did not

@@ -14,7 +14,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Say what a check found and, where it failed, how to fix it."""
+    """Hold the result of a check and, where it failed, how to fix it."""
 
     check: str
     severity: Severity

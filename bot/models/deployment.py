@@ -27,7 +27,7 @@ class PhaseStatus(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "PhaseStatus":
-        """Take a newer version's own status for one that has not ended."""
+        """Read an unknown status of a newer version as one that has not ended."""
         return cls.IN_PROGRESS
 
 
@@ -68,7 +68,7 @@ class ServiceStep(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "ServiceStep":
-        """Take a newer version's own step for one that is under way: something was touched."""
+        """Read an unknown step of a newer version as one under way: something was changed."""
         return cls.WAITING
 
 
@@ -87,7 +87,7 @@ UNTOUCHED_STEPS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRequest:
-    """Say what a person or a program asked for, and who else said yes to exactly that."""
+    """Describe what a person or a program requested, and who else approved exactly that."""
 
     environment: str
     kind: DeploymentKind
@@ -196,7 +196,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Say who holds an environment, since when and for what."""
+    """Describe who holds an environment, since when and for what."""
 
     environment: str
     deployment_id: str

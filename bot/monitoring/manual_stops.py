@@ -2,7 +2,7 @@
 
 The engine sends `kill` before `die` where it was asked to end a container; a process that ends by itself, or by a
 signal from outside the engine, sends `die` alone. A signal that asks for something else, as for a reload, is sent as
-`kill` too: what ends by it broke.
+`kill` too: what ends by it failed.
 """
 
 import signal
@@ -42,7 +42,7 @@ class ManualStops:
         self._stop_signals.update(own)
 
     def handle_event(self, environment: str, event: ContainerEvent, *, by_us: bool) -> bool:
-        """Take in an event; returns whether a service broke by it. `by_us`: a deployment or a recovery is at work."""
+        """Process an event; returns whether a service failed by it. `by_us`: a deployment or a recovery is running."""
         place = (environment, event.service)
         if event.action == "destroy":
             self._stop_signals.pop(event.container_id, None)
@@ -80,14 +80,14 @@ class ManualStops:
         self._stopped.setdefault((environment, service), self._clock())
 
     def mark_serving(self, environment: str, service: str) -> None:
-        """Note that a service does its work: whatever was stopped of it is not missed."""
+        """Record that a service runs: what was stopped of it before does not matter."""
         stopped_at = self._stopped.get((environment, service))
         if stopped_at is not None and self._clock() - stopped_at > LOOK_SECONDS:
             del self._stopped[environment, service]
         self._failed.discard((environment, service))
 
     def mark_failed(self, environment: str, service: str) -> None:
-        """Note from elsewhere (the journal) that a service broke by itself."""
+        """Record from elsewhere (the journal) that a service failed by itself."""
         self._failed.add((environment, service))
 
     def _is_end_signal(self, event: ContainerEvent) -> bool:

@@ -28,7 +28,7 @@ OTHER = "other"
 
 
 class Metrics:
-    """Hold the bot's own registry. Labels are bounded: names of environments and services, and words of our own."""
+    """Hold the bot's own registry. Labels are bounded: names of environments and services, and fixed words."""
 
     def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
@@ -296,7 +296,7 @@ def _counted(name: str, documentation: str, subscribers: Iterable[Subscription],
 
 
 def _known_value(allowed: type[StrEnum], value: Any) -> str:
-    """Return a label that is one of our own words, whatever an event says."""
+    """Return a label from the fixed set, whatever an event holds."""
     return str(value) if value in list(allowed) else OTHER
 
 

@@ -35,7 +35,7 @@ class ProbeHistory:
         self._runs: dict[Place, _Run] = {}
 
     def heard(self, environment: str, service: str, url: str, *, answered: bool) -> bool:
-        """Take in what a probe said; returns whether that may change the judgement."""
+        """Record the result of a probe; returns whether it may change the verdict."""
         run = self._runs.get((environment, service))
         if run is None:  # no container of it was seen yet
             return False

@@ -48,7 +48,7 @@ class ProbeLoop:
         self._unreachable: set[str] = set()
 
     async def run(self) -> None:
-        """Ask until cancelled; a round that breaks is not the last."""
+        """Probe until cancelled; a failed round is not the last."""
         while True:
             well = True
             try:
@@ -77,6 +77,6 @@ class ProbeLoop:
 
 
 async def all_probes_answer(prober: Prober, environment: Environment, definition: ServiceDefinition) -> bool:
-    """Return whether every probe of a service answers right now; one that cannot be asked from here does not count."""
+    """Return whether every probe of a service answers right now; those that cannot run from here do not count."""
     asked = (prober.probe(environment, probe.url, PROBE_TIMEOUT_SECONDS) for probe in definition.probes)
     return all(answer is not False for answer in await asyncio.gather(*asked))

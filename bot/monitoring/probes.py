@@ -1,4 +1,4 @@
-"""Ask a service over the network whether it is there: `http(s)://`, `redis://`, `tcp://`."""
+"""Probe a service over the network: `http(s)://`, `redis://`, `tcp://`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""Say when the Prometheus that is to watch over everything does not answer itself."""
+"""Raise an alert when the Prometheus that monitors everything does not answer itself."""
 
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring.alert_service import AlertService

@@ -1,4 +1,4 @@
-"""Take a sample of a stack: what its release wants, what the engine shows, and what follows from both."""
+"""Sample a stack: what its release wants, what the engine shows, and the resulting verdicts."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ class Statistics(Protocol):
 
 
 class Releases(Protocol):
-    """Know which release an environment is on."""
+    """Return the release that an environment is on."""
 
     async def current(self, environment: str) -> Release | None:
         """Return the current release, or None where there is none."""
@@ -42,7 +42,7 @@ class Releases(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Hold how a stack is at one moment, and why its verdict is what it is."""
+    """Hold the state of a stack at one moment, and the reason of its verdict."""
 
     stack: StackHealth
     reason: str

@@ -53,7 +53,7 @@ class ServiceAlerts:
         self._expected_ends: set[str] = set()
 
     def expect_end(self, container_id: str) -> None:
-        """Note that a recovery is about to end a container: until it is started again, its end is nobody's wish."""
+        """Record that a recovery is about to stop a container: until its start, its end is no manual stop."""
         self._expected_ends.add(container_id)
 
     def is_manual_stop(self, environment: str, service: str) -> bool:

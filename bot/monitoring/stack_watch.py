@@ -80,7 +80,7 @@ class StackWatch:
     async def _look(self) -> float:
         """Observe, and return after how many seconds to do so again at the latest. Raises EngineUnavailableError.
 
-        A look that breaks, be it that the journal has no room, is no reason to be deaf to what the engine says.
+        A failed look, even for a full journal, does not stop the watch from receiving events.
         """
         try:
             await self._observe()
@@ -129,7 +129,7 @@ class StackWatch:
             log.exception("event lost", environment=self._environment.name, action=event.action)
 
     async def _wait_for_engine(self) -> None:
-        """Let it be known that nothing is known, and give the engine a moment."""
+        """Publish that nothing is known, and give the engine a moment."""
         self._dirty.clear()
         with suppress(EngineUnavailableError):  # that is reported already
             await self._look()

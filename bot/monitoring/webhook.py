@@ -39,7 +39,7 @@ class AlertWebhook:
         self._is_active = is_active
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Take a delivery; every refusal says why."""
+        """Process a delivery; every refusal names its reason."""
         try:
             return await self._answer(request)
         except Exception:  # the sender must neither see a fault of ours nor stop trying
@@ -99,7 +99,7 @@ async def _read(request: web.Request) -> Webhook:
 
 
 def _explain(error: ValidationError) -> str:
-    """Say what is wrong with a body without repeating what is in it."""
+    """Describe what is wrong with a body without repeating what is in it."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     described = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in faults[:MOST_REPORTED_ERRORS]]
     return "; ".join(described)[:500]

@@ -33,7 +33,7 @@ class RecoveryAttempts:
         attempt: Coroutine[Any, Any, str | None],
         is_locked: Callable[[], Awaitable[bool]],
     ) -> tuple[bool, str | None]:
-        """Make an attempt, until its environment is taken; returns whether it came to its end, and what it returned."""
+        """Run an attempt until its environment is locked; returns whether it finished, and its result."""
         task = asyncio.create_task(attempt, name=f"recovery of {environment.name}")
         self._running[environment.name].add(task)
         looking = asyncio.create_task(self._cancel_when(is_locked, environment))

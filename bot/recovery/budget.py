@@ -1,4 +1,4 @@
-"""Say how often what may be tried, so that recovery ends where it does not help."""
+"""Limit how often each action may be tried, so that recovery stops where it does not help."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

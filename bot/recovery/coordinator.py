@@ -1,4 +1,4 @@
-"""Give every fault to the handler, one service at a time each, and say how it ended: the ErrorCoordinator."""
+"""Pass every fault to the handler, one at a time per service, and report the result: the ErrorCoordinator."""
 
 import asyncio
 from collections import defaultdict
@@ -162,7 +162,7 @@ def _is_unfinished(alert: Alert) -> bool:
 
 
 def fault_of(alert: Alert) -> Fault:
-    """Read from an alert what is broken."""
+    """Read the fault from an alert."""
     from_outside = alert.source is not AlertSource.HEALTH
     category = FaultCategory.PROCESS
     if not alert.service or not alert.environment:

@@ -12,7 +12,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 
-# A service without a health check counts as ready once it runs; one that ends again at once is not.
+# A service without a health check counts as ready once it runs; one that exits at once does not.
 SETTLE_SECONDS = 1.5
 # Between two tries of a probe that no event wakes earlier.
 PROBE_INTERVAL_SECONDS = 0.5

@@ -15,7 +15,7 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class TakenReport:
-    """Say what a report did to its alert: whether it was raised by it (or fires again), resolved, or only counted."""
+    """Describe the effect of a report on its alert: raised (or firing again), resolved, or only counted."""
 
     alert: Alert
     triggered: bool = False
@@ -35,7 +35,7 @@ def changed(alert: Alert, now: Instant) -> Alert:
 
 
 def _is_outdated(known: Alert, report: AlertReport, now: Instant) -> bool:
-    """Return whether a report from outside is of an occurrence before the one that is known: delivered late, or again.
+    """Return whether an external report is of an earlier occurrence than the known one: delivered late, or repeated.
 
     An end counts by the time at which it came: several senders may each have seen the same occurrence begin.
     """
@@ -80,7 +80,7 @@ def _ended(known: Alert | None, report: AlertReport, now: Instant) -> TakenRepor
 
 
 def _count(known: Alert, report: AlertReport, now: Instant) -> TakenReport:
-    """Take in that known trouble goes on; worse trouble than before calls people anew."""
+    """Record that a known fault continues; a worse one than before pings again."""
     if report.occurrence and report.occurrence == known.occurrence and report.summary == known.summary:
         return TakenReport(known)
     worse = _rank(report) > _rank(known)

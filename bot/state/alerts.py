@@ -27,7 +27,7 @@ class Alerts:
         self._journal = journal
 
     async def take(self, reports: Sequence[AlertReport]) -> tuple[TakenReport, ...]:
-        """Take in what a source sees, all in one transaction; returns what that changed, in order.
+        """Process a source's reports in one transaction; returns what changed, in order.
 
         A report of what is known already only counts; a repeated or late delivery of what has ended, and the end of
         what nobody knows, change nothing.
@@ -63,7 +63,7 @@ class Alerts:
         return await self._journal.read(lambda t: _select(t, "told < version", ()))
 
     async def mark_notified(self, alerts: Sequence[Alert]) -> None:
-        """Note that the channel shows these alerts as they are given here."""
+        """Record that the channel shows these alerts as they are given here."""
         await self._journal.write(
             lambda t: [t.execute("UPDATE alerts SET told = ? WHERE id = ?", (a.version, a.id)) for a in alerts]
         )
@@ -77,7 +77,7 @@ class Alerts:
         await self._mark(alerts, lambda alert: replace(alert, called=called))
 
     async def assign_shared_ping(self, alerts: Sequence[Alert], name: str) -> None:
-        """Let one message call people about all these alerts."""
+        """Let one message ping about all these alerts."""
         await self._mark(alerts, lambda alert: replace(alert, called_with=name))
 
     async def of_shared_ping(self, name: str) -> tuple[Alert, ...]:
@@ -91,7 +91,7 @@ class Alerts:
         )
 
     async def silence(self, alert_id: str, actor: Actor, duration: timedelta) -> Alert:
-        """Let it call nobody for so long, whatever its source says. Raises InvalidRequestError where it has ended."""
+        """Silence an alert for a time, whatever its source reports. Raises InvalidRequestError where it is resolved."""
         end = instant().after(duration)
 
         def quiet(alert: Alert) -> Alert:
@@ -221,7 +221,7 @@ def _latest(transaction: Transaction, fingerprint: str) -> Alert | None:
 
 
 def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Alert, ...]:
-    statement = f"SELECT document FROM alerts WHERE {where} ORDER BY rowid"  # noqa: S608 - our own words only
+    statement = f"SELECT document FROM alerts WHERE {where} ORDER BY rowid"  # noqa: S608 - constants only
     return readable(Alert, (row[0] for row in transaction.execute(statement, parameters).fetchall()))
 
 

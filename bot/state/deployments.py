@@ -39,7 +39,7 @@ class DeploymentStateManager:
         self._is_alive = is_alive
 
     async def create(self, deployment: Deployment, purpose: str) -> Fence:
-        """Take the environment's lock and record the deployment, both or neither.
+        """Acquire the deployment lock and record the deployment, both or neither.
 
         Raises LockHeldError, FrozenError, and InvalidRequestError for an interaction that started one before.
         """
@@ -80,7 +80,7 @@ class DeploymentStateManager:
     async def take_over(
         self, deployment_id: str, from_instance: str, *, is_new_attempt: Callable[[Deployment], bool]
     ) -> tuple[Deployment, Fence]:
-        """Take an unfinished deployment from a dead process, with a new token; returns it as it was left.
+        """Take over an unfinished deployment from a dead process, with a new token; returns it as it was left.
 
         `is_new_attempt` returns whether this is one more of the attempts that a deployment has.
         """

@@ -50,7 +50,7 @@ def from_row(model: type[Model], document: str) -> Model:
 
 
 def readable(model: type[Model], documents: Iterable[str]) -> tuple[Model, ...]:
-    """Read many rows; one that means nothing to this version is left out, and named once in the log."""
+    """Read many rows; one that this version cannot read is skipped, and logged once."""
     found = []
     for document in documents:
         try:

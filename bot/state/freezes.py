@@ -38,7 +38,7 @@ class Freezes:
         await self._journal.write(work)
 
     async def lift(self, environment: str, actor: Actor) -> Freeze:
-        """Let an environment be deployed to again; returns the freeze that was. Raises InvalidRequestError."""
+        """Lift the freeze of an environment; returns it. Raises InvalidRequestError."""
 
         def work(transaction: Transaction) -> Freeze:
             freeze = read_freeze(transaction, environment)

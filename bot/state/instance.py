@@ -37,7 +37,7 @@ class Instance:
         return None
 
     def withdraw(self) -> None:
-        """Let the lock go."""
+        """Release the lock."""
         if self._descriptor is not None:
             with suppress(FileNotFoundError):
                 self._path(self.id).unlink()

@@ -190,7 +190,7 @@ class Journal:
 
     @contextmanager
     def _noting_loss(self) -> Iterator[None]:
-        """Remember that the journal was lost: whatever lies there later, others may have acted meanwhile."""
+        """Record that the journal was lost: whatever is at its path later, others may have acted meanwhile."""
         if self.lost is not None:
             raise JournalLostError(self.lost.message, hint=self.lost.hint)
         try:

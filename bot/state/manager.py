@@ -63,11 +63,11 @@ class StateManager:
         return self._journal.lost
 
     async def check_place(self) -> None:
-        """Look whether the open journal is still the one that lies in the folder. Raises JournalLostError."""
+        """Check that the open journal is still the one in the folder. Raises JournalLostError."""
         await self._journal.check_place()
 
     async def open(self) -> None:
-        """Make the folder where it is missing, open the journal, and announce this process. Raises StateError."""
+        """Create the folder if missing, open the journal, and register this process. Raises StateError."""
         try:
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             self.folder.chmod(FOLDER_MODE)

@@ -69,7 +69,7 @@ class HeldLease:
             raise
 
     def is_transferred(self, record: LeaderLease) -> bool:
-        """Return whether a lease is another's by now, or is just being transferred: it was renewed a moment before."""
+        """Return whether another process owns a lease, or is just getting it: it was renewed a moment before."""
         return record.token == self._transferred_token
 
 
@@ -97,7 +97,7 @@ class Ownership:
         return await self._journal.write(work)
 
     async def renew(self, lease: LeaderLease) -> LeaderLease:
-        """Renew the lease. Raises FencedOffError where another process leads by now."""
+        """Renew the lease. Raises FencedOffError where another process leads."""
 
         def work(transaction: Transaction) -> LeaderLease:
             _check(transaction, lease)
@@ -139,7 +139,7 @@ class Ownership:
         return await self._journal.write(work)
 
     async def beat(self, heartbeat: Heartbeat) -> None:
-        """Say how this process is."""
+        """Write this process's heartbeat."""
         document = to_json(heartbeat)
 
         def work(transaction: Transaction) -> None:

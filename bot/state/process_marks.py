@@ -1,4 +1,4 @@
-"""Know processes by more than their number, which the kernel gives out again."""
+"""Identify processes by more than their PID, which the kernel reuses."""
 
 import os
 from functools import cache

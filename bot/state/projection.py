@@ -1,4 +1,4 @@
-"""Say what a change of the journal becomes in Redis: an entry of the stream, and fields of hashes.
+"""Convert a change of the journal to its form in Redis: an entry of the stream, and fields of hashes.
 
 Keys begin with `roas:<name>:`.
 

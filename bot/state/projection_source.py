@@ -77,7 +77,7 @@ class ProjectionSource:
         return bool(row[0])
 
     async def restore(self, history: Sequence[StateChange], origin: str) -> int:
-        """Take changes in as history, each marked with where it came from; returns how many were taken.
+        """Import changes as history, each marked with its origin; returns how many were imported.
 
         Only rows of `changes` are written, from which nothing is ever decided: no owner, lock, approval or release.
         """

@@ -157,7 +157,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def give_identity(connection: sqlite3.Connection) -> str:
-    """Return the unique id of this journal; one that has no such row yet is given it, once."""
+    """Return the unique id of this journal; one without it is given an id, once."""
     question = "SELECT document FROM projections WHERE name = ?"
     connection.execute("BEGIN IMMEDIATE")
     try:

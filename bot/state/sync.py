@@ -187,7 +187,7 @@ class DataSyncManager:
             log.warning("imported the history from redis into an empty journal", changes=len(history), origin=origin)
 
     async def _cannot_continue(self, position: Position) -> bool:
-        """Return whether what Redis has is nothing that this journal goes on from."""
+        """Return whether the contents of Redis cannot be continued from this journal."""
         cursor = position.cursor
         if cursor is None:
             return True

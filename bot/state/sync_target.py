@@ -25,13 +25,13 @@ log = get_logger(__name__)
 
 LONGEST_DOCUMENT = 64 * 1024
 READ_AT_ONCE = 500
-# Answers of a server that is there but takes nothing now, such as MISCONF with a full disk: nothing is damaged by that.
+# Answers of a server that runs but accepts no writes now, such as MISCONF with a full disk: nothing is damaged.
 PASSING = re.compile(r"(?:^|caused error: )(?!WRONGTYPE)[A-Z]{4,} ")
 Fields = dict[bytes, bytes]
 
 
 class ProjectionDamagedError(RedisUnavailableError):
-    """What is in Redis cannot be continued; it must be written anew."""
+    """What is in Redis cannot be continued; it must be rewritten."""
 
     key = "projection_damaged"
 
@@ -84,7 +84,7 @@ class RedisProjection:
     async def append(self, expected: Cursor | None, batch: Sequence[Numbered], cursor: Cursor, *, anew: bool) -> bool:
         """Write changes and their position, or nothing; returns False where another process was faster.
 
-        `anew` drops what was there. Raises ProjectionDamagedError where it has to be.
+        `anew` drops what was there. Raises ProjectionDamagedError where that is necessary.
         """
         old = await self._old_keys() if anew else []
         async with _faults(), self._client.pipeline(transaction=True) as pipe:

@@ -28,7 +28,7 @@ BETWEEN_PASSES_SECONDS = 0.3
 
 @dataclass(frozen=True, slots=True)
 class GroupingLimits:
-    """Say how many messages of their own alerts may have; times in seconds."""
+    """Limit how many messages of their own alerts may have; times in seconds."""
 
     singles: int = 4
     window: float = 10.0
@@ -68,7 +68,7 @@ class AlertNotifier(Notifier):
         self._next_pass = 0.0
 
     async def _post_changes(self) -> bool:
-        """Bring every message to what the journal says. Raises PostError."""
+        """Update every message from the journal. Raises PostError."""
         pending = await self._pending_subjects()
         if await self._group_new(pending):
             seen = {alert.id for alert in pending}  # those that came since then are for the next pass
@@ -105,7 +105,7 @@ class AlertNotifier(Notifier):
         return self._next_pass - time.monotonic()
 
     def _may_edit(self, subject: str) -> bool:
-        """Return whether its message may be edited by now; the next pass comes back to it where it may not."""
+        """Return whether its message may be edited now; if not, the next pass tries again."""
         ready = self.outbox.edit_delay(subject) <= 0
         self._held_back = self._held_back or not ready
         return ready
@@ -134,7 +134,7 @@ class AlertNotifier(Notifier):
     async def _post(
         self, subject: str, kind: str, drawing: Drawing, alerts: Sequence[Alert]
     ) -> tuple[Post, Sequence[Alert]]:
-        """Bring a message up to date; returns it, and its alerts with whether it has called people about them."""
+        """Update a message; returns it, and its alerts with whether it has pinged about them."""
         before = await self.outbox.post(subject, kind)
         called = any(alert.called for alert in alerts)
         if before is None or before.message_id is None:
@@ -155,7 +155,7 @@ class AlertNotifier(Notifier):
             await self._state.alerts.mark_pinged(alerts, called=called)
 
     async def _group_new(self, pending: Sequence[Alert]) -> bool:
-        """Let new messages share where they are too many; returns whether they do."""
+        """Let new messages share one where they are too many; returns whether they do."""
         own = [alert for alert in pending if not alert.group]
         fresh = [alert for alert in own if await self._is_new(alert)]
         new = {alert.id for alert in fresh}

@@ -1,4 +1,4 @@
-"""Say once, in the log and on `/status`, what keeps the bot from posting as it should, and when that is over."""
+"""Report once, in the log and on `/status`, what keeps the bot from posting as it should, and when that is over."""
 
 import time
 from collections.abc import Set
@@ -55,7 +55,7 @@ class ChannelProblems:
         return "\n".join(parts)
 
     def closed(self, missing_permission: MissingPermission | None, reason: str) -> None:
-        """Note that nothing can be posted: what is missing for it, or what Discord says where that is not known."""
+        """Record that nothing can be posted: the missing permission, or Discord's reason where that is not known."""
         known = self._closed and (self._closed[0] or self._closed[1])
         if known != (missing_permission or reason):
             self._closed = (missing_permission, reason)
@@ -69,7 +69,7 @@ class ChannelProblems:
             )
 
     def record_sent(self, *, with_: Set[MissingPermission], without: Set[MissingPermission]) -> None:
-        """Note that a message was posted: what it had and needs a permission, and what had to be left out."""
+        """Record that a message was posted: the permissions that it used, and what had to be left out."""
         if self._closed:
             log.info("ops channel is accessible again", channel_id=self._channel_id)
         self._closed = None

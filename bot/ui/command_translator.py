@@ -1,4 +1,4 @@
-"""Give Discord the commands' names and descriptions in every language that we have."""
+"""Translate the commands' names and descriptions for Discord into every supported language."""
 
 from enum import StrEnum
 from typing import Any

@@ -1,4 +1,4 @@
-"""Know whether Discord is there: discord.py calls a client ready long after its connection was lost."""
+"""Track whether Discord is reachable: discord.py calls a client ready long after its connection was lost."""
 
 import asyncio
 import time

@@ -50,7 +50,7 @@ def image_change(old: str | None, new: str | None) -> str:
 
 
 def _repository(reference: str) -> str:
-    """Return where an image is from, without its tag; nothing for one that is named by its id alone."""
+    """Return the repository of an image, without its tag; empty for one that is named by its id alone."""
     name = reference.partition("@")[0]
     place, slash, last = name.rpartition("/")
     return "" if name.startswith("sha256:") else f"{place}{slash}{last.partition(':')[0]}"

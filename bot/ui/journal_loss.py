@@ -51,7 +51,7 @@ class JournalLossNotifier:
 
 
 def draw_journal_loss(loss: JournalLoss) -> Drawing:
-    """Say in plain text, which needs no more permission than to post, what happened and what to do."""
+    """Say in plain text, which needs no other permission than to post, what happened and what to do."""
     parts = [
         _("🛑 **This bot has stopped acting**"),
         plain(translate(loss.message), CONTENT // 4),

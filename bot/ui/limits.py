@@ -46,7 +46,7 @@ def plain(text: str, limit: int = DESCRIPTION) -> str:
 
 
 def _without_mentions(text: str) -> str:
-    """Take the mention out of a mass mention, with a sign of no width."""
+    """Break a mass mention with a zero-width character."""
     return MASS_MENTION.sub("@\u200b\\1", text)
 
 
@@ -88,7 +88,7 @@ def add_field(embed: discord.Embed, name: str, value: str, *, inline: bool = Fal
 
 
 def fit(embeds: Iterable[discord.Embed]) -> list[discord.Embed]:
-    """Make embeds fit one message: ten of them, 6000 characters in all; the longest parts are shortened first."""
+    """Fit embeds into one message: ten of them, 6000 characters in all; the longest parts are shortened first."""
     kept = [_clip_parts(embed) for embed in list(embeds)[:EMBEDS]]
     share = TOTAL // max(len(kept), 1)
     for embed in kept:
@@ -106,7 +106,7 @@ def _clip_parts(embed: discord.Embed) -> discord.Embed:
 
 
 def _shrink(embed: discord.Embed, allowed: int) -> None:
-    """Take from the description first, then whole fields from the end."""
+    """Shorten the description first, then drop whole fields from the end."""
     over = len(embed) - allowed
     if over > 0 and embed.description:
         embed.description = clip(embed.description, max(len(embed.description) - over, 200))

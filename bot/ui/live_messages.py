@@ -29,7 +29,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PingRoles:
-    """Say which roles the bot may call: one for urgent alerts, those who approve for a plan that waits for them."""
+    """Name the roles that the bot may ping: one for urgent alerts, the approvers for a plan that waits for them."""
 
     alert_role: int | None = None
     approver_roles: tuple[int, ...] = ()
@@ -48,7 +48,7 @@ URGENT = frozenset(
 class LiveMessages:
     """Post deployments and plans, each in a task of its own, and alerts; nothing ever waits for Discord.
 
-    Events only wake: what is posted is drawn from the journal, and a slow look at the journal finds what no event
+    Events only wake: what is posted is read from the journal, and a slow poll of the journal finds what no event
     announced (a deployment that another process runs, or what happened while this bot was unavailable).
     """
 
@@ -86,7 +86,7 @@ class LiveMessages:
         self._watch = _detached(asyncio.create_task, self._run(), name="live messages")
 
     def online(self) -> None:
-        """Say that Discord can be reached (again): whatever waits is tried at once."""
+        """Note that Discord can be reached (again): pending posts are tried at once."""
         self._online.set()
         self._look.set()
         for notifier, _task in self._notifiers.values():

@@ -34,7 +34,7 @@ class Pace:
 
 
 class Notifier(ABC):
-    """Bring the messages of one subject to what the journal says; the journal is read again before every post.
+    """Update the messages of one subject from the journal; the journal is read again before every post.
 
     So what goes out is always the last state, however much happened while a post was held back.
     """
@@ -49,7 +49,7 @@ class Notifier(ABC):
         self._failures = 0
 
     def notify(self, *, urgent: bool = False) -> None:
-        """Say that there is something new; an urgent one is not held back for the pace."""
+        """Note that there is something new; an urgent change does not wait for the pace."""
         self._news.set()
         if urgent:
             self._urgent.set()
@@ -90,7 +90,7 @@ class Notifier(ABC):
         return self.outbox.edit_delay(self.subject)
 
     async def _deliver(self, request: PostRequest) -> Post:
-        """Make a message look as it should."""
+        """Update a message."""
         post = await self.outbox.deliver(request, self.subject, lambda: self.notify(urgent=True))
         self.posted.set()
         return post

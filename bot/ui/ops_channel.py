@@ -98,7 +98,7 @@ class OpsChannel:
         return message.id
 
     async def edit(self, message_id: int, drawing: Drawing) -> None:
-        """Make a message look as drawn. Raises PostError."""
+        """Edit a message to look as drawn. Raises PostError."""
         drawing = self._found_as(drawing)
         async with _typed_errors():
             await self._channel.get_partial_message(message_id).edit(
@@ -135,7 +135,7 @@ class OpsChannel:
 
 
 def _pinged_by(drawing: Drawing) -> discord.AllowedMentions:
-    """Let a new message call the roles that it is meant to call, and nobody else whatever its text says."""
+    """Let a new message ping the roles that it is meant to ping, and nobody else whatever its text says."""
     roles = [discord.Object(role) for role in drawing.pings] or False
     return discord.AllowedMentions(everyone=False, users=False, roles=roles, replied_user=False)
 

@@ -1,4 +1,4 @@
-"""Bring messages in one channel to what they should show: each posted once, in the order in which they came.
+"""Keep the messages of one channel as they should be: each posted once, in the order in which they came.
 
 Every post of the product goes this way: deployments, plans and alerts. What was decided and not sent when a bot died is
 sent by the next one, since its `Notifier` reads it from the journal again.
@@ -49,7 +49,7 @@ class PostRequest:
 
 
 class Outbox:
-    """Post and edit what people should see. What was posted is in the journal, so that any process can go on."""
+    """Post and edit messages. What was posted is in the journal, so that any process can continue."""
 
     def __init__(
         self,
@@ -193,6 +193,6 @@ def _permission_subsets(
 
 
 def nonce(post: Post, replaces: int | None = None) -> str:
-    """Return what makes Discord post one message once; one that replaces a deleted message is another."""
+    """Return the nonce that makes Discord post a message once; one that replaces a deleted message has another."""
     text = f"{post.subject}|{post.kind}|{post.channel_id}|{replaces or ''}"
     return hashlib.sha256(text.encode()).hexdigest()[:NONCE_LENGTH]

@@ -13,7 +13,7 @@ from roas.concurrency import wait_for
 
 @dataclass(order=True)
 class _Waiting:
-    """Hold the place of one teller; two of the same moment go in the order in which they came."""
+    """Hold the place of one notifier; two of the same moment go in the order in which they came."""
 
     decided_at: datetime
     number: int
@@ -23,7 +23,7 @@ class _Waiting:
 
 
 class PostQueue:
-    """Let one sender at a time post something new."""
+    """Let one notifier at a time post something new."""
 
     def __init__(self) -> None:
         self._holder = ""

@@ -43,7 +43,7 @@ class RolePings:
         return post is None or (post.message_id is None and not post.finished)
 
     async def share(self, alerts: Sequence[Alert], within_seconds: float) -> None:
-        """Let one message call about these alerts and about those for which that was decided a moment ago."""
+        """Let one message ping about these alerts and about those for which that was decided a moment ago."""
         name, since = self._shared
         now = time.monotonic()
         if not name or now - since > within_seconds:
@@ -88,7 +88,7 @@ class RolePings:
         return int(before is None or before.message_id != post.message_id)
 
     def _kind(self, alert: Alert) -> str | None:
-        """Return which call an alert has need of by now, whether it was made or not."""
+        """Return which ping an alert needs now, whether it was posted or not."""
         if alert.escalated_at is not None:
             # What keeps failing pings once in a while, not every time.
             return f"{ESCALATION} {int(alert.escalated_at.timestamp() // PING_INTERVAL_SECONDS)}"

@@ -1,4 +1,4 @@
-"""Define what the checks of an environment get to look at; they reach for nothing themselves."""
+"""Define the input of an environment's checks; they fetch nothing themselves."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class EngineProbe(Protocol):
         ...
 
     async def disk_free(self, path: Path) -> int | None:
-        """Return the free bytes where `path` lies, or None where it cannot be seen from here."""
+        """Return the free bytes of the file system of `path`, or None where it cannot be read from here."""
         ...
 
     async def memory_available(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Gather what the checks look at, from the parts that know it."""
+"""Gather what the checks look at, from the parts that provide it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ AskDiscord = Callable[[str], Awaitable[DiscordFacts]]
 
 
 class EnvironmentSurvey:
-    """Make the subject of a validation; whatever fails on the way becomes a finding, never an exception."""
+    """Build the subject of a validation; a failure on the way becomes a finding, never an exception."""
 
     def __init__(
         self,

@@ -13,10 +13,10 @@ log = get_logger(__name__)
 
 
 class Completion:
-    """Drop old releases; monitoring goes on.
+    """Remove old releases; monitoring continues.
 
-    The release has proved itself by now: each task fails by itself, with a warning, and is done again, or to its end,
-    by the next completion. Releases are forgotten first, so that nobody goes back to one that is half gone; what they
+    The release is verified by now: each task fails on its own, with a warning, and is repeated, or completed,
+    by the next completion. Releases are forgotten first, so that no rollback picks a half-removed one; what they
     held is then found by what is still there.
     """
 
@@ -68,5 +68,5 @@ async def _try(context: DeploymentContext, task: Awaitable[object], text: Callab
 
 
 def not_tidied_up(why: str) -> str:
-    """Say that completion could not do all of its tasks."""
+    """Return the warning that completion could not do all of its tasks."""
     return f"The release runs, but not all was tidied up, which is tried again after the next deployment: {why}"

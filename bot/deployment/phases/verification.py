@@ -19,7 +19,7 @@ DEFAULT_OBSERVATION_SECONDS = 5.0  # Swarm's own default for update_config.monit
 
 
 class Verification:
-    """Observe every changed service for its window, and look at the others once."""
+    """Observe every changed service for its window, and check the others once."""
 
     name = PhaseName.VERIFICATION
 

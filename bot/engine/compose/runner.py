@@ -19,7 +19,7 @@ INSTANCE_VARIABLE = "ROAS_INSTANCE"
 INHERITED_VARIABLES = ("PATH", "HOME", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 # Compose takes what an env file sets into its own environment, unless the name is taken there already.
 PINNED = {"COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false", "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false"}
-# Nothing lies below it, and nobody can put anything there.
+# A path below which nothing exists or can be created.
 NO_PROGRAMS = os.devnull
 CONFIG_SECONDS = 30.0
 LEAVE_SECONDS = 2.0
@@ -30,7 +30,7 @@ LineReport = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ComposeOutput:
-    """Hold what a Compose command printed."""
+    """Hold the output of a Compose command."""
 
     stdout: str
     stderr: str

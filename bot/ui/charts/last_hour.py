@@ -67,7 +67,7 @@ def draw_last_hour(series: Sequence[ServiceSeries]) -> Picture | None:
 
 
 def _description(series: Sequence[ServiceSeries], span: float) -> str:
-    """Say in words what the picture shows."""
+    """Describe the picture as text."""
     if span == SPANS_SECONDS[-1]:
         parts = [_("Chart of the last hour: {count} services.", count=len(series))]
     else:

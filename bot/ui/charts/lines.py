@@ -19,7 +19,7 @@ LEGEND_HEIGHT = 36.0
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """Say what is drawn: its heading, how to read it from a point, its axis, and how one value is written."""
+    """Define what is drawn: its heading, how to read it from a point, its axis, and the format of a value."""
 
     heading: str
     value: Value

@@ -61,7 +61,7 @@ def draw_approval(
 
 
 def proposal_headline(plan_record: PlanRecord) -> str:
-    """Say in one line what was asked for: `deploy v2 to prod`."""
+    """Summarise a request in one line: `deploy v2 to prod`."""
     request = plan_record.request
     values = {"environment": request.environment, "version": one_line(plan_record.plan.version, 64)}
     if request.kind is DeploymentKind.ROLLBACK:

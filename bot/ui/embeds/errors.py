@@ -10,7 +10,7 @@ from roas.ui.translation import _, translate
 
 
 def draw_error(error: RoasError, redact: Redact = str) -> list[discord.Embed]:
-    """Draw a fault that has words of its own, without secrets."""
+    """Draw an error with its own message, without secrets."""
     problem = without_secrets(error.problem(), redact)
     refused = isinstance(error, NotPermittedError)
     embed = discord.Embed(
