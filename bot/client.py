@@ -41,7 +41,7 @@ class TokenRefusedError(Exception):
 
 
 class RoasBot(commands.Bot):
-    """Hold the connection; all that it says and does is in the cogs."""
+    """Hold the connection; everything that it does is in the cogs."""
 
     def __init__(self, application: Application) -> None:
         # This bot never joins voice channels, so nobody needs a warning that it cannot.
@@ -70,7 +70,7 @@ class RoasBot(commands.Bot):
             await load_cogs(self, self.roas, self.roas_leadership)
 
     async def setup_hook(self) -> None:
-        """Let the cogs know that Discord answers; must not wait for READY, which comes after it."""
+        """Notify the cogs that Discord answers; must not wait for READY, which comes after it."""
         await self.load_cogs()
         self.dispatch("logged_in")
 
@@ -79,7 +79,7 @@ class RoasBot(commands.Bot):
         return Readiness(gateway_ready=self._connection_state.is_alive(self), cogs_loaded=bool(self.cogs))
 
     async def on_ready(self) -> None:
-        """Log that Discord is there, and whether the server that matters is."""
+        """Log that Discord is connected, and whether the configured server is visible."""
         log.info("connected to Discord", user=str(self.user), guilds=len(self.guilds))
         guild_id = self.roas.settings.discord_guild_id
         if guild_id is not None and self.get_guild(guild_id) is None:
@@ -129,7 +129,7 @@ async def _until(holds: Callable[[], bool]) -> None:
 
 
 async def _shut_down(bot: RoasBot) -> None:
-    """Say goodbye to Discord, but not for longer than Docker waits for a container to stop."""
+    """Close the connection to Discord, within the time that Docker gives a container to stop."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await bot.close()

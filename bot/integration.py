@@ -114,7 +114,7 @@ class IntegrationCoordinator:
         self._pass_on(event, "monitoring.health_check.start", service="")
 
     async def _alert_triggered(self, event: Event) -> None:
-        """Let trouble that is urgent be dealt with at once; that there is trouble is in the journal already."""
+        """Start recovery for urgent alerts at once; the alerts are in the journal already."""
         if event.data.get("severity") in URGENT:
             facts = {name: event.data.get(name) for name in ("alert_id", "service", "severity", "source")}
             await self._record_step(event, "error.auto_handling.start")
@@ -134,7 +134,7 @@ class IntegrationCoordinator:
             await self._record_step(event, f"health check: {event.data.get('verdict')}")
 
     async def _integration_alert(self, event: Event) -> None:
-        """Make an alert of what is wrong with the machinery itself, and end it when that is over."""
+        """Raise an alert when the bot's own integration degrades, and resolve it when that is over."""
         figure = str(event.data.get("figure") or event.data.get("name") or "integration")
         report = AlertReport(
             fingerprint=f"integration:{figure}",
@@ -220,7 +220,7 @@ class Application:
         self.integration_monitor.start()
 
     async def stop_watching_itself(self) -> None:
-        """Do so no more; the measuring goes on."""
+        """Stop raising alerts; measuring continues."""
         await self.integration_monitor.stop()
         if self.sync is not None:
             await self.sync.close()

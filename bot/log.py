@@ -53,7 +53,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def configure_logging(level: str, form: str, redactor: Redactor, stream: TextIO | None = None) -> None:
-    """Send everything, also what libraries log, as JSON or for a console to a stream (standard error by default).
+    """Send everything, library logs included, as JSON or for a console to a stream (standard error by default).
 
     `form` is `json`, `console`, or `auto`: a console's where the stream is one. Calling it again replaces what was set.
     """
@@ -82,7 +82,7 @@ def correlated(correlation_id: str, **context: str) -> Iterator[None]:
 
 
 def redaction(redactor: Redactor) -> Processor:
-    """Make a processor that hides secrets in every value of an event, however deep."""
+    """Create a processor that hides secrets in every value of an event, however deep."""
 
     def process(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for key in event.keys() - UNTOUCHED:

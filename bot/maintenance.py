@@ -70,7 +70,7 @@ class Maintenance:
         self._rounds = asyncio.create_task(self._run(), name="maintenance")
 
     async def stop(self) -> None:
-        """Stop the rounds and all watching; the next leader goes on from the journal."""
+        """Stop the rounds and all watches; the next leader continues from the journal."""
         rounds, self._rounds = self._rounds, None
         if rounds is None:
             return
@@ -86,7 +86,7 @@ class Maintenance:
                 await self._run_round()
             except RoasError as error:
                 log.error("maintenance round failed", error=error.message, hint=error.hint)
-            except Exception:  # the rounds must go on
+            except Exception:  # the rounds must continue
                 log.exception("maintenance round broke")
             await pause(ROUND_SECONDS)
 

@@ -1,10 +1,10 @@
-"""Take secrets out of texts that people or machines will read: by known value and by pattern."""
+"""Remove secrets from texts that people or machines will read: by known value and by pattern."""
 
 import re
 from collections.abc import Iterable
 
 HIDDEN = "[redacted]"
-# A shorter value would take ordinary words apart.
+# A shorter value would match parts of ordinary words.
 SHORTEST_SECRET = 6
 CREDENTIAL_NAME = re.compile(r"(?:^|_)(TOKEN|PASSWORD|SECRET|KEY)$", re.IGNORECASE)
 PATTERNS = (
@@ -28,7 +28,7 @@ def is_credential(variable: str) -> bool:
 
 
 class Redactor:
-    """Know the secrets of this process and hide them, and what looks like one, in any text."""
+    """Hold the secrets of this process, and hide them, and what looks like one, in any text."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values: set[str] = set()

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 
 def outlive_terminals() -> None:
-    """Let nothing that is written from now on fail because the terminal it goes to was closed."""
+    """Ignore write errors on a closed terminal from now on."""
     sys.stdout = _detached(sys.stdout)
     sys.stderr = _detached(sys.stderr)
 

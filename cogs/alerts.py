@@ -30,7 +30,7 @@ LOGS_OF_CONTAINERS = 5
 
 
 class AlertsCog(OpsCog, name=CogName.ALERTS.value):
-    """Take what people do about alerts."""
+    """Handle what people do about alerts."""
 
     async def cog_load(self) -> None:
         """Listen for clicks on every button under an alert ever posted."""

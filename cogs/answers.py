@@ -27,7 +27,7 @@ class Reply(Protocol):
     """Answer an interaction with embeds."""
 
     async def __call__(self, interaction: discord.Interaction, *, embeds: Sequence[discord.Embed] = ()) -> None:
-        """Say it; a fault of Discord's is logged."""
+        """Send it; an error of Discord's is logged."""
         ...
 
 

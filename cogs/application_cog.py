@@ -41,7 +41,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
 
     @property
     def is_leader(self) -> bool:
-        """Return whether this bot is the one that leads; another one may be, beside it."""
+        """Return whether this bot leads; another one may lead beside it."""
         return self._leadership.is_leader
 
     async def wait_until_leader(self) -> None:
@@ -51,7 +51,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
             await self._leadership.wait_until_leader()
 
     async def cog_load(self) -> None:
-        """Sync the commands where the bot is connected already; else all of them are there when it is."""
+        """Sync the commands where the bot is connected already; otherwise that happens once it is ready."""
         self._stop_listening = self._leadership.on_gained(self._begin_again)
         if self._bot.is_ready():
             self._begin()

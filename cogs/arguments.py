@@ -1,4 +1,4 @@
-"""Read what people typed, and refuse wrong values in words, with the nearest right ones."""
+"""Parse what people typed, and reject wrong values with the nearest valid ones."""
 
 import difflib
 import re

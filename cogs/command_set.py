@@ -35,7 +35,7 @@ class CommandSet:
             self._commands.append(self._group)
 
     def take(self, cog: commands.Cog) -> None:
-        """Take charge of the commands of a cog that is not added yet; they stay bound to it."""
+        """Take over the commands of a cog that is not added yet; they stay bound to it."""
         for command in cog.get_app_commands():
             mark_as_ours(command)
             if self._group is not None:

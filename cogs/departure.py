@@ -20,7 +20,7 @@ WITHIN_SECONDS = 10.0
 
 
 class Departure:
-    """Know why the extension leaves: only where nobody will answer its commands any more are they withdrawn.
+    """Decide why the extension is unloaded: its commands are withdrawn only where no bot will answer them any more.
 
     A bot that is being closed, that reloads the extension, or that has a peer on its journal keeps them at Discord.
     """

@@ -62,7 +62,7 @@ async def load_cogs(bot: commands.Bot, application: Application, leadership: Lea
 
 
 def _outboxes(bot: commands.Bot, application: Application) -> Outboxes:
-    """Make an outbox for the ops channel, and one for each other channel that environments have of their own."""
+    """Create an outbox for the ops channel, and one for each other channel that environments have."""
     settings, group = application.settings, application.settings.discord_command_group
     guild_id, channel_id = place(settings)
     by_channel: dict[int, Outbox] = {}

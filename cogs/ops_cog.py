@@ -1,4 +1,4 @@
-"""Give every cog what it needs: the application, the rules, the leadership."""
+"""Provide every cog with what it needs: the application, the rules, the leadership."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -43,11 +43,11 @@ class OpsCog(commands.Cog):
 
     @property
     def rules(self) -> Rules:
-        """Return who may do what, and whether the ops channel is there to do it in."""
+        """Return who may do what, and whether the ops channel exists to do it in."""
         return replace(self._rules, channel_missing=self._is_channel_missing())
 
     def _is_channel_missing(self) -> bool:
-        """Return whether the guild is there, as far as is known, and in it no ops channel that the bot could see."""
+        """Return whether the guild is visible, as far as is known, without an ops channel that the bot can see."""
         guild = self.bot.get_guild(self._rules.guild_id or 0)
         if guild is None or guild.unavailable:
             return False
@@ -135,7 +135,7 @@ class OpsCog(commands.Cog):
 def answered(
     command: Callable[Concatenate[Cog, Interaction, Options], Answer],
 ) -> Callable[Concatenate[Cog, Interaction, Options], Answer]:
-    """Let a command acknowledge before it has any effect, and answer for what goes wrong within it."""
+    """Let a command acknowledge before it has any effect, and answer with an error if it fails."""
 
     @wraps(command)
     async def run(cog: Cog, interaction: Interaction, /, *args: Options.args, **options: Options.kwargs) -> None:

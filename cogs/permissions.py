@@ -71,7 +71,7 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Hold the ids that may ask."""
+    """Hold the ids that may use commands."""
 
     guild_id: int | None
     channel_id: int | None

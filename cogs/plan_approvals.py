@@ -1,4 +1,4 @@
-"""Take a plan from the question to the deployment: the one who asked says yes, then, where it is wanted, a second one.
+"""Take a plan from the request to the deployment: its requester confirms, then a second person approves if needed.
 
 A plan is used once: the journal takes one deployment per plan. Between any two clicks the bot may be another one;
 everything that was said is read again from the journal.
@@ -53,7 +53,7 @@ NOT_ENDED = frozenset({*WAITING, PlanState.CONFIRMED})
 
 
 class PlanApprovals:
-    """Make plans and take the answers to them; every method raises NotPermittedError for who may not."""
+    """Create plans and process the answers; every method raises NotPermittedError for members without permission."""
 
     def __init__(self, application: Application, rules: Rules, live_messages: LiveMessages) -> None:
         self._application = application
@@ -72,7 +72,7 @@ class PlanApprovals:
             raise LockHeldError(lock)
 
     async def create_plan(self, request: DeploymentRequest) -> PlanRecord:
-        """Plan what is asked for and write it down, bound to exactly this plan. Raises RoasError."""
+        """Plan a request and save it, bound to exactly this plan. Raises RoasError."""
         environment = self._environment(request.environment)
         await self.require_idle(environment.name)
         if environment.needs_approval:
@@ -113,7 +113,7 @@ class PlanApprovals:
         if not plan_record.waits or confirmed_by is None:
             return
         approved_by = confirmed_by if plan_record.state is PlanState.AWAITING else None
-        if approved_by is not None and plan_record.is_from(approved_by):  # the settings want a second person by now
+        if approved_by is not None and plan_record.is_from(approved_by):  # the settings now require a second person
             return
         await self._execute(plan_record, confirmed_by, approved_by=approved_by)
 
@@ -137,7 +137,7 @@ class PlanApprovals:
             return plan_record, _("🗳️ A second person has to approve it now: {link}", link=link)
 
     async def approve(self, plan_id: str, asker: Asker, actor: Actor) -> str:
-        """Take the yes of a second person, and start exactly that; returns what to say."""
+        """Approve a plan as a second person, and start exactly that; returns the answer."""
         async with self._locked(plan_id) as plan_record:
             permit(approve_refusal(plan_record, self._environment(plan_record.environment), asker, self._rules))
             if plan_record.state is not PlanState.AWAITING:
@@ -259,7 +259,7 @@ class PlanApprovals:
         return done, known
 
     async def _explain(self, plan_record: PlanRecord) -> str:
-        """Say kindly what became of a plan whose button is pressed (again)."""
+        """Explain what became of a plan whose button is pressed (again)."""
         text = describe_outcome(without_secrets(plan_record, self._application.redactor.redact))
         if plan_record.deployment_id is not None:
             text += "\n" + await self._live_messages.known_link(plan_record.deployment_id, plan_record.environment)

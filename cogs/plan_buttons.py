@@ -1,4 +1,4 @@
-"""Say yes to a plan, or let it go; the buttons know an id only, and who may is decided on the click."""
+"""The buttons of a plan: confirm, approve, cancel. They hold an id only; permission is checked on the click."""
 
 import re
 from dataclasses import replace
@@ -48,7 +48,7 @@ class PlanButton(IdButton, template=r"roas:none"):
     """Answer on the plan itself where only its reader sees it, and beside it where everybody does."""
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Take the answer to a plan."""
+        """Process the answer to a plan."""
         cog = _cog(interaction)
         private = interaction.message is not None and interaction.message.flags.ephemeral
         if cog is None or not await (acknowledge_turn if private else acknowledge)(interaction):
@@ -66,7 +66,7 @@ class PlanButton(IdButton, template=r"roas:none"):
 
 
 class ConfirmButton(PlanButton, template=re.escape(CONFIRM_PREFIX) + PLAN_ID):
-    """Say yes to one's own plan: start it, or ask a second person."""
+    """Confirm one's own plan: start it, or ask for an approval."""
 
     prefix = CONFIRM_PREFIX
 
@@ -75,7 +75,7 @@ class ConfirmButton(PlanButton, template=re.escape(CONFIRM_PREFIX) + PLAN_ID):
 
 
 class WithdrawButton(PlanButton, template=re.escape(WITHDRAW_PREFIX) + PLAN_ID):
-    """Let a plan go."""
+    """Cancel a plan."""
 
     prefix = WITHDRAW_PREFIX
 

@@ -42,7 +42,7 @@ async def _cancel(session: "Session", target: str) -> int:
 
 
 async def _find(session: "Session", state: "StateManager", target: str) -> "Deployment":
-    """Return the deployment of that id, or the one that moves that environment. Raises InvalidRequestError."""
+    """Return the deployment of that id, or the running one of that environment. Raises InvalidRequestError."""
     from roas.commands.environment import find_environment
     from roas.errors import InvalidRequestError
 

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 class Executor(Protocol):
-    """Take a deployment from its plan to its end."""
+    """Run a deployment from its plan to its end."""
 
     @property
     def is_bot(self) -> bool:
-        """Return whether it goes on when this process ends."""
+        """Return whether it continues when this process ends."""
         ...
 
     async def plan(self, request: DeploymentRequest) -> Plan:
-        """Say what a request would change."""
+        """Return what a request would change."""
         ...
 
     async def prepare(self, environment: str) -> tuple[Deployment, ...]:
@@ -52,7 +52,7 @@ class Executor(Protocol):
 
 @asynccontextmanager
 async def open_executor(session: "Session") -> AsyncIterator[Executor]:
-    """Give the running bot, or this process. Raises ControlUnavailableError, StateError."""
+    """Provide the running bot, or this process. Raises ControlUnavailableError, StateError."""
     async with AsyncExitStack() as stack:
         client = await find_running_bot(session.state_dir, stack)
         if client is not None:
@@ -76,7 +76,7 @@ class BotExecutor:
         self._folder = folder
 
     async def plan(self, request: DeploymentRequest) -> Plan:
-        """Say what a request would change."""
+        """Return what a request would change."""
         return await self._client.plan(request)
 
     async def prepare(self, environment: str) -> tuple[Deployment, ...]:
@@ -116,7 +116,7 @@ class LocalExecutor:
         self._application = application
 
     async def plan(self, request: DeploymentRequest) -> Plan:
-        """Say what a request would change."""
+        """Return what a request would change."""
         return await self._application.orchestrator.plan(request)
 
     async def prepare(self, environment: str) -> tuple[Deployment, ...]:

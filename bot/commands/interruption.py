@@ -16,7 +16,7 @@ class Interruption(Enum):
 
 @contextmanager
 def interruptions() -> Iterator["asyncio.Queue[Interruption]"]:
-    """Give what is wanted, in order: the first Ctrl-C asks to cancel, the second (or SIGTERM) to leave.
+    """Yield the person's requests: the first Ctrl-C asks to cancel, the second (or SIGTERM) to leave.
 
     When the terminal is closed, the work goes on without output: it must not be left half done.
     """

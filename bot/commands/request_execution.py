@@ -67,7 +67,7 @@ async def _execute(session: Session, executor: Executor, request: DeploymentRequ
 
 
 async def finish_orphans(session: Session, executor: Executor, environment: str) -> None:
-    """Take deployments whose process died to their end first."""
+    """First complete deployments whose process died."""
     for left in await executor.prepare(environment):
         session.terminal.say(f"Taking up {left.id} of {left.environment}, whose process died.")
         with interruptions() as wanted:

@@ -1,4 +1,4 @@
-"""Hold what every command has: the settings, the terminal, and who typed it."""
+"""Hold what every command needs: the settings, the terminal, and the user."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -24,7 +24,7 @@ class SteadyConsole(Console):
 
 
 class Terminal:
-    """Hold where a command writes: `out` is what was asked for, `err` is everything else."""
+    """Hold where a command writes: `out` is for results, `err` for everything else."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json

@@ -1,6 +1,6 @@
 """Define the place of each setting in `roas.toml`, and describe the setting in one sentence.
 
-To add a setting, add its key here; a test fails for one that cannot be said in the file.
+To add a setting, add its key here; a test fails for one that cannot be set in the file.
 """
 
 from collections.abc import Mapping

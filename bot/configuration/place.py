@@ -1,4 +1,4 @@
-"""Say where a setting was said, and what is wrong with it there."""
+"""Identify where a setting was set, and what is wrong with it there."""
 
 from dataclasses import dataclass
 

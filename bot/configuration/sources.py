@@ -26,7 +26,7 @@ OF_THE_HOST = frozenset({"log_level", "log_format", "http_host", "http_port", "r
 
 
 class Source(Protocol):
-    """Give settings by name, nested as they are in the model."""
+    """Provide settings by name, nested as they are in the model."""
 
     @property
     def values(self) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from roas.models.actor import Actor
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """Say which environment nobody may deploy to, who wants that, since when, and why."""
+    """Record which environment nobody may deploy to, who set that, since when, and why."""
 
     environment: str
     frozen_by: Actor

@@ -25,7 +25,7 @@ class PlanState(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "PlanState":
-        """Take a newer version's own state for one in which nobody can say yes."""
+        """Read an unknown state of a newer version as one in which nobody can confirm or approve."""
         return cls.VOID
 
 

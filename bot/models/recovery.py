@@ -24,7 +24,7 @@ class RecoveryAction(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "RecoveryAction":
-        """Take a newer version's own action for one that a person ends."""
+        """Read an unknown action of a newer version as an escalation to a person."""
         return cls.ESCALATE
 
 
@@ -70,7 +70,7 @@ class RecoveryStep:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryReport:
-    """Say how a recovery ended, and what was done, in words."""
+    """Record how a recovery ended, and a description of what was done."""
 
     fault: Fault
     outcome: RecoveryOutcome

@@ -17,7 +17,7 @@ class ServicePoint:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSeries:
-    """Hold the points of one service, oldest first; where nothing was seen, there is none."""
+    """Hold the points of one service, oldest first; gaps have no point."""
 
     environment: str
     service: str

@@ -28,7 +28,7 @@ class AlertService:
         self._redact = redact
 
     async def take(self, reports: Sequence[AlertReport]) -> tuple[TakenReport, ...]:
-        """Take in reports; returns what they changed. Raises StateError."""
+        """Process reports; returns what they changed. Raises StateError."""
         taken = await self._alerts.take([self._sanitized(report) for report in reports])
         for one in taken:
             self._publish(TRIGGERED if one.triggered else RESOLVED if one.resolved else CHANGED, one.alert)
@@ -39,7 +39,7 @@ class AlertService:
         return self._changed(await self._alerts.acknowledge(alert_id, actor))
 
     async def silence(self, alert_id: str, actor: Actor, duration: timedelta) -> Alert:
-        """Let an alert call nobody for a while. Raises InvalidRequestError."""
+        """Silence an alert for a while. Raises InvalidRequestError."""
         return self._changed(await self._alerts.silence(alert_id, actor, duration))
 
     async def end_silences(self) -> None:

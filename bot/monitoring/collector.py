@@ -29,7 +29,7 @@ HEALTH_CHECK_COMPLETED = "monitoring.health_check.completed"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Say when a look at a stack began (monotonic seconds), and which services a deployment was changing meanwhile."""
+    """Record when a look at a stack began (monotonic seconds), and which services a deployment was changing then."""
 
     begun: float
     owned: frozenset[str] = frozenset()
@@ -39,7 +39,7 @@ class StackObserver(Protocol):
     """Receive the engine's container events immediately, and the result of every look at a stack."""
 
     async def container_event(self, environment: Environment, event: ContainerEvent, definitions: Definitions) -> None:
-        """Take in an event."""
+        """Process an event."""
         ...
 
     async def owned(self, environment: Environment) -> frozenset[str]:
@@ -49,7 +49,7 @@ class StackObserver(Protocol):
     async def observed(
         self, environment: Environment, stack: StackHealth, definitions: Definitions, look: Look
     ) -> None:
-        """Take in a stack with the verdicts that hold."""
+        """Process a stack with its stable verdicts."""
         ...
 
 
@@ -132,7 +132,7 @@ class MonitoringCollector:
         return frozenset(name for name, tasks in self._watches.items() if not tasks[0].done())
 
     async def prepare_monitoring_stack(self, environment: Environment) -> tuple[str, ...]:
-        """Look whether Prometheus is there and scrapes; returns what is not as it should be. Raises nothing."""
+        """Check that Prometheus runs and scrapes; returns what is wrong. Raises nothing."""
         return await monitoring_warnings(self._prometheus_url, await self._sampler.definitions(environment))
 
     async def collect_all_metrics(self, environment: Environment) -> StackHealth:
@@ -152,7 +152,7 @@ class MonitoringCollector:
         return self._last_hour.of(environment.name)
 
     def watch(self, environment: Environment) -> None:
-        """Begin to watch an environment; one that is watched already stays so."""
+        """Start to watch an environment; no effect if it is watched already."""
         if self._is_standby or environment.name in self.watched:
             return
 

@@ -62,7 +62,7 @@ class HealthCoordinator:
     async def observe(
         self, stack: StackHealth, reason: str = "", *, moving: frozenset[str] = frozenset()
     ) -> tuple[HealthChange, ...]:
-        """Take in a sample of a stack and announce what changed by it; `reason` is the stack's own.
+        """Process a sample of a stack and publish what changed by it; `reason` is the stack's own.
 
         `moving` are the services that a deployment is changing: they are as they are seen, and it counts for nothing
         afterwards, so that a service restored by a rollback does not stay unhealthy for as long as one that flaps.

@@ -27,7 +27,7 @@ ReadinessProbe = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class JournalStanding:
-    """Say which journal this bot is on, and why it is on none any more."""
+    """Report which journal this bot is on, and why it is on none any more."""
 
     id: str
     lost: str = ""
@@ -94,7 +94,7 @@ class HttpServer:
             await runner.cleanup()
 
     def watch(self, part: str, probe: ReadinessProbe) -> None:
-        """Let a part decide with the others whether the bot is ready."""
+        """Add a part to the readiness check."""
         self._readiness[part] = probe
 
     async def _health(self, _: web.Request) -> web.Response:

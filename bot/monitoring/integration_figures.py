@@ -32,11 +32,11 @@ class Lag(Protocol):
 
 
 class Projection(Protocol):
-    """Know how far the projection of the journal is behind."""
+    """Report how far the projection of the journal lags behind."""
 
     @property
     def lag_seconds(self) -> float:
-        """Return how long the copy has been behind by now."""
+        """Return how long the copy has been lagging."""
         ...
 
     @property
@@ -47,7 +47,7 @@ class Projection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Say how many seconds each figure looks back, and how much must have happened for a ratio to mean something."""
+    """Set how many seconds each figure looks back, and how many samples a ratio needs."""
 
     event_latency_seconds: float = 60.0
     sync_lag_seconds: float = 60.0

@@ -34,7 +34,7 @@ class CountedProjection(Protocol):
 
     @property
     def lag_seconds(self) -> float:
-        """Return how long the copy has been behind by now."""
+        """Return how long the copy has been lagging."""
         ...
 
     @property

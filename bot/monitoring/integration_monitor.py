@@ -34,7 +34,7 @@ class _Publication:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Say when a figure is bad, in the unit that people read; `low` where too little is what is bad."""
+    """Set when a figure is bad, in the unit that people read; `low` where too little is bad."""
 
     name: str
     title: str
@@ -93,7 +93,7 @@ class IntegrationMonitor:
         self._task = asyncio.create_task(self._run(), name="integration_monitor")
 
     async def stop(self) -> None:
-        """Raise alerts no more; goes on measuring."""
+        """Stop raising alerts; measuring continues."""
         self._closing.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)

@@ -47,7 +47,7 @@ def judge_service(
 def judge_container(
     definition: ServiceDefinition, container: ContainerSnapshot, restarts_before: Mapping[str, int] | None = None
 ) -> Finding:
-    """Judge one container, and say why in words."""
+    """Judge one container, and return the reason."""
     match container.state:
         case ContainerState.RUNNING:
             before = (restarts_before or {}).get(container.id, container.restart_count)

@@ -21,7 +21,7 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(slots=True)
 class _Step:
-    """Hold the worst and the most that was seen within one step, or what is seen at present."""
+    """Hold the worst and the highest values seen within one step, or the present ones."""
 
     number: int
     verdict: Verdict

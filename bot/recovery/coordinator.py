@@ -97,8 +97,9 @@ class ErrorCoordinator:
         self._in_progress.add(fault.alert_id)
         self._waiting[place].append(fault)
         if place not in self._tasks:
-            name = f"recover {'/'.join(place)}"
-            self._tasks[place] = asyncio.create_task(self._recover(place, environment), name=name)
+            self._tasks[place] = asyncio.create_task(
+                self._recover(place, environment), name=f"recover {'/'.join(place)}"
+            )
 
     async def _recover(self, place: Place, environment: Environment) -> None:
         faults: list[Fault] = []
