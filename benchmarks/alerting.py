@@ -41,7 +41,7 @@ CHECK = {
 
 @dataclass(frozen=True)
 class Kill:
-    """Hold the seconds from a kill to what followed."""
+    """Hold the seconds from a kill to its consequences."""
 
     notified: float
     recovered: float
@@ -162,7 +162,7 @@ class HealthyMoments:
         self._news = threading.Condition()
 
     def add(self, container_id: str, moment: int) -> None:
-        """Take in what the engine said."""
+        """Record an event of the engine."""
         with self._news:
             self._seen.append((container_id, moment))
             self._news.notify_all()

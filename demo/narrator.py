@@ -108,6 +108,6 @@ class Narrator:
 
 
 def plain(text: str) -> str:
-    """Take Discord's own marks out of a text."""
+    """Remove Discord's markup from a text."""
     without = MENTION.sub("@dora", STAMP.sub("just now", text))
     return without.replace("**", "").replace("`", "").replace("```", "").strip("\n")

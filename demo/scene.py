@@ -26,7 +26,7 @@ class Scene:
     narrator: Narrator
 
     async def run(self, command: str, environment: str, ending: str, **options: Any) -> None:
-        """Let dora ask for something, say yes, and wait for its end. Raises StoryError where it is another one."""
+        """Let dora send a command, confirm it, and wait for its outcome. Raises StoryError where it is another one."""
         interaction = await self.people.slash("dora", command, environment=environment, **options)
         typed = " ".join([f"/{command}", environment, *(f"{name}:{value}" for name, value in options.items())])
         self.narrator.typed("dora", typed)

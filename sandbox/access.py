@@ -48,7 +48,7 @@ class AccessControl:
             raise web.HTTPForbidden(text="wrong Origin")
 
     def check_control(self, request: web.Request) -> None:
-        """Let in a bearer of the token, or the page that was opened with it."""
+        """Accept a bearer of the token, or the page that was opened with it."""
         self.check_place(request)
         given = request.headers.get("Authorization", "")
         if _equal(given, f"Bearer {self._token}"):

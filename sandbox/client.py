@@ -238,7 +238,7 @@ class SandboxClient:
         await self._post("roles", {"user": user, "roles": list(roles)})
 
     async def set_guild_locale(self, locale: str) -> None:
-        """Let the guild prefer a language, which is the channel's."""
+        """Set the guild's preferred locale, which is the channel's."""
         await self._post("guild_locale", {"locale": locale})
 
     async def set_locale(self, user: str | int, locale: str) -> None:
@@ -246,7 +246,7 @@ class SandboxClient:
         await self._post("locale", {"user": user, "locale": locale})
 
     async def deny_bot(self, *permissions: str, channel: str | int | None = None) -> None:
-        """Take permissions (by discord.py's names) from the bot in a channel; none named gives all back."""
+        """Remove permissions (by discord.py's names) from the bot in a channel; without names, restore all."""
         await self._post("deny", {"channel": channel, "permissions": list(permissions)})
 
     async def delete_message(self, message: int | Message, *, channel: str | int | None = None) -> None:
@@ -259,11 +259,11 @@ class SandboxClient:
         await self._post("delete_channel", {"channel": channel})
 
     async def create_channel(self, name: str) -> int:
-        """Make a text channel and return its id; one named `ops` is where people are unless they say otherwise."""
+        """Create a text channel and return its id; one named `ops` is the default channel for people."""
         return int((await self._post("create_channel", {"name": name}))["id"])
 
     async def advance(self, seconds: float) -> None:
-        """Let the interactions' deadlines come nearer without waiting."""
+        """Advance the interactions' deadlines without waiting."""
         await self._post("advance", {"seconds": seconds})
 
     async def add_fault(self, **fault: Any) -> None:
@@ -271,7 +271,7 @@ class SandboxClient:
         await self._post("faults", fault)
 
     async def clear_faults(self) -> None:
-        """Take back every fault that is not used up."""
+        """Withdraw every fault that is not used up."""
         await self._post("faults", {})
 
     async def disconnect(self, code: int = 4000, *, resumable: bool = True) -> int:

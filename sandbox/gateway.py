@@ -182,7 +182,7 @@ class _Connection:
                 await self._socket.close(code=4009, message=b"Session timed out.")
                 return None
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                # Not `close_code`: aiohttp says 1000 there for a connection that broke, too.
+                # Not `close_code`: aiohttp reports 1000 there for a broken connection, too.
                 return message.data if message.type is WSMsgType.CLOSE and not self._ended_here else None
             self._frame(message.data)
 

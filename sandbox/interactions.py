@@ -58,7 +58,7 @@ class Interactions:
         return time.monotonic() + self._skipped
 
     def advance(self, seconds: float) -> None:
-        """Let time pass for every deadline at once."""
+        """Advance the clock for every deadline at once."""
         self._skipped += seconds
         self._bridge.advance_clock(seconds)
         self._changes.bump()
@@ -138,7 +138,7 @@ class Interactions:
     # --- what became of it ------------------------------------------------------------------------------------------
 
     def answered(self, interaction_id: int, *, acknowledged: bool) -> None:
-        """Note that the bot acknowledged an interaction or answered more to it."""
+        """Record that the bot acknowledged an interaction or sent another response to it."""
         tracked = self._tracked.get(interaction_id)
         if tracked is None:
             return
@@ -152,7 +152,7 @@ class Interactions:
             tracked.answered = tracked.answered or self._now()
 
     def refused(self, interaction_id: int) -> None:
-        """Note that the bot tried to acknowledge an interaction that was acknowledged already."""
+        """Record that the bot tried to acknowledge an interaction that was acknowledged already."""
         if tracked := self._tracked.get(interaction_id):
             tracked.refused += 1
 

@@ -94,7 +94,7 @@ class PollResults:
 
 @dataclass
 class Poller:
-    """Someone who goes on asking; `results` is there once they have stopped."""
+    """A person who keeps sending a command; `results` is set once they have stopped."""
 
     people: SandboxClient
     command: str

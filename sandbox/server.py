@@ -123,7 +123,7 @@ class Sandbox:
 
 
 def bot_token(application_id: int) -> str:
-    """Make a token of the shape that Discord gives out: the bot's id, a time, a secret."""
+    """Create a token of the shape that Discord issues: the bot's id, a time, a secret."""
     identity = base64.urlsafe_b64encode(str(application_id).encode()).decode().rstrip("=")
     return f"{identity}.{secrets.token_urlsafe(6)[:6]}.{secrets.token_urlsafe(30)[:38]}"
 

@@ -50,7 +50,7 @@ class Session:
             self.outgoing.put_nowait(text)
 
     def can_replay(self, sequence: int) -> bool:
-        """Say whether every event after `sequence` is still kept."""
+        """Return whether every event after `sequence` is still kept."""
         oldest = self.sent[0][0] if self.sent else self.sequence + 1
         return oldest - 1 <= sequence <= self.sequence
 
@@ -105,7 +105,7 @@ class Sessions:
         return session
 
     def lose(self, session: Session, outgoing: asyncio.Queue[Outgoing], *, resumable: bool) -> None:
-        """Note that the connection behind `outgoing` is gone."""
+        """Record that the connection behind `outgoing` is gone."""
         if session.outgoing is not outgoing:
             return  # A newer connection has taken the session over.
         session.outgoing, session.lost_at = None, time.monotonic()

@@ -223,7 +223,7 @@ class Bridge:
         return [{"nsfw": False, "version": command["id"], **deepcopy(command)} for command in registered]
 
     def message_exists(self, channel_id: int, message_id: int) -> bool:
-        """Say whether the message is still there."""
+        """Return whether the message still exists."""
         return message_id in self._backend.messages.get(channel_id, {})
 
     def message(self, channel_id: int, message_id: int) -> dict[str, Any]:
@@ -329,13 +329,13 @@ class Bridge:
         return list(self._backend.get_member(guild_id, user_id).role_ids)
 
     def deny_bot(self, channel_id: int, permissions: list[str]) -> None:
-        """Take these permissions (by discord.py's names) from the bot in a channel; none gives all back."""
+        """Remove these permissions (by discord.py's names) from the bot in a channel; none restores all."""
         denied = discord.Permissions(**dict.fromkeys(permissions, True)).value
         overwrite = Overwrite(self._backend.bot_user.id, OverwriteType.MEMBER, deny=denied)
         self._backend.edit_channel(channel_id, {}, overwrites=[overwrite] if denied else [])
 
     def bot_may(self, channel_id: int, permission: str) -> bool:
-        """Say whether the bot has a permission (by discord.py's name) in a channel; none is needed outside a guild."""
+        """Return whether the bot has a permission (by discord.py's name) in a channel; outside a guild it needs none."""
         channel = self._backend.channels.get(channel_id)
         if channel is None or channel.guild_id is None:
             return True
@@ -347,7 +347,7 @@ class Bridge:
         return {channel.id: channel.name or "" for channel in self._backend.channels.values() if channel.guild_id}
 
     def advance_clock(self, seconds: float) -> None:
-        """Let the interaction deadlines come nearer, without waiting."""
+        """Advance the interaction deadlines, without waiting."""
         self._backend.advance_clock(seconds)
 
     # --- what people do ----------------------------------------------------------------------------------------------
@@ -357,12 +357,12 @@ class Bridge:
         return self._backend.create_message(channel_id, user_id, text).id
 
     def command_refusal(self, command: dict[str, Any], user_id: int, channel_id: int) -> str | None:
-        """Say why a client would not offer the command to this user here, None where it does."""
+        """Return why a client would not offer the command to this user here, None where it does."""
         access = command_access(self._backend, command, user_id=user_id, channel_id=channel_id)
         return None if access.allowed else access.reason
 
     def can_read(self, channel_id: int, user_id: int) -> bool:
-        """Say whether the user sees the channel."""
+        """Return whether the user sees the channel."""
         return channel_accessible(self._backend, channel_id, user_id)
 
     def leaf_command(self, command: dict[str, Any], path: list[str]) -> dict[str, Any]:

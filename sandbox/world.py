@@ -34,7 +34,7 @@ class World:
             self.add_user(name, roles)
 
     def add_user(self, name: str, roles: list[str]) -> int:
-        """Let a person join the guild with these roles."""
+        """Add a person to the guild with these roles."""
         if name in self.users:
             raise ControlError(f"there is already a user {name!r}")
         self.users[name] = self.bridge.create_member(self.guild_id, name, [self.role(role) for role in roles])

@@ -32,7 +32,7 @@ class HomeStackError(RuntimeError):
 
 @dataclass(frozen=True)
 class Home:
-    """Know the stack's folder, and see by Docker alone what runs of it."""
+    """Hold the stack's folder, and observe by Docker alone what runs of it."""
 
     engine: Engine
     client: docker.DockerClient

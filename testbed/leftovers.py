@@ -19,7 +19,7 @@ def command_of(pid: int) -> list[str]:
 
 
 def is_running(pid: int) -> bool:
-    """Say whether a process runs; one that is dead and not yet reaped does not."""
+    """Return whether a process runs; a zombie does not."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False

@@ -1,4 +1,4 @@
-"""Make the root file system of a small image: a static busybox, programs with the libraries they need, and files."""
+"""Build the root file system of a small image: a static busybox, programs with the libraries they need, and files."""
 
 import io
 import re
@@ -82,7 +82,7 @@ def libraries_of(program: Path) -> list[Path]:
 
 
 def is_static(program: Path) -> bool:
-    """Say whether a program runs in an empty root."""
+    """Return whether a program runs in an empty root."""
     return not libraries_of(program)
 
 

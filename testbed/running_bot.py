@@ -38,7 +38,7 @@ class RunningBotError(RuntimeError):
 
 @dataclass
 class RunningBot:
-    """Hold a running bot, the people of its channel, and the stack that it looks after."""
+    """Hold a running bot, the people of its channel, and the stack that it manages."""
 
     process: asyncio.subprocess.Process
     people: SandboxClient
@@ -99,7 +99,7 @@ class RunningBot:
 
 @dataclass(frozen=True)
 class Stack:
-    """Say what is looked after: services by name as a compose file has them, and more settings of the bot."""
+    """Define the managed stack: services by name as a compose file has them, and more settings of the bot."""
 
     services: Mapping[str, Mapping[str, Any]]
     settings: Mapping[str, str] = field(default_factory=dict)

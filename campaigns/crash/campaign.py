@@ -26,7 +26,7 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class ExecutionOptions:
-    """Say what a campaign is to do."""
+    """Define what a campaign does."""
 
     seed: int
     random_rounds: int
@@ -42,7 +42,7 @@ class ExecutionOptions:
 
 
 class Campaign:
-    """Play every round that was wished for."""
+    """Play every planned round."""
 
     def __init__(self, wishes: ExecutionOptions) -> None:
         self._wishes = wishes

@@ -1,4 +1,4 @@
-"""Listen where the instrumented bots report each step, and hold the one that is waited for."""
+"""Receive each step of the instrumented bots, and suspend the one at the armed point."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from typing import Self
 from campaigns.crash.points import Counting, Point, Report, Role
 
 SOCKET_NAME = "campaign.sock"
-# Look at a report before the one who made it may go on.
+# Inspect a report before its sender may continue.
 Look = Callable[[Report], Awaitable[Report]]
 
 
@@ -39,7 +39,7 @@ class Gate:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let everybody go."""
+        """Release every bot."""
         self.release()
         if self._server is not None:
             self._server.close()
@@ -51,13 +51,13 @@ class Gate:
         self._predecessor, self._look, self._counting = predecessor, look, Counting()
 
     def arm(self, wanted: Callable[[Point], bool]) -> "asyncio.Future[Report]":
-        """Hold the first bot that comes to a wanted point; the future has its report then."""
+        """Suspend the first bot that reaches a wanted point; the future then has its report."""
         self._open.clear()
         self._armed, self._held = wanted, asyncio.get_running_loop().create_future()
         return self._held
 
     def release(self) -> None:
-        """Hold nobody any more."""
+        """Disarm the gate."""
         self._armed = None
         self._open.set()
 

@@ -20,7 +20,7 @@ BUSY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Hold a change and who wrote it; `owner` is who runs a deployment from here on, where that changed.
+    """Hold a change and its author; `owner` is who runs a deployment from here on, where that changed.
 
     Where leadership changed, `deployment_id` is empty.
     """
@@ -44,7 +44,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class JournalFacts:
-    """Hold what the journal says."""
+    """Hold the content of the journal."""
 
     deployments: tuple[Deployment, ...] = ()
     unfinished: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Say what is wrong with what a round left: each invariant a function of the facts alone."""
+"""Find what is wrong after a round: each invariant is a function of the facts alone."""
 
 from collections.abc import Callable, Iterator
 
@@ -25,7 +25,7 @@ WRITTEN_BY_OWNER = frozenset(
 
 
 def breaches(facts: Facts) -> tuple[str, ...]:
-    """Return every breach, in words; none means that the round ended as it must."""
+    """Describe every breach; none means that the round ended as it must."""
     return tuple(f"{name}: {text}" for name, judge in INVARIANTS.items() for text in judge(facts))
 
 

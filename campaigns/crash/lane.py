@@ -1,4 +1,4 @@
-"""One stack that lives through many rounds: laid out, asked to replace its bot, looked at, and laid out anew."""
+"""One stack that runs through many rounds: set up, made to replace its bot, inspected, and set up again."""
 
 import asyncio
 import re
@@ -51,7 +51,7 @@ AWAY = (docker.errors.DockerException, requests.exceptions.RequestException, OSE
 
 @dataclass(slots=True)
 class Lane:
-    """Know one engine, its sandbox and its stack, and see both bots of it."""
+    """Hold one engine, its sandbox and its stack, and observe both bots of it."""
 
     name: str
     home: Home
@@ -65,7 +65,7 @@ class Lane:
     unannounced: list[str] = field(default_factory=list)
     # How long recent undisturbed deployments took.
     length_seconds: float = 10.0
-    # Whether to see at each step who is there: it takes a moment, so only the clean runs do.
+    # Whether to record at each step which bots run: it takes a moment, so only the clean runs do.
     surveys: bool = False
     # How often a container had been started again when it was last let rest, by its id.
     rested: dict[str, int] = field(default_factory=dict)
@@ -119,7 +119,7 @@ class Lane:
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def wait_until_idle(self) -> None:
-        """Let a bot that was started again a few times run until the engine forgets that.
+        """Let a bot that was restarted a few times run until the engine resets its restart delay.
 
         It waits twice as long before each further start, up to a minute, of a container that ran for less than ten
         seconds: who is killed round after round would not be back in time, through no fault of its own.
@@ -197,7 +197,7 @@ class Lane:
         return Role.PREDECESSOR if bot.id == self.predecessor else Role.SUCCESSOR
 
     async def _look(self, report: Report) -> Report:
-        """See, before a bot goes on, that it has said in the journal what it is about to do, and who is there."""
+        """Check, before a bot continues, that the journal has its intent, and which bots run."""
         present = report.present
         if self.surveys:
             bots = await asyncio.to_thread(self.bots)

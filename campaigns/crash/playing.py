@@ -37,7 +37,7 @@ class CleanRunError(RuntimeError):
 
 
 class Verdict(StrEnum):
-    """How a round went; one that was missed did no harm, one that could not be played says nothing of the bots."""
+    """The result of a round; a missed one injected no fault, an unplayable one proves nothing about the bots."""
 
     GOOD = "good"
     BROKEN = "BROKEN"

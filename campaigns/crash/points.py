@@ -15,7 +15,7 @@ class Role(StrEnum):
 
 
 class Victim(StrEnum):
-    """Who is hit."""
+    """The bot that is hit."""
 
     PREDECESSOR = "predecessor"
     SUCCESSOR = "successor"
@@ -38,7 +38,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Hold what a bot said at the gate, and at which monotonic time."""
+    """Hold what a bot reported at the gate, and at which monotonic time."""
 
     point: Point
     service: str

@@ -93,7 +93,7 @@ class Hooks:
 
 
 def announcement(changes: Iterable[StateChange]) -> str:
-    """Return what a transaction announces, in words that are the same in every run; empty for what is only noted."""
+    """Describe what a transaction announces, in the same way in every run; empty for mere records."""
     return " + ".join(filter(None, map(_text, changes)))
 
 

@@ -1,4 +1,4 @@
-"""Say which limits a soak broke."""
+"""Find the limits that a soak broke."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ class Evidence:
 
 
 def breaches(seen: Evidence) -> list[str]:
-    """Name every limit that was broken, with what was seen."""
+    """Name every limit that was broken, with the measured value."""
     return [*_measured(seen), *_lost(seen), *_grown(seen)]
 
 

@@ -43,7 +43,7 @@ class Watcher:
             return await self._read(session)
 
     async def take_footprint(self) -> None:
-        """Note what the bot takes of the machine now."""
+        """Record the bot's resource usage now."""
         self.footprints.append(await asyncio.to_thread(footprint, self.bot, self._minute))
 
     @property
@@ -68,7 +68,7 @@ class Watcher:
 
 
 def footprint(bot: RunningBot, minute: float) -> Footprint:
-    """Take the measure of a bot: its process, its state folder, what it has on the engine."""
+    """Measure a bot: its process, its state folder, its resources on the engine."""
     files = [path for path in bot.state.rglob("*") if path.is_file()]
     journal = sum(path.stat().st_size for path in files if path.name.startswith("journal.sqlite3"))
     own = [one for one in bot.client.containers.list(all=True, sparse=True) if bot.name in one.attrs["Names"][0]]
