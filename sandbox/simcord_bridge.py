@@ -335,7 +335,7 @@ class Bridge:
         self._backend.edit_channel(channel_id, {}, overwrites=[overwrite] if denied else [])
 
     def bot_may(self, channel_id: int, permission: str) -> bool:
-        """Return whether the bot has a permission (by discord.py's name) in a channel; outside a guild it needs none."""
+        """Return whether the bot has a permission (by discord.py's name) in a channel; always true outside a guild."""
         channel = self._backend.channels.get(channel_id)
         if channel is None or channel.guild_id is None:
             return True
