@@ -45,7 +45,7 @@ class Departure:
                 self._bot.reload_extension = self._reload  # type: ignore[method-assign]
 
     async def leave(self, sync: CommandSync) -> None:
-        """Withdraw the commands, where this bot leads and nobody else will answer them. Raises nothing."""
+        """Withdraw the commands, if this bot leads and no other will answer them. Raises nothing."""
         if not self._is_last():
             return
         try:

@@ -1,4 +1,4 @@
-"""Lock environments, so that nobody deploys to them, and unlock them."""
+"""Freeze environments, so that nobody deploys to them, and lift the freeze."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -83,7 +83,7 @@ def refuse_ours(bot: commands.Bot, settings: Settings) -> None:
 
 
 def place(settings: Settings) -> tuple[int, int]:
-    """Return the guild and the ops channel, without which nobody could do anything. Raises SettingsError."""
+    """Return the guild and the ops channel, without which no command works. Raises SettingsError."""
     guild_id, channel_id = settings.discord_guild_id, settings.discord_ops_channel_id
     if guild_id is not None and channel_id is not None:
         return guild_id, channel_id

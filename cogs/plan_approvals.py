@@ -1,7 +1,7 @@
 """Take a plan from the request to the deployment: its requester confirms, then a second person approves if needed.
 
 A plan is used once: the journal takes one deployment per plan. Between any two clicks the bot may be another one;
-everything that was said is read again from the journal.
+every answer is read again from the journal.
 """
 
 import asyncio
@@ -156,7 +156,7 @@ class PlanApprovals:
     async def _execute(
         self, plan_record: PlanRecord, actor: Actor, *, approved_by: Actor | None
     ) -> tuple[PlanRecord, str]:
-        """Write down that everybody said yes, look whether the plan still holds, and start it, once.
+        """Record the approval, check that the plan still applies, and start it, once.
 
         The yes counts from here on, however long the rest takes. Whatever keeps it from starting gives the plan back,
         unless it is the plan itself that no longer holds.

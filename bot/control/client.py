@@ -28,7 +28,7 @@ Document = TypeVar("Document")
 class ControlClient:
     """Connect to the bot whose state folder is given, for the length of the block.
 
-    Every method raises the typed faults of the other side, and ControlUnavailableError where nobody answers.
+    Every method raises the typed errors of the other side, and ControlUnavailableError where no bot answers.
     """
 
     def __init__(self, folder: Path) -> None:

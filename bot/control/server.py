@@ -204,7 +204,7 @@ async def _read(kind: type[Document], request: web.Request) -> Document:
 
 
 def _signed(request: web.Request, wanted: DeploymentRequest) -> DeploymentRequest:
-    """Put the kernel's word for who asks in the place of theirs; that another person said yes is not theirs to say."""
+    """Replace the claimed actor by the user that the kernel reports; a client cannot claim an approval."""
     return replace(wanted, requested_by=_peer(request, wanted.requested_by), interaction_id=None, approved_by=None)
 
 
@@ -231,7 +231,7 @@ def _take_lock(folder: Path) -> int:
 
 
 def _bind(folder: Path) -> socket.socket:
-    """Bind the socket; the folder is closed to others (0700), so that nobody gets in before the mode is set."""
+    """Bind the socket; the folder is private (0700), so that no other user connects before the mode is set."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         (folder / SOCKET_NAME).unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from roas.models.health import AT_WORK, ENDED, ContainerSnapshot, ContainerState
 from roas.models.ownership import Heartbeat
 from roas.state.boot_clock import boot_seconds
 
-# A heartbeat older than this says nothing of how a bot is now; one is written every half second.
+# An older heartbeat does not show the present state of a bot; one is written every half second.
 FRESH_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.2
 NOT_HEALTHY_YET = "its health check had not passed"

@@ -45,7 +45,7 @@ class PeerProcesses:
         return next((one for one in containers if one.id == heartbeat.container_id), None)
 
     async def failure_output(self, home: Environment | None, instance_id: str) -> str:
-        """Return what a dead process's container said last, or an empty text; nobody waits for it to be there."""
+        """Return the last output of a dead process's container, or an empty text; does not wait for it."""
         try:
             container = await self.container(home, instance_id)
             return "" if container is None or home is None else await self._engine.failure_output(home, container.id)
@@ -89,7 +89,7 @@ class PeerProcesses:
         return not foreign
 
     async def terminate_if_hung(self, instance_id: str) -> bool:
-        """End a living process that has not said for long that it lives; returns whether it was ended."""
+        """Terminate a living process without a recent heartbeat; returns whether it was terminated."""
         if not await self._is_hung(instance_id):
             return False
         # Machines sleep and disks are slow: a process that wakes up gets time for its next heartbeat.

@@ -19,14 +19,14 @@ class ResumeBackoff:
         self._waits[deployment_id] = (times + 1, time.monotonic() + wait)
 
     def forget(self, deployment_id: str) -> None:
-        """Forget a deployment that has come to its end, or is another's."""
+        """Forget a deployment that has ended, or that another process runs."""
         self._waits.pop(deployment_id, None)
 
     def is_known(self, deployment_id: str) -> bool:
-        """Return whether a deployment stopped last though nobody died."""
+        """Return whether a deployment last stopped although its process lived."""
         return deployment_id in self._waits
 
     def must_wait(self, deployment_id: str) -> bool:
-        """Return whether it is too early to take a deployment up again."""
+        """Return whether it is too early to resume a deployment."""
         _, until = self._waits.get(deployment_id, (0, 0.0))
         return time.monotonic() < until

@@ -117,7 +117,7 @@ class DeploymentRun:
                 summary = await self._attempts(policy, attempted)
         except FencedOffError:
             raise
-        except Exception as error:  # an honest end is owed for faults that nobody foresaw, too
+        except Exception as error:  # an unexpected error must be recorded as the outcome, too
             known = error if isinstance(error, RoasError) else _to_internal_error(error)
             status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
             await context.save_phase(_ended(result, status, started, problem=known.problem()))

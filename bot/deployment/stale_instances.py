@@ -74,7 +74,7 @@ async def sweep_own_service(components: Components, environment: Environment) ->
 
 
 async def _nothing_is_under_way(components: Components, environment: Environment) -> bool:
-    """Return whether this bot leads, and nobody moves an environment."""
+    """Return whether this bot leads and no deployment runs."""
     lease = await components.state.ownership.lease()
     ours = lease is not None and lease.instance_id == components.state.instance_id
     return ours and await components.state.locks.get(environment.name) is None

@@ -47,7 +47,7 @@ class ContentStore:
 
     def clear(self, is_needed: Callable[[str], bool], older_than_seconds: float) -> None:
         """Remove the contents that nothing needs and that were not used lately."""
-        before = time.time() - older_than_seconds  # files bear the wall clock's time
+        before = time.time() - older_than_seconds  # files have wall clock times
         for kept in self.folder.iterdir() if self.folder.is_dir() else ():
             if kept.lstat().st_mtime < before and not is_needed(kept.name):
                 _discard(kept)

@@ -74,7 +74,7 @@ class EventSubscription:
             self._deliver(self._refuse, error)
             return
         self._deliver(self._wait_until_subscribed)
-        if self._closed.is_set():  # nobody waited for the answer
+        if self._closed.is_set():  # no caller waited for the answer
             self._unblock()
         fault = is_engine_unavailable(self._address, EOFError())
         try:
@@ -101,7 +101,7 @@ class EventSubscription:
         )
 
     def _deliver(self, callback: Callable[..., None], *arguments: object) -> None:
-        with suppress(RuntimeError):  # the loop is closed already: nobody listens any more
+        with suppress(RuntimeError):  # the loop is closed already: there is no listener any more
             self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _wait_until_subscribed(self) -> None:

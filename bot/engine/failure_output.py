@@ -1,4 +1,4 @@
-"""Read what a container said last: its log and its health check."""
+"""Read the last output of a container: its log and its health check."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -64,7 +64,7 @@ async def look_up_image(
 
 
 def _digest_of_absent(client: docker.DockerClient, reference: str) -> str:
-    """Ask for the digest of an image that is not here; where nobody answers, its name may be what is wrong."""
+    """Query the digest of an image that is not local; without an answer, its name may be what is wrong."""
     try:
         return registry_digest(client, reference)
     except RegistryUnavailableError as error:

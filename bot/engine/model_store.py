@@ -83,8 +83,8 @@ class ModelStore:
             self.path(model_hash).unlink(missing_ok=True)
 
     def clear(self, older_than_seconds: float, needed: Container[str] = ()) -> None:
-        """Remove the models that nobody holds or needs and that are too old to be about to be held."""
-        before = time.time() - older_than_seconds  # files bear the wall clock's time
+        """Remove the models that no release holds or needs and that are too old to be about to be held."""
+        before = time.time() - older_than_seconds  # files have wall clock times
         for path in self._folder.glob("*.yml"):
             if path.stem not in needed and not self._holders(path.stem).is_dir() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)

@@ -39,7 +39,7 @@ class Places:
         state_dir: Path,
         written_by_others: tuple[WritablePlace, ...] = (),
     ) -> "Places":
-        """Read from a model what its containers may write, besides what containers that are there already may."""
+        """Read from a model what its containers may write, besides what existing containers already may."""
         writable = (*_writable(model), *written_by_others)
         return cls(environment.folder.resolve(), state_dir, _sockets(environment), writable)
 

@@ -31,7 +31,7 @@ VOLUME_DRIVERS = frozenset({"", "local"})
 NETWORK_DRIVERS = frozenset({"", "bridge"})
 HARMLESS_NETWORK_OPTIONS = frozenset({"com.docker.network.driver.mtu"})
 ADDRESS_DRIVERS = frozenset({"", "default"})
-# Where a value may be in any encoding: it is handed on and means nothing to the engine.
+# Where a value may be in any encoding: it is passed on and means nothing to the engine.
 FREE_VALUES = frozenset({"environment", "args", "labels"})
 
 

@@ -65,7 +65,7 @@ class FileReference:
         return is_fetched and FETCHED.search(self.path.strip()) is not None
 
     def settled(self, filled: Mapping[str, str]) -> "FileReference":
-        """Return the same with its variables filled in, and with the path of an env file that nobody named."""
+        """Return the same with its variables interpolated, and with the path of the default env file."""
         path, project, first = self.path, self.project_folder, self.first
         if not self.included:
             path, project, first = (filled.get(text, text) for text in self.texts)

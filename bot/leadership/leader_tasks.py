@@ -40,7 +40,7 @@ async def run_leader_election(
     tasks = LeaderTasks(application, leadership)
 
     async def stop(error: JournalLostError, container: str) -> None:
-        """End all that acts, the deployments first: there is nobody to pass them on to."""
+        """Stop everything that acts, the deployments first: there is no other bot to hand them over to."""
         leadership.lose()
         broken_off = await application.orchestrator.abandon()
         try:
@@ -123,7 +123,7 @@ async def _resume_orphans(application: Application) -> None:
             await application.orchestrator.look_for_foreign_bots()
         except RoasError as error:
             log.error("unfinished deployments could not be resumed", error=error.message, hint=error.hint)
-        except Exception:  # nobody would resume anything any more
+        except Exception:  # otherwise no deployment would ever be resumed again
             log.exception("unfinished deployments could not be resumed")
         await pause(ORPHAN_POLL_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Remember what the probes of services said, and let it count in the judgement of a service."""
+"""Remember the results of probes, and apply them to the verdict of a service."""
 
 import re
 import time

@@ -278,7 +278,7 @@ def _refuse_repeated_interaction(transaction: Transaction, deployment: Deploymen
 
 
 def _asked(request: DeploymentRequest, deployment: Deployment) -> StateChange:
-    """Write into the audit who asked, and who else said yes; that nobody did, for a hotfix, is said as well."""
+    """Write to the audit log who requested and who approved; a hotfix without approval is recorded as such."""
     facts: dict[str, object] = {
         "by": request.requested_by.name,
         "id": request.requested_by.id,

@@ -75,7 +75,7 @@ class Instance:
 
 
 def _clear(path: Path) -> None:
-    """Remove a lock file that nobody holds."""
+    """Remove a lock file that no process holds."""
     with suppress(FileNotFoundError, BlockingIOError):
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:

@@ -125,7 +125,7 @@ class StateManager:
     async def changes_since(self, sequence: int, *, limit: int = 500) -> tuple[int, tuple[StateChange, ...]]:
         """Return up to which sequence number was read, and the changes after the given one, oldest first.
 
-        A row that means nothing to this version is left out, and holds nobody up.
+        A row that this version cannot read is skipped, and delays nothing.
         """
         rows = await self._journal.read(
             lambda t: t.execute(

@@ -57,7 +57,7 @@ def _repository(reference: str) -> str:
 
 
 def person(actor: Actor) -> str:
-    """Name who did something: a mention that pings nobody within an embed, or a name."""
+    """Name an actor: a mention, which pings nobody within an embed, or a name."""
     return f"<@{actor.id}>" if actor.kind is ActorKind.DISCORD and actor.id.isdigit() else one_line(actor.name, 80)
 
 

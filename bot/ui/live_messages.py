@@ -175,7 +175,7 @@ class LiveMessages:
 
     async def _run(self) -> None:
         """Look for what no event announced: at the start, when woken, and periodically."""
-        # Nothing new is posted until all have said when theirs was decided, or the quickest to read would be first.
+        # Nothing new is posted until all notifiers are queued, or the quickest to read would be first.
         async with AsyncExitStack() as hold:
             for outbox in self._outboxes.all():
                 await hold.enter_async_context(outbox.queue.hold("start"))

@@ -18,7 +18,7 @@ from roas.log import get_logger
 log = get_logger(__name__)
 
 INTERACTION = "INTERACTION_CREATE"
-# Discord waits three seconds for an acknowledgement; what is older nobody waits for.
+# Discord waits three seconds for an acknowledgement; an older interaction has failed for its user.
 KEPT_SECONDS = 3.0
 # What a client needs to know that it is connected; repeated when this bot becomes the leader. The rest is the leader's.
 STARTING = frozenset({"connect", "shard_connect", "guild_available", "ready", "shard_ready"})

@@ -55,7 +55,7 @@ def word(member: StrEnum) -> str:
 
 
 def translate(text: str) -> str:
-    """Return what the core said in the reader's language, or as it is where its template is not known."""
+    """Translate a text of the core into the reader's language; unchanged where its template is not known."""
     return _catalogue().recognised(text)
 
 

@@ -62,7 +62,7 @@ async def _try(context: DeploymentContext, task: Awaitable[object], text: Callab
             raise
         log.warning("a task of completion failed", error=error.message)
         context.warn(text(error.message))
-    except Exception as error:  # nothing that nobody foresaw undoes a release that has proved itself
+    except Exception as error:  # no unexpected error may undo a verified release
         log.exception("a task of completion broke")
         context.warn(text(f"Something broke that nobody foresaw ({type(error).__name__})."))
 

@@ -44,7 +44,7 @@ CHECK_ENGINE_HINT = "Start Docker, or correct DOCKER_HOST; the bot's user must b
 
 
 def unset_variables(stderr: str) -> tuple[str, ...]:
-    """Return the variables that interpolation wanted and nobody gave, each once."""
+    """Return the variables that interpolation needs and that are not set, each once."""
     return tuple(dict.fromkeys(match["name"] for match in UNSET_VARIABLE.finditer(stderr)))
 
 

@@ -158,7 +158,7 @@ def _cancelling(deployment: Deployment) -> list[str]:
 
 
 def _is_shown(phase: PhaseResult, deployment: Deployment) -> bool:
-    """Leave a rollback out that nobody needs (yet)."""
+    """Leave out a rollback that is not needed (yet)."""
     asked_for = deployment.request.kind is DeploymentKind.ROLLBACK
     return phase.name is not PhaseName.ROLLBACK or asked_for or phase.status is not PhaseStatus.PENDING
 

@@ -1,4 +1,4 @@
-"""Write a whole plan as a text file: nobody is to say yes to what a message had no room for."""
+"""Write a whole plan as a text file: a plan must not be confirmed without the part that a message has no room for."""
 
 from collections.abc import Iterator
 
