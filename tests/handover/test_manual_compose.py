@@ -16,7 +16,7 @@ async def test_compose_finds_no_conflict_orphan_or_second_bot(home, people, imag
     assert "succeeded" in told.text, told.text
     bot = home.bots()[0]
     assert home.compose("ps", "-q", "discord-bot").split() == [bot.id]
-    assert "this bot is the active one now" in home.compose("logs", "discord-bot")
+    assert "this bot leads now" in home.compose("logs", "discord-bot")
 
     code, said = bot.exec_run(["python", "-m", "roas", "compose", "dev", "--", "up", "-d"])
     assert code == 0, said

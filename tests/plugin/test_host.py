@@ -102,7 +102,7 @@ async def test_host_hands_over_and_leads_again(hosts: Hosts, people: SandboxClie
 
     # The first one goes on where it was: it was ready all the time, and is not told so again.
     assert await second.stop(signal.SIGINT) == 0
-    await until(lambda: first.log.read_text().count("this bot is the active one now") == 2)
+    await until(lambda: first.log.read_text().count("this bot leads now") == 2)
     await people.answer(await people.slash("bob", "hello"))  # its turn has begun where this is answered
     await make_use_of_everything(people, "dave")
     assert sorted((await said(people))[8:]) == sorted(["Hello!", "Good day!", "Hello!", "Bob waves", "Welcome, Dave"])
