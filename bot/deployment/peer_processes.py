@@ -114,5 +114,5 @@ class PeerProcesses:
             "a hung process cannot be terminated from here",
             instance_id=instance_id,
             pid=pid,
-            hint="End it where it runs (kill -9, or docker rm -f of its container): its work is then taken up.",
+            hint="End it where it runs (kill -9, or docker rm -f of its container): another one then resumes its work.",
         )

@@ -45,7 +45,7 @@ class DeploymentRun:
         self._phases: Mapping[PhaseName, Phase] = {phase.name: phase for phase in phases}
 
     async def run(self) -> Deployment:
-        """Run the rest of the deployment and return its record. Raises FencedOffError after another one took over."""
+        """Run the rest of the deployment and return its record. Raises FencedOffError if another process took over."""
         deployment = self._context.deployment
         with correlated(deployment.correlation_id, deployment_id=deployment.id):
             watcher = asyncio.create_task(self._watch_for_cancel(), name="cancel watcher")

@@ -1,4 +1,4 @@
-"""Notice that the engine's socket in this container leads nowhere any more."""
+"""Notice that the engine socket mounted into this container is stale."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from roas.ui.missing_permission import MissingPermission
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """Describe a button; it carries an id only, everything else is read again on click."""
+    """Describe a button; it holds an id only, everything else is read again on click."""
 
     label: str
     custom_id: str
