@@ -48,7 +48,7 @@ class HistoryCog(OpsCog, name=CogName.HISTORY.value):
         await answer(interaction, drawing=await self.draw(page))
 
     def _everywhere(self, interaction: discord.Interaction[Any]) -> str | None:
-        """Return the environments meant by none: all in the ops channel, elsewhere the one of the channel."""
+        """Return the default without a named environment: None (all) in the ops channel, else the channel's own."""
         if place_refusal(asker_of(interaction), self.rules, "") is None:
             return None
         names = list(self.visible(interaction))

@@ -47,7 +47,7 @@ class OpsCog(commands.Cog):
         return replace(self._rules, channel_missing=self._is_channel_missing())
 
     def _is_channel_missing(self) -> bool:
-        """Return whether the guild is visible, as far as is known, without an ops channel that the bot can see."""
+        """Return whether the guild is available and has no ops channel that the bot can see."""
         guild = self.bot.get_guild(self._rules.guild_id or 0)
         if guild is None or guild.unavailable:
             return False

@@ -288,7 +288,7 @@ def _ended(
 
 
 def _release_states(deployment: Deployment, outcome: Outcome) -> dict[int, ReleaseState]:
-    """Return the final state of the release that a deployment created; a rollback creates none."""
+    """Return the final state of the release that a deployment created, by number; a rollback creates none."""
     if deployment.to_release is None or deployment.request.kind is DeploymentKind.ROLLBACK:
         return {}
     succeeded = outcome is Outcome.SUCCEEDED

@@ -126,7 +126,7 @@ def _to_call(embed: discord.Embed, key: str, role: int | None, alerts: Sequence[
 
 
 def _add_what_to_do(embed: discord.Embed, alerts: Sequence[Alert]) -> None:
-    """Add the instructions of one environment."""
+    """Say what to do about alerts, if all are of one environment."""
     environments = {alert.environment for alert in alerts}
     environment = environments.pop()
     if environments or not environment:
