@@ -1,7 +1,7 @@
 """From the SIGKILL of a critical service's process to the alert in the channel, the recovery, and "resolved".
 
 Every kill is the first of its service for that bot's journal: a few services a round, each round with a new bot. At the
-same time a real Prometheus and a real Alertmanager, alone and with the intervals that they have unless told otherwise,
+same time a real Prometheus and a real Alertmanager, alone and with their default intervals unless set otherwise,
 watch processes that are killed, too. Nobody recovers those; they are started again once their alert has arrived.
 """
 
@@ -41,7 +41,7 @@ CHECK = {
 
 @dataclass(frozen=True)
 class Kill:
-    """Hold the seconds from a kill to what followed."""
+    """Hold the seconds from a kill to its consequences."""
 
     notified: float
     recovered: float
@@ -162,7 +162,7 @@ class HealthyMoments:
         self._news = threading.Condition()
 
     def add(self, container_id: str, moment: int) -> None:
-        """Take in what the engine said."""
+        """Record an event of the engine."""
         with self._news:
             self._seen.append((container_id, moment))
             self._news.notify_all()

@@ -1,6 +1,6 @@
 """Time from the command to all healthy: `roas deploy` beside `docker compose up -d --wait`.
 
-Both bring the same four-service chain up from nothing, in turns. The bot's observation window is not counted: its time
+Both start the same four-service chain from nothing, alternately. The bot's observation window is not counted: its time
 runs until the journal says that execution has ended.
 """
 
@@ -52,7 +52,7 @@ class Result:
 
 
 def measure(engine: Engine, folder: Path, runs: int) -> Result:
-    """Run both sides in turns, each from an empty environment."""
+    """Run both sides alternately, each from an empty environment."""
     stack = _write_stack(folder / "stack")
     client = engine.client()
     try:

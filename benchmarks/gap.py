@@ -1,6 +1,6 @@
 """How long nobody listens while the bot is replaced: by itself (`/deploy`), and by `docker compose up -d`.
 
-The bot runs in a container of an engine of its own. Somebody sends `/status` ten times a second, from before the
+The bot runs in a container of an engine of its own. A person sends `/status` ten times a second, from before the
 replacement until after it; when each was answered is what the sandbox saw, in Discord's place.
 """
 
@@ -36,7 +36,7 @@ DEPLOYMENT_ID = re.compile(r"\bDEPLOY-[0-9A-Z]+\b")
 
 @dataclass(frozen=True)
 class Run:
-    """One replacement: how long it took, and how those were received who asked meanwhile."""
+    """One replacement: how long it took, and how commands sent meanwhile were answered."""
 
     seconds: float
     results: PollResults
@@ -94,7 +94,7 @@ def _cells(seen: PollResults) -> Sequence[str]:
 
 
 def measure(folder: Path, runs: int) -> Gaps:
-    """Replace the bot both ways in turns, each time from a stack that was just started."""
+    """Replace the bot both ways alternately, each time from a stack that was just started."""
     with (
         PrivateDaemon(folder / "engine", settings={"dns": []}) as daemon,
         running_sandbox(engine := Engine(daemon.docker_host, daemon)) as discord,
@@ -156,7 +156,7 @@ async def _by_compose(home: Home, people: SandboxClient) -> None:
 
 @asynccontextmanager
 async def _home(engine: Engine, discord: Mapping[str, Any], folder: Path) -> AsyncIterator[tuple[Home, SandboxClient]]:
-    """Start the stack by hand, wait until people can use the bot, and clear it away afterwards."""
+    """Start the stack by hand, wait until people can use the bot, and remove it afterwards."""
     client = engine.client()
     try:
         sample_image(client, STORE_IMAGE)

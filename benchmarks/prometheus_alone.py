@@ -75,7 +75,7 @@ class DefaultAlertmanager(Server):
 
 
 class Arrivals:
-    """Take in what Alertmanager sends, and know when each came (monotonic)."""
+    """Receive what Alertmanager sends, with the time of each delivery (monotonic)."""
 
     def __init__(self) -> None:
         self._came: dict[tuple[str, str], asyncio.Future[float]] = {}
@@ -85,7 +85,7 @@ class Arrivals:
         return self._came.setdefault((instance, status), asyncio.get_running_loop().create_future())
 
     async def take(self, request: web.Request) -> web.Response:
-        """Take in a delivery."""
+        """Receive a delivery."""
         now = time.monotonic()
         for alert in (await request.json())["alerts"]:
             came = self.of(alert["labels"]["instance"], alert["status"])

@@ -64,7 +64,7 @@ class Result:
 
 
 def measure(folder: Path, runs: int) -> Result:
-    """Deploy the stack once, then ask both sides in turns."""
+    """Deploy the stack once, then query both sides alternately."""
     with PrivateDaemon(folder / "engine") as daemon:
         return asyncio.run(_measure(Engine(daemon.docker_host, daemon), folder, runs))
 

@@ -41,10 +41,10 @@ class TokenRefusedError(Exception):
 
 
 class RoasBot(commands.Bot):
-    """Hold the connection; all that it says and does is in the cogs."""
+    """Hold the connection; everything that it does is in the cogs."""
 
     def __init__(self, application: Application) -> None:
-        # This bot never speaks in voice channels, so nobody needs to hear that it cannot.
+        # This bot never joins voice channels, so nobody needs a warning that it cannot.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         self._connection_state = DiscordConnection()
         super().__init__(
@@ -70,16 +70,16 @@ class RoasBot(commands.Bot):
             await load_cogs(self, self.roas, self.roas_leadership)
 
     async def setup_hook(self) -> None:
-        """Let the cogs know that Discord answers; must not wait for READY, which comes after it."""
+        """Notify the cogs that Discord answers; must not wait for READY, which comes after it."""
         await self.load_cogs()
         self.dispatch("logged_in")
 
     def readiness(self) -> Readiness:
-        """Say whether this bot could speak if it had to."""
+        """Return whether this bot could lead if it had to."""
         return Readiness(gateway_ready=self._connection_state.is_alive(self), cogs_loaded=bool(self.cogs))
 
     async def on_ready(self) -> None:
-        """Log that Discord is there, and whether the server that matters is."""
+        """Log that Discord is connected, and whether the configured server is visible."""
         log.info("connected to Discord", user=str(self.user), guilds=len(self.guilds))
         guild_id = self.roas.settings.discord_guild_id
         if guild_id is not None and self.get_guild(guild_id) is None:
@@ -91,9 +91,9 @@ class RoasBot(commands.Bot):
 
 
 async def run_bot(bot: RoasBot, stop: asyncio.Event, is_engine_socket_stale: Callable[[], bool] = lambda: False) -> int:
-    """Run the bot until it is told to stop or meets a fault that no retry fixes; returns the exit code.
+    """Run the bot until it is asked to stop or meets an error that no retry fixes; returns the exit code.
 
-    `is_engine_socket_stale` tells whether this process can reach the engine no more, so that it must be started again.
+    `is_engine_socket_stale` returns whether this process can no longer reach the engine, so that it must be restarted.
     """
     settings = bot.roas.settings
     redirect(settings)
@@ -101,7 +101,7 @@ async def run_bot(bot: RoasBot, stop: asyncio.Event, is_engine_socket_stale: Cal
 
 
 async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_engine_socket_stale: Callable[[], bool]) -> int:
-    """Stay connected until told to stop."""
+    """Stay connected until asked to stop."""
     connection = asyncio.create_task(_stay_connected(bot, token), name="Discord")
     stopped = asyncio.create_task(stop.wait(), name="stop")
     cut_off = asyncio.create_task(_until(is_engine_socket_stale), name="engine socket")
@@ -109,13 +109,13 @@ async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_engine_socket_s
         await asyncio.wait({connection, stopped, cut_off}, return_when=asyncio.FIRST_COMPLETED)
         if cut_off.done() and not stopped.done():
             log.error(
-                "the engine's socket in this container leads nowhere any more; starting again",
+                "the engine socket in this container is stale; restarting",
                 hint="The engine was started again. `restart: unless-stopped` brings this bot back.",
             )
             return EXIT_RESTART
         return _exit_code(connection) if connection.done() else EXIT_OK
     finally:
-        log.info("leaving")
+        log.info("shutting down")
         await _shut_down(bot)
         for task in (connection, stopped, cut_off):
             task.cancel()
@@ -123,18 +123,18 @@ async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_engine_socket_s
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    """Look every moment whether something holds; the kernel tells nobody of it."""
+    """Poll a condition that the kernel sends no event for."""
     while not holds():
         await pause(LOOK_SECONDS)
 
 
 async def _shut_down(bot: RoasBot) -> None:
-    """Say goodbye to Discord, but not for longer than Docker waits for a container to stop."""
+    """Close the connection to Discord, within the time that Docker gives a container to stop."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await bot.close()
     except TimeoutError:
-        log.warning("Discord did not let go in time")
+        log.warning("the Discord connection did not close in time")
 
 
 def _exit_code(connection: "asyncio.Task[None]") -> int:
@@ -148,7 +148,7 @@ def _exit_code(connection: "asyncio.Task[None]") -> int:
             "or into the file that DISCORD_TOKEN_FILE names.",
         )
         return EXIT_CONFIGURATION
-    log.error("the connection to Discord broke for good", exc_info=error)
+    log.error("the connection to Discord failed permanently", exc_info=error)
     return EXIT_BROKEN
 
 
@@ -181,7 +181,7 @@ async def _keep_gateway_open(bot: RoasBot) -> None:
                 raise
         else:
             return
-        log.warning("the gateway cannot be reached; trying again", seconds=round(delay, 1))
+        log.warning("gateway unreachable; retrying", seconds=round(delay, 1))
         await _pause(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
         delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 
@@ -197,9 +197,7 @@ async def _log_in(bot: RoasBot, token: str) -> None:
         except (discord.HTTPException, OSError, aiohttp.ClientError) as error:
             if isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 429:
                 raise
-            log.warning(
-                "Discord is unavailable; trying again", seconds=round(delay, 1), error=str(error) or repr(error)
-            )
+            log.warning("Discord is unavailable; retrying", seconds=round(delay, 1), error=str(error) or repr(error))
         else:
             return
         await _reset_connection(bot)

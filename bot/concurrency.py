@@ -51,7 +51,7 @@ async def pause(seconds: float) -> None:
 
 
 async def wait_for(event: asyncio.Event, within_seconds: float) -> bool:
-    """Wait for an event, but no longer than that; tells whether it happened.
+    """Wait for an event, but no longer than that; returns whether it happened.
 
     Unlike `asyncio.wait_for` on Python 3.11, this never swallows a cancellation that arrives together with the event.
     """

@@ -5,7 +5,7 @@ from roas.models.freeze import Freeze
 
 
 class RoasError(Exception):
-    """Tell what is wrong (`message`) and what to do (`hint`).
+    """Say what is wrong (`message`) and what to do (`hint`).
 
     `transient` says whether a retry may help; `report` is longer text for an attachment.
     """
@@ -64,13 +64,13 @@ class LockHeldError(RoasError):
 
 
 class FrozenError(RoasError):
-    """Somebody wants the environment left as it is."""
+    """A freeze is set on the environment."""
 
     key = "frozen"
 
     @classmethod
     def of(cls, freeze: Freeze) -> "FrozenError":
-        """Say who wants it so, since when, why, and what opens it again."""
+        """Create the error: who set the freeze, since when, why, and how to lift it."""
         return cls(
             f"{freeze.environment} is locked by {freeze.frozen_by.name} "
             f"since {freeze.since:%Y-%m-%d %H:%M:%S} UTC: {freeze.reason}",
@@ -98,7 +98,7 @@ class DependencyCycleError(RoasError):
 
 
 class StateMovedError(RoasError):
-    """A release would let the bot keep its state in another folder than the one that it works on."""
+    """A release would move the bot's state to another folder than the current one."""
 
     key = "state_moved"
 
@@ -130,7 +130,7 @@ class ImageNotFoundError(EngineError):
 
 
 class ImageChangedError(EngineError):
-    """A tag no longer means what it meant when the plan was made."""
+    """A tag no longer means what it meant when the plan was created."""
 
     key = "image_changed"
 
@@ -160,7 +160,7 @@ class PhaseTimeoutError(RoasError):
 
 
 class DeploymentCancelledError(RoasError):
-    """Somebody asked for the deployment to stop."""
+    """A person requested that the deployment stop."""
 
     key = "cancelled"
 
@@ -184,7 +184,7 @@ class ReleaseNotRestorableError(RoasError):
 
 
 class InternalFaultError(RoasError):
-    """Something broke that nobody foresaw; the log has the whole of it."""
+    """An unexpected error; the log has the details."""
 
     key = "internal_fault"
 

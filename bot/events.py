@@ -1,4 +1,4 @@
-"""Carry typed events between the parts of one process."""
+"""Deliver typed events between the parts of one process."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ REMEMBERED_HANDLINGS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Tell that something happened; `data` is plain JSON and holds no secret."""
+    """Describe that something happened; `data` is plain JSON and holds no secret."""
 
     type: str
     source: str
@@ -57,7 +57,7 @@ class SubscriberStatistics:
 
 
 class Subscription:
-    """Hand the events of one pattern to one handler, in order, in a task of its own."""
+    """Deliver the events of one pattern to one handler, in order, in a task of its own."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Subscription:
         self._task = asyncio.create_task(self._run(), name=f"subscription {name}")
 
     def matches(self, event_type: str) -> bool:
-        """Tell whether an event type fits the pattern: exact, `prefix.*` or `*`."""
+        """Return whether an event type fits the pattern: exact, `prefix.*` or `*`."""
         if self.pattern == "*":
             return True
         if self.pattern.endswith(".*"):
@@ -161,7 +161,7 @@ class EventBus:
     def subscribe(
         self, pattern: str, handler: Handler, *, name: str = "", deadline_seconds: float = HANDLER_DEADLINE_SECONDS
     ) -> Subscription:
-        """Hand events of an exact type, of `prefix.*` or of `*` to a handler; `name` tells subscribers apart."""
+        """Deliver events of an exact type, of `prefix.*` or of `*` to a handler; `name` identifies the subscriber."""
         subscription = Subscription(
             pattern, handler, name or getattr(handler, "__qualname__", repr(handler)), deadline_seconds, self._handled
         )
@@ -169,7 +169,7 @@ class EventBus:
         return subscription
 
     def time_handlings(self, listener: Callable[[float], None]) -> None:
-        """Tell a listener the seconds from publishing to handled, of each event at each subscriber."""
+        """Call a listener with the seconds from publishing to handled, for each event at each subscriber."""
         self._listeners.append(listener)
 
     async def unsubscribe(self, subscription: Subscription) -> None:

@@ -42,7 +42,7 @@ from roas.validation.validator import EnvironmentValidator
 from roas.version import __version__
 
 SOURCE = "integration"
-# Twenty deployments make a figure; those that somebody cancelled are not among them.
+# Twenty deployments make a figure; cancelled ones are not counted.
 DEPLOYMENTS_READ = 60
 
 
@@ -107,14 +107,14 @@ class IntegrationCoordinator:
         self._pass_on(event, "monitoring.service.start", service=service)
 
     async def _deployment_ended(self, event: Event) -> None:
-        """Write into the audit how it ended; one that nobody could carry to its end calls people."""
+        """Write the outcome to the audit log; a deployment that nobody could finish raises an alert."""
         facts = {name: event.data.get(name) for name in ("outcome", "kind", "duration_seconds")}
         await self._audit(event, "deployment ended", **facts)
         await self._alert_service.take([_abandoned(event)])
         self._pass_on(event, "monitoring.health_check.start", service="")
 
     async def _alert_triggered(self, event: Event) -> None:
-        """Let trouble that is urgent be dealt with at once; that there is trouble is in the journal already."""
+        """Start recovery for urgent alerts at once; the alerts are in the journal already."""
         if event.data.get("severity") in URGENT:
             facts = {name: event.data.get(name) for name in ("alert_id", "service", "severity", "source")}
             await self._record_step(event, "error.auto_handling.start")
@@ -134,7 +134,7 @@ class IntegrationCoordinator:
             await self._record_step(event, f"health check: {event.data.get('verdict')}")
 
     async def _integration_alert(self, event: Event) -> None:
-        """Make an alert of what is wrong with the machinery itself, and end it when that is over."""
+        """Raise an alert when the bot's own integration degrades, and resolve it when that is over."""
         figure = str(event.data.get("figure") or event.data.get("name") or "integration")
         report = AlertReport(
             fingerprint=f"integration:{figure}",
@@ -172,7 +172,7 @@ class IntegrationCoordinator:
 
 
 def _abandoned(event: Event) -> AlertReport:
-    """Report that a deployment was given up after its process had died again and again, or that this is over."""
+    """Report that a deployment was given up after its process had died repeatedly, or that this is over."""
     environment, text = str(event.data.get("environment", "")), event.data.get("abandoned")
     return AlertReport(
         fingerprint=f"abandoned:{environment}",
@@ -188,7 +188,7 @@ def _abandoned(event: Event) -> AlertReport:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Hold the parts, built once and handed to whoever needs them."""
+    """Hold the parts, built once and shared by all that need them."""
 
     settings: Settings
     environments: Mapping[str, Environment]
@@ -220,7 +220,7 @@ class Application:
         self.integration_monitor.start()
 
     async def stop_watching_itself(self) -> None:
-        """Do so no more; the measuring goes on."""
+        """Stop raising alerts; measuring continues."""
         await self.integration_monitor.stop()
         if self.sync is not None:
             await self.sync.close()
@@ -326,7 +326,7 @@ async def _catch_up(state: StateManager, metrics: Metrics, measurements: Integra
 
 
 async def _is_own(engine: ComposeEngine, environment: Environment, service: str) -> bool:
-    """Tell whether a service is the one that this process runs in."""
+    """Return whether a service is the one that this process runs in."""
     own = await _own_container(engine, environment)
     return own is not None and own.service == service
 
@@ -341,7 +341,7 @@ async def _own_container(engine: ComposeEngine, environment: Environment) -> Own
 
 
 def _projection(settings: Settings, state: StateManager, redactor: Redactor) -> DataSyncManager | None:
-    """Return what projects the journal to Redis, where there is one; whoever serves starts it."""
+    """Return what projects the journal to Redis, if that is configured; the caller starts it."""
     if settings.redis_url is None:
         return None
     name = settings.compose_project_name or "default"
@@ -361,7 +361,7 @@ def _survey(settings: Settings, engine: ComposeEngine) -> EnvironmentSurvey:
 
 
 async def _start(application: Application, stack: AsyncExitStack) -> None:
-    """Let the parts hear each other; what is started last is stopped first."""
+    """Connect the parts to each other; what is started last is stopped first."""
     application.metrics.attach(application.bus)
     application.metrics.know_open_alerts(await application.state.alerts.open())
     application.metrics.read_integration(application.integration_monitor)

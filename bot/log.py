@@ -1,6 +1,6 @@
 """Log events with their fields by way of `logging`; the standalone bot also says how: one line each, without secrets.
 
-Every logger of ours is one of `logging` under the name `roas`. A bot that loads the extension sees plain lines there
+All our loggers are `logging` loggers under the name `roas`. A bot that loads the extension sees plain lines there
 and decides alone where they go: nothing of its logging, and nothing of structlog's configuration, is touched.
 """
 
@@ -20,9 +20,9 @@ QUIET_LIBRARIES = ("aiohttp.access", "asyncio", "docker", "urllib3", "discord.ht
 UNTOUCHED = frozenset({"_record", "_from_structlog", "exc_info", "level", "timestamp"})
 DEEPEST = 6
 NAMESPACE = "roas"
-# The attribute of a record of ours that has its fields.
+# The attribute of our records that holds the fields.
 FIELDS = "roas_fields"
-# From `logging`, past structlog's own frames, to whoever logs.
+# From `logging`, past structlog's own frames, to the caller.
 STACK_LEVEL = 4
 
 
@@ -35,7 +35,7 @@ class Redactor(Protocol):
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """Return the logger of a module of ours."""
+    """Return the logger of a module."""
     own = name if name.partition(".")[0] == NAMESPACE else f"{NAMESPACE}.{name}"
     logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
         logging.getLogger(own),
@@ -53,7 +53,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def configure_logging(level: str, form: str, redactor: Redactor, stream: TextIO | None = None) -> None:
-    """Send everything, also what libraries log, as JSON or for a console to a stream (standard error by default).
+    """Send everything, library logs included, as JSON or for a console to a stream (standard error by default).
 
     `form` is `json`, `console`, or `auto`: a console's where the stream is one. Calling it again replaces what was set.
     """
@@ -82,7 +82,7 @@ def correlated(correlation_id: str, **context: str) -> Iterator[None]:
 
 
 def redaction(redactor: Redactor) -> Processor:
-    """Make a processor that hides secrets in every value of an event, however deep."""
+    """Create a processor that hides secrets in every value of an event, however deep."""
 
     def process(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for key in event.keys() - UNTOUCHED:
@@ -99,12 +99,12 @@ def _hide(redactor: Redactor, value: Any, depth: int = 0) -> Any:
         return {str(key): _hide(redactor, one, depth + 1) for key, one in value.items()}
     if depth < DEEPEST and isinstance(value, list | tuple | set | frozenset):
         return [_hide(redactor, one, depth + 1) for one in value]
-    # Anything else is turned into text here, since whoever renders it would do so unseen.
+    # Anything else is converted to text here, since the renderer would do so without redaction.
     return redactor.redact(str(value))
 
 
 def _record_processors() -> list[Processor]:
-    """Make what turns a record, ours or a library's, into an event."""
+    """Create the processor that converts a record, ours or a library's, to an event."""
     return [
         _with_fields,
         structlog.contextvars.merge_contextvars,
@@ -115,13 +115,13 @@ def _record_processors() -> list[Processor]:
 
 
 def _with_fields(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Put the fields of a record of ours in the place of its words."""
+    """Replace the text of a record of ours by its fields."""
     event.update(getattr(event["_record"], FIELDS, {}))
     return event
 
 
 def _as_record(_: Any, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
-    """Say an event in words, as any logger of `logging` does, and let the record carry its fields."""
+    """Render an event as text, as any logger of `logging` does, and keep its fields on the record."""
     options = {key: event.pop(key) for key in ("exc_info", "stack_info") if key in event}
     text = " ".join([str(event["event"]), *(f"{key}={value}" for key, value in event.items() if key != "event")])
     return (text,), {**options, "extra": {FIELDS: dict(event)}, "stacklevel": STACK_LEVEL}

@@ -19,12 +19,12 @@ from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
-# How often to look for environments that another process gave their first release, and for silences that are over.
+# How often to look for environments that another process gave their first release, and for expired silences.
 ROUND_SECONDS = 10.0
 # Alerts that are over, and attempts to recover, are kept for so long: enough to look back, and bounded.
 RESOLVED_KEPT = 2000
 ATTEMPTS_KEPT = timedelta(days=7)
-# Below this the journal tells people, while it still can.
+# Below this the journal warns people, while it still can.
 MINIMUM_FREE_BYTES = 64_000_000
 LOW = "the disk of the bot's journal is nearly full"
 REFUSED = "the bot's journal could not be written"
@@ -55,7 +55,7 @@ class Maintenance:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether the rounds run in this bot."""
+        """Return whether the rounds run in this bot."""
         return self._rounds is not None
 
     async def start(self) -> None:
@@ -65,12 +65,12 @@ class Maintenance:
         try:
             await self._catch_up()
         except RoasError as error:
-            log.error("what another bot did cannot be read", error=error.message, hint=error.hint)
+            log.error("changes of other processes could not be read", error=error.message, hint=error.hint)
         self._collector.observe_with(self._alerts)
         self._rounds = asyncio.create_task(self._run(), name="maintenance")
 
     async def stop(self) -> None:
-        """Stop the rounds and all watching; the next leader goes on from the journal."""
+        """Stop the rounds and all watches; the next leader continues from the journal."""
         rounds, self._rounds = self._rounds, None
         if rounds is None:
             return
@@ -86,7 +86,7 @@ class Maintenance:
                 await self._run_round()
             except RoasError as error:
                 log.error("maintenance round failed", error=error.message, hint=error.hint)
-            except Exception:  # the rounds must go on
+            except Exception:  # the rounds must continue
                 log.exception("maintenance round broke")
             await pause(ROUND_SECONDS)
 
@@ -118,7 +118,7 @@ class Maintenance:
 
 
 def free_bytes(folder: Path) -> int | None:
-    """Return how much room there is, or None where that cannot be told."""
+    """Return the free space, or None where it is not known."""
     try:
         return shutil.disk_usage(folder).free
     except OSError:

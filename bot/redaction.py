@@ -1,10 +1,10 @@
-"""Take secrets out of texts that people or machines will read: by known value and by pattern."""
+"""Remove secrets from texts that people or machines will read: by known value and by pattern."""
 
 import re
 from collections.abc import Iterable
 
 HIDDEN = "[redacted]"
-# A shorter value would take ordinary words apart.
+# A shorter value would match parts of ordinary words.
 SHORTEST_SECRET = 6
 CREDENTIAL_NAME = re.compile(r"(?:^|_)(TOKEN|PASSWORD|SECRET|KEY)$", re.IGNORECASE)
 PATTERNS = (
@@ -23,12 +23,12 @@ ASSIGNMENT = re.compile(r"""^(\s*["']?[\w.-]+["']?\s*[=:]\s*)""")
 
 
 def is_credential(variable: str) -> bool:
-    """Tell whether a variable's name says that its value is a credential."""
+    """Return whether a variable's name says that its value is a credential."""
     return CREDENTIAL_NAME.search(variable) is not None
 
 
 class Redactor:
-    """Know the secrets of this process and hide them, and what looks like one, in any text."""
+    """Hold the secrets of this process, and hide them, and what looks like one, in any text."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values: set[str] = set()
@@ -40,7 +40,7 @@ class Redactor:
         new = {value for value in values if len(value) >= SHORTEST_SECRET} - self._values
         if new:
             self._values |= new
-            # The longest first, lest a part of it be hidden and the rest shown.
+            # The longest first, so that no part of it is hidden and the rest shown.
             ordered = sorted(self._values, key=len, reverse=True)
             self._pattern = re.compile("|".join(map(re.escape, ordered)))
 

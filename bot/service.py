@@ -1,4 +1,4 @@
-"""Run the bot as a service: the client, its HTTP endpoints, and its turn to be the leader."""
+"""Run the bot as a service: the client, its HTTP endpoints, and leader election."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -21,7 +21,7 @@ from roas.ui.standby_gate import StandbyGate
 
 
 async def serve(settings: Settings) -> int:
-    """Run the bot until it is told to stop; returns the exit code. Raises StateError, SettingsError."""
+    """Run the bot until it is asked to stop; returns the exit code. Raises StateError, SettingsError."""
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(stop_signals())
         application = await stack.enter_async_context(open_application(settings))

@@ -1,4 +1,4 @@
-"""Read the settings from the environment, `.env`, `*_FILE` secrets and `roas.toml`, and refuse wrong ones in words."""
+"""Read the settings from the environment, `.env`, `*_FILE` secrets and `roas.toml`, and explain invalid ones."""
 
 import os
 import re
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         return {name: channel for name, channel in said.items() if channel is not None and channel != main}
 
     def channel_of(self, environment: str) -> tuple[int | None, str]:
-        """Return the channel in which an environment is told of, and the setting that says so."""
+        """Return the channel of an environment, and the setting that names it."""
         if (own := self.own_channels.get(environment)) is not None:
             return own, variable(("environments", environment, "ops_channel_id"))
         return self.discord_ops_channel_id, variable(("discord_ops_channel_id",))
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
 
 
 class GivenSettings(Settings):
-    """Take only what is handed in: the sources were read before, each fault with its place."""
+    """Accept only what is passed in: the sources were read before, each error with its place."""
 
     @classmethod
     def settings_customise_sources(
@@ -169,7 +169,7 @@ def read_settings(
 
 
 def _missing(reading: Reading[GivenSettings]) -> Iterator[Fault]:
-    """Yield what the bot cannot be without; what is there and wrong is told already."""
+    """Yield what the bot cannot run without; what is present but invalid is reported already."""
     wrong = {fault.place.name for fault in reading.faults}
     for name in ("discord_token", "discord_guild_id", "discord_ops_channel_id"):
         place = reading.place((name,))
@@ -195,7 +195,7 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
 
 
 def _stack_around(path: Path, outside: Mapping[str, Any], settings: Settings) -> Path | None:
-    """Return the folder of a stack that a file lies in; the state folder is the bot's own wherever it lies.
+    """Return the stack folder that a file is in; the state folder is the bot's own wherever it is.
 
     `outside` is what is said without the file: it cannot say of itself that its place is a good one.
     """
@@ -219,7 +219,7 @@ def _fault(faults: tuple[Fault, ...]) -> SettingsError:
 
 
 class Environments(Mapping[str, Environment]):
-    """Lay an environment out anew whenever it is asked for: its files come and go while a bot runs."""
+    """Build an environment whenever it is asked for: its files come and go while a bot runs."""
 
     def __init__(self, settings: Settings, base_name: str | None) -> None:
         self._settings = settings
@@ -268,7 +268,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
 
 
 def _compose_files(settings: Settings, name: str, own: EnvironmentSettings, folder: Path) -> tuple[Path, ...]:
-    """Take the files named, then the environment's own override where it exists beside the first."""
+    """Return the files named, then the environment's own override where it exists beside the first."""
     if own.compose_file:
         return tuple(folder / part for part in own.compose_file.split(COMPOSE_FILE_SEPARATOR) if part)
     files = [folder / part for part in settings.compose_file.split(COMPOSE_FILE_SEPARATOR) if part]
@@ -278,7 +278,7 @@ def _compose_files(settings: Settings, name: str, own: EnvironmentSettings, fold
 
 
 def _env_files(name: str, own: EnvironmentSettings, folder: Path) -> tuple[Path, ...]:
-    """Take `.env.<name>` where it exists; else `.env`, as Compose would by itself."""
+    """Return `.env.<name>` where it exists; else `.env`, as Compose would by itself."""
     if own.env_file:
         return tuple(folder / part for part in own.env_file.split(COMPOSE_FILE_SEPARATOR) if part)
     own_file, common = folder / f".env.{name}", folder / ".env"
@@ -286,6 +286,6 @@ def _env_files(name: str, own: EnvironmentSettings, folder: Path) -> tuple[Path,
 
 
 def _plain(folder_name: str) -> str:
-    """Make a project name of a folder's name as Compose does: lower case, without other signs."""
+    """Derive a project name from a folder's name as Compose does: lower case, without other characters."""
     kept = "".join(sign for sign in folder_name.lower() if sign.isalnum() or sign in "-_").lstrip("-_")
     return kept or "stack"

@@ -1,7 +1,7 @@
-"""Hear what people send to a service: some signals ask for an end, the others do nothing here and end nothing.
+"""Handle the signals that people send to a service: some stop it, the others are ignored.
 
 By default a process ends by nearly every signal. Who sends SIGHUP or SIGUSR1 to a service, out of habit, wants it to
-read its files again; a bot that ended by that would not be started again, since the engine saw somebody send a signal.
+read its files again; a bot that ended by that would not be restarted, since the engine saw a manual signal.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ HINT = (
 
 @contextmanager
 def stop_signals() -> Iterator[asyncio.Event]:
-    """Give an event that is set when somebody wants this process to end, for the length of a block."""
+    """Provide an event that is set when this process is asked to stop, for the length of a block."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
     def end(number: signal.Signals) -> None:
-        log.info("told to stop" if not stop.is_set() else "is stopping already", signal=name_of(number))
+        log.info("stop requested" if not stop.is_set() else "stopping already", signal=name_of(number))
         stop.set()
 
     def ignore(number: int) -> None:

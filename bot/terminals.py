@@ -1,4 +1,4 @@
-"""Go on in silence when the terminal is closed: who only tells what it does must not break for that."""
+"""Continue without output when the terminal is closed: a failure to print must not end the work."""
 
 import errno
 import io
@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 
 def outlive_terminals() -> None:
-    """Let nothing that is written from now on fail because the terminal it goes to was closed."""
+    """Ignore write errors on a closed terminal from now on."""
     sys.stdout = _detached(sys.stdout)
     sys.stderr = _detached(sys.stderr)
 

@@ -1,3 +1,3 @@
-"""Say which version this is: the one place that does."""
+"""Define the version, in this one place."""
 
 __version__ = "0.1.0"

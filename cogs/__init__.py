@@ -1,6 +1,6 @@
-"""Speak with Discord: `await bot.load_extension("roas")` makes any discord.py bot deploy, watch and roll back.
+"""Integrate with Discord: `await bot.load_extension("roas")` lets any discord.py bot deploy, watch and roll back.
 
-An application is opened from the settings, and the whole bot stands by while another one of the same STATE_DIR speaks;
+An application is opened from the settings; the bot is on standby while another one of the same STATE_DIR leads, and
 unloading the extension ends both. docs/plugin.md says what that means for the bot. `roas` does not load itself
 as an extension: discord.py would drop the modules that it runs on.
 """
@@ -26,7 +26,7 @@ if __name__ != "roas.cogs":  # a second copy of every class
 
 
 async def setup(bot: commands.Bot) -> None:
-    """Come into somebody's bot, or leave it as it was. Raises SettingsError, NameClashError, StateError."""
+    """Set up in a bot, or leave it unchanged. Raises SettingsError, NameClashError, StateError."""
     async with AsyncExitStack() as opened:
         settings = load_settings(needs_discord=False, is_guest=True)
         refuse_ours(bot, settings)  # before anything is opened

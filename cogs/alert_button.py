@@ -28,11 +28,11 @@ class AlertButton(
     async def from_custom_id(
         cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        """Read the button from the id that it carries."""
+        """Read the button from its custom id."""
         return cls(match["deed"], match["subject"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the click to the cog."""
+        """Pass the click to the cog."""
         cog: AlertsCog | None = interaction.client.get_cog(CogName.ALERTS)
         if cog is None or not cog.leadership.is_leader or not await acknowledge(interaction):
             return

@@ -1,4 +1,4 @@
-"""Let people acknowledge and silence alerts, read the logs of what they tell of, and roll back."""
+"""Let people acknowledge and silence alerts, read the logs of their services, and roll back."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ LOGS_OF_CONTAINERS = 5
 
 
 class AlertsCog(OpsCog, name=CogName.ALERTS.value):
-    """Take what people do about alerts."""
+    """Handle what people do about alerts."""
 
     async def cog_load(self) -> None:
         """Listen for clicks on every button under an alert ever posted."""
@@ -58,7 +58,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
                 await self._roll_back(interaction, alerts[0])
 
     async def _alerts(self, subject: str) -> Sequence[Alert]:
-        """Return the alert of a message, or all of those that it tells of. Raises InvalidRequestError."""
+        """Return the alert of a message, or all that it shows. Raises InvalidRequestError."""
         kept = self.application.state.alerts
         one = await kept.get(subject)
         alerts = [one] if one is not None else await kept.group(subject)
@@ -114,7 +114,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
 
 
 def alert_refusal(asker: Asker, cog: OpsCog) -> str | None:
-    """Say why somebody may not deal with alerts, or return None where they may: any role that may change something."""
+    """Return why a member may not handle alerts, or None where they may: any role that may change something."""
     if out_of_place := refusal(Action.STATUS, None, asker, cog.rules):
         return out_of_place
     if asker.role_ids & cog.rules.all_roles:

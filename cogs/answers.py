@@ -1,4 +1,4 @@
-"""Acknowledge first, then answer once, privately; turn every fault into one clear embed."""
+"""Acknowledge first, then answer once, privately; show every error as one clear embed."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -27,17 +27,17 @@ class Reply(Protocol):
     """Answer an interaction with embeds."""
 
     async def __call__(self, interaction: discord.Interaction, *, embeds: Sequence[discord.Embed] = ()) -> None:
-        """Say it; a fault of Discord's is logged."""
+        """Send it; an error of Discord's is logged."""
         ...
 
 
 async def acknowledge(interaction: discord.Interaction) -> bool:
-    """Tell Discord that an answer comes, before any effect; False where somebody else answers or it is too late."""
+    """Defer an answer before any effect; returns False where another bot answers or it is too late."""
     return await _acknowledge(interaction, thinking=True)
 
 
 async def acknowledge_turn(interaction: discord.Interaction) -> bool:
-    """Tell Discord that the message with the button will change, before any effect; False as for `acknowledge`."""
+    """Defer an update of the message with the button, before any effect; returns False as for `acknowledge`."""
     return await _acknowledge(interaction, thinking=False)
 
 
@@ -49,7 +49,7 @@ async def _acknowledge(interaction: discord.Interaction, *, thinking: bool) -> b
             await interaction.response.defer()
     except discord.HTTPException as error:
         if error.code in {UNKNOWN_INTERACTION, ALREADY_ACKNOWLEDGED}:
-            log.warning("an interaction is not ours to answer", interaction_id=interaction.id, error=str(error))
+            log.warning("interaction expired or answered already", interaction_id=interaction.id, error=str(error))
             return False
         log.warning("an interaction cannot be acknowledged", interaction_id=interaction.id, error=str(error))
         return False
@@ -66,7 +66,7 @@ async def answer(
     *,
     drawing: Drawing | None = None,
 ) -> None:
-    """Answer an acknowledged interaction; an answer that Discord does not take is logged, since its effect stands.
+    """Answer an acknowledged interaction; a failure to send is only logged, since the effect stays.
 
     After `acknowledge_turn` this changes the message that the button was on.
     """

@@ -1,4 +1,4 @@
-"""Own what the other cogs share: the application where the bot opened none, its turn, the sync of the commands."""
+"""Own what the other cogs share: the application where the bot opened none, its leader tasks, the command sync."""
 
 import asyncio
 import random
@@ -41,17 +41,17 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
 
     @property
     def is_leader(self) -> bool:
-        """Tell whether this bot is the one that leads; another one may be, beside it."""
+        """Return whether this bot leads; another one may lead beside it."""
         return self._leadership.is_leader
 
     async def wait_until_leader(self) -> None:
-        """Wait until it is this bot's turn, and Discord is there: what it does by itself, by a timer, it does then."""
+        """Wait until this bot leads and Discord is connected: only then do timers act."""
         while not (self.is_leader and self._bot.is_ready()):
             await self._bot.wait_until_ready()
             await self._leadership.wait_until_leader()
 
     async def cog_load(self) -> None:
-        """Sync the commands where the bot is connected already; else all of them are there when it is."""
+        """Sync the commands where the bot is connected already; otherwise that happens once it is ready."""
         self._stop_listening = self._leadership.on_gained(self._begin_again)
         if self._bot.is_ready():
             self._begin()
@@ -80,7 +80,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
 
     @commands.Cog.listener()
     async def on_interaction(self, _interaction: discord.Interaction) -> None:
-        """Notice that another command answers under a name of ours: nothing tells of it when it takes that place."""
+        """Check that no other command has taken one of our names: discord.py sends no event for that."""
         self.sync.report_replaced()
 
     def _begin(self) -> None:
@@ -90,7 +90,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
             )
 
     def _begin_again(self) -> None:
-        """Sync once more when the turn comes: the bot whose turn it was may have had other commands."""
+        """Sync again on becoming leader: the leader before may have had other commands."""
         if self._task is not None and self._task.done():
             self._task = None
         if self._bot.is_ready():

@@ -1,4 +1,4 @@
-"""Read what people typed, and refuse wrong values in words, with the nearest right ones."""
+"""Parse what people typed, and reject wrong values with the nearest valid ones."""
 
 import difflib
 import re
@@ -77,7 +77,7 @@ def read_reason(text: str | None, *, needed: bool = False) -> str:
 
 
 def read_since(text: str | None) -> timedelta | None:
-    """Return how far back somebody wants to look: `90s`, `15m`, `2h`, `3d`. Raises InvalidRequestError."""
+    """Parse a time span to look back: `90s`, `15m`, `2h`, `3d`. Raises InvalidRequestError."""
     if text is None or not text.strip():
         return None
     matched = SINCE_PATTERN.fullmatch(text.strip().lower())

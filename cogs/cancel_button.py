@@ -31,7 +31,7 @@ class CancelButton(
     async def from_custom_id(
         cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        """Read the button from the id that it carries."""
+        """Read the button from its custom id."""
         return cls(match["deployment_id"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Hold the application commands of our cogs as one set, and take away no command but these.
+"""Hold the application commands of our cogs as one set, and remove no other command.
 
 discord.py removes a cog's commands by name: after `copy_global_to`, or where the guild is not known any more, that is
 the command of the bot around it. So the cogs' commands are in the tree by our own doing, each known by its identity.
@@ -35,7 +35,7 @@ class CommandSet:
             self._commands.append(self._group)
 
     def take(self, cog: commands.Cog) -> None:
-        """Take charge of the commands of a cog that is not added yet; they stay bound to it."""
+        """Take over the commands of a cog that is not added yet; they stay bound to it."""
         for command in cog.get_app_commands():
             mark_as_ours(command)
             if self._group is not None:
@@ -54,7 +54,7 @@ class CommandSet:
             raise
 
     def remove(self) -> None:
-        """Remove every command that is still ours; one that took its place is somebody else's."""
+        """Remove every command that is still ours; one that took its place belongs to the host bot."""
         for command in self._present():
             self._tree.remove_command(command.name, guild=self._guild)
 
@@ -65,7 +65,7 @@ class CommandSet:
 
     @property
     def replaced(self) -> tuple[str, ...]:
-        """Return the names under which somebody else's command is by now, as after `copy_global_to`."""
+        """Return the names that commands of the host bot have taken, as after `copy_global_to`."""
         present = self._present()
         return tuple(command.name for command in self._commands if command not in present)
 

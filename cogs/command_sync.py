@@ -1,4 +1,4 @@
-"""Tell Discord of the commands, only when they are not the ones it knows."""
+"""Sync the commands with Discord, only when they differ from the registered ones."""
 
 import hashlib
 import json
@@ -49,18 +49,18 @@ class CommandSync:
         return True
 
     def report_replaced(self) -> None:
-        """Log, once, which of our commands somebody has put others over."""
+        """Log, once, which of our commands the host bot has overridden."""
         replaced = self._ours.replaced
         if replaced and replaced != self._reported:
             log.error(
-                "commands of this bot are in the place of ours, which nobody can use",
+                "commands of this bot override commands of roas",
                 commands=", ".join(f"/{name}" for name in replaced),
                 hint=f"`copy_global_to` puts global commands over those of the server. {OWN_GROUP}",
             )
         self._reported = replaced
 
     async def withdraw(self) -> None:
-        """Tell Discord of the commands that are left, where it was told of ours; raises as `run` does."""
+        """Sync the remaining commands, where ours were synced before; raises as `run` does."""
         if not self._has_told and await self._state.posts.get(self._subject, KIND) is None:
             return
         await self._bot.tree.sync(guild=self._guild)
@@ -83,7 +83,7 @@ class CommandSync:
         return hashlib.sha256(json.dumps(ordered, sort_keys=True, default=str).encode()).hexdigest()
 
     async def _payload(self, command: Command) -> dict[str, Any]:
-        """Return what Discord is told of a command, in every language."""
+        """Return the payload of a command, in every language."""
         tree = self._bot.tree
         if tree.translator is None:
             return command.to_dict(tree)

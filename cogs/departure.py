@@ -1,4 +1,4 @@
-"""Take our commands away from Discord when the extension leaves a bot that goes on without it."""
+"""Unregister our commands from Discord when the extension is unloaded from a bot that runs on without it."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ WITHIN_SECONDS = 10.0
 
 
 class Departure:
-    """Know why the extension leaves: only where nobody will answer its commands any more are they withdrawn.
+    """Decide why the extension is unloaded: its commands are withdrawn only where no bot will answer them any more.
 
     A bot that is being closed, that reloads the extension, or that has a peer on its journal keeps them at Discord.
     """
@@ -45,7 +45,7 @@ class Departure:
                 self._bot.reload_extension = self._reload  # type: ignore[method-assign]
 
     async def leave(self, sync: CommandSync) -> None:
-        """Withdraw the commands, where this bot leads and nobody else will answer them. Raises nothing."""
+        """Withdraw the commands, if this bot leads and no other will answer them. Raises nothing."""
         if not self._is_last():
             return
         try:
@@ -59,7 +59,7 @@ class Departure:
             aiohttp.ClientError,
             RoasError,
         ) as error:
-            log.warning("the commands stay at Discord, where nobody answers them", error=str(error) or repr(error))
+            log.warning("commands could not be removed from Discord", error=str(error) or repr(error))
 
     def _is_last(self) -> bool:
         instance = self._application.state.instance

@@ -54,7 +54,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         self._stop_listening: Callable[[], None] = lambda: None
 
     async def cog_load(self) -> None:
-        """Listen for clicks on every button ever posted, and begin to tell."""
+        """Listen for clicks on every button ever posted, and start to post."""
         self.bot.add_dynamic_items(CancelButton, *BUTTONS)
         self.live_messages.start()
         self._stop_listening = self.leadership.on_gained(self._start_leading)
@@ -64,7 +64,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
             self.live_messages.online()
 
     async def cog_unload(self) -> None:
-        """Stop telling; the next bot goes on."""
+        """Stop posting; the next bot continues."""
         self.bot.remove_dynamic_items(CancelButton, *BUTTONS)
         self._stop_listening()
         if self._resuming is not None:
@@ -75,15 +75,15 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         await self.live_messages.close()
 
     def _start_leading(self) -> None:
-        """Resume, at the beginning of each of this bot's turns, the plans that a dead process left half answered."""
+        """Resume, each time this bot becomes leader, the plans that a dead process left half answered."""
         if self._resuming is None or self._resuming.done():
-            self._resuming = asyncio.create_task(self._resume(), name="take up plans")
+            self._resuming = asyncio.create_task(self._resume(), name="resume plans")
 
     async def _resume(self) -> None:
         try:
             await self.plan_approvals.resume()
         except RoasError as error:
-            log.error("what a dead process left half answered is not known", error=error.message)
+            log.error("half answered plans could not be read", error=error.message)
 
     @commands.Cog.listener()
     async def on_logged_in(self) -> None:
@@ -251,7 +251,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         )
 
     async def show_plan(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
-        """Answer with the plan and its buttons; nothing is started before somebody says yes to it."""
+        """Answer with the plan and its buttons; nothing is started before it is confirmed."""
         plan_record = await self._planned(request, self.plan_approvals.create_plan)
         took = await last_seconds(self.application.state, request.kind, request.environment)
         shown = without_secrets(plan_record, self.application.redactor.redact)
@@ -268,7 +268,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         await self.plan_approvals.require_idle(request.environment)
         plan = await self._planned(request, self.application.orchestrator.plan)
         started = await self.application.orchestrator.start(replace(request, plan_digest=plan.digest))
-        log.info("a hotfix was asked for", deployment_id=started.id, interaction_id=interaction.id)
+        log.info("hotfix requested", deployment_id=started.id, interaction_id=interaction.id)
         link = await self.live_messages.link(started.id, request.environment, within_seconds=LINK_WITHIN_SECONDS)
         text = _("🚀 Started `{id}`. Follow it here: {link}", id=started.id, link=link)
         shown = without_secrets(plan, self.application.redactor.redact)

@@ -1,4 +1,4 @@
-"""Lock environments, so that nobody deploys to them, and unlock them."""
+"""Freeze environments, so that nobody deploys to them, and lift the freeze."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -35,7 +35,7 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
         actor = actor_of(self.permit(interaction, Action.LOCK, target))
         freeze = Freeze(target.name, actor, read_reason(reason, needed=True), datetime.now(UTC))
         await self.application.state.freezes.put(freeze)
-        log.info("an environment was locked", environment=target.name, by=actor.name, reason=freeze.reason)
+        log.info("environment frozen", environment=target.name, by=actor.name, reason=freeze.reason)
         text = _("🧊 **{environment}** is locked: nobody can deploy to it.", environment=target.name)
         active = await self.application.state.deployments.active(target.name)
         if active is not None:
@@ -59,7 +59,7 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
             )
         permit(unlock_refusal(freeze, target, asker, self.rules))
         lifted = await freezes.lift(target.name, actor_of(asker))
-        log.info("an environment was unlocked", environment=target.name, by=asker.name)
+        log.info("environment freeze lifted", environment=target.name, by=asker.name)
         await answer(interaction, self._unlocked(lifted))
 
     lock.autocomplete("environment")(OpsCog.suggest_environments)

@@ -48,7 +48,7 @@ class HistoryCog(OpsCog, name=CogName.HISTORY.value):
         await answer(interaction, drawing=await self.draw(page))
 
     def _everywhere(self, interaction: discord.Interaction[Any]) -> str | None:
-        """Return what is meant by no environment: all in the ops channel, elsewhere the one of the channel."""
+        """Return the default without a named environment: None (all) in the ops channel, else the channel's own."""
         if place_refusal(asker_of(interaction), self.rules, "") is None:
             return None
         names = list(self.visible(interaction))
@@ -74,7 +74,7 @@ class PageButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
     template=re.escape(HISTORY_PREFIX) + r"(?P<environment>[^:]{1,32}):(?P<outcome>[a-z_-]{1,16}):(?P<number>\d{1,6})",
 ):
-    """Turn the page; the button knows which, and the page is read again on the click."""
+    """Show another page; the button knows which, and the page is read again on the click."""
 
     def __init__(self, page: HistoryPage) -> None:
         super().__init__(discord.ui.Button(custom_id=page.custom_id))

@@ -1,4 +1,4 @@
-"""Know which versions somebody may mean: to suggest them, and to name the nearest where one does not exist."""
+"""List known versions: to suggest them, and to name the nearest where one does not exist."""
 
 import asyncio
 

@@ -62,7 +62,7 @@ async def load_cogs(bot: commands.Bot, application: Application, leadership: Lea
 
 
 def _outboxes(bot: commands.Bot, application: Application) -> Outboxes:
-    """Make an outbox for the ops channel, and one for each other channel that environments have of their own."""
+    """Create an outbox for the ops channel, and one for each other channel that environments have."""
     settings, group = application.settings, application.settings.discord_command_group
     guild_id, channel_id = place(settings)
     by_channel: dict[int, Outbox] = {}
@@ -83,7 +83,7 @@ def refuse_ours(bot: commands.Bot, settings: Settings) -> None:
 
 
 def place(settings: Settings) -> tuple[int, int]:
-    """Return the guild and the ops channel, without which nobody could do anything. Raises SettingsError."""
+    """Return the guild and the ops channel, without which no command works. Raises SettingsError."""
     guild_id, channel_id = settings.discord_guild_id, settings.discord_ops_channel_id
     if guild_id is not None and channel_id is not None:
         return guild_id, channel_id

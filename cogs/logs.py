@@ -77,7 +77,7 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
         return matching(typed, SINCE_SUGGESTED) if self._reads(interaction) else []
 
     def _reads(self, interaction: discord.Interaction[Any]) -> bool:
-        """Tell whether somebody may read the logs of any environment, and so be shown the names of services."""
+        """Return whether a member may read the logs of any environment, and so see the names of services."""
         asker = asker_of(interaction)
         environments = self.visible(interaction).values()
         return self.leadership.is_leader and any(

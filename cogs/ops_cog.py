@@ -1,4 +1,4 @@
-"""Give every cog what it needs: the application, the rules, the leadership."""
+"""Provide every cog with what it needs: the application, the rules, the leadership."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -43,11 +43,11 @@ class OpsCog(commands.Cog):
 
     @property
     def rules(self) -> Rules:
-        """Return who may do what, and whether the ops channel is there to do it in."""
+        """Return who may do what, and whether the ops channel exists to do it in."""
         return replace(self._rules, channel_missing=self._is_channel_missing())
 
     def _is_channel_missing(self) -> bool:
-        """Tell whether the guild is there, as far as is known, and in it no ops channel that the bot could see."""
+        """Return whether the guild is available and has no ops channel that the bot can see."""
         guild = self.bot.get_guild(self._rules.guild_id or 0)
         if guild is None or guild.unavailable:
             return False
@@ -105,7 +105,7 @@ class OpsCog(commands.Cog):
         return asker
 
     def sees_channel(self, interaction: discord.Interaction[Any]) -> bool:
-        """Tell whether somebody may be shown names at all: suggestions give them away."""
+        """Return whether a member may see names at all: suggestions reveal them."""
         return self.leadership.is_leader and refusal(Action.STATUS, None, asker_of(interaction), self.rules) is None
 
     async def suggest_environments(
@@ -135,7 +135,7 @@ class OpsCog(commands.Cog):
 def answered(
     command: Callable[Concatenate[Cog, Interaction, Options], Answer],
 ) -> Callable[Concatenate[Cog, Interaction, Options], Answer]:
-    """Let a command acknowledge before it has any effect, and answer for what goes wrong within it."""
+    """Let a command acknowledge before it has any effect, and answer with an error if it fails."""
 
     @wraps(command)
     async def run(cog: Cog, interaction: Interaction, /, *args: Options.args, **options: Options.kwargs) -> None:

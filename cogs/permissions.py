@@ -60,7 +60,7 @@ ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Say who asks, and where, as Discord told it with the interaction."""
+    """Identify the member and the channel, as Discord sent them with the interaction."""
 
     user_id: int
     name: str
@@ -71,7 +71,7 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Hold the ids that may ask."""
+    """Hold the ids that may use commands."""
 
     guild_id: int | None
     channel_id: int | None
@@ -91,7 +91,7 @@ class Rules:
         return frozenset(name for name, own in self.own_channels.items() if own == channel_id)
 
     def is_seen_in(self, channel_id: int | None, environment: str) -> bool:
-        """Tell whether an environment may be asked for in a channel."""
+        """Return whether an environment may be asked for in a channel."""
         return channel_id == self.channel_id or environment in self.looked_after_in(channel_id)
 
 
@@ -127,7 +127,7 @@ def _role_ids(user: discord.User | discord.Member) -> frozenset[int]:
 
 
 def refusal(action: Action, environment: Environment | None, asker: Asker, rules: Rules) -> str | None:
-    """Say why somebody may not do something, or return None where they may.
+    """Return why a member may not do something, or None where they may.
 
     Without an environment it is about those of the channel, whichever they are.
     """
@@ -142,7 +142,7 @@ def refusal(action: Action, environment: Environment | None, asker: Asker, rules
 
 
 def cancel_refusal(kind: DeploymentKind, environment: Environment, asker: Asker, rules: Rules) -> str | None:
-    """Say why somebody may not cancel a deployment, or return None where they may."""
+    """Return why a member may not cancel a deployment, or None where they may."""
     if out_of_place := place_refusal(asker, rules, environment.name):
         return out_of_place
     return None if asker.role_ids & rules.approvers else refusal(ACTIONS[kind], environment, asker, rules)
@@ -155,9 +155,9 @@ def permit(why_not: str | None) -> None:
 
 
 def place_refusal(asker: Asker, rules: Rules, environment: str | None) -> str | None:
-    """Say why an environment cannot be asked for where somebody is, or return None where it can.
+    """Return why an environment cannot be used in a channel, or None where it can.
 
-    None stands for those of the channel, an empty name for what concerns no environment.
+    None means those of the channel, an empty name what concerns no environment.
     """
     if rules.guild_id is None or rules.channel_id is None:
         return _("DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are not set, so nobody may do anything.")
@@ -200,13 +200,13 @@ def _wanted_roles(action: Action, environment: Environment, rules: Rules) -> tup
 
 
 def unlock_refusal(freeze: Freeze, environment: Environment, asker: Asker, rules: Rules) -> str | None:
-    """Say why somebody may not lift a lock, or return None where they may: their own they always may, if they lock."""
+    """Return why a member may not lift a freeze, or None where they may: their own always, if they may freeze."""
     own = freeze.frozen_by.id == str(asker.user_id) and freeze.frozen_by.kind is ActorKind.DISCORD
     return refusal(Action.LOCK if own else Action.UNLOCK, environment, asker, rules)
 
 
 def confirm_refusal(plan_record: PlanRecord, environment: Environment, asker: Asker, rules: Rules) -> str | None:
-    """Say why somebody may not say the first yes to a plan, or return None where they may."""
+    """Return why a member may not confirm a plan, or None where they may."""
     if why_not := refusal(ACTIONS[plan_record.request.kind], environment, asker, rules):
         return why_not
     if not _asked_for(plan_record, asker):
@@ -217,7 +217,7 @@ def confirm_refusal(plan_record: PlanRecord, environment: Environment, asker: As
 
 
 def approve_refusal(plan_record: PlanRecord, environment: Environment, asker: Asker, rules: Rules) -> str | None:
-    """Say why somebody may not say the second yes to a plan, or return None where they may."""
+    """Return why a member may not approve a plan, or None where they may."""
     if why_not := refusal(Action.APPROVE, environment, asker, rules):
         return why_not
     if _asked_for(plan_record, asker):
@@ -226,14 +226,14 @@ def approve_refusal(plan_record: PlanRecord, environment: Environment, asker: As
 
 
 def withdraw_refusal(plan_record: PlanRecord, environment: Environment, asker: Asker, rules: Rules) -> str | None:
-    """Say why somebody may not cancel a plan, or return None where they may."""
+    """Return why a member may not cancel a plan, or None where they may."""
     if out_of_place := place_refusal(asker, rules, environment.name):
         return out_of_place
     return None if _asked_for(plan_record, asker) else refusal(Action.APPROVE, environment, asker, rules)
 
 
 def approvers_refusal(environment: Environment, rules: Rules) -> str | None:
-    """Say why nobody could ever approve a plan, or return None where somebody can."""
+    """Return why no member could ever approve a plan, or None where one can."""
     return None if rules.approvers else _missing_role(Action.APPROVE, environment, (), "DISCORD_APPROVER_ROLE_IDS")
 
 

@@ -1,7 +1,7 @@
-"""Take a plan from the question to the deployment: the one who asked says yes, then, where it is wanted, a second one.
+"""Take a plan from the request to the deployment: its requester confirms, then a second person approves if needed.
 
 A plan is used once: the journal takes one deployment per plan. Between any two clicks the bot may be another one;
-everything that was said is read again from the journal.
+every answer is read again from the journal.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ NOT_ENDED = frozenset({*WAITING, PlanState.CONFIRMED})
 
 
 class PlanApprovals:
-    """Make plans and take the answers to them; every method raises NotPermittedError for who may not."""
+    """Create plans and process the answers; every method raises NotPermittedError for members without permission."""
 
     def __init__(self, application: Application, rules: Rules, live_messages: LiveMessages) -> None:
         self._application = application
@@ -61,7 +61,7 @@ class PlanApprovals:
         self._rules = rules
         self._live_messages = live_messages
 
-        # One click at a time for each plan: what a second one finds `confirmed` is carried by nobody any more.
+        # One click at a time for each plan: a plan that is found `confirmed` was then left by a dead process.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def require_idle(self, environment: str) -> None:
@@ -72,7 +72,7 @@ class PlanApprovals:
             raise LockHeldError(lock)
 
     async def create_plan(self, request: DeploymentRequest) -> PlanRecord:
-        """Plan what is asked for and write it down, bound to exactly this plan. Raises RoasError."""
+        """Plan a request and save it, bound to exactly this plan. Raises RoasError."""
         environment = self._environment(request.environment)
         await self.require_idle(environment.name)
         if environment.needs_approval:
@@ -89,7 +89,7 @@ class PlanApprovals:
         return plan_record
 
     async def resume(self) -> None:
-        """Carry out what a dead process had begun to: people have said yes, and would wait for it in vain.
+        """Start what a dead process had begun to start: the plan is confirmed, and its people wait.
 
         What cannot be started now waits again, as it would have after the click.
         """
@@ -113,12 +113,12 @@ class PlanApprovals:
         if not plan_record.waits or confirmed_by is None:
             return
         approved_by = confirmed_by if plan_record.state is PlanState.AWAITING else None
-        if approved_by is not None and plan_record.is_from(approved_by):  # the settings want a second person by now
+        if approved_by is not None and plan_record.is_from(approved_by):  # the settings now require a second person
             return
         await self._execute(plan_record, confirmed_by, approved_by=approved_by)
 
     async def confirm(self, plan_id: str, asker: Asker, actor: Actor) -> tuple[PlanRecord, str]:
-        """Take the yes of the one who asked; returns how the plan stands now, and what to say."""
+        """Confirm a plan for the one who requested it; returns its current state, and the answer."""
         async with self._locked(plan_id) as plan_record:
             environment = self._environment(plan_record.environment)
             permit(confirm_refusal(plan_record, environment, asker, self._rules))
@@ -137,7 +137,7 @@ class PlanApprovals:
             return plan_record, _("🗳️ A second person has to approve it now: {link}", link=link)
 
     async def approve(self, plan_id: str, asker: Asker, actor: Actor) -> str:
-        """Take the yes of a second person, and start exactly that; returns what to say."""
+        """Approve a plan as a second person, and start exactly that; returns the answer."""
         async with self._locked(plan_id) as plan_record:
             permit(approve_refusal(plan_record, self._environment(plan_record.environment), asker, self._rules))
             if plan_record.state is not PlanState.AWAITING:
@@ -145,7 +145,7 @@ class PlanApprovals:
             return (await self._execute(plan_record, actor, approved_by=actor))[1]
 
     async def withdraw(self, plan_id: str, asker: Asker, actor: Actor) -> tuple[PlanRecord, str]:
-        """Let a plan go; returns how it stands now, and what to say."""
+        """Cancel a plan; returns its current state, and the answer."""
         async with self._locked(plan_id) as plan_record:
             permit(withdraw_refusal(plan_record, self._environment(plan_record.environment), asker, self._rules))
             done, plan_record = await self._move(plan_record, PlanState.WITHDRAWN, actor, WAITING)
@@ -156,7 +156,7 @@ class PlanApprovals:
     async def _execute(
         self, plan_record: PlanRecord, actor: Actor, *, approved_by: Actor | None
     ) -> tuple[PlanRecord, str]:
-        """Write down that everybody said yes, look whether the plan still holds, and start it, once.
+        """Record the approval, check that the plan still applies, and start it, once.
 
         The yes counts from here on, however long the rest takes. Whatever keeps it from starting gives the plan back,
         unless it is the plan itself that no longer holds.
@@ -187,7 +187,7 @@ class PlanApprovals:
             if known is None:
                 raise
             return known
-        log.info("a deployment was asked for", deployment_id=deployment.id, plan_id=request.interaction_id)
+        log.info("deployment requested", deployment_id=deployment.id, plan_id=request.interaction_id)
         return deployment
 
     async def _refuse_changed(self, plan_record: PlanRecord, actor: Actor) -> None:
@@ -206,7 +206,7 @@ class PlanApprovals:
 
     @asynccontextmanager
     async def _locked(self, plan_id: str) -> AsyncIterator[PlanRecord]:
-        """Hold a plan while somebody's answer to it is dealt with, and read it as it stands then."""
+        """Hold a plan while an answer to it is processed, and read its current state."""
         async with self._lock(plan_id):
             yield await self._read(plan_id)
 
@@ -214,7 +214,7 @@ class PlanApprovals:
         return self._locks.setdefault(plan_id, asyncio.Lock())
 
     async def _read(self, plan_id: str) -> PlanRecord:
-        """Return a plan as it stands: what a dead process had begun to start was started, or waits again."""
+        """Return the state of a plan: one that a dead process had begun to start was started, or waits again."""
         plan_record = await self._state.approvals.get(plan_id)
         if plan_record is None:
             raise InvalidRequestError(
@@ -259,7 +259,7 @@ class PlanApprovals:
         return done, known
 
     async def _explain(self, plan_record: PlanRecord) -> str:
-        """Say kindly what became of a plan whose button is pressed (again)."""
+        """Explain what became of a plan whose button is pressed (again)."""
         text = describe_outcome(without_secrets(plan_record, self._application.redactor.redact))
         if plan_record.deployment_id is not None:
             text += "\n" + await self._live_messages.known_link(plan_record.deployment_id, plan_record.environment)

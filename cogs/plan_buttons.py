@@ -1,4 +1,4 @@
-"""Say yes to a plan, or let it go; the buttons know an id only, and who may is decided on the click."""
+"""The buttons of a plan: confirm, approve, cancel. They hold an id only; permission is checked on the click."""
 
 import re
 from dataclasses import replace
@@ -28,7 +28,7 @@ DEPLOYMENT_ID = r"(?P<id>[A-Z]{1,16}-[0-9A-Z]{26})"
 
 
 class IdButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"roas:none"):
-    """Carry an id; the button is read from it after any restart."""
+    """Hold an id; the button is read from it after any restart."""
 
     prefix: ClassVar[str] = ""
 
@@ -40,7 +40,7 @@ class IdButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], templ
     async def from_custom_id(
         cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        """Read the button from the id that it carries."""
+        """Read the button from its custom id."""
         return cls(match["id"])
 
 
@@ -48,7 +48,7 @@ class PlanButton(IdButton, template=r"roas:none"):
     """Answer on the plan itself where only its reader sees it, and beside it where everybody does."""
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Take the answer to a plan."""
+        """Process the answer to a plan."""
         cog = _cog(interaction)
         private = interaction.message is not None and interaction.message.flags.ephemeral
         if cog is None or not await (acknowledge_turn if private else acknowledge)(interaction):
@@ -61,12 +61,12 @@ class PlanButton(IdButton, template=r"roas:none"):
                 await answer(interaction, text)
 
     async def _decide(self, plan_approvals: PlanApprovals, asker: Asker) -> tuple[PlanRecord, str]:
-        """Return how the plan stands now, and what to say."""
+        """Return the current state of the plan, and the answer."""
         raise NotImplementedError
 
 
 class ConfirmButton(PlanButton, template=re.escape(CONFIRM_PREFIX) + PLAN_ID):
-    """Say yes to one's own plan: start it, or ask a second person."""
+    """Confirm one's own plan: start it, or ask for an approval."""
 
     prefix = CONFIRM_PREFIX
 
@@ -75,7 +75,7 @@ class ConfirmButton(PlanButton, template=re.escape(CONFIRM_PREFIX) + PLAN_ID):
 
 
 class WithdrawButton(PlanButton, template=re.escape(WITHDRAW_PREFIX) + PLAN_ID):
-    """Let a plan go."""
+    """Cancel a plan."""
 
     prefix = WITHDRAW_PREFIX
 
@@ -84,7 +84,7 @@ class WithdrawButton(PlanButton, template=re.escape(WITHDRAW_PREFIX) + PLAN_ID):
 
 
 class ApproveButton(IdButton, template=re.escape(APPROVE_PREFIX) + PLAN_ID):
-    """Say yes to somebody else's plan."""
+    """Approve another member's plan."""
 
     prefix = APPROVE_PREFIX
 

@@ -42,7 +42,7 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
         self.live_messages = live_messages
         self._painter = Painter()
 
-        # Many who ask at the same time look together: a bot that is asked too much would answer nobody.
+        # Simultaneous requests share one look: a bot with too many requests would answer none.
         self._looks: SingleFlight[Drawing] = SingleFlight()
 
     async def cog_unload(self) -> None:

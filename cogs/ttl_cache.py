@@ -12,7 +12,7 @@ MOST = 32
 
 
 class TtlCache(Generic[Value]):
-    """Answer from a look that was begun a moment ago, whoever asked for it and whether it has ended yet or not."""
+    """Answer from a call that was started a moment ago, by any caller, whether or not it has ended yet."""
 
     def __init__(self, fresh_seconds: float = FRESH_SECONDS, most: int = MOST) -> None:
         self._fresh_seconds = fresh_seconds
@@ -38,6 +38,6 @@ class TtlCache(Generic[Value]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _evict(self) -> None:
-        """Keep the newest; one that is forgotten while somebody waits for it still answers them."""
+        """Keep the newest; one that is dropped while a caller waits for it still answers that caller."""
         while len(self._entries) > self._most:
             del self._entries[next(iter(self._entries))]

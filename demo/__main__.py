@@ -1,4 +1,4 @@
-"""`python -m demo`: show the main job on a sample stack, prove it from Docker, and clear everything away."""
+"""`python -m demo`: show the main job on a sample stack, prove it from Docker, and remove everything."""
 
 import argparse
 import asyncio
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def _interrupt(*_: Any) -> None:
-    """Treat SIGTERM as Ctrl-C, which asyncio turns into an orderly end."""
+    """Treat SIGTERM as Ctrl-C, which asyncio handles as an orderly end."""
     signal.raise_signal(signal.SIGINT)
 
 

@@ -17,7 +17,7 @@ UNIX = "unix://"
 
 
 def start_bot(stage: Stage, sandbox: Mapping[str, Any], *environments: str) -> None:
-    """Start the bot, which deploys itself and the sample stack to these. Raises ProcessError with Compose's words."""
+    """Start the bot, which deploys itself and the sample stack to these. Raises ProcessError with Compose's output."""
     settings = _settings(stage, sandbox, environments or (ENVIRONMENT,))
     lines = (f"{name}={value}" for name, value in settings.items())
     (stage.home / ".env").write_text("\n".join(lines) + "\n")
@@ -62,7 +62,7 @@ def _settings(stage: Stage, sandbox: Mapping[str, Any], environments: Sequence[s
 
 
 def failure_output(stage: Stage, lines: int = 25) -> str:
-    """Return what every bot that is there said last."""
+    """Return the last output of every existing bot."""
     client = stage.engine.client()
     try:
         bots = client.containers.list(all=True, ignore_removed=True, filters={"label": f"{PROJECT_LABEL}={stage.name}"})

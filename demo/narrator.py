@@ -1,4 +1,4 @@
-"""Tell the story as a person wants to read it."""
+"""Print the story as a person wants to read it."""
 
 import re
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Narrator:
     _shown: set[str] = field(default_factory=set)
 
     def note(self, text: str) -> None:
-        """Tell what is being prepared or cleared away."""
+        """Print what is being prepared or removed."""
         self.console.print(f"[dim]{escape(text)}[/dim]")
 
     def chapter(self, title: str) -> None:
@@ -44,36 +44,36 @@ class Narrator:
         self.console.rule(f"[bold]{len(self.chapters)}. {escape(title)}[/bold]", align="left")
 
     def typed(self, person: str, text: str, does: str = "types") -> None:
-        """Tell what somebody types or presses in Discord."""
+        """Print what a person types or presses in Discord."""
         self.console.print(f"[cyan]{person}[/cyan] {does} [bold]{escape(text)}[/bold]")
 
     def answered(self, text: str, title: str) -> None:
-        """Tell what only the person who asked sees, without the link to the channel."""
+        """Print what only the person who asked sees, without the link to the channel."""
         shown = [
             line.removeprefix("-# ") for line in text.splitlines() if not line.startswith(("🚀", "Nothing is changed"))
         ]
         self._panel("\n".join(shown), title, "blue")
 
     def live(self, text: str) -> None:
-        """Tell those lines of the live message that are new and say that something is done or wrong."""
+        """Print those lines of the live message that are new and say that something is done or wrong."""
         for line in map(plain, text.splitlines()[1:]):  # the first is the title
             if line[:1] in "✅❌⚠↩🚫" and line and line not in self._shown:
                 self._shown.add(line)
                 self.console.print(f"  {escape(line)}")
 
     def posted(self, text: str) -> None:
-        """Tell a message of the channel."""
+        """Print a message of the channel."""
         self._panel(text, "#ops", "magenta")
 
     def proved(self, what: str, shown: Sequence[str], seconds: float | None) -> None:
-        """Tell what Docker shows."""
+        """Print what Docker shows."""
         chapter = self.chapters[-1]
         chapter.seconds = seconds
         chapter.proved = ", ".join(shown)
         self.console.print(f"[green]Docker shows:[/green] {what} {escape(chapter.proved)}")
 
     def received(self, who: str, what: str, seen: PollResults) -> None:
-        """Tell how somebody was answered who asked all the time."""
+        """Return how commands sent at a steady rate were answered."""
         answer_text, answered = f"[cyan]{who}[/cyan] typed [bold]{what}[/bold]", len(seen.asked) - seen.never
         self.console.print(
             f"{answer_text} {len(seen.asked)} times meanwhile, ten times a second, and got {answered} answers: "
@@ -81,11 +81,11 @@ class Narrator:
         )
 
     def failed(self, text: str) -> None:
-        """Tell what went wrong."""
+        """Print what went wrong."""
         self.console.print(f"\n[bold red]The demo failed:[/bold red] {escape(text)}")
 
     def summary(self, seconds: float, seen: PollResults) -> None:
-        """Tell in a table what was shown, and how long nobody was listening."""
+        """Print a table of what was shown, and how long no bot answered."""
         table = Table(
             title=f"All {len(self.chapters)} steps went as promised, in {seconds:.0f} s", title_justify="left"
         )
@@ -108,6 +108,6 @@ class Narrator:
 
 
 def plain(text: str) -> str:
-    """Take Discord's own marks out of a text."""
+    """Remove Discord's markup from a text."""
     without = MENTION.sub("@dora", STAMP.sub("just now", text))
     return without.replace("**", "").replace("`", "").replace("```", "").strip("\n")

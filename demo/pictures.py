@@ -33,7 +33,7 @@ class Photographer:
     page: Page
 
     async def become(self, name: str) -> None:
-        """Be somebody else."""
+        """Act as another person."""
         await self.page.locator("#user").select_option(name)
 
     async def type(self, command: str, *values: str) -> None:
@@ -50,12 +50,12 @@ class Photographer:
         await self.page.locator("#send").click()
 
     async def see(self, *text: str | re.Pattern[str]) -> Locator:
-        """Wait for the newest message with these words."""
+        """Wait for the newest message with this text."""
         found = self.page.locator("discord-message")
         for word in text:
             found = found.filter(has_text=word)
         await expect(found.last).to_be_visible(timeout=PATIENCE)
-        # By its id from now on: its words go on changing.
+        # By its id from now on: its text keeps changing.
         message_id = await found.last.evaluate("message => message.dataset.messageId")
         return self.page.locator(f'[data-message-id="{message_id}"]')
 
@@ -154,7 +154,7 @@ async def _in_chinese(camera: Photographer) -> None:
 
 
 async def main() -> int:
-    """Bring up engine, stack, sandbox and bot, and take the pictures."""
+    """Start engine, stack, sandbox and bot, and take the pictures."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="roas-pictures-") as name,

@@ -20,13 +20,13 @@ class StoryError(Exception):
 
 @dataclass(frozen=True)
 class Scene:
-    """Play the people in the channel, and tell what they do and see."""
+    """Play the people in the channel, and print what they do and see."""
 
     people: SandboxClient
     narrator: Narrator
 
     async def run(self, command: str, environment: str, ending: str, **options: Any) -> None:
-        """Let dora ask for something, say yes, and wait for its end. Raises StoryError where it is another one."""
+        """Let dora send a command, confirm it, and wait for its outcome. Raises StoryError where it is another one."""
         interaction = await self.people.slash("dora", command, environment=environment, **options)
         typed = " ".join([f"/{command}", environment, *(f"{name}:{value}" for name, value in options.items())])
         self.narrator.typed("dora", typed)
@@ -58,7 +58,7 @@ class Scene:
         return found.group()
 
     async def _outcome(self, deployment_id: str) -> Message:
-        """Wait for the message that tells the end, and follow the live one meanwhile."""
+        """Wait for the message with the outcome, and follow the live one meanwhile."""
 
         def is_outcome(message: Message) -> bool:
             return f"{deployment_id} · outcome" in message.text
@@ -71,7 +71,7 @@ class Scene:
             await asyncio.gather(follower, return_exceptions=True)
 
     async def _follow(self, deployment_id: str) -> None:
-        """Tell each new line of the live message, until cancelled."""
+        """Print each new line of the live message, until cancelled."""
         shown = ""
 
         def has_changed(message: Message) -> bool:

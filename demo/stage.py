@@ -1,4 +1,4 @@
-"""The stage: two stacks under a name that nobody else has, their images, and the clearing away afterwards."""
+"""The stage: two stacks under a unique name, their images, and the cleanup."""
 
 import secrets
 import shutil
@@ -85,7 +85,7 @@ class Stage:
         self.image_ids["bot v3"] = sample_image(client, f"{self.name}/bot:v3", version="v3", behaviour="exits")
 
     def _build_version(self, tag: str) -> str:
-        # The tag makes an image of its own, which can be removed without harm to an equal one of somebody else.
+        # The tag makes an image of its own, which can be removed without affecting an equal one of another project.
         return build_bot_image(self.engine, tag, version=tag)
 
     def write_greeting(self, text: str) -> None:

@@ -84,7 +84,7 @@ class Story:
         self._prove(expected, None)
 
     async def _replace_bot(self, title: str, version: str, ending: str, *, left: str) -> None:
-        """Let the bot deploy itself while somebody asks it something ten times a second."""
+        """Let the bot deploy itself while a person sends commands ten times a second."""
         self.narrator.chapter(title)
         began = time.monotonic()
         async with polling(self.people, "status") as ruth:
@@ -101,7 +101,7 @@ class Story:
 
     @staticmethod
     def _check_answers(seen: PollResults) -> None:
-        """Hold every command to Discord's own rule: taken within three seconds, or the person is told of a failure."""
+        """Check that every command was acknowledged within three seconds; after that Discord shows a failure."""
         if seen.never or seen.twice:
             raise StoryError(
                 f"of {len(seen.asked)} commands {seen.never} were never answered and {seen.twice} twice; "

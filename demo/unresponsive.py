@@ -17,7 +17,7 @@ Voice.give = lambda voice: asyncio.get_running_loop().call_later({UNRESPONSIVE_S
 
 
 def unresponsive_image(client: docker.DockerClient, good: str, tag: str) -> str:
-    """Make it of a good version, under a tag, and return the image's id."""
+    """Build it from a good version, under a tag, and return the image's id."""
     container = client.containers.create(good)
     try:
         container.put_archive("/opt/bot", _tar("sitecustomize.py", CODE))

@@ -11,7 +11,7 @@ HEADING = re.compile(r"^# -{4} (.+?) -+$")
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """Hold one variable of the example: the heading it stands under, what is said of it, the value that it shows."""
+    """Hold one variable of the example: its heading, its description, the value that it shows."""
 
     name: str
     heading: str

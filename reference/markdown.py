@@ -25,7 +25,7 @@ def plain(text: str) -> str:
 
 
 def section(page: str, title: str) -> str:
-    """Return what stands below a heading of the second level. Raises ValueError where there is no such heading."""
+    """Return the text below a heading of the second level. Raises ValueError where there is no such heading."""
     _, found, rest = f"\n{page}".partition(f"\n## {title}\n")
     if not found:
         raise ValueError(f"the page has no section {title!r}")

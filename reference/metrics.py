@@ -50,7 +50,7 @@ class _NoProjection(CountedProjection):
         return 0
 
     def time_arrivals(self, listener: object) -> None:
-        """Never tell."""
+        """Never call the listener."""
 
 
 async def page() -> str:

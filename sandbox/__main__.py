@@ -1,4 +1,4 @@
-"""`python -m sandbox`: run the sandbox until it is told to stop."""
+"""`python -m sandbox`: run the sandbox until it is asked to stop."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def _serve(sandbox: Sandbox, ready_file: Path | None) -> None:
 
 
 def _write_private(path: Path, line: str) -> None:
-    """Write whole or not at all: whoever waits for the file must not read half of it."""
+    """Write whole or not at all: a process that waits for the file must not read half of it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Who may reach the sandbox: it deploys for whoever does, so it stays on this machine and asks for a token."""
+"""Access to the sandbox: it deploys for anyone who reaches it, so it listens on this machine and needs a token."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class AccessControl:
             raise web.HTTPForbidden(text="wrong Origin")
 
     def check_control(self, request: web.Request) -> None:
-        """Let in a bearer of the token, or the page that was opened with it."""
+        """Accept a bearer of the token, or the page that was opened with it."""
         self.check_place(request)
         given = request.headers.get("Authorization", "")
         if _equal(given, f"Bearer {self._token}"):
@@ -59,14 +59,14 @@ class AccessControl:
             raise web.HTTPForbidden(text="missing Origin")
 
     def check_file(self, request: web.Request, signature: str) -> None:
-        """Let in who may steer, and who has the whole address: as Discord's, it carries a signature of its own."""
+        """Accept requests with the token, and those whose address holds its own signature, as Discord's do."""
         if _equal(request.query.get("hm", ""), signature):
             self.check_place(request)
         else:
             self.check_control(request)
 
     def knows_page(self, request: web.Request) -> bool:
-        """Say whether the request carries the page's cookie."""
+        """Return whether the request has the page's cookie."""
         return _equal(request.cookies.get(self._cookie, ""), self._page_secret)
 
     def admit_page(self, request: web.Request) -> web.Response | None:

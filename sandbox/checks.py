@@ -48,7 +48,7 @@ class Checks:
 
 
 def _flat(errors: Any, path: str = "") -> list[str]:
-    """Turn Discord's nested errors into lines."""
+    """Convert Discord's nested errors to lines."""
     lines: list[str] = []
     for key, value in errors.items():
         if key == "_errors":

@@ -12,7 +12,7 @@ import aiohttp
 from sandbox.errors import ControlError
 from sandbox.views import Answer, Asked, Choice, Interaction, Message
 
-# Whoever looks at the channel and is not named has no roles and gets no ephemeral answers.
+# A viewer of the channel without a name has no roles and gets no ephemeral answers.
 BYSTANDER = "bob"
 _POLL_SECONDS = 25.0
 
@@ -196,12 +196,12 @@ class SandboxClient:
         return next(filter(predicate, requests))
 
     async def asked(self, user: str | int) -> list[Asked]:
-        """Return everything that somebody ever asked of the bot, and when it was answered."""
+        """Return all interactions of a person with the bot, and when they were answered."""
         _, data = await self._get("interactions", {"user": str(user)})
         return [Asked.from_json(one) for one in data]
 
     async def wait_until_answered(self, user: str | int, deadline_seconds: float = 15.0) -> list[Asked]:
-        """Return what somebody asked, once all of it is answered. Raises TimeoutError where it never is."""
+        """Return a person's interactions, once all are answered. Raises TimeoutError where one never is."""
 
         def answered(data: list[dict[str, Any]]) -> bool:
             return all(one["answered"] is not None for one in data)
@@ -230,23 +230,23 @@ class SandboxClient:
     # --- what the world does to them --------------------------------------------------------------------------------
 
     async def add_user(self, name: str, *roles: str) -> int:
-        """Let somebody join with these roles."""
+        """Add a member with these roles."""
         return int((await self._post("users", {"name": name, "roles": list(roles)}))["id"])
 
     async def set_roles(self, user: str | int, *roles: str) -> None:
-        """Replace somebody's roles."""
+        """Replace a member's roles."""
         await self._post("roles", {"user": user, "roles": list(roles)})
 
     async def set_guild_locale(self, locale: str) -> None:
-        """Let the guild prefer a language, which is the channel's."""
+        """Set the guild's preferred locale, which is the channel's."""
         await self._post("guild_locale", {"locale": locale})
 
     async def set_locale(self, user: str | int, locale: str) -> None:
-        """Set the language of somebody's client."""
+        """Set the language of a person's client."""
         await self._post("locale", {"user": user, "locale": locale})
 
     async def deny_bot(self, *permissions: str, channel: str | int | None = None) -> None:
-        """Take permissions (by discord.py's names) from the bot in a channel; none named gives all back."""
+        """Remove permissions (by discord.py's names) from the bot in a channel; without names, restore all."""
         await self._post("deny", {"channel": channel, "permissions": list(permissions)})
 
     async def delete_message(self, message: int | Message, *, channel: str | int | None = None) -> None:
@@ -259,11 +259,11 @@ class SandboxClient:
         await self._post("delete_channel", {"channel": channel})
 
     async def create_channel(self, name: str) -> int:
-        """Make a text channel and return its id; one named `ops` is where people are unless they say otherwise."""
+        """Create a text channel and return its id; one named `ops` is the default channel for people."""
         return int((await self._post("create_channel", {"name": name}))["id"])
 
     async def advance(self, seconds: float) -> None:
-        """Let the interactions' deadlines come nearer without waiting."""
+        """Advance the interactions' deadlines without waiting."""
         await self._post("advance", {"seconds": seconds})
 
     async def add_fault(self, **fault: Any) -> None:
@@ -271,7 +271,7 @@ class SandboxClient:
         await self._post("faults", fault)
 
     async def clear_faults(self) -> None:
-        """Take back every fault that is not used up."""
+        """Withdraw every fault that is not used up."""
         await self._post("faults", {})
 
     async def disconnect(self, code: int = 4000, *, resumable: bool = True) -> int:

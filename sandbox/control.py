@@ -182,7 +182,7 @@ class Control:
         return {"cut": self._sessions.cut(int(body.get("code", 4000)), resumable=bool(body.get("resumable", True)))}
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """Tell the page of every change, as server-sent events, until it goes away."""
+        """Send every change to the page, as server-sent events, until it disconnects."""
         self._access.check_control(request)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)

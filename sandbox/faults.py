@@ -27,7 +27,7 @@ class Fault:
     performed: bool = False  # True: the request takes effect at once, only its answer is replaced or late.
 
     def matches(self, method: str, path: str) -> bool:
-        """Say whether this fault is meant for the request."""
+        """Return whether this fault applies to the request."""
         return self.times > 0 and self.method in ("*", method) and fnmatch.fnmatch(path, self.path)
 
     def response(self, answer: web.Response | None, method: str, path: str) -> web.Response:
@@ -43,7 +43,7 @@ class Fault:
         return reply({"message": f"{status}: ordered by the control API", "code": 0}, status, headers)
 
     def _limits(self, method: str, path: str) -> dict[str, str]:
-        """Say what Discord says beside a 429: the header's seconds are whole, those of the body are not."""
+        """Return what Discord sends with a 429: the header's seconds are whole, those of the body are not."""
         headers = {"Retry-After": str(math.ceil(self.retry_after))}
         if self.is_global:  # which belongs to no bucket
             return headers | {"X-RateLimit-Global": "true", "X-RateLimit-Scope": "global"}
@@ -68,7 +68,7 @@ class Faults:
         self._faults.append(fault)
 
     def clear(self) -> None:
-        """Take back every order."""
+        """Withdraw every order."""
         self._faults.clear()
 
     def take(self, method: str, path: str) -> Fault | None:

@@ -104,7 +104,7 @@ class Gateway:
                 session.dispatch("GUILD_CREATE", payload)
 
     def resume(self, data: dict[str, Any], outgoing: asyncio.Queue[Outgoing]) -> Session | Close | None:
-        """Continue a session; None tells the client to identify anew."""
+        """Continue a session; None makes the client identify anew."""
         if not self.valid_token(data.get("token")):
             return Close(4004, "Authentication failed.")
         sequence = data.get("seq")
@@ -182,7 +182,7 @@ class _Connection:
                 await self._socket.close(code=4009, message=b"Session timed out.")
                 return None
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                # Not `close_code`: aiohttp says 1000 there for a connection that broke, too.
+                # Not `close_code`: aiohttp reports 1000 there for a broken connection, too.
                 return message.data if message.type is WSMsgType.CLOSE and not self._ended_here else None
             self._frame(message.data)
 

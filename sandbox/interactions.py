@@ -58,7 +58,7 @@ class Interactions:
         return time.monotonic() + self._skipped
 
     def advance(self, seconds: float) -> None:
-        """Let time pass for every deadline at once."""
+        """Advance the clock for every deadline at once."""
         self._skipped += seconds
         self._bridge.advance_clock(seconds)
         self._changes.bump()
@@ -138,7 +138,7 @@ class Interactions:
     # --- what became of it ------------------------------------------------------------------------------------------
 
     def answered(self, interaction_id: int, *, acknowledged: bool) -> None:
-        """Note that the bot acknowledged an interaction or answered more to it."""
+        """Record that the bot acknowledged an interaction or sent another response to it."""
         tracked = self._tracked.get(interaction_id)
         if tracked is None:
             return
@@ -152,12 +152,12 @@ class Interactions:
             tracked.answered = tracked.answered or self._now()
 
     def refused(self, interaction_id: int) -> None:
-        """Note that the bot tried to acknowledge an interaction that was acknowledged already."""
+        """Record that the bot tried to acknowledge an interaction that was acknowledged already."""
         if tracked := self._tracked.get(interaction_id):
             tracked.refused += 1
 
     def followed(self, user_id: int) -> list[dict[str, Any]]:
-        """Return when what somebody sent was acknowledged and answered, and how often, oldest first."""
+        """Return when a person's interactions were acknowledged and answered, and how often, oldest first."""
         return [
             {
                 "id": str(interaction_id),
@@ -173,7 +173,7 @@ class Interactions:
         ]
 
     def state(self, interaction_id: int) -> dict[str, Any]:
-        """Return how an interaction stands, as the person who caused it sees it."""
+        """Return the state of an interaction, as the person who caused it sees it."""
         tracked, record = self._get(interaction_id), self._bridge.interaction(interaction_id)
         messages = {int(one["id"]): one for one in self._world_messages(tracked)}
         kind = str(record.response_kind) if record.response_kind is not None else None
@@ -232,7 +232,7 @@ class Interactions:
         return interaction_id
 
     def _watch(self, seconds: float) -> None:
-        """Wake whoever waits for an answer once it is too late for one."""
+        """Wake those who wait for an answer once it is too late for one."""
         loop = asyncio.get_running_loop()
 
         def overdue() -> None:

@@ -179,7 +179,7 @@ def _describes(schema: dict[str, Any]) -> bool:
 
 
 def _absolute(schema: Any) -> Any:
-    """Let a subschema that was taken out of the document still find what it refers to."""
+    """Let a subschema that was extracted from the document still resolve its references."""
     if isinstance(schema, dict):
         return {
             key: f"{_URI}{value}" if key == "$ref" and str(value).startswith("#") else _absolute(value)

@@ -1,4 +1,4 @@
-"""A person who asks the same thing again and again, and how they were answered."""
+"""A person who sends the same command repeatedly, and how it was answered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.client import SandboxClient
 from sandbox.views import Asked
 
 EVERY_SECONDS = 0.1
-# Who asks a bot looks away after so long.
+# After so long a person stops waiting for an answer.
 PATIENCE_SECONDS = 3.0
 # Waited for a last answer beyond that, so that a late one is seen to be late and not taken for none.
 GRACE_SECONDS = 5.0
@@ -48,22 +48,22 @@ class PollResults:
 
     @property
     def waits(self) -> list[float]:
-        """Return how long each answer took, the quickest first."""
+        """Return the duration of each answer, the quickest first."""
         return sorted(one.answered - one.sent for one in self.asked if one.answered is not None)
 
     @property
     def median(self) -> float:
-        """Return how long an answer took in the middle."""
+        """Return the median duration of an answer."""
         return self._percentile(0.5)
 
     @property
     def p99(self) -> float:
-        """Return how long 99 of 100 answers took at most."""
+        """Return the 99th percentile of the durations."""
         return self._percentile(0.99)
 
     @property
     def longest_wait(self) -> float:
-        """Return how long the slowest answer took."""
+        """Return the duration of the slowest answer."""
         return self._percentile(1.0)
 
     @property
@@ -94,7 +94,7 @@ class PollResults:
 
 @dataclass
 class Poller:
-    """Someone who goes on asking; `results` is there once they have stopped."""
+    """A person who keeps sending a command; `results` is set once they have stopped."""
 
     people: SandboxClient
     command: str
@@ -119,7 +119,7 @@ class Poller:
 
 @asynccontextmanager
 async def polling(people: SandboxClient, command: str, every_seconds: float = EVERY_SECONDS) -> AsyncIterator[Poller]:
-    """Let somebody new ask all through the block, and know afterwards how they were answered.
+    """Let a new person send commands all through the block, and return how they were answered.
 
     Raises ControlError where the command cannot be asked.
     """

@@ -19,7 +19,7 @@ class Registration:
         self._bridge = bridge
 
     def covers(self, path: str) -> bool:
-        """Say whether the route is one of these."""
+        """Return whether the route is one of these."""
         return _COMMANDS.fullmatch(path) is not None
 
     def answer(self, method: str, path: str, body: Any) -> Any:

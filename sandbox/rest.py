@@ -189,7 +189,7 @@ class Rest:
         return None
 
     def _send_message(self, call: Call, channel_id: int) -> Any:
-        """Post a message once: Discord gives the first message back to whoever repeats an enforced nonce."""
+        """Post a message once: Discord returns the first message when an enforced nonce is repeated."""
         body = call.body if isinstance(call.body, dict) else {}
         nonce = body.get("nonce")
         key = (channel_id, str(nonce))
@@ -240,7 +240,7 @@ def _parse(raw: bytes) -> Any:
 
 
 async def _read_multipart(request: web.Request, call: Call) -> None:
-    """Read payload_json and the files, whose descriptions stand in payload_json."""
+    """Read payload_json and the files, whose descriptions are in payload_json."""
     files: list[tuple[str, str, bytes]] = []
     form: dict[str, Any] = {}
     total = 0

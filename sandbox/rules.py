@@ -22,7 +22,7 @@ Problems = list[tuple[str, str]]
 
 
 def check_message(body: Any) -> None:
-    """Refuse a message, a callback's data or an edit that breaks a limit."""
+    """Reject a message, a callback's data or an edit that exceeds a limit."""
     problems: Problems = []
     if isinstance(body, Mapping):
         nested = body.get("data")
@@ -144,7 +144,7 @@ def _localized(item: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def valid_name(name: str) -> bool:
-    """Say whether Discord takes this as the name of a slash command or of an option."""
+    """Return whether Discord accepts this as the name of a slash command or of an option."""
 
     def allowed(character: str) -> bool:
         if character in _NAME_EXTRAS or unicodedata.category(character)[0] in "LN":

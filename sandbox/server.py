@@ -50,7 +50,7 @@ class Sandbox:
         self.control_token = secrets.token_urlsafe(32)
 
     async def __aenter__(self) -> Self:
-        """Bind, build what carries the address in it, then serve."""
+        """Bind, build what needs the address, then serve."""
         self._socket = _bind(self._host, self._port)
         address, port = self._socket.getsockname()[:2]
         place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
@@ -123,7 +123,7 @@ class Sandbox:
 
 
 def bot_token(application_id: int) -> str:
-    """Make a token of the shape that Discord gives out: the bot's id, a time, a secret."""
+    """Create a token of the shape that Discord issues: the bot's id, a time, a secret."""
     identity = base64.urlsafe_b64encode(str(application_id).encode()).decode().rstrip("=")
     return f"{identity}.{secrets.token_urlsafe(6)[:6]}.{secrets.token_urlsafe(30)[:38]}"
 

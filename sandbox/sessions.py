@@ -42,7 +42,7 @@ class Session:
     lost_at: float | None = None
 
     def dispatch(self, event: str, payload: Mapping[str, Any]) -> None:
-        """Number an event, keep it for a RESUME, and send it if somebody is connected."""
+        """Number an event, keep it for a RESUME, and send it if a client is connected."""
         self.sequence += 1
         text = json.dumps({"op": DISPATCH, "t": event, "s": self.sequence, "d": payload})
         self.sent.append((self.sequence, text))
@@ -50,7 +50,7 @@ class Session:
             self.outgoing.put_nowait(text)
 
     def can_replay(self, sequence: int) -> bool:
-        """Say whether every event after `sequence` is still kept."""
+        """Return whether every event after `sequence` is still kept."""
         oldest = self.sent[0][0] if self.sent else self.sequence + 1
         return oldest - 1 <= sequence <= self.sequence
 
@@ -105,7 +105,7 @@ class Sessions:
         return session
 
     def lose(self, session: Session, outgoing: asyncio.Queue[Outgoing], *, resumable: bool) -> None:
-        """Note that the connection behind `outgoing` is gone."""
+        """Record that the connection behind `outgoing` is gone."""
         if session.outgoing is not outgoing:
             return  # A newer connection has taken the session over.
         session.outgoing, session.lost_at = None, time.monotonic()
@@ -124,7 +124,7 @@ class Sessions:
         return len(connected)
 
     def connected(self) -> list[Session]:
-        """Return the sessions that somebody is connected to."""
+        """Return the sessions that have a connected client."""
         return [session for session in self._sessions.values() if session.outgoing is not None]
 
     def _forget_lost(self) -> None:

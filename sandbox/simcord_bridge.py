@@ -93,7 +93,7 @@ class _Cdn(CdnStore):
         return stored
 
     def signature(self, path: str) -> str:
-        """Return what an address must carry beside its path, which can be guessed."""
+        """Return what an address must hold beside its path, which can be guessed."""
         return hmac.new(self._secret, path.encode(), "sha256").hexdigest()
 
 
@@ -147,7 +147,7 @@ class _Backend(Backend):
 
     @staticmethod
     def _resolve_embeds(embeds: list[dict[str, Any]], attachments: list[dict[str, Any]]) -> None:
-        """Turn `attachment://name` into the attachment's address, as Discord does in what it sends back."""
+        """Convert `attachment://name` to the attachment's address, as Discord does in its responses."""
         urls = {f"attachment://{item['filename']}": item["url"] for item in attachments}
         for embed in embeds:
             for key in ("image", "thumbnail"):
@@ -223,23 +223,23 @@ class Bridge:
         return [{"nsfw": False, "version": command["id"], **deepcopy(command)} for command in registered]
 
     def message_exists(self, channel_id: int, message_id: int) -> bool:
-        """Say whether the message is still there."""
+        """Return whether the message still exists."""
         return message_id in self._backend.messages.get(channel_id, {})
 
     def message(self, channel_id: int, message_id: int) -> dict[str, Any]:
-        """Return a message as whoever posted it is answered, which needs no permission to read."""
+        """Return a message as its author gets it, which needs no permission to read."""
         message = self._backend.get_message(channel_id, message_id)
         return dict(deepcopy(serializers.message_payload(self._backend, message)))
 
     def signature(self, path: str) -> str:
-        """Return what the address of an attachment carries beside its path."""
+        """Return what the address of an attachment holds beside its path."""
         return self._backend.cdn.signature(path)
 
     def attachment(self, path: str) -> tuple[bytes, str] | None:
         """Return the bytes and the content type of a stored attachment."""
         return self._backend.cdn.files.get(path)
 
-    # --- what the gateway tells the bot -----------------------------------------------------------------------------
+    # --- what the gateway sends to the bot --------------------------------------------------------------------------
 
     def bot_user(self) -> dict[str, Any]:
         """Return the bot's own user object."""
@@ -293,11 +293,11 @@ class Bridge:
         return self._backend.create_channel(guild_id, name).id
 
     def delete_channel(self, channel_id: int) -> None:
-        """Delete a channel with all that is in it, and tell the bot."""
+        """Delete a channel with all that is in it, and notify the bot."""
         self._backend.delete_channel(channel_id)
 
     def delete_message(self, channel_id: int, message_id: int) -> None:
-        """Delete a message as a moderator would, and tell the bot. Raises ControlError."""
+        """Delete a message as a moderator would, and notify the bot. Raises ControlError."""
         if not self.message_exists(channel_id, message_id):
             raise ControlError(f"there is no message {message_id} in that channel", 404)
         self._backend.delete_message(channel_id, message_id)
@@ -317,7 +317,7 @@ class Bridge:
         return self._backend.get_guild(guild_id).preferred_locale
 
     def set_guild_locale(self, guild_id: int, locale: str) -> None:
-        """Let a guild prefer a language, and tell the bot."""
+        """Set a guild's preferred locale, and notify the bot."""
         self._backend.edit_guild(guild_id, {"preferred_locale": locale})
 
     def set_member_roles(self, guild_id: int, user_id: int, role_ids: list[int]) -> None:
@@ -329,13 +329,13 @@ class Bridge:
         return list(self._backend.get_member(guild_id, user_id).role_ids)
 
     def deny_bot(self, channel_id: int, permissions: list[str]) -> None:
-        """Take these permissions (by discord.py's names) from the bot in a channel; none gives all back."""
+        """Remove these permissions (by discord.py's names) from the bot in a channel; none restores all."""
         denied = discord.Permissions(**dict.fromkeys(permissions, True)).value
         overwrite = Overwrite(self._backend.bot_user.id, OverwriteType.MEMBER, deny=denied)
         self._backend.edit_channel(channel_id, {}, overwrites=[overwrite] if denied else [])
 
     def bot_may(self, channel_id: int, permission: str) -> bool:
-        """Say whether the bot has a permission (by discord.py's name) in a channel; none is needed outside a guild."""
+        """Return whether the bot has a permission (by discord.py's name) in a channel; always true outside a guild."""
         channel = self._backend.channels.get(channel_id)
         if channel is None or channel.guild_id is None:
             return True
@@ -347,7 +347,7 @@ class Bridge:
         return {channel.id: channel.name or "" for channel in self._backend.channels.values() if channel.guild_id}
 
     def advance_clock(self, seconds: float) -> None:
-        """Let the interaction deadlines come nearer, without waiting."""
+        """Advance the interaction deadlines, without waiting."""
         self._backend.advance_clock(seconds)
 
     # --- what people do ----------------------------------------------------------------------------------------------
@@ -357,12 +357,12 @@ class Bridge:
         return self._backend.create_message(channel_id, user_id, text).id
 
     def command_refusal(self, command: dict[str, Any], user_id: int, channel_id: int) -> str | None:
-        """Say why a client would not offer the command to this user here, None where it does."""
+        """Return why a client would not offer the command to this user here, None where it does."""
         access = command_access(self._backend, command, user_id=user_id, channel_id=channel_id)
         return None if access.allowed else access.reason
 
     def can_read(self, channel_id: int, user_id: int) -> bool:
-        """Say whether the user sees the channel."""
+        """Return whether the user sees the channel."""
         return channel_accessible(self._backend, channel_id, user_id)
 
     def leaf_command(self, command: dict[str, Any], path: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the control API tells, as typed values."""
+"""The responses of the control API, as typed values."""
 
 from __future__ import annotations
 

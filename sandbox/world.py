@@ -15,7 +15,7 @@ PEOPLE: dict[str, list[str]] = {
     "bob": [],
 }
 OPS = "ops"
-# The locales of Discord's reference that the product speaks, and one that it does not.
+# The locales of Discord's reference that the product supports, and one that it does not.
 LOCALES = ("en-US", "zh-TW", "de")
 
 
@@ -34,7 +34,7 @@ class World:
             self.add_user(name, roles)
 
     def add_user(self, name: str, roles: list[str]) -> int:
-        """Let a person join the guild with these roles."""
+        """Add a person to the guild with these roles."""
         if name in self.users:
             raise ControlError(f"there is already a user {name!r}")
         self.users[name] = self.bridge.create_member(self.guild_id, name, [self.role(role) for role in roles])
@@ -59,7 +59,7 @@ class World:
         raise ControlError(f"there is no user {user!r}; there are {', '.join(self.users)}", 404)
 
     def create_channel(self, name: str) -> int:
-        """Make a channel; one of a name that is there already would be hard to tell from it."""
+        """Create a channel; two of one name would be hard to distinguish."""
         if name in self.bridge.channel_names().values():
             raise ControlError(f"there is already a channel {name!r}")
         return self.bridge.create_channel(self.guild_id, name)

@@ -49,7 +49,7 @@ def build_bot_image(
 
 @contextmanager
 def _secrets(folder: Path) -> Iterator[list[str]]:
-    """Give the build this machine's certificates and package index, as secrets that leave no trace in the image."""
+    """Provide this machine's certificates and package index to the build, as secrets that do not stay in the image."""
     arguments: list[str] = []
     certificates = Path(os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE") or AUTHORITIES)
     if certificates.is_file():

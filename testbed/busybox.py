@@ -36,7 +36,7 @@ def _fetch(client: docker.DockerClient, out: Path) -> None:
 
 
 def _from_package(out: Path) -> bool:
-    """Take it out of Debian's package, which need not be installed for that."""
+    """Extract it from Debian's package, which need not be installed for that."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         return False
     with tempfile.TemporaryDirectory() as folder:

@@ -33,7 +33,7 @@ def hit(container: Any, number: signal.Signals) -> None:
 
 
 async def until(found: Callable[[], Any], what: str, *, seconds: float) -> Any:
-    """Look until something is there, and return it."""
+    """Poll until there is a result, and return it."""
     async with asyncio.timeout(seconds):
         while True:
             with suppress(docker.errors.NotFound):

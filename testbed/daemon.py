@@ -20,7 +20,7 @@ from testbed.waiting import wait_until
 START_SECONDS = 40.0
 STOP_SECONDS = 20.0
 LOG_LINES = 40
-DATA_NOTE = "data-folder"  # where a slot's engine keeps its data, for whoever has to clear up after a killed one
+DATA_NOTE = "data-folder"  # where a slot's engine keeps its data, for cleaning up after a killed holder
 
 
 class DaemonError(RuntimeError):
@@ -28,7 +28,7 @@ class DaemonError(RuntimeError):
 
 
 def answers(docker_host: str, seconds: int = 5) -> bool:
-    """Say whether an engine answers a ping at an address."""
+    """Return whether an engine answers a ping at an address."""
     with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
         client = docker.DockerClient(base_url=docker_host, version="1.41", timeout=seconds)
         try:
@@ -54,7 +54,7 @@ class PrivateDaemon:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Take a slot and start."""
+        """Acquire a slot and start."""
         self._slot = take_slot()
         try:
             self._clear()
@@ -111,7 +111,7 @@ class PrivateDaemon:
             raise DaemonError("dockerd is not installed: run script/bootstrap --engine")
         self._drop_stale_pid_files()
         # Without live-restore an engine with address pools of its own removes `docker0` when it starts, whose ever it
-        # is. So every start is one with live-restore, and the wish is set once it runs.
+        # is. So every start is one with live-restore, and the wanted setting is applied once it runs.
         self._write_configuration(live_restore=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -153,12 +153,12 @@ class PrivateDaemon:
             self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a stalled engine go on."""
+        """Let a stalled engine continue."""
         if self._process:
             self._process.send_signal(signal.SIGCONT)
 
     def answers(self, seconds: int = 5) -> bool:
-        """Say whether the engine answers a ping."""
+        """Return whether the engine answers a ping."""
         return answers(self.docker_host, seconds)
 
     def log_tail(self, lines: int = LOG_LINES) -> str:
@@ -182,7 +182,7 @@ class PrivateDaemon:
             self._slot = None
 
     def _clear(self) -> None:
-        """Clear what this engine, or a killed one that held the slot before, left."""
+        """Remove what this engine, or a killed one that held the slot before, left."""
         end_engine(self.slot.folder, self.slot.name)
         with suppress(FileNotFoundError):
             remove_folder(Path((self.slot.folder / DATA_NOTE).read_text()))
@@ -200,7 +200,7 @@ class PrivateDaemon:
                 client.close()
 
     def _drop_stale_pid_files(self) -> None:
-        """Drop the pid files of an engine that died: their numbers may belong to other processes by now."""
+        """Delete the pid files of an engine that died: their PIDs may belong to other processes by now."""
         for name in ("docker.pid", "exec/containerd/containerd.pid"):
             (self.slot.folder / name).unlink(missing_ok=True)
 

@@ -43,7 +43,7 @@ class Engine:
 
 @contextmanager
 def find_or_start_engine(folder: Path, *, settings: dict[str, Any] | None = None) -> Iterator[Engine]:
-    """Give the engine of DOCKER_HOST or the default socket, else a private one, so set, for the time of the block."""
+    """Provide the engine of DOCKER_HOST or the default socket, else a private one, for the length of the block."""
     asked = os.environ.get("DOCKER_HOST")
     docker_host = asked or DEFAULT_HOST
     if answers(docker_host):

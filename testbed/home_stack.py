@@ -32,7 +32,7 @@ class HomeStackError(RuntimeError):
 
 @dataclass(frozen=True)
 class Home:
-    """Know the stack's folder, and see by Docker alone what runs of it."""
+    """Hold the stack's folder, and observe by Docker alone what runs of it."""
 
     engine: Engine
     client: docker.DockerClient
@@ -64,7 +64,7 @@ class Home:
         return list(self.client.containers.list(all=True, ignore_removed=True, filters={"label": label}))
 
     def logs(self, lines: int = 60) -> str:
-        """Return the last lines of every bot, for whoever looks at a failure."""
+        """Return the last lines of every bot, for the analysis of a failure."""
         return "\n".join(f"--- {c.name}\n{c.logs(tail=lines).decode()}" for c in self.bots(stopped=True))
 
 

@@ -30,7 +30,7 @@ def import_image(client: docker.DockerClient, tar: bytes | Path, tag: str, **set
 
 
 def has_image(client: docker.DockerClient, tag: str) -> bool:
-    """Say whether the engine has an image."""
+    """Return whether the engine has an image."""
     try:
         client.images.get(tag)
     except docker.errors.ImageNotFound:

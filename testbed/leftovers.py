@@ -19,14 +19,14 @@ def command_of(pid: int) -> list[str]:
 
 
 def is_running(pid: int) -> bool:
-    """Say whether a process runs; one that is dead and not yet reaped does not."""
+    """Return whether a process runs; a zombie does not."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
 
 def end_engine(folder: Path, namespace: str, *, with_containers: bool = True) -> None:
-    """End the engine that runs from a folder, and the shims and containers of its namespace unless told not to."""
+    """Stop the engine that runs from a folder, and optionally the shims and containers of its namespace."""
     owned = [pid for pid in _pids() if _is_engine(command_of(pid), folder)]
     if with_containers:
         owned += [pid for pid in _pids() if _is_shim(command_of(pid), namespace)]

@@ -1,7 +1,7 @@
 """A bridge and a range of addresses of one's own, so that several Docker Engines share a machine without meeting.
 
 Every slot owns the bridge `roas-t<N>` and the range 10.213.<8N>.0/21. A lock on a file, which the kernel gives back
-when its holder dies, says whose a slot is; whoever takes it next clears what a killed holder left.
+when its holder dies, shows who owns a slot; its next owner removes what a killed one left.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ class NoSlotError(RuntimeError):
 
 
 def run(*command: str, check: bool = True) -> str:
-    """Run a command and return what it prints; raise with its words when it fails."""
+    """Run a command and return its output; raise with its error output when it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     if check and done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
@@ -80,7 +80,7 @@ class Slot:
                 run("iptables", "--wait", "-D", "FORWARD", *self._pass_rule())
 
     def release(self) -> None:
-        """Give the slot back."""
+        """Release the slot."""
         os.close(self.lock)
 
     def _bridges(self) -> Iterator[str]:
@@ -101,7 +101,7 @@ class Slot:
 
 
 def take_slot() -> Slot:
-    """Take the first free slot whose range nobody else on this machine uses."""
+    """Acquire the first free slot whose range is not in use elsewhere on this machine."""
     if os.geteuid() != 0:
         raise NoSlotError("a private Docker Engine needs root: run this as root, or start Docker and set DOCKER_HOST")
     RUN_FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def take_slot() -> Slot:
 
 
 def _used_by_others(slot: Slot) -> bool:
-    """Say whether a route into the range exists that leads over an interface other than a Docker bridge."""
+    """Return whether a route into the range exists over an interface other than a Docker bridge."""
     for route in json.loads(run("ip", "-json", "-4", "route", "show", "table", "all") or "[]"):
         device = str(route.get("dev", ""))
         if device.startswith(("roas-t", "br-", "docker", "lo")) or route.get("dst") in {None, "default"}:

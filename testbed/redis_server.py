@@ -55,12 +55,12 @@ class RedisServer:
             self._process = None
 
     def freeze(self) -> None:
-        """Let it hang: connections stay, nothing is answered."""
+        """Suspend it: connections stay, nothing is answered."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 

@@ -1,4 +1,4 @@
-"""Make the root file system of a small image: a static busybox, programs with the libraries they need, and files."""
+"""Build the root file system of a small image: a static busybox, programs with the libraries they need, and files."""
 
 import io
 import re
@@ -33,7 +33,7 @@ class Rootfs:
     owners: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def add_folder(self, path: str, uid: int, gid: int) -> None:
-        """Add a folder that belongs to somebody; a new volume that is mounted there does, too."""
+        """Add a folder with an owner; a new volume that is mounted there gets the same owner."""
         self.owners[path.strip("/")] = (uid, gid)
 
     def add(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
@@ -82,7 +82,7 @@ def libraries_of(program: Path) -> list[Path]:
 
 
 def is_static(program: Path) -> bool:
-    """Say whether a program runs in an empty root."""
+    """Return whether a program runs in an empty root."""
     return not libraries_of(program)
 
 

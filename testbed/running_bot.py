@@ -38,7 +38,7 @@ class RunningBotError(RuntimeError):
 
 @dataclass
 class RunningBot:
-    """Hold a running bot, the people of its channel, and the stack that it looks after."""
+    """Hold a running bot, the people of its channel, and the stack that it manages."""
 
     process: asyncio.subprocess.Process
     people: SandboxClient
@@ -99,7 +99,7 @@ class RunningBot:
 
 @dataclass(frozen=True)
 class Stack:
-    """Say what is looked after: services by name as a compose file has them, and more settings of the bot."""
+    """Define the managed stack: services by name as a compose file has them, and more settings of the bot."""
 
     services: Mapping[str, Mapping[str, Any]]
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Stack:
 
 @asynccontextmanager
 async def running_bot(engine: Engine, folder: Path, stack: Stack) -> AsyncIterator[RunningBot]:
-    """Write the stack, start a sandbox and a bot, wait until people can use it; clear everything away afterwards."""
+    """Write the stack, start a sandbox and a bot, wait until people can use it; remove everything afterwards."""
     _write(stack, folder)
     name = f"living-{secrets.token_hex(3)}"
     client = engine.client()

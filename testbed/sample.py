@@ -48,7 +48,7 @@ def sample_image(
     delay_seconds: float = 2,
     healthcheck: bool = False,
 ) -> str:
-    """Make the sample app's image under a tag and return its id.
+    """Build the sample app's image under a tag and return its id.
 
     It serves /health, /version and, from whatever is mounted at /config, /config/… on port 8080. Behaviours: `healthy`;
     `unhealthy` (never has /health); `exits` (with 3, at once); `ends` (with 0: a one-shot service); `slow` (healthy

@@ -1,6 +1,6 @@
 """Images for the shipped stack on a machine without a registry, made of this machine's own programs.
 
-Grafana has no Debian package: in its place stands a web server that answers its health check and nothing else.
+Grafana has no Debian package: a web server replaces it that answers its health check and nothing else.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def stack_images(client: docker.DockerClient, wanted: dict[str, str]) -> dict[st
 
 
 def redis_image(client: docker.DockerClient) -> str:
-    """Make an image of this machine's Redis and return its tag."""
+    """Build an image of this machine's Redis and return its tag."""
     root = Rootfs()
     root.add_folder("data", *REDIS_OWNER)
     for name in ("redis-server", "redis-cli"):
@@ -44,7 +44,7 @@ def redis_image(client: docker.DockerClient) -> str:
 
 
 def prometheus_image(client: docker.DockerClient) -> str:
-    """Make an image of this machine's Prometheus and return its tag."""
+    """Build an image of this machine's Prometheus and return its tag."""
     root = Rootfs()
     root.add_folder("prometheus", *PROMETHEUS_OWNER)
     root.add_program("prometheus")
@@ -62,7 +62,7 @@ def prometheus_image(client: docker.DockerClient) -> str:
 
 
 def alertmanager_image(client: docker.DockerClient) -> str:
-    """Make an image of this machine's Alertmanager and return its tag."""
+    """Build an image of this machine's Alertmanager and return its tag."""
     root = Rootfs()
     root.add_folder("alertmanager", *PROMETHEUS_OWNER)
     root.add_program("prometheus-alertmanager")
@@ -83,7 +83,7 @@ def alertmanager_image(client: docker.DockerClient) -> str:
 
 
 def grafana_stand_in(client: docker.DockerClient) -> str:
-    """Make an image that answers Grafana's health check, and return its tag."""
+    """Build an image that answers Grafana's health check, and return its tag."""
     root = Rootfs()
     root.add_folder("var/lib/grafana", *GRAFANA_OWNER)
     root.add("www/api/health", '{"database": "ok", "stand-in": true}')

@@ -13,7 +13,7 @@ CTRL_C = b"\x03"
 
 
 class Terminal:
-    """Hold the side of the terminal at which a person sits."""
+    """Hold the person's side of the terminal."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         self.seen = ""
@@ -33,7 +33,7 @@ class Terminal:
             os.close(program)
 
     def read_until(self, text: str, seconds: float) -> None:
-        """Read until the program has written some words. Raises AssertionError."""
+        """Read until the program has written some text. Raises AssertionError."""
         deadline = time.monotonic() + seconds
         while text not in self.seen:
             assert select.select([self._person], [], [], max(0.0, deadline - time.monotonic()))[0], self.seen
@@ -47,7 +47,7 @@ class Terminal:
         os.write(self._person, keys)
 
     def close(self) -> None:
-        """Close it, as somebody does who closes the window or whose connection breaks."""
+        """Close it, as happens when a person closes the window or the connection breaks."""
         if self._is_open:
             os.close(self._person)
             self._is_open = False

@@ -79,7 +79,7 @@ def application() -> typer.Typer:
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; wrong usage is told on stderr, with code 2."""
+    """Run a command and return its exit code; wrong usage is reported on stderr, with code 2."""
     outlive_terminals()
     try:
         application()(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="roas")

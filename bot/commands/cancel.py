@@ -34,7 +34,7 @@ async def _cancel(session: "Session", target: str) -> int:
     async with open_executor(session) as executor:
         cancelled = await executor.cancel(found.id, session.user)
         session.terminal.say(f"Asked {found.id} of {found.environment} to stop at its next safe point.")
-        # Where its process is dead, nobody else would hear it.
+        # Where its process is dead, no other process would see the request.
         await finish_orphans(session, executor, found.environment)
     if session.terminal.as_json:
         session.terminal.document(to_json(cancelled))
@@ -42,7 +42,7 @@ async def _cancel(session: "Session", target: str) -> int:
 
 
 async def _find(session: "Session", state: "StateManager", target: str) -> "Deployment":
-    """Return the deployment of that id, or the one that moves that environment. Raises InvalidRequestError."""
+    """Return the deployment of that id, or the running one of that environment. Raises InvalidRequestError."""
     from roas.commands.environment import find_environment
     from roas.errors import InvalidRequestError
 

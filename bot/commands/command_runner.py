@@ -1,4 +1,4 @@
-"""Run a command between settings and exit code: here every fault is told, once, in words."""
+"""Run a command between settings and exit code: every error is printed here, once, as text."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ def run_command(work: Work, *, as_json: bool = False, is_bot: bool = False) -> N
 
 
 def run_before_settings(work: Callable[[Terminal], int], *, as_json: bool = False) -> NoReturn:
-    """Do work that looks at the settings themselves, which may be wrong, and exit with its code."""
+    """Run a command that examines the settings themselves, which may be invalid, and exit with its code."""
     from roas.errors import RoasError
 
     terminal = Terminal(as_json=as_json)

@@ -47,7 +47,7 @@ async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
 
 
 def _become_compose(environment: "Environment", model: "Path", arguments: list[str], instance_id: str) -> NoReturn:
-    """Let Compose take this process's place, so that the terminal, signals and the exit code are its own."""
+    """Replace this process by Compose, so that the terminal, signals and the exit code are its own."""
     from roas.engine.compose.commands import ComposeProject
     from roas.engine.compose.runner import ComposeRunner
 

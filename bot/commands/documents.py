@@ -9,14 +9,14 @@ from roas.models.release import Release
 
 @dataclass(frozen=True, slots=True)
 class DeploymentList:
-    """Hold what `history --json` prints."""
+    """The output of `history --json`."""
 
     deployments: tuple[Deployment, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseList:
-    """Hold what `releases --json` prints; `current` is the number of the one that runs."""
+    """The output of `releases --json`; `current` is the number of the running one."""
 
     environment: str
     current: int | None
@@ -25,7 +25,7 @@ class ReleaseList:
 
 @dataclass(frozen=True, slots=True)
 class ValidationReports:
-    """Hold what `doctor --json` prints."""
+    """The output of `doctor --json`."""
 
     passed: bool
     reports: tuple[ValidationReport, ...]

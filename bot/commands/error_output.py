@@ -1,4 +1,4 @@
-"""Tell a fault: what is wrong, then what to do; never a traceback."""
+"""Print an error: what is wrong, then what to do; never a traceback."""
 
 from rich.text import Text
 
@@ -17,7 +17,7 @@ def print_error(terminal: Terminal, fault: FaultDocument | Problem) -> None:
 
 
 def describe(terminal: Terminal, fault: FaultDocument | Problem) -> None:
-    """Write a fault in words to stderr."""
+    """Print an error to stderr."""
     message = Text("error: ", style="bold red") + Text(printable(fault.message), style="default")
     terminal.say(message, console=terminal.err)
     for line in _hints(fault):

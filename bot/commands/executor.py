@@ -1,4 +1,4 @@
-"""Let a running bot carry a deployment; where none lives, carry it in this process."""
+"""Let a running bot run a deployment; without one, run it in this process."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 
 class Executor(Protocol):
-    """Take a deployment from its plan to its end."""
+    """Run a deployment from its plan to its end."""
 
     @property
     def is_bot(self) -> bool:
-        """Tell whether it goes on when this process ends."""
+        """Return whether it continues when this process ends."""
         ...
 
     async def plan(self, request: DeploymentRequest) -> Plan:
-        """Say what a request would change."""
+        """Return what a request would change."""
         ...
 
     async def prepare(self, environment: str) -> tuple[Deployment, ...]:
-        """Resume what a dead process left unfinished, and return it. Raises where this process must not carry."""
+        """Resume what a dead process left unfinished, and return it. Raises where this process must not run it."""
         ...
 
     async def start(self, request: DeploymentRequest, *, confirmed: bool) -> Deployment:
@@ -52,7 +52,7 @@ class Executor(Protocol):
 
 @asynccontextmanager
 async def open_executor(session: "Session") -> AsyncIterator[Executor]:
-    """Give the running bot, or this process. Raises ControlUnavailableError, StateError."""
+    """Provide the running bot, or this process. Raises ControlUnavailableError, StateError."""
     async with AsyncExitStack() as stack:
         client = await find_running_bot(session.state_dir, stack)
         if client is not None:
@@ -76,7 +76,7 @@ class BotExecutor:
         self._folder = folder
 
     async def plan(self, request: DeploymentRequest) -> Plan:
-        """Say what a request would change."""
+        """Return what a request would change."""
         return await self._client.plan(request)
 
     async def prepare(self, environment: str) -> tuple[Deployment, ...]:
@@ -96,7 +96,7 @@ class BotExecutor:
                 return await state.deployments.request_cancel(deployment_id, actor)
 
     async def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
-        """Follow through the socket; where the bot goes away, by the journal, in which its successor goes on."""
+        """Follow through the socket; if the bot stops, through the journal, in which its successor continues."""
         with suppress(ControlUnavailableError):
             async with aclosing(self._client.follow(deployment_id)) as records:
                 async for record in records:
@@ -116,7 +116,7 @@ class LocalExecutor:
         self._application = application
 
     async def plan(self, request: DeploymentRequest) -> Plan:
-        """Say what a request would change."""
+        """Return what a request would change."""
         return await self._application.orchestrator.plan(request)
 
     async def prepare(self, environment: str) -> tuple[Deployment, ...]:
@@ -129,11 +129,11 @@ class LocalExecutor:
         return await self._application.orchestrator.start(request)
 
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
-        """Ask it to stop, whichever process carries it."""
+        """Ask it to stop, whichever process runs it."""
         return await self._application.orchestrator.cancel(deployment_id, actor)
 
     def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
-        """Follow by the journal, which tells of each change at once."""
+        """Follow through the journal, which reports each change immediately."""
         return follow_journal(self._application.state, deployment_id)
 
     async def _refuse_own_container(self, name: str) -> None:

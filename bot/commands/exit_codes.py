@@ -1,4 +1,4 @@
-"""Say by a number how a command ended, for scripts."""
+"""Define the exit codes of commands, for scripts."""
 
 from enum import IntEnum
 
@@ -59,9 +59,9 @@ def code_of_fault(key: str) -> ExitCode:
 
 
 def code_of_deployment(deployment: Deployment) -> ExitCode:
-    """Return the code of a deployment that has ended; one that failed before it changed anything says why."""
+    """Return the exit code of an ended deployment; one that failed before it changed anything has its own."""
     if deployment.outcome is None:
-        return ExitCode.SUCCEEDED  # it goes on without us (--detach)
+        return ExitCode.SUCCEEDED  # it continues without this process (--detach)
     if deployment.outcome is Outcome.FAILED and deployment.problem is not None and not _changed_anything(deployment):
         return code_of_fault(deployment.problem.key)
     return BY_OUTCOME[deployment.outcome]

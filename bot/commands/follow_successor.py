@@ -1,4 +1,4 @@
-"""Follow a deployment whose bot went away: by the journal, in which the next bot goes on with it."""
+"""Follow a deployment whose bot stopped: through the journal, in which the next bot continues it."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from roas.control.journal_follower import follow_journal
 from roas.models.deployment import Deployment
 from roas.state.manager import StateManager
 
-# A bot that dies is started again by its restart policy; so long nobody needs to carry the deployment.
+# The restart policy starts a dead bot again; until then no other process needs to run the deployment.
 ORPHANED_SECONDS = 60.0
 LOOK_FOR_BOT_SECONDS = 5.0
 

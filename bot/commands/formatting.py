@@ -13,7 +13,7 @@ def at(moment: datetime | None) -> str:
 
 
 def image(reference: str | None) -> str:
-    """Shorten the hashes in an image reference to what tells two of them apart."""
+    """Shorten the hashes in an image reference to what distinguishes two of them."""
     if not reference:
         return "-"
     name, mark, digest = reference.rpartition("sha256:")

@@ -1,4 +1,4 @@
-"""Say that a command line lives, for as long as it may carry a deployment: one that hangs is taken over from."""
+"""Send heartbeats of a command line while it may run a deployment: another process takes over from a hung one."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Hear Ctrl-C, SIGTERM and a terminal that is closed, while a deployment is followed."""
+"""Handle Ctrl-C, SIGTERM and a terminal that is closed, while a deployment is followed."""
 
 import asyncio
 import signal
@@ -16,9 +16,9 @@ class Interruption(Enum):
 
 @contextmanager
 def interruptions() -> Iterator["asyncio.Queue[Interruption]"]:
-    """Give what is wanted, in order: the first Ctrl-C asks to cancel, the second (or SIGTERM) to leave.
+    """Yield the person's requests: the first Ctrl-C asks to cancel, the second (or SIGTERM) to leave.
 
-    When the terminal is closed, the work goes on in silence: it must not be left half done for that.
+    When the terminal is closed, the work goes on without output: it must not be left half done.
     """
     loop = asyncio.get_running_loop()
     wanted: asyncio.Queue[Interruption] = asyncio.Queue()
@@ -40,4 +40,4 @@ def interruptions() -> Iterator["asyncio.Queue[Interruption]"]:
 
 
 def _go_on() -> None:
-    """Hear that the terminal was closed, and end for it as little as the deployment does."""
+    """Handle the closing of the terminal, which does not end the deployment."""

@@ -27,7 +27,7 @@ def configure_log(settings: "Settings", redactor: Redactor) -> None:
 
 
 def is_debugging(settings: "Settings") -> bool:
-    """Tell whether whoever asks wants to see tracebacks."""
+    """Return whether the user wants to see tracebacks."""
     return settings.log_level.upper() == "DEBUG"
 
 

@@ -1,4 +1,4 @@
-"""Tell how a deployment ended, and what to do where it did not end well."""
+"""Return how a deployment ended, and what to do where it did not end well."""
 
 from rich.text import Text
 

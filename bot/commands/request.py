@@ -1,4 +1,4 @@
-"""Make a request of what was typed, in the name of the user who typed it."""
+"""Build a request from the command line, in the name of the user who typed it."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Carry out a request from the command line: plan, start, follow, end."""
+"""Execute a request from the command line: plan, start, follow, end."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ from roas.state.documents import to_json
 
 @dataclass(frozen=True, slots=True)
 class ExecutionOptions:
-    """Say how a request is to be carried out."""
+    """Set how a request is to be executed."""
 
     dry_run: bool = False
     confirmed: bool = False
@@ -27,7 +27,7 @@ class ExecutionOptions:
 
 
 async def execute(session: Session, request: DeploymentRequest, options: ExecutionOptions) -> int:
-    """Show the plan, carry out exactly that, follow it to its end, and return the exit code."""
+    """Show the plan, execute exactly that, follow it to its end, and return the exit code."""
     environment = find_environment(session.settings, request.environment)
     if not options.dry_run:
         check_approval(environment, request, confirmed=options.confirmed)
@@ -67,7 +67,7 @@ async def _execute(session: Session, executor: Executor, request: DeploymentRequ
 
 
 async def finish_orphans(session: Session, executor: Executor, environment: str) -> None:
-    """Take deployments whose process died to their end first."""
+    """First complete deployments whose process died."""
     for left in await executor.prepare(environment):
         session.terminal.say(f"Taking up {left.id} of {left.environment}, whose process died.")
         with interruptions() as wanted:

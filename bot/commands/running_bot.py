@@ -48,7 +48,7 @@ def running_bots(folder: Path) -> tuple[str, ...]:
 
 
 async def _greeted(folder: Path, stack: AsyncExitStack) -> "ControlClient | None":
-    """Return a client when somebody answers; a socket that a dead bot left is silent."""
+    """Return a client when a bot answers; the socket of a dead bot gives no answer."""
     from roas.control.client import ControlClient
 
     async with AsyncExitStack() as trial:

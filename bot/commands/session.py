@@ -1,4 +1,4 @@
-"""Hold what every command has: the settings, the terminal, and who typed it."""
+"""Hold what every command needs: the settings, the terminal, and the user."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from roas.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Carry one command."""
+    """Run one command."""
 
     settings: Settings = field(repr=False)
     terminal: Terminal

@@ -45,7 +45,7 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
 
 
 def _is_known(status: EnvironmentStatus) -> bool:
-    """Tell whether the engine said how the services are."""
+    """Return whether the engine said how the services are."""
     return status.health is not None and not status.fault
 
 

@@ -12,7 +12,7 @@ WIDTH_WITHOUT_TERMINAL = 200
 
 
 class SteadyConsole(Console):
-    """Go on in silence when the reader has gone: a closed pipe must not end the deployment that is carried."""
+    """Continue without output when the reader has gone: a closed pipe must not end the running deployment."""
 
     def on_broken_pipe(self) -> None:
         """Write nothing more."""
@@ -24,7 +24,7 @@ class SteadyConsole(Console):
 
 
 class Terminal:
-    """Hold where a command writes: `out` is what was asked for, `err` is everything else."""
+    """Hold where a command writes: `out` is for results, `err` for everything else."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json

@@ -1,1 +1,1 @@
-"""Read `roas.toml`: where each setting stands in it, on which line, and what is wrong with it."""
+"""Read `roas.toml`: the place of each setting in it, the line, and what is wrong with it."""

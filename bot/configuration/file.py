@@ -21,7 +21,7 @@ AT_THE_END = " (at end of document)"
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationFile:
-    """Hold what a file says: `values` by the names of the settings, `lines` by the keys of the file."""
+    """Hold the content of a file: `values` by the names of the settings, `lines` by the keys of the file."""
 
     path: Path
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -36,7 +36,7 @@ class ConfigurationFile:
         return self.at((*key, *rest))
 
     def at(self, path: KeyPath) -> Place:
-        """Return the place of a key, or of the nearest that is there around it."""
+        """Return the place of a key, or of the nearest existing one around it."""
         return _place(self.path, self.lines, path)
 
 
@@ -75,7 +75,7 @@ def _place(path: Path, lines: Mapping[KeyPath, int], key: KeyPath) -> Place:
 
 
 class _Reading:
-    """Take one document apart."""
+    """Parse one document."""
 
     def __init__(self, path: Path, lines: Mapping[KeyPath, int], environment_keys: Collection[str]) -> None:
         self.values: dict[str, Any] = {}
@@ -85,7 +85,7 @@ class _Reading:
         self._environment_keys = environment_keys
 
     def take(self, document: Mapping[str, Any]) -> None:
-        """Take what the layout knows; the rest is a fault."""
+        """Read the keys of the layout; any other key is an error."""
         for table, content in document.items():
             if table == ENVIRONMENTS:
                 self._take_environments(content)
@@ -180,7 +180,7 @@ class _Reading:
 
 
 def has_password(url: object) -> bool:
-    """Tell whether an address holds a password."""
+    """Return whether an address holds a password."""
     if not isinstance(url, str):
         return False
     try:
@@ -191,7 +191,7 @@ def has_password(url: object) -> bool:
 
 
 def _no_table(name: str) -> str:
-    """Say of a word at the top what to write instead: the name of a setting belongs in its table."""
+    """Suggest what to write instead of a top-level key: the name of a setting belongs in its table."""
     setting = name.lower()
     at = key_of(setting) or key_of(f"{setting}{FILE_SUFFIX}")
     if at is not None:
@@ -200,7 +200,7 @@ def _no_table(name: str) -> str:
 
 
 def _suggested(name: str, known: Iterable[str], in_table: str = "") -> str:
-    """Name what was probably meant; somebody may have written the name of the variable."""
+    """Suggest the key that was probably meant; it may be the name of the variable."""
     known = list(known)
     short = name.lower().removeprefix(f"{in_table}_") if in_table else name.lower()
     near = get_close_matches(short, known, n=1, cutoff=0.6)

@@ -1,6 +1,6 @@
-"""Say where in `roas.toml` each setting stands, and in a sentence what it is.
+"""Define the place of each setting in `roas.toml`, and describe the setting in one sentence.
 
-To add a setting, add its key here; a test fails for one that cannot be said in the file.
+To add a setting, add its key here; a test fails for one that cannot be set in the file.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class Key:
     """Describe one key: the setting that it says, and what is special about how it is written.
 
     A relative path counts from the folder of the file. `choices` are all there are, for editors. `secret` is the
-    setting whose value stands in the file that this key names.
+    setting whose value is in the file that this key names.
     """
 
     setting: str
@@ -151,7 +151,7 @@ ENVIRONMENT_KEYS: Mapping[str, str] = {
     "variables": "What its compose files are given as variables; nothing that is secret.",
 }
 PATHS_OF_ENVIRONMENT = frozenset({"folder"})
-# What decides where the file is cannot stand in it.
+# The settings that decide where the file is cannot be in it.
 NOT_IN_THE_FILE = frozenset({"roas_config"})
 
 

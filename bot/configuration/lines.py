@@ -9,7 +9,7 @@ KeyPath = tuple[str | int, ...]
 BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 ONE_LINE = {'"': re.compile(r'"(?:[^"\\]|\\.)*"'), "'": re.compile(r"'[^']*'")}
-# Up to two quotes may stand just before the three that end such a text.
+# Up to two quotes may come just before the three that end such a text.
 MANY_LINES = {
     '"""': re.compile(r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*"{3,5}', re.DOTALL),
     "'''": re.compile(r"'''(?:[^']|'{1,2}(?!'))*'{3,5}"),
@@ -135,7 +135,7 @@ class _Walk:
 
     def _match(self, pattern: re.Pattern[str]) -> str:
         found = pattern.match(self._text, self._at)
-        if found is None:  # tomllib has read it, so that only a fault of ours leads here
+        if found is None:  # tomllib has parsed it, so only a fault of ours leads here
             raise ValueError(f"unexpected TOML at line {self._line(self._at)}")
         self._at = found.end()
         return found.group()

@@ -1,11 +1,11 @@
-"""Say where a setting was said, and what is wrong with it there."""
+"""Identify where a setting was set, and what is wrong with it there."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Say where a value stands: `name` is the variable or the key; `file` is empty for the environment itself."""
+    """Identify the place of a value: `name` is the variable or the key; `file` is empty for the environment itself."""
 
     name: str
     file: str = ""

@@ -31,7 +31,7 @@ Model = TypeVar("Model", bound=BaseSettings)
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[Model]):
-    """Hold what was read. `files` are those that were read; `partial` leaves out what is wrong, to look further."""
+    """Hold what was read. `files` are those that were read; `partial` omits invalid values, to check the rest."""
 
     partial: Model | None
     faults: tuple[Fault, ...] = ()
@@ -96,7 +96,7 @@ def environment_keys(settings_class: type[BaseSettings]) -> tuple[str, ...]:
 
 
 def _find(said: Sequence[VariableSource], settings_class: type[BaseSettings], faults: list[Fault]) -> Path | None:
-    """Return the file to read: the one that is named, or that of the working folder, or that of the state folder."""
+    """Return the file to read: the named one, or that of the working folder, or that of the state folder."""
     if (place := origin(said, (NAMED_BY,))) is not None:
         named = Path(str(_value(said, NAMED_BY))).expanduser()
         if not _is_there(named):
@@ -155,7 +155,7 @@ def _hidden_faults(settings_class: type[Model], file: FileSource, stronger: Sequ
 
 
 def _wrong_values(error: ValidationError) -> list[tuple[KeyPath, str]]:
-    """Return the path of each wrong value, and in words what is wrong; never the value."""
+    """Return the path of each invalid value, and what is wrong; never the value."""
     wrong = error.errors(include_input=False, include_url=False)
     return [(_without_key(one["loc"]), one["msg"].removeprefix("Value error, ")) for one in wrong]
 

@@ -1,6 +1,6 @@
 """Read settings from several sources, of which the strongest wins, and know which one it was.
 
-Each variable has two names: its own, and one with the prefix `ROAS_`, which wins. In a bot of somebody else's a plain
+Each variable has two names: its own, and one with the prefix `ROAS_`, which wins. In another bot, a plain
 name such as LOG_LEVEL is likely that bot's own: there only the prefixed one is read.
 
 To add a source, give it to `gather` where it belongs.
@@ -26,7 +26,7 @@ OF_THE_HOST = frozenset({"log_level", "log_format", "http_host", "http_port", "r
 
 
 class Source(Protocol):
-    """Give settings by name, nested as they are in the model."""
+    """Provide settings by name, nested as they are in the model."""
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -68,7 +68,7 @@ class VariableSource:
             return source()
 
     def _is_usable(self, source: EnvSettingsSource, name: str) -> bool:
-        """Tell whether a variable can be read at all: some are JSON."""
+        """Return whether a variable can be read at all: some are JSON."""
         every = source.env_vars
         try:
             source.env_vars = {name: every[name]}
@@ -152,7 +152,7 @@ def origin(sources: Sequence[Source], path: KeyPath) -> Place | None:
 
 
 def says(values: Mapping[str, Any], path: KeyPath) -> bool:
-    """Tell whether a source says a setting, or all of what is around it at once."""
+    """Return whether a source says a setting, or all of what is around it at once."""
     found: Any = values
     for part in path:
         if not isinstance(found, Mapping):

@@ -1,1 +1,1 @@
-"""Let other programs of this machine speak to the running bot, through a unix socket in the state folder."""
+"""Let other programs on this machine control the running bot, through a unix socket in the state folder."""

@@ -26,9 +26,9 @@ Document = TypeVar("Document")
 
 
 class ControlClient:
-    """Speak to the bot whose state folder is given, for as long as the block lasts.
+    """Connect to the bot whose state folder is given, for the length of the block.
 
-    Every method raises the typed faults of the other side, and ControlUnavailableError where nobody answers.
+    Every method raises the typed errors of the other side, and ControlUnavailableError where no bot answers.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -77,7 +77,7 @@ class ControlClient:
     async def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
         """Yield a deployment's record at each change until it has ended.
 
-        Raises ControlUnavailableError where the bot goes away before that.
+        Raises ControlUnavailableError where the bot stops before that.
         """
         session, timeout = self._connected(), aiohttp.ClientTimeout(total=None, sock_connect=GREETING_SECONDS)
         ended = False

@@ -10,7 +10,7 @@ from roas.models.release import Release
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """Say who answers."""
+    """Identify the bot that answers."""
 
     instance_id: str
     version: str
@@ -26,7 +26,7 @@ class StartOrder:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentStatus:
-    """Tell how an environment is; `fault` says why its health is not known."""
+    """Return how an environment is; `fault` says why its health is not known."""
 
     environment: str
     project: str
@@ -40,14 +40,14 @@ class EnvironmentStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """Tell how several environments are."""
+    """Return how several environments are."""
 
     environments: tuple[EnvironmentStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FaultDocument:
-    """Carry a fault from one process to another; `lock` is there when another deployment holds the environment."""
+    """Transfer an error from one process to another; `lock` is set when another deployment holds the environment."""
 
     key: str
     message: str

@@ -13,7 +13,7 @@ HEALTH_WITHIN_SECONDS = 20.0
 
 
 class Collector(Protocol):
-    """Know how a stack is."""
+    """Hold the status of a stack."""
 
     async def collect_all_metrics(self, environment: Environment) -> StackHealth:
         """Look at an environment now; `fault` says why nothing is known. Raises RoasError."""
@@ -21,7 +21,7 @@ class Collector(Protocol):
 
 
 async def read_status(environment: Environment, state: StateManager, collector: Collector) -> EnvironmentStatus:
-    """Tell how an environment is; an engine that does not answer hides its health only."""
+    """Return how an environment is; an engine that does not answer hides its health only."""
     found, fault = await _health(environment, collector)
     return EnvironmentStatus(
         environment=environment.name,

@@ -1,4 +1,4 @@
-"""Turn faults into documents and back into the same typed faults."""
+"""Convert errors to documents and back to the same typed errors."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ def to_document(error: RoasError) -> FaultDocument:
 
 
 def from_document(document: FaultDocument) -> RoasError:
-    """Return the typed fault that a document tells of; a key that is not known here makes a plain RoasError."""
+    """Return the typed error of a document; a key that is not known here becomes a plain RoasError."""
     if document.lock is not None:
         return LockHeldError(document.lock)
     kinds = {kind.key: kind for kind in reversed(list(_kinds(RoasError))) if kind is not LockHeldError}
@@ -37,7 +37,7 @@ def from_document(document: FaultDocument) -> RoasError:
 
 
 def invalid_document() -> InvalidRequestError:
-    """Make the fault of a body that nobody understands."""
+    """Create the error for a body that cannot be parsed."""
     return InvalidRequestError(
         "The bot does not understand this request.", hint="Use the command line of the same version as the bot."
     )

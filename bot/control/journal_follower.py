@@ -9,7 +9,7 @@ from roas.models.change import StateChange
 from roas.models.deployment import Deployment
 from roas.state.manager import StateManager
 
-# Changes of our own process are told at once; those of another one (the same journal) are found by asking.
+# Changes by this process are reported immediately; those by another (on the same journal) are found by polling.
 POLL_SECONDS = 1.0
 
 

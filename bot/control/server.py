@@ -46,7 +46,7 @@ class Orchestrator(Protocol):
     """Plan, start and cancel deployments."""
 
     async def plan(self, request: DeploymentRequest) -> Plan:
-        """Say what a request would change."""
+        """Describe what a request would change."""
         ...
 
     async def start(self, request: DeploymentRequest) -> Deployment:
@@ -78,7 +78,7 @@ class ControlServer:
 
     @property
     def path(self) -> Path:
-        """Return where the socket lies."""
+        """Return the path of the socket."""
         return self._state.folder / SOCKET_NAME
 
     async def start(self) -> None:
@@ -98,7 +98,7 @@ class ControlServer:
         log.info("listening for the command line", path=str(self.path))
 
     async def close(self) -> None:
-        """Stop listening and take the socket away."""
+        """Stop listening and remove the socket."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -142,7 +142,7 @@ class ControlServer:
         wanted = _signed(request, order.request)
         check_approval(self._environment(wanted.environment), wanted, confirmed=order.confirmed)
         deployment = await self._orchestrator.start(wanted)
-        log.info("a deployment was asked for", deployment_id=deployment.id, by=wanted.requested_by.name)
+        log.info("deployment requested", deployment_id=deployment.id, by=wanted.requested_by.name)
         return _answer(deployment)
 
     async def _cancel(self, request: web.Request) -> web.Response:
@@ -179,7 +179,7 @@ class ControlServer:
 
 @web.middleware
 async def _answer_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a fault as a document; one that nobody foresaw is logged, and told without its words."""
+    """Return an error as a document; an unexpected one is logged, and answered without its text."""
     try:
         return await handler(request)
     except RoasError as error:
@@ -204,7 +204,7 @@ async def _read(kind: type[Document], request: web.Request) -> Document:
 
 
 def _signed(request: web.Request, wanted: DeploymentRequest) -> DeploymentRequest:
-    """Put the kernel's word for who asks in the place of theirs; that another person said yes is not theirs to say."""
+    """Replace the claimed actor by the user that the kernel reports; a client cannot claim an approval."""
     return replace(wanted, requested_by=_peer(request, wanted.requested_by), interaction_id=None, approved_by=None)
 
 
@@ -217,7 +217,7 @@ def _peer(request: web.Request, claimed: Actor) -> Actor:
 
 
 def _take_lock(folder: Path) -> int:
-    """Take the lock that says whose socket it is; the kernel lets it go however the bot ends."""
+    """Acquire the lock that shows whose socket it is; the kernel releases it however the bot ends."""
     descriptor = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -231,7 +231,7 @@ def _take_lock(folder: Path) -> int:
 
 
 def _bind(folder: Path) -> socket.socket:
-    """Bind the socket; the folder is closed to others (0700), so that nobody gets in before the mode is set."""
+    """Bind the socket; the folder is private (0700), so that no other user connects before the mode is set."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         (folder / SOCKET_NAME).unlink(missing_ok=True)

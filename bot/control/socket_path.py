@@ -1,4 +1,4 @@
-"""Name the control socket in a way that fits the kernel's limit, however deep the state folder lies."""
+"""Name the control socket within the kernel's length limit, however deep the state folder is."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ LONGEST_PATH_BYTES = 107
 
 @contextmanager
 def short_path(folder: Path) -> Iterator[str]:
-    """Give a path to the folder's control socket that can be bound or connected to for the time of the block."""
+    """Provide a path to the folder's control socket that can be bound or connected to, for the length of the block."""
     path = str(folder / SOCKET_NAME)
     if len(os.fsencode(path)) <= LONGEST_PATH_BYTES:
         yield path

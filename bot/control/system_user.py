@@ -1,4 +1,4 @@
-"""Say which user of this machine asks, for locks, history and audit."""
+"""Identify the user of this machine, for locks, history and audit."""
 
 import os
 import pwd
@@ -28,7 +28,7 @@ def user_name(uid: int) -> str:
 
 
 def peer(connection: socket.socket, claimed: Actor) -> Actor:
-    """Return who is at the other end by the kernel's word; a process of our own user may speak for whoever started it.
+    """Return the user at the other end from the kernel; a process of our own user may act for the one who started it.
 
     (Such a process could write the journal itself. Root becomes our user before it asks.)
     """

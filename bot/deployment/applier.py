@@ -18,7 +18,7 @@ PROBE_INTERVAL_SECONDS = 0.5
 
 @dataclass(slots=True)
 class Applier:
-    """Bring single services to a model, and wait for what they depend on."""
+    """Apply a model to single services, and wait for their dependencies."""
 
     context: DeploymentContext
     watch: ContainerWatch
@@ -32,7 +32,7 @@ class Applier:
         return DependencyCoordinator(self.definitions)
 
     async def apply_all(self, services: Iterable[str], *, restoring: bool = False) -> None:
-        """Bring services up, each when its own dependencies are ready. Raises the first failure."""
+        """Start services, each when its own dependencies are ready. Raises the first failure."""
 
         async def bring_up(service: str, milestones: Milestones) -> None:
             await self._apply(service, milestones)
@@ -50,7 +50,7 @@ class Applier:
         )
 
     async def _apply(self, service: str, milestones: Milestones) -> None:
-        """Bring one service up; somebody's wish to cancel interrupts the waiting, not the creating."""
+        """Start one service; a request to cancel interrupts the wait, not the creation of containers."""
         context = self.context
         context.checkpoint()
         try:
@@ -91,7 +91,7 @@ class Applier:
     async def _probe(self, dependency: Dependency) -> None:
         """Ask a dependency's probe URL until it answers; the caller limits the time.
 
-        A failing probe is told only once its grace (`startup_delay`) is over.
+        A failing probe is reported only after its grace period (`startup_delay`).
         """
         grace = asyncio.get_running_loop().time() + dependency.startup_delay_seconds
         warned = False

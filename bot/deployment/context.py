@@ -1,4 +1,4 @@
-"""Hold what the phases of one deployment share, and write down what they do before they do it."""
+"""Hold what the phases of one deployment share, and record each step before it is taken."""
 
 import asyncio
 import time
@@ -47,15 +47,15 @@ class Monitoring(Protocol):
     """Prepare the monitoring of an environment."""
 
     async def prepare_monitoring_stack(self, environment: Environment) -> tuple[str, ...]:
-        """Make ready what watches an environment; returns warnings."""
+        """Prepare the monitoring of an environment; returns warnings."""
         ...
 
 
 class Prober(Protocol):
-    """Ask a dependency over the network whether it is there."""
+    """Probe a dependency over the network."""
 
     async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
-        """Tell whether a probe URL answers within its time; None where its name means nothing from here."""
+        """Return whether a probe URL answers within its time; None where its name means nothing from here."""
         ...
 
 
@@ -63,12 +63,12 @@ class Prober(Protocol):
 OwnContainerSource = Callable[[Environment], Awaitable[OwnContainer | None]]
 
 
-# Let whoever recovers services of an environment take their hands off it, and wait for that.
+# Make recovery stop working on the services of an environment, and wait until it has.
 StopRecovery = Callable[[Environment], Awaitable[None]]
 
 
 async def no_recovery(environment: Environment) -> None:
-    """Be the answer where nobody is at work on an environment."""
+    """Do nothing: the no-op for setups without recovery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Components:
 
 @dataclass(slots=True)
 class DeploymentContext:
-    """Carry one deployment: what it is, the right to change it, and how far it has come."""
+    """Run one deployment: what it is, the right to change it, and how far it has come."""
 
     components: Components
     environment: Environment
@@ -109,23 +109,23 @@ class DeploymentContext:
     saved_at: dict[str, float] = field(default_factory=dict)
 
     def request_stop(self) -> None:
-        """Let it stop at its next safe point; once the old release is being restored, that goes to its end."""
+        """Allow cancellation at the next safe point; once the old release is being restored, that is completed."""
         if not self.restoring:
             self.cancel.set()
 
     def restore(self) -> None:
-        """Go back from here on: whoever cancelled has what they want, and nobody can stop half way."""
+        """Disable cancellation from here on: a rollback is what a cancellation leads to, and it cannot stop midway."""
         self.restoring = True
         self.cancel = asyncio.Event()
 
     def __post_init__(self) -> None:
-        """Go on with the warnings of whoever carried it before."""
+        """Continue with the warnings of the process that ran the deployment before."""
         of_phases = (warning for phase in self.deployment.phases for warning in phase.warnings)
         for warning in (*self.deployment.warnings, *of_phases):
             self.warn(warning)
 
     def checkpoint(self) -> None:
-        """Stop here if somebody asked for it: a safe point. Raises DeploymentCancelledError."""
+        """Stop here if cancellation was requested: a safe point. Raises DeploymentCancelledError."""
         if self.cancel.is_set():
             raise DeploymentCancelledError("The deployment was cancelled.")
 
@@ -144,12 +144,12 @@ class DeploymentContext:
             await asyncio.gather(task, cancelled, return_exceptions=True)
 
     def warn(self, warning: str) -> None:
-        """Keep a warning for the outcome; the same one is told once."""
+        """Keep a warning for the outcome; the same warning is kept once."""
         if warning not in self.warnings:
             self.warnings.append(warning)
 
     def publish(self, event_type: str, **data: object) -> None:
-        """Tell the event bus; every event names the deployment and its environment."""
+        """Publish an event on the bus; every event names the deployment and its environment."""
         facts = {"deployment_id": self.deployment.id, "environment": self.environment.name, **data}
         self.components.bus.publish(Event(event_type, SOURCE, facts, self.deployment.correlation_id))
 
@@ -159,7 +159,7 @@ class DeploymentContext:
         await self.components.state.deployments.update(self.deployment, self.fence)
 
     async def save_phase(self, phase: PhaseResult) -> None:
-        """Write how far a phase has come, then tell the bus. Raises FencedOffError."""
+        """Write how far a phase has come, then publish it on the bus. Raises FencedOffError."""
         known = {result.name: result for result in self.deployment.phases} | {phase.name: phase}
         self.deployment = replace(self.deployment, phases=tuple(known.values()))
         await self.components.state.deployments.save_phase(self.deployment, phase, self.fence)
@@ -173,7 +173,7 @@ class DeploymentContext:
         )
 
     async def report(self, service: str, step: ServiceStep, detail: str = "", fraction: float | None = None) -> None:
-        """Write how far a service has come (an intent before its act), then tell the bus. Raises FencedOffError."""
+        """Save the progress of a service (intent before action), then publish it on the bus. Raises FencedOffError."""
         known = {progress.service: progress for progress in self.deployment.services}
         old = known.get(service, ServiceProgress(service))
         progress = replace(old, step=step, detail=detail, fraction=fraction)
@@ -212,7 +212,7 @@ class DeploymentContext:
         return self.deployment.id if self.release is None else self.release.label
 
     def phase_succeeded(self, name: PhaseName) -> bool:
-        """Tell whether a phase is behind this deployment already (it is, after a resume)."""
+        """Return whether a phase is behind this deployment already (it is, after a resume)."""
         phase = self.deployment.phase(name)
         return phase is not None and phase.status == "success"
 
@@ -222,7 +222,7 @@ async def sweep_leftovers(
 ) -> tuple[str, ...]:
     """Fix what a killed Compose left behind, of one service or all, but for bots that are no peers. Raises RoasError.
 
-    Returns what was done, in words.
+    Returns a summary of what was done.
     """
     bot = await find_own_bot(components, environment)
     spared = await spared_bots(components.peers, components.engine, environment, bot)
@@ -238,7 +238,7 @@ async def find_own_bot(components: Components, environment: Environment) -> OwnC
     held_lease = await ownership.lease()
     active = await ownership.heartbeat(instance_id=held_lease.instance_id) if held_lease is not None else None
     at_work = [one for one in await components.engine.containers(environment) if one.state in AT_WORK]
-    # One that was just killed is started again, and one that was just begun with has not leadership yet: both are bots.
+    # A killed one is started again, and one that was just created does not lead yet: both are bots.
     for one in sorted(at_work, key=lambda one: active is None or one.id != active.container_id):
         if await ownership.heartbeat(container_id=one.id) is not None:
             return OwnContainer(one.id, one.name, environment.project, one.service)

@@ -14,20 +14,20 @@ from roas.models.stack import ServiceDefinition
 
 @dataclass(slots=True)
 class Milestones:
-    """Let dependents wait for a service: it was started, it is ready, or it failed."""
+    """Let dependents wait for a service: it was started, is ready, or has failed."""
 
     started: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     failure: RoasError | None = None
 
     def fail(self, error: RoasError) -> None:
-        """Tell dependents that the service failed."""
+        """Notify dependents that the service failed."""
         self.failure = error
         self.started.set()
         self.ended.set()
 
     def succeed(self) -> None:
-        """Tell dependents that the service is ready."""
+        """Notify dependents that the service is ready."""
         self.started.set()
         self.ended.set()
 
@@ -39,19 +39,19 @@ class Milestones:
             raise self.failure
 
 
-# Bring one service up; sets `started` on its milestones when its containers run, returns when it is ready.
+# Start one service; sets `started` on its milestones when its containers run, returns when it is ready.
 Work = Callable[[str, Milestones], Awaitable[None]]
 # Wait until a service that this run does not touch meets a condition.
 Settled = Callable[[Dependency], Awaitable[None]]
 # Wait until a probe URL answers.
 Probe = Callable[[Dependency], Awaitable[None]]
 Warn = Callable[[str], None]
-# Tell how many seconds a service waited for what it depends on, in vain or not, and how many it was allowed.
+# Report how many seconds a service waited for its dependencies, successfully or not, and its time limit.
 Resolved = Callable[[str, float, float], None]
 
 
 class DependencyCoordinator:
-    """Know the graph of a stack's services."""
+    """Hold the dependency graph of a stack's services."""
 
     def __init__(self, definitions: Mapping[str, ServiceDefinition]) -> None:
         self._definitions = definitions
@@ -91,7 +91,7 @@ class DependencyCoordinator:
         parallel: bool,
         resolved: Resolved = lambda _service, _seconds, _allowed: None,
     ) -> None:
-        """Bring services up in data-flow order; without `parallel` one by one, in topological order.
+        """Start services in data-flow order; without `parallel` one by one, in topological order.
 
         Raises the first failure, after what is under way has come to a safe point.
         """
@@ -106,7 +106,7 @@ class DependencyCoordinator:
 
 @dataclass(slots=True)
 class _Run:
-    """Hold what one run over the graph needs."""
+    """Hold the state of one run over the graph."""
 
     coordinator: DependencyCoordinator
     milestones: Mapping[str, Milestones]

@@ -20,7 +20,7 @@ def to_restart(definitions: Mapping[str, ServiceDefinition], replaced: Iterable[
 
 
 def begun(deployment: Deployment) -> frozenset[str]:
-    """Return the services that an attempt which was interrupted had begun with: nobody has seen them ready yet."""
+    """Return the services that an interrupted attempt had started: none of them was seen ready yet."""
     return frozenset(progress.service for progress in deployment.services if progress.step in BEGUN)
 
 

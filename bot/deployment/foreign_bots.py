@@ -1,4 +1,4 @@
-"""Tell people, once, of containers of the bot's service that are no peers: nobody else would end or explain them."""
+"""Report, once, containers of the bot's service that are not peers: nothing else would remove or explain them."""
 
 import time
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""Replace the bot that carries the deployment: start the successor beside it, be satisfied, pass everything on.
+"""Replace the bot that runs the deployment: start the successor beside it, verify it, transfer leadership.
 
-The service that this very process runs in is never recreated in place. Whoever carries the deployment afterwards finds
-its own container as the release wants it, and removes the other one once the release has proved itself.
+The container of this very process is never recreated in place. The bot that continues the deployment finds
+its own container as the release wants it, and removes the other one once the release is verified.
 """
 
 import time
@@ -17,7 +17,7 @@ from roas.models.health import AT_WORK, ENDED, ContainerSnapshot, ContainerState
 from roas.models.ownership import Heartbeat
 from roas.state.boot_clock import boot_seconds
 
-# A heartbeat older than this says nothing of how a bot is now; one is written every half second.
+# An older heartbeat does not show the present state of a bot; one is written every half second.
 FRESH_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.2
 NOT_HEALTHY_YET = "its health check had not passed"
@@ -25,7 +25,7 @@ UNHEALTHY_REASON = "its health check fails"
 
 
 class HandedOverError(FencedOffError):
-    """Another bot carries the deployment now, as was intended."""
+    """Another bot runs the deployment now, as was intended."""
 
     key = "handed_over"
 
@@ -40,7 +40,7 @@ class Handover:
         self._model_hash = model_hash
 
     async def needed(self) -> bool:
-        """Tell whether the bot's own container is not as the model says."""
+        """Return whether the bot's own container is not as the model says."""
         wanted = await self._wanted_hash()
         own = next((c for c in self._watch.containers if c.id == self._own.id), None)
         return wanted is not None and own is not None and own.config_hash != wanted
@@ -70,7 +70,7 @@ class Handover:
         raise HandedOverError(f"{context.deployment.id} was passed on to {heartbeat.instance_id}.")
 
     async def is_needed_externally(self) -> bool:
-        """Tell whether the bot's service is not one running container as the model says."""
+        """Return whether the bot's service is not one running container as the model says."""
         wanted = await self._wanted_hash()
         containers = self._watch.of_service(self._own.service)
         fitting = [c for c in containers if c.config_hash == wanted and c.state is ContainerState.RUNNING]
@@ -101,7 +101,7 @@ class Handover:
         await self._watch.refresh()
 
     async def _remove_peers(self, containers: tuple[ContainerSnapshot, ...]) -> None:
-        """Remove containers of the bot's service, but for those that are not on this journal: these are told."""
+        """Remove containers of the bot's service, except those on another journal: these are reported."""
         context, components = self._context, self._context.components
         peers = await proven_peers(components.peers, context.environment, containers, context.warn)
         await components.manager.remove_containers(context.environment, peers)
@@ -121,7 +121,7 @@ class Handover:
         return hashes.get(self._own.service)
 
     async def _successor(self) -> str:
-        """Return the container that is to take over: one that runs already (an earlier attempt's), or a new one."""
+        """Return the container that is to take over: a running one (of an earlier attempt), or a new one."""
         context, service = self._context, self._own.service
         wanted = await self._wanted_hash()
         engine, environment = context.components.engine, context.environment
@@ -164,7 +164,7 @@ class Handover:
             raise await self._not_ready_error(self._own.id, UNHEALTHY_REASON)
 
     def _own_is_healthy(self, containers: tuple[ContainerSnapshot, ...]) -> bool | None:
-        """Tell how this process's own container is, or None while its health check has not decided."""
+        """Return how this process's own container is, or None while its health check has not decided."""
         own = next((c for c in containers if c.id == self._own.id), None)
         if own is None or own.health is HealthStatus.STARTING:
             return None
@@ -185,7 +185,7 @@ class Handover:
         return tuple(c for c in self._watch.of_service(self._own.service) if c.id != self._own.id)
 
     def _is_working(self, config_hash: str | None, spared: frozenset[str]) -> tuple[str, ...]:
-        """Return the others of that configuration that run, or that the engine starts again and again."""
+        """Return the other containers of that configuration that are running or restarting."""
         fitting = (c for c in self._others() if c.config_hash == config_hash and c.id not in spared)
         return tuple(c.id for c in fitting if c.state in AT_WORK)
 
@@ -195,7 +195,7 @@ class Handover:
         deadline = time.monotonic() + allowed
         wanted = await self._wanted_hash()
         reason = "it did not come up"
-        # One that was stopped for a while, and goes on now, is well again in a moment.
+        # A process that was suspended for a while becomes healthy again within moments of resuming.
         unwell = {c.id for c in self._others() if c.health is HealthStatus.UNHEALTHY}
         while time.monotonic() < deadline:
             self._context.checkpoint()
@@ -276,7 +276,7 @@ async def replace_bot_if_needed(
 
 
 def _failure(container: ContainerSnapshot, restarts_before: int, was_unwell: bool) -> str:
-    """Return why a container cannot become fit any more, or an empty text; one that was unwell before may recover."""
+    """Return why a container can no longer become ready, or an empty text; an unhealthy one may still recover."""
     if container.state is ContainerState.RESTARTING and container.restart_count < restarts_before:
         return ""
     if container.state in ENDED | {ContainerState.RESTARTING}:

@@ -1,4 +1,4 @@
-"""Take requests, hold one deployment per environment, and see each to its end: the DeploymentOrchestrator."""
+"""Accept requests, allow one deployment per environment, and run each to its end: the DeploymentOrchestrator."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ from roas.state.journal import Fence
 log = get_logger(__name__)
 
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
-# A deployment whose process dies again and again is handed to an operator.
+# A deployment whose process keeps dying is left to an operator.
 MOST_ATTEMPTS = 3
 
 COORDINATIONS: Mapping[DeploymentKind, Coordination] = {
@@ -55,14 +55,14 @@ class DeploymentOrchestrator:
         self._foreign_bots = ForeignBots(components)
 
     async def plan(self, request: DeploymentRequest) -> Plan:
-        """Say what a request would change, and change nothing. Raises RoasError."""
+        """Return what a request would change, without changing anything. Raises RoasError."""
         environment = self._check(request)
         if request.kind is DeploymentKind.ROLLBACK:
             return (await plan_rollback(self._components, environment, request))[1]
         return (await plan_deployment(self._components, environment, request)).plan
 
     async def start(self, request: DeploymentRequest) -> Deployment:
-        """Take the environment's lock, write the deployment down, and carry it out in a task of ours.
+        """Acquire the deployment lock, record the deployment, and run it in a task of this process.
 
         Raises LockHeldError, FrozenError, ImageChangedError, InvalidRequestError.
         """
@@ -78,7 +78,7 @@ class DeploymentOrchestrator:
         return deployment
 
     async def wait(self, deployment_id: str) -> Deployment:
-        """Wait until a deployment that this process carries has ended, and return its record."""
+        """Wait until a deployment that this process runs has ended, and return its record."""
         task = self._tasks.get(deployment_id)
         if task is not None:
             await asyncio.shield(task)
@@ -92,7 +92,7 @@ class DeploymentOrchestrator:
         return await self.wait((await self.start(request)).id)
 
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
-        """Ask a deployment to stop at its next safe point, whichever process carries it.
+        """Ask a deployment to stop at its next safe point, whichever process runs it.
 
         Raises InvalidRequestError where it has ended, or goes back already.
         """
@@ -124,7 +124,7 @@ class DeploymentOrchestrator:
         return tuple(taken)
 
     async def sweep(self) -> bool:
-        """Clear away other bots that were left in this one's own service; tells whether it could look everywhere."""
+        """Remove stale instances from this bot's own service; returns whether every container could be checked."""
         looked = True
         for environment in self._environments.values():
             try:
@@ -137,14 +137,14 @@ class DeploymentOrchestrator:
         return looked
 
     async def look_for_foreign_bots(self) -> None:
-        """Tell people of containers of this bot's service that are not on its journal. Raises RoasError."""
+        """Report containers of this bot's service that are not on its journal. Raises RoasError."""
         for environment in self._environments.values():
             await self._foreign_bots.look(environment)
 
     async def _is_running_elsewhere(self, owner: str) -> bool:
-        """Tell whether another process carries what `owner` holds; what we hold without a task is orphaned.
+        """Return whether another process runs what `owner` holds; what we hold without a task is orphaned.
 
-        One that hangs is ended first; where it cannot be reached, it still counts as carrying.
+        A hung process is terminated first; where it cannot be reached, it still counts as running the deployment.
         """
         instance = self._components.state.instance
         if owner == instance.id or not instance.is_alive(owner):
@@ -152,20 +152,20 @@ class DeploymentOrchestrator:
         return not await self._peer_processes.terminate_if_hung(owner)
 
     async def abandon(self) -> tuple[str, ...]:
-        """Stop carrying deployments, since the journal is lost; returns all that broke off by that."""
+        """Stop running deployments, since the journal is lost; returns those that were interrupted."""
         broken_off = self._lost_with | set(self.running)
         await self.close()
         return tuple(sorted(broken_off))
 
     async def close(self) -> None:
-        """Stop carrying deployments; their records let the next process go on."""
+        """Stop running deployments; the next process resumes them from their records."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     @property
     def running(self) -> tuple[str, ...]:
-        """Return the ids of the deployments that this process carries now."""
+        """Return the ids of the deployments that this process runs now."""
         return tuple(id_ for id_, task in self._tasks.items() if not task.done())
 
     def environment(self, name: str) -> Environment:
@@ -221,7 +221,7 @@ class DeploymentOrchestrator:
 
     @asynccontextmanager
     async def _pause_others(self, deployment_id: str) -> AsyncIterator[None]:
-        """Stop carrying all deployments but one, at a moment that leaves nothing half done, while they are passed on.
+        """Stop running all deployments but one, at a moment that leaves nothing half done, while they are passed on.
 
         Where they are not, they are resumed again.
         """
@@ -265,7 +265,7 @@ class DeploymentOrchestrator:
                 log.error("deployment broke", deployment_id=deployment_id, exc_info=error)
 
     async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment:
-        """End what the dead process left running, then go on where its journal ends."""
+        """Terminate what the dead process left running, then resume at the end of its journal."""
         components = self._components
         deployment, fence = await components.state.deployments.take_over(
             deployment.id, owner, is_new_attempt=self._is_new_attempt
@@ -282,14 +282,14 @@ class DeploymentOrchestrator:
         return deployment
 
     def _is_new_attempt(self, deployment: Deployment) -> bool:
-        """Tell whether taking a deployment up is one more attempt, and not a handover or the journal's fault."""
+        """Return whether resuming a deployment counts as an attempt: not after a handover or a journal fault."""
         passed_on = deployment.handed_over_to == self._components.state.instance_id
         return not (passed_on and deployment.id not in self._launched) and not self._resume_backoff.is_known(
             deployment.id
         )
 
     async def _clean_up(self, environment: Environment, owner: str) -> None:
-        """Fix what a killed Compose left. An engine that is unavailable now is met again, and told, by the phases."""
+        """Repair what a killed Compose left behind. If the engine is unavailable, the phases find and report that."""
         try:
             if owner != self._components.state.instance_id:
                 await self._components.engine.kill_orphans(owner)

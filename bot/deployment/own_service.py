@@ -13,7 +13,7 @@ PROJECT_NAME = "COMPOSE_PROJECT_NAME"
 
 
 async def find_running_bot(components: Components, environment: Environment) -> OwnContainer | None:
-    """Return the container of an environment's bot, or, where none is at work, one that a start would bring back."""
+    """Return the container of an environment's bot, or, if none is running, one that a start would bring back."""
     bot = await find_own_bot(components, environment)
     if bot is not None or not environment.is_home:
         return bot
@@ -29,7 +29,7 @@ def replicas_by_service(definitions: Mapping[str, ServiceDefinition]) -> dict[st
 
 
 def keeps_bot(bot: OwnContainer, replicas: Mapping[str, int]) -> bool:
-    """Tell whether the bot's own service has a container in a release."""
+    """Return whether the bot's own service has a container in a release."""
     return replicas.get(bot.service, 0) > 0
 
 
@@ -52,7 +52,7 @@ def refuse_without_bot(bot: OwnContainer | None, replicas: Mapping[str, int], re
 
 
 def refuse_moved_bot(bot: OwnContainer | None, model: Mapping[str, Any], environment: Environment) -> None:
-    """Raise BotRemovalError where a new bot would look for itself in another project than the one that it runs in."""
+    """Raise BotRemovalError if a new bot would look for itself in another project than the one it runs in."""
     fields = {} if bot is None else (model.get("services") or {}).get(bot.service) or {}
     variables = fields.get("environment") or {}
     name = variables.get(PROJECT_NAME) if isinstance(variables, Mapping) else None

@@ -1,4 +1,7 @@
-"""End a peer's process before its work is seized: a fence in the journal stops no Docker call."""
+"""Find and terminate processes of peers before their work is taken over: fencing stops no Docker call.
+
+Whether a container is a peer at all is decided in `peers.py`.
+"""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -15,7 +18,7 @@ from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
-# Who carries a deployment says every second that it lives. After so long it hangs, if it says nothing even then.
+# A process that runs a deployment sends a heartbeat every second. Without one for so long, it counts as hung.
 HUNG_SECONDS = 8.0
 LAST_CHANCE_SECONDS = 2.0
 
@@ -25,7 +28,7 @@ async def _always() -> bool:
 
 
 class PeerProcesses:
-    """Know the other processes that own something in the journal: where they run, and how to end them."""
+    """Find and terminate the other processes that own something in the journal."""
 
     def __init__(self, engine: Engine, state: StateManager, peers: PeerSource) -> None:
         self._engine = engine
@@ -42,7 +45,7 @@ class PeerProcesses:
         return next((one for one in containers if one.id == heartbeat.container_id), None)
 
     async def failure_output(self, home: Environment | None, instance_id: str) -> str:
-        """Return what a dead process's container said last, or an empty text; nobody waits for it to be there."""
+        """Return the last output of a dead process's container, or an empty text; does not wait for it."""
         try:
             container = await self.container(home, instance_id)
             return "" if container is None or home is None else await self._engine.failure_output(home, container.id)
@@ -54,10 +57,8 @@ class PeerProcesses:
     ) -> str | None:
         """End a process with all that it started: its container, or itself and its Compose commands.
 
-        `is_still_wanted` is asked right before the kill whether it is wanted: to look at containers takes its time.
-        Returns the
-        failure output of its container, or None where it cannot be reached and may go on, or is not to be ended any
-        more.
+        `is_still_wanted` is called right before the kill, since looking at containers takes time. Returns the failure
+        output of its container, or None where it cannot be reached and may still run, or is no longer to be ended.
         """
         container = await self.container(home, instance_id)
         if container is not None and home is not None:
@@ -79,7 +80,7 @@ class PeerProcesses:
         return ""
 
     async def _is_peer(self, home: Environment, container: ContainerSnapshot) -> bool:
-        """Tell whether a container is provably a bot on this journal; one that is not is logged once."""
+        """Return whether a container is provably a bot on this journal; one that is not is logged, once."""
         foreign = [one for one in await self._peers.judge(home, (container,)) if one.standing is not Standing.PEER]
         for one in foreign:
             if container.id not in self._unreachable:
@@ -88,20 +89,20 @@ class PeerProcesses:
         return not foreign
 
     async def terminate_if_hung(self, instance_id: str) -> bool:
-        """End a living process that has not said for long that it lives; tells whether it was ended."""
+        """Terminate a living process without a recent heartbeat; returns whether it was terminated."""
         if not await self._is_hung(instance_id):
             return False
-        # Machines sleep, and disks are slow: whoever wakes up is given the time to say so.
+        # Machines sleep and disks are slow: a process that wakes up gets time for its next heartbeat.
         await pause(LAST_CHANCE_SECONDS)
         if not await self._is_hung(instance_id):
             return False
         ended = await self.terminate(None, instance_id) is not None
         if ended:
-            log.warning("ended a process that hung while it carried a deployment", instance_id=instance_id)
+            log.warning("terminated a hung process that ran a deployment", instance_id=instance_id)
         return ended
 
     async def _is_hung(self, instance_id: str) -> bool:
-        now = boot_seconds()  # before the reading: one that is stopped here must not find a beat old that was not
+        now = boot_seconds()  # before the read, so that a process suspended here never sees a hang that is not there
         heartbeat = await self._state.ownership.heartbeat(instance_id=instance_id)
         return heartbeat is not None and heartbeat.process is not None and now - heartbeat.beat_at > HUNG_SECONDS
 
@@ -110,8 +111,8 @@ class PeerProcesses:
             return
         self._unreachable.add(instance_id)
         log.error(
-            "a process hangs, and cannot be ended from here",
+            "a hung process cannot be terminated from here",
             instance_id=instance_id,
             pid=pid,
-            hint="End it where it runs (kill -9, or docker rm -f of its container): its work is then taken up.",
+            hint="End it where it runs (kill -9, or docker rm -f of its container): another one then resumes its work.",
         )

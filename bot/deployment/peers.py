@@ -1,6 +1,7 @@
-"""Decide whether another container of the bot's service is a peer: provably a bot on this very journal.
+"""Classify other containers of the bot's service: a peer is provably a bot on this journal, the rest are foreign.
 
-Whoever removes or ends a container of the bot's own service asks here first. What is no peer is left alone, and told.
+Check here before a container of the bot's own service is removed or terminated. What is no peer is left alone and
+reported. How the process of a peer is found and terminated: `peer_processes.py`.
 """
 
 import json
@@ -29,7 +30,7 @@ DEPLOYMENTS_READ = 20
 
 
 class Standing(StrEnum):
-    """Say whether a container is a peer; `unproven` is one that lives and has said nothing yet."""
+    """The verdict on a container; `unproven` is one that runs and has not answered yet."""
 
     PEER = "peer"
     FOREIGN = "foreign"
@@ -38,7 +39,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Say what a container is, and why it is no peer."""
+    """Hold the verdict on a container, and why it is not a peer."""
 
     container: ContainerSnapshot
     standing: Standing
@@ -46,13 +47,13 @@ class Judgement:
 
     @property
     def text(self) -> str:
-        """Return what people are told of a container that is left alone."""
+        """Return the message about a container that is left alone."""
         return f"{self.container.name} is not provably a bot on this journal and was left alone: {self.reason}."
 
 
 @dataclass(frozen=True, slots=True)
 class HealthAnswer:
-    """Hold what a bot's /health said: on which journal it is, or that it lost it; the release before says neither."""
+    """Hold the answer of a bot's /health: its journal, or that it lost it; the release before reports neither."""
 
     journal: str = ""
     lost: bool = False
@@ -63,7 +64,7 @@ AskHealth = Callable[[str], Awaitable[HealthAnswer | None]]
 
 
 class PeerSource(Protocol):
-    """Tell peers from foreign containers."""
+    """Classify containers as peers or foreign."""
 
     async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[Judgement, ...]:
         """Judge containers of the bot's service other than this process's own. Raises RoasError."""
@@ -81,13 +82,13 @@ class Peers:
     | running | the same | /health: another id, or that it lost its journal | foreign |
     | running | the same | /health without an id (the release before): our journal has its heartbeat | peer |
     | running, paused | the same | no answer: our journal has its heartbeat | peer |
-    | running, paused | the same | no answer: a deployment of ours created it as a successor | peer |
+    | running, paused | the same | no answer: one of our deployments created it as a successor | peer |
     | running, paused | the same | nothing of all this | unproven |
 
-    A container without a process acts on no journal, and the next process in it opens what lies in that folder: ours.
-    Only one that runs may have a journal open that lies there no more. A heartbeat in our journal is written by whoever
-    has opened this very journal, and by nobody else. It stands in for an answer where a bot hangs, or cannot be reached
-    from here; but never against what that bot itself says.
+    A container without a process uses no journal, and its next process opens what is in that folder: our journal.
+    Only a running one may hold open a journal that is no longer there. A heartbeat in our journal is written only by a
+    process that has this journal open. It replaces the answer of a bot that hangs or cannot be reached
+    from here, but never overrides what that bot itself reports.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Say what a deployment would change: a pure function of the old release and the new one."""
+"""Compute what a deployment would change: a pure function of the old release and the new one."""
 
 import hashlib
 import json
@@ -71,7 +71,7 @@ def make_plan(
 
 
 def _with_restarts(plans: list[ServicePlan], definitions: Mapping[str, ServiceDefinition]) -> list[ServicePlan]:
-    """Say of what would stay, but depends with `restart` on what is recreated, that it is restarted."""
+    """Mark as restarted what would stay, but depends with `restart` on what is recreated."""
     recreated = {plan.service for plan in plans if plan.action is ServiceAction.RECREATE}
     restarted = to_restart(definitions, recreated)
     return [
@@ -83,7 +83,7 @@ def _with_restarts(plans: list[ServicePlan], definitions: Mapping[str, ServiceDe
 
 
 def _replacing(plan: ServicePlan, running: Mapping[str, str]) -> ServicePlan:
-    """Say that what runs already, though no release knows it, is replaced and not created."""
+    """Mark as replaced, not created, what runs already but is in no release."""
     if plan.service not in running:
         return plan
     return replace(plan, action=ServiceAction.RECREATE, old_image=running[plan.service])
@@ -119,7 +119,7 @@ def _compare(
 
 def _same_image(wanted: WantedImage, old: ReleaseService) -> bool:
     if wanted.build_hash is not None:
-        return False  # only the build can tell
+        return False  # only the build can show that
     if wanted.image_id is not None and not wanted.must_pull:
         return wanted.image_id == old.image.image_id
     return wanted.digest is not None and wanted.digest == old.image.digest
@@ -141,7 +141,7 @@ def changed_keys(old_model: Mapping[str, Any], new_model: Mapping[str, Any], ser
 
 
 def _configuration(model: Mapping[str, Any], service: str) -> dict[str, Any]:
-    """Take what makes a container: its keys without empty ones, and the content of the configs that it mounts."""
+    """Extract what defines a container: its keys without empty ones, and the content of the configs that it mounts."""
     definition = model.get("services", {}).get(service) or {}
     kept = {k: v for k, v in definition.items() if k not in NOT_CONFIGURATION and v not in (None, {}, [], "")}
     for kind in ("configs", "secrets", "networks", "volumes"):

@@ -21,7 +21,7 @@ PARTIALLY_APPLIED = "The last deployment broke off: whatever is not of {label} i
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Hold what is about to become a release; `kept` services stay as they are in the current one."""
+    """Hold a release in preparation; `kept` services stay as they are in the current one."""
 
     stack: ResolvedStack = field(repr=False)
     wanted: Mapping[str, WantedImage]
@@ -141,7 +141,7 @@ async def _refuse_fixed_bot(
 
 
 async def _is_partially_applied(components: Components, environment: Environment) -> bool:
-    """Tell whether what runs may be of two releases: a deployment broke off, and none that succeeded came after it."""
+    """Return whether running services may be of two releases: a deployment broke off, and none has succeeded since."""
     last = await components.state.deployments.list(environment.name)
     notifier = (one for one in last if one.touched or one.outcome is Outcome.SUCCEEDED)
     return next((one.outcome is Outcome.FAILED for one in notifier), False)

@@ -1,4 +1,4 @@
-"""Take one deployment through its phases to an honest end."""
+"""Run one deployment through its phases to a recorded outcome."""
 
 import asyncio
 import time
@@ -45,7 +45,7 @@ class DeploymentRun:
         self._phases: Mapping[PhaseName, Phase] = {phase.name: phase for phase in phases}
 
     async def run(self) -> Deployment:
-        """Run what is left of the deployment and return its record. Raises FencedOffError when another took over."""
+        """Run the rest of the deployment and return its record. Raises FencedOffError if another process took over."""
         deployment = self._context.deployment
         with correlated(deployment.correlation_id, deployment_id=deployment.id):
             watcher = asyncio.create_task(self._watch_for_cancel(), name="cancel watcher")
@@ -73,9 +73,9 @@ class DeploymentRun:
         return await self._finish(Outcome.SUCCEEDED, None, active=release)
 
     async def _complete(self) -> None:
-        """Tidy up after a release that has proved itself: whatever fails here, and whoever cancels, undoes it no more.
+        """Clean up after a verified release; no failure or cancellation here rolls it back.
 
-        A journal that cannot be written breaks the deployment off, as anywhere: whoever takes it up tidies up again.
+        A journal that cannot be written interrupts the deployment, as in any phase: after a resume it cleans up again.
         """
         context = self._context
         for policy in context.coordination.phases:
@@ -92,7 +92,7 @@ class DeploymentRun:
         except StateError:
             raise
         except RoasError as error:
-            log.warning("completion did not go through", key=error.key, error=error.message)
+            log.warning("completion failed", key=error.key, error=error.message)
             self._context.warn(not_tidied_up(error.message))
         except Exception as error:
             self._context.warn(not_tidied_up(_to_internal_error(error).message))
@@ -117,7 +117,7 @@ class DeploymentRun:
                 summary = await self._attempts(policy, attempted)
         except FencedOffError:
             raise
-        except Exception as error:  # an honest end is owed for faults that nobody foresaw, too
+        except Exception as error:  # an unexpected error must be recorded as the outcome, too
             known = error if isinstance(error, RoasError) else _to_internal_error(error)
             status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
             await context.save_phase(_ended(result, status, started, problem=known.problem()))
@@ -187,7 +187,7 @@ class DeploymentRun:
         return await self._roll_back(problem)
 
     async def _roll_back(self, problem: Problem | None) -> Deployment:
-        """Bring the old release back; a failed rollback is never rolled back, but handed to an operator."""
+        """Roll back to the old release; a failed rollback is never rolled back, but left to an operator."""
         context = self._context
         cancelled = problem is not None and problem.key == DeploymentCancelledError.key
         await context.update(problem=problem)
@@ -204,7 +204,7 @@ class DeploymentRun:
         )
 
     async def _finish(self, outcome: Outcome, problem: Problem | None, *, active: Release | None = None) -> Deployment:
-        """Write the end and free the environment, in one transaction, then tell the bus."""
+        """Write the end and free the environment, in one transaction, then publish it on the bus."""
         context = self._context
         deployment = replace(
             context.deployment,
@@ -233,7 +233,7 @@ class DeploymentRun:
         return deployment
 
     async def _watch_for_cancel(self) -> None:
-        """Learn from the journal that somebody, perhaps in another process, wants this deployment cancelled."""
+        """Check in the journal whether cancellation was requested, perhaps through another process."""
         context = self._context
         while not (context.restoring or context.cancel.is_set()):
             with suppress(RoasError):
@@ -247,7 +247,7 @@ class DeploymentRun:
 def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:
     """Return since when a phase runs, on the monotonic clock, and its record; another process may have begun it.
 
-    How long that took, only the clock on the wall can tell: the other's monotonic clock went with it.
+    The duration is known from the wall clock only: the monotonic clock of the other process is gone.
     """
     now, begun_at = time.monotonic(), datetime.now(UTC)
     if known is not None and known.status is PhaseStatus.IN_PROGRESS and known.started_at is not None:
@@ -288,7 +288,7 @@ def _ended(
 
 
 def _release_states(deployment: Deployment, outcome: Outcome) -> dict[int, ReleaseState]:
-    """Say what became of the release that a deployment made; a rollback makes none."""
+    """Return the final state of the release that a deployment created, by number; a rollback creates none."""
     if deployment.to_release is None or deployment.request.kind is DeploymentKind.ROLLBACK:
         return {}
     succeeded = outcome is Outcome.SUCCEEDED
@@ -302,7 +302,7 @@ def _needs_operator(problem: Problem, context: DeploymentContext) -> Problem:
 
 
 def _rollback_failed(problem: Problem | None, error: RoasError, context: DeploymentContext) -> Problem:
-    """Tell both faults: what made the rollback necessary, and what stopped it."""
+    """Report both faults: what made the rollback necessary, and what stopped it."""
     name = context.environment.name
     first = f"{problem.message}\n" if problem else ""
     return Problem(

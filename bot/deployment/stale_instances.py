@@ -57,10 +57,10 @@ async def remove_stale_instances(components: Components, environment: Environmen
 
 
 async def sweep_own_service(components: Components, environment: Environment) -> bool:
-    """Clear away what interrupted replacements of this bot left and no deployment will, now that this one is active.
+    """Remove what interrupted replacements of this bot left and no deployment will remove, now that this one leads.
 
-    Tells whether that is done: not while a deployment is under way, or one that is left has yet to say on which journal
-    it is. Raises RoasError.
+    Return whether that is done: not while a deployment runs, nor while the journal of a remaining instance is unknown.
+    Raises RoasError.
     """
     if not await _nothing_is_under_way(components, environment):
         return False
@@ -68,21 +68,21 @@ async def sweep_own_service(components: Components, environment: Environment) ->
     if own is None:
         return True
     for action in await sweep_leftovers(components, environment, own.service):
-        log.warning("swept", action=action)
+        log.warning("leftovers of a replacement removed", action=action)
     containers = await components.engine.containers(environment)
     judged = await components.peers.judge(environment, _leftovers(containers, own))
     leftovers = tuple(one.container for one in judged if one.standing is Standing.PEER)
-    # Asked once more after the look: a successor that was seen belongs to a deployment that holds the lock by now.
+    # Checked again after the look: by now a successor that was seen belongs to a deployment that holds the lock.
     if not await _nothing_is_under_way(components, environment):
         return False
     for container in leftovers:
-        log.warning("removing a bot that was left over", container=container.name, state=container.state.value)
+        log.warning("removing a stale instance", container=container.name, state=container.state.value)
     await components.manager.remove_containers(environment, leftovers)
     return all(one.standing is not Standing.UNPROVEN for one in judged)
 
 
 async def _nothing_is_under_way(components: Components, environment: Environment) -> bool:
-    """Tell whether this bot leads, and nobody moves an environment."""
+    """Return whether this bot leads and no deployment runs."""
     lease = await components.state.ownership.lease()
     ours = lease is not None and lease.instance_id == components.state.instance_id
     return ours and await components.state.locks.get(environment.name) is None
@@ -91,7 +91,7 @@ async def _nothing_is_under_way(components: Components, environment: Environment
 def _leftovers(containers: tuple[ContainerSnapshot, ...], own: OwnContainer) -> tuple[ContainerSnapshot, ...]:
     """Return the other bots that have ended, or run as another release says.
 
-    One that runs just as this one does was started by hand (`--scale`); it stands by and harms nobody.
+    An instance with the same configuration was started by hand (`--scale`); it stays on standby and does no harm.
     """
     bots = tuple(c for c in containers if c.service == own.service)
     config_hash = next((c.config_hash for c in bots if c.id == own.id), None)

@@ -19,19 +19,19 @@ BOT_VARIABLES = frozenset({STATE_VARIABLE, "DISCORD_TOKEN"})
 
 @dataclass(frozen=True, slots=True)
 class StateMove:
-    """Say from where to where a model would move the bot's state: the folder in the container, its source outside."""
+    """Describe a move of the bot's state by a model: the folder in the container, its source outside."""
 
     service: str
     old: tuple[str, str]
     new: tuple[str, str]
 
     def warning(self) -> str:
-        """Return what people are told where the bot stays as it is."""
+        """Return the message for the case that the bot stays as it is."""
         old, new = _place(self.old), _place(self.new)
         return f"{self.service} stays as it is: this bot keeps its state in {old}, and that release in {new}."
 
     def refusal(self) -> StateMovedError:
-        """Return the fault, with the way to move the state by hand."""
+        """Return the error, with instructions for moving the state by hand."""
         old, new = _place(self.old), _place(self.new)
         from_folder, to_folder = (one[1] or one[0] for one in (self.old, self.new))
         return StateMovedError(

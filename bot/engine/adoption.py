@@ -1,4 +1,4 @@
-"""Take over a stack that runs already: read back the model that would make its containers again."""
+"""Adopt a running stack: read back the model that would create its containers again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ PASSING = frozenset({ContainerState.DEAD, ContainerState.REMOVING, ContainerStat
 
 @dataclass(frozen=True, slots=True)
 class AdoptedStack:
-    """Hold the model that was read back, and how people call its images."""
+    """Hold the model that was read back, and the human-readable names of its images."""
 
     version: str
     model: Mapping[str, Any] = field(repr=False)
@@ -126,7 +126,7 @@ class _Reader:
 
 
 def _by_service(inspected: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Group containers by service, the one that says most about it first; leftovers beside it do not count."""
+    """Group containers by service, the most significant first; leftovers beside it do not count."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for found in sorted(inspected, key=_standing, reverse=True):
         groups.setdefault((found["Config"].get("Labels") or {}).get(SERVICE, ""), []).append(found)
@@ -135,7 +135,7 @@ def _by_service(inspected: list[dict[str, Any]]) -> dict[str, list[dict[str, Any
 
 
 def _alike(group: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave those of the first one's configuration that are or were at work."""
+    """Keep the first container, and the settled ones of the same configuration."""
     first = _config_hash(group[0])
     others = (found for found in group[1:] if _config_hash(found) == first)
     return [group[0], *(found for found in others if snapshot(found).state not in PASSING)]

@@ -19,7 +19,7 @@ DEFAULT_PORT = 8000
 async def find_bot_places(
     clients: EngineClients, environment: Environment, container_ids: Iterable[str]
 ) -> Mapping[str, BotPlace]:
-    """Say of each container where a bot in it keeps its state and answers; one that is gone is left out."""
+    """Return where a bot in each container keeps its state and answers; missing containers are skipped."""
 
     def look(client: docker.DockerClient) -> dict[str, BotPlace]:
         found = {one: inspect_or_none(client, one) for one in container_ids}

@@ -1,4 +1,4 @@
-"""Call the docker SDK in threads, and turn what it raises into our own faults."""
+"""Call the Docker SDK in threads, and convert its exceptions to our own errors."""
 
 import asyncio
 import os
@@ -29,12 +29,12 @@ Answer = TypeVar("Answer")
 
 
 def engine_address(environment: Environment) -> str:
-    """Return where an environment's engine listens; the SDK and the CLI are told the same."""
+    """Return where an environment's engine listens; the SDK and the CLI use the same address."""
     return environment.docker_host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
 
 
 def is_local(environment: Environment) -> bool:
-    """Tell whether the engine is reached by a socket of this machine, so that it sees the files that we see."""
+    """Return whether the engine is reached by a socket of this machine, so that it sees the files that we see."""
     return engine_address(environment).startswith(LOCAL_SCHEMES)
 
 
@@ -104,12 +104,12 @@ def typed_faults(address: str) -> Iterator[None]:
 
 
 def is_engine_unavailable(address: str, error: BaseException) -> EngineUnavailableError:
-    """Make the fault of an engine that cannot be reached."""
+    """Create the error for an engine that cannot be reached."""
     return EngineUnavailableError(f"The engine at {address} does not answer ({_brief(error)}).", hint=AWAY_HINT)
 
 
 def explanation(error: APIError) -> str:
-    """Return the engine's own words."""
+    """Return the engine's own error message."""
     text = error.explanation
     return (text.decode(errors="replace") if isinstance(text, bytes) else str(text or error)).strip()
 

@@ -93,7 +93,7 @@ class ComposeEngine:
         return read_definitions(model)
 
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
-        """Say which content each service's image means now; each reference is asked for once."""
+        """Return the content that each service's image means now; each reference is queried once."""
         wanted = {name: stack.definitions[name] for name in sorted(services)}
         questions = {(one.image, one.pull_policy) for one in wanted.values() if not one.built}
         ordered = sorted(questions)
@@ -152,7 +152,7 @@ class ComposeEngine:
     async def unprotect(
         self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()
     ) -> None:
-        """Take the tags of a release away, and its model where nobody else needs it."""
+        """Remove the tags of a release, and its model where no other release needs it."""
         await untag_images(self._clients, environment, release)
         holder = _holder(environment, release)
         await self._stored(lambda: self._models.remove_reference(release.model_hash, holder, needed))
@@ -188,7 +188,7 @@ class ComposeEngine:
         await self._creator.create_missing(environment, model_hash)
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
-        """Return the configuration hash that each service's container should bear under a model."""
+        """Return the configuration hash that each service's container should have under a model."""
         return await self._creator.hashes(model_hash, environment)
 
     async def start(self, environment: Environment, container_id: str) -> None:
@@ -196,7 +196,7 @@ class ComposeEngine:
         await start_container(self._clients, environment, container_id)
 
     async def stop(self, environment: Environment, container_id: str) -> None:
-        """Stop a container within its grace; one that does not run, or is gone, is no fault."""
+        """Stop a container within its grace period; a stopped or missing one is no error."""
         await stop_container(self._clients, environment, container_id)
 
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
@@ -231,22 +231,22 @@ class ComposeEngine:
     async def sweep(
         self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
     ) -> tuple[str, ...]:
-        """Fix what a killed Compose left behind, of one service or all of them; returns what was done, in words."""
+        """Repair what a killed Compose left, of one service or all; returns a description of each repair."""
         there = [one for one in await self.containers(environment) if one.id not in spared]
         found = [one for one in there if service in {None, one.service}]
         own = await self._clients.local(own_container_id)
         return await repair_containers(self._clients, environment, plan_repairs(found, own=own))
 
     async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
-        """Say of each container where a bot in it keeps its state and answers; one that is gone is left out."""
+        """Return where a bot in each container keeps its state and answers; missing containers are skipped."""
         return await find_bot_places(self._clients, environment, container_ids)
 
     async def kill_orphans(self, instance_id: str) -> int:
-        """End Compose children that a dead process of ours left running; returns how many."""
+        """Terminate Compose children that a dead process of ours left running; returns how many."""
         return await self._clients.local(lambda: kill_orphans(instance_id))
 
     async def end_process(self, mark: ProcessMark) -> bool:
-        """End a process of ours that hangs; tells whether it is gone for certain."""
+        """Terminate a hung process of ours; returns whether it is certainly gone."""
         return await self._clients.local(lambda: end_process(mark))
 
     async def _stored(self, work: Callable[[], Answer]) -> Answer:

@@ -1,4 +1,4 @@
-"""Know the configuration hash that each service's containers should bear under a model."""
+"""Compute the configuration hash that each service's containers should have under a model."""
 
 import asyncio
 import tempfile
@@ -21,7 +21,7 @@ from roas.models.health import ContainerSnapshot
 REMEMBERED = 32
 SHARED_NAMESPACES = ("network_mode", "pid", "ipc")
 OF_SERVICE = "service:"
-# In `x-deploy` of a service that was adopted: what its containers bear, which nobody needs to make again.
+# In `x-deploy` of an adopted service: the hash that its containers have, so that they need not be recreated.
 ADOPTED_HASH = "adopted_hash"
 IMPLIED = {"condition": "service_started", "restart": True, "required": True}
 
@@ -40,7 +40,7 @@ class ConfigHashes:
         """Return the hash by service.
 
         Compose hashes `network_mode: service:x` as the container of x that there is. So a service that shares with
-        another gets a hash that no container bears, until the other one is as the model wants it.
+        another gets a hash that no container has, until the other one is as the model wants it.
         """
         async with self._asking:
             path = self._models.existing(model_hash)

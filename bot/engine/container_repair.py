@@ -19,7 +19,7 @@ WRONG_NAME = re.compile(r"[0-9a-f]{12}_(?P<name>.+)")
 
 @dataclass(frozen=True, slots=True)
 class ContainerRepair:
-    """Say what is to be done with one container: removed, or given its name back."""
+    """Describe the repair of one container: removal, or a rename."""
 
     container: ContainerSnapshot
     new_name: str = ""
@@ -35,7 +35,7 @@ class ContainerRepair:
 
 
 def needs_repair(containers: Iterable[ContainerSnapshot]) -> bool:
-    """Tell whether a container bears a wrong name."""
+    """Return whether a container has a wrong name."""
     return any(WRONG_NAME.fullmatch(container.name) for container in containers)
 
 
@@ -60,7 +60,7 @@ def plan_repairs(
 async def repair_containers(
     clients: EngineClients, environment: Environment, repairs: Iterable[ContainerRepair]
 ) -> tuple[str, ...]:
-    """Do it, and return what was done, in words."""
+    """Do the repair, and return a description of it."""
     done: list[str] = []
     for repair in repairs:
         if not repair.new_name:
@@ -75,7 +75,7 @@ async def repair_containers(
 
 
 def _right_names(containers: Sequence[ContainerSnapshot], own: str | None) -> Iterator[ContainerRepair]:
-    """Settle who bears each name that a wrongly named container should bear."""
+    """Decide which container gets each name that is in doubt."""
     wanted = {match["name"] for container in containers if (match := WRONG_NAME.fullmatch(container.name))}
     for name in sorted(wanted):
         claimants = [c for c in containers if c.name == name or (c.name.partition("_")[2] == name and _is_wrong(c))]
@@ -90,7 +90,7 @@ def _is_wrong(container: ContainerSnapshot) -> bool:
 
 
 def _rank(container: ContainerSnapshot) -> tuple[bool, bool, bool, bool]:
-    """Rank by health, then by being at work, then by having run, then by a right name."""
+    """Rank by health, then running, then having run, then a correct name."""
     return (
         container.health is HealthStatus.HEALTHY and container.state in ALIVE,
         container.state in ALIVE,

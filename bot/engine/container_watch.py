@@ -1,4 +1,4 @@
-"""Know how an environment's containers are: by the engine's events, with a slow poll behind them."""
+"""Track the state of an environment's containers: by the engine's events, with a slow poll as a fallback."""
 
 import asyncio
 import time
@@ -13,13 +13,13 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 
 POLL_SECONDS = 2.0
-# How long the engine may be away (a restart of the daemon takes seconds) before those who wait are told.
+# How long the engine may be unavailable (a daemon restart takes seconds) before waiting callers get an error.
 ENGINE_GRACE_SECONDS = 20.0
 Verdict = TypeVar("Verdict")
 
 
 class ContainerWatch:
-    """Follow the containers of one environment. The subscription stands before the first look, so nothing is missed."""
+    """Follow the containers of one environment. It subscribes before the first look, so that nothing is missed."""
 
     def __init__(self, engine: Engine, environment: Environment, *, poll_seconds: float = POLL_SECONDS) -> None:
         self._engine = engine
@@ -71,7 +71,7 @@ class ContainerWatch:
     ) -> Verdict:
         """Wait until a judge of the containers says something else than None, and return it.
 
-        Raises TimeoutError after the deadline, EngineUnavailableError where the engine stays away.
+        Raises TimeoutError after the deadline, EngineUnavailableError where the engine stays unavailable.
         """
         async with asyncio.timeout(deadline_seconds):
             while True:
@@ -85,7 +85,7 @@ class ContainerWatch:
                     raise self._fault
 
     async def changed_within(self, seconds: float) -> bool:
-        """Wait for the next look at the containers, but no longer than that; tells whether there was one."""
+        """Wait for the next look at the containers, but no longer than that; returns whether there was one."""
         seen = self._generation
         try:
             async with asyncio.timeout(seconds), self._changed:

@@ -15,7 +15,7 @@ FROM_ENVIRONMENT_HINT = "Put the value in a file and name it with `file:`; a rel
 class ContentBinder:
     """Bind `configs` and read-only files and folders of one stack from the content store.
 
-    What somebody writes to, what lies outside the stack's folder and what holds the folder itself is data and stays
+    What a container writes to, what lies outside the stack's folder and what holds the folder itself is data and stays
     where it is.
     """
 

@@ -47,7 +47,7 @@ class ContentStore:
 
     def clear(self, is_needed: Callable[[str], bool], older_than_seconds: float) -> None:
         """Remove the contents that nothing needs and that were not used lately."""
-        before = time.time() - older_than_seconds  # files bear the wall clock's time
+        before = time.time() - older_than_seconds  # files have wall clock times
         for kept in self.folder.iterdir() if self.folder.is_dir() else ():
             if kept.lstat().st_mtime < before and not is_needed(kept.name):
                 _discard(kept)
@@ -75,7 +75,7 @@ class ContentStore:
         return self.folder / f".new-{secrets.token_hex(8)}"
 
     def _used(self, kept: Path) -> Path:
-        """Mark a content as used just now, so that nobody clears it away before a release refers to it."""
+        """Mark a content as just used, so that it is not removed before a release refers to it."""
         with suppress(OSError):
             os.utime(kept, follow_symlinks=False)
         return kept
@@ -137,7 +137,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _copy_status(source: Path, target: Path) -> None:
     status = source.lstat()
-    with suppress(PermissionError):  # only root may give a file away; it then stays ours
+    with suppress(PermissionError):  # only root may change the owner of a file; it then stays ours
         os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
     if not source.is_symlink():
         target.chmod(stat.S_IMODE(status.st_mode))

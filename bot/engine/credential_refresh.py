@@ -1,4 +1,4 @@
-"""Give a release's model today's credentials, lest a rollback revive a revoked one."""
+"""Give a release's model the current credentials, so that a rollback does not bring back a revoked one."""
 
 from roas.engine.client import EngineClients
 from roas.engine.credentials import credential_values, with_credentials_of

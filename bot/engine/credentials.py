@@ -1,4 +1,4 @@
-"""Know which parts of a model are credentials, and bring an old model's up to date."""
+"""Find the credentials in a model, and update those of an old model."""
 
 import copy
 from collections.abc import Iterator, Mapping

@@ -29,7 +29,7 @@ STREAM_FAULTS = (DockerException, requests.RequestException, urllib3.exceptions.
 
 
 class EventSubscription:
-    """Carry a project's events from a thread of its own into the event loop.
+    """Pass a project's events from their own thread to the event loop.
 
     Entering it subscribes; from then on no event is missed, nor since `since_ns`, as far back as the engine remembers
     (its last 256). The iterator raises EngineUnavailableError when the stream breaks.
@@ -74,7 +74,7 @@ class EventSubscription:
             self._deliver(self._refuse, error)
             return
         self._deliver(self._wait_until_subscribed)
-        if self._closed.is_set():  # nobody waited for the answer
+        if self._closed.is_set():  # no caller waited for the answer
             self._unblock()
         fault = is_engine_unavailable(self._address, EOFError())
         try:
@@ -88,7 +88,7 @@ class EventSubscription:
     def _subscribe(self, client: docker.DockerClient) -> Any:
         """Open the stream; `since` replays the moment between the engine's answer and its subscribing us."""
         now = time.time_ns()
-        # Where the clock was set back, what was heard last seems to be still to come.
+        # After the clock was set back, the last event seen appears to lie in the future.
         seconds, nanoseconds = divmod(now if self._since_ns is None else min(now, self._since_ns), 10**9)
         return client.api.events(
             since=f"{seconds}.{nanoseconds:09d}",  # type: ignore[call-overload]  # the engine takes fractions
@@ -101,7 +101,7 @@ class EventSubscription:
         )
 
     def _deliver(self, callback: Callable[..., None], *arguments: object) -> None:
-        with suppress(RuntimeError):  # the loop is closed already: nobody listens any more
+        with suppress(RuntimeError):  # the loop is closed already: there is no listener any more
             self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _wait_until_subscribed(self) -> None:

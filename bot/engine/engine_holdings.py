@@ -37,7 +37,7 @@ class HeldContainer:
 
 @dataclass(frozen=True, slots=True)
 class EngineHoldings:
-    """Hold what is on an engine."""
+    """Hold the resources that exist on an engine."""
 
     volumes: Mapping[str, HeldVolume]
     containers: tuple[HeldContainer, ...]
@@ -68,7 +68,7 @@ def read_holdings(client: docker.DockerClient) -> EngineHoldings:
 
 
 def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> Iterator[Violation]:
-    """Find where a stack would come upon a volume that is not what it seems, or upon somebody else's name."""
+    """Find volumes that a stack would use and that are not what they seem, and names that another project uses."""
     for key, definition in (model.get("volumes") or {}).items():
         name = str((definition or {}).get("name") or f"{environment.project}_{key}")
         if (volume := holdings.volumes.get(name)) is not None:

@@ -1,4 +1,4 @@
-"""Read what a container said last: its log and its health check."""
+"""Read the last output of a container: its log and its health check."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +38,7 @@ def credentials_of(inspected: Mapping[str, Any]) -> list[str]:
 
 
 def _ending(inspected: Mapping[str, Any]) -> str:
-    """Say how it ended, or why it could not be started."""
+    """Describe how it ended, or why it could not be started."""
     state, name = inspected["State"], inspected["Name"].lstrip("/")
     text = f"{name}: {state['Status']}"
     if state["Status"] in {"exited", "dead", "restarting"}:

@@ -20,7 +20,7 @@ from roas.engine.model_text import write_model
 from roas.errors import BuildFailedError, EngineError, EngineUnavailableError, RegistryUnavailableError
 from roas.redaction import Redactor
 
-# The deployment has a deadline of its own; this one only ends a build that nobody waits for any more.
+# The deployment has a deadline of its own; this one only ends a build that no deployment waits for any more.
 BUILD_SECONDS = 3600.0
 REPORTED_LINES = 60
 STEP = re.compile(r"\[(?:[^\]]* )?(\d+)/(\d+)\]")

@@ -1,4 +1,4 @@
-"""Pull an image, and make sure that it is the one that was planned."""
+"""Pull an image, and check that it is the planned one."""
 
 import time
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ DOWNLOADED = 0.5
 
 
 class PullProgress:
-    """Make one fraction of what the engine says of every layer."""
+    """Combine the engine's progress of every layer into one fraction."""
 
     def __init__(self) -> None:
         self._layers: dict[str, float] = {}
         self._reported = 0.0
 
     def take(self, message: dict[str, Any]) -> tuple[str, float | None] | None:
-        """Return words and a fraction where it is time to report, else None."""
+        """Return text and a fraction when a report is due, else None."""
         status, layer = str(message.get("status", "")), message.get("id")
         if layer and not status.startswith("Pulling from"):
             self._layers[str(layer)] = self._fraction(str(layer), status, message.get("progressDetail") or {})

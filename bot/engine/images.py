@@ -44,7 +44,7 @@ def repository_of(reference: str) -> str:
 async def look_up_image(
     clients: EngineClients, environment: Environment, reference: str, pull_policy: str
 ) -> WantedImage:
-    """Say which content a reference means now.
+    """Return the content that a reference means now.
 
     Raises ImageNotFoundError, RegistryUnavailableError, EngineUnavailableError.
     """
@@ -64,7 +64,7 @@ async def look_up_image(
 
 
 def _digest_of_absent(client: docker.DockerClient, reference: str) -> str:
-    """Ask for the digest of an image that is not here; where nobody answers, its name may be what is wrong."""
+    """Query the digest of an image that is not local; without an answer, its name may be what is wrong."""
     try:
         return registry_digest(client, reference)
     except RegistryUnavailableError as error:
@@ -84,5 +84,5 @@ def registry_digest(client: docker.DockerClient, reference: str) -> str:
 
 
 def _asks_registry(pull_policy: str) -> bool:
-    """Tell whether a policy wants the newest image even where there is one; so do `daily` and its like."""
+    """Return whether a policy wants the newest image even where there is one; so do `daily` and its like."""
     return pull_policy not in NEVER | IF_MISSING | {"build"}

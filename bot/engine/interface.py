@@ -13,7 +13,7 @@ from roas.models.ownership import ProcessMark
 from roas.models.release import Release, ReleaseService
 from roas.models.stack import ServiceDefinition, WantedImage
 
-# Told of a step's progress: service, words, fraction of the step (0 to 1) or None where it is not known.
+# Called with a step's progress: service, text, fraction of the step (0 to 1) or None where it is not known.
 ProgressReport = Callable[[str, str, float | None], Awaitable[None]]
 
 
@@ -33,7 +33,7 @@ class ResolvedStack:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseDraft:
-    """Hold what becomes a release once it has a number: its pinned model is stored under `model_hash` already."""
+    """Hold a release before it has a number: its pinned model is stored under `model_hash` already."""
 
     version: str
     services: tuple[ReleaseService, ...]
@@ -42,7 +42,7 @@ class ReleaseDraft:
 
 @dataclass(frozen=True, slots=True)
 class ContainerEvent:
-    """Tell what the engine said of a container: `start`, `die`, `oom`, `health_status`, `destroy`, …"""
+    """Describe an engine event of a container: `start`, `die`, `oom`, `health_status`, `destroy`, …"""
 
     action: str
     container_id: str
@@ -74,7 +74,7 @@ class Engine(Protocol):
         ...
 
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
-        """Say which content each service's image means now, by pull policy, asking registries where needed.
+        """Return the content that each service's image means now, by pull policy, asking registries where needed.
 
         Raises ImageNotFoundError, RegistryUnavailableError.
         """
@@ -123,9 +123,9 @@ class Engine(Protocol):
     async def unprotect(
         self, release: Release, environment: Environment, *, needed: frozenset[str] = frozenset()
     ) -> None:
-        """Take the tags of a release that is no longer kept away, and its model where no other release has it.
+        """Remove the tags of a release that is no longer kept, and its model where no other release has it.
 
-        A tag that stands for another image is not this release's, and stays; so does a model that is `needed`.
+        A tag that points to another image is not this release's, and stays; so does a model that is `needed`.
         """
         ...
 
@@ -151,7 +151,7 @@ class Engine(Protocol):
 
         What runs already as the model says is left alone (its id is not returned). A container that differs is
         stopped and replaced; with `beside` it stays until it is removed by id (start-first). With `anew`, every
-        container is replaced. A replaced container hands its unnamed volumes on. Those that are `spared`, by id, are
+        container is replaced. A replaced container passes its anonymous volumes on. Those that are `spared`, by id, are
         neither removed nor renamed, nor returned.
         """
         ...
@@ -161,7 +161,7 @@ class Engine(Protocol):
         ...
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
-        """Return the configuration hash that each service's container should bear under a model."""
+        """Return the configuration hash that each service's container should have under a model."""
         ...
 
     async def start(self, environment: Environment, container_id: str) -> None:
@@ -169,7 +169,7 @@ class Engine(Protocol):
         ...
 
     async def stop(self, environment: Environment, container_id: str) -> None:
-        """Stop a container within its grace; one that does not run, or is gone, is no fault.
+        """Stop a container within its grace period; a stopped or missing one is no error.
 
         Raises OwnContainerError, with nothing done, for the container that this process runs in; so does `remove`, and
         `create_service` where Compose would replace that container.
@@ -177,7 +177,7 @@ class Engine(Protocol):
         ...
 
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
-        """Stop and remove a container by id; one that is gone already is no fault."""
+        """Stop and remove a container by id; a missing one is no error."""
         ...
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
@@ -187,7 +187,7 @@ class Engine(Protocol):
     def events(
         self, environment: Environment, *, since_ns: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:
-        """Subscribe to the project's container events; the subscription stands once the context is entered.
+        """Subscribe to the project's container events; the subscription is active once the context is entered.
 
         What the engine still remembers `since_ns` (by its own clock, that time included) comes first.
         """
@@ -215,18 +215,18 @@ class Engine(Protocol):
     ) -> tuple[str, ...]:
         """Fix what a killed Compose left behind (`<id>_<name>`, `created`), of one service or all of them.
 
-        Containers that are `spared`, by id, are left as they are. Returns what was done, in words.
+        Containers that are `spared`, by id, are left as they are. Returns a description of each repair.
         """
         ...
 
     async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
-        """Say of each container where a bot in it keeps its state and answers; one that is gone is left out."""
+        """Return where a bot in each container keeps its state and answers; missing containers are skipped."""
         ...
 
     async def kill_orphans(self, instance_id: str) -> int:
-        """End Compose children that a dead process of ours left running; returns how many."""
+        """Terminate Compose children that a dead process of ours left running; returns how many."""
         ...
 
     async def end_process(self, mark: ProcessMark) -> bool:
-        """End a process of ours that hangs; tells whether it is gone for certain."""
+        """Terminate a hung process of ours; returns whether it is certainly gone."""
         ...

@@ -10,7 +10,7 @@ from roas.engine.client import EngineClients
 from roas.engine.interface import ResolvedStack
 from roas.models.environment import Environment
 
-# Stands for VERSION while the compose file is read, so that it shows which images follow it.
+# Replaces VERSION while the compose file is read, so that it shows which images depend on it.
 PLACEHOLDER = "0.0.0-roas-placeholder"
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 
@@ -31,7 +31,7 @@ async def find_local_versions(
 
 
 def image_patterns(references: Iterable[str]) -> tuple[re.Pattern[str], ...]:
-    """Turn references with the placeholder into patterns that find the version in a tag."""
+    """Convert references with the placeholder to patterns that find the version in a tag."""
     versioned = sorted({reference for reference in references if PLACEHOLDER in reference})
     return tuple(re.compile(re.escape(one).replace(re.escape(PLACEHOLDER), "(?P<v>.+)", 1)) for one in versioned)
 

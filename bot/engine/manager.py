@@ -20,7 +20,7 @@ from roas.models.stack import ServiceDefinition, WantedImage
 from roas.state.journal import Fence
 from roas.state.manager import StateManager
 
-# Journal how far a service has come: service, step, words, fraction of the step.
+# Record the progress of a service: service, step, text, fraction of the step.
 ServiceReport = Callable[[str, ServiceStep, str, float | None], Awaitable[None]]
 
 READY_STEPS = {
@@ -38,7 +38,7 @@ class DeploymentManager:
         self._state = state
 
     async def adopt(self, environment: Environment, actor: Actor, fence: Fence, correlation_id: str) -> Release | None:
-        """Make release 0 of what runs, where the environment has no release yet; returns the current release."""
+        """Create release 0 from what runs, if the environment has no release yet; returns the current release."""
         current = await self._state.releases.current(environment.name)
         if current is not None:
             return current
@@ -83,7 +83,7 @@ class DeploymentManager:
         deployment_id: str,
         correlation_id: str,
     ) -> Release:
-        """Number a draft, write it down, and protect its images from pruning."""
+        """Number a draft, save it, and protect its images from pruning."""
         current = await self._state.releases.current(environment.name)
         replaces = current.number if current else None
         release = _release(environment, draft, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
@@ -117,9 +117,9 @@ class DeploymentManager:
         restart: bool = False,
         anew: bool = False,
     ) -> Readiness:
-        """Bring one service to what a model says and wait until it is ready; `started` is told when it runs.
+        """Bring one service to what a model says and wait until it is ready; `started` is called when it runs.
 
-        With `restart`, containers that run as they should are started again; with `anew`, they are made again.
+        With `restart`, containers that run as they should are restarted; with `anew`, they are recreated.
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
         ServiceFailedError with the container's failure output.
         """
@@ -168,7 +168,7 @@ class DeploymentManager:
     async def service_failure(
         self, environment: Environment, service: str, readiness: ServiceReadiness
     ) -> ServiceFailedError:
-        """Make the error that tells why a service failed, with its last log lines and health-check output."""
+        """Create the error that says why a service failed, with its last log lines and health check output."""
         report = ""
         if readiness.container_id is not None:
             try:
@@ -195,7 +195,7 @@ class DeploymentManager:
         await run_concurrently(self._engine.remove(environment, container.id) for container in containers)
 
     async def stop_containers(self, environment: Environment, containers: tuple[ContainerSnapshot, ...]) -> None:
-        """Stop containers by id; whoever replaces them takes over the volumes that only they know."""
+        """Stop containers by id; their replacements take over the anonymous volumes."""
         await run_concurrently(self._engine.stop(environment, container.id) for container in containers)
 
     async def forget(self, environment: Environment, kept: int, fence: Fence, *, runs: int | None) -> None:
@@ -280,7 +280,7 @@ class DeploymentManager:
 
 
 def _is_as_wanted(definition: ServiceDefinition, wanted: str, containers: tuple[ContainerSnapshot, ...]) -> bool:
-    """Tell whether a service has the containers that it should have, and no others."""
+    """Return whether a service has the containers that it should have, and no others."""
     if len(containers) != definition.replicas or any(c.config_hash != wanted for c in containers):
         return False
     return all(c.state is ContainerState.RUNNING or _has_done_its_work(definition, c) for c in containers)
@@ -302,7 +302,7 @@ async def _within(seconds: float, work: Coroutine[Any, Any, str], text: str) -> 
 
 
 def _by_reference(images: Mapping[str, WantedImage]) -> list[tuple[WantedImage, tuple[str, ...]]]:
-    """Group services that want the same image, so that it is pulled once."""
+    """Group services that use the same image, so that it is pulled once."""
     groups: dict[str, list[str]] = {}
     for service, image in images.items():
         groups.setdefault(image.reference, []).append(service)

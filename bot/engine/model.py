@@ -63,7 +63,7 @@ def image_reference(project: str, name: str, service: Mapping[str, Any]) -> str:
 
 
 def is_built(service: Mapping[str, Any]) -> bool:
-    """Tell whether a service's image is built rather than pulled."""
+    """Return whether a service's image is built rather than pulled."""
     return bool(service.get("build")) and service.get("pull_policy") not in PULLED_NOT_BUILT
 
 
@@ -144,7 +144,7 @@ def _has_health_check(service: Mapping[str, Any]) -> bool:
 
 
 def _fixed_place(service: Mapping[str, Any]) -> str:
-    """Say in words what only one container can have."""
+    """Describe what only one container can have."""
     if name := service.get("container_name"):
         return f"the fixed name {name}"
     for port in service.get("ports") or ():

@@ -62,7 +62,7 @@ class ModelStore:
             raise _gone(model_hash) from error
 
     def add_reference(self, model_hash: str, holder: str) -> None:
-        """Note that somebody needs a model; one that nobody needs is cleared away."""
+        """Record that a model is needed; one that is not needed is removed."""
         holders = self._holders(model_hash)
         holders.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         (holders / holder).touch(mode=FILE_MODE)
@@ -74,7 +74,7 @@ class ModelStore:
         return frozenset(int(match[1]) for match in holders if match)
 
     def remove_reference(self, model_hash: str, holder: str, needed: Container[str] = ()) -> None:
-        """Note that somebody does not need a model any more, and remove it where nobody else does."""
+        """Record that a model is no longer needed here, and remove it where it is needed nowhere else."""
         holders = self._holders(model_hash)
         (holders / holder).unlink(missing_ok=True)
         with suppress(OSError):  # others hold it still
@@ -83,14 +83,14 @@ class ModelStore:
             self.path(model_hash).unlink(missing_ok=True)
 
     def clear(self, older_than_seconds: float, needed: Container[str] = ()) -> None:
-        """Remove the models that nobody holds or needs and that are too old to be about to be held."""
-        before = time.time() - older_than_seconds  # files bear the wall clock's time
+        """Remove the models that no release holds or needs and that are too old to be about to be held."""
+        before = time.time() - older_than_seconds  # files have wall clock times
         for path in self._folder.glob("*.yml"):
             if path.stem not in needed and not self._holders(path.stem).is_dir() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
     def mentions(self, name: str) -> bool:
-        """Tell whether any model that is kept contains a text."""
+        """Return whether any model that is kept contains a text."""
         return any(name in path.read_text(encoding="utf-8") for path in self._folder.glob("*.yml"))
 
     def _holders(self, model_hash: str) -> Path:

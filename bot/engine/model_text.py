@@ -84,7 +84,7 @@ def _replaced(value: object, old: str, new: str) -> object:
 
 
 def _place(error: yaml.YAMLError) -> str:
-    """Tell where YAML is broken, without quoting it: it may hold a secret."""
+    """Describe where YAML is malformed, without quoting it: it may hold a secret."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or "it does not parse"
     return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)

@@ -1,4 +1,4 @@
-"""Know which networks of a model are there."""
+"""Check which networks of a model exist."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""End the Compose commands that a dead process of ours left running."""
+"""Terminate the Compose commands that a dead process of ours left running."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 from roas.engine.compose.runner import INSTANCE_VARIABLE
 
 PROCESSES = Path("/proc")
-# What we start, and what that starts; anything else with our marker is somebody's own doing.
+# What this bot starts, and what that starts in turn; any other process with our marker was started by a person.
 COMMANDS = frozenset({"docker-compose", "docker", "docker-buildx", "setpriv"})
 
 
@@ -17,7 +17,7 @@ def kill_orphans(instance_id: str) -> int:
     """End the Compose children of the process with that id; returns how many were ended."""
     killed = 0
     for pid in _marked(instance_id):
-        # The handle makes sure that the process that was looked at is the one that is ended.
+        # A pidfd guarantees that the process that was checked is the one that is killed.
         with suppress(OSError):
             handle = os.pidfd_open(pid)
             try:
@@ -36,7 +36,7 @@ def _marked(instance_id: str) -> Iterator[int]:
 
 
 def _is_marked(pid: int, instance_id: str) -> bool:
-    """Tell whether a process is ours; one that cannot be looked at is not."""
+    """Return whether a process is ours; one that cannot be inspected is not."""
     try:
         environ = (PROCESSES / str(pid) / "environ").read_bytes().split(b"\0")
         command = (PROCESSES / str(pid) / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")

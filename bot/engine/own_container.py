@@ -1,4 +1,4 @@
-"""Know the container that this process runs in, and never end it: nobody would be there to go on."""
+"""Find the container that this process runs in, and protect it from being stopped by this process."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ def own_container_id(mount_table: str | None = None) -> str | None:
 
 
 def refuse_own_container(container_id: str, name: str) -> None:
-    """Raise OwnContainerError where a container that is to be stopped or removed is the one that we run in."""
+    """Raise OwnContainerError if a container that is to be stopped or removed is the one that this process runs in."""
     if container_id == own_container_id():
         raise OwnContainerError(
             f"{name} is the container that this bot itself runs in: the bot does not stop, remove or replace it.",

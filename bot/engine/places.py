@@ -24,7 +24,7 @@ class WritablePlace:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Know which paths a stack may use."""
+    """Hold the paths that a stack may use."""
 
     folder: Path
     state_dir: Path
@@ -39,7 +39,7 @@ class Places:
         state_dir: Path,
         written_by_others: tuple[WritablePlace, ...] = (),
     ) -> "Places":
-        """Read from a model what its containers may write, besides what containers that are there already may."""
+        """Read from a model what its containers may write, besides what existing containers already may."""
         writable = (*_writable(model), *written_by_others)
         return cls(environment.folder.resolve(), state_dir, _sockets(environment), writable)
 
@@ -76,12 +76,12 @@ class Places:
 
 
 def is_inside(path: Path, folder: Path) -> bool:
-    """Tell whether a resolved path is a folder or lies in it."""
+    """Return whether a resolved path is a folder or lies in it."""
     return path.is_relative_to(folder)
 
 
 def is_replaceable(source: Path, writable: Path) -> bool:
-    """Tell whether whoever writes in a folder can change where a path leads; the folder itself is out of reach."""
+    """Return whether a user who can write in a folder can redirect a path; the folder itself is out of reach."""
     return any(place != writable and place.is_relative_to(writable) for place in visited(source))
 
 

@@ -13,7 +13,7 @@ Entries of COMPOSE_POLICY_ALLOW, each for all environments, or for one: `prod/do
 - `ports:SERVICE`: ports on other addresses than loopback, where COMPOSE_POLICY is strict
 - `build:SERVICE`: a build from outside the stack's folder, or one with rights on the host
 - `build_tags:SERVICE`: `build.tags`, which may overwrite an image that others use
-- `bind:PATH`: binding, or taking a secret or config from, that path or what is below it
+- `bind:PATH`: binding that path or what is below it, or using it as a secret or config
 - `replaceable:PATH`: using that path, or what is below it, although a container may replace it by a link to anywhere
 - `docker_socket:SERVICE`: the engine's socket, or a folder that holds it
 - `state_dir:SERVICE`: the bot's own state, or a folder that holds it, to bind, to build from or to read; instead of a

@@ -26,7 +26,7 @@ FIELDS = {
 }
 HARMLESS_SECURITY_OPTIONS = frozenset({"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"})
 BUILD_RIGHTS = ("privileged", "entitlements", "ssh")
-# These write nowhere but to the engine's own folder; others speak to whatever the stack's author names.
+# These write only to the engine's own folder; other drivers connect to whatever the stack's author names.
 LOGGING_DRIVERS = frozenset({"", "json-file", "local", "none"})
 VOLUME_DRIVERS = frozenset({"", "local"})
 NETWORK_DRIVERS = frozenset({"", "bridge"})
@@ -35,7 +35,7 @@ NETWORK_MODES = frozenset({"", "none", "bridge", "default"})
 BUILD_NETWORKS = frozenset({"", "none", "default"})
 HARMLESS_NETWORK_OPTIONS = frozenset({"com.docker.network.driver.mtu"})
 ADDRESS_DRIVERS = frozenset({"", "default"})
-# Where a value may be in any encoding: it is handed on and means nothing to the engine.
+# Where a value may be in any encoding: it is passed on and means nothing to the engine.
 FREE_VALUES = frozenset({"environment", "args", "labels"})
 
 
@@ -215,7 +215,7 @@ def _foreign(name: str, fields: Mapping[str, Any], project: str) -> str | None:
 
 
 def _hides_bytes(value: object) -> bool:
-    """Tell whether there is a value that Compose could only print in base64, where it could mean something."""
+    """Return whether there is a value that Compose could only print in base64, where it could mean something."""
     if isinstance(value, Mapping):
         return any(
             isinstance(key, bytes) or (key not in FREE_VALUES and _hides_bytes(item)) for key, item in value.items()

@@ -50,15 +50,15 @@ class DockerProbe:
         return await self._clients.call(self._environment, lambda client: _own_container(client, own_id))
 
     def in_container(self) -> bool:
-        """Tell whether this process runs in a container."""
+        """Return whether this process runs in a container."""
         return any(mark.exists() for mark in CONTAINER_MARKS) or own_container_id() is not None
 
     def shares_host(self) -> bool:
-        """Tell whether this process sees the engine's machine as the engine does."""
+        """Return whether this process sees the engine's machine as the engine does."""
         return is_local(self._environment) and not self.in_container()
 
     async def disk_free(self, path: Path) -> int | None:
-        """Return the free bytes where `path` lies, or None where it cannot be seen from here."""
+        """Return the free bytes of the file system of `path`, or None where it cannot be read from here."""
         try:
             return (await asyncio.to_thread(shutil.disk_usage, path)).free
         except OSError:
@@ -71,7 +71,7 @@ class DockerProbe:
         return await asyncio.to_thread(_memory_available)
 
     async def port_is_free(self, host_ip: str, port: int, protocol: str) -> bool | None:
-        """Tell whether a port could be bound, or None where that cannot be told from here."""
+        """Return whether a port could be bound, or None where that cannot be determined from here."""
         if not self.shares_host():
             return None
         return await asyncio.to_thread(_port_is_free, host_ip, port, protocol)

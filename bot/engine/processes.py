@@ -11,7 +11,7 @@ END_SECONDS = 5.0
 
 
 def end_process(mark: ProcessMark) -> bool:
-    """End a process for good, also one that is stopped; tells whether it is gone for certain.
+    """Kill a process, also a suspended one; returns whether it is certainly gone.
 
     One in another container or on another machine cannot be reached, nor one of another user.
     """
@@ -22,7 +22,7 @@ def end_process(mark: ProcessMark) -> bool:
     except ProcessLookupError:
         return True
     try:
-        # The handle makes sure that the process that was looked at is the one that is ended.
+        # A pidfd guarantees that the process that was checked is the one that is killed.
         if started_at(mark.pid) != mark.started:
             return True
         signal.pidfd_send_signal(handle, signal.SIGKILL)

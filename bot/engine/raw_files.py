@@ -53,19 +53,19 @@ class FileReference:
 
     @property
     def is_compose_file(self) -> bool:
-        """Tell whether the file may name files itself."""
+        """Return whether the file may name files itself."""
         return self.kind in {"include", "extends"}
 
     @property
     def is_remote(self) -> bool:
-        """Tell whether Compose, by itself or another version of it, could fetch this from another machine."""
+        """Return whether Compose, by itself or another version of it, could fetch this from another machine."""
         if any(sign in self.path.lower() for sign in REMOTE_SIGNS):
             return True
         is_fetched = self.is_compose_file or self.kind == "include_folder"
         return is_fetched and FETCHED.search(self.path.strip()) is not None
 
     def settled(self, filled: Mapping[str, str]) -> "FileReference":
-        """Return the same with its variables filled in, and with the path of an env file that nobody named."""
+        """Return the same with its variables interpolated, and with the path of the default env file."""
         path, project, first = self.path, self.project_folder, self.first
         if not self.included:
             path, project, first = (filled.get(text, text) for text in self.texts)
@@ -75,7 +75,7 @@ class FileReference:
         return replace(self, path=path, project_folder=folder, first="", text=content)
 
     def file(self) -> RawFile | None:
-        """Return the compose file that is to be read next, if it is one that is here."""
+        """Return the next compose file to read, if it is a local one."""
         if not self.is_compose_file or not self.target.is_file():
             return None
         base = self.base / self.project_folder if self.project_folder else self.target.parent
@@ -83,7 +83,7 @@ class FileReference:
 
 
 def as_written(path: Path) -> Path:
-    """Take every `..` out of a path by its text alone, as Compose mostly does."""
+    """Resolve every `..` of a path by its text alone, as Compose mostly does."""
     return Path(os.path.normpath(path))
 
 

@@ -74,7 +74,7 @@ class RawPolicy:
     async def _interpolated(
         self, references: list[FileReference], environment: Environment, variables: Mapping[str, str]
     ) -> list[FileReference]:
-        """Let Compose itself fill the variables in, from a file that holds nothing but these paths."""
+        """Have Compose itself interpolate the variables, from a file that holds nothing but these paths."""
         texts = (text for reference in references if not reference.included for text in reference.texts)
         labels = {f"path-{index}": text for index, text in enumerate(sorted({text for text in texts if "$" in text}))}
         filled = await self._fill(labels, environment, variables) if labels else {}

@@ -27,7 +27,7 @@ RESET = "!reset"
 
 @dataclass(frozen=True, slots=True)
 class RawMapping:
-    """Hold the entries of a mapping, those merged into it included; a key may stand there more than once."""
+    """Hold the entries of a mapping, those merged into it included; a key may occur more than once."""
 
     entries: tuple[tuple[str, object], ...]
 
@@ -37,7 +37,7 @@ class RawMapping:
 
 
 class _RawLoader(yaml.CSafeLoader):
-    """Tell only merges and nothing from texts."""
+    """Resolve merges and nothing else; every scalar stays text."""
 
 
 _RawLoader.yaml_implicit_resolvers = {
@@ -67,7 +67,7 @@ def read_raw(path: Path) -> list[RawMapping]:
 
 
 class _Reader:
-    """Turn the nodes of one document into values, each once however many aliases lead to it."""
+    """Convert the nodes of one document to values, each once however many aliases lead to it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -27,7 +27,7 @@ class Readiness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServiceReadiness:
-    """Give the verdict, the reason for it, and the container that a failure is about."""
+    """Hold the verdict, its reason, and the container that a failure is about."""
 
     state: Readiness
     reason: str = ""
@@ -43,7 +43,7 @@ def judge_readiness(
 ) -> ServiceReadiness:
     """Judge a service by its containers; the worst container decides.
 
-    The engine counts restarts over a container's whole life: `restarts_before` says which of them are old news.
+    The engine counts restarts over a container's whole life: `restarts_before` is the number of earlier ones.
     """
     if len(containers) < definition.replicas:
         return ServiceReadiness(Readiness.WAITING, f"{len(containers)} of {definition.replicas} containers exist")

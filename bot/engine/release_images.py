@@ -37,7 +37,7 @@ async def tag_images(clients: EngineClients, environment: Environment, release: 
 
 
 async def tagged_numbers(clients: EngineClients, environment: Environment) -> frozenset[int]:
-    """Return the numbers of releases whose tags bear the project's name.
+    """Return the numbers of releases whose tags have the project's name.
 
     Names run together (`shop` has a `dev-web`, `shop-dev` a `web`): some may be another project's.
     """
@@ -53,9 +53,9 @@ async def tagged_numbers(clients: EngineClients, environment: Environment) -> fr
 
 
 async def untag_images(clients: EngineClients, environment: Environment, release: Release) -> None:
-    """Take a release's tags away; an image that nothing else names or uses goes with its last tag.
+    """Remove a release's tags; an image that nothing else names or uses is deleted with its last tag.
 
-    A tag that stands for another image now is another project's, or of a bot with another journal: it stays.
+    A tag that points to another image now belongs to another project, or to a bot with another journal: it stays.
     """
 
     def untag(client: docker.DockerClient) -> None:

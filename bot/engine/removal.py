@@ -14,12 +14,12 @@ from roas.errors import EngineError, ServiceFailedError
 from roas.models.environment import Environment
 
 DEFAULT_GRACE_SECONDS = 10
-# Statuses that speak of the engine and not of the container that it was to start.
+# Statuses that are about the engine and not about the container that it was to start.
 ENGINE_STATUSES = frozenset({429, 502, 503, 504})
 
 
 async def start_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
-    """Start a container, or let a paused one go on. Raises ServiceFailedError where it cannot run."""
+    """Start a container, or unpause it. Raises ServiceFailedError where it cannot run."""
 
     def start(client: docker.DockerClient) -> None:
         inspected = inspect_or_none(client, container_id)
@@ -41,7 +41,7 @@ async def start_container(clients: EngineClients, environment: Environment, cont
 
 
 async def stop_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
-    """Stop a container within its grace; one that does not run, or is gone, is no fault. Raises OwnContainerError."""
+    """Stop a container within its grace period; a stopped or missing one is no error. Raises OwnContainerError."""
 
     def stop(client: docker.DockerClient) -> None:
         inspected = inspect_or_none(client, container_id)
@@ -57,7 +57,7 @@ async def stop_container(clients: EngineClients, environment: Environment, conta
 async def remove_container(
     clients: EngineClients, environment: Environment, container_id: str, grace_seconds: float | None
 ) -> None:
-    """Stop a container within its grace, and remove it; one that is gone already is no fault.
+    """Stop a container within its grace period, and remove it; a missing one is no error.
 
     Its anonymous volumes stay: they may hold data. Raises OwnContainerError for the one that this process runs in.
     """

@@ -1,4 +1,4 @@
-"""Turn an environment's compose files into the model that would be deployed."""
+"""Resolve an environment's compose files to the model that would be deployed."""
 
 import re
 from collections.abc import Mapping
@@ -62,12 +62,12 @@ class StackResolver:
     async def working_copy(
         self, environment: Environment, version: str | None
     ) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Return the model that the files lead to today, its configuration where it lies, and warnings."""
+        """Return the model that the files resolve to today, the place of its configuration, and warnings."""
         model, warnings, _ = await self._read(environment, version)
         return model, warnings
 
     async def _holdings(self, environment: Environment, *, needed: bool) -> EngineHoldings:
-        """Ask the engine what is there already. What only looks may do without: nothing can be applied then."""
+        """Query what exists on the engine. A preview works without; but nothing can be applied then."""
         try:
             return await self._clients.call(environment, read_holdings)
         except EngineUnavailableError:
@@ -120,7 +120,7 @@ def _refuse_missing_files(environment: Environment) -> None:
 
 
 def _refuse_shared_volumes(model: Mapping[str, Any]) -> None:
-    """Compose hashes these as containers, so that no release could say what a container of it should bear."""
+    """Compose hashes these with the container, so that no release could state the hash of its containers."""
     sharing = [name for name, service in services_of(model).items() if service.get("volumes_from")]
     if sharing:
         raise ComposeFileError(

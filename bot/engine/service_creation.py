@@ -28,7 +28,7 @@ CREATE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PinnedService:
-    """Hold what a pinned model says of one service; `needs` are the hashes of it and of all that it shares with."""
+    """Hold one service of a pinned model; `needs` are the hashes of it and of all that it shares with."""
 
     definition: ServiceDefinition
     fields: Mapping[str, Any]
@@ -37,7 +37,7 @@ class PinnedService:
 
 
 class ServiceCreator:
-    """Bring containers into being as a pinned model says; nothing is started here."""
+    """Create containers as a pinned model defines them; nothing is started here."""
 
     def __init__(self, clients: EngineClients, runner: ComposeRunner, models: ModelStore) -> None:
         self._clients = clients
@@ -46,7 +46,7 @@ class ServiceCreator:
         self._hashes = ConfigHashes(clients, runner, models)
 
     async def hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
-        """Return the configuration hash that each service's containers should bear."""
+        """Return the configuration hash that each service's containers should have."""
         return await self._hashes.of(model_hash, environment)
 
     async def create(

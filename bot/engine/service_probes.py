@@ -1,4 +1,4 @@
-"""Read which URLs tell whether a service is well: its own `x-deploy.probe`, and those that its dependents ask."""
+"""Read the URLs that show whether a service is healthy: its own `x-deploy.probe`, and those of its dependents."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ def probes_of(
 
 
 def refuse_impossible_probes(definitions: Mapping[str, ServiceDefinition]) -> None:
-    """Raise ComposeFileError for a probe that nobody could ask, in words without its URL, which may hold a password."""
+    """Raise ComposeFileError for an invalid probe, without quoting its URL, which may hold a password."""
     for name, definition in definitions.items():
         if not all(can_be_asked(probe.url) for probe in definition.probes):
             raise ComposeFileError(
@@ -40,7 +40,7 @@ def refuse_impossible_probes(definitions: Mapping[str, ServiceDefinition]) -> No
 
 
 def can_be_asked(url: object) -> bool:
-    """Tell whether a probe's URL has a known scheme, a host, and a port that is one."""
+    """Return whether a probe's URL has a known scheme, a host, and a port that is one."""
     if not isinstance(url, str):
         return False
     try:

@@ -32,7 +32,7 @@ async def take_snapshots(
 
 
 def list_ids(client: docker.DockerClient, project: str, service: str | None = None) -> list[str]:
-    """Return the ids of a project's containers; those of `compose run` are nobody's service."""
+    """Return the ids of a project's containers; those of `compose run` belong to no service."""
     labels = [f"{PROJECT}={project}", f"{ONE_OFF}=False"]
     if service is not None:
         labels.append(f"{SERVICE}={service}")

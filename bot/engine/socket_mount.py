@@ -1,4 +1,4 @@
-"""Notice that the engine's socket in this container leads nowhere any more."""
+"""Notice that the engine socket mounted into this container is stale."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ UNIX = "unix://"
 
 
 def is_socket_stale(address: str) -> bool:
-    """Tell whether the engine's socket is mounted into this container and was removed outside since.
+    """Return whether the engine's socket is mounted into this container and was removed outside since.
 
-    A mounted file stays the one that it was. An engine that starts again makes a new socket, which nobody in here can
+    A mounted file stays the same inode. A restarted engine creates a new socket, which no process in here can
     see: only a new start of the container mounts that one. Where the socket is simply missing, it may come back.
     """
     if not address.startswith(UNIX):

@@ -14,7 +14,7 @@ from roas.models.environment import Environment
 
 @dataclass(frozen=True, slots=True)
 class ContainerReading:
-    """Hold what one container has used: processor time since its start, memory now; `taken_at` is monotonic seconds."""
+    """Hold the usage of one container: processor time since its start, memory now; `taken_at` is monotonic seconds."""
 
     cpu_seconds: float
     memory_bytes: int
@@ -28,7 +28,7 @@ class StatisticsReader:
         self._clients = clients
 
     async def read(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, ContainerReading]:
-        """Return a reading per container that runs; one that is gone meanwhile is left out.
+        """Return a reading per running container; one that disappears meanwhile is skipped.
 
         Raises EngineUnavailableError.
         """

@@ -20,7 +20,7 @@ async def iterate_in_thread(stream: Callable[[], Iterable[Item]], name: str) -> 
     left = threading.Event()
 
     def deliver(more: bool, item: Item | None, error: BaseException | None) -> None:
-        with suppress(RuntimeError):  # the loop is closed already: nobody listens any more
+        with suppress(RuntimeError):  # the loop is closed already: there is no listener any more
             loop.call_soon_threadsafe(items.put_nowait, (more, item, error))
 
     def run() -> None:

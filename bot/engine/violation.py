@@ -1,11 +1,11 @@
-"""Say what the policy refuses."""
+"""Describe what the policy refuses."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Say what is refused, and which entry would allow it; an empty one: nothing does."""
+    """Describe what is refused, and the entry that would allow it; empty if none does."""
 
     text: str
     entry: str

@@ -1,8 +1,8 @@
-"""Elect a leader: renew the lease, stand by for it, and watch over a successor.
+"""Elect a leader: renew the lease, stay on standby, and watch a successor.
 
 Of two bots that share a journal one is active. The other is connected and ready, and says so in a heartbeat, but
-answers nothing. It becomes active when leadership is passed to it, when the leader is dead, or, as a predecessor
-that watches its successor, when that one hangs or is unwell: then the old release comes back.
+answers nothing. It becomes active when leadership is transferred to it, when the leader is dead, or, as a predecessor
+that watches its successor, when that one hangs or is unhealthy: then the old release comes back.
 """
 
 import time
@@ -28,7 +28,7 @@ from roas.version import __version__
 
 log = get_logger(__name__)
 
-# One that stands by looks more often: people wait for the one that takes over.
+# A standby polls more often: people wait for the new leader.
 BEAT_SECONDS = 0.4
 ACTIVE_BEAT_SECONDS = 1.0
 # A lapsed lease is looked at for so long: after a sleep of the machine, or of its disk, its owner renews it.
@@ -42,7 +42,7 @@ CONTAINER_ENDED = "its container ended"
 
 
 class LeaderElector:
-    """Lead, or stand by for it.
+    """Run as leader or as standby.
 
     `start_leading` is called when it comes, and at each beat for as long as it is held; `stop_leading` when it goes;
     `stop` once,
@@ -72,7 +72,7 @@ class LeaderElector:
         self._waiting_since: float | None = None
         # What is still to be written of a successor that failed: why, and its last lines.
         self._failed_successor: tuple[str, str] | None = None
-        # The same of one that was ended because it held the journal: nothing could be written yet.
+        # As above, for a bot that was terminated because it blocked the journal: nothing could be written yet.
         self._ended_holder: tuple[str, str] | None = None
 
     async def run(self) -> None:
@@ -96,7 +96,7 @@ class LeaderElector:
             await pause(ACTIVE_BEAT_SECONDS if self._is_leader else BEAT_SECONDS)
 
     async def _lose(self, error: JournalLostError) -> None:
-        """Stop acting for good: whoever opens what lies at the path by now may lead already."""
+        """Stop for good: another bot may already lead with the journal that is at the path now."""
         log.error("the journal is lost", error=error.message, hint=error.hint)
         self._application.held_lease.record = None
         self._is_leader = False
@@ -106,9 +106,9 @@ class LeaderElector:
             await self._stop_leading()
 
     async def _handle_write_error(self, error: StateError) -> None:
-        """Stay what we are while the journal says so: where we cannot write (a full disk, say), nobody took leadership.
+        """Keep the current role while the journal confirms it: if this bot cannot write (a full disk), no other did.
 
-        A journal that cannot even be read makes this bot silent.
+        A journal that cannot even be read makes this bot step down.
         """
         if error.message != self._write_error:
             log.error("the journal cannot be written", error=error.message, hint=error.hint)
@@ -120,7 +120,7 @@ class LeaderElector:
         if record is None or record.instance_id != self._application.state.instance_id:
             try:
                 await self._set_leader(None)
-            except Exception:  # as above: it must go on
+            except Exception:  # as above: the election must continue
                 log.exception("stepping down failed")
 
     async def _find_home(self) -> None:
@@ -132,7 +132,7 @@ class LeaderElector:
             try:
                 own = await self._application.own_container(environment)
             except RoasError as error:
-                log.warning("the own container could not be looked for", error=error.message)
+                log.warning("own container could not be determined", error=error.message)
                 self._home_is_known = False
                 continue
             if own is not None:
@@ -208,7 +208,7 @@ class LeaderElector:
             await self._start_leading()
         elif self._is_leader:
             self._is_leader = False
-            log.info("this bot stands by")
+            log.info("this bot is on standby")
             await self._stop_leading()
 
     async def _takeover_reason(self, record: LeaderLease | None, now: float) -> str:
@@ -225,7 +225,7 @@ class LeaderElector:
         return CONTAINER_ENDED if container.state in ENDED else ""
 
     async def _end_journal_holder(self) -> bool:
-        """End a bot that was stopped in the middle of a write, and tell whether there was one: nobody can write else.
+        """Terminate a bot that was suspended while writing and so blocks all others; returns whether there was one.
 
         A bot that only waits for the journal as well still answers its health check.
         """
@@ -238,13 +238,13 @@ class LeaderElector:
         ]
         hanging = [*await proven_peers(self._application.peers, self._home, hanging)]
         for container in hanging:
-            log.warning("ending a bot that hangs and holds the journal", container=container.name)
+            log.warning("terminating a suspended bot that blocks the journal", container=container.name)
             self._ended_holder = (HUNG, await self._application.engine.failure_output(self._home, container.id))
             await self._application.engine.remove(self._home, container.id, grace_seconds=0.0)
         return bool(hanging)
 
     def _is_lease_lapsed(self, record: LeaderLease, now: float) -> bool:
-        """Tell whether a lease has lapsed, and stays so for as long as a living owner may need to renew it."""
+        """Return whether a lease has lapsed, and stays so for as long as a living owner may need to renew it."""
         if not lease_has_lapsed(record, now):
             self._lapse_seen = None
             return False
@@ -253,10 +253,10 @@ class LeaderElector:
         return time.monotonic() - self._lapse_seen[1] >= LAPSE_CONFIRM_SECONDS
 
     async def _may_take_over(self, reason: str) -> bool:
-        """Tell whether this bot should take leadership that is free: one that is not fit lets another go first.
+        """Return whether this bot should take free leadership: an unhealthy one lets another go first.
 
-        The other is a predecessor that was killed, which its restart policy brings back, or that is well. A successor
-        that is unwell is no such other.
+        The other is a predecessor that was killed and that its restart policy starts again, or that is healthy. An
+        unhealthy successor does not count.
         """
         ready = self._readiness()
         is_fit = ready.gateway_ready and ready.cogs_loaded
@@ -271,7 +271,7 @@ class LeaderElector:
 
     async def _force_takeover(self, record: LeaderLease, reason: str) -> None:
         """End the other's process first: a fence in the journal cannot stop a Docker call that is on its way."""
-        log.warning("taking over leadership by force", from_instance=record.instance_id, reason=reason)
+        log.warning("forced leadership takeover", from_instance=record.instance_id, reason=reason)
         report = await self._peer_processes.terminate(
             self._home, record.instance_id, partial(self._is_still_failing, record, reason)
         )
@@ -284,7 +284,7 @@ class LeaderElector:
         await self._renew(taken)
 
     async def _is_still_failing(self, seen: LeaderLease, reason: str) -> bool:
-        """Tell whether leadership is as it was seen to be; one that was renewed meanwhile shows that nothing hangs."""
+        """Return whether leadership is unchanged since it was read; a lease renewed since then proves a live owner."""
         held = await self._application.state.ownership.lease()
         if held is None or reason == HUNG:
             return held == seen
@@ -303,7 +303,7 @@ class LeaderElector:
         return deployment if own is not None and own.config_hash != hashes.get(self._own.service) else None
 
     async def _revert_failed_handover(self, reason: str, report: str) -> None:
-        """Turn a deployment whose successor failed into a rollback; its next carrier takes it up as one."""
+        """Turn a deployment whose successor failed into a rollback, which the process that resumes it then runs."""
         deployment = await self._find_own_handover()
         if deployment is None or self._own is None:
             return

@@ -20,7 +20,7 @@ log = get_logger(__name__)
 ORPHAN_POLL_SECONDS = 5.0
 SOCKET_RETRY_SECONDS = 1.0
 
-# Tell people that the journal was lost, without it; goes on until they are told.
+# Report the loss of the journal without using it; retries until the message is posted.
 NotifyOfLoss = Callable[[JournalLoss], Awaitable[None]]
 
 
@@ -31,27 +31,27 @@ async def run_leader_election(
     readiness: Callable[[], Readiness],
     notify_of_loss: NotifyOfLoss | None = None,
 ) -> AsyncIterator[None]:
-    """Be the leader or stand by for it, for the length of a block; until it is known which, be silent.
+    """Run as leader or standby for the length of a block; take no action until it is known which.
 
-    `notify_of_loss` tells people without the journal that it was lost, and that this bot acts no more.
+    `notify_of_loss` reports, without the journal, that it was lost and that this bot no longer acts.
     """
     leadership.lose()
     application.held_lease.bind(leadership)
     tasks = LeaderTasks(application, leadership)
 
     async def stop(error: JournalLostError, container: str) -> None:
-        """End all that acts, the deployments first: there is nobody to pass them on to."""
+        """Stop everything that acts, the deployments first: there is no other bot to hand them over to."""
         leadership.lose()
         broken_off = await application.orchestrator.abandon()
         try:
             await tasks.stop()
-        except Exception:  # what was to end has ended; people must be told all the same
-            log.exception("not everything ended in order")
+        except Exception:  # everything has stopped; the loss must be reported all the same
+            log.exception("leader tasks did not stop cleanly")
         if notify_of_loss is not None:
             await notify_of_loss(JournalLoss(error.message, error.hint, container, broken_off))
 
     elector = LeaderElector(application, readiness, tasks.start, tasks.stop, stop)
-    election = asyncio.create_task(elector.run(), name="voice keeper")
+    election = asyncio.create_task(elector.run(), name="leader elector")
     try:
         yield
     finally:
@@ -69,7 +69,7 @@ class LeaderTasks:
         self._started = False
 
     async def start(self) -> None:
-        """Start all tasks; those that run already go on."""
+        """Start all tasks; running ones continue."""
         if not self._started:
             async with AsyncExitStack() as opened:
                 for task in (_resume_orphans(self._application), _answer_command_line(self._application)):
@@ -123,7 +123,7 @@ async def _resume_orphans(application: Application) -> None:
             await application.orchestrator.look_for_foreign_bots()
         except RoasError as error:
             log.error("unfinished deployments could not be resumed", error=error.message, hint=error.hint)
-        except Exception:  # nobody would resume anything any more
+        except Exception:  # otherwise no deployment would ever be resumed again
             log.exception("unfinished deployments could not be resumed")
         await pause(ORPHAN_POLL_SECONDS)
 

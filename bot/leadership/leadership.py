@@ -1,4 +1,4 @@
-"""Know whether this bot leads: of two that share one journal, only one may."""
+"""Hold whether this bot leads: of two that share one journal, only one may."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,7 +8,7 @@ Result = TypeVar("Result")
 
 
 class Leadership:
-    """Say whether this bot is the leader; the other answers nothing and posts nothing."""
+    """Hold whether this bot is the leader; a standby answers nothing and posts nothing."""
 
     def __init__(self, *, is_leader: bool = True) -> None:
         self._is_leader = asyncio.Event()
@@ -19,11 +19,11 @@ class Leadership:
 
     @property
     def is_leader(self) -> bool:
-        """Tell whether this bot leads."""
+        """Return whether this bot leads."""
         return self._is_leader.is_set()
 
     def gain(self) -> None:
-        """Become the leader, and tell the listeners."""
+        """Become the leader and notify the listeners."""
         if self.is_leader:
             return
         self._is_leader.set()
@@ -52,7 +52,7 @@ class Leadership:
             await self._is_leader.wait()
 
     async def run_while_leader(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """Run work of the leader: it is cancelled when leadership is lost, and started anew when it is gained."""
+        """Run a leader task: it is cancelled when leadership is lost, and restarted when it is gained."""
         while True:
             await self.wait_until_leader()
             task = asyncio.create_task(work())

@@ -1,1 +1,1 @@
-"""Hold the plain data that every other package speaks in; imports nothing of ours."""
+"""Hold the plain data that every other package uses; imports nothing else of this product."""

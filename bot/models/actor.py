@@ -1,4 +1,4 @@
-"""Say who asked for something."""
+"""Identify who requested something."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +12,7 @@ class ActorKind(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "ActorKind":
-        """Take whoever came in a newer version's own way for a program."""
+        """Read an unknown source of a newer version as a program."""
         return cls.SYSTEM
 
 

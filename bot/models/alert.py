@@ -1,4 +1,4 @@
-"""Describe an alert: one model, whoever raised it."""
+"""Describe an alert: one model for every source."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ class Severity(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "Severity":
-        """Take a newer version's own severity for one that calls people."""
+        """Read an unknown severity of a newer version as one that pings."""
         return cls.HIGH
 
 
@@ -35,12 +35,12 @@ class AlertState(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "AlertState":
-        """Take a newer version's own state for one in which nothing is over."""
+        """Read an unknown state of a newer version as one that is not over."""
         return cls.FIRING
 
 
 class AlertSource(StrEnum):
-    """Who raises alerts. Whatever is not our own starts nothing by itself."""
+    """The source of an alert. Alerts from outside start no recovery by themselves."""
 
     HEALTH = "health"
     INTEGRATION = "integration"
@@ -49,7 +49,7 @@ class AlertSource(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "AlertSource":
-        """Take a newer version's own source for one from outside."""
+        """Read an unknown source of a newer version as an external one."""
         return cls.ALERTMANAGER
 
 
@@ -57,7 +57,7 @@ OUTSIDE = frozenset({AlertSource.ALERTMANAGER, AlertSource.GRAFANA})
 
 
 class RecoveryStatus(StrEnum):
-    """How far the repair of what an alert tells of has come; `kept_away` waits for a deployment to end."""
+    """State of the recovery that an alert started; `kept_away` waits for a deployment to end."""
 
     NONE = "none"
     UNDER_WAY = "under_way"
@@ -67,15 +67,15 @@ class RecoveryStatus(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "RecoveryStatus":
-        """Take what a newer version did for nothing that we could go on with."""
+        """Read an unknown status of a newer version as one that cannot be resumed."""
         return cls.GIVEN_UP
 
 
 @dataclass(frozen=True, slots=True)
 class AlertReport:
-    """Say what a source sees right now: that something is wrong (`firing`), or that it no longer is.
+    """Describe what a source sees right now: that something is wrong (`firing`), or that it no longer is.
 
-    `fingerprint` is the same for the same trouble. `occurrence` tells one occurrence of it from the next, where the
+    `fingerprint` is the same for the same fault. `occurrence` separates one occurrence of it from the next, where the
     source knows (the time at which it began), so that a repeated delivery is recognised; `ended` is when it was over.
     """
 
@@ -94,11 +94,11 @@ class AlertReport:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Record one alert. `actions` are what was done about it, in words, oldest first.
+    """Record one alert. `actions` describe what was done about it, oldest first.
 
-    `version` counts its changes; `group` is the message that tells of it together with others, where there is one.
-    `called` says that the message which tells of it called people when it was posted (rows of a release that did not
-    know are taken to have), and `called_with` names the message that calls about it together with others.
+    `version` counts its changes; `group` is the message that shows it together with others, where there is one.
+    `called` says that the message that shows it pinged a role when it was posted (rows of a release that did not
+    know are taken to have), and `called_with` names the message that pings about it together with others.
     `silence_ends` and `resolved` are `silenced_until` and `resolved_at` by the boot's clock too; rows of a release that
     did not know them have the wall's only.
     """
@@ -134,15 +134,15 @@ class Alert:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether the trouble is still there, as far as is known."""
+        """Return whether the trouble is still there, as far as is known."""
         return self.state is not AlertState.RESOLVED
 
     @property
     def is_urgent(self) -> bool:
-        """Tell whether it calls people."""
+        """Return whether it calls people."""
         return self.severity in URGENT
 
     @property
     def is_audible(self) -> bool:
-        """Tell whether it may call people now: it is neither over nor silenced."""
+        """Return whether it may ping a role now: it is neither over nor silenced."""
         return self.state in {AlertState.FIRING, AlertState.ACKNOWLEDGED}

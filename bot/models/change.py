@@ -27,7 +27,7 @@ class ChangeType(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "ChangeType":
-        """Take a newer version's own kind of change for one that is only to be read."""
+        """Read an unknown change of a newer version as one for display only."""
         return cls.AUDIT
 
 

@@ -14,7 +14,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Say what a check found and, where it failed, how to fix it."""
+    """Hold the result of a check and, where it failed, how to fix it."""
 
     check: str
     severity: Severity
@@ -42,5 +42,5 @@ class ValidationReport:
 
     @property
     def passed(self) -> bool:
-        """Tell whether no critical check failed."""
+        """Return whether no critical check failed."""
         return not self.failures

@@ -16,7 +16,7 @@ class DependencyKind(StrEnum):
 
 
 class DependencyCondition(StrEnum):
-    """When a dependency counts as ready, in the Compose Specification's words."""
+    """When a dependency counts as ready, as the Compose Specification names it."""
 
     STARTED = "service_started"
     HEALTHY = "service_healthy"
@@ -25,7 +25,7 @@ class DependencyCondition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """Say that `service` starts after `on`; `probe` is a URL, or None for the container's own health.
+    """Define that `service` starts after `on`; `probe` is a URL, or None for the container's own health.
 
     `startup_delay_seconds` is the grace in which a failing probe does not count.
     """

@@ -27,7 +27,7 @@ class PhaseStatus(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "PhaseStatus":
-        """Take a newer version's own status for one that has not ended."""
+        """Read an unknown status of a newer version as one that has not ended."""
         return cls.IN_PROGRESS
 
 
@@ -41,7 +41,7 @@ class Outcome(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "Outcome":
-        """Take a newer version's own outcome for one that somebody has to look at."""
+        """Read an unknown outcome of a newer version as one that needs a person."""
         return cls.FAILED
 
 
@@ -68,7 +68,7 @@ class ServiceStep(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "ServiceStep":
-        """Take a newer version's own step for one that is under way: something was touched."""
+        """Read an unknown step of a newer version as one under way: something was changed."""
         return cls.WAITING
 
 
@@ -87,7 +87,7 @@ UNTOUCHED_STEPS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRequest:
-    """Say what a person or a program asked for, and who else said yes to exactly that."""
+    """Describe what a person or a program requested, and who else approved exactly that."""
 
     environment: str
     kind: DeploymentKind
@@ -104,7 +104,7 @@ class DeploymentRequest:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Tell what went wrong and what to do about it, in words for a person at night.
+    """Describe what went wrong and what to do about it, for a person on call.
 
     `key` names the kind of error, `report` is longer text for an attachment (last log lines, health-check output).
     """
@@ -181,12 +181,12 @@ class Deployment:
 
     @property
     def finished(self) -> bool:
-        """Tell whether it has come to its end."""
+        """Return whether it has come to its end."""
         return self.outcome is not None
 
     @property
     def touched(self) -> bool:
-        """Tell whether anything that runs was changed, or was about to be."""
+        """Return whether anything that runs was changed, or was about to be."""
         return any(progress.step not in UNTOUCHED_STEPS for progress in self.services)
 
     def phase(self, name: PhaseName) -> PhaseResult | None:
@@ -196,7 +196,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Say who holds an environment, since when and for what."""
+    """Describe who holds an environment, since when and for what."""
 
     environment: str
     deployment_id: str

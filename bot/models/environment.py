@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Say where an environment's stack lies and how it is to be treated."""
+    """Define where an environment's stack is and how it is deployed."""
 
     name: str
     project: str

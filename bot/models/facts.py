@@ -17,7 +17,7 @@ class EngineFacts:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPort:
-    """Say which container holds a port of the engine's machine; `project` is empty for one outside Compose."""
+    """Identify the container that holds a port of the engine's machine; `project` is empty for one outside Compose."""
 
     host_ip: str
     port: int
@@ -28,7 +28,7 @@ class PublishedPort:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """Say where a container sees what; for a bind, `source` is a path on the engine's machine."""
+    """Describe a mount of a container; for a bind, `source` is a path on the engine's machine."""
 
     source: str
     destination: str
@@ -38,7 +38,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class BotPlace:
-    """Say where a container's bot keeps its state, and at which addresses of which networks it answers.
+    """Hold where a container's bot keeps its state, and at which addresses of which networks it answers.
 
     The source of a named volume is its name.
     """
@@ -54,7 +54,7 @@ class BotPlace:
         return self.source_of(self.state_dir)
 
     def source_of(self, folder: str) -> str:
-        """Return what a folder of the container is on the engine's machine; empty where it lies in no mount."""
+        """Return the path on the engine's machine of a container's folder; empty where it is in no mount."""
         path = PurePosixPath(folder)
         above = [mount for mount in self.mounts if path.is_relative_to(mount.destination)]
         if not above:

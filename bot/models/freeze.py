@@ -1,4 +1,4 @@
-"""Describe a freeze: somebody wants an environment left as it is."""
+"""Describe a freeze: nobody may deploy to an environment."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from roas.models.actor import Actor
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """Say which environment nobody may deploy to, who wants that, since when, and why."""
+    """Record which environment nobody may deploy to, who set that, since when, and why."""
 
     environment: str
     frozen_by: Actor

@@ -27,9 +27,9 @@ class ContainerState(StrEnum):
     DEAD = "dead"
 
 
-# Its process runs, or the engine starts it again and again.
+# Its process runs, or the engine keeps restarting it.
 AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
-# It is at work, or held.
+# It is running, or paused.
 ALIVE = AT_WORK | {ContainerState.PAUSED}
 # Its process is gone, and nobody brings it back.
 ENDED = frozenset({ContainerState.EXITED, ContainerState.DEAD})
@@ -68,7 +68,7 @@ class ContainerSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class ServiceHealth:
-    """Give the verdict on one service and the reason for it."""
+    """Hold the verdict on one service and its reason."""
 
     service: str
     verdict: Verdict
@@ -80,7 +80,7 @@ class ServiceHealth:
 
 @dataclass(frozen=True, slots=True)
 class StackHealth:
-    """Give the verdict on a whole stack, and on each of its services.
+    """Hold the verdict on a whole stack, and on each of its services.
 
     `fault` says why nothing is known: without it, a stack of no services is one of which nothing runs.
     """

@@ -1,4 +1,4 @@
-"""Make the ids that people and the journal see: unique, and sortable by time."""
+"""Create the ids that people and the journal see: unique, and sortable by time."""
 
 from ulid import ULID
 

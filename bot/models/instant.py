@@ -1,4 +1,4 @@
-"""Tell one moment by two clocks: the wall's, which people read and may set, and the boot's, which nobody sets."""
+"""Record one moment by two clocks: wall clock time, which people read and may set, and time since boot."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -8,7 +8,7 @@ JOURNAL_LOST = "journal lost"
 
 @dataclass(frozen=True, slots=True)
 class LeaderLease:
-    """Say which process is the leader; `token` grows with every owner.
+    """Record which process is the leader; `token` grows with every owner.
 
     `lease_until` is in seconds of the machine's boot clock, which all containers of a machine share, and means nothing
     under another `boot_id`.
@@ -22,7 +22,7 @@ class LeaderLease:
 
 @dataclass(frozen=True, slots=True)
 class ProcessMark:
-    """Know a process again: `started` is in clock ticks since boot, so that a number used a second time is seen.
+    """Identify a process: `started` is in clock ticks since boot, so that a reused PID is noticed.
 
     The number means something within its `namespace` only.
     """
@@ -34,7 +34,7 @@ class ProcessMark:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Say how a bot, or a command line that carries a deployment, is.
+    """Record the state of a bot, or of a command line that runs a deployment.
 
     It is the only thing that a process may write without owning anything. `config_hash` says of which release its
     container is. Older versions leave no `process` and no `config_hash`.
@@ -53,7 +53,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Say whether a bot could speak if it had to."""
+    """Say whether a bot could lead if it had to."""
 
     gateway_ready: bool
     cogs_loaded: bool
@@ -61,7 +61,7 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class JournalLoss:
-    """Say how a bot lost its journal, in which container it is, and which deployments it broke off for it."""
+    """Record how a bot lost its journal, in which container it is, and which deployments it interrupted for that."""
 
     message: str
     hint: str

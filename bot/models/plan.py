@@ -15,13 +15,13 @@ class ServiceAction(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "ServiceAction":
-        """Take a newer version's own action for one that changes the service."""
+        """Read an unknown action of a newer version as one that changes the service."""
         return cls.RECREATE
 
 
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
-    """Say what happens to one service; configuration is told by key, never by value."""
+    """Describe what happens to one service; changed configuration is listed by key, never by value."""
 
     service: str
     action: ServiceAction
@@ -34,7 +34,7 @@ class ServicePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Say what a deployment would do, in order; `digest` binds a confirmation to exactly this plan."""
+    """Hold what a deployment would do, in order; `digest` binds a confirmation to exactly this plan."""
 
     environment: str
     version: str

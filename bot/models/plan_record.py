@@ -8,7 +8,7 @@ from roas.models.actor import Actor
 from roas.models.deployment import DeploymentRequest
 from roas.models.plan import Plan
 
-# How long somebody may take to say yes; a plan that is older would be confirmed by heart.
+# Time for a confirmation; an older plan would be confirmed without being read.
 LIFETIME = timedelta(minutes=15)
 
 
@@ -25,11 +25,11 @@ class PlanState(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "PlanState":
-        """Take a newer version's own state for one in which nobody can say yes."""
+        """Read an unknown state of a newer version as one in which nobody can confirm or approve."""
         return cls.VOID
 
 
-# Somebody has to answer, and has so long.
+# States in which a person has to answer, within the time limit.
 WAITING = frozenset({PlanState.PLANNED, PlanState.AWAITING})
 # From here on nobody can say yes any more.
 ENDED = frozenset({PlanState.STARTED, PlanState.WITHDRAWN, PlanState.VOID, PlanState.EXPIRED})
@@ -39,7 +39,7 @@ ENDED = frozenset({PlanState.STARTED, PlanState.WITHDRAWN, PlanState.VOID, PlanS
 class PlanRecord:
     """Record a plan, who asked for it, who said yes, and what became of it.
 
-    The request carries the plan's digest, so that what is started is exactly what was shown; its `interaction_id` is
+    The request holds the plan's digest, so that what is started is exactly what was shown; its `interaction_id` is
     the plan's own id, so that the journal takes one deployment of it, ever. `expires_boot_seconds` is the same
     moment as `expires_at` by the machine's boot clock, which nobody sets back; it means nothing under another
     `boot_id`, and older versions leave none.
@@ -65,15 +65,15 @@ class PlanRecord:
 
     @property
     def ended(self) -> bool:
-        """Tell whether nothing can become of it any more."""
+        """Return whether nothing can become of it any more."""
         return self.state in ENDED
 
     @property
     def waits(self) -> bool:
-        """Tell whether somebody has to answer; one that everybody said yes to is late for nothing any more."""
+        """Return whether a person has to answer; a plan with every confirmation and approval no longer expires."""
         return self.state in WAITING
 
     def is_from(self, actor: Actor) -> bool:
-        """Tell whether somebody is the one who asked for it."""
+        """Return whether an actor is the one who requested the plan."""
         asker = self.request.requested_by
         return (asker.kind, asker.id) == (actor.kind, actor.id)

@@ -24,7 +24,7 @@ class RecoveryAction(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "RecoveryAction":
-        """Take a newer version's own action for one that a person ends."""
+        """Read an unknown action of a newer version as an escalation to a person."""
         return cls.ESCALATE
 
 
@@ -34,12 +34,12 @@ class RecoveryOutcome(StrEnum):
     RECOVERED = "recovered"
     ESCALATED = "escalated"
     KEPT_AWAY = "kept_away"  # a deployment owns the environment
-    NOT_OURS = "not_ours"  # nobody but the outside sees a fault, or somebody wants it so
+    NOT_OURS = "not_ours"  # the fault is only visible from outside, or is a manual stop
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Say what is wrong with which service, and which alert told of it."""
+    """Describe what is wrong with which service, and which alert reported it."""
 
     alert_id: str
     environment: str
@@ -54,7 +54,7 @@ class Fault:
 class RecoveryStep:
     """Record one attempt; it is written before it is made, and again with its end.
 
-    `boot_id` and `boot_seconds` tell its age by a clock that nobody sets.
+    `boot_id` and `boot_seconds` record its age by a clock that cannot be set.
     """
 
     id: str
@@ -70,7 +70,7 @@ class RecoveryStep:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryReport:
-    """Say how a recovery ended, and what was done, in words."""
+    """Record how a recovery ended, and a description of what was done."""
 
     fault: Fault
     outcome: RecoveryOutcome
@@ -78,5 +78,5 @@ class RecoveryReport:
 
     @property
     def succeeded(self) -> bool:
-        """Tell whether the service is well again."""
+        """Return whether the service is healthy again."""
         return self.outcome is RecoveryOutcome.RECOVERED

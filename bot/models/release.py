@@ -17,7 +17,7 @@ class ReleaseState(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "ReleaseState":
-        """Take a newer version's own state for one to which nobody goes back unasked."""
+        """Read an unknown state of a newer version as one that is no automatic rollback target."""
         return cls.FAILED
 
 

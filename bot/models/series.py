@@ -7,7 +7,7 @@ from roas.models.health import Verdict
 
 @dataclass(frozen=True, slots=True)
 class ServicePoint:
-    """Tell how a service was during one step, `age_seconds` ago; `cpu_percent` counts 100 for a whole processor."""
+    """Return how a service was during one step, `age_seconds` ago; `cpu_percent` counts 100 for a whole processor."""
 
     age_seconds: float
     verdict: Verdict
@@ -17,7 +17,7 @@ class ServicePoint:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSeries:
-    """Hold the points of one service, oldest first; where nothing was seen, there is none."""
+    """Hold the points of one service, oldest first; gaps have no point."""
 
     environment: str
     service: str

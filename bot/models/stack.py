@@ -7,7 +7,7 @@ from roas.models.dependency import Dependency
 
 @dataclass(frozen=True, slots=True)
 class ServiceProbe:
-    """Name a URL that answers while a service is well; a failure does not count within its grace after a start."""
+    """Name a URL that answers while a service is healthy; failures in the grace period after a start are ignored."""
 
     url: str
     grace_seconds: float = 0.0
@@ -15,7 +15,7 @@ class ServiceProbe:
 
 @dataclass(frozen=True, slots=True)
 class ServiceDefinition:
-    """Say how a service is to be updated and judged; `monitor_seconds` is `update_config.monitor` where it is given.
+    """Define how a service is updated and judged; `monitor_seconds` is `update_config.monitor` where it is given.
 
     `one_shot` services are meant to end with code 0. `fixed_place` names what forbids a second container beside
     the first (a fixed host port, a `container_name`), or is empty.
@@ -40,7 +40,7 @@ class ServiceDefinition:
 
 @dataclass(frozen=True, slots=True)
 class WantedImage:
-    """Say which content an image reference means right now.
+    """Hold the content that an image reference means right now.
 
     `image_id` is known for an image that is here, `digest` (`name@sha256:…`) for one that a registry was asked for,
     `build_hash` for one that is yet to be built.

@@ -1,4 +1,4 @@
-"""Take in reports from every source, keep them as alerts, and tell the bus what changed."""
+"""Accept reports from every source, keep them as alerts, and publish what changed on the bus."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -28,22 +28,22 @@ class AlertService:
         self._redact = redact
 
     async def take(self, reports: Sequence[AlertReport]) -> tuple[TakenReport, ...]:
-        """Take in reports; returns what they changed. Raises StateError."""
+        """Process reports; returns what they changed. Raises StateError."""
         taken = await self._alerts.take([self._sanitized(report) for report in reports])
         for one in taken:
             self._publish(TRIGGERED if one.triggered else RESOLVED if one.resolved else CHANGED, one.alert)
         return taken
 
     async def acknowledge(self, alert_id: str, actor: Actor) -> Alert:
-        """Note that somebody looks after an alert. Raises InvalidRequestError."""
+        """Acknowledge an alert. Raises InvalidRequestError."""
         return self._changed(await self._alerts.acknowledge(alert_id, actor))
 
     async def silence(self, alert_id: str, actor: Actor, duration: timedelta) -> Alert:
-        """Let an alert call nobody for a while. Raises InvalidRequestError."""
+        """Silence an alert for a while. Raises InvalidRequestError."""
         return self._changed(await self._alerts.silence(alert_id, actor, duration))
 
     async def end_silences(self) -> None:
-        """Let alerts whose silence is over be seen again."""
+        """Reactivate alerts whose silence has expired."""
         for alert in await self._alerts.end_silences():
             self._changed(alert)
 
@@ -57,7 +57,7 @@ class AlertService:
             self._changed(alert)
 
     def trigger_again(self, alert: Alert) -> None:
-        """Tell once more of an alert about which something has to be done."""
+        """Notify again about an alert that needs action."""
         self._publish(TRIGGERED, alert)
 
     def _sanitized(self, report: AlertReport) -> AlertReport:

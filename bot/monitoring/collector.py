@@ -29,17 +29,17 @@ HEALTH_CHECK_COMPLETED = "monitoring.health_check.completed"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Say when a look at a stack began (monotonic seconds), and which services a deployment was changing meanwhile."""
+    """Record when a look at a stack began (monotonic seconds), and which services a deployment was changing then."""
 
     begun: float
     owned: frozenset[str] = frozenset()
 
 
 class StackObserver(Protocol):
-    """Hear at once what the engine says of containers, and what every look at a stack shows."""
+    """Receive the engine's container events immediately, and the result of every look at a stack."""
 
     async def container_event(self, environment: Environment, event: ContainerEvent, definitions: Definitions) -> None:
-        """Take in an event."""
+        """Process an event."""
         ...
 
     async def owned(self, environment: Environment) -> frozenset[str]:
@@ -49,7 +49,7 @@ class StackObserver(Protocol):
     async def observed(
         self, environment: Environment, stack: StackHealth, definitions: Definitions, look: Look
     ) -> None:
-        """Take in a stack with the verdicts that hold."""
+        """Process a stack with its stable verdicts."""
         ...
 
 
@@ -100,7 +100,7 @@ class MonitoringCollector:
         self._probe_seconds = seconds
 
     def observe_with(self, observer: StackObserver) -> None:
-        """Let an observer hear of everything from now on."""
+        """Send everything to an observer from now on."""
         self._observer, self._is_standby = observer, False
 
     async def stand_by(self) -> None:
@@ -132,7 +132,7 @@ class MonitoringCollector:
         return frozenset(name for name, tasks in self._watches.items() if not tasks[0].done())
 
     async def prepare_monitoring_stack(self, environment: Environment) -> tuple[str, ...]:
-        """Look whether Prometheus is there and scrapes; returns what is not as it should be. Raises nothing."""
+        """Check that Prometheus runs and scrapes; returns what is wrong. Raises nothing."""
         return await monitoring_warnings(self._prometheus_url, await self._sampler.definitions(environment))
 
     async def collect_all_metrics(self, environment: Environment) -> StackHealth:
@@ -147,12 +147,12 @@ class MonitoringCollector:
     def last_hour(self, environment: Environment) -> tuple[ServiceSeries, ...]:
         """Return how the services of an environment have been, as long as it was watched by this process.
 
-        The last point is what `collect_all_metrics` told last, where that was within half a minute.
+        The last point is the last result of `collect_all_metrics`, if that is less than half a minute old.
         """
         return self._last_hour.of(environment.name)
 
     def watch(self, environment: Environment) -> None:
-        """Begin to watch an environment; one that is watched already stays so."""
+        """Start to watch an environment; no effect if it is watched already."""
         if self._is_standby or environment.name in self.watched:
             return
 
@@ -190,7 +190,7 @@ class MonitoringCollector:
         self.watch(environment)
 
     async def _health_check(self, event: Event) -> None:
-        """Look now, and say what was seen; whoever observes ends what is over."""
+        """Look now, and return what was seen; the observer resolves what is over."""
         environment = self._environments.get(str(event.data.get("environment", "")))
         if environment is None or self._is_standby:
             return
@@ -207,7 +207,7 @@ class MonitoringCollector:
 
     async def _observe(self, environment: Environment) -> None:
         observer = self._observer
-        # Asked before and after: a deployment that ended while we looked had its hands on what we saw.
+        # Checked before and after: a deployment that ended during the look may have changed what was seen.
         begun = time.monotonic()
         owned = await observer.owned(environment) if observer is not None else frozenset()
         sample = await self._sampler.sample(environment)

@@ -32,7 +32,7 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HealthChange:
-    """Tell that a verdict changed; `service` is empty for the stack's own."""
+    """Describe a changed verdict; `service` is empty for the stack's own."""
 
     environment: str
     service: str
@@ -42,7 +42,7 @@ class HealthChange:
 
 
 class HealthCoordinator:
-    """Turn samples into verdicts that hold, and tell the journal and the bus of each change, once."""
+    """Turn samples into stable verdicts; write each change to the journal and publish it on the bus, once."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class HealthCoordinator:
     async def observe(
         self, stack: StackHealth, reason: str = "", *, moving: frozenset[str] = frozenset()
     ) -> tuple[HealthChange, ...]:
-        """Take in a sample of a stack and announce what changed by it; `reason` is the stack's own.
+        """Process a sample of a stack and publish what changed by it; `reason` is the stack's own.
 
         `moving` are the services that a deployment is changing: they are as they are seen, and it counts for nothing
-        afterwards, lest a service that a rollback brought back be called unwell for as long as one that flaps.
+        afterwards, so that a service restored by a rollback does not stay unhealthy for as long as one that flaps.
         """
         known = self._verdicts.setdefault(stack.environment, {})
         stack = _with_unseen(stack, set(known) - {STACK}, reason)
@@ -89,7 +89,7 @@ class HealthCoordinator:
         return steady.current if steady else Verdict.UNKNOWN
 
     def due_in(self, environment: str) -> float | None:
-        """Return the seconds after which a pending verdict would hold, so that whoever observes looks again then."""
+        """Return the seconds after which a pending verdict would hold, so that the observer looks again then."""
         pending = (steady.due_in() for steady in self._verdicts.get(environment, {}).values())
         return min((seconds for seconds in pending if seconds is not None), default=None)
 
@@ -140,7 +140,7 @@ class HealthCoordinator:
                     {"reason": change.reason},
                 )
             )
-        except RoasError as error:  # whoever listens must hear of it even when it cannot be written down
+        except RoasError as error:  # subscribers must be notified even when the journal cannot be written
             log.error("health change was not recorded", service=change.service, error=error.message)
 
 

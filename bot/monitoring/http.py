@@ -27,7 +27,7 @@ ReadinessProbe = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class JournalStanding:
-    """Say which journal this bot is on, and why it is on none any more."""
+    """Report which journal this bot is on, and why it is on none any more."""
 
     id: str
     lost: str = ""
@@ -94,11 +94,11 @@ class HttpServer:
             await runner.cleanup()
 
     def watch(self, part: str, probe: ReadinessProbe) -> None:
-        """Let a part decide with the others whether the bot is ready."""
+        """Add a part to the readiness check."""
         self._readiness[part] = probe
 
     async def _health(self, _: web.Request) -> web.Response:
-        """Say that the process lives, and on which journal; that there is an answer shows that its event loop turns.
+        """Report that the process lives, and on which journal; an answer at all shows that its event loop runs.
 
         It fails where the journal was lost: such a bot acts no more until it is started again.
         """
@@ -134,7 +134,7 @@ async def _ask(probe: ReadinessProbe) -> str:
         return f"no answer within {PROBE_SECONDS:g} s"
     except RoasError as error:
         return error.message
-    except Exception as error:  # its own words may hold what must not be shown to whoever asks
+    except Exception as error:  # its text may hold what the client must not see
         log.exception("readiness probe broke")
         return type(error).__name__
     return ""

@@ -1,4 +1,4 @@
-"""Keep a verdict steady, so that what flaps is told once and not all night."""
+"""Keep a verdict steady, so that a flapping service is reported once and not all night."""
 
 import time
 from collections import deque
@@ -14,7 +14,7 @@ WELL = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED})
 
 @dataclass(frozen=True, slots=True)
 class HysteresisRules:
-    """Say how long a new verdict must hold before it is believed.
+    """Set how long a new verdict must hold before it is accepted.
 
     Getting worse counts after `worse_after_seconds`. Getting better counts at once, unless the verdict has become worse
     `flaps` times within `flap_window_seconds`: then only after `better_after_seconds`.
@@ -27,7 +27,7 @@ class HysteresisRules:
 
 
 class SteadyVerdict:
-    """Hold the verdict that was believed last, and the one that may follow it."""
+    """Hold the last accepted verdict, and the pending one."""
 
     def __init__(self, rules: HysteresisRules, clock: Clock = time.monotonic) -> None:
         self.current = Verdict.UNKNOWN
@@ -38,7 +38,7 @@ class SteadyVerdict:
         self._worsened: deque[float] = deque()
 
     def offer(self, verdict: Verdict) -> bool:
-        """Take in what was seen just now; tells whether the believed verdict changed by it."""
+        """Record what was just seen; returns whether the accepted verdict changed by it."""
         if verdict is self.current:
             self._candidate = None
             return False
@@ -54,7 +54,7 @@ class SteadyVerdict:
         return True
 
     def take(self, verdict: Verdict) -> bool:
-        """Believe what was seen at once and forget past flaps: somebody is changing it; tells whether it changed."""
+        """Accept what was seen at once and forget past flaps: a deployment changes it; returns whether it changed."""
         changed = verdict is not self.current
         self.current, self._candidate = verdict, None
         self._worsened.clear()

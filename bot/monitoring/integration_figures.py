@@ -18,7 +18,7 @@ Clock = Callable[[], float]
 
 
 class Lag(Protocol):
-    """Tell when a change reached Redis (monotonic), and how long after its commit."""
+    """Return when a change reached Redis (monotonic), and how long after its commit."""
 
     @property
     def at(self) -> float:
@@ -32,11 +32,11 @@ class Lag(Protocol):
 
 
 class Projection(Protocol):
-    """Know how far the projection of the journal is behind."""
+    """Report how far the projection of the journal lags behind."""
 
     @property
     def lag_seconds(self) -> float:
-        """Return how long the copy has been behind by now."""
+        """Return how long the copy has been lagging."""
         ...
 
     @property
@@ -47,7 +47,7 @@ class Projection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Say how many seconds each figure looks back, and how much must have happened for a ratio to mean something."""
+    """Set how many seconds each figure looks back, and how many samples a ratio needs."""
 
     event_latency_seconds: float = 60.0
     sync_lag_seconds: float = 60.0
@@ -61,7 +61,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationFigures:
-    """Hold the five figures: seconds and ratios; None where nothing has been measured that would tell."""
+    """Hold the five figures: seconds and ratios; None where there is no measurement."""
 
     event_latency_seconds: float = 0.0
     slowest_subscriber: str = ""
@@ -76,7 +76,7 @@ class IntegrationFigures:
 
 @dataclass(frozen=True, slots=True)
 class _Resolution:
-    """Tell how long a service waited for its dependencies, and which share of the time it was allowed that is."""
+    """Return how long a service waited for its dependencies, and which share of the time it was allowed that is."""
 
     at: float
     service: str
@@ -122,7 +122,7 @@ class IntegrationMeasurements:
         )
 
     def remember(self, deployments: Iterable[Deployment]) -> None:
-        """Take from the journal how the last deployments ended, newest first: other processes carried some of them."""
+        """Read from the journal how the last deployments ended, newest first: other processes ran some of them."""
         now, wall = self.clock(), datetime.now(UTC)
         endings = [
             (now - max(0.0, (wall - one.ended_at).total_seconds()), one.outcome is Outcome.SUCCEEDED)
@@ -139,11 +139,11 @@ class IntegrationMeasurements:
 
     async def _ended(self, event: Event) -> None:
         outcome = event.data.get("outcome")
-        if outcome != Outcome.CANCELLED:  # somebody wanted it so
+        if outcome != Outcome.CANCELLED:  # a person cancelled it
             self._endings.append((self.clock(), outcome == Outcome.SUCCEEDED))
 
     def _latencies(self) -> Mapping[str, float]:
-        """Return per subscriber what 95 of 100 events took at most, or how long one has been waiting by now."""
+        """Return per subscriber the 95th percentile of event latency, or how long an event has been waiting by now."""
         since = self.clock() - self.windows.event_latency_seconds
         found: dict[str, float] = {}
         for one in self.bus.subscriptions:

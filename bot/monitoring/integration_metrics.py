@@ -21,7 +21,7 @@ class ProjectionStatistics(Protocol):
 
 
 class CountedProjection(Protocol):
-    """Tell how a projection fares."""
+    """Return the state of a projection."""
 
     @property
     def statistics(self) -> ProjectionStatistics:
@@ -29,12 +29,12 @@ class CountedProjection(Protocol):
         ...
 
     def time_arrivals(self, listener: Callable[[float], None]) -> None:
-        """Tell a listener the seconds from commit to arrival, of each change."""
+        """Call a listener with the seconds from commit to arrival, for each change."""
         ...
 
     @property
     def lag_seconds(self) -> float:
-        """Return how long the copy has been behind by now."""
+        """Return how long the copy has been lagging."""
         ...
 
     @property
@@ -83,7 +83,7 @@ class ProjectionMetrics(Collector):
         self._projection = projection
 
     def collect(self) -> Iterator[Metric]:
-        """Yield how the projection fares."""
+        """Yield the metrics of the projection."""
         counted = self._projection.statistics
         yield GaugeMetricFamily("roas_projection_up", "Whether Redis takes the projection.", value=float(counted.up))
         yield GaugeMetricFamily(

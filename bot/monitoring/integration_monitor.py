@@ -17,14 +17,14 @@ SOURCE = "integration_monitor"
 TRIGGERED = "integration.alert.triggered"
 CLEARED = "integration.alert.cleared"
 CHECK_SECONDS = 0.5
-# Whoever keeps alerts may have been unable to: what fires, and for a while what no longer does, is said again.
+# The alert store may have been unavailable: firing alerts, and for a while resolved ones, are reported again.
 REPUBLISH_SECONDS = 30.0
 REPUBLISH_FOR_SECONDS = 600.0
 
 
 @dataclass(slots=True)
 class _Publication:
-    """Remember what was told of a figure: since when, when last, and in which words."""
+    """Remember what was reported about a figure: since when, when last, and with which text."""
 
     since: float
     last: float
@@ -34,7 +34,7 @@ class _Publication:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Say when a figure is bad, in the unit that people read; `low` where too little is what is bad."""
+    """Set when a figure is bad, in the unit that people read; `low` where too little is bad."""
 
     name: str
     title: str
@@ -43,7 +43,7 @@ class Limit:
     low: bool = False
 
     def is_broken(self, value: float) -> bool:
-        """Tell whether a value is beyond the limit."""
+        """Return whether a value is beyond the limit."""
         return value < self.threshold if self.low else value > self.threshold
 
     def describe(self, value: float, suspect: str) -> str:
@@ -93,7 +93,7 @@ class IntegrationMonitor:
         self._task = asyncio.create_task(self._run(), name="integration_monitor")
 
     async def stop(self) -> None:
-        """Raise alerts no more; goes on measuring."""
+        """Stop raising alerts; measuring continues."""
         self._closing.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
@@ -120,7 +120,7 @@ class IntegrationMonitor:
             await wait_for(self._closing, CHECK_SECONDS)
 
     def check(self) -> None:
-        """Compare every figure with its limit, and tell the bus what changed."""
+        """Compare every figure with its limit, and notify the bus what changed."""
         figures = self.figures()
         for limit, value, suspect in _values(figures):
             broken = value is not None and limit.is_broken(value)
@@ -149,7 +149,7 @@ class IntegrationMonitor:
         self._bus.publish(Event(event_type, SOURCE, data))
 
     def _publish_again(self) -> None:
-        """Repeat what fires, and the end of what fired lately; whoever took it in knows it by its occurrence."""
+        """Report again what fires, and the end of what fired lately; duplicates are recognised by the occurrence."""
         now = self._measurements.clock()
         for notifier in self._published.values():
             stale = notifier.event_type == CLEARED and now - notifier.since > REPUBLISH_FOR_SECONDS
@@ -160,9 +160,9 @@ class IntegrationMonitor:
     def _log(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
         facts = {"figure": limit.name, "value": value, "limit": limit.threshold, "unit": limit.unit}
         if firing:
-            log.warning("the integration is not well", suspect=suspect, **facts)
+            log.warning("integration degraded", suspect=suspect, **facts)
         else:
-            log.info("the integration is well again", **facts)
+            log.info("integration recovered", **facts)
 
 
 def _values(figures: IntegrationFigures) -> tuple[tuple[Limit, float | None, str], ...]:

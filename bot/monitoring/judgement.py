@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition
 
-# Restarts since a container was last known to be well: some are a stumble, this many are a loop.
+# Restarts since a container was last healthy: a few are tolerated, this many are a restart loop.
 RESTARTS_OF_A_LOOP = 3
 RANK = {
     Verdict.HEALTHY: 0,
@@ -47,7 +47,7 @@ def judge_service(
 def judge_container(
     definition: ServiceDefinition, container: ContainerSnapshot, restarts_before: Mapping[str, int] | None = None
 ) -> Finding:
-    """Judge one container, and say why in words."""
+    """Judge one container, and return the reason."""
     match container.state:
         case ContainerState.RUNNING:
             before = (restarts_before or {}).get(container.id, container.restart_count)
@@ -100,7 +100,7 @@ def judge_stack(services: Sequence[ServiceHealth], critical: frozenset[str]) -> 
 
 
 def assumed_definition(service: str, snapshots: Sequence[ContainerSnapshot]) -> ServiceDefinition:
-    """Guess how a service is meant from its containers, for one that no release of ours describes."""
+    """Guess the intended state of a service from its containers, where no release of ours describes it."""
     newest = max(snapshots, key=lambda one: one.number)
     ends = newest.state is ContainerState.EXITED and newest.exit_code == 0
     return ServiceDefinition(

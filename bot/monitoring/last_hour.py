@@ -21,7 +21,7 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(slots=True)
 class _Step:
-    """Hold the worst and the most that was seen within one step, or what is seen at present."""
+    """Hold the worst and the highest values seen within one step, or the present ones."""
 
     number: int
     verdict: Verdict
@@ -35,7 +35,7 @@ class _Step:
 
 
 class LastHour:
-    """Take in stacks as they are seen, and tell how each of their services has been; times are monotonic."""
+    """Record stacks as they are seen, and return the history of each of their services; times are monotonic."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -43,7 +43,7 @@ class LastHour:
         self._present: dict[tuple[str, str], _Step] = {}
 
     def take(self, stack: StackHealth, moving: Set[str] = frozenset()) -> None:
-        """Remember how a stack is now; a short trouble within a step is kept, not averaged away.
+        """Record the current state of a stack; a short fault within a step is kept, not averaged away.
 
         `moving` are the services that a deployment is changing: that their containers come and go is no trouble.
         """
@@ -61,7 +61,7 @@ class LastHour:
         self._drop_old(number)
 
     def look(self, stack: StackHealth) -> None:
-        """Let the present be what somebody who asked was just told, of what is remembered anyway."""
+        """Make the present what was just shown to a person, in addition to what is recorded anyway."""
         number = int(self._clock() // STEP_SECONDS)
         seen = {(stack.environment, health.service): health for health in stack.services}
         if stack.fault:  # nothing is known of the others either

@@ -1,8 +1,8 @@
-"""Tell a service that somebody stopped from one that broke.
+"""Distinguish a service that a person stopped from one that failed.
 
 The engine sends `kill` before `die` where it was asked to end a container; a process that ends by itself, or by a
 signal from outside the engine, sends `die` alone. A signal that asks for something else, as for a reload, is sent as
-`kill` too: what ends by it broke.
+`kill` too: what ends by it failed.
 """
 
 import signal
@@ -18,16 +18,16 @@ GRACE_SECONDS = 60.0
 # A look that began before a stop may end after it: this long, seeing a service at work proves nothing.
 LOOK_SECONDS = 5.0
 RESTARTED_BY_ENGINE = frozenset({"always", "unless-stopped"})
-# Ended well, by Ctrl-C, killed, or terminated: how containers end that are told to.
+# Exit codes of a normal end, Ctrl-C, SIGKILL and SIGTERM: how containers end that are stopped on request.
 ORDERLY_CODES = frozenset({0, 130, 137, 143})
-# Whoever sends one of these wants an end; any other wants it only where it is the container's own stop signal.
+# These signals are always meant to stop a container; any other only if it is the container's own stop signal.
 ENDING_SIGNALS = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, signal.SIGTERM})
 
 Place = tuple[str, str]  # environment, service
 
 
 class ManualStops:
-    """Remember who stopped what, as far as the engine's events told."""
+    """Remember who stopped what, as far as the engine's events show."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -42,7 +42,7 @@ class ManualStops:
         self._stop_signals.update(own)
 
     def handle_event(self, environment: str, event: ContainerEvent, *, by_us: bool) -> bool:
-        """Take in an event; tells whether a service broke by it. `by_us`: a deployment or a recovery is at work."""
+        """Process an event; returns whether a service failed by it. `by_us`: a deployment or a recovery is running."""
         place = (environment, event.service)
         if event.action == "destroy":
             self._stop_signals.pop(event.container_id, None)
@@ -60,34 +60,34 @@ class ManualStops:
         return False
 
     def looks_manual(self, environment: str, health: ServiceHealth) -> bool:
-        """Tell whether somebody wants a service as it is; what happened before this process began is guessed."""
+        """Return whether the state of a service is intended; what happened before this process began is guessed."""
         place = (environment, health.service)
         if place in self._stopped:
             return True
         return place not in self._failed and looks_stopped(health)
 
     def is_known_stop(self, environment: str, service: str) -> bool:
-        """Tell whether it was seen that somebody stopped a service."""
+        """Return whether a manual stop of a service was seen."""
         return (environment, service) in self._stopped
 
     def has_seen_end(self, environment: str, service: str) -> bool:
-        """Tell whether this process saw how a service ended, by itself or not."""
+        """Return whether this process saw how a service ended, by itself or not."""
         place = (environment, service)
         return place in self._stopped or place in self._failed
 
     def mark_stopped(self, environment: str, service: str) -> None:
-        """Note that somebody stopped a service."""
+        """Record a manual stop of a service."""
         self._stopped.setdefault((environment, service), self._clock())
 
     def mark_serving(self, environment: str, service: str) -> None:
-        """Note that a service does its work: whatever was stopped of it is not missed."""
+        """Record that a service runs: what was stopped of it before does not matter."""
         stopped_at = self._stopped.get((environment, service))
         if stopped_at is not None and self._clock() - stopped_at > LOOK_SECONDS:
             del self._stopped[environment, service]
         self._failed.discard((environment, service))
 
     def mark_failed(self, environment: str, service: str) -> None:
-        """Note from elsewhere (the journal) that a service broke by itself."""
+        """Record from elsewhere (the journal) that a service failed by itself."""
         self._failed.add((environment, service))
 
     def _is_end_signal(self, event: ContainerEvent) -> bool:
@@ -109,7 +109,7 @@ class ManualStops:
 
 
 def looks_stopped(health: ServiceHealth) -> bool:
-    """Guess from its containers alone whether somebody stopped a service: where that may be, it is left alone."""
+    """Guess from its containers alone whether a service was stopped manually: if it may be, it is left alone."""
     if not health.containers:
         return True
     for container in health.containers:

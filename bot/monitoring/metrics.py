@@ -28,7 +28,7 @@ OTHER = "other"
 
 
 class Metrics:
-    """Hold the bot's own registry. Labels are bounded: names of environments and services, and words of our own."""
+    """Hold the bot's own registry. Labels are bounded: names of environments and services, and fixed words."""
 
     def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
@@ -140,7 +140,7 @@ class Metrics:
         self.registry.register(IntegrationMetrics(monitor))
 
     def read_projection(self, projection: CountedProjection) -> None:
-        """Time what arrives in Redis, and read how the projection fares whenever the metrics are read."""
+        """Time what arrives in Redis, and read the state of the projection whenever the metrics are read."""
         delay = Histogram(
             "roas_projection_delay_seconds",
             "Time from a change's commit to Redis.",
@@ -151,7 +151,7 @@ class Metrics:
         self.registry.register(ProjectionMetrics(projection))
 
     def attach(self, bus: EventBus) -> tuple[Subscription, ...]:
-        """Count what the bus carries, and read its statistics whenever the metrics are read."""
+        """Count the events on the bus, and read its statistics whenever the metrics are read."""
         self.registry.register(_BusStatistics(bus))
         bus.time_handlings(self._handlings.observe)
         return (
@@ -296,7 +296,7 @@ def _counted(name: str, documentation: str, subscribers: Iterable[Subscription],
 
 
 def _known_value(allowed: type[StrEnum], value: Any) -> str:
-    """Return a label that is one of our own words, whatever an event says."""
+    """Return a label from the fixed set, whatever an event holds."""
     return str(value) if value in list(allowed) else OTHER
 
 

@@ -1,4 +1,4 @@
-"""Remember what the probes of services said, and let it count in the judgement of a service."""
+"""Remember the results of probes, and apply them to the verdict of a service."""
 
 import re
 import time
@@ -20,7 +20,7 @@ Place = tuple[str, str]  # environment, service
 
 @dataclass(slots=True)
 class _Run:
-    """Hold what was seen of a service since its containers were started last; `key` tells one run from the next."""
+    """Hold what was seen of a service since its containers were last started; `key` identifies that run."""
 
     key: frozenset[str]
     since: float
@@ -35,7 +35,7 @@ class ProbeHistory:
         self._runs: dict[Place, _Run] = {}
 
     def heard(self, environment: str, service: str, url: str, *, answered: bool) -> bool:
-        """Take in what a probe said; tells whether that may change the judgement."""
+        """Record the result of a probe; returns whether it may change the verdict."""
         run = self._runs.get((environment, service))
         if run is None:  # no container of it was seen yet
             return False

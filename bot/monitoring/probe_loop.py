@@ -1,4 +1,4 @@
-"""Ask the probes of a stack's services, again and again, for as long as the stack is watched."""
+"""Run the probes of a stack's services periodically, for as long as the stack is watched."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,12 +22,12 @@ class Prober(Protocol):
     """Ask a URL whether it answers."""
 
     async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
-        """Tell whether it answers within its time; None where its name means nothing from here."""
+        """Return whether it answers within its time; None where its name means nothing from here."""
         ...
 
 
 class ProbeLoop:
-    """Ask every probe of one environment in rounds, and wake whoever judges when that may change a verdict."""
+    """Run every probe of one environment in rounds, and wake the observer when a result may change a verdict."""
 
     def __init__(
         self,
@@ -48,17 +48,17 @@ class ProbeLoop:
         self._unreachable: set[str] = set()
 
     async def run(self) -> None:
-        """Ask until cancelled; a round that breaks is not the last."""
+        """Probe until cancelled; a failed round is not the last."""
         while True:
             well = True
             try:
                 well = await self._round()
-            except Exception:  # a prober that ends in silence would be worse than one that fails
-                log.exception("probing fails", environment=self._environment.name)
+            except Exception:  # a probe loop that ends unnoticed would be worse than one that fails
+                log.exception("probe round failed", environment=self._environment.name)
             await pause(self._every_seconds if well else min(AGAIN_SECONDS, self._every_seconds))
 
     async def _round(self) -> bool:
-        """Ask every probe at the same time; tells whether all answered."""
+        """Ask every probe at the same time; returns whether all answered."""
         definitions = await self._definitions()
         asked = [(one.name, probe) for one in definitions.values() for probe in one.probes]
         answers = await asyncio.gather(*(self._ask(name, probe) for name, probe in asked))
@@ -69,7 +69,7 @@ class ProbeLoop:
         if answer is None:
             if probe.url not in self._unreachable:
                 self._unreachable.add(probe.url)
-                log.info("a probe cannot be asked from here", service=service, probe=place_of(probe.url))
+                log.info("a probe cannot run from here", service=service, probe=place_of(probe.url))
             return True
         if self._memory.heard(self._environment.name, service, probe.url, answered=answer):
             self._wake()
@@ -77,6 +77,6 @@ class ProbeLoop:
 
 
 async def all_probes_answer(prober: Prober, environment: Environment, definition: ServiceDefinition) -> bool:
-    """Tell whether every probe of a service answers right now; one that cannot be asked from here does not count."""
+    """Return whether every probe of a service answers right now; those that cannot run from here do not count."""
     asked = (prober.probe(environment, probe.url, PROBE_TIMEOUT_SECONDS) for probe in definition.probes)
     return all(answer is not False for answer in await asyncio.gather(*asked))

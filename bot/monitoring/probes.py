@@ -1,4 +1,4 @@
-"""Ask a service over the network whether it is there: `http(s)://`, `redis://`, `tcp://`."""
+"""Probe a service over the network: `http(s)://`, `redis://`, `tcp://`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +16,7 @@ class NetworkProber:
     """Open one connection per probe, and close it."""
 
     async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
-        """Tell whether a URL answers within its time; None where it or its name means nothing from here."""
+        """Return whether a URL answers within its time; None where it or its name means nothing from here."""
         if not can_be_asked(url):  # a release may hold what is refused today
             return None
         parts, is_known = urlsplit(url), False

@@ -30,7 +30,7 @@ class ScrapeTarget:
 
 
 class PrometheusClient:
-    """Speak with one Prometheus over one session; use it as an asynchronous context."""
+    """Query one Prometheus over one session; use it as an asynchronous context."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")

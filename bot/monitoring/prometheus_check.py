@@ -1,4 +1,4 @@
-"""Look whether a stack's Prometheus is there and gets what it should."""
+"""Check that a stack's Prometheus runs and scrapes what it should."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ OWN_METRIC = "roas_build_info"
 
 
 async def monitoring_warnings(url: str | None, definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ...]:
-    """Return what is wrong with the monitoring of a stack, in words; nothing where there is none to look at."""
+    """Describe what is wrong with the monitoring of a stack; empty where it has none."""
     if url is None:
         services = [name for name, definition in definitions.items() if _is_prometheus(definition.image)]
         hint = "set PROMETHEUS_URL so that it can be looked at"

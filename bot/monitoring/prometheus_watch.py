@@ -1,4 +1,4 @@
-"""Say when the Prometheus that is to watch over everything does not answer itself."""
+"""Raise an alert when the Prometheus that monitors everything does not answer itself."""
 
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring.alert_service import AlertService
@@ -10,7 +10,7 @@ TITLE = "Prometheus does not answer"
 
 
 class PrometheusWatch:
-    """Ask one Prometheus whether it is there, each time that it is told to look; without an address it never is."""
+    """Check whether one Prometheus is reachable, each time it is called; without an address it never is."""
 
     def __init__(self, url: str | None, alert_service: AlertService) -> None:
         self._url = url

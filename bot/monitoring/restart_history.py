@@ -1,4 +1,4 @@
-"""Remember restart counts, so that their growth can be told from their size."""
+"""Remember restart counts, in order to see how much they grew."""
 
 import time
 from collections import deque
@@ -19,7 +19,7 @@ class RestartHistory:
         self._seen: dict[str, deque[tuple[float, int]]] = {}
 
     def take(self, containers: Iterable[ContainerSnapshot]) -> Mapping[str, int]:
-        """Note the counts of now, and return the counts at the beginning of the window by container id.
+        """Record the current counts, and return those at the beginning of the window by container id.
 
         A container that is seen for the first time counts from there: what it did before is not known.
         """

@@ -1,4 +1,4 @@
-"""Take a sample of a stack: what its release wants, what the engine shows, and what follows from both."""
+"""Sample a stack: what its release wants, what the engine shows, and the resulting verdicts."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ class Statistics(Protocol):
 
 
 class Releases(Protocol):
-    """Know which release an environment is on."""
+    """Return the release that an environment is on."""
 
     async def current(self, environment: str) -> Release | None:
         """Return the current release, or None where there is none."""
@@ -42,14 +42,14 @@ class Releases(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Hold how a stack is at one moment, and why its verdict is what it is."""
+    """Hold the state of a stack at one moment, and the reason of its verdict."""
 
     stack: StackHealth
     reason: str
 
 
 class StackSampler:
-    """Sample stacks; remembers what it needs to tell growth from size, for each of them."""
+    """Sample stacks; remembers for each of them what shows whether a value grew."""
 
     def __init__(
         self, engine: Engine, statistics: Statistics, releases: Releases, probes: ProbeHistory | None = None
@@ -78,7 +78,7 @@ class StackSampler:
         return Sample(StackHealth(environment.name, verdict, services, datetime.now(UTC)), reason)
 
     async def is_released(self, environment: Environment) -> bool:
-        """Tell whether an environment is on a release. Raises StateError."""
+        """Return whether an environment is on a release. Raises StateError."""
         return await self._releases.current(environment.name) is not None
 
     async def definitions(self, environment: Environment) -> Definitions:

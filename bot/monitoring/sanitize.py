@@ -9,12 +9,12 @@ LONGEST_SECRET = 4096
 
 
 def sanitize(text: str, limit: int, redact: Callable[[str], str] = str) -> str:
-    """Return a text without secrets and without signs that steer terminals or turn the direction of writing, clipped.
+    """Return a text without secrets, terminal escapes or characters that change the writing direction, clipped.
 
-    Signs that nobody sees may part a secret, or join it to the word before: it is sought with them and without. What is
-    clipped is clean by then, lest a part of a secret be left at the edge.
+    Invisible characters may split a secret, or join it to the word before: it is searched for with and without them.
+    Clipping comes last, so that no part of a secret is left at the edge.
     """
-    # What is cut away need not be looked at: a text may be as long as a request.
+    # Text beyond the clip need not be searched: a text may be as long as a request.
     seen = text[: 8 * limit + LONGEST_SECRET]
     clean = redact(_without_control(redact(seen)))
     return _clip(clean if len(seen) == len(text) else clean[:-LONGEST_SECRET], limit)

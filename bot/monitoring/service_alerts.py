@@ -1,4 +1,4 @@
-"""Raise and end the alerts of our own services, from what the engine tells and what the samples show."""
+"""Raise and resolve the alerts of our own services, from the engine's events and the samples."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ Definitions = Mapping[str, ServiceDefinition]
 
 
 class ServiceAlerts:
-    """Tell trouble from what a deployment does, from what a recovery does, and from what somebody wants."""
+    """Distinguish faults from the effects of a deployment, of a recovery, and of a manual change."""
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class ServiceAlerts:
         self._expected_ends: set[str] = set()
 
     def expect_end(self, container_id: str) -> None:
-        """Note that a recovery is about to end a container: until it is started again, its end is nobody's wish."""
+        """Record that a recovery is about to stop a container: until its start, its end is no manual stop."""
         self._expected_ends.add(container_id)
 
     def is_manual_stop(self, environment: str, service: str) -> bool:
-        """Tell whether somebody was seen to stop a service."""
+        """Return whether a manual stop of a service was seen."""
         return self._manual_stops.is_known_stop(environment, service)
 
     async def container_event(self, environment: Environment, event: ContainerEvent, definitions: Definitions) -> None:
@@ -77,7 +77,7 @@ class ServiceAlerts:
         if not self._manual_stops.handle_event(environment.name, event, by_us=by_us) or done:
             return
         if await self._is_recovering(environment, event.service):
-            return  # that it ended again is what the recovery sees, and tells
+            return  # recovery notices that it ended again, and reports it
         self._trouble[environment.name, event.service] = self._clock()
         summary = _end(event.service, code, starved=starved)
         self._unsaved[environment.name, event.service] = _report(environment, event.service, summary, definitions)
@@ -91,7 +91,7 @@ class ServiceAlerts:
     async def observed(
         self, environment: Environment, stack: StackHealth, definitions: Definitions, look: Look
     ) -> None:
-        """Raise alerts for what is unhealthy and end those of what is well again."""
+        """Raise alerts for what is unhealthy and resolve those of what is healthy again."""
         await self._write(environment)
         known = await self._state.alerts.open(environment.name)
         alerts = {alert.service: alert for alert in known if alert.source is AlertSource.HEALTH}
@@ -117,7 +117,7 @@ class ServiceAlerts:
         return frozenset(p.service for p in deployment.services if p.changed or p.step not in UNTOUCHED_STEPS)
 
     async def _write(self, environment: Environment) -> None:
-        """Write what events told; where the journal refuses it now, it is written at the next look."""
+        """Save what events reported; where the journal refuses it now, it is saved at the next look."""
         for place in [place for place in self._unsaved if place[0] == environment.name]:
             report = self._unsaved.pop(place, None)
             if report is None:
@@ -132,7 +132,7 @@ class ServiceAlerts:
                     self._alert_service.trigger_again(one.alert)  # it was recovered a moment ago, and that did not last
 
     async def _retry_recovery(self, environment: Environment, stack: StackHealth, alerts: Iterable[Alert]) -> None:
-        """Let recovery have what it kept away from while a deployment was under way, and what did not stay well."""
+        """Start the recoveries that waited for a deployment to end, and those of what did not stay healthy."""
         verdicts = {health.service: health.verdict for health in stack.services}
         locked = await self._state.locks.get(environment.name) is not None
         for alert in alerts:
@@ -146,13 +146,13 @@ class ServiceAlerts:
                 self._alert_service.trigger_again(alert)
 
     def _has_relapsed(self, alert: Alert) -> bool:
-        """Tell whether a recovered service has been unhealthy again for so long that the recovery did not last."""
+        """Return whether a recovered service has been unhealthy again for so long that the recovery did not last."""
         return self._clock() - self._relapsing.setdefault(alert.id, self._clock()) >= RELAPSE_SECONDS
 
     def _engine_reports(
         self, environment: Environment, stack: StackHealth, alerts: Mapping[str, Alert]
     ) -> list[AlertReport]:
-        """Tell that an engine is unavailable: then nothing is known of any service."""
+        """Report that an engine is unavailable: then nothing is known of any service."""
         away = bool(stack.services) and all(health.verdict is Verdict.UNKNOWN for health in stack.services)
         if away and STACK not in alerts:
             title = f"{environment.name}: the engine is away"
@@ -178,7 +178,7 @@ class ServiceAlerts:
                 learn(*place)
             report = self._unhealthy_report(environment, health, definitions)
             return [] if alert is not None and _covers(alert, report) else [report]
-        # A look that began before an event tells nothing of what came after it.
+        # A look that began before an event shows nothing of what came after it.
         if look.begun < self._trouble.get(place, float("-inf")) or not _serves(health, definitions.get(health.service)):
             return []
         self._manual_stops.mark_serving(*place)
@@ -233,13 +233,13 @@ def _may_resolve(alert: Alert) -> bool:
 
 
 def _covers(alert: Alert, report: AlertReport) -> bool:
-    """Tell whether an alert says what a report says: samples are no news, only what they change."""
+    """Return whether an alert matches a report: a sample that changes nothing is not saved."""
     order = list(Severity)
     return order.index(alert.severity) <= order.index(report.severity)
 
 
 def _serves(health: ServiceHealth, definition: ServiceDefinition | None) -> bool:
-    """Tell whether a service does its work again; that it has restarted of late is not counted against it.
+    """Return whether a service does its work again; that it has restarted of late is not counted against it.
 
     A verdict that holds lags behind what was just seen: containers that have ended do no work, whatever it says.
     """

@@ -22,7 +22,7 @@ KNOWN_EVENTS = 256
 class StackWatch:
     """Call `observe` at once, at every event, when a pending verdict is due, and at last after the reconcile time.
 
-    `due_in` returns the seconds to the next pending verdict, or None; `on_event` is told of every event first, once. An
+    `due_in` returns the seconds to the next pending verdict, or None; `on_event` gets every event first, once. An
     engine that is unavailable is tried again, and asked for what was missed; only cancelling ends a watch.
     """
 
@@ -58,8 +58,8 @@ class StackWatch:
                 await self._follow()
             except EngineUnavailableError as error:
                 log.warning("engine is unavailable", environment=self._environment.name, error=error.message)
-            except Exception:  # a watch that ends in silence would be worse than one that fails
-                log.exception("watch fails", environment=self._environment.name)
+            except Exception:  # a watch that ends unnoticed would be worse than one that fails
+                log.exception("watch failed", environment=self._environment.name)
             await self._wait_for_engine()
 
     async def _follow(self) -> None:
@@ -80,7 +80,7 @@ class StackWatch:
     async def _look(self) -> float:
         """Observe, and return after how many seconds to do so again at the latest. Raises EngineUnavailableError.
 
-        A look that breaks, be it that the journal has no room, is no reason to be deaf to what the engine says.
+        A failed look, even for a full journal, does not stop the watch from receiving events.
         """
         try:
             await self._observe()
@@ -90,11 +90,11 @@ class StackWatch:
         except Exception as error:
             if not self._failures:
                 trace = None if isinstance(error, RoasError) else error
-                log.error("watch fails", environment=self._environment.name, error=str(error), exc_info=trace)
+                log.error("watch failed", environment=self._environment.name, error=str(error), exc_info=trace)
             self._failures = True
             return min(RETRY_SECONDS, self._reconcile_seconds)
         if self._failures:
-            log.info("watch is steady again", environment=self._environment.name)
+            log.info("watch recovered", environment=self._environment.name)
         self._failures = False
         return self._reconcile_seconds if due is None else min(due, self._reconcile_seconds)
 
@@ -110,7 +110,7 @@ class StackWatch:
             self._dirty.set()
 
     def _is_repeated(self, event: ContainerEvent) -> bool:
-        """Tell whether an event was heard already; one that bears no time is always news."""
+        """Return whether an event was received already; one without a time always counts as new."""
         if not event.time_ns:
             return False
         if event in self._known:
@@ -122,16 +122,16 @@ class StackWatch:
     async def _handle_event(self, event: ContainerEvent, on_event: Callable[[ContainerEvent], Awaitable[None]]) -> None:
         try:
             await on_event(event)
-        except RoasError as error:  # the journal has no room: whoever heard it keeps it until there is
+        except RoasError as error:  # the journal is full: the subscriber keeps the event until it is not
             facts = {"environment": self._environment.name, "service": event.service, "action": event.action}
-            log.error("an event cannot be written down yet", error=error.message, **facts)
+            log.error("event cannot be saved yet", error=error.message, **facts)
         except Exception:  # one event that cannot be dealt with must not end the stream of them
-            log.exception("an event is lost", environment=self._environment.name, action=event.action)
+            log.exception("event lost", environment=self._environment.name, action=event.action)
 
     async def _wait_for_engine(self) -> None:
-        """Let it be known that nothing is known, and give the engine a moment."""
+        """Publish that nothing is known, and give the engine a moment."""
         self._dirty.clear()
-        with suppress(EngineUnavailableError):  # that is told already
+        with suppress(EngineUnavailableError):  # that is reported already
             await self._look()
         await self._rest(min(RETRY_SECONDS, self._reconcile_seconds))
 

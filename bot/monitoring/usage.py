@@ -1,4 +1,4 @@
-"""Turn readings of processor time into how busy a container is."""
+"""Convert readings of processor time to the CPU usage of a container."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ LEAST_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Say what a container uses; `cpu_percent` counts 100 for a whole processor and is None until a second reading."""
+    """Hold the usage of a container; `cpu_percent` counts 100 per processor and is None until a second reading."""
 
     cpu_percent: float | None
     memory_bytes: int
@@ -26,7 +26,7 @@ class UsageHistory:
         self._percent: dict[str, float] = {}
 
     def take(self, readings: Mapping[str, ContainerReading]) -> Mapping[str, Usage]:
-        """Take in readings by container id and return what they mean; containers that are gone are forgotten."""
+        """Record readings by container id and return the usage; containers that are gone are forgotten."""
         self._before = {one: self._before[one] for one in readings if one in self._before}
         self._percent = {one: self._percent[one] for one in readings if one in self._percent}
         for one, reading in readings.items():

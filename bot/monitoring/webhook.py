@@ -24,7 +24,7 @@ KnownServices = Callable[[], Awaitable[Mapping[str, Iterable[str]]]]
 
 
 class AlertWebhook:
-    """Take alerts from outside, for whoever knows the token; a bot that stands by asks to be called again."""
+    """Accept alerts from any sender with the token; a standby asks the sender to try again."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class AlertWebhook:
         self._is_active = is_active
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Take a delivery; every refusal says why."""
+        """Process a delivery; every refusal names its reason."""
         try:
             return await self._answer(request)
         except Exception:  # the sender must neither see a fault of ours nor stop trying
-            log.exception("alerts from outside could not be taken")
+            log.exception("alerts could not be received")
             return _refuse(503, "the delivery could not be taken; try again")
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -70,10 +70,10 @@ class AlertWebhook:
         try:
             taken = await self._alert_service.take(read_reports(webhook, await self._services()))
         except RoasError as error:
-            log.error("alerts from outside could not be kept", error=error.message)
+            log.error("received alerts could not be saved", error=error.message)
             return _refuse(503, "the journal cannot be written; try again")
         triggered, resolved = sum(one.triggered for one in taken), sum(one.resolved for one in taken)
-        log.info("alerts from outside", source=webhook.source.value, triggered=triggered, resolved=resolved)
+        log.info("alerts received", source=webhook.source.value, triggered=triggered, resolved=resolved)
         return web.json_response({"received": len(webhook.alerts), "triggered": triggered, "resolved": resolved})
 
     def _is_permitted(self, request: web.Request) -> bool:
@@ -99,7 +99,7 @@ async def _read(request: web.Request) -> Webhook:
 
 
 def _explain(error: ValidationError) -> str:
-    """Say what is wrong with a body without repeating what is in it."""
+    """Describe what is wrong with a body without repeating what is in it."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     described = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in faults[:MOST_REPORTED_ERRORS]]
     return "; ".join(described)[:500]

@@ -1,4 +1,4 @@
-"""Read what Alertmanager (webhook version 4) and Grafana send: the two differ in a few words only."""
+"""Parse what Alertmanager (webhook version 4) and Grafana send: the two differ in a few fields only."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
 
 
 class WebhookAlert(BaseModel):
-    """Hold one alert as it is sent."""
+    """Hold one alert as it was sent."""
 
     status: Literal["firing", "resolved"]
     labels: Texts = Field(default_factory=dict)
@@ -43,7 +43,7 @@ class WebhookAlert(BaseModel):
 
 
 class Webhook(BaseModel):
-    """Hold a delivery. Grafana calls its version 1 and sends an `orgId`; Alertmanager calls it 4."""
+    """Hold a delivery. Grafana's version is 1 and it sends an `orgId`; Alertmanager's version is 4."""
 
     version: str
     alerts: list[WebhookAlert] = Field(max_length=MOST_ALERTS)
@@ -58,7 +58,7 @@ class Webhook(BaseModel):
 
 
 def read_reports(webhook: Webhook, services: Mapping[str, Iterable[str]]) -> tuple[AlertReport, ...]:
-    """Turn a delivery into reports; `services` are the names that mean something here, by environment."""
+    """Convert a delivery to reports; `services` are the names that are known here, by environment."""
     known = {environment: frozenset(names) for environment, names in services.items()}
     reports = [_report(webhook.source, alert, known) for alert in webhook.alerts]
     return (*reports, _left_out(webhook))
@@ -85,7 +85,7 @@ def _report(source: AlertSource, alert: WebhookAlert, known: Mapping[str, frozen
 
 
 def _left_out(webhook: Webhook) -> AlertReport:
-    """Say that alerts were left out of a delivery; where none was, that this is over."""
+    """Report that alerts were left out of a delivery; where none was, resolve that."""
     count = webhook.truncated_alerts or 0
     return AlertReport(
         fingerprint=f"{webhook.source.value}:truncated:{_digest({'group': webhook.group_key})}",

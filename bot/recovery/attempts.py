@@ -17,11 +17,11 @@ LOOK_SECONDS = 0.5
 
 
 class RecoveryAttempts:
-    """Know which attempts are at work on which environment.
+    """Register which recovery attempts run on which environment.
 
-    A deployment has its lock in the journal before it asks for the hands to be taken off, and an attempt is known here
-    before it looks for a lock: so one of the two sees the other. A deployment that another process carries (a command
-    line that began when no bot lived) asks nobody: its lock is looked for as long as an attempt is at work.
+    A deployment takes its lock in the journal before it asks recovery to stop, and an attempt is registered here
+    before it looks for a lock: so one of the two sees the other. A deployment that another process runs (a command
+    line that began when no bot ran) cannot ask: an attempt polls for its lock for as long as it runs.
     """
 
     def __init__(self) -> None:
@@ -33,8 +33,8 @@ class RecoveryAttempts:
         attempt: Coroutine[Any, Any, str | None],
         is_locked: Callable[[], Awaitable[bool]],
     ) -> tuple[bool, str | None]:
-        """Make an attempt, until its environment is taken; returns whether it came to its end, and what it returned."""
-        task = asyncio.create_task(attempt, name=f"hands on {environment.name}")
+        """Run an attempt until its environment is locked; returns whether it finished, and its result."""
+        task = asyncio.create_task(attempt, name=f"recovery of {environment.name}")
         self._running[environment.name].add(task)
         looking = asyncio.create_task(self._cancel_when(is_locked, environment))
         try:
@@ -60,7 +60,7 @@ class RecoveryAttempts:
                     break
             except RoasError:  # what cannot be read now is read next time
                 pass
-            except Exception:  # whoever stops looking keeps its hands on what a deployment changes
-                log.exception("it cannot be seen whether an environment is taken", environment=environment.name)
+            except Exception:  # a watcher that ends here would let recovery act on what a deployment changes
+                log.exception("deployment lock could not be checked", environment=environment.name)
             await pause(LOOK_SECONDS)
         await self.cancel(environment)

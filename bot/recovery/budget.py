@@ -1,4 +1,4 @@
-"""Say how often what may be tried, so that recovery ends where it does not help."""
+"""Limit how often each action may be tried, so that recovery stops where it does not help."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Budget:
     allowed: Mapping[RecoveryAction, int] = field(default_factory=lambda: ALLOWED)
 
     async def allows(self, recoveries: Recoveries, environment: str, service: str, action: RecoveryAction) -> bool:
-        """Tell whether something may be tried once more. Raises StateError."""
+        """Return whether something may be tried once more. Raises StateError."""
         counted_for = None if action is RecoveryAction.ROLL_BACK else service
         made = await recoveries.of(environment, counted_for, action)
         return sum(age_of(step) < self.window for step in made) < self.allowed.get(action, 0)

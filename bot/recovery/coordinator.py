@@ -1,4 +1,4 @@
-"""Give every fault to the handler, one service at a time each, and say how it ended: the ErrorCoordinator."""
+"""Pass every fault to the handler, one at a time per service, and report the result: the ErrorCoordinator."""
 
 import asyncio
 from collections import defaultdict
@@ -39,7 +39,7 @@ class Handler(Protocol):
 
 
 class ErrorCoordinator:
-    """Hear of faults, let no service be recovered twice at a time, and own the tasks that recover."""
+    """Receive faults, recover no service twice at a time, and own the recovery tasks."""
 
     def __init__(
         self,
@@ -97,7 +97,9 @@ class ErrorCoordinator:
         self._in_progress.add(fault.alert_id)
         self._waiting[place].append(fault)
         if place not in self._tasks:
-            self._tasks[place] = asyncio.create_task(self._recover(place, environment), name=f"heal {'/'.join(place)}")
+            self._tasks[place] = asyncio.create_task(
+                self._recover(place, environment), name=f"recover {'/'.join(place)}"
+            )
 
     async def _recover(self, place: Place, environment: Environment) -> None:
         faults: list[Fault] = []
@@ -122,14 +124,14 @@ class ErrorCoordinator:
             return await self._handler.handle(fault, environment)
         except RoasError:
             raise
-        except Exception as error:  # a fault in recovery is itself a fault that somebody must hear of
+        except Exception as error:  # a fault in recovery must itself be reported
             log.exception("recovery broke", alert_id=fault.alert_id)
             return RecoveryReport(
                 fault, RecoveryOutcome.ESCALATED, f"the healing itself broke ({type(error).__name__})"
             )
 
     async def _complete(self, report: RecoveryReport) -> None:
-        """Write the end onto the alert, then tell of it."""
+        """Save the result on the alert, then publish it."""
         fault, escalated = report.fault, report.outcome is RecoveryOutcome.ESCALATED
         text = "" if report.succeeded else f"{_text(report.outcome)}: {report.text}"
         if fault.service or not fault.from_outside:
@@ -152,7 +154,7 @@ def _text(outcome: RecoveryOutcome) -> str:
 
 
 def _is_unfinished(alert: Alert) -> bool:
-    """Tell whether a recovery was begun and not ended, or was owed and never begun."""
+    """Return whether a recovery was begun and not ended, or was owed and never begun."""
     if alert.healing is RecoveryStatus.UNDER_WAY:
         return True
     is_pending = alert.healing is RecoveryStatus.NONE and alert.source is AlertSource.HEALTH and alert.is_urgent
@@ -161,7 +163,7 @@ def _is_unfinished(alert: Alert) -> bool:
 
 
 def fault_of(alert: Alert) -> Fault:
-    """Read from an alert what is broken."""
+    """Read the fault from an alert."""
     from_outside = alert.source is not AlertSource.HEALTH
     category = FaultCategory.PROCESS
     if not alert.service or not alert.environment:

@@ -48,15 +48,15 @@ class AlertNotes(Protocol):
     async def note(
         self, alert_id: str, text: str = "", *, healing: RecoveryStatus | None = None, escalated: bool | None = None
     ) -> None:
-        """Add words, and say how far the recovery has come."""
+        """Add a note, and set the recovery status."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryChecks:
-    """Hold what a handler asks: the verdict that holds, who stopped it, whether it is the bot itself, its probes.
+    """Hold what a handler depends on: the stable verdict, manual stops, the bot's own service, the probes.
 
-    `expect_end` is told of each container before the handler ends it, lest that be taken for somebody's wish.
+    `expect_end` is called with each container before the handler stops it, so that it does not count as a manual stop.
     """
 
     verdict: Callable[[str, str], Verdict]
@@ -67,7 +67,7 @@ class RecoveryChecks:
 
 
 class ErrorHandler:
-    """Restart, recreate from the release, roll back, or call somebody; an attempt is written down before it is made."""
+    """Restart, recreate from the release, roll back, or escalate; an attempt is recorded before it is made."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class ErrorHandler:
         return RecoveryReport(fault, RecoveryOutcome.ESCALATED, text)
 
     async def _refusal(self, fault: Fault, environment: Environment) -> RecoveryReport | None:
-        """Say why a fault is not to be fixed from here, or return None where it is."""
+        """Return why a fault cannot be fixed from here, or None where it can."""
         lock = await self._state.locks.get(fault.environment)
         if lock is not None:
             text = f"{lock.deployment_id} is under way and has the environment; looked at again when it has ended"
@@ -144,7 +144,7 @@ class ErrorHandler:
         return FaultCategory.PROCESS if has_any else FaultCategory.CONTAINER
 
     async def _attempt(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
-        """Try one thing; returns why it did not help, or None where the service is well again."""
+        """Make one attempt; returns why it did not help, or None where the service is healthy again."""
         step = RecoveryStep(
             new_id("STEP"),
             fault.alert_id,
@@ -163,7 +163,7 @@ class ErrorHandler:
         return problem
 
     async def _close_interrupted(self, fault: Fault) -> bool:
-        """Say of attempts that a bot did not live to see the end of that they broke off; tells whether there were."""
+        """Record that attempts of a bot that died were interrupted; returns whether there were any."""
         broken_off = await self._state.recoveries.unfinished(fault.alert_id)
         for step in broken_off:
             await self._state.recoveries.save(replace(step, result=INTERRUPTED_ATTEMPT))
@@ -171,7 +171,7 @@ class ErrorHandler:
         return bool(broken_off)
 
     async def _is_recovered(self, fault: Fault, environment: Environment) -> bool:
-        """Tell whether a service is well again by what was tried before: where it runs, it is given its time."""
+        """Return whether a service is healthy after earlier attempts: where it runs, it is given its time."""
         try:
             async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
                 _, definition = await self._wanted(fault)
@@ -205,7 +205,7 @@ class ErrorHandler:
             return error.message
 
     async def _apply(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
-        """Restart or recreate, unless a deployment took the environment just now; returns why it did not help."""
+        """Restart or recreate, unless a deployment has just taken the environment; returns why it did not help."""
         if await self._state.locks.get(fault.environment) is not None:
             return YIELDED_TO_DEPLOYMENT
         try:
@@ -243,7 +243,7 @@ class ErrorHandler:
     async def _recreate(
         self, environment: Environment, model_hash: str, definition: ServiceDefinition, watch: ContainerWatch
     ) -> None:
-        """Make the containers anew from the release; unnamed volumes are handed on. Raises ServiceFailedError."""
+        """Recreate the containers from the release; anonymous volumes are kept. Raises ServiceFailedError."""
         for container in watch.of_service(definition.name):
             self._checks.expect_end(container.id)
         await self._manager.apply_service(
@@ -253,7 +253,7 @@ class ErrorHandler:
         await until_answered(environment, definition, watch, self._checks.answers)
 
     async def _deploy_previous(self, fault: Fault, environment: Environment) -> str | None:
-        """Bring the release before this one back, as a deployment like any other."""
+        """Roll back to the release before this one, as a normal deployment."""
         previous = await self._state.releases.previous(fault.environment)
         if previous is None:
             return "there is no release to go back to"
@@ -276,8 +276,8 @@ class ErrorHandler:
 
 
 async def _ignore_progress(service: str, step: ServiceStep, text: str, fraction: float | None) -> None:
-    """Leave a step untold: the recovery's own words are on the alert."""
+    """Post nothing about a step: the alert already has the recovery's note."""
 
 
 async def _ignore_start() -> None:
-    """Tell nobody that it started: it is not news that a service runs which should."""
+    """Do not report the start: a running service that should run is no news."""

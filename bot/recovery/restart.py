@@ -12,12 +12,12 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 
-# A service without a health check counts as ready once it runs; one that ends again at once is not.
+# A service without a health check counts as ready once it runs; one that exits at once does not.
 SETTLE_SECONDS = 1.5
 # Between two tries of a probe that no event wakes earlier.
 PROBE_INTERVAL_SECONDS = 0.5
 
-# Tells whether every probe of a service answers right now, as far as it can be asked from here.
+# Return whether every probe of a service answers right now, as far as it can be asked from here.
 Answers = Callable[[Environment, ServiceDefinition], Awaitable[bool]]
 
 
@@ -32,7 +32,7 @@ async def restart_service(
 ) -> None:
     """Restart what has ended, is unhealthy or does not answer, and wait until the service is ready.
 
-    `expect_end` is told of each container that is stopped for that. Raises ServiceFailedError.
+    `expect_end` is called with each container that is stopped for that. Raises ServiceFailedError.
     """
     containers = watch.of_service(definition.name)
     if not containers:

@@ -1,4 +1,4 @@
-"""Decide what a report means for what is known: another occurrence, the same once more, its end, or no news."""
+"""Decide what a report means for a known alert: a new occurrence, a repetition, a resolution, or no change."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -9,13 +9,13 @@ from roas.models.instant import Instant
 
 # Trouble that comes back within this time is the same alert once more, not another one.
 REOPEN_WINDOW = timedelta(minutes=10)
-# Whoever names a start further ahead than this has a clock that is not to be trusted.
+# A source that reports a start further ahead than this has a clock that is not to be trusted.
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class TakenReport:
-    """Say what a report did to its alert: whether it was raised by it (or fires again), resolved, or only counted."""
+    """Describe the effect of a report on its alert: raised (or firing again), resolved, or only counted."""
 
     alert: Alert
     triggered: bool = False
@@ -23,19 +23,19 @@ class TakenReport:
 
 
 def judge(known: Alert | None, report: AlertReport, now: Instant) -> TakenReport | None:
-    """Return the alert as the report leaves it, or None where the report is no news."""
+    """Return the alert after the report, or None where the report changes nothing."""
     if known is not None and _is_outdated(known, report, now):
         return None
     return _begun(known, report, now) if report.firing else _ended(known, report, now)
 
 
 def changed(alert: Alert, now: Instant) -> Alert:
-    """Return an alert of which the channel is to be told anew."""
+    """Return the alert, marked so that the channel is notified again."""
     return replace(alert, version=alert.version + 1, updated_at=now.at)
 
 
 def _is_outdated(known: Alert, report: AlertReport, now: Instant) -> bool:
-    """Tell whether a report from outside is of an occurrence before the one that is known: delivered late, or again.
+    """Return whether an external report is of an earlier occurrence than the known one: delivered late, or repeated.
 
     An end counts by the time at which it came: several senders may each have seen the same occurrence begin.
     """
@@ -63,7 +63,7 @@ def _begun(known: Alert | None, report: AlertReport, now: Instant) -> TakenRepor
 def _ended(known: Alert | None, report: AlertReport, now: Instant) -> TakenReport | None:
     if known is None:
         return None
-    # An end from outside may overtake its beginning, which is then no news any more.
+    # A resolution may arrive before the alert itself, which is then outdated.
     occurrence = (report.source in OUTSIDE and report.occurrence) or known.occurrence
     if not known.is_open:
         return TakenReport(replace(known, occurrence=occurrence)) if occurrence != known.occurrence else None
@@ -80,7 +80,7 @@ def _ended(known: Alert | None, report: AlertReport, now: Instant) -> TakenRepor
 
 
 def _count(known: Alert, report: AlertReport, now: Instant) -> TakenReport:
-    """Take in that known trouble goes on; worse trouble than before calls people anew."""
+    """Record that a known fault continues; a worse one than before pings again."""
     if report.occurrence and report.occurrence == known.occurrence and report.summary == known.summary:
         return TakenReport(known)
     worse = _rank(report) > _rank(known)
@@ -96,7 +96,7 @@ def _count(known: Alert, report: AlertReport, now: Instant) -> TakenReport:
 
 
 def _reopen(known: Alert, report: AlertReport, now: Instant) -> Alert:
-    """Open an alert once more; a silence of it does not outlive its end, an acknowledgement neither."""
+    """Reopen an alert; neither its silence nor its acknowledgement outlives its resolution."""
     again = replace(
         known,
         state=AlertState.FIRING,

@@ -27,7 +27,7 @@ class Alerts:
         self._journal = journal
 
     async def take(self, reports: Sequence[AlertReport]) -> tuple[TakenReport, ...]:
-        """Take in what a source sees, all in one transaction; returns what that changed, in order.
+        """Process a source's reports in one transaction; returns what changed, in order.
 
         A report of what is known already only counts; a repeated or late delivery of what has ended, and the end of
         what nobody knows, change nothing.
@@ -55,29 +55,29 @@ class Alerts:
         return await self._journal.read(lambda t: _select(t, "1", ()))
 
     async def group(self, group: str) -> tuple[Alert, ...]:
-        """Return the alerts of which one message tells, oldest first."""
+        """Return the alerts that one message shows, oldest first."""
         return await self._journal.read(lambda t: _select(t, "grouping = ?", (group,)))
 
     async def pending_notification(self) -> tuple[Alert, ...]:
-        """Return the alerts that changed since the channel was told of them, oldest first."""
+        """Return the alerts that changed since the channel was last notified of them, oldest first."""
         return await self._journal.read(lambda t: _select(t, "told < version", ()))
 
     async def mark_notified(self, alerts: Sequence[Alert]) -> None:
-        """Note that the channel shows these alerts as they are given here."""
+        """Record that the channel shows these alerts as they are given here."""
         await self._journal.write(
             lambda t: [t.execute("UPDATE alerts SET told = ? WHERE id = ?", (a.version, a.id)) for a in alerts]
         )
 
     async def put_in_group(self, alerts: Sequence[Alert], group: str) -> None:
-        """Let one message tell of all these alerts."""
+        """Let one message show all these alerts."""
         await self._mark(alerts, lambda alert: replace(alert, group=group))
 
     async def mark_pinged(self, alerts: Sequence[Alert], *, called: bool) -> None:
-        """Note whether the message that is about to tell of these alerts calls people."""
+        """Record whether the message that is about to show these alerts pings a role."""
         await self._mark(alerts, lambda alert: replace(alert, called=called))
 
     async def assign_shared_ping(self, alerts: Sequence[Alert], name: str) -> None:
-        """Let one message call people about all these alerts."""
+        """Let one message ping about all these alerts."""
         await self._mark(alerts, lambda alert: replace(alert, called_with=name))
 
     async def of_shared_ping(self, name: str) -> tuple[Alert, ...]:
@@ -85,13 +85,13 @@ class Alerts:
         return await self._journal.read(lambda t: _select(t, "json_extract(document, '$.called_with') = ?", (name,)))
 
     async def acknowledge(self, alert_id: str, actor: Actor) -> Alert:
-        """Note that somebody looks after it. Raises InvalidRequestError where it has ended."""
+        """Acknowledge an alert. Raises InvalidRequestError where it is resolved."""
         return await self._decide(
             alert_id, actor, "acknowledged", lambda a: replace(a, state=AlertState.ACKNOWLEDGED, acknowledged_by=actor)
         )
 
     async def silence(self, alert_id: str, actor: Actor, duration: timedelta) -> Alert:
-        """Let it call nobody for so long, whatever its source says. Raises InvalidRequestError where it has ended."""
+        """Silence an alert for a time, whatever its source reports. Raises InvalidRequestError where it is resolved."""
         end = instant().after(duration)
 
         def quiet(alert: Alert) -> Alert:
@@ -100,7 +100,7 @@ class Alerts:
         return await self._decide(alert_id, actor, "silenced", quiet)
 
     async def end_silences(self) -> tuple[Alert, ...]:
-        """Let alerts whose silence is over fire again; returns them."""
+        """Reactivate alerts whose silence has expired; returns them."""
         now = instant()
 
         def work(transaction: Transaction) -> tuple[Alert, ...]:
@@ -137,7 +137,7 @@ class Alerts:
     async def prune(self, kept: int) -> int:
         """Drop all but the newest resolved alerts of which the channel knows, with their posts; returns how many.
 
-        An alert that is open, or that the channel was not told of to its end, stays.
+        An alert that is open, or whose resolution was not yet posted to the channel, stays.
         """
 
         def work(transaction: Transaction) -> int:
@@ -153,7 +153,7 @@ class Alerts:
         return await self._journal.write(work)
 
     async def _mark(self, alerts: Sequence[Alert], mark: Callable[[Alert], Alert]) -> None:
-        """Write onto alerts what is no news to the channel."""
+        """Update alerts without notifying the channel."""
 
         def work(transaction: Transaction) -> None:
             for alert in alerts:
@@ -173,7 +173,7 @@ class Alerts:
 
 
 def _take(transaction: Transaction, report: AlertReport, now: Instant) -> TakenReport | None:
-    """Write what a report changes, and that it did: whoever reads the history must not miss what became of an alert."""
+    """Save what a report changes, with an event: the history must not miss how an alert ended."""
     known = _latest(transaction, report.fingerprint)
     taken = judge(known, report, now)
     if taken is None or taken.alert == known:
@@ -185,7 +185,7 @@ def _take(transaction: Transaction, report: AlertReport, now: Instant) -> TakenR
 
 
 def _save(transaction: Transaction, alert: Alert) -> Alert:
-    """Write an alert. A row is never replaced: what the channel was told of it stays beside it."""
+    """Save an alert. A row is never replaced: it also holds what was posted to the channel."""
     transaction.execute(
         "INSERT INTO alerts (id, fingerprint, environment, open, version, grouping, document)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
@@ -221,7 +221,7 @@ def _latest(transaction: Transaction, fingerprint: str) -> Alert | None:
 
 
 def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Alert, ...]:
-    statement = f"SELECT document FROM alerts WHERE {where} ORDER BY rowid"  # noqa: S608 - our own words only
+    statement = f"SELECT document FROM alerts WHERE {where} ORDER BY rowid"  # noqa: S608 - constants only
     return readable(Alert, (row[0] for row in transaction.execute(statement, parameters).fetchall()))
 
 

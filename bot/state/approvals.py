@@ -56,7 +56,7 @@ class Approvals:
         deployment_id: str | None = None,
         note: str = "",
     ) -> tuple[bool, PlanRecord | None]:
-        """Bring a plan from one of some states to another; tells whether that was done, and how it stands now.
+        """Move a plan from one of some states to another; returns whether that was done, and its current state.
 
         One that waits and whose time is over becomes `expired` instead, except where a deployment of it was started.
         """
@@ -102,7 +102,7 @@ def seconds_left(plan_record: PlanRecord) -> float:
 
 
 def is_expired(plan_record: PlanRecord) -> bool:
-    """Tell whether its time is over without an answer."""
+    """Return whether its time is over without an answer."""
     return plan_record.waits and seconds_left(plan_record) <= 0
 
 

@@ -1,4 +1,4 @@
-"""Tell time so that all processes of a machine agree, in whatever container: seconds since boot, and which boot."""
+"""Read a clock that all processes of a machine share, in any container: seconds since boot, and the boot id."""
 
 import time
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ def boot_seconds() -> float:
 
 @cache
 def boot_id() -> str:
-    """Return what tells this boot of the machine from every other."""
+    """Return the id of this boot of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 

@@ -39,7 +39,7 @@ class DeploymentStateManager:
         self._is_alive = is_alive
 
     async def create(self, deployment: Deployment, purpose: str) -> Fence:
-        """Take the environment's lock and record the deployment, both or neither.
+        """Acquire the deployment lock and record the deployment, both or neither.
 
         Raises LockHeldError, FrozenError, and InvalidRequestError for an interaction that started one before.
         """
@@ -80,9 +80,9 @@ class DeploymentStateManager:
     async def take_over(
         self, deployment_id: str, from_instance: str, *, is_new_attempt: Callable[[Deployment], bool]
     ) -> tuple[Deployment, Fence]:
-        """Take an unfinished deployment from a dead process, with a new token; returns it as it was left.
+        """Take over an unfinished deployment from a dead process, with a new token; returns it as it was left.
 
-        `is_new_attempt` tells whether this is one more of the attempts that a deployment has.
+        `is_new_attempt` returns whether this is one more of the attempts that a deployment has.
         """
 
         def work(transaction: Transaction) -> tuple[Deployment, Fence]:
@@ -102,7 +102,7 @@ class DeploymentStateManager:
         await self._journal.write(lambda transaction: _write_deployment(transaction, deployment), fence=fence)
 
     async def mark_for_rollback(self, deployment: Deployment) -> None:
-        """Write why a deployment must be rolled back, from outside the process that carried it.
+        """Record why a deployment must be rolled back, from outside the process that ran it.
 
         Changes nothing where the deployment has ended, or its lock is held by a living process other than this one.
         """
@@ -262,7 +262,7 @@ class DeploymentStateManager:
 
 
 def note_handover(transaction: Transaction, deployment_id: str, successor: str) -> None:
-    """Write, within the transaction that gives its lock away, to whom a deployment was passed on."""
+    """Record, in the transaction that releases the lock, to whom a deployment was handed over."""
     known = _read(transaction, deployment_id)
     if known is not None:
         _write_deployment(transaction, replace(known, handed_over_to=successor))
@@ -278,7 +278,7 @@ def _refuse_repeated_interaction(transaction: Transaction, deployment: Deploymen
 
 
 def _asked(request: DeploymentRequest, deployment: Deployment) -> StateChange:
-    """Write into the audit who asked, and who else said yes; that nobody did, for a hotfix, is said as well."""
+    """Write to the audit log who requested and who approved; a hotfix without approval is recorded as such."""
     facts: dict[str, object] = {
         "by": request.requested_by.name,
         "id": request.requested_by.id,
@@ -354,7 +354,7 @@ def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]
 def _assembled(
     transaction: Transaction, deployment_id: str, cancelled_by: str | None, document: str
 ) -> Deployment | None:
-    """Put a deployment together, or return None where only a newer version knows what it is: that one carries it."""
+    """Build a deployment, or return None where it holds values of a newer version: that version runs it."""
     try:
         return _assemble(transaction, deployment_id, cancelled_by, document)
     except UnreadableRowError as error:

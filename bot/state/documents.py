@@ -1,4 +1,4 @@
-"""Turn the plain data of `roas.models` into JSON documents and back; unknown keys of a newer version are ignored.
+"""Convert the plain data of `roas.models` to JSON documents and back; unknown keys of a newer version are ignored.
 
 So are its unknown values, where the models say what they come closest to (`_missing_`).
 """
@@ -50,7 +50,7 @@ def from_row(model: type[Model], document: str) -> Model:
 
 
 def readable(model: type[Model], documents: Iterable[str]) -> tuple[Model, ...]:
-    """Read many rows; one that means nothing to this version is left out, and named once in the log."""
+    """Read many rows; one that this version cannot read is skipped, and logged once."""
     found = []
     for document in documents:
         try:
@@ -62,5 +62,5 @@ def readable(model: type[Model], documents: Iterable[str]) -> tuple[Model, ...]:
 
 @lru_cache(maxsize=256)
 def log_once(message: str, document: str) -> None:
-    """Log that a row is left out; the journal is read again and again."""
+    """Log once that a row is skipped; the journal is read repeatedly."""
     log.error("unreadable row skipped", error=message, begins=document[:80])

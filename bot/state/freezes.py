@@ -26,7 +26,7 @@ class Freezes:
         return readable(Freeze, (row[0] for row in rows))
 
     async def put(self, freeze: Freeze) -> None:
-        """Freeze an environment. Raises FrozenError where somebody has done so before, whose words then stand."""
+        """Freeze an environment. Raises FrozenError where it is frozen already; the earlier reason is kept."""
 
         def work(transaction: Transaction) -> None:
             refuse_frozen(transaction, freeze.environment)
@@ -38,7 +38,7 @@ class Freezes:
         await self._journal.write(work)
 
     async def lift(self, environment: str, actor: Actor) -> Freeze:
-        """Let an environment be deployed to again; returns the freeze that was. Raises InvalidRequestError."""
+        """Lift the freeze of an environment; returns it. Raises InvalidRequestError."""
 
         def work(transaction: Transaction) -> Freeze:
             freeze = read_freeze(transaction, environment)

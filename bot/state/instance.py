@@ -1,4 +1,4 @@
-"""Tell living processes from dead ones: each holds a file lock for as long as it lives, and the kernel lets it go."""
+"""Detect which processes live: each holds a file lock while it runs, and the kernel releases it at its end."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ class Instance:
         self._descriptor: int | None = None
 
     def announce(self) -> None:
-        """Take this process's lock, and clear away the files of processes that are gone."""
+        """Acquire this process's lock, and remove the lock files of processes that are gone."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         while self._descriptor is None:
             self._descriptor = self._locked()
@@ -26,7 +26,7 @@ class Instance:
                 _clear(path)
 
     def _locked(self) -> int | None:
-        """Lock this process's file; None where somebody cleared it away before that."""
+        """Lock this process's file; returns None where another process removed it first."""
         path = self._path(self.id)
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -37,7 +37,7 @@ class Instance:
         return None
 
     def withdraw(self) -> None:
-        """Let the lock go."""
+        """Release the lock."""
         if self._descriptor is not None:
             with suppress(FileNotFoundError):
                 self._path(self.id).unlink()
@@ -45,7 +45,7 @@ class Instance:
             self._descriptor = None
 
     def is_alive(self, instance_id: str) -> bool:
-        """Tell whether the process of that id still runs (a stopped one does)."""
+        """Return whether the process of that id still runs (a stopped one does)."""
         if instance_id == self.id:
             return True
         try:
@@ -75,7 +75,7 @@ class Instance:
 
 
 def _clear(path: Path) -> None:
-    """Remove a lock file that nobody holds."""
+    """Remove a lock file that no process holds."""
     with suppress(FileNotFoundError, BlockingIOError):
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:

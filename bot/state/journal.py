@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """Prove the right to change an environment: a higher token in the journal means that another took over."""
+    """Prove the right to change an environment: a higher token in the journal means that another process took over."""
 
     environment: str
     token: int
@@ -30,7 +30,7 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class WriteTrouble:
-    """Tell of a time in which the journal could not be written; `seconds` is how long it took until it could again."""
+    """Describe a time in which the journal could not be written; `seconds` is its length, until writes worked again."""
 
     reason: str
     refused: int
@@ -60,7 +60,7 @@ class _Refusals:
 
 @dataclass(slots=True)
 class Transaction:
-    """Read and write within one transaction; changes added here are told to subscribers after the commit."""
+    """Read and write within one transaction; subscribers are notified of changes added here after the commit."""
 
     connection: sqlite3.Connection
     instance_id: str
@@ -116,7 +116,7 @@ class Journal:
         self.last_beat: str | None = None
 
     async def check_place(self) -> None:
-        """Look whether the journal that is open is still the one at its path. Raises JournalLostError, for good."""
+        """Check that the open journal is still the one at its path. Raises JournalLostError, which is final."""
 
         def look() -> None:
             self._transact(lambda _: None, "DEFERRED", None)
@@ -149,7 +149,7 @@ class Journal:
         self._executor.shutdown(wait=False)
 
     async def write(self, work: Callable[[Transaction], Result], *, fence: Fence | None = None) -> Result:
-        """Run a writing transaction, then tell subscribers. A caller that is cancelled does not tear it apart.
+        """Run a writing transaction, then notify subscribers. Cancelling the caller does not interrupt it.
 
         Raises FencedOffError, StateError.
         """
@@ -190,7 +190,7 @@ class Journal:
 
     @contextmanager
     def _noting_loss(self) -> Iterator[None]:
-        """Remember that the journal was lost: whatever lies there later, others may have acted meanwhile."""
+        """Record that the journal was lost: whatever is at its path later, others may have acted meanwhile."""
         if self.lost is not None:
             raise JournalLostError(self.lost.message, hint=self.lost.hint)
         try:

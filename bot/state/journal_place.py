@@ -12,7 +12,7 @@ from pathlib import Path
 from roas.errors import JournalLostError
 from roas.state.schema import IDENTITY
 
-# What SQLite keeps beside a journal while somebody has it open.
+# What SQLite keeps beside a journal while a process has it open.
 SUFFIXES = ("", "-wal", "-shm")
 MOUNT_TABLE = Path("/proc/self/mountinfo")
 READER_TIMEOUT_SECONDS = 1.0
@@ -25,7 +25,7 @@ HINT = (
 
 
 class JournalPlace:
-    """Remember which files were opened, and compare them with what lies at the path now."""
+    """Remember which files were opened, and compare them with those at the path now."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -33,7 +33,7 @@ class JournalPlace:
         self._mount = ""
 
     def remember(self) -> None:
-        """Note which files are open. Raises OSError, JournalLostError."""
+        """Record which files are open. Raises OSError, JournalLostError."""
         self._files = {suffix: self._number(suffix) for suffix in SUFFIXES}
         self._mount = _mount_source(self._path.parent)
 

@@ -1,4 +1,4 @@
-"""Hold environments: one deployment at a time, and a fencing token that grows with every owner."""
+"""Lock environments: one deployment at a time, and a fencing token that grows with every owner."""
 
 from roas.errors import LockHeldError
 from roas.models.change import ChangeType, StateChange
@@ -8,7 +8,7 @@ from roas.state.journal import Fence, Journal, Transaction
 
 
 class Locks:
-    """Give out and take back environments."""
+    """Acquire and release deployment locks."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -44,7 +44,7 @@ def locks_of(transaction: Transaction, instance_id: str) -> tuple[Lock, ...]:
 def take_lock(
     transaction: Transaction, wanted: Lock, *, from_instance: str | None = None, correlation_id: str = ""
 ) -> Lock:
-    """Take an environment, with the next token; `from_instance` names the dead owner that it may be taken from.
+    """Acquire the lock with the next token; `from_instance` names the dead owner that it may be taken from.
 
     Raises LockHeldError where another holds it.
     """
@@ -77,7 +77,7 @@ def put_lock(transaction: Transaction, lock: Lock) -> None:
 
 
 def release_lock(transaction: Transaction, environment: str, correlation_id: str = "") -> None:
-    """Let an environment go; the caller's fence was checked."""
+    """Release the lock; the caller's fence was checked."""
     held = read_lock(transaction, environment)
     if held is not None:
         transaction.execute("DELETE FROM locks WHERE environment = ?", (environment,))

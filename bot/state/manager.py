@@ -1,4 +1,4 @@
-"""Open the state folder and hand out its parts: the StateManager."""
+"""Open the state folder and provide its parts: the StateManager."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,7 +29,7 @@ FOLDER_MODE = 0o700
 
 
 class StateManager:
-    """Keep the journal: every change of state, written before what it announces, told after the commit."""
+    """Keep the journal: every change of state is written before it takes effect, and published after the commit."""
 
     def __init__(self, state_dir: Path, *, instance_prefix: str = "BOT") -> None:
         self.folder = state_dir.expanduser().resolve()
@@ -54,20 +54,20 @@ class StateManager:
 
     @property
     def journal_id(self) -> str:
-        """Return what tells this journal from every other; it is no secret."""
+        """Return the unique id of this journal; it is no secret."""
         return self._journal.id
 
     @property
     def lost(self) -> JournalLostError | None:
-        """Return how this process lost its journal, which is for good; None where it has it."""
+        """Return how this process lost its journal, which is final; None where it has it."""
         return self._journal.lost
 
     async def check_place(self) -> None:
-        """Look whether the open journal is still the one that lies in the folder. Raises JournalLostError."""
+        """Check that the open journal is still the one in the folder. Raises JournalLostError."""
         await self._journal.check_place()
 
     async def open(self) -> None:
-        """Make the folder where it is missing, open the journal, and announce this process. Raises StateError."""
+        """Create the folder if missing, open the journal, and register this process. Raises StateError."""
         try:
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             self.folder.chmod(FOLDER_MODE)
@@ -98,7 +98,7 @@ class StateManager:
         await self.close()
 
     def subscribe(self, callback: Callable[[StateChange], None]) -> Callable[[], None]:
-        """Tell a callback of every change after its commit; returns what ends the subscription."""
+        """Call a callback with every change after its commit; returns a function that ends the subscription."""
         self._subscribers.append(callback)
 
         def unsubscribe() -> None:
@@ -129,7 +129,7 @@ class StateManager:
     async def changes_since(self, sequence: int, *, limit: int = 500) -> tuple[int, tuple[StateChange, ...]]:
         """Return up to which sequence number was read, and the changes after the given one, oldest first.
 
-        A row that means nothing to this version is left out, and holds nobody up.
+        A row that this version cannot read is skipped, and delays nothing.
         """
         rows = await self._journal.read(
             lambda t: t.execute(

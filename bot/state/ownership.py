@@ -22,7 +22,7 @@ LEASE_SECONDS = 6.0
 
 
 class LeadershipSwitch(Protocol):
-    """Turn leadership of this process on and off."""
+    """Switch leadership of this process on and off."""
 
     def gain(self) -> None:
         """Become the leader."""
@@ -52,7 +52,7 @@ class HeldLease:
     async def transfer(self, writing: Coroutine[Any, Any, None]) -> None:
         """Step down, then write that the lease is another's; where that fails, lead on.
 
-        Whoever is cancelled meanwhile leaves only when that is decided: half passed on, nobody would speak for good.
+        A cancelled caller leaves only when the outcome is known: after half a transfer, no bot would ever lead.
         """
         await run_uninterrupted(self._transfer(writing))
 
@@ -69,7 +69,7 @@ class HeldLease:
             raise
 
     def is_transferred(self, record: LeaderLease) -> bool:
-        """Tell whether a lease is another's by now, or is just being transferred: it was renewed a moment before."""
+        """Return whether another process owns a lease, or is just getting it: it was renewed a moment before."""
         return record.token == self._transferred_token
 
 
@@ -97,7 +97,7 @@ class Ownership:
         return await self._journal.write(work)
 
     async def renew(self, lease: LeaderLease) -> LeaderLease:
-        """Renew the lease. Raises FencedOffError where another process leads by now."""
+        """Renew the lease. Raises FencedOffError where another process leads."""
 
         def work(transaction: Transaction) -> LeaderLease:
             _check(transaction, lease)
@@ -124,7 +124,7 @@ class Ownership:
         await self._journal.write(work, fence=fence)
 
     async def seize(self, seen: LeaderLease) -> LeaderLease | None:
-        """Seize the lease, and all deployments of its owner, after its process was ended; None if it changed hands."""
+        """Seize the lease and all deployments of an owner whose process ended; None if the owner changed meanwhile."""
         own = self._instance.id
 
         def work(transaction: Transaction) -> LeaderLease | None:
@@ -139,7 +139,7 @@ class Ownership:
         return await self._journal.write(work)
 
     async def beat(self, heartbeat: Heartbeat) -> None:
-        """Say how this process is."""
+        """Write this process's heartbeat."""
         document = to_json(heartbeat)
 
         def work(transaction: Transaction) -> None:
@@ -153,7 +153,7 @@ class Ownership:
             self._journal.last_beat = document
 
     async def has_beaten(self, container_id: str) -> bool:
-        """Tell whether a process in that container ever opened this journal: whoever does so writes that it lives."""
+        """Return whether a process in that container ever opened this journal: each one writes a heartbeat to it."""
         row = await self._journal.read(
             lambda t: t.execute("SELECT 1 FROM heartbeats WHERE container_id = ? LIMIT 1", (container_id,)).fetchone()
         )
@@ -173,7 +173,7 @@ class Ownership:
 
 
 def lease_has_lapsed(lease: LeaderLease, now: float | None = None) -> bool:
-    """Tell whether an owner has not renewed its lease in time; `now` is a boot time from before the lease was read.
+    """Return whether an owner has not renewed its lease in time; `now` is a boot time from before the lease was read.
 
     A process that was stopped after it had read the lease would find it lapsed by a later clock, wrongly.
     """

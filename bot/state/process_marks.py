@@ -1,4 +1,4 @@
-"""Know processes by more than their number, which the kernel gives out again."""
+"""Identify processes by more than their PID, which the kernel reuses."""
 
 import os
 from functools import cache
@@ -13,7 +13,7 @@ STARTED = 22 - 3
 
 @cache
 def this_process() -> ProcessMark:
-    """Return what tells this process from every other of this boot."""
+    """Return what identifies this process among all of this boot."""
     pid = os.getpid()
     return ProcessMark(pid, started_at(pid), pid_namespace())
 

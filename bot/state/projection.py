@@ -1,4 +1,4 @@
-"""Say what a change of the journal becomes in Redis: an entry of the stream, and fields of hashes.
+"""Convert a change of the journal to its form in Redis: an entry of the stream, and fields of hashes.
 
 Keys begin with `roas:<name>:`.
 
@@ -41,7 +41,7 @@ ENVIRONMENT_FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Tell how far a projection is: of which journal, up to which change."""
+    """Return how far a projection is: of which journal, up to which change."""
 
     journal: str
     sequence: int

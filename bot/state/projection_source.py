@@ -19,21 +19,21 @@ RESTORED = "restored_from"
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """Carry a change with its place in the journal."""
+    """Hold a change with its position in the journal."""
 
     sequence: int
     change: StateChange
 
 
 class ProjectionSource:
-    """Hand out changes by their number, oldest first, and keep what tells this journal from another."""
+    """Provide changes by their number, oldest first, and the unique id of this journal."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
     @property
     def identity(self) -> str:
-        """Return what tells this journal from every other."""
+        """Return the unique id of this journal."""
         return self._journal.id
 
     async def after(self, sequence: int, limit: int) -> tuple[Numbered, ...]:
@@ -56,7 +56,7 @@ class ProjectionSource:
         return None if row is None else str(row[0])
 
     async def await_history(self) -> None:
-        """Note that this journal is without a past, if it is, so that one that turns up later is taken in."""
+        """Record that this journal has no history, if so, in order to import one that appears later."""
         await self._journal.write(
             lambda t: t.execute(
                 "INSERT OR IGNORE INTO projections (name, document) SELECT ?, '' WHERE NOT EXISTS"
@@ -66,7 +66,7 @@ class ProjectionSource:
         )
 
     async def awaits_history(self) -> bool:
-        """Tell whether this journal began without a past and has not looked for one yet."""
+        """Return whether this journal began without history and has not looked for one yet."""
         row = await self._journal.read(
             lambda t: t.execute(
                 "SELECT EXISTS (SELECT 1 FROM projections WHERE name = ?)"
@@ -77,7 +77,7 @@ class ProjectionSource:
         return bool(row[0])
 
     async def restore(self, history: Sequence[StateChange], origin: str) -> int:
-        """Take changes in as history, each marked with where it came from; returns how many were taken.
+        """Import changes as history, each marked with its origin; returns how many were imported.
 
         Only rows of `changes` are written, from which nothing is ever decided: no owner, lock, approval or release.
         """
@@ -95,7 +95,7 @@ class ProjectionSource:
 
 
 def may_be_restored(change: StateChange) -> bool:
-    """Tell whether a change may come back as history."""
+    """Return whether a change may come back as history."""
     return change.type not in NEVER_RESTORED_TYPES and change.source not in NEVER_RESTORED_SOURCES
 
 
@@ -104,7 +104,7 @@ def _marked(change: StateChange, origin: str) -> StateChange:
 
 
 def _insert(transaction: Transaction, change: StateChange) -> None:
-    """Write a change without telling subscribers: it happened long ago."""
+    """Write a change without notifying subscribers: it happened long ago."""
     before = len(transaction.changes)
     transaction.add_change(change)
     del transaction.changes[before:]

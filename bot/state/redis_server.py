@@ -1,4 +1,4 @@
-"""Ask a Redis server whether it is there."""
+"""Check whether a Redis server answers."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ class RedisUnavailableError(RoasError):
 
 
 async def ping(url: str, *, timeout_seconds: float = 5.0) -> None:
-    """Send PING and wait for its answer. Raises RedisUnavailableError, whose words hold no part of the URL."""
+    """Send PING and wait for its answer. Raises RedisUnavailableError, whose message holds no part of the URL."""
     client = redis.asyncio.Redis.from_url(url, socket_connect_timeout=timeout_seconds, socket_timeout=timeout_seconds)
     try:
         async with asyncio.timeout(timeout_seconds):

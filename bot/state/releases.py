@@ -19,7 +19,7 @@ class Releases:
         self._journal = journal
 
     async def add(self, release: Release, fence: Fence, correlation_id: str = "") -> Release:
-        """Give a release the next number of its environment (0 for an adopted first one) and keep it."""
+        """Save a release with the next number of its environment (0 for an adopted first one)."""
 
         def work(transaction: Transaction) -> Release:
             numbered = replace(release, number=_next_number(transaction, release))

@@ -9,7 +9,7 @@ import sqlite3
 
 from roas.models.identifiers import new_id
 
-# The row of `projections` that tells this journal from every other.
+# The row of `projections` that holds the unique id of this journal.
 IDENTITY = "journal"
 
 MIGRATIONS: tuple[str, ...] = (
@@ -157,7 +157,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def give_identity(connection: sqlite3.Connection) -> str:
-    """Return what tells this journal from every other; one that has no such row yet is given it, once."""
+    """Return the unique id of this journal; one without it is given an id, once."""
     question = "SELECT document FROM projections WHERE name = ?"
     connection.execute("BEGIN IMMEDIATE")
     try:

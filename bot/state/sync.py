@@ -47,7 +47,7 @@ class SyncStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Tell how long a change took from its commit to Redis; both in monotonic seconds."""
+    """Return how long a change took from its commit to Redis; both in monotonic seconds."""
 
     at: float
     seconds: float
@@ -103,7 +103,7 @@ class DataSyncManager:
         await self._target.close()
 
     def time_arrivals(self, listener: Callable[[float], None]) -> None:
-        """Tell a listener the seconds from commit to Redis, of each change."""
+        """Call a listener with the seconds from commit to Redis, for each change."""
         self._listeners.append(listener)
 
     @property
@@ -139,7 +139,7 @@ class DataSyncManager:
                 await wait_for(self._closing, delay)
                 delay = min(delay * 2, LONGEST_DELAY_SECONDS)
                 continue
-            except Exception as error:  # whatever is in Redis or the journal, the projection must not end for good
+            except Exception as error:  # whatever is in Redis or the journal, the projection must keep running
                 if self._failing_since is None:
                     log.exception("the projection to redis broke")
                 self._note_failure(RoasError(f"The projection broke ({type(error).__name__})."))
@@ -175,7 +175,7 @@ class DataSyncManager:
             expected, sequence, anew = cursor, cursor.sequence, False
 
     async def _seek_history(self, position: Position) -> None:
-        """Give a journal without a past the one that Redis has; once."""
+        """Import the history from Redis into a journal that has none; once."""
         if self._history_sought or not await self._source.awaits_history():
             self._history_sought = True
             return
@@ -184,10 +184,10 @@ class DataSyncManager:
         history = await self._target.history() if foreign else ()
         self.statistics.restored += await self._source.restore(history, origin)
         if history:
-            log.warning("took a history from redis into an empty journal", changes=len(history), origin=origin)
+            log.warning("imported the history from redis into an empty journal", changes=len(history), origin=origin)
 
     async def _cannot_continue(self, position: Position) -> bool:
-        """Tell whether what Redis has is nothing that this journal goes on from."""
+        """Return whether the contents of Redis cannot be continued from this journal."""
         cursor = position.cursor
         if cursor is None:
             return True
@@ -212,7 +212,7 @@ class DataSyncManager:
     def _note_failure(self, error: RoasError) -> None:
         if self._failing_since is None:
             self._failing_since = time.monotonic()
-            log.warning("the projection to redis waits, the journal goes on", error=error.message, hint=error.hint)
+            log.warning("projection to redis paused; the journal goes on", error=error.message, hint=error.hint)
         self.statistics.up = False
         self.statistics.failures += 1
         self.statistics.last_error = error.message
@@ -220,6 +220,6 @@ class DataSyncManager:
     def _note_success(self) -> None:
         if self._failing_since is not None:
             seconds = round(time.monotonic() - self._failing_since, 1)
-            log.info("redis has everything again", behind_seconds=seconds, projected=self.statistics.projected)
+            log.info("projection to redis caught up", behind_seconds=seconds, projected=self.statistics.projected)
         self._failing_since = None
         self.statistics.up = True

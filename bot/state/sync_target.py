@@ -25,32 +25,32 @@ log = get_logger(__name__)
 
 LONGEST_DOCUMENT = 64 * 1024
 READ_AT_ONCE = 500
-# Answers of a server that is there but takes nothing now, such as MISCONF with a full disk: nothing is damaged by that.
+# Answers of a server that runs but accepts no writes now, such as MISCONF with a full disk: nothing is damaged.
 PASSING = re.compile(r"(?:^|caused error: )(?!WRONGTYPE)[A-Z]{4,} ")
 Fields = dict[bytes, bytes]
 
 
 class ProjectionDamagedError(RedisUnavailableError):
-    """What is in Redis cannot be continued; it must be written anew."""
+    """What is in Redis cannot be continued; it must be rewritten."""
 
     key = "projection_damaged"
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Tell what is in Redis: up to where, and whether the stream's end agrees with it."""
+    """Describe what is in Redis: the last change, and whether the end of the stream agrees with it."""
 
     cursor: Cursor | None
     last_entry: str
 
     @property
     def whole(self) -> bool:
-        """Tell whether the stream ends where the cursor says."""
+        """Return whether the stream ends where the cursor says."""
         return self.cursor is not None and self.last_entry == _entry_id(self.cursor.sequence)
 
 
 class RedisProjection:
-    """Speak with one Redis server. Every method raises RedisUnavailableError, whose words hold no part of the URL."""
+    """Talk to one Redis server. Every method raises RedisUnavailableError, whose message holds no part of the URL."""
 
     def __init__(self, url: str, keys: Keys, redact: Redact, *, timeout_seconds: float) -> None:
         self._url = url
@@ -64,7 +64,7 @@ class RedisProjection:
             self._url,
             socket_connect_timeout=self._timeout_seconds,
             socket_timeout=self._timeout_seconds,
-            retry=Retry(NoBackoff(), 0),  # whoever calls tries again, with the journal's word for where to go on
+            retry=Retry(NoBackoff(), 0),  # the caller retries, and reads from the journal where to continue
         )
 
     async def close(self) -> None:
@@ -82,9 +82,9 @@ class RedisProjection:
         return Position(_cursor(fields), entries[0][0].decode() if entries else "")
 
     async def append(self, expected: Cursor | None, batch: Sequence[Numbered], cursor: Cursor, *, anew: bool) -> bool:
-        """Write changes and how far they reach, or nothing; returns False where somebody else was faster.
+        """Write changes and their position, or nothing; returns False where another process was faster.
 
-        `anew` drops what was there. Raises ProjectionDamagedError where it has to be.
+        `anew` drops what was there. Raises ProjectionDamagedError where that is necessary.
         """
         old = await self._old_keys() if anew else []
         async with _faults(), self._client.pipeline(transaction=True) as pipe:
@@ -109,7 +109,7 @@ class RedisProjection:
                 await self._client.delete(*old)
 
     async def history(self) -> tuple[StateChange, ...]:
-        """Return what the stream holds, oldest first, without what is no change of ours."""
+        """Return the entries of the stream, oldest first, without those that are not changes of ours."""
         found: list[StateChange] = []
         start = "-"
         while len(found) < STREAM_LENGTH:
@@ -141,7 +141,7 @@ class RedisProjection:
 
 @asynccontextmanager
 async def _faults() -> AsyncIterator[None]:
-    """Turn what Redis' library raises into faults of ours."""
+    """Convert exceptions of the Redis library to our own errors."""
     try:
         yield
     except (exceptions.RedisError, OSError, TimeoutError) as error:
@@ -165,13 +165,13 @@ def _cursor(fields: Fields) -> Cursor | None:
 
 
 def _change(fields: Fields | None) -> StateChange | None:
-    """Read an entry of the stream; whoever reaches Redis may have written it."""
+    """Parse an entry of the stream; anything that reaches Redis may have written it."""
     document = (fields or {}).get(b"document", b"")
     if not document or len(document) > LONGEST_DOCUMENT:
         return None
     try:
         change = from_json(StateChange, document.decode())
     except (ValidationError, ValueError):
-        log.warning("an entry of the stream is no change of a journal", length=len(document))
+        log.warning("stream entry is not a journal change", length=len(document))
         return None
     return change if change.time.tzinfo is not None else None

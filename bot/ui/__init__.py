@@ -1,1 +1,1 @@
-"""Turn stored state into what people see in Discord: embeds, buttons, messages."""
+"""Convert stored state to what people see in Discord: embeds, buttons, messages."""

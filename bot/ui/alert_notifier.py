@@ -1,4 +1,4 @@
-"""Tell a channel of its alerts: each has one message, a storm of them shares one."""
+"""Post the alerts of a channel: each has one message, a storm of them shares one."""
 
 import time
 from collections import deque
@@ -28,7 +28,7 @@ BETWEEN_PASSES_SECONDS = 0.3
 
 @dataclass(frozen=True, slots=True)
 class GroupingLimits:
-    """Say how many messages of their own alerts may have; times in seconds."""
+    """Limit how many messages of their own alerts may have; times in seconds."""
 
     singles: int = 4
     window: float = 10.0
@@ -37,9 +37,9 @@ class GroupingLimits:
 
 
 class AlertNotifier(Notifier):
-    """Tell of all alerts of one channel, from the journal alone; it never comes to an end.
+    """Post all alerts of one channel, from the journal alone; runs until cancelled.
 
-    `is_ours` tells of an environment whether its alerts belong there. One task tells of all of them, since whether an
+    `is_ours` returns whether the alerts of an environment belong there. One task posts all of them, since whether an
     alert has a message of its own depends on the others.
     """
 
@@ -68,7 +68,7 @@ class AlertNotifier(Notifier):
         self._next_pass = 0.0
 
     async def _post_changes(self) -> bool:
-        """Bring every message to what the journal says. Raises PostError."""
+        """Update every message from the journal. Raises PostError."""
         pending = await self._pending_subjects()
         if await self._group_new(pending):
             seen = {alert.id for alert in pending}  # those that came since then are for the next pass
@@ -87,7 +87,7 @@ class AlertNotifier(Notifier):
         return False
 
     async def _pending_subjects(self) -> tuple[Alert, ...]:
-        """Return what this channel is to be told of.
+        """Return the alerts that this channel has yet to show.
 
         Alerts that share a message stay together, in the channel of the oldest, though the settings were changed.
         """
@@ -105,13 +105,13 @@ class AlertNotifier(Notifier):
         return self._next_pass - time.monotonic()
 
     def _may_edit(self, subject: str) -> bool:
-        """Tell whether its message may be edited by now; the next pass comes back to it where it may not."""
+        """Return whether its message may be edited now; if not, the next pass tries again."""
         ready = self.outbox.edit_delay(subject) <= 0
         self._held_back = self._held_back or not ready
         return ready
 
     async def _isolated(self, subject: str, posting: Awaitable[None]) -> None:
-        """Tell of one; a fault in drawing it must not silence the others."""
+        """Post one alert; a fault in drawing it must not stop the others."""
         try:
             await posting
         except (PostError, RoasError):
@@ -134,14 +134,14 @@ class AlertNotifier(Notifier):
     async def _post(
         self, subject: str, kind: str, drawing: Drawing, alerts: Sequence[Alert]
     ) -> tuple[Post, Sequence[Alert]]:
-        """Bring a message up to date; returns it, and its alerts with whether it has called people about them."""
+        """Update a message; returns it, and its alerts with whether it has pinged about them."""
         before = await self.outbox.post(subject, kind)
         called = any(alert.called for alert in alerts)
         if before is None or before.message_id is None:
             called = bool(drawing.pings)
             await self._mark_pinged(alerts, called=called)  # intent before action
         elif not any(alert.is_audible for alert in alerts):
-            drawing = replace(drawing, pings=())  # where somebody deleted it, it is posted anew
+            drawing = replace(drawing, pings=())  # a message that a person deleted is posted anew
         post = await self._deliver(PostRequest(subject, kind, drawing, alerts[0].started_at))
         if post.message_id is not None and (before is None or before.message_id != post.message_id):
             self._count(1)
@@ -155,7 +155,7 @@ class AlertNotifier(Notifier):
             await self._state.alerts.mark_pinged(alerts, called=called)
 
     async def _group_new(self, pending: Sequence[Alert]) -> bool:
-        """Let new messages share where they are too many; returns whether they do."""
+        """Let new messages share one where they are too many; returns whether they do."""
         own = [alert for alert in pending if not alert.group]
         fresh = [alert for alert in own if await self._is_new(alert)]
         new = {alert.id for alert in fresh}
@@ -167,7 +167,7 @@ class AlertNotifier(Notifier):
         return True
 
     async def _assign_groups(self, alerts: Sequence[Alert]) -> None:
-        """Put alerts that come too many at once into messages that tell of many: one that calls people, one not."""
+        """Group alerts that come too fast into shared messages: one that pings a role, one that does not."""
         now = time.monotonic()
         for urgent in (True, False):
             members = [alert for alert in alerts if alert.is_urgent is urgent]

@@ -53,9 +53,9 @@ class ApprovalNotifier(Notifier):
         return min(self._pace.poll, max(seconds_left(self._waiting), 0.0) + 0.01)
 
     async def _plan_record(self) -> PlanRecord | None:
-        """Return the plan; one whose time is over is closed here, since nobody else may come by.
+        """Return the plan; an expired one is closed here, since no click may ever come.
 
-        One that everybody said yes to in time is not: it is being started, however long that takes.
+        A plan with every answer in time does not expire: it is being started, however long that takes.
         """
         plan_record = await self._state.approvals.get(self.subject)
         if plan_record is not None and is_expired(plan_record):

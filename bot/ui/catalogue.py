@@ -56,7 +56,7 @@ class Catalogue:
 
 
 class _Translations(gettext.GNUTranslations):
-    """Give out what was read; gettext itself only looks up."""
+    """Return what was read; gettext itself only looks up."""
 
     _catalog: dict[str | tuple[str, int], str]
 

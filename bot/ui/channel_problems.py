@@ -1,4 +1,4 @@
-"""Say once, in the log and on `/status`, what keeps the bot from posting as it should, and when that is over."""
+"""Report once, in the log and on `/status`, what keeps the bot from posting as it should, and when that is over."""
 
 import time
 from collections.abc import Set
@@ -9,14 +9,14 @@ from roas.ui.translation import _, word
 
 log = get_logger(__name__)
 
-# For how long `/status` tells of messages that somebody deleted.
+# For how long `/status` shows that messages were deleted.
 RECENT_SECONDS = 3600.0
 # The setting that names the channel, unless an environment has one of its own.
 MAIN_SETTING = "DISCORD_OPS_CHANNEL_ID"
 
 
 class ChannelProblems:
-    """Remember what is wrong with the ops channel; the outbox tells, people read."""
+    """Remember what is wrong with the ops channel; the outbox reports it, people read it."""
 
     def __init__(self, channel_id: int, setting: str = MAIN_SETTING) -> None:
         self._channel_id = channel_id
@@ -32,7 +32,7 @@ class ChannelProblems:
 
     @property
     def text(self) -> str:
-        """Say in the reader's language what is wrong; empty where all is well."""
+        """Describe in the reader's language what is wrong; empty where nothing is."""
         now = time.monotonic()
         self._deleted = [moment for moment in self._deleted if now - moment < RECENT_SECONDS]
         parts = []
@@ -55,12 +55,12 @@ class ChannelProblems:
         return "\n".join(parts)
 
     def closed(self, missing_permission: MissingPermission | None, reason: str) -> None:
-        """Note that nothing can be posted: what is missing for it, or what Discord says where that is not known."""
+        """Record that nothing can be posted: the missing permission, or Discord's reason where that is not known."""
         known = self._closed and (self._closed[0] or self._closed[1])
         if known != (missing_permission or reason):
             self._closed = (missing_permission, reason)
             log.error(
-                "the ops channel is closed to the bot",
+                "ops channel is not accessible",
                 channel_id=self._channel_id,
                 missing=missing_permission and missing_permission.value,
                 reason=reason,
@@ -69,23 +69,23 @@ class ChannelProblems:
             )
 
     def record_sent(self, *, with_: Set[MissingPermission], without: Set[MissingPermission]) -> None:
-        """Note that a message was posted: what it had and needs a permission, and what had to be left out."""
+        """Record that a message was posted: the permissions that it used, and what had to be left out."""
         if self._closed:
-            log.info("the ops channel is open to the bot again", channel_id=self._channel_id)
+            log.info("ops channel is accessible again", channel_id=self._channel_id)
         self._closed = None
         before, self._missing_permissions = self._missing_permissions, self._missing_permissions - with_ | without
         if self._missing_permissions - before:
             log.error(
-                "a permission is missing in the ops channel: messages are posted without what needs it",
+                "permission missing in the ops channel; posting without it",
                 channel_id=self._channel_id,
                 missing=[missing_permission.value for missing_permission in sorted(self._missing_permissions)],
                 hint="Give the bot Embed Links, Attach Files and Read Message History there.",
             )
         elif before and not self._missing_permissions:
-            log.info("no permission is missing in the ops channel any more", channel_id=self._channel_id)
+            log.info("ops channel permissions are complete again", channel_id=self._channel_id)
 
     def record_deleted(self, subject: str, kind: str) -> None:
-        """Note that somebody deleted a message that was still needed."""
+        """Record that a person deleted a message that was still needed."""
         self._deleted.append(time.monotonic())
         log.warning("a message was deleted and is posted again", subject=subject, kind=kind)
 

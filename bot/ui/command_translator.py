@@ -1,4 +1,4 @@
-"""Give Discord the commands' names and descriptions in every language that we have."""
+"""Translate the commands' names and descriptions for Discord into every supported language."""
 
 from enum import StrEnum
 from typing import Any
@@ -17,12 +17,12 @@ NAMES = frozenset(
 )
 
 
-# Commands and choices of ours say so themselves: their module's name is nothing to go by, nor does a choice have one.
+# Our commands and choices are registered here: the module's name is no criterion, and a choice has none.
 MARK = "roas"
 
 
 def mark_as_ours(command: app_commands.Command[Any, ..., Any] | app_commands.Group) -> None:
-    """Let a command be known as one of ours."""
+    """Register a command as one of ours."""
     command.extras[MARK] = True
 
 

@@ -63,6 +63,6 @@ async def usual_seconds(state: StateManager, deployment: Deployment) -> float | 
 
 
 async def last_seconds(state: StateManager, deployment_kind: str, environment: str) -> float | None:
-    """Return how long the last deployment of a kind that succeeded there took, in seconds, or None."""
+    """Return the duration of the last successful deployment of a kind there, in seconds, or None."""
     known = await state.deployments.list(environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED)
     return next((one.duration_seconds for one in known if one.request.kind == deployment_kind), None)

@@ -1,4 +1,4 @@
-"""Know whether Discord is there: discord.py calls a client ready long after its connection was lost."""
+"""Track whether Discord is reachable: discord.py calls a client ready long after its connection was lost."""
 
 import asyncio
 import time
@@ -8,15 +8,15 @@ import aiohttp
 import discord
 from discord.http import Route
 
-# A gateway asks for a new connection now and then, and a request may fail: Discord is not away because of that.
+# A gateway asks for a new connection now and then, and a single request may fail: neither is an outage.
 BLINK_SECONDS = 5.0
-# A refusal says nothing any more when nothing has been asked since for so long: who stands by asks for nothing.
+# A rejected request is no evidence after so long without another: a standby sends none.
 STALE_SECONDS = 30.0
 TOO_MANY_REQUESTS = 429
 
 
 class DiscordConnection:
-    """Tell of a client whether its session is open and its requests are answered."""
+    """Report whether a client's session is open and its requests are answered."""
 
     def __init__(self) -> None:
         self._gateway_seen = float("-inf")
@@ -31,7 +31,7 @@ class DiscordConnection:
         return trace
 
     def is_alive(self, client: discord.Client) -> bool:
-        """Tell whether a client is ready, and has not lost the gateway or its requests for longer than a blink."""
+        """Return whether a client is ready, and has not lost the gateway or its requests for longer than a blink."""
         now = time.monotonic()
         if not client.is_ready():
             return False
@@ -51,7 +51,7 @@ class DiscordConnection:
     async def _failed(
         self, _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestExceptionParams
     ) -> None:
-        # Whoever steps down takes its own requests back: nobody has refused them.
+        # A leader that steps down cancels its own requests: nobody has rejected them.
         if _is_rest(request) and not isinstance(request.exception, asyncio.CancelledError):
             self._note(refused=True)
 
@@ -66,5 +66,5 @@ class DiscordConnection:
 
 
 def _is_rest(request: aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams) -> bool:
-    """Tell a request from the opening of a gateway, which goes the same way."""
+    """Distinguish a request from the opening of a gateway, which uses the same method."""
     return str(request.url).startswith(Route.BASE)

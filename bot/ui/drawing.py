@@ -1,4 +1,4 @@
-"""Hold one message as it should look, so that it can be compared with what was posted, by content alone."""
+"""Describe the wanted look of a message, so that it can be compared with what was posted, by content alone."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ from roas.ui.missing_permission import MissingPermission
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """Describe a button; it carries an id only, everything else is read again on click."""
+    """Describe a button; it holds an id only, everything else is read again on click."""
 
     label: str
     custom_id: str
@@ -24,7 +24,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """Hold a text that comes along as a file."""
+    """Hold a text that is attached as a file."""
 
     name: str
     text: str
@@ -36,7 +36,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Hold a picture that comes along, and the words for whoever cannot see it."""
+    """Hold an attached picture, and its alternative text."""
 
     name: str
     png: bytes
@@ -50,7 +50,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Hold everything of one message. `key` marks the embed's footer, by which the message is found again."""
+    """Hold the content of one message. `key` marks the embed's footer, by which the message is found again."""
 
     key: str
     embeds: tuple[discord.Embed, ...]

@@ -11,7 +11,7 @@ SHORT_ID = 12
 
 
 def since(moment: datetime) -> str:
-    """Write a time as Discord's own stamp, which every reader's client keeps up to date without an edit of ours."""
+    """Format a time as a Discord timestamp, which every reader's client keeps up to date without an edit."""
     return f"<t:{int(moment.timestamp())}:R>"
 
 
@@ -26,7 +26,7 @@ def at(moment: datetime) -> str:
 
 
 def image(reference: str | None) -> str:
-    """Shorten an image reference to what tells two versions apart: its last name and tag, or the start of its id."""
+    """Shorten an image reference to what distinguishes two versions: its last name and tag, or the start of its id."""
     if not reference:
         return ""
     name, _at, digest = reference.partition("@")
@@ -50,19 +50,19 @@ def image_change(old: str | None, new: str | None) -> str:
 
 
 def _repository(reference: str) -> str:
-    """Return where an image is from, without its tag; nothing for one that is named by its id alone."""
+    """Return the repository of an image, without its tag; empty for one that is named by its id alone."""
     name = reference.partition("@")[0]
     place, slash, last = name.rpartition("/")
     return "" if name.startswith("sha256:") else f"{place}{slash}{last.partition(':')[0]}"
 
 
 def person(actor: Actor) -> str:
-    """Name who did something: a mention that pings nobody within an embed, or a name."""
+    """Name an actor: a mention, which pings nobody within an embed, or a name."""
     return f"<@{actor.id}>" if actor.kind is ActorKind.DISCORD and actor.id.isdigit() else one_line(actor.name, 80)
 
 
 def mentions(roles: Iterable[int]) -> str:
-    """Mention roles; only in a message's content, and only where it lets them, this calls somebody."""
+    """Mention roles; this pings them only in a message's content, and only where the message allows it."""
     return " ".join(f"<@&{role}>" for role in roles)
 
 

@@ -1,4 +1,4 @@
-"""Say in one line what a deployment is about, and how it ended."""
+"""Summarise in one line what a deployment is about, and how it ended."""
 
 from roas.models.deployment import Deployment, DeploymentKind, Outcome
 from roas.ui.formatting import release
@@ -7,7 +7,7 @@ from roas.ui.translation import _
 
 
 def headline(deployment: Deployment) -> str:
-    """Say what was asked for: `Deploy v2 to staging`."""
+    """Summarise a request: `Deploy v2 to staging`."""
     request = deployment.request
     values = {"environment": request.environment, "version": one_line(request.version or "", 64)}
     if request.kind is DeploymentKind.ROLLBACK:

@@ -1,4 +1,4 @@
-"""Give every state its sign and its colour; the same ones everywhere."""
+"""Define the icon and the colour of every state; the same everywhere."""
 
 import discord
 

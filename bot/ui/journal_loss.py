@@ -1,4 +1,4 @@
-"""Tell the ops channel that this bot lost its journal: not through the outbox, which lives in that very journal."""
+"""Post to the ops channel that this bot lost its journal: not through the outbox, which is in that very journal."""
 
 import hashlib
 
@@ -40,7 +40,7 @@ class JournalLossNotifier:
                 with using_locale(await channel.locale()):
                     await channel.send(draw_journal_loss(loss), nonce=nonce)
             except MessageRefusedError as error:
-                log.error("nobody could be told that the journal is lost", error=str(error))
+                log.error("loss of the journal could not be posted", error=str(error))
                 return
             except (PostError, RuntimeError, AttributeError) as error:  # the client may have no session yet
                 log.warning("post delayed", subject="journal lost", error=str(error))
@@ -51,7 +51,7 @@ class JournalLossNotifier:
 
 
 def draw_journal_loss(loss: JournalLoss) -> Drawing:
-    """Say in plain text, which needs no more permission than to post, what happened and what to do."""
+    """Say in plain text, which needs no other permission than to post, what happened and what to do."""
     parts = [
         _("🛑 **This bot has stopped acting**"),
         plain(translate(loss.message), CONTENT // 4),

@@ -1,4 +1,4 @@
-"""Keep what is posted within Discord's limits, and free of markdown that somebody else wrote."""
+"""Keep posts within Discord's limits, and free of markdown from untrusted text."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ CHOICE = 100
 ATTACHMENT_BYTES = 256 * 1024
 ATTACHMENT_DESCRIPTION = 1024
 
-# Discord refuses an empty or blank field; this is what stands there instead.
+# Discord rejects an empty or blank field; this replaces it.
 NOTHING = "–"
 MASS_MENTION = re.compile(r"@(everyone|here)")
 
@@ -36,7 +36,7 @@ def clip(text: str, limit: int) -> str:
 
 
 def plain(text: str, limit: int = DESCRIPTION) -> str:
-    """Return somebody else's words so that they show as written: markdown and mass mentions escaped, length clipped.
+    """Escape untrusted text so that it shows as written: no markdown, no mass mentions, clipped.
 
     A mention of one person or role stays readable: within an embed it pings nobody.
     """
@@ -46,12 +46,12 @@ def plain(text: str, limit: int = DESCRIPTION) -> str:
 
 
 def _without_mentions(text: str) -> str:
-    """Take the mention out of a mass mention, with a sign of no width."""
+    """Break a mass mention with a zero-width character."""
     return MASS_MENTION.sub("@\u200b\\1", text)
 
 
 def one_line(text: str, limit: int) -> str:
-    """Return somebody else's words on one line."""
+    """Escape untrusted text, on one line."""
     return plain(" ".join(text.split()), limit)
 
 
@@ -88,7 +88,7 @@ def add_field(embed: discord.Embed, name: str, value: str, *, inline: bool = Fal
 
 
 def fit(embeds: Iterable[discord.Embed]) -> list[discord.Embed]:
-    """Make embeds fit one message: ten of them, 6000 characters in all; the longest parts are shortened first."""
+    """Fit embeds into one message: ten of them, 6000 characters in all; the longest parts are shortened first."""
     kept = [_clip_parts(embed) for embed in list(embeds)[:EMBEDS]]
     share = TOTAL // max(len(kept), 1)
     for embed in kept:
@@ -106,7 +106,7 @@ def _clip_parts(embed: discord.Embed) -> discord.Embed:
 
 
 def _shrink(embed: discord.Embed, allowed: int) -> None:
-    """Take from the description first, then whole fields from the end."""
+    """Shorten the description first, then drop whole fields from the end."""
     over = len(embed) - allowed
     if over > 0 and embed.description:
         embed.description = clip(embed.description, max(len(embed.description) - over, 200))

@@ -29,13 +29,13 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PingRoles:
-    """Say which roles the bot may call: one for urgent alerts, those who approve for a plan that waits for them."""
+    """Name the roles that the bot may ping: one for urgent alerts, the approvers for a plan that waits for them."""
 
     alert_role: int | None = None
     approver_roles: tuple[int, ...] = ()
 
 
-# A deployment that ended longer ago is no news any more; its outcome is in the history.
+# A deployment that ended longer ago is not posted any more; its outcome is in the history.
 NEWS = timedelta(hours=24)
 SEARCHED_DEPLOYMENTS = 100
 # How long those that have something to post at the start are waited for, so that they post in order.
@@ -46,10 +46,10 @@ URGENT = frozenset(
 
 
 class LiveMessages:
-    """Tell of deployments and of plans, each in a task of its own, and of alerts; nothing ever waits for Discord.
+    """Post deployments and plans, each in a task of its own, and alerts; nothing ever waits for Discord.
 
-    Events only wake: what is posted is drawn from the journal, and a slow look at the journal finds what no event
-    told of (a deployment that another process carries, or what happened while this bot was unavailable).
+    Events only wake: what is posted is read from the journal, and a slow poll of the journal finds what no event
+    announced (a deployment that another process runs, or what happened while this bot was unavailable).
     """
 
     def __init__(
@@ -86,16 +86,16 @@ class LiveMessages:
         self._watch = _detached(asyncio.create_task, self._run(), name="live messages")
 
     def online(self) -> None:
-        """Say that Discord can be reached (again): whatever waits is tried at once."""
+        """Note that Discord can be reached (again): pending posts are tried at once."""
         self._online.set()
         self._look.set()
         for notifier, _task in self._notifiers.values():
             notifier.notify(urgent=True)
 
     def follow(self, subject: str, environment: str) -> Notifier:
-        """Tell of a deployment, or of a plan that waits for a second person; it may be followed already.
+        """Follow a deployment, or a plan that waits for a second person; it may be followed already.
 
-        It is told in the channel of its environment.
+        It is posted in the channel of its environment.
         """
         return self._follow_in(self._outboxes.of(environment), subject)
 
@@ -119,7 +119,7 @@ class LiveMessages:
         return DeploymentNotifier(subject, *parts)
 
     def _follow_alerts(self) -> list[Notifier]:
-        """Tell of alerts, in each channel of those that belong there."""
+        """Post alerts, in the channel of each environment."""
         return [self._follow_in(outbox, self._alerts_of(outbox)) for outbox in self._outboxes.all()]
 
     def _alerts_of(self, outbox: Outbox) -> str:
@@ -142,7 +142,7 @@ class LiveMessages:
     def trouble(self, environment: str) -> str:
         """Say in the reader's language what is wrong with an environment's channel, and with the ops channel.
 
-        It is empty where all is well.
+        It is empty where there is none.
         """
         own, main = self._outboxes.of(environment), self._outboxes.main
         if own is main:
@@ -150,12 +150,12 @@ class LiveMessages:
         return "\n".join(f"<#{one.channel.id}>: {one.trouble.text}" for one in (own, main) if one.trouble.text)
 
     async def settled(self) -> None:
-        """Wait until everything that is followed now and has an end is told to it."""
+        """Wait until everything that is followed now and has an end is posted to its end."""
         ending = [task for subject, (_create_notifier, task) in self._notifiers.items() if not _is_alerts(subject)]
         await asyncio.gather(*ending, return_exceptions=True)
 
     async def close(self) -> None:
-        """Stop; what is not told yet is told by the next bot."""
+        """Stop; what is not posted yet is posted by the next bot."""
         for subscription in self._subscriptions:
             await self._bus.unsubscribe(subscription)
         tasks = [task for _create_notifier, task in self._notifiers.values()]
@@ -174,8 +174,8 @@ class LiveMessages:
             notifier.notify()
 
     async def _run(self) -> None:
-        """Look for what nobody tells of: at the start, when woken, and every once in a while."""
-        # Nothing new is posted until all have said when theirs was decided, or the quickest to read would be first.
+        """Look for what no event announced: at the start, when woken, and periodically."""
+        # Nothing new is posted until all notifiers are queued, or the quickest to read would be first.
         async with AsyncExitStack() as hold:
             for outbox in self._outboxes.all():
                 await hold.enter_async_context(outbox.queue.hold("start"))
@@ -193,14 +193,14 @@ class LiveMessages:
         await outbox.queue.wait_for_all(senders, ORDERING_SECONDS)
 
     async def _follow_pending(self) -> None:
-        """Follow everything that is not told."""
+        """Follow everything that is not fully posted."""
         try:
             self._follow_alerts()
             for subject, environment in await self._pending_subjects():
                 self.follow(subject, environment)
         except RoasError as error:
             log.error("the journal cannot be read for posts", error=error.message)
-        except Exception:  # nobody would look for what is to be told, for good
+        except Exception:  # otherwise nothing would ever be posted again
             log.exception("pending messages could not be listed")
 
     async def _pending_subjects(self) -> list[tuple[str, str]]:
@@ -227,7 +227,7 @@ class LiveMessages:
         try:
             await self._online.wait()
             await self._leadership.run_while_leader(notifier.run)
-        except Exception:  # a fault in drawing one thing must not silence the others; the next look tries again
+        except Exception:  # a fault in drawing one thing must not stop the others; the next look tries again
             log.exception("message could not be posted", subject=notifier.subject)
         finally:
             self._notifiers.pop(notifier.subject, None)

@@ -1,4 +1,4 @@
-"""Name the permissions that a post needs, in the words of Discord's own settings."""
+"""Name the permissions that a post needs, as Discord's own settings call them."""
 
 from enum import StrEnum
 

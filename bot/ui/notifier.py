@@ -1,4 +1,4 @@
-"""Tell a channel of one thing until nothing more is to be told, at a pace that Discord and people can follow."""
+"""Post one subject to a channel until nothing is left to post, at a pace that Discord and people can follow."""
 
 import asyncio
 import random
@@ -25,7 +25,7 @@ ESCALATION = "escalation"
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Say how long to wait for news, and how to back off, in seconds."""
+    """Set how long to wait for changes, and how to back off, in seconds."""
 
     poll: float = 15.0
     first_retry: float = 1.0
@@ -34,7 +34,7 @@ class Pace:
 
 
 class Notifier(ABC):
-    """Bring the messages of one subject to what the journal says; the journal is read again before every post.
+    """Update the messages of one subject from the journal; the journal is read again before every post.
 
     So what goes out is always the last state, however much happened while a post was held back.
     """
@@ -49,13 +49,13 @@ class Notifier(ABC):
         self._failures = 0
 
     def notify(self, *, urgent: bool = False) -> None:
-        """Say that there is something new; an urgent one is not held back for the pace."""
+        """Note that there is something new; an urgent change does not wait for the pace."""
         self._news.set()
         if urgent:
             self._urgent.set()
 
     async def run(self) -> None:
-        """Go on until all is told."""
+        """Run until everything is posted."""
         try:
             while True:
                 self._news.clear()
@@ -79,10 +79,10 @@ class Notifier(ABC):
 
     @abstractmethod
     async def _post_changes(self) -> bool:
-        """Post what differs from the journal; returns whether everything was told."""
+        """Post what differs from the journal; returns whether everything was posted."""
 
     def _poll_seconds(self) -> float:
-        """Return after how many seconds to look at the journal even without news."""
+        """Return after how many seconds to look at the journal even without an event."""
         return self._pace.poll
 
     def _hold_back_seconds(self) -> float:
@@ -90,7 +90,7 @@ class Notifier(ABC):
         return self.outbox.edit_delay(self.subject)
 
     async def _deliver(self, request: PostRequest) -> Post:
-        """Make a message look as it should."""
+        """Update a message."""
         post = await self.outbox.deliver(request, self.subject, lambda: self.notify(urgent=True))
         self.posted.set()
         return post

@@ -1,4 +1,4 @@
-"""Post to the ops channel, and tell apart the ways in which that can fail."""
+"""Post to the ops channel, and distinguish the ways in which that can fail."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from roas.ui.drawing import Drawing
 from roas.ui.missing_permission import MissingPermission
 
 # discord.py itself waits out rate limits and repeats a POST after a 5xx (with the same nonce); this is for a call
-# that hangs for good.
+# that hangs for ever.
 DEADLINE_SECONDS = 120.0
 UNKNOWN_CHANNEL = 10003
 UNKNOWN_MESSAGE = 10008
@@ -22,7 +22,7 @@ MISSING_ACCESS = 50001
 MISSING_PERMISSIONS = 50013
 REPLY_NEEDS_HISTORY = 160002
 CLOCK_SKEW = timedelta(minutes=5)
-# A message that was lost is among the newest, since whoever looks for it does so as soon as it is back.
+# A lost message is among the newest, since the outbox looks for it as soon as it runs again.
 SEARCHED_MESSAGES = 1000
 
 
@@ -47,7 +47,7 @@ class PermissionMissingError(ChannelClosedError):
 
 
 class MessageGoneError(PostError):
-    """Somebody deleted the message."""
+    """The message was deleted by a person."""
 
 
 class MessageRefusedError(PostError):
@@ -72,7 +72,7 @@ class OpsChannel:
         return f"{base}/{message_id}" if message_id is not None else base
 
     async def locale(self) -> discord.Locale:
-        """Return the language that the guild prefers, asking Discord before the gateway told. Raises PostError."""
+        """Return the guild's preferred locale, from Discord's API until the gateway sent it. Raises PostError."""
         guild = self._client.get_guild(self._guild_id)
         if guild is not None:
             self._known_locale = guild.preferred_locale
@@ -98,7 +98,7 @@ class OpsChannel:
         return message.id
 
     async def edit(self, message_id: int, drawing: Drawing) -> None:
-        """Make a message look as drawn. Raises PostError."""
+        """Edit a message to look as drawn. Raises PostError."""
         drawing = self._found_as(drawing)
         async with _typed_errors():
             await self._channel.get_partial_message(message_id).edit(
@@ -135,19 +135,19 @@ class OpsChannel:
 
 
 def _pinged_by(drawing: Drawing) -> discord.AllowedMentions:
-    """Let a new message call the roles that it is meant to call, and nobody else whatever its text says."""
+    """Let a new message ping the roles that it is meant to ping, and nobody else whatever its text says."""
     roles = [discord.Object(role) for role in drawing.pings] or False
     return discord.AllowedMentions(everyone=False, users=False, roles=roles, replied_user=False)
 
 
 def _has_key(message: discord.Message, key: str) -> bool:
-    """Tell whether a message ends with the key: in its embed, or in its text where embeds are not allowed."""
+    """Return whether a message ends with the key: in its embed, or in its text where embeds are not allowed."""
     return any(embed.footer.text == key for embed in message.embeds) or message.content.endswith(key)
 
 
 @asynccontextmanager
 async def _typed_errors() -> AsyncIterator[None]:
-    """Turn what discord.py raises into a PostError that says what to do about it."""
+    """Convert what discord.py raises to a PostError that says what to do about it."""
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             yield

@@ -1,7 +1,7 @@
-"""Bring messages in one channel to what they should show: each posted once, in the order in which they came.
+"""Keep the messages of one channel as they should be: each posted once, in the order in which they came.
 
 Every post of the product goes this way: deployments, plans and alerts. What was decided and not sent when a bot died is
-sent by the next one, since whoever decided (a `Notifier`) reads it from the journal again.
+sent by the next one, since its `Notifier` reads it from the journal again.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ BETWEEN_EDITS_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class PostRequest:
-    """Say which message is meant: of what, which kind, how it should look, and whether it will look so for good.
+    """Identify a message: its subject, its kind, the wanted content, and whether that is final.
 
     `since` is when it was decided: older ones are posted first, and it is not looked for before that.
     """
@@ -49,7 +49,7 @@ class PostRequest:
 
 
 class Outbox:
-    """Post and edit what people should see. What was posted is in the journal, so that any process can go on."""
+    """Post and edit messages. What was posted is in the journal, so that any process can continue."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Outbox:
         self.queue = PostQueue()
 
     async def deliver(self, request: PostRequest, sender: str, wake: Callable[[], None]) -> Post:
-        """Make a message look as wanted, posting it where it is missing; returns what stands there now.
+        """Make a message look as wanted, posting it where it is missing; returns the message as it is now.
 
         A new message waits until those before it are posted; `wake` is called to let `sender` try again, where others
         wait for it. Raises PostError, after which the teller is to try again.
@@ -99,19 +99,19 @@ class Outbox:
         return max(0.0, self._touched.get(subject, float("-inf")) + self._between_edits - time.monotonic())
 
     def forget(self, subject: str) -> None:
-        """Forget a subject of which nothing more is told; whoever waits for its turn goes on."""
+        """Forget a subject that is finished; the next in the queue goes on."""
         self.release_turn(subject)
         for key in [key for key in self._refused if key[0] == subject]:
             del self._refused[key]
 
     def release_turn(self, sender: str) -> None:
-        """Let others post new messages; of no effect where it is not this teller's turn."""
+        """Let others post new messages; no effect unless this notifier is at the head of the queue."""
         self.queue.release(sender)
 
     async def _put(self, request: PostRequest, post: Post | None, sender: str, wake: Callable[[], None]) -> Post:
         if post is None or post.channel_id != self.channel.id:
             await self.queue.acquire(sender, request.since, wake)
-            # Intent before action: whoever finds this row without a message looks for the message before posting.
+            # Intent before action: a process that finds this row without a message searches for one before it posts.
             post = Post(request.subject, request.kind, self.channel.id)
             await self._state.posts.save(post)
             return await self._send(request, post)
@@ -127,7 +127,7 @@ class Outbox:
         return await self._edit(request, post)
 
     async def _send(self, request: PostRequest, post: Post, replaces: int | None = None) -> Post:
-        """Post a message; the turn is kept for trying again and for what this teller posts next."""
+        """Post a message; the place in the queue is kept for retries and for the next message of this notifier."""
         sign = nonce(post, replaces)
 
         async def send(drawing: Drawing, reply_to: int | None) -> int:
@@ -193,6 +193,6 @@ def _permission_subsets(
 
 
 def nonce(post: Post, replaces: int | None = None) -> str:
-    """Return what makes Discord post one message once; one that replaces a deleted message is another."""
+    """Return the nonce that makes Discord post a message once; one that replaces a deleted message has another."""
     text = f"{post.subject}|{post.kind}|{post.channel_id}|{replaces or ''}"
     return hashlib.sha256(text.encode()).hexdigest()[:NONCE_LENGTH]

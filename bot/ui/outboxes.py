@@ -1,4 +1,4 @@
-"""Know in which channel an environment is told of: one of its own, or the ops channel."""
+"""Choose the channel of an environment: its own, or the ops channel."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from roas.ui.outbox import Outbox
 
 
 class Outboxes:
-    """Hold one outbox for each channel: what waits for one channel holds up no other."""
+    """Hold one outbox for each channel: a channel that cannot be posted to delays no other."""
 
     def __init__(self, main: Outbox, own: Mapping[str, Outbox] | None = None) -> None:
         self.main = main

@@ -13,7 +13,7 @@ from roas.concurrency import wait_for
 
 @dataclass(order=True)
 class _Waiting:
-    """Hold the place of one teller; two of the same moment go in the order in which they came."""
+    """Hold the place of one notifier; two of the same moment go in the order in which they came."""
 
     decided_at: datetime
     number: int
@@ -23,20 +23,20 @@ class _Waiting:
 
 
 class PostQueue:
-    """Let one sender at a time post something new."""
+    """Let one notifier at a time post something new."""
 
     def __init__(self) -> None:
         self._holder = ""
         self._wake_holder: Callable[[], None] = lambda: None
         self._waiting: list[_Waiting] = []
         self._numbers = count()
-        self._asked: set[str] | None = None  # kept only while somebody waits to hear from all
+        self._asked: set[str] | None = None  # set only during `wait_for_all`
         self._asked_one = asyncio.Event()
 
     async def acquire(self, sender: str, decided_at: datetime, wake: Callable[[], None]) -> None:
-        """Wait until it is this teller's turn; whoever has it is woken, so that it tries at once.
+        """Wait for the head of the queue; the one that has it is woken, so that it tries at once.
 
-        Who has it keeps it for its next message, unless somebody waits with an older one.
+        The head keeps it for its next message, unless another one waits with an older message.
         """
         self._note_asked(sender)
         if self._holder == sender and not self._has_older_request(decided_at):
@@ -51,7 +51,7 @@ class PostQueue:
         await waiting.future
 
     def release(self, sender: str) -> None:
-        """Let the next one post; of no effect but to be heard where it is not this teller's turn."""
+        """Let the next one post; without being at the head, this only answers `wait_for_all`."""
         self._note_asked(sender)
         if self._holder != sender:
             return
@@ -64,7 +64,7 @@ class PostQueue:
 
     @asynccontextmanager
     async def hold(self, holder: str) -> AsyncIterator[None]:
-        """Give the turn to nobody within, so that `wait_for_all` can bring those together who are to go in order."""
+        """Keep the head of the queue free within, so that `wait_for_all` can collect those that must go in order."""
         await self.acquire(holder, datetime.min.replace(tzinfo=UTC), lambda: None)
         try:
             self._asked = set()
@@ -74,7 +74,7 @@ class PostQueue:
             self.release(holder)
 
     async def wait_for_all(self, senders: Iterable[str], within_seconds: float) -> None:
-        """Wait, while the turn is kept, until each of these has asked for it, or has nothing to post."""
+        """Wait, with the queue held, until each of these is queued, or has nothing to post."""
         missing = set(senders)
         deadline = asyncio.get_running_loop().time() + within_seconds
         while self._asked is not None and not missing <= self._asked:

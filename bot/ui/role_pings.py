@@ -17,7 +17,7 @@ PING_INTERVAL_SECONDS = 900
 
 
 class RolePings:
-    """Call for help where recovery has come to its end, and about what became urgent after it was told."""
+    """Ping a role when recovery is exhausted, and about alerts that became urgent after they were posted."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class RolePings:
         self._shared: tuple[str, float] = ("", float("-inf"))
 
     async def is_due(self, alert: Alert) -> bool:
-        """Tell whether a message of its own is still to be posted that calls about an alert."""
+        """Return whether a message of its own is still to be posted that calls about an alert."""
         kind = self._kind(alert)
         if kind is None or not alert.is_audible:
             return False
@@ -43,7 +43,7 @@ class RolePings:
         return post is None or (post.message_id is None and not post.finished)
 
     async def share(self, alerts: Sequence[Alert], within_seconds: float) -> None:
-        """Let one message call about these alerts and about those for which that was decided a moment ago."""
+        """Let one message ping about these alerts and about those for which that was decided a moment ago."""
         name, since = self._shared
         now = time.monotonic()
         if not name or now - since > within_seconds:
@@ -52,7 +52,7 @@ class RolePings:
         await self._state.alerts.assign_shared_ping(alerts, name)
 
     async def send(self, alert: Alert, about: Post) -> int:
-        """Call about an alert that has a message of its own, where that is due; returns how many messages it took."""
+        """Ping about an alert that has its own message, where that is due; returns how many messages were posted."""
         if alert.called_with:
             return await self.send_shared(alert.called_with, await self._state.alerts.of_shared_ping(alert.called_with))
         kind = self._kind(alert)
@@ -65,7 +65,7 @@ class RolePings:
         return posted
 
     async def send_shared(self, name: str, alerts: Sequence[Alert], about: Post | None = None) -> int:
-        """Call about many alerts at once, and keep what was posted true; returns how many messages it took."""
+        """Ping about many alerts at once, and keep the ping up to date; returns how many messages were posted."""
         members: dict[str, list[Alert]] = {}
         for alert in alerts:
             if (kind := self._kind(alert)) is not None:
@@ -88,8 +88,8 @@ class RolePings:
         return int(before is None or before.message_id != post.message_id)
 
     def _kind(self, alert: Alert) -> str | None:
-        """Return which call an alert has need of by now, whether it was made or not."""
+        """Return which ping an alert needs now, whether it was posted or not."""
         if alert.escalated_at is not None:
-            # What breaks again and again calls once in a while, not every time.
+            # What keeps failing pings once in a while, not every time.
             return f"{ESCALATION} {int(alert.escalated_at.timestamp() // PING_INTERVAL_SECONDS)}"
         return PING if alert.is_urgent and not alert.called and self._role is not None else None

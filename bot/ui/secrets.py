@@ -1,4 +1,4 @@
-"""Take secrets out of what is about to be drawn: before it is drawn, since escaping would hide them from the search."""
+"""Redact secrets before a text is drawn, since escaping would hide them from the search."""
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace

@@ -8,7 +8,7 @@ FIELD = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 @dataclass(frozen=True)
 class Template:
-    """Hold a sentence with `{fields}`, and the same in another language."""
+    """Hold a sentence with `{fields}`, and its translation."""
 
     english: str
     translated: str
@@ -22,11 +22,11 @@ class Template:
 
     @property
     def weight(self) -> int:
-        """Return how much of the template is its own: of two that fit, the one that says more is meant."""
+        """Return the number of fixed characters of a template: of two that match, the longer one is meant."""
         return sum(len(part) for part in self._parts)
 
     def match(self, text: str) -> dict[str, str] | None:
-        """Return what stands in the fields of a sentence; None where it is another sentence.
+        """Return the values in the fields of a sentence; None where it is another sentence.
 
         Parts are looked for from left to right, the last one at the end: no text costs more than its length.
         """

@@ -1,6 +1,6 @@
-"""Keep what Discord sends from a bot that stands by: interactions, and every event of the gateway.
+"""Hold back what Discord sends to a standby: interactions, and every event of the gateway.
 
-discord.py hands an interaction to commands and buttons before it dispatches any event, so that the gate has to stand
+discord.py passes an interaction to commands and buttons before it dispatches any event, so the gate must be placed
 where the gateway's payloads come in, and a second time where they leave as events. The client's own state is kept up to
 date all the while: who takes over knows guilds, channels and members as they are, and needs no new login.
 """
@@ -18,9 +18,9 @@ from roas.log import get_logger
 log = get_logger(__name__)
 
 INTERACTION = "INTERACTION_CREATE"
-# Discord waits three seconds for an acknowledgement; what is older nobody waits for.
+# Discord waits three seconds for an acknowledgement; an older interaction has failed for its user.
 KEPT_SECONDS = 3.0
-# What tells a bot that it is there at all; it is told again when its turn comes. Everything else was another bot's.
+# What a client needs to know that it is connected; repeated when this bot becomes the leader. The rest is the leader's.
 STARTING = frozenset({"connect", "shard_connect", "guild_available", "ready", "shard_ready"})
 # What the client itself, not its state, says of the connection. Its other events are its owner's own.
 CONNECTION = frozenset({"disconnect", "shard_disconnect"})
@@ -28,7 +28,7 @@ SOCKET = "socket_"
 
 
 class StandbyGate:
-    """Hold back what comes in while leadership is elsewhere, and hand on what still matters when it comes."""
+    """Hold back what arrives while another bot leads, and replay what still matters on becoming leader."""
 
     def __init__(self, client: discord.Client, leadership: Leadership) -> None:
         self._client = client
@@ -46,7 +46,7 @@ class StandbyGate:
         self._stop_listening = leadership.on_gained(self._open)
 
     def _open(self) -> None:
-        """Tell what a bot has to know when its turn comes, then hand on the interactions of the last seconds.
+        """Dispatch what a new leader has to know, then replay the interactions of the last seconds.
 
         The other bot may not have answered those any more; where it has, Discord refuses a second answer.
         """
@@ -56,7 +56,7 @@ class StandbyGate:
             self._forward(self._parse, self._held.popleft()[1])
 
     def remove(self) -> None:
-        """Leave the client as it was found. One that is just being closed stays silent to its end."""
+        """Restore the client as it was found. One that is being closed dispatches nothing more."""
         self._removed = True
         self._stop_listening()
         self._held.clear()
@@ -66,7 +66,7 @@ class StandbyGate:
 
     @property
     def leaving(self) -> bool:
-        """Tell whether the client is just being closed."""
+        """Return whether the client is just being closed."""
         return self._leaving
 
     def _receive(self, payload: Any) -> None:
@@ -77,7 +77,7 @@ class StandbyGate:
         self._drop_old()
 
     def _dispatch(self, event: str, /, *arguments: Any, **more: Any) -> None:
-        """Stand between the client's state and everybody who listens."""
+        """Sit between the client's state and all its listeners."""
         if self._leadership.is_leader:
             self._dispatch_original(event, *arguments, **more)
         elif event in STARTING:
@@ -97,11 +97,11 @@ class StandbyGate:
                 self._forward(self._dispatch_original, event, *arguments)
 
     def _forward(self, to: Callable[..., Any], *arguments: Any) -> None:
-        """Hand on what was held back; what one part of the client fails on is not the end of the others' turn."""
+        """Replay what was held back; a failure in one part of the client must not keep the rest from the others."""
         try:
             to(*arguments)
         except Exception:
-            log.exception("what came in standby cannot be handed on")
+            log.exception("replay of held-back gateway events failed")
 
     def _drop_old(self) -> None:
         while self._held and time.monotonic() - self._held[0][0] > KEPT_SECONDS:

@@ -1,7 +1,7 @@
 """Pass every text that people read through one place, in the language of the one who reads it.
 
 `_` translates what this package and the cogs say themselves. What the core says (faults, summaries, warnings) is
-English in the journal, whoever reads it; `translate` recognises it by its template and says it in the reader's
+English in the journal; `translate` recognises it by its template and renders it in the reader's
 language.
 """
 
@@ -29,7 +29,7 @@ def language_of(locale: object) -> str:
 
 @contextmanager
 def using_locale(locale: object) -> Iterator[None]:
-    """Speak the language of one of Discord's locales within."""
+    """Use the language of one of Discord's locales within."""
     before = _language.set(language_of(locale))
     try:
         yield
@@ -38,7 +38,7 @@ def using_locale(locale: object) -> Iterator[None]:
 
 
 def language() -> str:
-    """Return the language that is spoken now."""
+    """Return the current language."""
     return _language.get()
 
 
@@ -55,7 +55,7 @@ def word(member: StrEnum) -> str:
 
 
 def translate(text: str) -> str:
-    """Return what the core said in the reader's language, or as it is where its template is not known."""
+    """Translate a text of the core into the reader's language; unchanged where its template is not known."""
     return _catalogue().recognised(text)
 
 

@@ -8,11 +8,11 @@ from roas.validation.subject import Subject
 
 @runtime_checkable
 class Check(Protocol):
-    """Look at one thing; `severity` is how much it matters when the check itself hangs or breaks."""
+    """One check; `severity` applies when the check itself hangs or fails."""
 
     name: str
     severity: Severity
 
     async def run(self, subject: Subject) -> CheckResult | list[CheckResult]:
-        """Say what was found; an exception counts as a failed check."""
+        """Return what was found; an exception counts as a failed check."""
         ...

@@ -23,7 +23,7 @@ class Use:
     message: str = ""
 
     def missing(self, known: Mapping[str, str]) -> bool:
-        """Tell whether the variable has no value."""
+        """Return whether the variable has no value."""
         return not known.get(self.name) if self.not_empty else self.name not in known
 
 
@@ -56,7 +56,7 @@ def known_variables(env_files: Iterable[Path]) -> dict[str, str]:
 def variable_uses(compose_files: Iterable[Path], known: Mapping[str, str]) -> tuple[Use, ...]:
     """Return the uses without a default in compose files and in what they include, in the order of the text.
 
-    A file that cannot be read or does not parse has none: whoever resolves it says what is wrong with it.
+    A file that cannot be read or parsed has none: resolving it reports what is wrong with it.
     """
     uses: list[Use] = []
     waiting, seen = list(compose_files), set[Path]()

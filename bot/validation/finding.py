@@ -14,12 +14,12 @@ class Named(Protocol):
 
 
 def passed(check: Named, message: str) -> CheckResult:
-    """Say that all is well."""
+    """Report that a check passed."""
     return CheckResult(check.name, check.severity, True, message)
 
 
 def failed(check: Named, message: str, remedy: str, severity: Severity | None = None) -> CheckResult:
-    """Say what is wrong and how to fix it; the severity is the check's own unless another is given."""
+    """Report what is wrong and how to fix it; the severity is the check's own unless another is given."""
     return CheckResult(check.name, severity or check.severity, False, message, remedy)
 
 

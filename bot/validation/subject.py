@@ -1,4 +1,4 @@
-"""Define what the checks of an environment get to look at; they reach for nothing themselves."""
+"""Define the input of an environment's checks; they fetch nothing themselves."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,15 +33,15 @@ class EngineProbe(Protocol):
         ...
 
     def in_container(self) -> bool:
-        """Tell whether this process runs in a container."""
+        """Return whether this process runs in a container."""
         ...
 
     def shares_host(self) -> bool:
-        """Tell whether this process sees the network and the files of the engine's machine as the engine does."""
+        """Return whether this process sees the network and the files of the engine's machine as the engine does."""
         ...
 
     async def disk_free(self, path: Path) -> int | None:
-        """Return the free bytes where `path` lies, or None where it cannot be seen from here."""
+        """Return the free bytes of the file system of `path`, or None where it cannot be read from here."""
         ...
 
     async def memory_available(self) -> int | None:
@@ -49,17 +49,17 @@ class EngineProbe(Protocol):
         ...
 
     async def port_is_free(self, host_ip: str, port: int, protocol: str) -> bool | None:
-        """Tell whether a port of this machine could be bound, or None where that cannot be told from here."""
+        """Return whether a port of this machine could be bound, or None where that cannot be determined from here."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Hand in all that the checks look at.
+    """Provide all that the checks look at.
 
     Exactly one of `stack` and `stack_error` is given. `reads_working_copy` is False where a stored release is to be
     applied: then the compose files as they lie there today say nothing. `variables` is what interpolation gets besides
-    the environment's own files and variables. A callable that is None stands for something that is not there to check.
+    the environment's own files and variables. A callable that is None means that there is nothing of it to check.
     """
 
     environment: Environment

@@ -1,4 +1,4 @@
-"""Gather what the checks look at, from the parts that know it."""
+"""Gather what the checks look at, from the parts that provide it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ AskDiscord = Callable[[str], Awaitable[DiscordFacts]]
 
 
 class EnvironmentSurvey:
-    """Make the subject of a validation; whatever fails on the way becomes a finding, never an exception."""
+    """Build the subject of a validation; a failure on the way becomes a finding, never an exception."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class EnvironmentSurvey:
         self.discord_facts = discord_facts
 
     async def __call__(self, environment: Environment, version: str | None, model_hash: str | None) -> Subject:
-        """Resolve the working copy, or load a stored release, and hand in all there is to ask."""
+        """Resolve the working copy, or load a stored release, and provide all that the checks look at."""
         subject = Subject(
             environment,
             self._settings,

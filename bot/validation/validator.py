@@ -15,7 +15,7 @@ log = get_logger(__name__)
 CHECK_DEADLINE_SECONDS = 10.0
 ORDER = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
-# Gathers what the checks look at: environment, version asked for, model hash of a stored release or None.
+# Gathers the input of the checks: environment, requested version, model hash of a stored release or None.
 Survey = Callable[[Environment, str | None, str | None], Awaitable[Subject]]
 
 
@@ -50,7 +50,7 @@ class EnvironmentValidator:
             async with deadline:
                 found = await check.run(subject)
             return found if isinstance(found, list) else [found]
-        except EngineUnavailableError:  # told once, by the engine's own check
+        except EngineUnavailableError:  # reported once, by the engine's own check
             message = "This could not be checked, since the engine does not answer."
             return [CheckResult(check.name, Severity.WARNING, False, message, "Mend the engine first.")]
         except RoasError as error:
@@ -66,7 +66,7 @@ class EnvironmentValidator:
         return CheckResult(check.name, check.severity, False, message, "Try again; see the log if it stays so.")
 
     def _broke(self, check: Check, error: Exception) -> CheckResult:
-        # The exception's own words stay in the log: they may hold what must not be shown.
+        # The exception's text stays in the log: it may hold what must not be shown.
         message = f"The check itself broke ({type(error).__name__})."
         return CheckResult(check.name, check.severity, False, message, "See the log; this is a fault of the bot.")
 

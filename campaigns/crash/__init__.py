@@ -1,1 +1,1 @@
-"""Kill whoever takes part in the bot's replacing itself, at every step and at any moment, and judge what is left."""
+"""Kill the processes that take part in a replacement of the bot, at every step and at random, and check the result."""

@@ -26,7 +26,7 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class ExecutionOptions:
-    """Say what a campaign is to do."""
+    """Define what a campaign does."""
 
     seed: int
     random_rounds: int
@@ -42,7 +42,7 @@ class ExecutionOptions:
 
 
 class Campaign:
-    """Play every round that was wished for."""
+    """Play every planned round."""
 
     def __init__(self, wishes: ExecutionOptions) -> None:
         self._wishes = wishes
@@ -131,7 +131,7 @@ class Campaign:
     async def _one(self, lane: Lane, wanted: Round) -> Played:
         try:
             played = await play(lane, wanted)
-        except Exception as error:  # the campaign goes on, and tells of it
+        except Exception as error:  # the campaign goes on, and reports it
             played = Played(wanted, Verdict.UNPLAYED, 0.0, (), (f"the round could not be played: {error!r}",))
         self._played.append(played)
         number = len(self._played)
@@ -141,7 +141,7 @@ class Campaign:
         return played
 
     async def _recovered(self, lane: Lane) -> bool:
-        """Lay a stack out anew after a breach, and tell whether the lane goes on: not once a planted defect is seen."""
+        """Recreate a stack after a breach, and return whether the lane goes on: not once a planted defect is seen."""
         if self._wishes.plant and any(one.verdict is Verdict.BROKEN for one in self._played):
             self._stop.set()
             return False

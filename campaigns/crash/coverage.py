@@ -1,4 +1,4 @@
-"""Know which of the rounds that were wished for did their harm, and which did not."""
+"""Track which of the planned rounds injected their fault, and which did not."""
 
 from collections import Counter
 from collections.abc import Iterable

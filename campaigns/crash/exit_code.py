@@ -1,4 +1,4 @@
-"""Say by the exit code how a campaign went."""
+"""Map the result of a campaign to its exit code."""
 
 from collections.abc import Sequence
 from enum import IntEnum

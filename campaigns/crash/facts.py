@@ -20,7 +20,7 @@ ADOPTED_HASH = "adopted_hash"
 
 @dataclass(frozen=True, slots=True)
 class ContainerFacts:
-    """Hold what the engine says of one container."""
+    """Hold the engine's view of one container."""
 
     id: str
     name: str
@@ -39,9 +39,9 @@ class Facts:
 
     containers: tuple[ContainerFacts, ...]
     journal: JournalFacts
-    # The configuration hashes that each service's container may bear, by the current release's own model.
+    # The configuration hashes that each service's container may have, by the current release's own model.
     hashes: Mapping[str, frozenset[str]]
-    # The processes that were killed: a container that still bears one is not known to be dead yet.
+    # The processes that were killed: a container that still has one is not known to be dead yet.
     killed: frozenset[int] = frozenset()
     # What was about to be done without its intent in the journal.
     unannounced: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class FactFinder:
 
 
 def _adopted(model: Mapping[str, Any]) -> dict[str, str]:
-    """Return the hashes of what was there before the first deployment: borne until it is made anew."""
+    """Return the hashes from before the first deployment: containers keep them until they are recreated."""
     extensions = {name: fields.get("x-deploy") or {} for name, fields in model["services"].items()}
     return {name: str(one[ADOPTED_HASH]) for name, one in extensions.items() if one.get(ADOPTED_HASH)}
 

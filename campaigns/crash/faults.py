@@ -27,7 +27,7 @@ def kill(lane: Lane, roles: tuple[Role, ...]) -> frozenset[int]:
 
 
 def signal_all(lane: Lane, role: Role, number: signal.Signals) -> bool:
-    """Send a signal to every process of a bot; tells whether it was there to be hit."""
+    """Send a signal to every process of a bot; returns whether it was there to be hit."""
     bot = lane.bot(role)
     if bot is not None:
         hit(lane.home.client.containers.get(bot.id), number)
@@ -47,7 +47,7 @@ async def kill_when_created(lane: Lane, role: Role, service: str, delay_seconds:
 
 
 async def usurp(lane: Lane) -> bool:
-    """Take everything over by force as one more process, let whoever had it wake up, and die; tells whether it could.
+    """Seize everything as one more process, let the former owner wake up, and die; returns whether it could.
 
     Its first process is stopped meanwhile: it wakes up between its check and its next act.
     """
@@ -63,7 +63,7 @@ async def usurp(lane: Lane) -> bool:
 
 
 async def restart_engine(lane: Lane, *, live_restore: bool) -> None:
-    """Restart the engine under everybody, with or without its containers; whoever was held goes on as it stops."""
+    """Restart the engine under everybody, with or without its containers; suspended processes go on as it stops."""
     await asyncio.to_thread(lane.daemon.keep_containers, wanted=live_restore)
     restart = asyncio.create_task(asyncio.to_thread(lane.daemon.restart))
     await asyncio.sleep(0)

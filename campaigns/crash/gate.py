@@ -1,4 +1,4 @@
-"""Listen where the instrumented bots report each step, and hold the one that is waited for."""
+"""Receive each step of the instrumented bots, and suspend the one at the armed point."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from typing import Self
 from campaigns.crash.points import Counting, Point, Report, Role
 
 SOCKET_NAME = "campaign.sock"
-# Look at a report before the one who made it may go on.
+# Inspect a report before its sender may continue.
 Look = Callable[[Report], Awaitable[Report]]
 
 
@@ -39,25 +39,25 @@ class Gate:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let everybody go."""
+        """Release every bot."""
         self.release()
         if self._server is not None:
             self._server.close()
 
     def begin(self, predecessor: str, look: Look | None = None) -> None:
-        """Begin a round: `predecessor` is the id of the container that carries the deployment first."""
+        """Begin a round: `predecessor` is the id of the container that runs the deployment first."""
         self.release()
         self.trace = []
         self._predecessor, self._look, self._counting = predecessor, look, Counting()
 
     def arm(self, wanted: Callable[[Point], bool]) -> "asyncio.Future[Report]":
-        """Hold the first bot that comes to a wanted point; the future has its report then."""
+        """Suspend the first bot that reaches a wanted point; the future then has its report."""
         self._open.clear()
         self._armed, self._held = wanted, asyncio.get_running_loop().create_future()
         return self._held
 
     def release(self) -> None:
-        """Hold nobody any more."""
+        """Disarm the gate."""
         self._armed = None
         self._open.set()
 
@@ -66,7 +66,7 @@ class Gate:
             if line := await reader.readline():
                 await self._hold(json.loads(line))
                 writer.write(b".")
-        except OSError:  # whoever was held has been killed
+        except OSError:  # the suspended process has been killed
             pass
         finally:
             writer.close()

@@ -1,4 +1,4 @@
-"""Make two good versions of the instrumented bot, one that never comes up, and one that falls ill, of one build."""
+"""Build two good versions of the instrumented bot, one that never starts, and one that becomes unhealthy."""
 
 import io
 import json
@@ -38,7 +38,7 @@ COMMANDS = {
 
 
 def make_images(engine: Engine, client: docker.DockerClient) -> None:
-    """Take the bot's packages from the cache, today's code over them, and make every version of it and of the store."""
+    """Take the bot's packages from the cache, add today's code, and build every version of it and of the store."""
     tag = f"{IMAGE}:packages"
     packages = cached(f"bot-packages-{_recipe()}.tar", lambda out: _build_packages(engine, tag, out))
     with packages.open("rb") as tar:

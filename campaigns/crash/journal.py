@@ -20,9 +20,9 @@ BUSY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Hold a change and who wrote it; `owner` is who carries a deployment from here on, where that changed.
+    """Hold a change and its author; `owner` is who runs a deployment from here on, where that changed.
 
-    Where it is leadership that changed hands, `deployment_id` is empty.
+    Where leadership changed, `deployment_id` is empty.
     """
 
     sequence: int
@@ -44,7 +44,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class JournalFacts:
-    """Hold what the journal says."""
+    """Hold the content of the journal."""
 
     deployments: tuple[Deployment, ...] = ()
     unfinished: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class JournalReader:
         return Mark(int(sequence), str(last))
 
     def unfinished(self) -> bool:
-        """Tell whether a deployment has no end yet."""
+        """Return whether a deployment has no end yet."""
         with self._opened() as journal:
             return _one(journal, "SELECT id FROM deployments WHERE outcome IS NULL LIMIT 1") is not None
 

@@ -1,4 +1,4 @@
-"""Say what is wrong with what a round left: each invariant a function of the facts alone."""
+"""Find what is wrong after a round: each invariant is a function of the facts alone."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,7 +11,7 @@ NUMBER_LABEL = "com.docker.compose.container-number"
 HASH_LABEL = "com.docker.compose.config-hash"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
 FRESH_SECONDS = 3.0
-# One that is silenced looks who speaks every second.
+# A standby checks every second who leads.
 NOTICE_SECONDS = 3.0
 WRITTEN_BY_OWNER = frozenset(
     {
@@ -25,7 +25,7 @@ WRITTEN_BY_OWNER = frozenset(
 
 
 def breaches(facts: Facts) -> tuple[str, ...]:
-    """Return every breach, in words; none means that the round ended as it must."""
+    """Describe every breach; none means that the round ended as it must."""
     return tuple(f"{name}: {text}" for name, judge in INVARIANTS.items() for text in judge(facts))
 
 
@@ -110,7 +110,7 @@ def _no_leftovers(facts: Facts) -> Iterator[str]:
 
 
 def _lease(facts: Facts) -> Iterator[str]:
-    """The bot that runs must be the one that speaks, and have said so a moment ago."""
+    """The bot that runs must be the leader, with a recent heartbeat."""
     bots, beat = _of(facts, BOT_SERVICE), facts.journal.heartbeat
     if facts.journal.lease is None:
         yield "nobody has the voice"
@@ -131,9 +131,9 @@ def _one_writer(facts: Facts) -> Iterator[str]:
 
 
 def _one_leader(facts: Facts) -> Iterator[str]:
-    """Whoever gave leadership away notes nobody's health any more, once it had the time to notice.
+    """A bot that transferred leadership records no health any more, once it had the time to notice.
 
-    A voice that a dead bot left is taken without a word. So only what the new speaker, alive, wrote after it counts.
+    Leadership of a dead bot is taken without its knowledge. So only what the new leader, alive, wrote after it counts.
     """
     speaker, since = "", 0.0
     late: list[Written] = []

@@ -1,4 +1,4 @@
-"""One stack that lives through many rounds: laid out, asked to replace its bot, looked at, and laid out anew."""
+"""One stack that runs through many rounds: set up, made to replace its bot, inspected, and set up again."""
 
 import asyncio
 import re
@@ -45,13 +45,13 @@ OUTCOME = re.compile(r"\b([A-Z]+-[0-9A-Z]{26}) · outcome")
 # Shorter than what a person would wait, longer than what a healthy bot needs.
 SETTINGS = {"ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "1", "HANDOVER_SECONDS": "40", "RELEASES_KEPT": "2"}
 HEALTHCHECK = {"interval": "1s", "retries": 3, "start_interval": "500ms"}
-# What may happen while an engine is restarted under whoever looks.
+# Errors that may occur while an engine restarts during a look.
 AWAY = (docker.errors.DockerException, requests.exceptions.RequestException, OSError, subprocess.SubprocessError)
 
 
 @dataclass(slots=True)
 class Lane:
-    """Know one engine, its sandbox and its stack, and see both bots of it."""
+    """Hold one engine, its sandbox and its stack, and observe both bots of it."""
 
     name: str
     home: Home
@@ -63,9 +63,9 @@ class Lane:
     mark: Mark = field(default_factory=Mark)
     predecessor: str = ""
     unannounced: list[str] = field(default_factory=list)
-    # How long a deployment took lately, if nobody disturbed it.
+    # How long recent undisturbed deployments took.
     length_seconds: float = 10.0
-    # Whether to see at each step who is there: it takes a moment, so only the clean runs do.
+    # Whether to record at each step which bots run: it takes a moment, so only the clean runs do.
     surveys: bool = False
     # How often a container had been started again when it was last let rest, by its id.
     rested: dict[str, int] = field(default_factory=dict)
@@ -119,7 +119,7 @@ class Lane:
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def wait_until_idle(self) -> None:
-        """Let a bot that was started again a few times run until the engine forgets that.
+        """Let a bot that was restarted a few times run until the engine resets its restart delay.
 
         It waits twice as long before each further start, up to a minute, of a container that ran for less than ten
         seconds: who is killed round after round would not be back in time, through no fault of its own.
@@ -151,7 +151,7 @@ class Lane:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def wrong_notifications(self) -> tuple[str, ...]:
-        """Return the deployments of this journal whose end was not told exactly once in the channel, in the end."""
+        """Return the deployments of this journal whose outcome was not posted exactly once in the channel."""
         ended = await asyncio.to_thread(self.reader.ended)
         deadline = time.monotonic() + TOLD_SECONDS
         async with SandboxClient(self.discord["control_url"], self.discord["control_token"]) as people:
@@ -163,18 +163,18 @@ class Lane:
                 await asyncio.sleep(1.0)
 
     async def start(self) -> None:
-        """Bring the stack up by hand and wait until its bot can be asked. Raises HomeStackError, TimeoutError."""
+        """Start the stack by hand and wait until its bot answers. Raises HomeStackError, TimeoutError."""
         await asyncio.to_thread(self.home.compose, "up", "-d", "--wait")
         await self.wait_until_asked()
 
     async def start_anew(self) -> None:
-        """Throw the stack away, journal and all, and bring up a new one."""
+        """Remove the stack, journal and all, and start a new one."""
         self.gate.release()
         await asyncio.to_thread(self._clear)
         await self.start()
 
     def keep_evidence(self, folder: Path) -> None:
-        """Copy logs, journal and what the engine says of each container, for whoever looks into a breach."""
+        """Copy logs, journal and the engine's view of each container, for the analysis of a breach."""
         folder.mkdir(parents=True, exist_ok=True)
         for path in self.state_dir.glob("journal.sqlite3*"):
             shutil.copy(path, folder)
@@ -197,7 +197,7 @@ class Lane:
         return Role.PREDECESSOR if bot.id == self.predecessor else Role.SUCCESSOR
 
     async def _look(self, report: Report) -> Report:
-        """See, before a bot goes on, that it has said in the journal what it is about to do, and who is there."""
+        """Check, before a bot continues, that the journal has its intent, and which bots run."""
         present = report.present
         if self.surveys:
             bots = await asyncio.to_thread(self.bots)

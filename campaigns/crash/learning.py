@@ -1,4 +1,4 @@
-"""Deploy without harm, to learn which steps there are, who is there at each, and how long a deployment takes."""
+"""Deploy without faults, to learn the steps, which bots run at each, and how long a deployment takes."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence

@@ -37,7 +37,7 @@ class CleanRunError(RuntimeError):
 
 
 class Verdict(StrEnum):
-    """How a round went; one that was missed did no harm, one that could not be played says nothing of the bots."""
+    """The result of a round; a missed one injected no fault, an unplayable one proves nothing about the bots."""
 
     GOOD = "good"
     BROKEN = "BROKEN"
@@ -47,7 +47,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """Tell how a round went, and what is still wrong after the time that it had."""
+    """Return how a round went, and what is still wrong after the time that it had."""
 
     round: Round
     verdict: Verdict
@@ -57,7 +57,7 @@ class Played:
 
 
 async def clean_run(lane: Lane, script: Script) -> tuple[tuple[Report, ...], float]:
-    """Deploy without harm; returns every step that was reported, and how many seconds it took.
+    """Deploy without faults; returns every step that was reported, and how many seconds it took.
 
     A machine that is very busy may make a good deployment fail in time: then it is tried again. Raises CleanRunError
     where even a clean run goes wrong.
@@ -111,7 +111,7 @@ def _version(lane: Lane, script: Script) -> str:
 
 
 async def _reached(lane: Lane, held: "asyncio.Future[Report]") -> bool:
-    """Wait until somebody is held at the point, or the deployment has ended without coming there."""
+    """Wait until a process is suspended at the point, or the deployment has ended without reaching it."""
     deadline = time.monotonic() + REACH_SECONDS
     while not held.done() and time.monotonic() < deadline:
         await asyncio.wait({held}, timeout=LOOK_SECONDS)
@@ -165,7 +165,7 @@ async def _kill_at_random(lane: Lane, wanted: Round, begun: float) -> frozenset[
 
 
 def _kill(lane: Lane, victim: Victim) -> frozenset[int]:
-    """Kill a victim; where there is no successor (or no predecessor any more), whoever is there."""
+    """Kill a victim; without a successor (or a predecessor any more), the one that is there."""
     roles = roles_of(victim)
     return faults.kill(lane, roles) or faults.kill(lane, tuple(Role))
 

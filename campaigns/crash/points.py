@@ -1,4 +1,4 @@
-"""Name the moments at which somebody can be hit, and who."""
+"""Name the moments at which a process can be hit, and which process."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Role(StrEnum):
 
 
 class Victim(StrEnum):
-    """Who is hit."""
+    """The bot that is hit."""
 
     PREDECESSOR = "predecessor"
     SUCCESSOR = "successor"
@@ -38,7 +38,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Hold what a bot said at the gate, and at which monotonic time."""
+    """Hold what a bot reported at the gate, and at which monotonic time."""
 
     point: Point
     service: str
@@ -48,7 +48,7 @@ class Report:
 
     @property
     def is_act(self) -> bool:
-        """Tell whether an act on a service's containers is about to happen."""
+        """Return whether an act on a service's containers is about to happen."""
         return self.point.when == "before" and any(f": {act} " in self.point.step for act in ANNOUNCED_ACTS)
 
 
@@ -57,7 +57,7 @@ ANNOUNCED_ACTS = ("create_service", "start", "stop", "remove")
 
 
 def is_intent(step: str) -> bool:
-    """Tell whether a service's step says that something is about to be done to it."""
+    """Return whether a service's step says that something is about to be done to it."""
     return step.endswith("ing") and step != ServiceStep.PENDING
 
 
@@ -68,7 +68,7 @@ class Counting:
         self._seen: Counter[tuple[Role, str, str]] = Counter()
 
     def point(self, role: Role, step: str, when: str) -> Point:
-        """Return the point that a report speaks of."""
+        """Return the point that a report names."""
         self._seen[role, step, when] += 1
         return Point(role, step, when, self._seen[role, step, when])
 
@@ -81,5 +81,5 @@ def possible_victims(present: frozenset[Role]) -> tuple[Victim, ...]:
 
 
 def roles_of(victim: Victim) -> tuple[Role, ...]:
-    """Return whom a victim stands for."""
+    """Return the process that a victim means."""
     return (Role.PREDECESSOR, Role.SUCCESSOR) if victim is Victim.BOTH else (Role(victim.value),)

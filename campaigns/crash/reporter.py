@@ -1,4 +1,4 @@
-"""Tell how a campaign goes and went: a line a round, a file of all of them, and a summary."""
+"""Return how a campaign goes and went: a line a round, a file of all of them, and a summary."""
 
 import time
 from collections import Counter
@@ -30,7 +30,7 @@ class Reporter:
         print(f"{time.monotonic() - self._begun:7.1f} s  {text}", flush=True)
 
     def played(self, number: int, of: int, lane: str, played: Played) -> None:
-        """Tell how one round went."""
+        """Return how one round went."""
         outcome = ", ".join(played.outcomes) or "no deployment"
         text = f"{number}/{of} {lane} seed {self._seed}  {played.round}  ->  {outcome}"
         self.say(f"{text}  {played.seconds:.1f} s  {played.verdict}")
@@ -41,7 +41,7 @@ class Reporter:
     def summary(
         self, played: Sequence[Played], coverage: Coverage, wrong_notifications: Sequence[str], left: Collection[Round]
     ) -> None:
-        """Tell how all of it went, and keep that as a table; `left` is what there was no time for."""
+        """Return how all of it went, and keep that as a table; `left` is what there was no time for."""
         done = [one for one in played if one.verdict in {Verdict.GOOD, Verdict.BROKEN}]
         rows = [_row(kind, done, coverage) for kind in Kind if coverage.wanted(kind)]
         self._table.write_text(TABLE + "\n".join(rows) + "\n")

@@ -1,4 +1,4 @@
-"""Say what is done in each round, drawn by seed; carrying it out is another file's affair."""
+"""Choose what each round does, drawn by seed; another file runs it."""
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from campaigns.crash.points import Point, Report, Role, Victim, possible_victims
 SECOND_FAULT = 0.25
 SECOND_FAULT_SECONDS = 8.0
 TORN_SECONDS = 0.3
-# Longer than a lease, so that somebody takes over meanwhile.
+# Longer than a lease, so that another bot takes over meanwhile.
 ASLEEP_SECONDS = 10.0
 
 
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 
 class Script(StrEnum):
-    """What is deployed: a good version, one whose bot never comes up, or one whose bot falls ill after taking over.
+    """What is deployed: a good version, one whose bot never starts, or one whose bot becomes unhealthy after takeover.
 
     With the second all is rolled back without a handover; with the third the predecessor takes back first.
     """
@@ -121,7 +121,7 @@ def daemon_rounds(script: Script, trace: Iterable[Report]) -> Iterator[Round]:
 
 
 def hang_rounds(trace: Iterable[Report]) -> Iterator[Round]:
-    """Yield stops of the owner around the handover: for good, and until somebody has taken over."""
+    """Yield suspensions of the owner around the handover: permanent, and until another bot has taken over."""
     for report in trace:
         point = report.point
         passing = point.role is Role.PREDECESSOR and point.step.endswith("leadership transferred")

@@ -1,4 +1,4 @@
-"""Tell the campaign, through a socket in the state folder, which step comes; go on when it answers, or is not there."""
+"""Report each step to the campaign, through a socket in the state folder; wait for its answer if it is there."""
 
 import asyncio
 import json

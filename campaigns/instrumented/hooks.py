@@ -68,7 +68,7 @@ class Hooks:
         return held
 
     async def _service_of(self, act: str, engine: ComposeEngine, arguments: Sequence[Any]) -> str:
-        """Return the service that an act is about; the one told of last may be another, moved at the same time."""
+        """Return the service that an act is about; the one reported last may be another, changed at the same time."""
         if act == "create_service":
             return str(arguments[2])
         if act not in ACTS_ON_A_SERVICE:
@@ -93,7 +93,7 @@ class Hooks:
 
 
 def announcement(changes: Iterable[StateChange]) -> str:
-    """Return what a transaction announces, in words that are the same in every run; empty for what is only noted."""
+    """Describe what a transaction announces, in the same way in every run; empty for mere records."""
     return " + ".join(filter(None, map(_text, changes)))
 
 

@@ -20,7 +20,7 @@ def plant(name: str) -> None:
 
 
 def _no_fence() -> None:
-    """Let everybody write, whoever has taken over since."""
+    """Let every process write, whichever has taken over since."""
 
     def pass_always(*_arguments: Any) -> None:
         return
@@ -53,7 +53,7 @@ def _no_sweep() -> None:
 
 
 def _no_watchdog() -> None:
-    """Never take back from one that hangs or is unwell; only what a dead one left is resumed."""
+    """Never take back from a hung or unhealthy bot; only the work of a dead one is resumed."""
     takeover_reason = LeaderElector._takeover_reason
 
     async def see_only_dead_processes(elector: LeaderElector, record: LeaderLease | None, now: float) -> str:

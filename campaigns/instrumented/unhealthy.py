@@ -1,4 +1,4 @@
-"""A version that takes over, does its part, and then is unwell and stands still: its predecessor has to take back."""
+"""A version that takes over, does its part, and then becomes unhealthy and hangs: its predecessor takes back."""
 
 import threading
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ Answer = Callable[[HttpServer, web.Request], Awaitable[web.Response]]
 
 
 class UnhealthyGate(Gate):
-    """Fall ill at a step, for good: the health check is told so, and the journal's thread comes back no more."""
+    """Become unhealthy at a step, permanently: the health check fails, and the journal's thread never returns."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

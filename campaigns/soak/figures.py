@@ -60,7 +60,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Hold what the bot takes of the machine at one moment: memory in MiB, its journal in KiB, and counts."""
+    """Hold the bot's resource usage at one moment: memory in MiB, its journal in KiB, and counts."""
 
     minute: float
     memory: float

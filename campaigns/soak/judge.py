@@ -1,4 +1,4 @@
-"""Say which limits a soak broke."""
+"""Find the limits that a soak broke."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,12 +36,12 @@ class Evidence:
 
     @property
     def event_seconds(self) -> float | None:
-        """Return what 99 of 100 events took at most; the bound of a bucket."""
+        """Return the 99th percentile of event latency; the bound of a bucket."""
         return self.counted.quantile(0.99, "roas_event_handling_seconds")
 
     @property
     def lag_seconds(self) -> float | None:
-        """Return what 99 of 100 changes took at most to Redis; the bound of a bucket."""
+        """Return the 99th percentile of sync lag to Redis; the bound of a bucket."""
         return self.counted.quantile(0.99, "roas_projection_delay_seconds")
 
     @property
@@ -52,7 +52,7 @@ class Evidence:
 
     @property
     def success(self) -> float:
-        """Return the share of deployments that succeeded, cancelled ones aside."""
+        """Return the share of deployments that succeeded, without cancelled ones."""
         total = self.counted.total("roas_deployments_total")
         cancelled = self.counted.total("roas_deployments_total", outcome="cancelled")
         succeeded = self.counted.total("roas_deployments_total", outcome="succeeded")
@@ -70,7 +70,7 @@ class Evidence:
 
 
 def breaches(seen: Evidence) -> list[str]:
-    """Name every limit that was broken, with what was seen."""
+    """Name every limit that was broken, with the measured value."""
     return [*_measured(seen), *_lost(seen), *_grown(seen)]
 
 

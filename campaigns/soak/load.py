@@ -1,4 +1,4 @@
-"""Give a bot work from all sides at once: deployments, alerts from outside, killed services, people who ask."""
+"""Load a bot from all sides at once: deployments, external alerts, killed services, people with commands."""
 
 import asyncio
 import secrets
@@ -18,7 +18,7 @@ SERVICES = ("web", "store")
 ALERT_EVERY_SECONDS = 2.0
 ALERT_LASTS = 5
 ASK_EVERY_SECONDS = 10.0
-# Three restarts of a service are allowed in a quarter of an hour: with two services in turns this stays within.
+# Three restarts of a service are allowed in a quarter of an hour: alternating two services stays within that.
 KILL_EVERY_SECONDS = 155.0
 FIRST_KILL_SECONDS = 2.0
 
@@ -46,7 +46,7 @@ class Load:
         self._after = 0
 
     async def begin(self) -> None:
-        """Bring both environments to a release, so that there is something to kill. Raises RunningBotError."""
+        """Deploy a release to both environments, so that there is something to kill. Raises RunningBotError."""
         for outcome in await asyncio.gather(*(self._bot.deploy(one, VERSIONS[0]) for one in (DEPLOYED, KILLED))):
             if "succeeded" not in outcome.text:
                 raise RunningBotError(outcome.text)
@@ -68,7 +68,7 @@ class Load:
         return self.work
 
     async def _repeat(self, act: Callable[[int], Awaitable[None]], every: float, first: float = 0.0) -> None:
-        """Begin an act in even steps; one that takes longer is followed by the next at once."""
+        """Start an act at even intervals; one that takes longer is followed by the next at once."""
         number, due = 0, time.monotonic() + first
         while due < self._end:
             await asyncio.sleep(max(0.0, due - time.monotonic()))

@@ -65,11 +65,11 @@ async def _soak(engine: Engine, redis: RedisServer, folder: Path, minutes: float
 
 
 async def _settled(state: Path) -> int:
-    """Wait until the channel was told of every alert; returns how many it still was not after a while."""
+    """Wait until every alert is posted; returns how many are still missing after the deadline."""
     async with StateManager(state, instance_prefix="SOAK") as journal:
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_SECONDS):
-                while await journal.alerts.pending_notification():  # noqa: ASYNC110 - another process tells us nothing
+                while await journal.alerts.pending_notification():  # noqa: ASYNC110 - another process sends no event
                     await asyncio.sleep(SETTLE_LOOK_SECONDS)
         return len(await journal.alerts.pending_notification())
 

@@ -21,7 +21,7 @@ IDS = "local r={} for _,e in ipairs(redis.call('XRANGE',KEYS[1],'-','+')) do r[#
 
 @dataclass
 class Watcher:
-    """Read the bot's metrics and its process until it is told to stop."""
+    """Read the bot's metrics and its process until it is asked to stop."""
 
     bot: RunningBot
     memory: list[tuple[float, float]] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Watcher:
     _began: float = field(default_factory=time.monotonic)
 
     async def run(self) -> None:
-        """Look again and again; cancel it to end it."""
+        """Poll until cancelled."""
         async with aiohttp.ClientSession() as session:
             while True:
                 await self._look(session)
@@ -43,7 +43,7 @@ class Watcher:
             return await self._read(session)
 
     async def take_footprint(self) -> None:
-        """Note what the bot takes of the machine now."""
+        """Record the bot's resource usage now."""
         self.footprints.append(await asyncio.to_thread(footprint, self.bot, self._minute))
 
     @property
@@ -68,7 +68,7 @@ class Watcher:
 
 
 def footprint(bot: RunningBot, minute: float) -> Footprint:
-    """Take the measure of a bot: its process, its state folder, what it has on the engine."""
+    """Measure a bot: its process, its state folder, its resources on the engine."""
     files = [path for path in bot.state.rglob("*") if path.is_file()]
     journal = sum(path.stat().st_size for path in files if path.name.startswith("journal.sqlite3"))
     own = [one for one in bot.client.containers.list(all=True, sparse=True) if bot.name in one.attrs["Names"][0]]

@@ -30,7 +30,7 @@ _HEADERS = {
 
 
 class Page:
-    """Serves the page's files to whoever opened it with the token."""
+    """Serves the page's files to clients with the token."""
 
     def __init__(self, access: AccessControl) -> None:
         self._access = access

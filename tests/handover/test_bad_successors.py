@@ -55,7 +55,7 @@ async def assert_whole(home, people, old) -> None:
     [
         pytest.param("exits", ended_with(3), "bad bot: cannot go on", id="exits at once"),
         pytest.param("loops", ended_with(4), "bad bot: it broke after a while", id="crash-loops"),
-        pytest.param("deaf", "not connected to Discord", "the gateway cannot be reached", id="hangs before READY"),
+        pytest.param("deaf", "not connected to Discord", "gateway unreachable", id="hangs before READY"),
         pytest.param("refused", ended_with(78), "Discord refuses the token", id="is refused by the gateway"),
         pytest.param("blind", "had not opened the journal", "file is not a database", id="cannot read the journal"),
     ],

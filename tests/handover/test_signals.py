@@ -75,7 +75,7 @@ def seconds_to_stop(home: Home, way: Callable[[Home, Any], None]) -> float:
     bot.reload()
     state, log = bot.attrs["State"], bot.logs().decode()
     assert state["ExitCode"] == 0, log
-    assert "told to stop" in log
+    assert "stop requested" in log
     assert REFUSED not in log
     assert not list((home.folder / "state").glob("journal.sqlite3-*")), "the journal was not closed"
     return datetime.fromisoformat(state["FinishedAt"]).timestamp() - began

@@ -51,7 +51,7 @@ async def test_unprobeable_url_does_not_block_others() -> None:
             assert await heard.get() == (closed, False)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert [one["event"] for one in logs] == ["a probe cannot be asked from here"]
+    assert [one["event"] for one in logs] == ["a probe cannot run from here"]
 
 
 @pytest.mark.parametrize("scheme", ["redis", "tcp"])

@@ -141,7 +141,7 @@ async def test_failing_samples_keep_watch_running(monkeypatch: pytest.MonkeyPatc
         await scene.end()
     assert len(scene.source.since) == 1
     assert scene.heard == [ended(10)]
-    assert [one["event"] for one in logs] == ["watch fails", "watch is steady again"]
+    assert [one["event"] for one in logs] == ["watch failed", "watch recovered"]
 
 
 async def test_cancel_wins_over_simultaneous_event() -> None:

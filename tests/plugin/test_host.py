@@ -93,7 +93,7 @@ async def test_host_hands_over_and_leads_again(hosts: Hosts, people: SandboxClie
     second = await hosts.start()
     (successor,) = set(hosts.living()) - {before.instance_id}
     await hosts.transfer_lease(successor)
-    await until(lambda: "this bot stands by" in first.log.read_text())  # at once, where it transfers leadership itself
+    await until(lambda: "this bot is on standby" in first.log.read_text())  # at once: it transfers leadership itself
     await hears(people, READY, 2)
     await make_use_of_everything(people, "carl")
     assert sorted(await said(people)) == sorted(

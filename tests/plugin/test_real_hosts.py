@@ -234,8 +234,8 @@ async def test_commands_copied_over_ours_are_named(start: Start, sandbox: Sandbo
         await host.order("copy")
         assert await said(people, "status") == "the host is well"
         log = host.folder / "host.log"
-        await until(lambda: "in the place of ours" in log.read_text())
-        (line,) = [line for line in log.read_text().splitlines() if "in the place of ours" in line]
+        await until(lambda: "override commands of roas" in log.read_text())
+        (line,) = [line for line in log.read_text().splitlines() if "override commands of roas" in line]
         assert "commands=/status" in line
         assert "ROAS_DISCORD_COMMAND_GROUP" in line
 

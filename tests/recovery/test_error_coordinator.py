@@ -45,7 +45,7 @@ class Scene:
 
     async def settled(self) -> None:
         async with asyncio.timeout(5):
-            while tasks := [task for task in asyncio.all_tasks() if task.get_name().startswith("heal ")]:
+            while tasks := [task for task in asyncio.all_tasks() if task.get_name().startswith("recover ")]:
                 await asyncio.wait(tasks)
         await self.bus.drain()
 

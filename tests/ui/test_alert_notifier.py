@@ -366,7 +366,7 @@ async def test_closed_channel_reported_once(
     await until(lambda: "Unknown Channel" in running.trouble(""))
     await until(lambda: bool(channel.messages))
     assert running.trouble("") == ""
-    assert caplog.text.count("the ops channel is closed to the bot") == 1
+    assert caplog.text.count("ops channel is not accessible") == 1
 
 
 async def test_deleted_alert_message_reposted_on_change(

@@ -116,7 +116,7 @@ async def test_missing_permission_reported_until_granted(
     running = messages.start()
     for environment in ("dev", "staging", "prod"):
         await failed(state, bus, environment)
-    assert caplog.text.count("a permission is missing in the ops channel") == 1
+    assert caplog.text.count("permission missing in the ops channel") == 1
     assert running.trouble("") == "The bot lacks Attach Files there: messages are posted without what needs it."
     with using_locale("zh-TW"):
         assert running.trouble("") == "機器人在該頻道缺少「附加檔案」權限：訊息會略過需要該權限的部分發布。"

@@ -1,4 +1,4 @@
-"""Take the steps of a deployment, one file each; a phase is added by adding a file and listing it here."""
+"""The phases of a deployment, one file each; a phase is added by adding a file and listing it here."""
 
 from roas.deployment.phases.completion import Completion
 from roas.deployment.phases.execution import Execution

@@ -13,10 +13,10 @@ log = get_logger(__name__)
 
 
 class Completion:
-    """Drop old releases; monitoring goes on.
+    """Remove old releases; monitoring continues.
 
-    The release has proved itself by now: each task fails by itself, with a warning, and is done again, or to its end,
-    by the next completion. Releases are forgotten first, so that nobody goes back to one that is half gone; what they
+    The release is verified by now: each task fails on its own, with a warning, and is repeated, or completed,
+    by the next completion. Releases are forgotten first, so that no rollback picks a half-removed one; what they
     held is then found by what is still there.
     """
 
@@ -52,7 +52,7 @@ def _not_dropped_text(label: str, why: str) -> str:
 
 
 async def _try(context: DeploymentContext, task: Awaitable[object], text: Callable[[str], str]) -> None:
-    """Do one task; what fails for good becomes a warning. Raises FencedOffError, and faults that are transient."""
+    """Run one task; a permanent failure becomes a warning. Raises FencedOffError, and transient faults."""
     try:
         await task
     except FencedOffError:
@@ -62,11 +62,11 @@ async def _try(context: DeploymentContext, task: Awaitable[object], text: Callab
             raise
         log.warning("a task of completion failed", error=error.message)
         context.warn(text(error.message))
-    except Exception as error:  # nothing that nobody foresaw undoes a release that has proved itself
+    except Exception as error:  # no unexpected error may undo a verified release
         log.exception("a task of completion broke")
         context.warn(text(f"Something broke that nobody foresaw ({type(error).__name__})."))
 
 
 def not_tidied_up(why: str) -> str:
-    """Say that completion could not do all of its tasks."""
+    """Return the warning that completion could not do all of its tasks."""
     return f"The release runs, but not all was tidied up, which is tried again after the next deployment: {why}"

@@ -1,4 +1,4 @@
-"""Bring the environment to the new release, each service the moment that its own dependencies are ready."""
+"""Move the environment to the new release, each service as soon as its own dependencies are ready."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Make sure that the environment is ours, tidy, and has a release to come back to."""
+"""Ensure that this process holds the environment, that it is clean, and that it has a release to roll back to."""
 
 from roas.deployment.context import DeploymentContext, sweep_leftovers
 from roas.models.coordination import PhaseName

@@ -7,7 +7,7 @@ from roas.models.coordination import PhaseName
 
 
 class Phase(Protocol):
-    """Take one step of a deployment. Running it again after a crash or a fault must lead to the same end."""
+    """One step of a deployment. Running it again after a crash or a fault must lead to the same result."""
 
     @property
     def name(self) -> PhaseName:
@@ -15,5 +15,5 @@ class Phase(Protocol):
         ...
 
     async def run(self, context: DeploymentContext) -> str:
-        """Take the step and return what was done, in a few words. Raises RoasError."""
+        """Run the step and return a short summary. Raises RoasError."""
         ...

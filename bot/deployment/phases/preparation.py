@@ -24,7 +24,7 @@ class Preparation:
 
 
 async def prepare_release(context: DeploymentContext) -> Release:
-    """Make the release, or resume the one that an earlier attempt made.
+    """Create the release, or resume the one that an earlier attempt created.
 
     A hotfix does this within its execution, without building and without preparing monitoring.
     """

@@ -1,4 +1,4 @@
-"""Bring the environment back to the release that it was on, whole."""
+"""Return the whole environment to its earlier release."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ class Rollback:
             return f"{target.label} runs again"
 
     async def _target(self, context: DeploymentContext) -> Release | None:
-        """Go to the release asked for, or, where a deployment failed, to the one that it came from."""
+        """Move to the requested release or, after a failed deployment, to the one before it."""
         deployment = context.deployment
         asked_for = deployment.request.kind is DeploymentKind.ROLLBACK and deployment.problem is None
         number = deployment.to_release if asked_for else deployment.from_release
@@ -65,7 +65,7 @@ class Rollback:
         coordinator = DependencyCoordinator(definitions)
         for service in sorted(surplus):
             await manager.remove_service(context.environment, service, watch, context.report)
-        # What depends on the bot cannot wait for one that may be unwell: its successor does it, as in execution.
+        # Dependents of the bot cannot wait for one that may be unhealthy: the successor handles them, as in execution.
         late = coordinator.dependents(own) if context.deployment.problem is None else frozenset()
         applier = Applier(context, watch, definitions, model_hash, restarts)
         await self._restore_services(applier, differing - late, restarts - late)
@@ -77,7 +77,7 @@ class Rollback:
     async def _bot_without_place(self, context: DeploymentContext, target: Release) -> frozenset[str]:
         """Return the bot's own service where the release to go back to has no container of it: it stays as it is.
 
-        Raises BotRemovalError where somebody asked for that release: nothing has been touched then.
+        Raises BotRemovalError where a person requested that release: nothing has been changed then.
         """
         bot = await find_running_bot(context.components, context.environment)
         replicas = replicas_by_service(await context.definitions(target.model_hash))
@@ -89,7 +89,7 @@ class Rollback:
         return frozenset({bot.service})
 
     async def _restore_services(self, applier: Applier, differing: frozenset[str], restarts: frozenset[str]) -> None:
-        """Take down what differs, dependents first, then bring it up as it was."""
+        """Remove what differs, dependents first, then start it as it was."""
         order, definitions = applier.coordinator.order(differing), applier.definitions
         replaced = [name for name in order if not definitions[name].start_first]
         await self._remove_services(applier.context, applier.watch, replaced[::-1], applier.model_hash)
@@ -120,12 +120,12 @@ class Rollback:
 
 
 async def _plan_restarts(context: DeploymentContext, services: frozenset[str]) -> None:
-    """Write that what only starts again is touched too, so that it is verified."""
+    """Record that services that are only restarted are changed too, so that they are verified."""
     known = {progress.service: progress for progress in context.deployment.services}
     for service in sorted(services):
         await context.plan_service(replace(known.get(service, ServiceProgress(service)), changed=True))
 
 
 def _for_rollback(definition: ServiceDefinition) -> ServiceDefinition:
-    """Take the order of updating from `rollback_config`."""
+    """Read the update order from `rollback_config`."""
     return replace(definition, start_first=definition.rollback_start_first)

@@ -9,7 +9,7 @@ from roas.models.deployment import DeploymentKind
 
 
 class Validation:
-    """Run every check; only a failed critical one stops the deployment, and all of them are told."""
+    """Run every check and report all of them; only a failed critical check stops the deployment."""
 
     name = PhaseName.VALIDATION
 

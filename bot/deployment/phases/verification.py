@@ -19,7 +19,7 @@ DEFAULT_OBSERVATION_SECONDS = 5.0  # Swarm's own default for update_config.monit
 
 
 class Verification:
-    """Observe every changed service for its window, and look at the others once."""
+    """Observe every changed service for its window, and check the others once."""
 
     name = PhaseName.VERIFICATION
 
@@ -54,7 +54,7 @@ def observation_seconds(definition: ServiceDefinition, environment: Environment)
 
 
 def is_critical(definition: ServiceDefinition, environment: Environment) -> bool:
-    """Tell whether a stack cannot do without a service."""
+    """Return whether a stack cannot do without a service."""
     return definition.critical or definition.name in environment.critical_services
 
 

@@ -54,7 +54,7 @@ def host_fields(host: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str,
         "tmpfs": [f"{path}:{options}" if options else path for path, options in (host.get("Tmpfs") or {}).items()],
         "deploy": _reservations(host.get("DeviceRequests") or []),
     }
-    # `init: false` says something where the engine's default is true; an empty list or a zero says nothing.
+    # `init: false` matters where the engine's default is true; an empty list or a zero does not.
     return {name: value for name, value in fields.items() if value or (name == "init" and value is False)}
 
 

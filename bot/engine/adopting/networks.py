@@ -82,7 +82,7 @@ def _endpoint(inspected: Mapping[str, Any], endpoint: Mapping[str, Any]) -> dict
 
 
 def _links(endpoints: Mapping[str, Any], siblings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return links in a person's words: Compose adds names of its own to each."""
+    """Return links as a person wrote them: Compose adds names of its own to each."""
     services = {sibling["Name"].lstrip("/"): _service_of(sibling) for sibling in siblings.values()}
     found: set[str] = set()
     for endpoint in endpoints.values():

@@ -1,1 +1,1 @@
-"""Speak to the Compose CLI: build argument lists, run them, and read its faults."""
+"""Call the Compose CLI: build argument lists, run them, and parse its errors."""

@@ -15,7 +15,7 @@ VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@:/-]{0,127}")
 
 @dataclass(frozen=True, slots=True)
 class ComposeProject:
-    """Say which files make a project; without `env_files` Compose reads none, not even a `.env` that lies about."""
+    """Name the files of a project; without `env_files` Compose reads none, not even a `.env` in the folder."""
 
     name: str
     files: tuple[Path, ...]
@@ -47,7 +47,7 @@ def config(project: ComposeProject) -> list[str]:
 
 
 def config_hashes(project: ComposeProject) -> list[str]:
-    """Print the configuration hash that each service's containers will bear."""
+    """Print the configuration hash that each service's containers will have."""
     return [*project.arguments(), "config", "--hash", "*"]
 
 

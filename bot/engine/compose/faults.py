@@ -44,12 +44,12 @@ CHECK_ENGINE_HINT = "Start Docker, or correct DOCKER_HOST; the bot's user must b
 
 
 def unset_variables(stderr: str) -> tuple[str, ...]:
-    """Return the variables that interpolation wanted and nobody gave, each once."""
+    """Return the variables that interpolation needs and that are not set, each once."""
     return tuple(dict.fromkeys(match["name"] for match in UNSET_VARIABLE.finditer(stderr)))
 
 
 def compose_fault(stderr: str, *, files: str, service: str | None = None) -> RoasError:
-    """Name the fault behind a failed Compose command; `files` are the compose files in words."""
+    """Identify the error behind a failed Compose command; `files` lists the compose files for the message."""
     text = summarize_stderr(stderr)
     if missing := MISSING_VARIABLE.search(text):
         return _missing_variable(text, missing, files)
@@ -78,7 +78,7 @@ def registry_fault(text: str, reference: str) -> RoasError:
 
 
 def image_not_found(text: str, service: str | None = None) -> ImageNotFoundError:
-    """Make the fault of an image that is nowhere."""
+    """Create the error for an image that cannot be found."""
     return ImageNotFoundError(
         f"There is no such image: {text}",
         hint="Check the image's name and the version; for a private registry, log in with `docker login`.",
@@ -87,7 +87,7 @@ def image_not_found(text: str, service: str | None = None) -> ImageNotFoundError
 
 
 def registry_unavailable(text: str) -> RegistryUnavailableError:
-    """Make the fault of a registry that does not answer as it should."""
+    """Create the error for a registry that does not answer as it should."""
     return RegistryUnavailableError(
         f"The registry does not answer as it should: {text}", hint="Try again when the registry is reachable."
     )

@@ -14,12 +14,12 @@ from roas.engine.compose.faults import compose_fault
 from roas.errors import EngineError, EngineUnavailableError
 from roas.models.environment import Environment
 
-# Whoever finds this in a process's environment knows which of our processes started it.
+# This variable in a process's environment names the process of ours that started it.
 INSTANCE_VARIABLE = "ROAS_INSTANCE"
 INHERITED_VARIABLES = ("PATH", "HOME", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 # Compose takes what an env file sets into its own environment, unless the name is taken there already.
 PINNED = {"COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false", "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false"}
-# Nothing lies below it, and nobody can put anything there.
+# A path below which nothing exists or can be created.
 NO_PROGRAMS = os.devnull
 CONFIG_SECONDS = 30.0
 LEAVE_SECONDS = 2.0
@@ -30,14 +30,14 @@ LineReport = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ComposeOutput:
-    """Hold what a Compose command printed."""
+    """Hold the output of a Compose command."""
 
     stdout: str
     stderr: str
 
 
 class ComposeRunner:
-    """Run Compose commands for one process of ours, which the marker in the children's environment names."""
+    """Run Compose commands for one of our processes, which the marker in the children's environment names."""
 
     def __init__(self, instance_id: str) -> None:
         self._instance_id = instance_id
@@ -54,7 +54,7 @@ class ComposeRunner:
         on_line: LineReport | None = None,
         starts_programs: bool = True,
     ) -> ComposeOutput:
-        """Run a command to its end; `on_line` is told of each line.
+        """Run a command to its end; `on_line` is called with each line.
 
         Without `starts_programs` Compose finds no program that it could start: no git, no ssh, no plugin.
         Raises the fault that its stderr names; EngineUnavailableError where it does not end in time.
@@ -146,7 +146,7 @@ def _compose_command() -> tuple[str, ...]:
 
 
 def _die_with_parent() -> tuple[str, ...]:
-    """Let the kernel end the child when we are killed, lest it go on and start the next service."""
+    """Have the kernel kill the child when this process is killed, so that it does not start the next service."""
     setpriv = shutil.which("setpriv")
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 

@@ -1,4 +1,4 @@
-"""Draw lines, boxes and words on a picture; drawn at twice its size, so that nothing is jagged."""
+"""Draw lines, boxes and text on a picture; drawn at twice its size, so that nothing is jagged."""
 
 import io
 from typing import Literal
@@ -18,7 +18,7 @@ MARKERS: tuple[Marker, ...] = ("circle", "square", "triangle", "diamond")
 
 
 class Canvas:
-    """Hold a picture under way; every length and place is in pixels of the finished picture."""
+    """Hold a picture in progress; every length and place is in pixels of the finished picture."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -26,7 +26,7 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._image)
 
     def text(self, at: Point, label: str, size: float, colour: Colour = TEXT, anchor: str = "ls") -> float:
-        """Write words at their `anchor` (as Pillow names it; left and base line unless said) and return their width."""
+        """Write text at its `anchor` (as Pillow names it; left and base line by default) and return its width."""
         self._draw.text(_fine(at), writable(label), fill=colour, font=_font(size), anchor=anchor)
         return text_width(label, size)
 
@@ -40,7 +40,7 @@ class Canvas:
         self._draw.rectangle((_fine(left_top), _fine(right_bottom)), fill=colour)
 
     def marker(self, at: Point, kind: Marker, colour: Colour, radius: float = 7.0) -> None:
-        """Draw a small sign that tells one line from another without its colour."""
+        """Draw a small marker that distinguishes lines without relying on colour."""
         (x, y), r = at, radius
         match kind:
             case "circle":
@@ -64,12 +64,12 @@ class Canvas:
 
 
 def text_width(label: str, size: float) -> float:
-    """Return how wide words are, in pixels of the finished picture."""
+    """Return the width of a text, in pixels of the finished picture."""
     return _font(size).getlength(writable(label)) / FINENESS
 
 
 def shortened(label: str, size: float, width: float) -> str:
-    """Take from the middle of words until they are narrow enough: names differ at both ends."""
+    """Cut the middle of a text until it is narrow enough: names differ at both ends."""
     if text_width(label, size) <= width:
         return label
     kept = len(label)

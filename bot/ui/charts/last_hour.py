@@ -1,6 +1,6 @@
 """Draw the last hour of services: how well they were, the processors and the memory that they used.
 
-What stands on the picture is Latin: the font that comes with Pillow has no other letters, and the names of services
+Text in the picture is Latin: the font that comes with Pillow has no other letters, and the names of services
 are Latin by Compose's own rule. The sentence that is read out in its place is in the reader's language.
 """
 
@@ -67,7 +67,7 @@ def draw_last_hour(series: Sequence[ServiceSeries]) -> Picture | None:
 
 
 def _description(series: Sequence[ServiceSeries], span: float) -> str:
-    """Say in words what the picture shows."""
+    """Describe the picture as text."""
     if span == SPANS_SECONDS[-1]:
         parts = [_("Chart of the last hour: {count} services.", count=len(series))]
     else:

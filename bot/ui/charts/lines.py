@@ -19,7 +19,7 @@ LEGEND_HEIGHT = 36.0
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """Say what is drawn: its heading, how to read it from a point, its axis, and how one value is written."""
+    """Define what is drawn: its heading, how to read it from a point, its axis, and the format of a value."""
 
     heading: str
     value: Value
@@ -36,7 +36,7 @@ def largest(series: Sequence[ServiceSeries], value: Value) -> list[ServiceSeries
 def draw_lines(
     frame: Frame, quantity: Quantity, series: Sequence[ServiceSeries], name: Callable[[ServiceSeries], str]
 ) -> None:
-    """Draw the largest users of a quantity; how many others there are stands beside the heading."""
+    """Draw the largest users of a quantity; the number of others is beside the heading."""
     shown = largest(series, quantity.value)
     scale = quantity.scale(max((_peak(one, quantity.value) for one in shown), default=0.0))
     heading_y = frame.top - 2 * LEGEND_HEIGHT - 24

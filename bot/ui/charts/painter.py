@@ -1,4 +1,4 @@
-"""Draw charts away from the event loop, in one thread of their own."""
+"""Draw charts in a thread of their own, outside of the event loop."""
 
 import asyncio
 import contextvars
@@ -34,5 +34,5 @@ class Painter:
             return None
 
     def close(self) -> None:
-        """Let the thread end."""
+        """Stop the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -17,7 +17,7 @@ GREEN: Colour = (0, 158, 115)
 VERMILION: Colour = (213, 94, 0)
 
 LINES: tuple[Colour, ...] = (SKY, ORANGE, YELLOW, SILVER)
-# How high the bar of a verdict stands says the same again: what is worse stands higher.
+# The height of a verdict's bar repeats its colour: the worse, the higher.
 VERDICTS: dict[Verdict, tuple[Colour, float]] = {
     Verdict.HEALTHY: (GREEN, 0.35),
     Verdict.UNVERIFIED: (SKY, 0.35),

@@ -49,7 +49,7 @@ def draw_verdicts(frame: Frame, series: Sequence[ServiceSeries], name: Callable[
 
 
 def draw_verdict_legend(frame: Frame, y: float) -> None:
-    """Say which colour and height means what."""
+    """Explain the colours and heights."""
     x = frame.left
     for verdict in reversed(WORST_FIRST):
         colour, share = VERDICTS[verdict]

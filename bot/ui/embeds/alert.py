@@ -37,7 +37,7 @@ def _as_it_is(alert: Alert) -> Alert:
 
 
 def draw_alert(alert: Alert, role: int | None = None) -> Drawing:
-    """Draw one alert; one that is urgent and not silenced calls a role where there is one."""
+    """Draw one alert; an urgent one that is not silenced pings a role where one is set."""
     sign, colour = STATES.get(alert.state, SEVERITIES[alert.severity])
     embed = discord.Embed(
         title=f"{sign} {_title(alert, 200)}", description=plain(translate(alert.summary), 1500), colour=colour
@@ -84,7 +84,7 @@ def draw_escalation(alert: Alert, role: int | None = None) -> Drawing:
 
 
 def draw_ping(alert: Alert, role: int | None = None) -> Drawing:
-    """Draw the call about an alert that nobody was called about when it was told first."""
+    """Draw the role ping for an alert that was posted without one."""
     sign, colour = SEVERITIES[alert.severity]
     embed = discord.Embed(
         title=f"{sign} {_('It has become urgent: {title}', title=_title(alert, 180))}",
@@ -126,7 +126,7 @@ def _to_call(embed: discord.Embed, key: str, role: int | None, alerts: Sequence[
 
 
 def _add_what_to_do(embed: discord.Embed, alerts: Sequence[Alert]) -> None:
-    """Say how to fix what is of one environment."""
+    """Say what to do about alerts, if all are of one environment."""
     environments = {alert.environment for alert in alerts}
     environment = environments.pop()
     if environments or not environment:
@@ -193,7 +193,7 @@ def _title(alert: Alert, limit: int) -> str:
 
 
 def _called(role: int | None, alerts: Sequence[Alert]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the role that a message mentions, and the same where posting it calls that role: not what is silenced."""
+    """Return the role that a message mentions, and the same where posting pings it: not for silenced alerts."""
     urgent = [alert for alert in alerts if alert.is_urgent]
     shown = () if role is None or not urgent else (role,)
     return shown, shown if any(alert.state is not AlertState.SILENCED for alert in urgent) else ()

@@ -61,7 +61,7 @@ def draw_approval(
 
 
 def proposal_headline(plan_record: PlanRecord) -> str:
-    """Say in one line what was asked for: `deploy v2 to prod`."""
+    """Summarise a request in one line: `deploy v2 to prod`."""
     request = plan_record.request
     values = {"environment": request.environment, "version": one_line(plan_record.plan.version, 64)}
     if request.kind is DeploymentKind.ROLLBACK:
@@ -99,7 +99,7 @@ def _description(plan_record: PlanRecord) -> str:
 
 
 def describe_outcome(plan_record: PlanRecord) -> str:
-    """Say how a plan stands, and what its reader can do."""
+    """Describe the state of a plan, and what its reader can do."""
     decider = person(plan_record.decided_by) if plan_record.decided_by else ""
     state = plan_record.state
     if state is PlanState.PLANNED:

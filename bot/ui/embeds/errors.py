@@ -10,7 +10,7 @@ from roas.ui.translation import _, translate
 
 
 def draw_error(error: RoasError, redact: Redact = str) -> list[discord.Embed]:
-    """Draw a fault that has words of its own, without secrets."""
+    """Draw an error with its own message, without secrets."""
     problem = without_secrets(error.problem(), redact)
     refused = isinstance(error, NotPermittedError)
     embed = discord.Embed(
@@ -26,7 +26,7 @@ def draw_error(error: RoasError, redact: Redact = str) -> list[discord.Embed]:
 
 
 def draw_unexpected(incident: str) -> list[discord.Embed]:
-    """Draw a fault that nobody foresaw; the log tells the rest under the same id."""
+    """Draw an unexpected error; the log has the details under the same id."""
     embed = discord.Embed(
         title=_("💥 Something broke that should not"),
         description=_("Nothing more was done. The log has the details under `{incident}`.", incident=incident),

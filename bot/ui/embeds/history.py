@@ -21,7 +21,7 @@ PAGE_LENGTH = 8
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Say which part of the history is meant; the buttons carry no more than this."""
+    """Identify a page of the history; the buttons hold no more than this."""
 
     environment: str | None = None
     outcome: Outcome | None = None
@@ -36,7 +36,7 @@ class HistoryPage:
 def draw_history(
     deployments: Sequence[Deployment], page: HistoryPage | None = None, *, has_more: bool = False
 ) -> Drawing:
-    """Draw deployments, newest first: what, how it ended, who, when, how long; with buttons to turn the page."""
+    """Draw deployments, newest first: what, how it ended, who, when, how long; with buttons for the other pages."""
     page = page or HistoryPage()
     entries = [_entry(deployment) for deployment in deployments]
     text = lines(entries, DESCRIPTION) if entries else _nothing(page)

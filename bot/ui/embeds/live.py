@@ -28,7 +28,7 @@ SUMMARY_LENGTH = 80
 DETAIL_LENGTH = 60
 SERVICE_NAME_LENGTH = 40
 
-# Where it is told that a deployment cannot stop any more: it is going back, or is over.
+# Phases in which a deployment can no longer be cancelled: it is rolling back, or is over.
 _PAST_CANCELLING = frozenset({PhaseName.ROLLBACK, PhaseName.COMPLETION})
 _GOING_BACK = frozenset({ServiceStep.RESTORING, ServiceStep.RESTORED})
 # What went wrong, and what is under way, is read first; what stays as it was comes last.
@@ -47,9 +47,9 @@ _FETCHING = frozenset({ServiceStep.PULLING, ServiceStep.PULLED, ServiceStep.BUIL
 
 
 def draw_live(deployment: Deployment, *, usual_seconds: float | None = None) -> Drawing:
-    """Draw a deployment as it stands; the same state gives the same message.
+    """Draw the current state of a deployment; the same state gives the same message.
 
-    `usual_seconds` is how long one like it took before, for an estimate.
+    `usual_seconds` is the duration of the last one like it, for an estimate.
     """
     description = _description(deployment, usual_seconds)
     embed = discord.Embed(title=_title(deployment), description=description, colour=_colour(deployment)).set_footer(
@@ -60,7 +60,7 @@ def draw_live(deployment: Deployment, *, usual_seconds: float | None = None) -> 
 
 
 def can_be_cancelled(deployment: Deployment) -> bool:
-    """Tell whether asking it to stop could still change anything."""
+    """Return whether asking it to stop could still change anything."""
     if deployment.finished or deployment.cancel_requested_by is not None:
         return False
     if deployment.request.kind is DeploymentKind.ROLLBACK:
@@ -158,7 +158,7 @@ def _cancelling(deployment: Deployment) -> list[str]:
 
 
 def _is_shown(phase: PhaseResult, deployment: Deployment) -> bool:
-    """Leave a rollback out that nobody needs (yet)."""
+    """Leave out a rollback that is not needed (yet)."""
     asked_for = deployment.request.kind is DeploymentKind.ROLLBACK
     return phase.name is not PhaseName.ROLLBACK or asked_for or phase.status is not PhaseStatus.PENDING
 

@@ -63,7 +63,7 @@ def _description(deployment: Deployment, outcome: Outcome) -> str:
     parts.append(_("Asked for by {person}.", person=person(deployment.request.requested_by)))
     if deployment.request.approved_by is not None:
         parts.append(_("Approved by {person}.", person=person(deployment.request.approved_by)))
-    if deployment.cancel_requested_by is not None and outcome is not Outcome.SUCCEEDED:  # that wish came too late
+    if deployment.cancel_requested_by is not None and outcome is not Outcome.SUCCEEDED:  # cancelled too late
         parts.append(_("Cancelled by {person}.", person=person(deployment.cancel_requested_by)))
     return " ".join(parts)
 
@@ -99,7 +99,7 @@ def _add_problem(embed: discord.Embed, deployment: Deployment) -> None:
 
 
 def next_step(deployment: Deployment, problem: Problem) -> str:
-    """Say the next thing to do: the fault's own hint, or what fits the outcome."""
+    """Return the next thing to do: the error's own hint, or what fits the outcome."""
     if problem.hint:
         return translate(problem.hint)
     if not deployment.touched:
@@ -119,12 +119,12 @@ def _add_services(embed: discord.Embed, deployment: Deployment) -> None:
 
 
 def _is_listed(progress: ServiceProgress) -> bool:
-    """Tell of what changed or failed, not of what nobody came to."""
+    """List what changed or failed, not what was never reached."""
     return progress.step is ServiceStep.FAILED or (progress.changed and progress.step is not ServiceStep.PENDING)
 
 
 def _attachments(deployment: Deployment) -> tuple[Attachment, ...]:
-    """Take the report of the deployment's problem, then those of its phases that say something else."""
+    """Return the report of the deployment's problem, then those of its phases that differ from it."""
     found: dict[str, Attachment] = {}
     failed = (p.problem for p in deployment.phases if p.status is PhaseStatus.FAILED and p.problem is not None)
     for problem in (deployment.problem, *failed):

@@ -22,7 +22,7 @@ NAMES = 400
 def draw_plan(plan: Plan, *, dry_run: bool = False, last_seconds: float | None = None) -> list[discord.Embed]:
     """Draw a plan: per service what happens and why, which stay, in which order; keys, never values.
 
-    `last_seconds` is how long it took the last time.
+    `last_seconds` is the duration of the last one.
     """
     heading = plan_heading(replace(plan, version=one_line(plan.version, 64)))
     embed = discord.Embed(title=f"📋 {heading}", description=_description(plan), colour=_colour(plan))
@@ -38,7 +38,7 @@ def draw_plan(plan: Plan, *, dry_run: bool = False, last_seconds: float | None =
 def draw_plan_message(
     plan: Plan, text: str = "", *, dry_run: bool = False, last_seconds: float | None = None
 ) -> Drawing:
-    """Draw a plan as an answer with some words, and with the whole of it as a file where not all is to be seen."""
+    """Draw a plan as an answer with some text, with the whole of it as a file if it does not fit."""
     embeds = draw_plan(plan, dry_run=dry_run, last_seconds=last_seconds)
     files = whole_plan(plan, embeds)
     content = "\n".join(part for part in (text, whole_plan_note(files)) if part)
@@ -55,12 +55,12 @@ def whole_plan(plan: Plan, shown: Sequence[discord.Embed]) -> tuple[Attachment, 
 
 
 def whole_plan_note(files: tuple[Attachment, ...]) -> str:
-    """Say where the whole plan is, where it is in a file."""
+    """Say that the whole plan is in a file, where it is."""
     return _("📎 Not all of it fits here: the whole plan is in {file}.", file=code(PLAN_FILE)) if files else ""
 
 
 def _fields(plan: Plan) -> list[tuple[str, str]]:
-    """Say which services stay, in which order the others are changed, and what to think of."""
+    """List which services stay, the order in which the others change, and warnings."""
     fields = []
     if kept := [service.service for service in plan.services if service.action is ServiceAction.KEEP]:
         fields.append((_("Stays as it is ({count})", count=len(kept)), one_line(", ".join(kept), NAMES)))
@@ -85,7 +85,7 @@ def _colour(plan: Plan) -> discord.Colour:
 
 def _description(plan: Plan) -> str:
     if not plan.changed and plan.to_release is not None and plan.to_release == plan.from_release:
-        return ""  # what broke off half way is brought back: the warning says so
+        return ""  # an interrupted change is rolled back: the warning says so
     if not plan.changed:
         return _("Nothing would change: everything runs as this version says.")
     return lines([_service(service) for service in plan.changed], DESCRIPTION // 2)
@@ -97,7 +97,7 @@ def _service(service: ServicePlan) -> str:
 
 
 def _reasons(service: ServicePlan) -> list[str]:
-    """Say why: the image, the configuration's keys."""
+    """Give the reason: the image, the configuration's keys."""
     reasons: list[str] = []
     if service.action is ServiceAction.REMOVE:
         return reasons

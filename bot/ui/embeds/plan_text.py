@@ -1,4 +1,4 @@
-"""Write a whole plan as a text file: nobody is to say yes to what a message had no room for."""
+"""Write a whole plan as a text file: a plan must not be confirmed without the part that a message has no room for."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ def draw_plan_text(plan: Plan) -> Attachment:
 
 
 def plan_heading(plan: Plan) -> str:
-    """Say which release of which environment becomes which: `prod: r3 → a new release (v2)`."""
+    """Summarise the change of release: `prod: r3 → a new release (v2)`."""
     return _(
         "{environment}: {old} → {new} ({version})",
         environment=plan.environment,
@@ -27,7 +27,7 @@ def plan_heading(plan: Plan) -> str:
 
 
 def action_text(service: ServicePlan) -> str:
-    """Say what happens to a service."""
+    """Describe what happens to a service."""
     text = {
         ServiceAction.CREATE: _("is created"),
         ServiceAction.RECREATE: _("is recreated"),

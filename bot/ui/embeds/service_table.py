@@ -17,7 +17,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 class Environment(Protocol):
-    """Know how an environment's services are."""
+    """Hold the state of an environment's services."""
 
     @property
     def environment(self) -> str:

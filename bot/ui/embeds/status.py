@@ -1,4 +1,4 @@
-"""Draw how an environment is: each service, the release it runs, and what is going on."""
+"""Draw the status of an environment: each service, the release it runs, and what is in progress."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ FEWEST = 150
 class EnvironmentStatus:
     """Gather what `/status` shows of one environment; `fault` says why its health is not known.
 
-    `trouble` says why the ops channel cannot be told of what happens.
+    `trouble` says why nothing can be posted to the ops channel.
     """
 
     environment: str
@@ -80,7 +80,7 @@ def _embed(status: EnvironmentStatus, *, brief: bool) -> discord.Embed:
 
 
 def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
-    """Say which release it is on, and what is going on."""
+    """Name the release that it is on, and what is in progress."""
     facts = [(_("Release"), _release(status.release))]
     if going_on := _going_on(status):
         facts.append((_("Going on"), going_on))
@@ -92,7 +92,7 @@ def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
 
 
 def _add_services(embed: discord.Embed, status: EnvironmentStatus, room: int) -> bool:
-    """Put the services before what else is said, and tell whether each of them is there."""
+    """Put the services first, and return whether each of them is there."""
     facts = f"\n\n{embed.description}" if embed.description else ""
     limit = max(min(room - len("\n\n"), DESCRIPTION - len(facts)), FEWEST)
     parts = _service_lines(status)
@@ -146,7 +146,7 @@ def _service(health: ServiceHealth, release: Release | None) -> str:
 
 
 def _details(health: ServiceHealth, release: Release | None) -> list[str]:
-    """Say image, uptime, CPU, memory and restarts, as far as they are known."""
+    """List image, uptime, CPU, memory and restarts, as far as they are known."""
     containers = health.containers
     version = running_version(health, release)
     started = started_at(health)
@@ -175,7 +175,7 @@ def _release(release: Release | None) -> str:
 
 
 def _going_on(status: EnvironmentStatus) -> str:
-    """Say which deployment runs, or who else holds the environment."""
+    """Name the deployment that runs, or the holder of the deployment lock."""
     active, lock = status.active, status.lock
     if active is not None:
         phase = next((word(p.name) for p in active.phases if p.status is PhaseStatus.IN_PROGRESS), _("waiting"))

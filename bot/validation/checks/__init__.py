@@ -1,1 +1,1 @@
-"""Hold one check a file; a check is added by adding a file."""
+"""The checks, one a file; a check is added by adding a file."""

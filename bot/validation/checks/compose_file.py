@@ -13,7 +13,7 @@ class ComposeFileCheck:
     severity = Severity.CRITICAL
 
     async def run(self, subject: Subject) -> list[CheckResult]:
-        """Say whether the files parse, and pass on what the resolving warned of."""
+        """Check that the files parse, and pass on the warnings of their resolution."""
         if subject.stack_error is not None and not isinstance(subject.stack_error, ComposePolicyError):
             return [failed(self, subject.stack_error.message, subject.stack_error.hint)]
         if subject.stack is None:

@@ -13,7 +13,7 @@ class ComposePolicyCheck:
     severity = Severity.CRITICAL
 
     async def run(self, subject: Subject) -> list[CheckResult]:
-        """Say which rule the compose file breaks."""
+        """Name the rule that the compose file breaks."""
         if isinstance(subject.stack_error, ComposePolicyError):
             return [failed(self, subject.stack_error.message, subject.stack_error.hint)]
         if subject.stack is None:

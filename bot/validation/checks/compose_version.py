@@ -1,4 +1,4 @@
-"""Check that the Compose CLI is there and new enough."""
+"""Check that the Compose CLI is installed and new enough."""
 
 from packaging.version import InvalidVersion, Version
 

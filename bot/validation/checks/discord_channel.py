@@ -13,7 +13,7 @@ class DiscordChannelCheck:
     severity = Severity.WARNING
 
     async def run(self, subject: Subject) -> CheckResult:
-        """Say whether the guild and the channels of the settings are there."""
+        """Check that the guild and the channels of the settings exist."""
         settings = subject.settings
         if subject.discord_facts is None:
             return passed(self, "No channel to look for without a token.")
@@ -33,7 +33,7 @@ class DiscordChannelCheck:
         return next((one for one in found if not one.passed), found[0])
 
     def _channel(self, facts: DiscordFacts, channel_id: int | None, setting: str) -> CheckResult:
-        """Say whether one channel is there and takes messages."""
+        """Check that one channel exists and accepts messages."""
         if not facts.channel_found:
             message = f"The bot does not see the channel {channel_id} in its guild."
             return failed(self, message, f"Give it View Channel there, or correct {setting}.")

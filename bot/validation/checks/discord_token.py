@@ -12,7 +12,7 @@ class DiscordTokenCheck:
     severity = Severity.WARNING
 
     async def run(self, subject: Subject) -> CheckResult:
-        """Say whether Discord lets the bot in."""
+        """Check that Discord accepts the token."""
         if subject.discord_facts is None:
             return passed(self, "DISCORD_TOKEN is not set: the bot can be used from the command line only.")
         facts = await subject.discord_facts()

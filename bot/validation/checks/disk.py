@@ -8,7 +8,7 @@ from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, in_bytes, passed
 from roas.validation.subject import Subject
 
-# A full disk corrupts what runs already; below the first nothing is deployed, below the second one is told.
+# A full disk corrupts what runs already: no deployment below the first limit, a warning below the second.
 MINIMUM_BYTES = 512 * 1024**2
 RECOMMENDED_BYTES = 2 * 1024**3
 

@@ -9,7 +9,7 @@ from roas.validation.subject import Subject
 
 
 class FileBindsCheck:
-    """Look for writable binds of one file: whoever replaces the file leaves the container with the old one."""
+    """Find writable binds of a single file: replacing the file leaves the container with the old one."""
 
     name = "file_binds"
     severity = Severity.WARNING

@@ -21,7 +21,7 @@ class ImagesCheck:
     severity = Severity.CRITICAL
 
     async def run(self, subject: Subject) -> list[CheckResult]:
-        """Say of each image that cannot be had why not."""
+        """Explain for each unavailable image why it is."""
         if subject.stack is None:
             return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         if subject.look_up_image is None:

@@ -4,7 +4,7 @@ from roas.models.check import CheckResult, Severity
 from roas.validation.finding import failed, in_bytes, passed
 from roas.validation.subject import Subject
 
-# Below the first a new container is likely to be killed, or to kill another; below the second one is told.
+# Below the first a new container is likely to be killed, or to kill another; below the second there is a warning.
 MINIMUM_BYTES = 64 * 1024**2
 RECOMMENDED_BYTES = 256 * 1024**2
 

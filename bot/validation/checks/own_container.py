@@ -15,7 +15,7 @@ class OwnContainerCheck:
     severity = Severity.CRITICAL
 
     async def run(self, subject: Subject) -> list[CheckResult]:
-        """Say which paths or projects differ between the bot's view and the engine's."""
+        """List the paths or projects that differ between the bot's view and the engine's."""
         if not subject.engine.in_container():
             return [self._outside(subject)]
         own = await subject.engine.own_container()
@@ -60,7 +60,7 @@ class OwnContainerCheck:
 
 
 def _fault(folder: Path, own: OwnContainer) -> str:
-    """Say what is wrong with where a folder comes from; empty where the engine sees the same."""
+    """Describe what is wrong with the source of a folder; empty where the engine sees the same."""
     mount = _mount_of(folder, own.mounts)
     if mount is None:
         return "is not mounted from the host"
@@ -70,6 +70,6 @@ def _fault(folder: Path, own: OwnContainer) -> str:
 
 
 def _mount_of(folder: Path, mounts: tuple[Mount, ...]) -> Mount | None:
-    """Return the mount that a folder lies in: the one with the longest destination."""
+    """Return the mount of a folder: the one with the longest destination."""
     inside = [mount for mount in mounts if PurePosixPath(folder).is_relative_to(mount.destination)]
     return max(inside, key=lambda mount: len(mount.destination), default=None)

@@ -56,7 +56,7 @@ class PortsCheck:
 
 
 def wanted_ports(subject: Subject) -> list[WantedPort]:
-    """Read the fixed host ports from the resolved model; a range stands for any one of it and is left out."""
+    """Read the fixed host ports from the resolved model; a range is left out, since any port of it may be used."""
     return [
         WantedPort(name, str(entry.get("host_ip", "")), int(entry["published"]), str(entry.get("protocol", "tcp")))
         for name, service in sorted(subject.services.items())

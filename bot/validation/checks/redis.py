@@ -13,7 +13,7 @@ class RedisCheck:
     severity = Severity.WARNING
 
     async def run(self, subject: Subject) -> CheckResult:
-        """Say whether Redis answers."""
+        """Check that Redis answers."""
         if subject.ping_redis is None:
             return passed(self, "REDIS_URL is not set: state is kept in the journal alone.")
         remedy = "Look at the redis service, or correct REDIS_URL; deployments go on without it."
@@ -21,6 +21,6 @@ class RedisCheck:
             await subject.ping_redis()
         except RoasError as error:
             return failed(self, error.message, remedy)
-        except Exception as error:  # whatever the client raises means the same; its words may hold the URL's password
+        except Exception as error:  # any exception of the client means the same; its text may hold the URL's password
             return failed(self, f"Redis does not answer ({type(error).__name__}).", remedy)
         return passed(self, "Redis answers.")

@@ -30,7 +30,7 @@ class SecondBotCheck:
 
 
 def _shared(subject: Subject, service: Mapping[str, Any]) -> list[str]:
-    """Return what a service has in common with this bot, in words."""
+    """Describe what a service has in common with this bot."""
     token = subject.settings.discord_token
     state = subject.settings.state_dir.absolute()
     values = (service.get("environment") or {}).values()

@@ -16,7 +16,7 @@ class StartFirstCheck:
     severity = Severity.CRITICAL
 
     async def run(self, subject: Subject) -> list[CheckResult]:
-        """Name what stands in the way of a second container."""
+        """Name what prevents a second container."""
         if subject.stack is None:
             return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         found = await self._own_service(subject, subject.stack.definitions)
@@ -34,7 +34,7 @@ class StartFirstCheck:
         return found or [passed(self, "No service is in its own way.")]
 
     async def _own_service(self, subject: Subject, definitions: Mapping[str, ServiceDefinition]) -> list[CheckResult]:
-        """The bot always starts its successor beside itself; whoever would replace it is refused, others may deploy."""
+        """The bot always starts its successor beside itself: only deployments that would replace it are refused."""
         fixed = {name for name, one in definitions.items() if one.fixed_place and not one.start_first}
         own = await subject.engine.own_container() if fixed else None
         if own is None or own.project != subject.environment.project or own.service not in fixed:

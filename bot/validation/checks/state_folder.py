@@ -1,4 +1,4 @@
-"""Check that the state folder is there, writable and nobody else's to read."""
+"""Check that the state folder exists, is writable and is private."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ class StateFolderCheck:
     severity = Severity.CRITICAL
 
     async def run(self, subject: Subject) -> CheckResult:
-        """Say whether the folder is there, writable and closed to others."""
+        """Check that the folder exists, is writable and is closed to others."""
         return await asyncio.to_thread(self._look, subject.settings.state_dir)
 
     def _look(self, folder: Path) -> CheckResult:

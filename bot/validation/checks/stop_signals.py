@@ -34,6 +34,6 @@ class StopSignalsCheck:
 
 
 def _starts_a_shell(service: dict[str, Any]) -> bool:
-    """Tell whether a shell stays as PID 1; a script that ends in `exec` makes way."""
+    """Return whether a shell stays as PID 1; a script that ends in `exec` makes way."""
     text = [str(word) for word in service.get("entrypoint") or service.get("command") or ()]
     return len(text) > 2 and text[0] in SHELLS and text[1] == "-c" and "exec " not in text[2]
