@@ -154,7 +154,7 @@ def test_next_command_resumes_leftover(line: CommandLine) -> None:
     child.send_signal(signal.SIGTERM)
     _, err = child.communicate(timeout=30)
     assert child.returncode == 130
-    assert "takes it up" in err
+    assert "resumes it" in err
     assert line.document("history", "dev", "--limit", "1")["deployments"][0]["outcome"] is None
     cancelled = line.run("cancel", "dev")
     assert cancelled.returncode == 0

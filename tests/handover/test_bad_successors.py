@@ -32,7 +32,7 @@ async def reverted(home, people, deployment_id: str) -> tuple[str, str]:
     """Return what the channel is told of a deployment that was rolled back, and the report that goes with it."""
     told = await outcome(people, deployment_id, seconds=HANDOVER_SECONDS + GRACE_SECONDS)
     assert "rolled back" in told.text, told.text
-    assert "Last words" in told.text, told.text
+    assert "Last log lines" in told.text, told.text
     question = "SELECT json_extract(document, '$.problem.report') FROM deployments WHERE id = ?"
     return told.text, rows(home, question, deployment_id)[0][0]
 
