@@ -171,7 +171,7 @@ def test_killed_command_finished_before_next_deploy(line: CommandLine) -> None:
     child.wait()
     ended = line.run("rollback", "dev")
     assert ended.returncode == 0, ended.stderr
-    assert "Taking up DEPLOY-" in ended.stdout
+    assert "Resuming DEPLOY-" in ended.stdout
     assert "succeeded in" in ended.stdout
     assert line.running() == BOTH_V1
 

@@ -62,7 +62,7 @@ async def assert_whole(home, people, old) -> None:
 )
 async def test_unfit_successor_never_takes_over(home, people, old, version, why, failure_output):
     told, report = await reverted(home, people, await deploy(people, version))
-    assert "not fit to take over" in told, told
+    assert "not ready to take over" in told, told
     assert re.search(why, told), told
     assert failure_output in report, report
     await assert_whole(home, people, old)
