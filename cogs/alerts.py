@@ -63,7 +63,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
         one = await kept.get(subject)
         alerts = [one] if one is not None else await kept.group(subject)
         if not alerts:
-            raise InvalidRequestError(_("The journal knows no alert {id}.", id=subject))
+            raise InvalidRequestError(_("There is no alert {id}.", id=subject))
         return alerts
 
     async def _acknowledge(self, alerts: Sequence[Alert], asker: Asker) -> str:
@@ -72,7 +72,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
             return _already_over()
         for alert in still_open:
             await self.application.alert_service.acknowledge(alert.id, actor_of(asker))
-        return _("👀 {count} acknowledged: you look after it.", count=len(still_open))
+        return _("👀 {count} acknowledged by you.", count=len(still_open))
 
     async def _silence(self, alerts: Sequence[Alert], asker: Asker) -> str:
         still_open = [alert for alert in alerts if alert.is_open]
@@ -119,7 +119,7 @@ def alert_refusal(asker: Asker, cog: OpsCog) -> str | None:
         return out_of_place
     if asker.role_ids & cog.rules.all_roles:
         return None
-    return _("Dealing with alerts needs the role of a deployer or an approver.")
+    return _("Handling alerts requires the deployer or the approver role.")
 
 
 def _already_over() -> str:

@@ -34,8 +34,11 @@ def read_version(text: str) -> str:
     version = text.strip()
     if not VERSION_PATTERN.fullmatch(version):
         raise InvalidRequestError(
-            _("{version} is no version.", version=as_typed(text)),
-            hint=_("Letters, digits, and . _ + - after the first sign; 128 signs at most. For example v1.4.2."),
+            _("{version} is not a valid version.", version=as_typed(text)),
+            hint=_(
+                "Use letters, digits and . _ + -, starting with a letter or a digit; 128 characters at most. For "
+                "example v1.4.2."
+            ),
         )
     return version
 
@@ -72,7 +75,9 @@ def read_reason(text: str | None, *, needed: bool = False) -> str:
     if needed and not reason:
         raise InvalidRequestError(_("A reason is needed."), hint=_("Say in a few words why."))
     if len(reason) > REASON_LENGTH:
-        raise InvalidRequestError(_("The reason is too long."), hint=_("{count} signs at most.", count=REASON_LENGTH))
+        raise InvalidRequestError(
+            _("The reason is too long."), hint=_("{count} characters at most.", count=REASON_LENGTH)
+        )
     return reason
 
 
@@ -83,7 +88,7 @@ def read_since(text: str | None) -> timedelta | None:
     matched = SINCE_PATTERN.fullmatch(text.strip().lower())
     if matched is None:
         raise InvalidRequestError(
-            _("{value} is no length of time.", value=as_typed(text)), hint=_("For example 90s, 15m, 2h or 3d.")
+            _("{value} is not a duration.", value=as_typed(text)), hint=_("For example 90s, 15m, 2h or 3d.")
         )
     return timedelta(seconds=int(matched[1]) * SECONDS_OF[matched[2]])
 

@@ -47,7 +47,7 @@ async def cancel(cog: "DeploymentCog", interaction: discord.Interaction[Any], de
     """Ask a deployment to stop, for those who may; returns what to say. Raises NotPermittedError."""
     deployment = await cog.application.state.deployments.get(deployment_id)
     if deployment is None:
-        raise InvalidRequestError(_("The journal knows no deployment {id}.", id=deployment_id))
+        raise InvalidRequestError(_("There is no deployment {id}.", id=deployment_id))
     asker = asker_of(interaction)
     environment = cog.environment(deployment.environment)
     permit(cancel_refusal(deployment.request.kind, environment, asker, cog.rules))

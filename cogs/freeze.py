@@ -25,8 +25,8 @@ log = get_logger(__name__)
 class FreezeCog(OpsCog, name=CogName.FREEZE.value):
     """Answer `/lock` and `/unlock`."""
 
-    @app_commands.command(description="Let nobody deploy to an environment until it is unlocked")
-    @app_commands.describe(environment="Which one", reason="Why; whoever wants to deploy reads it")
+    @app_commands.command(description="Lock an environment: no deployments until it is unlocked")
+    @app_commands.describe(environment="Which one", reason="Why; shown to anybody who tries to deploy")
     @app_commands.guild_only()
     @answered
     async def lock(self, interaction: discord.Interaction[Any], environment: str, reason: str) -> None:
@@ -42,7 +42,7 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
             text += "\n" + _("`{id}` is under way and goes on; /cancel stops it.", id=active.id)
         await answer(interaction, text)
 
-    @app_commands.command(description="Let people deploy to a locked environment again")
+    @app_commands.command(description="Unlock an environment: allow deployments again")
     @app_commands.describe(environment="Which one")
     @app_commands.guild_only()
     @answered

@@ -28,7 +28,7 @@ SINCE_SUGGESTED = ("15m", "1h", "6h", "1d")
 class LogsCog(OpsCog, name=CogName.LOGS.value):
     """Answer `/logs`, for those who may change what runs."""
 
-    @app_commands.command(description="Show what a service wrote last, as a file")
+    @app_commands.command(description="Show the last log lines of a service, as a file")
     @app_commands.describe(
         service="Which service",
         environment="Where (may be left out where only one environment has it)",
@@ -133,5 +133,5 @@ def _draw(target: Environment, service: str, text: str) -> Drawing:
     if not text.strip():
         return Drawing(key="", embeds=(), content=_("{service} of {environment} wrote nothing in that time.", **values))
     name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{target.name}-{service}")[:80]
-    content = _("📄 What {service} of {environment} wrote last", **values)
+    content = _("📄 Last log lines of {service} of {environment}", **values)
     return Drawing(key="", embeds=(), content=content, attachments=(Attachment(f"{name}.log", text),))

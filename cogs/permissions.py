@@ -136,7 +136,7 @@ def refusal(action: Action, environment: Environment | None, asker: Asker, rules
     if action is Action.STATUS:
         return None
     if environment is None:
-        return _("It is not said for which environment.")
+        return _("No environment was given.")
     wanted, called = _wanted_roles(action, environment, rules)
     return None if asker.role_ids & wanted else _missing_role(action, environment, wanted, called)
 
@@ -151,7 +151,7 @@ def cancel_refusal(kind: DeploymentKind, environment: Environment, asker: Asker,
 def permit(why_not: str | None) -> None:
     """Raise NotPermittedError where there is a reason to refuse."""
     if why_not is not None:
-        raise NotPermittedError(why_not, hint=_("Ask somebody who may, or who gives out the roles."))
+        raise NotPermittedError(why_not, hint=_("Ask somebody who has one of them, or who manages the roles."))
 
 
 def place_refusal(asker: Asker, rules: Rules, environment: str | None) -> str | None:
@@ -162,7 +162,7 @@ def place_refusal(asker: Asker, rules: Rules, environment: str | None) -> str | 
     if rules.guild_id is None or rules.channel_id is None:
         return _("DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are not set, so nobody may do anything.")
     if asker.guild_id != rules.guild_id:
-        return _("This only works in the server that the bot looks after.")
+        return _("This only works in the server that the bot manages.")
     here = rules.looked_after_in(asker.channel_id)
     if asker.channel_id == rules.channel_id or (here and environment is None) or environment in here:
         return None
@@ -175,8 +175,9 @@ def place_refusal(asker: Asker, rules: Rules, environment: str | None) -> str | 
         )
     if rules.channel_missing and asker.role_ids & rules.all_roles:
         return _(
-            "The ops channel, <#{channel}>, is gone, or the bot cannot see it: nothing can be asked or told there. "
-            "Give the bot View Channel, or set DISCORD_OPS_CHANNEL_ID to a channel that exists and start it again.",
+            "The ops channel, <#{channel}>, is gone, or the bot cannot see it: commands and notifications do "
+            "not work there. Give the bot View Channel, or set DISCORD_OPS_CHANNEL_ID to a channel that "
+            "exists and restart the bot.",
             channel=rules.channel_id,
         )
     return _("This only works in the ops channel, <#{channel}>.", channel=rules.channel_id)

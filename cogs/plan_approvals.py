@@ -218,7 +218,7 @@ class PlanApprovals:
         plan_record = await self._state.approvals.get(plan_id)
         if plan_record is None:
             raise InvalidRequestError(
-                _("The journal knows no plan {id} any more.", id=plan_id), hint=_("Ask again for a new plan.")
+                _("There is no plan {id} any more.", id=plan_id), hint=_("Ask again for a new plan.")
             )
         if plan_record.ended:
             return plan_record

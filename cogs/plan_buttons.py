@@ -114,7 +114,7 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
     async def _request(self, cog: "DeploymentCog", interaction: discord.Interaction[Any]) -> DeploymentRequest:
         deployment = await cog.application.state.deployments.get(self.subject)
         if deployment is None:
-            raise InvalidRequestError(_("The journal knows no deployment {id}.", id=self.subject))
+            raise InvalidRequestError(_("There is no deployment {id}.", id=self.subject))
         target = cog.environment(deployment.environment)
         request = cog.request(interaction, target, DeploymentKind.ROLLBACK)
         current = await cog.application.state.releases.current(target.name)

@@ -50,7 +50,7 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
         await self._looks.close()
         self._painter.close()
 
-    @app_commands.command(description="Show how an environment is, or all of them")
+    @app_commands.command(description="Show the status of one environment or of all")
     @app_commands.describe(environment="Which one (all if left out)")
     @app_commands.guild_only()
     @answered

@@ -50,7 +50,9 @@ class Narrator:
     def answered(self, text: str, title: str) -> None:
         """Print what only the person who asked sees, without the link to the channel."""
         shown = [
-            line.removeprefix("-# ") for line in text.splitlines() if not line.startswith(("🚀", "Nothing is changed"))
+            line.removeprefix("-# ")
+            for line in text.splitlines()
+            if not line.startswith(("🚀", "Nothing changes until"))
         ]
         self._panel("\n".join(shown), title, "blue")
 

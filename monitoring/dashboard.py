@@ -44,7 +44,7 @@ def build() -> str:
 def _overview(dashboard: Dashboard) -> Dashboard:
     return (
         dashboard.with_row(Row("At a glance"))
-        .with_panel(_figure("Bots that answer", 'sum(up{job="roas-bot"})', [(None, RED), (1, GREEN)]))
+        .with_panel(_figure("Bots up", 'sum(up{job="roas-bot"})', [(None, RED), (1, GREEN)]))
         .with_panel(
             _figure(
                 "Unhealthy services",
@@ -55,7 +55,7 @@ def _overview(dashboard: Dashboard) -> Dashboard:
         .with_panel(_figure("Open alerts", "sum(max by (severity) (roas_alerts_open))", [(None, GREEN), (1, RED)]))
         .with_panel(
             _figure(
-                "Deployments that succeeded, last day",
+                "Deployment success rate, last day",
                 f'sum(increase(roas_deployments_total{{{STACK},outcome="succeeded"}}[1d]))'
                 f" / sum(increase(roas_deployments_total{{{STACK}}}[1d]))",
                 [(None, RED), (0.95, GREEN)],
@@ -74,7 +74,7 @@ def _deployments(dashboard: Dashboard) -> Dashboard:
             .with_target(_query(f"sum by (outcome) (increase(roas_deployments_total{{{STACK}}}[1h]))", "{{outcome}}"))
         )
         .with_panel(
-            _lines("Time that 95 of 100 deployments take at most", "s").with_target(
+            _lines("Deployment duration, 95th percentile", "s").with_target(
                 _query(
                     "histogram_quantile(0.95, sum by (le, kind) "
                     f"(rate(roas_deployment_duration_seconds_bucket{{{STACK}}}[1h])))",
@@ -83,7 +83,7 @@ def _deployments(dashboard: Dashboard) -> Dashboard:
             )
         )
         .with_panel(
-            _lines("Time of a phase, on average", "s").with_target(
+            _lines("Average phase duration", "s").with_target(
                 _query(
                     "sum by (phase) (rate(roas_phase_duration_seconds_sum[1h]))"
                     " / sum by (phase) (rate(roas_phase_duration_seconds_count[1h]))",
@@ -103,9 +103,7 @@ def _services(dashboard: Dashboard) -> Dashboard:
             .stacking(common.StackingConfig().mode(StackingMode.NORMAL))
             .with_target(_query(f"sum by (verdict) (roas_service_health{{{SERVICES}}})", "{{verdict}}"))
         )
-        .with_panel(
-            _lines("Processor", "percentunit").with_target(_query(f"roas_service_cpu_ratio{{{SERVICES}}}", name))
-        )
+        .with_panel(_lines("CPU", "percentunit").with_target(_query(f"roas_service_cpu_ratio{{{SERVICES}}}", name)))
         .with_panel(_lines("Memory", "bytes").with_target(_query(f"roas_service_memory_bytes{{{SERVICES}}}", name)))
         .with_panel(_lines("Restarts").with_target(_query(f"roas_service_restarts{{{SERVICES}}}", name)))
     )
@@ -113,7 +111,7 @@ def _services(dashboard: Dashboard) -> Dashboard:
 
 def _trouble(dashboard: Dashboard) -> Dashboard:
     return (
-        dashboard.with_row(Row("Alerts and healing"))
+        dashboard.with_row(Row("Alerts and recovery"))
         .with_panel(_lines("Open alerts").with_target(_query("max by (severity) (roas_alerts_open)", "{{severity}}")))
         .with_panel(
             _lines("Alerts per hour").with_target(
@@ -130,39 +128,39 @@ def _trouble(dashboard: Dashboard) -> Dashboard:
 
 def _integration(dashboard: Dashboard) -> Dashboard:
     return (
-        dashboard.with_row(Row("How well the parts work together"))
+        dashboard.with_row(Row("Integration"))
         .with_panel(
             _limited("Event latency", 1.0, "s").with_target(
                 _query("max(roas_integration_event_latency_seconds)", "slowest subscriber")
             )
         )
         .with_panel(
-            _lines("What 99 of 100 take at most", "s")
+            _lines("Event latency, 99th percentile", "s")
             .with_target(_query(_ninety_nine("roas_event_handling_seconds"), "event to handled"))
             .with_target(_query(_ninety_nine("roas_projection_delay_seconds"), "change to Redis", "B"))
         )
         .with_panel(
-            _limited("Lag of the copy in Redis", 0.5, "s").with_target(
+            _limited("Redis sync lag", 0.5, "s").with_target(
                 _query("max(roas_integration_state_sync_lag_seconds)", "lag")
             )
         )
         .with_panel(
-            _limited("Events on which a part failed", 0.05, "percentunit").with_target(
+            _limited("Integration error rate", 0.05, "percentunit").with_target(
                 _query("max(roas_integration_error_ratio)", "failed")
             )
         )
         .with_panel(
-            _lines("Deployments that succeeded", "percentunit").with_target(
+            _lines("Deployment success rate", "percentunit").with_target(
                 _query("min(roas_integration_coordination_success_ratio)", "succeeded")
             )
         )
         .with_panel(
-            _lines("Waiting for dependencies", "s").with_target(
+            _lines("Dependency resolution time", "s").with_target(
                 _query("max(roas_integration_dependency_resolution_seconds)", "slowest")
             )
         )
         .with_panel(
-            _lines("Alerts about itself").with_target(
+            _lines("Integration alerts").with_target(
                 _query("max by (alert) (roas_integration_alert_firing)", "{{alert}}")
             )
         )
@@ -171,17 +169,17 @@ def _integration(dashboard: Dashboard) -> Dashboard:
 
 def _redis(dashboard: Dashboard) -> Dashboard:
     return (
-        dashboard.with_row(Row("Journal and its copy in Redis"))
+        dashboard.with_row(Row("Journal and Redis sync"))
         .with_panel(
             _lines("Changes a minute")
             .with_target(_query("sum by (type) (rate(roas_journal_changes_total[5m])) * 60", "{{type}}"))
             .with_target(_query("sum(rate(roas_projection_changes_total[5m])) * 60", "written to Redis", "B"))
         )
         .with_panel(
-            _lines("Changes that Redis lacks").with_target(_query("max(roas_projection_pending_changes)", "pending"))
+            _lines("Changes not yet in Redis").with_target(_query("max(roas_projection_pending_changes)", "pending"))
         )
         .with_panel(
-            _lines("Redis away")
+            _lines("Redis unreachable")
             .with_target(_query("1 - max(roas_projection_up)", "away"))
             .with_target(_query("sum(rate(roas_projection_failures_total[5m]))", "failures a second", "B"))
         )
@@ -196,9 +194,7 @@ def _process(dashboard: Dashboard) -> Dashboard:
         )
         .with_panel(_lines("Memory", "bytes").with_target(_query("roas_process_resident_memory_bytes", "{{instance}}")))
         .with_panel(
-            _lines("Processor", "percentunit").with_target(
-                _query("rate(roas_process_cpu_seconds_total[5m])", "{{instance}}")
-            )
+            _lines("CPU", "percentunit").with_target(_query("rate(roas_process_cpu_seconds_total[5m])", "{{instance}}"))
         )
         .with_panel(
             _lines("Events a second, by who handles them").with_target(

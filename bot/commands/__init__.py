@@ -11,8 +11,8 @@ from roas.version import __version__
 
 HELP = """Deploy, watch and roll back Docker Compose stacks. Without a command: run the bot.
 
-A bot that lives carries what is asked for here; where none lives, this command does it itself, with the same lock and
-journal.
+A running bot executes what is requested here. Without one, this command does it itself, with the same deployment lock
+and journal.
 """
 EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong usage or invalid request, 3 rolled back,
 4 cancelled, 5 the environment is held or locked, 6 validation failed or refused by policy,
@@ -49,7 +49,7 @@ def application() -> typer.Typer:
     @commands.callback(invoke_without_command=True, help=HELP, epilog=EPILOG)
     def _no_command(
         context: typer.Context,
-        version: Annotated[bool, typer.Option("--version", help="Say which version this is.", is_eager=True)] = False,
+        version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
     ) -> None:
         if version:
             typer.echo(f"roas {__version__}")
@@ -60,16 +60,16 @@ def application() -> typer.Typer:
     everything: dict[Callable[..., None], str] = {
         run: "Run the bot.",
         deploy: "Deploy a version.",
-        hotfix: "Bring a fix in a hurry.",
+        hotfix: "Deploy a fix at once, without a second approval.",
         rollback: "Go back to an earlier release.",
-        status: "Show how environments are.",
+        status: "Show the status of environments.",
         history: "List the last deployments.",
-        events: "Show what happens, as it happens.",
+        events: "Show events, and follow them as they happen.",
         releases: "List the releases that are kept.",
         cancel: "Ask a deployment to stop.",
-        lock: "Let nobody deploy to an environment.",
-        unlock: "Let people deploy to it again.",
-        doctor: "Say what is wrong, and how to mend it.",
+        lock: "Lock an environment: nobody can deploy to it.",
+        unlock: "Unlock an environment: deployments are allowed again.",
+        doctor: "Check the environments: what is wrong, and how to fix it.",
         compose: "Run Docker Compose on what an environment runs.",
     }
     for command, short in everything.items():

@@ -88,6 +88,6 @@ def _to_internal_error(error: Exception) -> "RoasError":
 
     get_logger(__name__).error("command broke", exc_info=error)
     return InternalFaultError(
-        f"Something broke that nobody foresaw ({type(error).__name__}).",
+        f"Unexpected internal error ({type(error).__name__}).",
         hint="Try again with LOG_LEVEL=DEBUG to see where, and report it.",
     )

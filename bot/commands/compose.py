@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from roas.commands.session import Session
     from roas.models.environment import Environment
 
-Arguments = Annotated[list[str], typer.Argument(metavar="-- ARGS...", help="What Compose is told, such as `-- ps -a`.")]
+Arguments = Annotated[
+    list[str], typer.Argument(metavar="-- ARGS...", help="Arguments for Compose, such as `-- ps -a`.")
+]
 MODELS_FOLDER = "models"
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from roas.configuration.place import Fault
     from roas.configuration.reading import Reading
 
-WITHOUT_DISCORD = "Do not ask for what only the bot itself needs: token, server and channel."
+WITHOUT_DISCORD = "Do not require what only the bot itself needs: token, server and channel."
 WithoutDiscord = Annotated[bool, typer.Option("--without-discord", help=WITHOUT_DISCORD)]
 
 
@@ -54,7 +54,7 @@ def _check(terminal: Terminal, *, needs_discord: bool) -> int:
         for fault in reading.faults:
             terminal.say(str(fault))
     else:
-        terminal.say(f"All settings are well ({_sources(reading)}).")
+        terminal.say(f"All settings are valid ({_sources(reading)}).")
     return ExitCode.SETTINGS if reading.faults else ExitCode.SUCCEEDED
 
 

@@ -46,7 +46,8 @@ async def _next_record(
             alone_since = time.monotonic()
         elif time.monotonic() - alone_since > ORPHANED_SECONDS:
             raise ControlUnavailableError(
-                f"The bot that carried {deployment_id} is gone, and none has taken it up for {ORPHANED_SECONDS:g} s.",
-                hint="Start the bot: it goes on with it. Or type the next command here: it takes it up first.",
+                f"The bot that ran {deployment_id} is gone, and none has resumed it for {ORPHANED_SECONDS:g} s.",
+                hint="Start the bot: it resumes the deployment. Or run the next command here: it resumes the "
+                "deployment first.",
             )
     return following.result()

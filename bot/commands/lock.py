@@ -10,7 +10,7 @@ from roas.commands.command_runner import run_command
 if TYPE_CHECKING:
     from roas.commands.session import Session
 
-WhyLocked = Annotated[str, typer.Option("--reason", help="Why; whoever wants to deploy reads it. Wanted.")]
+WhyLocked = Annotated[str, typer.Option("--reason", help="Why; shown to anybody who tries to deploy. Required.")]
 
 
 def lock(environment: EnvironmentName, reason: WhyLocked = "", as_json: Json = False) -> None:

@@ -37,7 +37,7 @@ def one_line_reason(reason: str) -> str:
     """Return a reason on one line. Raises InvalidRequestError where it is too long to be read."""
     text = " ".join(reason.split())
     if len(text) > REASON_LENGTH:
-        raise InvalidRequestError("The reason is too long.", hint=f"{REASON_LENGTH} signs at most.")
+        raise InvalidRequestError("The reason is too long.", hint=f"{REASON_LENGTH} characters at most.")
     return text
 
 

@@ -49,7 +49,7 @@ async def _show_only(session: Session, executor: Executor, request: DeploymentRe
 async def _execute(session: Session, executor: Executor, request: DeploymentRequest, options: ExecutionOptions) -> int:
     if options.detach and not executor.is_bot:
         raise InvalidRequestError(
-            "No bot lives that would carry the deployment on its own.", hint="Leave out --detach, or start the bot."
+            "No bot is running that could execute the deployment.", hint="Leave out --detach, or start the bot."
         )
     await finish_orphans(session, executor, request.environment)
     plan = await executor.plan(request)
@@ -69,7 +69,7 @@ async def _execute(session: Session, executor: Executor, request: DeploymentRequ
 async def finish_orphans(session: Session, executor: Executor, environment: str) -> None:
     """First complete deployments whose process died."""
     for left in await executor.prepare(environment):
-        session.terminal.say(f"Taking up {left.id} of {left.environment}, whose process died.")
+        session.terminal.say(f"Resuming {left.id} of {left.environment}, whose process died.")
         with interruptions() as wanted:
             show_outcome(session.terminal, await follow_deployment(session, executor, left.id, wanted))
 
@@ -82,7 +82,7 @@ def _end(session: Session, deployment: Deployment) -> int:
 
 
 def _detach(session: Session, left: DetachedError) -> int:
-    hint = "The bot goes on with it." if left.continues else "The bot, or the next command typed here, takes it up."
+    hint = "The bot continues it." if left.continues else "The bot, or the next command run here, resumes it."
     problem = Problem("interrupted", f"Left {left.deployment_id} before its end.", hint)
     if session.terminal.as_json:
         session.terminal.document(fault_json(problem))

@@ -36,7 +36,7 @@ async def find_running_bot(folder: Path, stack: AsyncExitStack) -> "ControlClien
             return None
         if time.monotonic() > deadline:
             raise ControlUnavailableError(
-                f"A bot lives ({', '.join(living)}), but it does not answer on {folder / SOCKET_NAME}.",
+                f"A bot is running ({', '.join(living)}), but it does not answer on {folder / SOCKET_NAME}.",
                 hint="It may be starting, or hang: look at its log. Stop it, and the command line does its work.",
             )
         await pause(LOOK_AGAIN_SECONDS)

@@ -120,7 +120,7 @@ class _Reading:
             self._fault(path, "names a file")
             return
         if setting in self.values:
-            self._fault(path, "is said beside the value itself; leave one of them out")
+            self._fault(path, "is set beside the value itself; leave one of them out")
             return
         file = self._from_here(named)
         try:

@@ -159,7 +159,7 @@ class _Run:
                 case DependencyKind.REQUIRED:
                     raise ServiceFailedError(
                         f"{dependency.service} was not started: it needs {dependency.on} ({reason}).",
-                        hint=f"Mend {dependency.on} first.",
+                        hint=f"Fix {dependency.on} first.",
                         service=dependency.on,
                         report=error.report if isinstance(error, RoasError) else "",
                     ) from error

@@ -53,13 +53,15 @@ class Handover:
         context, service = self._context, self._own.service
         lease = context.components.held_lease()
         if lease is None:
-            raise ServiceFailedError(f"{service} is this process itself, and it has no voice to pass on.")
+            raise ServiceFailedError(
+                f"{service} is this process itself, and it is not the leader: it cannot hand over."
+            )
         known = {progress.service: progress for progress in context.deployment.services}
         await context.plan_service(known.get(service) or ServiceProgress(service, changed=True))
         container_id = await self._successor()
         heartbeat = await self._require_ready(container_id)
         if not heartbeat.gateway_ready:
-            context.warn(f"Discord is away: whether the new {service} reaches it could not be verified.")
+            context.warn(f"Discord cannot be reached: the connection of the new {service} could not be verified.")
         await context.report(service, ServiceStep.WAITING, "taking over")
         await context.update(warnings=tuple(context.warnings))
         ownership = context.components.state.ownership
@@ -111,7 +113,7 @@ class Handover:
             return await self._wait_until_ready(container_id, self._restarts(container_id))
         except ServiceFailedError as error:
             context, service = self._context, self._own.service
-            await context.report(service, ServiceStep.REMOVING, "the new one, which is not fit to take over")
+            await context.report(service, ServiceStep.REMOVING, "the new one, which is not ready to take over")
             await self._remove_failed(container_id)
             await context.report(service, ServiceStep.FAILED, error.message)
             raise
@@ -234,8 +236,8 @@ class Handover:
         service = self._own.service
         report = await self._context.components.engine.failure_output(self._context.environment, container_id)
         return ServiceFailedError(
-            f"The new {service} was not fit to take over: {reason}.",
-            hint=f"The old {service} was never away. Read the new one's last lines, mend it, and deploy again.",
+            f"The new {service} was not ready to take over: {reason}.",
+            hint=f"The old {service} never stopped. Read the new one's last log lines, fix it, and deploy again.",
             service=service,
             report=report,
         )

@@ -182,7 +182,7 @@ class DeploymentOrchestrator:
             return environment
         if request.version is None or not VERSION_PATTERN.fullmatch(request.version):
             raise InvalidRequestError(
-                f"{request.version!r} is no version.",
+                f"{request.version!r} is not a valid version.",
                 hint="A version is letters, digits, dots, dashes, plus signs and underscores, 128 at most.",
             )
         if request.kind is DeploymentKind.HOTFIX and not request.reason.strip():
@@ -300,7 +300,8 @@ class DeploymentOrchestrator:
     async def _abandon(self, deployment: Deployment, fence: Fence) -> Deployment:
         problem = Problem(
             key="attempts_exhausted",
-            message=f"This deployment broke off {deployment.attempts - 1} times: its bot died, or could not go on.",
+            message=f"This deployment was interrupted {deployment.attempts - 1} times: its bot died, or could not "
+            "continue.",
             hint=f"Read the bot's log, then `/rollback {deployment.environment}` or deploy again.",
         )
         ended = replace(deployment, outcome=Outcome.FAILED, problem=problem, ended_at=datetime.now(UTC))

@@ -44,9 +44,9 @@ def refuse_without_bot(bot: OwnContainer | None, replicas: Mapping[str, int], re
         )
     raise BotRemovalError(
         message,
-        hint=f"Keep {bot.service} in the compose file under that name, with one replica and in no inactive profile. To "
-        f"run the stack without its bot, or to rename the service, first remove the bot by hand (`docker rm -f "
-        f"{bot.name}`), then deploy with `roas deploy` or `docker compose up -d`.",
+        hint=f"Keep {bot.service} in the compose file under that name, with one replica and in no inactive profile. "
+        "To run the stack without its bot, or to rename the service, first remove the bot manually (`docker "
+        f"rm -f {bot.name}`), then deploy with `roas deploy` or `docker compose up -d`.",
         service=bot.service,
     )
 
@@ -63,7 +63,7 @@ def refuse_moved_bot(bot: OwnContainer | None, model: Mapping[str, Any], environ
     raise BotRemovalError(
         f"The new {bot.service} would take {environment.name} for project {name}, but it runs in project "
         f"{environment.project}: it would not find its own container.",
-        hint=f"Set {PROJECT_NAME} back to {environment.project}. To rename the project, take the stack down by hand "
-        f"(`docker compose -p {environment.project} down`) and bring it up under its new name.",
+        hint=f"Set {PROJECT_NAME} back to {environment.project}. To rename the project, take the stack down "
+        f"manually (`docker compose -p {environment.project} down`) and bring it up under its new name.",
         service=bot.service,
     )

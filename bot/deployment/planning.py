@@ -16,7 +16,7 @@ from roas.models.plan import Plan, ServiceAction
 from roas.models.release import Release
 from roas.models.stack import ServiceDefinition, WantedImage
 
-PARTIALLY_APPLIED = "The last deployment broke off: whatever is not of {label} is brought back to it."
+PARTIALLY_APPLIED = "The last deployment was interrupted: services that are not of {label} are rolled back to it."
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,9 @@ class DeploymentRun:
                 await self._run_phase(policy)
         if context.cancel.is_set():
             name = context.environment.name
-            context.warn(f"The wish to cancel came too late: the release was verified. `/rollback {name}` undoes it.")
+            context.warn(
+                f"The request to cancel came too late: the release was verified. `/rollback {name}` undoes it."
+            )
 
     async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
         """Try completion; what it cannot do becomes a warning. Raises StateError."""
@@ -144,7 +146,7 @@ class DeploymentRun:
         except TimeoutError as error:
             raise PhaseTimeoutError(
                 f"{policy.name} did not end within {policy.timeout_seconds:g} s.{self._describe_waiting()}",
-                hint="Look at what was still waiting, and deploy again when it is mended.",
+                hint="Fix what was still waiting, then deploy again.",
             ) from error
         raise PhaseTimeoutError(f"{policy.name} was not tried.")  # unreachable: the loop returns or raises
 
@@ -259,7 +261,7 @@ def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResu
 def _to_internal_error(error: Exception) -> InternalFaultError:
     log.error("a phase broke", exc_info=error)
     return InternalFaultError(
-        f"Something broke that nobody foresaw ({type(error).__name__}).", hint="See the bot's log, and report it."
+        f"Unexpected internal error ({type(error).__name__}).", hint="See the bot's log, and report it."
     )
 
 
@@ -297,7 +299,7 @@ def _release_states(deployment: Deployment, outcome: Outcome) -> dict[int, Relea
 
 def _needs_operator(problem: Problem, context: DeploymentContext) -> Problem:
     name = context.environment.name
-    hint = f"{name} may be on parts of two releases. Mend the cause, then `/rollback {name}` or deploy again."
+    hint = f"{name} may run parts of two releases. Fix the cause, then `/rollback {name}` or deploy again."
     return replace(problem, hint=f"{problem.hint}\n{hint}".strip())
 
 

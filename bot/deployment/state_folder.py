@@ -35,8 +35,8 @@ class StateMove:
         old, new = _place(self.old), _place(self.new)
         from_folder, to_folder = (one[1] or one[0] for one in (self.old, self.new))
         return StateMovedError(
-            f"{self.service} is this bot, and would keep its state in {new} instead of {old}: it would begin with an"
-            " empty journal.",
+            f"{self.service} is this bot, and would keep its state in {new} instead of {old}: it would start "
+            "with an empty journal.",
             hint=f"To move it: `docker compose stop {self.service}`, then `mv {from_folder} {to_folder}`, set STATE_DIR"
             f" in .env, then `docker compose up -d {self.service}`. To leave it: set STATE_DIR back.",
             service=self.service,
@@ -95,7 +95,8 @@ async def _refuse_bot_of_another_journal(
             raise StateMovedError(
                 f"{judged.container.name} is a bot that is not on the journal in {components.state.folder}:"
                 f" {judged.reason}.",
-                hint="Use the STATE_DIR of that bot, or ask it in Discord; or stop it first, if it is not wanted.",
+                hint="Use the STATE_DIR of that bot, or use its commands in Discord; or stop it first, if it is "
+                "not needed.",
                 service=judged.container.service,
             )
 

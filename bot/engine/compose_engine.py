@@ -255,7 +255,7 @@ class ComposeEngine:
             return await self._clients.local(work)
         except OSError as error:
             raise EngineError(
-                f"STATE_DIR refuses: {error.strerror or error} ({error.filename}).",
+                f"STATE_DIR cannot be used: {error.strerror or error} ({error.filename}).",
                 hint="The bot's user must own all that is in models/ and contents/ of STATE_DIR.",
             ) from error
 

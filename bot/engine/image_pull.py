@@ -110,7 +110,7 @@ def _verified(client: docker.DockerClient, image: WantedImage) -> str:
         raise image_not_found(f"{image.reference} is gone from this machine since it was pulled")
     if image.digest is not None and image.digest not in (found.get("RepoDigests") or ()):
         raise ImageChangedError(
-            f"{image.reference} means another image now than when this was planned.",
+            f"{image.reference} points to a different image now than when this was planned.",
             hint="Look at the plan again and deploy once more.",
         )
     return str(found["Id"])

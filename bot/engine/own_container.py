@@ -26,6 +26,6 @@ def refuse_own_container(container_id: str, name: str) -> None:
     if container_id == own_container_id():
         raise OwnContainerError(
             f"{name} is the container that this bot itself runs in: the bot does not stop, remove or replace it.",
-            hint="The bot is replaced by a successor that a deployment starts beside it. To take it away for good, do "
-            f"it by hand: `docker rm -f {name}`.",
+            hint="The bot is replaced by a successor that a deployment starts beside it. To remove it for good, do "
+            f"it manually: `docker rm -f {name}`.",
         )

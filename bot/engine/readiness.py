@@ -63,7 +63,7 @@ def _judge(definition: ServiceDefinition, container: ContainerSnapshot, tolerate
         case ContainerState.RUNNING:
             return _judge_running(definition, container)
         case ContainerState.RESTARTING if container.restart_count > tolerated_restarts:
-            return _failed(container, f"it restarts in a loop{_exit_text(container)}")
+            return _failed(container, f"it is in a restart loop{_exit_text(container)}")
         case ContainerState.EXITED if container.exit_code == 0 and definition.one_shot:
             return ServiceReadiness(Readiness.COMPLETED, "it ended with code 0", container.id)
         case ContainerState.EXITED if container.exit_code == 0 and container.restart_policy in ENDS_FOR_GOOD:
@@ -71,7 +71,7 @@ def _judge(definition: ServiceDefinition, container: ContainerSnapshot, tolerate
         case ContainerState.EXITED if container.restart_policy in ENDS_FOR_GOOD or definition.one_shot:
             return _failed(container, f"it ended{_exit_text(container)}")
         case ContainerState.DEAD | ContainerState.REMOVING:
-            return _failed(container, f"the engine calls it {container.state}")
+            return _failed(container, f"its container is {container.state}")
         case _:
             return ServiceReadiness(Readiness.WAITING, f"it is {container.state}", container.id)
 
@@ -96,5 +96,5 @@ def _failed(container: ContainerSnapshot, reason: str) -> ServiceReadiness:
 
 def _exit_text(container: ContainerSnapshot) -> str:
     if container.oom_killed:
-        return " for want of memory (OOM-killed)"
+        return " because it ran out of memory (OOM-killed)"
     return "" if container.exit_code is None else f" with code {container.exit_code}"

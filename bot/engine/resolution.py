@@ -98,7 +98,8 @@ def variables_of(environment: Environment, version: str | None) -> dict[str, str
         return dict(environment.variables)
     if not VERSION_PATTERN.fullmatch(version):
         raise InvalidRequestError(
-            f"{version!r} is no version.", hint="A version has letters, digits and . _ - + only, and begins with one."
+            f"{version!r} is not a valid version.",
+            hint="A version has letters, digits and . _ - + only, and begins with one.",
         )
     return {**environment.variables, VERSION_VARIABLE: version}
 

@@ -311,7 +311,7 @@ class LeaderElector:
         problem = Problem(
             key="successor_failed",
             message=f"The new {service} failed after it had taken over: {reason}.",
-            hint=f"The old {service} has taken back. Read the new one's last lines, mend it, and deploy again.",
+            hint=f"The old {service} is the leader again. Read the new one's last log lines, fix it, and deploy again.",
             service=service,
             report=report,
         )

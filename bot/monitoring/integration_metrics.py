@@ -55,21 +55,33 @@ class IntegrationMetrics(Collector):
         for name, text, value in (
             (
                 "event_latency_seconds",
-                "What 95 of 100 events took at most from publishing to handled, at the slowest subscriber.",
+                "Event latency: 95th percentile of the time from publishing to handled, at the slowest subscriber.",
                 figures.event_latency_seconds,
             ),
-            ("state_sync_lag_seconds", "Time that Redis is behind the journal.", figures.state_sync_lag_seconds),
+            (
+                "state_sync_lag_seconds",
+                "Redis sync lag: time that Redis is behind the journal.",
+                figures.state_sync_lag_seconds,
+            ),
             (
                 "dependency_resolution_seconds",
-                "What 95 of 100 services waited at most for their dependencies.",
+                "Dependency resolution time: 95th percentile of the time that services waited for their dependencies.",
                 figures.dependency_resolution_seconds,
             ),
-            ("error_ratio", "Share of events on which a subscriber failed.", figures.error_ratio),
-            ("coordination_success_ratio", "Share of deployments that succeeded.", figures.success_ratio),
+            (
+                "error_ratio",
+                "Integration error rate: share of events on which a subscriber failed.",
+                figures.error_ratio,
+            ),
+            (
+                "coordination_success_ratio",
+                "Deployment success rate: share of deployments that succeeded.",
+                figures.success_ratio,
+            ),
         ):
             yield GaugeMetricFamily(f"roas_integration_{name}", text, value=math.nan if value is None else value)
         firing = GaugeMetricFamily(
-            "roas_integration_alert_firing", "Whether an alert of the integration fires.", labels=["alert"]
+            "roas_integration_alert_firing", "Whether an integration alert is firing.", labels=["alert"]
         )
         for limit in LIMITS:
             firing.add_metric([limit.name], float(limit.name in self._monitor.firing))
@@ -85,19 +97,21 @@ class ProjectionMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of the projection."""
         counted = self._projection.statistics
-        yield GaugeMetricFamily("roas_projection_up", "Whether Redis takes the projection.", value=float(counted.up))
+        yield GaugeMetricFamily(
+            "roas_projection_up", "Whether Redis accepts the synced state.", value=float(counted.up)
+        )
         yield GaugeMetricFamily(
             "roas_projection_lag_seconds",
-            "Age of the oldest change that Redis lacks.",
+            "Age of the oldest change that is not yet in Redis.",
             value=self._projection.lag_seconds,
         )
         yield GaugeMetricFamily(
-            "roas_projection_pending_changes", "Changes that Redis lacks.", value=self._projection.pending
+            "roas_projection_pending_changes", "Changes that are not yet in Redis.", value=self._projection.pending
         )
         for name, text, value in (
             ("changes", "Changes written to Redis.", counted.projected),
             ("failures", "Attempts to write to Redis that failed.", counted.failures),
-            ("rebuilds", "Times that the projection was written anew.", counted.rebuilt),
+            ("rebuilds", "Full rebuilds of the state in Redis.", counted.rebuilt),
             ("restored_changes", "Changes taken from Redis into an empty journal.", counted.restored),
         ):
             yield CounterMetricFamily(f"roas_projection_{name}", text, value=value)

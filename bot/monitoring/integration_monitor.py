@@ -50,17 +50,17 @@ class Limit:
         """Return the value, the limit and who is behind it, for people."""
         shown, allowed = f"{value:.4g} {self.unit}", f"{self.threshold:g} {self.unit}"
         if self.low:
-            return f"It is {shown}; at least {allowed} is fine."
+            return f"It is {shown}; it should be at least {allowed}."
         if suspect:
-            return f"It is {shown}; at most {allowed} is fine. The worst is {suspect}."
-        return f"It is {shown}; at most {allowed} is fine."
+            return f"It is {shown}; it should be at most {allowed}. The worst is {suspect}."
+        return f"It is {shown}; it should be at most {allowed}."
 
 
-EVENT_LATENCY = Limit("event_latency", "Events are handled late", 1000.0, "ms")
-STATE_SYNC_LAG = Limit("state_sync_lag", "The copy of the state in Redis is behind", 500.0, "ms")
-WAITING = Limit("dependency_resolution", "Services need most of the time that they may wait for others", 80.0, "%")
-ERROR_RATE = Limit("integration_error_rate", "Parts fail on each other's events", 5.0, "%")
-SUCCESS_RATE = Limit("coordination_success_rate", "Deployments often fail", 95.0, "%", low=True)
+EVENT_LATENCY = Limit("event_latency", "Event latency is high", 1000.0, "ms")
+STATE_SYNC_LAG = Limit("state_sync_lag", "Redis sync lag is high", 500.0, "ms")
+WAITING = Limit("dependency_resolution", "Dependency resolution time is high", 80.0, "%")
+ERROR_RATE = Limit("integration_error_rate", "Integration error rate is high", 5.0, "%")
+SUCCESS_RATE = Limit("coordination_success_rate", "Deployment success rate is low", 95.0, "%", low=True)
 LIMITS = (EVENT_LATENCY, STATE_SYNC_LAG, WAITING, ERROR_RATE, SUCCESS_RATE)
 
 

@@ -33,14 +33,14 @@ def judge_service(
     containers = tuple(snapshots)
     findings = [(judge_container(definition, one, restarts_before), one) for one in containers]
     wanted = sorted((finding for finding, _ in findings), key=_rank)[: definition.replicas]
-    verdict, reason = max(wanted, key=_rank, default=(Verdict.HEALTHY, "none is wanted"))
+    verdict, reason = max(wanted, key=_rank, default=(Verdict.HEALTHY, "no replicas are expected"))
     if definition.replicas > 1 and wanted:
         alike = sum(finding == (verdict, reason) for finding in wanted)
         reason = f"{alike} of {definition.replicas}: {reason}"
     if len(containers) < definition.replicas:
         verdict, reason = Verdict.UNHEALTHY, _missing(definition, len(containers))
     elif len(containers) > definition.replicas and verdict in {Verdict.HEALTHY, Verdict.UNVERIFIED}:
-        verdict, reason = Verdict.DEGRADED, f"{len(containers)} containers where {definition.replicas} are wanted"
+        verdict, reason = Verdict.DEGRADED, f"{len(containers)} containers, {definition.replicas} expected"
     return ServiceHealth(definition.name, verdict, reason, containers)
 
 
@@ -57,7 +57,7 @@ def judge_container(
         case ContainerState.EXITED | ContainerState.DEAD:
             return Verdict.UNHEALTHY, f"has ended{_exit_text(container)}"
         case ContainerState.RESTARTING:
-            return Verdict.UNHEALTHY, f"restarts again and again, ended{_exit_text(container)}"
+            return Verdict.UNHEALTHY, f"is in a restart loop, ended{_exit_text(container)}"
         case ContainerState.CREATED:
             return Verdict.UNHEALTHY, "was created but never started"
         case ContainerState.PAUSED:
@@ -67,7 +67,7 @@ def judge_container(
 
 
 def _judge_running(definition: ServiceDefinition, container: ContainerSnapshot, restarts: int) -> Finding:
-    times = f"has restarted {restarts} time{'s' if restarts > 1 else ''} of late"
+    times = f"has restarted {restarts} time{'s' if restarts > 1 else ''} recently"
     if restarts >= RESTARTS_OF_A_LOOP:
         return Verdict.UNHEALTHY, times
     match container.health:
@@ -82,7 +82,7 @@ def _judge_running(definition: ServiceDefinition, container: ContainerSnapshot, 
         case HealthStatus.HEALTHY:
             return Verdict.HEALTHY, "its health check passes"
         case _:
-            return Verdict.UNVERIFIED, "runs, and has no health check that could say more"
+            return Verdict.UNVERIFIED, "runs, and has no health check"
 
 
 def judge_stack(services: Sequence[ServiceHealth], critical: frozenset[str]) -> Finding:
@@ -131,5 +131,5 @@ def _missing(definition: ServiceDefinition, count: int) -> str:
 
 def _exit_text(container: ContainerSnapshot) -> str:
     if container.oom_killed:
-        return " for want of memory"
+        return " because it ran out of memory"
     return "" if container.exit_code is None else f" with code {container.exit_code}"

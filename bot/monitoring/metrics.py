@@ -103,7 +103,7 @@ class Metrics:
         )
         self._cpu = Gauge(
             "roas_service_cpu_ratio",
-            "Processors that a service uses; 1 is a whole one.",
+            "CPU usage of a service in cores.",
             labels,
             registry=self.registry,
         )

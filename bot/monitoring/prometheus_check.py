@@ -24,7 +24,7 @@ async def monitoring_warnings(url: str | None, definitions: Mapping[str, Service
     down = [
         f"Prometheus cannot scrape {one.job} ({one.url}): {one.last_error}." for one in targets if one.health == "down"
     ]
-    warnings = [] if own else ["Prometheus gets nothing from the bot: add its /metrics to the scrape configuration."]
+    warnings = [] if own else ["Prometheus does not scrape the bot: add its /metrics to the scrape configuration."]
     return (*warnings, *down[:MOST_REPORTED])
 
 

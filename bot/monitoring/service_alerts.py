@@ -155,7 +155,7 @@ class ServiceAlerts:
         """Report that an engine is unavailable: then nothing is known of any service."""
         away = bool(stack.services) and all(health.verdict is Verdict.UNKNOWN for health in stack.services)
         if away and STACK not in alerts:
-            title = f"{environment.name}: the engine is away"
+            title = f"{environment.name}: the Docker engine cannot be reached"
             summary = stack.services[0].reason or "The engine does not answer."
             return [_of(environment, STACK, Severity.CRITICAL, title, summary)]
         known = any(health.verdict is not Verdict.UNKNOWN for health in stack.services)
@@ -194,10 +194,10 @@ class ServiceAlerts:
         if not self._manual_stops.looks_manual(environment.name, health):
             return _report(environment, service, health.reason, definitions)
         if self._manual_stops.is_known_stop(environment.name, service):
-            title = f"{environment.name}: {service} was stopped by hand"
+            title = f"{environment.name}: {service} was stopped manually"
             return _of(environment, service, Severity.WARNING, title, f"{health.reason}. It is left as it is.")
         title = f"{environment.name}: {service} is stopped"
-        summary = f"{health.reason}. Nobody saw how; it looks as if it was meant, so it is left as it is."
+        summary = f"{health.reason}. The bot did not see it stop; it looks intentional, so it is left as it is."
         return _of(environment, service, Severity.WARNING, title, summary)
 
     async def _is_recovering(self, environment: Environment, service: str) -> bool:
@@ -207,7 +207,7 @@ class ServiceAlerts:
 
 def _end(service: str, code: str, *, starved: bool) -> str:
     if starved:
-        return f"{service} has ended for want of memory"
+        return f"{service} ran out of memory"
     return f"{service} has ended with code {code}" if code else f"{service} has ended"
 
 

@@ -127,7 +127,7 @@ class ErrorCoordinator:
         except Exception as error:  # a fault in recovery must itself be reported
             log.exception("recovery broke", alert_id=fault.alert_id)
             return RecoveryReport(
-                fault, RecoveryOutcome.ESCALATED, f"the healing itself broke ({type(error).__name__})"
+                fault, RecoveryOutcome.ESCALATED, f"the recovery itself failed ({type(error).__name__})"
             )
 
     async def _complete(self, report: RecoveryReport) -> None:
@@ -181,5 +181,9 @@ def fault_of(alert: Alert) -> Fault:
 
 def _nothing_to_recover(fault: Fault) -> RecoveryReport:
     if fault.category is FaultCategory.ENGINE:
-        return RecoveryReport(fault, RecoveryOutcome.ESCALATED, "an engine that is away cannot be mended from here")
-    return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, "it names no service of ours, so nothing is done by itself")
+        return RecoveryReport(
+            fault, RecoveryOutcome.ESCALATED, "the bot cannot recover a Docker engine that it cannot reach"
+        )
+    return RecoveryReport(
+        fault, RecoveryOutcome.NOT_OURS, "it names no service of this bot's stacks, so there is no automatic recovery"
+    )

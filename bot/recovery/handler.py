@@ -33,8 +33,8 @@ LADDERS = {
     FaultCategory.PROCESS: (RecoveryAction.RESTART, RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),
     FaultCategory.CONTAINER: (RecoveryAction.RECREATE, RecoveryAction.ROLL_BACK),
 }
-INTERRUPTED_ATTEMPT = "broken off, the bot ended in the middle of it"
-YIELDED_TO_DEPLOYMENT = "left off, a deployment began"
+INTERRUPTED_ATTEMPT = "interrupted, the bot stopped in the middle of it"
+YIELDED_TO_DEPLOYMENT = "interrupted, a deployment started"
 WORDS = {
     RecoveryAction.RESTART: "restart",
     RecoveryAction.RECREATE: "recreate from the release",
@@ -99,7 +99,7 @@ class ErrorHandler:
             return refusal
         await self._notes.note(fault.alert_id, healing=RecoveryStatus.UNDER_WAY)
         if await self._close_interrupted(fault) and await self._is_recovered(fault, environment):
-            return RecoveryReport(fault, RecoveryOutcome.RECOVERED, "it was found to be well again")
+            return RecoveryReport(fault, RecoveryOutcome.RECOVERED, "it had recovered already")
         tried: list[str] = []
         for action in LADDERS[await self._category(fault, environment)]:
             if not await self._budget.allows(self._state.recoveries, fault.environment, fault.service, action):
@@ -108,29 +108,29 @@ class ErrorHandler:
                 return refusal
             problem = await self._attempt(fault, environment, action)
             if problem is None:
-                return RecoveryReport(fault, RecoveryOutcome.RECOVERED, f"{WORDS[action]}: it is well again")
+                return RecoveryReport(fault, RecoveryOutcome.RECOVERED, f"{WORDS[action]}: it has recovered")
             tried.append(f"{WORDS[action]}: {problem}")
         if tried and (refusal := await self._refusal(fault, environment)) is not None:
             return refusal
-        text = "; ".join(tried) or "what may be tried was tried already, it did not last"
+        text = "; ".join(tried) or "the recovery budget is used up, the service failed again each time"
         return RecoveryReport(fault, RecoveryOutcome.ESCALATED, text)
 
     async def _refusal(self, fault: Fault, environment: Environment) -> RecoveryReport | None:
         """Return why a fault cannot be fixed from here, or None where it can."""
         lock = await self._state.locks.get(fault.environment)
         if lock is not None:
-            text = f"{lock.deployment_id} is under way and has the environment; looked at again when it has ended"
+            text = f"{lock.deployment_id} holds the deployment lock; checked again when it has ended"
             return RecoveryReport(fault, RecoveryOutcome.KEPT_AWAY, text)
         if self._checks.is_manual_stop(fault.environment, fault.service):
-            return RecoveryReport(
-                fault, RecoveryOutcome.NOT_OURS, "somebody stopped it by hand, so it is left as it is"
-            )
+            return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, "it was stopped manually, so it is left as it is")
         verdict = self._checks.verdict(fault.environment, fault.service)
         if fault.from_outside and verdict is not Verdict.UNHEALTHY:
-            text = f"nothing is done by itself: seen from here, the service is {verdict.value}"
+            text = f"no automatic recovery: the bot sees the service as {verdict.value}"
             return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, text)
         if await self._checks.is_own(environment, fault.service):
-            return RecoveryReport(fault, RecoveryOutcome.ESCALATED, "it is the bot itself, which does not heal itself")
+            return RecoveryReport(
+                fault, RecoveryOutcome.ESCALATED, "it is the bot itself, which has no automatic recovery"
+            )
         return None
 
     async def _category(self, fault: Fault, environment: Environment) -> FaultCategory:
@@ -158,8 +158,8 @@ class ErrorHandler:
         await self._state.recoveries.save(step)
         log.info("recovery attempt", alert_id=fault.alert_id, service=fault.service, action=action.value)
         problem = await self._try(fault, environment, action)
-        await self._state.recoveries.save(replace(step, result=problem or "well again"))
-        await self._notes.note(fault.alert_id, f"{WORDS[action]}: {problem or 'well again'}")
+        await self._state.recoveries.save(replace(step, result=problem or "recovered"))
+        await self._notes.note(fault.alert_id, f"{WORDS[action]}: {problem or 'recovered'}")
         return problem
 
     async def _close_interrupted(self, fault: Fault) -> bool:
@@ -200,7 +200,7 @@ class ErrorHandler:
         try:
             return await self._deploy_previous(fault, environment)
         except TimeoutError:
-            return f"it was not well within {self._step_seconds:g} s"
+            return f"it did not recover within {self._step_seconds:g} s"
         except RoasError as error:
             return error.message
 
@@ -224,7 +224,7 @@ class ErrorHandler:
                 else:
                     await self._recreate(environment, model_hash, definition, watch)
         except TimeoutError:
-            return f"it was not well within {self._step_seconds:g} s"
+            return f"it did not recover within {self._step_seconds:g} s"
         except RoasError as error:
             return error.message
         return None

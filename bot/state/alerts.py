@@ -206,9 +206,7 @@ def _save(transaction: Transaction, alert: Alert) -> Alert:
 def _get(transaction: Transaction, alert_id: str) -> Alert:
     found = _select(transaction, "id = ?", (alert_id,))
     if not found:
-        raise InvalidRequestError(
-            f"The journal knows no alert {alert_id}.", hint="See /status for those that are open."
-        )
+        raise InvalidRequestError(f"There is no alert {alert_id}.", hint="See /status for those that are open.")
     return found[0]
 
 

@@ -208,7 +208,7 @@ class DeploymentStateManager:
             verified = deployment.phase(PhaseName.VERIFICATION)
             if verified is not None and verified.status is PhaseStatus.SUCCESS:
                 raise InvalidRequestError(
-                    f"{deployment_id} has verified its release already, and only tidies up.",
+                    f"{deployment_id} has verified its release already, and is only cleaning up.",
                     hint="Use /rollback to undo it.",
                 )
             transaction.execute(

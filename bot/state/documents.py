@@ -44,7 +44,7 @@ def from_row(model: type[Model], document: str) -> Model:
     except ValidationError as error:
         where = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors()}))
         raise UnreadableRowError(
-            f"A row of the journal ({model.__name__}) means nothing to this version: {where}.",
+            f"This version cannot read a row of the journal ({model.__name__}): {where}.",
             hint="A newer version may have written it: deploy that one again.",
         ) from error
 

@@ -94,8 +94,8 @@ class Transaction:
         row = self.execute("SELECT token FROM fences WHERE name = ?", (fence.environment,)).fetchone()
         if row is None or row[0] != fence.token:
             raise FencedOffError(
-                f"Another process has taken over {fence.environment}; this one changes nothing any more.",
-                hint="Nothing to do: the other process carries the deployment to its end.",
+                f"Another process has taken over {fence.environment}; this one makes no more changes.",
+                hint="Nothing to do: the other process completes the deployment.",
             )
 
 
@@ -230,8 +230,8 @@ class Journal:
     def _refusal(self, error: Exception) -> JournalUnusableError:
         if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
             return JournalHeldError(
-                f"The journal {self._path.name} is held by another process, which does not let go of it.",
-                hint=f"See which one hangs or was stopped (`fuser {self._path}`), then let it go on, or end it.",
+                f"The journal {self._path.name} is locked by another process, which does not release it.",
+                hint=f"Find the process that hangs or was stopped (`fuser {self._path}`), then resume it, or end it.",
             )
         return JournalUnusableError(
             f"The journal {self._path.name} cannot be used: {error}",

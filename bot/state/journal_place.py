@@ -19,8 +19,8 @@ READER_TIMEOUT_SECONDS = 1.0
 # What a reader meets in what is no journal: a table that is missing, or no database at all. The rest passes.
 OVERWRITTEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 HINT = (
-    "Put the journal that was there back, with its -wal and -shm files, if its history is wanted; then start this bot"
-    " again (`docker restart`): it opens what lies there."
+    "To keep the history, put the original journal back, with its -wal and -shm files; then restart this bot "
+    "(`docker restart`): it opens the journal that it finds there."
 )
 
 
@@ -43,15 +43,20 @@ class JournalPlace:
             now = self._number(suffix)
             name = f"{self._path.name}{suffix}"
             if now is None and number is not None:
-                raise JournalLostError(f"{name} was deleted under this bot, which acts no more.", hint=HINT)
+                raise JournalLostError(
+                    f"{name} was deleted while this bot was running; the bot has stopped acting.", hint=HINT
+                )
             if now != number:
-                raise JournalLostError(f"{name} was replaced under this bot, which acts no more.", hint=HINT)
+                raise JournalLostError(
+                    f"{name} was replaced while this bot was running; the bot has stopped acting.", hint=HINT
+                )
 
     def check_folder(self) -> None:
         """Raise JournalLostError where the folder that is mounted here has another name on the host, or none."""
         if _mount_source(self._path.parent) != self._mount:
             raise JournalLostError(
-                f"The folder of {self._path.name} was moved or deleted on the host under this bot, which acts no more.",
+                f"The folder of {self._path.name} was moved or deleted on the host while this bot was running; "
+                "the bot has stopped acting.",
                 hint=HINT,
             )
 
@@ -89,7 +94,7 @@ class JournalPlace:
 
     def _overwritten(self) -> JournalLostError:
         return JournalLostError(
-            f"{self._path.name} was overwritten under this bot, which acts no more.",
+            f"{self._path.name} was overwritten while this bot was running; the bot has stopped acting.",
             hint=HINT,
         )
 

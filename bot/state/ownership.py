@@ -189,7 +189,7 @@ def _check(transaction: Transaction, lease: LeaderLease) -> None:
     held = _read_lease(transaction)
     if held is None or (held.token, held.instance_id) != (lease.token, lease.instance_id):
         raise FencedOffError(
-            "Another bot is the active one now; this one is silent.", hint="Nothing to do: the other one answers."
+            "Another bot is the leader now; this one is on standby.", hint="Nothing to do: the leader answers."
         )
 
 

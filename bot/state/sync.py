@@ -142,7 +142,7 @@ class DataSyncManager:
             except Exception as error:  # whatever is in Redis or the journal, the projection must keep running
                 if self._failing_since is None:
                     log.exception("the projection to redis broke")
-                self._note_failure(RoasError(f"The projection broke ({type(error).__name__})."))
+                self._note_failure(RoasError(f"The Redis sync failed ({type(error).__name__})."))
                 await wait_for(self._closing, LONGEST_DELAY_SECONDS)
                 continue
             damaged, delay = False, FIRST_DELAY_SECONDS

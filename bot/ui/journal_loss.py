@@ -56,7 +56,10 @@ def draw_journal_loss(loss: JournalLoss) -> Drawing:
         _("🛑 **This bot has stopped acting**"),
         plain(translate(loss.message), CONTENT // 4),
         _("Its container: `{container}`", container=loss.container) if loss.container else "",
-        *(_("`{deployment}` broke off; what runs may be of two releases.", deployment=one) for one in loss.broken_off),
+        *(
+            _("`{deployment}` was interrupted; services of two releases may be running.", deployment=one)
+            for one in loss.broken_off
+        ),
         _("What to do: {hint}", hint=plain(translate(loss.hint), CONTENT // 4)),
     ]
     return Drawing("journal lost", (), clip("\n".join(part for part in parts if part), CONTENT))

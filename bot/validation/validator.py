@@ -52,7 +52,11 @@ class EnvironmentValidator:
             return found if isinstance(found, list) else [found]
         except EngineUnavailableError:  # reported once, by the engine's own check
             message = "This could not be checked, since the engine does not answer."
-            return [CheckResult(check.name, Severity.WARNING, False, message, "Mend the engine first.")]
+            return [
+                CheckResult(
+                    check.name, Severity.WARNING, False, message, "Fix the connection to the Docker engine first."
+                )
+            ]
         except RoasError as error:
             return [CheckResult(check.name, check.severity, False, error.message, error.hint)]
         except Exception as error:
@@ -66,9 +70,9 @@ class EnvironmentValidator:
         return CheckResult(check.name, check.severity, False, message, "Try again; see the log if it stays so.")
 
     def _broke(self, check: Check, error: Exception) -> CheckResult:
-        # The exception's text stays in the log: it may hold what must not be shown.
-        message = f"The check itself broke ({type(error).__name__})."
-        return CheckResult(check.name, check.severity, False, message, "See the log; this is a fault of the bot.")
+        # The exception's own words stay in the log: they may hold what must not be shown.
+        message = f"The check itself failed ({type(error).__name__})."
+        return CheckResult(check.name, check.severity, False, message, "See the log; this is a bug in the bot.")
 
 
 def _rank(result: CheckResult) -> tuple[int, str]:

@@ -23,8 +23,8 @@ def _limits(seen: Evidence) -> str:
     rows = (
         ("event latency, 99 of 100 within", _seconds(seen.event_seconds), f"{MOST_EVENT_SECONDS:g} s"),
         ("lag of Redis, 99 of 100 within", _seconds(seen.lag_seconds), f"{MOST_LAG_SECONDS:g} s"),
-        ("events on which a part failed", f"{seen.errors:.2%}", f"at most {MOST_ERRORS:.0%}"),
-        ("deployments that succeeded", f"{seen.success:.1%}", f"at least {LEAST_SUCCESS:.0%}"),
+        ("integration error rate", f"{seen.errors:.2%}", f"at most {MOST_ERRORS:.0%}"),
+        ("deployment success rate", f"{seen.success:.1%}", f"at least {LEAST_SUCCESS:.0%}"),
         ("series on /metrics, most", str(seen.most_series), f"at most {MOST_SERIES}"),
         ("memory, second fifth of the time to the last", growth, f"at most {MOST_GROWTH:+.0%}"),
     )

@@ -12,7 +12,7 @@ RECOVERED = {
     "service": "web",
     "success": True,
     "outcome": "recovered",
-    "summary": "restart: it is well again",
+    "summary": "restart: it has recovered",
 }
 
 
@@ -43,7 +43,7 @@ async def a_recovery_is_in_the_journal_and_leads_to_a_look(scene: Scene) -> bool
     """Say that a recovery has ended."""
     await scene.prepare()
     say(scene, "error.recovery.completed", **RECOVERED)
-    written = await scene.recorded("recovery recovered: restart: it is well again")
+    written = await scene.recorded("recovery recovered: restart: it has recovered")
     return bool(written) and bool(await scene.recorded("monitoring.health_check.start"))
 
 

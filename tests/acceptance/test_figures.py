@@ -78,7 +78,7 @@ async def test_slow_subscriber_raises_event_latency(application, monitor):
     subscription = application.bus.subscribe("work", slow, name="slow one")
     application.bus.publish(Event("work", "test"))
     raised = await alert(application, "event_latency", is_open=True)
-    assert raised.title == "Events are handled late"
+    assert raised.title == "Event latency is high"
     assert "slow one" in raised.summary
     await until(monitor, lambda figures: figures.event_latency_seconds >= 1.2)
     await application.bus.unsubscribe(subscription)

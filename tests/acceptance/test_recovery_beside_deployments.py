@@ -65,8 +65,9 @@ async def test_deployment_interrupts_recovery(maintained, people, stack, images,
     # Of the end of another process's deployment the slow look tells, which takes too long here.
     alert = await alert_that(maintained, lambda one: len(one.actions) == 2 and (by_command_line or is_over(one)))
     left_off, kept_away = alert.actions
-    assert left_off == "restart: left off, a deployment began"
-    assert kept_away.startswith(f"kept away: {(await maintained.state.deployments.list('dev'))[0].id} is under way")
+    assert left_off == "restart: interrupted, a deployment started"
+    deployment = (await maintained.state.deployments.list("dev"))[0]
+    assert kept_away.startswith(f"kept away: {deployment.id} holds the deployment lock")
     assert stack.images() == {"web-1": images["v2"]}
     assert len(await of_services(maintained)) == 1
 
@@ -81,7 +82,7 @@ async def test_manual_stop_during_recovery_kept(maintained, people, stack, image
         maintained, lambda one: one.is_open and one.healing is RecoveryStatus.NONE and bool(one.actions)
     )
     assert left.actions[0].startswith("restart: web failed")
-    assert left.actions[1:] == ("not ours: somebody stopped it by hand, so it is left as it is",)
+    assert left.actions[1:] == ("not ours: it was stopped manually, so it is left as it is",)
     web = stack.container("web")
     assert (web.status, web.attrs["Image"]) == ("exited", images["v2"])
 
@@ -118,7 +119,7 @@ async def test_failure_beside_deployment_recovered_after_it(maintained, people, 
     await inside(stack, "web", "touch", "/tmp/ready")
     succeeded(await maintained.orchestrator.wait(started.id))
     over = await alert_that(maintained, is_over)
-    assert over.actions[-1] == "restart: well again"
+    assert over.actions[-1] == "restart: recovered"
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v2"]}
 
 

@@ -33,7 +33,7 @@ async def test_dead_process_alerts_and_restarts(maintained, people, stack):
     assert asyncio.get_running_loop().time() - before < 5.0, "the slow look behind the events comes after 30"
     assert raised.summary == "web has ended with code 137."
     over = await alert_that(maintained, is_over)
-    assert (over.id, over.healing, over.actions) == (raised.id, RecoveryStatus.SUCCEEDED, ("restart: well again",))
+    assert (over.id, over.healing, over.actions) == (raised.id, RecoveryStatus.SUCCEEDED, ("restart: recovered",))
     # A signal that asks for a reload is no wish to see it end.
     await asyncio.to_thread(stack.container("web").kill, "HUP")
     await alert_that(maintained, lambda one: len(one.actions) == 2 and is_over(one))
@@ -45,9 +45,9 @@ async def test_out_of_memory_service_recreated(maintained, people, stack):
     await people.succeed("v1")
     await inside(stack, "web", "touch", "/tmp/eat")
     raised = await alert_that(maintained, lambda one: one.service == "web")
-    assert raised.summary == "web has ended for want of memory."
+    assert raised.summary == "web ran out of memory."
     over = await alert_that(maintained, is_over)
-    assert over.actions[-1] == "recreate from the release: well again"
+    assert over.actions[-1] == "recreate from the release: recovered"
     assert len(await of_services(maintained)) == 1
 
 
@@ -56,7 +56,7 @@ async def test_restart_loop_is_one_alert_and_recreated(maintained, people, stack
     await people.succeed("v1")
     await inside(stack, "web", "touch", "/tmp/crash")
     over = await alert_that(maintained, is_over, seconds=60)
-    assert over.actions[-1] == "recreate from the release: well again"
+    assert over.actions[-1] == "recreate from the release: recovered"
     assert over.severity is Severity.HIGH
     assert len(await of_services(maintained)) == 1
 
@@ -68,7 +68,7 @@ async def test_failed_health_check_restarts_service(maintained, people, stack):
     raised = await alert_that(maintained, lambda one: one.service == "web")
     assert raised.summary == "its health check fails."
     over = await alert_that(maintained, is_over)
-    assert (over.id, over.actions) == (raised.id, ("restart: well again",))
+    assert (over.id, over.actions) == (raised.id, ("restart: recovered",))
 
 
 async def test_failed_probe_restarts_healthy_service(maintained, people, stack):
@@ -88,7 +88,7 @@ async def test_failed_probe_restarts_healthy_service(maintained, people, stack):
     raised = await alert_that(maintained, lambda one: one.service == "web")
     assert raised.summary == f"does not answer http://127.0.0.1:{port}."
     over = await alert_that(maintained, is_over)
-    assert (over.id, over.actions) == (raised.id, ("restart: well again",))
+    assert (over.id, over.actions) == (raised.id, ("restart: recovered",))
     assert await is_healthy()
 
 

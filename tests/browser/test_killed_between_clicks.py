@@ -10,7 +10,7 @@ from tests.wire.shop import SERVICE_LABEL
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
 
-PLAN = "Nothing is changed before you say yes"
+PLAN = "Nothing changes until you confirm"
 
 
 class Clicks:
@@ -39,27 +39,27 @@ async def test_plan_rollback_and_alert_survive_kills(bot, people, visitor, shop,
     await visitor.run("/deploy", environment="prod", version="v1")
     await visitor.press(await visitor.sees(PLAN), "Deploy")
     await visitor.become("anna")
-    await visitor.press(await visitor.sees("Approval wanted: deploy v1 to prod"), "Approve")
+    await visitor.press(await visitor.sees("Approval needed: deploy v1 to prod"), "Approve")
     await visitor.sees("Deploy v1 to prod", "succeeded", "Approved by")
 
     await visitor.become("dora")
     await visitor.run("/deploy", environment="prod", version="v2")
     await clicks.press("dora", await visitor.sees(PLAN), "Deploy")
-    await clicks.press("anna", await visitor.sees("Approval wanted: deploy v2 to prod"), "Approve")
+    await clicks.press("anna", await visitor.sees("Approval needed: deploy v2 to prod"), "Approve")
     outcome = await visitor.sees("Deploy v2 to prod", "succeeded", "Approved by")
     assert shop.running("prod") == {"store": image_ids["v2"], "web": image_ids["v2"]}
 
     await clicks.press("dora", outcome, "Roll back to r1")
     await clicks.press("dora", await visitor.sees(PLAN), "Roll back")
-    await clicks.press("anna", await visitor.sees("Approval wanted: roll back prod to r1"), "Approve")
+    await clicks.press("anna", await visitor.sees("Approval needed: roll back prod to r1"), "Approve")
     await visitor.sees("Roll back prod to r1", "succeeded", "Approved by")
     assert shop.running("prod") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
     web = next(one for one in shop.containers("prod") if one.labels[SERVICE_LABEL] == "web")
     web.stop(timeout=1)
-    await clicks.press("dora", await visitor.sees("web was stopped by hand"), "Acknowledge")
-    await visitor.sees("acknowledged: you look after it")
-    await visitor.sees("web was stopped by hand", "acknowledged")
+    await clicks.press("dora", await visitor.sees("web was stopped manually"), "Acknowledge")
+    await visitor.sees("acknowledged by you")
+    await visitor.sees("web was stopped manually", "acknowledged")
     posts = [one for one in await people.messages() if "· outcome" in one.text]
     assert len(posts) == 3
 

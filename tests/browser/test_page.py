@@ -26,7 +26,7 @@ async def test_deploy_fail_and_roll_back_by_clicks(bot, visitor, shop, image_ids
     await visitor.fill("environment", "de", take="dev")
     await visitor.fill("version", "v1")
     await visitor.send()
-    plan = await visitor.sees("Nothing is changed before you say yes")
+    plan = await visitor.sees("Nothing changes until you confirm")
     await visitor.fits_a_phone(plan)
     await visitor.press(plan, "Deploy")
     await visitor.fits_a_phone(await visitor.sees("Deploy v1 to dev", "initialization"))
@@ -43,7 +43,7 @@ async def test_deploy_fail_and_roll_back_by_clicks(bot, visitor, shop, image_ids
     assert shop.running("dev")["web"] == image_ids["v2"]
 
     await visitor.press(visitor.message("Deploy v2 to dev", "succeeded"), "Roll back")
-    await visitor.press(await visitor.sees("Nothing is changed before you say yes"), "Roll back")
+    await visitor.press(await visitor.sees("Nothing changes until you confirm"), "Roll back")
     await visitor.sees("Roll back dev to r1", "succeeded")
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
 
@@ -85,9 +85,9 @@ async def test_deploy_fail_and_roll_back_in_chinese(bot, visitor, shop, image_id
             "en-US",
             "/deploy",
             {"environment": "prod", "version": "v1"},
-            "Nothing is changed before you say yes",
+            "Nothing changes until you confirm",
             "Deploy",
-            "Approval wanted: deploy v1 to prod",
+            "Approval needed: deploy v1 to prod",
             "Approve",
             "You may not do this",
             ("Deploy v1 to prod", "succeeded", "Approved by"),
@@ -98,7 +98,7 @@ async def test_deploy_fail_and_roll_back_in_chinese(bot, visitor, shop, image_id
             {"環境": "prod", "版本": "v1"},
             "你確認之前不會有任何變更",
             "部署",
-            "等待核准：將 v1 部署到 prod",
+            "需要核准：將 v1 部署到 prod",
             "核准",
             "你沒有權限這麼做",
             ("將 v1 部署到 prod", "成功", "核准。"),
@@ -127,7 +127,7 @@ async def test_production_awaits_second_person(
 @pytest.mark.parametrize(
     ("language", "alert", "button", "answer", "state"),
     [
-        ("en-US", "web was stopped by hand", "Acknowledge", "acknowledged: you look after it", "acknowledged"),
+        ("en-US", "web was stopped manually", "Acknowledge", "acknowledged by you", "acknowledged"),
         ("zh-TW", "web 被手動停止", "認領", "由你負責處理", "已認領"),
     ],
 )

@@ -78,7 +78,7 @@ class Visitor:
     async def deploy(self, version: str) -> None:
         """Ask for a version of dev, and say yes to the plan."""
         await self.run("/deploy", environment="dev", version=version)
-        await self.press(await self.sees("Nothing is changed before you say yes"), "Deploy")
+        await self.press(await self.sees("Nothing changes until you confirm"), "Deploy")
 
     def option(self, name: str) -> Locator:
         """Return the field of an option of the command being typed."""

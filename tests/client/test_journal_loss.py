@@ -10,7 +10,10 @@ from roas.ui.journal_loss import JournalLossNotifier
 from tests.client.conftest import Living
 
 LOSS = JournalLoss(
-    "journal.sqlite3 was deleted under this bot, which acts no more.", "Start it again.", "home-bot-1", ("DEPLOY-1",)
+    "journal.sqlite3 was deleted while this bot was running; the bot has stopped acting.",
+    "Start it again.",
+    "home-bot-1",
+    ("DEPLOY-1",),
 )
 
 
@@ -26,7 +29,7 @@ async def test_loss_is_posted_once(living: Living, monkeypatch: pytest.MonkeyPat
     async with asyncio.timeout(60):
         await JournalLossNotifier(bot, living.application.settings).run(LOSS)
     [message] = await living.people.messages()
-    for text in ("has stopped acting", "was deleted", "`home-bot-1`", "`DEPLOY-1` broke off", "Start it again"):
+    for text in ("has stopped acting", "was deleted", "`home-bot-1`", "`DEPLOY-1` was interrupted", "Start it again"):
         assert text in message.content
     assert message.pinged_roles == []
 

@@ -36,7 +36,7 @@ async def test_alert_is_one_edited_message(scene: Scene) -> None:
 
 async def test_deployers_may_acknowledge_and_silence(scene: Scene) -> None:
     message = await raised(scene)
-    assert "you look after it" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
+    assert "acknowledged by you" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
     message = await scene.posted("acknowledged")
     assert "silenced for an hour" in scene.answer(await scene.anna.click(message, custom_id=button(message, "silence")))
     (alert,) = await scene.application.state.alerts.open()
@@ -80,7 +80,7 @@ async def test_stale_alert_button_reports_resolved(scene: Scene) -> None:
 async def test_alert_buttons_survive_restart(scene: Scene) -> None:
     message = await raised(scene)
     await scene.restart()
-    assert "you look after it" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
+    assert "acknowledged by you" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
     assert len(scene.posts()) == 1
 
 
@@ -111,6 +111,6 @@ async def test_failed_recovery_pings_role(scene: Scene) -> None:
     message = await raised(scene, replace(REPORT, severity=Severity.HIGH))
     (alert,) = await scene.application.state.alerts.open()
     await scene.application.alert_service.note(alert.id, "escalated: nothing helped", escalated=True)
-    call = await scene.posted("Somebody is needed")
+    call = await scene.posted("Operator needed")
     assert call.id != message.id
     assert "nothing helped" in shown(call.embeds)

@@ -15,7 +15,7 @@ async def running(scene: Scene, environment: str = "staging") -> discord.Message
     scene.application.orchestrator.hold.clear()
     result = await scene.ask(scene.dora, "deploy", environment=environment, version="v2")
     if environment == "prod":
-        wanted = await scene.posted("Approval wanted")
+        wanted = await scene.posted("Approval needed")
         result = await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
     assert "Started" in scene.answer(result)
     return await scene.posted(f"Deploy v2 to {environment}")

@@ -39,7 +39,7 @@ async def test_history_filters_environment_and_outcome(scene: Scene) -> None:
     assert "v3" in cancelled
     assert "v2" not in cancelled
     none = scene.answer(await scene.bob.slash(scene.ops, "history", environment="dev"))
-    assert "There is none that fits" in none
+    assert "No deployment matches" in none
 
 
 async def test_history_pages_turn_after_restart(scene: Scene) -> None:
@@ -73,7 +73,7 @@ async def test_unknown_environment_suggests_nearest(scene: Scene) -> None:
 async def test_logs_sent_as_file_to_permitted_users(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1")
     result = await scene.dora.slash(scene.ops, "logs", service="web", since="15m", lines=50)
-    assert "What `web` of staging wrote last" in scene.answer(result)
+    assert "Last log lines of `web` of staging" in scene.answer(result)
     assert result.response is not None
     (file,) = result.response.attachments
     assert file.filename == "staging-web.log"
@@ -90,7 +90,7 @@ async def test_ambiguous_log_service_needs_environment(scene: Scene) -> None:
     answer = scene.answer(await scene.dora.slash(scene.ops, "logs", service="web"))
     assert "Say which environment: staging, prod." in answer
     answer = scene.answer(await scene.dora.slash(scene.ops, "logs", service="web", environment="prod"))
-    assert "of prod wrote last" in answer
+    assert "Last log lines of `web` of prod" in answer
 
 
 @pytest.mark.parametrize(
@@ -227,5 +227,5 @@ async def test_closed_channel_shown_in_status(scene: Scene) -> None:
 
     await until(told)
     answer = scene.answer(await scene.bob.slash(scene.ops, "status", environment="staging"))
-    assert "Trouble in the channel" in answer
+    assert "Channel problems" in answer
     await story.finish(Outcome.CANCELLED)

@@ -142,7 +142,7 @@ async def test_other_channel_refused_with_right_one(scene: Scene, command: str, 
     ("options", "text"),
     [
         ({"environment": "stagin", "version": "v2"}, "Did you mean staging"),
-        ({"environment": "staging", "version": "--privileged"}, "is no version"),
+        ({"environment": "staging", "version": "--privileged"}, "is not a valid version"),
         ({"environment": "staging", "version": "v2", "services": "wbe"}, "Did you mean web"),
     ],
 )

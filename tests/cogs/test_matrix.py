@@ -45,7 +45,7 @@ STRANGER = Actor(ActorKind.DISCORD, "424242", "stranger")
 # Why somebody may not do something: the roles of which one is needed, or what it is about them or the plan.
 Reason = frozenset[str] | str
 DEPLOYER, APPROVER, HOTFIX = (frozenset({name}) for name in ("deployer", "approver", "hotfix"))
-NOT_YOURS, YOUR_OWN, ALERTS = "not yours", "You asked for this plan yourself", "Dealing with alerts needs"
+NOT_YOURS, YOUR_OWN, ALERTS = "not yours", "You asked for this plan yourself", "Handling alerts requires"
 SAID = {NOT_YOURS, YOUR_OWN, ALERTS}
 
 # Command (a comma tells two rows of one apart), its options, and the roles of which one is needed; none for everybody.
@@ -265,7 +265,7 @@ async def test_alert_button_allowed_as_in_table(scene: Scene, environment: str, 
         allowed = role in DEPLOYS if action == "rollback" else role != "nobody"
         expected = ALERTS if role == "nobody" else lacks(role, DEPLOYER if action == "rollback" else frozenset())
         assert reason_of(scene, answer) == expected, (action, environment, role, answer)
-        assert "Something broke" not in answer
+        assert "Internal error" not in answer
         known = await scene.application.state.alerts.get(subject)
         assert known is not None
         changes = {"ack": AlertState.ACKNOWLEDGED, "silence": AlertState.SILENCED}

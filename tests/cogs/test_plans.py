@@ -41,7 +41,7 @@ def proposals_of(scene: Scene) -> PlanApprovals:
 async def asked_for_approval(scene: Scene, version: str = "v2"):
     """Let dora ask for a deployment of prod, and return the message that asks a second person."""
     await scene.ask(scene.dora, "deploy", environment="prod", version=version)
-    return await scene.posted(f"Approval wanted: deploy {version} to prod")
+    return await scene.posted(f"Approval needed: deploy {version} to prod")
 
 
 async def aged(scene: Scene, by: timedelta) -> None:
@@ -53,7 +53,7 @@ async def aged(scene: Scene, by: timedelta) -> None:
 
 async def test_unconfirmed_plan_changes_nothing(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
-    assert "Nothing is changed before you say yes" in scene.answer(result)
+    assert "Nothing changes until you confirm" in scene.answer(result)
     assert not scene.application.orchestrator.requests
     assert not scene.posts()
 
@@ -101,13 +101,13 @@ async def test_plan_pings_nobody_if_disabled(scene: Scene) -> None:
     scene.application.settings.discord_mention_approvers = False
     await scene.restart()
     await scene.ask(scene.dora, "deploy", environment="prod", version="v3")
-    assert (await scene.posted("Approval wanted: deploy v3")).content == ""
+    assert (await scene.posted("Approval needed: deploy v3")).content == ""
 
 
 async def test_self_approval_refused(scene: Scene) -> None:
     both = scene.join("both", "deployer", "approver")
     await scene.ask(both, "deploy", environment="prod", version="v2")
-    wanted = await scene.posted("Approval wanted")
+    wanted = await scene.posted("Approval needed")
     answer = scene.answer(await both.click(wanted, custom_id=buttons(wanted)[0]))
     assert "You asked for this plan yourself" in answer
     assert not scene.application.orchestrator.requests
@@ -120,7 +120,7 @@ async def test_plan_is_used_once(scene: Scene) -> None:
     await scene.posted("Deploy v2 to prod: succeeded")
     wanted = await scene.as_it_was(before)
     again = scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
-    assert "it was carried out as `DEPLOY-" in again
+    assert "it was started as `DEPLOY-" in again
     assert "https://discord.com/channels/" in again
     assert len(scene.application.orchestrator.requests) == 1
 
@@ -130,7 +130,7 @@ async def test_changed_plan_is_void(scene: Scene, step: str) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
     if step == "approve":
         await scene.press(scene.dora, result, "confirm")
-        wanted = await scene.posted("Approval wanted")
+        wanted = await scene.posted("Approval needed")
     scene.application.orchestrator.digest = "e" * 64
     if step == "approve":
         pressed = await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
@@ -158,7 +158,7 @@ async def test_plan_expires(scene: Scene, step: str) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
     if step == "approve":
         await scene.press(scene.dora, result, "confirm")
-        wanted = await scene.posted("Approval wanted")
+        wanted = await scene.posted("Approval needed")
         await aged(scene, timedelta(minutes=16))
         pressed = await scene.anna.click(wanted, custom_id=buttons(wanted)[0])
         expired = await scene.posted("Not approved in time")
@@ -166,7 +166,7 @@ async def test_plan_expires(scene: Scene, step: str) -> None:
     else:
         await aged(scene, timedelta(minutes=16))
         pressed = await scene.press(scene.dora, result, "confirm")
-    assert "Nobody said yes in time" in scene.answer(pressed)
+    assert "Nobody approved it in time" in scene.answer(pressed)
     assert not scene.application.orchestrator.requests
 
 
@@ -187,12 +187,12 @@ async def test_timely_approval_survives_slow_start(scene: Scene) -> None:
     await until(lambda: len(orchestrator.planned) > planned)
     await aged(scene, LIFETIME)
     too_late = asyncio.create_task(plan_approvals.approve(plan_id, *said_by(scene, "approver")))
-    await scene.posted("said yes; it is being started")
+    await scene.posted("approved it; it is starting")
     done, _waiting = await asyncio.wait({too_late}, timeout=0.3)
     assert not done, "one click at a time"
     orchestrator.thinking.set()
     assert "🚀 Started" in await in_time
-    assert "it was carried out as" in await too_late
+    assert "it was started as" in await too_late
     assert (await proposal_of(scene)).state is PlanState.STARTED
     await scene.posted("Approved: deploy v2 to prod")
     assert len(orchestrator.requests) == 1
@@ -262,7 +262,7 @@ async def test_half_confirmed_plan_survives_restarts(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
     await scene.restart()
     assert "A second person" in scene.answer(await scene.press(scene.dora, result, "confirm"))
-    wanted = await scene.posted("Approval wanted")
+    wanted = await scene.posted("Approval needed")
     await scene.restart()
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
     await scene.restart()
@@ -323,7 +323,7 @@ async def test_self_approval_refused_after_settings_change(scene: Scene) -> None
     staging = scene.application.environments["staging"]
     scene.application.environments["staging"] = replace(staging, needs_approval=True)
     await scene.restart()
-    wanted = await scene.posted("Approval wanted")
+    wanted = await scene.posted("Approval needed")
     assert not scene.application.orchestrator.requests
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
 
@@ -340,7 +340,7 @@ async def test_unstartable_plan_waits_again(scene: Scene) -> None:
         return (await proposal_of(scene)).state is PlanState.AWAITING
 
     await until(waits_again)
-    wanted = await scene.posted("Approval wanted")
+    wanted = await scene.posted("Approval needed")
     await scene.application.state.freezes.lift("prod", WHO)
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
 
@@ -357,7 +357,7 @@ async def test_hotfix_without_approval_is_audited(scene: Scene) -> None:
     answer = scene.answer(await scene.hugo.slash(scene.ops, "hotfix", version="v2.1", reason="checkout is down"))
     assert "🚀 Started" in answer
     live = await scene.posted("Hotfix v2.1 for prod")
-    assert "nobody else approved it" in shown(live.embeds)
+    assert "not approved by a second person" in shown(live.embeds)
     audit = [c for c in await scene.application.state.changes("prod") if c.type is ChangeType.AUDIT]
     alone = next(c for c in audit if c.new == "hotfix asked for, without a second person's approval")
     assert alone.metadata["by"] == "hugo"

@@ -154,7 +154,7 @@ def test_next_command_resumes_leftover(line: CommandLine) -> None:
     child.send_signal(signal.SIGTERM)
     _, err = child.communicate(timeout=30)
     assert child.returncode == 130
-    assert "takes it up" in err
+    assert "resumes it" in err
     assert line.document("history", "dev", "--limit", "1")["deployments"][0]["outcome"] is None
     cancelled = line.run("cancel", "dev")
     assert cancelled.returncode == 0
@@ -171,7 +171,7 @@ def test_killed_command_finished_before_next_deploy(line: CommandLine) -> None:
     child.wait()
     ended = line.run("rollback", "dev")
     assert ended.returncode == 0, ended.stderr
-    assert "Taking up DEPLOY-" in ended.stdout
+    assert "Resuming DEPLOY-" in ended.stdout
     assert "succeeded in" in ended.stdout
     assert line.running() == BOTH_V1
 

@@ -50,7 +50,7 @@ def test_leaving_keeps_deployment_running(line: CommandLine) -> None:
     child.send_signal(signal.SIGTERM)
     _, err = child.communicate(timeout=30)
     assert child.returncode == 130
-    assert "The bot goes on with it." in err
+    assert "The bot continues it." in err
     assert line.document("status", "dev")["environments"][0]["active"]["outcome"] is None
 
 

@@ -135,7 +135,7 @@ needs_approval = true
         ("[discord]\nzzz = 1\n", "there are alert_role_id, api_url"),
         ("[webhook]\ntoken_file = 1\n", "roas.toml:2: webhook.token_file: names a file"),
         ('[webhook]\ntoken_file = "nowhere"\n', "webhook.token_file: cannot be read (No such file"),
-        ('[redis]\nurl = "redis://redis"\nurl_file = "x"\n', "roas.toml:3: redis.url_file: is said beside"),
+        ('[redis]\nurl = "redis://redis"\nurl_file = "x"\n', "roas.toml:3: redis.url_file: is set beside"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_words(state, text, content):

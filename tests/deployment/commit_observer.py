@@ -16,7 +16,7 @@ OWNED = frozenset({"deployments", "phases", "service_progress", "releases", "env
 # What says nothing of a deployment or of who owns what: beats, and renewals of what is one's own.
 ROUTINE = frozenset({"heartbeats", "owners"})
 # How a fault of ours is told.
-NOBODY_FORESAW = "nobody foresaw"
+NOBODY_FORESAW = "Unexpected internal error"
 # What anybody may do.
 WISH = "UPDATE deployments SET cancel_requested_by"
 

@@ -336,7 +336,7 @@ async def test_hotfix_needs_reason(orchestrator):
 
 @pytest.mark.parametrize("version", ["", "-v", "a b", "x" * 129, "$(id)", "--privileged", None])
 async def test_invalid_version_refused(orchestrator, version):
-    with pytest.raises(InvalidRequestError, match="no version"):
+    with pytest.raises(InvalidRequestError, match="not a valid version"):
         await orchestrator.start(deploy(version))
 
 
@@ -470,7 +470,7 @@ async def test_immediate_exit_reports_code(orchestrator, engine):
         engine.running[container_id] = replace(container, restart_count=5, exit_code=3)
     engine.become("store", ContainerState.RESTARTING, HealthStatus.NONE)
     ended = await orchestrator.wait(deployment.id)
-    assert "restarts in a loop with code 3" in ended.problem.message
+    assert "is in a restart loop with code 3" in ended.problem.message
 
 
 async def test_old_restarts_ignored(orchestrator, engine):
@@ -532,7 +532,7 @@ async def test_repeated_crashes_need_operator(components, environment, engine, s
     await last.resume()
     ended = await state.deployments.get(deployment.id)
     assert ended.outcome is Outcome.FAILED
-    assert "broke off 3 times" in ended.problem.message
+    assert "was interrupted 3 times" in ended.problem.message
     assert "/rollback dev" in ended.problem.hint
     assert await state.locks.get("dev") is None
     assert [event.data["abandoned"] for event in components.bus.history() if "abandoned" in event.data]

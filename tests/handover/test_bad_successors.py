@@ -32,7 +32,7 @@ async def reverted(home, people, deployment_id: str) -> tuple[str, str]:
     """Return what the channel is told of a deployment that was rolled back, and the report that goes with it."""
     told = await outcome(people, deployment_id, seconds=HANDOVER_SECONDS + GRACE_SECONDS)
     assert "rolled back" in told.text, told.text
-    assert "Last words" in told.text, told.text
+    assert "Last log lines" in told.text, told.text
     question = "SELECT json_extract(document, '$.problem.report') FROM deployments WHERE id = ?"
     return told.text, rows(home, question, deployment_id)[0][0]
 
@@ -62,7 +62,7 @@ async def assert_whole(home, people, old) -> None:
 )
 async def test_unfit_successor_never_takes_over(home, people, old, version, why, failure_output):
     told, report = await reverted(home, people, await deploy(people, version))
-    assert "not fit to take over" in told, told
+    assert "not ready to take over" in told, told
     assert re.search(why, told), told
     assert failure_output in report, report
     await assert_whole(home, people, old)

@@ -39,7 +39,7 @@ async def test_failed_successor_keeps_old_bot_serving(home, people):
         told = await outcome(people, deployment_id)
     assert_answered_once(somebody.results)
     assert "rolled back" in told.text
-    assert "not fit to take over" in told.text
+    assert "not ready to take over" in told.text
     assert [bot.id for bot in home.bots(stopped=True)] == [first]
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
 

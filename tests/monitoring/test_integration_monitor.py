@@ -223,8 +223,8 @@ async def test_alert_text_says_what_is_wrong(scene: Scene) -> None:
     scene.publish("work")
     await scene.until((TRIGGERED, "event_latency"))
     data = scene.events[0].data
-    assert data["title"] == "Events are handled late"
-    assert "at most 1000 ms is fine" in data["summary"]
+    assert data["title"] == "Event latency is high"
+    assert "should be at most 1000 ms" in data["summary"]
     assert "hangs" in data["summary"]
 
 

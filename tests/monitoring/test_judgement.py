@@ -24,12 +24,12 @@ def ended(code: int, **changes: object) -> ContainerSnapshot:
         (replace(RUNNING, health=HealthStatus.NONE), Verdict.UNVERIFIED, "no health check"),
         (replace(RUNNING, health=HealthStatus.STARTING), Verdict.DEGRADED, "not passed yet"),
         (replace(RUNNING, health=HealthStatus.UNHEALTHY), Verdict.UNHEALTHY, "health check fails"),
-        (replace(RUNNING, state=ContainerState.RESTARTING, exit_code=1), Verdict.UNHEALTHY, "again and again"),
+        (replace(RUNNING, state=ContainerState.RESTARTING, exit_code=1), Verdict.UNHEALTHY, "restart loop"),
         (replace(RUNNING, state=ContainerState.CREATED), Verdict.UNHEALTHY, "never started"),
         (replace(RUNNING, state=ContainerState.PAUSED), Verdict.UNHEALTHY, "paused"),
         (replace(RUNNING, state=ContainerState.DEAD), Verdict.UNHEALTHY, "ended"),
         (ended(0), Verdict.UNHEALTHY, "code 0"),
-        (ended(137, oom_killed=True), Verdict.UNHEALTHY, "want of memory"),
+        (ended(137, oom_killed=True), Verdict.UNHEALTHY, "out of memory"),
     ],
 )
 def test_single_container_decides_verdict(container: ContainerSnapshot, verdict: Verdict, text: str) -> None:
@@ -64,14 +64,14 @@ def test_service_scaled_to_zero_healthy() -> None:
 @pytest.mark.parametrize("second", [RUNNING, ended(137), replace(RUNNING, health=HealthStatus.UNHEALTHY)])
 def test_extra_container_degrades(second: ContainerSnapshot) -> None:
     health = judge_service(WEB, [replace(second, id="c2"), RUNNING])
-    assert (health.verdict, health.reason) == (Verdict.DEGRADED, "2 containers where 1 are wanted")
+    assert (health.verdict, health.reason) == (Verdict.DEGRADED, "2 containers, 1 expected")
 
 
 def test_restart_growth_degrades_then_is_loop() -> None:
     restarted = replace(RUNNING, restart_count=5)
     assert judge_service(WEB, [restarted]).verdict is Verdict.HEALTHY
     assert judge_service(WEB, [restarted], restarts_before={"c1": 4}).verdict is Verdict.DEGRADED
-    assert judge_service(WEB, [restarted], restarts_before={"c1": 2}).reason == "has restarted 3 times of late"
+    assert judge_service(WEB, [restarted], restarts_before={"c1": 2}).reason == "has restarted 3 times recently"
     assert judge_service(WEB, [restarted], restarts_before={"c1": 2}).verdict is Verdict.UNHEALTHY
 
 

@@ -73,13 +73,13 @@ async def test_dead_process_alerts_with_service_severity(scene: Scene) -> None:
     assert store.severity is Severity.CRITICAL
 
 
-@pytest.mark.parametrize(("later", "summary"), [(1.0, "for want of memory"), (60.0, "with code 137")])
+@pytest.mark.parametrize(("later", "summary"), [(1.0, "ran out of memory"), (60.0, "has ended with code 137")])
 async def test_only_exit_soon_after_oom_is_oom(scene: Scene, later: float, summary: str) -> None:
     await scene.event("oom")  # of a child, perhaps, without which it goes on
     scene.now = later
     await scene.event("die", exitCode="137")
     (alert,) = await scene.state.alerts.open()
-    assert alert.summary == f"web has ended {summary}."
+    assert alert.summary == f"web {summary}."
 
 
 async def test_repeated_bad_samples_raise_one_alert(scene: Scene) -> None:
@@ -125,7 +125,7 @@ async def test_docker_stop_warns_without_recovery(scene: Scene) -> None:
     await scene.seen(Verdict.UNHEALTHY, state=ContainerState.EXITED)
     (alert,) = await scene.state.alerts.open()
     assert alert.severity is Severity.WARNING
-    assert "stopped by hand" in alert.title
+    assert "stopped manually" in alert.title
     assert scene.alerts.is_manual_stop("dev", "web")
 
 
@@ -178,7 +178,7 @@ async def test_lost_engine_is_one_alert_and_keeps_others(scene: Scene) -> None:
     for _ in range(3):
         await scene.seen(Verdict.UNKNOWN)
     assert sorted(alert.title for alert in await scene.state.alerts.open()) == [
-        "dev: the engine is away",
+        "dev: the Docker engine cannot be reached",
         "dev: web is down",
     ]
     await scene.seen(Verdict.HEALTHY)

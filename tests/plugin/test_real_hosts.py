@@ -245,7 +245,7 @@ async def test_upgrade_by_reload(start: Start, sandbox: Sandbox, tmp_path: Path)
     library = install(tmp_path / "library")
     source = library / "roas" / "cogs" / "status.py"
     text = source.read_text()
-    old, new, newest = "Show how an environment is, or all of them", "Show it better", "Show it best"
+    old, new, newest = "Show the status of one environment or of all", "Show it better", "Show it best"
     assert old in text
     async with (
         SandboxClient(sandbox.control_url, sandbox.control_token) as people,

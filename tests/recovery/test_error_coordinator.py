@@ -37,7 +37,7 @@ class Scene:
         await self.go_on.wait()
         if self.breaks:
             raise StateError("no room")
-        return RecoveryReport(fault, self.outcome, "restart: it is well again")
+        return RecoveryReport(fault, self.outcome, "restart: it has recovered")
 
     async def alert(self, report: AlertReport = WEB_DOWN) -> str:
         (taken,) = await self.alert_service.take([report])

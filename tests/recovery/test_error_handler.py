@@ -82,7 +82,7 @@ async def test_successful_restart_ends_recovery(scene: Scene) -> None:
     report = await scene.handler.handle(FAULT, DEV)
     assert report.succeeded
     assert scene.tried == [RESTART]
-    assert scene.notes.text == ["restart: well again"]
+    assert scene.notes.text == ["restart: recovered"]
 
 
 async def test_failed_steps_escalate_to_person(scene: Scene) -> None:
@@ -178,13 +178,14 @@ async def test_interrupted_attempt_closed_once(scene: Scene) -> None:
     scene.helps = frozenset({RESTART})
     for _ in range(2):
         assert (await scene.handler.handle(FAULT, DEV)).succeeded
-    assert scene.notes.text == ["restart: broken off, the bot ended in the middle of it", *["restart: well again"] * 2]
+    interrupted = "restart: interrupted, the bot stopped in the middle of it"
+    assert scene.notes.text == [interrupted, *["restart: recovered"] * 2]
 
 
 async def test_starting_deployment_interrupts_recovery(scene: Scene) -> None:
     async def _try(*_: object) -> str:
         scene.state.locks = SimpleNamespace(get=_locked)  # type: ignore[assignment]
-        return "left off, a deployment began"
+        return "interrupted, a deployment started"
 
     scene.handler._try = _try  # type: ignore[method-assign, assignment]
     assert (await scene.handler.handle(FAULT, DEV)).outcome is RecoveryOutcome.KEPT_AWAY

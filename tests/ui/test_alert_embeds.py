@@ -60,7 +60,7 @@ def test_alert_shows_actions_and_acknowledger() -> None:
         )
     )
     assert "restart: it ended again" in text(drawing)
-    assert "it is being healed" in text(drawing)
+    assert "recovery in progress" in text(drawing)
     assert "<@7>" in text(drawing)
 
 
@@ -113,7 +113,7 @@ def test_silenced_alert_mentions_without_ping() -> None:
 
 def test_single_alert_group_title_translated() -> None:
     """The title of a group of one is in the reader's language."""
-    raised = replace(ALERT, title="dev: web was stopped by hand")
+    raised = replace(ALERT, title="dev: web was stopped manually")
     with using_locale("zh-TW"):
         title = draw_group("STORM-1", [raised]).embeds[0].title
         assert str(title).partition(" ")[2] == translate(raised.title)
@@ -128,6 +128,6 @@ def test_group_ping_names_worst_and_counts_rest() -> None:
     named = [line for line in (drawing.embeds[0].description or "").splitlines() if "trouble" in line]
     assert "the worst" in (drawing.embeds[0].description or "").splitlines()[0]
     assert f"… and {100 - len(named)} more" in text(drawing)
-    assert "Somebody is needed: 101 alerts" in text(drawing)
+    assert "Operator needed: 101 alerts" in text(drawing)
     assert "/rollback dev" in text(drawing)
     assert (drawing.content, drawing.pings) == ("<@&42>", (42,))

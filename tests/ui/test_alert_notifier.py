@@ -92,7 +92,7 @@ async def test_raised_severity_pings_in_new_message(
 ) -> None:
     messages.start(ping_roles=PingRoles(alert_role=42))
     alert_service = open_desk(state, bus)
-    await alert_service.take([a_report(title="dev: web was stopped by hand")])
+    await alert_service.take([a_report(title="dev: web was stopped manually")])
     await until(lambda: all_told(state))
     await alert_service.take([a_report(firing=False)])
     await until(lambda: all_told(state))
@@ -105,7 +105,7 @@ async def test_raised_severity_pings_in_new_message(
     alert, call = channel.messages
     assert pinging(channel) == [call]
     assert channel.replies[call] == alert
-    assert channel.titles() == ["✅ dev: web is down", "🟠 It has become urgent: dev: web is down"]
+    assert channel.titles() == ["✅ dev: web is down", "🟠 Now urgent: dev: web is down"]
 
 
 async def test_urgent_alert_pings_once(

@@ -187,7 +187,7 @@ def test_service_labelled_with_environment(written: list[str]) -> None:
 def test_alt_text_in_readers_language() -> None:
     series = [a_series("web", sick=range(3)), a_series("redis", cpu=80.0)]
     assert drawn(*series).description == (
-        "Chart of the last hour: 2 services. Not well at times: web (unhealthy). "
+        "Chart of the last hour: 2 services. Unhealthy at times: web (unhealthy). "
         "Most CPU: redis 80 %, web 10 %. Most memory: redis 64 MiB, web 64 MiB."
     )
     with using_locale("zh-TW"):
@@ -237,7 +237,7 @@ async def test_drawing_uses_one_thread_and_locale(
 
     def draw(series: object) -> Picture:
         threads.add(threading.current_thread())
-        return Picture("x.png", b"", translated("All were well."))
+        return Picture("x.png", b"", translated("All services were healthy."))
 
     monkeypatch.setattr("roas.ui.charts.painter.draw_last_hour", draw)
     painter = Painter()

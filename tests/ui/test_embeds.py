@@ -227,7 +227,7 @@ def test_early_failure_says_nothing_changed() -> None:
     problem = Problem("validation_failed", "docker-compose.yml does not parse")
     text = text_of(draw_outcome(a_deployment(outcome=Outcome.FAILED, problem=problem)).embeds)
     assert "Nothing that runs was changed: **staging** stays on r1" in text
-    assert "nothing is broken meanwhile" in text
+    assert "running services are not affected" in text
 
 
 def test_file_name_contains_no_slash() -> None:
@@ -243,12 +243,12 @@ def test_plan_shows_images_keys_and_order_not_values() -> None:
     assert "v1 → v2" in text
     assert "environment.LOG_LEVEL" in text
     assert "service-0 → service-1 → service-2" in text
-    assert "Stays as it is (1)" in text
+    assert "Unchanged (1)" in text
 
 
 def test_empty_plan_says_so() -> None:
     text = text_of(draw_plan(a_plan(1)))
-    assert "Nothing would change" in text
+    assert "No changes" in text
 
 
 def test_dry_run_says_nothing_changed() -> None:

@@ -79,7 +79,7 @@ def test_approver_sees_services_images_and_keys(count: int) -> None:
     for drawing in (draw_proposal(plan_record), draw_approval(plan_record), draw_plan_message(plan, dry_run=True)):
         assert [file.name for file in drawing.attachments] == ([] if count == 3 else ["plan.txt"])
         if drawing.attachments:
-            assert "the whole plan is in `plan.txt`" in f"{drawing.content}\n{text_of(drawing.embeds)}"
+            assert "all of it is in `plan.txt`" in f"{drawing.content}\n{text_of(drawing.embeds)}"
             missing = [word for word in secret_free(plan) if word not in drawing.attachments[0].text]
             assert missing == []
 
@@ -104,7 +104,7 @@ async def test_approval_shows_last_duration(state: StateManager, messages: Messa
     plan_record = a_proposal()
     await state.approvals.add(plan_record)
     messages.start().follow(plan_record.id, plan_record.environment)
-    await until(lambda: "🗳️ Approval wanted: deploy v2 to prod" in channel.titles())
+    await until(lambda: "🗳️ Approval needed: deploy v2 to prod" in channel.titles())
     asked = next(one for one in channel.messages.values() if one.key == plan_record.id)
     assert "Last time\nit took 3.2 s" in text_of(asked.embeds)
 
@@ -142,10 +142,10 @@ def test_only_reversible_outcome_has_rollback_button() -> None:
 
 def test_recovery_plan_never_says_nothing_changes() -> None:
     """A plan back from half-way changes something."""
-    plan = replace(a_plan(1, warnings=("The last deployment broke off.",)), to_release=1)
+    plan = replace(a_plan(1, warnings=("The last deployment was interrupted.",)), to_release=1)
     text = text_of(draw_plan(plan))
-    assert "Nothing would change" not in text
-    assert "broke off" in text
+    assert "No changes" not in text
+    assert "was interrupted" in text
 
 
 async def test_estimate_is_median_of_recent_successes(state: StateManager) -> None:
@@ -174,7 +174,7 @@ async def test_approval_message_shows_result(
     await state.approvals.add(plan_record)
     told = messages.start()
     told.follow(plan_record.id, plan_record.environment)
-    await until(lambda: channel.titles() == ["🗳️ Approval wanted: deploy v2 to prod"])
+    await until(lambda: channel.titles() == ["🗳️ Approval needed: deploy v2 to prod"])
     await state.approvals.move(plan_record.id, PlanState.WITHDRAWN, ANNA, from_states=[PlanState.AWAITING])
     told.follow(plan_record.id, plan_record.environment).notify(urgent=True)
     await until(lambda: channel.titles() == ["🚫 Withdrawn: deploy v2 to prod"])
@@ -214,7 +214,7 @@ async def test_confirmed_plan_not_shown_as_approval(
         await state.approvals.add(plan_record)
     messages.start()
     await until(lambda: channel.titles() != [])
-    assert channel.titles() == ["🗳️ Approval wanted: deploy v2 to prod"]
+    assert channel.titles() == ["🗳️ Approval needed: deploy v2 to prod"]
 
 
 async def test_next_bot_follows_open_approval(
@@ -263,7 +263,7 @@ async def test_new_messages_keep_order_despite_failures(
     assert not channel.messages
     story = await Story.begin(state, messages.parts[1])
     await until(lambda: len(channel.messages) == 2)
-    assert channel.titles() == ["🗳️ Approval wanted: deploy v2 to prod", "🚀 Deploy v2 to staging"]
+    assert channel.titles() == ["🗳️ Approval needed: deploy v2 to prod", "🚀 Deploy v2 to staging"]
     await story.finish()
 
 

@@ -115,10 +115,10 @@ def test_integration_shows_five_figures_with_limits() -> None:
     )
     assert (embed.description or "").splitlines() == [
         "🟢 Event latency: 12 ms, slowest: `live messages` (at most 1000 ms)",
-        "🟢 Lag of the copy in Redis: 3 ms (at most 500 ms)",
-        "🟢 Waiting for dependencies: 2.0 s, 25 % of the time allowed (at most 80 %)",
-        "🟢 Events on which a part failed: 0 % (at most 5 %)",
-        "🟢 Deployments that succeeded: 100 % (at least 95 %)",
+        "🟢 Redis sync lag: 3 ms (at most 500 ms)",
+        "🟢 Dependency resolution time: 2.0 s, 25 % of the timeout (at most 80 %)",
+        "🟢 Integration error rate: 0 % (at most 5 %)",
+        "🟢 Deployment success rate: 100 % (at least 95 %)",
     ]
     assert embed.colour == GOOD
 
@@ -128,5 +128,5 @@ def test_figure_red_while_alert_fires() -> None:
     embed = draw_integration(IntegrationFigures(1.2, "slow one"), frozenset({"event_latency"}))
     assert "🔴 Event latency: 1200 ms, slowest: `slow one`" in (embed.description or "")
     assert (embed.description or "").count("nothing to measure yet") == 4
-    assert str(embed.title).endswith("own parts: 1")
+    assert str(embed.title).endswith("Bot components: 1 alerts")
     assert embed.colour == BAD

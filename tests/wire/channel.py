@@ -56,7 +56,7 @@ def button(message: Message, what: str) -> str | None:
     return next((custom_id for custom_id in ids if f":{what}:" in custom_id), None)
 
 
-async def approval(people: SandboxClient, environment: str, text: str = "Approval wanted") -> Message:
+async def approval(people: SandboxClient, environment: str, text: str = "Approval needed") -> Message:
     """Wait for the newest message that asks a second person, or says what became of that."""
 
     def asks(message: Message) -> bool:

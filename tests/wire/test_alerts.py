@@ -116,7 +116,7 @@ async def test_killed_service_reported_recovered_resolved(bot, sandbox, people, 
     over = await shown(people, "resolved")
     assert over.id == told.id
     assert title(over) == "✅ dev: web is down"
-    assert "restart: well again" in over.text
+    assert "restart: recovered" in over.text
     assert not over.buttons
     assert len([m for m in about_alerts(await people.messages()) if "web is down" in m.text]) == 1
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
@@ -126,7 +126,7 @@ async def test_manual_stop_reported_and_left_alone(bot, people, shop):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     (web,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == "web"]
     web.stop(timeout=1)
-    told = await shown(people, "stopped by hand")
+    told = await shown(people, "stopped manually")
     assert told.pinged_roles == []
     web.reload()
     assert web.status == "exited"
@@ -174,7 +174,7 @@ async def test_external_alert_pings_once_urgent(bot, people, web, sandbox):
     assert (await web(delivery(an_alert("DiskFull"))))[1]["triggered"] == 0
     relapse = an_alert("DiskFull", severity="high") | {"startsAt": "2026-01-01T00:05:00Z"}
     assert (await web(delivery(relapse)))[1]["triggered"] == 1
-    called = await shown(people, "It has become urgent: DiskFull")
+    called = await shown(people, "Now urgent: DiskFull")
     assert called.pinged_roles == [sandbox.roles["alert"]]
     assert f"<@&{sandbox.roles['alert']}>" in called.content
     assert (await web(delivery(an_alert("DiskFull", status="resolved"))))[1]["resolved"] == 0, (
@@ -190,7 +190,7 @@ async def test_external_alert_restarts_no_healthy_service(bot, people, shop, web
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     before = {c.id: c.attrs["State"]["StartedAt"] for c in shop.containers("dev")}
     await web(delivery(an_alert("WebDown", severity="critical", environment="dev", service="web")))
-    told = await shown(people, "nothing is done by itself")
+    told = await shown(people, "no automatic recovery")
     assert "WebDown" in told.text
     assert {c.id: c.attrs["State"]["StartedAt"] for c in shop.containers("dev")} == before
 
@@ -241,7 +241,7 @@ async def test_buttons_work_after_restart(bot, bot_settings, people, shop, web, 
     await people.wait_until_connected(deadline_seconds=CONNECT_SECONDS)
     await people.add_user("mallory")
     assert "You may not do this" in await click(people, "mallory", told, "Acknowledge")
-    assert "you look after it" in await click(people, "dora", told, "Acknowledge")
+    assert "acknowledged by you" in await click(people, "dora", told, "Acknowledge")
     await shown(people, "acknowledged")
     assert "silenced for an hour" in await click(people, "dora", told, "Silence 1 h")
     silenced = await shown(people, "silenced")

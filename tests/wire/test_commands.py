@@ -50,7 +50,7 @@ async def test_status_shows_what_runs(bot, people, shop):
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
     answer = await people.answer(await people.slash("bob", "status", environment="dev"))
     assert answer.message is not None
-    for text in ("**web** healthy", "**store** healthy", "r1", "Event latency", "Waiting for dependencies"):
+    for text in ("**web** healthy", "**store** healthy", "r1", "Event latency", "Dependency resolution time"):
         assert text in answer.message.text
     (chart,) = answer.message.attachments
     assert chart["content_type"] == "image/png"

@@ -66,11 +66,11 @@ async def test_repeated_kills_need_operator_and_are_posted(bot, bot_settings, pe
     await bot.kill()
     await bot.start()
     told = (await outcome(people, deployment_id)).text
-    assert f"broke off {MOST_ATTEMPTS} times" in told, told
+    assert f"was interrupted {MOST_ATTEMPTS} times" in told, told
     assert "/rollback dev" in told, told
 
     def is_alert(message: Message) -> bool:
-        return "critical" in message.text.lower() and f"broke off {MOST_ATTEMPTS} times" in message.text
+        return "critical" in message.text.lower() and f"was interrupted {MOST_ATTEMPTS} times" in message.text
 
     await people.wait_for_message(is_alert, deadline_seconds=CONNECT_SECONDS)
     with sqlite3.connect(tmp_path / "state" / "journal.sqlite3") as journal:

@@ -90,7 +90,7 @@ async def test_command_line_ends_hung_one_and_finishes(mark, bot_settings, shop,
         await is_stopped(hung.pid)
         async with asyncio.timeout(WAKES_SECONDS):
             said = ""
-            while "Taking up" not in said:  # refused for as long as the other may only be slow
+            while "Resuming" not in said:  # refused for as long as the other may only be slow
                 code, said = await roas(bot_settings, "deploy", "dev", "v1", module=STOPPING)
         assert code == 0, said
         assert await hung.ended(5) == -signal.SIGKILL

@@ -37,7 +37,7 @@ async def test_each_environment_is_deployed_and_told_in_its_channel(bot, people,
         await people.answer(await people.slash("dora", "deploy", channel=OWN, environment="dev", version="v1"))
     ).message
     await confirm(people, "dora", plan)
-    wanted = await told(people, OWN, "Approval wanted", "dev")
+    wanted = await told(people, OWN, "Approval needed", "dev")
     assert wanted.pinged_roles == [sandbox.roles["approver"]]
     assert "Started" in await press(people, "anna", wanted, "approve")
     await told(people, OWN, "· outcome", "succeeded", "dev")
@@ -52,7 +52,7 @@ async def test_each_environment_is_deployed_and_told_in_its_channel(bot, people,
     own = await people.answer(await people.slash("dora", "deploy", channel="ops", environment="dev", version="v2"))
     await confirm(people, "dora", own.message)
     again = await people.wait_for_message(
-        lambda one: "Approval wanted" in one.text, deadline_seconds=30, channel=OWN, after=wanted
+        lambda one: "Approval needed" in one.text, deadline_seconds=30, channel=OWN, after=wanted
     )
     assert "cancelled" in await press(people, "dora", again, "withdraw")
 

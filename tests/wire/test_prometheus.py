@@ -165,7 +165,7 @@ async def test_figures_reach_prometheus_in_few_series(bot, people, shop, prometh
     (latency,) = await scraped(session, prometheus, "max_over_time(roas_integration_event_latency_seconds[10m])")
     (lag,) = await scraped(session, prometheus, "max_over_time(roas_integration_state_sync_lag_seconds[10m])")
     (waiting,) = await scraped(session, prometheus, "roas_integration_dependency_resolution_seconds")
-    print("event latency", latency, "sync lag", lag, "waiting for dependencies", waiting)
+    print("event latency", latency, "sync lag", lag, "dependency resolution time", waiting)
     assert float(waiting) > 0
 
 

@@ -63,7 +63,7 @@ async def test_killed_service_recovered_under_one_cause(bot, bot_settings, peopl
         kill(shop, "web")
         told = await told_until(lines, {"monitoring.alert.resolved", "monitoring.health_check.completed"})
     (alert,) = await alerts_until(state_dir, AlertState.RESOLVED)
-    assert (alert.service, alert.healing, alert.actions) == ("web", RecoveryStatus.SUCCEEDED, ("restart: well again",))
+    assert (alert.service, alert.healing, alert.actions) == ("web", RecoveryStatus.SUCCEEDED, ("restart: recovered",))
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
     of_one_cause = [one for one in told if one["correlation_id"] == alert.correlation_id]
     events = [one["metadata"]["event"] for one in of_one_cause if "event" in one["metadata"]]
@@ -77,7 +77,7 @@ async def test_killed_service_recovered_under_one_cause(bot, bot_settings, peopl
     ]
     assert "monitoring.health_check.completed" in events
     text = [one["new"] for one in of_one_cause]
-    assert "recovery recovered: restart: it is well again" in text
+    assert "recovery recovered: restart: it has recovered" in text
     assert "health check: healthy" in text
 
 
@@ -124,12 +124,12 @@ async def test_killed_recovery_finished_by_next_bot(bot, bot_settings, people, s
         await bot.start()
         while not (alert := (await of_services(journal))[0]).actions:  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.05)
-        assert alert.actions == ("restart: broken off, the bot ended in the middle of it",)
+        assert alert.actions == ("restart: interrupted, the bot stopped in the middle of it",)
         web.exec_run(["rm", "/tmp/sick"])
     (over,) = await alerts_until(state_dir, AlertState.RESOLVED)
     assert (over.healing, over.actions) == (RecoveryStatus.SUCCEEDED, alert.actions)
     ends = [one.new for one in await changes(state_dir, over.correlation_id) if "recovery recovered" in str(one.new)]
-    assert ends == ["recovery recovered: it was found to be well again"]
+    assert ends == ["recovery recovered: it had recovered already"]
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
     told = await people.wait_for_message(lambda m: over.id in m.text and "resolved" in m.text)
     assert [m.id for m in await people.messages() if over.id in m.text] == [told.id]
@@ -147,7 +147,7 @@ async def test_flapping_service_is_one_alert_and_escalates(bot, bot_settings, pe
             kill(shop, "web")
             await times_healed(state_dir, recovered)
         kill(shop, "web")  # there is no release to go back to
-        await people.wait_for_message(lambda m: "Somebody is needed" in m.text, deadline_seconds=60)
+        await people.wait_for_message(lambda m: "Operator needed" in m.text, deadline_seconds=60)
     async with StateManager(state_dir, instance_prefix="TEST") as journal:
         (alert,) = await of_services(journal)
     assert alert.healing is RecoveryStatus.GIVEN_UP
@@ -164,7 +164,7 @@ async def times_healed(state_dir: Path, times: int) -> None:
     async with StateManager(state_dir, instance_prefix="TEST") as journal:
         while True:
             alerts = await of_services(journal)
-            well = sum("well again" in action for alert in alerts for action in alert.actions)
+            well = sum("recovered" in action for alert in alerts for action in alert.actions)
             if well >= times and all(alert.healing is not RecoveryStatus.UNDER_WAY for alert in alerts):
                 return
             await asyncio.sleep(0.1)

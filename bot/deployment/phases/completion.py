@@ -25,15 +25,15 @@ class Completion:
     async def run(self, context: DeploymentContext) -> str:
         """Return what was tidied. Raises a transient fault, which is worth another try; others become warnings."""
         if not context.coordination.prunes:
-            return "nothing to tidy"
+            return "nothing to clean up"
         manager, environment = context.components.manager, context.environment
         kept, runs = context.components.settings.releases_kept, context.deployment.to_release
         forgetting = manager.forget(environment, kept, context.fence, runs=runs)
-        await _try(context, forgetting, lambda why: f"Old releases could not be forgotten: {why}")
+        await _try(context, forgetting, lambda why: f"Old releases could not be deleted: {why}")
         gone: list[str] = []
         await _try(context, _drop_forgotten_releases(context, gone), not_tidied_up)
         await _try(context, manager.clear_unused(), lambda why: f"Old models and contents could not be removed: {why}")
-        return f"let go of {', '.join(gone)}" if gone else "nothing to tidy"
+        return f"removed {', '.join(gone)}" if gone else "nothing to clean up"
 
 
 async def _drop_forgotten_releases(context: DeploymentContext, gone: list[str]) -> None:
@@ -48,7 +48,7 @@ async def _drop_old(context: DeploymentContext, release: Release, gone: list[str
 
 
 def _not_dropped_text(label: str, why: str) -> str:
-    return f"The images of {label} could not be let go of, which is tried again after the next deployment: {why}"
+    return f"The images of {label} could not be removed; this is retried after the next deployment: {why}"
 
 
 async def _try(context: DeploymentContext, task: Awaitable[object], text: Callable[[str], str]) -> None:
@@ -64,9 +64,9 @@ async def _try(context: DeploymentContext, task: Awaitable[object], text: Callab
         context.warn(text(error.message))
     except Exception as error:  # no unexpected error may undo a verified release
         log.exception("a task of completion broke")
-        context.warn(text(f"Something broke that nobody foresaw ({type(error).__name__})."))
+        context.warn(text(f"Unexpected internal error ({type(error).__name__})."))
 
 
 def not_tidied_up(why: str) -> str:
-    """Return the warning that completion could not do all of its tasks."""
-    return f"The release runs, but not all was tidied up, which is tried again after the next deployment: {why}"
+    """Say that completion could not do all of its tasks."""
+    return f"The release runs, but the cleanup is not complete; it is retried after the next deployment: {why}"

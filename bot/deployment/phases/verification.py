@@ -104,11 +104,11 @@ async def _check_untouched(context: DeploymentContext, watch: ContainerWatch, de
         return
     if is_critical(definition, context.environment):
         raise ServiceFailedError(
-            f"{definition.name}, which is critical, is not well: {readiness.reason}.",
-            hint=f"This deployment did not touch {definition.name}; look at its logs.",
+            f"{definition.name}, which is critical, is unhealthy: {readiness.reason}.",
+            hint=f"This deployment did not change {definition.name}; look at its logs.",
             service=definition.name,
         )
-    context.warn(f"{definition.name}, which was not touched, is not well: {readiness.reason}.")
+    context.warn(f"{definition.name}, which was not changed, is unhealthy: {readiness.reason}.")
 
 
 def _summary(

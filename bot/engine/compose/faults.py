@@ -74,7 +74,9 @@ def registry_fault(text: str, reference: str) -> RoasError:
         return image_not_found(message)
     if REGISTRY_UNAVAILABLE.search(text):
         return registry_unavailable(message)
-    return EngineError(f"The image cannot be had: {message}", hint="Check the image's name and the registry's login.")
+    return EngineError(
+        f"The image cannot be pulled: {message}", hint="Check the image's name and the registry's login."
+    )
 
 
 def image_not_found(text: str, service: str | None = None) -> ImageNotFoundError:

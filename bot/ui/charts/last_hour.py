@@ -79,9 +79,9 @@ def _description(series: Sequence[ServiceSeries], span: float) -> str:
         more = len(troubled) - NAMED
         if more > 0:
             named = _("{services} and {count} more", services=named, count=more)
-        parts.append(_("Not well at times: {services}.", services=named))
+        parts.append(_("Unhealthy at times: {services}.", services=named))
     else:
-        parts.append(_("All were well."))
+        parts.append(_("All services were healthy."))
     for quantity, text in zip(QUANTITIES, (_("Most CPU"), _("Most memory")), strict=True):
         if users := largest(series, quantity.value)[:2]:
             named = ", ".join(f"{one.service} {quantity.write(_peak(one, quantity))}" for one in users)

@@ -63,7 +63,7 @@ def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None, cle
     title = _("{count} alerts at once", count=len(alerts)) if len(alerts) > 1 else _title(clean(alerts[0]), 200)
     embed = discord.Embed(title=f"{sign} {title}", description=" · ".join(parts), colour=colour)
     listing = _listing(alerts, FIELD_VALUE, clean)
-    add_field(embed, _("The worst") if len(alerts) > LISTED else _("Alerts"), listing)
+    add_field(embed, _("Most severe") if len(alerts) > LISTED else _("Alerts"), listing)
     if len(still_open) > LISTED:
         add_field(embed, _("All of them"), _("See `/status` and the journal; none is lost."))
     embed.set_footer(text=group)
@@ -75,7 +75,7 @@ def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None, cle
 def draw_escalation(alert: Alert, role: int | None = None) -> Drawing:
     """Draw the call for help: what was tried did not help, now a person is needed."""
     embed = discord.Embed(
-        title=f"🆘 {_('Somebody is needed: {title}', title=_title(alert, 180))}",
+        title=f"🆘 {_('Operator needed: {title}', title=_title(alert, 180))}",
         description=_actions(alert) or plain(translate(alert.summary), 1000),
         colour=BAD,
     )
@@ -87,7 +87,7 @@ def draw_ping(alert: Alert, role: int | None = None) -> Drawing:
     """Draw the role ping for an alert that was posted without one."""
     sign, colour = SEVERITIES[alert.severity]
     embed = discord.Embed(
-        title=f"{sign} {_('It has become urgent: {title}', title=_title(alert, 180))}",
+        title=f"{sign} {_('Now urgent: {title}', title=_title(alert, 180))}",
         description=plain(translate(alert.summary), 1000),
         colour=colour,
     )
@@ -99,9 +99,7 @@ def draw_shared_ping(
 ) -> Drawing:
     """Draw one call about many alerts: the worst of them by name, these cleaned, and how many there are besides."""
     title = _title(clean(alerts[0]), 180) if len(alerts) == 1 else _("{count} alerts", count=len(alerts))
-    text = (
-        _("Somebody is needed: {title}", title=title) if for_help else _("It has become urgent: {title}", title=title)
-    )
+    text = _("Operator needed: {title}", title=title) if for_help else _("Now urgent: {title}", title=title)
     sign = "🆘" if for_help else SEVERITIES[_worst_first(alerts)[0].severity][0]
     embed = discord.Embed(title=f"{sign} {text}", description=_listing(alerts, 2000, clean), colour=BAD)
     if for_help:
@@ -146,17 +144,17 @@ def _state(alert: Alert) -> str:
         parts.append(_("until {when}", when=since(alert.silenced_until)))
     parts.append(_("since {when}", when=since(alert.started_at)))
     if alert.resolved_at is not None:
-        parts.append(_("over {when}", when=since(alert.resolved_at)))
+        parts.append(_("resolved {when}", when=since(alert.resolved_at)))
     if alert.count > 1:
         parts.append(_("reported {count} times", count=alert.count))
-    parts.append(_("told by {source}", source=word(alert.source)))
+    parts.append(_("source: {source}", source=word(alert.source)))
     return " · ".join(parts)
 
 
 def _done(alert: Alert) -> str:
     shown = _actions(alert)
     if alert.healing is RecoveryStatus.UNDER_WAY:
-        return f"{shown}\n🔧 {_('it is being healed')}".strip()
+        return f"{shown}\n🔧 {_('recovery in progress')}".strip()
     return shown
 
 

@@ -31,7 +31,7 @@ def draw_proposal(plan_record: PlanRecord, *, last_seconds: float | None = None)
         Button(confirm, f"{CONFIRM_PREFIX}{plan_record.id}", discord.ButtonStyle.success, "🚀"),
         _withdraw_button(plan_record),
     )
-    text = _("Nothing is changed before you say yes. The plan expires {when}.", when=since(plan_record.expires_at))
+    text = _("Nothing changes until you confirm. The plan expires {when}.", when=since(plan_record.expires_at))
     message = draw_plan_message(plan_record.plan, text, last_seconds=last_seconds)
     return replace(message, key=plan_record.id, buttons=buttons)
 
@@ -78,7 +78,7 @@ def _withdraw_button(plan_record: PlanRecord) -> Button:
 def _title(plan_record: PlanRecord) -> str:
     values = {"what": proposal_headline(plan_record)}
     return {
-        PlanState.AWAITING: _("🗳️ Approval wanted: {what}", **values),
+        PlanState.AWAITING: _("🗳️ Approval needed: {what}", **values),
         PlanState.CONFIRMED: _("✅ Approved: {what}", **values),
         PlanState.STARTED: _("✅ Approved: {what}", **values),
         PlanState.WITHDRAWN: _("🚫 Withdrawn: {what}", **values),
@@ -89,7 +89,7 @@ def _title(plan_record: PlanRecord) -> str:
 
 def _description(plan_record: PlanRecord) -> str:
     request = plan_record.request
-    parts = [_("asked for by {person}", person=person(request.requested_by))]
+    parts = [_("requested by {person}", person=person(request.requested_by))]
     if request.services:
         parts[0] += " · " + _("only {services}", services=one_line(", ".join(request.services), 200))
     if request.reason:
@@ -103,18 +103,18 @@ def describe_outcome(plan_record: PlanRecord) -> str:
     decider = person(plan_record.decided_by) if plan_record.decided_by else ""
     state = plan_record.state
     if state is PlanState.PLANNED:
-        return _("{person} has not said yes yet.", person=person(plan_record.request.requested_by))
+        return _("Waiting for {person} to confirm.", person=person(plan_record.request.requested_by))
     if state is PlanState.AWAITING:
         return _(
-            "A second person, with the approver role, has to say yes to exactly this plan. It expires {when}.",
+            "A second person with the approver role has to approve exactly this plan. It expires {when}.",
             when=since(plan_record.expires_at),
         )
     if state is PlanState.CONFIRMED:
-        return _("{person} said yes; it is being started.", person=decider)
+        return _("{person} approved it; it is starting.", person=decider)
     if state is PlanState.STARTED:
-        return _("{person} said yes; it was carried out as `{id}`.", person=decider, id=plan_record.deployment_id)
+        return _("{person} approved it; it was started as `{id}`.", person=decider, id=plan_record.deployment_id)
     if state is PlanState.WITHDRAWN:
         return _("{person} cancelled it.", person=decider)
     if state is PlanState.VOID:
         return _("It is void: {why} Ask again for a new plan.", why=one_line(translate(plan_record.note), 500))
-    return _("Nobody said yes in time. Ask again for a new plan.")
+    return _("Nobody approved it in time. Ask for a new plan.")

@@ -28,9 +28,11 @@ def draw_error(error: RoasError, redact: Redact = str) -> list[discord.Embed]:
 def draw_unexpected(incident: str) -> list[discord.Embed]:
     """Draw an unexpected error; the log has the details under the same id."""
     embed = discord.Embed(
-        title=_("💥 Something broke that should not"),
+        title=_("💥 Internal error"),
         description=_("Nothing more was done. The log has the details under `{incident}`.", incident=incident),
         colour=BAD,
     )
-    add_field(embed, _("What to do"), _("Look at /status, then try again, or show the log to who runs this bot."))
+    add_field(
+        embed, _("What to do"), _("Look at /status, then try again, or show the log to whoever operates this bot.")
+    )
     return fit([embed])

@@ -54,7 +54,7 @@ def _title(page: HistoryPage) -> str:
 def _nothing(page: HistoryPage) -> str:
     if page.number:
         return _("There is nothing older.")
-    return _("There is none that fits.") if page.environment or page.outcome else _("Nothing was deployed yet.")
+    return _("No deployment matches.") if page.environment or page.outcome else _("Nothing was deployed yet.")
 
 
 def _buttons(page: HistoryPage, *, has_more: bool) -> Iterator[Button]:

@@ -21,22 +21,22 @@ def draw_integration(
     lag, waiting = figures.state_sync_lag_seconds, figures.dependency_resolution_seconds
     parts = [
         _line(EVENT_LATENCY, firing, _("Event latency"), latency),
-        _line(STATE_SYNC_LAG, firing, _("Lag of the copy in Redis"), _milliseconds(lag)),
-        _line(WAITING, firing, _("Waiting for dependencies"), "" if waiting is None else _waiting(waiting, figures)),
-        _line(ERROR_RATE, firing, _("Events on which a part failed"), _percent(figures.error_ratio)),
-        _line(SUCCESS_RATE, firing, _("Deployments that succeeded"), _percent(figures.success_ratio)),
+        _line(STATE_SYNC_LAG, firing, _("Redis sync lag"), _milliseconds(lag)),
+        _line(WAITING, firing, _("Dependency resolution time"), "" if waiting is None else _waiting(waiting, figures)),
+        _line(ERROR_RATE, firing, _("Integration error rate"), _percent(figures.error_ratio)),
+        _line(SUCCESS_RATE, firing, _("Deployment success rate"), _percent(figures.success_ratio)),
     ]
-    title, colour = _("🩺 The bot's own parts: well"), GOOD
+    title, colour = _("🩺 Bot components: healthy"), GOOD
     if is_engine_unavailable:
-        title, colour = _("⚠️ The bot's own parts work, but an engine cannot be reached"), CAREFUL
+        title, colour = _("⚠️ Bot components: healthy, but a Docker engine cannot be reached"), CAREFUL
     if firing:
-        title, colour = _("⚠️ Alerts of the bot's own parts: {count}", count=len(firing)), BAD
+        title, colour = _("⚠️ Bot components: {count} alerts", count=len(firing)), BAD
     return discord.Embed(title=title, description="\n".join(parts), colour=colour)
 
 
 def _waiting(seconds: float, figures: IntegrationFigures) -> str:
     share = _percent(figures.dependency_share)
-    return _("{seconds} s, {share} of the time allowed", seconds=f"{seconds:.1f}", share=share)
+    return _("{seconds} s, {share} of the timeout", seconds=f"{seconds:.1f}", share=share)
 
 
 def _line(limit: Limit, firing: AbstractSet[str], name: str, value: str) -> str:

@@ -127,7 +127,7 @@ def _asked(deployment: Deployment) -> str:
     if request.approved_by is not None:
         text += " · " + _("approved by {person}", person=person(request.approved_by))
     elif request.kind is DeploymentKind.HOTFIX:
-        text += " · " + _("a hotfix: nobody else approved it")
+        text += " · " + _("hotfix: not approved by a second person")
     if request.services:
         text += " · " + _("only {services}", services=one_line(", ".join(request.services), 200))
     if request.reason:
@@ -146,7 +146,7 @@ def _time(deployment: Deployment, usual_seconds: float | None) -> str:
             when=clock(deployment.created_at + timedelta(seconds=usual_seconds)),
         )
     if deployment.attempts > 1:
-        text += " · " + _("carried on after a restart (attempt {count})", count=deployment.attempts)
+        text += " · " + _("resumed after a restart (attempt {count})", count=deployment.attempts)
     return text
 
 

@@ -60,7 +60,7 @@ def _description(deployment: Deployment, outcome: Outcome) -> str:
     parts = [_runs_now(deployment, outcome)]
     if deployment.duration_seconds is not None:
         parts.append(_("It took {duration}.", duration=duration(deployment.duration_seconds)))
-    parts.append(_("Asked for by {person}.", person=person(deployment.request.requested_by)))
+    parts.append(_("Requested by {person}.", person=person(deployment.request.requested_by)))
     if deployment.request.approved_by is not None:
         parts.append(_("Approved by {person}.", person=person(deployment.request.approved_by)))
     if deployment.cancel_requested_by is not None and outcome is not Outcome.SUCCEEDED:  # cancelled too late
@@ -95,7 +95,7 @@ def _add_problem(embed: discord.Embed, deployment: Deployment) -> None:
     if hint := next_step(deployment, problem):
         add_field(embed, _("What to do"), plain(hint, FIELD_VALUE))
     if problem.report.strip():
-        add_field(embed, _("Last words (all in the file)"), code_block(problem.report, REPORT_PREVIEW))
+        add_field(embed, _("Last log lines (all of them in the file)"), code_block(problem.report, REPORT_PREVIEW))
 
 
 def next_step(deployment: Deployment, problem: Problem) -> str:
@@ -103,11 +103,11 @@ def next_step(deployment: Deployment, problem: Problem) -> str:
     if problem.hint:
         return translate(problem.hint)
     if not deployment.touched:
-        return _("Mend it, then try again; nothing is broken meanwhile.")
+        return _("Fix it, then try again; running services are not affected.")
     if deployment.outcome is Outcome.FAILED:
         return _("Look at /status {environment}, then /rollback {environment}.", environment=deployment.environment)
     if deployment.outcome is Outcome.ROLLED_BACK:
-        return _("Mend the version and deploy it again; nothing is broken meanwhile.")
+        return _("Fix the version and deploy it again; running services are not affected.")
     return ""
 
 

@@ -55,15 +55,15 @@ def whole_plan(plan: Plan, shown: Sequence[discord.Embed]) -> tuple[Attachment, 
 
 
 def whole_plan_note(files: tuple[Attachment, ...]) -> str:
-    """Say that the whole plan is in a file, where it is."""
-    return _("📎 Not all of it fits here: the whole plan is in {file}.", file=code(PLAN_FILE)) if files else ""
+    """Say where the whole plan is, where it is in a file."""
+    return _("📎 The plan is too long to show here; all of it is in {file}.", file=code(PLAN_FILE)) if files else ""
 
 
 def _fields(plan: Plan) -> list[tuple[str, str]]:
     """List which services stay, the order in which the others change, and warnings."""
     fields = []
     if kept := [service.service for service in plan.services if service.action is ServiceAction.KEEP]:
-        fields.append((_("Stays as it is ({count})", count=len(kept)), one_line(", ".join(kept), NAMES)))
+        fields.append((_("Unchanged ({count})", count=len(kept)), one_line(", ".join(kept), NAMES)))
     if len(plan.order) > 1:
         fields.append((_("Order"), one_line(" → ".join(plan.order), NAMES)))
     if plan.warnings:
@@ -87,7 +87,7 @@ def _description(plan: Plan) -> str:
     if not plan.changed and plan.to_release is not None and plan.to_release == plan.from_release:
         return ""  # an interrupted change is rolled back: the warning says so
     if not plan.changed:
-        return _("Nothing would change: everything runs as this version says.")
+        return _("No changes: everything already runs as this version defines it.")
     return lines([_service(service) for service in plan.changed], DESCRIPTION // 2)
 
 

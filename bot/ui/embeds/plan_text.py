@@ -46,7 +46,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield from (f"  {reason}" for reason in _reasons(service))
     if kept := [service for service in plan.services if service.action is ServiceAction.KEEP]:
         yield ""
-        yield _("Stays as it is ({count})", count=len(kept))
+        yield _("Unchanged ({count})", count=len(kept))
         yield from (f"  {service.service} {service.new_image or ''}".rstrip() for service in kept)
     if plan.order:
         yield ""

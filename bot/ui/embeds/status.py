@@ -83,11 +83,11 @@ def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
     """Name the release that it is on, and what is in progress."""
     facts = [(_("Release"), _release(status.release))]
     if going_on := _going_on(status):
-        facts.append((_("Going on"), going_on))
+        facts.append((_("In progress"), going_on))
     if status.freeze is not None:
         facts.append((_("Locked"), _freeze(status.freeze)))
     if status.trouble:
-        facts.append((_("Trouble in the channel"), plain(status.trouble, FIELD_VALUE)))
+        facts.append((_("Channel problems"), plain(status.trouble, FIELD_VALUE)))
     return facts
 
 
@@ -109,7 +109,7 @@ def _add_services(embed: discord.Embed, status: EnvironmentStatus, room: int) ->
 
 def _freeze(freeze: Freeze) -> str:
     return _(
-        "🧊 nobody may deploy: {person} locked it {when}\n> {reason}",
+        "🧊 deployments are locked by {person} {when}\n> {reason}",
         person=person(freeze.frozen_by),
         when=since(freeze.since),
         reason=one_line(freeze.reason, 500),

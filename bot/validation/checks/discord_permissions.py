@@ -18,7 +18,7 @@ class DiscordPermissionsCheck:
         if not there:
             return passed(self, "There is no channel to have permissions in.")
         if any(one.missing_permissions is None for one in there):
-            return failed(self, "The bot's permissions could not be read.", "Look at them in the channel's settings.")
+            return failed(self, "The bot's permissions could not be read.", "Check them in the channel's settings.")
         wrong = [one for one in there if one.missing_permissions]
         if not wrong:
             return passed(self, f"The bot may do all it needs in #{there[0].channel_name}.")

@@ -32,7 +32,7 @@ class ImagesCheck:
             *(self._look_up(subject.look_up_image, names, turns) for names in services.values())
         )
         problems = [result for result in found if result is not None]
-        return problems or [passed(self, f"{len(services)} image{'' if len(services) == 1 else 's'} can be had.")]
+        return problems or [passed(self, f"{len(services)} image{'' if len(services) == 1 else 's'} available.")]
 
     async def _look_up(self, look_up: LookUp, services: list[str], turns: asyncio.Semaphore) -> CheckResult | None:
         text = f"({listed(services)})"

@@ -29,9 +29,9 @@ class StartFirstCheck:
                 found.append(failed(self, message, "Take it away, or set `update_config.order: stop-first`."))
             if shared := _writable_volumes(subject.services.get(name, {})):
                 message = f"{name} is replaced start-first: two containers will write to {listed(shared)} at once."
-                remedy = "Use `stop-first`, unless the program is made for that."
+                remedy = "Use `stop-first`, unless the program supports that."
                 found.append(failed(self, message, remedy, Severity.WARNING))
-        return found or [passed(self, "No service is in its own way.")]
+        return found or [passed(self, "Every service can be replaced in its configured order.")]
 
     async def _own_service(self, subject: Subject, definitions: Mapping[str, ServiceDefinition]) -> list[CheckResult]:
         """The bot always starts its successor beside itself: only deployments that would replace it are refused."""
