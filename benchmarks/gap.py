@@ -18,7 +18,7 @@ from typing import Any
 from sandbox.client import SandboxClient
 from sandbox.poller import PollResults, polling
 from sandbox.views import Message
-from testbed.bot_image import build_bot_image
+from testbed.bot_image import bot_image
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
 from testbed.home_stack import BOT_SERVICE, IMAGE, STORE_IMAGE, Home, home_settings, lay_out, running_sandbox
@@ -100,7 +100,7 @@ def measure(folder: Path, runs: int) -> Gaps:
         running_sandbox(engine := Engine(daemon.docker_host, daemon)) as discord,
     ):
         for version in ("v1", "v2"):
-            build_bot_image(engine, f"{IMAGE}:{version}", version=version)
+            bot_image(engine, f"{IMAGE}:{version}", version=version)
         return asyncio.run(_measure(engine, discord, folder, runs))
 
 

@@ -11,7 +11,7 @@ import docker
 import docker.errors
 
 from demo.unresponsive import unresponsive_image
-from testbed.bot_image import build_bot_image
+from testbed.bot_image import bot_image
 from testbed.engine import Engine
 from testbed.sample import Behaviour, sample_image
 
@@ -85,8 +85,8 @@ class Stage:
         self.image_ids["bot v3"] = sample_image(client, f"{self.name}/bot:v3", version="v3", behaviour="exits")
 
     def _build_version(self, tag: str) -> str:
-        # The tag makes an image of its own, which can be removed without affecting an equal one of another project.
-        return build_bot_image(self.engine, tag, version=tag)
+        # The tag makes an image of its own, which can be removed without harm to an equal one of somebody else.
+        return bot_image(self.engine, tag, version=tag)
 
     def write_greeting(self, text: str) -> None:
         """Change the configuration in the working copy, as a person would before the next version."""

@@ -9,10 +9,10 @@ UNRESPONSIVE_SECONDS = 6
 # Python reads this at its start, before the bot.
 CODE = f"""
 import asyncio
-from roas.leadership.leadership import Voice
+from roas.leadership.leadership import Leadership
 
-give = Voice.give
-Voice.give = lambda voice: asyncio.get_running_loop().call_later({UNRESPONSIVE_SECONDS}, give, voice) and None
+gain = Leadership.gain
+Leadership.gain = lambda one: asyncio.get_running_loop().call_later({UNRESPONSIVE_SECONDS}, gain, one) and None
 """
 
 

@@ -26,6 +26,26 @@ ENGINE_FIXTURES = {
 }
 
 
+# What takes longest on two cores, longest first: begun last, one of them would run alone in the end.
+LONGEST = (
+    "tests/demo/",
+    "tests/handover/test_signals.py",
+    "tests/wire/test_killed_bot.py",
+    "tests/campaigns/test_crash_sample.py",
+    "tests/handover/",
+    "tests/stack/",
+    "tests/browser/",
+    "tests/release/",
+    "tests/wire/",
+    "tests/acceptance/",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Know the long lane: what is marked `long` runs in no other."""
+    parser.addoption("--long", action="store_true", help="run campaigns, soak and planted failures at full length")
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark every test that uses an engine, so that `-m 'not engine'` runs the rest in a moment."""
     if ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())):
@@ -33,9 +53,18 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long: in the end every worker still has something to do."""
-    items.sort(key=lambda item: not any(item.get_closest_marker(kind) for kind in ("engine", "wire")))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only the long lane runs, and begin with what takes long."""
+    if not config.getoption("--long"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    place = next((n for n, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
+    return place + (not any(item.get_closest_marker(kind) for kind in ("engine", "wire")))
 
 
 @pytest.fixture(scope="session", autouse=True)

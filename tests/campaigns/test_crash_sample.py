@@ -19,12 +19,21 @@ ROUNDS = (
 )
 
 
-async def test_crash_rounds_leave_one_bot_and_outcome(tmp_path_factory):
+# What the long lane plays as well; `python -m campaigns.crash` plays for hours.
+MORE_ROUNDS = tuple(random_rounds(20, SEED + 1))
+
+
+@pytest.mark.parametrize(
+    "rounds",
+    [ROUNDS, pytest.param(MORE_ROUNDS, marks=[pytest.mark.long, pytest.mark.timeout(3600)])],
+    ids=["sample", "more"],
+)
+async def test_crash_rounds_leave_one_bot_and_outcome(tmp_path_factory, rounds):
     with opened_lane("sample", tmp_path_factory.mktemp("lane")) as lane:
         async with lane.gate:
             await lane.start()
             await clean_run(lane, Script.REVERT)
-            for wanted in ROUNDS:
+            for wanted in rounds:
                 played = await play(lane, wanted)
                 assert played.verdict is Verdict.GOOD, played
             assert await lane.wrong_notifications() == ()

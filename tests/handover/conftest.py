@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from sandbox.client import SandboxClient
-from testbed.bot_image import build_bot_image
+from testbed.bot_image import bot_image
 from testbed.engine import Engine
 from testbed.home_stack import IMAGE, STORE_IMAGE, Home, home_settings, lay_out, running_sandbox
 from testbed.sample import sample_image
@@ -40,7 +40,7 @@ def client(engine: Engine) -> Iterator[docker.DockerClient]:
 def images(engine: Engine, client: docker.DockerClient) -> dict[str, str]:
     """Make two good versions of the bot, and one for each way of being bad; returns image ids by version."""
     sample_image(client, STORE_IMAGE)
-    base = build_bot_image(engine, f"{IMAGE}:base", version="base")
+    base = bot_image(engine, f"{IMAGE}:base", version="base")
     return {how: make_version(client, base, f"{IMAGE}:{how}", how) for how in STARTS}
 
 

@@ -2,14 +2,19 @@
 
 from pathlib import Path
 
+import docker
 import pytest
 
 from release import image, traces
-from testbed.bot_image import build_bot_image
+from testbed.bot_image import bot_image, build_bot_image
 from testbed.engine import Engine
+
+# Packages are installed from an index, and the machine may have much else to do.
+pytestmark = pytest.mark.timeout(420)
 
 ROOT = Path(__file__).resolve().parents[2]
 TAG = "roas-bot:1.2.3"
+CACHED = "roas-bot:cached"
 
 
 @pytest.fixture
@@ -31,3 +36,31 @@ def test_faults_of_an_image_are_named(built: str):
     found = list(image.faults(built, "9.9.9", {"org.opencontainers.image.title"}))
     assert any("its label" in fault and "1.2.3" in fault for fault in found)
     assert any("org.opencontainers.image.title" in fault for fault in found)
+
+
+def test_cached_packages_make_the_same_image(built: str, building_engine: Engine):
+    """What most tests and the demo run is what a person builds."""
+    bot_image(building_engine, CACHED, version="1.2.3")
+    client = building_engine.client()
+    try:
+        assert configuration(client, CACHED) == configuration(client, built)
+        files = contents(client, CACHED)
+        assert "/opt/bot/roas/__main__.py" in files
+        assert "/opt/roas/bin/python" in files
+        assert files == contents(client, built)
+    finally:
+        client.close()
+
+
+def configuration(client: docker.DockerClient, tag: str) -> dict[str, object]:
+    found: dict[str, object] = client.images.get(tag).attrs["Config"]
+    return found
+
+
+def contents(client: docker.DockerClient, tag: str) -> str:
+    """List every file with its owner, rights and length, but for what Python compiled, and when."""
+    program = (
+        "find /opt /usr/local -name __pycache__ -prune -o -type f -printf '%p %U:%G %m %s\\n' -o -printf '%p %l\\n'"
+    )
+    listed: bytes = client.containers.run(tag, ["-c", f"{program} | sort"], entrypoint="sh", remove=True)
+    return listed.decode()

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from testbed.bot_image import build_bot_image
+from testbed.bot_image import bot_image
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
 from testbed.stack_images import stack_images
@@ -95,8 +95,8 @@ def compose(engine, folder, *arguments):
 
 @pytest.fixture(scope="module")
 def running(engine, folder):
-    """Build the bot's image, start the stack, and return its containers by service."""
-    build_bot_image(engine, "roas-bot:v1", version="v1")
+    """Make the bot's image, start the stack, and return its containers by service."""
+    bot_image(engine, "roas-bot:v1", version="v1")
     up = compose(engine, folder, "up", "-d", "--wait", "--wait-timeout", "120")
     logs = compose(engine, folder, "logs", "--tail", "30").stdout if up.returncode else ""
     assert up.returncode == 0, f"{up.stderr}\n{logs}"

@@ -1,6 +1,7 @@
 """The scripts: harmless when there is nothing to do, plain about what they do not know."""
 
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -38,3 +39,16 @@ def test_unknown_option_refused():
     done = run("script/bootstrap", "--everything")
     assert done.returncode == 1
     assert "unknown option: --everything" in done.stderr
+
+
+def test_lanes_exclude_each_other():
+    done = run("script/test", "--fast", "--long")
+    assert done.returncode == 2
+    assert "choose one lane" in done.stderr
+
+
+@pytest.mark.parametrize(("lane", "kept"), [((), False), (("--long",), True)], ids=["default", "long"])
+def test_long_tests_run_in_long_lane_only(lane, kept):
+    listed = run(sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/campaigns/test_soak.py", *lane)
+    assert ("test_long_soak_of_real_bot_passes" in listed.stdout) is kept
+    assert "test_short_soak_of_real_bot_passes" in listed.stdout

@@ -1,7 +1,6 @@
 """A bot that is killed at any step of a deployment finds it at its next start, and brings it to an honest end."""
 
 import asyncio
-import os
 import random
 import sqlite3
 from pathlib import Path
@@ -17,17 +16,18 @@ from tests.wire.conftest import COMMANDS, CONNECT_SECONDS
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
 
 NO_MORE_STEPS = 60
-# A sample, another one each time; `EVERY_STEP=1 script/test tests/wire/test_killed_bot.py` kills at each one.
-STRIDE = 1 if os.environ.get("EVERY_STEP") else 4
+# A sample, another one each time; `script/test --long tests/wire/test_killed_bot.py` kills at each one as well.
+STRIDES = [4, pytest.param(1, marks=pytest.mark.long)]
 
 
-async def test_kill_after_any_step_leaves_one_release(bot_settings, people, shop, image_ids, tmp_path: Path):
+@pytest.mark.parametrize("stride", STRIDES)
+async def test_kill_after_any_step_leaves_one_release(bot_settings, people, shop, image_ids, tmp_path: Path, stride):
     """Kill a bot after an early journalled step, the next after a later one, and so on, until none is left to kill.
 
     Each resumes what the one before it left, and then begins a deployment of its own.
     """
     killed_after: list[int] = []
-    step = random.randint(1, STRIDE)
+    step = random.randint(1, stride)
     while True:
         bot = BotProcess(bot_settings, tmp_path / f"bot-{step}.log", "tests.wire.killable_bot")
         await bot.start(MORTAL_AFTER=str(step))
@@ -39,9 +39,9 @@ async def test_kill_after_any_step_leaves_one_release(bot_settings, people, shop
         if not await dies(bot, people, version=("v1", "v2")[len(killed_after) % 2]):
             break
         killed_after.append(step)
-        step += STRIDE
+        step += stride
         assert step < NO_MORE_STEPS, "a deployment of two services has no end of steps"
-    assert len(killed_after) >= 20 // STRIDE, f"only steps {killed_after} were hit"
+    assert len(killed_after) >= 20 // stride, f"only steps {killed_after} were hit"
     print(f"killed after the journalled steps {killed_after}")
 
 
