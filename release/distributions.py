@@ -25,12 +25,17 @@ def build(source: Path, folder: Path, commit_time: str) -> Distributions:
     pristine = folder / "direct-source"
     shutil.copytree(source, pristine, symlinks=True)
     _build(source, folder / "dist", commit_time)
-    _build(pristine, folder / "direct", commit_time, "--wheel")
     return Distributions(
         sdist=_only(folder / "dist", "*.tar.gz"),
         wheel=_only(folder / "dist", "*.whl"),
-        direct_wheel=_only(folder / "direct", "*.whl"),
+        direct_wheel=build_wheel(pristine, folder / "direct", commit_time),
     )
+
+
+def build_wheel(source: Path, folder: Path, commit_time: str) -> Path:
+    """Build a wheel straight from the files into a folder, and return it. Raises ReleaseError."""
+    _build(source, folder, commit_time, "--wheel")
+    return _only(folder, "*.whl")
 
 
 def sdist_names(path: Path) -> list[str]:

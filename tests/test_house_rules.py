@@ -43,7 +43,9 @@ def test_durations_monotonic_timestamps_aware():
     assert found == []
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "pyproject.toml", "Dockerfile"])
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "requirements-lowest.lock", "requirements-dev.lock", "pyproject.toml", "Dockerfile"]
+)
 def test_package_sources_not_in_repository(name):
     assert "://" not in (ROOT / name).read_text().replace(PROJECT, "")
 

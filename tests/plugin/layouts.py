@@ -4,7 +4,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
 FILES = Path(__file__).parent / "host"
 EXTENSION = "roas"
 
@@ -41,9 +40,3 @@ OWN_BOT = Layout("own bot.py", program="bot.py")
 COGS_PACKAGE = Layout("own cogs package", logs="cogs/logs.py", package=True)
 COGS_FOLDER = Layout("own cogs folder", logs="cogs/logs.py")
 LAYOUTS = (PLAIN, OWN_BOT, COGS_PACKAGE, COGS_FOLDER)
-
-
-def install(folder: Path) -> Path:
-    """Copy the package into a folder, as an installation would, and return it."""
-    shutil.copytree(ROOT / "roas", folder / "roas", ignore=shutil.ignore_patterns("__pycache__"))
-    return folder

@@ -1,9 +1,11 @@
-"""Bots of other people, as processes: they load, answer, reload and unload the extension, and are as they were."""
+"""Bots of other people, as processes: they load, answer, reload and unload the extension, and are as they were.
+
+They run in clean environments, into which the wheel was installed; the sandbox runs in ours.
+"""
 
 import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +15,9 @@ import pytest
 
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
-from tests.plugin.layouts import EXTENSION, LAYOUTS, PLAIN, Layout, install
+from tests.packaging.environments import KINDS, CleanEnvironment, Kind, marked
+from tests.packaging.fixtures import EnvironmentOf, environment_of  # noqa: F401 - pytest finds the fixture by its name
+from tests.plugin.layouts import EXTENSION, LAYOUTS, PLAIN, Layout
 from tests.ui.story import until
 from tests.wire.bot_process import settings_for
 
@@ -71,8 +75,14 @@ async def sandbox() -> AsyncIterator[Sandbox]:
             assert await people.violations() == []
 
 
+@pytest.fixture(params=[marked(kind) for kind in KINDS])
+def environment(request: pytest.FixtureRequest, environment_of: EnvironmentOf) -> CleanEnvironment:  # noqa: F811
+    kind: Kind = request.param
+    return environment_of(kind)
+
+
 @pytest.fixture
-def start(sandbox: Sandbox, tmp_path: Path) -> Start:
+def start(environment: CleanEnvironment, sandbox: Sandbox, tmp_path: Path) -> Start:
     """Return what starts a host of some layout; the extension's settings are in its `.env` only."""
 
     @asynccontextmanager
@@ -84,9 +94,8 @@ def start(sandbox: Sandbox, tmp_path: Path) -> Start:
         group = more.pop("DISCORD_COMMAND_GROUP", "")
         lines = [f"{key}={value}\n" for key, value in {**ours, "ROAS_DISCORD_COMMAND_GROUP": group}.items()]
         (folder / ".env").write_text("".join(lines))
-        environment = {
+        variables = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(library or install(folder / "library")),
             "EXTENSION": EXTENSION,
             "LOGS_MODULE": layout.logs_module,
             "HOST_TOKEN": sandbox.bot_token,
@@ -96,9 +105,17 @@ def start(sandbox: Sandbox, tmp_path: Path) -> Start:
             **HOSTS_OWN,
             **more,
         }
+        if library is not None:
+            variables["PYTHONPATH"] = str(library)
         with (folder / "stderr").open("wb") as errors:
             child = await asyncio.create_subprocess_exec(
-                sys.executable, program.name, cwd=folder, env=environment, stdin=-1, stdout=-1, stderr=errors
+                environment.program("python"),
+                program.name,
+                cwd=folder,
+                env=variables,
+                stdin=-1,
+                stdout=-1,
+                stderr=errors,
             )
         try:
             host = HostProcess(child, folder)
@@ -240,9 +257,9 @@ async def test_commands_copied_over_ours_are_named(start: Start, sandbox: Sandbo
         assert "ROAS_DISCORD_COMMAND_GROUP" in line
 
 
-async def test_upgrade_by_reload(start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_upgrade_by_reload(environment: CleanEnvironment, start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
     """A new version on the disk is what a reload brings; a broken one leaves the old one at work."""
-    library = install(tmp_path / "library")
+    library = environment.unpack(tmp_path / "library")
     source = library / "roas" / "cogs" / "status.py"
     text = source.read_text()
     old, new, newest = "Show the status of one environment or of all", "Show it better", "Show it best"
