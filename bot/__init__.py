@@ -4,6 +4,7 @@
 the command line. In the repository the package's folders are `bot/` and `cogs/`, and `roas` is a link to them.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from roas.version import __version__
@@ -24,7 +25,16 @@ def __getattr__(name: str) -> Any:
     """
     if name != "setup":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from roas.cogs import setup as entry_point
-
+    try:
+        from roas.cogs import setup as entry_point
+    except Exception as error:  # discord.py reports a fault of a load only where it comes from `setup` itself
+        return _failing_with(error)
     globals()[name] = entry_point
     return entry_point
+
+
+def _failing_with(error: Exception) -> Callable[[object], Awaitable[None]]:
+    async def setup(_bot: object) -> None:
+        raise error
+
+    return setup
