@@ -89,7 +89,7 @@ def test_close_leaves_nothing(tmp_path):
     assert not is_running(pid)
     assert not slot.folder.exists()
     assert not (tmp_path / "engine" / "data").exists()
-    links = run("ip", "-brief", "link")
+    links = run("ip", "-brief", "link").split()
     assert slot.name not in links
     assert f"br-{network.id[:12]}" not in links
 
