@@ -5,8 +5,8 @@ Entries of COMPOSE_POLICY_ALLOW, each for all environments, or for one: `prod/do
 - `privileged:SERVICE`, `devices:SERVICE`, `cap_add:SERVICE`, `security_opt:SERVICE`, `runtime:SERVICE`,
   `cgroup_parent:SERVICE`, `volumes_from:SERVICE`, `provider:SERVICE`: that field of that service
 - `pid:SERVICE`, `ipc:SERVICE`, `network_mode:SERVICE`, `userns_mode:SERVICE`, `uts:SERVICE`, `cgroup:SERVICE`:
-  the host's namespace, that of a container outside the stack, or (`pid`) of another service; of `network_mode` also
-  every network that is not the stack's own
+  the host's namespace, that of a container outside the stack, or (`pid`, beside the bot) of another service;
+  of `network_mode` also every network that is not the stack's own
 - `external_links:SERVICE`: links to containers outside the stack
 - `logging:SERVICE`: a logging driver other than json-file, local and none
 - `container_name:SERVICE`: a container's name that belongs to another project
@@ -89,6 +89,9 @@ class ComposePolicy:
         places = Places.of(model, environment, self.state_dir, holdings.writable(environment))
         for name, service in services_of(model).items():
             yield from judge_service(name, service, places, strict=environment.strict_policy)
+            if environment.is_home and str(service.get("pid") or "").startswith("service:"):
+                # By it a service reads the other's environment, files and memory: here, the bot's.
+                yield Violation(f"{name} has `pid: {service['pid']}`, beside the bot", f"pid:{name}")
         yield from judge_resources(model, environment.project, places)
         for reference in named:
             yield from places.judge_replaceable(reference.who, str(reference.target), "reads")

@@ -94,8 +94,6 @@ def _namespaces(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:
         is_refused = value == "host" or value.startswith("container:")
         if field == "network_mode":
             is_refused = value not in NETWORK_MODES and not value.startswith("service:")
-        if field == "pid":  # by it a service reads the other's environment, files and memory
-            is_refused |= value.startswith("service:")
         if is_refused:
             yield Violation(f"{name} has `{field}: {value}`", f"{field}:{name}")
 

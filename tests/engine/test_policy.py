@@ -39,7 +39,6 @@ REFUSED: list[tuple[dict[str, Any], set[str]]] = [
     ({"network_mode": "ns:/proc/1/ns/net"}, {"network_mode:web"}),
     ({"external_links": ["prod-db-1"]}, {"external_links:web"}),
     ({"build": {"context": "/srv/stack/app", "network": "prod_default"}}, {"build:web"}),
-    ({"pid": "service:bot"}, {"pid:web"}),
     ({"pid": "host"}, {"pid:web"}),
     ({"ipc": "host"}, {"ipc:web"}),
     ({"uts": "host"}, {"uts:web"}),
@@ -327,3 +326,9 @@ def test_network_takes_no_foreign_subnet(subnet):
     network = {"name": f"{STACK.project}_inner", "ipam": {"config": [{"subnet": subnet}]}}
     assert entries({"networks": {"inner": network}}) == {"network:inner"}
     assert entries({"networks": {"inner": network | {"ipam": {"config": [{"subnet": "172.28.0.0/16"}]}}}}) == set()
+
+
+def test_process_namespace_of_the_bot_is_not_shared():
+    model = {"services": {"web": {"pid": "service:bot"}}}
+    assert entries(model, environment=replace(STACK, is_home=True)) == {"pid:web"}
+    assert entries(model) == set()

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager, closing
 import pytest
 
 from testbed.container_processes import ACTIVE, successor, until
-from testbed.home_stack import ROOT, Home
+from testbed.home_stack import BOT_SERVICE, ROOT, Home
 from tests.handover.conftest import clear_away, other_version, rows
+from tests.handover.test_own_service import changed_file
 from tests.wire.channel import ask, outcome
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -116,3 +117,21 @@ async def test_command_line_deploy_leaves_one_new_bot(home, people, images, kill
     ends = [m for m in await people.messages() if f"{deployment_id} · outcome" in m.text]
     assert len(ends) == 1
     assert rows(home, "SELECT environment FROM locks") == []
+
+
+async def test_a_command_line_on_the_host_leaves_the_bot(home, people):
+    """Nobody lives who could carry it, so that the command line would do it itself."""
+    home.compose("stop", BOT_SERVICE)
+    before = [one.id for one in home.bots(stopped=True)]
+    try:
+        with changed_file(home, "deleted"):
+            child = await type_on_host(home, "deploy", "dev", "v2")
+            said = (await child.communicate())[0].decode()
+        assert child.returncode != 0
+        assert "this bot itself" in said, said
+        assert [one.id for one in home.bots(stopped=True)] == before
+    finally:
+        home.compose("start", BOT_SERVICE)
+    await until(lambda: home.bots() or None, "no bot", seconds=END_SECONDS)
+    await people.wait_until_connected(END_SECONDS)
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")

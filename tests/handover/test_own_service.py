@@ -6,10 +6,8 @@ from contextlib import contextmanager
 import pytest
 import yaml
 
-from testbed.container_processes import until
 from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL
 from tests.handover.conftest import clear_away, rows
-from tests.handover.test_command_line import type_on_host
 from tests.wire.channel import ANSWER_SECONDS, ask, outcome, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -108,21 +106,3 @@ async def test_the_engine_refuses_to_end_the_own_container(home, people):
     assert code == 0, said
     assert said.decode().count("own_container ") == 2, said
     await assert_untouched(home, people, before)
-
-
-async def test_a_command_line_on_the_host_leaves_the_bot(home, people):
-    """Nobody lives who could carry it, so that the command line would do it itself."""
-    home.compose("stop", BOT_SERVICE)
-    before = [one.id for one in home.bots(stopped=True)]
-    try:
-        with changed_file(home, "deleted"):
-            child = await type_on_host(home, "deploy", "dev", "v2")
-            said = (await child.communicate())[0].decode()
-        assert child.returncode != 0
-        assert "this bot itself" in said, said
-        assert [one.id for one in home.bots(stopped=True)] == before
-    finally:
-        home.compose("start", BOT_SERVICE)
-    await until(lambda: home.bots() or None, "no bot", seconds=END_SECONDS)
-    await people.wait_until_connected(END_SECONDS)
-    assert "healthy" in await ask(people, "dora", "status", environment="dev")

@@ -121,12 +121,14 @@ def test_stop_right_after_start_is_orderly(home):
     assert bot.attrs["State"]["ExitCode"] in {0, 143}, bot.logs().decode()
 
 
-def test_bot_runs_as_no_more_than_its_user(home):
+async def test_bot_runs_as_no_more_than_its_user(home):
     bot = home.bots()[0]
-    processes = [row[1:] for row in bot.top(ps_args="-eo pid,uid,args")["Processes"]]
-    assert [user for user, command in processes if command.endswith("/python /usr/local/bin/roas")] == [
-        str(BOT_USER)
-    ], processes
+
+    def users() -> list[str] | None:
+        processes = [row[1:] for row in bot.top(ps_args="-eo pid,uid,args")["Processes"]]
+        return [user for user, command in processes if command.endswith("/python /usr/local/bin/roas")] or None
+
+    assert await until(users, "the bot does not run", seconds=TAKE_OVER_SECONDS) == [str(BOT_USER)]
     assert (home.folder / "state").stat().st_uid == BOT_USER
 
 

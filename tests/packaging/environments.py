@@ -78,7 +78,7 @@ def make_wheel(folder: Path) -> Path:
 def make_environment(kind: Kind, wheel: Path, folder: Path) -> CleanEnvironment:
     """Install the wheel into an environment of its own, and see that it is content with the versions there."""
     uv, variables = _uv(), _installer_variables()
-    install = (uv, "pip", "install", "--quiet", "--python", str(folder), "--only-binary", ":all:")
+    install = (uv, "pip", "install", "--quiet", "--system-certs", "--python", str(folder), "--only-binary", ":all:")
     _run(uv, "venv", "--quiet", "--no-project", "--python", _interpreter(kind.python), str(folder), variables=variables)
     _run(*install, "--require-hashes", "-r", str(ROOT / kind.pins), variables=variables)
     _run(*install, "--no-deps", str(wheel), variables=variables)

@@ -28,7 +28,7 @@ def draw_integration(
     ]
     title, colour = _("🩺 Bot components: healthy"), GOOD
     if is_engine_unavailable:
-        title, colour = _("⚠️ Bot components: healthy, but a Docker engine cannot be reached"), CAREFUL
+        title, colour = _("⚠️ Bot components: running, but a Docker engine cannot be reached"), CAREFUL
     if firing:
         title, colour = _("⚠️ Bot components: {count} alerts", count=len(firing)), BAD
     return discord.Embed(title=title, description="\n".join(parts), colour=colour)
