@@ -1,5 +1,6 @@
 """The journal keeps what it is told, in order, for whoever comes next."""
 
+import asyncio
 import os
 import signal
 import stat
@@ -251,3 +252,21 @@ async def test_killed_process_known_dead_at_once(tmp_path: Path) -> None:
         async with StateManager(tmp_path) as next_one:  # what the dead left is cleared away; the living keep theirs
             left = {path.stem for path in (tmp_path / "instances").iterdir()}
             assert left == {state.instance_id, next_one.instance_id}
+
+
+async def test_cancelled_open_leaves_no_live_instance(tmp_path, monkeypatch):
+    """A load of the extension may be cancelled while it opens the journal; a peer would wait for such a ghost."""
+    state, begun = StateManager(tmp_path), asyncio.Event()
+
+    async def hang(_journal: object) -> None:
+        begun.set()
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr("roas.state.journal.Journal.open", hang)
+    opening = asyncio.create_task(state.__aenter__())
+    await begun.wait()
+    assert list((tmp_path / "instances").iterdir())
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert list((tmp_path / "instances").iterdir()) == []
