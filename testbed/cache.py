@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +21,12 @@ def recipe_hash(*recipe: str) -> str:
 
 
 def cached(name: str, make: Callable[[Path], None]) -> Path:
-    """Return the cached file of a name; make it first where it is missing, by one process at a time and whole."""
+    """Return the cached file or folder of a name; make it first where it is missing, by one process and whole."""
     path = cache_folder() / name
     with _locked(path):
         if not path.exists():
             unfinished = path.with_name(f".{path.name}.unfinished")
-            unfinished.unlink(missing_ok=True)
+            _discard(unfinished)
             make(unfinished)
             unfinished.rename(path)
     return path
@@ -37,3 +38,10 @@ def _locked(path: Path) -> Iterator[None]:
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _discard(unfinished: Path) -> None:
+    if unfinished.is_dir():
+        shutil.rmtree(unfinished)
+    else:
+        unfinished.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """A private Docker Engine with its own bridge, folders, socket and namespace, to be restarted at will."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import requests.exceptions
 
 from testbed.leftovers import end_engine, remove_folder
 from testbed.network import Slot, take_slot
+from testbed.unstable_engine import IMAGE_STORE_VARIABLE
 from testbed.waiting import wait_until
 
 START_SECONDS = 40.0
@@ -240,5 +242,13 @@ class PrivateDaemon:
             "shutdown-timeout": 5,
             **self._settings,
             "live-restore": live_restore,
+            **_image_store(),
         }
         (self.folder / "daemon.json").write_text(json.dumps(configuration, indent=2))
+
+
+def _image_store() -> dict[str, Any]:
+    """Return the setting for containerd's image store, where this run of the tests asks for it."""
+    if os.environ.get(IMAGE_STORE_VARIABLE) != "containerd":
+        return {}
+    return {"features": {"containerd-snapshotter": True}}

@@ -41,6 +41,12 @@ class Engine:
             client.close()
 
 
+def by_hand(docker_host: str | None, home: Path = Path("/root")) -> dict[str, str]:
+    """Return the environment in which a person types Docker's commands: nothing of ours but the chosen programs."""
+    chosen = {name: os.environ[name] for name in ("PATH", "DOCKER_CONFIG") if name in os.environ}
+    return {**chosen, "HOME": str(home), "DOCKER_HOST": docker_host or DEFAULT_HOST}
+
+
 @contextmanager
 def find_or_start_engine(folder: Path, *, settings: dict[str, Any] | None = None) -> Iterator[Engine]:
     """Provide the engine of DOCKER_HOST or the default socket, else a private one, for the length of the block."""

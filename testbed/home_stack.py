@@ -1,7 +1,6 @@
 """A stack of which the bot is itself one service, laid out in a folder and started by hand as a person would."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ from typing import Any
 import docker
 import yaml
 
-from testbed.engine import Engine
+from testbed.engine import Engine, by_hand
 from testbed.sample import CHECK
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +42,7 @@ class Home:
         done = subprocess.run(
             ["docker-compose", *arguments],
             cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "DOCKER_HOST": self.engine.docker_host},
+            env=by_hand(self.engine.docker_host, self.folder),
             capture_output=True,
             text=True,
             check=False,

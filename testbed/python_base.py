@@ -9,6 +9,7 @@ import docker
 
 from testbed.cache import cached, recipe_hash
 from testbed.images import ImageError, has_image, import_image, pull_if_reachable
+from testbed.unstable_engine import chosen_folder
 
 REGISTRY_IMAGE = "python:3.13-slim-trixie"
 LOCAL_IMAGE = "roas-testbed/python"
@@ -21,22 +22,33 @@ MAKE_SECONDS = 600
 
 def python_base(client: docker.DockerClient, *, with_docker: bool = True) -> str:
     """Return the tag of a Python base image that this engine has now; a registry's is always without Docker's."""
-    packages = (*PACKAGES, *DOCKER_PACKAGES) if with_docker else PACKAGES
-    recipe = recipe_hash(SUITE, *packages, *OPTIONS)
+    newer = chosen_folder() if with_docker else None
+    packages = (*PACKAGES, *DOCKER_PACKAGES) if with_docker and newer is None else PACKAGES
+    options = (*OPTIONS, *_copies(newer)) if newer else OPTIONS
+    recipe = recipe_hash(SUITE, *packages, *options)
     tag = f"{LOCAL_IMAGE}:{recipe}"
     if has_image(client, tag):
         return tag
-    if has_image(client, REGISTRY_IMAGE) or pull_if_reachable(client, REGISTRY_IMAGE):
+    if newer is None and (has_image(client, REGISTRY_IMAGE) or pull_if_reachable(client, REGISTRY_IMAGE)):
         return REGISTRY_IMAGE
-    tar = cached(f"python-{recipe}.tar", lambda out: _make(packages, out))
+    tar = cached(f"python-{recipe}.tar", lambda out: _make(packages, options, out))
     import_image(client, tar, tag, CMD='["python3"]', ENV="LANG=C.UTF-8")
     return tag
 
 
-def _make(packages: Sequence[str], out: Path) -> None:
+def _copies(newer: Path) -> tuple[str, ...]:
+    """Copy the chosen programs into the base, so that the bot in its container uses the engine's own command line."""
+    programs = newer / "root" / "usr"
+    pairs = (("bin/docker", "/usr/bin"), ("libexec/docker/cli-plugins", "/usr/libexec/docker"))
+    made = "--customize-hook=mkdir -p $1/usr/libexec/docker"
+    links = "--customize-hook=ln -sf ../libexec/docker/cli-plugins/docker-compose $1/usr/bin/docker-compose"
+    return (made, *(f"--customize-hook=copy-in {programs / source} {target}" for source, target in pairs), links)
+
+
+def _make(packages: Sequence[str], options: Sequence[str], out: Path) -> None:
     if shutil.which("mmdebstrap") is None:
         raise ImageError("no registry answers, and mmdebstrap is not installed: run script/bootstrap --demo")
-    command = ["mmdebstrap", *OPTIONS, f"--include={','.join(packages)}", SUITE, str(out)]
+    command = ["mmdebstrap", *options, f"--include={','.join(packages)}", SUITE, str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=MAKE_SECONDS)
     if done.returncode != 0:
         raise ImageError(f"the Python base image could not be made of Debian's packages:\n{done.stderr[-2000:]}")

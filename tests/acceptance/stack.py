@@ -1,7 +1,6 @@
 """A stack in a folder of its own: written by the test, and seen by Docker alone."""
 
 import json
-import os
 import socket
 import subprocess
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 import docker
 
+from testbed.engine import by_hand
 from testbed.sample import HEALTH_COMMAND
 from tests.engine.normalised import normalised
 
@@ -101,7 +101,7 @@ class Stack:
     def manually(self, *arguments: str, environment: str = "dev", file: Path | None = None, **variables: str) -> None:
         """Run Compose as a person would, who has a shell and no bot."""
         command = ["docker-compose", "-p", self.project(environment), "-f", str(file or self._file), *arguments]
-        own = {"PATH": os.environ["PATH"], "HOME": "/root", "DOCKER_HOST": self.docker_host}
+        own = by_hand(self.docker_host)
         done = subprocess.run(
             command, env=own | variables, cwd=self.folder, capture_output=True, text=True, check=False
         )

@@ -1,6 +1,5 @@
 """A stack that was started by hand is taken over as it is."""
 
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from roas.engine.config_hashes import ADOPTED_HASH
 from roas.engine.model import read_definitions
 from roas.models.dependency import DependencyCondition
 from roas.models.environment import Environment
+from testbed.engine import by_hand
 from tests.engine.applying import apply
 from tests.engine.normalised import normalised
 
@@ -119,9 +119,7 @@ def start_manually(environment: Environment, *arguments: str) -> None:
             *arguments,
         ],
         env={
-            "PATH": os.environ["PATH"],
-            "HOME": "/root",
-            "DOCKER_HOST": str(environment.docker_host),
+            **by_hand(environment.docker_host),
             "NAME": f"{environment.project}-special",
         },
         check=True,
@@ -210,7 +208,7 @@ async def test_compose_up_on_adopted_changes_nothing(engine: ComposeEngine, manu
     copy.write_text(engine._models.path(model_hash).read_text())
     subprocess.run(
         ["docker", "compose", "-p", manually.project, "-f", str(copy), "up", "-d"],
-        env={"PATH": os.environ["PATH"], "HOME": "/root", "DOCKER_HOST": str(manually.docker_host)},
+        env=by_hand(manually.docker_host),
         check=True,
         capture_output=True,
     )

@@ -1,7 +1,6 @@
 """A stack moves from file to running containers, and stays there."""
 
 import asyncio
-import os
 import subprocess
 from collections.abc import Callable
 
@@ -11,6 +10,7 @@ import pytest
 from roas.engine.compose_engine import ComposeEngine
 from roas.models.environment import Environment
 from roas.models.health import ContainerState
+from testbed.engine import by_hand
 from tests.engine.applying import apply, deploy, draft
 
 TWO_SERVICES = """
@@ -32,7 +32,7 @@ def compose_manually(environment: Environment, engine: ComposeEngine, model_hash
     file = str(engine._models.path(model_hash))
     done = subprocess.run(
         ["docker", "compose", "-p", environment.project, "-f", file, *arguments],
-        env={"PATH": os.environ["PATH"], "HOME": "/root", "DOCKER_HOST": str(environment.docker_host)},
+        env=by_hand(environment.docker_host),
         capture_output=True,
         text=True,
         check=True,

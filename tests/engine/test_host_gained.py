@@ -99,7 +99,7 @@ async def test_a_plan_finds_no_git(baited: Environment, monkeypatch: pytest.Monk
     monkeypatch.setattr("roas.engine.compose.runner.PINNED", {})
     baited.compose_files[0].write_text(INCLUDES["short"])
     arguments = commands.config(ComposeProject.of_working_copy(baited))
-    with pytest.raises(RoasError, match=r"git.*not found"):
+    with pytest.raises(RoasError, match=r"git.*not found|failed to access repository"):
         await ComposeRunner("T").run(arguments, baited, starts_programs=False)
     assert not (baited.folder / "gained").exists()
 

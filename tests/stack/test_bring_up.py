@@ -18,7 +18,7 @@ import yaml
 
 from testbed.bot_image import bot_image
 from testbed.daemon import PrivateDaemon
-from testbed.engine import Engine
+from testbed.engine import Engine, by_hand
 from testbed.stack_images import stack_images
 from testbed.waiting import wait_until
 
@@ -85,7 +85,7 @@ def compose(engine, folder, *arguments):
     return subprocess.run(
         ["docker", "compose", *arguments],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "DOCKER_HOST": engine.docker_host},
+        env=by_hand(engine.docker_host, folder),
         capture_output=True,
         text=True,
         check=False,

@@ -13,6 +13,7 @@ from roas.validation.checks.disk import DiskCheck
 from roas.validation.checks.engine import EngineCheck
 from roas.validation.checks.memory import MemoryCheck
 from roas.validation.checks.ports import PortsCheck
+from roas.validation.checks.tested_versions import TestedVersionsCheck
 from roas.validation.subject import Subject
 
 Make = Callable[..., Subject]
@@ -114,3 +115,24 @@ async def test_same_port_elsewhere_is_no_conflict(with_services: Make, probe: An
 async def test_engine_chosen_ports_ignored(with_services: Make, probe: Any, published: str) -> None:
     probe.free_port = False
     assert stops(await PortsCheck().run(with_services(publishing(published)))) == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "compose", "outside"),
+    [
+        ("26.1.5+dfsg1", "2.26.1-4", []),
+        ("28.5.2", "v2.40.3", []),
+        ("29.0.1", "2.40.3", ["Docker Engine"]),
+        ("25.0.3", "5.0.0", ["Docker Engine", "Docker Compose"]),
+        ("dev", "2.30", ["Docker Engine"]),
+    ],
+)
+async def test_version_outside_tested_range_is_named(
+    subject: Subject, probe: Any, engine: str, compose: str, outside: list[str]
+) -> None:
+    probe.facts, probe.compose = replace(probe.facts, version=engine), compose
+    results = await TestedVersionsCheck().run(subject)
+    assert [one.message.split(" is ")[0] for one in results if not one.passed] == [
+        f"{name} {engine if name == 'Docker Engine' else compose}" for name in outside
+    ]
+    assert stops(results) == []
