@@ -6,10 +6,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import alerting, deploy, gap, status
+from benchmarks import alerting, deploy, gap, redaction, status
 from testbed.engine import find_or_start_engine
 
-RUNS = {"alerting": 50, "deploy": 10, "gap": 3, "status": 10}
+RUNS = {"alerting": 50, "deploy": 10, "gap": 3, "redaction": 10, "status": 10}
+
+Result = alerting.Result | deploy.Result | gap.Gaps | redaction.Result | status.Result
 
 
 def main() -> int:
@@ -30,11 +32,13 @@ def main() -> int:
     return 0
 
 
-def _measure(benchmark: str, folder: Path, runs: int) -> alerting.Result | deploy.Result | gap.Gaps | status.Result:
+def _measure(benchmark: str, folder: Path, runs: int) -> Result:
     if benchmark == "gap":
         return gap.measure(folder, runs)
     if benchmark == "alerting":
         return alerting.measure(folder, runs)
+    if benchmark == "redaction":
+        return redaction.measure(runs)
     if benchmark == "status":
         return status.measure(folder, runs)
     with find_or_start_engine(folder / "engine") as engine:

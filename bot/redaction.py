@@ -1,25 +1,53 @@
-"""Remove secrets from texts that people or machines will read: by known value and by pattern."""
+"""Remove secrets from texts that people or machines will read: by known value, however encoded, and by shape."""
 
 import re
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from string import ascii_letters, digits
 
+from roas.secret_forms import View, decoded, encoded_forms, joined, views_of, whole
+from roas.secret_shapes import find_shapes
+
+Span = tuple[int, int]
 HIDDEN = "[redacted]"
 # A shorter value would match parts of ordinary words.
 SHORTEST_SECRET = 6
-CREDENTIAL_NAME = re.compile(r"(?:^|_)(TOKEN|PASSWORD|SECRET|KEY)$", re.IGNORECASE)
-PATTERNS = (
-    # Discord's bot tokens: an id, a time, a signature.
-    re.compile(r"\b[MNO][A-Za-z\d_-]{23,28}\.[A-Za-z\d_-]{6,7}\.[A-Za-z\d_-]{27,45}\b"),
-    re.compile(r"(?i)(?<=\bbearer )\s*[A-Za-z0-9._~+/=-]{6,}"),
-    re.compile(r"(?i)(?<=\bbasic )\s*[A-Za-z0-9+/=]{8,}"),
-    re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)"),
-    re.compile(
-        r"""(?ix)(?<=[\s"'{,;?&]) (?: [\w.-]*(?:password|passwd|secret|token|api_?key|private_?key) )
-        ["']? \s* [=:] \s* (?: "[^"]*" | '[^']*' | [^\s,;&"']+ )"""
-    ),
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+# A line of a secret that is longer than this one counts by itself: logs show keys line by line.
+SHORTEST_LINE = 12
+# A shorter plain word counts only where no letter, digit, `-` or `_` is next to it.
+LONGEST_WORD = 11
+CREDENTIAL_NAME = re.compile(
+    r"(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|APIKEY|SECRET_KEY_BASE)(?:_?\d+)?$"
+    r"|(?:^|_)(?:PASS|PWD|KEY|DSN|CREDS)(?:_?\d+)?$",
+    re.IGNORECASE,
 )
-ASSIGNMENT = re.compile(r"""^(\s*["']?[\w.-]+["']?\s*[=:]\s*)""")
+_WORDS = """
+    access admin administrator always backend changeme database debian default develop development disabled
+    docker dummy enabled example frontend grafana guest latest localhost mariadb mongodb mysql nobody nothing
+    optional password passwd postgres postgresql private prod production prometheus public rabbitmq redis
+    required root sample secret secrets server service staging string system testing ubuntu undefined unknown
+    user username version warning
+"""
+# Passwords that are words of everyday use would tear holes into every message; where they are assigned to a name that
+# says what they are, they are hidden all the same.
+ORDINARY = frozenset(_WORDS.split())
+NO_SECRET = re.compile(
+    r"(?:\d{1,7}|[\d.:]+|(?:\.{0,2}/)?(?:[a-z][a-z_-]*|\.\w+)(?:/[a-z0-9_-]+(?:\.[a-z]{1,6})?)+|v?\d+(?:\.\d+)+)"
+)
+PASSWORD_IN_URL = re.compile(
+    r"[a-z][a-z0-9+.-]*://(?:[^\s:@/]*:(?P<url>\S+)@[^@\s]*|(?P<user>[^\s:@/]{12,})@\S*)$", re.IGNORECASE
+)
+PASSWORD_IN_DSN = re.compile(
+    r"(?:^|[\s;?&])(?:password|pwd|passwd)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^\s;&]+))", re.IGNORECASE
+)
+ENCODING_SIGNS = f"{ascii_letters}{digits}+/_=-"
+ENCODED_RUN = re.compile(r"[A-Za-z0-9+/_=-]*")
+LONGEST_RUN = 1024
+WORD = re.compile(r"[A-Za-z]+")
+# The shortest spelling has a whole gram wherever one looks within its first three signs.
+GRAM, STEP = 4, 3
 
 
 def is_credential(variable: str) -> bool:
@@ -27,34 +55,147 @@ def is_credential(variable: str) -> bool:
     return CREDENTIAL_NAME.search(variable) is not None
 
 
+def passwords_within(value: str) -> Iterator[str]:
+    """Yield the passwords that a value holds whatever its name is: that of a URL, or of a DSN."""
+    for match in (PASSWORD_IN_URL.match(value.strip()), *PASSWORD_IN_DSN.finditer(value)):
+        if match is not None:
+            yield from filter(None, match.groups())
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Hold one spelling of a secret."""
+
+    text: str
+    is_word: bool = False
+    is_encoded: bool = False
+
+    def span(self, text: str, start: int) -> Iterator[Span]:
+        """Yield what is to be hidden where a text has this spelling; nothing within another word."""
+        end = start + len(self.text)
+        if self.is_encoded:
+            yield _whole_run(text, start, end)
+        elif not (self.is_word and _is_within_word(text, start, end)):
+            yield start, end
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Find any of many spellings in one pass over every third place of a text, whatever their number."""
+
+    grams: Mapping[str, tuple[tuple[int, _Form], ...]] = field(default_factory=dict)
+
+    def with_forms(self, forms: Iterable[_Form]) -> "_Index":
+        """Return an index that finds more: wherever a spelling begins, one of its first grams is at a third place."""
+        grams = {gram: list(known) for gram, known in self.grams.items()}
+        for form in forms:
+            for offset in range(STEP):
+                grams.setdefault(form.text[offset : offset + GRAM], []).append((offset, form))
+        return _Index({gram: tuple(found) for gram, found in grams.items()})
+
+    def find(self, text: str) -> Iterator[Span]:
+        """Yield where a text has one of them."""
+        grams = self.grams
+        if not grams:
+            return
+        for place in [at for at in range(0, len(text) - GRAM + 1, STEP) if text[at : at + GRAM] in grams]:
+            for offset, form in grams[text[place : place + GRAM]]:
+                start = place - offset
+                if start >= 0 and text.startswith(form.text, start):
+                    yield from form.span(text, start)
+
+
 class Redactor:
     """Hold the secrets of this process, and hide them, and what looks like one, in any text."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._values: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._known: set[str] = set()
+        self._index = _Index()
+        self._lock = threading.Lock()
         self.add(values)
 
     def add(self, values: Iterable[str]) -> None:
-        """Hide these values from now on."""
-        new = {value for value in values if len(value) >= SHORTEST_SECRET} - self._values
-        if new:
-            self._values |= new
-            # The longest first, so that no part of it is hidden and the rest shown.
-            ordered = sorted(self._values, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, ordered)))
+        """Hide these values from now on, and the passwords within them; any thread may call this."""
+        with self._lock:
+            new = set(chain.from_iterable(map(_parts, values))) - self._known
+            if new:
+                self._known |= new
+                # One that is being searched stays as it is.
+                self._index = self._index.with_forms(chain.from_iterable(map(_forms, new)))
 
     def redact(self, text: str) -> str:
-        """Return the text without secrets."""
-        if self._pattern is not None:
-            text = self._pattern.sub(HIDDEN, text)
-        for pattern in PATTERNS:
-            text = pattern.sub(_hide, f"\n{text}")[1:]
-        return text
+        """Return the text without secrets; nothing else of it changes."""
+        spans = sorted(self._found(text))
+        if not spans:
+            return text
+        pieces, position = [], 0
+        for start, end in _merged(spans):
+            pieces += [text[position:start], HIDDEN]
+            position = end
+        return "".join((*pieces, text[position:]))
+
+    def _found(self, text: str) -> Iterator[Span]:
+        index = self._index
+        view = whole(text)
+        yield from index.find(text)
+        yield from find_shapes(text)
+        for view in views_of(text):
+            yield from _original(view, index.find(view.text))
+            yield from _original(view, find_shapes(view.text))
+        if index.grams and "\n" in view.text:
+            unbroken = joined(view)
+            yield from _original(unbroken, index.find(unbroken.text))
 
 
-def _hide(match: re.Match[str]) -> str:
-    """Keep the name of what is hidden."""
-    found = match.group(0)
-    name = ASSIGNMENT.match(found)
-    return f"{name.group(1)}{HIDDEN}" if name else HIDDEN
+def _original(view: View, spans: Iterable[Span]) -> Iterator[Span]:
+    return map(view.original, spans)
+
+
+def _merged(spans: Iterable[Span]) -> Iterator[Span]:
+    """Yield spans that neither overlap nor touch."""
+    begin, end = -1, -1
+    for start, stop in spans:
+        if start > end:
+            if end > begin:
+                yield begin, end
+            begin, end = start, stop
+        end = max(end, stop)
+    if end > begin:
+        yield begin, end
+
+
+def _parts(value: str) -> Iterator[str]:
+    """Yield what of a value is a secret by itself: all of it, its long lines, the passwords in it."""
+    stripped = value.strip()
+    lines = [line.strip() for line in stripped.splitlines()]
+    within = list(passwords_within(stripped))
+    for part in (stripped, *within):
+        if _counts(part):
+            yield part
+    if len(lines) > 1:
+        yield from (line for line in lines if len(line) >= SHORTEST_LINE and not line.startswith("-----"))
+
+
+def _counts(value: str) -> bool:
+    if len(value) < SHORTEST_SECRET or value.lower() in ORDINARY or value == HIDDEN:
+        return False
+    return NO_SECRET.fullmatch(value) is None
+
+
+def _forms(value: str) -> Iterator[_Form]:
+    is_word = len(value) <= LONGEST_WORD and WORD.fullmatch(value) is not None
+    # What looks like an escape in a secret is taken for one where a text is decoded.
+    texts = {value, decoded(value), "".join(line.strip() for line in value.splitlines())}
+    yield from (_Form(text, is_word=is_word) for text in texts if len(text) >= SHORTEST_SECRET)
+    yield from (_Form(text, is_encoded=True) for text in {*encoded_forms(value)} - texts)
+
+
+def _is_within_word(text: str, start: int, end: int) -> bool:
+    return any(sign.isalnum() or sign in "-_" for sign in (text[start - 1 : start] + text[end : end + 1]))
+
+
+def _whole_run(text: str, start: int, end: int) -> Span:
+    """Return all that was encoded together: the signs at the edges say something about the secret, too."""
+    before = text[max(0, start - LONGEST_RUN) : start]
+    found = ENCODED_RUN.match(text, end, end + LONGEST_RUN)
+    return start - len(before) + len(before.rstrip(ENCODING_SIGNS)), found.end() if found else end

@@ -1,0 +1,175 @@
+"""Find what looks like a secret by its shape: tokens of well-known services, and values that their context gives away.
+
+The shapes of tokens follow the rules of gitleaks (https://github.com/gitleaks/gitleaks, `config/gitleaks.toml`, MIT
+licence), as of July 2026. What must follow a token there is left out: here a token counts wherever it stands.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+Span = tuple[int, int]
+GROUP = "secret"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Hold a pattern, and the texts of which one is in all that it matches: most texts hold none of them."""
+
+    name: str
+    keywords: tuple[str, ...]
+    pattern: re.Pattern[str]
+    any_case: bool = False
+
+    def find(self, text: str, lowered: str) -> Iterator[Span]:
+        """Yield where the secrets are: the group `secret` where there is one."""
+        searched = lowered if self.any_case else text
+        if not any(keyword in searched for keyword in self.keywords):
+            return
+        for match in self.pattern.finditer(text):
+            group = GROUP if GROUP in self.pattern.groupindex else 0
+            if match.start(group) < match.end(group):
+                yield match.span(group)
+
+
+def _token(name: str, pattern: str, *keywords: str) -> Shape:
+    return Shape(name, keywords, re.compile(pattern))
+
+
+def _context(name: str, pattern: str, *keywords: str) -> Shape:
+    return Shape(name, keywords, re.compile(pattern, re.IGNORECASE), any_case=True)
+
+
+TOKENS = (
+    _token("age key", r"AGE-SECRET-KEY-1[0-9A-Z]{58}", "AGE-SECRET-KEY-1"),
+    _token("Anthropic key", r"sk-ant-[a-z]+\d\d-[\w-]{80,}", "sk-ant-"),
+    _token(
+        "AWS key id", r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Z0-9])", "AKIA", "ASIA", "ABIA", "ACCA"
+    ),
+    _token("Azure secret", r"(?<![\w.~-])[\w.~]{3}\dQ~[\w.~-]{31,34}", "Q~"),
+    _token("Databricks token", r"dapi[a-f0-9]{32}(?:-\d)?", "dapi"),
+    _token("DigitalOcean token", r"do[opr]_v1_[a-f0-9]{64}", "_v1_"),
+    _token("Discord bot token", r"(?<![\w-])[MNO][A-Za-z\d_-]{23,28}\.[A-Za-z\d_-]{6,7}\.[A-Za-z\d_-]{27,45}", "."),
+    _token(
+        "Discord webhook", r"discord(?:app)?\.com/api/(?:v\d+/)?webhooks/(?P<secret>\d{17,20}/[\w-]{20,})", "/webhooks/"
+    ),
+    _token("Docker token", r"dckr_(?:pat|oat)_[\w-]{20,}", "dckr_"),
+    _token("Doppler token", r"dp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9.]{40,}", "dp."),
+    _token(
+        "GitHub token",
+        r"gh[opsru]_[0-9A-Za-z]{36,}|github_pat_\w{82}",
+        "gho_",
+        "ghp_",
+        "ghs_",
+        "ghr_",
+        "ghu_",
+        "github_pat_",
+    ),
+    _token("GitLab token", r"gl(?:pat|rt|dt|ft|ptt|cbt|agent|oas|soat|imt|ffct)-[\w-]{20,}(?:\.[0-9a-z]{9})?", "gl"),
+    _token("Google key", r"AIza[\w-]{35}", "AIza"),
+    _token("Google OAuth secret", r"GOCSPX-[\w-]{28}", "GOCSPX-"),
+    _token("Grafana token", r"glc_[A-Za-z0-9+/]{32,400}={0,3}|glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}", "glc_", "glsa_"),
+    _token("Heroku key", r"HRKU-AA[0-9a-zA-Z_-]{58}", "HRKU-AA"),
+    _token("Hugging Face token", r"(?<!\w)(?:hf|api_org)_[A-Za-z]{34}", "hf_", "api_org_"),
+    _token("JWT", r"(?<![\w-])ey[A-Za-z0-9_-]{17,}\.ey[A-Za-z0-9/\\_-]{17,}\.[\w/\\-]*={0,2}", "ey"),
+    _token("Linear key", r"lin_api_[A-Za-z0-9]{40}", "lin_api_"),
+    _token("Mailgun key", r"(?<![\w-])key-[a-f0-9]{32}", "key-"),
+    _token("New Relic key", r"NRAK-[A-Z0-9]{27}|NRII-[A-Za-z0-9-]{32}", "NRAK-", "NRII-"),
+    _token("npm token", r"npm_[A-Za-z0-9]{36}", "npm_"),
+    _token("OpenAI key", r"sk-(?:(?:proj|svcacct|admin)-)?[\w-]{20,200}T3BlbkFJ[\w-]{20,200}", "T3BlbkFJ"),
+    _token("Perplexity key", r"pplx-[a-zA-Z0-9]{48}", "pplx-"),
+    _token("Postman key", r"PMAK-[A-Fa-f0-9]{24}-[A-Fa-f0-9]{34}", "PMAK-"),
+    _token(
+        "private key",
+        r"-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END[ A-Z0-9_-]{0,100}-----|\Z)",
+        "-----BEGIN",
+    ),
+    _token("Pulumi token", r"pul-[a-f0-9]{40}", "pul-"),
+    _token("PyPI token", r"pypi-AgEIcHlwaS5vcmc[\w-]{50,1000}", "pypi-AgEI"),
+    _token("SendGrid key", r"(?<!\w)SG\.[\w-]{22}\.[\w-]{43}", "SG."),
+    _token("Sentry token", r"sntrys_eyJ[\w+/=-]{40,}|sntryu_[a-f0-9]{64}", "sntrys_", "sntryu_"),
+    _token("Shopify token", r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}", "shp"),
+    _token("Slack token", r"xox[abeoprs](?:\.xox[bp])?-[\w-]{10,}|xapp-\d-[A-Za-z0-9-]{10,}", "xox", "xapp-"),
+    _token(
+        "Slack webhook",
+        r"hooks\.slack\.com/(?:services|workflows|triggers)/(?P<secret>[A-Za-z0-9+/]{20,})",
+        "hooks.slack.com",
+    ),
+    _token(
+        "Stripe key",
+        r"(?<![A-Za-z0-9])(?:[sr]k_(?:test|live|prod)|whsec)_[a-zA-Z0-9+/=]{10,99}",
+        "k_test_",
+        "k_live_",
+        "k_prod_",
+        "whsec_",
+    ),
+    _token("Telegram token", r"(?<!\d)\d{8,12}:AA[\w-]{33}", ":AA"),
+    _token("Twilio key", r"(?<![A-Za-z0-9])SK[0-9a-f]{32}(?![A-Za-z0-9])", "SK"),
+    _token("Vault token", r"hv[bsr]\.[\w-]{24,300}", "hvs.", "hvb.", "hvr."),
+)
+
+# A name that says so, and what is assigned to it. After a colon, words of a sentence are none.
+_VALUE = r"""(?:"(?P<q>[^"\n]*)"|'(?P<s>[^'\n]*)'|(?P<v>[^\s,;&"'{}()\[\]]+|\[redacted\]))"""
+_NAMES = r"(?:password|passwd|passphrase|secret|token|credentials?|(?:api|private|access|secret|auth)[_-]?key)"
+_UPPER_NAMES = r"(?-i:[A-Z0-9]_(?:KEY|PASS|PWD|DSN|CREDS|AUTH)|(?<![A-Za-z0-9])(?:PASS|PWD|DSN)|SECRET_KEY_BASE)"
+ASSIGNMENT = re.compile(
+    rf"""(?:{_NAMES}|{_UPPER_NAMES})(?:_?\d+)?(?:["']\s*)?\s?(?:=>|:=|[=:])[ \t]*{_VALUE}""", re.IGNORECASE
+)
+ASSIGNED = (
+    "passw",
+    "passphrase",
+    "secret",
+    "token",
+    "credential",
+    "_key",
+    "-key",
+    "apikey",
+    "pass",
+    "pwd",
+    "dsn",
+    "creds",
+    "auth",
+)
+SENTENCE = re.compile(r"[a-z]+\b(?![\d_])(?=[.,;]?(?: [a-z]|$))")
+
+CONTEXTS = (
+    _context("bearer", r"\bbearer\s+(?P<secret>[\w.~+/=-]{6,})", "bearer"),
+    _context("basic", r"\bbasic\s+(?P<secret>(?=[a-z0-9+/]*(?-i:[A-Z0-9=]))[a-z0-9+/]{8,}={0,2})", "basic"),
+    _context(
+        "authorization",
+        r"\bauthorization[\"']?\s*[:=]\s*[\"']?(?:[a-z]+\s+)?(?P<secret>[^\s\"',]{6,})",
+        "authorization",
+    ),
+    _context("cookie", r"\bcookie[\"']?:\s*(?P<secret>[^\r\n\"']+)", "cookie"),
+    _context("user in URL", r"://[^\s/@:\"'<>]*:(?P<secret>[^\s/@\"'<>]+)(?=@)", "://"),
+    _context("key in URL", r"://(?P<secret>[0-9a-f]{32})(?=[:@])", "://"),
+    _context(
+        "query",
+        r"[?&](?:key|sig|signature|code|x-amz-signature|x-amz-security-token|auth)=(?P<secret>[^&\s#\"']+)",
+        "key=",
+        "sig=",
+        "signature=",
+        "code=",
+        "token=",
+        "auth=",
+    ),
+)
+SHAPES = (*TOKENS, *CONTEXTS)
+
+
+def find_shapes(text: str) -> Iterator[Span]:
+    """Yield where a text has what looks like a secret."""
+    lowered = text.lower()
+    for shape in SHAPES:
+        yield from shape.find(text, lowered)
+    if any(keyword in lowered for keyword in ASSIGNED):
+        yield from _assigned(text)
+
+
+def _assigned(text: str) -> Iterator[Span]:
+    for match in ASSIGNMENT.finditer(text):
+        group = next(name for name in ("q", "s", "v") if match.group(name) is not None)
+        start, end = match.span(group)
+        is_prose = group == "v" and match.group(0)[: start - match.start()].endswith(": ")
+        if start < end and not (is_prose and SENTENCE.match(text, start)):
+            yield start, end
