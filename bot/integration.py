@@ -31,6 +31,7 @@ from roas.recovery.coordinator import ErrorCoordinator
 from roas.recovery.handler import ErrorHandler, RecoveryChecks
 from roas.redaction import Redactor
 from roas.settings import Settings, environments
+from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
 from roas.state.redis_server import ping
@@ -297,6 +298,7 @@ def _build(
     recovery = ErrorCoordinator(handler, state, alert_service, bus, known)
     prometheus = PrometheusWatch(settings.prometheus_url, alert_service)
     catch_up = partial(_catch_up, state, metrics, measurements)
+    bounds = HistoryBounds(settings.history_days, settings.history_rows)
     return Application(
         settings=settings,
         environments=known,
@@ -313,7 +315,7 @@ def _build(
         held_lease=held_lease,
         peers=peers,
         alert_service=alert_service,
-        maintenance=Maintenance(collector, alerts, alert_service, recovery, state, prometheus, catch_up),
+        maintenance=Maintenance(collector, alerts, alert_service, recovery, state, prometheus, catch_up, bounds),
         integration_monitor=IntegrationMonitor(bus, measurements),
         sync=sync,
     )

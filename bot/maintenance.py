@@ -15,6 +15,7 @@ from roas.monitoring.collector import MonitoringCollector
 from roas.monitoring.prometheus_watch import PrometheusWatch
 from roas.monitoring.service_alerts import ServiceAlerts
 from roas.recovery.coordinator import ErrorCoordinator
+from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
@@ -42,6 +43,7 @@ class Maintenance:
         state: StateManager,
         prometheus: PrometheusWatch,
         catch_up: Callable[[], Awaitable[None]],
+        history: HistoryBounds,
     ) -> None:
         self._collector = collector
         self._alerts = alerts
@@ -50,6 +52,7 @@ class Maintenance:
         self._state = state
         self._prometheus = prometheus
         self._catch_up = catch_up
+        self._history = history
         self._rounds: asyncio.Task[None] | None = None
         self._is_room_low: bool | None = None  # what a bot before this one said of it is not known
 
@@ -97,6 +100,8 @@ class Maintenance:
         await self._alert_service.end_silences()
         await self._state.alerts.prune(RESOLVED_KEPT)
         await self._state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT)
+        if dropped := await self._state.history.prune(self._history):
+            log.info("dropped old changes from the journal", changes=dropped)
         await self._prometheus.look()
 
     async def _check_journal(self) -> None:

@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     environments: dict[str, EnvironmentSettings] = Field(default_factory=dict)
     critical_services: Names = ("discord-bot", "redis")
     releases_kept: int = Field(default=10, ge=2, le=100)
+    history_days: float = Field(default=90, ge=1, le=3650)
+    history_rows: int = Field(default=100_000, ge=1000, le=10_000_000)
     handover_seconds: float = Field(default=60, gt=0, le=250)
     parallel_execution: bool | None = None
     compose_policy: Literal["strict"] | None = None

@@ -1,6 +1,7 @@
 """What a maintenance round does: it reports on the journal and on Prometheus, and prunes the journal."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from roas.events import EventBus
 from roas.integration import Application, open_application
 from roas.maintenance import Maintenance
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
+from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Outcome
 from roas.models.environment import Environment
 from roas.monitoring.alert_service import AlertService
 from roas.monitoring.prometheus_watch import PrometheusWatch
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.settings import Settings
+from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 from tests.ui.story import Story
 
@@ -34,13 +37,17 @@ class Scene:
         self.bus = EventBus()
         self.alert_service = AlertService(state.alerts, self.bus)
         self.free: int | None = 900 * MEGABYTE
+        self.bounds = HistoryBounds(90, 100_000)
         self.collector: Any = self
         self.maintenance = self.another_guard()
 
     def another_guard(self) -> Maintenance:
         recovery = ErrorCoordinator(self, self.state, self.alert_service, self.bus, {})
         prometheus = PrometheusWatch(None, self.alert_service)
-        return Maintenance(self.collector, None, self.alert_service, recovery, self.state, prometheus, self.catch_up)  # type: ignore[arg-type]
+        alerts: Any = None
+        return Maintenance(
+            self.collector, alerts, self.alert_service, recovery, self.state, prometheus, self.catch_up, self.bounds
+        )
 
     async def catch_up(self) -> None:
         return
@@ -155,3 +162,14 @@ async def test_new_leader_knows_earlier_figures(tmp_path: Path) -> None:
         assert open_alerts(standby) == 2
         assert standby.integration_monitor.figures().success_ratio == 0.8
         assert [one.fingerprint for one in await active.alerts.open()] == [figure, "disk"]
+
+
+async def test_round_prunes_history(scene: Scene) -> None:
+    """What a bot does in its rounds holds the bounds of its settings."""
+    change = StateChange(ChangeType.AUDIT, "test", "dev", "s")
+    for number in range(1003):
+        await scene.state.record(replace(change, id=f"C-{number}"))
+    scene.bounds = HistoryBounds(90, 1000)
+    scene.maintenance = scene.another_guard()
+    await scene.round()
+    assert len(await scene.state.changes(limit=5000)) == 1000

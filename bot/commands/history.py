@@ -1,5 +1,6 @@
-"""`history`: list the last deployments."""
+"""`history`: list the last deployments, and archive all that the journal has of the past."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,13 +14,28 @@ if TYPE_CHECKING:
 
 OutcomeOption = Annotated[Outcome | None, typer.Option("--outcome", help="Only those that ended so.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, the newest first.")]
+Export = Annotated[
+    Path | None,
+    typer.Option(
+        "--export", metavar="FILE", help="Write all deployments and events that are kept to a new file; - is stdout."
+    ),
+]
 
 
 def history(
-    environment: AnyEnvironment = None, outcome: OutcomeOption = None, limit: Limit = 20, as_json: Json = False
+    environment: AnyEnvironment = None,
+    outcome: OutcomeOption = None,
+    limit: Limit = 20,
+    export: Export = None,
+    as_json: Json = False,
 ) -> None:
     """List the last deployments, the newest first: who, what, when, and how it ended."""
-    run_command(lambda session: _history(session, environment, outcome, limit), as_json=as_json)
+    if export is not None:
+        from roas.commands.history_export import export_history
+
+        run_command(lambda session: export_history(session, export, environment), as_json=as_json)
+    else:
+        run_command(lambda session: _history(session, environment, outcome, limit), as_json=as_json)
 
 
 async def _history(session: "Session", environment: str | None, outcome: Outcome | None, limit: int) -> int:

@@ -103,7 +103,11 @@ TABLES: Mapping[str, Table] = {
     ),
     "state": Table(
         "Where the bot keeps what it knows.",
-        {"folder": Key("state_dir", "The folder of the journal and of the releases.", is_path=True)},
+        {
+            "folder": Key("state_dir", "The folder of the journal and of the releases.", is_path=True),
+            "history_days": Key("history_days", "How many days the journal's events are kept."),
+            "history_rows": Key("history_rows", "How many of the journal's events are kept at most, the newest."),
+        },
     ),
     "http": Table(
         "Where the bot serves /health, /ready, /metrics and /alerts.",

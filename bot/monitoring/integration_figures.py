@@ -63,7 +63,7 @@ class Windows:
 class IntegrationFigures:
     """Hold the five figures: seconds and ratios; None where there is no measurement."""
 
-    event_latency_seconds: float = 0.0
+    event_latency_seconds: float | None = None
     slowest_subscriber: str = ""
     state_sync_lag_seconds: float | None = None
     dependency_resolution_seconds: float | None = None
@@ -110,7 +110,7 @@ class IntegrationMeasurements:
         ratio, failing = self._errors()
         share, waiting = self._longest_wait()
         return IntegrationFigures(
-            event_latency_seconds=latencies.get(slowest, 0.0),
+            event_latency_seconds=latencies.get(slowest),
             slowest_subscriber=slowest,
             state_sync_lag_seconds=self._sync_lag(),
             dependency_resolution_seconds=percentile([one.seconds for one in self._recent_resolutions()]),
@@ -143,12 +143,16 @@ class IntegrationMeasurements:
             self._endings.append((self.clock(), outcome == Outcome.SUCCEEDED))
 
     def _latencies(self) -> Mapping[str, float]:
-        """Return per subscriber the 95th percentile of event latency, or how long an event has been waiting by now."""
+        """Return per subscriber the 95th percentile of event latency, or how long an event has been waiting by now.
+
+        A subscriber that handled nothing lately, and has nothing to handle, is left out.
+        """
         since = self.clock() - self.windows.event_latency_seconds
         found: dict[str, float] = {}
         for one in self.bus.subscriptions:
             recent = [handling.seconds for handling in one.recent if handling.ended >= since]
-            found[one.name] = max(found.get(one.name, 0.0), percentile(recent) or 0.0, one.waiting_seconds)
+            if recent or one.waiting_seconds:
+                found[one.name] = max(found.get(one.name, 0.0), percentile(recent) or 0.0, one.waiting_seconds)
         return found
 
     def _sync_lag(self) -> float | None:
@@ -156,7 +160,8 @@ class IntegrationMeasurements:
             return None
         since = self.clock() - self.windows.sync_lag_seconds
         recent = [lag.seconds for lag in self.projection.recent if lag.at >= since]
-        return max(percentile(recent) or 0.0, self.projection.lag_seconds)
+        lag = self.projection.lag_seconds
+        return max(percentile(recent) or 0.0, lag) if recent or lag else None
 
     def _recent_resolutions(self) -> list[_Resolution]:
         since = self.clock() - self.windows.dependency_seconds

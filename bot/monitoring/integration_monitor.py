@@ -168,7 +168,7 @@ class IntegrationMonitor:
 def _values(figures: IntegrationFigures) -> tuple[tuple[Limit, float | None, str], ...]:
     """Return each limit with its figure, in the limit's unit, and who is behind it."""
     return (
-        (EVENT_LATENCY, figures.event_latency_seconds * 1000, figures.slowest_subscriber),
+        (EVENT_LATENCY, _times(1000, figures.event_latency_seconds), figures.slowest_subscriber),
         (STATE_SYNC_LAG, _times(1000, figures.state_sync_lag_seconds), "redis"),
         (WAITING, _times(100, figures.dependency_share), figures.waiting_service),
         (ERROR_RATE, _times(100, figures.error_ratio), figures.failing_subscriber),

@@ -13,6 +13,7 @@ from roas.state.approvals import Approvals
 from roas.state.deployments import DeploymentStateManager
 from roas.state.documents import readable
 from roas.state.freezes import Freezes
+from roas.state.history import History
 from roas.state.instance import Instance
 from roas.state.journal import Fence, Journal, Transaction, WriteTrouble
 from roas.state.locks import Locks
@@ -46,6 +47,7 @@ class StateManager:
         self.alerts = Alerts(self._journal)
         self.recoveries = Recoveries(self._journal)
         self.projection = ProjectionSource(self._journal)
+        self.history = History(self._journal)
 
     @property
     def instance_id(self) -> str:

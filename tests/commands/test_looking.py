@@ -105,3 +105,21 @@ def test_compose_ignores_bot_environment(line: CommandLine) -> None:
     assert "hello v2" in ended.stdout
     assert "secret-token" not in ended.stdout
     assert f"name: {line.project}-dev" in ended.stdout
+
+
+def test_history_export_writes_all_once(dry_line: CommandLine) -> None:
+    """Each line is a document; a file that exists is never written over."""
+    for environment in ("dev", "prod"):
+        assert dry_line.run("lock", environment, "--reason", "inventory").returncode == 0
+    target = dry_line.folder / "history.jsonl"
+    ended = dry_line.run("history", "--export", str(target))
+    assert ended.returncode == 0, ended.stderr
+    lines = [json.loads(line) for line in target.read_text().splitlines()]
+    assert [(one["kind"], one["document"]["environment"]) for one in lines] == [("event", "dev"), ("event", "prod")]
+    assert [one["sequence"] for one in lines] == [1, 2]
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert dry_line.run("history", "prod", "--export", "-").stdout.count("\n") == 1
+    refused = dry_line.run("history", "--export", str(target))
+    assert refused.returncode == 2
+    assert "cannot be written: File exists" in refused.stderr
+    assert len(target.read_text().splitlines()) == 2
