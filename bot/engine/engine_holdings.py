@@ -12,7 +12,7 @@ from roas.engine.client import is_local
 from roas.engine.labels import PROJECT
 from roas.engine.model import services_of
 from roas.engine.places import WritablePlace
-from roas.engine.policy_rules import VOLUME_DRIVERS
+from roas.engine.policy_resources import VOLUME_DRIVERS
 from roas.engine.violation import Violation
 from roas.models.environment import Environment
 

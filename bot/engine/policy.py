@@ -4,15 +4,20 @@ Entries of COMPOSE_POLICY_ALLOW, each for all environments, or for one: `prod/do
 
 - `privileged:SERVICE`, `devices:SERVICE`, `cap_add:SERVICE`, `security_opt:SERVICE`, `runtime:SERVICE`,
   `cgroup_parent:SERVICE`, `volumes_from:SERVICE`, `provider:SERVICE`: that field of that service
+- `annotations:SERVICE`, `blkio_config:SERVICE`, `credential_spec:SERVICE`, `models:SERVICE`: likewise
+- `realtime:SERVICE`: `cpu_rt_runtime` and `cpu_rt_period`; `oom:SERVICE`: to be spared when memory runs out
+- `sysctls:SERVICE`, `ulimits:SERVICE`, `storage_opt:SERVICE`, `isolation:SERVICE`: what is not the container's alone
+- `mount:SERVICE`: a mount that is no bind, volume or tmpfs, or that the host sees
 - `pid:SERVICE`, `ipc:SERVICE`, `network_mode:SERVICE`, `userns_mode:SERVICE`, `uts:SERVICE`, `cgroup:SERVICE`:
   the host's namespace, that of a container outside the stack, or (`pid`, beside the bot) of another service;
   of `network_mode` also every network that is not the stack's own
 - `external_links:SERVICE`: links to containers outside the stack
-- `logging:SERVICE`: a logging driver other than json-file, local and none
+- `logging:SERVICE`: a logging driver other than json-file, local and none, or unknown options
 - `container_name:SERVICE`: a container's name that belongs to another project
 - `ports:SERVICE`: ports on other addresses than loopback, where COMPOSE_POLICY is strict
 - `build:SERVICE`: a build from outside the stack's folder, or one with rights on the host
 - `build_tags:SERVICE`: `build.tags`, which may overwrite an image that others use
+- `build_cache:SERVICE`: a build cache other than an image's
 - `bind:PATH`: binding that path or what is below it, or using it as a secret or config
 - `replaceable:PATH`: using that path, or what is below it, although a container may replace it by a link to anywhere
 - `docker_socket:SERVICE`: the engine's socket, or a folder that holds it
@@ -33,7 +38,8 @@ from typing import Any
 from roas.engine.engine_holdings import NOTHING_HELD, EngineHoldings, judge_holdings
 from roas.engine.model import services_of
 from roas.engine.places import Places
-from roas.engine.policy_rules import judge_resources, judge_service
+from roas.engine.policy_resources import judge_resources
+from roas.engine.policy_rules import judge_keys, judge_service
 from roas.engine.raw_files import FileReference
 from roas.engine.violation import Violation
 from roas.errors import ComposePolicyError
@@ -87,6 +93,7 @@ class ComposePolicy:
         holdings: EngineHoldings,
     ) -> Iterator[Violation]:
         places = Places.of(model, environment, self.state_dir, holdings.writable(environment))
+        yield from judge_keys(model)
         for name, service in services_of(model).items():
             yield from judge_service(name, service, places, strict=environment.strict_policy)
             if environment.is_home and str(service.get("pid") or "").startswith("service:"):

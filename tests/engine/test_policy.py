@@ -9,6 +9,7 @@ import pytest
 
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.policy import ComposePolicy
+from roas.engine.policy_keys import KEYS
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -80,6 +81,33 @@ REFUSED: list[tuple[dict[str, Any], set[str]]] = [
     ({"build": {"context": "/srv/stack/app", "additional_contexts": {"x": "/srv/stack/state"}}}, {"state_dir:web"}),
     ({"logging": {"driver": "syslog", "options": {"syslog-address": "tcp://127.0.0.1:6379"}}}, {"logging:web"}),
     ({"logging": {"driver": "vendor/plugin"}}, {"logging:web"}),
+    ({"logging": {"driver": "splunk", "options": {"splunk-url": "http://127.0.0.1"}}}, {"logging:web"}),
+    ({"logging": {"driver": "fluentd"}}, {"logging:web"}),
+    ({"logging": {"options": {"syslog-address": "tcp://127.0.0.1:6379"}}}, {"logging:web"}),
+    ({"annotations": {"run.oci.handler": "krun"}}, {"annotations:web"}),
+    ({"blkio_config": {"device_read_bps": [{"path": "/dev/sda", "rate": 1}]}}, {"blkio_config:web"}),
+    ({"cpu_rt_runtime": 950000}, {"realtime:web"}),
+    ({"oom_kill_disable": True}, {"oom:web"}),
+    ({"oom_score_adj": -1000}, {"oom:web"}),
+    ({"sysctls": {"kernel.core_pattern": "|/x"}}, {"sysctls:web"}),
+    ({"sysctls": ["vm.overcommit_memory=1"]}, {"sysctls:web"}),
+    ({"ulimits": {"rtprio": 99}}, {"ulimits:web"}),
+    ({"storage_opt": {"dm.basesize": "1"}}, {"storage_opt:web"}),
+    ({"isolation": "hyperv"}, {"isolation:web"}),
+    ({"models": {"llm": None}}, {"models:web"}),
+    ({"volumes": [{"type": "image", "source": "roas-bot", "target": "/t"}]}, {"mount:web"}),
+    ({"volumes": [{"type": "cluster", "source": "x", "target": "/t"}]}, {"mount:web"}),
+    (
+        {"volumes": [{"type": "bind", "source": "/srv/stack/d", "target": "/t", "bind": {"propagation": "rshared"}}]},
+        {"mount:web"},
+    ),
+    ({"build": {"context": "/srv/stack/app", "cache_to": ["type=local,dest=/srv/stack/state"]}}, {"build_cache:web"}),
+    ({"build": {"context": "/srv/stack/app", "cache_to": ["type=registry,ref=prod/web"]}}, {"build_cache:web"}),
+    ({"build": {"context": "/srv/stack/app", "cache_to": ["prod/web"]}}, {"build_cache:web"}),
+    ({"build": {"context": "/srv/stack/app", "cache_from": ["type=local,src=/etc"]}}, {"build_cache:web"}),
+    ({"build": {"context": "/srv/stack/app", "cache_from": ["src=/etc, type=LOCAL"]}}, {"build_cache:web"}),
+    ({"build": {"context": "/srv/stack/app", "isolation": "process"}}, {"build:web"}),
+    ({"build": {"context": "/srv/stack/app", "ulimits": {"rtprio": 1}}}, {"ulimits:web"}),
 ]
 
 
@@ -110,6 +138,12 @@ def test_right_refused_until_allowed(service: dict[str, Any], wanted: set[str]) 
         {"logging": {"driver": "local"}},
         {"logging": {"driver": "none"}},
         {"logging": {"options": {"max-size": "1m"}}},
+        {"logging": {"driver": "json-file", "options": {"max-file": "3", "labels": "a", "tag": "{{.Name}}"}}},
+        {"sysctls": {"net.core.somaxconn": "1024"}, "ulimits": {"nofile": {"soft": 1, "hard": 2}, "memlock": -1}},
+        {"oom_score_adj": 500, "oom_kill_disable": False, "storage_opt": {"size": "1G"}, "isolation": "default"},
+        {"labels": {"traefik.enable": "true", "com.docker.composer": "x"}, "x-own": {"privileged": True}},
+        {"build": {"context": "/srv/stack/app", "cache_from": ["shop/web:v1", "type=registry,ref=shop/web"]}},
+        {"build": {"context": "/srv/stack/app", "cache_to": ["type=inline"]}},
         {"ports": [{"target": 80, "published": "80"}]},
         bind("/srv/stack/data"),
         {"volumes": [{"type": "volume", "source": "data", "target": "/t"}, {"type": "tmpfs", "target": "/tmp"}]},
@@ -151,6 +185,50 @@ def test_ordinary_service_passes(service: dict[str, Any]) -> None:
 )
 def test_shared_resources_checked(model: dict[str, Any], wanted: set[str]) -> None:
     assert entries(model) == wanted
+
+
+UNKNOWN: list[dict[str, Any]] = [
+    {"services": {"web": {"teleport": "x"}}},
+    {"services": {"web": {"teleport": False}}},
+    {"services": {"web": {"build.args": "x"}}},
+    {"services": {"web": {"build": {"context": "/srv/stack/app", "teleport": "x"}}}},
+    {"services": {"web": {"volumes": [{"type": "volume", "target": "/t", "volume": {"teleport": "x"}}]}}},
+    {"services": {"web": {"deploy": {"resources": {"teleport": "x"}}}}},
+    {"networks": {"n": {"ipam": {"config": [{"teleport": "x"}]}}}},
+    {"volumes": {"v": {"teleport": "x"}}},
+    {"teleport": {"x-a": 1}},
+]
+
+
+@pytest.mark.parametrize("model", UNKNOWN, ids=in_words)
+def test_unknown_key_is_refused(model: dict[str, Any]) -> None:
+    """Nothing allows what nobody has judged: a newer Compose may act upon it."""
+    with pytest.raises(ComposePolicyError, match="does not know"):
+        ComposePolicy((), STATE).check(model, STACK)
+
+
+def test_every_key_of_the_specification_is_judged() -> None:
+    """The fixture lists every key of the specification's JSON schema, `*` for names that the file chooses."""
+    known = (Path(__file__).parent / "compose_spec_keys.txt").read_text().split()
+    places = {path[:at] for path in KEYS for at, sign in enumerate(path) if sign == "."}
+    above = {path[:at] for path in known for at, sign in enumerate(path) if sign == "."}
+    assert len(known) > 300
+    assert [key for key in known if not _is_judged(key, places)] == []
+    assert [key for key in KEYS if key not in known and key not in above] == []
+
+
+def _is_judged(key: str, places: set[str]) -> bool:
+    """Return whether a key, or one that it lies in, has a judgement; or all its own keys have theirs."""
+    above = (key[:at] for at, sign in enumerate(key + ".") if sign == ".")
+    return key in places or any(path in KEYS for path in above)
+
+
+@pytest.mark.parametrize("kind", ["services", "volumes", "networks"])
+def test_labels_of_compose_are_refused(kind: str) -> None:
+    """By them the bot itself would take a container for one of another project."""
+    model = {kind: {"web": {"labels": {"com.docker.compose.project": "prod"}}}}
+    with pytest.raises(ComposePolicyError, match=r"Compose's own \(nothing allows that\)"):
+        ComposePolicy((), STATE).check(model, STACK)
 
 
 def test_allowed_path_excludes_socket_and_state() -> None:

@@ -1,0 +1,163 @@
+"""Say of each key of the Compose Specification what the policy thinks of it; a key that is not here is refused.
+
+A path has `*` where the compose file chooses the name; lists are not part of it. A key whose own keys are here stands
+for them; all that is below any other one has its judgement.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Judgement(StrEnum):
+    """Say what the policy thinks of a key."""
+
+    CONTAINED = "concerns the stack alone: every value is allowed"
+    BY_VALUE = "a rule looks at the value, and allows those that are known to be harmless"
+    ON_REQUEST = "refused whenever it says anything, unless an entry allows it"
+    READ = "names files that Compose reads: judged in the files as they are written"
+
+
+# By judgement, and the place that has the keys.
+_TABLE: Mapping[Judgement, Mapping[str, str]] = {
+    Judgement.CONTAINED: {
+        "": "name version",
+        "services.*": """
+            attach cap_drop command configs cpu_count cpu_percent cpu_period cpu_quota cpu_shares cpus cpuset depends_on
+            develop dns dns_opt dns_search domainname entrypoint environment expose extra_hosts group_add healthcheck
+            hostname image init links mac_address mem_limit mem_reservation mem_swappiness memswap_limit pids_limit
+            platform profiles pull_policy pull_refresh_after read_only restart scale secrets shm_size stdin_open
+            stop_grace_period stop_signal tmpfs tty user working_dir""",
+        "services.*.build": """
+            args dockerfile_inline extra_hosts no_cache platforms provenance pull sbom secrets shm_size target""",
+        "services.*.deploy": "endpoint_mode mode placement replicas restart_policy rollback_config update_config",
+        "services.*.deploy.resources": "limits",
+        "services.*.deploy.resources.reservations": "cpus generic_resources memory",
+        "services.*.networks.*": """
+            aliases gw_priority interface_name ipv4_address ipv6_address link_local_ips mac_address priority""",
+        "services.*.post_start": "command environment user working_dir",
+        "services.*.pre_stop": "command environment user working_dir",
+        "services.*.ports": "app_protocol mode name protocol published target",
+        "services.*.volumes": "consistency read_only target tmpfs",
+        "services.*.volumes.bind": "create_host_path recursive selinux",
+        "services.*.volumes.volume": "nocopy subpath",
+        "networks.*": "attachable enable_ipv4 enable_ipv6 internal",
+        "networks.*.ipam.config": "aux_addresses gateway",
+        "secrets.*": "driver driver_opts environment external labels name template_driver",
+        "configs.*": "content environment external labels name template_driver",
+    },
+    Judgement.BY_VALUE: {
+        "services.*": """
+            cgroup container_name ipc isolation labels network_mode oom_kill_disable oom_score_adj pid security_opt
+            storage_opt sysctls ulimits userns_mode uts volumes_from""",
+        "services.*.build": """
+            additional_contexts cache_from cache_to context dockerfile isolation labels network ulimits""",
+        "services.*.deploy": "labels",
+        "services.*.logging": "driver options",
+        "services.*.ports": "host_ip",
+        "services.*.volumes": "image source type",
+        "services.*.volumes.bind": "propagation",
+        "services.*.volumes.volume": "labels",
+        "networks.*": "driver driver_opts external labels name",
+        "networks.*.ipam": "driver",
+        "networks.*.ipam.config": "ip_range subnet",
+        "secrets.*": "file",
+        "configs.*": "file",
+        "volumes.*": "driver driver_opts external labels name",
+    },
+    Judgement.ON_REQUEST: {
+        "": "models",
+        "services.*": """
+            annotations blkio_config cap_add cgroup_parent cpu_rt_period cpu_rt_runtime credential_spec
+            device_cgroup_rules devices external_links gpus models privileged provider runtime use_api_socket""",
+        "services.*.build": "entitlements privileged ssh tags",
+        "services.*.deploy.resources.reservations": "devices",
+        "services.*.networks.*": "driver_opts",
+        "services.*.post_start": "privileged",
+        "services.*.pre_stop": "privileged",
+        "networks.*.ipam": "options",
+    },
+    Judgement.READ: {
+        "": "include",
+        "services.*": "env_file extends label_file",
+    },
+}
+KEYS: Mapping[str, Judgement] = {
+    f"{place}.{key}".lstrip("."): judgement
+    for judgement, places in _TABLE.items()
+    for place, keys in places.items()
+    for key in keys.split()
+}
+# The entry that allows what is refused; where none is named, it is called like the key.
+ENTRIES: Mapping[str, str] = {
+    "services.*.cpu_rt_period": "realtime",
+    "services.*.cpu_rt_runtime": "realtime",
+    "services.*.device_cgroup_rules": "devices",
+    "services.*.gpus": "devices",
+    "services.*.use_api_socket": "docker_socket",
+    "services.*.build.entitlements": "build",
+    "services.*.build.privileged": "build",
+    "services.*.build.ssh": "build",
+    "services.*.build.tags": "build_tags",
+    "services.*.networks.*.driver_opts": "network",
+    "networks.*.ipam.options": "network",
+}
+_NAMED = "*"
+_PLACES = frozenset(path[:at] for path in KEYS for at, sign in enumerate(path) if sign == ".")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """Hold a key that a model has: its path in the table, and in the model; and whether it says anything."""
+
+    path: str
+    names: tuple[str, ...]
+    is_said: bool
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """Return what the policy thinks of it; None where nobody has said so."""
+        return KEYS.get(self.path)
+
+    @property
+    def entry(self) -> str:
+        """Return the entry that allows it: named after the network, or else the service or whatever has it."""
+        kind = ENTRIES.get(self.path, self.path.rpartition(".")[2])
+        return f"{kind}:{self.names[3 if kind == 'network' and self.names[0] == 'services' else 1]}"
+
+    @property
+    def text(self) -> str:
+        """Say in words who has it."""
+        shown = ".".join(self.names[2:])
+        match self.names[0]:
+            case "services":
+                return f"{self.names[1]} has `{shown}`" if shown else f"{self.names[1]} is no service"
+            case kind if shown:
+                return f"the {kind.removesuffix('s')} {self.names[1]} has `{shown}`"
+        return f"the compose file has `{'.'.join(self.names)}`"
+
+
+def keys_of(model: Mapping[str, Any]) -> Iterator[FoundKey]:
+    """Find every key of a model, down to where one judgement counts for all that is below."""
+    yield from _keys(model, "", ())
+
+
+def _keys(value: object, place: str, names: tuple[str, ...]) -> Iterator[FoundKey]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _keys(item, place, names)
+    elif isinstance(value, Mapping):
+        chosen = _join(place, _NAMED) in _PLACES
+        for key, item in value.items():
+            if not chosen and str(key).startswith("x-"):
+                continue  # nobody acts upon an extension; but a service may be called like one
+            path = _join(place, _NAMED if chosen else str(key).replace(".", "/"))
+            if path in _PLACES:
+                yield from _keys(item, path, (*names, str(key)))
+            else:
+                yield FoundKey(path, (*names, str(key)), bool(item))
+
+
+def _join(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key
