@@ -154,7 +154,7 @@ MODELS: dict[str, set[str]] = {
     "logging: {options: {syslog-address: 'tcp://127.0.0.1:6379'}}}}": {"logging:web"},
     "annotations: {run.oci.handler: krun}}}": {"annotations:web"},
     "blkio_config: {device_read_bps: [{path: /dev/sda, rate: 1mb}]}}}": {"blkio_config:web"},
-    "cpu_rt_runtime: 950ms}}": {"realtime:web"},
+    "cpu_rt_runtime: 95000}}": {"realtime:web"},
     "oom_kill_disable: 'true'}}": {"oom:web"},
     "oom_score_adj: -1_0}}": {"oom:web"},
     "oom_score_adj: 10, ulimits: {nofile: 1024}, sysctls: [net.core.somaxconn=1]}}": set(),
