@@ -235,11 +235,11 @@ async def find_own_bot(components: Components, environment: Environment) -> OwnC
     if own is not None or not environment.is_home:
         return own
     ownership = components.state.ownership
-    held_lease = await ownership.lease()
-    active = await ownership.heartbeat(instance_id=held_lease.instance_id) if held_lease is not None else None
-    at_work = [one for one in await components.engine.containers(environment) if one.state in AT_WORK]
+    lease = await ownership.lease()
+    leader = await ownership.heartbeat(instance_id=lease.instance_id) if lease is not None else None
+    working = [one for one in await components.engine.containers(environment) if one.state in AT_WORK]
     # A killed one is started again, and one that was just created does not lead yet: both are bots.
-    for one in sorted(at_work, key=lambda one: active is None or one.id != active.container_id):
+    for one in sorted(working, key=lambda one: leader is None or one.id != leader.container_id):
         if await ownership.heartbeat(container_id=one.id) is not None:
             return OwnContainer(one.id, one.name, environment.project, one.service)
     return None

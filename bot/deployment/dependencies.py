@@ -187,11 +187,11 @@ def _open_soft_cycles(
         try:
             _topological(edges)
         except CycleError as error:
-            circle = [str(name) for name in error.args[1]]
-            soft = _soft_edge_in(edges, circle)
+            cycle = [str(name) for name in error.args[1]]
+            soft = _soft_edge_in(edges, cycle)
             if soft is None:
                 raise DependencyCycleError(
-                    f"Services depend on each other in a circle: {' → '.join(circle)}.",
+                    f"Services depend on each other in a cycle: {' → '.join(cycle)}.",
                     hint="Remove one of these from depends_on, or make it `soft` in x-deploy.",
                 ) from error
             dropped.append(soft)
@@ -200,8 +200,8 @@ def _open_soft_cycles(
             return edges, tuple(dropped)
 
 
-def _soft_edge_in(edges: Mapping[str, tuple[Dependency, ...]], circle: list[str]) -> Dependency | None:
-    members = set(circle)
+def _soft_edge_in(edges: Mapping[str, tuple[Dependency, ...]], cycle: list[str]) -> Dependency | None:
+    members = set(cycle)
     candidates = (edge for name in sorted(members) for edge in edges[name] if edge.on in members)
     return next((edge for edge in candidates if edge.kind is DependencyKind.SOFT), None)
 

@@ -1,4 +1,4 @@
-"""Find the services that run as they should and are still not left alone."""
+"""Find the services that must be restarted although their own definition did not change."""
 
 from collections.abc import Iterable, Mapping
 

@@ -20,7 +20,7 @@ class ForeignBots:
 
     def __init__(self, components: Components) -> None:
         self._components = components
-        self._told: dict[str, tuple[str, ...]] = {}
+        self._reported: dict[str, tuple[str, ...]] = {}
         self._unproven_since: dict[str, float] = {}
 
     async def look(self, environment: Environment) -> None:
@@ -43,17 +43,17 @@ class ForeignBots:
             if one.standing is Standing.FOREIGN or now - since >= PATIENCE_SECONDS:
                 yield one.text
 
-    def _warn(self, environment: Environment, service: str, text: tuple[str, ...]) -> None:
-        if self._told.get(environment.name) == text:
+    def _warn(self, environment: Environment, service: str, texts: tuple[str, ...]) -> None:
+        if self._reported.get(environment.name) == texts:
             return
-        self._told[environment.name] = text
-        for one in text:
+        self._reported[environment.name] = texts
+        for one in texts:
             log.warning("a foreign bot is left alone", reason=one)
         facts = {
             "figure": f"foreign_bot:{environment.name}",
             "environment": environment.name,
             "title": f"another bot of {service} is not on this bot's journal",
-            "summary": " ".join((*text, "Remove it, or let it use the STATE_DIR of this bot.")) if text else "",
+            "summary": " ".join((*texts, "Remove it, or let it use the STATE_DIR of this bot.")) if texts else "",
         }
-        event_type = "integration.alert.triggered" if text else "integration.alert.cleared"
+        event_type = "integration.alert.triggered" if texts else "integration.alert.cleared"
         self._components.bus.publish(Event(event_type, SOURCE, facts))

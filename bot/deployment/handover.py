@@ -46,9 +46,9 @@ class Handover:
         return wanted is not None and own is not None and own.config_hash != wanted
 
     async def run(self) -> None:
-        """Start the successor, wait until it is fit, and pass everything on: it ends by raising HandedOverError.
+        """Start the successor, wait until it is ready, and pass everything on: it ends by raising HandedOverError.
 
-        Raises ServiceFailedError where the successor is not fit within its deadline; then it is gone again.
+        Raises ServiceFailedError where the successor is not ready within its deadline; then it is gone again.
         """
         context, service = self._context, self._own.service
         lease = context.components.held_lease()
@@ -82,7 +82,7 @@ class Handover:
         """Replace a bot that is not this process: only leadership passes, when the old one leaves.
 
         One that is as the model says stays, and what is beside it goes. Raises ServiceFailedError where the successor
-        is not fit within its deadline; then it is gone again.
+        is not ready within its deadline; then it is gone again.
         """
         context, service = self._context, self._own.service
         await context.plan_service(ServiceProgress(service, changed=True))
@@ -128,7 +128,7 @@ class Handover:
         wanted = await self._wanted_hash()
         engine, environment = context.components.engine, context.environment
         spared = await spared_bots(context.components.peers, engine, environment, self._own)
-        if earlier := self._is_working(wanted, spared):
+        if earlier := self._find_working(wanted, spared):
             return earlier[0]
         await context.report(service, ServiceStep.CREATING, "beside the old one")
         created = await engine.create_service(environment, self._model_hash, service, beside=True, spared=spared)
@@ -139,7 +139,7 @@ class Handover:
             await engine.start(environment, container_id)
         await self._watch.refresh()
         await context.report(service, ServiceStep.WAITING, "getting ready beside the old one")
-        if not (fitting := created or self._is_working(wanted, spared)):
+        if not (fitting := created or self._find_working(wanted, spared)):
             raise ServiceFailedError(f"The new {service} is gone again.", hint="Deploy again.", service=service)
         return fitting[0]
 
@@ -186,13 +186,13 @@ class Handover:
     def _others(self) -> tuple[ContainerSnapshot, ...]:
         return tuple(c for c in self._watch.of_service(self._own.service) if c.id != self._own.id)
 
-    def _is_working(self, config_hash: str | None, spared: frozenset[str]) -> tuple[str, ...]:
+    def _find_working(self, config_hash: str | None, spared: frozenset[str]) -> tuple[str, ...]:
         """Return the other containers of that configuration that are running or restarting."""
         fitting = (c for c in self._others() if c.config_hash == config_hash and c.id not in spared)
         return tuple(c.id for c in fitting if c.state in AT_WORK)
 
     async def _wait_until_ready(self, container_id: str, restarts_before: int) -> Heartbeat:
-        """Wait until the successor's container is healthy and its own word says that it is ready."""
+        """Wait until the successor's container is healthy and its heartbeat says that it is ready."""
         allowed = self._context.components.settings.handover_seconds
         deadline = time.monotonic() + allowed
         wanted = await self._wanted_hash()
@@ -214,7 +214,7 @@ class Handover:
     async def _find_missing(
         self, container: ContainerSnapshot | None, heartbeat: Heartbeat | None, wanted: str | None
     ) -> str:
-        """Return why the successor is not fit yet, or an empty text."""
+        """Return why the successor is not ready yet, or an empty text."""
         if container is None or container.state is not ContainerState.RUNNING:
             return "its container does not run"
         if container.health is HealthStatus.STARTING:
@@ -256,7 +256,7 @@ async def replace_bot_if_needed(
     """Replace a bot's container that is not as a model says; where it is this process's own, this does not return.
 
     A model that keeps the bot's state elsewhere is not followed: its successor would be on another journal. Raises
-    HandedOverError, ServiceFailedError where the successor is not fit, StateMovedError.
+    HandedOverError, ServiceFailedError where the successor is not ready, StateMovedError.
     """
     if bot is None:
         return

@@ -106,7 +106,7 @@ class DeploymentOrchestrator:
 
     async def resume(self) -> tuple[Deployment, ...]:
         """Resume every unfinished deployment whose process is dead; returns them as they were resumed."""
-        taken: list[Deployment] = []
+        resumed: list[Deployment] = []
         for deployment in await self._components.state.deployments.unfinished():
             if self._resume_backoff.must_wait(deployment.id):
                 continue
@@ -120,8 +120,8 @@ class DeploymentOrchestrator:
                 continue
             if self._transferring:  # perhaps since a moment ago: what was set down is for another to resume
                 break
-            taken.append(await self._take_over(deployment, environment, owner))
-        return tuple(taken)
+            resumed.append(await self._take_over(deployment, environment, owner))
+        return tuple(resumed)
 
     async def sweep(self) -> bool:
         """Remove stale instances from this bot's own service; returns whether every container could be checked."""
@@ -153,9 +153,9 @@ class DeploymentOrchestrator:
 
     async def abandon(self) -> tuple[str, ...]:
         """Stop running deployments, since the journal is lost; returns those that were interrupted."""
-        broken_off = self._lost_with | set(self.running)
+        interrupted = self._lost_with | set(self.running)
         await self.close()
-        return tuple(sorted(broken_off))
+        return tuple(sorted(interrupted))
 
     async def close(self) -> None:
         """Stop running deployments; the next process resumes them from their records."""

@@ -164,7 +164,7 @@ async def proven_peers(
     containers: Iterable[ContainerSnapshot],
     on_skipped: Callable[[str], None] = lambda text: None,
 ) -> tuple[ContainerSnapshot, ...]:
-    """Return the containers that are peers; the others are logged, and `on_skipped`. Raises RoasError."""
+    """Return the containers that are peers; the others are logged and passed to `on_skipped`. Raises RoasError."""
     judged = await peers.judge(environment, containers)
     for one in judged:
         if one.standing is not Standing.PEER:
@@ -195,13 +195,13 @@ async def ask_health(url: str) -> HealthAnswer | None:
             aiohttp.ClientSession(timeout=timeout) as session,
             session.get(url, allow_redirects=False) as response,
         ):
-            said = json.loads(await response.content.read(ANSWER_BYTES))
+            answer = json.loads(await response.content.read(ANSWER_BYTES))
             status = response.status
     except (OSError, TimeoutError, aiohttp.ClientError, ValueError):
         return None
-    if not isinstance(said, dict):
+    if not isinstance(answer, dict):
         return None
-    if said.get("status") == JOURNAL_LOST:
+    if answer.get("status") == JOURNAL_LOST:
         return HealthAnswer(lost=True)
-    journal = said.get("journal")
+    journal = answer.get("journal")
     return HealthAnswer(journal if isinstance(journal, str) else "") if status == OK else None

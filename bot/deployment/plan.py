@@ -55,8 +55,7 @@ def make_plan(
     plans = _with_restarts(plans, definitions)
     changed = tuple(plan.service for plan in plans if plan.action is not ServiceAction.KEEP)
     dropped = tuple(
-        f"{edge.service} would start after {edge.on}, but that closes a circle: left out"
-        for edge in coordinator.dropped
+        f"{edge.service} would start after {edge.on}, but that closes a cycle: left out" for edge in coordinator.dropped
     )
     return Plan(
         environment=environment,

@@ -143,8 +143,8 @@ async def _refuse_fixed_bot(
 async def _is_partially_applied(components: Components, environment: Environment) -> bool:
     """Return whether running services may be of two releases: a deployment broke off, and none has succeeded since."""
     last = await components.state.deployments.list(environment.name)
-    notifier = (one for one in last if one.touched or one.outcome is Outcome.SUCCEEDED)
-    return next((one.outcome is Outcome.FAILED for one in notifier), False)
+    decisive = (one for one in last if one.touched or one.outcome is Outcome.SUCCEEDED)
+    return next((one.outcome is Outcome.FAILED for one in decisive), False)
 
 
 async def _running(components: Components, environment: Environment) -> dict[str, str]:

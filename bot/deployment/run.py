@@ -90,7 +90,7 @@ class DeploymentRun:
     async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
         """Try completion; what it cannot do becomes a warning. Raises StateError."""
         try:
-            return await self._attempts(policy, attempted)
+            return await self._run_with_retries(policy, attempted)
         except StateError:
             raise
         except RoasError as error:
@@ -116,7 +116,7 @@ class DeploymentRun:
                 summary = await self._tidy_up(policy, attempted)
             else:
                 context.checkpoint()
-                summary = await self._attempts(policy, attempted)
+                summary = await self._run_with_retries(policy, attempted)
         except FencedOffError:
             raise
         except Exception as error:  # an unexpected error must be recorded as the outcome, too
@@ -127,7 +127,7 @@ class DeploymentRun:
         own_warnings = tuple(context.warnings[warnings_before:])
         await context.save_phase(_ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings))
 
-    async def _attempts(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
+    async def _run_with_retries(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
         """Try the phase; only transient faults are tried again, and all tries share the phase's time."""
         phase = self._phases[policy.name]
         try:

@@ -93,11 +93,11 @@ class _Reader:
     def _place(self, name: str, group: list[dict[str, Any]]) -> dict[str, Any]:
         if len(group) > 1:
             return {"scale": len(group)}
-        bears = group[0]["Name"].lstrip("/")
-        if match := WRONG_NAME.fullmatch(bears):
-            bears = match["name"]
+        name_there = group[0]["Name"].lstrip("/")
+        if match := WRONG_NAME.fullmatch(name_there):
+            name_there = match["name"]
         number = (group[0]["Config"].get("Labels") or {}).get(NUMBER, "1")
-        return {} if bears == f"{self._project}-{name}-{number}" else {"container_name": bears}
+        return {} if name_there == f"{self._project}-{name}-{number}" else {"container_name": name_there}
 
     def _connections(self, template: dict[str, Any]) -> dict[str, Any]:
         fields = network_fields(template, self._siblings)
@@ -117,8 +117,8 @@ class _Reader:
         label = str((template["Config"].get("Labels") or {}).get(DEPENDS_ON, ""))
         dependencies = [found for found in _dependencies(name, label) if found.on in self._groups]
         extension: dict[str, Any] = {"depends_on": written(dependencies)} if dependencies else {}
-        taken = snapshot(template)
-        if taken.state is ContainerState.EXITED and taken.exit_code == 0 and taken.restart_policy == "no":
+        container = snapshot(template)
+        if container.state is ContainerState.EXITED and container.exit_code == 0 and container.restart_policy == "no":
             extension["one_shot"] = True
         if config_hash := _config_hash(template):
             extension[ADOPTED_HASH] = config_hash
@@ -146,11 +146,11 @@ def _config_hash(inspected: Mapping[str, Any]) -> str:
 
 
 def _standing(inspected: dict[str, Any]) -> tuple[bool, bool, bool, str]:
-    taken = snapshot(inspected)
+    container = snapshot(inspected)
     return (
-        taken.state in ALIVE,
-        taken.health is HealthStatus.HEALTHY,
-        taken.state not in PASSING,
+        container.state in ALIVE,
+        container.health is HealthStatus.HEALTHY,
+        container.state not in PASSING,
         str(inspected.get("Created", "")),
     )
 

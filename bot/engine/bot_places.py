@@ -1,4 +1,4 @@
-"""Read where bots keep their state: from the engine for containers, from a model for those that are to be."""
+"""Read where bots keep their state: from the engine for containers that exist, from a model for those to come."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from roas.models.environment import Environment
 from roas.models.facts import BotPlace, Mount
 
 STATE_VARIABLE = "STATE_DIR"
-# What a bot does where its environment does not say: see Settings.
+# The defaults of Settings, for a bot whose environment does not set them.
 DEFAULT_STATE_DIR = "state"
 DEFAULT_PORT = 8000
 

@@ -100,10 +100,10 @@ def typed_faults(address: str) -> Iterator[None]:
     except TLSParameterError as error:
         raise EngineError(f"The engine's TLS settings are wrong: {error}", hint="Check DOCKER_CERT_PATH.") from error
     except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise is_engine_unavailable(address, error) from error
+        raise engine_unavailable(address, error) from error
 
 
-def is_engine_unavailable(address: str, error: BaseException) -> EngineUnavailableError:
+def engine_unavailable(address: str, error: BaseException) -> EngineUnavailableError:
     """Create the error for an engine that cannot be reached."""
     return EngineUnavailableError(f"The engine at {address} does not answer ({_brief(error)}).", hint=AWAY_HINT)
 

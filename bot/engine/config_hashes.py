@@ -115,11 +115,11 @@ def _untouched(
     containers: tuple[ContainerSnapshot, ...],
 ) -> dict[str, str]:
     """Return the hashes of the services whose adopted containers are all there, with what they share."""
-    borne = Counter((taken.service, taken.config_hash) for taken in containers)
+    existing = Counter((container.service, container.config_hash) for container in containers)
     found = {
         name: adopted
         for name, fields in services.items()
-        if (adopted := _adopted_hash(fields)) and borne[name, adopted] >= max(1, replicas_of(fields))
+        if (adopted := _adopted_hash(fields)) and existing[name, adopted] >= max(1, replicas_of(fields))
     }
     while lost := [name for name in found if not sharing.get(name, frozenset()) <= found.keys()]:
         for name in lost:
@@ -139,5 +139,7 @@ def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, An
 
 def _first(containers: tuple[ContainerSnapshot, ...], service: str, hashes: Mapping[str, str]) -> str | None:
     """Return the container that Compose would share with, where it is as the model wants it."""
-    own = sorted((taken for taken in containers if taken.service == service), key=lambda taken: taken.name)
+    own = sorted(
+        (container for container in containers if container.service == service), key=lambda container: container.name
+    )
     return own[0].id if own and own[0].config_hash == hashes[service] else None

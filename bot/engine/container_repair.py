@@ -60,7 +60,7 @@ def plan_repairs(
 async def repair_containers(
     clients: EngineClients, environment: Environment, repairs: Iterable[ContainerRepair]
 ) -> tuple[str, ...]:
-    """Do the repair, and return a description of it."""
+    """Make the repairs, and return a description of each."""
     done: list[str] = []
     for repair in repairs:
         if not repair.new_name:

@@ -69,7 +69,7 @@ class ContainerWatch:
     async def until(
         self, judge: Callable[[tuple[ContainerSnapshot, ...]], Verdict | None], deadline_seconds: float | None = None
     ) -> Verdict:
-        """Wait until a judge of the containers says something else than None, and return it.
+        """Wait until `judge` returns something other than None for the containers, and return that.
 
         Raises TimeoutError after the deadline, EngineUnavailableError where the engine stays unavailable.
         """

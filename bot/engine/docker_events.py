@@ -1,4 +1,4 @@
-"""Subscribe to what an engine says of a project's containers."""
+"""Subscribe to an engine's events about a project's containers."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ import requests
 import urllib3
 from docker.errors import DockerException
 
-from roas.engine.client import EngineClients, engine_address, is_engine_unavailable, typed_faults
+from roas.engine.client import EngineClients, engine_address, engine_unavailable, typed_faults
 from roas.engine.interface import ContainerEvent
 from roas.engine.labels import ONE_OFF, PROJECT, SERVICE
 from roas.errors import EngineError, EngineUnavailableError
@@ -41,7 +41,7 @@ class EventSubscription:
         self._since_ns = since_ns
         self._address = engine_address(environment)
         self._loop = asyncio.get_running_loop()
-        self._stands: asyncio.Future[None] = self._loop.create_future()
+        self._subscribed: asyncio.Future[None] = self._loop.create_future()
         self._events: asyncio.Queue[ContainerEvent | EngineUnavailableError] = asyncio.Queue()
         self._stream: Any = None
         self._closed = threading.Event()
@@ -51,11 +51,11 @@ class EventSubscription:
         threading.Thread(target=self._run, name=f"events of {self._environment.project}", daemon=True).start()
         try:
             async with asyncio.timeout(SUBSCRIBE_SECONDS):
-                await self._stands
+                await self._subscribed
         except TimeoutError as error:
-            raise is_engine_unavailable(self._address, error) from error
+            raise engine_unavailable(self._address, error) from error
         finally:
-            if not self._stands.done() or self._stands.cancelled() or self._stands.exception():
+            if not self._subscribed.done() or self._subscribed.cancelled() or self._subscribed.exception():
                 self._closed.set()
         return self._iterate()
 
@@ -76,13 +76,13 @@ class EventSubscription:
         self._deliver(self._wait_until_subscribed)
         if self._closed.is_set():  # no caller waited for the answer
             self._unblock()
-        fault = is_engine_unavailable(self._address, EOFError())
+        fault = engine_unavailable(self._address, EOFError())
         try:
             for raw in self._stream:
                 if (event := _event(raw)) is not None:
                     self._deliver(self._events.put_nowait, event)
         except STREAM_FAULTS as error:
-            fault = is_engine_unavailable(self._address, error)
+            fault = engine_unavailable(self._address, error)
         self._deliver(self._events.put_nowait, fault)
 
     def _subscribe(self, client: docker.DockerClient) -> Any:
@@ -105,12 +105,12 @@ class EventSubscription:
             self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _wait_until_subscribed(self) -> None:
-        if not self._stands.done():
-            self._stands.set_result(None)
+        if not self._subscribed.done():
+            self._subscribed.set_result(None)
 
     def _refuse(self, error: EngineError) -> None:
-        if not self._stands.done():
-            self._stands.set_exception(error)
+        if not self._subscribed.done():
+            self._subscribed.set_exception(error)
 
     def _unblock(self) -> None:
         """Close the stream from here: nothing else wakes the thread that reads it."""

@@ -62,7 +62,7 @@ class ModelStore:
             raise _gone(model_hash) from error
 
     def add_reference(self, model_hash: str, holder: str) -> None:
-        """Record that a model is needed; one that is not needed is removed."""
+        """Record that a holder needs a model, so that it is not removed."""
         holders = self._holders(model_hash)
         holders.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         (holders / holder).touch(mode=FILE_MODE)

@@ -97,10 +97,10 @@ def _wait_until_removed(client: docker.DockerClient, container_id: str) -> None:
 
 def _cannot_start(inspected: dict[str, Any], text: str) -> ServiceFailedError:
     service = (inspected["Config"].get("Labels") or {}).get(SERVICE) or inspected["Name"].lstrip("/")
-    taken = "port is already allocated" in text or "address already in use" in text
+    is_port_taken = "port is already allocated" in text or "address already in use" in text
     hint = (
         "Stop what holds the port, or publish another one."
-        if taken
+        if is_port_taken
         else "Correct the service's command, mounts or image."
     )
     return ServiceFailedError(f"{service} cannot be started: {text}", hint=hint, service=service)

@@ -1,4 +1,4 @@
-"""Create a service's containers, one way or the other: in the place of the old ones, or beside them."""
+"""Create a service's containers, in place of the old ones or beside them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -86,12 +86,12 @@ class ServiceCreator:
         What exists keeps its containers, as many as there are.
         """
         model = await self._clients.local(lambda: self._models.load(model_hash))
-        present = Counter(taken.service for taken in await take_snapshots(self._clients, environment))
-        missing_permissions = await missing_networks(self._clients, environment, model)
+        present = Counter(container.service for container in await take_snapshots(self._clients, environment))
+        missing = await missing_networks(self._clients, environment, model)
         services = [
             name
             for name, fields in sorted(services_of(model).items())
-            if (replicas_of(fields) and not present[name]) or missing_permissions & set(fields.get("networks") or ())
+            if (replicas_of(fields) and not present[name]) or missing & set(fields.get("networks") or ())
         ]
         if services:
             project = ComposeProject.of_model(environment, self._models.existing(model_hash))
@@ -119,8 +119,8 @@ class ServiceCreator:
         """
         own_id = await self._clients.local(own_container_id)
         name = wanted.definition.name
-        taken = () if own_id is None else await take_snapshots(self._clients, environment)
-        own = next((one for one in taken if one.id == own_id), None)
+        containers = () if own_id is None else await take_snapshots(self._clients, environment)
+        own = next((one for one in containers if one.id == own_id), None)
         if own is None or own.service not in wanted.needs:
             return {}
         if not beside and (own.service == name or own.config_hash != wanted.needs[own.service]):
@@ -129,7 +129,7 @@ class ServiceCreator:
                 hint=f"Deploy the whole stack: the bot's own service, {own.service}, then gets a successor first.",
                 service=name,
             )
-        return {} if own.service == name else {own.service: sum(one.service == own.service for one in taken)}
+        return {} if own.service == name else {own.service: sum(one.service == own.service for one in containers)}
 
     async def _existing(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
         return list(await take_snapshots(self._clients, environment, service))
@@ -138,7 +138,7 @@ class ServiceCreator:
         self, environment: Environment, wanted: PinnedService, existing: list[ContainerSnapshot]
     ) -> list[ContainerSnapshot]:
         """Remove by id what is too many, the least useful first: left to Compose, it may remove the healthy one."""
-        ranked = sorted(existing, key=lambda taken: _usefulness(wanted.config_hash, taken), reverse=True)
+        ranked = sorted(existing, key=lambda container: _usefulness(wanted.config_hash, container), reverse=True)
         kept = ranked[: max(wanted.definition.replicas, 0)]
         for container in ranked[len(kept) :]:
             await remove_container(self._clients, environment, container.id, None)
@@ -156,8 +156,8 @@ class ServiceCreator:
         anew: bool,
     ) -> None:
         name = wanted.definition.name
-        missing_permissions = wanted.definition.replicas - _fitting(wanted, existing, spared)
-        scale = {name: len(existing) + missing_permissions} if beside else {}
+        missing = wanted.definition.replicas - _fitting(wanted, existing, spared)
+        scale = {name: len(existing) + missing} if beside else {}
         scale |= await self._spared(environment, wanted, beside=beside)
         project = ComposeProject.of_model(environment, path)
         # Compose stops what it replaces, one after the other at worst.
@@ -186,7 +186,7 @@ def _with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[
 
 
 def _fitting(wanted: PinnedService, existing: list[ContainerSnapshot], spared: frozenset[str]) -> int:
-    return sum(taken.config_hash == wanted.config_hash and taken.id not in spared for taken in existing)
+    return sum(container.config_hash == wanted.config_hash and container.id not in spared for container in existing)
 
 
 def _is_complete(

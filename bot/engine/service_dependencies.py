@@ -12,7 +12,7 @@ HINT = "See `x-deploy` in the documentation: kind, condition, startup_delay, tim
 
 
 def dependencies_of(name: str, service: Mapping[str, Any], known: Collection[str]) -> tuple[Dependency, ...]:
-    """Return a service's dependencies, by name; `x-deploy` says the last word. Raises ComposeFileError."""
+    """Return a service's dependencies, by name; `x-deploy` wins over `depends_on`. Raises ComposeFileError."""
     entries = {on: _from_compose(entry or {}) for on, entry in _by_name(service.get("depends_on")).items()}
     extension = service.get("x-deploy") or {}
     if not isinstance(extension, Mapping):

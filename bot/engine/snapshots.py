@@ -1,4 +1,4 @@
-"""Read how the containers of a project are."""
+"""Read the state of a project's containers."""
 
 import re
 import signal
@@ -26,7 +26,7 @@ async def take_snapshots(
         ids = list_ids(client, environment.project, service)
         found = clients.each(lambda container_id: inspect_or_none(client, container_id), ids)
         snapshots = [snapshot(inspected) for inspected in found if inspected is not None]
-        return tuple(sorted(snapshots, key=lambda taken: (taken.service, taken.number, taken.name)))
+        return tuple(sorted(snapshots, key=lambda container: (container.service, container.number, container.name)))
 
     return await clients.call(environment, look)
 

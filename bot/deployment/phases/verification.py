@@ -61,7 +61,7 @@ def is_critical(definition: ServiceDefinition, environment: Environment) -> bool
 async def _observe(
     context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition, own: OwnContainer | None
 ) -> None:
-    """Wait for trouble; the window ending without any is what is hoped for."""
+    """Watch for trouble until the window ends. Raises ServiceFailedError at the first."""
     before = {container.id: container.restart_count for container in watch.of_service(definition.name)}
 
     def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:

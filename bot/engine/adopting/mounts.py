@@ -12,22 +12,22 @@ def mount_fields(inspected: Mapping[str, Any]) -> tuple[list[dict[str, Any]], fr
 
     Anonymous volumes are named too: that way their data is found again after the container is gone.
     """
-    wishes = {wish["Target"]: wish for wish in inspected["HostConfig"].get("Mounts") or ()}
+    requested = {request["Target"]: request for request in inspected["HostConfig"].get("Mounts") or ()}
     volumes: list[dict[str, Any]] = []
     names: set[str] = set()
     for mount in inspected.get("Mounts") or ():
-        wish = wishes.get(mount["Destination"], {})
+        request = requested.get(mount["Destination"], {})
         if mount["Type"] == "volume":
             names.add(mount["Name"])
-            volumes.append(_volume(mount, wish))
+            volumes.append(_volume(mount, request))
         elif mount["Type"] == "bind":
             volumes.append(_bind(mount))
-    volumes += [_tmpfs(wish) for wish in wishes.values() if wish.get("Type") == "tmpfs"]
+    volumes += [_tmpfs(request) for request in requested.values() if request.get("Type") == "tmpfs"]
     return sorted(volumes, key=lambda volume: str(volume["target"])), frozenset(names)
 
 
-def _volume(mount: Mapping[str, Any], wish: Mapping[str, Any]) -> dict[str, Any]:
-    options = wish.get("VolumeOptions") or {}
+def _volume(mount: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
+    options = request.get("VolumeOptions") or {}
     nocopy = options.get("NoCopy") or "nocopy" in str(mount.get("Mode", "")).split(",")
     fields: dict[str, Any] = {"type": "volume", "source": mount["Name"], "target": mount["Destination"]}
     fields |= {} if mount.get("RW", True) else {"read_only": True}
@@ -50,12 +50,12 @@ def _bind(mount: Mapping[str, Any]) -> dict[str, Any]:
     return fields if mount.get("RW", True) else {**fields, "read_only": True}
 
 
-def _tmpfs(wish: Mapping[str, Any]) -> dict[str, Any]:
-    options = wish.get("TmpfsOptions") or {}
+def _tmpfs(request: Mapping[str, Any]) -> dict[str, Any]:
+    options = request.get("TmpfsOptions") or {}
     own: dict[str, Any] = {}
     if options.get("SizeBytes"):
         own["size"] = str(options["SizeBytes"])
     if options.get("Mode"):
         own["mode"] = options["Mode"]
-    fields: dict[str, Any] = {"type": "tmpfs", "target": wish["Target"]}
+    fields: dict[str, Any] = {"type": "tmpfs", "target": request["Target"]}
     return {**fields, "tmpfs": own} if own else fields

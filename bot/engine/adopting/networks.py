@@ -70,12 +70,12 @@ def network_definition(network: Mapping[str, Any], project: str, *, addressed: b
 
 def _endpoint(inspected: Mapping[str, Any], endpoint: Mapping[str, Any]) -> dict[str, Any] | None:
     given = {inspected["Name"].lstrip("/"), _service_of(inspected), inspected["Id"][:SHORT_ID]}
-    wishes = endpoint.get("IPAMConfig") or {}
+    requested = endpoint.get("IPAMConfig") or {}
     fields = {
         "aliases": [alias for alias in endpoint.get("Aliases") or () if alias not in given],
-        "ipv4_address": wishes.get("IPv4Address"),
-        "ipv6_address": wishes.get("IPv6Address"),
-        "link_local_ips": wishes.get("LinkLocalIPs"),
+        "ipv4_address": requested.get("IPv4Address"),
+        "ipv6_address": requested.get("IPv6Address"),
+        "link_local_ips": requested.get("LinkLocalIPs"),
         "driver_opts": endpoint.get("DriverOpts"),
     }
     return {name: value for name, value in fields.items() if value} or None

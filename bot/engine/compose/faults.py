@@ -1,4 +1,4 @@
-"""Read what the Compose CLI or a registry says when something fails, and name the fault."""
+"""Read the error messages of the Compose CLI and of registries, and identify the fault."""
 
 import re
 
@@ -28,7 +28,7 @@ REGISTRY_UNAVAILABLE = re.compile(
     r"|\beof\b|network is unreachable|no route to host|server gave http response to https",
     re.IGNORECASE,
 )
-MISSING_VARIABLE = re.compile(r"required variable (?P<name>\S+) is missing a value:? ?(?P<words>.*)")
+MISSING_VARIABLE = re.compile(r"required variable (?P<name>\S+) is missing a value:? ?(?P<text>.*)")
 INTERPOLATING = re.compile(r"error while interpolating (?P<place>\S+): ")
 FILE_INVALID = re.compile(
     r"^yaml:|^validating |interpolat|additional property|must be a|undefined (service|volume|network|config|secret)"
@@ -38,7 +38,7 @@ FILE_INVALID = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 UNSET_VARIABLE = re.compile(r'The \\?"(?P<name>[^"\\]+)\\?" variable is not set')
-LEVEL = re.compile(r'^time="[^"]*" level=(?:error|fatal) msg="(?P<words>.*)"$')
+LEVEL = re.compile(r'^time="[^"]*" level=(?:error|fatal) msg="(?P<text>.*)"$')
 NOISE = re.compile(r"^time=|^ (Container|Network|Volume|Image) ")
 CHECK_ENGINE_HINT = "Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket."
 
@@ -100,7 +100,7 @@ def summarize_stderr(stderr: str) -> str:
     kept: list[str] = []
     for line in stderr.splitlines():
         if found := LEVEL.match(line):
-            kept.append(found["words"].replace('\\"', '"'))
+            kept.append(found["text"].replace('\\"', '"'))
         elif line.strip() and not NOISE.match(line):
             kept.append(line.strip())
     return "\n".join(kept[-10:]) or stderr.strip()[-500:] or "it gave no reason"
@@ -109,8 +109,8 @@ def summarize_stderr(stderr: str) -> str:
 def _missing_variable(text: str, missing: re.Match[str], files: str) -> ComposeFileError:
     place = INTERPOLATING.search(text)
     where = f" for {place['place']}" if place else ""
-    found = f" ({missing['words'].strip()})" if missing["words"].strip() else ""
+    reason = f" ({missing['text'].strip()})" if missing["text"].strip() else ""
     return ComposeFileError(
-        f"The variable {missing['name']} is missing{where} in {files}{found}.",
+        f"The variable {missing['name']} is missing{where} in {files}{reason}.",
         hint=f"Set {missing['name']} in the environment's env file, or in its variables in the settings.",
     )
