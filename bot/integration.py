@@ -323,7 +323,7 @@ def _build(
 
 async def _catch_up(state: StateManager, metrics: Metrics, measurements: IntegrationMeasurements) -> None:
     """Read from the journal what other processes did, as far as figures are made of it. Raises StateError."""
-    metrics.know_open_alerts(await state.alerts.open())
+    metrics.load_open_alerts(await state.alerts.open())
     measurements.remember(await state.deployments.list(limit=DEPLOYMENTS_READ))
 
 
@@ -365,7 +365,7 @@ def _survey(settings: Settings, engine: ComposeEngine) -> EnvironmentSurvey:
 async def _start(application: Application, stack: AsyncExitStack) -> None:
     """Connect the parts to each other; what is started last is stopped first."""
     application.metrics.attach(application.bus)
-    application.metrics.know_open_alerts(await application.state.alerts.open())
+    application.metrics.load_open_alerts(await application.state.alerts.open())
     application.metrics.read_integration(application.integration_monitor)
     if application.sync is not None:
         application.metrics.read_projection(application.sync)

@@ -27,7 +27,7 @@ from roas.log import get_logger
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.ui.deployment_notifier import last_seconds
-from roas.ui.embeds.approval import draw_proposal
+from roas.ui.embeds.approval import draw_confirmation
 from roas.ui.embeds.plan import draw_plan_message
 from roas.ui.live_messages import LiveMessages
 from roas.ui.secrets import without_secrets
@@ -255,7 +255,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         plan_record = await self._planned(request, self.plan_approvals.create_plan)
         took = await last_seconds(self.application.state, request.kind, request.environment)
         shown = without_secrets(plan_record, self.application.redactor.redact)
-        await answer(interaction, drawing=draw_proposal(shown, last_seconds=took))
+        await answer(interaction, drawing=draw_confirmation(shown, last_seconds=took))
 
     async def _show_dry_run(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         plan = await self._planned(request, self.application.orchestrator.plan)

@@ -1,8 +1,8 @@
 """Elect a leader: renew the lease, stay on standby, and watch a successor.
 
-Of two bots that share a journal one is active. The other is connected and ready, and says so in a heartbeat, but
-answers nothing. It becomes active when leadership is transferred to it, when the leader is dead, or, as a predecessor
-that watches its successor, when that one hangs or is unhealthy: then the old release comes back.
+Of two bots that share a journal one leads. The other is connected and ready, and says so in a heartbeat, but answers
+nothing. It becomes the leader when leadership is transferred to it, when the leader is dead, or, as a predecessor that
+watches its successor, when that one hangs or is unhealthy: then the old release comes back.
 """
 
 import time
@@ -44,9 +44,15 @@ CONTAINER_ENDED = "its container ended"
 class LeaderElector:
     """Run as leader or as standby.
 
-    `start_leading` is called when it comes, and at each beat for as long as it is held; `stop_leading` when it goes;
-    `stop` once,
-    with the fault and the own container's name, when the journal is lost: from then on this bot is nothing to it.
+    | from | when | to |
+    |---|---|---|
+    | standby | the lease is free, or was transferred to this process | leader |
+    | standby | the leader is dead, hangs, or is our unhealthy successor; its process is terminated first | leader |
+    | leader | the lease was transferred or seized, or the journal cannot be read | standby |
+    | either | the journal is lost | stopped for good |
+
+    `start_leading` is called at each beat of a leader, `stop_leading` when it becomes a standby, and `stop` once, with
+    the error and the name of this bot's own container, when the journal is lost.
     """
 
     def __init__(
@@ -114,10 +120,10 @@ class LeaderElector:
             log.error("the journal cannot be written", error=error.message, hint=error.hint)
         self._write_error = error.message
         try:
-            record = await self._application.state.ownership.lease()
+            lease = await self._application.state.ownership.lease()
         except StateError:
-            record = None
-        if record is None or record.instance_id != self._application.state.instance_id:
+            lease = None
+        if lease is None or lease.instance_id != self._application.state.instance_id:
             try:
                 await self._set_leader(None)
             except Exception:  # as above: the election must continue
@@ -148,31 +154,31 @@ class LeaderElector:
                 raise
             await self._send_heartbeat()
         now = boot_seconds()
-        record = await ownership.lease()
-        if record is not None and record.instance_id == self._application.state.instance_id:
-            self._ended_holder = None  # of a bot that stood by: nothing is taken from it
-            await self._renew(record)
+        lease = await ownership.lease()
+        if lease is not None and lease.instance_id == self._application.state.instance_id:
+            self._ended_holder = None  # it was a standby: it left nothing to resume
+            await self._renew(lease)
             return
         await self._set_leader(None)
         self._failed_successor = None
-        reason = await self._takeover_reason(record, now)
+        reason = await self._takeover_reason(lease, now)
         if not reason:
             self._waiting_since = None
         if not reason or not await self._may_take_over(reason):
             return
-        if record is not None and reason != DIED:
-            await self._force_takeover(record, reason)
-        elif (taken := await ownership.acquire()) is not None:
-            if record is not None:
-                text = await self._peer_processes.failure_output(self._home, record.instance_id)
+        if lease is not None and reason != DIED:
+            await self._force_takeover(lease, reason)
+        elif (acquired := await ownership.acquire()) is not None:
+            if lease is not None:
+                text = await self._peer_processes.failure_output(self._home, lease.instance_id)
                 self._failed_successor = self._ended_holder or (reason, text)
             self._ended_holder = None
-            await self._renew(taken)
+            await self._renew(acquired)
 
-    async def _renew(self, record: LeaderLease) -> None:
-        """Renew leadership; what a failed successor left is written before anything is resumed of it."""
+    async def _renew(self, lease: LeaderLease) -> None:
+        """Renew the lease; a failed successor's deployment is marked for rollback before anything is resumed."""
         try:
-            renewed = await self._application.state.ownership.renew(record)
+            renewed = await self._application.state.ownership.renew(lease)
         except FencedOffError:
             self._failed_successor = None
             await self._set_leader(None)
@@ -211,13 +217,13 @@ class LeaderElector:
             log.info("this bot is on standby")
             await self._stop_leading()
 
-    async def _takeover_reason(self, record: LeaderLease | None, now: float) -> str:
+    async def _takeover_reason(self, lease: LeaderLease | None, now: float) -> str:
         """Return why leadership may be taken, or an empty text; `now` is a boot time from before it was looked at."""
-        if record is None or not self._application.state.instance.is_alive(record.instance_id):
+        if lease is None or not self._application.state.instance.is_alive(lease.instance_id):
             return DIED
-        if self._is_lease_lapsed(record, now):
+        if self._is_lease_lapsed(lease, now):
             return HUNG
-        container = await self._peer_processes.container(self._home, record.instance_id)
+        container = await self._peer_processes.container(self._home, lease.instance_id)
         if container is None or self._own is None or await self._find_own_handover() is None:
             return ""
         if container.health is HealthStatus.UNHEALTHY:
@@ -231,25 +237,25 @@ class LeaderElector:
         """
         if self._home is None or self._own is None:
             return False
-        hanging = [
+        suspended = [
             one
             for one in await self._application.engine.containers(self._home)
             if one.service == self._own.service and one.id != self._own.id and one.health is HealthStatus.UNHEALTHY
         ]
-        hanging = [*await proven_peers(self._application.peers, self._home, hanging)]
-        for container in hanging:
+        suspended = [*await proven_peers(self._application.peers, self._home, suspended)]
+        for container in suspended:
             log.warning("terminating a suspended bot that blocks the journal", container=container.name)
             self._ended_holder = (HUNG, await self._application.engine.failure_output(self._home, container.id))
             await self._application.engine.remove(self._home, container.id, grace_seconds=0.0)
-        return bool(hanging)
+        return bool(suspended)
 
-    def _is_lease_lapsed(self, record: LeaderLease, now: float) -> bool:
+    def _is_lease_lapsed(self, lease: LeaderLease, now: float) -> bool:
         """Return whether a lease has lapsed, and stays so for as long as a living owner may need to renew it."""
-        if not lease_has_lapsed(record, now):
+        if not lease_has_lapsed(lease, now):
             self._lapse_seen = None
             return False
-        if self._lapse_seen is None or self._lapse_seen[0] != record:
-            self._lapse_seen = (record, time.monotonic())
+        if self._lapse_seen is None or self._lapse_seen[0] != lease:
+            self._lapse_seen = (lease, time.monotonic())
         return time.monotonic() - self._lapse_seen[1] >= LAPSE_CONFIRM_SECONDS
 
     async def _may_take_over(self, reason: str) -> bool:
@@ -269,19 +275,19 @@ class LeaderElector:
         service, own_id = self._own.service, self._own.id
         return not any(c.service == service and c.id != own_id and c.state in AT_WORK for c in containers)
 
-    async def _force_takeover(self, record: LeaderLease, reason: str) -> None:
+    async def _force_takeover(self, lease: LeaderLease, reason: str) -> None:
         """End the other's process first: a fence in the journal cannot stop a Docker call that is on its way."""
-        log.warning("forced leadership takeover", from_instance=record.instance_id, reason=reason)
+        log.warning("forced leadership takeover", from_instance=lease.instance_id, reason=reason)
         report = await self._peer_processes.terminate(
-            self._home, record.instance_id, partial(self._is_still_failing, record, reason)
+            self._home, lease.instance_id, partial(self._is_still_failing, lease, reason)
         )
         if report is None:
             return
-        taken = await self._application.state.ownership.seize(record)
-        if taken is None:
+        seized = await self._application.state.ownership.seize(lease)
+        if seized is None:
             return
         self._failed_successor = (reason, report)
-        await self._renew(taken)
+        await self._renew(seized)
 
     async def _is_still_failing(self, seen: LeaderLease, reason: str) -> bool:
         """Return whether leadership is unchanged since it was read; a lease renewed since then proves a live owner."""

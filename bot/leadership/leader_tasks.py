@@ -42,13 +42,13 @@ async def run_leader_election(
     async def stop(error: JournalLostError, container: str) -> None:
         """Stop everything that acts, the deployments first: there is no other bot to hand them over to."""
         leadership.lose()
-        broken_off = await application.orchestrator.abandon()
+        interrupted = await application.orchestrator.abandon()
         try:
             await tasks.stop()
         except Exception:  # everything has stopped; the loss must be reported all the same
             log.exception("leader tasks did not stop cleanly")
         if notify_of_loss is not None:
-            await notify_of_loss(JournalLoss(error.message, error.hint, container, broken_off))
+            await notify_of_loss(JournalLoss(error.message, error.hint, container, interrupted))
 
     elector = LeaderElector(application, readiness, tasks.start, tasks.stop, stop)
     election = asyncio.create_task(elector.run(), name="leader elector")

@@ -66,4 +66,4 @@ class JournalLoss:
     message: str
     hint: str
     container: str = ""
-    broken_off: tuple[str, ...] = ()
+    interrupted: tuple[str, ...] = ()

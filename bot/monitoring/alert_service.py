@@ -20,7 +20,7 @@ LONGEST_FINGERPRINT = 200
 
 
 class AlertService:
-    """Be the one door to the alerts: whatever comes in is sanitized and free of secrets before anything sees it."""
+    """Take in every alert: its text is sanitized and redacted before anything else sees it."""
 
     def __init__(self, alerts: Alerts, bus: EventBus, redact: Callable[[str], str] = str) -> None:
         self._alerts = alerts

@@ -1,4 +1,4 @@
-"""Collect how the services of the environments are: once when asked, and all the time where it is asked for."""
+"""Sample the services of the environments: once on request, or continuously where they are watched."""
 
 import asyncio
 import time
@@ -171,7 +171,7 @@ class MonitoringCollector:
         )
         tasks = [asyncio.create_task(watch.run(), name=f"watch {environment.name}")]
         if self._prober is not None:
-            probing = ProbeLoop(
+            probe_loop = ProbeLoop(
                 environment,
                 self._prober,
                 self._probes,
@@ -179,7 +179,7 @@ class MonitoringCollector:
                 watch.look_again,
                 every_seconds=self._probe_seconds,
             )
-            tasks.append(asyncio.create_task(probing.run(), name=f"probes {environment.name}"))
+            tasks.append(asyncio.create_task(probe_loop.run(), name=f"probes {environment.name}"))
         self._watches[environment.name], self._wakes[environment.name] = tuple(tasks), watch.look_again
 
     async def _service_started(self, event: Event) -> None:

@@ -18,7 +18,7 @@ Clock = Callable[[], float]
 
 
 class Lag(Protocol):
-    """Return when a change reached Redis (monotonic), and how long after its commit."""
+    """Describe when a change reached Redis (monotonic), and how long after its commit."""
 
     @property
     def at(self) -> float:
@@ -76,7 +76,7 @@ class IntegrationFigures:
 
 @dataclass(frozen=True, slots=True)
 class _Resolution:
-    """Return how long a service waited for its dependencies, and which share of the time it was allowed that is."""
+    """Hold how long a service waited for its dependencies, and which share of the time it was allowed that is."""
 
     at: float
     service: str

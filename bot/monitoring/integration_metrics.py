@@ -21,7 +21,7 @@ class ProjectionStatistics(Protocol):
 
 
 class CountedProjection(Protocol):
-    """Return the state of a projection."""
+    """Describe a projection whose work is counted."""
 
     @property
     def statistics(self) -> ProjectionStatistics:

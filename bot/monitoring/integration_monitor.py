@@ -151,11 +151,11 @@ class IntegrationMonitor:
     def _publish_again(self) -> None:
         """Report again what fires, and the end of what fired lately; duplicates are recognised by the occurrence."""
         now = self._measurements.clock()
-        for notifier in self._published.values():
-            stale = notifier.event_type == CLEARED and now - notifier.since > REPUBLISH_FOR_SECONDS
-            if not stale and now - notifier.last >= REPUBLISH_SECONDS:
-                notifier.last = now
-                self._bus.publish(Event(notifier.event_type, SOURCE, notifier.data))
+        for publication in self._published.values():
+            stale = publication.event_type == CLEARED and now - publication.since > REPUBLISH_FOR_SECONDS
+            if not stale and now - publication.last >= REPUBLISH_SECONDS:
+                publication.last = now
+                self._bus.publish(Event(publication.event_type, SOURCE, publication.data))
 
     def _log(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
         facts = {"figure": limit.name, "value": value, "limit": limit.threshold, "unit": limit.unit}

@@ -130,7 +130,7 @@ class Metrics:
         for outcome in RecoveryOutcome:
             self._recoveries.labels(outcome.value)
 
-    def know_open_alerts(self, alerts: Iterable[Alert]) -> None:
+    def load_open_alerts(self, alerts: Iterable[Alert]) -> None:
         """Count the alerts that were open before this process began."""
         self._open_alerts = {alert.id: alert.severity.value for alert in alerts}
         self._show_open_alerts()

@@ -11,7 +11,7 @@ from roas.monitoring.hysteresis import Clock
 
 # One answer may be lost on the way; this many in a row are trouble.
 FAILURES_OF_TROUBLE = 3
-# What a container's own state leaves to say.
+# The verdicts by container state that a probe may still make worse.
 OPEN_VERDICTS = frozenset({Verdict.HEALTHY, Verdict.UNVERIFIED, Verdict.DEGRADED})
 ENDS_OF_PLACE = re.compile("[/?#]")
 
@@ -34,7 +34,7 @@ class ProbeHistory:
         self._clock = clock
         self._runs: dict[Place, _Run] = {}
 
-    def heard(self, environment: str, service: str, url: str, *, answered: bool) -> bool:
+    def record(self, environment: str, service: str, url: str, *, answered: bool) -> bool:
         """Record the result of a probe; returns whether it may change the verdict."""
         run = self._runs.get((environment, service))
         if run is None:  # no container of it was seen yet
@@ -49,7 +49,7 @@ class ProbeHistory:
         if health.verdict not in OPEN_VERDICTS:
             return health
         failing = [
-            (run.failures.get(probe.url, 0), probe) for probe in definition.probes if self._is_new_attempt(run, probe)
+            (run.failures.get(probe.url, 0), probe) for probe in definition.probes if self._is_grace_over(run, probe)
         ]
         count, worst = max(failing, key=lambda one: one[0], default=(0, None))
         if worst is None or not count:
@@ -69,7 +69,7 @@ class ProbeHistory:
             known = self._runs[environment, health.service] = _Run(key, self._clock())
         return known
 
-    def _is_new_attempt(self, run: _Run, probe: ServiceProbe) -> bool:
+    def _is_grace_over(self, run: _Run, probe: ServiceProbe) -> bool:
         return self._clock() - run.since >= probe.grace_seconds
 
 

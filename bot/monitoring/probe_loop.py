@@ -33,7 +33,7 @@ class ProbeLoop:
         self,
         environment: Environment,
         prober: Prober,
-        memory: ProbeHistory,
+        history: ProbeHistory,
         definitions: Callable[[], Awaitable[Mapping[str, ServiceDefinition]]],
         wake: Callable[[], None],
         *,
@@ -41,7 +41,7 @@ class ProbeLoop:
     ) -> None:
         self._environment = environment
         self._prober = prober
-        self._memory = memory
+        self._history = history
         self._definitions = definitions
         self._wake = wake
         self._every_seconds = every_seconds
@@ -71,7 +71,7 @@ class ProbeLoop:
                 self._unreachable.add(probe.url)
                 log.info("a probe cannot run from here", service=service, probe=place_of(probe.url))
             return True
-        if self._memory.heard(self._environment.name, service, probe.url, answered=answer):
+        if self._history.record(self._environment.name, service, probe.url, answered=answer):
             self._wake()
         return answer
 

@@ -33,7 +33,7 @@ class Statistics(Protocol):
 
 
 class Releases(Protocol):
-    """Return the release that an environment is on."""
+    """Look up the release that an environment is on."""
 
     async def current(self, environment: str) -> Release | None:
         """Return the current release, or None where there is none."""

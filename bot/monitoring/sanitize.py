@@ -22,7 +22,7 @@ def sanitize(text: str, limit: int, redact: Callable[[str], str] = str) -> str:
 
 def _without_control(text: str) -> str:
     seen = text.replace("\r\n", "\n")
-    return "".join(sign for sign in seen if sign in KEPT_CONTROL or unicodedata.category(sign)[0] != "C")
+    return "".join(char for char in seen if char in KEPT_CONTROL or unicodedata.category(char)[0] != "C")
 
 
 def _clip(text: str, limit: int) -> str:

@@ -69,8 +69,8 @@ class ServiceAlerts:
         by_us = event.container_id in self._expected_ends or event.service in await self.owned(environment)
         if event.action in {"start", "destroy"}:
             self._expected_ends.discard(event.container_id)
-        short_at = self._oom_killed_at.pop(event.container_id, float("-inf"))
-        starved = self._clock() - short_at <= STARVED_SECONDS
+        oom_killed_at = self._oom_killed_at.pop(event.container_id, float("-inf"))
+        starved = self._clock() - oom_killed_at <= STARVED_SECONDS
         code = event.attributes.get("exitCode", "")
         definition = definitions.get(event.service)
         done = definition is not None and definition.one_shot and code == "0"

@@ -44,11 +44,11 @@ class StackWatch:
         self._reconcile_seconds = reconcile_seconds
         self._dirty = asyncio.Event()
         self._known: deque[ContainerEvent] = deque(maxlen=KNOWN_EVENTS)
-        self._heard_until_ns: int | None = None
-        self._failures = False
+        self._seen_until_ns: int | None = None
+        self._is_failing = False
 
     def look_again(self) -> None:
-        """Observe soon: something else than an event may have changed what there is to see."""
+        """Observe soon: something other than an event may have changed the stack."""
         self._dirty.set()
 
     async def run(self) -> None:
@@ -64,9 +64,9 @@ class StackWatch:
 
     async def _follow(self) -> None:
         """Observe as long as the events flow. Raises EngineUnavailableError when they end."""
-        if self._heard_until_ns is None:
-            self._heard_until_ns = time.time_ns()
-        async with self._engine.events(self._environment, since_ns=self._heard_until_ns) as events:
+        if self._seen_until_ns is None:
+            self._seen_until_ns = time.time_ns()
+        async with self._engine.events(self._environment, since_ns=self._seen_until_ns) as events:
             reader = asyncio.create_task(self._mark(events), name=f"events {self._environment.name}")
             try:
                 while not reader.done():
@@ -88,14 +88,14 @@ class StackWatch:
         except EngineUnavailableError:
             raise
         except Exception as error:
-            if not self._failures:
+            if not self._is_failing:
                 trace = None if isinstance(error, RoasError) else error
                 log.error("watch failed", environment=self._environment.name, error=str(error), exc_info=trace)
-            self._failures = True
+            self._is_failing = True
             return min(RETRY_SECONDS, self._reconcile_seconds)
-        if self._failures:
+        if self._is_failing:
             log.info("watch recovered", environment=self._environment.name)
-        self._failures = False
+        self._is_failing = False
         return self._reconcile_seconds if due is None else min(due, self._reconcile_seconds)
 
     async def _mark(self, events: AsyncIterator[ContainerEvent]) -> None:
@@ -116,7 +116,7 @@ class StackWatch:
         if event in self._known:
             return True
         self._known.append(event)
-        self._heard_until_ns = event.time_ns
+        self._seen_until_ns = event.time_ns
         return False
 
     async def _handle_event(self, event: ContainerEvent, on_event: Callable[[ContainerEvent], Awaitable[None]]) -> None:

@@ -1,4 +1,4 @@
-"""Answer `POST /alerts`: who may, how much at a time, and what is taken."""
+"""Answer `POST /alerts`: who may send, how much at a time, and what is accepted."""
 
 import asyncio
 import hmac
@@ -31,12 +31,12 @@ class AlertWebhook:
         token: str,
         alert_service: AlertService,
         services: KnownServices,
-        is_active: Callable[[], bool] = lambda: True,
+        is_leader: Callable[[], bool] = lambda: True,
     ) -> None:
         self._token = token.encode()
         self._alert_service = alert_service
         self._services = services
-        self._is_active = is_active
+        self._is_leader = is_leader
 
     async def answer(self, request: web.Request) -> web.Response:
         """Process a delivery; every refusal names its reason."""
@@ -44,18 +44,18 @@ class AlertWebhook:
             return await self._answer(request)
         except Exception:  # the sender must neither see a fault of ours nor stop trying
             log.exception("alerts could not be received")
-            return _refuse(503, "the delivery could not be taken; try again")
+            return _refuse(503, "the delivery could not be processed; try again")
 
     async def _answer(self, request: web.Request) -> web.Response:
         if not self._is_permitted(request):
             return _refuse(401, "a bearer token is needed: Authorization: Bearer <WEBHOOK_TOKEN>")
-        if not self._is_active():
-            return _refuse(503, "this bot stands by; try again, another one is active")
+        if not self._is_leader():
+            return _refuse(503, "this bot is on standby; try again, another one leads")
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 webhook = await _read(request)
         except TimeoutError:
-            return _refuse(408, f"the body did not come to its end within {PATIENCE_SECONDS:g} s")
+            return _refuse(408, f"the body was not complete within {PATIENCE_SECONDS:g} s")
         except web.HTTPRequestEntityTooLarge:
             return _refuse(413, f"a delivery may have {LARGEST_BODY} bytes at most")
         except web.RequestPayloadError:
@@ -63,7 +63,7 @@ class AlertWebhook:
         except ValidationError as error:
             return _refuse(400, _explain(error))
         except (ValueError, RecursionError):
-            return _refuse(400, "the body is no JSON")
+            return _refuse(400, "the body is not JSON")
         return await self._take(webhook)
 
     async def _take(self, webhook: Webhook) -> web.Response:

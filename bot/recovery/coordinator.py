@@ -64,7 +64,7 @@ class ErrorCoordinator:
         self._subscription = self._bus.subscribe(STARTED, self._handle_event, name="recovery")
 
     async def resume(self) -> None:
-        """Go on with what is left: what a process that died was recovering, or never came to. Raises StateError."""
+        """Resume recoveries that a dead process did not finish, or never started. Raises StateError."""
         for alert in await self._state.alerts.open():
             if (alert.environment, alert.service) not in self._tasks and _is_unfinished(alert):
                 log.info("resuming a recovery", alert_id=alert.id)
@@ -105,7 +105,7 @@ class ErrorCoordinator:
         faults: list[Fault] = []
         try:
             while faults := self._waiting.pop(place, []):
-                # An alert of our own says more than one from outside.
+                # An alert of the bot's own says more than one from outside.
                 first = min(faults, key=lambda fault: fault.from_outside)
                 report = await self._handle(first, environment)
                 faults += self._waiting.pop(place, [])  # those that came meanwhile have the same end
@@ -154,7 +154,7 @@ def _text(outcome: RecoveryOutcome) -> str:
 
 
 def _is_unfinished(alert: Alert) -> bool:
-    """Return whether a recovery was begun and not ended, or was owed and never begun."""
+    """Return whether a recovery was begun and not ended, or is due and was never begun."""
     if alert.healing is RecoveryStatus.UNDER_WAY:
         return True
     is_pending = alert.healing is RecoveryStatus.NONE and alert.source is AlertSource.HEALTH and alert.is_urgent

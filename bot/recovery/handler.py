@@ -35,7 +35,7 @@ LADDERS = {
 }
 INTERRUPTED_ATTEMPT = "interrupted, the bot stopped in the middle of it"
 YIELDED_TO_DEPLOYMENT = "interrupted, a deployment started"
-WORDS = {
+ACTION_NAMES = {
     RecoveryAction.RESTART: "restart",
     RecoveryAction.RECREATE: "recreate from the release",
     RecoveryAction.ROLL_BACK: "roll back",
@@ -108,8 +108,8 @@ class ErrorHandler:
                 return refusal
             problem = await self._attempt(fault, environment, action)
             if problem is None:
-                return RecoveryReport(fault, RecoveryOutcome.RECOVERED, f"{WORDS[action]}: it has recovered")
-            tried.append(f"{WORDS[action]}: {problem}")
+                return RecoveryReport(fault, RecoveryOutcome.RECOVERED, f"{ACTION_NAMES[action]}: it has recovered")
+            tried.append(f"{ACTION_NAMES[action]}: {problem}")
         if tried and (refusal := await self._refusal(fault, environment)) is not None:
             return refusal
         text = "; ".join(tried) or "the recovery budget is used up, the service failed again each time"
@@ -159,16 +159,16 @@ class ErrorHandler:
         log.info("recovery attempt", alert_id=fault.alert_id, service=fault.service, action=action.value)
         problem = await self._try(fault, environment, action)
         await self._state.recoveries.save(replace(step, result=problem or "recovered"))
-        await self._notes.note(fault.alert_id, f"{WORDS[action]}: {problem or 'recovered'}")
+        await self._notes.note(fault.alert_id, f"{ACTION_NAMES[action]}: {problem or 'recovered'}")
         return problem
 
     async def _close_interrupted(self, fault: Fault) -> bool:
         """Record that attempts of a bot that died were interrupted; returns whether there were any."""
-        broken_off = await self._state.recoveries.unfinished(fault.alert_id)
-        for step in broken_off:
+        interrupted = await self._state.recoveries.unfinished(fault.alert_id)
+        for step in interrupted:
             await self._state.recoveries.save(replace(step, result=INTERRUPTED_ATTEMPT))
-            await self._notes.note(fault.alert_id, f"{WORDS[step.action]}: {INTERRUPTED_ATTEMPT}")
-        return bool(broken_off)
+            await self._notes.note(fault.alert_id, f"{ACTION_NAMES[step.action]}: {INTERRUPTED_ATTEMPT}")
+        return bool(interrupted)
 
     async def _is_recovered(self, fault: Fault, environment: Environment) -> bool:
         """Return whether a service is healthy after earlier attempts: where it runs, it is given its time."""

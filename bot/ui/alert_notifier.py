@@ -159,11 +159,11 @@ class AlertNotifier(Notifier):
         own = [alert for alert in pending if not alert.group]
         fresh = [alert for alert in own if await self._is_new(alert)]
         new = {alert.id for alert in fresh}
-        calling = [alert for alert in own if alert.id not in new and await self._pings.is_due(alert)]
-        if len(fresh) + len(calling) <= min(self._limits.at_once, self._remaining()):
+        due = [alert for alert in own if alert.id not in new and await self._pings.is_due(alert)]
+        if len(fresh) + len(due) <= min(self._limits.at_once, self._remaining()):
             return False
         await self._assign_groups(fresh)
-        await self._pings.share(calling, self._limits.group_open)
+        await self._pings.share(due, self._limits.group_open)
         return True
 
     async def _assign_groups(self, alerts: Sequence[Alert]) -> None:

@@ -43,7 +43,7 @@ class Catalogue:
     def _line(self, text: str, depth: int) -> str:
         """Translate a sentence whole, else the sentences that it begins with, one after the other."""
         inner = text.strip()
-        if depth == 0 or not any(sign.isalpha() for sign in inner):
+        if depth == 0 or not any(char.isalpha() for char in inner):
             return text
         for template in self._templates:
             fields = template.match(inner)

@@ -58,7 +58,7 @@ class Drawing:
     buttons: tuple[Button, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     picture: Picture | None = None
-    # The roles that a new message calls; only a mention of them in `content` does so.
+    # The roles that a new message pings; only a mention of them in `content` does so.
     pings: tuple[int, ...] = ()
 
     @property

@@ -17,7 +17,7 @@ log = get_logger(__name__)
 
 RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
-NONCE_SIGNS = 24
+NONCE_LENGTH = 24
 
 
 class JournalLossNotifier:
@@ -33,7 +33,7 @@ class JournalLossNotifier:
         if self._guild_id is None or self._channel_id is None:
             return
         channel = OpsChannel(self._client, self._guild_id, self._channel_id)
-        nonce = hashlib.sha256(repr((loss, id(self))).encode()).hexdigest()[:NONCE_SIGNS]
+        nonce = hashlib.sha256(repr((loss, id(self))).encode()).hexdigest()[:NONCE_LENGTH]
         delay = RETRY_SECONDS
         while True:
             try:
@@ -58,7 +58,7 @@ def draw_journal_loss(loss: JournalLoss) -> Drawing:
         _("Its container: `{container}`", container=loss.container) if loss.container else "",
         *(
             _("`{deployment}` was interrupted; services of two releases may be running.", deployment=one)
-            for one in loss.broken_off
+            for one in loss.interrupted
         ),
         _("What to do: {hint}", hint=plain(translate(loss.hint), CONTENT // 4)),
     ]

@@ -16,7 +16,7 @@ from roas.models.deployment import Deployment
 from roas.models.plan_record import PlanState
 from roas.state.manager import StateManager
 from roas.ui.alert_notifier import ALERTS, AlertNotifier
-from roas.ui.approval_notifier import PREFIX as PROPOSAL
+from roas.ui.approval_notifier import PREFIX as PLAN_PREFIX
 from roas.ui.approval_notifier import ApprovalNotifier
 from roas.ui.deployment_notifier import DeploymentNotifier
 from roas.ui.notifier import APPROVAL, LIVE, OUTCOME, Notifier, Pace
@@ -78,11 +78,11 @@ class LiveMessages:
 
     def start(self) -> None:
         """Begin to listen; nothing is posted before `online`."""
-        for pattern, hear in (
+        for pattern, handle in (
             ("deployment.*", self._handle_deployment_event),
             ("monitoring.alert.*", self._handle_alert_event),
         ):
-            self._subscriptions.append(_detached(self._bus.subscribe, pattern, hear, name="live messages"))
+            self._subscriptions.append(_detached(self._bus.subscribe, pattern, handle, name="live messages"))
         self._watch = _detached(asyncio.create_task, self._run(), name="live messages")
 
     def online(self) -> None:
@@ -104,7 +104,7 @@ class LiveMessages:
         if known is not None:
             return known[0]
         notifier = self._create_notifier(subject, outbox)
-        task: asyncio.Task[None] = _detached(asyncio.create_task, self._follow(notifier), name=f"tell {subject}")
+        task: asyncio.Task[None] = _detached(asyncio.create_task, self._follow(notifier), name=f"notifier of {subject}")
         self._notifiers[subject] = (notifier, task)
         return notifier
 
@@ -114,7 +114,7 @@ class LiveMessages:
             return AlertNotifier(
                 subject, *parts, self._ping_roles.alert_role, is_ours=lambda name: self._outboxes.of(name) is outbox
             )
-        if subject.startswith(PROPOSAL):
+        if subject.startswith(PLAN_PREFIX):
             return ApprovalNotifier(subject, *parts, self._ping_roles.approver_roles)
         return DeploymentNotifier(subject, *parts)
 
@@ -133,7 +133,7 @@ class LiveMessages:
 
     async def known_link(self, subject: str, environment: str) -> str:
         """Return the address of a message that was posted before, or of the channel."""
-        post = await self._state.posts.get(subject, APPROVAL if subject.startswith(PROPOSAL) else LIVE)
+        post = await self._state.posts.get(subject, APPROVAL if subject.startswith(PLAN_PREFIX) else LIVE)
         posted_in = self._outboxes.of_channel(post.channel_id) if post is not None else None
         if post is None or posted_in is None:
             return self._outboxes.of(environment).channel.link()
@@ -151,14 +151,14 @@ class LiveMessages:
 
     async def settled(self) -> None:
         """Wait until everything that is followed now and has an end is posted to its end."""
-        ending = [task for subject, (_create_notifier, task) in self._notifiers.items() if not _is_alerts(subject)]
+        ending = [task for subject, (_notifier, task) in self._notifiers.items() if not _is_alerts(subject)]
         await asyncio.gather(*ending, return_exceptions=True)
 
     async def close(self) -> None:
         """Stop; what is not posted yet is posted by the next bot."""
         for subscription in self._subscriptions:
             await self._bus.unsubscribe(subscription)
-        tasks = [task for _create_notifier, task in self._notifiers.values()]
+        tasks = [task for _notifier, task in self._notifiers.values()]
         tasks += [self._watch] if self._watch is not None else []
         for task in tasks:
             task.cancel()
@@ -176,9 +176,9 @@ class LiveMessages:
     async def _run(self) -> None:
         """Look for what no event announced: at the start, when woken, and periodically."""
         # Nothing new is posted until all notifiers are queued, or the quickest to read would be first.
-        async with AsyncExitStack() as hold:
+        async with AsyncExitStack() as held_queues:
             for outbox in self._outboxes.all():
-                await hold.enter_async_context(outbox.queue.hold("start"))
+                await held_queues.enter_async_context(outbox.queue.hold("start"))
             await self._online.wait()
             await self._leadership.wait_until_leader()
             await self._follow_pending()

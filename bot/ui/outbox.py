@@ -71,7 +71,7 @@ class Outbox:
         """Make a message look as wanted, posting it where it is missing; returns the message as it is now.
 
         A new message waits until those before it are posted; `wake` is called to let `sender` try again, where others
-        wait for it. Raises PostError, after which the teller is to try again.
+        wait for it. Raises PostError, after which `sender` is to try again.
         """
         post = await self._state.posts.get(request.subject, request.kind)
         if post is not None and post.finished and request.finished:
@@ -128,10 +128,10 @@ class Outbox:
 
     async def _send(self, request: PostRequest, post: Post, replaces: int | None = None) -> Post:
         """Post a message; the place in the queue is kept for retries and for the next message of this notifier."""
-        sign = nonce(post, replaces)
+        this_nonce = nonce(post, replaces)
 
         async def send(drawing: Drawing, reply_to: int | None) -> int:
-            return await self.channel.send(drawing, nonce=sign, reply_to=reply_to)
+            return await self.channel.send(drawing, nonce=this_nonce, reply_to=reply_to)
 
         message_id = await self._allowed(request.wanted, request.reply_to, send)
         return await self._remember(post, message_id, request.wanted)

@@ -35,7 +35,7 @@ class RolePings:
         self._shared: tuple[str, float] = ("", float("-inf"))
 
     async def is_due(self, alert: Alert) -> bool:
-        """Return whether a message of its own is still to be posted that calls about an alert."""
+        """Return whether a message of its own that pings about an alert is still to be posted."""
         kind = self._kind(alert)
         if kind is None or not alert.is_audible:
             return False
@@ -71,19 +71,19 @@ class RolePings:
             if (kind := self._kind(alert)) is not None:
                 members.setdefault(kind, []).append(alert)
         posted = 0
-        for kind, called in members.items():
-            if any(alert.is_audible for alert in called) or await self._outbox.post(name, kind) is not None:
-                drawing = draw_shared_ping(name, called, self._role, self._clean, for_help=kind != PING)
-                posted += await self._post(name, kind, drawing, called, about)
+        for kind, pinged in members.items():
+            if any(alert.is_audible for alert in pinged) or await self._outbox.post(name, kind) is not None:
+                drawing = draw_shared_ping(name, pinged, self._role, self._clean, for_help=kind != PING)
+                posted += await self._post(name, kind, drawing, pinged, about)
         return posted
 
     async def _post(
-        self, subject: str, kind: str, drawing: Drawing, called: Sequence[Alert], about: Post | None
+        self, subject: str, kind: str, drawing: Drawing, alerts: Sequence[Alert], about: Post | None
     ) -> int:
         before = await self._outbox.post(subject, kind)
-        since = min(alert.escalated_at or alert.started_at for alert in called)
+        since = min(alert.escalated_at or alert.started_at for alert in alerts)
         reply_to = about.message_id if about is not None else None
-        alone = subject == called[0].id
+        alone = subject == alerts[0].id
         post = await self._deliver(PostRequest(subject, kind, drawing, since, finished=alone, reply_to=reply_to))
         return int(before is None or before.message_id != post.message_id)
 

@@ -12,11 +12,11 @@ STORE = ServiceDefinition("store", "store:v1", "d", probes=(ServiceProbe(URL, gr
 
 
 class Scene:
-    """Let a memory hear what a test says."""
+    """Let a history hear what a test says."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.memory = ProbeHistory(clock=lambda: self.now)
+        self.history = ProbeHistory(clock=lambda: self.now)
         self.container = ContainerSnapshot(
             "c1", "store", "store", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "i", "h"
         )
@@ -24,11 +24,11 @@ class Scene:
         self.now = 10.0
 
     def fails(self, times: int = 1) -> bool:
-        return [self.memory.heard("dev", "store", URL, answered=False) for _ in range(times)][-1]
+        return [self.history.record("dev", "store", URL, answered=False) for _ in range(times)][-1]
 
     def judged(self, verdict: Verdict = Verdict.HEALTHY) -> ServiceHealth:
         health = ServiceHealth("store", verdict, "its health check passes", (self.container,))
-        return self.memory.judge("dev", health, STORE)
+        return self.history.judge("dev", health, STORE)
 
 
 def test_one_failure_degrades_several_are_unhealthy() -> None:
@@ -38,7 +38,7 @@ def test_one_failure_degrades_several_are_unhealthy() -> None:
     assert scene.judged().verdict is Verdict.DEGRADED
     scene.fails(2)
     assert scene.judged().verdict is Verdict.UNHEALTHY
-    assert scene.memory.heard("dev", "store", URL, answered=True)
+    assert scene.history.record("dev", "store", URL, answered=True)
     assert scene.judged().verdict is Verdict.HEALTHY
 
 
@@ -46,8 +46,8 @@ def test_repeated_result_triggers_no_check() -> None:
     scene = Scene()
     scene.fails(3)
     assert not scene.fails()
-    assert scene.memory.heard("dev", "store", URL, answered=True)
-    assert not scene.memory.heard("dev", "store", URL, answered=True)
+    assert scene.history.record("dev", "store", URL, answered=True)
+    assert not scene.history.record("dev", "store", URL, answered=True)
 
 
 def test_failure_within_start_grace_ignored() -> None:

@@ -35,20 +35,20 @@ async def test_slow_name_resolution_ignored(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_unprobeable_url_does_not_block_others() -> None:
     closed = f"tcp://127.0.0.1:{free_port()}"
     probes = tuple(ServiceProbe(url) for url in ("http://[::1", closed))
-    heard: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
+    recorded: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
 
-    class Memory(ProbeHistory):
-        def heard(self, environment: str, service: str, url: str, *, answered: bool) -> bool:
-            heard.put_nowait((url, answered))
+    class QueueHistory(ProbeHistory):
+        def record(self, environment: str, service: str, url: str, *, answered: bool) -> bool:
+            recorded.put_nowait((url, answered))
             return False
 
     async def definitions() -> Mapping[str, ServiceDefinition]:
         return {"web": ServiceDefinition("web", "web:v1", "d", probes=probes)}
 
     with captured_logs() as logs:
-        task = asyncio.create_task(ProbeLoop(DEV, NetworkProber(), Memory(), definitions, str).run())
+        task = asyncio.create_task(ProbeLoop(DEV, NetworkProber(), QueueHistory(), definitions, str).run())
         async with asyncio.timeout(5):
-            assert await heard.get() == (closed, False)
+            assert await recorded.get() == (closed, False)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert [one["event"] for one in logs] == ["a probe cannot run from here"]
@@ -56,7 +56,7 @@ async def test_unprobeable_url_does_not_block_others() -> None:
 
 @pytest.mark.parametrize("scheme", ["redis", "tcp"])
 async def test_lost_target_noticed_next_round(scheme: str, tmp_path: Path) -> None:
-    memory, woken = ProbeHistory(), asyncio.Semaphore(0)
+    history, woken = ProbeHistory(), asyncio.Semaphore(0)
     with RedisServer(tmp_path) as server:
         probe = ServiceProbe(f"{scheme}://{server.url.partition('://')[2]}")
         definition = ServiceDefinition("store", "store:v1", "d", probes=(probe,))
@@ -66,14 +66,14 @@ async def test_lost_target_noticed_next_round(scheme: str, tmp_path: Path) -> No
 
         own = ContainerSnapshot("c1", "store", "store", ContainerState.RUNNING, HealthStatus.NONE, "i", "i", "h")
         seen = ServiceHealth("store", Verdict.UNVERIFIED, "runs", (own,))
-        assert memory.judge("dev", seen, definition) is seen
+        assert history.judge("dev", seen, definition) is seen
         assert await NetworkProber().probe(DEV, probe.url, 5.0)
-        probing = ProbeLoop(DEV, NetworkProber(), memory, definitions, woken.release, every_seconds=0.1)
-        task = asyncio.create_task(probing.run())
+        probe_loop = ProbeLoop(DEV, NetworkProber(), history, definitions, woken.release, every_seconds=0.1)
+        task = asyncio.create_task(probe_loop.run())
         await asyncio.to_thread(server.kill)
         async with asyncio.timeout(10):
             for _ in range(3):
                 await woken.acquire()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert memory.judge("dev", seen, definition).verdict is Verdict.UNHEALTHY
+    assert history.judge("dev", seen, definition).verdict is Verdict.UNHEALTHY

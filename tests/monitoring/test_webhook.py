@@ -182,8 +182,8 @@ async def test_oversized_body_refused_early(scene: Scene) -> None:
 
     async with scene.client.post("/alerts", headers=RIGHT, data=endless()) as answer:
         assert (answer.status, "bytes at most" in (await answer.json())["error"]) == (413, True)
-    status, told = await scene.post(b" " * (LARGEST_BODY + 1))
-    assert (status, "bytes at most" in told["error"]) == (413, True)
+    status, answer = await scene.post(b" " * (LARGEST_BODY + 1))
+    assert (status, "bytes at most" in answer["error"]) == (413, True)
     assert (await scene.post(delivery(*[FIRING] * 5001)))[0] == 400
 
 
@@ -196,8 +196,8 @@ async def test_compressed_body_decoded(scene: Scene) -> None:
         "DEFLATE": bare.compress(body) + bare.flush(),
     }
     for encoding, sent in packed.items():
-        status, told = await scene.post(sent, RIGHT | {"Content-Encoding": encoding})
-        assert (status, told["received"]) == (200, 1), encoding
+        status, answer = await scene.post(sent, RIGHT | {"Content-Encoding": encoding})
+        assert (status, answer["received"]) == (200, 1), encoding
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip", "br", "zstd"])
@@ -215,10 +215,10 @@ async def test_decompression_bomb_refused_midway(scene: Scene) -> None:
     bomb = gzip.compress(b" " * (LARGEST_BODY * 16))
     assert len(bomb) < LARGEST_BODY // 50
     tracemalloc.start()
-    status, told = await scene.post(bomb, RIGHT | {"Content-Encoding": "gzip"})
+    status, answer = await scene.post(bomb, RIGHT | {"Content-Encoding": "gzip"})
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (status, "bytes at most" in told["error"]) == (413, True)
+    assert (status, "bytes at most" in answer["error"]) == (413, True)
     assert most < LARGEST_BODY * 4
 
 
@@ -277,8 +277,8 @@ async def test_redelivered_old_occurrence_ignored(scene: Scene) -> None:
 
 async def test_standby_asks_for_redelivery(scene: Scene) -> None:
     scene.active = False
-    status, told = await scene.post(delivery(FIRING))
-    assert (status, "stands by" in told["error"]) == (503, True)
+    status, answer = await scene.post(delivery(FIRING))
+    assert (status, "on standby" in answer["error"]) == (503, True)
     assert await scene.state.alerts.all() == ()
     scene.active = True
     assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 1

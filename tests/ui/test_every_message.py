@@ -34,7 +34,7 @@ from roas.monitoring.integration_figures import IntegrationFigures
 from roas.monitoring.integration_monitor import LIMITS
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
-from roas.ui.embeds.approval import draw_approval, draw_proposal
+from roas.ui.embeds.approval import draw_approval, draw_confirmation
 from roas.ui.embeds.errors import draw_error, draw_unexpected
 from roas.ui.embeds.history import HistoryPage, draw_history
 from roas.ui.embeds.integration import draw_integration
@@ -80,7 +80,7 @@ LINES = f"{HOSTILE}\n" + "x" * 10_240 + f"\n{HOSTILE}\n" + "y" * 10_240
 # These take part in drawing a message, and are no message themselves.
 HELPERS = {
     "roas.ui.embeds.status._embed": "one environment of draw_status",
-    "roas.ui.embeds.alert._to_call": "what the calls about alerts have in common",
+    "roas.ui.embeds.alert._ping_drawing": "what the pings for alerts have in common",
     "roas.ui.drawing.Drawing.without": "a message as it is posted with fewer permissions; each is sent so, too",
     "roas.ui.command_names.drawing_found_as": "names commands in their group, of what others drew",
     "roas.ui.command_names.embeds_found_as": "names commands in their group, of what others drew",
@@ -276,7 +276,7 @@ def private_answers() -> Iterator[Message]:
     """Collect what is said to one person."""
     for state in PlanState:
         plan_record = replace(a_proposal(state, large=True), plan=a_large_plan())
-        yield answered(draw_proposal, f"{state}", plan_record, last_seconds=7300.0)
+        yield answered(draw_confirmation, f"{state}", plan_record, last_seconds=7300.0)
     for large_plan in (a_large_plan(), a_large_plan(warnings=(HOSTILE * 10,) * 64)):
         yield answered(draw_plan, "largest", large_plan, dry_run=True, last_seconds=7300.0)
         yield answered(draw_plan_message, "largest", large_plan, one_line(HOSTILE, 300), last_seconds=7300.0)

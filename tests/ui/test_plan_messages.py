@@ -13,7 +13,7 @@ from roas.models.plan import Plan
 from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
 from roas.state.manager import StateManager
 from roas.ui.deployment_notifier import last_seconds, usual_seconds
-from roas.ui.embeds.approval import draw_approval, draw_proposal
+from roas.ui.embeds.approval import draw_approval, draw_confirmation
 from roas.ui.embeds.history import HistoryPage, draw_history
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
@@ -52,7 +52,7 @@ def test_largest_approval_within_limits_pings_nobody(state_: PlanState) -> None:
 
 
 def test_largest_plan_within_limits() -> None:
-    drawing = draw_proposal(a_proposal(PlanState.PLANNED, large=True), last_seconds=7300)
+    drawing = draw_confirmation(a_proposal(PlanState.PLANNED, large=True), last_seconds=7300)
     assert_within_limits(drawing.embeds)
     assert len(drawing.content) <= 2000
     assert all(len(button.custom_id) <= 100 and len(button.label) <= 80 for button in drawing.buttons)
@@ -76,7 +76,7 @@ def test_approver_sees_services_images_and_keys(count: int) -> None:
     plan = a_plan(count)
     plan = replace(plan, services=tuple(replace(one, changed_keys=keys) for one in plan.services))
     plan_record = replace(plan_record, plan=plan)
-    for drawing in (draw_proposal(plan_record), draw_approval(plan_record), draw_plan_message(plan, dry_run=True)):
+    for drawing in (draw_confirmation(plan_record), draw_approval(plan_record), draw_plan_message(plan, dry_run=True)):
         assert [file.name for file in drawing.attachments] == ([] if count == 3 else ["plan.txt"])
         if drawing.attachments:
             assert "all of it is in `plan.txt`" in f"{drawing.content}\n{text_of(drawing.embeds)}"

@@ -82,8 +82,8 @@ def shortened(label: str, size: float, width: float) -> str:
 
 
 def writable(label: str) -> str:
-    """Replace what the font has no sign for."""
-    return "".join(sign if sign in WRITABLE else UNWRITABLE for sign in label)
+    """Replace the characters that the font cannot write."""
+    return "".join(char if char in WRITABLE else UNWRITABLE for char in label)
 
 
 def _font(size: float) -> ImageFont.FreeTypeFont:

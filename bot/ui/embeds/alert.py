@@ -1,4 +1,4 @@
-"""Draw alerts: one by itself, many in one message, and the call for help when recovery has come to its end."""
+"""Draw alerts: one by itself, many in one message, and the escalation when recovery did not help."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -38,16 +38,16 @@ def _as_it_is(alert: Alert) -> Alert:
 
 def draw_alert(alert: Alert, role: int | None = None) -> Drawing:
     """Draw one alert; an urgent one that is not silenced pings a role where one is set."""
-    sign, colour = STATES.get(alert.state, SEVERITIES[alert.severity])
+    icon, colour = STATES.get(alert.state, SEVERITIES[alert.severity])
     embed = discord.Embed(
-        title=f"{sign} {_title(alert, 200)}", description=plain(translate(alert.summary), 1500), colour=colour
+        title=f"{icon} {_title(alert, 200)}", description=plain(translate(alert.summary), 1500), colour=colour
     )
     add_field(embed, _("State"), _state(alert))
     if done := _done(alert):
         add_field(embed, _("What was done"), done)
     embed.set_footer(text=alert.id)
-    shown, called = _called(role, [alert])
-    return Drawing(alert.id, tuple(fit([embed])), mentions(shown), _buttons(alert), pings=called)
+    shown, pings = _pings(role, [alert])
+    return Drawing(alert.id, tuple(fit([embed])), mentions(shown), _buttons(alert), pings=pings)
 
 
 def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None, clean: Clean = _as_it_is) -> Drawing:
@@ -55,72 +55,72 @@ def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None, cle
     still_open = [alert for alert in alerts if alert.is_open]
     order = list(Severity)
     worst = min((a.severity for a in still_open or alerts), key=order.index, default=Severity.INFO)
-    sign, colour = SEVERITIES[worst] if still_open else STATES[AlertState.RESOLVED]
+    icon, colour = SEVERITIES[worst] if still_open else STATES[AlertState.RESOLVED]
     counts = Counter(alert.severity for alert in still_open)
     parts = [f"{SEVERITIES[one][0]} {counts[one]} {word(one)}" for one in order if counts[one]]
     resolved = len(alerts) - len(still_open)
     parts += [f"✅ {resolved} {word(AlertState.RESOLVED)}"] if resolved else []
     title = _("{count} alerts at once", count=len(alerts)) if len(alerts) > 1 else _title(clean(alerts[0]), 200)
-    embed = discord.Embed(title=f"{sign} {title}", description=" · ".join(parts), colour=colour)
+    embed = discord.Embed(title=f"{icon} {title}", description=" · ".join(parts), colour=colour)
     listing = _listing(alerts, FIELD_VALUE, clean)
     add_field(embed, _("Most severe") if len(alerts) > LISTED else _("Alerts"), listing)
     if len(still_open) > LISTED:
         add_field(embed, _("All of them"), _("See `/status` and the journal; none is lost."))
     embed.set_footer(text=group)
-    shown, called = _called(role, alerts)
+    shown, pings = _pings(role, alerts)
     buttons = (_button(_("Acknowledge all"), "ack", group, "👀"), _button(_("Silence 1 h"), "silence", group, "🔕"))
-    return Drawing(group, tuple(fit([embed])), mentions(shown), buttons if still_open else (), pings=called)
+    return Drawing(group, tuple(fit([embed])), mentions(shown), buttons if still_open else (), pings=pings)
 
 
 def draw_escalation(alert: Alert, role: int | None = None) -> Drawing:
-    """Draw the call for help: what was tried did not help, now a person is needed."""
+    """Draw an escalation: what was tried did not help, now a person is needed."""
     embed = discord.Embed(
         title=f"🆘 {_('Operator needed: {title}', title=_title(alert, 180))}",
         description=_actions(alert) or plain(translate(alert.summary), 1000),
         colour=BAD,
     )
     _add_what_to_do(embed, [alert])
-    return _to_call(embed, f"{alert.id}{ESCALATION_SUFFIX}", role, [alert])
+    return _ping_drawing(embed, f"{alert.id}{ESCALATION_SUFFIX}", role, [alert])
 
 
 def draw_ping(alert: Alert, role: int | None = None) -> Drawing:
     """Draw the role ping for an alert that was posted without one."""
-    sign, colour = SEVERITIES[alert.severity]
+    icon, colour = SEVERITIES[alert.severity]
     embed = discord.Embed(
-        title=f"{sign} {_('Now urgent: {title}', title=_title(alert, 180))}",
+        title=f"{icon} {_('Now urgent: {title}', title=_title(alert, 180))}",
         description=plain(translate(alert.summary), 1000),
         colour=colour,
     )
-    return _to_call(embed, f"{alert.id}{CALL_SUFFIX}", role, [alert])
+    return _ping_drawing(embed, f"{alert.id}{CALL_SUFFIX}", role, [alert])
 
 
 def draw_shared_ping(
     name: str, alerts: Sequence[Alert], role: int | None = None, clean: Clean = _as_it_is, *, for_help: bool
 ) -> Drawing:
-    """Draw one call about many alerts: the worst of them by name, these cleaned, and how many there are besides."""
+    """Draw one ping for many alerts: the worst of them by name, these cleaned, and how many there are besides."""
     title = _title(clean(alerts[0]), 180) if len(alerts) == 1 else _("{count} alerts", count=len(alerts))
     text = _("Operator needed: {title}", title=title) if for_help else _("Now urgent: {title}", title=title)
-    sign = "🆘" if for_help else SEVERITIES[_worst_first(alerts)[0].severity][0]
-    embed = discord.Embed(title=f"{sign} {text}", description=_listing(alerts, 2000, clean), colour=BAD)
+    icon = "🆘" if for_help else SEVERITIES[_worst_first(alerts)[0].severity][0]
+    embed = discord.Embed(title=f"{icon} {text}", description=_listing(alerts, 2000, clean), colour=BAD)
     if for_help:
         _add_what_to_do(embed, alerts)
-    return _to_call(embed, f"{name}{ESCALATION_SUFFIX if for_help else CALL_SUFFIX}", role, alerts)
+    return _ping_drawing(embed, f"{name}{ESCALATION_SUFFIX if for_help else CALL_SUFFIX}", role, alerts)
 
 
 def draw_open_alerts(alerts: Sequence[Alert], clean: Clean = _as_it_is) -> discord.Embed | None:
     """Draw what is open now, for `/status`, what is named cleaned; None where nothing is."""
     if not alerts:
         return None
-    sign, colour = SEVERITIES[_worst_first(alerts)[0].severity]
-    title = f"{sign} {_('Open alerts: {count}', count=len(alerts))}"
+    icon, colour = SEVERITIES[_worst_first(alerts)[0].severity]
+    title = f"{icon} {_('Open alerts: {count}', count=len(alerts))}"
     return discord.Embed(title=title, description=_listing(alerts, 1200, clean), colour=colour)
 
 
-def _to_call(embed: discord.Embed, key: str, role: int | None, alerts: Sequence[Alert]) -> Drawing:
+def _ping_drawing(embed: discord.Embed, key: str, role: int | None, alerts: Sequence[Alert]) -> Drawing:
     embed.set_footer(text=key)
     shown = () if role is None else (role,)
-    called = shown if any(alert.is_audible for alert in alerts) else ()
-    return Drawing(key, tuple(fit([embed])), mentions(shown), pings=called)
+    pings = shown if any(alert.is_audible for alert in alerts) else ()
+    return Drawing(key, tuple(fit([embed])), mentions(shown), pings=pings)
 
 
 def _add_what_to_do(embed: discord.Embed, alerts: Sequence[Alert]) -> None:
@@ -180,17 +180,17 @@ def _listing(alerts: Sequence[Alert], limit: int, clean: Clean) -> str:
 
 
 def _line(alert: Alert) -> str:
-    sign = STATES.get(alert.state, SEVERITIES[alert.severity])[0]
+    icon = STATES.get(alert.state, SEVERITIES[alert.severity])[0]
     times = f" ×{alert.count}" if alert.count > 1 else ""
     place = f" {code(alert.service, 40)}" if alert.service else ""
-    return f"{sign} {_title(alert, 100)}{place}{times}"
+    return f"{icon} {_title(alert, 100)}{place}{times}"
 
 
 def _title(alert: Alert, limit: int) -> str:
     return one_line(translate(alert.title), limit)
 
 
-def _called(role: int | None, alerts: Sequence[Alert]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _pings(role: int | None, alerts: Sequence[Alert]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the role that a message mentions, and the same where posting pings it: not for silenced alerts."""
     urgent = [alert for alert in alerts if alert.is_urgent]
     shown = () if role is None or not urgent else (role,)

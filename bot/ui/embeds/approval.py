@@ -1,4 +1,4 @@
-"""Draw a plan for those who have to say yes to it: the one who asked, then a second person."""
+"""Draw a plan for those who decide on it: the one who asked confirms it, then a second person approves it."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ _COLOURS = {
 }
 
 
-def draw_proposal(plan_record: PlanRecord, *, last_seconds: float | None = None) -> Drawing:
+def draw_confirmation(plan_record: PlanRecord, *, last_seconds: float | None = None) -> Drawing:
     """Draw a plan with its buttons, for the one who asked."""
     confirm = _("Roll back") if plan_record.request.kind is DeploymentKind.ROLLBACK else _("Deploy")
     buttons = (
@@ -41,8 +41,8 @@ def draw_approval(
 ) -> Drawing:
     """Draw the message that asks a second person, and says later what became of it.
 
-    While it waits it calls the roles of those who approve. What they say yes to is all there: in a file, where not
-    all of it can be shown.
+    While it waits it pings the approver roles. They see all that they approve: in a file, where a message cannot show
+    all of it.
     """
     plan = draw_plan(plan_record.plan, last_seconds=last_seconds)
     embed = discord.Embed(
@@ -56,11 +56,11 @@ def draw_approval(
     if not plan_record.ended:
         approve = Button(_("Approve"), f"{APPROVE_PREFIX}{plan_record.id}", discord.ButtonStyle.success, "✅")
         buttons = (approve, _withdraw_button(plan_record))
-    called = approvers if plan_record.state is PlanState.AWAITING else ()
-    return Drawing(plan_record.id, tuple(shown), mentions(called), buttons, attachments=files, pings=called)
+    pings = approvers if plan_record.state is PlanState.AWAITING else ()
+    return Drawing(plan_record.id, tuple(shown), mentions(pings), buttons, attachments=files, pings=pings)
 
 
-def proposal_headline(plan_record: PlanRecord) -> str:
+def plan_headline(plan_record: PlanRecord) -> str:
     """Summarise a request in one line: `deploy v2 to prod`."""
     request = plan_record.request
     values = {"environment": request.environment, "version": one_line(plan_record.plan.version, 64)}
@@ -76,7 +76,7 @@ def _withdraw_button(plan_record: PlanRecord) -> Button:
 
 
 def _title(plan_record: PlanRecord) -> str:
-    values = {"what": proposal_headline(plan_record)}
+    values = {"what": plan_headline(plan_record)}
     return {
         PlanState.AWAITING: _("🗳️ Approval needed: {what}", **values),
         PlanState.CONFIRMED: _("✅ Approved: {what}", **values),
@@ -84,7 +84,7 @@ def _title(plan_record: PlanRecord) -> str:
         PlanState.WITHDRAWN: _("🚫 Withdrawn: {what}", **values),
         PlanState.VOID: _("🚫 Void: {what}", **values),
         PlanState.EXPIRED: _("⌛ Not approved in time: {what}", **values),
-    }.get(plan_record.state, proposal_headline(plan_record))
+    }.get(plan_record.state, plan_headline(plan_record))
 
 
 def _description(plan_record: PlanRecord) -> str:

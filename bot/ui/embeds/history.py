@@ -65,7 +65,7 @@ def _buttons(page: HistoryPage, *, has_more: bool) -> Iterator[Button]:
 
 
 def _entry(deployment: Deployment) -> str:
-    sign = OUTCOMES[deployment.outcome][0] if deployment.outcome else "🚀"
+    icon = OUTCOMES[deployment.outcome][0] if deployment.outcome else "🚀"
     state = outcome_text(deployment.outcome) if deployment.outcome else _("is running")
     details = [
         at(deployment.created_at),
@@ -74,7 +74,7 @@ def _entry(deployment: Deployment) -> str:
         duration(deployment.duration_seconds),
         f"{release(deployment.from_release)} → {release(deployment.to_release)}",
     ]
-    return f"{sign} **{headline(deployment)}** {state}\n-# {' · '.join(part for part in details if part)}"
+    return f"{icon} **{headline(deployment)}** {state}\n-# {' · '.join(part for part in details if part)}"
 
 
 def _approved(deployment: Deployment) -> str:

@@ -14,7 +14,7 @@ from roas.ui.translation import _
 def draw_integration(
     figures: IntegrationFigures, firing: AbstractSet[str], *, is_engine_unavailable: bool = False
 ) -> discord.Embed:
-    """Draw the figures; a sign before each says whether its alert fires. Without an engine nothing is called well."""
+    """Draw the figures; an icon before each says whether its alert fires. Without an engine nothing is called well."""
     latency = _milliseconds(figures.event_latency_seconds)
     if figures.slowest_subscriber:
         latency = _("{value}, slowest: {name}", value=latency, name=code(figures.slowest_subscriber, 50))
@@ -42,10 +42,10 @@ def _waiting(seconds: float, figures: IntegrationFigures) -> str:
 def _line(limit: Limit, firing: AbstractSet[str], name: str, value: str) -> str:
     if not value:
         return f"▫️ {name}: {_('nothing to measure yet')}"
-    sign = "🔴" if limit.name in firing else "🟢"
+    icon = "🔴" if limit.name in firing else "🟢"
     allowed = f"{limit.threshold:g} {limit.unit}"
     side = _("at least {limit}", limit=allowed) if limit.low else _("at most {limit}", limit=allowed)
-    return f"{sign} {name}: {value} ({side})"
+    return f"{icon} {name}: {value} ({side})"
 
 
 def _milliseconds(seconds: float | None) -> str:

@@ -77,7 +77,7 @@ def cancel_button(deployment: Deployment) -> Button:
 
 
 def service_line(progress: ServiceProgress) -> str:
-    """Draw one service: sign, name, how far it is, and which image becomes which."""
+    """Draw one service: icon, name, how far it is, and which image becomes which."""
     parts = [f"{STEPS[progress.step]} {code(progress.service, SERVICE_NAME_LENGTH)} {word(progress.step)}"]
     if progress.fraction is not None and 0 < progress.fraction < 1:
         parts.append(f"{progress.fraction:.0%}")
@@ -97,8 +97,8 @@ def service_lines(deployment: Deployment) -> list[str]:
 
 
 def _title(deployment: Deployment) -> str:
-    sign = OUTCOMES[deployment.outcome][0] if deployment.outcome else "🚀"
-    return f"{sign} {headline(deployment)}"
+    icon = OUTCOMES[deployment.outcome][0] if deployment.outcome else "🚀"
+    return f"{icon} {headline(deployment)}"
 
 
 def _colour(deployment: Deployment) -> discord.Colour:

@@ -27,11 +27,11 @@ def outcome_key(deployment_id: str) -> str:
 def draw_outcome(deployment: Deployment) -> Drawing:
     """Draw the end of a finished deployment, with the last log lines and health-check output as a file."""
     outcome = deployment.outcome or Outcome.FAILED
-    sign, colour = OUTCOMES[outcome]
+    icon, colour = OUTCOMES[outcome]
     if outcome is Outcome.SUCCEEDED and deployment.warnings:
         colour = CAREFUL
     embed = discord.Embed(
-        title=f"{sign} {headline(deployment)}: {outcome_text(outcome)}",
+        title=f"{icon} {headline(deployment)}: {outcome_text(outcome)}",
         description=_description(deployment, outcome),
         colour=colour,
     )

@@ -66,10 +66,10 @@ def draw_status(statuses: Sequence[EnvironmentStatus], beside: Sequence[discord.
 def _embed(status: EnvironmentStatus, *, brief: bool) -> discord.Embed:
     """Draw what is known of an environment but for its services."""
     verdict = status.health.verdict if status.health else Verdict.UNKNOWN
-    sign, colour = VERDICTS[verdict]
+    icon, colour = VERDICTS[verdict]
     if not status.fault and status.health is not None and not status.health.services:
-        sign, colour = "⚫", QUIET
-    embed = discord.Embed(title=f"{sign} {status.environment}: {_verdict(status, verdict)}", colour=colour)
+        icon, colour = "⚫", QUIET
+    embed = discord.Embed(title=f"{icon} {status.environment}: {_verdict(status, verdict)}", colour=colour)
     facts = _facts(status)
     if brief:
         embed.description = "\n".join(f"**{name}** {clip(' '.join(value.split()), BRIEF)}" for name, value in facts)
