@@ -1,5 +1,9 @@
 """Name every fault that this software can report: what is wrong, and what to do about it."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self
+
 from roas.models.deployment import Lock, Problem
 from roas.models.freeze import Freeze
 
@@ -20,9 +24,25 @@ class RoasError(Exception):
         self.service = service
         self.report = report
 
+    def hide(self, redact: Callable[[str], str]) -> Self:
+        """Take secrets out of what it says, before anybody reads or keeps it; returns itself."""
+        self.message, self.hint, self.report = map(redact, (self.message, self.hint, self.report))
+        self.args = (self.message,)
+        return self
+
     def problem(self) -> Problem:
         """Return the fault as plain data, for the journal and for people."""
         return Problem(self.key, self.message, self.hint, self.service, self.report)
+
+
+@contextmanager
+def without_secrets(redact: Callable[[str], str]) -> Iterator[None]:
+    """Take secrets out of every error of ours that is raised within."""
+    try:
+        yield
+    except RoasError as error:
+        error.hide(redact)
+        raise
 
 
 class SettingsError(RoasError):

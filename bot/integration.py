@@ -10,7 +10,9 @@ from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.manager import DeploymentManager
+from roas.engine.secret_sources import of_variables
 from roas.events import Event, EventBus, Subscription
+from roas.log import hide_in_records
 from roas.maintenance import Maintenance
 from roas.models.alert import URGENT, AlertReport, AlertSource, Severity
 from roas.models.change import ChangeType, StateChange
@@ -228,15 +230,19 @@ class Application:
 
 
 @asynccontextmanager
-async def open_application(settings: Settings, *, instance_prefix: str = "BOT") -> AsyncIterator[Application]:
+async def open_application(
+    settings: Settings, *, instance_prefix: str = "BOT", redactor: Redactor | None = None
+) -> AsyncIterator[Application]:
     """Open the journal, build every part, and close them in reverse order. Raises StateError.
 
     Nothing is resumed by itself: call `orchestrator.resume()` for what a dead process left.
     """
     async with AsyncExitStack() as stack:
-        redactor = Redactor()
-        redactor.add(settings.secrets)
-        state = await stack.enter_async_context(StateManager(settings.state_dir, instance_prefix=instance_prefix))
+        redactor = redactor or Redactor()
+        _seed(redactor, settings)
+        stack.callback(hide_in_records(redactor))
+        opened = StateManager(settings.state_dir, instance_prefix=instance_prefix, redact=redactor.redact)
+        state = await stack.enter_async_context(opened)
         bus = EventBus()
         stack.push_async_callback(bus.close)
         engine = ComposeEngine(
@@ -249,6 +255,15 @@ async def open_application(settings: Settings, *, instance_prefix: str = "BOT") 
         application = _build(settings, redactor, state, bus, engine)
         await _start(application, stack)
         yield application
+
+
+def _seed(redactor: Redactor, settings: Settings) -> None:
+    """Let the redactor know what the settings hold: their own secrets, and the stacks' variables."""
+    known = environments(settings)
+    redactor.keep(name for one in known.values() for name in (one.name, one.project))
+    redactor.add(settings.secrets)
+    for one in known.values():
+        redactor.add(of_variables(one.variables))
 
 
 def _build(

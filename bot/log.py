@@ -7,7 +7,7 @@ and decides alone where they go: nothing of its logging, and nothing of structlo
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
@@ -22,6 +22,8 @@ DEEPEST = 6
 NAMESPACE = "roas"
 # The attribute of our records that holds the fields.
 FIELDS = "roas_fields"
+# Of the applications that are open in this process: logging is one for all of it.
+_REDACTORS: list["Redactor"] = []
 # From `logging`, past structlog's own frames, to the caller.
 STACK_LEVEL = 4
 
@@ -122,9 +124,35 @@ def _with_fields(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
 
 def _as_record(_: Any, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
     """Render an event as text, as any logger of `logging` does, and keep its fields on the record."""
+    if _REDACTORS:
+        if event.get("exc_info"):
+            _without_secret_trace(event)
+        event.update({key: _hidden(value) for key, value in event.items() if key not in UNTOUCHED})
     options = {key: event.pop(key) for key in ("exc_info", "stack_info") if key in event}
     text = " ".join([str(event["event"]), *(f"{key}={value}" for key, value in event.items() if key != "event")])
     return (text,), {**options, "extra": {FIELDS: dict(event)}, "stacklevel": STACK_LEVEL}
+
+
+def hide_in_records(redactor: Redactor) -> Callable[[], None]:
+    """Hide secrets in our records from now on, wherever a host sends them; returns a function that ends this.
+
+    A host's own handlers format an exception themselves. So one whose text holds a secret becomes text here.
+    """
+    _REDACTORS.append(redactor)
+    return lambda: _REDACTORS.remove(redactor)
+
+
+def _hidden(value: Any) -> Any:
+    for redactor in tuple(_REDACTORS):
+        value = _hide(redactor, value)
+    return value
+
+
+def _without_secret_trace(event: MutableMapping[str, Any]) -> None:
+    """Replace an exception by its text without secrets, where it has any."""
+    written = structlog.processors.format_exc_info(None, "", {"exc_info": event["exc_info"]}).get("exception", "")
+    if (hidden := _hidden(written)) != written:
+        event["exception"], event["exc_info"] = hidden, False  # to leave it out would mean the one being handled
 
 
 def _renderer(*, console: bool, colors: bool) -> Processor:

@@ -110,6 +110,7 @@ class Redactor:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._known: set[str] = set()
+        self._names: set[str] = set()
         self._index = _Index()
         self._lock = threading.Lock()
         self.add(values)
@@ -117,11 +118,19 @@ class Redactor:
     def add(self, values: Iterable[str]) -> None:
         """Hide these values from now on, and the passwords within them; any thread may call this."""
         with self._lock:
-            new = set(chain.from_iterable(map(_parts, values))) - self._known
+            new = set(chain.from_iterable(map(_parts, values))) - self._known - self._names
             if new:
                 self._known |= new
                 # One that is being searched stays as it is.
                 self._index = self._index.with_forms(chain.from_iterable(map(_forms, new)))
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Leave these names in every text, whoever takes one for a password: messages and records need them."""
+        with self._lock:
+            self._names |= set(names)
+            if self._known & self._names:
+                self._known -= self._names
+                self._index = _Index().with_forms(chain.from_iterable(map(_forms, self._known)))
 
     def redact(self, text: str) -> str:
         """Return the text without secrets; nothing else of it changes."""

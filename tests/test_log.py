@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from roas.log import configure_logging, correlated, get_logger
+from roas.log import configure_logging, correlated, get_logger, hide_in_records
 from roas.redaction import Redactor
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -138,3 +138,23 @@ def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch, no_color: str, c
         root.setLevel(level)
         logging.captureWarnings(capture=False)
     assert ("\x1b[" in stream.getvalue()) is colored
+
+
+def test_records_for_a_host_have_no_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    """A bot that loads the extension has handlers of its own, which know of no secret."""
+    log = get_logger("roas.x")
+    stop = hide_in_records(Redactor(["s3cret-value"]))
+    try:
+        log.warning("said s3cret-value", url="redis://:hunter22@redis/0", error=ValueError("s3cret-value"))
+        try:
+            raise ValueError("s3cret-value")
+        except ValueError:
+            log.exception("broke")
+        log.error("fine", exc_info=KeyError("nothing secret"))
+    finally:
+        stop()
+    written = caplog.text + "".join(str(record.__dict__) for record in caplog.records)
+    assert "s3cret-value" not in written
+    assert "hunter22" not in written
+    assert "ValueError" in written
+    assert caplog.records[-1].exc_info is not None

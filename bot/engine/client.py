@@ -14,7 +14,7 @@ import urllib3
 from docker.errors import APIError, DockerException, TLSParameterError
 from docker.utils import kwargs_from_env
 
-from roas.errors import EngineError, EngineUnavailableError
+from roas.errors import EngineError, EngineUnavailableError, without_secrets
 from roas.models.environment import Environment
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -41,7 +41,8 @@ def is_local(environment: Environment) -> bool:
 class EngineClients:
     """Keep one SDK client per engine; a client serves as many threads as it has connections."""
 
-    def __init__(self) -> None:
+    def __init__(self, redact: Callable[[str], str] = str) -> None:
+        self._redact = redact
         self._clients: dict[str, docker.DockerClient] = {}
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
@@ -51,7 +52,7 @@ class EngineClients:
         address = engine_address(environment)
 
         def ask() -> Answer:
-            with typed_faults(address):
+            with without_secrets(self._redact), typed_faults(address):
                 return question(self.client(address))
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)

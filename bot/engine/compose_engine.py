@@ -14,7 +14,6 @@ from roas.engine.compose.runner import ComposeRunner
 from roas.engine.container_repair import plan_repairs, repair_containers
 from roas.engine.contents import ContentStore
 from roas.engine.credential_refresh import CredentialRefresher
-from roas.engine.credentials import credential_values
 from roas.engine.docker_events import EventSubscription
 from roas.engine.failure_output import read_failure_output
 from roas.engine.image_building import build_hash, build_image
@@ -33,6 +32,7 @@ from roas.engine.release_images import missing_images, tag_images, tagged_number
 from roas.engine.releases import ReleaseDrafter
 from roas.engine.removal import remove_container, start_container, stop_container
 from roas.engine.resolution import StackResolver
+from roas.engine.secret_sources import model_secrets
 from roas.engine.service_creation import ServiceCreator
 from roas.engine.service_logs import read_log
 from roas.engine.snapshots import take_snapshots
@@ -55,15 +55,15 @@ class ComposeEngine:
 
     def __init__(self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor) -> None:
         state_dir = state_dir.resolve()
-        self._clients = EngineClients()
-        self._runner = ComposeRunner(instance_id)
+        self._clients = EngineClients(redactor.redact)
+        self._runner = ComposeRunner(instance_id, redactor.redact)
         self._redactor = redactor
-        self._models = ModelStore(state_dir / "models")
+        self._models = ModelStore(state_dir / "models", redactor.add)
         self._contents = ContentStore(state_dir / "contents")
         policy = ComposePolicy(policy_allow, state_dir)
-        self._resolver = StackResolver(self._clients, self._runner, self._contents, policy)
+        self._resolver = StackResolver(self._clients, self._runner, self._contents, policy, redactor)
         self._drafter = ReleaseDrafter(self._clients, self._models)
-        self._refresher = CredentialRefresher(self._clients, self._resolver, self._models, redactor)
+        self._refresher = CredentialRefresher(self._clients, self._resolver, self._models)
         self._creator = ServiceCreator(self._clients, self._runner, self._models)
 
         self.statistics = StatisticsReader(self._clients)
@@ -80,9 +80,7 @@ class ComposeEngine:
         self, environment: Environment, version: str | None, *, write_contents: bool = True
     ) -> ResolvedStack:
         """Merge, interpolate and check an environment's compose files."""
-        stack = await self._resolver.resolve(environment, version, write_contents=write_contents)
-        self._redactor.add(credential_values(stack.model))
-        return stack
+        return await self._resolver.resolve(environment, version, write_contents=write_contents)
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         """Return the stored, pinned model of a release."""
@@ -132,7 +130,7 @@ class ComposeEngine:
         adopted = await adopt_project(self._clients, environment)
         if adopted is None:
             return None
-        self._redactor.add(credential_values(adopted.model))
+        self._redactor.add(model_secrets(adopted.model))
         return await self._drafter.draft_model(environment, adopted.version, adopted.model, adopted.references)
 
     async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:

@@ -1,28 +1,25 @@
 """Give a release's model the current credentials, so that a rollback does not bring back a revoked one."""
 
 from roas.engine.client import EngineClients
-from roas.engine.credentials import credential_values, with_credentials_of
+from roas.engine.credentials import with_credentials_of
 from roas.engine.model_store import ModelStore
 from roas.engine.resolution import StackResolver
 from roas.errors import EngineUnavailableError, RoasError
 from roas.models.environment import Environment
 from roas.models.release import Release
-from roas.redaction import Redactor
 
 
 class CredentialRefresher:
     """Read today's credentials from the working copy and put them into stored models."""
 
-    def __init__(self, clients: EngineClients, resolver: StackResolver, models: ModelStore, redactor: Redactor) -> None:
+    def __init__(self, clients: EngineClients, resolver: StackResolver, models: ModelStore) -> None:
         self._clients = clients
         self._resolver = resolver
         self._models = models
-        self._redactor = redactor
 
     async def refresh(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
         """Return the hash of the model to apply, and warnings; where today's files are unusable, the stored one."""
         stored = await self._clients.local(lambda: self._models.load(release.model_hash))
-        self._redactor.add(credential_values(stored))
         try:
             today, _ = await self._resolver.working_copy(environment, release.version or None)
         except EngineUnavailableError:
@@ -30,7 +27,6 @@ class CredentialRefresher:
         except RoasError as error:
             text = f"{release.label} keeps the credentials it was made with, since today's files cannot be read"
             return release.model_hash, (f"{text}: {error.message}",)
-        self._redactor.add(credential_values(today))
         renewed, unknown = with_credentials_of(stored, today)
         warnings = tuple(f"{name} is not in today's files: it stays as it was." for name in unknown)
         if renewed == stored:

@@ -1,20 +1,12 @@
-"""Find the credentials in a model, and update those of an old model."""
+"""Update the credentials of an old model."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from roas.engine.config_hashes import ADOPTED_HASH
 from roas.engine.model import services_of
 from roas.redaction import is_credential
-
-
-def credential_values(model: Mapping[str, Any]) -> Iterator[str]:
-    """Return the values of a model's credentials; for redaction only."""
-    for service in services_of(model).values():
-        for variable, value in _variables(service).items():
-            if value is not None and is_credential(variable):
-                yield str(value)
 
 
 def with_credentials_of(model: Mapping[str, Any], today: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:

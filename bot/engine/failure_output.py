@@ -7,8 +7,10 @@ import docker
 from docker.errors import APIError, NotFound
 
 from roas.engine.client import EngineClients, explanation
+from roas.engine.secret_sources import container_secrets
 from roas.models.environment import Environment
-from roas.redaction import Redactor, is_credential
+from roas.redaction import Redactor
+from roas.secret_forms import without_control
 
 LONGEST_LINE = 500
 PROBES_SHOWN = 2
@@ -24,17 +26,12 @@ async def read_failure_output(
             inspected: dict[str, Any] = client.api.inspect_container(container_id)
         except NotFound:
             return f"(the container {container_id[:12]} is gone, and its log with it)"
-        redactor.add(credentials_of(inspected))
+        redactor.add(container_secrets(inspected))
         parts = [_ending(inspected), *_probes(inspected), _log(client, inspected, lines)]
-        return redactor.redact("\n".join(part for part in parts if part))
+        whole = redactor.redact(without_control("\n".join(part for part in parts if part)))
+        return "\n".join(map(_clipped, whole.split("\n")))
 
     return await clients.call(environment, read)
-
-
-def credentials_of(inspected: Mapping[str, Any]) -> list[str]:
-    """Return the values of a container's own variables that are credentials by their names."""
-    pairs = (entry.partition("=") for entry in inspected["Config"].get("Env") or ())
-    return [value for name, _, value in pairs if is_credential(name)]
 
 
 def _ending(inspected: Mapping[str, Any]) -> str:
@@ -53,7 +50,7 @@ def _ending(inspected: Mapping[str, Any]) -> str:
 def _probes(inspected: Mapping[str, Any]) -> list[str]:
     log = (inspected["State"].get("Health") or {}).get("Log") or []
     return [
-        f"health check, exit code {probe['ExitCode']}: {_clipped(str(probe.get('Output', '')).strip())}"
+        f"health check, exit code {probe['ExitCode']}: {str(probe.get('Output', '')).strip()}"
         for probe in log[-PROBES_SHOWN:]
     ]
 
@@ -63,7 +60,7 @@ def _log(client: docker.DockerClient, inspected: Mapping[str, Any], lines: int) 
         raw: bytes = client.api.logs(inspected["Id"], stdout=True, stderr=True, tail=lines)
     except APIError as error:
         return f"(its log cannot be read: {explanation(error)})"
-    return "\n".join(map(_clipped, raw.decode(errors="replace").splitlines())) or "(it wrote nothing)"
+    return raw.decode(errors="replace").rstrip() or "(it wrote nothing)"
 
 
 def _clipped(line: str) -> str:

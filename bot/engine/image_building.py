@@ -19,6 +19,7 @@ from roas.engine.model import services_of
 from roas.engine.model_text import write_model
 from roas.errors import BuildFailedError, EngineError, EngineUnavailableError, RegistryUnavailableError
 from roas.redaction import Redactor
+from roas.secret_forms import without_control
 
 # The deployment has a deadline of its own; this one only ends a build that no deployment waits for any more.
 BUILD_SECONDS = 3600.0
@@ -50,7 +51,7 @@ async def build_image(
 
     async def on_line(line: str) -> None:
         if line.strip():
-            log.append(redactor.redact(line))
+            log.append(redactor.redact(without_control(line)))
             await report(service, log[-1], _fraction(line))
 
     with tempfile.TemporaryDirectory(prefix="roas-build-") as folder:
@@ -62,7 +63,7 @@ async def build_image(
                 arguments, stack.environment, timeout_seconds=BUILD_SECONDS, service=service, on_line=on_line
             )
         except EngineError as error:
-            raise _fault(error, service, "\n".join(log)) from error
+            raise _fault(error, service, redactor.redact("\n".join(log))) from error
     reference = stack.definitions[service].image
     found = await clients.call(stack.environment, lambda client: find_image(client, reference))
     if found is None:

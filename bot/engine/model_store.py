@@ -5,12 +5,13 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from roas.engine.model_text import read_model, write_model
+from roas.engine.secret_sources import model_secrets
 from roas.errors import ReleaseNotRestorableError
 
 FOLDER_MODE = 0o700
@@ -20,10 +21,11 @@ HASH_PATTERN = re.compile(r"[0-9a-f]{64}")
 
 
 class ModelStore:
-    """Keep each model once, in a file named by the hash of its text."""
+    """Keep each model once, in a file named by the hash of its text; `learn` hears of the secrets in any of them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, learn: Callable[[Iterable[str]], None] = lambda _: None) -> None:
         self._folder = folder
+        self._learn = learn
 
     def path(self, model_hash: str) -> Path:
         """Return the file of a model."""
@@ -40,6 +42,7 @@ class ModelStore:
 
     def save(self, model: Mapping[str, Any]) -> str:
         """Keep a model and return its hash."""
+        self._learn(model_secrets(model))
         text = write_model(model).encode()
         model_hash = hashlib.sha256(text).hexdigest()
         path = self.path(model_hash)
@@ -57,9 +60,11 @@ class ModelStore:
     def load(self, model_hash: str) -> dict[str, Any]:
         """Return a model. Raises ReleaseNotRestorableError where it is gone."""
         try:
-            return read_model(self.existing(model_hash).read_text(encoding="utf-8"))
+            model = read_model(self.existing(model_hash).read_text(encoding="utf-8"))
         except OSError as error:
             raise _gone(model_hash) from error
+        self._learn(model_secrets(model))
+        return model
 
     def add_reference(self, model_hash: str, holder: str) -> None:
         """Record that a holder needs a model, so that it is not removed."""

@@ -18,9 +18,11 @@ from roas.engine.model_text import read_resolved
 from roas.engine.policy import ComposePolicy
 from roas.engine.raw_files import FileReference
 from roas.engine.raw_policy import RawPolicy
+from roas.engine.secret_sources import model_secrets, stack_secrets
 from roas.engine.service_probes import refuse_impossible_probes
-from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError
+from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, without_secrets
 from roas.models.environment import Environment
+from roas.redaction import Redactor
 
 VERSION_VARIABLE = "VERSION"
 VERSION_LINE = re.compile(r"^\s*(?:export\s+)?VERSION\s*=(?P<value>[^#\n]*)", re.MULTILINE)
@@ -30,17 +32,28 @@ class StackResolver:
     """Merge, interpolate and check compose files; the bot's own environment has no part in it."""
 
     def __init__(
-        self, clients: EngineClients, runner: ComposeRunner, contents: ContentStore, policy: ComposePolicy
+        self,
+        clients: EngineClients,
+        runner: ComposeRunner,
+        contents: ContentStore,
+        policy: ComposePolicy,
+        redactor: Redactor,
     ) -> None:
         self._clients = clients
         self._runner = runner
         self._contents = contents
         self._policy = policy
+        self._redactor = redactor
 
     async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
         """Return the stack as it would be deployed. Raises ComposeFileError, ComposePolicyError."""
+        with without_secrets(self._redactor.redact):
+            return await self._resolve(environment, version, write_contents=write_contents)
+
+    async def _resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
         model, warnings, files = await self._read(environment, version)
         await self._clients.local(lambda: self._policy.check(model, environment, files))
+        await self._clients.local(lambda: self._redactor.add(model_secrets(model)))
         holdings = await self._holdings(environment, needed=write_contents)
         await self._clients.local(lambda: self._policy.check(model, environment, files, holdings))
         definitions = read_definitions(model)
@@ -63,7 +76,8 @@ class StackResolver:
         self, environment: Environment, version: str | None
     ) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return the model that the files resolve to today, the place of its configuration, and warnings."""
-        model, warnings, _ = await self._read(environment, version)
+        with without_secrets(self._redactor.redact):
+            model, warnings, _ = await self._read(environment, version)
         return model, warnings
 
     async def _holdings(self, environment: Environment, *, needed: bool) -> EngineHoldings:
@@ -81,7 +95,11 @@ class StackResolver:
         """Return the model, warnings, and the files that the compose files name."""
         _refuse_missing_files(environment)
         variables = variables_of(environment, version)
+        # Before Compose sees them, which quotes them where something is wrong.
+        await self._clients.local(lambda: self._redactor.add(stack_secrets(environment)))
         named = await RawPolicy(self._clients, self._runner, self._policy).check(environment, variables)
+        targets = [one.target for one in named if one.is_compose_file or one.kind == "env_file"]
+        await self._clients.local(lambda: self._redactor.add(stack_secrets(environment, targets)))
         arguments = commands.config(ComposeProject.of_working_copy(environment))
         output = await self._runner.run(arguments, environment, variables=variables, starts_programs=False)
         model = read_resolved(output.stdout)

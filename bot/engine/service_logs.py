@@ -7,9 +7,10 @@ import docker
 from docker.errors import APIError, NotFound
 
 from roas.engine.client import EngineClients, explanation
-from roas.engine.failure_output import credentials_of
+from roas.engine.secret_sources import container_secrets
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+from roas.secret_forms import without_control
 
 
 async def read_log(
@@ -26,7 +27,7 @@ async def read_log(
     def read(client: docker.DockerClient) -> str:
         try:
             inspected: dict[str, Any] = client.api.inspect_container(container_id)
-            redactor.add(credentials_of(inspected))
+            redactor.add(container_secrets(inspected))
             from_time = since.timestamp() if since is not None else None
             raw: bytes = client.api.logs(
                 container_id, stdout=True, stderr=True, timestamps=True, tail=lines, since=from_time
@@ -35,6 +36,6 @@ async def read_log(
             return f"(the container {container_id[:12]} is gone, and its log with it)"
         except APIError as error:
             return f"(its log cannot be read: {explanation(error)})"
-        return redactor.redact(raw.decode(errors="replace")).rstrip("\n")
+        return redactor.redact(without_control(raw.decode(errors="replace"))).rstrip("\n")
 
     return await clients.call(environment, read)

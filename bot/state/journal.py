@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from roas.errors import FencedOffError, JournalHeldError, JournalLostError, JournalUnusableError, StateError
 from roas.models.change import StateChange
+from roas.state.document_texts import hide_in_document
 from roas.state.documents import to_json
 from roas.state.journal_place import JournalPlace
 from roas.state.schema import give_identity, migrate
@@ -64,11 +65,12 @@ class Transaction:
 
     connection: sqlite3.Connection
     instance_id: str
+    redact: Callable[[str], str] = str
     changes: list[StateChange] = field(default_factory=list)
 
     def execute(self, statement: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        """Run one statement."""
-        return self.connection.execute(statement, parameters)
+        """Run one statement; a document is written without secrets in what it says in words."""
+        return self.connection.execute(statement, tuple(hide_in_document(one, self.redact) for one in parameters))
 
     def add_change(self, change: StateChange) -> None:
         """Write a change to the journal."""
@@ -102,7 +104,14 @@ class Transaction:
 class Journal:
     """Run transactions on the journal. WAL lets other processes read meanwhile; `synchronous=FULL` loses nothing."""
 
-    def __init__(self, path: Path, instance_id: str, after_commit: Callable[[StateChange], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        instance_id: str,
+        after_commit: Callable[[StateChange], None],
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        self._redact = redact
         self._path = path
         self._instance_id = instance_id
         self._after_commit = after_commit
@@ -206,7 +215,7 @@ class Journal:
             raise StateError("The journal is closed.", hint="Start the bot again.")
         with self._noting_loss():
             self._place.check()
-        transaction = Transaction(self._connection, self._instance_id)
+        transaction = Transaction(self._connection, self._instance_id, self._redact)
         self._connection.execute(f"BEGIN {mode}")
         try:
             if fence is not None:

@@ -8,6 +8,7 @@ from types import TracebackType
 from roas.errors import JournalLostError, StateError
 from roas.log import get_logger
 from roas.models.change import StateChange
+from roas.redaction import Redactor
 from roas.state.alerts import Alerts
 from roas.state.approvals import Approvals
 from roas.state.deployments import DeploymentStateManager
@@ -27,16 +28,20 @@ log = get_logger(__name__)
 
 JOURNAL_NAME = "journal.sqlite3"
 FOLDER_MODE = 0o700
+# Where nothing is known, what looks like a secret is one.
+NO_SECRETS = Redactor()
 
 
 class StateManager:
     """Keep the journal: every change of state is written before it takes effect, and published after the commit."""
 
-    def __init__(self, state_dir: Path, *, instance_prefix: str = "BOT") -> None:
+    def __init__(
+        self, state_dir: Path, *, instance_prefix: str = "BOT", redact: Callable[[str], str] = NO_SECRETS.redact
+    ) -> None:
         self.folder = state_dir.expanduser().resolve()
         self.instance = Instance(self.folder / "instances", instance_prefix)
         self._subscribers: list[Callable[[StateChange], None]] = []
-        self._journal = Journal(self.folder / JOURNAL_NAME, self.instance.id, self._notify_subscribers)
+        self._journal = Journal(self.folder / JOURNAL_NAME, self.instance.id, self._notify_subscribers, redact)
         self.deployments = DeploymentStateManager(self._journal, self.instance.is_alive)
         self.releases = Releases(self._journal)
         self.locks = Locks(self._journal)

@@ -39,8 +39,9 @@ class ComposeOutput:
 class ComposeRunner:
     """Run Compose commands for one of our processes, which the marker in the children's environment names."""
 
-    def __init__(self, instance_id: str) -> None:
+    def __init__(self, instance_id: str, redact: Callable[[str], str] = str) -> None:
         self._instance_id = instance_id
+        self._redact = redact
         self._command: tuple[str, ...] | None = None
 
     async def run(
@@ -77,7 +78,7 @@ class ComposeRunner:
             await _end(process)
         if code != 0:
             files = ", ".join(path.name for path in environment.compose_files)
-            raise compose_fault(stderr or stdout, files=files, service=service)
+            raise compose_fault(stderr or stdout, files=files, service=service).hide(self._redact)
         return ComposeOutput(stdout, stderr)
 
     def run_in_foreground(self, arguments: Sequence[str], environment: Environment) -> tuple[list[str], dict[str, str]]:

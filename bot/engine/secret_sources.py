@@ -1,0 +1,131 @@
+"""Read the secrets of a stack where they are written, before anything can quote them: files of variables and secrets.
+
+What is no plain file is not opened, and what cannot be read is passed over: those who need it say so.
+"""
+
+import io
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from roas.engine.model import services_of
+from roas.engine.raw_yaml import RawMapping, read_raw
+from roas.errors import RoasError
+from roas.models.environment import Environment
+from roas.redaction import is_credential, passwords_within
+
+LARGEST_BYTES = 1 << 20
+# A line of an env file that is wrong somewhere is quoted all the same.
+VARIABLE = re.compile(r"(?P<name>[A-Za-z_][\w.-]*)[ \t]*[=:][ \t]*(?P<value>[^\r\n]*)")
+DEFAULT_VALUE = re.compile(r"\$\{(?P<name>\w+):?[-+](?P<value>[^${}]*)\}")
+# Where a container finds the secrets that Compose gives it.
+MOUNTED_SECRETS = "/run/secrets/"
+
+
+def stack_secrets(environment: Environment, files: Iterable[Path] = ()) -> Iterator[str]:
+    """Yield what the env files, the variables and the compose files of a stack hold; `files` are more of them."""
+    yield from of_variables(environment.variables)
+    for path in dict.fromkeys((*environment.env_files, *environment.compose_files, *files)):
+        if not _leads_out(path, environment.folder) and (text := read_plain(path)):
+            yield from of_text(text)
+            if path.suffix in {".yml", ".yaml"}:
+                yield from _of_compose_file(path)
+
+
+def of_variables(variables: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the values of credentials, and the passwords within other values."""
+    for name, value in variables.items():
+        if value is not None and is_credential(str(name)):
+            yield str(value)
+        elif isinstance(value, str):
+            yield from passwords_within(value)
+
+
+def of_text(text: str) -> Iterator[str]:
+    """Yield what a file of variables holds, be it well-formed or not."""
+    with suppress(ValueError):
+        yield from of_variables(dotenv_values(stream=io.StringIO(text), interpolate=False))
+    for match in (*VARIABLE.finditer(text), *DEFAULT_VALUE.finditer(text)):
+        value = match["value"].strip()
+        bare = value.partition(" #")[0].strip().strip("\"'")
+        yield from of_variables({match["name"]: bare})
+        yield from of_variables({match["name"]: value})
+
+
+def model_secrets(model: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a resolved model holds: credentials among variables and build arguments, and the files of secrets."""
+    for service in services_of(model).values():
+        yield from of_variables(_mapping(service.get("environment")))
+        yield from of_variables(_mapping((service.get("build") or {}).get("args")))
+        yield from of_variables(_mapping(service.get("labels")))
+    for definition in (model.get("secrets") or {}).values():
+        if source := (definition or {}).get("file"):
+            yield read_plain(Path(str(source)))
+        if content := (definition or {}).get("content"):
+            yield str(content)
+
+
+def container_secrets(inspected: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a container was given: credentials among its variables, and the files of its secrets."""
+    pairs = (entry.partition("=") for entry in inspected["Config"].get("Env") or ())
+    yield from of_variables({name: value for name, _, value in pairs})
+    for mount in inspected.get("Mounts") or ():
+        if str(mount.get("Destination", "")).startswith(MOUNTED_SECRETS) and not mount.get("RW"):
+            yield read_plain(Path(str(mount.get("Source", ""))))
+
+
+def read_plain(path: Path) -> str:
+    """Return the text of a plain file, or nothing: no device, no pipe, nothing large."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return ""
+    try:
+        is_plain = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return os.read(descriptor, LARGEST_BYTES).decode(errors="replace") if is_plain else ""
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+
+
+def _leads_out(path: Path, folder: Path) -> bool:
+    """Return whether a file of the stack is a link to elsewhere, which is not the stack's to read."""
+    return path.is_relative_to(folder) and not path.resolve().is_relative_to(folder.resolve())
+
+
+def _of_compose_file(path: Path) -> Iterator[str]:
+    with suppress(RoasError):
+        for document in read_raw(path):
+            yield from _of_entries(document)
+
+
+def _of_entries(found: RawMapping) -> Iterator[str]:
+    """Yield the credentials of a mapping and of those in it, each of which is looked at once."""
+    pending: list[object] = [found]
+    seen: set[int] = set()
+    while pending:
+        value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, RawMapping):
+            yield from of_variables({name: one for name, one in value.entries if isinstance(one, str)})
+            pending += [one for _, one in value.entries if not isinstance(one, str)]
+        elif isinstance(value, list):
+            pairs = (entry.partition("=") for entry in value if isinstance(entry, str))
+            yield from of_variables({name: one for name, _, one in pairs})
+            pending += [entry for entry in value if not isinstance(entry, str)]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    pairs = (str(entry).partition("=") for entry in value) if isinstance(value, list) else ()
+    return {name: one for name, _, one in pairs}

@@ -1,0 +1,59 @@
+"""Hide secrets in the documents of the journal: in what they say in words, never in what records are found by.
+
+Whoever commits to a stack chooses what counts as a secret there. If an id, a name or a digest could be hidden, one
+stack's password would break the records of all others.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+# The fields that hold words of people, of programs or of other systems; whatever is within them counts as such.
+WORDS = frozenset(
+    {
+        "actions",
+        "changed_keys",
+        "detail",
+        "hint",
+        "message",
+        "metadata",
+        "new",
+        "note",
+        "old",
+        "purpose",
+        "reason",
+        "report",
+        "summary",
+        "title",
+        "warnings",
+    }
+)
+# Within them, too, these are ids and names.
+FOUND_BY = frozenset({"alert_id", "deployment", "deployment_id", "environment", "release", "service", "restored_from"})
+
+
+def hide_in_document(value: object, redact: Callable[[str], str]) -> object:
+    """Return a parameter of a statement: a document without secrets, or whatever else it is as it is."""
+    if not isinstance(value, str) or not value.startswith("{"):
+        return value
+    try:
+        document = json.loads(value)
+    except ValueError:
+        return value
+    hidden = _in_mapping(document, redact, is_text=False)
+    return value if hidden == document else json.dumps(hidden, ensure_ascii=False, separators=(",", ":"))
+
+
+def _in_mapping(found: Mapping[str, Any], redact: Callable[[str], str], *, is_text: bool) -> dict[str, Any]:
+    return {
+        key: value if key in FOUND_BY else _in_value(value, redact, is_text=is_text or key in WORDS)
+        for key, value in found.items()
+    }
+
+
+def _in_value(value: Any, redact: Callable[[str], str], *, is_text: bool) -> Any:
+    if isinstance(value, dict):
+        return _in_mapping(value, redact, is_text=is_text)
+    if isinstance(value, list):
+        return [_in_value(one, redact, is_text=is_text) for one in value]
+    return redact(value) if is_text and isinstance(value, str) else value

@@ -1,0 +1,102 @@
+"""What a stack keeps secret is known before anything can quote it."""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.secret_sources import container_secrets, model_secrets, read_plain, stack_secrets
+from roas.errors import RoasError
+from roas.models.environment import Environment
+from roas.redaction import Redactor
+
+SECRET = "s3cr3t-Value/77"
+NOWHERE = "unix:///no/engine.sock"
+QUOTING = {
+    "port": "services: {web: {image: x, ports: ['${DB_PASS}:80']}}",
+    "number": "services: {web: {image: x, deploy: {replicas: '${DB_PASS}'}}}",
+    "duration": "services: {web: {image: x, healthcheck: {test: [CMD, x], interval: '${DB_PASS}'}}}",
+    "size": "services: {web: {image: x, mem_limit: '${DB_PASS}'}}",
+    "service": "services: {web: {image: x, depends_on: ['${DB_PASS}']}}",
+    "network": "services: {web: {image: x, networks: ['${DB_PASS}']}}",
+    "env file": "services: {web: {image: x, env_file: '${DB_PASS}'}}",
+    "extended file": "services: {web: {image: x, extends: {file: '${DB_PASS}', service: a}}}",
+    "included file": "include: ['${DB_PASS}']\nservices: {web: {image: x}}",
+    "missing variable": "services: {web: {image: '${MISSING:?not ${DB_PASS}}'}}",
+    "default value": f"services: {{web: {{image: x, mem_limit: '${{OTHER_PASS:-{SECRET}}}'}}}}",
+    "written there": f"services: {{web: {{image: x, environment: {{A_KEY: '{SECRET}'}}, mem_limit: '{SECRET}'}}}}",
+    "list": f"services: {{web: {{image: x, environment: ['A_DSN={SECRET}'], mem_limit: '{SECRET}'}}}}",
+    "label": f"services: {{web: {{image: x, labels: {{a_secret: '{SECRET}'}}, mem_limit: '{SECRET}'}}}}",
+    "file of variables": f"services: {{web: {{image: x, env_file: more.env, mem_limit: '${{MORE:-{SECRET}" + "}'}}",
+}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    folder = tmp_path / "stack"
+    folder.mkdir()
+    (folder / ".env").write_text(f"DB_PASS='{SECRET}'\n")
+    (folder / "more.env").write_text(f"MORE_CREDENTIALS={SECRET}\n")
+    files = (folder / "compose.yml",)
+    return Environment("dev", "t-secrets", folder, files, env_files=(folder / ".env",), docker_host=NOWHERE)
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[ComposeEngine]:
+    """One that knows nothing yet."""
+    made = ComposeEngine(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize("kind", QUOTING)
+async def test_compose_error_quotes_no_secret(engine: ComposeEngine, environment: Environment, kind: str) -> None:
+    environment.compose_files[0].write_text(QUOTING[kind])
+    with pytest.raises(RoasError) as caught:
+        await engine.resolve(environment, "v1", write_contents=False)
+    said = (str(caught.value), caught.value.message, caught.value.hint, caught.value.report)
+    assert SECRET not in "\n".join(said)
+    assert len(caught.value.message) > 20
+
+
+async def test_broken_env_file_quotes_no_secret(engine: ComposeEngine, environment: Environment) -> None:
+    environment.env_files[0].write_text(f'A=1\nDB-PASS ${{={SECRET}\nDB_PASSWORD="{SECRET}\n')
+    environment.compose_files[0].write_text("services: {web: {image: x}}")
+    with pytest.raises(RoasError) as caught:
+        await engine.resolve(environment, "v1", write_contents=False)
+    assert SECRET not in caught.value.message
+
+
+def test_sources_of_a_stack_all_read(environment: Environment) -> None:
+    environment.compose_files[0].write_text(
+        "x-a: &a {B_TOKEN: in-a-mapping}\nservices: {web: {image: x, environment: ['C_KEY=in-a-list'], labels: *a}}\n"
+    )
+    known = replace(environment, variables={"D_PASSWD": "in-the-settings", "URL": "redis://:in-a-url-77@r"})
+    found = set(stack_secrets(known, [environment.folder / "more.env"]))
+    assert {"in-a-mapping", "in-a-list", "in-the-settings", "in-a-url-77", SECRET} <= found
+
+
+def test_secret_files_of_model_and_container_read(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("in-a-secret-file")
+    model = {"services": {"web": {"environment": {"A_PASS": "in-the-model"}}}, "secrets": {"k": {"file": str(path)}}}
+    assert {"in-a-secret-file", "in-the-model"} <= set(model_secrets(model))
+    inspected = {
+        "Config": {"Env": ["A_PASS=in-the-container"]},
+        "Mounts": [{"Destination": "/run/secrets/k", "Source": str(path), "RW": False}],
+    }
+    assert {"in-a-secret-file", "in-the-container"} <= set(container_secrets(inspected))
+
+
+@pytest.mark.timeout(10)
+def test_pipe_device_and_link_out_not_read(tmp_path: Path, environment: Environment) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert [read_plain(tmp_path / "pipe"), read_plain(Path("/dev/zero")), read_plain(tmp_path)] == ["", "", ""]
+    outside = tmp_path / "outside"
+    outside.write_text("STOLEN_TOKEN=of-somebody-else")
+    environment.env_files[0].unlink()
+    environment.env_files[0].symlink_to(outside)
+    assert "of-somebody-else" not in set(stack_secrets(environment))
