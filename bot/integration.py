@@ -12,7 +12,6 @@ from roas.engine.compose_engine import ComposeEngine
 from roas.engine.manager import DeploymentManager
 from roas.engine.secret_sources import of_variables
 from roas.events import Event, EventBus, Subscription
-from roas.log import hide_in_records
 from roas.maintenance import Maintenance
 from roas.models.alert import URGENT, AlertReport, AlertSource, Severity
 from roas.models.change import ChangeType, StateChange
@@ -31,7 +30,7 @@ from roas.monitoring.service_alerts import ServiceAlerts
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.recovery.handler import ErrorHandler, RecoveryChecks
-from roas.redaction import Redactor
+from roas.redaction import Redactor, hide_everywhere
 from roas.settings import Settings, environments
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
@@ -240,7 +239,7 @@ async def open_application(
     async with AsyncExitStack() as stack:
         redactor = redactor or Redactor()
         _seed(redactor, settings)
-        stack.callback(hide_in_records(redactor))
+        stack.callback(hide_everywhere(redactor))
         opened = StateManager(settings.state_dir, instance_prefix=instance_prefix, redact=redactor.redact)
         state = await stack.enter_async_context(opened)
         bus = EventBus()
@@ -271,7 +270,7 @@ def _build(
 ) -> Application:
     known = environments(settings)
     metrics = Metrics(__version__)
-    prober, attempts = NetworkProber(), RecoveryAttempts()
+    prober, attempts = NetworkProber(engine.probe_targets), RecoveryAttempts()
     health = HealthCoordinator(bus, state)
     collector = MonitoringCollector(
         engine,

@@ -14,6 +14,8 @@ from typing import Any, Protocol, TextIO
 import structlog
 from structlog.types import Processor
 
+from roas.redaction import hide
+
 # What these libraries say on INFO is of no use to people who run the bot.
 QUIET_LIBRARIES = ("aiohttp.access", "asyncio", "docker", "urllib3", "discord.http", "discord.client")
 # Keys that structlog itself needs unchanged.
@@ -22,8 +24,6 @@ DEEPEST = 6
 NAMESPACE = "roas"
 # The attribute of our records that holds the fields.
 FIELDS = "roas_fields"
-# Of the applications that are open in this process: logging is one for all of it.
-_REDACTORS: list["Redactor"] = []
 # From `logging`, past structlog's own frames, to the caller.
 STACK_LEVEL = 4
 
@@ -88,21 +88,21 @@ def redaction(redactor: Redactor) -> Processor:
 
     def process(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for key in event.keys() - UNTOUCHED:
-            event[key] = _hide(redactor, event[key])
+            event[key] = _hide(redactor.redact, event[key])
         return event
 
     return process
 
 
-def _hide(redactor: Redactor, value: Any, depth: int = 0) -> Any:
+def _hide(redact: Callable[[str], str], value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if depth < DEEPEST and isinstance(value, Mapping):
-        return {str(key): _hide(redactor, one, depth + 1) for key, one in value.items()}
+        return {redact(str(key)): _hide(redact, one, depth + 1) for key, one in value.items()}
     if depth < DEEPEST and isinstance(value, list | tuple | set | frozenset):
-        return [_hide(redactor, one, depth + 1) for one in value]
+        return [_hide(redact, one, depth + 1) for one in value]
     # Anything else is converted to text here, since the renderer would do so without redaction.
-    return redactor.redact(str(value))
+    return redact(str(value))
 
 
 def _record_processors() -> list[Processor]:
@@ -124,34 +124,18 @@ def _with_fields(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
 
 def _as_record(_: Any, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
     """Render an event as text, as any logger of `logging` does, and keep its fields on the record."""
-    if _REDACTORS:
-        if event.get("exc_info"):
-            _without_secret_trace(event)
-        event.update({key: _hidden(value) for key, value in event.items() if key not in UNTOUCHED})
+    if event.get("exc_info"):
+        _without_secret_trace(event)
+    event.update({key: _hide(hide, value) for key, value in event.items() if key not in UNTOUCHED})
     options = {key: event.pop(key) for key in ("exc_info", "stack_info") if key in event}
     text = " ".join([str(event["event"]), *(f"{key}={value}" for key, value in event.items() if key != "event")])
     return (text,), {**options, "extra": {FIELDS: dict(event)}, "stacklevel": STACK_LEVEL}
 
 
-def hide_in_records(redactor: Redactor) -> Callable[[], None]:
-    """Hide secrets in our records from now on, wherever a host sends them; returns a function that ends this.
-
-    A host's own handlers format an exception themselves. So one whose text holds a secret becomes text here.
-    """
-    _REDACTORS.append(redactor)
-    return lambda: _REDACTORS.remove(redactor)
-
-
-def _hidden(value: Any) -> Any:
-    for redactor in tuple(_REDACTORS):
-        value = _hide(redactor, value)
-    return value
-
-
 def _without_secret_trace(event: MutableMapping[str, Any]) -> None:
-    """Replace an exception by its text without secrets, where it has any."""
+    """Replace an exception by its text without secrets, where it has any: a host's handlers would format it."""
     written = structlog.processors.format_exc_info(None, "", {"exc_info": event["exc_info"]}).get("exception", "")
-    if (hidden := _hidden(written)) != written:
+    if (hidden := hide(written)) != written:
         event["exception"], event["exc_info"] = hidden, False  # to leave it out would mean the one being handled
 
 

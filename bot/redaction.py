@@ -2,12 +2,12 @@
 
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from string import ascii_letters, digits
 
-from roas.secret_forms import View, decoded, encoded_forms, joined, views_of, whole
+from roas.secret_forms import View, decoded, encoded_forms, joined, views_of, whole, without_control
 from roas.secret_shapes import find_shapes
 
 Span = tuple[int, int]
@@ -143,6 +143,13 @@ class Redactor:
             position = end
         return "".join((*pieces, text[position:]))
 
+    def clean(self, text: str) -> str:
+        """Return the output of a program without secrets, terminal sequences and signs that nobody sees.
+
+        Such signs may split a secret, or join it to the word before: it is searched for with and without them.
+        """
+        return self.redact(without_control(self.redact(text)))
+
     def _found(self, text: str) -> Iterator[Span]:
         index = self._index
         view = whole(text)
@@ -208,3 +215,21 @@ def _whole_run(text: str, start: int, end: int) -> Span:
     before = text[max(0, start - LONGEST_RUN) : start]
     found = ENCODED_RUN.match(text, end, end + LONGEST_RUN)
     return start - len(before) + len(before.rstrip(ENCODING_SIGNS)), found.end() if found else end
+
+
+# Logging, a terminal and a connection to Discord belong to a process, not to one of the applications open in it.
+_OPEN: list[Redactor] = []
+_NOTHING_KNOWN = Redactor()
+
+
+def hide_everywhere(redactor: Redactor) -> Callable[[], None]:
+    """Let `hide` know what a redactor knows, from now on; returns a function that ends this."""
+    _OPEN.append(redactor)
+    return lambda: _OPEN.remove(redactor)
+
+
+def hide(text: str) -> str:
+    """Return a text that is about to leave this process without what any application that is open keeps secret."""
+    for redactor in tuple(_OPEN) or (_NOTHING_KNOWN,):
+        text = redactor.redact(text)
+    return text

@@ -14,6 +14,7 @@ from roas.models.identifiers import new_id
 from roas.ui.command_names import drawing_found_as, embeds_found_as, found_as
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.errors import draw_error, draw_unexpected
+from roas.ui.hiding import hidden_drawing, hidden_embeds, hidden_text
 from roas.ui.secrets import Redact
 from roas.ui.translation import using_locale
 
@@ -70,9 +71,10 @@ async def answer(
 
     After `acknowledge_turn` this changes the message that the button was on.
     """
-    options: dict[str, Any] = {"content": found_as(content) if content else None, "embeds": embeds_found_as(embeds)}
+    shown = hidden_embeds(embeds_found_as(embeds))
+    options: dict[str, Any] = {"content": hidden_text(found_as(content)) if content else None, "embeds": shown}
     if drawing is not None:
-        drawing = drawing_found_as(replace(drawing, content=content or drawing.content))
+        drawing = hidden_drawing(drawing_found_as(replace(drawing, content=content or drawing.content)))
         options = {"content": drawing.content or None, "embeds": drawing.embeds, "view": drawing.view()}
         options["attachments"] = drawing.files()
     with _logged(interaction):
@@ -85,8 +87,8 @@ async def answer_beside(
     """Answer a button privately and leave its message as it is."""
     with _logged(interaction):
         await interaction.followup.send(
-            found_as(content) if content else discord.utils.MISSING,
-            embeds=embeds_found_as(embeds),
+            hidden_text(found_as(content)) if content else discord.utils.MISSING,
+            embeds=hidden_embeds(embeds_found_as(embeds)),
             ephemeral=True,
             allowed_mentions=discord.AllowedMentions.none(),
         )

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import structlog
 
-from roas.log import configure_logging, correlated, get_logger, hide_in_records
-from roas.redaction import Redactor
+from roas.log import configure_logging, correlated, get_logger
+from roas.redaction import Redactor, hide_everywhere
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -143,7 +143,7 @@ def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch, no_color: str, c
 def test_records_for_a_host_have_no_secrets(caplog: pytest.LogCaptureFixture) -> None:
     """A bot that loads the extension has handlers of its own, which know of no secret."""
     log = get_logger("roas.x")
-    stop = hide_in_records(Redactor(["s3cret-value"]))
+    stop = hide_everywhere(Redactor(["s3cret-value"]))
     try:
         log.warning("said s3cret-value", url="redis://:hunter22@redis/0", error=ValueError("s3cret-value"))
         try:

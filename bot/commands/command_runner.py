@@ -63,14 +63,16 @@ def _open_session(terminal: Terminal, *, is_bot: bool) -> "Session":
     from roas.commands.session import Session
     from roas.commands.state_owner import become_owner
     from roas.control.system_user import current_user
-    from roas.redaction import Redactor
+    from roas.redaction import Redactor, hide_everywhere
     from roas.settings import load_settings
 
     settings = load_settings(needs_discord=is_bot)
     session = Session(settings, terminal, current_user())
     if not is_bot:
         become_owner(settings)
-        configure_log(settings, Redactor(settings.secrets))
+        redactor = Redactor(settings.secrets)
+        hide_everywhere(redactor)
+        configure_log(settings, redactor)
     return session
 
 

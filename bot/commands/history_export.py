@@ -35,14 +35,14 @@ async def export_history(session: "Session", target: Path, environment: str | No
 
 
 async def _lines(state: "StateManager", environment: str | None) -> AsyncIterator[str]:
-    from roas.state.documents import to_json
+    from roas.state.document_texts import hidden_json
 
     async for deployment in state.history.deployments():
         if environment in {None, deployment.environment}:
-            yield f'{{"kind": "deployment", "document": {to_json(deployment)}}}'
+            yield f'{{"kind": "deployment", "document": {hidden_json(deployment)}}}'
     async for sequence, change in state.history.changes():
         if environment in {None, change.environment}:
-            yield f'{{"kind": "event", "sequence": {sequence}, "document": {to_json(change)}}}'
+            yield f'{{"kind": "event", "sequence": {sequence}, "document": {hidden_json(change)}}}'
 
 
 async def _write(file: IO[str], lines: AsyncIterator[str]) -> int:

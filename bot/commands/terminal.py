@@ -8,6 +8,8 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
+from roas.redaction import hide
+
 WIDTH_WITHOUT_TERMINAL = 200
 
 
@@ -40,11 +42,14 @@ class Terminal:
 
     def document(self, text: str) -> None:
         """Write the JSON document."""
-        self.out.print(Text(text), soft_wrap=True)
+        from roas.state.document_texts import hide_in_document
+
+        self.out.print(Text(str(hide_in_document(text, hide))), soft_wrap=True)
 
 
 def printable(text: str) -> str:
-    """Leave out what could steer a terminal: logs and names come from elsewhere."""
+    """Leave out what could steer a terminal, and secrets: logs and names come from elsewhere."""
+    text = hide(text)
     return "".join(sign for sign in text if sign in "\n\t" or sign.isprintable())
 
 

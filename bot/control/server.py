@@ -27,7 +27,8 @@ from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.plan import Plan
-from roas.state.documents import from_json, to_json
+from roas.state.document_texts import hidden_json
+from roas.state.documents import from_json
 from roas.state.manager import StateManager
 from roas.version import __version__
 
@@ -156,9 +157,9 @@ class ControlServer:
             first = await anext(records)
             await response.prepare(request)
             with suppress(ConnectionError):
-                await response.write(f"{to_json(first)}\n".encode())
+                await response.write(f"{hidden_json(first)}\n".encode())
                 async for record in records:
-                    await response.write(f"{to_json(record)}\n".encode())
+                    await response.write(f"{hidden_json(record)}\n".encode())
                 await response.write_eof()
         return response
 
@@ -193,7 +194,7 @@ async def _answer_faults(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def _answer(document: Any, *, status: int = 200) -> web.Response:
-    return web.Response(text=to_json(document), status=status, content_type="application/json")
+    return web.Response(text=hidden_json(document), status=status, content_type="application/json")
 
 
 async def _read(kind: type[Document], request: web.Request) -> Document:

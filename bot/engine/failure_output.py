@@ -10,7 +10,6 @@ from roas.engine.client import EngineClients, explanation
 from roas.engine.secret_sources import container_secrets
 from roas.models.environment import Environment
 from roas.redaction import Redactor
-from roas.secret_forms import without_control
 
 LONGEST_LINE = 500
 PROBES_SHOWN = 2
@@ -28,7 +27,7 @@ async def read_failure_output(
             return f"(the container {container_id[:12]} is gone, and its log with it)"
         redactor.add(container_secrets(inspected))
         parts = [_ending(inspected), *_probes(inspected), _log(client, inspected, lines)]
-        whole = redactor.redact(without_control("\n".join(part for part in parts if part)))
+        whole = redactor.clean("\n".join(part for part in parts if part))
         return "\n".join(map(_clipped, whole.split("\n")))
 
     return await clients.call(environment, read)

@@ -19,7 +19,6 @@ from roas.engine.model import services_of
 from roas.engine.model_text import write_model
 from roas.errors import BuildFailedError, EngineError, EngineUnavailableError, RegistryUnavailableError
 from roas.redaction import Redactor
-from roas.secret_forms import without_control
 
 # The deployment has a deadline of its own; this one only ends a build that no deployment waits for any more.
 BUILD_SECONDS = 3600.0
@@ -51,7 +50,7 @@ async def build_image(
 
     async def on_line(line: str) -> None:
         if line.strip():
-            log.append(redactor.redact(without_control(line)))
+            log.append(redactor.clean(line))
             await report(service, log[-1], _fraction(line))
 
     with tempfile.TemporaryDirectory(prefix="roas-build-") as folder:

@@ -10,7 +10,6 @@ from roas.engine.client import EngineClients, explanation
 from roas.engine.secret_sources import container_secrets
 from roas.models.environment import Environment
 from roas.redaction import Redactor
-from roas.secret_forms import without_control
 
 
 async def read_log(
@@ -36,6 +35,6 @@ async def read_log(
             return f"(the container {container_id[:12]} is gone, and its log with it)"
         except APIError as error:
             return f"(its log cannot be read: {explanation(error)})"
-        return redactor.redact(without_control(raw.decode(errors="replace"))).rstrip("\n")
+        return redactor.clean(raw.decode(errors="replace")).rstrip("\n")
 
     return await clients.call(environment, read)

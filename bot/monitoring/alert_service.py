@@ -63,13 +63,13 @@ class AlertService:
     def _sanitized(self, report: AlertReport) -> AlertReport:
         return replace(
             report,
-            fingerprint=sanitize(report.fingerprint, LONGEST_FINGERPRINT),
+            fingerprint=sanitize(report.fingerprint, LONGEST_FINGERPRINT, self._redact),
             title=sanitize(report.title, LONGEST_TITLE, self._redact) or "(without a name)",
             summary=sanitize(report.summary, LONGEST_SUMMARY, self._redact),
             environment=sanitize(report.environment, LONGEST_NAME),
             service=sanitize(report.service, LONGEST_NAME),
-            occurrence=sanitize(report.occurrence, LONGEST_NAME),
-            ended=sanitize(report.ended, LONGEST_NAME),
+            occurrence=sanitize(report.occurrence, LONGEST_NAME, self._redact),
+            ended=sanitize(report.ended, LONGEST_NAME, self._redact),
         )
 
     def _changed(self, alert: Alert) -> Alert:

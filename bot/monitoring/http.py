@@ -12,6 +12,7 @@ from roas.errors import RoasError, SettingsError
 from roas.log import get_logger
 from roas.models.ownership import JOURNAL_LOST
 from roas.monitoring.metrics import Metrics
+from roas.redaction import hide
 from roas.version import __version__
 
 log = get_logger(__name__)
@@ -106,7 +107,7 @@ class HttpServer:
         body: dict[str, object] = {"status": "alive", "version": __version__, "uptime_seconds": seconds}
         standing = self._journal() if self._journal is not None else None
         if standing is not None and standing.lost:
-            lost = {**body, "status": JOURNAL_LOST, "reason": standing.lost}
+            lost = {**body, "status": JOURNAL_LOST, "reason": hide(standing.lost)}
             return web.json_response(lost, status=503, headers=NEVER_CACHED)
         if standing is not None:
             body["journal"] = standing.id
@@ -133,7 +134,7 @@ async def _ask(probe: ReadinessProbe) -> str:
     except TimeoutError:
         return f"no answer within {PROBE_SECONDS:g} s"
     except RoasError as error:
-        return error.message
+        return hide(error.message)
     except Exception as error:  # its text may hold what the client must not see
         log.exception("readiness probe broke")
         return type(error).__name__

@@ -3,6 +3,8 @@
 import unicodedata
 from collections.abc import Callable
 
+from roas.secret_forms import without_control
+
 KEPT_CONTROL = frozenset("\n\t")
 LONGEST_LINE = 500
 LONGEST_SECRET = 4096
@@ -11,7 +13,7 @@ LONGEST_SECRET = 4096
 def sanitize(text: str, limit: int, redact: Callable[[str], str] = str) -> str:
     """Return a text without secrets, terminal escapes or characters that change the writing direction, clipped.
 
-    Invisible characters may split a secret, or join it to the word before: it is searched for with and without them.
+    Characters that nobody sees may split a secret, or join it to the word before: it is searched for with and without them.
     Clipping comes last, so that no part of a secret is left at the edge.
     """
     # Text beyond the clip need not be searched: a text may be as long as a request.
@@ -21,8 +23,9 @@ def sanitize(text: str, limit: int, redact: Callable[[str], str] = str) -> str:
 
 
 def _without_control(text: str) -> str:
-    seen = text.replace("\r\n", "\n")
-    return "".join(char for char in seen if char in KEPT_CONTROL or unicodedata.category(char)[0] != "C")
+    return "".join(
+        char for char in without_control(text) if char in KEPT_CONTROL or unicodedata.category(char)[0] != "C"
+    )
 
 
 def _clip(text: str, limit: int) -> str:

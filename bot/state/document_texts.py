@@ -8,6 +8,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from roas.redaction import hide
+from roas.state.documents import to_json
+
 # The fields that hold words of people, of programs or of other systems; whatever is within them counts as such.
 WORDS = frozenset(
     {
@@ -42,6 +45,11 @@ def hide_in_document(value: object, redact: Callable[[str], str]) -> object:
         return value
     hidden = _in_mapping(document, redact, is_text=False)
     return value if hidden == document else json.dumps(hidden, ensure_ascii=False, separators=(",", ":"))
+
+
+def hidden_json(value: Any) -> str:
+    """Return a dataclass as a JSON document that may leave this process."""
+    return str(hide_in_document(to_json(value), hide))
 
 
 def _in_mapping(found: Mapping[str, Any], redact: Callable[[str], str], *, is_text: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from types import TracebackType
 from roas.errors import JournalLostError, StateError
 from roas.log import get_logger
 from roas.models.change import StateChange
-from roas.redaction import Redactor
+from roas.redaction import hide
 from roas.state.alerts import Alerts
 from roas.state.approvals import Approvals
 from roas.state.deployments import DeploymentStateManager
@@ -28,16 +28,12 @@ log = get_logger(__name__)
 
 JOURNAL_NAME = "journal.sqlite3"
 FOLDER_MODE = 0o700
-# Where nothing is known, what looks like a secret is one.
-NO_SECRETS = Redactor()
 
 
 class StateManager:
     """Keep the journal: every change of state is written before it takes effect, and published after the commit."""
 
-    def __init__(
-        self, state_dir: Path, *, instance_prefix: str = "BOT", redact: Callable[[str], str] = NO_SECRETS.redact
-    ) -> None:
+    def __init__(self, state_dir: Path, *, instance_prefix: str = "BOT", redact: Callable[[str], str] = hide) -> None:
         self.folder = state_dir.expanduser().resolve()
         self.instance = Instance(self.folder / "instances", instance_prefix)
         self._subscribers: list[Callable[[StateChange], None]] = []

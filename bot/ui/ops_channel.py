@@ -11,6 +11,7 @@ import discord
 
 from roas.ui.command_names import drawing_found_as, grouped
 from roas.ui.drawing import Drawing
+from roas.ui.hiding import hidden_drawing
 from roas.ui.missing_permission import MissingPermission
 
 # discord.py itself waits out rate limits and repeats a POST after a 5xx (with the same nonce); this is for a call
@@ -84,7 +85,7 @@ class OpsChannel:
 
     async def send(self, drawing: Drawing, *, nonce: str, reply_to: int | None = None) -> int:
         """Post a message and return its id; the same nonce never posts twice. Raises PostError."""
-        drawing = self._found_as(drawing)
+        drawing = self._as_sent(drawing)
         options: dict[str, Any] = {"nonce": nonce, "embeds": drawing.embeds, "view": drawing.view()}
         if reply_to is not None:
             options["reference"] = self._reference(reply_to)
@@ -99,7 +100,7 @@ class OpsChannel:
 
     async def edit(self, message_id: int, drawing: Drawing) -> None:
         """Edit a message to look as drawn. Raises PostError."""
-        drawing = self._found_as(drawing)
+        drawing = self._as_sent(drawing)
         async with _typed_errors():
             await self._channel.get_partial_message(message_id).edit(
                 content=drawing.content or None,
@@ -108,9 +109,9 @@ class OpsChannel:
                 allowed_mentions=discord.AllowedMentions.none(),
             )
 
-    def _found_as(self, drawing: Drawing) -> Drawing:
+    def _as_sent(self, drawing: Drawing) -> Drawing:
         with grouped(self._command_group):
-            return drawing_found_as(drawing)
+            return hidden_drawing(drawing_found_as(drawing))
 
     async def find(self, key: str, *, after: datetime) -> int | None:
         """Return the id of our newest message whose footer is `key`, posted after a time, or None. Raises PostError."""

@@ -1,0 +1,61 @@
+"""Hide secrets in a message that is about to be sent, whoever drew it: the last door before Discord.
+
+Texts are redacted before they are drawn, where their own limits hold. What was missed there is hidden here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import discord
+
+from roas.redaction import hide
+from roas.ui.drawing import Attachment, Button, Drawing
+from roas.ui.limits import CONTENT, FIELD_VALUE, clip, fit
+
+# What of an embed people read; its addresses are ours.
+READ = frozenset({"title", "description", "name", "value", "text"})
+
+
+def hidden_text(text: str) -> str:
+    """Return the content of a message without secrets."""
+    return _clipped(text, CONTENT)
+
+
+def hidden_embeds(embeds: Sequence[discord.Embed]) -> tuple[discord.Embed, ...]:
+    """Return embeds without secrets, within Discord's limits."""
+    shown = [embed.to_dict() for embed in embeds]
+    hidden = [_hidden(one) for one in shown]
+    return tuple(embeds) if hidden == shown else tuple(fit([discord.Embed.from_dict(one) for one in hidden]))
+
+
+def hidden_drawing(drawing: Drawing) -> Drawing:
+    """Return a message without secrets, the texts attached to it included."""
+    picture = drawing.picture
+    return replace(
+        drawing,
+        content=hidden_text(drawing.content),
+        embeds=hidden_embeds(drawing.embeds),
+        buttons=tuple(_button(one) for one in drawing.buttons),
+        attachments=tuple(Attachment(hide(one.name), hide(one.text)) for one in drawing.attachments),
+        picture=None if picture is None else replace(picture, description=hide(picture.description)),
+    )
+
+
+def _button(button: Button) -> Button:
+    return replace(button, label=hide(button.label))
+
+
+def _hidden(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _hidden(one, name) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_hidden(one, key) for one in value]
+    if isinstance(value, str) and key in READ:
+        return _clipped(value, FIELD_VALUE) if key == "value" else hide(value)
+    return value
+
+
+def _clipped(text: str, limit: int) -> str:
+    hidden = hide(text)
+    return hidden if hidden == text else clip(hidden, limit)
