@@ -42,11 +42,11 @@ PASSWORD_IN_URL = re.compile(
 PASSWORD_IN_DSN = re.compile(
     r"(?:^|[\s;?&])(?:password|pwd|passwd)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^\s;&]+))", re.IGNORECASE
 )
-ENCODING_SIGNS = f"{ascii_letters}{digits}+/_=-"
+ENCODING_CHARACTERS = f"{ascii_letters}{digits}+/_=-"
 ENCODED_RUN = re.compile(r"[A-Za-z0-9+/_=-]*")
 LONGEST_RUN = 1024
 WORD = re.compile(r"[A-Za-z]+")
-# The shortest spelling has a whole gram wherever one looks within its first three signs.
+# The shortest spelling has a whole gram wherever one looks within its first three characters.
 GRAM, STEP = 4, 3
 
 
@@ -144,9 +144,9 @@ class Redactor:
         return "".join((*pieces, text[position:]))
 
     def clean(self, text: str) -> str:
-        """Return the output of a program without secrets, terminal sequences and signs that nobody sees.
+        """Return the output of a program without secrets, terminal sequences and characters that nobody sees.
 
-        Such signs may split a secret, or join it to the word before: it is searched for with and without them.
+        Such characters may split a secret, or join it to the word before: it is searched for with and without them.
         """
         return self.redact(without_control(self.redact(text)))
 
@@ -207,14 +207,14 @@ def _forms(value: str) -> Iterator[_Form]:
 
 
 def _is_within_word(text: str, start: int, end: int) -> bool:
-    return any(sign.isalnum() or sign in "-_" for sign in (text[start - 1 : start] + text[end : end + 1]))
+    return any(char.isalnum() or char in "-_" for char in (text[start - 1 : start] + text[end : end + 1]))
 
 
 def _whole_run(text: str, start: int, end: int) -> Span:
-    """Return all that was encoded together: the signs at the edges say something about the secret, too."""
+    """Return all that was encoded together: the characters at the edges say something about the secret, too."""
     before = text[max(0, start - LONGEST_RUN) : start]
     found = ENCODED_RUN.match(text, end, end + LONGEST_RUN)
-    return start - len(before) + len(before.rstrip(ENCODING_SIGNS)), found.end() if found else end
+    return start - len(before) + len(before.rstrip(ENCODING_CHARACTERS)), found.end() if found else end
 
 
 # Logging, a terminal and a connection to Discord belong to a process, not to one of the applications open in it.

@@ -10,12 +10,12 @@ from urllib.parse import quote, quote_plus
 
 Span = tuple[int, int]
 
-# A terminal's sequences, and signs that nobody sees.
+# A terminal's sequences, and characters that nobody sees.
 _INVISIBLE = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-# Each pattern begins with one set of signs, by which the search for it is fast.
+# Each pattern begins with one set of characters, by which the search for it is fast.
 _UNSEEN = (
     r"(?<=\x1b)\[[0-?]*[ -/]*[@-~]|(?<=\x9b)[0-?]*[ -/]*[@-~]|(?<=\x1b)[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"
     rf"|(?<=\x1b)[ -/]*[0-~]|(?<=[{_INVISIBLE}])[{_INVISIBLE}]*"
@@ -28,10 +28,10 @@ ESCAPES = re.compile(
     r"|(?P<point>(?<=\\)u\{[0-9a-fA-F]{1,6}\}|(?<=\\)U[0-9a-fA-F]{8})"
     r"|(?P<octal>(?<=\\)[0-3][0-7]{2}(?:\\[0-3][0-7]{2})*)"
     r"|(?P<entity>(?<=&)(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos);)"
-    rf"|(?P<unseen>{_UNSEEN})|(?P<sign>(?<=\\)[^ux{_INVISIBLE}]))"
+    rf"|(?P<unseen>{_UNSEEN})|(?P<other>(?<=\\)[^ux{_INVISIBLE}]))"
 )
 LINE_BREAKS = re.compile(r"\r?\n[ \t]*")
-SIGNS = {"n": "\n", "r": "\n", "t": "\t", "b": "", "f": "", "a": "", "v": "", "0": "", "e": "\x1b"}
+ESCAPED = {"n": "\n", "r": "\n", "t": "\t", "b": "", "f": "", "a": "", "v": "", "0": "", "e": "\x1b"}
 # An escape may itself be escaped, as JSON in JSON is.
 DEEPEST = 4
 SHORTEST_ENCODED = 7
@@ -47,7 +47,7 @@ class View:
     behind: "View | None" = None
 
     def original(self, span: Span) -> Span:
-        """Return where a part of the view is in the text that was decoded; an escape counts as one sign."""
+        """Return where a part of the view is in the text that was decoded; an escape counts as one character."""
         start, end = span
         if self.starts:
             start, end = self._place(start)[0], self._place(end - 1)[1]
@@ -92,7 +92,7 @@ def whole(text: str) -> View:
 
 
 def without_control(text: str) -> str:
-    """Return a text without terminal sequences and signs that nobody sees; line breaks and tabs stay."""
+    """Return a text without terminal sequences and characters that nobody sees; line breaks and tabs stay."""
     return UNSEEN.sub("", text.replace("\r\n", "\n")).replace("\r", "\n")
 
 
@@ -100,7 +100,7 @@ def encoded_forms(value: str) -> Iterator[str]:
     """Yield how a value reads in base64 wherever it begins there, in hexadecimal, and in a URL."""
     raw = value.encode()
     for offset in range(3):
-        # Bytes before it and after it decide on the signs at its edges: only those between are certain.
+        # Bytes before it and after it decide on the characters at its edges: only those between are certain.
         first = -(-offset * 8 // 6)
         last = (offset + len(raw)) * 8 // 6
         standard = base64.b64encode(b"\0" * offset + raw).decode()[first:last]
@@ -152,7 +152,7 @@ def _decode(match: re.Match[str]) -> str:
             return chr(number) if number <= 0x10FFFF else ""
         case "entity":
             return html.unescape(found)
-        case "sign":
-            return SIGNS.get(found[1], found[1])
+        case "other":
+            return ESCAPED.get(found[1], found[1])
         case _:
             return ""

@@ -27,6 +27,7 @@ from roas.engine.orphans import kill_orphans
 from roas.engine.own_container import own_container_id
 from roas.engine.policy import ComposePolicy
 from roas.engine.probe import DockerProbe
+from roas.engine.probe_targets import ProbeTargets
 from roas.engine.processes import end_process
 from roas.engine.release_images import missing_images, tag_images, tagged_numbers, untag_images
 from roas.engine.releases import ReleaseDrafter
@@ -66,6 +67,7 @@ class ComposeEngine:
         self._refresher = CredentialRefresher(self._clients, self._resolver, self._models)
         self._creator = ServiceCreator(self._clients, self._runner, self._models)
 
+        self.probe_targets = ProbeTargets(self._clients, policy)
         self.statistics = StatisticsReader(self._clients)
 
     def probe_for(self, environment: Environment) -> DockerProbe:

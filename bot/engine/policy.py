@@ -27,6 +27,7 @@ Entries of COMPOSE_POLICY_ALLOW, each for all environments, or for one: `prod/do
   a subnet of addresses that are not private
 - `external_volume:NAME`, `external_network:NAME`: a volume or network that is not the stack's own (`external`, or by
   `name`), as the engine names it
+- `probe:HOST:PORT`: a probe of `x-deploy` that asks what is no service of the stack, as its URL names it
 - `env_file:PATH`, `label_file:PATH`, `include:PATH`, `extends:PATH`, `compose_file:PATH`: reading that file, outside
   the stack's folder; the path is written as in the compose file
 """
@@ -40,6 +41,7 @@ from roas.engine.model import services_of
 from roas.engine.places import Places
 from roas.engine.policy_resources import judge_resources
 from roas.engine.policy_rules import judge_keys, judge_service
+from roas.engine.probe_rules import judge_probes
 from roas.engine.raw_files import FileReference
 from roas.engine.violation import Violation
 from roas.errors import ComposePolicyError
@@ -74,6 +76,10 @@ class ComposePolicy:
         entries = tuple(_entries(self._allowed, environment))
         return [violation for violation in violations if not _is_allowed(violation.entry, entries)]
 
+    def allows(self, entry: str, environment: Environment) -> bool:
+        """Return whether the settings allow something by name in an environment."""
+        return not self.without_allowed([Violation("", entry)], environment)
+
     def refuse(self, violations: Iterable[Violation], environment: Environment) -> None:
         """Raise ComposePolicyError where there is a violation that the settings do not allow."""
         unique = tuple(dict.fromkeys(self.without_allowed(violations, environment)))
@@ -99,6 +105,7 @@ class ComposePolicy:
             if environment.is_home and str(service.get("pid") or "").startswith("service:"):
                 # By it a service reads the other's environment, files and memory: here, the bot's.
                 yield Violation(f"{name} has `pid: {service['pid']}`, beside the bot", f"pid:{name}")
+        yield from judge_probes(model)
         yield from judge_resources(model, environment.project, places)
         for reference in named:
             yield from places.judge_replaceable(reference.who, str(reference.target), "reads")

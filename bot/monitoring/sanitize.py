@@ -13,8 +13,8 @@ LONGEST_SECRET = 4096
 def sanitize(text: str, limit: int, redact: Callable[[str], str] = str) -> str:
     """Return a text without secrets, terminal escapes or characters that change the writing direction, clipped.
 
-    Characters that nobody sees may split a secret, or join it to the word before: it is searched for with and without them.
-    Clipping comes last, so that no part of a secret is left at the edge.
+    Characters that nobody sees may split a secret, or join it to the word before, so it is searched for with and
+    without them. Clipping comes last, so that no part of a secret is left at the edge.
     """
     # Text beyond the clip need not be searched: a text may be as long as a request.
     seen = text[: 8 * limit + LONGEST_SECRET]
