@@ -56,7 +56,10 @@ class StandbyGate:
             self._forward(self._parse, self._held.popleft()[1])
 
     def remove(self) -> None:
-        """Restore the client as it was found. One that is being closed dispatches nothing more."""
+        """Restore the client as it was found, but for what others put in front of the gate: that passes all from now on.
+
+        A client that is being closed dispatches nothing more.
+        """
         self._removed = True
         self._stop_listening()
         self._held.clear()
@@ -69,8 +72,13 @@ class StandbyGate:
         """Return whether the client is just being closed."""
         return self._leaving
 
+    @property
+    def _is_open(self) -> bool:
+        """Return whether all passes: while this bot leads, and where somebody calls a gate that was removed."""
+        return self._leadership.is_leader or (self._removed and not self._leaving)
+
     def _receive(self, payload: Any) -> None:
-        if self._leadership.is_leader:
+        if self._is_open:
             self._parse(payload)
             return
         self._held.append((time.monotonic(), payload))
@@ -78,14 +86,14 @@ class StandbyGate:
 
     def _dispatch(self, event: str, /, *arguments: Any, **more: Any) -> None:
         """Sit between the client's state and all its listeners."""
-        if self._leadership.is_leader:
+        if self._is_open:
             self._dispatch_original(event, *arguments, **more)
         elif event in STARTING:
             self._missed.pop((event, *arguments), None)
             self._missed[event, *arguments] = None
 
     def _dispatch_of_client(self, event: str, /, *arguments: Any, **more: Any) -> None:
-        if self._leadership.is_leader or not (event in CONNECTION or event.startswith(SOCKET)):
+        if self._is_open or not (event in CONNECTION or event.startswith(SOCKET)):
             self._client_dispatch(event, *arguments, **more)
 
     def _replay_missed(self) -> None:
@@ -118,10 +126,18 @@ class StandbyGate:
                 self._restore()
 
     def _restore(self) -> None:
-        connection = self._client._connection
-        connection.parsers[INTERACTION] = self._parse
-        connection.dispatch = self._dispatch_original
-        for name, was in (("dispatch", self._client_dispatch), ("close", self._close_client)):
+        """Put back what is still the gate's own; the host may have wrapped it meanwhile, and keeps its wrapper."""
+        connection, own = self._client._connection, vars(self._client)
+        if connection.parsers[INTERACTION] == self._receive:
+            connection.parsers[INTERACTION] = self._parse
+        if connection.dispatch == self._dispatch:
+            connection.dispatch = self._dispatch_original
+        for name, ours, was in (
+            ("dispatch", self._dispatch_of_client, self._client_dispatch),
+            ("close", self._close, self._close_client),
+        ):
+            if own.get(name) != ours:
+                continue
             if getattr(was, "__func__", None) is getattr(type(self._client), name):
                 delattr(self._client, name)  # the class's own shows again
             else:

@@ -137,6 +137,43 @@ async def test_removed_gate_lets_all_events_pass(bot: Listening, gate: StandbyGa
     await hears(bot, "on_connect", "on_guild_available", "on_ready", "on_member_join", "on_disconnect")
 
 
+@pytest.mark.parametrize("leads", [False, True])
+async def test_host_keeps_its_wrappers(bot: Listening, leadership: Leadership, leads: bool):
+    """A host may count its events and do something before it closes; it began with that after the gate was there."""
+    connection, seen, received = bot._connection, list[str](), list[Any]()
+    connection.parsers["INTERACTION_CREATE"] = received.append
+    gate = StandbyGate(bot, leadership)
+    if leads:
+        leadership.gain()
+
+    def wrap(owner: Any, name: str) -> Any:
+        inner = getattr(owner, name)
+
+        def wrapper(*arguments: Any) -> Any:
+            seen.append(name)
+            return inner(*arguments)
+
+        setattr(owner, name, wrapper)
+        return wrapper
+
+    places = ((bot, "dispatch"), (bot, "close"), (connection, "dispatch"))
+    wrappers = [(owner, name, wrap(owner, name)) for owner, name in places]
+    inner = connection.parsers["INTERACTION_CREATE"]
+    connection.parsers["INTERACTION_CREATE"] = wrapper = lambda payload: inner(payload)
+    gate.remove()
+    assert [getattr(owner, name) for owner, name, _ in wrappers] == [given for _, _, given in wrappers]
+    assert connection.parsers["INTERACTION_CREATE"] is wrapper
+    connection.parsers["INTERACTION_CREATE"]("a click")
+    connection.dispatch("member_join", object())
+    bot.dispatch("disconnect")
+    await hears(bot, "on_member_join", "on_disconnect")
+    assert received == ["a click"]
+    assert seen == ["dispatch"] * 3
+    await bot.close()
+    assert bot.is_closed()
+    assert seen[3:] == ["close"]
+
+
 async def test_bot_closed_in_standby_hears_nothing(leadership: Leadership):
     heard_while_closing: list[str] = []
 
