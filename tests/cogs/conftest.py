@@ -14,6 +14,7 @@ from simcord.results import InteractionResult
 
 from roas.client import RoasBot
 from roas.ui.drawing import Drawing
+from roas.ui.embeds.outcome import ROLLBACK_PREFIX
 from roas.ui.ops_channel import OpsChannel
 from tests.cogs.fake_application import FakeApplication, open_fake_application
 from tests.ui.story import until
@@ -57,6 +58,19 @@ class Scene:
 
         await until(found)
         return next(message for message in self.posts() if text in shown(message.embeds))
+
+    async def outcome_of(self, deployment_id: str) -> discord.Message:
+        """Wait until the ops channel offers the way back from a deployment, and return that message.
+
+        Titles do not tell deployments apart: those that only bring releases into a journal are posted too.
+        """
+        button = f"{ROLLBACK_PREFIX}{deployment_id}"
+
+        def found() -> list[discord.Message]:
+            return [message for message in self.posts() if button in buttons(message)]
+
+        await until(lambda: bool(found()))
+        return found()[0]
 
     async def ask(self, who: MemberActor, command: str, **options: Any) -> InteractionResult:
         """Type a command that answers with a plan, and say yes to the plan."""

@@ -240,9 +240,9 @@ async def test_rollback_button_for_deployers_starts_nothing(scene: Scene, enviro
     story = await Story.begin(scene.application.state, scene.application.bus, environment=environment)
     story.deployment = replace(story.deployment, from_release=first.number, to_release=second.number)
     await story.finish()
-    outcome = await scene.posted(f"Deploy v2 to {environment}: succeeded")
+    outcome = await scene.outcome_of(story.id)
     for role, somebody in people.items():
-        answer = scene.answer(await somebody.click(outcome, custom_id=f"roas:rollback:{story.id}"))
+        answer = scene.answer(await somebody.click(outcome, custom_id=f"{ROLLBACK_PREFIX}{story.id}"))
         assert reason_of(scene, answer) == lacks(role, DEPLOYER), (environment, role, answer)
     assert not scene.application.orchestrator.requests
 

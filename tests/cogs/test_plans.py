@@ -17,6 +17,7 @@ from roas.models.deployment import DeploymentKind, Outcome, ServiceProgress, Ser
 from roas.models.freeze import Freeze
 from roas.models.plan_record import LIFETIME, PlanRecord, PlanState
 from roas.ui.embeds.approval import draw_approval
+from roas.ui.embeds.outcome import ROLLBACK_PREFIX
 from tests.cogs.conftest import Scene, buttons, shown
 from tests.cogs.test_commands import kept_release
 from tests.ui.story import Story, until
@@ -370,8 +371,8 @@ async def test_outcome_button_plans_rollback(scene: Scene) -> None:
     story = await Story.begin(scene.application.state, scene.application.bus)
     story.deployment = replace(story.deployment, from_release=first.number, to_release=second.number)
     await story.finish()
-    outcome = await scene.posted("Deploy v2 to staging: succeeded")
-    clicked = await scene.dora.click(outcome, custom_id=buttons(outcome)[0])
+    outcome = await scene.outcome_of(story.id)
+    clicked = await scene.dora.click(outcome, custom_id=f"{ROLLBACK_PREFIX}{story.id}")
     assert "🚀 Started" in scene.answer(await scene.press(scene.dora, clicked, "confirm"))
     request = scene.application.orchestrator.requests[0]
     assert request.kind is DeploymentKind.ROLLBACK
@@ -386,8 +387,8 @@ async def test_failed_outcome_button_plans_whole_release(scene: Scene) -> None:
     story.deployment = replace(story.deployment, from_release=first.number, to_release=first.number + 1)
     await story.service(ServiceProgress("web", ServiceStep.FAILED, changed=True))
     await story.finish(Outcome.FAILED)
-    outcome = await scene.posted("failed and needs an operator")
-    clicked = await scene.dora.click(outcome, custom_id=buttons(outcome)[0])
+    outcome = await scene.outcome_of(story.id)
+    clicked = await scene.dora.click(outcome, custom_id=f"{ROLLBACK_PREFIX}{story.id}")
     await scene.press(scene.dora, clicked, "confirm")
     assert scene.application.orchestrator.requests[0].target_release == first.number
 
@@ -398,9 +399,9 @@ async def test_stale_outcome_button_reports_newer_state(scene: Scene) -> None:
     story = await Story.begin(scene.application.state, scene.application.bus)
     story.deployment = replace(story.deployment, from_release=first.number, to_release=second.number)
     await story.finish()
-    outcome = await scene.posted("Deploy v2 to staging: succeeded")
+    outcome = await scene.outcome_of(story.id)
     third = await kept_release(scene, "staging", "v3")
-    answer = scene.answer(await scene.dora.click(outcome, custom_id=buttons(outcome)[0]))
+    answer = scene.answer(await scene.dora.click(outcome, custom_id=f"{ROLLBACK_PREFIX}{story.id}"))
     assert f"staging is on {third.label} by now, not on {second.label} any more" in answer
 
 

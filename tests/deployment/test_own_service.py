@@ -149,7 +149,7 @@ async def raise_it(run, error):
     raise error
 
 
-async def test_a_failure_goes_back_to_a_release_without_the_bot_beside_it(scene, old):
+async def test_failure_returns_to_release_without_bot(scene, old):
     """The bot joined a stack whose release does not know it, and the next release fails."""
     await without_bot_in_history(scene, old)
     await make_current(old, 1)

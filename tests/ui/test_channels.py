@@ -123,7 +123,7 @@ async def test_each_alert_is_told_in_its_channel(state, bus, channels):
     assert not any("dev" in title for title in channels.main.titles())
 
 
-async def test_a_storm_of_one_environment_leaves_the_other_channel_alone(state, bus, channels):
+async def test_storm_in_one_environment_spares_other_channel(state, bus, channels):
     channels.start("dev")
     alert_service = AlertService(state.alerts, bus, str)
     await alert_service.take([*(trouble("dev", number) for number in range(STORM)), trouble("prod")])

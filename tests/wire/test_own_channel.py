@@ -80,7 +80,7 @@ async def test_an_alert_lands_and_is_answered_in_its_channel(bot, bot_settings, 
     assert not any("web" in one.text for one in await people.messages("ops"))
 
 
-async def test_a_permission_that_is_missing_there_is_told_of_that_channel(bot, bot_settings, people):
+async def test_missing_permission_names_own_channel(bot, bot_settings, people):
     await people.deny_bot("attach_files", channel=OWN)
     code, said = await roas(bot_settings, "doctor", "dev")
     assert "The bot lacks Attach Files in #dev-ops" in " ".join(said.split()), (code, said)
