@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.sharing_out import turn
+
 if TYPE_CHECKING:
     import docker
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
 
     from testbed.daemon import PrivateDaemon
     from testbed.engine import Engine
@@ -24,21 +28,6 @@ ENGINE_FIXTURES = {
     "image_ids",
     "fresh_daemon",
 }
-
-
-# What takes longest on two cores, longest first: begun last, one of them would run alone in the end.
-LONGEST = (
-    "tests/demo/",
-    "tests/handover/test_signals.py",
-    "tests/wire/test_killed_bot.py",
-    "tests/campaigns/test_crash_sample.py",
-    "tests/handover/",
-    "tests/stack/",
-    "tests/browser/",
-    "tests/release/",
-    "tests/wire/",
-    "tests/acceptance/",
-)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,12 +48,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    items.sort(key=_turn)
+    items.sort(key=turn)
 
 
-def _turn(item: pytest.Item) -> int:
-    place = next((n for n, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
-    return place + (not any(item.get_closest_marker(kind) for kind in ("engine", "wire")))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Share tests out as `tests/sharing_out.py` says, where files go to workers as a whole."""
+    from tests.sharing_out import SharingOut
+
+    return SharingOut(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -56,7 +56,7 @@ class StandbyGate:
             self._forward(self._parse, self._held.popleft()[1])
 
     def remove(self) -> None:
-        """Restore the client as it was found, but for what others put in front of the gate: that passes all from now on.
+        """Restore the client as it was found, but for what others have wrapped: from now on the gate passes all.
 
         A client that is being closed dispatches nothing more.
         """

@@ -11,20 +11,16 @@ from typing import Any
 import docker
 
 from testbed.engine import by_hand
-from testbed.sample import HEALTH_COMMAND
+from testbed.sample import CHECK as SAMPLE_CHECK
+from testbed.sample import HEALTH_COMMAND, WATCHED
 from tests.engine.normalised import normalised
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 NUMBER = "com.docker.compose.container-number"
 REPOSITORY = "roas-acceptance/app"
-CHECK = {
-    "test": ["CMD-SHELL", f"{HEALTH_COMMAND} && echo all is well"],
-    "interval": "1s",
-    "retries": 1,
-    "start_period": "2s",
-    "start_interval": "100ms",
-}
+CHECK = SAMPLE_CHECK | {"test": ["CMD-SHELL", f"{HEALTH_COMMAND} && echo all is well"]}
+WATCHED_CHECK = CHECK | WATCHED
 
 
 def service(**changes: Any) -> dict[str, Any]:

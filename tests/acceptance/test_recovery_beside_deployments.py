@@ -10,12 +10,12 @@ from roas.models.alert import RecoveryStatus
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.health import Verdict
 from tests.acceptance.people import People, request, succeeded
-from tests.acceptance.stack import CHECK, REPOSITORY, service
+from tests.acceptance.stack import CHECK, REPOSITORY, WATCHED_CHECK, service
 from tests.acceptance.test_parallel_start import until_waiting
 from tests.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
 
 # Started again while it is sick, it takes a minute to be called unwell: as long is a recovery under way.
-SICKLY = CHECK | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s"}
+SICKLY = WATCHED_CHECK | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s"}
 WAITS = CHECK | {"test": ["CMD-SHELL", "[ -e /tmp/ready ]"], "start_period": "60s"}
 
 

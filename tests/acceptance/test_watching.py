@@ -8,7 +8,7 @@ from roas.integration import open_application
 from roas.models.alert import RecoveryStatus, Severity
 from roas.models.change import ChangeType
 from roas.models.health import Verdict
-from tests.acceptance.stack import CHECK, free_port, service
+from tests.acceptance.stack import CHECK, WATCHED_CHECK, free_port, service
 from tests.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
 
 ALWAYS_WELL = CHECK | {"test": ["CMD", "true"]}
@@ -62,7 +62,7 @@ async def test_restart_loop_is_one_alert_and_recreated(maintained, people, stack
 
 
 async def test_failed_health_check_restarts_service(maintained, people, stack):
-    stack.write({"web": service()})
+    stack.write({"web": service(healthcheck=WATCHED_CHECK)})
     await people.succeed("v1")
     await inside(stack, "web", "rm", "/www/health")
     raised = await alert_that(maintained, lambda one: one.service == "web")
@@ -105,7 +105,7 @@ async def test_former_leader_stops_watching(maintained, people, stack, settings)
     async def is_watched():
         return maintained.collector.watched
 
-    stack.write({"web": service()})
+    stack.write({"web": service(healthcheck=WATCHED_CHECK)})
     await people.succeed("v1")
     await maintained.maintenance.stop()
     await people.succeed("v2")  # that one may carry a deployment nevertheless

@@ -45,7 +45,7 @@ asyncio.run(main())
 
 HEALTH_CHECK = """
       test: ["CMD-SHELL", "wget -q -O /dev/null http://127.0.0.1:8080/health"]
-      interval: 1s
+      interval: 5s
       timeout: 2s
       retries: 2
       start_period: 20s
@@ -91,6 +91,8 @@ class CommandLine:
             "STATE_DIR": str(self.state),
             "COMPOSE_PROJECT_NAME": self.project,
             "DOCKER_HOST": self.docker_host,
+            "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "0.2",
+            "ENVIRONMENTS__PROD__OBSERVATION_SECONDS": "0.2",
             "COLUMNS": "80",
             **changes,
         }

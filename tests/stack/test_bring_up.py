@@ -17,22 +17,21 @@ import pytest
 import yaml
 
 from testbed.bot_image import bot_image
-from testbed.daemon import PrivateDaemon
-from testbed.engine import Engine, by_hand
+from testbed.engine import by_hand
 from testbed.stack_images import stack_images
 from testbed.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 OWNER = 1000
+PROJECT = "roas"  # as the shipped file says
 TOKEN = "a-long-random-text"
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(420)]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    """Run an engine that may build from the network."""
-    with PrivateDaemon(tmp_path_factory.mktemp("engine"), settings={"dns": []}) as daemon:
-        yield Engine(daemon.docker_host, daemon)
+def engine(building_engine):
+    """Give an engine on which images are built; other tests may have stacks of their own on it."""
+    return building_engine
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +100,8 @@ def running(engine, folder):
     logs = compose(engine, folder, "logs", "--tail", "30").stdout if up.returncode else ""
     assert up.returncode == 0, f"{up.stderr}\n{logs}"
     client = engine.client()
-    yield {one.labels["com.docker.compose.service"]: one for one in client.containers.list()}
+    ours = client.containers.list(filters={"label": f"com.docker.compose.project={PROJECT}"})
+    yield {one.labels["com.docker.compose.service"]: one for one in ours}
     client.close()
     compose(engine, folder, "down", "--volumes")
 

@@ -16,15 +16,15 @@ import pytest
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus
 from roas.models.change import StateChange
 from roas.state.manager import StateManager
+from testbed.sample import CHECK, WATCHED
 from tests.wire.bot_process import ROOT
 from tests.wire.channel import outcome, start
-from tests.wire.shop import CHECK
 
 pytestmark = pytest.mark.wire
 
 HEALED_SECONDS = 30.0
 # Started again while it is sick, it takes a minute to be called unwell: as long is a recovery under way.
-SICKLY = CHECK | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s"}
+SICKLY = CHECK | WATCHED | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s"}
 
 
 async def of_services(journal: StateManager) -> list[Alert]:

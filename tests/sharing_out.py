@@ -1,0 +1,46 @@
+"""Which worker runs what, and in which order: what takes long first, and together what needs the same engine."""
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+# What takes longest, longest first: begun last, one of them would run alone in the end.
+LONGEST = (
+    "tests/handover/test_signals.py",
+    "tests/handover/",
+    "tests/demo/test_demo.py",
+    "tests/stack/test_b",
+    "tests/release/test_image.py",
+    "tests/commands/test_deploying.py",
+    "tests/wire/test_killed_bot.py",
+    "tests/campaigns/test_crash_sample.py",
+    "tests/plugin/test_real_hosts.py",
+    "tests/browser/",
+    "tests/wire/",
+    "tests/acceptance/",
+)
+# Each of these is one worker's: the engine on which the bot's image is built, a minute of a core, is made once for all.
+TOGETHER = (
+    ("tests/handover/",),
+    ("tests/demo/test_demo.py", "tests/stack/test_b", "tests/release/test_image.py"),
+)
+
+
+def turn(item: pytest.Item) -> int:
+    """Return a number by which tests are ordered; what needs no engine fills the gaps that are left in the end."""
+    place = next((n for n, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
+    return place + (not any(item.get_closest_marker(kind) for kind in ("engine", "wire")))
+
+
+def scope_of(nodeid: str) -> str:
+    """Return what one worker runs as a whole: a file, or files that share what takes long to make."""
+    for paths in TOGETHER:
+        if nodeid.startswith(paths):
+            return " ".join(paths)
+    return nodeid.partition("::")[0]
+
+
+class SharingOut(LoadFileScheduling):
+    """Give each worker whole files, and those that belong together to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return scope_of(nodeid)
