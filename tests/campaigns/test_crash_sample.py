@@ -10,10 +10,8 @@ from campaigns.crash.rounds import Kind, Round, Script, random_rounds
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 SEED = 1
-INHERITED_VARIABLES = Point(Role.PREDECESSOR, "execution: leadership transferred", "after")
 CARRIED_ON = Point(Role.SUCCESSOR, "execution: phase in_progress", "after")
 ROUNDS = (
-    Round(Kind.STEPS, point=INHERITED_VARIABLES, victim=Victim.SUCCESSOR),
     Round(Kind.STEPS, point=CARRIED_ON, victim=Victim.BOTH),
     *random_rounds(1, SEED),
 )

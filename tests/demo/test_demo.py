@@ -106,6 +106,7 @@ def test_healthy_v3_fails_demo(environment, leftovers):
     assert leftovers() == []
 
 
+@pytest.mark.long
 def test_broken_v2_fails_demo(environment, leftovers):
     code, answer_text = play(environment, "--plant", "v2-broken")
     assert code == 1, answer_text

@@ -101,7 +101,13 @@ async def test_a_sweep_leaves_the_own_container(own: Own, docker_client: docker.
     name = docker_client.api.inspect_container(own.id)["Name"].lstrip("/")
     check = {"test": ["CMD", "true"], "interval": 100_000_000, "start_period": 100_000_000}
     rival = docker_client.containers.run(
-        "tiny:v1", ["sleep", "1000"], name=f"{own.id[:12]}_{name}", labels=labels, healthcheck=check, detach=True
+        "tiny:v1",
+        ["sleep", "1000"],
+        name=f"{own.id[:12]}_{name}",
+        labels=labels,
+        healthcheck=check,
+        init=True,
+        detach=True,
     )
     async with own.engine.events(own.environment) as events:
         while docker_client.api.inspect_container(rival.id)["State"]["Health"]["Status"] != "healthy":
