@@ -170,11 +170,15 @@ PATHS = (":repo.git", ":repo", "/a/b", "/a/b.git", "/a/b.git?x#main", ":a/b.git#
 SCHEMES = ("", "ssh://", "SSH://", "git://", "git+ssh://", "https://", "HTTPS://", "http://", "oci://", "file://")
 
 
-# Asking Compose for all of them takes half a minute of a core: usually each scheme meets each path, somewhere else.
+# Asking Compose for all of them takes half a minute of a core: usually it is all without a scheme, and one of each path
+# with each scheme.
 SPELLINGS = list(product(SCHEMES, USERS, HOSTS, PATHS))
 SAMPLE = [
-    (scheme, USERS[(s + p) % len(USERS)], HOSTS[(s + p) % len(HOSTS)], path)
-    for (s, scheme), (p, path) in product(enumerate(SCHEMES), enumerate(PATHS))
+    (scheme, user, host, path)
+    for (n, scheme), (k, user), (m, host), path in product(
+        enumerate(SCHEMES), enumerate(USERS), enumerate(HOSTS), PATHS
+    )
+    if not scheme or (n % len(USERS), n % len(HOSTS)) == (k, m)
 ]
 
 
