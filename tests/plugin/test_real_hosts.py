@@ -17,14 +17,14 @@ from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 from tests.packaging.environments import KINDS, CleanEnvironment, Kind, marked
 from tests.packaging.fixtures import EnvironmentOf, environment_of  # noqa: F401 - pytest finds the fixture by its name
-from tests.plugin.layouts import EXTENSION, LAYOUTS, PLAIN, Layout
+from tests.plugin.layouts import COGS_FOLDER, COGS_PACKAGE, EXTENSION, OWN_BOT, PLAIN, Layout
 from tests.ui.story import until
 from tests.wire.bot_process import settings_for
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(180)]
 
 ORDER_SECONDS = 30.0
-RELOADS = 5
+RELOADS = (5, 1)  # of the first load, and of the second
 OURS = {"deploy", "hotfix", "rollback", "cancel", "status", "history", "logs", "lock", "unlock"}
 # What a host has for itself, under the names of settings of ours.
 HOSTS_OWN = {"LOG_LEVEL": "TRACE", "LOG_FORMAT": "pretty", "HTTP_PORT": "many", "REDIS_URL": "redis://127.0.0.1:1/7"}
@@ -159,8 +159,16 @@ async def said(people: SandboxClient, command: str, **options: Any) -> str:
     return answer.message.text or answer.message.content
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
-@pytest.mark.parametrize("group", ["", "roas"])
+# How a host is laid out and what its commands are called have nothing to do with each other.
+USUAL_GROUPS = {PLAIN: ("", "roas"), OWN_BOT: ("roas",), COGS_PACKAGE: ("roas",), COGS_FOLDER: ("",)}
+HOSTS = [
+    pytest.param(layout, group, id=f"{group}-{layout.name}", marks=() if group in usual else pytest.mark.long)
+    for layout, usual in USUAL_GROUPS.items()
+    for group in ("", "roas")
+]
+
+
+@pytest.mark.parametrize(("layout", "group"), HOSTS)
 async def test_host_is_as_it_was(start: Start, sandbox: Sandbox, layout: Layout, group: str) -> None:
     """With `/status` of its own everywhere; with one in the server too where all of ours are in a group."""
     prefix = f"{group} " if group else ""
@@ -170,12 +178,12 @@ async def test_host_is_as_it_was(start: Start, sandbox: Sandbox, layout: Layout,
         start(layout, DISCORD_COMMAND_GROUP=group, GUILD_STATUS=group) as host,
     ):
         at_discord = await people.commands()
-        for _ in range(2):
+        for reloads in RELOADS:
             assert await host.order("load") == {"done": "load"}
             await until(has(people, ours))
             assert "does not answer" in await said(people, f"{prefix}status", environment="dev")
             assert await said(people, "hello") == "hello from the host"
-            for _time in range(RELOADS):
+            for _time in range(reloads):
                 assert await host.order("reload") == {"done": "reload"}
                 assert await names(people) >= ours, "they stay at Discord"
             loaded = await host.order("modules")
