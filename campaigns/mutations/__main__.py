@@ -30,7 +30,7 @@ def main() -> int:
     arguments = parser.parse_args()
     chosen = [one for one in MUTATIONS if not arguments.words or any(word in one.name for word in arguments.words)]
     with worktree(arguments.tests_of) as folder:
-        survived = [one.name for one in chosen if not _try(one, folder)]
+        survived = [one.name for one in chosen if not is_caught(one, folder)]
     print(f"{len(chosen) - len(survived)} of {len(chosen)} mutations were caught.")
     return 1 if survived else 0
 
@@ -55,7 +55,7 @@ def _git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
-def _try(mutation: Mutation, folder: Path) -> bool:
+def is_caught(mutation: Mutation, folder: Path) -> bool:
     """Return whether a test failed of it; a mutation that cannot be tried counts as not caught."""
     path = folder / mutation.file
     text = path.read_text()
