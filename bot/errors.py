@@ -123,6 +123,12 @@ class StateMovedError(RoasError):
     key = "state_moved"
 
 
+class SecondCopyError(RoasError):
+    """A stack that runs already would be created a second time, under another project and with empty volumes."""
+
+    key = "second_copy"
+
+
 class EngineError(RoasError):
     """The engine refused to do something."""
 

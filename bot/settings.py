@@ -12,13 +12,21 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from roas.configuration.place import Fault, Place, variable
 from roas.configuration.reading import Reading, read
 from roas.configuration.sources import OF_THE_HOST
+from roas.configuration.stack_files import (
+    StackFiles,
+    compose_variables,
+    find_files,
+    own_file,
+    plain_name,
+    split_files,
+    usual_project,
+)
 from roas.errors import SettingsError
 from roas.models.environment import Environment
 
 DEFAULT_ENVIRONMENTS = ("dev", "staging", "prod")
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 SECRET_FIELDS = ("discord_token", "webhook_token", "redis_url")
-COMPOSE_FILE_SEPARATOR = os.pathsep
 
 
 def _split_ids(value: object) -> object:
@@ -88,7 +96,7 @@ class Settings(BaseSettings):
 
     docker_host: str | None = None
     stack_dir: Path = Path()
-    compose_file: Annotated[str, Field(min_length=1)] = "docker-compose.yml"
+    compose_file: Annotated[str, Field(min_length=1)] | None = None
     compose_project_name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     home_environment: str | None = Field(default=None, pattern=NAME_PATTERN)
     environment_names: Names = DEFAULT_ENVIRONMENTS
@@ -251,14 +259,19 @@ def environments(settings: Settings, *, base_name: str | None = None) -> Environ
 def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_name: str | None) -> Environment:
     folder = (own.folder or settings.stack_dir).expanduser().resolve()
     is_home = name == settings.home_environment
-    base = base_name or settings.compose_project_name or _plain(folder.name)
+    env_files = _env_files(name, own, folder)
+    files = _compose_files(settings, name, own, folder, env_files)
+    base = base_name or settings.compose_project_name
+    if base is None:
+        # Home runs already, under the name that Compose gave it.
+        base = usual_project(folder, files.used, env_files) if is_home else plain_name(folder.name)
     observation = own.observation_seconds
     return Environment(
         name=name,
         project=own.project_name or (base if is_home else f"{base}-{name}"),
         folder=folder,
-        compose_files=_compose_files(settings, name, own, folder),
-        env_files=_env_files(name, own, folder),
+        compose_files=files.used,
+        env_files=env_files,
         docker_host=own.docker_host or settings.docker_host,
         variables=dict(own.variables),
         needs_approval=name == "prod" if own.needs_approval is None else own.needs_approval,
@@ -266,28 +279,26 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         observation_seconds=(2.0 if name == "dev" else 10.0) if observation is None else observation,
         is_home=is_home,
         strict_policy=(own.policy or settings.compose_policy) == "strict",
+        ignored_files=files.ignored,
+        project_is_given=own.project_name is not None,
     )
 
 
-def _compose_files(settings: Settings, name: str, own: EnvironmentSettings, folder: Path) -> tuple[Path, ...]:
-    """Return the files named, then the environment's own override where it exists beside the first."""
+def _compose_files(
+    settings: Settings, name: str, own: EnvironmentSettings, folder: Path, env_files: tuple[Path, ...]
+) -> StackFiles:
+    """Return the files named, then the environment's own override where it exists; or what Compose would find."""
     if own.compose_file:
-        return tuple(folder / part for part in own.compose_file.split(COMPOSE_FILE_SEPARATOR) if part)
-    files = [folder / part for part in settings.compose_file.split(COMPOSE_FILE_SEPARATOR) if part]
-    first = files[0]
-    override = first.with_name(f"{first.stem}.{name}{first.suffix}")
-    return tuple([*files, override] if override.is_file() else files)
+        return StackFiles(split_files(folder, own.compose_file))
+    if settings.compose_file is None:
+        return find_files(folder, name, compose_variables(env_files))
+    files = split_files(folder, settings.compose_file)
+    override = own_file(files[0], name) if files else None
+    return StackFiles(files if override is None else (*files, override))
 
 
 def _env_files(name: str, own: EnvironmentSettings, folder: Path) -> tuple[Path, ...]:
     """Return `.env.<name>` where it exists; else `.env`, as Compose would by itself."""
     if own.env_file:
-        return tuple(folder / part for part in own.env_file.split(COMPOSE_FILE_SEPARATOR) if part)
-    own_file, common = folder / f".env.{name}", folder / ".env"
-    return tuple(path for path in (common, own_file) if path.is_file())
-
-
-def _plain(folder_name: str) -> str:
-    """Derive a project name from a folder's name as Compose does: lower case, without other characters."""
-    kept = "".join(sign for sign in folder_name.lower() if sign.isalnum() or sign in "-_").lstrip("-_")
-    return kept or "stack"
+        return split_files(folder, own.env_file)
+    return tuple(path for path in (folder / ".env", folder / f".env.{name}") if path.is_file())

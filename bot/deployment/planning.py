@@ -7,6 +7,7 @@ from typing import Any
 from roas.deployment.context import Components, find_own_bot
 from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.plan import make_plan
+from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
 from roas.engine.interface import ResolvedStack
 from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
@@ -36,7 +37,7 @@ async def plan_deployment(
     """Resolve what a deployment asks for and compare it with what is; changes nothing.
 
     Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError, BotRemovalError,
-    StateMovedError.
+    SecondCopyError, StateMovedError.
     """
     engine = components.engine
     stack = await engine.resolve(environment, request.version, write_contents=write_contents)
@@ -61,6 +62,7 @@ async def plan_deployment(
         refuse_moved_bot(bot, stack.model, environment)
     wanted = await engine.look_up_images(stack, changed)
     old_model = await engine.load_model(current.model_hash) if current else None
+    await refuse_second_copy(components, environment, current, old_model)
     plan = make_plan(
         environment=environment.name,
         version=request.version or "",

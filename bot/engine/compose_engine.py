@@ -29,6 +29,7 @@ from roas.engine.policy import ComposePolicy
 from roas.engine.probe import DockerProbe
 from roas.engine.probe_targets import ProbeTargets
 from roas.engine.processes import end_process
+from roas.engine.projects import find_projects
 from roas.engine.release_images import missing_images, tag_images, tagged_numbers, untag_images
 from roas.engine.releases import ReleaseDrafter
 from roas.engine.removal import remove_container, start_container, stop_container
@@ -40,7 +41,7 @@ from roas.engine.snapshots import take_snapshots
 from roas.engine.statistics import StatisticsReader
 from roas.errors import EngineError
 from roas.models.environment import Environment
-from roas.models.facts import BotPlace
+from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot
 from roas.models.ownership import ProcessMark
 from roas.models.release import Release
@@ -202,6 +203,10 @@ class ComposeEngine:
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
         """Stop and remove a container by id."""
         await remove_container(self._clients, environment, container_id, grace_seconds)
+
+    async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
+        """Return the Compose projects of the environment's engine."""
+        return await self._clients.call(environment, find_projects)
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project, running or not."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from roas.models.environment import Environment
-from roas.models.facts import BotPlace
+from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot
 from roas.models.ownership import ProcessMark
 from roas.models.release import Release, ReleaseService
@@ -178,6 +178,10 @@ class Engine(Protocol):
 
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
         """Stop and remove a container by id; a missing one is no error."""
+        ...
+
+    async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
+        """Return the Compose projects of the environment's engine."""
         ...
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:

@@ -14,8 +14,9 @@ from roas.engine.client import EngineClients, is_local
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.labels import CONFIG_HASH, PROJECT, SERVICE
 from roas.engine.own_container import own_container_id
+from roas.engine.projects import find_projects
 from roas.models.environment import Environment
-from roas.models.facts import EngineFacts, Mount, OwnContainer, PublishedPort
+from roas.models.facts import EngineFacts, FoundProject, Mount, OwnContainer, PublishedPort
 
 COMPOSE_SECONDS = 8.0
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
@@ -41,6 +42,10 @@ class DockerProbe:
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         """Return the host ports that running containers hold. Raises EngineUnavailableError."""
         return await self._clients.call(self._environment, _published_ports)
+
+    async def projects(self) -> tuple[FoundProject, ...]:
+        """Return the Compose projects of the engine. Raises EngineUnavailableError."""
+        return await self._clients.call(self._environment, find_projects)
 
     async def own_container(self) -> OwnContainer | None:
         """Return the container that this process runs in, or None. Raises EngineUnavailableError."""

@@ -69,7 +69,7 @@ class StackResolver:
             version=named,
             model=bound,
             definitions=read_definitions(bound),
-            warnings=(*warnings, *binder.warnings),
+            warnings=(*_ignored(environment), *warnings, *binder.warnings),
         )
 
     async def working_copy(
@@ -129,6 +129,16 @@ def version_of_files(environment: Environment) -> str:
         for match in VERSION_LINE.finditer(path.read_text(encoding="utf-8", errors="replace")):
             found = match["value"].strip().strip("\"'")
     return environment.variables.get(VERSION_VARIABLE, found)
+
+
+def _ignored(environment: Environment) -> tuple[str, ...]:
+    """Return what to say of files that `docker compose` in the stack's folder would take, and a deployment does not."""
+    if not environment.ignored_files:
+        return ()
+    used, ignored = (
+        ", ".join(path.name for path in paths) for paths in (environment.compose_files, environment.ignored_files)
+    )
+    return (f"{ignored} is not used: the files of {environment.name} are {used}.",)
 
 
 def _refuse_missing_files(environment: Environment) -> None:

@@ -6,7 +6,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Define where an environment's stack is and how it is deployed."""
+    """Define where an environment's stack is and how it is deployed.
+
+    `ignored_files` are those that `docker compose` in its folder would take besides. `project_is_given` is whether
+    somebody named the project, instead of a convention.
+    """
 
     name: str
     project: str
@@ -20,3 +24,5 @@ class Environment:
     observation_seconds: float = 10.0
     is_home: bool = False
     strict_policy: bool = False
+    ignored_files: tuple[Path, ...] = ()
+    project_is_given: bool = False

@@ -27,6 +27,16 @@ class PublishedPort:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundProject:
+    """Describe a Compose project of an engine: its folders by label, and the names of its containers and volumes."""
+
+    name: str
+    folders: frozenset[str] = frozenset()
+    containers: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Mount:
     """Describe a mount of a container; for a bind, `source` is a path on the engine's machine."""
 

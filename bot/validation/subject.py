@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from roas.engine.interface import ResolvedStack
 from roas.errors import RoasError
 from roas.models.environment import Environment
-from roas.models.facts import DiscordFacts, EngineFacts, OwnContainer, PublishedPort
+from roas.models.facts import DiscordFacts, EngineFacts, FoundProject, OwnContainer, PublishedPort
 from roas.models.stack import WantedImage
 from roas.settings import Settings
 
@@ -26,6 +26,10 @@ class EngineProbe(Protocol):
 
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         """Return the host ports that running containers of any project hold. Raises EngineUnavailableError."""
+        ...
+
+    async def projects(self) -> tuple[FoundProject, ...]:
+        """Return the Compose projects of the engine. Raises EngineUnavailableError."""
         ...
 
     async def own_container(self) -> OwnContainer | None:

@@ -94,10 +94,18 @@ class Stack:
         assert code == 0, output
         return str(output.decode())
 
-    def manually(self, *arguments: str, environment: str = "dev", file: Path | None = None, **variables: str) -> None:
+    def manually(
+        self,
+        *arguments: str,
+        environment: str = "dev",
+        file: Path | None = None,
+        project: str | None = None,
+        **variables: str,
+    ) -> None:
         """Run Compose as a person would, who has a shell and no bot."""
-        command = ["docker-compose", "-p", self.project(environment), "-f", str(file or self._file), *arguments]
         own = by_hand(self.docker_host)
+        name = project or self.project(environment)
+        command = ["docker-compose", "-p", name, "-f", str(file or self._file), *arguments]
         done = subprocess.run(
             command, env=own | variables, cwd=self.folder, capture_output=True, text=True, check=False
         )

@@ -2,8 +2,9 @@
 
 import pytest
 
-from roas.models.deployment import Outcome
-from tests.acceptance.people import succeeded
+from roas.errors import SecondCopyError
+from roas.models.deployment import DeploymentKind, Outcome
+from tests.acceptance.people import request, succeeded
 from tests.acceptance.stack import CHECK, REPOSITORY, differences, free_port, service
 
 PORT = free_port()
@@ -46,6 +47,19 @@ async def test_failed_first_deployment_restores_running_stack(people, stack, ima
     assert differences(stack.looks(), manually) == []
     release = await people.application.state.releases.current("dev")
     assert (release.number, release.state) == (0, "adopted")
+
+
+async def test_second_copy_of_running_stack_refused(people, stack, images):
+    """What runs from the folder under another name is not created again with empty volumes: both are named."""
+    write(stack, "v1")
+    stack.manually("up", "-d", project=f"{stack.base_name}x", BY_HAND="")
+    with pytest.raises(SecondCopyError) as refused:
+        await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    assert f"project {stack.base_name}x" in refused.value.message
+    assert f"as {stack.project()}," in refused.value.message
+    deployment = await people.deploy("v2")
+    assert deployment.outcome is Outcome.FAILED
+    assert stack.images() == {}
 
 
 async def test_unnamed_services_keep_containers(people, stack, images, manually):

@@ -10,7 +10,7 @@ from typing import Any
 from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
 from roas.errors import ReleaseNotRestorableError, RoasError
 from roas.models.environment import Environment
-from roas.models.facts import BotPlace, Mount
+from roas.models.facts import BotPlace, FoundProject, Mount
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import ProcessMark
 from roas.models.release import ImagePin, Release, ReleaseService
@@ -75,6 +75,9 @@ class FakeEngine:
         model = _mounting({"services": {name: {"image": f"{name}:{version}"} for name in stack}})
         definitions = {name: replace(d, image=f"{name}:{version}") for name, d in stack.items()}
         return ResolvedStack(environment, version or "", model, definitions)
+
+    async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
+        return ()
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         if model_hash not in self.models:

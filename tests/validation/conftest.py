@@ -10,7 +10,7 @@ import pytest
 from roas.engine.interface import ResolvedStack
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
-from roas.models.facts import EngineFacts, OwnContainer, PublishedPort
+from roas.models.facts import EngineFacts, FoundProject, OwnContainer, PublishedPort
 from roas.models.stack import ServiceDefinition
 from roas.settings import Settings
 from roas.validation.subject import Subject
@@ -30,6 +30,7 @@ class StubProbe:
     free: int | None = 50 * GIB
     memory: int | None = 4 * GIB
     free_port: bool | None = True
+    found_projects: tuple[FoundProject, ...] = ()
 
     async def version(self) -> EngineFacts:
         if self.facts is None:
@@ -42,6 +43,10 @@ class StubProbe:
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         await self.version()
         return self.ports
+
+    async def projects(self) -> tuple[FoundProject, ...]:
+        await self.version()
+        return self.found_projects
 
     async def own_container(self) -> OwnContainer | None:
         return self.own

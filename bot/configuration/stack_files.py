@@ -1,0 +1,99 @@
+"""Find the compose files of a stack's folder, and the project's name, as Compose finds them by itself."""
+
+import io
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+# In Compose's own order: the first that exists is taken.
+NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+OVERRIDES = (
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
+SUFFIXES = (".yml", ".yaml")
+PREFIX = "COMPOSE_"
+NAME_LINE = re.compile(r"^name:[ \t]*([\"']?)(?P<name>[a-z0-9][a-z0-9_-]*)\1[ \t]*(?:#.*)?$", re.MULTILINE)
+# More than this of a file is not searched for a name.
+TEXT_READ = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class StackFiles:
+    """Hold the compose files of an environment, and those in the folder that Compose would take and we do not."""
+
+    used: tuple[Path, ...]
+    ignored: tuple[Path, ...] = ()
+
+
+def find_files(folder: Path, environment: str, variables: Mapping[str, str]) -> StackFiles:
+    """Return what `docker compose` would take in a folder, with the environment's own file instead of the override.
+
+    `COMPOSE_FILE` in the stack's `.env` names all of them. `compose.prod.yaml` belongs to the environment prod: where
+    it exists, the override of every other environment is left out.
+    """
+    if named := variables.get("COMPOSE_FILE"):
+        return StackFiles(split_files(folder, named, variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep))
+    found = [folder / name for name in NAMES if (folder / name).is_file()]
+    if not found:
+        return StackFiles((folder / "docker-compose.yml",))
+    first, others = found[0], found[1:]
+    override = [folder / name for name in OVERRIDES if (folder / name).is_file()]
+    own = own_file(first, environment)
+    if own is not None:
+        return StackFiles((first, own), (*others, *override))
+    return StackFiles((first, *override[:1]), (*others, *override[1:]))
+
+
+def own_file(first: Path, environment: str) -> Path | None:
+    """Return an environment's own file beside the first one, such as `compose.prod.yaml`, where it exists."""
+    suffixes = (first.suffix, *(one for one in SUFFIXES if one != first.suffix))
+    named = (first.with_name(f"{first.stem}.{environment}{suffix}") for suffix in suffixes)
+    return next((path for path in named if path.is_file()), None)
+
+
+def split_files(folder: Path, text: str, separator: str = os.pathsep) -> tuple[Path, ...]:
+    """Return the files of a list such as `a.yml:b.yml`, which count from a folder."""
+    return tuple(folder / part for part in text.split(separator) if part)
+
+
+def compose_variables(env_files: Iterable[Path]) -> dict[str, str]:
+    """Return Compose's own variables that env files set, a later file winning; what cannot be read sets nothing."""
+    found: dict[str, str] = {}
+    for path in env_files:
+        text = _text(path)
+        if PREFIX in text:
+            # Without interpolation: it would read the bot's own environment.
+            values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+            found |= {name: value for name, value in values.items() if value and name.startswith(PREFIX)}
+    return found
+
+
+def usual_project(folder: Path, compose_files: Iterable[Path], env_files: Iterable[Path]) -> str:
+    """Return the project's name that `docker compose` takes in a folder: by variable, by `name:`, by the folder."""
+    if named := compose_variables(env_files).get("COMPOSE_PROJECT_NAME"):
+        return named
+    names = [match["name"] for path in compose_files for match in NAME_LINE.finditer(_text(path))]
+    return names[-1] if names else plain_name(folder.name)
+
+
+def plain_name(folder_name: str) -> str:
+    """Derive a project name from a folder's name as Compose does: lower case, without other characters."""
+    kept = "".join(sign for sign in folder_name.lower() if sign.isalnum() or sign in "-_").lstrip("-_")
+    return kept or "stack"
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(TEXT_READ)
+    except OSError:
+        return ""

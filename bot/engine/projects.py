@@ -1,0 +1,63 @@
+"""Find the Compose projects of an engine, and the one that a stack's folder runs as already."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from roas.configuration.stack_files import plain_name, usual_project
+from roas.engine.labels import PROJECT, WORKING_DIR
+from roas.models.environment import Environment
+from roas.models.facts import FoundProject
+
+
+def find_projects(client: docker.DockerClient) -> tuple[FoundProject, ...]:
+    """Return the projects of which there is a container or a volume, sorted by name."""
+    containers: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    volumes: dict[str, list[str]] = defaultdict(list)
+    for container in client.api.containers(all=True, filters={"label": PROJECT}):
+        containers[container["Labels"][PROJECT]].append(container)
+    for volume in client.api.volumes(filters={"label": PROJECT}).get("Volumes") or ():
+        volumes[volume["Labels"][PROJECT]].append(str(volume["Name"]))
+    return tuple(
+        FoundProject(
+            name=name,
+            folders=frozenset(folder for one in containers[name] if (folder := one["Labels"].get(WORKING_DIR))),
+            containers=tuple(sorted(_name(one) for one in containers[name])),
+            volumes=tuple(sorted(volumes[name])),
+        )
+        for name in sorted({*containers, *volumes})
+    )
+
+
+def runs_already_as(
+    environment: Environment, projects: Iterable[FoundProject], ours: Collection[str]
+) -> FoundProject | None:
+    """Return the project that an environment's folder runs as already, where its own is another and has nothing.
+
+    It is known by the label of its folder, or by the name that `docker compose` takes there. `ours` are the projects of
+    all environments: each of them is meant to be beside the others.
+    """
+    found = {project.name: project for project in projects}
+    if environment.project_is_given or environment.project in found:
+        return None
+    folder = environment.folder.resolve()
+    usual = usual_project(folder, environment.compose_files, environment.env_files)
+    for name, project in sorted(found.items(), key=lambda item: (item[0] != usual, item[0])):
+        places = {Path(place).resolve() for place in project.folders}
+        if name in ours:
+            continue
+        if folder in places or (name == usual and not _is_elsewhere(name, folder, places)):
+            return project
+    return None
+
+
+def _is_elsewhere(name: str, folder: Path, places: Collection[Path]) -> bool:
+    """Return whether a project only has the name of our folder by chance: it is that of another folder, too."""
+    return name == plain_name(folder.name) and any(place.is_dir() for place in places)
+
+
+def _name(container: Mapping[str, Any]) -> str:
+    return str((container.get("Names") or [container["Id"][:12]])[0]).removeprefix("/")

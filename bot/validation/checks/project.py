@@ -1,0 +1,31 @@
+"""Check that the stack does not run already under another project's name."""
+
+from roas.engine.projects import runs_already_as
+from roas.models.check import CheckResult, Severity
+from roas.settings import environments
+from roas.validation.finding import failed, passed
+from roas.validation.subject import Subject
+
+
+class ProjectCheck:
+    """Look for another project of the stack's folder: a deployment would create a second copy beside it."""
+
+    name = "project"
+    severity = Severity.CRITICAL
+
+    async def run(self, subject: Subject) -> CheckResult:
+        """Name both projects."""
+        environment = subject.environment
+        ours = {known.project for known in environments(subject.settings).values()}
+        found = runs_already_as(environment, await subject.engine.projects(), ours)
+        if found is None:
+            return passed(self, f"The project is {environment.project}.")
+        message = (
+            f"The stack in {environment.folder} runs already as the project {found.name}; {environment.project} would "
+            "be a second copy with empty volumes."
+        )
+        remedy = (
+            f'Set `project_name = "{found.name}"` in [environments.{environment.name}], or `"{environment.project}"` '
+            "for a second copy."
+        )
+        return failed(self, message, remedy)

@@ -1,0 +1,73 @@
+"""The files and the project of a stack are those that `docker compose` takes in its folder."""
+
+from pathlib import Path
+
+import pytest
+
+from roas.configuration.stack_files import usual_project
+from roas.models.environment import Environment
+from roas.settings import GivenSettings, environments
+
+
+def laid_out(folder: Path, name: str = "prod", **settings: object) -> Environment:
+    return environments(GivenSettings(stack_dir=folder, **settings))[name]
+
+
+@pytest.mark.parametrize(
+    ("present", "used", "ignored"),
+    [
+        ("compose.yaml", "compose.yaml", ""),
+        ("compose.yml docker-compose.yml", "compose.yml", "docker-compose.yml"),
+        ("docker-compose.yaml", "docker-compose.yaml", ""),
+        ("compose.yaml compose.override.yml", "compose.yaml compose.override.yml", ""),
+        ("docker-compose.yml docker-compose.override.yaml", "docker-compose.yml docker-compose.override.yaml", ""),
+        (
+            "compose.yaml compose.override.yml docker-compose.override.yml",
+            "compose.yaml compose.override.yml",
+            "docker-compose.override.yml",
+        ),
+        (
+            "compose.yaml compose.prod.yaml compose.override.yml",
+            "compose.yaml compose.prod.yaml",
+            "compose.override.yml",
+        ),
+        ("compose.yaml compose.prod.yml", "compose.yaml compose.prod.yml", ""),
+        ("compose.yaml compose.dev.yaml", "compose.yaml", ""),
+        ("", "docker-compose.yml", ""),
+    ],
+)
+def test_files_found_as_compose_does(tmp_path, present, used, ignored):
+    for name in present.split():
+        (tmp_path / name).touch()
+    found = laid_out(tmp_path)
+    assert [path.name for path in found.compose_files] == used.split()
+    assert [path.name for path in found.ignored_files] == ignored.split()
+
+
+def test_files_named_in_dotenv_are_used(tmp_path):
+    (tmp_path / "compose.yaml").touch()
+    (tmp_path / ".env").write_text("COMPOSE_FILE=base.yml,more/live.yml\nCOMPOSE_PATH_SEPARATOR=,\n")
+    assert laid_out(tmp_path).compose_files == (tmp_path / "base.yml", tmp_path / "more/live.yml")
+    named = laid_out(tmp_path, compose_file="compose.yaml")
+    assert named.compose_files == (tmp_path / "compose.yaml",)
+
+
+@pytest.mark.parametrize(
+    ("compose", "env", "project"),
+    [
+        ("services: {}", "", "my-shop"),
+        ("name: shop\nservices: {}", "", "shop"),
+        ('name: "shop" # ours\nservices: {}', "", "shop"),
+        ("services: {a: {}}\nx-a:\n  name: other", "", "my-shop"),
+        ("name: shop\nservices: {}", "COMPOSE_PROJECT_NAME=live", "live"),
+    ],
+)
+def test_project_named_as_compose_does(tmp_path, compose, env, project):
+    folder = tmp_path / "My-Shop."
+    folder.mkdir()
+    (folder / "compose.yaml").write_text(compose)
+    (folder / ".env").write_text(env)
+    home = laid_out(folder, home_environment="prod")
+    assert usual_project(folder, home.compose_files, home.env_files) == project
+    assert (home.project, home.project_is_given) == (project, False)
+    assert laid_out(folder).project == "my-shop-prod"
