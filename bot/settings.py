@@ -44,6 +44,7 @@ def _split_names(value: object) -> object:
 
 
 Ids = Annotated[frozenset[int], NoDecode, BeforeValidator(_split_ids)]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 
 
@@ -60,6 +61,7 @@ class EnvironmentSettings(BaseModel, extra="forbid"):
     observation_seconds: float | None = Field(default=None, ge=0, le=3600)
     ops_channel_id: int | None = None
     variables: dict[str, str] = Field(default_factory=dict)
+    version_variables: tuple[VariableName, ...] | dict[str, VariableName] = ()
     policy: Literal["strict"] | None = None
 
 
@@ -281,7 +283,14 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         strict_policy=(own.policy or settings.compose_policy) == "strict",
         ignored_files=files.ignored,
         project_is_given=own.project_name is not None,
+        version_variables=_version_variables(own),
     )
+
+
+def _version_variables(own: EnvironmentSettings) -> tuple[str, ...]:
+    """Return the variables that get the version, each once; services may share one."""
+    named = own.version_variables
+    return tuple(dict.fromkeys(named.values() if isinstance(named, dict) else named))
 
 
 def _compose_files(

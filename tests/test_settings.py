@@ -149,3 +149,15 @@ def test_guest_leaves_plain_names_to_its_host(monkeypatch, tmp_path):
         load_settings(needs_discord=False, is_guest=True)
     assert "ROAS_HTTP_PORT" in failed.value.message
     assert "ROAS_REDIS_URL_FILE" in failed.value.message
+
+
+@pytest.mark.parametrize("given", ['["APP_TAG", "DB_TAG"]', '{"web": "APP_TAG", "api": "APP_TAG", "db": "DB_TAG"}'])
+def test_version_variables_as_list_or_table(monkeypatch, given):
+    monkeypatch.setenv("ENVIRONMENTS__PROD__VERSION_VARIABLES", given)
+    assert environments(load_settings(needs_discord=False))["prod"].version_variables == ("APP_TAG", "DB_TAG")
+
+
+def test_strange_version_variable_refused(monkeypatch):
+    monkeypatch.setenv("ENVIRONMENTS__PROD__VERSION_VARIABLES", '["APP-TAG"]')
+    with pytest.raises(SettingsError, match="ENVIRONMENTS__PROD__VERSION_VARIABLES"):
+        load_settings(needs_discord=False)

@@ -67,7 +67,7 @@ def compose_variables(env_files: Iterable[Path]) -> dict[str, str]:
     """Return Compose's own variables that env files set, a later file winning; what cannot be read sets nothing."""
     found: dict[str, str] = {}
     for path in env_files:
-        text = _text(path)
+        text = read_text(path)
         if PREFIX in text:
             # Without interpolation: it would read the bot's own environment.
             values = dotenv_values(stream=io.StringIO(text), interpolate=False)
@@ -79,7 +79,7 @@ def usual_project(folder: Path, compose_files: Iterable[Path], env_files: Iterab
     """Return the project's name that `docker compose` takes in a folder: by variable, by `name:`, by the folder."""
     if named := compose_variables(env_files).get("COMPOSE_PROJECT_NAME"):
         return named
-    names = [match["name"] for path in compose_files for match in NAME_LINE.finditer(_text(path))]
+    names = [match["name"] for path in compose_files for match in NAME_LINE.finditer(read_text(path))]
     return names[-1] if names else plain_name(folder.name)
 
 
@@ -89,7 +89,8 @@ def plain_name(folder_name: str) -> str:
     return kept or "stack"
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return the beginning of a file's text; nothing of what is no readable file."""
     if not path.is_file():
         return ""
     try:

@@ -65,7 +65,7 @@ async def plan_deployment(
     await refuse_second_copy(components, environment, current, old_model)
     plan = make_plan(
         environment=environment.name,
-        version=request.version or "",
+        version=(request.version or "") if stack.follows_version else "",
         definitions=stack.definitions,
         wanted=wanted,
         new_model=stack.model,

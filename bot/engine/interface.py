@@ -21,7 +21,8 @@ ProgressReport = Callable[[str, str, float | None], Awaitable[None]]
 class ResolvedStack:
     """Hold a compose model after merge, interpolation and policy, as it would be deployed; it holds every secret.
 
-    `model` has its configuration files bound from the content store already, images as written.
+    `model` has its configuration files bound from the content store already, images as written. `follows_version` is
+    whether the version that is asked for makes any difference.
     """
 
     environment: Environment
@@ -29,6 +30,7 @@ class ResolvedStack:
     model: Mapping[str, Any] = field(repr=False)
     definitions: Mapping[str, ServiceDefinition]
     warnings: tuple[str, ...] = ()
+    follows_version: bool = True
 
 
 @dataclass(frozen=True, slots=True)

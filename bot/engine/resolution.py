@@ -1,7 +1,6 @@
 """Resolve an environment's compose files to the model that would be deployed."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from roas.engine.client import EngineClients, is_local
@@ -20,12 +19,17 @@ from roas.engine.raw_files import FileReference
 from roas.engine.raw_policy import RawPolicy
 from roas.engine.secret_sources import model_secrets, stack_secrets
 from roas.engine.service_probes import refuse_impossible_probes
+from roas.engine.version_use import (
+    OTHER_VERSION,
+    has_text,
+    names_version,
+    unfollowed_warning,
+    version_names,
+    version_of_files,
+)
 from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, without_secrets
 from roas.models.environment import Environment
 from roas.redaction import Redactor
-
-VERSION_VARIABLE = "VERSION"
-VERSION_LINE = re.compile(r"^\s*(?:export\s+)?VERSION\s*=(?P<value>[^#\n]*)", re.MULTILINE)
 
 
 class StackResolver:
@@ -63,13 +67,22 @@ class StackResolver:
         bound = await self._clients.local(lambda: binder.bind(model))
         _refuse_shared_volumes(model)
         _refuse_remote_files(environment, bound)
-        named = version if version is not None else await self._clients.local(lambda: version_of_files(environment))
+        follows = await self._follows(environment, version, model, files)
+        named = version
+        if version is None or not follows:
+            named = await self._clients.local(lambda: version_of_files(environment))
         return ResolvedStack(
             environment=environment,
-            version=named,
+            version=named or "",
             model=bound,
             definitions=read_definitions(bound),
-            warnings=(*_ignored(environment), *warnings, *binder.warnings),
+            warnings=(
+                *([] if follows or version is None else [unfollowed_warning(version, environment)]),
+                *_ignored(environment),
+                *warnings,
+                *binder.warnings,
+            ),
+            follows_version=follows,
         )
 
     async def working_copy(
@@ -88,6 +101,18 @@ class StackResolver:
             if needed:
                 raise
             return NOTHING_HELD
+
+    async def _follows(
+        self, environment: Environment, version: str | None, model: Mapping[str, Any], named: Iterable[FileReference]
+    ) -> bool:
+        """Return whether the version makes a difference; only where the text leaves a doubt, files are read again."""
+        files = [*environment.compose_files, *environment.env_files, *(reference.target for reference in named)]
+        if not await self._clients.local(lambda: names_version(environment, files)):
+            return False
+        if version is None or await self._clients.local(lambda: has_text(model, version)):
+            return True
+        other, _, _ = await self._read(environment, OTHER_VERSION)
+        return other != model
 
     async def _read(
         self, environment: Environment, version: str | None
@@ -119,16 +144,7 @@ def variables_of(environment: Environment, version: str | None) -> dict[str, str
             f"{version!r} is not a valid version.",
             hint="A version has letters, digits and . _ - + only, and begins with one.",
         )
-    return {**environment.variables, VERSION_VARIABLE: version}
-
-
-def version_of_files(environment: Environment) -> str:
-    """Return the version that the environment's own variables or env files name, for the record; empty for none."""
-    found = ""
-    for path in environment.env_files:
-        for match in VERSION_LINE.finditer(path.read_text(encoding="utf-8", errors="replace")):
-            found = match["value"].strip().strip("\"'")
-    return environment.variables.get(VERSION_VARIABLE, found)
+    return environment.variables | dict.fromkeys(version_names(environment), version)
 
 
 def _ignored(environment: Environment) -> tuple[str, ...]:

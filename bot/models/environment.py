@@ -9,7 +9,8 @@ class Environment:
     """Define where an environment's stack is and how it is deployed.
 
     `ignored_files` are those that `docker compose` in its folder would take besides. `project_is_given` is whether
-    somebody named the project, instead of a convention.
+    somebody named the project, instead of a convention. `version_variables` are the stack's own variables that get the
+    version that is deployed.
     """
 
     name: str
@@ -26,3 +27,4 @@ class Environment:
     strict_policy: bool = False
     ignored_files: tuple[Path, ...] = ()
     project_is_given: bool = False
+    version_variables: tuple[str, ...] = ()

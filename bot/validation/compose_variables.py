@@ -59,6 +59,26 @@ def variable_uses(compose_files: Iterable[Path], known: Mapping[str, str]) -> tu
     A file that cannot be read or parsed has none: resolving it reports what is wrong with it.
     """
     uses: list[Use] = []
+    for document in _documents(compose_files):
+        for text in _texts(document):
+            uses += _scan(text, known)
+    return tuple(uses)
+
+
+def images_of(compose_files: Iterable[Path]) -> tuple[tuple[str, str], ...]:
+    """Return each service of the compose files, and of what they include, with its image as it is written."""
+    found: list[tuple[str, str]] = []
+    for document in _documents(compose_files):
+        services = document.get("services") if isinstance(document, dict) else None
+        for name, service in services.items() if isinstance(services, dict) else ():
+            image = service.get("image") if isinstance(service, dict) else None
+            if isinstance(image, str):
+                found.append((str(name), image))
+    return tuple(found)
+
+
+def _documents(compose_files: Iterable[Path]) -> Iterator[Any]:
+    """Load compose files and what they include, each once."""
     waiting, seen = list(compose_files), set[Path]()
     while waiting:
         path = waiting.pop(0)
@@ -66,10 +86,8 @@ def variable_uses(compose_files: Iterable[Path], known: Mapping[str, str]) -> tu
             continue
         seen.add(path)
         document = _load(path)
-        for text in _texts(document):
-            uses += _scan(text, known)
+        yield document
         waiting += _included(document, path.parent)
-    return tuple(uses)
 
 
 def _load(path: Path) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from roas.engine.interface import Engine, ResolvedStack
+from roas.engine.version_use import version_names
 from roas.errors import EngineUnavailableError, RoasError
 from roas.models.environment import Environment
 from roas.models.facts import DiscordFacts
@@ -44,7 +45,7 @@ class EnvironmentSurvey:
             self._settings,
             self._probe_for(environment),
             reads_working_copy=model_hash is None,
-            variables={} if version is None else {"VERSION": version},
+            variables={} if version is None else dict.fromkeys(version_names(environment), version),
             ping_redis=self._ping_redis,
             discord_facts=None
             if self.discord_facts is None

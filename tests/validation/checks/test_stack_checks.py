@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from roas.errors import ComposeFileError, ComposePolicyError, ImageNotFoundError, RegistryUnavailableError
 from roas.models.check import CheckResult, Severity
-from roas.models.facts import OwnContainer
+from roas.models.facts import FoundProject, OwnContainer
 from roas.models.stack import WantedImage
 from roas.validation.checks import images
 from roas.validation.checks.compose_file import ComposeFileCheck
@@ -18,9 +18,11 @@ from roas.validation.checks.compose_policy import ComposePolicyCheck
 from roas.validation.checks.file_binds import FileBindsCheck
 from roas.validation.checks.health_checks import HealthChecksCheck
 from roas.validation.checks.ports import PortsCheck
+from roas.validation.checks.project import ProjectCheck
 from roas.validation.checks.second_bot import SecondBotCheck
 from roas.validation.checks.start_first import StartFirstCheck
 from roas.validation.checks.stop_signals import StopSignalsCheck
+from roas.validation.checks.version import VersionCheck
 from roas.validation.subject import Subject
 from tests.validation.conftest import StubProbe
 
@@ -195,3 +197,37 @@ async def test_unresolved_stack_passes_no_check(subject: Subject) -> None:
     for check in (PortsCheck, StartFirstCheck, StopSignalsCheck, FileBindsCheck, HealthChecksCheck, SecondBotCheck):
         assert await check().run(broken) == []
     assert await images.ImagesCheck().run(broken) == []
+
+
+async def test_project_that_runs_already_named(subject: Subject, probe: StubProbe) -> None:
+    assert failed(await ProjectCheck().run(subject)) == []
+    probe.found_projects = (FoundProject("live", frozenset({str(subject.environment.folder)})),)
+    ((severity, message),) = failed(await ProjectCheck().run(subject))
+    assert severity is Severity.CRITICAL
+    assert "project live" in message
+    assert "shop-dev" in message
+
+
+@pytest.mark.parametrize(
+    ("images", "remedy"),
+    [
+        ({"web": "nginx:1", "db": "postgres"}, "image: name:${VERSION:-1.0}"),
+        (
+            {"web": "reg.io:5000/app:${APP_TAG:-v1}", "worker": "app:$APP_TAG", "db": "${DB:-postgres}:${DB_TAG}"},
+            (
+                '`version_variables = ["APP_TAG", "DB_TAG"]` in [environments.dev], with those that apply: '
+                "APP_TAG is in the image of web and worker and DB_TAG is in the image of db."
+            ),
+        ),
+        ({"web": "$IMAGE"}, "image: name:${VERSION:-1.0}"),
+    ],
+)
+async def test_version_that_nothing_follows(subject: Subject, images: dict[str, str], remedy: str) -> None:
+    assert subject.stack is not None
+    assert failed(await VersionCheck().run(subject)) == []
+    services = "".join(f"  {name}: {{image: '{image}'}}\n" for name, image in images.items())
+    subject.environment.compose_files[0].write_text(f"services:\n{services}")
+    stack = replace(subject.stack, follows_version=False)
+    (found,) = await VersionCheck().run(replace(subject, stack=stack))
+    assert (found.severity, found.passed) == (Severity.WARNING, False)
+    assert remedy in found.remedy
