@@ -74,7 +74,7 @@ async def plan_deployment(
         kept=kept,
         removes=not limited_to,
         running={} if current else await _running(components, environment),
-        warnings=stack.warnings,
+        warnings=(*stack.warnings, *(obstacle.message for obstacle in stack.obstacles)),
     )
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
     await refuse_moved_state(components, environment, stack.model, kept)

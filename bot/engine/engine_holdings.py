@@ -9,12 +9,14 @@ from typing import Any
 import docker
 
 from roas.engine.client import is_local
+from roas.engine.host_ports import published_ports
 from roas.engine.labels import PROJECT
 from roas.engine.model import services_of
 from roas.engine.places import WritablePlace
 from roas.engine.policy_resources import VOLUME_DRIVERS
 from roas.engine.violation import Violation
 from roas.models.environment import Environment
+from roas.models.facts import PublishedPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class EngineHoldings:
 
     volumes: Mapping[str, HeldVolume]
     containers: tuple[HeldContainer, ...]
+    networks: frozenset[str] = frozenset()
+    ports: tuple[PublishedPort, ...] = ()
 
     def writable(self, environment: Environment) -> tuple[WritablePlace, ...]:
         """Return what the project's own containers write, and what others write within the stack's folder."""
@@ -59,11 +63,14 @@ NOTHING_HELD = EngineHoldings({}, ())
 
 
 def read_holdings(client: docker.DockerClient) -> EngineHoldings:
-    """Ask an engine for its volumes and containers."""
+    """Ask an engine for its volumes, containers, networks and published ports."""
     volumes = client.api.volumes().get("Volumes") or ()
+    containers = client.api.containers(all=True)
     return EngineHoldings(
         {str(found["Name"]): _volume(found) for found in volumes},
-        tuple(map(_container, client.api.containers(all=True))),
+        tuple(map(_container, containers)),
+        frozenset(name for found in client.api.networks() for name in (str(found["Name"]), str(found["Id"]))),
+        published_ports(containers),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot
+from roas.models.obstacle import Obstacle
 from roas.models.ownership import ProcessMark
 from roas.models.release import Release, ReleaseService
 from roas.models.stack import ServiceDefinition, WantedImage
@@ -22,7 +23,8 @@ class ResolvedStack:
     """Hold a compose model after merge, interpolation and policy, as it would be deployed; it holds every secret.
 
     `model` has its configuration files bound from the content store already, images as written. `follows_version` is
-    whether the version that is asked for makes any difference.
+    whether the version that is asked for makes any difference. `obstacles` are what its execution would come upon on
+    the engine.
     """
 
     environment: Environment
@@ -31,6 +33,7 @@ class ResolvedStack:
     definitions: Mapping[str, ServiceDefinition]
     warnings: tuple[str, ...] = ()
     follows_version: bool = True
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

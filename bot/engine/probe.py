@@ -12,6 +12,7 @@ from docker.errors import NotFound
 
 from roas.engine.client import EngineClients, is_local
 from roas.engine.compose.runner import ComposeRunner
+from roas.engine.host_ports import published_ports
 from roas.engine.labels import CONFIG_HASH, PROJECT, SERVICE
 from roas.engine.own_container import own_container_id
 from roas.engine.projects import find_projects
@@ -41,7 +42,7 @@ class DockerProbe:
 
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         """Return the host ports that running containers hold. Raises EngineUnavailableError."""
-        return await self._clients.call(self._environment, _published_ports)
+        return await self._clients.call(self._environment, lambda client: published_ports(client.api.containers()))
 
     async def projects(self) -> tuple[FoundProject, ...]:
         """Return the Compose projects of the engine. Raises EngineUnavailableError."""
@@ -90,18 +91,8 @@ def _facts(client: docker.DockerClient) -> EngineFacts:
         data_root=str(info.get("DockerRootDir", "/var/lib/docker")),
         memory_bytes=int(info.get("MemTotal", 0)),
         processors=int(info.get("NCPU", 0)),
+        security_options=tuple(map(str, info.get("SecurityOptions") or ())),
     )
-
-
-def _published_ports(client: docker.DockerClient) -> tuple[PublishedPort, ...]:
-    found: dict[PublishedPort, None] = {}
-    for container in client.api.containers():
-        name = str((container.get("Names") or [container["Id"][:12]])[0]).lstrip("/")
-        project = (container.get("Labels") or {}).get(PROJECT, "")
-        for port in container.get("Ports") or ():
-            if port.get("PublicPort"):
-                found[PublishedPort(port.get("IP", ""), port["PublicPort"], port["Type"], name, project)] = None
-    return tuple(found)
 
 
 def _own_container(client: docker.DockerClient, container_id: str) -> OwnContainer | None:

@@ -14,6 +14,7 @@ from roas.engine.engine_holdings import NOTHING_HELD, EngineHoldings, read_holdi
 from roas.engine.interface import ResolvedStack
 from roas.engine.model import read_definitions, refuse_impossible_updates, services_of
 from roas.engine.model_text import read_resolved
+from roas.engine.obstacles import find_obstacles
 from roas.engine.policy import ComposePolicy
 from roas.engine.raw_files import FileReference
 from roas.engine.raw_policy import RawPolicy
@@ -83,6 +84,7 @@ class StackResolver:
                 *binder.warnings,
             ),
             follows_version=follows,
+            obstacles=find_obstacles(model, environment, holdings),
         )
 
     async def working_copy(

@@ -13,6 +13,7 @@ class EngineFacts:
     data_root: str
     memory_bytes: int = 0
     processors: int = 0
+    security_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
