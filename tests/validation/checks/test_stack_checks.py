@@ -11,15 +11,19 @@ from pydantic import SecretStr
 from roas.errors import ComposeFileError, ComposePolicyError, ImageNotFoundError, RegistryUnavailableError
 from roas.models.check import CheckResult, Severity
 from roas.models.facts import FoundProject, OwnContainer
+from roas.models.obstacle import Obstacle, ObstacleKind
 from roas.models.stack import WantedImage
 from roas.validation.checks import images
 from roas.validation.checks.compose_file import ComposeFileCheck
 from roas.validation.checks.compose_policy import ComposePolicyCheck
+from roas.validation.checks.container_names import ContainerNamesCheck
+from roas.validation.checks.external_resources import ExternalResourcesCheck
 from roas.validation.checks.file_binds import FileBindsCheck
 from roas.validation.checks.health_checks import HealthChecksCheck
 from roas.validation.checks.ports import PortsCheck
 from roas.validation.checks.project import ProjectCheck
 from roas.validation.checks.second_bot import SecondBotCheck
+from roas.validation.checks.selinux import SelinuxCheck
 from roas.validation.checks.start_first import StartFirstCheck
 from roas.validation.checks.stop_signals import StopSignalsCheck
 from roas.validation.checks.version import VersionCheck
@@ -231,3 +235,38 @@ async def test_version_that_nothing_follows(subject: Subject, images: dict[str, 
     (found,) = await VersionCheck().run(replace(subject, stack=stack))
     assert (found.severity, found.passed) == (Severity.WARNING, False)
     assert remedy in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("options", "bind", "security", "denied"),
+    [
+        (("name=seccomp",), {}, [], False),
+        (("name=seccomp", "name=selinux"), {}, [], True),
+        (("name=selinux",), {"selinux": "z"}, [], False),
+        (("name=selinux",), {}, ["label:disable"], False),
+    ],
+)
+async def test_selinux_denies_binds_without_label(
+    with_services: Make,
+    probe: StubProbe,
+    options: tuple[str, ...],
+    bind: dict[str, str],
+    security: list[str],
+    denied: bool,
+) -> None:
+    assert probe.facts is not None
+    probe.facts = replace(probe.facts, security_options=options)
+    mount = {"type": "bind", "source": "/srv/x", "target": "/x", "bind": bind}
+    found = failed(await SelinuxCheck().run(with_services({"web": {"volumes": [mount], "security_opt": security}})))
+    assert [severity for severity, _ in found] == ([Severity.WARNING] if denied else [])
+
+
+async def test_obstacles_reported_by_their_checks(with_services: Make) -> None:
+    subject = with_services({"web": {}})
+    assert subject.stack is not None
+    names = Obstacle(ObstacleKind.CONTAINER_NAME, "held", "free it")
+    external = Obstacle(ObstacleKind.EXTERNAL, "missing", "create it")
+    both = replace(subject, stack=replace(subject.stack, obstacles=(names, external)))
+    assert failed(await ContainerNamesCheck().run(both)) == [(Severity.CRITICAL, "held")]
+    assert failed(await ExternalResourcesCheck().run(both)) == [(Severity.CRITICAL, "missing")]
+    assert failed(await ExternalResourcesCheck().run(subject)) == []
