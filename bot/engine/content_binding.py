@@ -49,8 +49,8 @@ class ContentBinder:
         if volume.get("type") != "bind" or not volume.get("read_only"):
             return volume
         source = Path(volume["source"])
-        if not source.exists():
-            raise _missing(service, "binds", source)
+        if not source.exists():  # judged before: Compose creates a folder, or it is the host's and cannot be seen here
+            return volume
         if self._is_data(source.resolve()):
             return volume
         kept = self._keep(service, source)

@@ -15,6 +15,7 @@ from roas.models.stack import ServiceDefinition
 
 # Pinned or kept elsewhere: a release knows the image by its content, and dependencies are compared as we read them.
 HASHED_ELSEWHERE = frozenset({"image", "build", "pull_policy", "depends_on"})
+ENDS = frozenset({"no", "none", "on-failure"})
 START_FIRST = "start-first"
 PULLED_NOT_BUILT = frozenset({"always", "missing", "if_not_present", "never"})
 
@@ -101,6 +102,7 @@ def _definition(
         replicas=replicas_of(service),
         has_health_check=_has_health_check(service),
         one_shot=bool(own.get("one_shot", awaited)),
+        may_end=own.get("one_shot") is not False and _may_end(service),
         critical=bool(own.get("critical", False)),
         start_first=update.get("order") == START_FIRST,
         rollback_start_first=rollback.get("order") == START_FIRST,
@@ -133,6 +135,13 @@ def _used(model: Mapping[str, Any], service: Mapping[str, Any], kind: str) -> Ma
 
 def _source(entry: object) -> str:
     return str(entry.get("source", "")) if isinstance(entry, Mapping) else str(entry)
+
+
+def _may_end(service: Mapping[str, Any]) -> bool:
+    """Return whether somebody wrote that a service is not started again when it ends with code 0."""
+    policy = (service.get("deploy") or {}).get("restart_policy") or {}
+    restart = str(service.get("restart") or policy.get("condition") or "")
+    return restart.partition(":")[0] in ENDS and not _has_health_check(service)
 
 
 def _has_health_check(service: Mapping[str, Any]) -> bool:

@@ -64,7 +64,7 @@ def _judge(definition: ServiceDefinition, container: ContainerSnapshot, tolerate
             return _judge_running(definition, container)
         case ContainerState.RESTARTING if container.restart_count > tolerated_restarts:
             return _failed(container, f"it is in a restart loop{_exit_text(container)}")
-        case ContainerState.EXITED if container.exit_code == 0 and definition.one_shot:
+        case ContainerState.EXITED if container.exit_code == 0 and definition.ends_well:
             return ServiceReadiness(Readiness.COMPLETED, "it ended with code 0", container.id)
         case ContainerState.EXITED if container.exit_code == 0 and container.restart_policy in ENDS_FOR_GOOD:
             return _failed(container, f"it ended with code 0, {NOT_MEANT_TO_END}")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from roas.engine.bind_sources import missing_sources, refuse_missing_sources
 from roas.engine.client import EngineClients, is_local
 from roas.engine.compose import commands
 from roas.engine.compose.commands import VERSION_PATTERN, ComposeProject
@@ -15,6 +16,7 @@ from roas.engine.interface import ResolvedStack
 from roas.engine.model import read_definitions, refuse_impossible_updates, services_of
 from roas.engine.model_text import read_resolved
 from roas.engine.obstacles import find_obstacles
+from roas.engine.own_container import own_container_id
 from roas.engine.policy import ComposePolicy
 from roas.engine.raw_files import FileReference
 from roas.engine.raw_policy import RawPolicy
@@ -64,6 +66,7 @@ class StackResolver:
         definitions = read_definitions(model)
         refuse_impossible_updates(definitions)
         refuse_impossible_probes(definitions)
+        missing = await self._clients.local(lambda: self._missing_sources(environment, model))
         binder = ContentBinder(self._contents, environment.folder, write=write_contents)
         bound = await self._clients.local(lambda: binder.bind(model))
         _refuse_shared_volumes(model)
@@ -81,6 +84,7 @@ class StackResolver:
                 *([] if follows or version is None else [unfollowed_warning(version, environment)]),
                 *_ignored(environment),
                 *warnings,
+                *missing,
                 *binder.warnings,
             ),
             follows_version=follows,
@@ -103,6 +107,12 @@ class StackResolver:
             if needed:
                 raise
             return NOTHING_HELD
+
+    def _missing_sources(self, environment: Environment, model: Mapping[str, Any]) -> tuple[str, ...]:
+        if not is_local(environment):
+            return ()  # a remote engine does not see our files, and what binds them is refused
+        sees_host = own_container_id() is None
+        return refuse_missing_sources(missing_sources(model, environment.folder, sees_host=sees_host))
 
     async def _follows(
         self, environment: Environment, version: str | None, model: Mapping[str, Any], named: Iterable[FileReference]

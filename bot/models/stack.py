@@ -17,7 +17,8 @@ class ServiceProbe:
 class ServiceDefinition:
     """Define how a service is updated and judged; `monitor_seconds` is `update_config.monitor` where it is given.
 
-    `one_shot` services are meant to end with code 0. `fixed_place` names what forbids a second container beside
+    `one_shot` services are meant to end with code 0; those that `may_end` look as if: nothing starts them again, and no
+    health check says that they run. `fixed_place` names what forbids a second container beside
     the first (a fixed host port, a `container_name`), or is empty.
     """
 
@@ -29,6 +30,7 @@ class ServiceDefinition:
     replicas: int = 1
     has_health_check: bool = False
     one_shot: bool = False
+    may_end: bool = False
     critical: bool = False
     start_first: bool = False
     rollback_start_first: bool = False
@@ -36,6 +38,11 @@ class ServiceDefinition:
     pull_policy: str = "missing"
     fixed_place: str = ""
     probes: tuple[ServiceProbe, ...] = ()
+
+    @property
+    def ends_well(self) -> bool:
+        """Return whether a container that has ended with code 0 is as it should be."""
+        return self.one_shot or self.may_end
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def judge_container(
         case ContainerState.RUNNING:
             before = (restarts_before or {}).get(container.id, container.restart_count)
             return _judge_running(definition, container, container.restart_count - before)
-        case ContainerState.EXITED if definition.one_shot and container.exit_code == 0:
+        case ContainerState.EXITED if definition.ends_well and container.exit_code == 0:
             return Verdict.HEALTHY, "has ended with code 0, as it should"
         case ContainerState.EXITED | ContainerState.DEAD:
             return Verdict.UNHEALTHY, f"has ended{_exit_text(container)}"

@@ -73,7 +73,7 @@ class ServiceAlerts:
         starved = self._clock() - oom_killed_at <= STARVED_SECONDS
         code = event.attributes.get("exitCode", "")
         definition = definitions.get(event.service)
-        done = definition is not None and definition.one_shot and code == "0"
+        done = definition is not None and definition.ends_well and code == "0"
         if not self._manual_stops.handle_event(environment.name, event, by_us=by_us) or done:
             return
         if await self._is_recovering(environment, event.service):
@@ -243,7 +243,7 @@ def _serves(health: ServiceHealth, definition: ServiceDefinition | None) -> bool
 
     A verdict that holds lags behind what was just seen: containers that have ended do no work, whatever it says.
     """
-    may_end = definition is not None and definition.one_shot
+    may_end = definition is not None and definition.ends_well
     if definition is not None and len(health.containers) < definition.replicas:
         return False
     return health.verdict in SERVING and all(_works(one, may_end=may_end) for one in health.containers)

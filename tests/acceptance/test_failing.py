@@ -54,6 +54,14 @@ async def test_server_exit_with_code_0_fails(people, stack, images, on_v1):
     assert back_on_v1(stack, images, on_v1)
 
 
+async def test_end_with_code_0_fine_where_nothing_restarts(people, stack, images, on_v1):
+    """Who writes `restart: "no"` or `on-failure` says that an end with code 0 is one."""
+    job = service(restart="on-failure", healthcheck=None)
+    stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": job})
+    deployment = await people.deploy("ends")
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+
+
 async def test_restart_loop_rolled_back(people, stack, images, on_v1):
     stack.write({"store": service(image=f"{REPOSITORY}:v1"), "web": service(restart="always")})
     deployment = await people.deploy("exits")

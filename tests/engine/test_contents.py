@@ -1,6 +1,7 @@
 """Configuration files belong to a release: a rollback brings their content and modes back."""
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -106,13 +107,33 @@ async def test_plan_writes_nothing(engine: ComposeEngine, mounted: Environment, 
     assert modes == {0o700}
 
 
-@pytest.mark.parametrize(("missing", "text"), [("settings.ini", "settings"), ("conf", "conf"), ("password", "secret")])
-async def test_missing_source_named(engine: ComposeEngine, mounted: Environment, missing: str, text: str) -> None:
-    (mounted.folder / missing).rename(mounted.folder / "elsewhere")
-    with pytest.raises(ComposeFileError, match=rf"{text}.*does not exist") as caught:
+async def test_missing_sources_named_at_once(engine: ComposeEngine, mounted: Environment) -> None:
+    for name in ("settings.ini", "password"):
+        (mounted.folder / name).unlink()
+    with pytest.raises(ComposeFileError, match="do not exist") as caught:
         await engine.resolve(mounted, None)
-    assert missing in caught.value.message
+    assert f"the config settings from {mounted.folder}/settings.ini" in caught.value.message
+    assert f"the secret password from {mounted.folder}/password" in caught.value.message
     assert caught.value.service == "web"
+
+
+async def test_missing_folder_created_with_warning(
+    engine: ComposeEngine, mounted: Environment, docker_client: docker.DockerClient
+) -> None:
+    """What Compose would create is a warning; a folder in the place of a file is none that anybody wants."""
+    shutil.rmtree(mounted.folder / "conf")
+    resolved = await engine.resolve(mounted, None, write_contents=False)
+    assert resolved.warnings == (
+        f"web binds {mounted.folder}/conf, which does not exist: an empty folder is created there.",
+    )
+    await deploy(engine, mounted)
+    (web,) = await engine.containers(mounted)
+    assert shown(docker_client, web.id, "ls -A /conf") == ""
+    assert (mounted.folder / "conf").is_dir()
+    compose = mounted.compose_files[0]
+    compose.write_text(compose.read_text().replace("./data:/data", "./acme.json:/acme.json"))
+    with pytest.raises(ComposeFileError, match=r"web binds .*acme.json, which does not exist"):
+        await engine.resolve(mounted, None)
 
 
 async def test_writable_source_stays_in_place(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:

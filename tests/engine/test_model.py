@@ -88,6 +88,24 @@ def test_completion_dependency_is_one_shot() -> None:
     assert definition({"x-deploy": {"one_shot": True}}).one_shot
 
 
+@pytest.mark.parametrize(
+    ("fields", "may_end"),
+    [
+        ({}, False),
+        ({"restart": "no"}, True),
+        ({"restart": "on-failure:3"}, True),
+        ({"restart": "unless-stopped"}, False),
+        ({"deploy": {"restart_policy": {"condition": "on-failure"}}}, True),
+        ({"restart": "no", "healthcheck": {"test": ["CMD", "true"]}}, False),
+        ({"restart": "no", "healthcheck": {"disable": True}}, True),
+        ({"restart": "no", "x-deploy": {"one_shot": False}}, False),
+    ],
+)
+def test_service_may_end_by_its_look(fields: dict[str, Any], may_end: bool) -> None:
+    found = definition(fields)
+    assert (found.may_end, found.one_shot) == (may_end, False)
+
+
 def test_extension_overrides_dependency() -> None:
     found = definition(
         {

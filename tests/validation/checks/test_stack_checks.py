@@ -20,6 +20,7 @@ from roas.validation.checks.container_names import ContainerNamesCheck
 from roas.validation.checks.external_resources import ExternalResourcesCheck
 from roas.validation.checks.file_binds import FileBindsCheck
 from roas.validation.checks.health_checks import HealthChecksCheck
+from roas.validation.checks.one_shots import OneShotsCheck
 from roas.validation.checks.ports import PortsCheck
 from roas.validation.checks.project import ProjectCheck
 from roas.validation.checks.second_bot import SecondBotCheck
@@ -270,3 +271,9 @@ async def test_obstacles_reported_by_their_checks(with_services: Make) -> None:
     assert failed(await ContainerNamesCheck().run(both)) == [(Severity.CRITICAL, "held")]
     assert failed(await ExternalResourcesCheck().run(both)) == [(Severity.CRITICAL, "missing")]
     assert failed(await ExternalResourcesCheck().run(subject)) == []
+
+
+async def test_services_that_may_end_named(with_services: Make) -> None:
+    subject = with_services({"web": {}, "job": {}, "init": {}}, job={"may_end": True}, init={"one_shot": True})
+    ((severity, message),) = failed(await OneShotsCheck().run(subject))
+    assert (severity, "taken as success: job." in message) == (Severity.INFO, True)
