@@ -237,6 +237,12 @@ class JournalLostError(JournalUnusableError):
     key = "journal_lost"
 
 
+class JournalDamagedError(JournalLostError):
+    """What lies at the journal's path is no whole journal any more: nothing may be decided by what is left of it."""
+
+    key = "journal_damaged"
+
+
 class UnreadableRowError(StateError):
     """A row of the journal means nothing to this version."""
 

@@ -44,6 +44,7 @@ from roas.validation.validator import EnvironmentValidator
 from roas.version import __version__
 
 SOURCE = "integration"
+BOT = "BOT"
 # Twenty deployments make a figure; cancelled ones are not counted.
 DEPLOYMENTS_READ = 60
 
@@ -230,7 +231,7 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    settings: Settings, *, instance_prefix: str = "BOT", redactor: Redactor | None = None
+    settings: Settings, *, instance_prefix: str = BOT, redactor: Redactor | None = None
 ) -> AsyncIterator[Application]:
     """Open the journal, build every part, and close them in reverse order. Raises StateError.
 
@@ -242,6 +243,8 @@ async def open_application(
         stack.callback(hide_everywhere(redactor))
         opened = StateManager(settings.state_dir, instance_prefix=instance_prefix, redact=redactor.redact)
         state = await stack.enter_async_context(opened)
+        if instance_prefix == BOT:  # a command that is typed need not wait for this
+            await state.check_whole()
         bus = EventBus()
         stack.push_async_callback(bus.close)
         engine = ComposeEngine(

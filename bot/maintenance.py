@@ -12,6 +12,7 @@ from roas.log import get_logger
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring.alert_service import AlertService
 from roas.monitoring.collector import MonitoringCollector
+from roas.monitoring.journal_backup import JournalBackup
 from roas.monitoring.prometheus_watch import PrometheusWatch
 from roas.monitoring.service_alerts import ServiceAlerts
 from roas.recovery.coordinator import ErrorCoordinator
@@ -53,6 +54,7 @@ class Maintenance:
         self._prometheus = prometheus
         self._catch_up = catch_up
         self._history = history
+        self._backup = JournalBackup(state, alert_service)
         self._rounds: asyncio.Task[None] | None = None
         self._is_room_low: bool | None = None  # what a bot before this one said of it is not known
 
@@ -102,6 +104,7 @@ class Maintenance:
         await self._state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT)
         if dropped := await self._state.history.prune(self._history):
             log.info("dropped old changes from the journal", changes=dropped)
+        await self._backup.look()
         await self._prometheus.look()
 
     async def _check_journal(self) -> None:

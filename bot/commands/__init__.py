@@ -31,6 +31,7 @@ def application() -> typer.Typer:
     from roas.commands.hotfix import hotfix
     from roas.commands.lock import lock, unlock
     from roas.commands.releases import releases
+    from roas.commands.restore import restore
     from roas.commands.rollback import rollback
     from roas.commands.run import run
     from roas.commands.status import status
@@ -66,6 +67,7 @@ def application() -> typer.Typer:
         history: "List the last deployments.",
         events: "Show events, and follow them as they happen.",
         releases: "List the releases that are kept.",
+        restore: "Bring the journal back from one of its copies.",
         cancel: "Ask a deployment to stop.",
         lock: "Lock an environment: nobody can deploy to it.",
         unlock: "Unlock an environment: deployments are allowed again.",

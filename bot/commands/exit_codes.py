@@ -40,6 +40,8 @@ BY_KEY = {
     "registry_unavailable": ExitCode.UNAVAILABLE,
     "state": ExitCode.UNAVAILABLE,
     "journal_held": ExitCode.UNAVAILABLE,
+    "journal_lost": ExitCode.UNAVAILABLE,
+    "journal_damaged": ExitCode.UNAVAILABLE,
     "fenced_off": ExitCode.UNAVAILABLE,
     "control_unavailable": ExitCode.UNAVAILABLE,
     "control_socket_held": ExitCode.UNAVAILABLE,

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from roas.errors import FencedOffError, JournalHeldError, JournalLostError, JournalUnusableError, StateError
+from roas.errors import (
+    FencedOffError,
+    JournalDamagedError,
+    JournalHeldError,
+    JournalLostError,
+    JournalUnusableError,
+    StateError,
+)
 from roas.models.change import StateChange
 from roas.state.document_texts import hide_in_document
 from roas.state.documents import to_json
@@ -18,6 +25,7 @@ from roas.state.journal_place import JournalPlace
 from roas.state.schema import give_identity, migrate
 
 BUSY_TIMEOUT_MILLISECONDS = 10_000
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 Result = TypeVar("Result")
 
 
@@ -149,6 +157,18 @@ class Journal:
         """Open the journal and add what this version knows. Raises StateError."""
         await self._in_thread(self._connect)
 
+    async def check_whole(self) -> None:
+        """Read every page of the journal. Raises JournalDamagedError, which is final."""
+        found = await self.read(lambda t: [row[0] for row in t.execute("PRAGMA quick_check(3)").fetchall()])
+        if found != ["ok"]:
+            self.note_damage("; ".join(map(str, found)))
+            assert self.lost is not None
+            raise self.lost
+
+    def note_damage(self, text: str) -> None:
+        """Record that the journal is damaged: this process acts by it no more."""
+        self.lost = damage(self._path, text)
+
     async def close(self) -> None:
         """Finish what is under way and close the journal."""
         await asyncio.gather(*self._writes, return_exceptions=True)
@@ -233,6 +253,11 @@ class Journal:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except sqlite3.IntegrityError:
             raise
+        except sqlite3.DatabaseError as error:
+            if _is_damage(error):
+                self.lost = damage(self._path, str(error))
+                raise self.lost from error
+            raise self._refusal(error) from error
         except (sqlite3.Error, OSError) as error:
             raise self._refusal(error) from error
 
@@ -246,3 +271,18 @@ class Journal:
             f"The journal {self._path.name} cannot be used: {error}",
             hint=f"Check that {self._path.parent} exists, is writable and has free space.",
         )
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Return whether SQLite cannot make sense of the file: no fault of the disk's that may pass."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in DAMAGED
+
+
+def damage(path: Path, text: str) -> JournalDamagedError:
+    """Return the error that says that a journal is damaged, and how to bring it back."""
+    return JournalDamagedError(
+        f"The journal {path.name} is damaged: {text}",
+        hint="Stop the bot, run `roas restore` (in the shipped stack: `docker compose stop discord-bot`, then "
+        "`docker compose run --rm discord-bot roas restore`), and start it again.",
+    )

@@ -11,6 +11,7 @@ from roas.models.change import StateChange
 from roas.redaction import hide
 from roas.state.alerts import Alerts
 from roas.state.approvals import Approvals
+from roas.state.backups import Backups
 from roas.state.deployments import DeploymentStateManager
 from roas.state.documents import readable
 from roas.state.freezes import Freezes
@@ -49,6 +50,7 @@ class StateManager:
         self.recoveries = Recoveries(self._journal)
         self.projection = ProjectionSource(self._journal)
         self.history = History(self._journal)
+        self.backups = Backups(self.folder / JOURNAL_NAME)
 
     @property
     def instance_id(self) -> str:
@@ -68,6 +70,10 @@ class StateManager:
     async def check_place(self) -> None:
         """Check that the open journal is still the one in the folder. Raises JournalLostError."""
         await self._journal.check_place()
+
+    async def check_whole(self) -> None:
+        """Read every page of the journal. Raises JournalDamagedError."""
+        await self._journal.check_whole()
 
     async def open(self) -> None:
         """Create the folder if missing, open the journal, and register this process. Raises StateError."""

@@ -123,3 +123,27 @@ def test_history_export_writes_all_once(dry_line: CommandLine) -> None:
     assert refused.returncode == 2
     assert "cannot be written: File exists" in refused.stderr
     assert len(target.read_text().splitlines()) == 2
+
+
+def test_restore_needs_a_damaged_journal(dry_line: CommandLine) -> None:
+    """It refuses beside a living bot, over a whole journal, and without a copy; what it replaces is kept."""
+    assert dry_line.run("lock", "dev", "--reason", "inventory").returncode == 0
+    assert "no whole copy" in dry_line.run("restore").stderr
+    program = "from pathlib import Path; from roas.state.backups import Backups; Backups(Path({!r})).make()"
+    journal = dry_line.state / "journal.sqlite3"
+    assert dry_line.run_program(program.format(str(journal))).returncode == 0
+    (copy,) = dry_line.document("restore", "--list")["copies"]
+    refused = dry_line.run("restore")
+    assert (refused.returncode, "is not damaged" in refused.stderr) == (2, True)
+    bot = dry_line.live()
+    assert "in use by BOT-" in dry_line.run("restore").stderr
+    bot.terminate()
+    bot.wait()
+    journal.write_bytes(b"\0" * 8192)
+    damaged = dry_line.run("history")
+    assert damaged.returncode == 69
+    assert "is damaged" in damaged.stderr
+    assert "roas restore" in damaged.stderr
+    restored = dry_line.document("restore")
+    assert restored["restored"] == copy["name"]
+    assert dry_line.run("unlock", "dev").returncode == 0

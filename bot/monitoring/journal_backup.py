@@ -1,0 +1,61 @@
+"""Keep the journal's daily copy: made by the leader, verified when it is made, with an alert while that fails."""
+
+import asyncio
+import sqlite3
+import time
+
+from roas.errors import JournalLostError, RoasError
+from roas.log import get_logger
+from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.monitoring.alert_service import AlertService
+from roas.state.backups import DamagedCopyError
+from roas.state.manager import StateManager
+
+log = get_logger(__name__)
+
+# After one that failed; a round comes every ten seconds.
+AGAIN_SECONDS = 600.0
+FAILED = "no copy of the bot's journal can be made"
+
+
+class JournalBackup:
+    """Make a copy when one is due."""
+
+    def __init__(self, state: StateManager, alert_service: AlertService) -> None:
+        self._state = state
+        self._alert_service = alert_service
+        self._not_before = 0.0
+        self._is_failing: bool | None = None  # what a bot before this one said of it is not known
+
+    async def look(self) -> None:
+        """Make a copy where one is due. Raises JournalLostError where the journal turns out to be damaged."""
+        if time.monotonic() < self._not_before:
+            return
+        backups = self._state.backups
+        try:
+            if not await asyncio.to_thread(backups.is_due):
+                return
+            made = await asyncio.to_thread(backups.make)
+        except DamagedCopyError as error:
+            await self._state.check_whole()
+            await self._fail(error.message)
+        except (RoasError, OSError, sqlite3.Error) as error:
+            if isinstance(error, JournalLostError):
+                raise
+            await self._fail(error.message if isinstance(error, RoasError) else str(error))
+        else:
+            log.info("made a copy of the journal", path=str(made.path))
+            await self._report("")
+
+    async def _fail(self, text: str) -> None:
+        self._not_before = time.monotonic() + AGAIN_SECONDS
+        log.error("no copy of the journal could be made", error=text)
+        await self._report(text)
+
+    async def _report(self, text: str) -> None:
+        failing = bool(text)
+        if failing == self._is_failing:
+            return
+        report = AlertReport(f"journal:{FAILED}", AlertSource.INTEGRATION, Severity.HIGH, FAILED, text, firing=failing)
+        await self._alert_service.take([report])
+        self._is_failing = failing

@@ -1,0 +1,175 @@
+"""Keep verified copies of the journal beside it, and bring one back."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from roas.errors import InvalidRequestError, StateError
+from roas.state.journal_place import SUFFIXES
+from roas.state.schema import IDENTITY
+
+FOLDER_NAME = "backups"
+FOLDER_MODE = 0o700
+COPY_MODE = 0o600
+KEPT = 7
+EVERY = timedelta(days=1)
+NAMES = "journal-*.sqlite3"
+TIME = "%Y%m%dT%H%M%SZ"
+UNFINISHED = ".part"
+# A copy is only made where the journal itself still has room after it.
+ROOM_LEFT_BYTES = 64_000_000
+
+
+class DamagedCopyError(StateError):
+    """A copy of the journal, or the journal that it was made of, is not whole."""
+
+    key = "damaged_copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Describe one copy: its file, and when it was made."""
+
+    path: Path
+    made_at: datetime
+
+
+class Backups:
+    """Make and find the copies of one journal. Everything here blocks: call it in a thread."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self.folder = journal.parent / FOLDER_NAME
+
+    def all(self) -> tuple[Backup, ...]:
+        """Return the copies, newest first."""
+        return tuple(sorted(self._find(), key=lambda one: one.made_at, reverse=True))
+
+    def is_due(self, now: datetime | None = None) -> bool:
+        """Return whether the newest copy is a day old; one from the future says that the clock was set back."""
+        now = datetime.now(UTC) if now is None else now
+        newest = max((one.made_at for one in self._find()), default=None)
+        return newest is None or not timedelta(0) <= now - newest < EVERY
+
+    def make(self, now: datetime | None = None) -> Backup:
+        """Copy the journal with SQLite's online backup, verify the copy, and drop those beyond the last seven.
+
+        Raises DamagedCopyError, StateError, OSError, sqlite3.Error.
+        """
+        now = (datetime.now(UTC) if now is None else now).replace(microsecond=0)
+        self.folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        self._require_room()
+        backup = Backup(self.folder / f"journal-{now:{TIME}}.sqlite3", now)
+        part = backup.path.with_name(backup.path.name + UNFINISHED)
+        try:
+            _copy(self._journal, part)
+            verify(part)
+            part.replace(backup.path)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync(self.folder)
+        for old in self.all()[KEPT:]:
+            old.path.unlink(missing_ok=True)
+        return backup
+
+    def restore(self, backup: Backup) -> Path:
+        """Put a copy in the journal's place; returns under which name the old journal is kept beside it.
+
+        No process may have the journal open. Plans that waited for a yes are dropped: it may have been given since.
+        Raises DamagedCopyError, InvalidRequestError, OSError, sqlite3.Error.
+        """
+        part = self._journal.with_name(self._journal.name + UNFINISHED)
+        part.unlink(missing_ok=True)
+        try:
+            shutil.copyfile(backup.path, part)
+            part.chmod(COPY_MODE)
+            verify(part)
+            with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+                copy.execute("PRAGMA synchronous = FULL")
+                copy.execute("DELETE FROM proposals WHERE ended = 0")
+            _sync(part)
+            aside = f"{self._journal.name}.replaced-{datetime.now(UTC):{TIME}}"
+            for suffix in reversed(SUFFIXES):  # a -wal beside another journal would be read into it
+                with suppress(FileNotFoundError):
+                    self._journal.with_name(self._journal.name + suffix).rename(self._journal.with_name(aside + suffix))
+            part.replace(self._journal)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync(self._journal.parent)
+        return self._journal.with_name(aside)
+
+    def newest_whole(self) -> Backup:
+        """Return the newest copy that is whole. Raises InvalidRequestError where there is none."""
+        for backup in self.all():
+            with suppress(DamagedCopyError, sqlite3.Error, OSError):
+                verify(backup.path)
+                return backup
+        raise InvalidRequestError(
+            f"There is no whole copy of the journal in {self.folder}.",
+            hint="Without one, move the damaged journal away: the bot begins a new one and adopts what runs.",
+        )
+
+    def _find(self) -> Iterator[Backup]:
+        for path in self.folder.glob(NAMES):
+            with suppress(ValueError):
+                made_at = datetime.strptime(path.stem.removeprefix("journal-"), TIME).replace(tzinfo=UTC)
+                yield Backup(path, made_at)
+
+    def _require_room(self) -> None:
+        needed = self._journal.stat().st_size + ROOM_LEFT_BYTES
+        free = shutil.disk_usage(self.folder).free
+        if free < needed:
+            raise StateError(
+                f"There is no room for a copy of the journal: {free // 1_000_000} MB are free below STATE_DIR.",
+                hint=f"Free {(needed - free) // 1_000_000 + 1} MB there.",
+            )
+
+
+def verify(path: Path) -> str:
+    """Check that a file is a whole journal; returns its id. Raises DamagedCopyError."""
+    return _verify(path, f"{path.as_uri()}?mode=ro&immutable=1")
+
+
+def _verify(path: Path, address: str) -> str:
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as copy:
+            found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(3)").fetchall()]
+            row = copy.execute("SELECT document FROM projections WHERE name = ?", (IDENTITY,)).fetchone()
+    except sqlite3.DatabaseError as error:
+        raise DamagedCopyError(f"{path.name} is not whole: {error}") from error
+    if found != ["ok"] or row is None:
+        raise DamagedCopyError(f"{path.name} is not whole: {'; '.join(found) if row else 'it is no journal'}")
+    return str(row[0])
+
+
+def verify_in_use(journal: Path) -> str:
+    """Check that a journal which may have a -wal file is whole; returns its id.
+
+    Raises DamagedCopyError, FileNotFoundError, OSError.
+    """
+    journal.stat()
+    return _verify(journal, f"{journal.as_uri()}?mode=rw")
+
+
+def _copy(journal: Path, target: Path) -> None:
+    """Copy all pages as of one moment; writers go on meanwhile."""
+    target.unlink(missing_ok=True)
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, COPY_MODE))
+    source_address = f"{journal.as_uri()}?mode=ro"
+    with closing(sqlite3.connect(source_address, uri=True)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, without -wal and -shm beside it
+    _sync(target)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
