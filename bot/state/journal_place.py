@@ -19,8 +19,8 @@ READER_TIMEOUT_SECONDS = 1.0
 # What a reader meets in what is no journal: a table that is missing, or no database at all. The rest passes.
 OVERWRITTEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 HINT = (
-    "To keep the history, put the original journal back, with its -wal and -shm files; then restart this bot "
-    "(`docker restart`): it opens the journal that it finds there."
+    "To keep the history, put the original journal back, with its -wal and -shm files, or its newest copy (stop the "
+    "bot, then `roas restore`); then restart this bot (`docker restart`): it opens the journal that it finds there."
 )
 
 

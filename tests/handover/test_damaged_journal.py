@@ -34,7 +34,7 @@ async def test_journal_without_half_its_pages_restored(home, people):
     assert re.search(r"journal\.sqlite3 is damaged", home.logs())
     assert health(home) != "healthy"
     home.compose("stop", BOT_SERVICE)
-    said = home.compose("run", "--rm", "--no-deps", BOT_SERVICE, "roas", "restore")
+    said = home.compose("run", "--rm", "--no-deps", "--entrypoint", "entrypoint", BOT_SERVICE, "roas", "restore")
     assert "Restored the journal" in said
     home.compose("start", BOT_SERVICE)
     await until(lambda: health(home) == "healthy" or None, "not well", seconds=SECONDS)
