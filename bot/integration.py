@@ -27,6 +27,8 @@ from roas.monitoring.probe_loop import all_probes_answer
 from roas.monitoring.probes import NetworkProber
 from roas.monitoring.prometheus_watch import PrometheusWatch
 from roas.monitoring.service_alerts import ServiceAlerts
+from roas.monitoring.shared_state_folder import SharedStateFolder
+from roas.monitoring.token_twin import TokenTwin
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.recovery.handler import ErrorHandler, RecoveryChecks
@@ -209,6 +211,7 @@ class Application:
     peers: Peers
     alert_service: AlertService
     maintenance: Maintenance
+    token_twin: TokenTwin
     integration_monitor: IntegrationMonitor
     sync: DataSyncManager | None = None
 
@@ -315,6 +318,8 @@ def _build(
     recovery = ErrorCoordinator(handler, state, alert_service, bus, known)
     prometheus = PrometheusWatch(settings.prometheus_url, alert_service)
     catch_up = partial(_catch_up, state, metrics, measurements)
+    token_twin = TokenTwin(alert_service, partial(_token_holders, settings, engine, known))
+    looks = (token_twin.look, SharedStateFolder(state, alert_service).look)
     bounds = HistoryBounds(settings.history_days, settings.history_rows)
     return Application(
         settings=settings,
@@ -332,7 +337,8 @@ def _build(
         held_lease=held_lease,
         peers=peers,
         alert_service=alert_service,
-        maintenance=Maintenance(collector, alerts, alert_service, recovery, state, prometheus, catch_up, bounds),
+        maintenance=Maintenance(collector, alerts, alert_service, recovery, state, prometheus, catch_up, bounds, looks),
+        token_twin=token_twin,
         integration_monitor=IntegrationMonitor(bus, measurements),
         sync=sync,
     )
@@ -342,6 +348,21 @@ async def _catch_up(state: StateManager, metrics: Metrics, measurements: Integra
     """Read from the journal what other processes did, as far as figures are made of it. Raises StateError."""
     metrics.load_open_alerts(await state.alerts.open())
     measurements.remember(await state.deployments.list(limit=DEPLOYMENTS_READ))
+
+
+async def _token_holders(
+    settings: Settings, engine: ComposeEngine, known: Mapping[str, Environment]
+) -> tuple[str, ...]:
+    """Describe the containers with this bot's token, but for its own. Raises EngineUnavailableError."""
+    if settings.discord_token is None:
+        return ()
+    found: dict[str, str] = {}
+    for environment in known.values():
+        probe = engine.probe_for(environment)
+        own = await probe.own_container() if probe.in_container() else None
+        holders = await probe.holders_of(settings.discord_token.get_secret_value())
+        found |= {container_id: text for container_id, text in holders if own is None or container_id != own.id}
+    return tuple(found.values())
 
 
 async def _is_own(engine: ComposeEngine, environment: Environment, service: str) -> bool:

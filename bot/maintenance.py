@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class Maintenance:
         prometheus: PrometheusWatch,
         catch_up: Callable[[], Awaitable[None]],
         history: HistoryBounds,
+        looks: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._collector = collector
         self._alerts = alerts
@@ -54,6 +55,7 @@ class Maintenance:
         self._prometheus = prometheus
         self._catch_up = catch_up
         self._history = history
+        self._looks = looks
         self._backup = JournalBackup(state, alert_service)
         self._rounds: asyncio.Task[None] | None = None
         self._is_room_low: bool | None = None  # what a bot before this one said of it is not known
@@ -106,6 +108,8 @@ class Maintenance:
             log.info("dropped old changes from the journal", changes=dropped)
         await self._backup.look()
         await self._prometheus.look()
+        for look in self._looks:
+            await look()
 
     async def _check_journal(self) -> None:
         """Raise an alert when the journal's disk is nearly full, and report a time in which it could not be written."""

@@ -48,8 +48,8 @@ async def serve(settings: Settings) -> int:
 
 
 def _journal_standing(application: Application) -> JournalStanding:
-    lost = application.state.lost
-    return JournalStanding(application.state.journal_id, "" if lost is None else lost.message)
+    state = application.state
+    return JournalStanding(state.journal_id, "" if state.lost is None else state.lost.message, state.conflict)
 
 
 def _webhook(application: Application) -> Callable[[web.Request], Awaitable[web.Response]] | None:

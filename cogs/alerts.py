@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import discord
+from discord.ext import commands
 
 from roas.cogs.alert_button import AlertButton
-from roas.cogs.answers import answer
+from roas.cogs.answers import ANSWERED_ELSEWHERE, answer
 from roas.cogs.deployment import DeploymentCog
 from roas.cogs.names import CogName
 from roas.cogs.ops_cog import OpsCog, actor_of
@@ -39,6 +40,11 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
     async def cog_unload(self) -> None:
         """Stop listening."""
         self.bot.remove_dynamic_items(AlertButton)
+
+    @commands.Cog.listener(f"on_{ANSWERED_ELSEWHERE}")
+    async def answered_elsewhere(self, interaction: discord.Interaction[Any]) -> None:
+        """Note that another process answered what this bot was about to."""
+        self.application.token_twin.met(interaction.id, self.leadership.leading_seconds)
 
     async def clicked(self, interaction: discord.Interaction[Any], action: str, subject: str) -> None:
         """Do what a button says, for those who may. Raises NotPermittedError, InvalidRequestError."""

@@ -22,6 +22,8 @@ log = get_logger(__name__)
 
 UNKNOWN_INTERACTION = 10062
 ALREADY_ACKNOWLEDGED = 40060
+# Dispatched to the client with the interaction that another process has answered.
+ANSWERED_ELSEWHERE = "roas_answered_elsewhere"
 
 
 class Reply(Protocol):
@@ -51,6 +53,8 @@ async def _acknowledge(interaction: discord.Interaction, *, thinking: bool) -> b
     except discord.HTTPException as error:
         if error.code in {UNKNOWN_INTERACTION, ALREADY_ACKNOWLEDGED}:
             log.warning("interaction expired or answered already", interaction_id=interaction.id, error=str(error))
+            if error.code == ALREADY_ACKNOWLEDGED:
+                interaction.client.dispatch(ANSWERED_ELSEWHERE, interaction)
             return False
         log.warning("an interaction cannot be acknowledged", interaction_id=interaction.id, error=str(error))
         return False

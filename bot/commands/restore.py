@@ -1,6 +1,5 @@
 """`restore`: bring the journal back from one of its verified copies."""
 
-import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,7 +28,6 @@ def restore(from_copy: Name = None, list_only: ListOnly = False, yes: Replace = 
 
 async def _restore(session: "Session", name: str | None, list_only: bool, yes: bool) -> int:
     from roas.commands.exit_codes import ExitCode
-    from roas.errors import StateError
     from roas.state.backups import Backups
     from roas.state.instance import Instance
     from roas.state.manager import JOURNAL_NAME
@@ -39,21 +37,27 @@ async def _restore(session: "Session", name: str | None, list_only: bool, yes: b
     if list_only:
         return _list(session, backups)
     instance = Instance(folder / "instances", "CLI")
+    _announce(instance, folder)
     try:
-        instance.announce()
-        try:
-            _refuse_beside_others(instance)
-            chosen = _choose(backups, name)
-            if not yes:
-                _refuse_over_whole(folder / JOURNAL_NAME)
-            aside = backups.restore(chosen)
-        finally:
-            instance.withdraw()
-    except (OSError, sqlite3.Error) as error:
-        hint = f"Check that {folder} is writable and has free space."
-        raise StateError(f"The journal could not be restored: {error}", hint=hint) from error
+        _refuse_beside_others(instance)
+        chosen = _choose(backups, name)
+        if not yes:
+            _refuse_over_whole(folder / JOURNAL_NAME)
+        aside = backups.restore(chosen)
+    finally:
+        instance.withdraw()
     _report(session, chosen, aside)
     return ExitCode.SUCCEEDED
+
+
+def _announce(instance: "Instance", folder: Path) -> None:
+    from roas.errors import StateError
+
+    try:
+        instance.announce()
+    except OSError as error:
+        hint = "Set STATE_DIR to the bot's state folder, and run this as the user that owns it."
+        raise StateError(f"The state folder {folder} cannot be used: {error.strerror}", hint=hint) from error
 
 
 def _list(session: "Session", backups: "Backups") -> int:
@@ -102,7 +106,7 @@ def _refuse_over_whole(journal: Path) -> None:
 
     try:
         verify_in_use(journal)
-    except (DamagedCopyError, FileNotFoundError):
+    except DamagedCopyError:
         return
     raise InvalidRequestError(
         f"{journal.name} is not damaged; a copy would only lose what happened since it was made.",

@@ -16,6 +16,7 @@ from roas.engine.host_ports import published_ports
 from roas.engine.labels import CONFIG_HASH, PROJECT, SERVICE
 from roas.engine.own_container import own_container_id
 from roas.engine.projects import find_projects
+from roas.engine.variable_holders import find_holders
 from roas.models.environment import Environment
 from roas.models.facts import EngineFacts, FoundProject, Mount, OwnContainer, PublishedPort
 
@@ -47,6 +48,13 @@ class DockerProbe:
     async def projects(self) -> tuple[FoundProject, ...]:
         """Return the Compose projects of the engine. Raises EngineUnavailableError."""
         return await self._clients.call(self._environment, find_projects)
+
+    async def holders_of(self, value: str) -> tuple[tuple[str, str], ...]:
+        """Return id and description of the running containers that were given a value as a variable.
+
+        Raises EngineUnavailableError.
+        """
+        return await self._clients.call(self._environment, lambda client: find_holders(client, value))
 
     async def own_container(self) -> OwnContainer | None:
         """Return the container that this process runs in, or None. Raises EngineUnavailableError."""

@@ -157,10 +157,12 @@ class LeaderElector:
         lease = await ownership.lease()
         if lease is not None and lease.instance_id == self._application.state.instance_id:
             self._ended_holder = None  # it was a standby: it left nothing to resume
+            self._application.state.conflict = ""
             await self._renew(lease)
             return
         await self._set_leader(None)
         self._failed_successor = None
+        await self._note_other_stack(lease)
         reason = await self._takeover_reason(lease, now)
         if not reason:
             self._waiting_since = None
@@ -174,6 +176,22 @@ class LeaderElector:
                 self._failed_successor = self._ended_holder or (reason, text)
             self._ended_holder = None
             await self._renew(acquired)
+
+    async def _note_other_stack(self, lease: LeaderLease | None) -> None:
+        """Record whether the leader is a bot of another stack, which was given the same state folder by mistake."""
+        state, own = self._application.state, self._own.project if self._own else ""
+        leader = None if lease is None else await state.ownership.heartbeat(instance_id=lease.instance_id)
+        conflict = ""
+        if (
+            leader is not None
+            and own
+            and leader.project not in {"", own}
+            and state.instance.is_alive(leader.instance_id)
+        ):
+            conflict = f"{state.folder} is the state folder of the running stack {leader.project}; this one is {own}."
+        if conflict != state.conflict:
+            log.error("another stack uses this state folder", reason=conflict or "not any more")
+        state.conflict = conflict
 
     async def _renew(self, lease: LeaderLease) -> None:
         """Renew the lease; a failed successor's deployment is marked for rollback before anything is resumed."""
@@ -201,6 +219,7 @@ class LeaderElector:
             gateway_ready=ready.gateway_ready,
             cogs_loaded=ready.cogs_loaded,
             process=this_process(),
+            project=self._own.project if self._own else "",
         )
         await self._application.state.ownership.beat(heartbeat)
 

@@ -1,6 +1,7 @@
 """Hold whether this bot leads: of two that share one journal, only one may."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ class Leadership:
 
     def __init__(self, *, is_leader: bool = True) -> None:
         self._is_leader = asyncio.Event()
+        self._since = time.monotonic()
         self._running: set[asyncio.Task[Any]] = set()
         self._listeners: list[Callable[[], None]] = []
         if is_leader:
@@ -22,10 +24,16 @@ class Leadership:
         """Return whether this bot leads."""
         return self._is_leader.is_set()
 
+    @property
+    def leading_seconds(self) -> float:
+        """Return for how long this bot has led; 0 on standby."""
+        return time.monotonic() - self._since if self.is_leader else 0.0
+
     def gain(self) -> None:
         """Become the leader and notify the listeners."""
         if self.is_leader:
             return
+        self._since = time.monotonic()
         self._is_leader.set()
         for listener in tuple(self._listeners):
             listener()

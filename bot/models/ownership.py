@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 # What a bot's /health says as `status` once it has lost its journal.
 JOURNAL_LOST = "journal lost"
+# The same, while the leader of its journal is a bot of another stack.
+STATE_SHARED = "state folder of another stack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Heartbeat:
     """Record the state of a bot, or of a command line that runs a deployment.
 
     It is the only thing that a process may write without owning anything. `config_hash` says of which release its
-    container is. Older versions leave no `process` and no `config_hash`.
+    container is, and `project` in which Compose project. Older versions leave out what they do not know.
     """
 
     instance_id: str
@@ -49,6 +51,7 @@ class Heartbeat:
     gateway_ready: bool = False
     cogs_loaded: bool = False
     process: ProcessMark | None = None
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from roas.errors import RoasError, SettingsError
 from roas.log import get_logger
-from roas.models.ownership import JOURNAL_LOST
+from roas.models.ownership import JOURNAL_LOST, STATE_SHARED
 from roas.monitoring.metrics import Metrics
 from roas.redaction import hide
 from roas.version import __version__
@@ -32,6 +32,7 @@ class JournalStanding:
 
     id: str
     lost: str = ""
+    conflict: str = ""
 
 
 class HttpServer:
@@ -101,7 +102,8 @@ class HttpServer:
     async def _health(self, _: web.Request) -> web.Response:
         """Report that the process lives, and on which journal; an answer at all shows that its event loop runs.
 
-        It fails where the journal was lost: such a bot acts no more until it is started again.
+        It fails where the journal was lost, since such a bot acts no more until it is started again, and where the
+        journal is another stack's, since such a bot answers nobody.
         """
         seconds = round(time.monotonic() - self._started, 3)
         body: dict[str, object] = {"status": "alive", "version": __version__, "uptime_seconds": seconds}
@@ -111,6 +113,9 @@ class HttpServer:
             return web.json_response(lost, status=503, headers=NEVER_CACHED)
         if standing is not None:
             body["journal"] = standing.id
+        if standing is not None and standing.conflict:
+            refused = {**body, "status": STATE_SHARED, "reason": standing.conflict}
+            return web.json_response(refused, status=503, headers=NEVER_CACHED)
         return web.json_response(body, headers=NEVER_CACHED)
 
     async def _ready(self, _: web.Request) -> web.Response:

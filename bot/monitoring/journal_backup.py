@@ -1,10 +1,9 @@
 """Keep the journal's daily copy: made by the leader, verified when it is made, with an alert while that fails."""
 
 import asyncio
-import sqlite3
 import time
 
-from roas.errors import JournalLostError, RoasError
+from roas.errors import StateError
 from roas.log import get_logger
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring.alert_service import AlertService
@@ -39,10 +38,8 @@ class JournalBackup:
         except DamagedCopyError as error:
             await self._state.check_whole()
             await self._fail(error.message)
-        except (RoasError, OSError, sqlite3.Error) as error:
-            if isinstance(error, JournalLostError):
-                raise
-            await self._fail(error.message if isinstance(error, RoasError) else str(error))
+        except StateError as error:
+            await self._fail(error.message)
         else:
             log.info("made a copy of the journal", path=str(made.path))
             await self._report("")

@@ -4,7 +4,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,8 +59,12 @@ class Backups:
     def make(self, now: datetime | None = None) -> Backup:
         """Copy the journal with SQLite's online backup, verify the copy, and drop those beyond the last seven.
 
-        Raises DamagedCopyError, StateError, OSError, sqlite3.Error.
+        Raises DamagedCopyError, StateError.
         """
+        with _faults("No copy of the journal could be made"):
+            return self._make(now)
+
+    def _make(self, now: datetime | None) -> Backup:
         now = (datetime.now(UTC) if now is None else now).replace(microsecond=0)
         self.folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         self._require_room()
@@ -81,8 +85,12 @@ class Backups:
         """Put a copy in the journal's place; returns under which name the old journal is kept beside it.
 
         No process may have the journal open. Plans that waited for a yes are dropped: it may have been given since.
-        Raises DamagedCopyError, InvalidRequestError, OSError, sqlite3.Error.
+        Raises DamagedCopyError, StateError.
         """
+        with _faults("The journal could not be restored"):
+            return self._restore(backup)
+
+    def _restore(self, backup: Backup) -> Path:
         part = self._journal.with_name(self._journal.name + UNFINISHED)
         part.unlink(missing_ok=True)
         try:
@@ -106,7 +114,7 @@ class Backups:
     def newest_whole(self) -> Backup:
         """Return the newest copy that is whole. Raises InvalidRequestError where there is none."""
         for backup in self.all():
-            with suppress(DamagedCopyError, sqlite3.Error, OSError):
+            with suppress(DamagedCopyError, OSError):
                 verify(backup.path)
                 return backup
         raise InvalidRequestError(
@@ -130,6 +138,17 @@ class Backups:
             )
 
 
+@contextmanager
+def _faults(what: str) -> Iterator[None]:
+    """Turn what the disk and SQLite say into our own error."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StateError(
+            f"{what}: {error}", hint="Check that STATE_DIR is writable for this user and has free space."
+        ) from error
+
+
 def verify(path: Path) -> str:
     """Check that a file is a whole journal; returns its id. Raises DamagedCopyError."""
     return _verify(path, f"{path.as_uri()}?mode=ro&immutable=1")
@@ -150,10 +169,12 @@ def _verify(path: Path, address: str) -> str:
 def verify_in_use(journal: Path) -> str:
     """Check that a journal which may have a -wal file is whole; returns its id.
 
-    Raises DamagedCopyError, FileNotFoundError, OSError.
+    Raises DamagedCopyError, StateError.
     """
-    journal.stat()
-    return _verify(journal, f"{journal.as_uri()}?mode=rw")
+    with _faults("The journal could not be read"):
+        if not journal.exists():
+            raise DamagedCopyError(f"{journal.name} is gone.")
+        return _verify(journal, f"{journal.as_uri()}?mode=rw")
 
 
 def _copy(journal: Path, target: Path) -> None:

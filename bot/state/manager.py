@@ -37,6 +37,7 @@ class StateManager:
     def __init__(self, state_dir: Path, *, instance_prefix: str = "BOT", redact: Callable[[str], str] = hide) -> None:
         self.folder = state_dir.expanduser().resolve()
         self.instance = Instance(self.folder / "instances", instance_prefix)
+        self.conflict = ""
         self._subscribers: list[Callable[[StateChange], None]] = []
         self._journal = Journal(self.folder / JOURNAL_NAME, self.instance.id, self._notify_subscribers, redact)
         self.deployments = DeploymentStateManager(self._journal, self.instance.is_alive)

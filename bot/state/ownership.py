@@ -152,6 +152,17 @@ class Ownership:
         if heartbeat.instance_id == self._instance.id:
             self._journal.last_beat = document
 
+    async def other_projects(self) -> tuple[str, ...]:
+        """Return the Compose projects, other than this process's own, of bots that live for this journal."""
+        rows = await self._journal.read(lambda t: t.execute("SELECT document FROM heartbeats").fetchall())
+        beats = readable(Heartbeat, (row[0] for row in rows))
+        own = next((one.project for one in beats if one.instance_id == self._instance.id), "")
+        others = {one.project for one in beats if one.project and one.project != own}
+        if not own or not others:
+            return ()
+        living = {one.project for one in beats if one.project in others and self._instance.is_alive(one.instance_id)}
+        return tuple(sorted(living))
+
     async def has_beaten(self, container_id: str) -> bool:
         """Return whether a process in that container ever opened this journal: each one writes a heartbeat to it."""
         row = await self._journal.read(

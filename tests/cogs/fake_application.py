@@ -193,6 +193,7 @@ class FakeApplication:
     maintenance: FakeMaintenance = field(default_factory=FakeMaintenance)
     integration_monitor: FakeIntegrationMonitor = field(default_factory=FakeIntegrationMonitor)
     redactor: Redactor = field(default_factory=lambda: Redactor(["hunter_2*hunter_2"]))
+    token_twin: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(met=lambda *_, **__: None))
 
     def watch_itself(self) -> None:
         """Watch nothing."""
