@@ -10,6 +10,7 @@ from roas.deployment.plan import make_plan
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
 from roas.engine.interface import ResolvedStack
+from roas.engine.manager import not_restorable
 from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
 from roas.models.deployment import DeploymentRequest, Outcome
 from roas.models.environment import Environment
@@ -99,6 +100,8 @@ async def plan_rollback(
         missing = f"{environment.name} has no release r{request.target_release}."
     if target is None:
         raise InvalidRequestError(missing, hint="See `history` for the releases that there are.")
+    if gone := await engine.missing_images(target, environment):
+        raise not_restorable(target, gone, [one.image for one in target.services if one.name in gone])
     back_to_whole = current is not None and target.number == current.number
     if back_to_whole and not half_way:
         raise InvalidRequestError(f"{environment.name} is on {target.label} already.", hint="Name another release.")

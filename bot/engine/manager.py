@@ -1,7 +1,7 @@
 """Pull, build, make releases, and apply a release service by service: the DeploymentManager."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,13 +9,13 @@ from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.engine.container_watch import ContainerWatch
 from roas.engine.interface import Engine, ReleaseDraft, ResolvedStack
 from roas.engine.readiness import Readiness, ServiceReadiness, judge_readiness
-from roas.errors import PhaseTimeoutError, RoasError, ServiceFailedError
+from roas.errors import PhaseTimeoutError, ReleaseNotRestorableError, RoasError, ServiceFailedError
 from roas.models.actor import Actor
 from roas.models.coordination import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
 from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.models.release import Release, ReleaseState
+from roas.models.release import ImagePin, Release, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.state.journal import Fence
 from roas.state.manager import StateManager
@@ -104,6 +104,39 @@ class DeploymentManager:
         }
         surplus = {container.service for container in watch.containers} - set(hashes)
         return frozenset(differing), frozenset(surplus)
+
+    async def require_images(
+        self, environment: Environment, release: Release, services: Collection[str], report: ServiceReport
+    ) -> None:
+        """Make sure that the images of a release's services are here; one that was pruned is pulled by its digest.
+
+        Raises ReleaseNotRestorableError, before anything is stopped for an image that cannot be had.
+        """
+        gone = frozenset(await self._engine.missing_images(release, environment)) & frozenset(services)
+        pins = {one.name: one.image for one in release.services if one.name in gone}
+        lost: dict[str, str] = {}
+        for image, names in _by_reference({name: _as_wanted(pin) for name, pin in pins.items()}):
+            try:
+                if image.digest is None:
+                    raise ReleaseNotRestorableError(f"{image.reference} is on no registry")
+                await _within(PULL_TIMEOUT_SECONDS, self._fetch(environment, image, names, report), "pulling again")
+            except RoasError as error:
+                lost |= dict.fromkeys(names, error.message)
+        if gone and not lost:
+            await self._engine.protect(release, environment)
+        if lost:
+            raise not_restorable(release, sorted(lost), [pins[name] for name in sorted(lost)])
+
+    async def _fetch(
+        self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ServiceReport
+    ) -> str:
+        for service in services:
+            await report(service, ServiceStep.PULLING, image.reference, 0.0)
+
+        async def progress(service: str, text: str, fraction: float | None) -> None:
+            await report(service, ServiceStep.PULLING, text, fraction)
+
+        return await self._engine.pull(environment, image, services, progress)
 
     async def apply_service(
         self,
@@ -299,6 +332,24 @@ async def _within(seconds: float, work: Coroutine[Any, Any, str], text: str) -> 
             f"{text.capitalize()} did not end within {seconds:g} s.",
             hint="Check the registry, the network and the disk, then deploy again.",
         ) from error
+
+
+def not_restorable(release: Release, services: Sequence[str], images: Sequence[ImagePin]) -> ReleaseNotRestorableError:
+    """Return the error that says which images of a release are gone, and how they come back."""
+    pulls = sorted({f"`docker pull {image.digest}`" for image in images if image.digest})
+    return ReleaseNotRestorableError(
+        f"{release.label} cannot be restored: the images of {', '.join(services)} are gone.",
+        hint=(
+            f"Try {', '.join(pulls)}, choose another release, or deploy that version again."
+            if pulls
+            else "Choose another release, or deploy that version again."
+        ),
+    )
+
+
+def _as_wanted(pin: ImagePin) -> WantedImage:
+    """Ask for exactly the content of a release, whatever its tag means by now."""
+    return WantedImage(pin.digest or pin.reference, digest=pin.digest, must_pull=True)
 
 
 def _by_reference(images: Mapping[str, WantedImage]) -> list[tuple[WantedImage, tuple[str, ...]]]:

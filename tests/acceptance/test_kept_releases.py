@@ -14,7 +14,7 @@ from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.state.manager import StateManager
 from testbed.sample import sample_image
-from tests.acceptance.people import People, request, succeeded, told
+from tests.acceptance.people import People, request, succeeded
 from tests.acceptance.stack import service
 from tests.wire.refusing_engine import RefusingEngine
 
@@ -69,11 +69,10 @@ async def test_release_with_missing_image_refused(people, stack, two_releases):
     await people.succeed("v2")
     before = stack.ids()
     prune_all(stack, two_releases["v1"])
-    deployment = await people.rollback()
-    assert deployment.outcome is Outcome.FAILED
-    assert "r1 cannot be restored" in deployment.problem.message
-    assert "web" in deployment.problem.message
-    assert "Choose another release" in deployment.problem.hint
+    with pytest.raises(ReleaseNotRestorableError) as refused:
+        await people.rollback()
+    assert "r1 cannot be restored: the images of web are gone" in refused.value.message
+    assert "Choose another release" in refused.value.hint
     assert stack.ids() == before
     release = await people.application.state.releases.get("dev", 1)
     environment = people.application.environments["dev"]
@@ -81,7 +80,7 @@ async def test_release_with_missing_image_refused(people, stack, two_releases):
 
 
 async def test_failed_rollback_needs_operator(people, stack, make, two_releases):
-    """A failed deployment that cannot be rolled back asks for an operator."""
+    """A failed deployment whose way back was pruned in its middle asks for an operator, and stops nothing for it."""
     await people.succeed("v1")
     sample_image(stack.client, f"{OWN_REPOSITORY}:broken", version="x", behaviour="unhealthy")
     started = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, version="broken"))
@@ -92,6 +91,8 @@ async def test_failed_rollback_needs_operator(people, stack, make, two_releases)
     assert "health check fails" in deployment.problem.message
     assert "rollback failed too" in deployment.problem.message
     assert "operator" in deployment.problem.hint
+    assert "the images of web are gone" in deployment.problem.message
+    assert [one.status for one in stack.containers()] == ["running"]
     stack.client.images.remove(f"{OWN_REPOSITORY}:broken", force=True)
 
 
@@ -163,8 +164,8 @@ async def test_refused_rollback_plan_names_missing_image(people, stack, two_rele
     await people.succeed("v1")
     await people.succeed("v2")
     prune_all(stack, two_releases["v1"])
-    deployment = await people.rollback(to=1)
-    assert "deploy that version again" in told(deployment)
+    with pytest.raises(ReleaseNotRestorableError, match="images of web are gone"):
+        await people.application.orchestrator.plan(request(DeploymentKind.ROLLBACK, target_release=1))
 
 
 async def test_an_engine_that_stalls_in_completion_undoes_nothing(settings, stack, make, tmp_path, monkeypatch):

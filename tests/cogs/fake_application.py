@@ -18,6 +18,7 @@ from roas.models.deployment import Deployment, DeploymentRequest, Outcome, Phase
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, Verdict
 from roas.models.plan import Plan
+from roas.models.release import Release
 from roas.models.series import ServiceSeries
 from roas.monitoring.alert_service import AlertService
 from roas.monitoring.integration_figures import IntegrationFigures
@@ -119,6 +120,7 @@ class FakeEngine:
     versions: tuple[str, ...] = ()
     running: tuple[str, ...] = SERVICES
     log: str = "2026-03-01T12:00:00Z hello"
+    pruned: dict[int, tuple[str, ...]] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     async def local_versions(self, environment: Environment) -> tuple[str, ...]:
@@ -126,6 +128,11 @@ class FakeEngine:
         if self.fault is not None:
             raise self.fault
         return self.versions
+
+    async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
+        if self.fault is not None:
+            raise self.fault
+        return self.pruned.get(release.number, ())
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         return tuple(replace(a_container(name), id=name) for name in self.running)

@@ -47,6 +47,13 @@ def test_services_listed_worst_first_with_figures() -> None:
     assert not drawing.attachments
 
 
+def test_pruned_releases_named() -> None:
+    """Whoever wants to go back learns before it what can no longer be restored."""
+    stack = a_stack(("web", Verdict.HEALTHY, ""))
+    status = EnvironmentStatus("staging", stack, a_release(), lost=(a_release(number=2), a_release(number=1)))
+    assert "r2, r1: images were pruned" in text_of(draw_status([status]).embeds)
+
+
 def test_running_version_shown_not_wanted_one() -> None:
     other = replace(a_container("web"), image_id="sha256:" + "b" * 64, image_reference="shop/web:v2")
     stack = StackHealth("staging", Verdict.HEALTHY, (ServiceHealth("web", Verdict.HEALTHY, "", (other,)),), NOON)

@@ -55,9 +55,10 @@ class Rollback:
         bot = await context.bot()
         own = stays | (frozenset() if bot is None else frozenset({bot.service}))
         bot = None if stays else bot
+        differing, surplus = await manager.differing(context.environment, model_hash, watch)
+        await manager.require_images(context.environment, target, differing - stays, context.report)
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await replace_bot_if_needed(context, watch, model_hash, bot)
-        differing, surplus = await manager.differing(context.environment, model_hash, watch)
         definitions = {name: _for_rollback(d) for name, d in (await context.definitions(model_hash)).items()}
         differing = (differing | (begun(context.deployment) & frozenset(definitions))) - own
         surplus -= own

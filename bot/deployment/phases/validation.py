@@ -2,6 +2,7 @@
 
 from roas.deployment.context import DeploymentContext
 from roas.deployment.phases.initialization import make_ready
+from roas.engine.manager import not_restorable
 from roas.errors import ReleaseNotRestorableError, ValidationFailedError
 from roas.models.check import CheckResult, ValidationReport
 from roas.models.coordination import PhaseName
@@ -41,10 +42,8 @@ class Validation:
                 f"There is no release r{number}.", hint="See `history` for those there are."
             )
         if missing := await components.engine.missing_images(release, context.environment):
-            raise ReleaseNotRestorableError(
-                f"{release.label} cannot be restored: the images of {', '.join(missing)} are gone.",
-                hint="Choose another release, or deploy that version again.",
-            )
+            pins = [service.image for service in release.services if service.name in missing]
+            raise not_restorable(release, missing, pins)
         return await components.validator.validate(context.environment, None, model_hash=release.model_hash)
 
 
