@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from roas.errors import InvalidRequestError, StateError
+from roas.state.journal import is_damage
 from roas.state.journal_place import SUFFIXES
 from roas.state.schema import IDENTITY
 
@@ -144,6 +145,8 @@ def _faults(what: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            raise DamagedCopyError(f"{what}: {error}") from error
         raise StateError(
             f"{what}: {error}", hint="Check that STATE_DIR is writable for this user and has free space."
         ) from error

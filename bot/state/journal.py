@@ -254,7 +254,7 @@ class Journal:
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:
-            if _is_damage(error):
+            if is_damage(error):
                 self.lost = damage(self._path, str(error))
                 raise self.lost from error
             raise self._refusal(error) from error
@@ -273,7 +273,7 @@ class Journal:
         )
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: sqlite3.Error) -> bool:
     """Return whether SQLite cannot make sense of the file: no fault of the disk's that may pass."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in DAMAGED
