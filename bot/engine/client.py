@@ -22,6 +22,8 @@ LOCAL_SCHEMES = ("unix://", "http+unix://")
 REQUEST_SECONDS = 30
 CONNECTIONS = 64
 THREADS = 32
+# For files, apart from those that ask engines: whatever a disk does, the engines are still asked.
+FILE_THREADS = 8
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 AWAY_HINT = "Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket."
 
@@ -46,6 +48,7 @@ class EngineClients:
         self._clients: dict[str, docker.DockerClient] = {}
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
+        self._file_threads = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
 
     async def call(self, environment: Environment, question: Callable[[docker.DockerClient], Answer]) -> Answer:
         """Ask an engine in a thread. Raises EngineUnavailableError, or EngineError for what it refuses."""
@@ -59,7 +62,7 @@ class EngineClients:
 
     async def local(self, work: Callable[[], Answer]) -> Answer:
         """Do blocking work that asks no engine."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await asyncio.get_running_loop().run_in_executor(self._file_threads, work)
 
     def client(self, address: str) -> docker.DockerClient:
         """Return the client of an address; blocks when it is the first time."""
@@ -78,7 +81,8 @@ class EngineClients:
         clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             client.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._file_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def open_client(address: str) -> docker.DockerClient:

@@ -11,6 +11,7 @@ import docker
 from docker.errors import NotFound
 
 from roas.engine.client import EngineClients, is_local
+from roas.engine.compose.jail import JailKind, jail_kind
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.host_ports import published_ports
 from roas.engine.labels import CONFIG_HASH, PROJECT, SERVICE
@@ -40,6 +41,10 @@ class DockerProbe:
         """Return the version of the Compose CLI. Raises EngineError where there is none."""
         arguments = ("version", "--short")
         return (await self._runner.run(arguments, self._environment, timeout_seconds=COMPOSE_SECONDS)).stdout.strip()
+
+    async def jail(self) -> JailKind:
+        """Return what confines Compose while it reads the stack's files."""
+        return await asyncio.to_thread(jail_kind)
 
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         """Return the host ports that running containers hold. Raises EngineUnavailableError."""

@@ -16,11 +16,15 @@ FETCHED = re.compile(r"^(github|gitlab|bitbucket)\.\w+/|:|\.git([#?]|$)", re.IGN
 
 @dataclass(frozen=True, slots=True)
 class RawFile:
-    """A compose file, and the folder that its relative paths begin in: one file may be read from several."""
+    """A compose file, and the folder that its relative paths begin in: one file may be read from several.
+
+    An `in_place` file is named by an absolute path, so that Compose reads it, and what it names, where it lies.
+    """
 
     path: Path
     base: Path
     included: bool = False
+    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,12 @@ class FileReference:
     included: bool = False
     project_folder: str = ""
     first: str = ""
+    by_absolute: bool = False
+
+    @property
+    def in_place(self) -> bool:
+        """Return whether Compose looks for the file where it lies, not relative to the file that names it."""
+        return self.by_absolute or self.path.startswith(("/", "~"))
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -75,11 +85,12 @@ class FileReference:
         return replace(self, path=path, project_folder=folder, first="", text=content)
 
     def file(self) -> RawFile | None:
-        """Return the next compose file to read, if it is a local one."""
-        if not self.is_compose_file or not self.target.is_file():
+        """Return the next compose file to read, if it is one."""
+        if not self.is_compose_file:
             return None
         base = self.base / self.project_folder if self.project_folder else self.target.parent
-        return RawFile(as_written(self.target), as_written(base), self.included or self.kind == "include")
+        in_place = self.by_absolute or self.project_folder.startswith("/") if self.project_folder else self.in_place
+        return RawFile(as_written(self.target), as_written(base), self.included or self.kind == "include", in_place)
 
 
 def as_written(path: Path) -> Path:

@@ -13,7 +13,6 @@ import yaml
 
 from roas.errors import ComposeFileError, ComposePolicyError
 
-LARGEST_BYTES = 4 << 20
 STANDARD = "tag:yaml.org,2002:"
 MERGE = f"{STANDARD}merge"
 NULL = f"{STANDARD}null"
@@ -47,20 +46,14 @@ _RawLoader.yaml_implicit_resolvers = {
 }
 
 
-def read_raw(path: Path) -> list[RawMapping]:
-    """Return the documents of a compose file.
+def read_raw(path: Path, content: bytes) -> list[RawMapping]:
+    """Return the documents of a compose file, of which `path` is for messages only.
 
     Raises ComposeFileError that names the file and the line, ComposePolicyError for a tag that hides what it holds.
     """
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ComposeFileError(f"{path} is too large for a compose file.", hint="Split it.")
-        nodes = list(yaml.compose_all(path.read_bytes(), Loader=_RawLoader))
+        nodes = list(yaml.compose_all(content, Loader=_RawLoader))
         documents = [_Reader(path).value(node) for node in nodes if node is not None]
-    except OSError as error:
-        raise ComposeFileError(
-            f"{path} cannot be read: {error.strerror}.", hint="Check its name and rights."
-        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _does_not_parse(path, error) from error
     return [document for document in documents if isinstance(document, RawMapping)]

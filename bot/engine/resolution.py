@@ -1,6 +1,8 @@
 """Resolve an environment's compose files to the model that would be deployed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from roas.engine.bind_sources import missing_sources, refuse_missing_sources
@@ -20,8 +22,11 @@ from roas.engine.own_container import own_container_id
 from roas.engine.policy import ComposePolicy
 from roas.engine.raw_files import FileReference
 from roas.engine.raw_policy import RawPolicy
-from roas.engine.secret_sources import model_secrets, stack_secrets
+from roas.engine.secret_sources import copied_secrets, model_secrets, stack_secrets
 from roas.engine.service_probes import refuse_impossible_probes
+from roas.engine.sources.discovery import SourceDiscovery
+from roas.engine.sources.opening import resolve
+from roas.engine.sources.snapshot import SourceSnapshot, new_snapshot
 from roas.engine.version_use import (
     OTHER_VERSION,
     has_text,
@@ -58,7 +63,8 @@ class StackResolver:
             return await self._resolve(environment, version, write_contents=write_contents)
 
     async def _resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
-        model, warnings, files = await self._read(environment, version)
+        read = await self._read(environment, version)
+        model, files = read.model, read.named
         await self._clients.local(lambda: self._policy.check(model, environment, files))
         await self._clients.local(lambda: self._redactor.add(model_secrets(model)))
         holdings = await self._holdings(environment, needed=write_contents)
@@ -71,10 +77,10 @@ class StackResolver:
         bound = await self._clients.local(lambda: binder.bind(model))
         _refuse_shared_volumes(model)
         _refuse_remote_files(environment, bound)
-        follows = await self._follows(environment, version, model, files)
+        follows = await self._follows(environment, version, read)
         named = version
         if version is None or not follows:
-            named = await self._clients.local(lambda: version_of_files(environment))
+            named = await self._clients.local(lambda: version_of_files(environment, read.contents))
         return ResolvedStack(
             environment=environment,
             version=named or "",
@@ -83,7 +89,7 @@ class StackResolver:
             warnings=(
                 *([] if follows or version is None else [unfollowed_warning(version, environment)]),
                 *_ignored(environment),
-                *warnings,
+                *read.warnings,
                 *missing,
                 *binder.warnings,
             ),
@@ -96,8 +102,8 @@ class StackResolver:
     ) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return the model that the files resolve to today, the place of its configuration, and warnings."""
         with without_secrets(self._redactor.redact):
-            model, warnings, _ = await self._read(environment, version)
-        return model, warnings
+            read = await self._read(environment, version)
+        return read.model, read.warnings
 
     async def _holdings(self, environment: Environment, *, needed: bool) -> EngineHoldings:
         """Query what exists on the engine. A preview works without; but nothing can be applied then."""
@@ -114,37 +120,49 @@ class StackResolver:
         sees_host = own_container_id() is None
         return refuse_missing_sources(missing_sources(model, environment.folder, sees_host=sees_host))
 
-    async def _follows(
-        self, environment: Environment, version: str | None, model: Mapping[str, Any], named: Iterable[FileReference]
-    ) -> bool:
+    async def _follows(self, environment: Environment, version: str | None, read: "_Read") -> bool:
         """Return whether the version makes a difference; only where the text leaves a doubt, files are read again."""
-        files = [*environment.compose_files, *environment.env_files, *(reference.target for reference in named)]
-        if not await self._clients.local(lambda: names_version(environment, files)):
+        if not await self._clients.local(lambda: names_version(environment, read.contents)):
             return False
-        if version is None or await self._clients.local(lambda: has_text(model, version)):
+        if version is None or await self._clients.local(lambda: has_text(read.model, version)):
             return True
-        other, _, _ = await self._read(environment, OTHER_VERSION)
-        return other != model
+        return (await self._read(environment, OTHER_VERSION)).model != read.model
 
-    async def _read(
-        self, environment: Environment, version: str | None
-    ) -> tuple[dict[str, Any], tuple[str, ...], tuple[FileReference, ...]]:
-        """Return the model, warnings, and the files that the compose files name."""
+    async def _read(self, environment: Environment, version: str | None) -> "_Read":
+        """Copy the files that the model is made of, and have Compose resolve the copy."""
         _refuse_missing_files(environment)
         variables = variables_of(environment, version)
         # Before Compose sees them, which quotes them where something is wrong.
         await self._clients.local(lambda: self._redactor.add(stack_secrets(environment)))
-        named = await RawPolicy(self._clients, self._runner, self._policy).check(environment, variables)
-        targets = [one.target for one in named if one.is_compose_file or one.kind == "env_file"]
-        await self._clients.local(lambda: self._redactor.add(stack_secrets(environment, targets)))
-        arguments = commands.config(ComposeProject.of_working_copy(environment))
-        output = await self._runner.run(arguments, environment, variables=variables, starts_programs=False)
-        model = read_resolved(output.stdout)
+        with new_snapshot(resolve(environment.folder)) as snapshot:
+            discovery = SourceDiscovery(self._clients, self._runner, RawPolicy(self._policy, environment), snapshot)
+            named = await discovery.collect(environment, variables)
+            await self._clients.local(lambda: self._redactor.add(copied_secrets(snapshot.contents)))
+            arguments = commands.config(_copied_project(environment, snapshot))
+            output = await self._runner.run_jailed(arguments, environment, snapshot, variables)
+            model = await self._clients.local(lambda: snapshot.mapping.model_back(read_resolved(output.stdout)))
         if not services_of(model):
             raise ComposeFileError("The compose file has no service.", hint="Add one, or activate a profile.")
         unset = unset_variables(output.stderr)
         warnings = tuple(f"The variable {name} is not set: Compose takes an empty text for it." for name in unset)
-        return model, warnings, named
+        return _Read(model, warnings, named, snapshot.contents)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Hold a model with its real paths, what to warn of, what names its files, and what they hold."""
+
+    model: dict[str, Any]
+    warnings: tuple[str, ...]
+    named: tuple[FileReference, ...]
+    contents: Mapping[Path, bytes]
+
+
+def _copied_project(environment: Environment, snapshot: SourceSnapshot) -> ComposeProject:
+    files, env_files = (
+        tuple(map(snapshot.mapping.to_copy, paths)) for paths in (environment.compose_files, environment.env_files)
+    )
+    return ComposeProject(environment.project, files, env_files)
 
 
 def variables_of(environment: Environment, version: str | None) -> dict[str, str]:

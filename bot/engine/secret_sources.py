@@ -7,7 +7,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,26 @@ DEFAULT_VALUE = re.compile(r"\$\{(?P<name>\w+):?[-+](?P<value>[^${}]*)\}")
 MOUNTED_SECRETS = "/run/secrets/"
 
 
-def stack_secrets(environment: Environment, files: Iterable[Path] = ()) -> Iterator[str]:
-    """Yield what the env files, the variables and the compose files of a stack hold; `files` are more of them."""
+def stack_secrets(environment: Environment) -> Iterator[str]:
+    """Yield what the env files, the variables and the compose files of a stack hold."""
     yield from of_variables(environment.variables)
-    for path in dict.fromkeys((*environment.env_files, *environment.compose_files, *files)):
+    for path in dict.fromkeys((*environment.env_files, *environment.compose_files)):
         if not _leads_out(path, environment.folder) and (text := read_plain(path)):
-            yield from of_text(text)
-            if path.suffix in {".yml", ".yaml"}:
-                yield from _of_compose_file(path)
+            yield from _of_file(path, text)
+
+
+def copied_secrets(contents: Mapping[Path, bytes]) -> Iterator[str]:
+    """Yield what the files that were copied hold."""
+    for path, content in contents.items():
+        yield from _of_file(path, content.decode(errors="replace"))
+
+
+def _of_file(path: Path, text: str) -> Iterator[str]:
+    yield from of_text(text)
+    if path.suffix in {".yml", ".yaml"}:
+        with suppress(RoasError):
+            for document in read_raw(path, text.encode(errors="surrogateescape")):
+                yield from _of_entries(document)
 
 
 def of_variables(variables: Mapping[str, Any]) -> Iterator[str]:
@@ -98,12 +110,6 @@ def read_plain(path: Path) -> str:
 def _leads_out(path: Path, folder: Path) -> bool:
     """Return whether a file of the stack is a link to elsewhere, which is not the stack's to read."""
     return path.is_relative_to(folder) and not path.resolve().is_relative_to(folder.resolve())
-
-
-def _of_compose_file(path: Path) -> Iterator[str]:
-    with suppress(RoasError):
-        for document in read_raw(path):
-            yield from _of_entries(document)
 
 
 def _of_entries(found: RawMapping) -> Iterator[str]:

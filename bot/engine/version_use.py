@@ -1,11 +1,11 @@
 """Tell whether anything in a stack follows the version that is deployed."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from roas.configuration.stack_files import read_text
+from roas.engine.raw_files import as_written
 from roas.models.environment import Environment
 
 VERSION_VARIABLE = "VERSION"
@@ -18,12 +18,13 @@ def version_names(environment: Environment) -> tuple[str, ...]:
     return tuple(dict.fromkeys((VERSION_VARIABLE, *environment.version_variables)))
 
 
-def version_of_files(environment: Environment) -> str:
+def version_of_files(environment: Environment, contents: Mapping[Path, bytes]) -> str:
     """Return the version that the environment's own variables or env files name, for the record; empty for none.
 
     The stack's own variables say it before ours.
     """
-    text = "\n".join(read_text(path) for path in environment.env_files)
+    env_files = (contents.get(as_written(path), b"") for path in environment.env_files)
+    text = b"\n".join(env_files).decode(errors="replace")
     for name in (*environment.version_variables, VERSION_VARIABLE):
         lines = re.findall(rf"^\s*(?:export\s+)?{re.escape(name)}\s*=([^#\n]*)", text, re.MULTILINE)
         found = environment.variables.get(name, lines[-1].strip().strip("\"'") if lines else "")
@@ -32,11 +33,11 @@ def version_of_files(environment: Environment) -> str:
     return ""
 
 
-def names_version(environment: Environment, files: Iterable[Path]) -> bool:
+def names_version(environment: Environment, contents: Mapping[Path, bytes]) -> bool:
     """Return whether any file that a stack is read from uses a variable that is given the version."""
     names = "|".join(map(re.escape, version_names(environment)))
     used = re.compile(rf"(?<!\$)\$(?:\$\$)*\{{?(?:{names})\b")
-    return any(used.search(read_text(path)) for path in dict.fromkeys(files))
+    return any(used.search(content.decode(errors="replace")) for content in contents.values())
 
 
 def has_text(model: Any, text: str) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from roas.engine.compose.jail import JailKind
 from roas.engine.interface import ResolvedStack
 from roas.errors import RoasError
 from roas.models.environment import Environment
@@ -22,6 +23,10 @@ class EngineProbe(Protocol):
 
     async def compose_version(self) -> str:
         """Return the version of the Compose CLI, such as `2.26.1`. Raises EngineError where there is none."""
+        ...
+
+    async def jail(self) -> JailKind:
+        """Return what confines Compose while it reads the stack's files."""
         ...
 
     async def published_ports(self) -> tuple[PublishedPort, ...]:

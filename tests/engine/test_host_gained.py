@@ -14,6 +14,7 @@ from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.compose_engine import ComposeEngine
+from roas.engine.sources.snapshot import new_snapshot
 from roas.errors import ComposePolicyError, RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -84,13 +85,25 @@ async def test_no_entry_allows_a_remote_file(baited: Environment, tmp_path: Path
     assert not (baited.folder / "gained").exists()
 
 
-@pytest.mark.parametrize("starts_programs", [True, False])
-async def test_the_env_file_does_not_steer_compose(baited: Environment, starts_programs: bool) -> None:
-    """Without any policy before it, Compose itself asks no other machine."""
+async def run_config(environment: Environment) -> None:
+    """Have Compose resolve a stack's file in the jail, with nothing judged before."""
+    with new_snapshot(environment.folder.resolve()) as snapshot:
+        for path in (*environment.compose_files, *environment.env_files):
+            snapshot.copy(path, path.resolve())
+        files, env_files = (
+            tuple(map(snapshot.mapping.to_copy, paths)) for paths in (environment.compose_files, environment.env_files)
+        )
+        arguments = commands.config(ComposeProject(environment.project, files, env_files))
+        await ComposeRunner("T").run_jailed(arguments, environment, snapshot, {})
+
+
+async def test_the_env_file_does_not_steer_compose(baited: Environment) -> None:
+    """Without any policy before it, Compose itself asks no other machine, in the jail and outside of it."""
     baited.compose_files[0].write_text(INCLUDES["short"])
-    arguments = commands.config(ComposeProject.of_working_copy(baited))
     with pytest.raises(RoasError, match="remote resource is disabled"):
-        await ComposeRunner("T").run(arguments, baited, starts_programs=starts_programs)
+        await ComposeRunner("T").run(commands.config(ComposeProject.of_working_copy(baited)), baited)
+    with pytest.raises(RoasError, match="remote resource is disabled"):
+        await run_config(baited)
     assert not (baited.folder / "gained").exists()
 
 
@@ -98,9 +111,8 @@ async def test_a_plan_finds_no_git(baited: Environment, monkeypatch: pytest.Monk
     """Were remote files on, as a later Compose has it, there would still be no program to fetch them."""
     monkeypatch.setattr("roas.engine.compose.runner.PINNED", {})
     baited.compose_files[0].write_text(INCLUDES["short"])
-    arguments = commands.config(ComposeProject.of_working_copy(baited))
     with pytest.raises(RoasError, match=r"git.*not found|failed to access repository"):
-        await ComposeRunner("T").run(arguments, baited, starts_programs=False)
+        await run_config(baited)
     assert not (baited.folder / "gained").exists()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.secret_sources import container_secrets, model_secrets, read_plain, stack_secrets
+from roas.engine.secret_sources import container_secrets, copied_secrets, model_secrets, read_plain, stack_secrets
 from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -75,7 +75,8 @@ def test_sources_of_a_stack_all_read(environment: Environment) -> None:
         "x-a: &a {B_TOKEN: in-a-mapping}\nservices: {web: {image: x, environment: ['C_KEY=in-a-list'], labels: *a}}\n"
     )
     known = replace(environment, variables={"D_PASSWD": "in-the-settings", "URL": "redis://:in-a-url-77@r"})
-    found = set(stack_secrets(known, [environment.folder / "more.env"]))
+    more = environment.folder / "more.env"
+    found = {*stack_secrets(known), *copied_secrets({more: more.read_bytes()})}
     assert {"in-a-mapping", "in-a-list", "in-the-settings", "in-a-url-77", SECRET} <= found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from roas.engine.compose.jail import JailKind
 from roas.engine.interface import ResolvedStack
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
@@ -31,6 +32,7 @@ class StubProbe:
     memory: int | None = 4 * GIB
     free_port: bool | None = True
     found_projects: tuple[FoundProject, ...] = ()
+    confined: JailKind = JailKind.SETPRIV
 
     async def version(self) -> EngineFacts:
         if self.facts is None:
@@ -39,6 +41,9 @@ class StubProbe:
 
     async def compose_version(self) -> str:
         return self.compose
+
+    async def jail(self) -> JailKind:
+        return self.confined
 
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         await self.version()

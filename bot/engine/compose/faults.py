@@ -58,13 +58,18 @@ def compose_fault(stderr: str, *, files: str, service: str | None = None) -> Roa
     if IMAGE_MISSING.search(text):
         return image_not_found(text, service)
     if FILE_INVALID.search(text):
-        return ComposeFileError(
-            f"The compose file is not usable ({files}): {text}",
-            hint="Correct it; `docker compose config` shows the same.",
-        )
+        return _not_usable(text, files)
     if REGISTRY_UNAVAILABLE.search(text):
         return registry_unavailable(text)
     return EngineError(f"Compose failed: {text}", hint="Read what it says and try again.", service=service)
+
+
+def resolution_fault(stderr: str, *, files: str) -> ComposeFileError:
+    """Name the fault behind files that do not resolve: in the jail there is neither an engine nor a registry."""
+    text = summarize_stderr(stderr)
+    if missing := MISSING_VARIABLE.search(text):
+        return _missing_variable(text, missing, files)
+    return _not_usable(text, files)
 
 
 def registry_fault(text: str, reference: str) -> RoasError:
@@ -104,6 +109,12 @@ def summarize_stderr(stderr: str) -> str:
         elif line.strip() and not NOISE.match(line):
             kept.append(line.strip())
     return "\n".join(kept[-10:]) or stderr.strip()[-500:] or "it gave no reason"
+
+
+def _not_usable(text: str, files: str) -> ComposeFileError:
+    return ComposeFileError(
+        f"The compose file is not usable ({files}): {text}", hint="Correct it; `docker compose config` shows the same."
+    )
 
 
 def _missing_variable(text: str, missing: re.Match[str], files: str) -> ComposeFileError:

@@ -1,17 +1,23 @@
-"""Run the Compose CLI: with a scrubbed environment, a deadline, and no child left behind."""
+"""Run the Compose CLI: with a scrubbed environment, a deadline, and no child left behind.
+
+Where it reads what a stack's author wrote it is confined (`jail.py`), and reads a copy.
+"""
 
 import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from roas.concurrency import run_concurrently
 from roas.engine.client import engine_address
-from roas.engine.compose.faults import compose_fault
-from roas.errors import EngineError, EngineUnavailableError
+from roas.engine.compose.faults import compose_fault, resolution_fault
+from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined
+from roas.engine.sources.snapshot import SETTINGS, SourceSnapshot
+from roas.errors import ComposeFileError, EngineError, EngineUnavailableError
 from roas.models.environment import Environment
 
 # This variable in a process's environment names the process of ours that started it.
@@ -23,6 +29,9 @@ PINNED = {"COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false", "COMPOSE_EXPERIMENTAL_OCI_
 NO_PROGRAMS = os.devnull
 CONFIG_SECONDS = 30.0
 LEAVE_SECONDS = 2.0
+# A model that is larger is no stack's: a few lines of aliases may stand for any number.
+MODEL_BYTES = 8 << 20
+OUT_OF_MEMORY = ("out of memory", "cannot allocate memory")
 LINE_LIMIT = 1 << 20
 
 LineReport = Callable[[str], Awaitable[None]]
@@ -53,32 +62,58 @@ class ComposeRunner:
         timeout_seconds: float = CONFIG_SECONDS,
         service: str | None = None,
         on_line: LineReport | None = None,
-        starts_programs: bool = True,
     ) -> ComposeOutput:
         """Run a command to its end; `on_line` is called with each line.
 
-        Without `starts_programs` Compose finds no program that it could start: no git, no ssh, no plugin.
         Raises the fault that its stderr names; EngineUnavailableError where it does not end in time.
         """
         scrubbed = self._scrubbed(environment, variables or {})
-        if not starts_programs:
-            scrubbed["PATH"] = NO_PROGRAMS
-        process = await self._start(arguments, environment, scrubbed)
+        folder = environment.folder if environment.folder.is_dir() else Path("/")
+        process = await self._start((*self._find(), *arguments), scrubbed, folder)
         try:
-            async with asyncio.timeout(timeout_seconds):
+            async with _deadline(timeout_seconds, service):
                 stdout, stderr = await asyncio.gather(_read(process.stdout, on_line), _read(process.stderr, on_line))
                 code = await process.wait()
-        except TimeoutError as error:
-            raise EngineUnavailableError(
-                f"Compose did not end within {timeout_seconds:g} s.",
-                hint="The engine may be stalled or very busy: look at `docker ps` and the load of its machine.",
-                service=service,
-            ) from error
         finally:
             await _end(process)
         if code != 0:
-            files = ", ".join(path.name for path in environment.compose_files)
-            raise compose_fault(stderr or stdout, files=files, service=service).hide(self._redact)
+            raise compose_fault(stderr or stdout, files=_names(environment), service=service).hide(self._redact)
+        return ComposeOutput(stdout, stderr)
+
+    async def run_jailed(
+        self,
+        arguments: Sequence[str],
+        environment: Environment,
+        snapshot: SourceSnapshot,
+        variables: Mapping[str, str],
+        *,
+        kind: JailKind | None = None,
+    ) -> ComposeOutput:
+        """Run a command that sees a snapshot and no other file, no network, no engine and no program.
+
+        Raises the fault that its stderr names, with the real paths in it; ComposeFileError where it would take too
+        much; EngineUnavailableError where it does not end in time; EngineError where nothing here can confine it.
+        """
+        scrubbed = self._scrubbed(environment, variables)
+        scrubbed |= {"PATH": NO_PROGRAMS, "DOCKER_CONFIG": str(snapshot.scratch / SETTINGS)}
+        descriptors = tuple(snapshot.in_place.values())
+        command = confined((str(_compose_binary()),), snapshot.scratch, descriptors, kind)
+        folder = snapshot.mapping.to_copy(environment.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        process = await self._start((*command, *arguments), scrubbed, folder, descriptors)
+        try:
+            async with _deadline(CONFIG_SECONDS):
+                stdout, stderr = await run_concurrently(map(_read_bounded, (process.stdout, process.stderr)))
+                code = await process.wait()
+        finally:
+            await _end(process)
+        stderr = snapshot.mapping.text_back(stderr)
+        if code < 0 or (code != 0 and any(words in stderr for words in OUT_OF_MEMORY)):
+            raise _too_much(f"more than {MEMORY_BYTES >> 20} MiB of memory or {CPU_SECONDS} s of a processor")
+        if code != 0:
+            text = stderr or snapshot.mapping.text_back(stdout)
+            raise resolution_fault(text, files=_names(environment)).hide(self._redact)
+        snapshot.refuse_changed()
         return ComposeOutput(stdout, stderr)
 
     def run_in_foreground(self, arguments: Sequence[str], environment: Environment) -> tuple[list[str], dict[str, str]]:
@@ -89,14 +124,11 @@ class ComposeRunner:
         return [*_compose_command(), *arguments], self._scrubbed(environment, {})
 
     async def _start(
-        self, arguments: Sequence[str], environment: Environment, variables: Mapping[str, str]
+        self, command: Sequence[str], variables: Mapping[str, str], folder: Path, descriptors: Sequence[int] = ()
     ) -> asyncio.subprocess.Process:
-        command = self._find()
-        folder = environment.folder if environment.folder.is_dir() else Path("/")
         try:
             return await asyncio.create_subprocess_exec(
                 *command,
-                *arguments,
                 env=variables,
                 cwd=folder,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -104,6 +136,7 @@ class ComposeRunner:
                 stderr=asyncio.subprocess.PIPE,
                 limit=LINE_LIMIT,
                 start_new_session=True,
+                pass_fds=descriptors,
             )
         except OSError as error:
             raise EngineError(
@@ -126,6 +159,25 @@ class ComposeRunner:
 
 
 def _compose_command() -> tuple[str, ...]:
+    if plugin := _plugin():
+        return (str(plugin),)
+    if docker := shutil.which("docker"):
+        return (docker, "compose")
+    return (str(_compose_binary()),)
+
+
+def _compose_binary() -> Path:
+    """Find Compose itself: what is confined starts no other program. Raises EngineError."""
+    if plugin := _plugin():
+        return plugin
+    if standalone := shutil.which("docker-compose"):
+        return Path(standalone)
+    raise EngineError(
+        "There is no Docker Compose here.", hint="Install the Compose plugin: https://docs.docker.com/compose/install/."
+    )
+
+
+def _plugin() -> Path | None:
     plugins = (
         Path(os.environ.get("DOCKER_CONFIG") or Path(os.environ.get("HOME", "/"), ".docker")) / "cli-plugins",
         Path("/usr/local/lib/docker/cli-plugins"),
@@ -133,17 +185,8 @@ def _compose_command() -> tuple[str, ...]:
         Path("/usr/lib/docker/cli-plugins"),
         Path("/usr/libexec/docker/cli-plugins"),
     )
-    for folder in plugins:
-        path = folder / "docker-compose"
-        if os.access(path, os.X_OK) and path.is_file():
-            return (str(path),)
-    if docker := shutil.which("docker"):
-        return (docker, "compose")
-    if standalone := shutil.which("docker-compose"):
-        return (standalone,)
-    raise EngineError(
-        "There is no Docker Compose here.", hint="Install the Compose plugin: https://docs.docker.com/compose/install/."
-    )
+    paths = (folder / "docker-compose" for folder in plugins)
+    return next((path for path in paths if os.access(path, os.X_OK) and path.is_file()), None)
 
 
 def _die_with_parent() -> tuple[str, ...]:
@@ -164,6 +207,41 @@ async def _read(stream: asyncio.StreamReader | None, on_line: LineReport | None 
     return "".join(lines)
 
 
+async def _read_bounded(stream: asyncio.StreamReader | None) -> str:
+    """Read to the end. Raises ComposeFileError where that is too far away."""
+    parts: list[bytes] = []
+    left = MODEL_BYTES
+    while stream is not None and (part := await stream.read(LINE_LIMIT)):
+        parts.append(part)
+        left -= len(part)
+        if left < 0:
+            raise _too_much(f"a model of more than {MODEL_BYTES >> 20} MiB")
+    return b"".join(parts).decode(errors="replace")
+
+
+@asynccontextmanager
+async def _deadline(seconds: float, service: str | None = None) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise EngineUnavailableError(
+            f"Compose did not end within {seconds:g} s.",
+            hint="The engine may be stalled or very busy: look at `docker ps` and the load of its machine.",
+            service=service,
+        ) from error
+
+
+def _too_much(what: str) -> ComposeFileError:
+    return ComposeFileError(
+        f"To resolve the compose file takes {what}.", hint="Look for aliases of aliases, and for very large files."
+    )
+
+
+def _names(environment: Environment) -> str:
+    return ", ".join(path.name for path in environment.compose_files)
+
+
 async def _end(process: asyncio.subprocess.Process) -> None:
     """End a command that still runs: asked first, so that it can tidy up, then by force."""
     try:
@@ -175,7 +253,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     finally:
         if process.returncode is None:
             _signal(process, signal.SIGKILL)
-            await process.wait()
+            await process.communicate()  # it counts as ended only when all that it wrote is read
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from roas.engine.compose.jail import JailKind
 from roas.models.check import CheckResult, Severity
 from roas.models.facts import PublishedPort
 from roas.validation.checks.compose_version import ComposeVersionCheck
 from roas.validation.checks.disk import DiskCheck
 from roas.validation.checks.engine import EngineCheck
+from roas.validation.checks.jail import JailCheck
 from roas.validation.checks.memory import MemoryCheck
 from roas.validation.checks.ports import PortsCheck
 from roas.validation.checks.tested_versions import TestedVersionsCheck
@@ -54,6 +56,17 @@ async def test_start_interval_needs_newer_engine_if_used(with_services: Make, pr
 async def test_compose_2_20_or_newer_required(subject: Subject, probe: Any, version: str, good: bool) -> None:
     probe.compose = version
     assert (stops(await ComposeVersionCheck().run(subject)) == []) is good
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [(JailKind.SETPRIV, "setpriv"), (JailKind.HELPER, "by a helper"), (JailKind.NONE, "cannot be confined")],
+)
+async def test_jail_in_force_is_named(subject: Subject, probe: Any, kind: JailKind, words: str) -> None:
+    probe.confined = kind
+    result = await JailCheck().run(subject)
+    assert words in result.message
+    assert result.passed is (kind is not JailKind.NONE)
 
 
 @pytest.mark.parametrize(("free", "outcome"), [(1 << 20, "stop"), (1 << 30, "warn"), (1 << 33, "pass"), (None, "pass")])

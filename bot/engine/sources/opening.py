@@ -1,0 +1,101 @@
+"""Open the files of a stack by descriptor: whatever becomes of their names, what was judged is what is read.
+
+The path is one whose links are resolved already. The kernel is told to follow none on the way (`openat2`), so that a
+name that is replaced by a link after it was judged leads nowhere.
+"""
+
+import ctypes
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from roas.errors import ComposeFileError
+
+# The same number on every architecture.
+SYS_OPENAT2 = 437
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def resolve(path: Path) -> Path:
+    """Return where a path leads; unlike `Path.resolve` it takes links in a circle. Raises ComposeFileError."""
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError as error:
+        raise ComposeFileError(f"{str(path)!r} is no path.", hint="Correct it in the compose file.") from error
+
+
+@contextmanager
+def held(resolved: Path, folder: Path) -> Iterator[int]:
+    """Hold what a resolved path names, unopened, beneath a resolved folder. Raises OSError."""
+    base = folder if resolved.is_relative_to(folder) else Path("/")
+    root = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        descriptor = _openat2(root, resolved.relative_to(base))
+    finally:
+        os.close(root)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(descriptor: int, path: Path) -> int:
+    """Open for reading what is held, if it is a regular file: opening a pipe would wait, and a device might act.
+
+    Raises ComposeFileError, OSError.
+    """
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        kind = KINDS.get(stat.S_IFMT(mode), "no regular file")
+        raise ComposeFileError(f"{path} is {kind}.", hint="Name a regular file in its place.")
+    return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def read_bounded(descriptor: int, most_bytes: int) -> bytes | None:
+    """Read a file to its end; None where it has more than `most_bytes`."""
+    if os.fstat(descriptor).st_size > most_bytes:
+        return None
+    parts: list[bytes] = []
+    left = most_bytes + 1
+    while left > 0 and (part := os.read(descriptor, min(left, 1 << 20))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts) if left > 0 else None
+
+
+def _openat2(root: int, path: Path) -> int:
+    resolving = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
+    how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, resolving)
+    while True:
+        found: int = _libc.syscall(
+            ctypes.c_long(SYS_OPENAT2),
+            ctypes.c_int(root),
+            ctypes.c_char_p(os.fsencode(path)),
+            ctypes.byref(how),
+            ctypes.c_size_t(ctypes.sizeof(how)),
+        )
+        if found >= 0:
+            return found
+        number = ctypes.get_errno()
+        # The kernel asks to try again where somebody renamed on the way.
+        if number not in {errno.EINTR, errno.EAGAIN}:
+            raise OSError(number, os.strerror(number), str(path))

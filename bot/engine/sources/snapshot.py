@@ -1,0 +1,128 @@
+"""Copy the files that a model is made of, once, so that all who read them read the same bytes."""
+
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from roas.engine.sources.mapping import PathMapping
+from roas.engine.sources.opening import held, open_regular, read_bounded
+from roas.errors import ComposeFileError
+
+MOST_FILES = 200
+MOST_BYTES = 4 << 20
+MOST_BYTES_IN_ALL = 32 << 20
+MOST_DEPTH = 64
+FOLDER = "files"
+SETTINGS = "docker"
+
+
+@dataclass(slots=True)
+class SourceSnapshot:
+    """Hold a private copy of files, each at its absolute path below a folder of its own.
+
+    A file that is named by an absolute path is read where it lies; `in_place` holds the very files that were copied.
+    """
+
+    scratch: Path
+    folder: Path
+    mapping: PathMapping
+    in_place: dict[Path, int] = field(default_factory=dict)
+    _copied: dict[Path, bytes] = field(default_factory=dict)
+
+    def copy(self, path: Path, resolved: Path, *, in_place: bool = False) -> bool:
+        """Copy what a judged path leads to; returns whether there is a file. Raises ComposeFileError."""
+        if path in self._copied and (not in_place or path in self.in_place):
+            return True
+        try:
+            with held(resolved, self.folder) as descriptor:
+                return self._copy(path, descriptor, in_place=in_place)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise ComposeFileError(
+                f"{path} cannot be read: {error.strerror}.",
+                hint="Check its rights, and that nobody replaces it meanwhile.",
+            ) from error
+
+    def content(self, path: Path) -> bytes:
+        """Return what a copied file holds."""
+        return self._copied[path]
+
+    @property
+    def contents(self) -> Mapping[Path, bytes]:
+        """Return what every copied file holds, by its real path."""
+        return self._copied
+
+    def digest(self) -> str:
+        """Name the copy by its content."""
+        lines = (f"{path}\0{hashlib.sha256(content).hexdigest()}" for path, content in sorted(self._copied.items()))
+        return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+    def refuse_changed(self) -> None:
+        """Raise ComposeFileError where a file that was read where it lies is not as it was copied."""
+        for path, descriptor in self.in_place.items():
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            if read_bounded(descriptor, MOST_BYTES) != self._copied[path]:
+                raise ComposeFileError(f"{path} changed while it was read.", hint="Try again.")
+
+    def close(self) -> None:
+        """Let go of the files that are held."""
+        while self.in_place:
+            _, descriptor = self.in_place.popitem()
+            os.close(descriptor)
+
+    def _copy(self, path: Path, descriptor: int, *, in_place: bool) -> bool:
+        copy = self.mapping.to_copy(path)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):  # Compose shall say what it says of folders
+            copy.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return False
+        opened = open_regular(descriptor, path)
+        try:
+            content = self._copied.get(path)
+            if content is None:
+                content = self._bounded(path, read_bounded(opened, MOST_BYTES))
+                copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                copy.write_bytes(content)
+                self._copied[path] = content
+            if in_place:
+                self.in_place[path] = os.dup(opened)
+        finally:
+            os.close(opened)
+        return True
+
+    def _bounded(self, path: Path, content: bytes | None) -> bytes:
+        if content is None:
+            raise ComposeFileError(
+                f"{path} is too large: more than {MOST_BYTES >> 20} MiB.", hint="Split it, or name another file."
+            )
+        if len(path.parts) > MOST_DEPTH:
+            raise ComposeFileError(f"{path} lies too deep.", hint=f"At most {MOST_DEPTH} folders are followed.")
+        if len(self._copied) >= MOST_FILES:
+            raise ComposeFileError(
+                f"The compose file names more than {MOST_FILES} files.", hint="Include and extend fewer."
+            )
+        if len(content) + sum(map(len, self._copied.values())) > MOST_BYTES_IN_ALL:
+            raise ComposeFileError(
+                f"The files of the stack have more than {MOST_BYTES_IN_ALL >> 20} MiB in all.", hint="Name fewer files."
+            )
+        return content
+
+
+@contextmanager
+def new_snapshot(folder: Path) -> Iterator[SourceSnapshot]:
+    """Make an empty copy for a stack whose resolved folder is given; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="roas-sources-", ignore_cleanup_errors=True) as made:
+        scratch = Path(made).resolve()
+        (scratch / SETTINGS).mkdir()
+        snapshot = SourceSnapshot(scratch, folder, PathMapping(scratch / FOLDER))
+        snapshot.mapping.root.mkdir(mode=0o700, parents=True)
+        try:
+            yield snapshot
+        finally:
+            with suppress(OSError):
+                snapshot.close()
