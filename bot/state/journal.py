@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from roas.errors import (
     FencedOffError,
@@ -21,12 +21,14 @@ from roas.errors import (
 from roas.models.change import StateChange
 from roas.state.document_texts import hide_in_document
 from roas.state.documents import to_json
+from roas.state.group_commit import GroupCommit
 from roas.state.journal_place import JournalPlace
 from roas.state.schema import give_identity, migrate
 
 BUSY_TIMEOUT_MILLISECONDS = 10_000
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 Result = TypeVar("Result")
+QueuedWork = tuple[Callable[["Transaction"], Any], "Fence | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Journal:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._connection: sqlite3.Connection | None = None
         self._writes: set[asyncio.Task[object]] = set()
+        self._commits = GroupCommit(self._commit)
         self._refusals = _Refusals()
         self._place = JournalPlace(path)
         self.id = ""
@@ -193,7 +196,7 @@ class Journal:
 
     async def _write(self, work: Callable[[Transaction], Result], fence: Fence | None) -> Result:
         try:
-            result, changes = await self._in_thread(lambda: self._transact(work, "IMMEDIATE", fence))
+            result, changes = await self._commits.submit((work, fence))
         except FencedOffError:
             raise
         except JournalUnusableError as error:
@@ -202,7 +205,21 @@ class Journal:
         self._refusals.end()
         for change in changes:
             self._after_commit(change)
-        return result
+        written: Result = result
+        return written
+
+    async def _commit(self, writes: list[QueuedWork]) -> list[Any]:
+        """Commit writes together; returns the result and the changes of each, or what it raised."""
+        try:
+            outcomes = await asyncio.get_running_loop().run_in_executor(self._executor, self._transact_all, writes)
+        except Exception as error:
+            outcomes = [error] * len(writes)
+        return [self._typed(outcome) if isinstance(outcome, Exception) else outcome for outcome in outcomes]
+
+    def _transact_all(self, writes: list[QueuedWork]) -> list[Any]:
+        if len(writes) == 1:
+            return [self._transact(writes[0][0], "IMMEDIATE", writes[0][1])]
+        return self._transact(lambda all_: [_run_apart(all_, *write) for write in writes], "IMMEDIATE", None)[0]
 
     def _connect(self) -> None:
         self._path.touch(mode=0o600, exist_ok=True)
@@ -261,6 +278,13 @@ class Journal:
         except (sqlite3.Error, OSError) as error:
             raise self._refusal(error) from error
 
+    def _typed(self, error: Exception) -> Exception:
+        if isinstance(error, sqlite3.IntegrityError) or not isinstance(error, sqlite3.Error | OSError):
+            return error
+        typed = self._refusal(error)
+        typed.__cause__ = error
+        return typed
+
     def _refusal(self, error: Exception) -> JournalUnusableError:
         if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
             return JournalHeldError(
@@ -286,3 +310,22 @@ def damage(path: Path, text: str) -> JournalDamagedError:
         hint="Stop the bot, run `roas restore` (in the shipped stack: `docker compose stop discord-bot`, then "
         "`docker compose run --rm discord-bot roas restore`), and start it again.",
     )
+
+
+def _run_apart(transaction: Transaction, work: Callable[[Transaction], Any], fence: Fence | None) -> Any:
+    """Run one of several writes of a transaction: what it raises undoes its own part only."""
+    before = len(transaction.changes)
+    transaction.execute("SAVEPOINT part")
+    try:
+        if fence is not None:
+            transaction.check(fence)
+        result = work(transaction)
+    except Exception as error:
+        if not transaction.connection.in_transaction:
+            raise  # a full disk has rolled back all of it
+        transaction.execute("ROLLBACK TO part")
+        transaction.execute("RELEASE part")
+        del transaction.changes[before:]
+        return error
+    transaction.execute("RELEASE part")
+    return result, transaction.changes[before:]

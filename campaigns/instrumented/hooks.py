@@ -8,6 +8,7 @@ from campaigns.instrumented.gate import Gate
 from roas.engine.compose_engine import ComposeEngine
 from roas.errors import RoasError
 from roas.models.change import ChangeType, StateChange
+from roas.state import group_commit
 from roas.state.journal import Journal, Transaction
 
 ACTS_ON_A_SERVICE = ("create_service", "start", "stop", "remove")
@@ -32,6 +33,7 @@ class Hooks:
 
     def _hold_commits(self) -> None:
         transact, hooks = Journal._transact, self
+        group_commit.MOST_WRITES = 1  # each step is a commit of its own, of the same name in every run
 
         def held(journal: Journal, work: Callable[[Transaction], Any], mode: str, fence: Any) -> Any:
             if mode != WRITING:
