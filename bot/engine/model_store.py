@@ -4,19 +4,23 @@ import hashlib
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from roas.engine.model import read_definitions
 from roas.engine.model_text import read_model, write_model
 from roas.engine.secret_sources import model_secrets
 from roas.errors import ReleaseNotRestorableError
+from roas.models.stack import ServiceDefinition
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 HOLDERS = ".held"
+REMEMBERED = 16
 HASH_PATTERN = re.compile(r"[0-9a-f]{64}")
 
 
@@ -26,6 +30,10 @@ class ModelStore:
     def __init__(self, folder: Path, learn: Callable[[Iterable[str]], None] = lambda _: None) -> None:
         self._folder = folder
         self._learn = learn
+        # A model is named by its content, so what was read once stays true; reading 50 services takes 50 ms.
+        self._read: dict[str, Mapping[str, Any]] = {}
+        self._definitions: dict[str, Mapping[str, ServiceDefinition]] = {}
+        self._reading = threading.Lock()
 
     def path(self, model_hash: str) -> Path:
         """Return the file of a model."""
@@ -57,14 +65,36 @@ class ModelStore:
             temporary.rename(path)
         return model_hash
 
-    def load(self, model_hash: str) -> dict[str, Any]:
-        """Return a model. Raises ReleaseNotRestorableError where it is gone."""
+    def load(self, model_hash: str) -> Mapping[str, Any]:
+        """Return a model, which all who load it share and nobody changes. Raises ReleaseNotRestorableError."""
+        path = self.existing(model_hash)
+        with self._reading:
+            model = self._read.pop(model_hash, None)
+            if model is None:
+                model = self._load(path, model_hash)
+            self._read[model_hash] = model  # the last one used is the last one dropped
+            while len(self._read) > REMEMBERED:
+                self._read.pop(next(iter(self._read)))
+        return model
+
+    def _load(self, path: Path, model_hash: str) -> Mapping[str, Any]:
         try:
-            model = read_model(self.existing(model_hash).read_text(encoding="utf-8"))
+            model = read_model(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise _gone(model_hash) from error
         self._learn(model_secrets(model))
         return model
+
+    def definitions(self, model_hash: str) -> Mapping[str, ServiceDefinition]:
+        """Return how each service of a model is to be updated and judged. Raises ReleaseNotRestorableError."""
+        model = self.load(model_hash)
+        with self._reading:
+            known = self._definitions.get(model_hash)
+            if known is None:
+                known = self._definitions[model_hash] = read_definitions(model)
+                while len(self._definitions) > REMEMBERED:
+                    self._definitions.pop(next(iter(self._definitions)))
+        return known
 
     def add_reference(self, model_hash: str, holder: str) -> None:
         """Record that a holder needs a model, so that it is not removed."""

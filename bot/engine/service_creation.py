@@ -12,7 +12,7 @@ from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.config_hashes import ConfigHashes, shared_with
 from roas.engine.container_repair import needs_repair, plan_repairs, repair_containers
-from roas.engine.model import read_definitions, replicas_of, services_of, stop_grace_seconds
+from roas.engine.model import replicas_of, services_of, stop_grace_seconds
 from roas.engine.model_store import ModelStore
 from roas.engine.networks import missing_networks
 from roas.engine.own_container import own_container_id
@@ -110,7 +110,8 @@ class ServiceCreator:
             raise InvalidRequestError(f"{service} is no service of this release.", hint="Name one of its services.")
         hashes = await self.hashes(model_hash, environment)
         needs = {name: hashes[name] for name in _with_needs(model, [service]) if name in hashes}
-        return PinnedService(read_definitions(model)[service], fields, hashes[service], needs)
+        definitions = await self._clients.local(lambda: self._models.definitions(model_hash))
+        return PinnedService(definitions[service], fields, hashes[service], needs)
 
     async def _spared(self, environment: Environment, wanted: PinnedService, *, beside: bool) -> Mapping[str, int]:
         """Return the scale that keeps Compose from removing the container that this process runs in.

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from roas.concurrency import run_concurrently
 from roas.deployment.applier import Applier
 from roas.deployment.context import DeploymentContext
 from roas.deployment.dependent_restarts import begun, replaced_before, to_restart
@@ -59,9 +60,12 @@ class Execution:
 async def _plan_services(context: DeploymentContext, changed: frozenset[str], kept: frozenset[str]) -> None:
     """Write which services this run touches; an earlier attempt's record of a service is not lost."""
     known = {progress.service: progress for progress in context.deployment.services}
+    planned = []
     for service in sorted(changed | kept):
         old = known.get(service, ServiceProgress(service))
         if service in changed and not old.changed:
-            await context.plan_service(ServiceProgress(service, old_image=old.old_image, changed=True))
+            planned.append(ServiceProgress(service, old_image=old.old_image, changed=True))
         if service in kept and old.step in NOT_TOUCHED_YET:
-            await context.plan_service(replace(old, step=ServiceStep.UNCHANGED, changed=False))
+            planned.append(replace(old, step=ServiceStep.UNCHANGED, changed=False))
+    # At the same time, so that they share a commit.
+    await run_concurrently(context.plan_service(progress) for progress in planned)

@@ -31,15 +31,17 @@ async def prepare_release(context: DeploymentContext) -> Release:
     if context.deployment.to_release is not None:
         return await load_release(context)
     candidate = await _candidate(context)
-    for plan in candidate.plan.services:
-        await context.plan_service(
-            ServiceProgress(
-                service=plan.service,
-                old_image=plan.old_image,
-                new_image=plan.new_image,
-                changed=plan.action is not ServiceAction.KEEP,
-            )
+    planned = (
+        ServiceProgress(
+            service=plan.service,
+            old_image=plan.old_image,
+            new_image=plan.new_image,
+            changed=plan.action is not ServiceAction.KEEP,
         )
+        for plan in candidate.plan.services
+    )
+    # At the same time, so that they share a commit.
+    await run_concurrently(context.plan_service(progress) for progress in planned)
     images, _ = await context.run_unless_cancelled(
         run_concurrently([_obtain(context, candidate), _prepare_monitoring(context)])
     )
