@@ -6,12 +6,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import alerting, deploy, gap, redaction, status
+from benchmarks import alerting, deploy, gap, redaction, services, status
 from testbed.engine import find_or_start_engine
 
-RUNS = {"alerting": 50, "deploy": 10, "gap": 3, "redaction": 10, "status": 10}
+RUNS = {"alerting": 50, "deploy": 10, "gap": 3, "redaction": 10, "services": 3, "status": 10}
 
-Result = alerting.Result | deploy.Result | gap.Gaps | redaction.Result | status.Result
+Result = alerting.Result | deploy.Result | gap.Gaps | redaction.Result | services.Result | status.Result
 
 
 def main() -> int:
@@ -42,6 +42,8 @@ def _measure(benchmark: str, folder: Path, runs: int) -> Result:
     if benchmark == "status":
         return status.measure(folder, runs)
     with find_or_start_engine(folder / "engine") as engine:
+        if benchmark == "services":
+            return services.measure(engine, folder, runs)
         return deploy.measure(engine, folder, runs)
 
 
