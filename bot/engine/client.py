@@ -24,6 +24,7 @@ CONNECTIONS = 64
 THREADS = 32
 # For files, apart from those that ask engines: whatever a disk does, the engines are still asked.
 FILE_THREADS = 8
+EACH_THREADS = 8
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 AWAY_HINT = "Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket."
 
@@ -49,6 +50,7 @@ class EngineClients:
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
         self._file_threads = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
+        self._each = ThreadPoolExecutor(EACH_THREADS, thread_name_prefix="engine-each")
 
     async def call(self, environment: Environment, question: Callable[[docker.DockerClient], Answer]) -> Answer:
         """Ask an engine in a thread. Raises EngineUnavailableError, or EngineError for what it refuses."""
@@ -72,16 +74,17 @@ class EngineClients:
             return self._clients[address]
 
     def each(self, work: Callable[[Any], Answer], items: list[Any]) -> list[Answer]:
-        """Do the same for many items at the same time; for use within a thread of another pool only."""
-        with ThreadPoolExecutor(min(8, max(1, len(items))), thread_name_prefix="engine-each") as pool:
-            return list(pool.map(work, items))
+        """Do the same for many items at the same time; for use within a thread of the other pool only."""
+        if len(items) == 1:
+            return [work(items[0])]
+        return list(self._each.map(work, items))
 
     async def close(self) -> None:
         """Close every client and let the threads end."""
         clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             client.close()
-        for threads in (self._threads, self._file_threads):
+        for threads in (self._threads, self._each, self._file_threads):
             threads.shutdown(wait=False, cancel_futures=True)
 
 

@@ -37,7 +37,7 @@ from roas.engine.resolution import StackResolver
 from roas.engine.secret_sources import model_secrets
 from roas.engine.service_creation import ServiceCreator
 from roas.engine.service_logs import read_log
-from roas.engine.snapshots import take_snapshots
+from roas.engine.snapshots import take_snapshots, take_snapshots_of
 from roas.engine.statistics import StatisticsReader
 from roas.errors import EngineError
 from roas.models.environment import Environment
@@ -211,6 +211,12 @@ class ComposeEngine:
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project, running or not."""
         return await take_snapshots(self._clients, environment)
+
+    async def containers_by_id(
+        self, environment: Environment, container_ids: frozenset[str]
+    ) -> tuple[ContainerSnapshot, ...]:
+        """Return those of some containers of the environment's project that are there, running or not."""
+        return await take_snapshots_of(self._clients, environment, container_ids)
 
     def events(
         self, environment: Environment, *, since_ns: int | None = None

@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TypeVar
 
 from roas.concurrency import wait_for
 from roas.engine.interface import Engine
+from roas.engine.snapshots import in_order
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 
 POLL_SECONDS = 2.0
+# Looking at a large stack takes long: no more of the time than this is spent on the poll.
+POLL_SHARE = 0.05
 # How long the engine may be unavailable (a daemon restart takes seconds) before waiting callers get an error.
 ENGINE_GRACE_SECONDS = 20.0
 Verdict = TypeVar("Verdict")
@@ -29,6 +32,10 @@ class ContainerWatch:
         self._generation = 0
         self._changed = asyncio.Condition()
         self._dirty = asyncio.Event()
+        # What the events named since the last look; None: all of it has to be looked at.
+        self._touched: set[str] | None = None
+        self._looking = asyncio.Lock()
+        self._look_seconds = 0.0
         self._fault: EngineUnavailableError | None = None
         self._away_since: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -58,13 +65,22 @@ class ContainerWatch:
         return tuple(container for container in self._containers if container.service == service)
 
     async def refresh(self) -> None:
-        """Look at the containers now. Raises EngineUnavailableError."""
-        containers = await self._engine.containers(self._environment)
-        async with self._changed:
-            self._containers = containers
-            self._fault, self._away_since = None, None
-            self._generation += 1
-            self._changed.notify_all()
+        """Look at all containers now. Raises EngineUnavailableError."""
+        async with self._looking:
+            began = time.monotonic()
+            containers = await self._engine.containers(self._environment)
+            self._look_seconds = time.monotonic() - began
+            await self._settle(containers)
+
+    async def look_at(self, container_ids: Iterable[str]) -> None:
+        """Look at some containers now; the others stay as they were seen last. Raises EngineUnavailableError."""
+        ids = frozenset(container_ids)
+        if not ids:
+            return
+        # One look after the other: an earlier answer must not take the place of a later one.
+        async with self._looking:
+            found = await self._engine.containers_by_id(self._environment, ids)
+            await self._settle(in_order((*(one for one in self._containers if one.id not in ids), *found)))
 
     async def until(
         self, judge: Callable[[tuple[ContainerSnapshot, ...]], Verdict | None], deadline_seconds: float | None = None
@@ -101,23 +117,44 @@ class ContainerWatch:
                 async with self._engine.events(self._environment) as events:
                     if not subscribed.done():
                         subscribed.set_result(None)
+                    self._touched = None
                     self._dirty.set()
-                    async for _ in events:
-                        self._dirty.set()
+                    async for event in events:
+                        self._note(event.container_id)
             except EngineUnavailableError as error:
                 if not subscribed.done():
                     subscribed.set_exception(error)
                     return
             await self.changed_within(self._poll_seconds)
 
+    def _note(self, container_id: str) -> None:
+        """Have the container of an event looked at; without an id, all of them."""
+        if not container_id:
+            self._touched = None
+        elif self._touched is not None:
+            self._touched.add(container_id)
+        self._dirty.set()
+
     async def _keep_fresh(self) -> None:
         while True:
-            await wait_for(self._dirty, self._poll_seconds)
+            told = await wait_for(self._dirty, max(self._poll_seconds, self._look_seconds / POLL_SHARE))
             self._dirty.clear()
+            touched, self._touched = self._touched if told else None, set()
             try:
-                await self.refresh()
+                if touched is None:
+                    await self.refresh()
+                else:
+                    await self.look_at(touched)
             except EngineUnavailableError as error:
+                self._touched = None
                 await self._handle_engine_unavailable(error)
+
+    async def _settle(self, containers: tuple[ContainerSnapshot, ...]) -> None:
+        async with self._changed:
+            self._containers = containers
+            self._fault, self._away_since = None, None
+            self._generation += 1
+            self._changed.notify_all()
 
     async def _handle_engine_unavailable(self, error: EngineUnavailableError) -> None:
         now = time.monotonic()

@@ -193,6 +193,12 @@ class Engine(Protocol):
         """Return every container of the environment's project, running or not."""
         ...
 
+    async def containers_by_id(
+        self, environment: Environment, container_ids: frozenset[str]
+    ) -> tuple[ContainerSnapshot, ...]:
+        """Return those of some containers of the environment's project that are there, running or not."""
+        ...
+
     def events(
         self, environment: Environment, *, since_ns: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:

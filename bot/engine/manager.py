@@ -157,11 +157,11 @@ class DeploymentManager:
         ServiceFailedError with the container's failure output.
         """
         wanted = (await self._engine.current_hashes(model_hash, environment))[definition.name]
-        await run_uninterrupted(
+        created = await run_uninterrupted(
             self._create_and_start(environment, model_hash, definition, watch, report, restart, anew)
         )
         await started()
-        await watch.refresh()
+        await watch.look_at({*created, *(one.id for one in watch.of_service(definition.name))})
         await report(definition.name, ServiceStep.WAITING, "", None)
         readiness = await self.wait_until_ready(environment, definition, watch, wanted)
         await self._remove_predecessors(environment, definition, watch, wanted)
@@ -287,7 +287,8 @@ class DeploymentManager:
         report: ServiceReport,
         restart: bool,
         anew: bool,
-    ) -> None:
+    ) -> tuple[str, ...]:
+        """Return the ids of the containers that were started."""
         running = any(c.state is ContainerState.RUNNING for c in watch.of_service(definition.name))
         beside = definition.start_first and running and not anew
         await report(definition.name, ServiceStep.CREATING, "beside the old one" if beside else "", None)
@@ -299,6 +300,7 @@ class DeploymentManager:
         if restart and not created:
             await report(definition.name, ServiceStep.STARTING, "again, since what it depends on was replaced", None)
             await run_concurrently(self._restart(environment, one.id) for one in watch.of_service(definition.name))
+        return created
 
     async def _restart(self, environment: Environment, container_id: str) -> None:
         await self._engine.stop(environment, container_id)

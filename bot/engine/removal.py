@@ -22,20 +22,17 @@ async def start_container(clients: EngineClients, environment: Environment, cont
     """Start a container, or unpause it. Raises ServiceFailedError where it cannot run."""
 
     def start(client: docker.DockerClient) -> None:
-        inspected = inspect_or_none(client, container_id)
-        if inspected is None:
-            raise EngineError(
-                f"The container {container_id[:12]} is gone before it was started.", hint="Run `/deploy` again."
-            )
         try:
-            if inspected["State"].get("Paused"):
-                client.api.unpause(container_id)
-            else:
-                client.api.start(container_id)
+            client.api.start(container_id)
         except APIError as error:
             if error.response is not None and error.response.status_code in ENGINE_STATUSES:
                 raise
-            raise _cannot_start(inspected, explanation(error)) from error
+            inspected = inspect_or_none(client, container_id)
+            if inspected is None:
+                raise _gone(container_id) from error
+            if not inspected["State"].get("Paused"):
+                raise _cannot_start(inspected, explanation(error)) from error
+            client.api.unpause(container_id)
 
     await clients.call(environment, start)
 
@@ -79,6 +76,10 @@ async def remove_container(
             _wait_until_removed(client, container_id)
 
     await clients.call(environment, remove)
+
+
+def _gone(container_id: str) -> EngineError:
+    return EngineError(f"The container {container_id[:12]} is gone before it was started.", hint="Run `/deploy` again.")
 
 
 def _stop(client: docker.DockerClient, inspected: dict[str, Any], grace_seconds: float | None) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -24,11 +25,42 @@ async def take_snapshots(
 
     def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
         ids = list_ids(client, environment.project, service)
-        found = clients.each(lambda container_id: inspect_or_none(client, container_id), ids)
-        snapshots = [snapshot(inspected) for inspected in found if inspected is not None]
-        return tuple(sorted(snapshots, key=lambda container: (container.service, container.number, container.name)))
+        return _look_at(clients, client, ids)
 
     return await clients.call(environment, look)
+
+
+async def take_snapshots_of(
+    clients: EngineClients, environment: Environment, container_ids: Collection[str]
+) -> tuple[ContainerSnapshot, ...]:
+    """Return those of some containers that are there and belong to a service of the environment's project."""
+
+    def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
+        return _look_at(clients, client, list(container_ids), project=environment.project)
+
+    return await clients.call(environment, look)
+
+
+def _look_at(
+    clients: EngineClients, client: docker.DockerClient, ids: list[str], *, project: str | None = None
+) -> tuple[ContainerSnapshot, ...]:
+    found = clients.each(lambda container_id: inspect_or_none(client, container_id), ids)
+    snapshots = [
+        snapshot(inspected)
+        for inspected in found
+        if inspected is not None and (project is None or _belongs(inspected, project))
+    ]
+    return in_order(snapshots)
+
+
+def in_order(snapshots: Iterable[ContainerSnapshot]) -> tuple[ContainerSnapshot, ...]:
+    """Sort containers by service, number and name."""
+    return tuple(sorted(snapshots, key=lambda container: (container.service, container.number, container.name)))
+
+
+def _belongs(inspected: dict[str, Any], project: str) -> bool:
+    labels = inspected["Config"].get("Labels") or {}
+    return labels.get(PROJECT) == project and labels.get(ONE_OFF) == "False"
 
 
 def list_ids(client: docker.DockerClient, project: str, service: str | None = None) -> list[str]:

@@ -228,6 +228,11 @@ class FakeEngine:
         self._called("containers")
         return tuple(self.running.values())
 
+    async def containers_by_id(
+        self, environment: Environment, container_ids: frozenset[str]
+    ) -> tuple[ContainerSnapshot, ...]:
+        return tuple(one for one in await self.containers(environment) if one.id in container_ids)
+
     @asynccontextmanager
     async def events(
         self, environment: Environment, *, since_ns: int | None = None

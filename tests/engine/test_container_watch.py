@@ -1,0 +1,121 @@
+"""The watch looks at what the events name, and at everything when it cannot know what it missed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from roas.engine.container_watch import ContainerWatch
+from roas.engine.interface import ContainerEvent
+from roas.errors import EngineUnavailableError
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+
+NEVER = 3600.0
+
+
+class Watched:
+    """An engine with a few containers, which counts the looks at them."""
+
+    def __init__(self) -> None:
+        self.there = {name: a_container(name) for name in ("a", "b", "c")}
+        self.looks: asyncio.Queue[frozenset[str] | None] = asyncio.Queue()
+        self.events_: asyncio.Queue[ContainerEvent | None] = asyncio.Queue()
+        self.slow: asyncio.Event | None = None
+
+    async def containers(self, _: Any) -> tuple[ContainerSnapshot, ...]:
+        self.looks.put_nowait(None)
+        found = tuple(self.there.values())
+        if self.slow is not None:
+            await self.slow.wait()
+        return found
+
+    async def containers_by_id(self, _: Any, ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
+        self.looks.put_nowait(ids)
+        return tuple(one for one in self.there.values() if one.id in ids)
+
+    @asynccontextmanager
+    async def events(self, _: Any) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+        async def iterate() -> AsyncIterator[ContainerEvent]:
+            while (event := await self.events_.get()) is not None:
+                yield event
+            raise EngineUnavailableError("the stream broke", hint="")
+
+        yield iterate()
+
+    def change(self, name: str, **fields: Any) -> None:
+        self.there[name] = replace(self.there[name], **fields)
+        self.say(name)
+
+    def say(self, name: str) -> None:
+        self.events_.put_nowait(ContainerEvent("change", name, name, "", {}))
+
+
+def a_container(name: str) -> ContainerSnapshot:
+    return ContainerSnapshot(name, name, name, ContainerState.RUNNING, HealthStatus.STARTING, "i", "i", "h")
+
+
+@pytest.fixture
+def engine() -> Watched:
+    return Watched()
+
+
+def watching(engine: Watched) -> ContainerWatch:
+    return ContainerWatch(engine, None, poll_seconds=NEVER)  # type: ignore[arg-type]
+
+
+async def until_healthy(watch: ContainerWatch, name: str) -> None:
+    def judge(containers: tuple[ContainerSnapshot, ...]) -> bool | None:
+        return any(one.id == name and one.health is HealthStatus.HEALTHY for one in containers) or None
+
+    await watch.until(judge, 5)
+
+
+async def test_event_has_its_own_container_looked_at(engine: Watched) -> None:
+    async with watching(engine) as watch:
+        assert [await engine.looks.get(), await engine.looks.get()] == [None, None]  # before the stream, and after
+        engine.change("b", health=HealthStatus.HEALTHY)
+        await until_healthy(watch, "b")
+        assert await engine.looks.get() == frozenset({"b"})
+        assert [one.id for one in watch.containers] == ["a", "b", "c"]
+        del engine.there["b"]
+        engine.say("b")
+        await watch.until(lambda containers: len(containers) == 2 or None, 5)
+        assert await engine.looks.get() == frozenset({"b"})
+        assert engine.looks.empty()
+
+
+async def test_broken_stream_has_all_looked_at(engine: Watched) -> None:
+    watch = ContainerWatch(engine, None, poll_seconds=0.01)  # type: ignore[arg-type]
+    async with watch:
+        engine.change("a", health=HealthStatus.HEALTHY)
+        await until_healthy(watch, "a")
+        watch._poll_seconds = NEVER
+        engine.there["c"] = replace(engine.there["c"], health=HealthStatus.HEALTHY)  # said by no event
+        engine.events_.put_nowait(None)
+        watch._poll_seconds = 0.01
+        await until_healthy(watch, "c")
+
+
+async def test_event_without_id_has_all_looked_at(engine: Watched) -> None:
+    async with watching(engine) as watch:
+        engine.change("a", health=HealthStatus.HEALTHY)
+        await until_healthy(watch, "a")
+        engine.there["c"] = replace(engine.there["c"], health=HealthStatus.HEALTHY)
+        engine.say("")
+        await until_healthy(watch, "c")
+
+
+async def test_slow_look_does_not_undo_a_later_one(engine: Watched) -> None:
+    async with watching(engine) as watch:
+        assert [await engine.looks.get(), await engine.looks.get()] == [None, None]
+        engine.slow = asyncio.Event()
+        slow = asyncio.create_task(watch.refresh())
+        assert await engine.looks.get() is None
+        engine.change("b", health=HealthStatus.HEALTHY)  # the slow look has seen it as it was
+        engine.slow.set()
+        await slow
+        await until_healthy(watch, "b")
+        assert watch.of_service("b")[0].health is HealthStatus.HEALTHY
