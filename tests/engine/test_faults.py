@@ -272,3 +272,23 @@ def test_registry_error_parsed() -> None:
     assert isinstance(registry_fault("unauthorized: nope", "app:v1"), EngineError)
     assert registry_fault("toomanyrequests: slow down", "app:v1").transient
     assert "app:v1" in registry_fault("manifest unknown", "app:v1").message
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('failed to resolve reference "host:5000/app:nope": host:5000/app:nope: not found', ImageNotFoundError),
+        ("no match for platform in manifest: not found", ImageNotFoundError),
+        ("pull access denied, repository does not exist or may require authorization", ImageNotFoundError),
+        (
+            'failed to do request: Head "https://host:5000/v2/app/manifests/v1": dial tcp: connect: connection refused',
+            RegistryUnavailableError,
+        ),
+        (
+            "unexpected status from HEAD request to https://host/v2/app/manifests/v1: 503 Service Unavailable",
+            RegistryUnavailableError,
+        ),
+    ],
+)
+def test_error_of_containerd_store_parsed(text: str, kind: type[RoasError]) -> None:
+    assert type(registry_fault(text, "app:v1")) is kind

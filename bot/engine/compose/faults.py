@@ -18,7 +18,9 @@ ENGINE_UNAVAILABLE = re.compile(
 )
 IMAGE_MISSING = re.compile(
     r"manifest unknown|manifest for .* not found|pull access denied|repository does not exist|no such image"
-    r"|name unknown|not found: manifest|image .* not found|repository .* not found|requested access to the resource",
+    r"|name unknown|not found: manifest|image .* not found|repository .* not found|requested access to the resource"
+    # containerd's image store says it in words of its own
+    r"|failed to resolve reference .*: not found|no match for platform",
     re.IGNORECASE,
 )
 REGISTRY_UNAVAILABLE = re.compile(
