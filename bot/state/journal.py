@@ -268,20 +268,21 @@ class Journal:
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.DatabaseError as error:
-            if is_damage(error):
-                self.lost = damage(self._path, str(error))
-                raise self.lost from error
-            raise self._refusal(error) from error
         except (sqlite3.Error, OSError) as error:
-            raise self._refusal(error) from error
+            typed = self._typed(error)
+            if typed is error:
+                raise
+            raise typed from error
 
     def _typed(self, error: Exception) -> Exception:
+        """Return the journal's own error for one of SQLite or the disk; damage is final."""
         if isinstance(error, sqlite3.IntegrityError) or not isinstance(error, sqlite3.Error | OSError):
             return error
-        typed = self._refusal(error)
+        typed: Exception
+        if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+            typed = self.lost = damage(self._path, str(error))
+        else:
+            typed = self._refusal(error)
         typed.__cause__ = error
         return typed
 
