@@ -1,4 +1,4 @@
-"""Be a Discord bot: connect, stay connected, and leave in order."""
+"""Run as a Discord bot: connect, stay connected, and shut down in order."""
 
 import asyncio
 import random
@@ -104,10 +104,10 @@ async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_engine_socket_s
     """Stay connected until asked to stop."""
     connection = asyncio.create_task(_stay_connected(bot, token), name="Discord")
     stopped = asyncio.create_task(stop.wait(), name="stop")
-    cut_off = asyncio.create_task(_until(is_engine_socket_stale), name="engine socket")
+    socket_stale = asyncio.create_task(_until(is_engine_socket_stale), name="engine socket")
     try:
-        await asyncio.wait({connection, stopped, cut_off}, return_when=asyncio.FIRST_COMPLETED)
-        if cut_off.done() and not stopped.done():
+        await asyncio.wait({connection, stopped, socket_stale}, return_when=asyncio.FIRST_COMPLETED)
+        if socket_stale.done() and not stopped.done():
             log.error(
                 "the engine socket in this container is stale; restarting",
                 hint="The engine was started again. `restart: unless-stopped` brings this bot back.",
@@ -117,9 +117,9 @@ async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_engine_socket_s
     finally:
         log.info("shutting down")
         await _shut_down(bot)
-        for task in (connection, stopped, cut_off):
+        for task in (connection, stopped, socket_stale):
             task.cancel()
-        await asyncio.gather(connection, stopped, cut_off, return_exceptions=True)
+        await asyncio.gather(connection, stopped, socket_stale, return_exceptions=True)
 
 
 async def _until(holds: Callable[[], bool]) -> None:

@@ -112,7 +112,7 @@ class ComposePolicyError(RoasError):
 
 
 class DependencyCycleError(RoasError):
-    """Services wait for each other in a circle."""
+    """Services depend on each other in a cycle."""
 
     key = "dependency_cycle"
 
@@ -226,13 +226,13 @@ class JournalUnusableError(StateError):
 
 
 class JournalHeldError(JournalUnusableError):
-    """Another process does not drop the journal."""
+    """Another process locks the journal and does not release it."""
 
     key = "journal_held"
 
 
 class JournalLostError(JournalUnusableError):
-    """The journal that this process has open does not lie at its path any more: another bot may act by what does."""
+    """The journal that this process has open is no longer the one at its path: another bot may lead with that one."""
 
     key = "journal_lost"
 

@@ -126,7 +126,7 @@ class IntegrationCoordinator:
             self._pass_on(event, "error.auto_handling.start", **facts)
 
     async def _recovery_completed(self, event: Event) -> None:
-        """Write how recovery ended; what is said to be well is looked at."""
+        """Write how recovery ended; a service that is said to be healthy is checked."""
         await self._record_step(event, f"recovery {event.data.get('outcome')}: {event.data.get('summary')}")
         if event.data.get("success"):
             await self._record_step(event, "monitoring.health_check.start")

@@ -117,12 +117,10 @@ class Maintenance:
         low = free is not None and free < MINIMUM_FREE_BYTES
         if low is not self._is_room_low:
             megabytes = (free or 0) // 1_000_000
-            await self._alert_service.take(
-                [_journal_report(LOW, f"{megabytes} MB are free below STATE_DIR.", firing=low)]
-            )
+            await self._alert_service.take([_journal_report(LOW, f"{megabytes} MB are free in STATE_DIR.", firing=low)])
             self._is_room_low = low
         if (trouble := self._state.take_write_trouble()) is not None:
-            text = f"For {trouble.seconds:.0f} s, until now, it refused {trouble.refused} times: {trouble.reason}"
+            text = f"For {trouble.seconds:.0f} s, until now, {trouble.refused} writes failed: {trouble.reason}"
             # It is over, and people should know that it was: raised and ended in one go.
             await self._alert_service.take(
                 [_journal_report(REFUSED, text), _journal_report(REFUSED, text, firing=False)]

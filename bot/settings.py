@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     def _names_are_plain(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             if not re.fullmatch(NAME_PATTERN, name):
-                raise ValueError(f"{name!r} is no name for an environment (small letters, digits, - and _ only)")
+                raise ValueError(f"{name!r} is not a valid environment name (lower-case letters, digits, - and _ only)")
         if not value:
             raise ValueError("names no environment")
         return value
@@ -193,7 +193,7 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
     """Yield what is wrong with settings that are each right by themselves."""
     known = ", ".join(settings.environment_names)
     if settings.home_environment is not None and settings.home_environment not in settings.environment_names:
-        yield Fault(reading.place(("home_environment",)), f"{settings.home_environment!r} is none of {known}")
+        yield Fault(reading.place(("home_environment",)), f"{settings.home_environment!r} is not one of {known}")
     for name in settings.environments:
         if name not in settings.environment_names:
             yield Fault(reading.place(("environments", name)), f"ENVIRONMENT_NAMES has only {known}")
@@ -310,4 +310,5 @@ def _env_files(name: str, own: EnvironmentSettings, folder: Path) -> tuple[Path,
     """Return `.env.<name>` where it exists; else `.env`, as Compose would by itself."""
     if own.env_file:
         return split_files(folder, own.env_file)
-    return tuple(path for path in (folder / ".env", folder / f".env.{name}") if path.is_file())
+    own_file, common = folder / f".env.{name}", folder / ".env"
+    return tuple(path for path in (common, own_file) if path.is_file())

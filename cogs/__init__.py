@@ -36,16 +36,16 @@ async def setup(bot: commands.Bot) -> None:
         leadership = Leadership(is_leader=False)
         gate = StandbyGate(bot, leadership)
         opened.callback(gate.remove)
-        contact = DiscordConnection()
+        connection = DiscordConnection()
 
         def readiness() -> Readiness:
             loaded = bot.get_cog(ApplicationCog.__cog_name__) is not None
-            return Readiness(gateway_ready=contact.is_alive(bot), cogs_loaded=loaded)
+            return Readiness(gateway_ready=connection.is_alive(bot), cogs_loaded=loaded)
 
         notify = JournalLossNotifier(bot, settings)
         await opened.enter_async_context(run_leader_election(application, leadership, readiness, notify.run))
         departure = Departure(bot, application, leadership, lambda: gate.leaving)
         opened.callback(departure.remove)
-        keeper = await load_cogs(bot, application, leadership)
-        opened.push_async_callback(departure.leave, keeper.sync)
-        keeper.keep(opened.pop_all())
+        application_cog = await load_cogs(bot, application, leadership)
+        opened.push_async_callback(departure.leave, application_cog.sync)
+        application_cog.keep(opened.pop_all())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 class AlertButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=re.escape(PREFIX) + r"(?P<deed>ack|silence|logs|rollback):(?P<subject>(?:ALERT|STORM)-[0-9A-Z]{26})",
+    template=re.escape(PREFIX) + r"(?P<action>ack|silence|logs|rollback):(?P<subject>(?:ALERT|STORM)-[0-9A-Z]{26})",
 ):
     """Do something about an alert; the button knows its id only, everything else is read again on the click."""
 
@@ -29,7 +29,7 @@ class AlertButton(
         cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
         """Read the button from its custom id."""
-        return cls(match["deed"], match["subject"])
+        return cls(match["action"], match["subject"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Pass the click to the cog."""

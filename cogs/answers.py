@@ -39,7 +39,7 @@ async def acknowledge(interaction: discord.Interaction) -> bool:
     return await _acknowledge(interaction, thinking=True)
 
 
-async def acknowledge_turn(interaction: discord.Interaction) -> bool:
+async def acknowledge_update(interaction: discord.Interaction) -> bool:
     """Defer an update of the message with the button, before any effect; returns False as for `acknowledge`."""
     return await _acknowledge(interaction, thinking=False)
 
@@ -73,7 +73,7 @@ async def answer(
 ) -> None:
     """Answer an acknowledged interaction; a failure to send is only logged, since the effect stays.
 
-    After `acknowledge_turn` this changes the message that the button was on.
+    After `acknowledge_update` this changes the message that the button was on.
     """
     shown = hidden_embeds(embeds_found_as(embeds))
     options: dict[str, Any] = {"content": hidden_text(found_as(content)) if content else None, "embeds": shown}

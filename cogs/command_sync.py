@@ -30,7 +30,7 @@ class CommandSync:
         self._guild = discord.Object(guild_id)
         self._ours = ours
         self._reported: tuple[str, ...] = ()
-        self._has_told = False
+        self._has_synced = False
 
     async def run(self) -> bool:
         """Sync where the payload changed, or Discord has lost the commands; returns whether it did.
@@ -42,7 +42,7 @@ class CommandSync:
         known = await self._state.posts.get(self._subject, KIND)
         if known is not None and known.content_hash == wanted and await self._discord_has_them():
             return False
-        self._has_told = True  # also where this is cancelled before Discord's answer
+        self._has_synced = True  # also where this is cancelled before Discord's answer
         await self._bot.tree.sync(guild=self._guild)
         await self._state.posts.save(Post(self._subject, KIND, self._guild.id, content_hash=wanted, finished=True))
         log.info("commands were synced", guild_id=self._guild.id)
@@ -61,7 +61,7 @@ class CommandSync:
 
     async def withdraw(self) -> None:
         """Sync the remaining commands, where ours were synced before; raises as `run` does."""
-        if not self._has_told and await self._state.posts.get(self._subject, KIND) is None:
+        if not self._has_synced and await self._state.posts.get(self._subject, KIND) is None:
             return
         await self._bot.tree.sync(guild=self._guild)
         left = Post(self._subject, KIND, self._guild.id, content_hash=await self._hash(), finished=True)

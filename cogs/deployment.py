@@ -191,7 +191,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
             raise InvalidRequestError(_("No deployment is under way."), hint=_("There is nothing to do."))
         raise InvalidRequestError(
             _("Several deployments are under way."),
-            hint=_("Say of which environment: {names}.", names=", ".join(names)),
+            hint=_("Say which environment: {names}.", names=", ".join(names)),
         )
 
     @cancel.autocomplete("environment")

@@ -39,7 +39,7 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
         text = _("🧊 **{environment}** is locked: nobody can deploy to it.", environment=target.name)
         active = await self.application.state.deployments.active(target.name)
         if active is not None:
-            text += "\n" + _("`{id}` is under way and goes on; /cancel stops it.", id=active.id)
+            text += "\n" + _("`{id}` is under way and continues; /cancel stops it.", id=active.id)
         await answer(interaction, text)
 
     @app_commands.command(description="Unlock an environment: allow deployments again")
@@ -74,7 +74,7 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
 
     def _unlocked(self, freeze: Freeze) -> str:
         return _(
-            "**{environment}** is open again. {person} had locked it {when}: {reason}",
+            "**{environment}** is unlocked. {person} had locked it {when}: {reason}",
             environment=freeze.environment,
             person=person(freeze.frozen_by),
             when=since(freeze.since),

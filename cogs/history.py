@@ -6,7 +6,7 @@ from typing import Any, Self
 import discord
 from discord import app_commands
 
-from roas.cogs.answers import acknowledge_turn, answer, answer_beside
+from roas.cogs.answers import acknowledge_update, answer, answer_beside
 from roas.cogs.names import CogName
 from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, permit, place_refusal
@@ -92,7 +92,7 @@ class PageButton(
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the page where the last one was."""
         cog: HistoryCog | None = interaction.client.get_cog(CogName.HISTORY)
-        if cog is None or not cog.leadership.is_leader or not await acknowledge_turn(interaction):
+        if cog is None or not cog.leadership.is_leader or not await acknowledge_update(interaction):
             return
         async with cog.answering(interaction, answer_beside):
             cog.permit(interaction, Action.STATUS)

@@ -28,8 +28,8 @@ from roas.ui.outbox import Outbox
 from roas.ui.outboxes import Outboxes
 from roas.ui.translation import read_catalogues
 
-SPEAKING = (DeploymentCog, StatusCog)
-OTHERS = (HistoryCog, LogsCog, FreezeCog, AlertsCog)
+WITH_LIVE_MESSAGES = (DeploymentCog, StatusCog)
+WITHOUT_LIVE_MESSAGES = (HistoryCog, LogsCog, FreezeCog, AlertsCog)
 
 
 async def load_cogs(bot: commands.Bot, application: Application, leadership: Leadership) -> ApplicationCog:
@@ -49,16 +49,16 @@ async def load_cogs(bot: commands.Bot, application: Application, leadership: Lea
             ping_roles=_ping_roles(application.settings),
             redact=application.redactor.redact,
         )
-        cogs: list[OpsCog] = [kind(bot, application, leadership, messages) for kind in SPEAKING]
-        cogs += [kind(bot, application, leadership) for kind in OTHERS]
+        cogs: list[OpsCog] = [kind(bot, application, leadership, messages) for kind in WITH_LIVE_MESSAGES]
+        cogs += [kind(bot, application, leadership) for kind in WITHOUT_LIVE_MESSAGES]
         guild = discord.Object(guild_id)
         ours = CommandSet(bot.tree, guild, application.settings.discord_command_group)
         await _add(bot, cogs, ours, opened)
         _translate(bot, opened)
-        keeper = ApplicationCog(bot, CommandSync(bot, application.state, guild_id, ours), leadership)
-        await bot.add_cog(keeper)
-        keeper.keep(opened.pop_all())
-        return keeper
+        application_cog = ApplicationCog(bot, CommandSync(bot, application.state, guild_id, ours), leadership)
+        await bot.add_cog(application_cog)
+        application_cog.keep(opened.pop_all())
+        return application_cog
 
 
 def _outboxes(bot: commands.Bot, application: Application) -> Outboxes:
@@ -75,7 +75,7 @@ def _outboxes(bot: commands.Bot, application: Application) -> Outboxes:
 
 def refuse_ours(bot: commands.Bot, settings: Settings) -> None:
     """Raise NameClashError where the bot has something under one of our names."""
-    kinds = (*SPEAKING, *OTHERS)
+    kinds = (*WITH_LIVE_MESSAGES, *WITHOUT_LIVE_MESSAGES)
     group = settings.discord_command_group
     names = [group] if group else [one.name for kind in kinds for one in kind.__cog_app_commands__]
     cog_names = [kind.__cog_name__ for kind in (*kinds, ApplicationCog)]
@@ -131,6 +131,6 @@ def _translate(bot: commands.Bot, opened: AsyncExitStack) -> None:
 
 
 def _ping_roles(settings: Settings) -> PingRoles:
-    """Return whom the bot may call."""
+    """Return the roles that the bot may ping."""
     approvers = sorted(settings.discord_approver_role_ids) if settings.discord_mention_approvers else ()
     return PingRoles(settings.discord_alert_role_id, tuple(approvers))

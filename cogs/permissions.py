@@ -151,7 +151,7 @@ def cancel_refusal(kind: DeploymentKind, environment: Environment, asker: Asker,
 def permit(why_not: str | None) -> None:
     """Raise NotPermittedError where there is a reason to refuse."""
     if why_not is not None:
-        raise NotPermittedError(why_not, hint=_("Ask somebody who has one of them, or who manages the roles."))
+        raise NotPermittedError(why_not, hint=_("Ask somebody who may do this, or who manages the roles and channels."))
 
 
 def place_refusal(asker: Asker, rules: Rules, environment: str | None) -> str | None:
@@ -243,8 +243,8 @@ def _asked_for(plan_record: PlanRecord, asker: Asker) -> bool:
 
 
 def _missing_role(action: Action, environment: Environment, wanted: Iterable[int], setting: str) -> str:
-    values = {"deed": word(action), "environment": environment.name, "setting": setting}
+    values = {"action": word(action), "environment": environment.name, "setting": setting}
     roles = ", ".join(f"<@&{role}>" for role in sorted(wanted))
     if not roles:
-        return _("Nobody may {deed} {environment}: {setting} names no role.", **values)
-    return _("To {deed} {environment}, one of these roles is needed: {roles}.", roles=roles, **values)
+        return _("Nobody may {action} {environment}: {setting} names no role.", **values)
+    return _("To {action} {environment}, one of these roles is needed: {roles}.", roles=roles, **values)

@@ -47,7 +47,7 @@ from roas.ui.translation import _
 log = get_logger(__name__)
 
 LINK_WITHIN_SECONDS = 5.0
-# In English, since it is kept in the journal: everybody reads it there in a language of their own.
+# In English, since it is kept in the journal; it is translated for each reader.
 CHANGED = "Something changed since the plan was made: an image's tag, a file or the environment's release."
 NOT_ENDED = frozenset({*WAITING, PlanState.CONFIRMED})
 
@@ -89,7 +89,7 @@ class PlanApprovals:
         return plan_record
 
     async def resume(self) -> None:
-        """Start what a dead process had begun to start: the plan is confirmed, and its people wait.
+        """Start what a dead process had begun to start: the plan is confirmed, and people wait for it.
 
         What cannot be started now waits again, as it would have after the click.
         """
@@ -158,7 +158,7 @@ class PlanApprovals:
     ) -> tuple[PlanRecord, str]:
         """Record the approval, check that the plan still applies, and start it, once.
 
-        The yes counts from here on, however long the rest takes. Whatever keeps it from starting gives the plan back,
+        The answer counts from here on, however long the rest takes. Whatever keeps it from starting returns the plan,
         unless it is the plan itself that no longer holds.
         """
         before = plan_record.state

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import discord
 
-from roas.cogs.answers import acknowledge, acknowledge_turn, answer, answer_beside
+from roas.cogs.answers import acknowledge, acknowledge_update, answer, answer_beside
 from roas.cogs.names import CogName
 from roas.cogs.ops_cog import actor_of
 from roas.cogs.permissions import Asker, asker_of
@@ -51,7 +51,7 @@ class PlanButton(IdButton, template=r"roas:none"):
         """Process the answer to a plan."""
         cog = _cog(interaction)
         private = interaction.message is not None and interaction.message.flags.ephemeral
-        if cog is None or not await (acknowledge_turn if private else acknowledge)(interaction):
+        if cog is None or not await (acknowledge_update if private else acknowledge)(interaction):
             return
         async with cog.answering(interaction, answer_beside if private else answer):
             plan_record, text = await self._decide(cog.plan_approvals, asker_of(interaction))

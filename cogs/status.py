@@ -65,8 +65,8 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
         wanted = [self.find_environment(interaction, environment)] if environment else list(visible.values())
         # What concerns no environment is shown where all can be seen.
         everything = place_refusal(asker_of(interaction), self.rules, "") is None
-        told_of = {one.name for one in wanted} | ({""} if everything else set())
-        alerts_of = None if everything and not environment else frozenset(told_of)
+        names = {one.name for one in wanted} | ({""} if everything else set())
+        alerts_of = None if everything and not environment else frozenset(names)
 
         async def look() -> Drawing:
             return await self._draw(alerts_of, wanted)

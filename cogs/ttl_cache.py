@@ -20,7 +20,7 @@ class TtlCache(Generic[Value]):
         self._entries: dict[Hashable, tuple[float, asyncio.Task[Value]]] = {}
 
     async def ask(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
-        """Return what was found; raises what the look raises, of which the next question begins a new one."""
+        """Return what was loaded; raises what the load raises, after which the next call loads anew."""
         started, task = self._entries.get(key, (float("-inf"), None))
         failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
         if task is None or failed or time.monotonic() - started > self._fresh_seconds:
@@ -32,7 +32,7 @@ class TtlCache(Generic[Value]):
 
     async def close(self) -> None:
         """End what is under way, and wait for it."""
-        tasks = [task for _begun, task in self._entries.values()]
+        tasks = [task for _started, task in self._entries.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -79,7 +79,7 @@ async def test_nearly_full_disk_alerts_in_time(scene: Scene) -> None:
     for _ in range(2):
         assert await scene.round() == [(maintenance.LOW, AlertState.FIRING)]
     (alert,) = await scene.state.alerts.open()
-    assert (alert.summary, alert.severity, alert.count) == ("40 MB are free below STATE_DIR.", Severity.HIGH, 1)
+    assert (alert.summary, alert.severity, alert.count) == ("40 MB are free in STATE_DIR.", Severity.HIGH, 1)
     scene.free = 900 * MEGABYTE
     scene.maintenance = scene.another_guard()
     assert await scene.round() == [(maintenance.LOW, AlertState.RESOLVED)]
@@ -94,7 +94,7 @@ async def test_past_journal_refusals_reported_once(scene: Scene) -> None:
     for _ in range(2):
         assert await scene.round() == [(maintenance.REFUSED, AlertState.RESOLVED)]
     (alert,) = await scene.state.alerts.all()
-    assert "it refused 1 times: The journal cannot be used: disk is full" in alert.summary
+    assert "1 writes failed: The journal cannot be used: disk is full" in alert.summary
 
 
 async def test_resolved_alerts_bounded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Be the command line: one command a file; what is heavy is imported only by the command that needs it."""
+"""Define the command line: one command a file; what is heavy is imported only by the command that needs it."""
 
 import sys
 from collections.abc import Callable, Sequence

@@ -38,7 +38,7 @@ async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
         instance_id = state.instance_id
     if model_hash is None:
         raise InvalidRequestError(
-            f"{environment.name} runs no release that is known here.", hint="Its first deployment makes one."
+            f"{environment.name} runs no release that this journal knows.", hint="Its first deployment creates one."
         )
     if lock is not None:
         session.terminal.say(

@@ -57,22 +57,22 @@ def _show(session: "Session", report: "ValidationReport", *, show_all: bool) -> 
 
     good = sum(result.passed for result in report.results)
     session.terminal.say(
-        f"{report.environment}: {len(report.failures)} failures, {len(report.warnings)} warnings, {good} good"
+        f"{report.environment}: {len(report.failures)} failures, {len(report.warnings)} warnings, {good} passed"
     )
     shown = [result for result in report.results if show_all or not result.passed]
     if not shown:
         return
     table = make_table("", "check", "what was found", "what to do")
     for result in shown:
-        sign, style = _sign(result)
-        add_row(table, (sign, result.check, result.message, result.remedy), (style,))
+        label, style = _label(result)
+        add_row(table, (label, result.check, result.message, result.remedy), (style,))
     session.terminal.out.print(table)
 
 
-def _sign(result: "CheckResult") -> tuple[str, str]:
+def _label(result: "CheckResult") -> tuple[str, str]:
     from roas.models.check import Severity
 
     if result.passed:
         return "ok", "green"
-    signs = {Severity.CRITICAL: ("FAILED", "bold red"), Severity.WARNING: ("warning", "yellow")}
-    return signs.get(result.severity, ("note", "dim"))
+    labels = {Severity.CRITICAL: ("FAILED", "bold red"), Severity.WARNING: ("warning", "yellow")}
+    return labels.get(result.severity, ("note", "dim"))

@@ -22,7 +22,7 @@ BEAT_SECONDS = 1.0
 async def send_heartbeats(state: StateManager) -> AsyncIterator[None]:
     """Write a heartbeat now and every second until the block ends. Raises StateError where the first fails."""
     await _beat(state)
-    task = asyncio.create_task(_go_on(state), name="heartbeat")
+    task = asyncio.create_task(_keep_beating(state), name="heartbeat")
     try:
         yield
     finally:
@@ -30,7 +30,7 @@ async def send_heartbeats(state: StateManager) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _go_on(state: StateManager) -> None:
+async def _keep_beating(state: StateManager) -> None:
     while True:
         await pause(BEAT_SECONDS)
         try:

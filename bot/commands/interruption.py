@@ -31,7 +31,7 @@ def interruptions() -> Iterator["asyncio.Queue[Interruption]"]:
 
     loop.add_signal_handler(signal.SIGINT, press)
     loop.add_signal_handler(signal.SIGTERM, wanted.put_nowait, Interruption.LEAVE)
-    loop.add_signal_handler(signal.SIGHUP, _go_on)
+    loop.add_signal_handler(signal.SIGHUP, _ignore_hangup)
     try:
         yield wanted
     finally:
@@ -39,5 +39,5 @@ def interruptions() -> Iterator["asyncio.Queue[Interruption]"]:
             loop.remove_signal_handler(number)
 
 
-def _go_on() -> None:
+def _ignore_hangup() -> None:
     """Handle the closing of the terminal, which does not end the deployment."""

@@ -44,7 +44,7 @@ async def _lock(session: "Session", name: str, reason: str) -> int:
         active = await state.deployments.active(environment.name)
     session.terminal.say(f"{environment.name} is locked: nobody can deploy to it.")
     if active is not None:
-        session.terminal.say(f"{active.id} is under way and goes on; `cancel {environment.name}` stops it.")
+        session.terminal.say(f"{active.id} is under way and continues; `cancel {environment.name}` stops it.")
     if session.terminal.as_json:
         session.terminal.document(to_json(freeze))
     return ExitCode.SUCCEEDED
@@ -60,7 +60,7 @@ async def _unlock(session: "Session", name: str) -> int:
     async with open_journal(session) as state:
         freeze = await state.freezes.lift(environment.name, session.user)
     session.terminal.say(
-        f"{environment.name} is open again. {freeze.frozen_by.name} had locked it since "
+        f"{environment.name} is unlocked. {freeze.frozen_by.name} had locked it since "
         f"{freeze.since:%Y-%m-%d %H:%M:%S} UTC: {freeze.reason}"
     )
     if session.terminal.as_json:

@@ -1,4 +1,4 @@
-"""Return how a deployment ended, and what to do where it did not end well."""
+"""Show how a deployment ended, and what to do where it did not end well."""
 
 from rich.text import Text
 

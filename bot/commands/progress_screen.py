@@ -15,7 +15,7 @@ from roas.ui.quantities import duration
 
 REDRAWS_PER_SECOND = 8
 BAR_WIDTH = 24
-SIGNS = {
+ICONS = {
     PhaseStatus.PENDING: ("·", "dim"),
     PhaseStatus.SUCCESS: ("✓", "green"),
     PhaseStatus.FAILED: ("✗", "red"),
@@ -71,9 +71,9 @@ class ProgressScreen:
         detail = phase.problem.message if phase.problem else phase.summary
         if phase.status is PhaseStatus.IN_PROGRESS:
             return self._spinner, Text(name, style="bold"), Text(duration(_elapsed(phase))), Text(printable(detail))
-        sign, style = SIGNS[phase.status]
+        icon, style = ICONS[phase.status]
         took = duration(phase.duration_seconds)
-        return Text(sign, style=style), Text(name, style=style), Text(took), Text(printable(detail), style="dim")
+        return Text(icon, style=style), Text(name, style=style), Text(took), Text(printable(detail), style="dim")
 
 
 def _service(service: ServiceProgress) -> tuple[RenderableType, ...]:

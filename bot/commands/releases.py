@@ -34,7 +34,7 @@ async def _releases(session: "Session", environment: str) -> int:
     elif kept:
         _show(session, found)
     else:
-        session.terminal.say(f"{environment} has no release yet: its first deployment makes one.")
+        session.terminal.say(f"{environment} has no release yet: its first deployment creates one.")
     return ExitCode.SUCCEEDED
 
 

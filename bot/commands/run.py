@@ -1,4 +1,4 @@
-"""`run`: be the bot."""
+"""`run`: run the bot."""
 
 from typing import TYPE_CHECKING
 

@@ -50,7 +50,8 @@ class Terminal:
 def printable(text: str) -> str:
     """Leave out what could steer a terminal, and secrets: logs and names come from elsewhere."""
     text = hide(text)
-    return "".join(sign for sign in text if sign in "\n\t" or sign.isprintable())
+    return "".join(char for char in text if char in "
+	" or char.isprintable())
 
 
 def _console(stream: IO[str]) -> Console:

@@ -47,7 +47,7 @@ def read_file(path: Path, environment_keys: Collection[str]) -> ConfigurationFil
     except OSError as error:
         return _unreadable(path, f"cannot be read ({error.strerror})")
     except UnicodeDecodeError as error:
-        return _unreadable(path, "is no UTF-8 text", line=error.object.count(b"\n", 0, error.start) + 1)
+        return _unreadable(path, "is not UTF-8 text", line=error.object.count(b"\n", 0, error.start) + 1)
     text = text.removeprefix(BYTE_ORDER_MARK)
     try:
         document = tomllib.loads(text)
@@ -66,7 +66,7 @@ def _not_toml(path: Path, text: str, message: str) -> ConfigurationFile:
     at = AT_LINE.search(message)
     line = int(at.group(1)) if at else text.rstrip().count("\n") + 1
     what = AT_LINE.sub("", message).removesuffix(AT_THE_END)
-    return _unreadable(path, f"is no TOML: {what}", line)
+    return _unreadable(path, f"is not TOML: {what}", line)
 
 
 def _place(path: Path, lines: Mapping[KeyPath, int], key: KeyPath) -> Place:

@@ -64,7 +64,7 @@ TABLES: Mapping[str, Table] = {
         },
     ),
     "stack": Table(
-        "What all environments have in common; each may say otherwise in its own table.",
+        "What all environments have in common; each may differ in its own table.",
         {
             "folder": Key("stack_dir", "The folder of the compose files.", is_path=True),
             "compose_file": Key("compose_file", "The compose files in that folder, separated by colons."),
@@ -73,7 +73,8 @@ TABLES: Mapping[str, Table] = {
             "environment_names": Key("environment_names", "The names of all environments."),
             "home_environment": Key("home_environment", "The environment that the bot itself is a service of."),
             "critical_services": Key(
-                "critical_services", "The services whose bad health fails a deployment that did not touch them."
+                "critical_services",
+                "The services that fail a deployment when they are unhealthy, even if it did not touch them.",
             ),
         },
     ),
@@ -82,7 +83,7 @@ TABLES: Mapping[str, Table] = {
         {
             "releases_kept": Key("releases_kept", "How many releases are kept for a rollback."),
             "handover_seconds": Key(
-                "handover_seconds", "How long a new version of the bot may take until it is fit to take over."
+                "handover_seconds", "How long a new version of the bot may take until it is ready to take over."
             ),
             "parallel_execution": Key(
                 "parallel_execution",
@@ -148,7 +149,7 @@ ENVIRONMENT_KEYS: Mapping[str, str] = {
     "project_name": "Its Compose project.",
     "docker_host": "The address of its Docker engine.",
     "needs_approval": "Whether a second person has to approve its deployments; by default for prod only.",
-    "critical_services": "Its services whose bad health fails a deployment that did not touch them.",
+    "critical_services": "Its services that fail a deployment when they are unhealthy, even if it did not touch them.",
     "observation_seconds": "How long a new release is watched before the deployment counts as a success.",
     "ops_channel_id": "The id of a channel of its own: its deployments, plans and alerts are posted there.",
     "policy": "`strict` also refuses ports on other addresses than loopback.",

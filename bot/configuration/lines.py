@@ -130,8 +130,8 @@ class _Walk:
         """Go over spaces, ends of lines and comments."""
         self._match(BLANK)
 
-    def _sees(self, sign: str) -> bool:
-        return self._text.startswith(sign, self._at)
+    def _sees(self, char: str) -> bool:
+        return self._text.startswith(char, self._at)
 
     def _match(self, pattern: re.Pattern[str]) -> str:
         found = pattern.match(self._text, self._at)

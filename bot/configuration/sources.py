@@ -19,7 +19,7 @@ from roas.configuration.file import ConfigurationFile, read_file
 from roas.configuration.lines import KeyPath
 from roas.configuration.place import Fault, Place, variable
 
-JSON_WANTED = "is no JSON"
+JSON_WANTED = "is not JSON"
 PREFIX = "ROAS_"
 # What many a bot has under the same names, for itself.
 OF_THE_HOST = frozenset({"log_level", "log_format", "http_host", "http_port", "redis_url"})
@@ -140,10 +140,10 @@ def variables(
 
 def gather(sources: Sequence[Source]) -> dict[str, Any]:
     """Put together what the sources say, given the strongest first."""
-    run_concurrently: dict[str, Any] = {}
+    gathered: dict[str, Any] = {}
     for source in reversed(sources):
-        run_concurrently = _over(run_concurrently, source.values)
-    return run_concurrently
+        gathered = _over(gathered, source.values)
+    return gathered
 
 
 def origin(sources: Sequence[Source], path: KeyPath) -> Place | None:

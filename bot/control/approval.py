@@ -1,4 +1,4 @@
-"""Want a reason and an express yes for environments that need approval."""
+"""Require a reason and an explicit confirmation for environments that need approval."""
 
 import shlex
 
@@ -8,15 +8,13 @@ from roas.models.environment import Environment
 
 
 def check_approval(environment: Environment, request: DeploymentRequest, *, confirmed: bool) -> None:
-    """Raise NotPermittedError, which says what to type, where a request lacks what its environment wants."""
+    """Raise NotPermittedError, which says what to type, where a request lacks what its environment requires."""
     if not environment.needs_approval:
         return
-    missing_permissions = [
-        name for name, given in (("--reason", bool(request.reason.strip())), ("--yes", confirmed)) if not given
-    ]
-    if missing_permissions:
+    missing = [name for name, given in (("--reason", bool(request.reason.strip())), ("--yes", confirmed)) if not given]
+    if missing:
         raise NotPermittedError(
-            f"{environment.name} needs approval; the command lacks {' and '.join(missing_permissions)}.",
+            f"{environment.name} needs approval; the command lacks {' and '.join(missing)}.",
             hint=f"Look at the plan with --dry-run, then type: {command_line(request)}",
         )
 

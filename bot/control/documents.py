@@ -26,7 +26,7 @@ class StartOrder:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentStatus:
-    """Return how an environment is; `fault` says why its health is not known."""
+    """Describe an environment; `fault` says why its health is not known."""
 
     environment: str
     project: str
@@ -40,7 +40,7 @@ class EnvironmentStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """Return how several environments are."""
+    """Describe several environments."""
 
     environments: tuple[EnvironmentStatus, ...]
 

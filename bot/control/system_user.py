@@ -40,4 +40,4 @@ def peer(connection: socket.socket, claimed: Actor) -> Actor:
 
 
 def _plain(name: str) -> str:
-    return "".join(sign for sign in name if sign.isprintable())[:LONGEST_NAME]
+    return "".join(char for char in name if char.isprintable())[:LONGEST_NAME]

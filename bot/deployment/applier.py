@@ -105,5 +105,5 @@ class Applier:
         url = dependency.probe or ""
         answer = await self.context.components.prober.probe(self.context.environment, url, PROBE_TIMEOUT_SECONDS)
         if answer is None:
-            self.context.warn(f"{url} cannot be asked from here; the container's own health decides.")
+            self.context.warn(f"{url} cannot be probed from here; the container's own health decides.")
         return answer is not False

@@ -125,7 +125,7 @@ class _Run:
             own.fail(error)
             raise
         except BaseException:
-            own.fail(ServiceFailedError(f"{service} was not brought up.", service=service))
+            own.fail(ServiceFailedError(f"{service} was not started.", service=service))
             raise
         own.succeed()
 

@@ -196,7 +196,7 @@ class Handover:
         allowed = self._context.components.settings.handover_seconds
         deadline = time.monotonic() + allowed
         wanted = await self._wanted_hash()
-        reason = "it did not come up"
+        reason = "it did not start"
         # A process that was suspended for a while becomes healthy again within moments of resuming.
         unwell = {c.id for c in self._others() if c.health is HealthStatus.UNHEALTHY}
         while time.monotonic() < deadline:
@@ -224,7 +224,7 @@ class Handover:
         if heartbeat is None or boot_seconds() - heartbeat.beat_at > FRESH_SECONDS:
             return "it had not opened the journal"
         if heartbeat.config_hash not in {"", wanted}:  # an older bot does not say
-            return "it says that it is of another release"
+            return "it reports another release"
         if not heartbeat.cogs_loaded:
             return "its cogs were not loaded"
         own = await self._context.components.state.ownership.heartbeat(container_id=self._own.id)

@@ -44,8 +44,8 @@ def refuse_without_bot(bot: OwnContainer | None, replicas: Mapping[str, int], re
         )
     raise BotRemovalError(
         message,
-        hint=f"Keep {bot.service} in the compose file under that name, with one replica and in no inactive profile. "
-        "To run the stack without its bot, or to rename the service, first remove the bot manually (`docker "
+        hint=f"Keep {bot.service} in the compose file under that name, with one replica, and not in an inactive "
+        "profile. To run the stack without its bot, or to rename the service, first remove the bot manually (`docker "
         f"rm -f {bot.name}`), then deploy with `roas deploy` or `docker compose up -d`.",
         service=bot.service,
     )

@@ -139,7 +139,7 @@ class Peers:
             return Judgement(container, Standing.FOREIGN, f"it is on the journal {answer.journal}")
         if await self._has_opened_our_journal(container.id, environment):
             return Judgement(container, Standing.PEER)
-        return Judgement(container, Standing.UNPROVEN, "its /health does not say on which journal it is")
+        return Judgement(container, Standing.UNPROVEN, "its /health does not say which journal it uses")
 
     async def _has_opened_our_journal(self, container_id: str, environment: Environment) -> bool:
         if await self._state.ownership.has_beaten(container_id):

@@ -47,7 +47,7 @@ async def plan_deployment(
     current = await _current(components, environment)
     if limited_to and current is None:
         raise InvalidRequestError(
-            f"{environment.name} has no release yet, so that none of its services can be left as it is.",
+            f"{environment.name} has no release yet, so none of its services can be kept as it is.",
             hint="Deploy the whole stack once, without naming services.",
         )
     changed = frozenset(stack.definitions) - kept
@@ -140,7 +140,7 @@ async def _refuse_fixed_bot(
     if bot is not None and bot.service in fixed:
         raise ComposeFileError(
             f"{bot.service} is this bot: its successor starts beside it, and {fixed[bot.service]} allows only one.",
-            hint=f"Take that out of {bot.service} in the compose file: a `container_name`, a port of the host, its"
+            hint=f"Remove that from {bot.service} in the compose file: a `container_name`, a port of the host, its"
             " network or an address.",
         )
 

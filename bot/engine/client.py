@@ -125,7 +125,7 @@ def explanation(error: APIError) -> str:
 def _refusal(error: APIError, address: str) -> EngineError:
     text = explanation(error)
     if error.response is not None and error.response.status_code in BUSY_STATUSES:
-        return EngineUnavailableError(f"The engine at {address} is too busy: {text}", hint="It is asked again.")
+        return EngineUnavailableError(f"The engine at {address} is too busy: {text}", hint="Try again in a moment.")
     return EngineError(f"The engine refused: {text}", hint="Read what it says and try again.")
 
 

@@ -23,7 +23,7 @@ def read_duration(value: object) -> float:
     text = str(value).strip()
     parts = PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is no duration (write it like 10s, 500ms or 1m30s)")
+        raise ValueError(f"{text!r} is not a duration (write it like 10s, 500ms or 1m30s)")
     return float(sum(float(number) * UNITS[unit] for number, unit in parts))
 
 

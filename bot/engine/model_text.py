@@ -46,9 +46,9 @@ def read_yaml(text: str) -> dict[str, Any]:
     try:
         model = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
-        raise ComposeFileError(f"The model is no YAML: {_place(error)}", hint="Resolve the stack again.") from error
+        raise ComposeFileError(f"The model is not YAML: {_place(error)}", hint="Resolve the stack again.") from error
     if not isinstance(model, dict):
-        raise ComposeFileError("The model is no mapping.", hint="Resolve the stack again.")
+        raise ComposeFileError("The model is not a mapping.", hint="Resolve the stack again.")
     return model
 
 
@@ -61,7 +61,7 @@ def read_model(text: str) -> dict[str, Any]:
     """Read what write_model wrote."""
     halved = _halved(read_yaml(text))
     if not isinstance(halved, dict):  # read_yaml gives mappings only
-        raise ComposeFileError("The model is no mapping.", hint="Resolve the stack again.")
+        raise ComposeFileError("The model is not a mapping.", hint="Resolve the stack again.")
     return halved
 
 

@@ -87,7 +87,7 @@ class ComposePolicy:
             return
         entries = dict.fromkeys(violation.entry for violation in unique if violation.entry)
         raise ComposePolicyError(
-            "The compose file asks for what is not allowed here:\n" + "\n".join(map(_line, unique)),
+            "The compose file asks for something that is not allowed here:\n" + "\n".join(map(_line, unique)),
             hint=f"Remove it, or add to COMPOSE_POLICY_ALLOW: {' '.join(entries)}" if entries else "Remove it.",
         )
 

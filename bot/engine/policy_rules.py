@@ -26,7 +26,7 @@ def judge_keys(model: Mapping[str, Any]) -> Iterator[Violation]:
         elif found.judgement is None:
             yield Violation(f"{found.text}, which the policy does not know", "")
     if _hides_bytes(model):
-        yield Violation("the compose file has a value that is no UTF-8 text", "")
+        yield Violation("the compose file has a value that is not UTF-8 text", "")
 
 
 def judge_service(name: str, service: Mapping[str, Any], places: Places, *, strict: bool) -> Iterator[Violation]:

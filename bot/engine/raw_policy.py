@@ -61,4 +61,4 @@ def _misplaced(reference: FileReference, resolved: Path, folder: Path) -> Iterat
     elif not resolved.is_relative_to(folder):
         yield Violation(f"{reference.text}, outside the stack's folder", entry)
     elif reference.is_compose_file and not resolved.exists():
-        yield Violation(f"{reference.text}, which is not there", entry)
+        yield Violation(f"{reference.text}, which does not exist", entry)

@@ -124,6 +124,6 @@ def _fault(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
 
 def _does_not_parse(path: Path, error: Exception) -> ComposeFileError:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "it is no YAML"
+    problem = getattr(error, "problem", None) or "it is not YAML"
     place = f"{path.name}, line {mark.line + 1}" if mark is not None else path.name
     return ComposeFileError(f"{place}: {problem}.", hint="Correct the file; `docker compose config` shows the same.")

@@ -144,7 +144,7 @@ class StackResolver:
         if not services_of(model):
             raise ComposeFileError("The compose file has no service.", hint="Add one, or activate a profile.")
         unset = unset_variables(output.stderr)
-        warnings = tuple(f"The variable {name} is not set: Compose takes an empty text for it." for name in unset)
+        warnings = tuple(f"The variable {name} is not set: Compose uses an empty string for it." for name in unset)
         return _Read(model, warnings, named, snapshot.contents)
 
 
@@ -172,7 +172,7 @@ def variables_of(environment: Environment, version: str | None) -> dict[str, str
     if not VERSION_PATTERN.fullmatch(version):
         raise InvalidRequestError(
             f"{version!r} is not a valid version.",
-            hint="A version has letters, digits and . _ - + only, and begins with one.",
+            hint="A version has letters, digits and . _ - + only, and begins with a letter or a digit.",
         )
     return environment.variables | dict.fromkeys(version_names(environment), version)
 

@@ -107,7 +107,7 @@ class ServiceCreator:
         model = await self._clients.local(lambda: self._models.load(model_hash))
         fields = services_of(model).get(service)
         if fields is None:
-            raise InvalidRequestError(f"{service} is no service of this release.", hint="Name one of its services.")
+            raise InvalidRequestError(f"{service} is not a service of this release.", hint="Name one of its services.")
         hashes = await self.hashes(model_hash, environment)
         needs = {name: hashes[name] for name in _with_needs(model, [service]) if name in hashes}
         definitions = await self._clients.local(lambda: self._models.definitions(model_hash))

@@ -16,11 +16,11 @@ def dependencies_of(name: str, service: Mapping[str, Any], known: Collection[str
     entries = {on: _from_compose(entry or {}) for on, entry in _by_name(service.get("depends_on")).items()}
     extension = service.get("x-deploy") or {}
     if not isinstance(extension, Mapping):
-        raise ComposeFileError(f"x-deploy of {name} is no mapping.", hint=HINT)
+        raise ComposeFileError(f"x-deploy of {name} is not a mapping.", hint=HINT)
     for on, entry in _by_name(extension.get("depends_on")).items():
         if set(entry or {}) - KNOWN:
             unknown = ", ".join(sorted(set(entry) - KNOWN))
-            raise ComposeFileError(f"x-deploy of {name}: depends_on {on} has unknown words: {unknown}.", hint=HINT)
+            raise ComposeFileError(f"x-deploy of {name}: depends_on {on} has unknown keys: {unknown}.", hint=HINT)
         entries[on] = {**entries.get(on, {}), **(entry or {})}
     read = (_read(name, on, entry) for on, entry in sorted(entries.items()))
     return tuple(found for found in read if _exists(found, known))
@@ -69,7 +69,7 @@ def _exists(dependency: Dependency, known: Collection[str]) -> bool:
         return True
     if dependency.kind is DependencyKind.REQUIRED:
         raise ComposeFileError(
-            f"{dependency.service} depends on {dependency.on}, which is no service of this stack.",
+            f"{dependency.service} depends on {dependency.on}, which is not a service of this stack.",
             hint="Correct the name, or activate the profile that has it.",
         )
     return False

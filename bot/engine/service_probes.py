@@ -34,9 +34,7 @@ def refuse_impossible_probes(definitions: Mapping[str, ServiceDefinition]) -> No
     """Raise ComposeFileError for an invalid probe, without quoting its URL, which may hold a password."""
     for name, definition in definitions.items():
         if not all(can_be_asked(probe.url) for probe in definition.probes):
-            raise ComposeFileError(
-                f"x-deploy: a probe of {name} has a scheme, a host or a port that makes no sense.", hint=HINT
-            )
+            raise ComposeFileError(f"x-deploy: a probe of {name} has an invalid scheme, host or port.", hint=HINT)
 
 
 def can_be_asked(url: object) -> bool:
@@ -55,7 +53,7 @@ def _own(name: str, written: object) -> ServiceProbe:
     entry = written if isinstance(written, Mapping) else {"url": written}
     url = entry.get("url")
     if not isinstance(url, str) or url.partition(":")[0] not in SCHEMES or set(entry) - {"url", "startup_delay"}:
-        raise ComposeFileError(f"x-deploy of {name}: its probe makes no sense.", hint=HINT)
+        raise ComposeFileError(f"x-deploy of {name}: its probe is not valid.", hint=HINT)
     try:
         return ServiceProbe(url, read_duration(entry.get("startup_delay", 0.0)))
     except ValueError as error:

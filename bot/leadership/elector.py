@@ -104,7 +104,7 @@ class LeaderElector:
     async def _lose(self, error: JournalLostError) -> None:
         """Stop for good: another bot may already lead with the journal that is at the path now."""
         log.error("the journal is lost", error=error.message, hint=error.hint)
-        self._application.held_lease.record = None
+        self._application.held_lease.current = None
         self._is_leader = False
         if self._stop is not None:
             await self._stop(error, self._own.name if self._own else "")
@@ -225,7 +225,7 @@ class LeaderElector:
 
     async def _set_leader(self, lease: LeaderLease | None) -> None:
         """Start or stop leading; `start_leading` is called at each beat, so that a failed start is made up for."""
-        self._application.held_lease.record = lease
+        self._application.held_lease.current = lease
         if lease is not None:
             if not self._is_leader:
                 self._is_leader = True

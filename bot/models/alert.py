@@ -9,7 +9,7 @@ from roas.models.instant import Instant
 
 
 class Severity(StrEnum):
-    """How much an alert matters; critical and high call people."""
+    """How much an alert matters; critical and high ping a role."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -139,7 +139,7 @@ class Alert:
 
     @property
     def is_urgent(self) -> bool:
-        """Return whether it calls people."""
+        """Return whether its severity is one that pings a role."""
         return self.severity in URGENT
 
     @property

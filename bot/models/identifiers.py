@@ -4,5 +4,5 @@ from ulid import ULID
 
 
 def new_id(prefix: str) -> str:
-    """Return a new id such as `DEPLOY-01JD…`: the prefix, then a ULID (48 bits of time, 80 of chance)."""
+    """Return a new id such as `DEPLOY-01JD…`: the prefix, then a ULID (48 bits of time, 80 random ones)."""
     return f"{prefix}-{ULID()}"

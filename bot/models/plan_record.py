@@ -1,4 +1,4 @@
-"""Describe a plan that waits for those who have to say yes to it."""
+"""Describe a plan that waits for its confirmation and, where one is needed, its approval."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,13 +31,13 @@ class PlanState(StrEnum):
 
 # States in which a person has to answer, within the time limit.
 WAITING = frozenset({PlanState.PLANNED, PlanState.AWAITING})
-# From here on nobody can say yes any more.
+# Final states: nothing can be confirmed or approved any more.
 ENDED = frozenset({PlanState.STARTED, PlanState.WITHDRAWN, PlanState.VOID, PlanState.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRecord:
-    """Record a plan, who asked for it, who said yes, and what became of it.
+    """Record a plan, who asked for it, who confirmed or approved it, and what became of it.
 
     The request holds the plan's digest, so that what is started is exactly what was shown; its `interaction_id` is
     the plan's own id, so that the journal takes one deployment of it, ever. `expires_boot_seconds` is the same

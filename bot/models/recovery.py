@@ -8,7 +8,7 @@ from enum import StrEnum
 class FaultCategory(StrEnum):
     """What kind of fault it is; it decides where repair begins."""
 
-    PROCESS = "process"  # it ended, was killed, or hangs: starting it again may do
+    PROCESS = "process"  # it ended, was killed, or hangs: starting it again may help
     CONTAINER = "container"  # its container is gone or was changed: only the release can give it back
     ENGINE = "engine"  # the engine is unavailable: nothing can be done from here
     OUTSIDE = "outside"  # not a service of ours

@@ -7,7 +7,7 @@ from roas.models.health import Verdict
 
 @dataclass(frozen=True, slots=True)
 class ServicePoint:
-    """Return how a service was during one step, `age_seconds` ago; `cpu_percent` counts 100 for a whole processor."""
+    """Describe a service during one step, `age_seconds` ago; `cpu_percent` counts 100 for a whole processor."""
 
     age_seconds: float
     verdict: Verdict

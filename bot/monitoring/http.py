@@ -156,4 +156,4 @@ def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
             return SettingsError(f"This user may not listen on {place}.", hint="Set HTTP_PORT to 1024 or above.")
         case _:
             hint = "Set HTTP_HOST to an address of this machine, such as 127.0.0.1."
-            return SettingsError(f"{place} cannot be listened on ({error.strerror or error}).", hint=hint)
+            return SettingsError(f"The bot cannot listen on {place} ({error.strerror or error}).", hint=hint)

@@ -64,7 +64,7 @@ class PrometheusClient:
         data = await self._get("/api/v1/query", {"query": expression})
         found = data.get("result") or ()
         if data.get("resultType") != "vector":
-            raise PrometheusError(f"The query {expression!r} gives no vector.")
+            raise PrometheusError(f"The query {expression!r} does not return a vector.")
         return tuple((dict(series["metric"]), float(series["value"][1])) for series in found)
 
     async def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Alerts:
         await self._mark(alerts, lambda alert: replace(alert, called_with=name))
 
     async def of_shared_ping(self, name: str) -> tuple[Alert, ...]:
-        """Return the alerts about which one message calls people, oldest first."""
+        """Return the alerts that one message pings about, oldest first."""
         return await self._journal.read(lambda t: _select(t, "json_extract(document, '$.called_with') = ?", (name,)))
 
     async def acknowledge(self, alert_id: str, actor: Actor) -> Alert:
@@ -105,8 +105,10 @@ class Alerts:
 
         def work(transaction: Transaction) -> tuple[Alert, ...]:
             over = [alert for alert in _select(transaction, "open = 1", ()) if _silence_is_over(alert, now)]
-            loud = (replace(one, state=AlertState.FIRING, silenced_until=None, silence_ends=None) for one in over)
-            return tuple(_save(transaction, changed(alert, now)) for alert in loud)
+            reactivated = (
+                replace(one, state=AlertState.FIRING, silenced_until=None, silence_ends=None) for one in over
+            )
+            return tuple(_save(transaction, changed(alert, now)) for alert in reactivated)
 
         return await self._journal.write(work)
 
@@ -122,13 +124,13 @@ class Alerts:
             alert = found[0]
             now = instant()
             actions = (*alert.actions, text)[-ACTIONS_KEPT:] if text else alert.actions
-            called_for_help = bool(escalated) and not alert.escalated
+            escalates_now = bool(escalated) and not alert.escalated
             noted = replace(
                 alert,
                 actions=actions,
                 healing=alert.healing if healing is None else healing,
                 escalated=alert.escalated if escalated is None else escalated,
-                escalated_at=now.at if called_for_help else alert.escalated_at,
+                escalated_at=now.at if escalates_now else alert.escalated_at,
             )
             return _save(transaction, changed(noted, now)) if noted != alert else alert
 

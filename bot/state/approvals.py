@@ -1,4 +1,4 @@
-"""Keep plans that wait for a yes, and let each be used once: every answer is one transaction."""
+"""Keep plans that wait for a confirmation or an approval, and let each be used once: an answer is one transaction."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -91,9 +91,9 @@ class DeploymentStateManager:
             if known is None or held is None or held.deployment_id != deployment_id:
                 raise StateError(f"{deployment_id} holds no environment any more.")
             lock = take_lock(transaction, held, from_instance=from_instance, correlation_id=known.correlation_id)
-            taken = replace(known, attempts=known.attempts + is_new_attempt(known))
-            _write_deployment(transaction, taken)
-            return taken, Fence(known.environment, lock.token)
+            resumed = replace(known, attempts=known.attempts + is_new_attempt(known))
+            _write_deployment(transaction, resumed)
+            return resumed, Fence(known.environment, lock.token)
 
         return await self._journal.write(work)
 
@@ -202,8 +202,8 @@ class DeploymentStateManager:
                 )
             if deployment.problem is not None:
                 raise InvalidRequestError(
-                    f"{deployment_id} is being rolled back already, and that goes to its end.",
-                    hint="Wait for its outcome; to stop half way would leave parts of two releases.",
+                    f"{deployment_id} is being rolled back already, and a rollback is always completed.",
+                    hint="Wait for its outcome; stopping halfway would leave parts of two releases.",
                 )
             verified = deployment.phase(PhaseName.VERIFICATION)
             if verified is not None and verified.status is PhaseStatus.SUCCESS:

@@ -1,4 +1,4 @@
-"""Keep who wants an environment left as it is; the journal takes no deployment of it meanwhile."""
+"""Keep freezes: the journal accepts no deployment of a frozen environment."""
 
 from roas.errors import FrozenError, InvalidRequestError
 from roas.models.actor import Actor
@@ -9,7 +9,7 @@ from roas.state.journal import Journal, Transaction
 
 
 class Freezes:
-    """Freeze environments and let them thaw."""
+    """Freeze environments, and lift freezes."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal

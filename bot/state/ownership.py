@@ -37,13 +37,13 @@ class HeldLease:
     """Hold the lease of this process, for a handover to transfer it."""
 
     def __init__(self) -> None:
-        self.record: LeaderLease | None = None
+        self.current: LeaderLease | None = None
         self._switch: LeadershipSwitch | None = None
         self._transferred_token = 0
 
     def __call__(self) -> LeaderLease | None:
         """Return the lease, or None while another process holds it."""
-        return self.record
+        return self.current
 
     def bind(self, switch: LeadershipSwitch) -> None:
         """Name what steps down when the lease is transferred."""
@@ -57,7 +57,7 @@ class HeldLease:
         await run_uninterrupted(self._transfer(writing))
 
     async def _transfer(self, writing: Coroutine[Any, Any, None]) -> None:
-        self._transferred_token = self.record.token if self.record is not None else 0
+        self._transferred_token = self.current.token if self.current is not None else 0
         if self._switch is not None:
             self._switch.lose()
         try:
@@ -68,9 +68,9 @@ class HeldLease:
                 self._switch.gain()
             raise
 
-    def is_transferred(self, record: LeaderLease) -> bool:
+    def is_transferred(self, lease: LeaderLease) -> bool:
         """Return whether another process owns a lease, or is just getting it: it was renewed a moment before."""
-        return record.token == self._transferred_token
+        return lease.token == self._transferred_token
 
 
 class Ownership:
@@ -171,7 +171,7 @@ class Ownership:
         return bool(container_id) and row is not None
 
     async def heartbeat(self, *, instance_id: str = "", container_id: str = "") -> Heartbeat | None:
-        """Return the last word of a process, found by its id or by its container's; the latest counts."""
+        """Return the last heartbeat of a process, found by its id or by its container's; the latest counts."""
         rows = await self._journal.read(
             lambda t: t.execute(
                 "SELECT document FROM heartbeats WHERE instance_id = ? OR (? != '' AND container_id = ?)",

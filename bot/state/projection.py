@@ -41,7 +41,7 @@ ENVIRONMENT_FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Return how far a projection is: of which journal, up to which change."""
+    """Describe how far a projection is: of which journal, up to which change."""
 
     journal: str
     sequence: int

@@ -47,7 +47,7 @@ class SyncStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Return how long a change took from its commit to Redis; both in monotonic seconds."""
+    """Record how long a change took from its commit to Redis; both in monotonic seconds."""
 
     at: float
     seconds: float

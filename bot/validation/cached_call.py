@@ -15,13 +15,13 @@ class CachedCall(Generic[Answer]):
 
     def __init__(self, ask: Callable[[], Awaitable[Answer]]) -> None:
         self._ask = ask
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._answers: list[Answer] = []
         self._error: Exception | None = None
 
     async def __call__(self) -> Answer:
         """Return the answer. Raises what the function raised."""
-        async with self._turn:
+        async with self._lock:
             if self._error is not None:
                 raise self._error
             if not self._answers:

@@ -42,7 +42,7 @@ def effective_permissions(guild: Document, member: Document, channel: Document) 
 
 
 def _either(bits: Iterable[int]) -> int:
-    run_concurrently = 0
+    every_bit = 0
     for one in bits:
-        run_concurrently |= one
-    return run_concurrently
+        every_bit |= one
+    return every_bit

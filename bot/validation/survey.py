@@ -76,5 +76,5 @@ class EnvironmentSurvey:
 def _hangs(environment: Environment) -> EngineUnavailableError:
     return EngineUnavailableError(
         f"The compose files of {environment.name} were not resolved within {RESOLVE_SECONDS:g} s.",
-        hint="Look whether Docker and the disk still answer.",
+        hint="Check whether Docker and the disk still respond.",
     )

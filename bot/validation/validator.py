@@ -67,7 +67,7 @@ class EnvironmentValidator:
 
     def _hangs(self, check: Check) -> CheckResult:
         message = f"The check did not end within {self._deadline_seconds:g} s."
-        return CheckResult(check.name, check.severity, False, message, "Try again; see the log if it stays so.")
+        return CheckResult(check.name, check.severity, False, message, "Try again; if it happens again, see the log.")
 
     def _broke(self, check: Check, error: Exception) -> CheckResult:
         # The exception's own words stay in the log: they may hold what must not be shown.

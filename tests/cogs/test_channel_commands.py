@@ -134,7 +134,7 @@ async def test_frozen_environment_refused_with_details(scene: Scene) -> None:
         await scene.anna.slash(scene.ops, "lock", environment="staging", reason="another")
     )
     opened = scene.answer(await scene.anna.slash(scene.ops, "unlock", environment="staging"))
-    assert "is open again" in opened
+    assert "is unlocked" in opened
     assert "the fair" in opened
     assert "🚀 Started" in scene.answer(await scene.ask(scene.dora, "deploy", environment="staging", version="v2"))
 
@@ -144,9 +144,9 @@ async def test_production_unlock_needs_approver_or_locker(scene: Scene) -> None:
     await scene.dora.slash(scene.ops, "lock", environment="prod", reason="the fair")
     refused = scene.answer(await other.slash(scene.ops, "unlock", environment="prod"))
     assert "To unlock prod, one of these roles is needed" in refused
-    assert "is open again" in scene.answer(await scene.dora.slash(scene.ops, "unlock", environment="prod"))
+    assert "is unlocked" in scene.answer(await scene.dora.slash(scene.ops, "unlock", environment="prod"))
     await scene.dora.slash(scene.ops, "lock", environment="prod", reason="again")
-    assert "is open again" in scene.answer(await scene.anna.slash(scene.ops, "unlock", environment="prod"))
+    assert "is unlocked" in scene.answer(await scene.anna.slash(scene.ops, "unlock", environment="prod"))
     assert "prod is not locked" in scene.answer(await scene.anna.slash(scene.ops, "unlock", environment="prod"))
 
 
@@ -170,7 +170,7 @@ async def test_cancel_of_several_needs_environment(scene: Scene) -> None:
     stories = [
         await Story.begin(scene.application.state, scene.application.bus, environment=name) for name in ("dev", "prod")
     ]
-    assert "Say of which environment: dev, prod." in scene.answer(await scene.dora.slash(scene.ops, "cancel"))
+    assert "Say which environment: dev, prod." in scene.answer(await scene.dora.slash(scene.ops, "cancel"))
     suggested = await scene.dora.autocomplete(scene.ops, "cancel", "environment", "")
     assert sorted(choice["value"] for choice in suggested) == ["dev", "prod"]
     answer = scene.answer(await scene.dora.slash(scene.ops, "cancel", environment="staging"))

@@ -37,7 +37,7 @@ def test_help_lists_commands_and_exit_codes(dry_line: CommandLine) -> None:
         (("deploy", "moon", "v1"), "There are: dev, staging, prod"),
         (("deploy", "dev", "--version"), "No such option"),
         (("hotfix", "dev", "v1"), "--reason"),
-        (("rollback", "dev", "--to", "first"), "'first' is no release"),
+        (("rollback", "dev", "--to", "first"), "'first' is not a release"),
         (("history", "moon"), "There are: dev, staging, prod"),
         (("history", "--outcome", "great"), "great"),
         (("releases", "moon"), "There are: dev, staging, prod"),

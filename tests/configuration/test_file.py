@@ -100,7 +100,7 @@ needs_approval = true
     monkeypatch.setenv("RELEASES_KEPT", "1")
     found = faults(needs_discord=True)
     starts = [
-        "ENVIRONMENTS: is no JSON",
+        "ENVIRONMENTS: is not JSON",
         "RELEASES_KEPT: Input should be greater",
         "DISCORD_TOKEN: is missing",
         "DISCORD_OPS_CHANNEL_ID: is missing",
@@ -110,7 +110,7 @@ needs_approval = true
         "state/roas.toml:4: discord.ops_chanel_id: there is no such key; is ops_channel_id meant?",
         "state/roas.toml:7: discord.deployer_role_ids.1: Input should be a valid integer",
         "state/roas.toml:9: htp: there is no such table; is http meant?",
-        "state/roas.toml:11: stack.home_environment: 'moon' is none of dev, staging, prod",
+        "state/roas.toml:11: stack.home_environment: 'moon' is not one of dev, staging, prod",
         "state/roas.toml:13: log.level: String should match",
         "state/roas.toml:15: environments.dev.foldr: there is no such key; is folder meant?",
         "state/roas.toml:16: environments.dev.observation_seconds: Input should be greater",
@@ -123,9 +123,9 @@ needs_approval = true
 @pytest.mark.parametrize(
     ("text", "content"),
     [
-        ('[discord]\n\nguild_id = = 1\n', "roas.toml:3: is no TOML: Invalid value"),
-        ("[discord]\nguild_id = 1\nguild_id = 2\n", "roas.toml:3: is no TOML: Cannot overwrite a value"),
-        ('[log]\nlevel = "INFO', "roas.toml:2: is no TOML: "),
+        ('[discord]\n\nguild_id = = 1\n', "roas.toml:3: is not TOML: Invalid value"),
+        ("[discord]\nguild_id = 1\nguild_id = 2\n", "roas.toml:3: is not TOML: Cannot overwrite a value"),
+        ('[log]\nlevel = "INFO', "roas.toml:2: is not TOML: "),
         ("[stack]\ncompose = 1\n", "there is no such key; is compose_file meant?"),
         ("discord = 1\n", "roas.toml:1: discord: is a table: write [discord]"),
         ("environments = 1\n", "roas.toml:1: environments: holds tables"),

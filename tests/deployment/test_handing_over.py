@@ -178,7 +178,7 @@ async def test_successor_of_wrong_release_refused(scene, old, claimed):
         return
     ended = await old.orchestrator.wait(deployment.id)
     assert ended.outcome is Outcome.ROLLED_BACK
-    assert "it says that it is of another release" in ended.problem.message
+    assert "it reports another release" in ended.problem.message
     assert scene.bot_containers() == [old.container_id]
 
 

@@ -48,7 +48,7 @@ async def test_missing_variable_named_with_file(engine: ComposeEngine, stack: Ca
 
 async def test_unset_variable_warns(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     resolved = await engine.resolve(stack("services: {web: {image: 'tiny:v1', user: '${WHO}'}}"), "v1")
-    assert resolved.warnings == ("The variable WHO is not set: Compose takes an empty text for it.",)
+    assert resolved.warnings == ("The variable WHO is not set: Compose uses an empty string for it.",)
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ async def test_a_value_that_is_no_text_is_refused(
     """Compose prints it as `!!binary`, and what is judged would not be what is applied."""
     (folder / "x.env").write_bytes(b"A=\xff\n")
     environment.compose_files[0].write_text("services: {web: {image: x, network_mode: 'container:${A}'}}")
-    with pytest.raises(ComposePolicyError, match="no UTF-8 text"):
+    with pytest.raises(ComposePolicyError, match="not UTF-8 text"):
         await engine.resolve(replace(environment, env_files=(folder / "x.env",)), None)
 
 

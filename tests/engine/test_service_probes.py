@@ -42,5 +42,5 @@ def test_invalid_probe_refused(probe: object) -> None:
 def test_unsupported_probe_refused_without_secret(url: object) -> None:
     """The error of a probe that cannot be asked holds no secret."""
     model = services(store={}, web={"depends_on": {"store": {"probe": url}}})
-    with pytest.raises(ComposeFileError, match="a probe of store has a scheme, a host or a port that makes no sense"):
+    with pytest.raises(ComposeFileError, match="a probe of store has an invalid scheme, host or port"):
         refuse_impossible_probes(read_definitions(model))

@@ -84,7 +84,7 @@ async def test_cancelled_handover_awaits_decision(old, new, is_given_up):
     deployment = a_deployment()
     fence = await old.deployments.create(deployment, "deploy v2")
     leadership, held = Leadership(), HeldLease()
-    held.record = record
+    held.current = record
     held.bind(leadership)
     with closing(sqlite3.connect(old.folder / JOURNAL_NAME, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -102,7 +102,7 @@ async def test_channel_of_other_guild_reported(subject: Subject, settings: Setti
 async def test_voice_channel_refused(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
     discord.answers["/channels/2"]["type"] = 2
     found = await findings(subject, await fetch_discord_facts(settings))
-    assert found[0].message == "#ops is no text channel."
+    assert found[0].message == "#ops is not a text channel."
 
 
 async def test_missing_permissions_named(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:

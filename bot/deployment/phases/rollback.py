@@ -28,7 +28,7 @@ class Rollback:
             if target is None:
                 context.release = None
                 await self._remove_everything(context, watch)
-                return "nothing ran before, so that everything was removed"
+                return "nothing ran before, so everything was removed"
             await self._restore(context, watch, target)
             return f"{target.label} runs again"
 

@@ -75,5 +75,5 @@ def build(project: ComposeProject, service: str) -> list[str]:
 def _checked(service: str) -> str:
     """Refuse what could be read as anything but a service's name."""
     if not SERVICE_PATTERN.fullmatch(service):
-        raise InvalidRequestError(f"{service!r} is no name of a service.", hint="Name a service of the compose file.")
+        raise InvalidRequestError(f"{service!r} is not a service name.", hint="Name a service of the compose file.")
     return service

@@ -22,8 +22,12 @@ class ComposeVersionCheck:
         try:
             version = Version(found.removeprefix("v").split("-")[0].split("+")[0])
         except InvalidVersion:
-            return failed(self, f"Compose calls its version {found!r}.", f"Install Docker Compose {MINIMUM} or later.")
+            return failed(
+                self,
+                f"Compose reports the version {found!r}, which cannot be read.",
+                f"Install Docker Compose {MINIMUM} or later.",
+            )
         if version < MINIMUM:
             message = f"Docker Compose {found} does not know `depends_on.required` and `include`."
             return failed(self, message, f"Install Docker Compose {MINIMUM} or later.")
-        return passed(self, f"Docker Compose {found} is there.")
+        return passed(self, f"Docker Compose {found} is installed.")

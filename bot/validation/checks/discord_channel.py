@@ -21,7 +21,7 @@ class DiscordChannelCheck:
         if facts.unreachable or not facts.token_accepted:
             return passed(self, "The channel was not looked for, since Discord did not let the bot in.")
         if not facts.guild_found:
-            message = f"The bot is no member of the guild {settings.discord_guild_id}."
+            message = f"The bot is not a member of the guild {settings.discord_guild_id}."
             return failed(
                 self,
                 message,
@@ -38,5 +38,5 @@ class DiscordChannelCheck:
             message = f"The bot does not see the channel {channel_id} in its guild."
             return failed(self, message, f"Give it View Channel there, or correct {setting}.")
         if not facts.channel_takes_messages:
-            return failed(self, f"#{facts.channel_name} is no text channel.", f"Set {setting} to a text channel.")
+            return failed(self, f"#{facts.channel_name} is not a text channel.", f"Set {setting} to a text channel.")
         return passed(self, f"The bot sees #{facts.channel_name}.")

@@ -16,7 +16,7 @@ class DiscordPermissionsCheck:
         facts = await subject.discord_facts() if subject.discord_facts is not None else None
         there = [one for one in (facts, facts and facts.ops) if one is not None and one.channel_found]
         if not there:
-            return passed(self, "There is no channel to have permissions in.")
+            return passed(self, "No channel was found, so no permissions were checked.")
         if any(one.missing_permissions is None for one in there):
             return failed(self, "The bot's permissions could not be read.", "Check them in the channel's settings.")
         wrong = [one for one in there if one.missing_permissions]

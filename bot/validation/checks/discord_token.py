@@ -17,9 +17,9 @@ class DiscordTokenCheck:
             return passed(self, "DISCORD_TOKEN is not set: the bot can be used from the command line only.")
         facts = await subject.discord_facts()
         if facts.unreachable:
-            remedy = "Deployments go on without Discord; messages arrive when it is back."
+            remedy = "Deployments continue without Discord; messages arrive when it is back."
             return failed(self, f"Discord does not answer: {facts.unreachable}.", remedy)
         if not facts.token_accepted:
             remedy = "Reset it at https://discord.com/developers/applications (Bot, Reset Token) and set DISCORD_TOKEN."
             return failed(self, "Discord refuses the token.", remedy)
-        return passed(self, f"Discord knows the token as {facts.bot_name}.")
+        return passed(self, f"Discord accepts the token; the bot is {facts.bot_name}.")

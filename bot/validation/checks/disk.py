@@ -29,7 +29,7 @@ class DiskCheck:
     async def _measure(self, subject: Subject, text: str, path: Path) -> CheckResult:
         free = await subject.engine.disk_free(path)
         if free is None:
-            return passed(self, f"The space of {text} ({path}) cannot be seen from here.")
+            return passed(self, f"The free space of {text} ({path}) cannot be read from here.")
         message = f"{in_bytes(free)} are free for {text} ({path})."
         remedy = "Make room, for instance with `docker image prune` and `docker builder prune`."
         if free < MINIMUM_BYTES:

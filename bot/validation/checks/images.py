@@ -27,17 +27,17 @@ class ImagesCheck:
         if subject.look_up_image is None:
             return [passed(self, "No image is looked up: nothing of the working copy is deployed.")]
         services = _service_by_image(subject)
-        turns = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(AT_ONCE)
         found = await asyncio.gather(
-            *(self._look_up(subject.look_up_image, names, turns) for names in services.values())
+            *(self._look_up(subject.look_up_image, names, slots) for names in services.values())
         )
         problems = [result for result in found if result is not None]
         return problems or [passed(self, f"{len(services)} image{'' if len(services) == 1 else 's'} available.")]
 
-    async def _look_up(self, look_up: LookUp, services: list[str], turns: asyncio.Semaphore) -> CheckResult | None:
+    async def _look_up(self, look_up: LookUp, services: list[str], slots: asyncio.Semaphore) -> CheckResult | None:
         text = f"({listed(services)})"
         try:
-            async with turns, asyncio.timeout(REGISTRY_SECONDS):
+            async with slots, asyncio.timeout(REGISTRY_SECONDS):
                 await look_up(services[0])
         except ImageNotFoundError as error:
             return failed(self, f"{error.message} {text}", error.hint)

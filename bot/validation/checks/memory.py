@@ -22,7 +22,7 @@ class MemoryCheck:
     async def _left(self, subject: Subject) -> CheckResult:
         left = await subject.engine.memory_available()
         if left is None:
-            return passed(self, "The memory of the engine's machine cannot be seen from here.")
+            return passed(self, "The memory of the engine's machine cannot be read from here.")
         message, remedy = f"{in_bytes(left)} of memory are left.", "Stop what is not needed, or add memory."
         if left < MINIMUM_BYTES:
             return failed(self, message, remedy)

@@ -16,7 +16,7 @@ class RedisCheck:
         """Check that Redis answers."""
         if subject.ping_redis is None:
             return passed(self, "REDIS_URL is not set: state is kept in the journal alone.")
-        remedy = "Look at the redis service, or correct REDIS_URL; deployments go on without it."
+        remedy = "Look at the redis service, or correct REDIS_URL; deployments continue without it."
         try:
             await subject.ping_redis()
         except RoasError as error:

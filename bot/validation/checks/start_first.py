@@ -26,7 +26,7 @@ class StartFirstCheck:
         for name, definition in users.items():
             if definition.fixed_place:
                 message = f"{name} is replaced start-first, but {definition.fixed_place} allows only one container."
-                found.append(failed(self, message, "Take it away, or set `update_config.order: stop-first`."))
+                found.append(failed(self, message, "Remove it, or set `update_config.order: stop-first`."))
             if shared := _writable_volumes(subject.services.get(name, {})):
                 message = f"{name} is replaced start-first: two containers will write to {listed(shared)} at once."
                 remedy = "Use `stop-first`, unless the program supports that."
@@ -41,7 +41,7 @@ class StartFirstCheck:
             return []
         place = definitions[own.service].fixed_place
         message = f"{own.service} is this bot, which cannot be replaced: {place} allows only one container."
-        return [failed(self, message, "Take it out of the compose file.", Severity.WARNING)]
+        return [failed(self, message, "Remove it from the compose file.", Severity.WARNING)]
 
 
 def _writable_volumes(service: dict[str, Any]) -> list[str]:

@@ -29,7 +29,7 @@ class StateFolderCheck:
             remedy = f"Create it: `install -d -m 700 {folder}`."
             return failed(self, f"The state folder {folder} cannot be read ({error.strerror}).", remedy)
         if not stat.S_ISDIR(found.st_mode):
-            return failed(self, f"STATE_DIR is {folder}, which is no folder.", "Point STATE_DIR to a folder.")
+            return failed(self, f"STATE_DIR is {folder}, which is not a folder.", "Point STATE_DIR to a folder.")
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             remedy = f"Give it to the user that the bot runs as: `chown {os.getuid()} {folder}`."
             return failed(self, f"The state folder {folder} is not writable for user {os.getuid()}.", remedy)
@@ -37,4 +37,4 @@ class StateFolderCheck:
         if mode & ~OWN_BITS & 0o777:
             message = f"The state folder {folder} has mode {mode:04o}; it holds secrets and is open to others."
             return failed(self, message, f"Close it: `chmod 700 {folder}`.")
-        return passed(self, f"The state folder {folder} is there, writable and closed to others.")
+        return passed(self, f"The state folder {folder} exists, is writable and is closed to others.")

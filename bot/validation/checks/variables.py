@@ -37,7 +37,7 @@ class VariablesCheck:
             message = f"{len(missing)} required variable{' has' if len(missing) == 1 else 's have'} no value: {text}."
             found.append(failed(self, message, f"Set {listed(sorted(missing))} in {_place(subject)}."))
         if blank:
-            message = f"Without a value, and taken as empty: {listed(blank)}."
+            message = f"No value, so treated as empty: {listed(blank)}."
             remedy = f"Set them in {_place(subject)}, or give them a default."
             found.append(failed(self, message, remedy, Severity.WARNING))
         return found or [passed(self, "Every variable has a value.")]

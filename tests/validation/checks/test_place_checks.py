@@ -37,7 +37,7 @@ async def test_missing_state_folder_fails(subject: Subject) -> None:
 async def test_file_is_no_state_folder(subject: Subject) -> None:
     subject.settings.state_dir.rmdir()
     subject.settings.state_dir.write_text("x")
-    assert "is no folder" in (await StateFolderCheck().run(subject)).message
+    assert "is not a folder" in (await StateFolderCheck().run(subject)).message
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")

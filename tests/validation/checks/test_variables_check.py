@@ -61,7 +61,7 @@ async def test_deployment_version_counts_not_bot_environment(subject: Subject, m
 async def test_empty_variable_warns(subject: Subject) -> None:
     result = (await look(subject, "'$A ${B}'", "B=1"))[0]
     assert (result.severity, result.passed) == (Severity.WARNING, False)
-    assert result.message == "Without a value, and taken as empty: A."
+    assert result.message == "No value, so treated as empty: A."
 
 
 async def test_included_files_and_compose_tags_read(subject: Subject) -> None:
