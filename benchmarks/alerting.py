@@ -29,7 +29,7 @@ ENVIRONMENT = "dev"
 IMAGE = "roas-benchmark/alerting"
 SERVICES_A_ROUND = 10
 PAUSE_SECONDS = 1.0
-TOLD_SECONDS = 60.0
+POSTED_SECONDS = 60.0
 # Known to be well soon after a start, and seldom asked afterwards: what is measured is the bot, not the checks.
 CHECK = {
     "test": ["CMD-SHELL", HEALTH_COMMAND],
@@ -144,11 +144,11 @@ async def _kill(bot: RunningBot, service: str, moments: "HealthyMoments") -> Kil
 
     began, began_at = time.monotonic(), time.time_ns()
     os.kill(int(container.attrs["State"]["Pid"]), signal.SIGKILL)
-    message = await bot.people.wait_for_message(is_notified, deadline_seconds=TOLD_SECONDS, after=after)
+    message = await bot.people.wait_for_message(is_notified, deadline_seconds=POSTED_SECONDS, after=after)
     notified = time.monotonic() - began
     if "🔴" not in message.text and "✅" not in message.text:
-        raise RuntimeError(f"it is no critical alert: {message.text}")
-    await bot.people.wait_for_message(is_over, deadline_seconds=TOLD_SECONDS, after=after)
+        raise RuntimeError(f"it is not a critical alert: {message.text}")
+    await bot.people.wait_for_message(is_over, deadline_seconds=POSTED_SECONDS, after=after)
     resolved = time.monotonic() - began
     recovered = await asyncio.to_thread(moments.after, str(container.id), began_at)
     return Kill(notified, (recovered - began_at) / 1e9, resolved)
@@ -174,7 +174,7 @@ class HealthyMoments:
             return next((at for one, at in self._seen if one == container_id and at > moment), None)
 
         with self._news:
-            if not self._news.wait_for(lambda: first() is not None, TOLD_SECONDS):
+            if not self._news.wait_for(lambda: first() is not None, POSTED_SECONDS):
                 raise TimeoutError("the service is not healthy again")
             return first() or 0
 

@@ -128,14 +128,16 @@ async def _run(home: Home, people: SandboxClient, way: Callable[[Home, SandboxCl
 
 
 async def _by_itself(_home: Home, people: SandboxClient) -> None:
-    """Ask the bot to replace itself, say yes to its plan, and wait for the end."""
+    """Ask the bot to replace itself, confirm its plan, and wait for the end."""
     asked = await people.slash("dora", "deploy", environment=ENVIRONMENT, version="v2")
     plan = (await people.answer(asked, deadline_seconds=ANSWER_SECONDS)).message
     assert plan is not None
-    yes = next(one.custom_id for one in plan.buttons if ":confirm:" in (one.custom_id or ""))
-    said = (await people.answer(await people.click("dora", plan, str(yes)), deadline_seconds=ANSWER_SECONDS)).message
-    found = DEPLOYMENT_ID.search(said.text if said else "")
-    assert found is not None, said
+    confirm = next(one.custom_id for one in plan.buttons if ":confirm:" in (one.custom_id or ""))
+    answer = (
+        await people.answer(await people.click("dora", plan, str(confirm)), deadline_seconds=ANSWER_SECONDS)
+    ).message
+    found = DEPLOYMENT_ID.search(answer.text if answer else "")
+    assert found is not None, answer
 
     def is_outcome(message: Message) -> bool:
         return f"{found.group()} · outcome" in message.text

@@ -23,7 +23,7 @@ PROCESSES = 8
 INTERVAL_SECONDS = 60.0
 GROUP_WAIT_SECONDS = 30.0
 UP_SECONDS = 120.0
-TOLD_SECONDS = 300.0
+NOTIFIED_SECONDS = 300.0
 RESOLVED_SECONDS = 600.0
 LOOK_SECONDS = 0.5
 
@@ -148,7 +148,7 @@ async def _time(victim: Victim, arrivals: Arrivals) -> tuple[float, float]:
     await asyncio.sleep(random.uniform(0, INTERVAL_SECONDS))  # noqa: S311
     killed = time.monotonic()
     victim.kill()
-    async with asyncio.timeout(TOLD_SECONDS):
+    async with asyncio.timeout(NOTIFIED_SECONDS):
         notified = await arrivals.of(victim.address, "firing") - killed
     started = time.monotonic()
     victim.start()

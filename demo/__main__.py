@@ -109,7 +109,7 @@ async def _play(story: Story, sandbox: Process) -> None:
         await play
     except (StoryError, TimeoutError) as error:
         text = await asyncio.to_thread(failure_output, story.stage)
-        raise StoryError(f"{error}\n\nThe bot's last words:\n{text}") from error
+        raise StoryError(f"{error}\n\nThe bot's last output:\n{text}") from error
     finally:
         for task in (play, death):
             task.cancel()

@@ -75,10 +75,10 @@ class Narrator:
         self.console.print(f"[green]Docker shows:[/green] {what} {escape(chapter.proved)}")
 
     def received(self, who: str, what: str, seen: PollResults) -> None:
-        """Return how commands sent at a steady rate were answered."""
-        answer_text, answered = f"[cyan]{who}[/cyan] typed [bold]{what}[/bold]", len(seen.asked) - seen.never
+        """Print how commands sent at a steady rate were answered."""
+        intro, answered = f"[cyan]{who}[/cyan] typed [bold]{what}[/bold]", len(seen.asked) - seen.never
         self.console.print(
-            f"{answer_text} {len(seen.asked)} times meanwhile, ten times a second, and got {answered} answers: "
+            f"{intro} {len(seen.asked)} times meanwhile, ten times a second, and got {answered} answers: "
             f"in {seen.median:.2f} s as a rule, in {seen.longest_wait:.2f} s at most"
         )
 
@@ -99,9 +99,9 @@ class Narrator:
             table.add_row(escape(chapter.title), took, escape(chapter.proved))
         self.console.print()
         self.console.print(table)
-        deaf = f"{seen.unresponsive:.1f} s" if seen.never else "never"
+        unheard = f"{seen.unresponsive:.1f} s" if seen.never else "never"
         self.console.print(
-            f"How long nobody was listening while the bot was replaced: [bold]{deaf}[/bold]. "
+            f"How long nobody was listening while the bot was replaced: [bold]{unheard}[/bold]. "
             f"{len(seen.asked)} commands were sent meanwhile, and {len(seen.asked) - seen.never} answered."
         )
 

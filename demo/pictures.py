@@ -64,7 +64,7 @@ class Photographer:
         await message.locator("discord-button").filter(has_text=label).first.click()
 
     async def deploy(self, version: str, environment: str = ENVIRONMENT) -> None:
-        """Ask for a version and say yes to the plan."""
+        """Ask for a version and confirm the plan."""
         await self.type("deploy", environment, version)
         await self.send()
         await self.press(await self.see("The plan expires"), "Deploy")

@@ -1,4 +1,4 @@
-"""How people use the bot: they type, say yes to a plan, and read in the channel how it went on and ended."""
+"""How people use the bot: they type, confirm a plan, and read in the channel how it went on and ended."""
 
 import asyncio
 import re
@@ -49,7 +49,7 @@ class Scene:
         self.narrator.answered(plan.text, "the plan, shown to dora")
         button = next((one for one in plan.buttons if ":confirm:" in (one.custom_id or "")), None)
         if button is None or button.custom_id is None:
-            raise StoryError(f"{typed} was answered without a button to say yes: {plan.text}")
+            raise StoryError(f"{typed} was answered without a button to confirm it: {plan.text}")
         self.narrator.typed("dora", f"[{button.label}]", "presses")
         answer_text = (await self.answer(await self.people.click("dora", plan, button.custom_id), button.label)).text
         found = DEPLOYMENT_ID.search(answer_text)

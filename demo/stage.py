@@ -65,23 +65,25 @@ class Stage:
             client.close()
 
     def _build_sample(self, client: docker.DockerClient, plant: Plant | None) -> None:
-        moods: dict[str, Behaviour] = {
+        behaviours: dict[str, Behaviour] = {
             "v1": "healthy",
             "v2": "unhealthy" if plant == "v2-broken" else "healthy",
             "v3": "healthy" if plant == "v3-healthy" else "unhealthy",
         }
         self.image_ids["store"] = sample_image(client, f"{self.name}/store:1", version="store 1")
-        for version, mood in moods.items():
+        for version, behaviour in behaviours.items():
             self.image_ids[version] = sample_image(
-                client, f"{self.name}/web:{version}", version=version, behaviour=mood
+                client, f"{self.name}/web:{version}", version=version, behaviour=behaviour
             )
 
     def _build_bot(self, client: docker.DockerClient, plant: Plant | None) -> None:
         """Build the bot as it is here, twice; in the place of its v3 is something that ends at once."""
         self.image_ids["bot v1"] = self._build_version(good := f"{self.name}/bot:v1")
         other = f"{self.name}/bot:v2"
-        deaf = plant == "bot-v2-deaf"
-        self.image_ids["bot v2"] = unresponsive_image(client, good, other) if deaf else self._build_version(other)
+        unresponsive = plant == "bot-v2-deaf"
+        self.image_ids["bot v2"] = (
+            unresponsive_image(client, good, other) if unresponsive else self._build_version(other)
+        )
         self.image_ids["bot v3"] = sample_image(client, f"{self.name}/bot:v3", version="v3", behaviour="exits")
 
     def _build_version(self, tag: str) -> str:

@@ -199,5 +199,5 @@ class Control:
 
 def _checked_locale(locale: str) -> str:
     if locale not in LOCALES:
-        raise ControlError(f"the sandbox speaks {', '.join(LOCALES)}, not {locale!r}")
+        raise ControlError(f"the sandbox supports {', '.join(LOCALES)}, not {locale!r}")
     return locale

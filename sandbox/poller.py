@@ -110,7 +110,7 @@ class Poller:
             due += self.every_seconds
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
-    async def hear(self) -> None:
+    async def collect(self) -> None:
         """Wait for the last answers."""
         with suppress(TimeoutError):
             await self.people.wait_until_answered(self.user, PATIENCE_SECONDS + GRACE_SECONDS)
@@ -133,4 +133,4 @@ async def polling(people: SandboxClient, command: str, every_seconds: float = EV
         [ended] = await asyncio.gather(task, return_exceptions=True)
     if isinstance(ended, Exception):
         raise ended
-    await somebody.hear()
+    await somebody.collect()

@@ -109,11 +109,11 @@ def _secrets(folder: Path) -> Iterator[list[str]]:
 
 
 def _pip_settings() -> dict[str, str]:
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False, timeout=30
     ).stdout
     found: dict[str, str] = {}
-    for line in said.splitlines():
+    for line in output.splitlines():
         key, _, value = line.partition("=")
         name = key.rpartition(".")[2]
         if name in INDEX_SETTINGS:

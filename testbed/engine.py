@@ -41,7 +41,7 @@ class Engine:
             client.close()
 
 
-def by_hand(docker_host: str | None, home: Path = Path("/root")) -> dict[str, str]:
+def manual_environment(docker_host: str | None, home: Path = Path("/root")) -> dict[str, str]:
     """Return the environment in which a person types Docker's commands: nothing of ours but the chosen programs."""
     chosen = {name: os.environ[name] for name in ("PATH", "DOCKER_CONFIG") if name in os.environ}
     return {**chosen, "HOME": str(home), "DOCKER_HOST": docker_host or DEFAULT_HOST}

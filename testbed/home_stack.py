@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import yaml
 
-from testbed.engine import Engine, by_hand
+from testbed.engine import Engine, manual_environment
 from testbed.sample import CHECK
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,7 +42,7 @@ class Home:
         done = subprocess.run(
             ["docker-compose", *arguments],
             cwd=self.folder,
-            env=by_hand(self.engine.docker_host, self.folder),
+            env=manual_environment(self.engine.docker_host, self.folder),
             capture_output=True,
             text=True,
             check=False,

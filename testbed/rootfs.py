@@ -77,8 +77,8 @@ class Rootfs:
 
 def libraries_of(program: Path) -> list[Path]:
     """Return the libraries that a program loads, its loader among them."""
-    said = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False, timeout=30).stdout
-    return [Path(match) for match in re.findall(r"(/\S+) \(0x", said)]
+    output = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False, timeout=30).stdout
+    return [Path(match) for match in re.findall(r"(/\S+) \(0x", output)]
 
 
 def is_static(program: Path) -> bool:

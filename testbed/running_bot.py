@@ -33,7 +33,7 @@ INHERITED = ("PATH", "HOME", "LANG", "DISCORD_OPENAPI")
 
 
 class RunningBotError(RuntimeError):
-    """The bot did not do what it was asked; the message is what it said."""
+    """The bot did not do what it was asked; the message is what it answered."""
 
 
 @dataclass
@@ -73,13 +73,13 @@ class RunningBot:
         """Type `/deploy`, confirm the plan, and return the message with the outcome. Raises RunningBotError."""
         asked = await self.people.slash("dora", "deploy", environment=environment, version=version)
         plan = await self._answer(asked)
-        yes = next((one.custom_id for one in plan.buttons if ":confirm:" in (one.custom_id or "")), None)
-        if yes is None:
+        confirm = next((one.custom_id for one in plan.buttons if ":confirm:" in (one.custom_id or "")), None)
+        if confirm is None:
             raise RunningBotError(plan.text)
-        said = await self._answer(await self.people.click("dora", plan, yes))
-        found = DEPLOYMENT_ID.search(said.text)
+        answer = await self._answer(await self.people.click("dora", plan, confirm))
+        found = DEPLOYMENT_ID.search(answer.text)
         if found is None:
-            raise RunningBotError(said.text)
+            raise RunningBotError(answer.text)
 
         def is_outcome(message: Message) -> bool:
             return f"{found.group()} · outcome" in message.text

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from campaigns.crash.campaign import Campaign, ExecutionOptions
+from campaigns.crash.campaign import Campaign, CampaignOptions
 from campaigns.crash.rounds import Kind
 from campaigns.instrumented.gate import PLANTS
 
@@ -29,7 +29,7 @@ def main() -> int:
     given = parser.parse_args()
     results = given.results or Path(tempfile.mkdtemp(prefix="roas-crash-results-"))
     results.mkdir(parents=True, exist_ok=True)
-    wishes = ExecutionOptions(
+    options = CampaignOptions(
         seed=given.seed,
         random_rounds=given.rounds,
         kinds=tuple(given.only or Kind),
@@ -41,7 +41,7 @@ def main() -> int:
         results=results,
         keep=given.keep,
     )
-    return asyncio.run(Campaign(wishes).run())
+    return asyncio.run(Campaign(options).run())
 
 
 if __name__ == "__main__":

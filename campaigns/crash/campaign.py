@@ -25,7 +25,7 @@ TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutionOptions:
+class CampaignOptions:
     """Define what a campaign does."""
 
     seed: int
@@ -44,9 +44,9 @@ class ExecutionOptions:
 class Campaign:
     """Play every planned round."""
 
-    def __init__(self, wishes: ExecutionOptions) -> None:
-        self._wishes = wishes
-        self._reporter = Reporter(wishes.results, wishes.seed)
+    def __init__(self, options: CampaignOptions) -> None:
+        self._options = options
+        self._reporter = Reporter(options.results, options.seed)
         self._waiting: deque[tuple[Round, int]] = deque()
         self._played: list[Played] = []
         self._total = 0
@@ -55,7 +55,7 @@ class Campaign:
     async def run(self) -> ExitCode:
         """Play all of it, and say how it went."""
         end = await self._run_all()
-        if plant := self._wishes.plant:
+        if plant := self._options.plant:
             seen = {ExitCode.RED: "was seen", ExitCode.GREEN: "was planted, and nothing was seen of it"}
             self._reporter.say(f"{plant} {seen.get(end, 'was planted, and nothing can be said of it')}")
         return end
@@ -73,18 +73,18 @@ class Campaign:
                 except CleanRunError as error:
                     self._reporter.say(f"BROKEN: {error}")
                     for lane in lanes:
-                        lane.keep_evidence(self._wishes.results / f"clean-{lane.name}")
-                    return ExitCode.RED if error.breaches or not self._wishes.plant else ExitCode.UNPLAYED
+                        lane.keep_evidence(self._options.results / f"clean-{lane.name}")
+                    return ExitCode.RED if error.breaches or not self._options.plant else ExitCode.UNPLAYED
                 return await self._play(lanes, traces)
 
     async def _open(self, stack: ExitStack, folder: Path) -> list[Lane]:
-        self._reporter.say(f"laying out {self._wishes.lanes} stack(s); results go to {self._wishes.results}")
-        names = [f"lane{number}" for number in range(1, self._wishes.lanes + 1)]
-        opened = [opened_lane(name, folder / name, plant=self._wishes.plant) for name in names]
+        self._reporter.say(f"laying out {self._options.lanes} stack(s); results go to {self._options.results}")
+        names = [f"lane{number}" for number in range(1, self._options.lanes + 1)]
+        opened = [opened_lane(name, folder / name, plant=self._options.plant) for name in names]
         return [await asyncio.to_thread(stack.enter_context, context) for context in opened]
 
     async def _learn(self, lanes: Sequence[Lane]) -> Traces:
-        traces = await learn(lanes, self._wishes.kinds)
+        traces = await learn(lanes, self._options.kinds)
         for script, trace in traces.items():
             self._reporter.say(f"{script}: {len(trace)} points of its own, before and after each step")
         self._reporter.say(f"a clean deployment takes {lanes[0].length_seconds:.1f} s")
@@ -103,22 +103,22 @@ class Campaign:
             coverage.count(played)
         wrong_notifications = [text for lane in lanes for text in await lane.wrong_notifications()]
         self._reporter.summary(self._played, coverage, wrong_notifications, {one for one, _ in self._waiting})
-        if self._wishes.keep:
+        if self._options.keep:
             for lane in lanes:
-                lane.keep_evidence(self._wishes.results / lane.name)
-        return exit_code(self._wishes.plant, self._played, wrong_notifications, len(coverage.missing))
+                lane.keep_evidence(self._options.results / lane.name)
+        return exit_code(self._options.plant, self._played, wrong_notifications, len(coverage.missing))
 
     def _rounds(self, traces: Traces) -> list[Round]:
-        everything = all_rounds(traces, self._wishes.random_rounds, self._wishes.seed)
-        rounds = [one for one in everything if one.kind in self._wishes.kinds and self._wishes.match in str(one)]
-        if self._wishes.limit:
-            dice = random.Random(self._wishes.seed)  # noqa: S311 - reproducible on purpose
-            rounds = dice.sample(rounds, min(self._wishes.limit, len(rounds)))
-        return relevant_first(rounds, self._wishes.plant)
+        everything = all_rounds(traces, self._options.random_rounds, self._options.seed)
+        rounds = [one for one in everything if one.kind in self._options.kinds and self._options.match in str(one)]
+        if self._options.limit:
+            dice = random.Random(self._options.seed)  # noqa: S311 - reproducible on purpose
+            rounds = dice.sample(rounds, min(self._options.limit, len(rounds)))
+        return relevant_first(rounds, self._options.plant)
 
     async def _work(self, lane: Lane) -> None:
         """Play rounds off the list until none is left, the time is over, or a planted defect was seen."""
-        end = time.monotonic() + self._wishes.minutes * 60 if self._wishes.minutes else float("inf")
+        end = time.monotonic() + self._options.minutes * 60 if self._options.minutes else float("inf")
         fit = True
         while fit and self._waiting and time.monotonic() < end and not self._stop.is_set():
             wanted, tries = self._waiting.popleft()
@@ -137,12 +137,12 @@ class Campaign:
         number = len(self._played)
         self._reporter.played(number, self._total, lane.name, played)
         if played.verdict in {Verdict.BROKEN, Verdict.UNPLAYED}:
-            await asyncio.to_thread(lane.keep_evidence, self._wishes.results / f"round-{number}")
+            await asyncio.to_thread(lane.keep_evidence, self._options.results / f"round-{number}")
         return played
 
     async def _recovered(self, lane: Lane) -> bool:
         """Recreate a stack after a breach, and return whether the lane goes on: not once a planted defect is seen."""
-        if self._wishes.plant and any(one.verdict is Verdict.BROKEN for one in self._played):
+        if self._options.plant and any(one.verdict is Verdict.BROKEN for one in self._played):
             self._stop.set()
             return False
         try:

@@ -15,7 +15,7 @@ class Coverage:
         self._hit: Counter[Round] = Counter()
 
     def count(self, played: Played) -> None:
-        """Count a round that did its harm, however it ended."""
+        """Count a round that injected its fault, however it ended."""
         if played.verdict in {Verdict.GOOD, Verdict.BROKEN}:
             self._hit[played.round] += 1
 
@@ -29,4 +29,4 @@ class Coverage:
         return sum(1 for one in self._wanted if one.kind is kind)
 
     def __str__(self) -> str:
-        return f"{len(self._wanted) - len(self.missing)} of {len(self._wanted)} rounds wished for did their harm"
+        return f"{len(self._wanted) - len(self.missing)} of {len(self._wanted)} planned rounds injected their fault"

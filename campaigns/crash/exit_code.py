@@ -7,7 +7,7 @@ from campaigns.crash.playing import Played, Verdict
 
 
 class ExitCode(IntEnum):
-    """What the command line returns; with a planted defect it is RED that is hoped for."""
+    """What the command line returns; with a planted defect, RED is the good result."""
 
     GREEN = 0
     RED = 1

@@ -71,10 +71,10 @@ class Gate:
         finally:
             writer.close()
 
-    async def _hold(self, said: dict[str, str]) -> None:
-        role = Role.PREDECESSOR if self._predecessor.startswith(said["container"]) else Role.SUCCESSOR
-        point = self._counting.point(role, said["step"], said["when"])
-        report = Report(point, said["service"], time.monotonic())
+    async def _hold(self, message: dict[str, str]) -> None:
+        role = Role.PREDECESSOR if self._predecessor.startswith(message["container"]) else Role.SUCCESSOR
+        point = self._counting.point(role, message["step"], message["when"])
+        report = Report(point, message["service"], time.monotonic())
         if self._look is not None:
             report = await self._look(report)
         self.trace.append(report)

@@ -77,7 +77,7 @@ def _labels(facts: Facts) -> Iterator[str]:
         numbers.add((service, number))
         wanted = facts.hashes.get(service)
         if wanted and container.labels.get(HASH_LABEL) not in wanted:
-            yield f"{container.name} bears another configuration than the release"
+            yield f"{container.name} has another configuration than the release"
 
 
 def _whole(facts: Facts) -> Iterator[str]:
@@ -113,11 +113,11 @@ def _lease(facts: Facts) -> Iterator[str]:
     """The bot that runs must be the leader, with a recent heartbeat."""
     bots, beat = _of(facts, BOT_SERVICE), facts.journal.heartbeat
     if facts.journal.lease is None:
-        yield "nobody has the voice"
+        yield "there is no leader"
     elif beat is None or beat.container_id not in {bot.id for bot in bots}:
-        yield "whoever has the voice does not run"
+        yield "the leader does not run"
     elif facts.journal.heartbeat_age_seconds > FRESH_SECONDS:
-        yield f"whoever has the voice is silent since {facts.journal.heartbeat_age_seconds:.0f} s"
+        yield f"the leader has sent no heartbeat for {facts.journal.heartbeat_age_seconds:.0f} s"
 
 
 def _one_writer(facts: Facts) -> Iterator[str]:
@@ -135,15 +135,15 @@ def _one_leader(facts: Facts) -> Iterator[str]:
 
     Leadership of a dead bot is taken without its knowledge. So only what the new leader, alive, wrote after it counts.
     """
-    speaker, since = "", 0.0
+    leader, since = "", 0.0
     late: list[Written] = []
     for change in facts.journal.written:
         if change.owner and not change.deployment_id:
-            speaker, since, late = change.owner, change.at, []
-        elif change.instance_id == speaker:
-            yield from (f"{one.instance_id} wrote {one.type} (#{one.sequence}) while {speaker} spoke" for one in late)
+            leader, since, late = change.owner, change.at, []
+        elif change.instance_id == leader:
+            yield from (f"{one.instance_id} wrote {one.type} (#{one.sequence}) while {leader} led" for one in late)
             late = []
-        elif speaker and change.type == HEALTH_CHANGED and change.at - since > NOTICE_SECONDS:
+        elif leader and change.type == HEALTH_CHANGED and change.at - since > NOTICE_SECONDS:
             late.append(change)
 
 

@@ -37,7 +37,7 @@ ENVIRONMENT = "dev"
 LOOK_SECONDS = 0.25
 ANSWER_SECONDS = 30.0
 EVIDENCE_LINES = 2000
-TOLD_SECONDS = 30.0
+POSTED_SECONDS = 30.0
 # Docker's restart policy: the wait begins with 0.1 s and doubles; a run of ten seconds ends that.
 STARTS_IN_A_ROW = 4
 FORGIVEN_SECONDS = 11.0
@@ -153,11 +153,15 @@ class Lane:
     async def wrong_notifications(self) -> tuple[str, ...]:
         """Return the deployments of this journal whose outcome was not posted exactly once in the channel."""
         ended = await asyncio.to_thread(self.reader.ended)
-        deadline = time.monotonic() + TOLD_SECONDS
+        deadline = time.monotonic() + POSTED_SECONDS
         async with SandboxClient(self.discord["control_url"], self.discord["control_token"]) as people:
             while True:
-                told = Counter(found.group(1) for one in await people.messages() if (found := OUTCOME.search(one.text)))
-                wrong = tuple(f"the end of {one} was told {told[one]} times" for one in ended if told[one] != 1)
+                posted = Counter(
+                    found.group(1) for one in await people.messages() if (found := OUTCOME.search(one.text))
+                )
+                wrong = tuple(
+                    f"the outcome of {one} was posted {posted[one]} times" for one in ended if posted[one] != 1
+                )
                 if not wrong or time.monotonic() > deadline:
                     return wrong
                 await asyncio.sleep(1.0)

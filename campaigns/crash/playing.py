@@ -1,4 +1,4 @@
-"""Play one round on a lane: begin a deployment, do the harm at its moment, and wait for the end."""
+"""Play one round on a lane: begin a deployment, inject the fault at its moment, and wait for the end."""
 
 import asyncio
 import signal
@@ -47,7 +47,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """Return how a round went, and what is still wrong after the time that it had."""
+    """Record how a round went, and what is still wrong after the time that it had."""
 
     round: Round
     verdict: Verdict

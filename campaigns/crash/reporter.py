@@ -1,4 +1,4 @@
-"""Return how a campaign goes and went: a line a round, a file of all of them, and a summary."""
+"""Report on a campaign: a line a round, a file of all of them, and a summary."""
 
 import time
 from collections import Counter
@@ -11,7 +11,7 @@ from campaigns.crash.record import Record
 from campaigns.crash.rounds import Kind, Round
 
 SLOWEST = 5
-TABLE = """| rounds | wished for | hit | ended well | the slowest, in seconds after the last fault |
+TABLE = """| rounds | planned | hit | ended well | the slowest, in seconds after the last fault |
 |---|---|---|---|---|
 """
 
@@ -30,7 +30,7 @@ class Reporter:
         print(f"{time.monotonic() - self._begun:7.1f} s  {text}", flush=True)
 
     def played(self, number: int, of: int, lane: str, played: Played) -> None:
-        """Return how one round went."""
+        """Report how one round went."""
         outcome = ", ".join(played.outcomes) or "no deployment"
         text = f"{number}/{of} {lane} seed {self._seed}  {played.round}  ->  {outcome}"
         self.say(f"{text}  {played.seconds:.1f} s  {played.verdict}")
@@ -41,7 +41,7 @@ class Reporter:
     def summary(
         self, played: Sequence[Played], coverage: Coverage, wrong_notifications: Sequence[str], left: Collection[Round]
     ) -> None:
-        """Return how all of it went, and keep that as a table; `left` is what there was no time for."""
+        """Report how all of it went, and keep that as a table; `left` is what there was no time for."""
         done = [one for one in played if one.verdict in {Verdict.GOOD, Verdict.BROKEN}]
         rows = [_row(kind, done, coverage) for kind in Kind if coverage.wanted(kind)]
         self._table.write_text(TABLE + "\n".join(rows) + "\n")

@@ -1,6 +1,6 @@
 """Run the bot with every journalled step and every act on the engine held at a gate; plant a defect if asked to.
 
-With `ill` as its argument it is a version that takes over and falls ill.
+With `ill` as its argument it is a version that takes over and becomes unhealthy.
 """
 
 import os

@@ -40,5 +40,5 @@ class Gate:
             connection.recv(1)
 
     def _line(self, step: str, when: str, service: str) -> bytes:
-        said = {"container": self._container, "step": step, "when": when, "service": service}
-        return json.dumps(said).encode() + b"\n"
+        report = {"container": self._container, "step": step, "when": when, "service": service}
+        return json.dumps(report).encode() + b"\n"

@@ -116,7 +116,7 @@ def _text(change: StateChange) -> str:
         case ChangeType.LOCK_CHANGED if change.source == "ownership":
             return "leadership transferred"
         case ChangeType.LOCK_CHANGED:
-            return "lock taken" if change.new else "lock let go"
+            return "lock taken" if change.new else "lock released"
         case ChangeType.ERROR_OCCURRED if change.source == "deployments":
             return str(change.new)
     return ""

@@ -56,8 +56,8 @@ def _no_watchdog() -> None:
     """Never take back from a hung or unhealthy bot; only the work of a dead one is resumed."""
     takeover_reason = LeaderElector._takeover_reason
 
-    async def see_only_dead_processes(elector: LeaderElector, record: LeaderLease | None, now: float) -> str:
-        reason = await takeover_reason(elector, record, now)
+    async def see_only_dead_processes(elector: LeaderElector, lease: LeaderLease | None, now: float) -> str:
+        reason = await takeover_reason(elector, lease, now)
         return reason if reason == DIED else ""
 
     LeaderElector._takeover_reason = see_only_dead_processes  # type: ignore[method-assign,assignment]

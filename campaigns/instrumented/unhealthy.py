@@ -21,7 +21,7 @@ class UnhealthyGate(Gate):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._ill = False
-        self._let_it_show()
+        self._fail_health_check()
 
     def hold_thread(self, step: str, when: str) -> None:
         """Wait at a step; at the fatal one, for ever."""
@@ -30,10 +30,10 @@ class UnhealthyGate(Gate):
             self._ill = True
             threading.Event().wait()
 
-    def _let_it_show(self) -> None:
+    def _fail_health_check(self) -> None:
         well: Answer = HttpServer._health
 
         async def answer(server: HttpServer, request: web.Request) -> web.Response:
-            return web.Response(status=503, text="I feel sick") if self._ill else await well(server, request)
+            return web.Response(status=503, text="unhealthy") if self._ill else await well(server, request)
 
         HttpServer._health = answer  # type: ignore[method-assign,assignment]

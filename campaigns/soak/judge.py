@@ -97,9 +97,9 @@ def _lost(seen: Evidence) -> Iterator[str]:
         yield f"events dropped: {dropped:g}"
     recovered = seen.counted.total("roas_recoveries_total", outcome="recovered")
     if recovered < seen.work.kills:
-        yield f"killed services: {seen.work.kills}, healed: {recovered:.0f}"
+        yield f"killed services: {seen.work.kills}, recovered: {recovered:.0f}"
     if seen.pending:
-        yield f"alerts that the channel was not told of: {seen.pending}"
+        yield f"alerts that were not posted to the channel: {seen.pending}"
     if seen.missing_in_redis:
         yield f"changes that Redis does not have as the journal has them: {seen.missing_in_redis}"
     if seen.work.refused:

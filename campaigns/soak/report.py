@@ -37,7 +37,7 @@ def _work(seen: Evidence) -> str:
     alerts = ", ".join(f"{name} for {seconds:g} s" for name, seconds in seen.alerts_about_itself.items()) or "none"
     return (
         f"In {seen.minutes:.1f} minutes: {len(work.outcomes)} deployments (the slowest {slowest:.1f} s), "
-        f"{work.alerts} alerts from outside, {work.kills} killed services (healed: "
+        f"{work.alerts} alerts from outside, {work.kills} killed services (recovered: "
         f"{seen.counted.total('roas_recoveries_total', outcome='recovered'):.0f}), {len(work.answers)} times `/status` "
         f"(the slowest answer {max(work.answers, default=0.0):.2f} s). "
         f"{seen.counted.total('roas_events_published_total'):.0f} events, "

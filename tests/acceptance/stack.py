@@ -10,7 +10,7 @@ from typing import Any
 
 import docker
 
-from testbed.engine import by_hand
+from testbed.engine import manual_environment
 from testbed.sample import CHECK as SAMPLE_CHECK
 from testbed.sample import HEALTH_COMMAND, WATCHED
 from tests.engine.normalised import normalised
@@ -103,7 +103,7 @@ class Stack:
         **variables: str,
     ) -> None:
         """Run Compose as a person would, who has a shell and no bot."""
-        own = by_hand(self.docker_host)
+        own = manual_environment(self.docker_host)
         name = project or self.project(environment)
         command = ["docker-compose", "-p", name, "-f", str(file or self._file), *arguments]
         done = subprocess.run(

@@ -12,7 +12,7 @@ def played(*verdicts):
 
 
 GOOD, BROKEN, MISSED, UNPLAYED = Verdict.GOOD, Verdict.BROKEN, Verdict.MISSED, Verdict.UNPLAYED
-TOLD_TWICE = ("the end of DEPLOY-1 was told 2 times",)
+POSTED_TWICE = ("the outcome of DEPLOY-1 was posted 2 times",)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ TOLD_TWICE = ("the end of DEPLOY-1 was told 2 times",)
         ([GOOD, GOOD], (), 0, ExitCode.GREEN),
         ([GOOD, MISSED, GOOD], (), 0, ExitCode.GREEN),
         ([GOOD, BROKEN], (), 0, ExitCode.RED),
-        ([GOOD], TOLD_TWICE, 0, ExitCode.RED),
+        ([GOOD], POSTED_TWICE, 0, ExitCode.RED),
         ([GOOD], (), 1, ExitCode.RED),
         ([GOOD, UNPLAYED], (), 0, ExitCode.RED),
     ],
@@ -34,7 +34,7 @@ def test_campaign_passes_only_if_complete_and_clean(rounds, wrong_notifications,
     ("rounds", "wrong_notifications", "end"),
     [
         ([GOOD, BROKEN], (), ExitCode.RED),
-        ([GOOD], TOLD_TWICE, ExitCode.RED),
+        ([GOOD], POSTED_TWICE, ExitCode.RED),
         ([GOOD, GOOD], (), ExitCode.GREEN),
         ([GOOD, UNPLAYED], (), ExitCode.GREEN),
         ([UNPLAYED, MISSED], (), ExitCode.UNPLAYED),

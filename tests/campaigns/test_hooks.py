@@ -38,5 +38,5 @@ def test_step_named_by_journal_announcement():
     end = StateChange(ChangeType.DEPLOYMENT_FINISHED, "deployments", new="succeeded")
     free = StateChange(ChangeType.LOCK_CHANGED, "locks", old="DEPLOY-1")
     assert announcement([phase]) == "phase in_progress"
-    assert announcement([free, end]) == "lock let go + deployment succeeded"
+    assert announcement([free, end]) == "lock released + deployment succeeded"
     assert announcement([StateChange(ChangeType.AUDIT, "audit", new="noted")]) == ""

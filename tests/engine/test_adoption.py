@@ -14,7 +14,7 @@ from roas.engine.config_hashes import ADOPTED_HASH
 from roas.engine.model import read_definitions
 from roas.models.dependency import DependencyCondition
 from roas.models.environment import Environment
-from testbed.engine import by_hand
+from testbed.engine import manual_environment
 from tests.engine.applying import apply
 from tests.engine.normalised import normalised
 
@@ -119,7 +119,7 @@ def start_manually(environment: Environment, *arguments: str) -> None:
             *arguments,
         ],
         env={
-            **by_hand(environment.docker_host),
+            **manual_environment(environment.docker_host),
             "NAME": f"{environment.project}-special",
         },
         check=True,
@@ -208,7 +208,7 @@ async def test_compose_up_on_adopted_changes_nothing(engine: ComposeEngine, manu
     copy.write_text(engine._models.path(model_hash).read_text())
     subprocess.run(
         ["docker", "compose", "-p", manually.project, "-f", str(copy), "up", "-d"],
-        env=by_hand(manually.docker_host),
+        env=manual_environment(manually.docker_host),
         check=True,
         capture_output=True,
     )

@@ -10,7 +10,7 @@ import pytest
 from roas.engine.compose_engine import ComposeEngine
 from roas.models.environment import Environment
 from roas.models.health import ContainerState
-from testbed.engine import by_hand
+from testbed.engine import manual_environment
 from tests.engine.applying import apply, deploy, draft
 
 TWO_SERVICES = """
@@ -32,7 +32,7 @@ def compose_manually(environment: Environment, engine: ComposeEngine, model_hash
     file = str(engine._models.path(model_hash))
     done = subprocess.run(
         ["docker", "compose", "-p", environment.project, "-f", file, *arguments],
-        env=by_hand(environment.docker_host),
+        env=manual_environment(environment.docker_host),
         capture_output=True,
         text=True,
         check=True,

@@ -14,7 +14,7 @@ from roas.engine.compose_engine import ComposeEngine
 from roas.engine.container_repair import ContainerRepair, plan_repairs
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from testbed.engine import by_hand
+from testbed.engine import manual_environment
 from tests.engine.applying import deploy, draft
 
 WEB = ContainerSnapshot(
@@ -94,7 +94,7 @@ async def test_killed_update_swept_and_repeated(
     second = await draft(engine, environment, "v2")
     up = subprocess.Popen(
         ["docker-compose", "-p", environment.project, "-f", str(engine._models.path(second.model_hash)), "up", "-d"],
-        env=by_hand(environment.docker_host),
+        env=manual_environment(environment.docker_host),
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 20

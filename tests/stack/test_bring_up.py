@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from testbed.bot_image import bot_image
-from testbed.engine import by_hand
+from testbed.engine import manual_environment
 from testbed.stack_images import stack_images
 from testbed.waiting import wait_until
 
@@ -92,7 +92,7 @@ def compose(engine, folder, *arguments):
     return subprocess.run(
         ["docker", "compose", *arguments],
         cwd=folder,
-        env=by_hand(engine.docker_host, folder),
+        env=manual_environment(engine.docker_host, folder),
         capture_output=True,
         text=True,
         check=False,
