@@ -50,8 +50,7 @@ class Terminal:
 def printable(text: str) -> str:
     """Leave out what could steer a terminal, and secrets: logs and names come from elsewhere."""
     text = hide(text)
-    return "".join(char for char in text if char in "
-	" or char.isprintable())
+    return "".join(char for char in text if char in "\n\t" or char.isprintable())
 
 
 def _console(stream: IO[str]) -> Console:

@@ -119,14 +119,14 @@ class Campaign:
     async def _work(self, lane: Lane) -> None:
         """Play rounds off the list until none is left, the time is over, or a planted defect was seen."""
         end = time.monotonic() + self._options.minutes * 60 if self._options.minutes else float("inf")
-        fit = True
-        while fit and self._waiting and time.monotonic() < end and not self._stop.is_set():
+        usable = True
+        while usable and self._waiting and time.monotonic() < end and not self._stop.is_set():
             wanted, tries = self._waiting.popleft()
             played = await self._one(lane, wanted)
             if played.verdict is Verdict.MISSED and tries < TRIES:
                 self._waiting.append((wanted, tries + 1))
             if played.verdict in {Verdict.BROKEN, Verdict.UNPLAYED}:
-                fit = await self._recovered(lane)
+                usable = await self._recovered(lane)
 
     async def _one(self, lane: Lane, wanted: Round) -> Played:
         try:

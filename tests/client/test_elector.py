@@ -41,7 +41,7 @@ class FakeEngine:
         self.when_removed()
 
     async def failure_output(self, environment: Environment, container_id: str) -> str:
-        return f"the last words of {container_id}"
+        return f"the last output of {container_id}"
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> dict[str, str]:
         return {"discord-bot": "another hash"}
@@ -122,7 +122,7 @@ async def test_failure_output_survives_blocked_journal(state, held, tmp_path):
         engine.when_removed = die
         await run_until(keeper_of(state, engine, tmp_path, activated), activated)
     problem = (await state.deployments.get("DEPLOY-1")).problem
-    assert problem.report == "the last words of other"
+    assert problem.report == "the last output of other"
     assert "it hangs" in problem.message
 
 

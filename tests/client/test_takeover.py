@@ -73,7 +73,7 @@ class Bot:
     def __init__(self, state: StateManager, folder: Path) -> None:
         self.engine = FakeEngine()
         self.active = asyncio.Event()
-        self.fit = True
+        self.ready = True
         self.faults: list[Exception] = []
         self._state = state
         application = SimpleNamespace(
@@ -95,7 +95,7 @@ class Bot:
         return True
 
     def _readiness(self) -> Readiness:
-        return Readiness(gateway_ready=self.fit, cogs_loaded=True)
+        return Readiness(gateway_ready=self.ready, cogs_loaded=True)
 
     async def _own_container(self, environment: Environment) -> OwnContainer:
         return OwnContainer("own", "own", "home", "discord-bot")
@@ -167,7 +167,7 @@ async def test_lease_renewed_during_inspection_kept(bot, other, leadership):
 async def test_unfit_bot_takes_back_from_unhealthy_successor(bot, other, leadership, monkeypatch):
     """Discord may be away for both; the successor is no other that would do better."""
     monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
-    bot.fit = False
+    bot.ready = False
     await other.ownership.renew(leadership)
     request = DeploymentRequest("dev", DeploymentKind.DEPLOY, Actor(ActorKind.SYSTEM, "0", "root"), version="v2")
     handed_over = Deployment(
@@ -201,16 +201,16 @@ async def test_slow_leader_keeps_leadership(bot, other, leadership):
 
 
 async def test_unfit_standby_waits_for_restarting_leader(bot, other):
-    """An unfit bot leaves leadership to a dead one whose container comes back."""
-    bot.fit = False
+    """A bot that is not ready leaves leadership to a dead one whose container comes back."""
+    bot.ready = False
     bot.engine.there.append(container("other"))
     other.instance.withdraw()  # it has died
     assert not await bot.is_active_within(1.0)
-    bot.fit = True
+    bot.ready = True
     assert await bot.is_active_within(SOON_SECONDS)
 
 
 async def test_unfit_sole_bot_takes_leadership(bot, other):
-    bot.fit = False
+    bot.ready = False
     other.instance.withdraw()
     assert await bot.is_active_within(SOON_SECONDS)

@@ -103,7 +103,7 @@ async def pressed_message(scene: Scene, plan_id: str) -> discord.Message:
     return await scene.as_it_was(Drawing(plan_id, (embed,), buttons=rows))
 
 
-async def a_proposal(scene: Scene, environment: str, asker: Actor, state: str) -> PlanRecord:
+async def a_plan_record(scene: Scene, environment: str, asker: Actor, state: str) -> PlanRecord:
     """Write a plan into the journal as it stands after some story."""
     now = datetime.now(UTC)
     made = now - LIFETIME if state == "late" else now
@@ -207,7 +207,7 @@ async def test_plan_button_allowed_as_in_table(scene: Scene, button: str, state:
         somebody = people[role]
         case = (button, state, environment, role, "own" if own else "other's")
         asker = Actor(ActorKind.DISCORD, str(somebody.id), role) if own else STRANGER
-        plan_record = await a_proposal(scene, environment, asker, state)
+        plan_record = await a_plan_record(scene, environment, asker, state)
         message = await pressed_message(scene, plan_record.id)
         before = len(scene.application.orchestrator.requests)
         answer = scene.answer(await somebody.click(message, custom_id=f"{BUTTONS[button]}{plan_record.id}"))
@@ -286,7 +286,7 @@ async def test_history_buttons_allowed_for_everybody(scene: Scene) -> None:
 async def test_buttons_refused_outside_ops_channel(scene: Scene) -> None:
     people = await people_of(scene)
     story = await Story.begin(scene.application.state, scene.application.bus, environment="staging")
-    plan_record = await a_proposal(scene, "staging", STRANGER, "planned")
+    plan_record = await a_plan_record(scene, "staging", STRANGER, "planned")
     (taken,) = await scene.application.state.alerts.take(
         [AlertReport("f", AlertSource.HEALTH, Severity.WARNING, "down", environment="staging", service="web")]
     )

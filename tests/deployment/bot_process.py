@@ -50,16 +50,16 @@ class ClosedDoor:
 
 
 class ObservedLeadership(Leadership):
-    """Tell when a bot begins to speak."""
+    """Call back when a bot becomes the leader."""
 
-    def __init__(self, speaks: Callable[[], None]) -> None:
+    def __init__(self, leads: Callable[[], None]) -> None:
         super().__init__(is_leader=False)
-        self._speaks = speaks
+        self._on_lead = leads
 
     def gain(self) -> None:
         if not self.is_leader:
             super().gain()
-            self._speaks()
+            self._on_lead()
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Place:
     engine: HomeEngine
     environment: Environment
     settings: Settings
-    speaks: Callable[["Process"], None]
+    leads: Callable[["Process"], None]
 
 
 class Process(Life):
@@ -107,7 +107,7 @@ class Process(Life):
         self.dead = False
         self.connected = False
         self.sick = False
-        self.leadership = ObservedLeadership(lambda: place.speaks(self))
+        self.leadership = ObservedLeadership(lambda: place.leads(self))
         self.context = Context()
         self.context.run(LIFE.set, self)
         self.state = self.context.run(lambda: StateManager(place.settings.state_dir, instance_prefix=self.prefix))
@@ -117,7 +117,7 @@ class Process(Life):
         return f"{self.prefix} {self.number}"
 
     @property
-    def speaks(self) -> bool:
+    def leads(self) -> bool:
         """Tell whether it would answer a person now."""
         return self.leadership.is_leader and not self.stopped
 

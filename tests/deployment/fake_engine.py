@@ -250,7 +250,7 @@ class FakeEngine:
             self.streams.remove(queue)
 
     async def failure_output(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
-        return "its last words"
+        return "its last output"
 
     async def sweep(
         self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()

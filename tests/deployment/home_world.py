@@ -95,13 +95,13 @@ class World:
         self.environment = Environment("dev", "shop", folder, (), observation_seconds=10.0, is_home=at_home)
         self.settings = Settings(_env_file=None, state_dir=folder / "state", handover_seconds=HANDOVER_SECONDS)
         self.engine = HomeEngine(stack, behaviour=BEHAVIOURS, tenants=self, point=self._acts)
-        self.place = Place(self.engine, self.environment, self.settings, self._speaks)
+        self.place = Place(self.engine, self.environment, self.settings, self._on_lead)
         self.processes: list[Process] = []
         self.observer = CommitObserver(self._lives)
         self.story: list[str] = []
         self.longest_seconds = 0.0
         self._faults: list[Fault] = []
-        self._is_new_attempt = dict.fromkeys(Point, 0)
+        self._times_reached = dict.fromkeys(Point, 0)
         self._changed = asyncio.Event()
         self._last_fault = loop.time()
         self._stopped = 0
@@ -153,7 +153,7 @@ class World:
         """Ask the leader, or a command line, let faults strike on the way, and wait for the end of it all."""
         self._first = self.active()
         self._faults = list(faults)
-        self._is_new_attempt = dict.fromkeys(Point, 0)
+        self._times_reached = dict.fromkeys(Point, 0)
         self._deployment_id = ""
         self._last_fault = self.loop.time()
         self._struck = self._cancelled = False
@@ -205,7 +205,7 @@ class World:
 
     def active(self) -> Process:
         """Return the bot that leads."""
-        return next(process for process in self.processes if process.speaks)
+        return next(process for process in self.processes if process.leads)
 
     # What faults do
 
@@ -262,7 +262,7 @@ class World:
             self._kill(process)
 
     def _cancel(self) -> None:
-        living = [process for process in self.processes if process.speaks]
+        living = [process for process in self.processes if process.leads]
         if living and self._deployment_id:
             self.tell("somebody cancels")
             living[0].do(self._ask_to_cancel(living[0]))
@@ -291,7 +291,7 @@ class World:
     def _passes(self, point: Point, *, after: bool) -> None:
         """Let what is due at this point strike; a fault waits for its victim to be born."""
         for fault in list(self._faults):
-            due = fault.point is point and fault.after is after and fault.number <= self._is_new_attempt[point]
+            due = fault.point is point and fault.after is after and fault.number <= self._times_reached[point]
             if due and (fault.cancels or any(self._victims(fault.victim))):
                 self._faults.remove(fault)
                 self._strike(fault)
@@ -300,7 +300,7 @@ class World:
         life = LIFE.get()
         self.tell(f"{life} {'has done' if after else 'does'}: {act} {service}")
         if not after:
-            self._is_new_attempt[Point.ACT] += 1
+            self._times_reached[Point.ACT] += 1
             self._only_the_owner_acts(life, act, service)
         self._passes(Point.ACT, after=after)
         if life is not None and life.stopped:
@@ -311,7 +311,7 @@ class World:
             self.observer.see(transaction, before, fence)
             return
         life = LIFE.get()
-        self._is_new_attempt[Point.COMMIT] += 1
+        self._times_reached[Point.COMMIT] += 1
         self._passes(Point.COMMIT, after=False)
         if life is not None and life.stopped:
             raise PutOffError
@@ -397,11 +397,11 @@ class World:
             process.die()
             self._changed.set()
 
-    def _speaks(self, process: Process) -> None:
-        leaders = [other for other in self.processes if other.speaks]
-        self.tell(f"{process} speaks")
+    def _on_lead(self, process: Process) -> None:
+        leaders = [other for other in self.processes if other.leads]
+        self.tell(f"{process} leads")
         if len(leaders) > 1:
-            self.observer.objections.append(f"{leaders} speak at the same time")
+            self.observer.objections.append(f"{leaders} lead at the same time")
         self._changed.set()
         image = self.engine.running[process.container.id].image_reference if process.container else ""
         if image.endswith(SICKENS):
@@ -448,14 +448,14 @@ class World:
         every = await self._eyes.deployments.list("dev", limit=100)
         last = next((one for one in every if one.touched), None)
         current = await self._eyes.releases.current("dev")
-        leadership = await self._eyes.ownership.lease()
-        return self._one_bot(leadership) or self._whole(last, current)
+        lease = await self._eyes.ownership.lease()
+        return self._one_bot(lease) or self._whole(last, current)
 
-    def _one_bot(self, leadership: LeaderLease | None) -> str:
+    def _one_bot(self, lease: LeaderLease | None) -> str:
         living = [process for process in self.processes if not process.dead]
-        leaders = [process for process in living if process.speaks]
-        if len(leaders) != 1 or leadership is None or leadership.instance_id != leaders[0].state.instance_id:
-            return f"of {living}, {leaders} speak, and {leadership} has the voice"
+        leaders = [process for process in living if process.leads]
+        if len(leaders) != 1 or lease is None or lease.instance_id != leaders[0].state.instance_id:
+            return f"of {living}, {leaders} lead, and {lease} is the lease"
         if any(isinstance(process, CommandLine) for process in living):
             return f"{living} live"
         bots = self.engine.of_service(BOT)

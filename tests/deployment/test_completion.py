@@ -142,7 +142,7 @@ async def test_nobody_cancels_a_verified_release(orchestrator, engine):
 
 
 @pytest.mark.usefixtures("three")
-async def test_a_wish_to_cancel_that_is_late_undoes_nothing(orchestrator, engine):
+async def test_late_cancellation_undoes_nothing(orchestrator, engine):
     """It was written before the release was verified, and read after."""
     deployment = await held_in_completion(orchestrator, engine)
     orchestrator._contexts[deployment.id].request_stop()

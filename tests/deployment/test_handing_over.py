@@ -34,7 +34,7 @@ def deploy(version: str, environment: str = "home") -> DeploymentRequest:
 
 
 async def handed_over(scene: Scene, bot: Bot, deployment: Deployment) -> Bot:
-    """Wait until a bot has passed a deployment on, and return the one that has it now, which speaks."""
+    """Wait until a bot has passed a deployment on, and return the one that has it now, which leads."""
     other = await scene.next()
     with pytest.raises(HandedOverError):
         await bot.orchestrator.wait(deployment.id)

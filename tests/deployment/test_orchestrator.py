@@ -91,7 +91,7 @@ async def test_unhealthy_service_restores_whole_release(orchestrator, engine, st
     deployment = await orchestrator.run(deploy("v2"))
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
-    assert deployment.problem.report == "its last words"
+    assert deployment.problem.report == "its last output"
     current = await state.releases.current("dev")
     assert (current.number, current.version) == (1, "v1")
     assert (await state.releases.get("dev", 2)).state is ReleaseState.FAILED

@@ -259,7 +259,7 @@ def test_strict_policy_keeps_ports_on_loopback(port: dict[str, Any], wanted: set
     assert entries(model, "ports:web", environment=strict) == set()
 
 
-def test_option_values_are_not_told() -> None:
+def test_option_values_are_not_shown() -> None:
     """A volume's options may hold a password."""
     model = {"volumes": {"v": {"driver_opts": {"o": "username=me,password=s3cret"}}}}
     with pytest.raises(ComposePolicyError) as caught:

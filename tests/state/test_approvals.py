@@ -29,7 +29,7 @@ PLANNED, AWAITING, CONFIRMED, STARTED = (
 )
 
 
-def a_proposal(*, age: timedelta = timedelta(0), state: PlanState = PLANNED) -> PlanRecord:
+def a_plan_record(*, age: timedelta = timedelta(0), state: PlanState = PLANNED) -> PlanRecord:
     made = datetime.now(UTC) - age
     request = DeploymentRequest("prod", DeploymentKind.DEPLOY, DORA, version="v2", plan_digest="d")
     plan = Plan("prod", "v2", 1, None, (), (), (), "d")
@@ -37,7 +37,7 @@ def a_proposal(*, age: timedelta = timedelta(0), state: PlanState = PLANNED) -> 
 
 
 async def test_plan_survives_restart(tmp_path: Path) -> None:
-    plan_record = a_proposal()
+    plan_record = a_plan_record()
     async with StateManager(tmp_path) as state:
         await state.approvals.add(plan_record)
     async with StateManager(tmp_path) as state:
@@ -47,7 +47,7 @@ async def test_plan_survives_restart(tmp_path: Path) -> None:
 
 async def test_confirmation_taken_once(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
-        plan_record = a_proposal(state=AWAITING)
+        plan_record = a_plan_record(state=AWAITING)
         await state.approvals.add(plan_record)
         done, now = await state.approvals.move(plan_record.id, CONFIRMED, ANNA, from_states=[AWAITING])
         assert done
@@ -61,7 +61,7 @@ async def test_confirmation_taken_once(tmp_path: Path) -> None:
 
 async def test_late_confirmation_expires_plan(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
-        plan_record = a_proposal(age=LIFETIME)
+        plan_record = a_plan_record(age=LIFETIME)
         await state.approvals.add(plan_record)
         done, now = await state.approvals.move(plan_record.id, AWAITING, DORA, from_states=[PLANNED])
         assert not done
@@ -72,7 +72,7 @@ async def test_late_confirmation_expires_plan(tmp_path: Path) -> None:
 
 async def test_approval_request_restarts_lifetime(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
-        plan_record = a_proposal(age=LIFETIME - timedelta(minutes=1))
+        plan_record = a_plan_record(age=LIFETIME - timedelta(minutes=1))
         await state.approvals.add(plan_record)
         _done, now = await state.approvals.move(plan_record.id, AWAITING, DORA, from_states=[PLANNED])
         assert now is not None
@@ -82,7 +82,7 @@ async def test_approval_request_restarts_lifetime(tmp_path: Path) -> None:
 async def test_confirmed_plan_movable_after_lifetime(tmp_path: Path) -> None:
     """A plan that was confirmed in time does not expire while it is carried out."""
     async with StateManager(tmp_path) as state:
-        plan_record = a_proposal(age=LIFETIME, state=CONFIRMED)
+        plan_record = a_plan_record(age=LIFETIME, state=CONFIRMED)
         await state.approvals.add(plan_record)
         done, now = await state.approvals.move(plan_record.id, AWAITING, ANNA, from_states=[CONFIRMED])
         assert done
@@ -92,7 +92,7 @@ async def test_confirmed_plan_movable_after_lifetime(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_wall_clock_jump_extends_no_plan(hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan_record = with_expiry(a_proposal())
+    plan_record = with_expiry(a_plan_record())
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
         assert seconds_left(plan_record) <= LIFETIME.total_seconds()
         assert is_expired(plan_record) is (hours > 0)
@@ -102,7 +102,7 @@ def test_wall_clock_jump_extends_no_plan(hours: int, monkeypatch: pytest.MonkeyP
 
 
 def test_reboot_falls_back_to_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan_record = with_expiry(a_proposal())
+    plan_record = with_expiry(a_plan_record())
     monkeypatch.setattr(approvals, "boot_id", lambda: "another")
     monkeypatch.setattr(approvals, "boot_seconds", lambda: 1e9)
     assert not is_expired(plan_record)
@@ -111,7 +111,7 @@ def test_reboot_falls_back_to_wall_clock(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_neighbour_version_rows_read() -> None:
-    plan_record = a_proposal()
+    plan_record = a_plan_record()
     old = {key: value for key, value in json.loads(to_json(plan_record)).items() if "boot" not in key}
     assert from_json(PlanRecord, json.dumps(old)) == plan_record
     assert not is_expired(from_json(PlanRecord, json.dumps(old | {"of_a_newer_version": 1})))
@@ -119,7 +119,7 @@ def test_neighbour_version_rows_read() -> None:
 
 async def test_started_plan_does_not_expire(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
-        plan_record = replace(a_proposal(age=LIFETIME), state=CONFIRMED)
+        plan_record = replace(a_plan_record(age=LIFETIME), state=CONFIRMED)
         await state.approvals.add(plan_record)
         done, now = await state.approvals.move(
             plan_record.id, STARTED, ANNA, from_states=[CONFIRMED], deployment_id="D-1"
@@ -137,7 +137,7 @@ async def test_unknown_plan_is_no_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("state", [PlanState.WITHDRAWN, PlanState.VOID, STARTED])
 async def test_ended_plan_stays_ended(tmp_path: Path, state: PlanState) -> None:
     async with StateManager(tmp_path) as journal:
-        plan_record = a_proposal(state=state)
+        plan_record = a_plan_record(state=state)
         await journal.approvals.add(plan_record)
         done, _now = await journal.approvals.move(plan_record.id, CONFIRMED, ANNA, from_states=[PLANNED, AWAITING])
         assert not done
@@ -145,7 +145,7 @@ async def test_ended_plan_stays_ended(tmp_path: Path, state: PlanState) -> None:
 
 async def test_answers_audited(tmp_path: Path) -> None:
     async with StateManager(tmp_path) as state:
-        plan_record = a_proposal()
+        plan_record = a_plan_record()
         await state.approvals.add(plan_record)
         await state.approvals.move(plan_record.id, AWAITING, DORA, from_states=[PLANNED])
         await state.approvals.move(plan_record.id, CONFIRMED, ANNA, from_states=[AWAITING])

@@ -34,7 +34,7 @@ def a_report(number: int = 0, **changes: Any) -> AlertReport:
     return replace(report, **changes)
 
 
-def open_desk(state: StateManager, bus: EventBus) -> AlertService:
+def open_alert_service(state: StateManager, bus: EventBus) -> AlertService:
     return AlertService(state.alerts, bus, str)
 
 
@@ -51,7 +51,7 @@ async def test_burst_becomes_few_edits_with_last_state(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(between_edits=0.6)
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     await alert_service.take([a_report()])
     await until(lambda: bool(channel.messages))
     for number in range(40):
@@ -68,7 +68,7 @@ async def test_storm_makes_few_messages_with_right_counts(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start()
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     for part in range(10):
         numbers = range(part * STORM // 10, (part + 1) * STORM // 10)
         await alert_service.take([a_report(number, severity=Severity.HIGH) for number in numbers])
@@ -91,7 +91,7 @@ async def test_raised_severity_pings_in_new_message(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(ping_roles=PingRoles(alert_role=42))
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     await alert_service.take([a_report(title="dev: web was stopped manually")])
     await until(lambda: all_told(state))
     await alert_service.take([a_report(firing=False)])
@@ -113,10 +113,10 @@ async def test_urgent_alert_pings_once(
 ) -> None:
     for severity in (Severity.HIGH, Severity.CRITICAL, Severity.HIGH):  # and each bot goes on where the last one ended
         running = messages.start(ping_roles=PingRoles(alert_role=42))
-        await open_desk(state, bus).take([a_report(severity=severity)])
+        await open_alert_service(state, bus).take([a_report(severity=severity)])
         await until(lambda: all_told(state))
         await running.close()
-        await open_desk(state, bus).take([a_report(firing=False)])
+        await open_alert_service(state, bus).take([a_report(firing=False)])
     assert len(channel.messages) == 1
     assert len(pinging(channel)) == 1
 
@@ -127,7 +127,7 @@ async def test_ping_sent_once_despite_kill(
 ) -> None:
     """The bot is killed before it knows that the message was posted."""
     first = messages.start(ping_roles=PingRoles(alert_role=42))
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     if told_first:
         await alert_service.take([a_report()])
         await until(lambda: all_told(state))
@@ -160,7 +160,7 @@ async def test_silenced_alert_pings_when_silence_ends(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(ping_roles=PingRoles(alert_role=42))
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     await alert_service.take([a_report()])
     await alert_service.silence((await the_alert(state)).id, DORA, timedelta(0))
     await alert_service.take([a_report(severity=Severity.HIGH)])
@@ -175,7 +175,7 @@ async def test_simultaneous_raised_severities_ping_once(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(ping_roles=PingRoles(alert_role=42))
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     await alert_service.take([a_report(number) for number in range(40)])
     await until(lambda: all_told(state))
     await alert_service.take([a_report(number, severity=Severity.HIGH) for number in range(40)])
@@ -191,7 +191,7 @@ async def test_storm_of_40_escalations_stays_readable(
 ) -> None:
     """Forty services that stay down escalate in few messages that forget none."""
     messages.start(ping_roles=PingRoles(alert_role=42))
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     names = [f"service-{number:02}" for number in range(40)]
     for number, name in enumerate(names):  # the first few have messages of their own
         await alert_service.take([a_report(number, service=name, severity=Severity.HIGH, title=f"dev: {name} is down")])
@@ -212,7 +212,7 @@ async def test_storm_of_40_escalations_stays_readable(
 
 
 def told_of(drawing: Drawing) -> int:
-    """Return of how many alerts a call tells: those that it names, and those that it counts."""
+    """Return how many alerts a ping is about: those that it names, and those that it counts."""
     text = drawing.embeds[0].description or ""
     title = drawing.embeds[0].title or ""
     more = re.search(r"… and (\d+) more", text)
@@ -224,9 +224,9 @@ async def test_simultaneous_escalations_share_message(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Alerts with messages of their own share one escalation."""
-    monkeypatch.setattr(AlertNotifier, "_remaining", lambda _create_notifier: 3)  # as if they had come over a long time
+    monkeypatch.setattr(AlertNotifier, "_remaining", lambda _self: 3)  # as if they had come over a long time
     running = messages.start(ping_roles=PingRoles(alert_role=42))
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     for number in range(12):
         await alert_service.take([a_report(number, severity=Severity.HIGH)])
         await until(lambda: all_told(state))
@@ -252,7 +252,7 @@ async def test_reposted_resolved_alert_pings_nobody(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start(ping_roles=PingRoles(alert_role=42))
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     await alert_service.take([a_report(severity=Severity.HIGH)])
     await until(lambda: all_told(state))
     assert len(pinging(channel)) == 1
@@ -266,7 +266,7 @@ async def test_resolved_before_post_pings_once(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     """An alert that ended while Discord was away is posted once and pings once."""
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     await alert_service.take([a_report(severity=Severity.HIGH), a_report(severity=Severity.HIGH, firing=False)])
     messages.start(ping_roles=PingRoles(alert_role=42))
     await until(lambda: all_told(state))
@@ -297,7 +297,7 @@ async def test_escalation_sent_once_by_next_bot(
 ) -> None:
     """It had not gone out before the bot was killed."""
     first = messages.start(ping_roles=PingRoles(alert_role=42))
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     await alert_service.take([a_report(severity=Severity.HIGH)])
     await until(lambda: all_told(state))
     channel.faults = [DiscordAwayError("503")] * 10_000
@@ -323,7 +323,7 @@ async def test_escalation_sent_despite_outage(
 ) -> None:
     """Discord was away just after the alert was edited."""
     messages.start()
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     await alert_service.take([a_report(severity=Severity.HIGH)])
     await until(lambda: all_told(state))
 
@@ -352,7 +352,7 @@ async def test_undrawable_alert_does_not_block_others(
 
     monkeypatch.setattr(alert_notifier, "draw_alert", draw_or_break)
     messages.start()
-    await open_desk(state, bus).take([a_report(1, title="broken"), a_report(2)])
+    await open_alert_service(state, bus).take([a_report(1, title="broken"), a_report(2)])
     await until(lambda: channel.titles() == ["🟡 dev: web is down"])
 
 
@@ -362,7 +362,7 @@ async def test_closed_channel_reported_once(
     """It is in the log once, and on the status."""
     channel.faults = [ChannelClosedError("Unknown Channel")] * 5
     running = messages.start()
-    await open_desk(state, bus).take([a_report()])
+    await open_alert_service(state, bus).take([a_report()])
     await until(lambda: "Unknown Channel" in running.trouble(""))
     await until(lambda: bool(channel.messages))
     assert running.trouble("") == ""
@@ -373,7 +373,7 @@ async def test_deleted_alert_message_reposted_on_change(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start()
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     await alert_service.take([a_report()])
     await until(lambda: all_told(state))
     channel.messages.clear()

@@ -40,15 +40,15 @@ async def test_only_leader_posts_alerts(state: StateManager, bus: EventBus, chan
     await until(lambda: all_told(state))
     assert (channel.attempts > 0, other_channel.attempts) == (True, 0)
 
-    for previous_leader, silent_channel, next_leader in ((first, channel, second), (second, other_channel, first)):
+    for previous_leader, former_channel, next_leader in ((first, channel, second), (second, other_channel, first)):
         previous_leader.lose()
-        said = silent_channel.attempts
+        attempts = former_channel.attempts
         await trouble(state, "web", *(f"{number}" for number in range(9)))  # a storm, which nobody may regroup
         await asyncio.sleep(SEVERAL_LOOKS_SECONDS)
         assert not await all_told(state)
         next_leader.gain()
         await until(lambda: all_told(state))
-        assert silent_channel.attempts == said
+        assert former_channel.attempts == attempts
     assert len(channel.messages) == len({drawing.key for drawing in channel.messages.values()}) == 2
     for bot in bots:
         await bot.started[0].close()
@@ -57,7 +57,7 @@ async def test_only_leader_posts_alerts(state: StateManager, bus: EventBus, chan
 async def test_pending_post_dropped_and_sent_by_leader(
     state: StateManager, messages: Messages, channel: FakeChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """discord.py itself repeats a request for long; what it repeats after a handover would be said out of turn."""
+    """discord.py itself repeats a request for long; what it repeats after a handover would be attempts out of turn."""
     under_way, given_up = asyncio.Event(), asyncio.Event()
     send = channel.send
 

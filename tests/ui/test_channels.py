@@ -57,7 +57,7 @@ def trouble(environment: str, number: int = 0, severity: Severity = Severity.WAR
     )
 
 
-async def test_each_deployment_is_told_in_its_channel(state, bus, channels):
+async def test_each_deployment_is_posted_in_its_channel(state, bus, channels):
     messages = channels.start("dev")
     stories = [await Story.begin(state, bus, environment=name) for name in ("dev", "prod")]
     for story in stories:
@@ -70,7 +70,7 @@ async def test_each_deployment_is_told_in_its_channel(state, bus, channels):
     assert await messages.known_link(stories[1].id, "prod") == channels.main.link(1000)
 
 
-async def test_what_happened_while_away_is_told_in_its_channel(state, bus, channels):
+async def test_what_happened_while_away_is_posted_in_its_channel(state, bus, channels):
     for name in ("dev", "prod", "dev"):
         await (await Story.begin(state, bus, environment=name)).finish(announced=False)
     await channels.start("dev").settled()
@@ -91,7 +91,7 @@ async def test_a_closed_channel_holds_up_no_other(state, bus, channels):
     await until(lambda: not messages.trouble("dev"))
 
 
-async def test_trouble_in_the_ops_channel_is_told_of_everywhere(state, bus, channels):
+async def test_trouble_in_the_ops_channel_is_posted_everywhere(state, bus, channels):
     channels.main.faults = [ChannelClosedError("Missing Access")] * 10_000
     messages = channels.start("dev", "staging", "prod")
     await AlertService(state.alerts, bus, str).take([replace(trouble("x"), environment="")])
@@ -114,7 +114,7 @@ async def test_what_was_posted_stays_known_when_the_channel_changes(state, bus, 
     assert len(channels.main.messages) == 2, "what is over is not told again"
 
 
-async def test_each_alert_is_told_in_its_channel(state, bus, channels):
+async def test_each_alert_is_posted_in_its_channel(state, bus, channels):
     channels.start("dev")
     alert_service = AlertService(state.alerts, bus, str)
     await alert_service.take([trouble("dev"), trouble("prod"), replace(trouble("x"), environment="")])

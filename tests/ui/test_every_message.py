@@ -64,14 +64,14 @@ from tests.ui.samples import (
     failed_deployment,
     largest_deployment,
 )
-from tests.ui.test_plan_messages import a_proposal
+from tests.ui.test_plan_messages import a_plan_record
 
 REPOSITORY = Path(__file__).parents[2]
 LANGUAGES = ("en-US", "zh-TW")
 ROLE = 423456789012345678
 HOSTILE = f"<@&{ROLE}> <@&523456789012345678> {NASTY}"
 ENVIRONMENT = "e" * 32
-EVERY_LACK = (
+MISSING_PERMISSIONS = (
     {MissingPermission.FILES},
     {MissingPermission.EMBEDS},
     {MissingPermission.FILES, MissingPermission.EMBEDS},
@@ -138,7 +138,7 @@ class Wire:
 
     async def post(self, drawing: Drawing) -> None:
         """Post to the channel, as an answer to a message too, and edit; whole, and with fewer permissions."""
-        for shown in (drawing, *(drawing.without(missing_permissions) for missing_permissions in EVERY_LACK)):
+        for shown in (drawing, *(drawing.without(missing) for missing in MISSING_PERMISSIONS)):
             for post in (
                 self.channel.send(shown, nonce="n" * 25),
                 self.channel.send(shown, nonce="n" * 25, reply_to=2),
@@ -245,11 +245,11 @@ def channel_messages() -> Iterator[Message]:
         )
     yield posted(draw_outcome, "failed", failed_deployment())
     for state in PlanState:
-        plan_record = a_proposal(state, large=True)
+        plan_record = a_plan_record(state, large=True)
         calls = ROLE if state is PlanState.AWAITING else None
         large_one = replace(plan_record, plan=a_large_plan(), note=HOSTILE * 20)
-        yield posted(draw_approval, f"{state}, calls nobody", a_proposal(state))
-        yield posted(draw_approval, f"{state}", a_proposal(state), (ROLE,), role=calls)
+        yield posted(draw_approval, f"{state}, calls nobody", a_plan_record(state))
+        yield posted(draw_approval, f"{state}", a_plan_record(state), (ROLE,), role=calls)
         yield posted(draw_approval, f"largest, {state}", large_one, (ROLE,), role=calls, last_seconds=7300.0)
     for alert_state in AlertState:
         for severity in Severity:
@@ -277,7 +277,7 @@ def channel_messages() -> Iterator[Message]:
 def private_answers() -> Iterator[Message]:
     """Collect what is said to one person."""
     for state in PlanState:
-        plan_record = replace(a_proposal(state, large=True), plan=a_large_plan())
+        plan_record = replace(a_plan_record(state, large=True), plan=a_large_plan())
         yield answered(draw_confirmation, f"{state}", plan_record, last_seconds=7300.0)
     for large_plan in (a_large_plan(), a_large_plan(warnings=(HOSTILE * 10,) * 64)):
         yield answered(draw_plan, "largest", large_plan, dry_run=True, last_seconds=7300.0)

@@ -18,7 +18,7 @@ from roas.ui.ops_channel import DiscordAwayError
 from roas.ui.translation import using_locale
 from tests.ui.conftest import FakeChannel, Messages
 from tests.ui.story import Story, until
-from tests.ui.test_alert_notifier import a_report, open_desk
+from tests.ui.test_alert_notifier import a_report, open_alert_service
 from tests.ui.test_live_messages import told
 
 FAILED = Problem("unhealthy", "web is unhealthy", "Mend it.", "web", "connection refused")
@@ -160,7 +160,7 @@ async def test_deployments_and_alerts_posted_in_order(
     channel.forbids = is_away
     story = await Story.begin(state, bus)
     await until(lambda: channel.attempts > 1)
-    await open_desk(state, bus).take([a_report()])
+    await open_alert_service(state, bus).take([a_report()])
     attempts = channel.attempts
     await until(lambda: channel.attempts > attempts + 40)
     assert not channel.messages, "the alert overtook the deployment"
@@ -175,7 +175,7 @@ async def test_order_kept_after_restart(
 ) -> None:
     channel.faults = [DiscordAwayError("503")] * 10_000
     killed = messages.start()
-    alert_service = open_desk(state, bus)
+    alert_service = open_alert_service(state, bus)
     for number in range(3):
         await alert_service.take([a_report(2 * number, title=f"news {2 * number}")])
         story = await Story.begin(state, bus, environment=f"e{number}", version=f"news {2 * number + 1}")
@@ -193,7 +193,7 @@ async def test_alert_does_not_block_deployment(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
     messages.start()
-    await open_desk(state, bus).take([a_report()])
+    await open_alert_service(state, bus).take([a_report()])
     await until(lambda: bool(channel.messages))
     await failed(state, bus)
     assert len(channel.messages) == 3

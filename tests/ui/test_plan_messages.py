@@ -30,7 +30,7 @@ ANNA = Actor(ActorKind.DISCORD, "223456789012345678", "anna")
 SLOW_RETRY = Pace(poll=60, first_retry=60, longest_retry=60, longest_retry_closed=60)
 
 
-def a_proposal(state: PlanState = PlanState.AWAITING, *, large: bool = False) -> PlanRecord:
+def a_plan_record(state: PlanState = PlanState.AWAITING, *, large: bool = False) -> PlanRecord:
     """Make a plan that dora asked for; `large` is the largest one that there can be."""
     request = DeploymentRequest("prod", DeploymentKind.DEPLOY, DORA, version="v2", plan_digest="d" * 64)
     plan = replace(a_plan(), environment="prod")
@@ -45,14 +45,14 @@ def a_proposal(state: PlanState = PlanState.AWAITING, *, large: bool = False) ->
 
 @pytest.mark.parametrize("state_", PlanState)
 def test_largest_approval_within_limits_pings_nobody(state_: PlanState) -> None:
-    drawing = draw_approval(a_proposal(state_, large=True))
+    drawing = draw_approval(a_plan_record(state_, large=True))
     assert_within_limits(drawing.embeds)
     assert "@everyone" not in text_of(drawing.embeds)
     assert not drawing.content
 
 
 def test_largest_plan_within_limits() -> None:
-    drawing = draw_confirmation(a_proposal(PlanState.PLANNED, large=True), last_seconds=7300)
+    drawing = draw_confirmation(a_plan_record(PlanState.PLANNED, large=True), last_seconds=7300)
     assert_within_limits(drawing.embeds)
     assert len(drawing.content) <= 2000
     assert all(len(button.custom_id) <= 100 and len(button.label) <= 80 for button in drawing.buttons)
@@ -71,7 +71,7 @@ def secret_free(plan: Plan) -> list[str]:
 
 @pytest.mark.parametrize("count", [3, 12, 64])
 def test_approver_sees_services_images_and_keys(count: int) -> None:
-    plan_record = a_proposal()
+    plan_record = a_plan_record()
     keys = tuple(f"environment.KEY_{number}" for number in range(8 if count > 3 else 3))
     plan = a_plan(count)
     plan = replace(plan, services=tuple(replace(one, changed_keys=keys) for one in plan.services))
@@ -86,9 +86,11 @@ def test_approver_sees_services_images_and_keys(count: int) -> None:
 
 def test_overflow_goes_into_file() -> None:
     """An approval shares its room with who asked and why, so that the plan is cut where the plan alone is not."""
-    drawing = draw_approval(a_proposal(large=True), last_seconds=7300)
+    drawing = draw_approval(a_plan_record(large=True), last_seconds=7300)
     assert_within_limits(drawing.embeds)
-    assert [word for word in secret_free(a_proposal(large=True).plan) if word not in drawing.attachments[0].text] == []
+    assert [
+        word for word in secret_free(a_plan_record(large=True).plan) if word not in drawing.attachments[0].text
+    ] == []
 
 
 def test_same_name_from_other_registry_visible() -> None:
@@ -101,7 +103,7 @@ def test_same_name_from_other_registry_visible() -> None:
 async def test_approval_shows_last_duration(state: StateManager, messages: Messages, channel: FakeChannel) -> None:
     story = await Story.begin(state, messages.parts[1], environment="prod")
     await story.finish()
-    plan_record = a_proposal()
+    plan_record = a_plan_record()
     await state.approvals.add(plan_record)
     messages.start().follow(plan_record.id, plan_record.environment)
     await until(lambda: "🗳️ Approval needed: deploy v2 to prod" in channel.titles())
@@ -111,7 +113,7 @@ async def test_approval_shows_last_duration(state: StateManager, messages: Messa
 
 @pytest.mark.parametrize("state_", PlanState)
 def test_only_open_plan_has_buttons(state_: PlanState) -> None:
-    plan_record = a_proposal(state_)
+    plan_record = a_plan_record(state_)
     assert bool(draw_approval(plan_record).buttons) is not plan_record.ended
 
 
@@ -170,7 +172,7 @@ async def test_approval_message_shows_result(
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    plan_record = a_proposal()
+    plan_record = a_plan_record()
     await state.approvals.add(plan_record)
     told = messages.start()
     told.follow(plan_record.id, plan_record.environment)
@@ -187,7 +189,7 @@ async def test_expired_approval_closed_unprompted(
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    plan_record = replace(a_proposal(), expires_at=datetime.now(UTC) + timedelta(seconds=0.4))
+    plan_record = replace(a_plan_record(), expires_at=datetime.now(UTC) + timedelta(seconds=0.4))
     await state.approvals.add(plan_record)
     messages.start(SLOW_RETRY).follow(plan_record.id, plan_record.environment)
     await until(lambda: channel.titles() == ["⌛ Not approved in time: deploy v2 to prod"])
@@ -198,7 +200,7 @@ async def test_timely_approval_never_shown_late(
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    plan_record = replace(a_proposal(PlanState.CONFIRMED), expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    plan_record = replace(a_plan_record(PlanState.CONFIRMED), expires_at=datetime.now(UTC) - timedelta(seconds=1))
     await state.approvals.add(plan_record)
     messages.start().follow(plan_record.id, plan_record.environment)
     await until(lambda: channel.titles() == ["✅ Approved: deploy v2 to prod"])
@@ -210,7 +212,7 @@ async def test_confirmed_plan_not_shown_as_approval(
     channel: FakeChannel,
 ) -> None:
     """A plan that needs no second person is not shown as an approval while it starts."""
-    for plan_record in (a_proposal(PlanState.CONFIRMED), a_proposal()):
+    for plan_record in (a_plan_record(PlanState.CONFIRMED), a_plan_record()):
         await state.approvals.add(plan_record)
     messages.start()
     await until(lambda: channel.titles() != [])
@@ -222,7 +224,7 @@ async def test_next_bot_follows_open_approval(
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    plan_record = a_proposal()
+    plan_record = a_plan_record()
     await state.approvals.add(plan_record)
     first = messages.start()
     await until(lambda: len(channel.titles()) == 1)
@@ -238,7 +240,7 @@ async def test_deleted_approval_posted_again(
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    plan_record = a_proposal()
+    plan_record = a_plan_record()
     await state.approvals.add(plan_record)
     told = messages.start()
     told.follow(plan_record.id, plan_record.environment)
@@ -254,7 +256,7 @@ async def test_new_messages_keep_order_despite_failures(
     messages: Messages,
     channel: FakeChannel,
 ) -> None:
-    plan_record = a_proposal()
+    plan_record = a_plan_record()
     await state.approvals.add(plan_record)
     channel.faults = [DiscordAwayError("away")]
     told = messages.start(SLOW_RETRY)

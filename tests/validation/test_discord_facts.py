@@ -127,7 +127,7 @@ async def test_unreachable_discord_reported(subject: Subject, settings: Settings
     assert (await fetch_discord_facts(away)).unreachable
 
 
-async def test_the_own_and_the_ops_channel_are_both_told_of(subject: Subject) -> None:
+async def test_own_and_ops_channel_both_reported(subject: Subject) -> None:
     own = DiscordFacts("", True, "Ops", True, True, "dev-ops", True, ("Attach Files",))
     ops = replace(own, channel_name="ops", missing_permissions=("Send Messages",))
     subject = replace(subject, settings=_with_own_channel(subject))

@@ -56,10 +56,10 @@ async def test_next_bot_handles_plans_and_pages(bot, people, shop, bot_settings)
             await people.answer(await people.slash("dora", "deploy", environment=environment, version="v1"))
         ).message
 
-    remove_reference, wanted_by_dora = await plan_of("dev"), await plan_of("prod")
-    assert "A second person has to approve it" in await confirm(people, "dora", wanted_by_dora)
+    wanted_for_dev, wanted_for_prod = await plan_of("dev"), await plan_of("prod")
+    assert "A second person has to approve it" in await confirm(people, "dora", wanted_for_prod)
     await killed(bot, people, write_a_long_history)
-    assert "was cancelled" in await press(people, "dora", remove_reference, "withdraw")
+    assert "was cancelled" in await press(people, "dora", wanted_for_dev, "withdraw")
     history = (await people.answer(await people.slash("bob", "history", environment="staging"))).message
     assert "v0.0" not in history.text
     (older,) = (one.custom_id for one in history.buttons)

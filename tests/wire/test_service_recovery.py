@@ -68,7 +68,7 @@ async def test_killed_service_recovered_under_one_cause(bot, bot_settings, peopl
     of_one_cause = [one for one in told if one["correlation_id"] == alert.correlation_id]
     events = [one["metadata"]["event"] for one in of_one_cause if "event" in one["metadata"]]
     ended = events.index("monitoring.alert.resolved")
-    assert events[ended - 1] != "monitoring.alert.triggered", "it is over once it was healed"
+    assert events[ended - 1] != "monitoring.alert.triggered", "it is over once the service has recovered"
     assert [one for one in events if one not in {"monitoring.alert.resolved", "monitoring.health_check.completed"}] == [
         "monitoring.alert.triggered",
         "monitoring.alert.triggered",  # and that it is to be dealt with
@@ -145,7 +145,7 @@ async def test_flapping_service_is_one_alert_and_escalates(bot, bot_settings, pe
     async with asyncio.timeout(120):
         for recovered in range(1, 5):
             kill(shop, "web")
-            await times_healed(state_dir, recovered)
+            await wait_until_recovered(state_dir, recovered)
         kill(shop, "web")  # there is no release to go back to
         await people.wait_for_message(lambda m: "Operator needed" in m.text, deadline_seconds=60)
     async with StateManager(state_dir, instance_prefix="TEST") as journal:
@@ -159,8 +159,8 @@ async def test_flapping_service_is_one_alert_and_escalates(bot, bot_settings, pe
     assert all(m.pinged_roles == [sandbox.roles["alert"]] for m in about)
 
 
-async def times_healed(state_dir: Path, times: int) -> None:
-    """Wait until a service was recovered so many times."""
+async def wait_until_recovered(state_dir: Path, times: int) -> None:
+    """Wait until services have recovered so many times."""
     async with StateManager(state_dir, instance_prefix="TEST") as journal:
         while True:
             alerts = await of_services(journal)
@@ -177,7 +177,7 @@ async def test_failing_service_rolled_back(bot, bot_settings, people, shop, imag
     async with asyncio.timeout(150):
         for recovered in range(1, 6):
             kill(shop, "web")
-            await times_healed(state_dir, recovered)
+            await wait_until_recovered(state_dir, recovered)
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
     async with StateManager(state_dir, instance_prefix="TEST") as journal:
         (alert,) = await of_services(journal)
