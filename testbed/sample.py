@@ -1,4 +1,4 @@
-"""The sample app: a tiny web server whose image is made in a moment, in every mood that a deployment can meet."""
+"""The sample app: a tiny web server whose image is made in a moment, for each behaviour that a deployment meets."""
 
 import json
 from typing import Literal, get_args

@@ -198,11 +198,11 @@ class Handover:
         wanted = await self._wanted_hash()
         reason = "it did not start"
         # A process that was suspended for a while becomes healthy again within moments of resuming.
-        unwell = {c.id for c in self._others() if c.health is HealthStatus.UNHEALTHY}
+        unhealthy = {c.id for c in self._others() if c.health is HealthStatus.UNHEALTHY}
         while time.monotonic() < deadline:
             self._context.checkpoint()
             container = next((c for c in self._others() if c.id == container_id), None)
-            if container is not None and (failure := _failure(container, restarts_before, container_id in unwell)):
+            if container is not None and (failure := _failure(container, restarts_before, container_id in unhealthy)):
                 raise await self._not_ready_error(container_id, failure)
             heartbeat = await self._context.components.state.ownership.heartbeat(container_id=container_id)
             reason = await self._find_missing(container, heartbeat, wanted)
@@ -277,7 +277,7 @@ async def replace_bot_if_needed(
     await handover.settle()
 
 
-def _failure(container: ContainerSnapshot, restarts_before: int, was_unwell: bool) -> str:
+def _failure(container: ContainerSnapshot, restarts_before: int, was_unhealthy: bool) -> str:
     """Return why a container can no longer become ready, or an empty text; an unhealthy one may still recover."""
     if container.state is ContainerState.RESTARTING and container.restart_count < restarts_before:
         return ""
@@ -287,4 +287,4 @@ def _failure(container: ContainerSnapshot, restarts_before: int, was_unwell: boo
     if container.restart_count > restarts_before:
         times = container.restart_count - restarts_before
         return "it restarted once" if times == 1 else f"it restarted {times} times"
-    return UNHEALTHY_REASON if container.health is HealthStatus.UNHEALTHY and not was_unwell else ""
+    return UNHEALTHY_REASON if container.health is HealthStatus.UNHEALTHY and not was_unhealthy else ""

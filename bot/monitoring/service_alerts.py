@@ -136,11 +136,11 @@ class ServiceAlerts:
         verdicts = {health.service: health.verdict for health in stack.services}
         locked = await self._state.locks.get(environment.name) is not None
         for alert in alerts:
-            unwell = verdicts.get(alert.service) is Verdict.UNHEALTHY
-            relapsed = unwell and alert.healing is RecoveryStatus.SUCCEEDED and self._has_relapsed(alert)
-            if not unwell:
+            is_unhealthy = verdicts.get(alert.service) is Verdict.UNHEALTHY
+            has_relapsed = is_unhealthy and alert.healing is RecoveryStatus.SUCCEEDED and self._has_relapsed(alert)
+            if not is_unhealthy:
                 self._relapsing.pop(alert.id, None)
-            if unwell and not locked and (alert.healing is RecoveryStatus.KEPT_AWAY or relapsed):
+            if is_unhealthy and not locked and (alert.healing is RecoveryStatus.KEPT_AWAY or has_relapsed):
                 self._relapsing.pop(alert.id, None)
                 await self._alert_service.note(alert.id, healing=RecoveryStatus.NONE)
                 self._alert_service.trigger_again(alert)

@@ -18,9 +18,9 @@ ENVIRONMENTS = ("dev", "staging", "prod")
 
 @pytest.fixture(scope="session")
 def images(sample_image: Callable[..., str]) -> dict[str, str]:
-    """Make the sample app in every mood that these tests meet; the tags are the versions."""
-    moods = ("unhealthy", "exits", "ends")
-    made = {mood: sample_image(f"{REPOSITORY}:{mood}", version=mood, behaviour=mood) for mood in moods}
+    """Make the sample app with every behaviour that these tests meet; the tags are the versions."""
+    kinds = ("unhealthy", "exits", "ends")
+    made = {kind: sample_image(f"{REPOSITORY}:{kind}", version=kind, behaviour=kind) for kind in kinds}
     made["fades"] = sample_image(f"{REPOSITORY}:fades", version="fades", behaviour="fades", delay_seconds=1.2)
     return made | {name: sample_image(f"{REPOSITORY}:{name}", version=name) for name in ("v1", "v2", "v3")}
 

@@ -14,7 +14,7 @@ from tests.acceptance.stack import CHECK, REPOSITORY, WATCHED_CHECK, service
 from tests.acceptance.test_parallel_start import until_waiting
 from tests.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
 
-# Started again while it is sick, it takes a minute to be called unwell: as long is a recovery under way.
+# Started again while it is unhealthy, that takes a minute to show: as long is a recovery under way.
 SICKLY = WATCHED_CHECK | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s"}
 WAITS = CHECK | {"test": ["CMD-SHELL", "[ -e /tmp/ready ]"], "start_period": "60s"}
 

@@ -34,7 +34,7 @@ async def test_dead_process_alerts_and_restarts(maintained, people, stack):
     assert raised.summary == "web has ended with code 137."
     over = await alert_that(maintained, is_over)
     assert (over.id, over.healing, over.actions) == (raised.id, RecoveryStatus.SUCCEEDED, ("restart: recovered",))
-    # A signal that asks for a reload is no wish to see it end.
+    # A signal that asks for a reload does not ask for its end.
     await asyncio.to_thread(stack.container("web").kill, "HUP")
     await alert_that(maintained, lambda one: len(one.actions) == 2 and is_over(one))
 

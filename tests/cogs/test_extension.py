@@ -1,4 +1,4 @@
-"""The cogs load into any bot, speak only when it is their turn, and tell Discord of their commands only when needed."""
+"""The cogs load into any bot, act only while it is the leader, and sync their commands only when needed."""
 
 from contextlib import asynccontextmanager
 from dataclasses import replace

@@ -62,7 +62,7 @@ COMMANDS: dict[str, tuple[dict[str, str | bool], Callable[[str], frozenset[str]]
     "cancel": ({}, lambda _environment: DEPLOYER | APPROVER),
 }
 BUTTONS = {"confirm": CONFIRM_PREFIX, "approve": APPROVE_PREFIX, "withdraw": WITHDRAW_PREFIX}
-ALERT_DEEDS = ("ack", "silence", "logs", "rollback")
+ALERT_ACTIONS = ("ack", "silence", "logs", "rollback")
 STALE = ("fresh", "changed", "late", *(state.value for state in PlanState))
 
 
@@ -142,7 +142,7 @@ def test_every_button_has_row(scene: Scene) -> None:
     store = scene.env.bot._connection._view_store
     heard = {name for pattern in store._dynamic_items for name in named(pattern.pattern)}
     pressed = {*(prefix for prefix in BUTTONS.values()), CANCEL_PREFIX, ROLLBACK_PREFIX, HISTORY_PREFIX}
-    pressed |= {f"{ALERT_PREFIX}{action}:" for action in ALERT_DEEDS}
+    pressed |= {f"{ALERT_PREFIX}{action}:" for action in ALERT_ACTIONS}
     assert heard == pressed
 
 
@@ -150,7 +150,7 @@ def named(pattern: str) -> set[str]:
     """Return the beginnings of the ids that a pattern matches, each choice within it written out."""
     fixed, _, rest = pattern.replace("\\", "").partition("(?P<")
     name, _, choices = rest.partition(">")
-    if name != "deed":
+    if name != "action":
         return {fixed}
     return {f"{fixed}{choice}:" for choice in choices.partition(")")[0].split("|")}
 
@@ -247,7 +247,7 @@ async def test_rollback_button_for_deployers_starts_nothing(scene: Scene, enviro
     assert not scene.application.orchestrator.requests
 
 
-@pytest.mark.parametrize("action", ALERT_DEEDS)
+@pytest.mark.parametrize("action", ALERT_ACTIONS)
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 async def test_alert_button_allowed_as_in_table(scene: Scene, environment: str, action: str) -> None:
     people = await people_of(scene)
@@ -292,7 +292,7 @@ async def test_buttons_refused_outside_ops_channel(scene: Scene) -> None:
     )
     ids = [f"{prefix}{plan_record.id}" for prefix in BUTTONS.values()]
     ids += [f"{prefix}{story.id}" for prefix in (CANCEL_PREFIX, ROLLBACK_PREFIX)]
-    ids += [f"{ALERT_PREFIX}{action}:{taken.alert.id}" for action in ALERT_DEEDS]
+    ids += [f"{ALERT_PREFIX}{action}:{taken.alert.id}" for action in ALERT_ACTIONS]
     ids += [HistoryPage("staging", None, 0).custom_id]
     elsewhere = OpsChannel(scene.env.bot, scene.guild.id, scene.general.id)
     for number, custom_id in enumerate(ids):

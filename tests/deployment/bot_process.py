@@ -85,7 +85,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Place:
-    """Say where processes live: on which engine, for which environment, and who hears them speak."""
+    """Say where processes live: on which engine, for which environment, and who learns that one leads."""
 
     engine: HomeEngine
     environment: Environment
@@ -106,7 +106,7 @@ class Process(Life):
         self.mark = ProcessMark(number, number, HOST if container is None else f"container of {number}")
         self.dead = False
         self.connected = False
-        self.sick = False
+        self.unhealthy = False
         self.leadership = ObservedLeadership(lambda: place.leads(self))
         self.context = Context()
         self.context.run(LIFE.set, self)
@@ -134,7 +134,7 @@ class Process(Life):
     def is_checked(self) -> None:
         """Let the health check of its container say how it is now."""
         if self.container is not None and not self.dead:
-            well = self.connected and not self.sick and not self.stopped
+            well = self.connected and not self.unhealthy and not self.stopped
             self.place.engine.is_seen(self.container.id, HealthStatus.HEALTHY if well else HealthStatus.UNHEALTHY)
 
     async def own_container(self, environment: Environment) -> OwnContainer | None:

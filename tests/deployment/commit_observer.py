@@ -130,7 +130,7 @@ class CommitObserver:
             and before.leadership != after.leadership
             and self._robs(writer, before.leadership.instance_id)
         ):
-            yield f"the voice of {before.leadership.instance_id}, which lives, was taken"
+            yield f"leadership was taken from {before.leadership.instance_id}, which lives"
         for name, held in before.locks.items():
             if after.locks.get(name) != held and self._robs(writer, held[0]):
                 yield f"{name} was taken from {held[0]}, which lives"

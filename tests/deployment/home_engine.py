@@ -191,7 +191,7 @@ class HomeEngine(FakeEngine):
             self._put(replace(container, health=health))
 
     def process_ended(self, container_id: str, code: int) -> None:
-        """Bring a container back whose process ended without anybody's wish, a little later each time."""
+        """Bring a container back whose process ended though nobody asked for it, a little later each time."""
         container = self.running[container_id]
         restarting = replace(container, state=ContainerState.RESTARTING, health=HealthStatus.UNHEALTHY, exit_code=code)
         self._put(restarting)

@@ -408,7 +408,7 @@ class World:
             self.loop.call_later(SICKEN_SECONDS, self._sickens, process, context=Context())
 
     def _sickens(self, process: Process) -> None:
-        process.sick = True
+        process.unhealthy = True
         process.is_checked()
 
     def _lives(self, instance_id: str) -> bool:

@@ -132,12 +132,12 @@ async def test_optional_failure_lets_dependent_start(kind):
     async def work(name: str, milestones: Milestones) -> None:
         started.append(name)
 
-    async def unwell(dependency: Dependency) -> None:
-        raise ServiceFailedError(f"{dependency.on} is unwell")
+    async def fails(dependency: Dependency) -> None:
+        raise ServiceFailedError(f"{dependency.on} is unhealthy")
 
     definitions = stack(web=[Dependency("web", "db", kind)], db=[])
     coordinator = DependencyCoordinator(definitions)
-    await coordinator.run(["web"], work, settled=unwell, probe=unwell, warn=warnings.append, parallel=True)
+    await coordinator.run(["web"], work, settled=fails, probe=fails, warn=warnings.append, parallel=True)
     assert started == ["web"]
     assert len(warnings) == (1 if kind is DependencyKind.OPTIONAL else 0)
 

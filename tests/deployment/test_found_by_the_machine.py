@@ -43,7 +43,7 @@ def test_dependent_restored_beside_unhealthy_successor(ends):
 
 def test_unhealthy_bot_with_dependents_rolled_back(world, ends):
     assert ends(deploy("v1")).outcome is Outcome.SUCCEEDED
-    world.active().sick = True
+    world.active().unhealthy = True
     world.loop.call_later(5.0, world.active().is_checked)
     world.loop.run_until_complete(asyncio.sleep(6.0))
     assert ends(ROLLBACK).outcome is Outcome.SUCCEEDED
@@ -58,7 +58,7 @@ def test_restarting_bot_not_replaced_in_place(ends, at):
 
 @pytest.mark.parametrize("at", [42, 44, 47])
 def test_restarting_predecessor_takes_back(ends, at):
-    """It is killed in the moments in which its successor finds itself unwell."""
+    """It is killed in the moments in which its successor finds itself unhealthy."""
     killed = Fault(Point.COMMIT, at, after=False, victim=Victim.PREDECESSOR)
     assert ends(deploy(SICKENS), killed).outcome is Outcome.ROLLED_BACK
 

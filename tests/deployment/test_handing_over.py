@@ -38,7 +38,7 @@ async def handed_over(scene: Scene, bot: Bot, deployment: Deployment) -> Bot:
     other = await scene.next()
     with pytest.raises(HandedOverError):
         await bot.orchestrator.wait(deployment.id)
-    await other.speak()
+    await other.lead()
     return other
 
 
@@ -73,7 +73,7 @@ async def test_handover_and_return_count_no_attempt(scene, old):
     await new.orchestrator.resume()
     with pytest.raises(HandedOverError):
         await new.orchestrator.wait(home.id)
-    await old.speak()
+    await old.lead()
     scene.staging.hold.set()
     back = await carried_on(old, home)
     assert (back.outcome, back.attempts) == (Outcome.ROLLED_BACK, 1), back.problem
@@ -101,7 +101,7 @@ async def test_unhealthy_predecessor_awaited(scene, old, monkeypatch):
     await new.orchestrator.resume()
     with pytest.raises(HandedOverError):
         await new.orchestrator.wait(home.id)
-    await old.speak()
+    await old.lead()
     back = await carried_on(old, home)
     assert back.outcome is Outcome.ROLLED_BACK, back.problem
     assert scene.bot_containers() == [old.container_id]
@@ -147,13 +147,13 @@ async def test_double_failure_leaves_one_bot(scene, old):
     await new.orchestrator.resume()
     with pytest.raises(HandedOverError):
         await new.orchestrator.wait(home.id)
-    await old.speak()
+    await old.lead()
     ended = await carried_on(old, home)
     assert (ended.outcome, ended.problem.key) == (Outcome.FAILED, "rollback_failed")
     assert scene.bot_containers() == [old.container_id]
 
 
-async def test_crash_looping_successor_unfit(scene, old):
+async def test_crash_looping_successor_unhealthy(scene, old):
     """An earlier attempt's: its predecessor was killed while it crashed."""
     await old.orchestrator.plan(deploy("v1"))
     scene.home.models["crashing"] = {"services": {BOT: {"image": "bot:v1"}}}

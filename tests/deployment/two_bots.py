@@ -110,8 +110,8 @@ class Bot:
         )
         await self.state.ownership.beat(beat)
 
-    async def speak(self) -> None:
-        """Notice that leadership is this bot's, which it must be."""
+    async def lead(self) -> None:
+        """Take leadership, which must be free or this bot's own."""
         self.leadership.record = await self.state.ownership.acquire()
         assert self.leadership.record is not None
 
@@ -149,11 +149,11 @@ class Scene:
             await self.home.create_service(None, "v0", name)
             self.home.become(name, *HEALTHY)
         bot = await self._born(next(c.id for c in self.home.running.values() if c.service == BOT))
-        await bot.speak()
+        await bot.lead()
         return bot
 
     async def next(self, *, config_hash: str = "") -> Bot:
-        """Return the bot in the container of it that is started next, as soon as it stands by."""
+        """Return the bot in the container of it that is started next, as soon as it is on standby."""
         return await self._born(await self.home.born.get(), config_hash)
 
     async def command_line(self) -> Bot:

@@ -96,11 +96,11 @@ async def test_what_shares_with_the_bot_leaves_two(own: Own) -> None:
 
 
 async def test_a_sweep_leaves_the_own_container(own: Own, docker_client: docker.DockerClient) -> None:
-    """One by hand that bears the name of a successor is no better than this one, whatever its health says."""
+    """One by hand with the name of a successor is no better than this one, whatever its health says."""
     labels = docker_client.api.inspect_container(own.id)["Config"]["Labels"]
     name = docker_client.api.inspect_container(own.id)["Name"].lstrip("/")
     check = {"test": ["CMD", "true"], "interval": 100_000_000, "start_period": 100_000_000}
-    rival = docker_client.containers.run(
+    other = docker_client.containers.run(
         "tiny:v1",
         ["sleep", "1000"],
         name=f"{own.id[:12]}_{name}",
@@ -110,7 +110,7 @@ async def test_a_sweep_leaves_the_own_container(own: Own, docker_client: docker.
         detach=True,
     )
     async with own.engine.events(own.environment) as events:
-        while docker_client.api.inspect_container(rival.id)["State"]["Health"]["Status"] != "healthy":
+        while docker_client.api.inspect_container(other.id)["State"]["Health"]["Status"] != "healthy":
             await anext(events)
     assert await own.engine.sweep(own.environment, "bot")
     assert own.of("bot") == [own.id]

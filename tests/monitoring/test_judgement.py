@@ -46,8 +46,8 @@ def test_one_shot_healthy_after_exit_0() -> None:
 
 
 def test_worst_replica_decides_and_is_counted() -> None:
-    sick = replace(RUNNING, id="c3", health=HealthStatus.UNHEALTHY)
-    health = judge_service(replace(WEB, replicas=3), [RUNNING, replace(RUNNING, id="c2"), sick])
+    unhealthy = replace(RUNNING, id="c3", health=HealthStatus.UNHEALTHY)
+    health = judge_service(replace(WEB, replicas=3), [RUNNING, replace(RUNNING, id="c2"), unhealthy])
     assert (health.verdict, health.reason) == (Verdict.UNHEALTHY, "1 of 3: its health check fails")
 
 

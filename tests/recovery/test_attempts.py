@@ -28,25 +28,25 @@ async def test_undisturbed_attempt_completes() -> None:
 
 async def test_deployment_stops_attempt_at_safe_point() -> None:
     """The deployment waits for that."""
-    own, begun, remove_reference, told = RecoveryAttempts(), asyncio.Event(), asyncio.Event(), list[str]()
+    own, begun, done, said = RecoveryAttempts(), asyncio.Event(), asyncio.Event(), list[str]()
 
     async def act() -> None:
         begun.set()
-        await remove_reference.wait()
-        told.append("the act is done")
+        await done.wait()
+        said.append("the act is done")
 
     async def attempt() -> None:
         await run_uninterrupted(act())
-        told.append("not stopped")
+        said.append("not stopped")
 
     work = asyncio.create_task(own.run(DEV, attempt(), free))
     await begun.wait()
     stopping = asyncio.create_task(own.cancel(DEV))
     await asyncio.sleep(0)
     assert not stopping.done()
-    remove_reference.set()
+    done.set()
     await stopping
-    assert told == ["the act is done"]
+    assert said == ["the act is done"]
     assert await work == (False, None)
 
 

@@ -129,7 +129,7 @@ async def test_control_errors_reported(people: SandboxClient) -> None:
         await people.set_roles("bob", "king")
     with pytest.raises(ControlError, match="no interaction 1"):
         await people.answer(1)
-    with pytest.raises(ControlError, match="speaks"):
+    with pytest.raises(ControlError, match="supports"):
         await people.set_locale("bob", "xx")
 
 

@@ -20,11 +20,11 @@ def at(minute: float) -> str:
     return (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)).isoformat()
 
 
-def report(outbreak: int, *, firing: bool = True, **changes: str) -> AlertReport:
+def report(begun: int, *, firing: bool = True, **changes: str) -> AlertReport:
     """Return what is sent of the nth occurrence, which begins at minute n and lasts half of it."""
     return replace(
-        AlertReport("f", AlertSource.ALERTMANAGER, Severity.HIGH, "Down", firing=firing, occurrence=at(outbreak)),
-        **({"ended": NEVER if firing else at(outbreak + 0.5)} | changes),  # type: ignore[arg-type]
+        AlertReport("f", AlertSource.ALERTMANAGER, Severity.HIGH, "Down", firing=firing, occurrence=at(begun)),
+        **({"ended": NEVER if firing else at(begun + 0.5)} | changes),  # type: ignore[arg-type]
     )
 
 

@@ -94,7 +94,7 @@ async def test_cancelled_handover_awaits_decision(old, new, is_given_up):
         )
         await asyncio.sleep(0.2)
         assert not leadership.is_leader
-        assert held.is_transferred(record)  # a renewal that came before lets nobody speak
+        assert held.is_transferred(record)  # a renewal that came before makes nobody the leader
         passing.cancel()
         other.rollback()
     with pytest.raises(asyncio.CancelledError):

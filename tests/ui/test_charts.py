@@ -27,13 +27,13 @@ def a_series(
     *,
     cpu: float | None = 10.0,
     memory: int | None = 2**26,
-    sick: range = range(0),
+    unhealthy: range = range(0),
     environment: str = "dev",
 ) -> ServiceSeries:
     points = tuple(
         ServicePoint(
             (119 - step) * 30.0,
-            Verdict.UNHEALTHY if step in sick else Verdict.HEALTHY,
+            Verdict.UNHEALTHY if step in unhealthy else Verdict.HEALTHY,
             cpu,
             None if cpu is None else memory,
         )
@@ -73,7 +73,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_short_history_fills_width(written: list[str]) -> None:
     """What was watched for minutes only is not pressed into the edge of an hour."""
-    whole = a_series(sick=range(100, 120))
+    whole = a_series(unhealthy=range(100, 120))
     young = ServiceSeries("dev", "web", whole.points[100:])
     within_an_hour = count(drawn(whole), palette.VERDICTS[Verdict.UNHEALTHY][0])
     assert {"dev: the last hour", "60 min ago", "45", "now"} <= set(written)
@@ -151,15 +151,15 @@ def test_shape_repeats_colour_meaning() -> None:
 def test_unhealthy_service_visible_among_hundred() -> None:
     series = [a_series(f"worker-{n:02}") for n in range(99)]
     well = drawn(*series, a_series("zzz"))
-    sick = drawn(*series, a_series("zzz", sick=range(100, 103)))
-    assert count(sick, palette.VERMILION) > count(well, palette.VERMILION) + 100
-    assert worst_first([*series, a_series("zzz", sick=range(100, 103))])[0].service == "zzz"
+    unhealthy = drawn(*series, a_series("zzz", unhealthy=range(100, 103)))
+    assert count(unhealthy, palette.VERMILION) > count(well, palette.VERMILION) + 100
+    assert worst_first([*series, a_series("zzz", unhealthy=range(100, 103))])[0].service == "zzz"
 
 
 def test_others_bar_shows_failures() -> None:
-    worse = [a_series(f"worse-{n}", sick=range(20)) for n in range(5)]
+    worse = [a_series(f"worse-{n}", unhealthy=range(20)) for n in range(5)]
     wells = [a_series(f"worker-{n:02}") for n in range(20)]
-    with_one = drawn(*worse, *wells, a_series("zzz", sick=range(60, 70)))
+    with_one = drawn(*worse, *wells, a_series("zzz", unhealthy=range(60, 70)))
     assert count(with_one, palette.VERMILION) > count(drawn(*worse, *wells, a_series("zzz")), palette.VERMILION) + 100
 
 
@@ -185,7 +185,7 @@ def test_service_labelled_with_environment(written: list[str]) -> None:
 
 
 def test_alt_text_in_readers_language() -> None:
-    series = [a_series("web", sick=range(3)), a_series("redis", cpu=80.0)]
+    series = [a_series("web", unhealthy=range(3)), a_series("redis", cpu=80.0)]
     assert drawn(*series).description == (
         "Chart of the last hour: 2 services. Unhealthy at times: web (unhealthy). "
         "Most CPU: redis 80 %, web 10 %. Most memory: redis 64 MiB, web 64 MiB."
@@ -201,7 +201,7 @@ def test_hostile_names_break_nothing(written: list[str]) -> None:
     picture = drawn(a_series(LONG_NAME), a_series(NASTY), a_series("網站"), a_series("ok"))
     assert all(set(drawn_text) <= canvas.WRITABLE for drawn_text in written)
     assert len(picture.file().description or "") <= 1024
-    many = drawn(*(a_series(f"{LONG_NAME}{n}", sick=range(5)) for n in range(64)))
+    many = drawn(*(a_series(f"{LONG_NAME}{n}", unhealthy=range(5)) for n in range(64)))
     assert len(many.file().description or "") <= 1024
 
 

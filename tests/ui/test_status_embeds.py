@@ -18,12 +18,12 @@ from tests.ui.samples import NOON, a_container, a_deployment, a_lock, a_release,
 from tests.ui.test_embeds import assert_within_limits, text_of
 
 
-def many(count: int = 100, sick: int = 3) -> StackHealth:
+def many(count: int = 100, unhealthy: int = 3) -> StackHealth:
     services = tuple(
         ServiceHealth(
             f"worker-{number:03}",
-            Verdict.UNHEALTHY if number >= count - sick else Verdict.HEALTHY,
-            "its health check fails" if number >= count - sick else "",
+            Verdict.UNHEALTHY if number >= count - unhealthy else Verdict.HEALTHY,
+            "its health check fails" if number >= count - unhealthy else "",
             (a_container(f"worker-{number:03}", restarts=number),),
             1.5,
             1024 * 1024 * number,

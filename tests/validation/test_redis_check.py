@@ -1,4 +1,4 @@
-"""The check of Redis speaks with a real server."""
+"""The check of Redis asks a real server."""
 
 import shutil
 import socket

@@ -70,7 +70,7 @@ class BotProcess:
 
 
 def settings_for(sandbox: Sandbox, docker_host: str, stack: Path, state: Path, base_name: str) -> dict[str, str]:
-    """Return the environment of a bot that deploys a stack and speaks with a sandbox."""
+    """Return the environment of a bot that deploys a stack and is connected to a sandbox."""
     return {
         "DISCORD_TOKEN": sandbox.bot_token,
         "DISCORD_GUILD_ID": str(sandbox.guild_id),

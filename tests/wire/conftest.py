@@ -1,4 +1,4 @@
-"""A sandbox, a stack and a bot process for every test that speaks over the wire."""
+"""A sandbox, a stack and a bot process for every test that goes over the wire."""
 
 import os
 import secrets

@@ -10,7 +10,7 @@ ANSWER = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\
 
 
 class RefusingEngine:
-    """Pass a unix socket on under another name; `mode` says what becomes of a wish to remove an image."""
+    """Pass a unix socket on under another name; `mode` says what becomes of a request to remove an image."""
 
     def __init__(self, target: str, path: Path) -> None:
         self.docker_host = f"unix://{path}"

@@ -170,7 +170,7 @@ async def test_full_disk_loses_nothing_and_is_reported(small_disk, bot, bot_sett
     assert await status("/alerts", json=delivery(an_alert("FromOutside"))) == 503
     await asyncio.sleep(2.5)
     assert processor_seconds(bot.pid) - used < 1.5, "it does not turn in circles"
-    assert "web" in await ask(people, "dora", "status"), "it still speaks"
+    assert "web" in await ask(people, "dora", "status"), "it still answers"
     kill(shop, "store")
     assert bot.log.read_text().count("the journal cannot be written") < 5
     filler.unlink()

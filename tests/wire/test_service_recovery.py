@@ -23,7 +23,7 @@ from tests.wire.channel import outcome, start
 pytestmark = pytest.mark.wire
 
 HEALED_SECONDS = 30.0
-# Started again while it is sick, it takes a minute to be called unwell: as long is a recovery under way.
+# Started again while it is unhealthy, that takes a minute to show: as long is a recovery under way.
 SICKLY = CHECK | WATCHED | {"test": ["CMD-SHELL", "[ ! -e /tmp/sick ]"], "start_period": "60s"}
 
 
