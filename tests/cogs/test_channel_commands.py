@@ -153,7 +153,7 @@ async def test_production_unlock_needs_approver_or_locker(scene: Scene) -> None:
 async def test_freeze_keeps_running_deployment(scene: Scene) -> None:
     story = await Story.begin(scene.application.state, scene.application.bus)
     answer = scene.answer(await scene.dora.slash(scene.ops, "lock", environment="staging", reason="the fair"))
-    assert f"`{story.id}` is under way and goes on" in answer
+    assert f"`{story.id}` is under way and continues" in answer
     await story.finish()
 
 

@@ -33,11 +33,11 @@ from roas.state.boot_clock import boot_id, boot_seconds
 from roas.state.documents import log_once
 from roas.state.manager import JOURNAL_NAME, StateManager
 from roas.state.schema import MIGRATIONS
-from tests.state.test_approvals import a_proposal
+from tests.state.test_approvals import a_plan_record
 from tests.state.test_state_manager import a_deployment, a_release
 
 UNDER_WAY, ENDED, OF_ANOTHER_KIND = (a_deployment(name) for name in ("prod", "staging", "dev"))
-PROPOSAL = a_proposal(state=PlanState.AWAITING)
+PROPOSAL = a_plan_record(state=PlanState.AWAITING)
 
 
 def manually(folder: Path, *statements: str) -> None:

@@ -25,7 +25,7 @@ from roas.state.manager import JOURNAL_NAME, StateManager
 from testbed.release_before import ReleaseBeforeMissingError, unpack_release_before
 from tests.state.release_before import READ, WRITE, run_release_before
 from tests.state.stored_surface import DOCUMENTS
-from tests.state.test_approvals import a_proposal
+from tests.state.test_approvals import a_plan_record
 from tests.state.test_state_manager import a_deployment, a_release
 
 # What WRITE left, as it was on the day of that release.
@@ -130,7 +130,7 @@ async def carry_on(state: StateManager) -> None:
     begun = replace(a_deployment(), successors=("c1", "c2"))
     fence = await state.deployments.create(begun, "deploy v3")
     await state.releases.add(a_release(ReleaseState.SUCCEEDED, "v3"), fence)
-    await state.approvals.add(a_proposal(state=PlanState.AWAITING))
+    await state.approvals.add(a_plan_record(state=PlanState.AWAITING))
     await state.alerts.take([AlertReport("health:prod:mta", AlertSource.HEALTH, Severity.HIGH, "mta is down")])
     await state.freezes.put(Freeze("staging", ANNA, "the other fair", datetime.now(UTC)))
     await state.posts.save(Post(begun.id, "live", 7, 8, "def"))
