@@ -310,5 +310,4 @@ def _env_files(name: str, own: EnvironmentSettings, folder: Path) -> tuple[Path,
     """Return `.env.<name>` where it exists; else `.env`, as Compose would by itself."""
     if own.env_file:
         return split_files(folder, own.env_file)
-    own_file, common = folder / f".env.{name}", folder / ".env"
-    return tuple(path for path in (common, own_file) if path.is_file())
+    return tuple(path for path in (folder / ".env", folder / f".env.{name}") if path.is_file())

@@ -87,5 +87,6 @@ def test_schema_is_printed_whole(dry_line: CommandLine) -> None:
 
 
 def test_a_command_takes_the_settings_of_the_file(dry_line: CommandLine) -> None:
-    write(dry_line, '[stack]\nenvironment_names = ["moon"]\n')
-    assert [one["environment"] for one in dry_line.document("status", code=69)["environments"]] == ["moon"]
+    write(dry_line, '[stack]\nenvironment_names = ["dev", "moon", "prod"]\n')
+    shown = [one["environment"] for one in dry_line.document("status", code=69)["environments"]]
+    assert shown == ["dev", "moon", "prod"]
