@@ -173,7 +173,8 @@ def _compose_binary() -> Path:
     if standalone := shutil.which("docker-compose"):
         return Path(standalone)
     raise EngineError(
-        "Docker Compose is not installed here.", hint="Install the Compose plugin: https://docs.docker.com/compose/install/."
+        "Docker Compose is not installed here.",
+        hint="Install the Compose plugin: https://docs.docker.com/compose/install/.",
     )
 
 
