@@ -1,5 +1,6 @@
 """Write a projection of the journal to Redis, each batch whole and once, and read a history back."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -25,9 +26,13 @@ log = get_logger(__name__)
 
 LONGEST_DOCUMENT = 64 * 1024
 READ_AT_ONCE = 500
+# Redis trims a stream by whole nodes, so that it may be a little longer than it should.
+MOST_ENTRIES = STREAM_LENGTH + 1000
+LARGEST_STREAM = 256 << 20
 # Answers of a server that runs but accepts no writes now, such as MISCONF with a full disk: nothing is damaged.
 PASSING = re.compile(r"(?:^|caused error: )(?!WRONGTYPE)[A-Z]{4,} ")
 Fields = dict[bytes, bytes]
+CURSOR_FIELDS = ("journal", "sequence", "change")
 
 
 class ProjectionDamagedError(RedisUnavailableError):
@@ -76,10 +81,10 @@ class RedisProjection:
     async def position(self) -> Position:
         """Return up to where Redis has the journal."""
         async with _faults(), self._client.pipeline(transaction=True) as pipe:
-            pipe.hgetall(self._keys.cursor)
+            pipe.hmget(self._keys.cursor, CURSOR_FIELDS)
             pipe.xrevrange(self._keys.stream, count=1)
-            fields, entries = await pipe.execute()
-        return Position(_cursor(fields), entries[0][0].decode() if entries else "")
+            values, entries = await pipe.execute()
+        return Position(_cursor(values), entries[0][0].decode() if entries else "")
 
     async def append(self, expected: Cursor | None, batch: Sequence[Numbered], cursor: Cursor, *, anew: bool) -> bool:
         """Write changes and their position, or nothing; returns False where another process was faster.
@@ -89,7 +94,7 @@ class RedisProjection:
         old = await self._old_keys() if anew else []
         async with _faults(), self._client.pipeline(transaction=True) as pipe:
             await pipe.watch(self._keys.cursor)
-            if _cursor(await pipe.hgetall(self._keys.cursor)) != expected:
+            if _cursor(await pipe.hmget(self._keys.cursor, CURSOR_FIELDS)) != expected:
                 return False
             pipe.multi()
             if old:
@@ -109,17 +114,34 @@ class RedisProjection:
                 await self._client.delete(*old)
 
     async def history(self) -> tuple[StateChange, ...]:
-        """Return the entries of the stream, oldest first, without those that are not changes of ours."""
+        """Return the entries of the stream, oldest first, without those that are not changes of ours.
+
+        Anybody may have written them: no more are read than we would have written, and none where they are too large.
+        """
+        if not await self._is_readable():
+            log.warning("the stream in redis is too large to be ours; no history is imported", key=self._keys.stream)
+            return ()
         found: list[StateChange] = []
-        start = "-"
-        while len(found) < STREAM_LENGTH:
+        start, read = "-", 0
+        while read < MOST_ENTRIES:
             async with _faults():
                 entries = await self._client.xrange(self._keys.stream, min=start, count=READ_AT_ONCE)
             if not entries:
                 break
-            found += [change for _, fields in entries if (change := _change(fields)) is not None]
-            start = f"({entries[-1][0].decode()}"
+            found += await asyncio.to_thread(_changes, entries)
+            start, read = f"({entries[-1][0].decode()}", read + len(entries)
+        if len(found) < read:
+            log.warning("entries of the stream are no changes of a journal", entries=read - len(found), of=read)
         return tuple(found[:STREAM_LENGTH])
+
+    async def _is_readable(self) -> bool:
+        try:
+            size = await self._client.memory_usage(self._keys.stream, samples=0)
+        except exceptions.ResponseError:  # a server that does not say, or not to us
+            return True
+        except (exceptions.RedisError, OSError, TimeoutError):
+            return True  # what follows says so
+        return size is None or int(size) <= LARGEST_STREAM
 
     def _queue(self, pipe: Any, batch: Sequence[Numbered], cursor: Cursor) -> None:
         for numbered in batch:
@@ -135,8 +157,15 @@ class RedisProjection:
         pipe.hset(self._keys.cursor, mapping=fields)
 
     async def _old_keys(self) -> list[bytes]:
+        """Return our keys; what are more than we ever have are dropped at once, a few at a time."""
+        found: list[bytes] = []
         async with _faults():
-            return [key async for key in self._client.scan_iter(match=self._keys.key("*"), count=READ_AT_ONCE)]
+            async for key in self._client.scan_iter(match=self._keys.key("*"), count=READ_AT_ONCE):
+                if len(found) == 2 * READ_AT_ONCE:
+                    await self._client.unlink(*found[READ_AT_ONCE:])
+                    del found[READ_AT_ONCE:]
+                found.append(key)
+        return found
 
 
 @asynccontextmanager
@@ -157,11 +186,18 @@ def _entry_id(sequence: int) -> str:
     return f"{sequence}-0"
 
 
-def _cursor(fields: Fields) -> Cursor | None:
-    try:
-        return Cursor(fields[b"journal"].decode(), int(fields[b"sequence"]), fields[b"change"].decode())
-    except (KeyError, ValueError):
+def _cursor(values: Sequence[bytes | None]) -> Cursor | None:
+    journal, sequence, change = values
+    if journal is None or sequence is None or change is None:
         return None
+    try:
+        return Cursor(journal.decode(), int(sequence), change.decode())
+    except ValueError:
+        return None
+
+
+def _changes(entries: Sequence[tuple[bytes, Fields | None]]) -> list[StateChange]:
+    return [change for _, fields in entries if (change := _change(fields)) is not None]
 
 
 def _change(fields: Fields | None) -> StateChange | None:
@@ -172,6 +208,5 @@ def _change(fields: Fields | None) -> StateChange | None:
     try:
         change = from_json(StateChange, document.decode())
     except (ValidationError, ValueError):
-        log.warning("stream entry is not a journal change", length=len(document))
         return None
     return change if change.time.tzinfo is not None else None

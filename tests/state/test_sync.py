@@ -24,6 +24,7 @@ from roas.state.projection import STREAM_LENGTH
 from roas.state.projection_source import RESTORED
 from roas.state.sync import DataSyncManager
 from testbed.redis_server import RedisServer
+from tests.log_lines import captured_logs
 
 SECRET = "hunter2-hunter2"
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
@@ -322,6 +323,49 @@ async def test_forged_history_decides_nothing(server: RedisServer, tmp_path: Pat
         assert await state.releases.list("prod") == ()
         assert await state.approvals.open() == ()
         assert server.command("HGETALL", "roas:shop:environment:prod") == ""
+
+
+FORGE = """
+for number = ARGV[1] * 10000 + 1, (ARGV[1] + 1) * 10000 do
+  redis.call('XADD', KEYS[1], number .. '-0', 'document', ARGV[2])
+  if number % 10 == 0 then redis.call('SET', 'roas:shop:services:x' .. number, 'forged') end
+end
+"""
+
+
+async def test_many_forged_entries_read_in_bounds(server: RedisServer, tmp_path: Path) -> None:
+    """Nobody waits for them, and nobody reads all of them."""
+    async with looking(server) as client:
+        for part in range(20):
+            await client.eval(FORGE, 1, STREAM, str(part), '{"type": "audit", "forged": true}')
+        await client.hset("roas:shop:cursor", mapping={f"f{number}": "forged" for number in range(1000)})
+        async with StateManager(tmp_path / "state") as state:
+            await write(state, 3)
+            with captured_logs() as logs:
+                async with projecting(state, server):
+                    async with asyncio.timeout(30):
+                        while await client.xlen(STREAM) != 3:  # noqa: ASYNC110
+                            await asyncio.sleep(0.05)
+                    await same(state, server)
+        calls = await client.info("commandstats")
+        assert calls["cmdstat_xrange"]["calls"] <= 30
+        assert await client.keys("roas:shop:services:*") == []
+    warned = [one for one in logs if one["event"] == "entries of the stream are no changes of a journal"]
+    assert [one["entries"] for one in warned] == [11_000]
+    assert len(logs) < 20
+
+
+async def test_oversized_stream_not_imported(
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roas.state.sync_target.LARGEST_STREAM", 1 << 20)
+    fine = to_json(StateChange(ChangeType.AUDIT, "elsewhere", "prod", "said", new="something"))
+    async with looking(server) as client:
+        await client.xadd(STREAM, {"document": fine, "weight": "x" * (2 << 20)}, id="1-0")
+    async with StateManager(tmp_path / "state") as state, projecting(state, server) as sync:
+        await write(state, 1)
+        await same(state, server)
+        assert sync.statistics.restored == 0
 
 
 async def test_nonempty_journal_imports_no_history(server: RedisServer, tmp_path: Path) -> None:
