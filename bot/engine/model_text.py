@@ -8,6 +8,7 @@ import yaml
 from roas.errors import ComposeFileError
 
 # What YAML 1.1 knows and Compose does not write: `=` is a text there, and so is a date.
+LONGEST_NUMBER = 80
 LEFT_ALONE = {"tag:yaml.org,2002:value", "tag:yaml.org,2002:timestamp"}
 
 
@@ -19,6 +20,22 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in LEFT_ALONE]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+def _number(loader: yaml.SafeLoader, node: yaml.Node) -> object:
+    """Read a number that is one for Compose, too: `12:30` is a text there, and nobody writes a thousand digits."""
+    if not isinstance(node, yaml.ScalarNode):
+        raise yaml.constructor.ConstructorError(None, None, "a number is no scalar", node.start_mark)
+    text = str(node.value)
+    if ":" in text:
+        return text
+    if len(text) > LONGEST_NUMBER:
+        raise yaml.constructor.ConstructorError(None, None, "a number is too long", node.start_mark)
+    return loader.construct_yaml_int(node) if node.tag.endswith(":int") else loader.construct_yaml_float(node)
+
+
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _number)
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -45,7 +62,8 @@ def read_yaml(text: str) -> dict[str, Any]:
     """Read a YAML mapping. Raises ComposeFileError."""
     try:
         model = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError, RecursionError, OverflowError) as error:
+        # Beside its own errors the library lets through what its conversions raise, such as of `!!int x`.
         raise ComposeFileError(f"The model is not YAML: {_place(error)}", hint="Resolve the stack again.") from error
     if not isinstance(model, dict):
         raise ComposeFileError("The model is not a mapping.", hint="Resolve the stack again.")
@@ -83,7 +101,7 @@ def _replaced(value: object, old: str, new: str) -> object:
     return value
 
 
-def _place(error: yaml.YAMLError) -> str:
+def _place(error: Exception) -> str:
     """Describe where YAML is malformed, without quoting it: it may hold a secret."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or "it does not parse"

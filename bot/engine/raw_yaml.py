@@ -5,14 +5,17 @@ and a value tagged `!reset` lets the one that is merged in show through. So noth
 values compete, both count.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import yaml
 
 from roas.errors import ComposeFileError, ComposePolicyError
 
+# Keys, values, aliases and the ends of lists and mappings, in one file; the largest that was seen had 15,000.
+MOST_EVENTS = 150_000
 STANDARD = "tag:yaml.org,2002:"
 MERGE = f"{STANDARD}merge"
 NULL = f"{STANDARD}null"
@@ -29,10 +32,15 @@ class RawMapping:
     """Hold the entries of a mapping, those merged into it included; a key may occur more than once."""
 
     entries: tuple[tuple[str, object], ...]
+    _values: dict[str, list[object]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, value in self.entries:
+            self._values.setdefault(name, []).append(value)
 
     def all(self, key: str) -> list[object]:
         """Return every value that a key may have."""
-        return [value for name, value in self.entries if name == key]
+        return self._values.get(key, [])
 
 
 class _RawLoader(yaml.CSafeLoader):
@@ -52,11 +60,22 @@ def read_raw(path: Path, content: bytes) -> list[RawMapping]:
     Raises ComposeFileError that names the file and the line, ComposePolicyError for a tag that hides what it holds.
     """
     try:
+        _refuse_too_many(yaml.parse(content, Loader=_RawLoader), path)
         nodes = list(yaml.compose_all(content, Loader=_RawLoader))
         documents = [_Reader(path).value(node) for node in nodes if node is not None]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _does_not_parse(path, error) from error
     return [document for document in documents if isinstance(document, RawMapping)]
+
+
+def _refuse_too_many(events: Iterable[yaml.Event], path: Path) -> None:
+    """Count what a file is made of before anything is made of it; an alias counts, wherever it leads."""
+    if next(islice(events, MOST_EVENTS, None), None) is not None:
+        raise _too_large(path)
+
+
+def _too_large(path: Path) -> ComposeFileError:
+    return ComposeFileError(f"{path} is too large for a compose file.", hint="Split it.")
 
 
 class _Reader:
@@ -66,6 +85,7 @@ class _Reader:
         self._path = path
         self._done: dict[int, object] = {}
         self._open: set[int] = set()
+        self._entries = 0
 
     def value(self, node: yaml.Node) -> object:
         """Return what a node holds, by its kind: its tag changes nothing about that."""
@@ -100,13 +120,22 @@ class _Reader:
             own.append((str(key_node.value), self.value(value_node)))
             if value_node.tag != RESET:
                 overridden.add(str(key_node.value))
-        return RawMapping((*own, *(entry for entry in merged.values() if entry[0] not in overridden)))
+        shown = [entry for entry in merged.values() if entry[0] not in overridden]
+        self._count(len(own) + len(shown))
+        return RawMapping((*own, *shown))
+
+    def _count(self, entries: int) -> None:
+        """Refuse what only merges make large."""
+        self._entries += entries
+        if self._entries > MOST_EVENTS:
+            raise _too_large(self._path)
 
     def _merged(self, node: yaml.Node) -> Iterator[tuple[str, object]]:
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             value = self.value(source)
             if not isinstance(value, RawMapping):
                 raise _fault(source, "only mappings can be merged")
+            self._count(len(value.entries))
             yield from value.entries
 
     def _refuse_hiding(self, node: yaml.Node) -> None:

@@ -5,6 +5,8 @@ import { language } from "./words.js";
 const BLOCK = /```(?:[a-z]*\n)?([\s\S]+?)```/;
 const TOKEN =
   /`([^`\n]+)`|\*\*([\s\S]+?)\*\*|__([\s\S]+?)__|\*([^*\n]+)\*|<(@!?|@&|#)(\d+)>|<t:(-?\d+)(?::([tTdDfFR]))?>|\[([^\]]+)\]\((https?:\/\/[^\s)]+)\)|(https?:\/\/[^\s<>]+)|\\([\\`*_~|>#[\]()-])/;
+// Beyond it there is no date; a client shows such a time as it is written.
+const LAST_SECOND = 8.64e12;
 const HERE = /^https:\/\/discord\.com\/channels\/\d+\/(\d+)(?:\/(\d+))?$/;
 const LINES = [
   [/^> (.*)$/, "blockquote"],
@@ -69,7 +71,7 @@ function node(found, names) {
   if (underlined) return element("u", {}, ...inline(underlined, names));
   if (italic) return element("em", {}, ...inline(italic, names));
   if (sigil) return mention(sigil, id, names);
-  if (time) return moment(Number(time), style);
+  if (time) return Math.abs(Number(time)) <= LAST_SECOND ? moment(Number(time), style) : found[0];
   if (escaped) return escaped;
   const here = HERE.exec(target ?? url);
   if (here) return jump(here[1], here[2], label, names);

@@ -208,6 +208,20 @@ async def test_markdown_drawn_as_in_client(visitor, sandbox):
     assert (await text.locator("a").get_attribute("href")).startswith("#"), "the channel's address leads away from it"
 
 
+async def test_impossible_time_is_shown_as_written(visitor, sandbox):
+    """Alerts from outside may hold one; the page draws it, and what comes after it."""
+    headers = {"Authorization": f"Bot {sandbox.bot_token}"}
+    url = f"{sandbox.api_url}/channels/{sandbox.ops_channel_id}/messages"
+    times = [f"<t:99999999999999999:{style}>" for style in "tTdDfFR"]
+    async with aiohttp.ClientSession(headers=headers) as session:
+        for content in (f"from {' '.join(times)} on", "afterwards"):
+            async with session.post(url, json={"content": content}) as answer:
+                assert answer.status == 200, await answer.text()
+    said = await visitor.sees("from", "on")
+    await expect(said).to_contain_text(times[-1])
+    await visitor.sees("afterwards")
+
+
 async def test_page_uses_visitor_language(visitor):
     await visitor.speak("zh-TW")
     await expect(visitor.page.locator("#connection")).to_have_text("沒有機器人連線")

@@ -6,9 +6,11 @@ would resolve to another model and say nothing.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import islice
+from pathlib import Path
 
 from roas.engine.client import EngineClients
 from roas.engine.compose import commands
@@ -25,6 +27,7 @@ from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 
 PATHS_FILE = "paths.yml"
+MOST_REFERENCES = 5000
 
 
 class SourceDiscovery:
@@ -87,12 +90,7 @@ class SourceDiscovery:
         return files, found
 
     def _read(self, files: list[RawFile]) -> list[FileReference]:
-        return [
-            replace(reference, by_absolute=file.in_place)
-            for file in files
-            for document in read_raw(file.path, self._snapshot.content(file.path))
-            for reference in references_of(document, file)
-        ]
+        return read_references(files, self._snapshot.content)
 
     async def _interpolated(
         self, references: list[FileReference], environment: Environment, variables: Mapping[str, str]
@@ -114,6 +112,23 @@ class SourceDiscovery:
         output = await self._runner.run_jailed(arguments, environment, self._snapshot, variables)
         filled: Mapping[str, str] = read_resolved(output.stdout)["services"]["paths"]["labels"]
         return filled
+
+
+def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) -> list[FileReference]:
+    """Return what compose files name. Raises ComposeFileError where that is too much, or one does not parse."""
+    found = (
+        replace(reference, by_absolute=file.in_place)
+        for file in files
+        for document in read_raw(file.path, content(file.path))
+        for reference in references_of(document, file)
+    )
+    # Lists in aliases in lists make millions of a few lines.
+    kept = list(islice(found, MOST_REFERENCES + 1))
+    if len(kept) > MOST_REFERENCES:
+        raise ComposeFileError(
+            f"The compose files name more than {MOST_REFERENCES} files.", hint="Name fewer, or each once."
+        )
+    return kept
 
 
 def _model_of(labels: Mapping[str, str]) -> str:
