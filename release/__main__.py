@@ -1,4 +1,4 @@
-"""`python -m release`: make wheel, sdist, notes and image of the version that the code says it is, and check them."""
+"""`python -m release`: make and check wheel, sdist, notes, SBOM and image of the version that the code says it is."""
 
 import argparse
 import hashlib
@@ -8,13 +8,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from release import distributions, image, traces, wheel
+from release import distributions, image, sbom, traces, wheel
 from release.changelog import notes
 from release.errors import ReleaseError
 from release.source import commit_time, export, scrubbed_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTES = "release-notes.md"
+LOCK = "requirements.lock"
 EXPECTED = ("LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml")
 
 
@@ -34,7 +35,8 @@ def main() -> int:
         made = release(ROOT, arguments.output, snapshot=arguments.snapshot)
         version = wheel.metadata(next(path for path in made if path.suffix == ".whl"))["Version"]
         if arguments.image:
-            made_image = release_image(ROOT, version, arguments.build_option, snapshot=arguments.snapshot)
+            made_image, described = release_image(ROOT, version, arguments.build_option, snapshot=arguments.snapshot)
+            made = [*made, _put_beside(f"roas-bot-{version}-image.cdx.json", described, arguments.output)]
             print(f"image {made_image}")
     except ReleaseError as error:
         print(f"release: not fit to be published:\n{error}", file=sys.stderr)
@@ -53,22 +55,36 @@ def release(root: Path, output: Path, *, snapshot: bool) -> list[Path]:
         export(root, source, snapshot=snapshot)
         text = (source / "CHANGELOG.md").read_text(encoding="utf-8")
         built = distributions.build(source, folder, commit_time(root))
+        version = wheel.metadata(built.wheel)["Version"]
         written = built.wheel.with_name(NOTES)
-        written.write_text(notes(text, wheel.metadata(built.wheel)["Version"], snapshot=snapshot), encoding="utf-8")
-        made = [built.wheel, built.sdist, written]
+        written.write_text(notes(text, version, snapshot=snapshot), encoding="utf-8")
+        parts = built.wheel.with_name(f"roas-bot-{version}.cdx.json")
+        lock = (source / LOCK).read_text(encoding="utf-8")
+        parts.write_text(sbom.describe_release(version, lock, commit_time(root)), encoding="utf-8")
+        made = [built.wheel, built.sdist, written, parts]
         _check(built, made, traces.traces(root))
         return _put(made, output)
 
 
-def release_image(root: Path, version: str, options: list[str], *, snapshot: bool) -> str:
-    """Build and check the image, and return its tag. Raises ReleaseError."""
+def release_image(root: Path, version: str, options: list[str], *, snapshot: bool) -> tuple[str, str]:
+    """Build and check the image, and return its tag and its SBOM. Raises ReleaseError."""
     with tempfile.TemporaryDirectory(prefix="roas-release-") as scratch:
         source = Path(scratch) / "source"
         export(root, source, snapshot=snapshot)
         tag = image.build_image(source, version, options)
+        lock = (source / LOCK).read_text(encoding="utf-8")
     if faults := list(image.faults(tag, version, traces.traces(root))):
         raise ReleaseError(*faults)
-    return tag
+    return tag, sbom.describe_image(tag, version, lock, commit_time(root))
+
+
+def _put_beside(name: str, text: str, output: Path) -> Path:
+    """Add one more file, and its checksum, to those that were put there."""
+    path, sums = output / name, output / "SHA256SUMS"
+    path.write_text(text, encoding="utf-8")
+    with sums.open("a", encoding="utf-8") as file:
+        file.write(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n")
+    return path
 
 
 def _check(built: distributions.Distributions, made: list[Path], unwanted: set[str]) -> None:

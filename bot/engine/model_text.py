@@ -25,7 +25,7 @@ _Loader.yaml_implicit_resolvers = {
 def _number(loader: yaml.SafeLoader, node: yaml.Node) -> object:
     """Read a number that is one for Compose, too: `12:30` is a text there, and nobody writes a thousand digits."""
     if not isinstance(node, yaml.ScalarNode):
-        raise yaml.constructor.ConstructorError(None, None, "a number is no scalar", node.start_mark)
+        raise yaml.constructor.ConstructorError(None, None, "a number is too long", node.start_mark)
     text = str(node.value)
     if ":" in text:
         return text

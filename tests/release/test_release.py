@@ -1,6 +1,8 @@
 """What script/release makes of this repository is fit to be published, as it stands there."""
 
 import hashlib
+import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -49,7 +51,17 @@ def test_sdist_holds_what_builds_the_wheel(made: Path):
 
 def test_checksums_are_those_of_the_files(made: Path):
     lines = (made / "SHA256SUMS").read_text().splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     for line in lines:
         told, name = line.split("  ")
         assert hashlib.sha256((made / name).read_bytes()).hexdigest() == told
+
+
+def test_sbom_names_every_locked_package(made: Path):
+    (path,) = made.glob("*.cdx.json")
+    document = json.loads(path.read_text())
+    assert (document["bomFormat"], document["metadata"]["component"]["name"]) == ("CycloneDX", "roas-bot")
+    pinned = re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert len(pinned) > 20
+    assert {(one["name"], one["version"]) for one in document["components"]} == set(pinned)
+    assert all(one["externalReferences"] for one in document["components"])

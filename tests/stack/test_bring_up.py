@@ -134,6 +134,7 @@ def test_bot_runs_without_root(running, engine):
     assert set(fields["Uid"].split()) == {str(OWNER)}
     assert int(fields["CapEff"], 16) == 0
     assert fields["NoNewPrivs"] == "1"
+    assert fields["Seccomp"] == "2", "no profile filters its system calls"
 
 
 @pytest.mark.parametrize(
