@@ -52,8 +52,13 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "journal": (
         r"connection\.execute$|\.(executemany|executescript)$|^sqlite3\.connect$",
-        # Beside the journal itself: tables and ids.
-        {"bot/state/journal.py": "hide_in_document", "bot/state/schema.py": "", "bot/state/journal_place.py": ""},
+        {
+            "bot/state/journal.py": "hide_in_document",
+            # Tables and ids, and whole copies of what is there.
+            "bot/state/schema.py": "",
+            "bot/state/journal_place.py": "",
+            "bot/state/backups.py": "",
+        },
     ),
     # The engine's own files (models, contents, what Compose reads) hold secrets, since containers are made of them.
     "files": (
@@ -61,7 +66,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
             r"\.(write_text|write_bytes)$|^os\.(write|fdopen)$|^shutil\.(copy|copy2|copyfile|copytree|copyfileobj|move)$"
             r"|^tempfile\.(NamedTemporaryFile|mkstemp)$"
         ),
-        {"bot/commands/history_export.py": "hidden_json"},
+        {"bot/commands/history_export.py": "hidden_json", "bot/state/backups.py": ""},  # copies of the journal
     ),
 }
 LABELS = """
