@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SECONDS = 60
+SECONDS = 90
 # A bot that was killed in the middle of everything: nothing is ended, and its lease is still its own.
 WRITE = """
 import asyncio, sys
@@ -129,12 +129,12 @@ asyncio.run(main())
 """
 
 
-def run_release_before(code: Path, program: str, folder: Path) -> Any:
-    """Run a program with the code of the release before on a state folder, and return what it printed as JSON."""
+def run_release_before(code: Path, program: str, folder: Path, *arguments: str) -> Any:
+    """Run a program with the code of the release before on a state folder, and return its last line, which is JSON."""
     done = subprocess.run(
-        [sys.executable, "-c", program, str(folder)],
+        command_of_before(program, folder, *arguments),
         cwd=code,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(code)},
+        env=environment_of_before(code),
         capture_output=True,
         text=True,
         check=False,
@@ -142,4 +142,15 @@ def run_release_before(code: Path, program: str, folder: Path) -> Any:
     )
     if done.returncode != 0:
         raise AssertionError(done.stderr)
-    return json.loads(done.stdout or "null")
+    *_log, printed = done.stdout.splitlines() or ["null"]
+    return json.loads(printed)
+
+
+def command_of_before(program: str, folder: Path, *arguments: str) -> list[str]:
+    """Return what runs a program on a state folder; it has to run in the folder of the code."""
+    return [sys.executable, "-c", program, str(folder), *arguments]
+
+
+def environment_of_before(code: Path) -> dict[str, str]:
+    """Return the variables with which the code of the release before is found, and nothing of ours."""
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(code)}

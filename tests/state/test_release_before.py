@@ -22,7 +22,6 @@ from roas.models.recovery import RecoveryAction
 from roas.models.release import ReleaseState
 from roas.state.documents import from_row, to_json
 from roas.state.manager import JOURNAL_NAME, StateManager
-from testbed.release_before import ReleaseBeforeMissingError, unpack_release_before
 from tests.state.release_before import READ, WRITE, run_release_before
 from tests.state.stored_surface import DOCUMENTS
 from tests.state.test_approvals import a_plan_record
@@ -40,15 +39,6 @@ def of_before(tmp_path: Path) -> Path:
     with closing(sqlite3.connect(tmp_path / JOURNAL_NAME)) as journal:
         journal.executescript(FIXTURE.read_text())
     return tmp_path
-
-
-@pytest.fixture(scope="session")
-def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Unpack the code of the release before."""
-    try:
-        return unpack_release_before(tmp_path_factory.mktemp("before"))
-    except ReleaseBeforeMissingError as error:
-        pytest.skip(str(error))
 
 
 def rows(folder: Path, table: str) -> list[str]:
