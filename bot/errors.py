@@ -225,6 +225,12 @@ class JournalUnusableError(StateError):
     """The disk or the database does not take or give what the journal holds: no room, no right, a fault."""
 
 
+class StateFolderError(JournalUnusableError):
+    """What lies beside the journal in the state folder cannot be read or written now; it may be again."""
+
+    key = "state_folder"
+
+
 class JournalHeldError(JournalUnusableError):
     """Another process locks the journal and does not release it."""
 

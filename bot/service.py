@@ -52,7 +52,9 @@ async def serve(settings: Settings) -> int:
 
 def _journal_standing(application: Application) -> JournalStanding:
     state = application.state
-    return JournalStanding(state.journal_id, "" if state.lost is None else state.lost.message, state.conflict)
+    return JournalStanding(
+        state.journal_id, "" if state.lost is None else state.lost.message, state.conflict, state.unreadable
+    )
 
 
 def _webhook(application: Application) -> Callable[[web.Request], Awaitable[web.Response]] | None:

@@ -30,6 +30,7 @@ def application() -> typer.Typer:
     from roas.commands.history import history
     from roas.commands.hotfix import hotfix
     from roas.commands.lock import lock, unlock
+    from roas.commands.login import login
     from roas.commands.releases import releases
     from roas.commands.restore import restore
     from roas.commands.rollback import rollback
@@ -67,6 +68,7 @@ def application() -> typer.Typer:
         history: "List the last deployments.",
         events: "Show events, and follow them as they happen.",
         releases: "List the releases that are kept.",
+        login: "Log in to an image registry.",
         restore: "Bring the journal back from one of its copies.",
         cancel: "Ask a deployment to stop.",
         lock: "Lock an environment: nobody can deploy to it.",

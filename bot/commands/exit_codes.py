@@ -39,6 +39,7 @@ BY_KEY = {
     "engine_unavailable": ExitCode.UNAVAILABLE,
     "registry_unavailable": ExitCode.UNAVAILABLE,
     "state": ExitCode.UNAVAILABLE,
+    "state_folder": ExitCode.UNAVAILABLE,
     "journal_held": ExitCode.UNAVAILABLE,
     "journal_lost": ExitCode.UNAVAILABLE,
     "journal_damaged": ExitCode.UNAVAILABLE,

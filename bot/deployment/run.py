@@ -19,6 +19,7 @@ from roas.errors import (
     DeploymentCancelledError,
     FencedOffError,
     InternalFaultError,
+    JournalUnusableError,
     PhaseTimeoutError,
     RoasError,
     StateError,
@@ -64,7 +65,7 @@ class DeploymentRun:
             for policy in context.coordination.phases:
                 if policy.name is not PhaseName.COMPLETION and not context.phase_succeeded(policy.name):
                     await self._run_phase(policy)
-        except FencedOffError:
+        except (FencedOffError, JournalUnusableError):  # of the second kind is what passes: it is resumed
             raise
         except RoasError as error:
             return await self._handle_failure(error)
@@ -117,7 +118,7 @@ class DeploymentRun:
             else:
                 context.checkpoint()
                 summary = await self._run_with_retries(policy, attempted)
-        except FencedOffError:
+        except (FencedOffError, JournalUnusableError):
             raise
         except Exception as error:  # an unexpected error must be recorded as the outcome, too
             known = error if isinstance(error, RoasError) else _to_internal_error(error)
@@ -196,7 +197,7 @@ class DeploymentRun:
         context.restore()
         try:
             await self._run_phase(context.coordination.policy(PhaseName.ROLLBACK))
-        except FencedOffError:
+        except (FencedOffError, JournalUnusableError):
             raise
         except RoasError as error:
             log.error("rollback failed", key=error.key, error=error.message)

@@ -14,6 +14,7 @@ import urllib3
 from docker.errors import APIError, DockerException, TLSParameterError
 from docker.utils import kwargs_from_env
 
+from roas.engine.registry_logins import RegistryLogins
 from roas.errors import EngineError, EngineUnavailableError, without_secrets
 from roas.models.environment import Environment
 
@@ -48,6 +49,7 @@ class EngineClients:
         self._redact = redact
         self._clients: dict[str, docker.DockerClient] = {}
         self._opening = threading.Lock()
+        self._logins = RegistryLogins()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
         self._file_threads = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
         self._each = ThreadPoolExecutor(EACH_THREADS, thread_name_prefix="engine-each")
@@ -71,6 +73,7 @@ class EngineClients:
         with self._opening:
             if address not in self._clients:
                 self._clients[address] = open_client(address)
+            self._logins.refresh(self._clients[address])
             return self._clients[address]
 
     def each(self, work: Callable[[Any], Answer], items: list[Any]) -> list[Answer]:

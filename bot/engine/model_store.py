@@ -14,7 +14,7 @@ from typing import Any
 from roas.engine.model import read_definitions
 from roas.engine.model_text import read_model, write_model
 from roas.engine.secret_sources import model_secrets
-from roas.errors import ReleaseNotRestorableError
+from roas.errors import ReleaseNotRestorableError, StateFolderError
 from roas.models.stack import ServiceDefinition
 
 FOLDER_MODE = 0o700
@@ -44,8 +44,12 @@ class ModelStore:
     def existing(self, model_hash: str) -> Path:
         """Return the file of a model that is kept. Raises ReleaseNotRestorableError."""
         path = self.path(model_hash)
-        if not path.is_file():
-            raise _gone(model_hash)
+        try:
+            path.stat()
+        except FileNotFoundError as error:
+            raise _gone(model_hash) from error
+        except OSError as error:
+            raise _unusable(self._folder, error) from error
         return path
 
     def save(self, model: Mapping[str, Any]) -> str:
@@ -53,7 +57,13 @@ class ModelStore:
         self._learn(model_secrets(model))
         text = write_model(model).encode()
         model_hash = hashlib.sha256(text).hexdigest()
-        path = self.path(model_hash)
+        try:
+            self._write(self.path(model_hash), text)
+        except OSError as error:
+            raise _unusable(self._folder, error) from error
+        return model_hash
+
+    def _write(self, path: Path, text: bytes) -> None:
         if not path.is_file():
             self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             temporary = self._folder / f".new-{secrets.token_hex(8)}"
@@ -63,7 +73,6 @@ class ModelStore:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.rename(path)
-        return model_hash
 
     def load(self, model_hash: str) -> Mapping[str, Any]:
         """Return a model, which all who load it share and nobody changes. Raises ReleaseNotRestorableError."""
@@ -80,8 +89,10 @@ class ModelStore:
     def _load(self, path: Path, model_hash: str) -> Mapping[str, Any]:
         try:
             model = read_model(path.read_text(encoding="utf-8"))
-        except OSError as error:
+        except FileNotFoundError as error:
             raise _gone(model_hash) from error
+        except OSError as error:
+            raise _unusable(self._folder, error) from error
         self._learn(model_secrets(model))
         return model
 
@@ -99,8 +110,11 @@ class ModelStore:
     def add_reference(self, model_hash: str, holder: str) -> None:
         """Record that a holder needs a model, so that it is not removed."""
         holders = self._holders(model_hash)
-        holders.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        (holders / holder).touch(mode=FILE_MODE)
+        try:
+            holders.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            (holders / holder).touch(mode=FILE_MODE)
+        except OSError as error:
+            raise _unusable(self._folder, error) from error
 
     def held_by(self, project: str) -> frozenset[int]:
         """Return the numbers of a project's releases that hold a model."""
@@ -130,6 +144,13 @@ class ModelStore:
 
     def _holders(self, model_hash: str) -> Path:
         return self.path(model_hash).with_suffix(HOLDERS)
+
+
+def _unusable(folder: Path, error: OSError) -> StateFolderError:
+    return StateFolderError(
+        f"The state folder cannot be used: {error.strerror} ({folder}).",
+        hint="Make it readable and writable for the bot's user again; what was under way then goes on.",
+    )
 
 
 def _gone(model_hash: str) -> ReleaseNotRestorableError:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 # What a bot's /health says as `status` once it has lost its journal.
 JOURNAL_LOST = "journal lost"
+# The same, while the journal cannot be read, which may pass.
+JOURNAL_UNREADABLE = "journal unreadable"
 # The same, while the leader of its journal is a bot of another stack.
 STATE_SHARED = "state folder of another stack"
 

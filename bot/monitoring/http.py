@@ -10,7 +10,7 @@ from aiohttp import web
 
 from roas.errors import RoasError, SettingsError
 from roas.log import get_logger
-from roas.models.ownership import JOURNAL_LOST, STATE_SHARED
+from roas.models.ownership import JOURNAL_LOST, JOURNAL_UNREADABLE, STATE_SHARED
 from roas.monitoring.metrics import Metrics
 from roas.redaction import hide
 from roas.version import __version__
@@ -33,6 +33,7 @@ class JournalStanding:
     id: str
     lost: str = ""
     conflict: str = ""
+    unreadable: str = ""
 
 
 class HttpServer:
@@ -103,7 +104,7 @@ class HttpServer:
         """Report that the process lives, and on which journal; an answer at all shows that its event loop runs.
 
         It fails where the journal was lost, since such a bot acts no more until it is started again, and where the
-        journal is another stack's, since such a bot answers nobody.
+        journal is another stack's or cannot be read at present, since such a bot answers nobody.
         """
         seconds = round(time.monotonic() - self._started, 3)
         body: dict[str, object] = {"status": "alive", "version": __version__, "uptime_seconds": seconds}
@@ -116,6 +117,9 @@ class HttpServer:
         if standing is not None and standing.conflict:
             refused = {**body, "status": STATE_SHARED, "reason": standing.conflict}
             return web.json_response(refused, status=503, headers=NEVER_CACHED)
+        if standing is not None and standing.unreadable:
+            mute = {**body, "status": JOURNAL_UNREADABLE, "reason": standing.unreadable}
+            return web.json_response(mute, status=503, headers=NEVER_CACHED)
         return web.json_response(body, headers=NEVER_CACHED)
 
     async def _ready(self, _: web.Request) -> web.Response:

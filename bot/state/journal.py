@@ -133,6 +133,8 @@ class Journal:
         self._place = JournalPlace(path)
         self.id = ""
         self.lost: JournalLostError | None = None
+        # Why nothing can be read, for as long as that is so.
+        self.unreadable: JournalUnusableError | None = None
         self.last_beat: str | None = None
 
     async def check_place(self) -> None:
@@ -144,7 +146,7 @@ class Journal:
                 self._place.check_folder()
                 self._place.check_content(self.id, self._instance_id, self.last_beat)
 
-        await self._in_thread(look)
+        await self._noting_unreadable(look)
 
     def check_writable(self) -> None:
         """Raise the StateError of the last write, where that failed."""
@@ -192,7 +194,17 @@ class Journal:
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         """Run a reading transaction. Raises StateError."""
-        return await self._in_thread(lambda: self._transact(work, "DEFERRED", None)[0])
+        return await self._noting_unreadable(lambda: self._transact(work, "DEFERRED", None)[0])
+
+    async def _noting_unreadable(self, work: Callable[[], Result]) -> Result:
+        """Read, and remember whether that is possible: a bot that cannot read leads nobody and answers nothing."""
+        try:
+            result = await self._in_thread(work)
+        except JournalUnusableError as error:
+            self.unreadable = error
+            raise
+        self.unreadable = None
+        return result
 
     async def _write(self, work: Callable[[Transaction], Result], fence: Fence | None) -> Result:
         try:

@@ -68,6 +68,12 @@ class StateManager:
         """Return how this process lost its journal, which is final; None where it has it."""
         return self._journal.lost
 
+    @property
+    def unreadable(self) -> str:
+        """Return why the journal cannot be read at present; empty where it can."""
+        error = self._journal.unreadable
+        return "" if error is None else error.message
+
     async def check_place(self) -> None:
         """Check that the open journal is still the one in the folder. Raises JournalLostError."""
         await self._journal.check_place()

@@ -1,0 +1,96 @@
+"""A registry that asks for a password: Distribution, from Debian's package, which need not be installed."""
+
+import ctypes
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.cache import cached
+from testbed.images import ImageError
+from testbed.waiting import wait_until
+
+PACKAGE = "docker-registry"
+USER, PASSWORD = "dora", "a password of the registry's"
+# Any salt will do: it hides nothing here.
+SALT = "$2b$05$" + "a" * 21 + "e"
+DOWNLOAD_SECONDS = 120
+START_SECONDS = 20.0
+CONFIGURATION = """
+version: 0.1
+log: {{level: warn}}
+storage: {{filesystem: {{rootdirectory: {root}}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+auth: {{htpasswd: {{realm: testbed, path: {passwords}}}}}
+"""
+
+
+@dataclass(frozen=True)
+class PrivateRegistry:
+    """Say where it listens; engines take a registry on loopback without TLS."""
+
+    address: str
+
+    @property
+    def login(self) -> dict[str, str]:
+        """Return the credentials as the SDK takes them."""
+        return {"username": USER, "password": PASSWORD}
+
+
+@contextmanager
+def private_registry(folder: Path) -> Iterator[PrivateRegistry]:
+    """Run a registry for the time of the block. Raises ImageError where there is none to be had."""
+    program = shutil.which(PACKAGE) or str(cached(PACKAGE, _fetch))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "passwords").write_text(f"{USER}:{_bcrypt(PASSWORD)}\n")
+    port = _free_port()
+    text = CONFIGURATION.format(root=folder / "data", port=port, passwords=folder / "passwords")
+    (folder / "config.yml").write_text(text)
+    with (folder / "log").open("wb") as log:
+        child = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
+    try:
+        if (
+            not wait_until(lambda: _listens(port) or child.poll() is not None, START_SECONDS)
+            or child.poll() is not None
+        ):
+            raise ImageError(f"The registry does not start: {(folder / 'log').read_text()[-500:]}")
+        yield PrivateRegistry(f"127.0.0.1:{port}")
+    finally:
+        child.terminate()
+        child.wait(START_SECONDS)
+
+
+def _bcrypt(password: str) -> str:
+    """Return what htpasswd would write; the standard library's own is gone from Python 3.13 on."""
+    library = ctypes.CDLL("libcrypt.so.1")
+    library.crypt.restype = ctypes.c_char_p
+    return str(library.crypt(password.encode(), SALT.encode()).decode())
+
+
+def _fetch(out: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["apt-get", "download", PACKAGE]
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=DOWNLOAD_SECONDS
+        )
+        for package in Path(folder).glob("*.deb"):
+            subprocess.run(["dpkg-deb", "-x", str(package), folder], check=True, timeout=DOWNLOAD_SECONDS)
+            shutil.copyfile(Path(folder) / "usr/bin/docker-registry", out)
+            out.chmod(0o755)
+            return
+    raise ImageError(f"Debian's package {PACKAGE} is needed, and cannot be downloaded: {done.stderr[-300:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
