@@ -1,0 +1,96 @@
+"""Say what is wrong with a stack, by what Docker, the channel and the command line show; no journal is opened."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from campaigns.crash.facts import ContainerFacts
+from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL
+
+SERVICES = (BOT_SERVICE, "store", "web")
+NUMBER_LABEL = "com.docker.compose.container-number"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Hold what there is to see: containers, the versions of images by their ids, answers of the command line, posts.
+
+    `status` is one environment of `roas status --json`, `ended` the deployments of `roas history --json` that have an
+    outcome, `told` how often the channel has the outcome of each.
+    """
+
+    containers: tuple[ContainerFacts, ...]
+    versions: Mapping[str, str]
+    status: Mapping[str, Any] | None = None
+    ended: tuple[str, ...] = ()
+    told: Mapping[str, int] | None = None
+
+
+def breaches(view: View) -> tuple[str, ...]:
+    """Describe every breach; none means that all is well."""
+    return tuple(f"{name}: {text}" for name, judge in INVARIANTS.items() for text in judge(view))
+
+
+def docker_breaches(view: View) -> tuple[str, ...]:
+    """Describe what Docker alone shows to be wrong: nothing else need be asked while there is any."""
+    return tuple(f"{name}: {text}" for name in BY_DOCKER for text in INVARIANTS[name](view))
+
+
+def _one_of_each(view: View) -> Iterator[str]:
+    """Every service has one container that runs, is healthy where that is checked, and has its own name."""
+    for service in SERVICES:
+        found = [one for one in view.containers if one.labels.get(SERVICE_LABEL) == service]
+        if len(found) != 1:
+            yield f"{len(found)} containers of {service}"
+        for one in found:
+            if one.state != "running" or one.health not in {"healthy", ""}:
+                yield f"{one.name} is {one.state} {one.health}".rstrip()
+            if one.name != f"{PROJECT}-{service}-{one.labels.get(NUMBER_LABEL)}":
+                yield f"{one.name} is not the name of {service}"
+
+
+def _no_others(view: View) -> Iterator[str]:
+    for one in view.containers:
+        if one.labels.get(SERVICE_LABEL) not in SERVICES:
+            yield f"{one.name} is of no service"
+
+
+def _one_version(view: View) -> Iterator[str]:
+    found = Counter(view.versions.get(one.image, "an unknown image") for one in view.containers)
+    if len(found) > 1:
+        yield f"services of several versions run: {dict(found)}"
+
+
+def _status_agrees(view: View) -> Iterator[str]:
+    """The command line says what Docker shows: the version, that all is well, that nothing is under way."""
+    if view.status is None:
+        yield "the command line does not answer"
+        return
+    status = view.status
+    runs = {view.versions.get(one.image, "an unknown image") for one in view.containers}
+    release = status.get("release")
+    if release is not None and {release["version"]} != runs:
+        yield f"status says {release['version']}, and {', '.join(sorted(runs))} runs"
+    if status.get("active") is not None or status.get("lock") is not None:
+        yield "status says that a deployment is under way"
+    verdict = (status.get("health") or {}).get("verdict")
+    if verdict not in {"healthy", "unverified"}:
+        yield f"status says {verdict}: {status.get('fault')}"
+
+
+def _told_once(view: View) -> Iterator[str]:
+    told = view.told or {}
+    for one in view.ended:
+        if told.get(one, 0) != 1:
+            yield f"the outcome of {one} is in the channel {told.get(one, 0)} times"
+
+
+INVARIANTS: dict[str, Callable[[View], Iterator[str]]] = {
+    "one of each": _one_of_each,
+    "no others": _no_others,
+    "one version": _one_version,
+    "status": _status_agrees,
+    "channel": _told_once,
+}
+BY_DOCKER = ("one of each", "no others", "one version")

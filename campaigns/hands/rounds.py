@@ -1,0 +1,88 @@
+"""Choose what each round does: every hand at every moment of every kind of deployment, in an order drawn by seed."""
+
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+
+
+class Hand(StrEnum):
+    """What is done to the stack; the value is how it is told."""
+
+    COMPOSE_RESTART = "docker compose restart discord-bot"
+    COMPOSE_RESTART_ALL = "docker compose restart"
+    COMPOSE_STOP = "docker compose stop, then start"
+    COMPOSE_DOWN = "docker compose down, then up -d of the version that ran"
+    COMPOSE_KILL_WEB = "docker compose kill web, then start"
+    COMPOSE_RM_WEB = "docker compose rm -fs web, then up -d of it by roas compose"
+    DOCKER_KILL_BOT = "docker kill of the bot, then docker start"
+    DOCKER_PAUSE_BOT = "docker pause of the bot for 3 s"
+    DOCKER_PAUSE_WEB = "docker pause of web for 3 s"
+    DOCKER_UPDATE = "docker update of the bot"
+    DOCKER_RENAME_WEB = "docker rename of web, and back"
+    SYSTEM_PRUNE = "docker system prune -af, then docker load"
+    ROAS_STATUS = "roas status, history, doctor and releases at once"
+    ROAS_CANCEL = "roas cancel"
+    ROAS_DEPLOY_AGAIN = "a second roas deploy while the first runs"
+    ROAS_LOCK = "roas lock, then unlock"
+    REBOOT = "dockerd stopped and started, live-restore off"
+    POWER_CUT = "dockerd and all containers killed"
+    ENGINE_RESTART = "dockerd restarted, live-restore on"
+    ENGINE_STALLS = "dockerd suspended for 5 s"
+    STATE_UNREADABLE = "the state folder unreadable for 5 s"
+    STATE_READ_ONLY = "the state folder mounted read-only for 5 s"
+    DISK_FULL = "the state folder's disk full for 5 s"
+    DISCORD_ERRORS = "Discord answers 500 for a while"
+    DISCORD_AWAY = "Discord's gateway gone for 5 s"
+
+
+class Moment(StrEnum):
+    """When the hand comes."""
+
+    IDLE = "nothing under way"
+    EARLY = "early"
+    MIDDLE = "in the middle"
+    LATE = "late"
+
+
+class Kind(StrEnum):
+    """What is deployed meanwhile."""
+
+    GOOD = "a good version"
+    BAD = "a version whose bot never starts"
+    BACK = "a rollback by hand"
+
+
+FRACTIONS = {Moment.EARLY: 0.2, Moment.MIDDLE: 0.5, Moment.LATE: 0.8}
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Describe one round; `shift` moves its moment by a part of a deployment's length."""
+
+    hand: Hand
+    moment: Moment
+    kind: Kind
+    shift: float = 0.0
+
+    @property
+    def fraction(self) -> float:
+        """Return after which part of a deployment the hand comes."""
+        return max(0.0, FRACTIONS.get(self.moment, 0.0) + self.shift)
+
+    def __str__(self) -> str:
+        under_way = "" if self.moment is Moment.IDLE else f" of {self.kind}"
+        return f"{self.hand} ({self.moment}{under_way})"
+
+
+def all_rounds(seed: int, times: int = 1) -> list[Round]:
+    """Return every combination, `times` times, each time with other moments, in an order drawn by the seed."""
+    dice = random.Random(seed)  # noqa: S311 - reproducible on purpose
+    rounds = []
+    for _ in range(times):
+        for hand, moment, kind in product(Hand, Moment, Kind):
+            if moment is Moment.IDLE and kind is not Kind.GOOD:
+                continue
+            rounds.append(Round(hand, moment, kind, dice.uniform(-0.15, 0.15)))
+    dice.shuffle(rounds)
+    return rounds

@@ -1,0 +1,81 @@
+"""The campaign of hands: its rounds are whole and repeatable, its judge sees what is wrong, and a few are played."""
+
+from dataclasses import replace
+
+import pytest
+
+from campaigns.crash.facts import ContainerFacts
+from campaigns.crash.playing import Verdict
+from campaigns.hands.ground import opened_ground
+from campaigns.hands.hands import ACTS
+from campaigns.hands.judge import NUMBER_LABEL, View, breaches
+from campaigns.hands.playing import clean, play
+from campaigns.hands.rounds import Hand, Kind, Moment, Round, all_rounds
+from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL
+
+SAMPLE = (
+    Round(Hand.DOCKER_PAUSE_WEB, Moment.IDLE, Kind.GOOD),
+    Round(Hand.STATE_UNREADABLE, Moment.MIDDLE, Kind.GOOD),
+)
+
+
+def container(service: str, **changes: object) -> ContainerFacts:
+    labels = {SERVICE_LABEL: service, NUMBER_LABEL: "1"}
+    fine = ContainerFacts(service, f"{PROJECT}-{service}-1", "running", "healthy", f"{service}@v1", 1, labels=labels)
+    return replace(fine, **changes)
+
+
+def view(**changes: object) -> View:
+    containers = tuple(container(name) for name in (BOT_SERVICE, "store", "web"))
+    versions = {f"{name}@{version}": version for name in (BOT_SERVICE, "store", "web") for version in ("v1", "v2")}
+    status = {"release": {"version": "v1"}, "active": None, "lock": None, "health": {"verdict": "healthy"}}
+    return replace(View(containers, versions, status, ("DEPLOY-1",), {"DEPLOY-1": 1}), **changes)
+
+
+def test_every_hand_at_every_moment() -> None:
+    rounds = all_rounds(7)
+    assert {(one.hand, one.moment) for one in rounds} == {(hand, moment) for hand in Hand for moment in Moment}
+    assert {one.kind for one in rounds} == set(Kind)
+    assert len(all_rounds(7, times=2)) == 2 * len(rounds) >= 300
+    assert all_rounds(7) == rounds != all_rounds(8)
+    assert set(ACTS) == set(Hand)
+
+
+def test_judge_finds_nothing_wrong_with_a_whole_stack() -> None:
+    assert breaches(view()) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ({"containers": view().containers[1:]}, "0 containers of discord-bot"),
+        ({"containers": (*view().containers, container(BOT_SERVICE))}, "2 containers of discord-bot"),
+        (
+            {"containers": (*view().containers[:2], container("web", health="unhealthy"))},
+            "home-web-1 is running unhealthy",
+        ),
+        ({"containers": (*view().containers[:2], container("web", state="exited"))}, "home-web-1 is exited"),
+        ({"containers": (*view().containers[:2], container("web", name="x_home-web-1"))}, "is not the name of web"),
+        ({"containers": (*view().containers[:2], container("web", image="web@v2"))}, "several versions"),
+        ({"containers": (*view().containers, container("stray"))}, "is of no service"),
+        ({"status": None}, "does not answer"),
+        ({"status": {**(view().status or {}), "release": {"version": "v2"}}}, "status says v2, and v1 runs"),
+        ({"status": {**(view().status or {}), "lock": {}}}, "under way"),
+        ({"status": {**(view().status or {}), "health": {"verdict": "unhealthy"}}}, "status says unhealthy"),
+        ({"told": {}}, "in the channel 0 times"),
+        ({"told": {"DEPLOY-1": 2}}, "in the channel 2 times"),
+    ],
+)
+def test_judge_sees_what_is_wrong(changes: dict[str, object], seen: str) -> None:
+    assert any(seen in one for one in breaches(view(**changes))), breaches(view(**changes))
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+async def test_hands_leave_a_stack_that_is_well(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with opened_ground(tmp_path_factory.mktemp("hands")) as ground:
+        await ground.lane.start()
+        assert await clean(ground) == ()
+        for wanted in SAMPLE:
+            played = await play(ground, wanted)
+            assert played.verdict is Verdict.GOOD, played
