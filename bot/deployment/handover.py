@@ -10,7 +10,7 @@ from roas.deployment.context import DeploymentContext
 from roas.deployment.peers import proven_peers, spared_bots
 from roas.deployment.state_folder import state_move
 from roas.engine.container_watch import ContainerWatch
-from roas.errors import FencedOffError, ServiceFailedError
+from roas.errors import EngineError, FencedOffError, ServiceFailedError
 from roas.models.deployment import ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK, ENDED, ContainerSnapshot, ContainerState, HealthStatus
@@ -22,6 +22,7 @@ FRESH_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.2
 NOT_HEALTHY_YET = "its health check had not passed"
 UNHEALTHY_REASON = "its health check fails"
+REMOVED_REASON = "its container was removed"
 
 
 class HandedOverError(FencedOffError):
@@ -199,9 +200,13 @@ class Handover:
         reason = "it did not start"
         # A process that was suspended for a while becomes healthy again within moments of resuming.
         unhealthy = {c.id for c in self._others() if c.health is HealthStatus.UNHEALTHY}
+        was_there = False
         while time.monotonic() < deadline:
             self._context.checkpoint()
             container = next((c for c in self._others() if c.id == container_id), None)
+            if container is None and was_there:
+                raise await self._not_ready_error(container_id, REMOVED_REASON)
+            was_there = container is not None
             if container is not None and (failure := _failure(container, restarts_before, container_id in unhealthy)):
                 raise await self._not_ready_error(container_id, failure)
             heartbeat = await self._context.components.state.ownership.heartbeat(container_id=container_id)
@@ -234,7 +239,10 @@ class Handover:
 
     async def _not_ready_error(self, container_id: str, reason: str) -> ServiceFailedError:
         service = self._own.service
-        report = await self._context.components.engine.failure_output(self._context.environment, container_id)
+        try:
+            report = await self._context.components.engine.failure_output(self._context.environment, container_id)
+        except EngineError as error:  # whoever removed the container took its log along
+            report = f"(its log cannot be read: {error.message})"
         return ServiceFailedError(
             f"The new {service} was not ready to take over: {reason}.",
             hint=f"The old {service} never stopped. Read the new one's last log lines, fix it, and deploy again.",

@@ -167,6 +167,22 @@ async def test_crash_looping_successor_unhealthy(scene, old):
     assert scene.bot_containers() == [old.container_id]
 
 
+async def test_removed_successor_not_awaited(scene, old):
+    """Somebody removes it by hand: nothing is gained by waiting for the whole deadline."""
+    deployment = await old.orchestrator.start(deploy("v1"))
+    async with asyncio.timeout(10):
+        while len(scene.bot_containers()) < 2:  # noqa: ASYNC110 - the engine of the test has no event for it
+            await asyncio.sleep(0.01)
+        (successor,) = set(scene.bot_containers()) - {old.container_id}
+        await asyncio.sleep(0.5)
+        del scene.home.running[successor]
+        scene.home.tell(BOT)
+        ended = await old.orchestrator.wait(deployment.id)
+    assert ended.outcome is Outcome.ROLLED_BACK
+    assert "its container was removed" in ended.problem.message
+    assert scene.bot_containers() == [old.container_id]
+
+
 @pytest.mark.parametrize("claimed", ["bot:v1", "bot:v7"])
 async def test_successor_of_wrong_release_refused(scene, old, claimed):
     """A successor takes over only if it reports the release that is meant."""

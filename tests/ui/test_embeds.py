@@ -8,7 +8,15 @@ import pytest
 
 from roas.errors import InvalidRequestError, LockHeldError, NotPermittedError
 from roas.models.coordination import PhaseName
-from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
+from roas.models.deployment import (
+    DeploymentKind,
+    Outcome,
+    PhaseResult,
+    PhaseStatus,
+    Problem,
+    ServiceProgress,
+    ServiceStep,
+)
 from roas.models.health import Verdict
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.errors import draw_error, draw_unexpected
@@ -285,3 +293,17 @@ def test_secrets_redacted_before_drawing() -> None:
     drawing = draw_outcome(clean)
     assert "boom" not in text_of(drawing.embeds)
     assert "boom" not in drawing.attachments[0].text
+
+
+def test_nothing_waits_in_a_finished_deployment() -> None:
+    """Whatever an interruption left open is told as such, in the live message and in the outcome."""
+    services = tuple(
+        ServiceProgress(step.value, step, changed=True) for step in (ServiceStep.WAITING, ServiceStep.PENDING)
+    )
+    phases = (PhaseResult(PhaseName.EXECUTION, PhaseStatus.IN_PROGRESS),)
+    ended = replace(a_deployment(), services=services, phases=phases, outcome=Outcome.FAILED)
+    text = text_of(draw_live(ended).embeds)
+    assert "`waiting` interrupted" in text
+    assert "`pending` not reached" in text
+    assert "execution · interrupted" in text
+    assert "of 2 services" not in text

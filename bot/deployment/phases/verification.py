@@ -15,6 +15,8 @@ from roas.models.health import ContainerSnapshot, HealthStatus
 from roas.models.stack import ServiceDefinition
 
 CRITICAL_OBSERVATION_SECONDS = 10.0
+# What is left of a step that another process was in.
+OPEN_STEPS = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING})
 DEFAULT_OBSERVATION_SECONDS = 5.0  # Swarm's own default for update_config.monitor
 
 
@@ -35,9 +37,21 @@ class Verification:
             )
             for service in sorted(set(definitions) - changed):
                 await _check_untouched(context, watch, definitions[service])
+            await _close_steps(context, definitions, changed)
             summary = _summary(definitions, watch, changed, own)
             await remove_predecessors(context, watch)
             return summary
+
+
+async def _close_steps(
+    context: DeploymentContext, definitions: dict[str, ServiceDefinition], changed: set[str]
+) -> None:
+    """Report the services whose last step an interruption left open: they were observed, and are well."""
+    for progress in context.deployment.services:
+        if progress.service in changed and progress.step in OPEN_STEPS:
+            definition = definitions[progress.service]
+            verified = ServiceStep.HEALTHY if definition.has_health_check else ServiceStep.UNVERIFIED
+            await context.report(progress.service, ServiceStep.COMPLETED if definition.one_shot else verified)
 
 
 def observation_seconds(definition: ServiceDefinition, environment: Environment) -> float:

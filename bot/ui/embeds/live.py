@@ -43,6 +43,7 @@ _DONE = {
     ),
     PhaseName.ROLLBACK: frozenset({ServiceStep.RESTORED}),
 }
+_UNDER_WAY = frozenset(step for step in ServiceStep if step.value.endswith("ing")) - {ServiceStep.PENDING}
 _FETCHING = frozenset({ServiceStep.PULLING, ServiceStep.PULLED, ServiceStep.BUILDING, ServiceStep.BUILT})
 
 
@@ -76,9 +77,13 @@ def cancel_button(deployment: Deployment) -> Button:
     return Button(_("Cancel"), f"{CANCEL_PREFIX}{deployment.id}", discord.ButtonStyle.danger, "✖️")
 
 
-def service_line(progress: ServiceProgress) -> str:
-    """Draw one service: icon, name, how far it is, and which image becomes which."""
-    parts = [f"{STEPS[progress.step]} {code(progress.service, SERVICE_NAME_LENGTH)} {word(progress.step)}"]
+def service_line(progress: ServiceProgress, *, finished: bool = False) -> str:
+    """Draw one service: icon, name, how far it is, and which image becomes which.
+
+    In a deployment that is `finished` nothing waits any more, whatever was reported of it last.
+    """
+    step = _last_word(progress) if finished else word(progress.step)
+    parts = [f"{STEPS[progress.step]} {code(progress.service, SERVICE_NAME_LENGTH)} {step}"]
     if progress.fraction is not None and 0 < progress.fraction < 1:
         parts.append(f"{progress.fraction:.0%}")
     images = (progress.old_image, progress.new_image)
@@ -93,7 +98,14 @@ def service_line(progress: ServiceProgress) -> str:
 def service_lines(deployment: Deployment) -> list[str]:
     """Draw the services: what failed first, what stays as it was last."""
     ordered = sorted(deployment.services, key=lambda progress: _SERVICE_ORDER.get(progress.step, 1))
-    return [service_line(progress) for progress in ordered]
+    return [service_line(progress, finished=deployment.finished) for progress in ordered]
+
+
+def _last_word(progress: ServiceProgress) -> str:
+    """Return how far a service came in the end."""
+    if progress.step is ServiceStep.PENDING:
+        return _("not reached")
+    return _("interrupted") if progress.step in _UNDER_WAY else word(progress.step)
 
 
 def _title(deployment: Deployment) -> str:
@@ -112,7 +124,7 @@ def _colour(deployment: Deployment) -> discord.Colour:
 
 def _description(deployment: Deployment, usual_seconds: float | None) -> str:
     head = [_asked(deployment), _time(deployment, usual_seconds), *_cancelling(deployment)]
-    phases = [_phase_line(phase, deployment.services) for phase in deployment.phases if _is_shown(phase, deployment)]
+    phases = [_phase_line(phase, deployment) for phase in deployment.phases if _is_shown(phase, deployment)]
     text = "\n".join([*head, "", *phases])
     services = service_lines(deployment)
     if not services:
@@ -163,9 +175,12 @@ def _is_shown(phase: PhaseResult, deployment: Deployment) -> bool:
     return phase.name is not PhaseName.ROLLBACK or asked_for or phase.status is not PhaseStatus.PENDING
 
 
-def _phase_line(phase: PhaseResult, services: Sequence[ServiceProgress]) -> str:
+def _phase_line(phase: PhaseResult, deployment: Deployment) -> str:
+    services = deployment.services
     parts = [f"{PHASES[phase.status]} {word(phase.name)}"]
-    if phase.status is PhaseStatus.IN_PROGRESS:
+    if phase.status is PhaseStatus.IN_PROGRESS and deployment.finished:
+        parts.append(_("interrupted"))
+    elif phase.status is PhaseStatus.IN_PROGRESS:
         parts += [since(phase.started_at)] if phase.started_at is not None else []
         parts += _progress(phase.name, services)
     elif phase.duration_seconds is not None:

@@ -115,7 +115,7 @@ def _add_services(embed: discord.Embed, deployment: Deployment) -> None:
     listed = [p for p in deployment.services if _is_listed(p)]
     if listed:
         failed_first = sorted(listed, key=lambda progress: progress.step is not ServiceStep.FAILED)
-        add_field(embed, _("Services"), lines([service_line(p) for p in failed_first], FIELD_VALUE))
+        add_field(embed, _("Services"), lines([service_line(p, finished=True) for p in failed_first], FIELD_VALUE))
 
 
 def _is_listed(progress: ServiceProgress) -> bool:
