@@ -17,7 +17,8 @@ from campaigns.hands.judge import View, breaches, docker_breaches
 from sandbox.client import SandboxClient
 from testbed.home_stack import IMAGE
 
-STATE_BYTES = 256 << 20
+# More than validation wants to be free.
+STATE_BYTES = 1 << 30
 LOOK_SECONDS = 0.5
 SAVED = "images.tar"
 

@@ -63,15 +63,17 @@ def _one_version(view: View) -> Iterator[str]:
 
 
 def _status_agrees(view: View) -> Iterator[str]:
-    """The command line says what Docker shows: the version, that all is well, that nothing is under way."""
+    """The command line says what Docker shows: which images run, that all is well, that nothing is under way."""
     if view.status is None:
         yield "the command line does not answer"
         return
     status = view.status
-    runs = {view.versions.get(one.image, "an unknown image") for one in view.containers}
+    runs = {one.labels.get(SERVICE_LABEL): one.image for one in view.containers}
     release = status.get("release")
-    if release is not None and {release["version"]} != runs:
-        yield f"status says {release['version']}, and {', '.join(sorted(runs))} runs"
+    for service in () if release is None else release["services"]:
+        if service["image"]["image_id"] != runs.get(service["name"]):
+            runs_now = view.versions.get(runs.get(service["name"], ""), "another")
+            yield f"status says {service['name']} is of {release['version']}, and {runs_now} runs"
     if status.get("active") is not None or status.get("lock") is not None:
         yield "status says that a deployment is under way"
     verdict = (status.get("health") or {}).get("verdict")

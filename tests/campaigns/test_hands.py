@@ -25,10 +25,15 @@ def container(service: str, **changes: object) -> ContainerFacts:
     return replace(fine, **changes)
 
 
+def release(version: str) -> dict[str, object]:
+    services = [{"name": one, "image": {"image_id": f"{one}@{version}"}} for one in (BOT_SERVICE, "store", "web")]
+    return {"version": version, "services": services}
+
+
 def view(**changes: object) -> View:
     containers = tuple(container(name) for name in (BOT_SERVICE, "store", "web"))
     versions = {f"{name}@{version}": version for name in (BOT_SERVICE, "store", "web") for version in ("v1", "v2")}
-    status = {"release": {"version": "v1"}, "active": None, "lock": None, "health": {"verdict": "healthy"}}
+    status = {"release": release("v1"), "active": None, "lock": None, "health": {"verdict": "healthy"}}
     return replace(View(containers, versions, status, ("DEPLOY-1",), {"DEPLOY-1": 1}), **changes)
 
 
@@ -59,7 +64,7 @@ def test_judge_finds_nothing_wrong_with_a_whole_stack() -> None:
         ({"containers": (*view().containers[:2], container("web", image="web@v2"))}, "several versions"),
         ({"containers": (*view().containers, container("stray"))}, "is of no service"),
         ({"status": None}, "does not answer"),
-        ({"status": {**(view().status or {}), "release": {"version": "v2"}}}, "status says v2, and v1 runs"),
+        ({"status": {**(view().status or {}), "release": release("v2")}}, "status says web is of v2, and v1 runs"),
         ({"status": {**(view().status or {}), "lock": {}}}, "under way"),
         ({"status": {**(view().status or {}), "health": {"verdict": "unhealthy"}}}, "status says unhealthy"),
         ({"told": {}}, "in the channel 0 times"),
