@@ -69,8 +69,8 @@ def _status_agrees(view: View) -> Iterator[str]:
         return
     status = view.status
     runs = {one.labels.get(SERVICE_LABEL): one.image for one in view.containers}
-    release = status.get("release")
-    for service in () if release is None else release["services"]:
+    release = status.get("release") or {"services": ()}
+    for service in release["services"]:
         if service["image"]["image_id"] != runs.get(service["name"]):
             runs_now = view.versions.get(runs.get(service["name"], ""), "another")
             yield f"status says {service['name']} is of {release['version']}, and {runs_now} runs"
