@@ -160,8 +160,8 @@ class DeploymentContext:
 
     async def save_phase(self, phase: PhaseResult) -> None:
         """Write how far a phase has come, then publish it on the bus. Raises FencedOffError."""
-        known = {result.name: result for result in self.deployment.phases} | {phase.name: phase}
-        self.deployment = replace(self.deployment, phases=tuple(known.values()))
+        phases = {result.name: result for result in self.deployment.phases} | {phase.name: phase}
+        self.deployment = replace(self.deployment, phases=tuple(phases.values()))
         await self.components.state.deployments.save_phase(self.deployment, phase, self.fence)
         self.publish(
             "deployment.phase.changed",
@@ -193,8 +193,8 @@ class DeploymentContext:
 
     async def plan_service(self, progress: ServiceProgress) -> None:
         """Write what is planned for a service."""
-        known = {known.service: known for known in self.deployment.services} | {progress.service: progress}
-        self.deployment = replace(self.deployment, services=tuple(known.values()))
+        services = {one.service: one for one in self.deployment.services} | {progress.service: progress}
+        self.deployment = replace(self.deployment, services=tuple(services.values()))
         await self.components.state.deployments.save_service(self.deployment, progress, self.fence)
 
     async def definitions(self, model_hash: str) -> dict[str, ServiceDefinition]:

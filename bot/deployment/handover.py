@@ -178,11 +178,11 @@ class Handover:
 
         The old one, to which a failed deployment goes back, may just have died and be about to be started again.
         """
-        known = next((c for c in self._others() if c.id == container_id), None)
-        if known is None:
+        container = next((c for c in self._others() if c.id == container_id), None)
+        if container is None:
             return 0
-        comes_back = self._context.deployment.problem is not None and known.state is ContainerState.RESTARTING
-        return known.restart_count + comes_back
+        comes_back = self._context.deployment.problem is not None and container.state is ContainerState.RESTARTING
+        return container.restart_count + comes_back
 
     def _others(self) -> tuple[ContainerSnapshot, ...]:
         return tuple(c for c in self._watch.of_service(self._own.service) if c.id != self._own.id)

@@ -33,14 +33,14 @@ def container(service: str, number: int = 1, **changes: object) -> ContainerFact
         "com.docker.compose.oneoff": "False",
         "com.docker.compose.config-hash": f"hash-{service}",
     }
-    known = ContainerFacts(f"{service}{number}", f"home-{service}-{number}", "running", "healthy", f"{service}:2", 7)
-    return replace(known, **{"labels": labels, **changes})
+    base = ContainerFacts(f"{service}{number}", f"home-{service}-{number}", "running", "healthy", f"{service}:2", 7)
+    return replace(base, **{"labels": labels, **changes})
 
 
 def deployment(outcome: Outcome | None = Outcome.SUCCEEDED, **changes: object) -> Deployment:
     request = DeploymentRequest("dev", DeploymentKind.DEPLOY, ACTOR, version="v2")
-    known = Deployment("DEPLOY-1", request, "standard", "c", NOW, from_release=1, to_release=2, outcome=outcome)
-    return replace(known, **changes)
+    base = Deployment("DEPLOY-1", request, "standard", "c", NOW, from_release=1, to_release=2, outcome=outcome)
+    return replace(base, **changes)
 
 
 def facts(**changes: object) -> Facts:
@@ -58,13 +58,13 @@ def facts(**changes: object) -> Facts:
             Written(4, "deployment_finished", "", "BOT-2"),
         ),
     )
-    known = Facts(
+    base = Facts(
         containers=(container("discord-bot", 2), container("store")),
         journal=journal,
         hashes={"discord-bot": frozenset({"hash-discord-bot"}), "store": frozenset({"hash-store", "adopted"})},
     )
     journal_changes = {name: changes.pop(name) for name in list(changes) if hasattr(journal, name)}
-    return replace(known, journal=replace(journal, **journal_changes), **changes)
+    return replace(base, journal=replace(journal, **journal_changes), **changes)
 
 
 BOT = container("discord-bot", 2)

@@ -238,12 +238,12 @@ async def test_only_leader_syncs_commands(living: Living) -> None:
 
     await until(are_noted)
     await asyncio.sleep(0.1)  # nothing of it is under way any more
-    known = await asked()
+    before = await asked()
     bot.roas_leadership.lose()
     await bot.http.bulk_upsert_guild_commands(bot.application_id or 0, living.sandbox.guild_id, [])  # the other bot's
     bot.dispatch("ready")
     await asyncio.sleep(0.3)
-    assert await asked() == known + 1
+    assert await asked() == before + 1
     bot.roas_leadership.gain()
     await living.people.wait_for_commands(*COMMANDS)
 

@@ -100,7 +100,7 @@ class FakeOrchestrator:
                 done = PhaseResult(phase.name, PhaseStatus.SUCCESS, 1, duration_seconds=0.1)
                 await self.state.deployments.save_phase(deployment, done, fence)
                 self._tell("deployment.phase.changed", deployment, phase=phase.name.value)
-        cancelled = any(known == deployment.id for known, _actor in self.cancelled)
+        cancelled = any(one == deployment.id for one, _actor in self.cancelled)
         outcome = Outcome.CANCELLED if cancelled else Outcome.SUCCEEDED
         ended = replace(deployment, outcome=outcome, ended_at=datetime.now(UTC), duration_seconds=0.5)
         await self.state.deployments.finish(ended, fence)

@@ -48,10 +48,10 @@ async def test_restart_skips_sync_of_same_commands(scene: Scene) -> None:
 async def test_changed_commands_synced(scene: Scene) -> None:
     posts = scene.application.state.posts
     subject = f"{KIND}:{scene.env.bot.application_id}:{scene.guild.id}"
-    known = await posts.get(subject, KIND)
-    assert known is not None
-    assert known.finished
-    await posts.save(replace(known, content_hash="of other commands"))
+    post = await posts.get(subject, KIND)
+    assert post is not None
+    assert post.finished
+    await posts.save(replace(post, content_hash="of other commands"))
     await scene.restart()
     assert syncs(scene) == 2
 
