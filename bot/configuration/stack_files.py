@@ -85,7 +85,7 @@ def usual_project(folder: Path, compose_files: Iterable[Path], env_files: Iterab
 
 def plain_name(folder_name: str) -> str:
     """Derive a project name from a folder's name as Compose does: lower case, without other characters."""
-    kept = "".join(sign for sign in folder_name.lower() if sign.isalnum() or sign in "-_").lstrip("-_")
+    kept = "".join(char for char in folder_name.lower() if char.isalnum() or char in "-_").lstrip("-_")
     return kept or "stack"
 
 

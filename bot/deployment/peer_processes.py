@@ -85,7 +85,7 @@ class PeerProcesses:
         for one in foreign:
             if container.id not in self._unreachable:
                 self._unreachable.add(container.id)
-                log.error("a bot that is no peer is left alone", container=container.name, reason=one.reason)
+                log.error("a bot that is not a peer is left alone", container=container.name, reason=one.reason)
         return not foreign
 
     async def terminate_if_hung(self, instance_id: str) -> bool:

@@ -1,6 +1,6 @@
 """Classify other containers of the bot's service: a peer is provably a bot on this journal, the rest are foreign.
 
-Check here before a container of the bot's own service is removed or terminated. What is no peer is left alone and
+Check here before a container of the bot's own service is removed or terminated. What is not a peer is left alone and
 reported. How the process of a peer is found and terminated: `peer_processes.py`.
 """
 

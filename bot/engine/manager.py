@@ -118,7 +118,7 @@ class DeploymentManager:
         for image, names in _by_reference({name: _as_wanted(pin) for name, pin in pins.items()}):
             try:
                 if image.digest is None:
-                    raise ReleaseNotRestorableError(f"{image.reference} is on no registry")
+                    raise ReleaseNotRestorableError(f"{image.reference} is not in any registry")
                 await _within(PULL_TIMEOUT_SECONDS, self._fetch(environment, image, names, report), "pulling again")
             except RoasError as error:
                 lost |= dict.fromkeys(names, error.message)

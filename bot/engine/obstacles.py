@@ -33,7 +33,7 @@ def _missing(kind: str, model: Mapping[str, Any], used: set[str], present: Any) 
             yield Obstacle(
                 ObstacleKind.EXTERNAL,
                 f"The external {kind} {name} does not exist.",
-                f"Create it with `docker {kind} create {name}`, or take `external` away.",
+                f"Create it with `docker {kind} create {name}`, or remove `external`.",
             )
 
 

@@ -27,7 +27,7 @@ Entries of COMPOSE_POLICY_ALLOW, each for all environments, or for one: `prod/do
   a subnet of addresses that are not private
 - `external_volume:NAME`, `external_network:NAME`: a volume or network that is not the stack's own (`external`, or by
   `name`), as the engine names it
-- `probe:HOST:PORT`: a probe of `x-deploy` that asks what is no service of the stack, as its URL names it
+- `probe:HOST:PORT`: a probe of `x-deploy` that asks what is not a service of the stack, as its URL names it
 - `env_file:PATH`, `label_file:PATH`, `include:PATH`, `extends:PATH`, `compose_file:PATH`: reading that file, outside
   the stack's folder; the path is written as in the compose file
 """

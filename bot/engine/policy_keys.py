@@ -132,7 +132,7 @@ class FoundKey:
         shown = ".".join(self.names[2:])
         match self.names[0]:
             case "services":
-                return f"{self.names[1]} has `{shown}`" if shown else f"{self.names[1]} is no service"
+                return f"{self.names[1]} has `{shown}`" if shown else f"{self.names[1]} is not a service"
             case kind if shown:
                 return f"the {kind.removesuffix('s')} {self.names[1]} has `{shown}`"
         return f"the compose file has `{'.'.join(self.names)}`"

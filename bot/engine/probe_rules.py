@@ -26,7 +26,7 @@ def judge_probes(model: Mapping[str, Any]) -> Iterator[Violation]:
         host, port = target
         if not (_is_loopback(host) and str(port) in published):
             yield Violation(
-                f"a probe of {who} asks {host}:{port}, which is no service of this stack", f"probe:{host}:{port}"
+                f"a probe of {who} asks {host}:{port}, which is not a service of this stack", f"probe:{host}:{port}"
             )
 
 

@@ -116,7 +116,7 @@ class _Reader:
                 continue
             self._refuse_hiding(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                raise _fault(key_node, "a key is no text")
+                raise _fault(key_node, "a key is not text")
             own.append((str(key_node.value), self.value(value_node)))
             if value_node.tag != RESET:
                 overridden.add(str(key_node.value))

@@ -165,7 +165,7 @@ def _verify(path: Path, address: str) -> str:
     except sqlite3.DatabaseError as error:
         raise DamagedCopyError(f"{path.name} is not whole: {error}") from error
     if found != ["ok"] or row is None:
-        raise DamagedCopyError(f"{path.name} is not whole: {'; '.join(found) if row else 'it is no journal'}")
+        raise DamagedCopyError(f"{path.name} is not whole: {'; '.join(found) if row else 'it is not a journal'}")
     return str(row[0])
 
 

@@ -332,7 +332,7 @@ async def test_what_takes_too_much_is_refused(engine: ComposeEngine, environment
     values = ", ".join(f"V{index}: '${{{name}}}'" for index, name in enumerate(names))
     environment.compose_files[0].write_text(f"services: {{web: {{image: x, environment: {{{values}}}}}}}")
     bombed = replace(environment, env_files=(environment.folder / ".env",))
-    with pytest.raises(ComposeFileError, match="To resolve the compose file takes"):
+    with pytest.raises(ComposeFileError, match="Resolving the compose file takes"):
         await engine.resolve(bombed, None, write_contents=False)
 
 

@@ -235,7 +235,7 @@ async def _deadline(seconds: float, service: str | None = None) -> AsyncIterator
 
 def _too_much(what: str) -> ComposeFileError:
     return ComposeFileError(
-        f"To resolve the compose file takes {what}.", hint="Look for aliases of aliases, and for very large files."
+        f"Resolving the compose file takes {what}.", hint="Look for aliases of aliases, and for very large files."
     )
 
 

@@ -36,11 +36,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def resolve(path: Path) -> Path:
-    """Return where a path leads; unlike `Path.resolve` it takes links in a circle. Raises ComposeFileError."""
+    """Return where a path leads; unlike `Path.resolve`, it accepts links in a circle. Raises ComposeFileError."""
     try:
         return Path(os.path.realpath(path))
     except ValueError as error:
-        raise ComposeFileError(f"{str(path)!r} is no path.", hint="Correct it in the compose file.") from error
+        raise ComposeFileError(f"{str(path)!r} is not a valid path.", hint="Correct it in the compose file.") from error
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def open_regular(descriptor: int, path: Path) -> int:
     """
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
-        kind = KINDS.get(stat.S_IFMT(mode), "no regular file")
+        kind = KINDS.get(stat.S_IFMT(mode), "not a regular file")
         raise ComposeFileError(f"{path} is {kind}.", hint="Name a regular file in its place.")
     return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
 

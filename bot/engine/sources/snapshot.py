@@ -46,7 +46,7 @@ class SourceSnapshot:
         except OSError as error:
             raise ComposeFileError(
                 f"{path} cannot be read: {error.strerror}.",
-                hint="Check its rights, and that nobody replaces it meanwhile.",
+                hint="Check its permissions, and that nobody replaces it meanwhile.",
             ) from error
 
     def content(self, path: Path) -> bytes:
@@ -101,7 +101,7 @@ class SourceSnapshot:
                 f"{path} is too large: more than {MOST_BYTES >> 20} MiB.", hint="Split it, or name another file."
             )
         if len(path.parts) > MOST_DEPTH:
-            raise ComposeFileError(f"{path} lies too deep.", hint=f"At most {MOST_DEPTH} folders are followed.")
+            raise ComposeFileError(f"{path} is nested too deeply.", hint=f"At most {MOST_DEPTH} folders are followed.")
         if len(self._copied) >= MOST_FILES:
             raise ComposeFileError(
                 f"The compose file names more than {MOST_FILES} files.", hint="Include and extend fewer."

@@ -18,4 +18,4 @@ class ContainerNamesCheck:
             return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         found = [one for one in subject.stack.obstacles if one.kind is ObstacleKind.CONTAINER_NAME]
         problems = [failed(self, one.message, one.remedy) for one in found]
-        return problems or [passed(self, "No fixed name of a container is held by others.")]
+        return problems or [passed(self, "Every fixed container name is free.")]
