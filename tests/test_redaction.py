@@ -200,6 +200,14 @@ def test_words_of_a_sentence_kept(text: str) -> None:
     assert Redactor().redact(text) == text
 
 
+def test_name_that_must_be_read_is_kept_whenever_it_is_said() -> None:
+    redactor = Redactor(["shop-prod-77", "another-value-77"])
+    assert redactor.redact("shop-prod-77") == "[redacted]"
+    redactor.keep(["shop-prod-77"])
+    redactor.add(["shop-prod-77"])
+    assert redactor.redact("shop-prod-77 another-value-77") == "shop-prod-77 [redacted]"
+
+
 def test_redacted_text_stays_as_it_is() -> None:
     redactor = Redactor(["Tr0ub4dor&3xyz"])
     once = redactor.redact('{"token": "abc-def"} X_KEY=Tr0ub4dor&3xyz ://u:pw12@h')

@@ -13,6 +13,8 @@ from roas.redaction import Redactor
 
 LONGEST_LINE = 500
 PROBES_SHOWN = 2
+# A key whose first lines are above what is shown must be found, too.
+LINES_BEFORE = 200
 
 
 async def read_failure_output(
@@ -26,9 +28,9 @@ async def read_failure_output(
         except NotFound:
             return f"(the container {container_id[:12]} is gone, and its log with it)"
         redactor.add(container_secrets(inspected))
-        parts = [_ending(inspected), *_probes(inspected), _log(client, inspected, lines)]
-        whole = redactor.clean("\n".join(part for part in parts if part))
-        return "\n".join(map(_clipped, whole.split("\n")))
+        said = "\n".join(part for part in (_ending(inspected), *_probes(inspected)) if part)
+        log = redactor.clean(_log(client, inspected, lines + LINES_BEFORE)).split("\n")
+        return "\n".join(map(_clipped, (*redactor.clean(said).split("\n"), *log[-lines:])))
 
     return await clients.call(environment, read)
 

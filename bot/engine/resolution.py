@@ -66,6 +66,7 @@ class StackResolver:
         read = await self._read(environment, version)
         model, files = read.model, read.named
         await self._clients.local(lambda: self._policy.check(model, environment, files))
+        self._redactor.keep(services_of(model))
         await self._clients.local(lambda: self._redactor.add(model_secrets(model)))
         holdings = await self._holdings(environment, needed=write_contents)
         await self._clients.local(lambda: self._policy.check(model, environment, files, holdings))

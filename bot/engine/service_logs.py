@@ -7,6 +7,7 @@ import docker
 from docker.errors import APIError, NotFound
 
 from roas.engine.client import EngineClients, explanation
+from roas.engine.failure_output import LINES_BEFORE
 from roas.engine.secret_sources import container_secrets
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -29,12 +30,13 @@ async def read_log(
             redactor.add(container_secrets(inspected))
             from_time = since.timestamp() if since is not None else None
             raw: bytes = client.api.logs(
-                container_id, stdout=True, stderr=True, timestamps=True, tail=lines, since=from_time
+                container_id, stdout=True, stderr=True, timestamps=True, tail=lines + LINES_BEFORE, since=from_time
             )
         except NotFound:
             return f"(the container {container_id[:12]} is gone, and its log with it)"
         except APIError as error:
             return f"(its log cannot be read: {explanation(error)})"
-        return redactor.clean(raw.decode(errors="replace")).rstrip("\n")
+        clean = redactor.clean(raw.decode(errors="replace")).rstrip("\n")
+        return "\n".join(clean.split("\n")[-lines:])
 
     return await clients.call(environment, read)

@@ -13,7 +13,7 @@ import docker
 import pytest
 
 from roas.engine.compose.commands import ComposeProject, create
-from roas.engine.compose.faults import compose_fault, registry_fault
+from roas.engine.compose.faults import compose_fault, registry_fault, resolution_fault
 from roas.engine.compose.runner import INSTANCE_VARIABLE, ComposeRunner
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.orphans import kill_orphans
@@ -31,6 +31,7 @@ from roas.errors import (
 from roas.models.actor import Actor, ActorKind
 from roas.models.environment import Environment
 from roas.models.release import Release, ReleaseState
+from roas.redaction import Redactor
 from testbed.daemon import PrivateDaemon
 from tests.engine.applying import apply, deploy, draft
 
@@ -292,3 +293,20 @@ def test_registry_error_parsed() -> None:
 )
 def test_error_of_containerd_store_parsed(text: str, kind: type[RoasError]) -> None:
     assert type(registry_fault(text, "app:v1")) is kind
+
+
+def test_secret_hidden_before_the_text_is_cut() -> None:
+    """What is cut in two is a secret no more that anybody could find."""
+    secret = "Zk-planted-" + "x" * 300
+    redactor = Redactor([secret])
+    stderr = "time=now level=warning " + "y" * 300 + secret + "z" * 300
+    fault = compose_fault(stderr, files="compose.yml", redact=redactor.redact)
+    assert "xxx" not in fault.message
+    key = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(f"line{number}OfTheKey" for number in range(20))
+    assert "OfTheKey" not in compose_fault(key, files="compose.yml", redact=redactor.redact).message
+    missing = (
+        f"error while interpolating services.web.environment.A_TOKEN: required variable X is missing a value: {secret}"
+    )
+    told = resolution_fault(missing, files="compose.yml", redact=redactor.redact).message
+    assert "A_TOKEN" in told
+    assert "xxx" not in told

@@ -1,6 +1,7 @@
 """Read the error messages of the Compose CLI and of registries, and identify the fault."""
 
 import re
+from collections.abc import Callable
 
 from roas.errors import (
     ComposeFileError,
@@ -50,28 +51,33 @@ def unset_variables(stderr: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match["name"] for match in UNSET_VARIABLE.finditer(stderr)))
 
 
-def compose_fault(stderr: str, *, files: str, service: str | None = None) -> RoasError:
-    """Identify the error behind a failed Compose command; `files` lists the compose files for the message."""
-    text = summarize_stderr(stderr)
-    if missing := MISSING_VARIABLE.search(text):
-        return _missing_variable(text, missing, files)
-    if ENGINE_UNAVAILABLE.search(text):
+def compose_fault(
+    stderr: str, *, files: str, service: str | None = None, redact: Callable[[str], str] = str
+) -> RoasError:
+    """Identify the error behind a failed Compose command; `files` lists the compose files for the message.
+
+    It is identified by what is written; what people read is without secrets before it is cut.
+    """
+    written, text = summarize_stderr(stderr), summarize_stderr(redact(stderr))
+    if missing := MISSING_VARIABLE.search(written):
+        return _missing_variable(written, missing, files).hide(redact)
+    if ENGINE_UNAVAILABLE.search(written):
         return EngineUnavailableError(f"The engine cannot be reached: {text}", hint=CHECK_ENGINE_HINT)
-    if IMAGE_MISSING.search(text):
+    if IMAGE_MISSING.search(written):
         return image_not_found(text, service)
-    if FILE_INVALID.search(text):
+    if FILE_INVALID.search(written):
         return _not_usable(text, files)
-    if REGISTRY_UNAVAILABLE.search(text):
+    if REGISTRY_UNAVAILABLE.search(written):
         return registry_unavailable(text)
     return EngineError(f"Compose failed: {text}", hint="Read what it says and try again.", service=service)
 
 
-def resolution_fault(stderr: str, *, files: str) -> ComposeFileError:
+def resolution_fault(stderr: str, *, files: str, redact: Callable[[str], str] = str) -> ComposeFileError:
     """Name the fault behind files that do not resolve: in the jail there is neither an engine nor a registry."""
-    text = summarize_stderr(stderr)
-    if missing := MISSING_VARIABLE.search(text):
-        return _missing_variable(text, missing, files)
-    return _not_usable(text, files)
+    written = summarize_stderr(stderr)
+    if missing := MISSING_VARIABLE.search(written):
+        return _missing_variable(written, missing, files).hide(redact)
+    return _not_usable(summarize_stderr(redact(stderr)), files)
 
 
 def registry_fault(text: str, reference: str) -> RoasError:

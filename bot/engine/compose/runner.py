@@ -77,7 +77,7 @@ class ComposeRunner:
         finally:
             await _end(process)
         if code != 0:
-            raise compose_fault(stderr or stdout, files=_names(environment), service=service).hide(self._redact)
+            raise compose_fault(stderr or stdout, files=_names(environment), service=service, redact=self._redact)
         return ComposeOutput(stdout, stderr)
 
     async def run_jailed(
@@ -112,7 +112,7 @@ class ComposeRunner:
             raise _too_much(f"more than {MEMORY_BYTES >> 20} MiB of memory or {CPU_SECONDS} s of a processor")
         if code != 0:
             text = stderr or snapshot.mapping.text_back(stdout)
-            raise resolution_fault(text, files=_names(environment)).hide(self._redact)
+            raise resolution_fault(text, files=_names(environment), redact=self._redact)
         snapshot.refuse_changed()
         return ComposeOutput(stdout, stderr)
 
