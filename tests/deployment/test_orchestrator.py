@@ -517,6 +517,24 @@ async def test_orphaned_deployment_resumed(orchestrator, components, environment
     assert whole.duration_seconds >= (interrupted_at - whole.started_at).total_seconds()
 
 
+async def test_reboot_not_blamed_on_new_version(orchestrator, components, environment, engine):
+    """After a reboot the next bot finds the services starting: they get ready, and are observed from then on."""
+    await orchestrator.run(deploy("v1"))
+    for one in engine.stack.values():
+        object.__setattr__(one, "monitor_seconds", 0.2)
+    deployment = await orchestrator.start(deploy("v2"))
+    await phase_reached(orchestrator, deployment.id, PhaseName.VERIFICATION)
+    await orchestrator.close()
+    engine.become("store", *STARTING)
+    later = DeploymentOrchestrator(components, {"dev": environment})
+    await later.resume()
+    await asyncio.sleep(0.1)
+    engine.become("store", *HEALTHY)
+    ended = await later.wait(deployment.id)
+    assert (ended.outcome, ended.attempts) == (Outcome.SUCCEEDED, 2), ended.problem
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
+
+
 async def test_repeated_crashes_need_operator(components, environment, engine, state):
     engine.behaviour["v1", "store"] = STARTING
     first = DeploymentOrchestrator(components, {"dev": environment})

@@ -75,7 +75,13 @@ def is_critical(definition: ServiceDefinition, environment: Environment) -> bool
 async def _observe(
     context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition, own: OwnContainer | None
 ) -> None:
-    """Watch for trouble until the window ends. Raises ServiceFailedError at the first."""
+    """Watch for trouble until the window ends. Raises ServiceFailedError at the first.
+
+    A deployment that was resumed may find containers that were started again with the machine: they get ready first.
+    """
+    if context.deployment.attempts > 1:
+        only = own.id if own is not None and own.service == definition.name else None
+        await context.components.manager.wait_until_ready(context.environment, definition, watch, only=only)
     before = {container.id: container.restart_count for container in watch.of_service(definition.name)}
 
     def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
