@@ -180,9 +180,13 @@ async def test_unexpected_fault_id_matches_log(scene: Scene, caplog: pytest.LogC
 
 
 async def test_unacknowledged_interaction_has_no_effect(scene: Scene) -> None:
+    """Another process answered it: that is noted, since one that does so again has this bot's token."""
+    met: list[int] = []
+    scene.application.token_twin.met = lambda interaction_id, leading_seconds: met.append(interaction_id)
     scene.env.inject_error("POST", "/interactions/*/*/callback", status=400, code=40060)
     await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
     assert not scene.application.orchestrator.requests
+    assert len(met) == 1
 
 
 async def test_plan_id_makes_request_unique(scene: Scene) -> None:
