@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,8 @@ ROUND_SECONDS = 10.0
 # Alerts that are over, and attempts to recover, are kept for so long: enough to look back, and bounded.
 RESOLVED_KEPT = 2000
 ATTEMPTS_KEPT = timedelta(days=7)
+# How often the history is compared with its bounds: what it counts is large.
+PRUNE_SECONDS = 600.0
 # Below this the journal warns people, while it still can.
 MINIMUM_FREE_BYTES = 64_000_000
 LOW = "the disk of the bot's journal is nearly full"
@@ -55,6 +58,7 @@ class Maintenance:
         self._prometheus = prometheus
         self._catch_up = catch_up
         self._history = history
+        self._next_prune = 0.0
         self._looks = looks
         self._backup = JournalBackup(state, alert_service)
         self._rounds: asyncio.Task[None] | None = None
@@ -104,12 +108,20 @@ class Maintenance:
         await self._alert_service.end_silences()
         await self._state.alerts.prune(RESOLVED_KEPT)
         await self._state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT)
-        if dropped := await self._state.history.prune(self._history):
-            log.info("dropped old changes from the journal", changes=dropped)
+        await self._prune_history()
         await self._backup.look()
         await self._prometheus.look()
         for look in self._looks:
             await look()
+
+    async def _prune_history(self) -> None:
+        """Drop what is beyond the bounds; a backlog goes round by round, and is looked for seldom."""
+        if time.monotonic() < self._next_prune:
+            return
+        if dropped := await self._state.history.prune(self._history):
+            log.info("dropped old changes from the journal", changes=dropped)
+        else:
+            self._next_prune = time.monotonic() + PRUNE_SECONDS
 
     async def _check_journal(self) -> None:
         """Raise an alert when the journal's disk is nearly full, and report a time in which it could not be written."""
