@@ -19,6 +19,7 @@ from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.monitoring.alert_service import AlertService
 from roas.monitoring.collector import MonitoringCollector
+from roas.monitoring.drift import DriftAlerts, DriftFinder
 from roas.monitoring.health import HealthCoordinator
 from roas.monitoring.integration_figures import IntegrationMeasurements
 from roas.monitoring.integration_monitor import IntegrationMonitor
@@ -288,6 +289,7 @@ def _build(
         metrics=metrics,
         prometheus_url=settings.prometheus_url,
         prober=prober,
+        drift=(drift := DriftFinder(engine, state.releases, state.locks)),
     )
     validator = EnvironmentValidator(discover_checks(), _survey(settings, engine))
     manager = DeploymentManager(engine, state)
@@ -316,10 +318,11 @@ def _build(
     checks = RecoveryChecks(health.verdict, alerts.is_manual_stop, partial(_is_own, engine), look, alerts.expect_end)
     handler = ErrorHandler(engine, manager, state, alert_service, checks, orchestrator.run, attempts=attempts)
     recovery = ErrorCoordinator(handler, state, alert_service, bus, known)
+    drift_alerts = DriftAlerts(drift, alert_service, known)
     prometheus = PrometheusWatch(settings.prometheus_url, alert_service)
     catch_up = partial(_catch_up, state, metrics, measurements)
     token_twin = TokenTwin(alert_service, partial(_token_holders, settings, engine, known))
-    looks = (token_twin.look, SharedStateFolder(state, alert_service).look)
+    looks = (token_twin.look, SharedStateFolder(state, alert_service).look, drift_alerts.look)
     bounds = HistoryBounds(settings.history_days, settings.history_rows)
     return Application(
         settings=settings,

@@ -37,6 +37,7 @@ SPOKEN += ["bot/monitoring/judgement.py", "bot/monitoring/service_alerts.py", "b
 SPOKEN += ["bot/engine/policy_rules.py", "bot/engine/places.py", "bot/engine/engine_holdings.py"]
 SPOKEN += ["bot/engine/raw_policy.py", "bot/engine/raw_files.py"]
 SPOKEN += ["bot/monitoring/probe_history.py", "bot/monitoring/integration_monitor.py", "bot/maintenance.py"]
+SPOKEN += ["bot/deployment/plan_reasons.py", "bot/monitoring/drift.py"]
 SPOKEN += ["bot/monitoring/prometheus_watch.py", "bot/deployment/peers.py", "bot/deployment/foreign_bots.py"]
 # What these say goes to a log, to Prometheus or to SQLite.
 SILENT = ("bot/state/schema.py",)

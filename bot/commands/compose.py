@@ -28,8 +28,11 @@ def compose(environment: EnvironmentName, arguments: Arguments) -> None:
 async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
     from roas.commands.environment import find_environment
     from roas.commands.journal import open_journal
+    from roas.engine.client import EngineClients
+    from roas.engine.model import services_of
     from roas.engine.model_store import ModelStore
-    from roas.errors import InvalidRequestError
+    from roas.engine.readable_images import set_references
+    from roas.errors import InvalidRequestError, RoasError
 
     environment = find_environment(session.settings, name)
     async with open_journal(session) as state:
@@ -44,8 +47,15 @@ async def _compose(session: "Session", name: str, arguments: list[str]) -> int:
         session.terminal.say(
             f"warning: {lock.deployment_id} is changing {environment.name} right now.", console=session.terminal.err
         )
-    model = ModelStore(session.state_dir / MODELS_FOLDER).existing(model_hash)
-    _become_compose(environment, model, arguments, instance_id)
+    models = ModelStore(session.state_dir / MODELS_FOLDER)
+    clients = EngineClients()
+    try:
+        await set_references(clients, environment, services_of(models.load(model_hash)))
+    except RoasError as error:  # Compose says itself what it cannot do without
+        session.terminal.say(f"warning: {error.message}", console=session.terminal.err)
+    finally:
+        await clients.close()
+    _become_compose(environment, models.existing(model_hash), arguments, instance_id)
 
 
 def _become_compose(environment: "Environment", model: "Path", arguments: list[str], instance_id: str) -> NoReturn:

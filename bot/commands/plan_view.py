@@ -11,6 +11,8 @@ STYLES = {
     ServiceAction.CREATE: "green",
     ServiceAction.RECREATE: "yellow",
     ServiceAction.RESTART: "yellow",
+    ServiceAction.START: "yellow",
+    ServiceAction.ADJUST: "yellow",
     ServiceAction.REMOVE: "red",
     ServiceAction.KEEP: "dim",
 }
@@ -26,6 +28,9 @@ def show_plan(terminal: Terminal, plan: Plan) -> None:
         table.add_row(*_row(service))
     terminal.talk.print(table)
     terminal.say(f"Order: {' → '.join(plan.order)}" if plan.order else "Nothing changes.")
+    for service in plan.changed:
+        for reason in service.reasons:
+            terminal.say(Text(printable(f"{service.service}: {reason}")))
     for warning in plan.warnings:
         terminal.say(Text("warning: ", style="yellow") + Text(printable(warning), style="default"))
 
@@ -33,6 +38,7 @@ def show_plan(terminal: Terminal, plan: Plan) -> None:
 def _row(service: ServicePlan) -> tuple[Text, ...]:
     style = STYLES[service.action]
     action = f"{service.action} (start-first)" if service.start_first else str(service.action)
+    action = f"{action}?" if service.if_image_differs else action
     new = service.new_image
     if new is not None and new == service.old_image and service.action is ServiceAction.RECREATE:
         new = f"{new} → {image(service.expected_image)}" if not service.changed_keys else new

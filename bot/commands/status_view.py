@@ -40,6 +40,9 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
         terminal.say(f"  locked by {person(freeze.frozen_by)} since {at(freeze.since)}: {printable(freeze.reason)}")
     if status.fault:
         terminal.say(Text("  warning: ", style="yellow") + Text(printable(status.fault), style="default"))
+    for drift in status.health.drift if status.health is not None else ():
+        reason = printable(f"{drift.service} was changed by hand: {drift.reason}")
+        terminal.say(Text("  warning: ", style="yellow") + Text(reason, style="default"))
     if status.health is not None and status.health.services:
         _show_services(terminal, status.health.services, status.release)
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from roas.deployment.peers import PeerSource, spared_bots
 from roas.engine.container_watch import ContainerWatch
-from roas.engine.interface import Engine
+from roas.engine.interface import Engine, SweptContainers
 from roas.engine.manager import DeploymentManager
 from roas.errors import DeploymentCancelledError
 from roas.events import Event, EventBus
@@ -202,6 +202,14 @@ class DeploymentContext:
         engine = self.components.engine
         return dict(engine.definitions(await engine.load_model(model_hash)))
 
+    async def services_before(self) -> frozenset[str]:
+        """Return the services of the releases between which the deployment moves: those are the bot's to remove."""
+        numbers = {self.deployment.from_release, self.deployment.to_release} - {None}
+        releases = [
+            await self.components.state.releases.get(self.environment.name, n) for n in numbers if n is not None
+        ]
+        return frozenset(service.name for release in releases if release for service in release.services)
+
     async def bot(self) -> OwnContainer | None:
         """Return the container of this environment that the bot runs in; no phase may touch its service."""
         return await find_own_bot(self.components, self.environment)
@@ -227,6 +235,13 @@ async def sweep_leftovers(
     bot = await find_own_bot(components, environment)
     spared = await spared_bots(components.peers, components.engine, environment, bot)
     return await components.engine.sweep(environment, service, spared=spared)
+
+
+async def expected_containers(components: Components, environment: Environment) -> SweptContainers:
+    """Return the containers as sweep_leftovers would leave them; changes nothing."""
+    bot = await find_own_bot(components, environment)
+    spared = await spared_bots(components.peers, components.engine, environment, bot)
+    return await components.engine.expected_repairs(environment, spared=spared)
 
 
 async def find_own_bot(components: Components, environment: Environment) -> OwnContainer | None:

@@ -1,127 +1,91 @@
-"""Compute what a deployment would change: a pure function of the old release and the new one."""
+"""Describe what a deployment would change: a pure function of what was compared."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
+from roas.deployment.changes import StackChanges
+from roas.deployment.comparison import Comparison, difference_of
 from roas.deployment.dependencies import DependencyCoordinator
-from roas.deployment.dependent_restarts import to_restart
+from roas.deployment.plan_reasons import NO_RELEASE_HAS_IT, find_reasons, left_alone
 from roas.models.plan import Plan, ServiceAction, ServicePlan
-from roas.models.release import Release, ReleaseService, ReleaseState
+from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
 
 # What makes no container different: where the image comes from, and the order of starting.
 NOT_CONFIGURATION = frozenset({"image", "build", "pull_policy", "depends_on", "x-deploy", "profiles"})
+REPLACING = frozenset({ServiceAction.RECREATE, ServiceAction.REMOVE})
 
 
 def make_plan(
+    comparison: Comparison,
     *,
     environment: str,
     version: str,
     definitions: Mapping[str, ServiceDefinition],
     wanted: Mapping[str, WantedImage],
-    new_model: Mapping[str, Any],
-    current: Release | None,
-    old_model: Mapping[str, Any] | None,
-    kept: frozenset[str] = frozenset(),
-    removes: bool = True,
-    running: Mapping[str, str] = MappingProxyType({}),
     to_release: int | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Plan:
-    """Compare what is wanted with what is; `kept` services stay, and with `removes` those that are gone go.
-
-    `running` names the images of services that run in an environment without a release: they are replaced, too.
-    """
-    coordinator = DependencyCoordinator(definitions)
-    old_services = {service.name: service for service in current.services} if current else {}
-    plans = []
-    for name in coordinator.order():
-        if name in kept:
-            if name in old_services:
-                plans.append(_kept(old_services[name]))
-            continue
-        plans.append(_compare(definitions[name], wanted[name], old_services.get(name), new_model, old_model))
-    if current is None:
-        plans = [_replacing(plan, running) for plan in plans]
-        plans += [
-            ServicePlan(name, ServiceAction.REMOVE, running[name]) for name in sorted(set(running) - set(definitions))
-        ]
-    gone = sorted(set(old_services) - set(definitions) - kept) if removes else []
-    plans += [ServicePlan(name, ServiceAction.REMOVE, old_image=old_services[name].image.reference) for name in gone]
-    plans = _with_restarts(plans, definitions)
-    changed = tuple(plan.service for plan in plans if plan.action is not ServiceAction.KEEP)
+    """Make a plan of what was compared; `definitions` and `wanted` images are what it is bound to."""
+    coordinator = DependencyCoordinator(comparison.most.definitions)
+    plans = [_service(comparison, name, wanted.get(name)) for name in coordinator.order()]
+    plans += [_removal(comparison, name) for name in sorted(comparison.most.gone)]
     dropped = tuple(
         f"{edge.service} would start after {edge.on}, but that closes a cycle: left out" for edge in coordinator.dropped
     )
+    current = comparison.current
     return Plan(
         environment=environment,
         version=version,
         from_release=current.number if current else None,
         to_release=to_release,
         services=tuple(plans),
-        order=changed,
-        warnings=warnings + dropped,
-        digest=_digest(environment, version, current, definitions, wanted),
+        order=tuple(plan.service for plan in plans if plan.action is not ServiceAction.KEEP),
+        warnings=warnings + dropped + tuple(left_alone(comparison)),
+        digest=_digest(environment, version, current, definitions, wanted, plans),
     )
 
 
-def _with_restarts(plans: list[ServicePlan], definitions: Mapping[str, ServiceDefinition]) -> list[ServicePlan]:
-    """Mark as restarted what would stay, but depends with `restart` on what is recreated."""
-    recreated = {plan.service for plan in plans if plan.action is ServiceAction.RECREATE}
-    restarted = to_restart(definitions, recreated)
-    return [
-        replace(plan, action=ServiceAction.RESTART)
-        if plan.action is ServiceAction.KEEP and plan.service in restarted
-        else plan
-        for plan in plans
-    ]
+def _service(comparison: Comparison, name: str, wanted: WantedImage | None) -> ServicePlan:
+    action, certain = (_action(changes, comparison, name) for changes in (comparison.most, comparison.certain))
+    old = comparison.running_image(name)
+    new = wanted.reference if wanted else comparison.released_image(name)[0] or old
+    definition = comparison.most.definitions[name]
+    plan = ServicePlan(name, action, old, new, wanted.identity if wanted else None, if_image_differs=action != certain)
+    difference = difference_of(comparison.most, name)
+    keys: tuple[str, ...] = ()
+    if action is ServiceAction.RECREATE and comparison.old_model is not None:
+        keys = changed_keys(comparison.old_model, comparison.new_model, name)
+    start_first = action is ServiceAction.RECREATE and (definition.start_first or difference is comparison.most.own)
+    plan = replace(plan, changed_keys=keys, start_first=start_first)
+    return replace(plan, reasons=tuple(find_reasons(comparison, plan)))
 
 
-def _replacing(plan: ServicePlan, running: Mapping[str, str]) -> ServicePlan:
-    """Mark as replaced, not created, what runs already but is in no release."""
-    if plan.service not in running:
-        return plan
-    return replace(plan, action=ServiceAction.RECREATE, old_image=running[plan.service])
+def _action(changes: StackChanges, comparison: Comparison, name: str) -> ServiceAction:
+    """Name what is done to a service that the model has."""
+    difference = difference_of(changes, name)
+    there = comparison.containers_of(name)
+    if difference is None:
+        if name in changes.restarts and there:
+            return ServiceAction.RESTART
+        leftovers = any(one.service == name for one in comparison.containers.removed)
+        return ServiceAction.ADJUST if leftovers else ServiceAction.KEEP
+    if there and not changes.definitions[name].replicas:
+        return ServiceAction.REMOVE
+    if difference.unlike:
+        return ServiceAction.RECREATE
+    if difference.missing:
+        return ServiceAction.ADJUST if there else ServiceAction.CREATE
+    return ServiceAction.ADJUST if difference.surplus else ServiceAction.START
 
 
-def _kept(old: ReleaseService) -> ServicePlan:
-    return ServicePlan(old.name, ServiceAction.KEEP, old.image.reference, old.image.reference, old.image.image_id)
-
-
-def _compare(
-    definition: ServiceDefinition,
-    wanted: WantedImage,
-    old: ReleaseService | None,
-    new_model: Mapping[str, Any],
-    old_model: Mapping[str, Any] | None,
-) -> ServicePlan:
-    if old is None:
-        return ServicePlan(
-            definition.name, ServiceAction.CREATE, None, wanted.reference, wanted.identity, start_first=False
-        )
-    keys = () if old_model is None else changed_keys(old_model, new_model, definition.name)
-    same = _same_image(wanted, old) and not keys and definition.replicas == old.replicas
-    return ServicePlan(
-        service=definition.name,
-        action=ServiceAction.KEEP if same else ServiceAction.RECREATE,
-        old_image=old.image.reference,
-        new_image=wanted.reference,
-        expected_image=wanted.identity,
-        changed_keys=keys,
-        start_first=definition.start_first,
-    )
-
-
-def _same_image(wanted: WantedImage, old: ReleaseService) -> bool:
-    if wanted.build_hash is not None:
-        return False  # only the build can show that
-    if wanted.image_id is not None and not wanted.must_pull:
-        return wanted.image_id == old.image.image_id
-    return wanted.digest is not None and wanted.digest == old.image.digest
+def _removal(comparison: Comparison, name: str) -> ServicePlan:
+    released = comparison.released_image(name)[0]
+    reasons = () if released or comparison.current is None else (NO_RELEASE_HAS_IT,)
+    return ServicePlan(name, ServiceAction.REMOVE, comparison.running_image(name), reasons=reasons)
 
 
 def changed_keys(old_model: Mapping[str, Any], new_model: Mapping[str, Any], service: str) -> tuple[str, ...]:
@@ -164,6 +128,7 @@ def _digest(
     current: Release | None,
     definitions: Mapping[str, ServiceDefinition],
     wanted: Mapping[str, WantedImage],
+    services: Iterable[ServicePlan],
 ) -> str:
     """Bind a confirmation to all that the plan was made of."""
     facts = {
@@ -173,5 +138,7 @@ def _digest(
         "from": None if current is None or current.state is ReleaseState.ADOPTED else current.model_hash,
         "definitions": {name: definition.definition_hash for name, definition in definitions.items()},
         "images": {name: image.identity for name, image in wanted.items()},
+        # A start or a restart is no surprise to whoever said yes; a container that goes is.
+        "replaced": {one.service: one.action for one in services if one.action in REPLACING},
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

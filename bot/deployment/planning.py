@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from roas.deployment.context import Components, find_own_bot
+from roas.deployment.changes import Scope, StackChanges, find_changes
+from roas.deployment.comparison import Comparison
+from roas.deployment.context import Components, expected_containers, find_own_bot
 from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.plan import make_plan
 from roas.deployment.second_copy import refuse_second_copy
@@ -14,10 +16,13 @@ from roas.engine.manager import not_restorable
 from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
 from roas.models.deployment import DeploymentRequest, Outcome
 from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan, ServiceAction
 from roas.models.release import Release
 from roas.models.stack import ServiceDefinition, WantedImage
 
+# Stands for an image that is yet to be pulled or built, where that gives another one than runs.
+ANOTHER_IMAGE = f"sha256:{'0' * 64}"
 PARTIALLY_APPLIED = "The last deployment was interrupted: services that are not of {label} are rolled back to it."
 
 
@@ -64,17 +69,13 @@ async def plan_deployment(
     wanted = await engine.look_up_images(stack, changed)
     old_model = await engine.load_model(current.model_hash) if current else None
     await refuse_second_copy(components, environment, current, old_model)
+    comparison = await _compare_candidate(components, environment, stack, wanted, current, frozenset(left), limited_to)
     plan = make_plan(
+        comparison,
         environment=environment.name,
         version=(request.version or "") if stack.follows_version else "",
         definitions=stack.definitions,
         wanted=wanted,
-        new_model=stack.model,
-        current=current,
-        old_model=old_model,
-        kept=kept,
-        removes=not limited_to,
-        running={} if current else await _running(components, environment),
         warnings=(*stack.warnings, *(obstacle.message for obstacle in stack.obstacles)),
     )
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
@@ -114,16 +115,17 @@ async def plan_rollback(
     bot = await find_running_bot(components, environment)
     refuse_without_bot(bot, replicas_by_service(definitions), target.label)
     refuse_moved_bot(bot, model, environment)
+    renewed, warnings = await engine.preview_refreshed(environment, target)
+    scope = Scope(moved=_names(current) | _names(target))
+    comparison = await _compare(components, environment, current, renewed, renewed, scope)
     plan = make_plan(
+        comparison,
         environment=environment.name,
         version=target.version,
         definitions=definitions,
         wanted=wanted,
-        new_model=model,
-        current=current,
-        old_model=await engine.load_model(current.model_hash) if current else None,
         to_release=target.number,
-        warnings=(PARTIALLY_APPLIED.format(label=target.label),) if back_to_whole else (),
+        warnings=warnings + ((PARTIALLY_APPLIED.format(label=target.label),) if back_to_whole else ()),
     )
     await _refuse_fixed_bot(components, environment, plan, definitions)
     await refuse_moved_state(components, environment, model)
@@ -152,10 +154,75 @@ async def _is_partially_applied(components: Components, environment: Environment
     return next((one.outcome is Outcome.FAILED for one in decisive), False)
 
 
-async def _running(components: Components, environment: Environment) -> dict[str, str]:
-    """Return the image of each service that runs."""
+async def _compare_candidate(
+    components: Components,
+    environment: Environment,
+    stack: ResolvedStack,
+    wanted: Mapping[str, WantedImage],
+    current: Release | None,
+    kept: frozenset[str],
+    named: frozenset[str],
+) -> Comparison:
+    """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
     containers = await components.engine.containers(environment)
-    return {container.service: container.image_reference for container in containers}
+    known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
+    same = {name: known.get(name) or _image_that_runs(name, current, containers) for name in wanted}
+    other = {name: known.get(name) or ANOTHER_IMAGE for name in wanted}
+
+    async def model(image_ids: Mapping[str, str]) -> Mapping[str, Any]:
+        return await components.engine.preview_release(stack, image_ids, kept_from=current, kept_services=kept)
+
+    certain = await model(same)
+    most = certain if same == other else await model(other)
+    scope = Scope(named=named, moved=_names(current))
+    return await _compare(components, environment, current, certain, most, scope)
+
+
+async def _compare(
+    components: Components,
+    environment: Environment,
+    current: Release | None,
+    certain: Mapping[str, Any],
+    most: Mapping[str, Any],
+    scope: Scope,
+) -> Comparison:
+    engine = components.engine
+    containers = await expected_containers(components, environment)
+    bot = await find_own_bot(components, environment)
+
+    async def changes(model: Mapping[str, Any]) -> StackChanges:
+        return await find_changes(engine, environment, model, containers.left, bot=bot, scope=scope)
+
+    old_model = await engine.load_model(current.model_hash) if current else None
+    return Comparison(
+        certain=(least := await changes(certain)),
+        most=least if most is certain else await changes(most),
+        containers=containers,
+        current=current,
+        old_model=old_model,
+        new_model=most,
+        as_released=await engine.wanted_services(environment, old_model, containers.left) if old_model else {},
+    )
+
+
+def _known_image(name: str, image: WantedImage, current: Release | None) -> str | None:
+    """Return the image ID that a service will have, or None where a pull or a build is yet to show that."""
+    if image.build_hash is not None:
+        return None
+    if image.image_id is not None and not image.must_pull:
+        return image.image_id
+    old = current.service(name) if current else None
+    return old.image.image_id if old and image.digest is not None and image.digest == old.image.digest else None
+
+
+def _image_that_runs(name: str, current: Release | None, containers: tuple[ContainerSnapshot, ...]) -> str:
+    there = next((one.image_id for one in containers if one.service == name), None)
+    old = current.service(name) if current else None
+    return there or (old.image.image_id if old else ANOTHER_IMAGE)
+
+
+def _names(release: Release | None) -> frozenset[str]:
+    return frozenset(service.name for service in release.services) if release else frozenset()
 
 
 async def _current(components: Components, environment: Environment) -> Release | None:

@@ -11,10 +11,11 @@ from roas.engine.adopting.mounts import mount_fields
 from roas.engine.adopting.networks import network_definition, network_fields, port_fields, shared_namespace
 from roas.engine.adopting.process import process_fields
 from roas.engine.client import EngineClients
-from roas.engine.config_hashes import ADOPTED_HASH
 from roas.engine.container_repair import WRONG_NAME
 from roas.engine.images import find_image
 from roas.engine.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
+from roas.engine.model import ADOPTED_HASH, IMAGE_ID
+from roas.engine.readable_images import readable_reference
 from roas.engine.service_dependencies import written
 from roas.engine.snapshots import inspect_or_none, list_ids, snapshot
 from roas.models.dependency import Dependency, DependencyCondition
@@ -75,7 +76,7 @@ class _Reader:
         volumes, names = mount_fields(template)
         self._volumes |= names
         fields: dict[str, Any] = {
-            "image": template["Image"],
+            "image": readable_reference(str(template["Config"]["Image"]), template["Image"]),
             "pull_policy": "never",
             **process_fields(template, find_image(self._client, template["Image"]) or {}),
             **host_fields(host, self._engine),
@@ -87,8 +88,7 @@ class _Reader:
         fields |= {"volumes": volumes} if volumes else {}
         fields |= {"ports": ports} if (ports := port_fields(host)) else {}
         fields |= self._place(name, group)
-        extension = self._extension(name, template)
-        return {**fields, "x-deploy": extension} if extension else fields
+        return {**fields, "x-deploy": self._extension(name, template)}
 
     def _place(self, name: str, group: list[dict[str, Any]]) -> dict[str, Any]:
         if len(group) > 1:
@@ -117,6 +117,7 @@ class _Reader:
         label = str((template["Config"].get("Labels") or {}).get(DEPENDS_ON, ""))
         dependencies = [found for found in _dependencies(name, label) if found.on in self._groups]
         extension: dict[str, Any] = {"depends_on": written(dependencies)} if dependencies else {}
+        extension[IMAGE_ID] = template["Image"]
         container = snapshot(template)
         if container.state is ContainerState.EXITED and container.exit_code == 0 and container.restart_policy == "no":
             extension["one_shot"] = True

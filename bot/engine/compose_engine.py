@@ -10,8 +10,9 @@ from roas.concurrency import run_concurrently
 from roas.engine.adoption import adopt_project
 from roas.engine.bot_places import find_bot_places
 from roas.engine.client import Answer, EngineClients
+from roas.engine.comparison import WantedService
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.container_repair import plan_repairs, repair_containers
+from roas.engine.container_repair import after_repairs, plan_repairs, repair_containers
 from roas.engine.contents import ContentStore
 from roas.engine.credential_refresh import CredentialRefresher
 from roas.engine.docker_events import EventSubscription
@@ -19,7 +20,7 @@ from roas.engine.failure_output import read_failure_output
 from roas.engine.image_building import build_hash, build_image
 from roas.engine.image_pull import pull_image
 from roas.engine.images import find_image, look_up_image
-from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
+from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
 from roas.engine.local_versions import PLACEHOLDER, find_local_versions
 from roas.engine.model import read_definitions
 from roas.engine.model_store import ModelStore
@@ -128,6 +129,17 @@ class ComposeEngine:
         """Pin every image by image ID and store the model."""
         return await self._drafter.draft(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
 
+    async def preview_release(
+        self,
+        stack: ResolvedStack,
+        image_ids: Mapping[str, str],
+        *,
+        kept_from: Release | None = None,
+        kept_services: frozenset[str] = frozenset(),
+    ) -> Mapping[str, Any]:
+        """Return the model that `draft_release` would store for the same; nothing is written."""
+        return await self._drafter.pinned_model(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
+
     async def adopt(self, environment: Environment) -> ReleaseDraft | None:
         """Draft a release of what runs now, from the engine alone; None where nothing runs."""
         adopted = await adopt_project(self._clients, environment)
@@ -139,6 +151,12 @@ class ComposeEngine:
     async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
         """Store the release's model with today's credentials and return its hash, and warnings."""
         return await self._refresher.refresh(environment, release)
+
+    async def preview_refreshed(
+        self, environment: Environment, release: Release
+    ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """Return the model that `refresh_credentials` would store, and warnings; nothing is written."""
+        return await self._refresher.renewed(environment, release)
 
     async def protect(self, release: Release, environment: Environment) -> None:
         """Tag the release's images so that pruning leaves them alone, and hold its model."""
@@ -184,13 +202,35 @@ class ComposeEngine:
         """Create a service's containers as the model says and return the ids that are to be started."""
         return await self._creator.create(environment, model_hash, service, beside=beside, anew=anew, spared=spared)
 
-    async def create_missing(self, environment: Environment, model_hash: str) -> None:
-        """Create the containers of all services that have none yet, and the networks."""
-        await self._creator.create_missing(environment, model_hash)
+    async def create_missing(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+    ) -> None:
+        """Create the containers of the chosen services that have none yet, and the networks."""
+        await self._creator.create_missing(environment, model_hash, chosen)
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's container should have under a model."""
         return await self._creator.hashes(model_hash, environment)
+
+    async def wanted_services(
+        self,
+        environment: Environment,
+        model: Mapping[str, Any],
+        containers: tuple[ContainerSnapshot, ...] | None = None,
+    ) -> Mapping[str, WantedService]:
+        """Return what a pinned model wants of each service, where these containers (by default, what there is) are."""
+        return await self._creator.wanted(model, environment, containers)
+
+    async def expected_repairs(
+        self, environment: Environment, *, spared: frozenset[str] = frozenset()
+    ) -> SweptContainers:
+        """Return every container as `sweep` would leave it, and those that it would remove."""
+        there = await self.containers(environment)
+        own = await self._clients.local(own_container_id)
+        repairs = plan_repairs([one for one in there if one.id not in spared], own=own)
+        left = after_repairs(there, repairs)
+        kept = {one.id for one in left}
+        return SweptContainers(left, tuple(one for one in there if one.id not in kept))
 
     async def start(self, environment: Environment, container_id: str) -> None:
         """Start a created or stopped container."""

@@ -1,6 +1,7 @@
 """Compute the configuration hash that each service's containers should have under a model."""
 
 import asyncio
+import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -11,8 +12,7 @@ from roas.engine.client import EngineClients
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.model import replicas_of, services_of
-from roas.engine.model_store import ModelStore
+from roas.engine.model import ADOPTED_HASH, replicas_of, services_of
 from roas.engine.model_text import write_model
 from roas.engine.snapshots import take_snapshots
 from roas.models.environment import Environment
@@ -21,37 +21,39 @@ from roas.models.health import ContainerSnapshot
 REMEMBERED = 32
 SHARED_NAMESPACES = ("network_mode", "pid", "ipc")
 OF_SERVICE = "service:"
-# In `x-deploy` of an adopted service: the hash that its containers have, so that they need not be recreated.
-ADOPTED_HASH = "adopted_hash"
 IMPLIED = {"condition": "service_started", "restart": True, "required": True}
 
 
 class ConfigHashes:
     """Ask Compose for the hashes of a model, once for each model."""
 
-    def __init__(self, clients: EngineClients, runner: ComposeRunner, models: ModelStore) -> None:
+    def __init__(self, clients: EngineClients, runner: ComposeRunner) -> None:
         self._clients = clients
         self._runner = runner
-        self._models = models
         self._known: dict[tuple[str, ...], dict[str, str]] = {}
+        self._texts: dict[int, tuple[Mapping[str, Any], str, str]] = {}
         self._asking = asyncio.Lock()
 
-    async def of(self, model_hash: str, environment: Environment) -> dict[str, str]:
-        """Return the hash by service.
+    async def of(
+        self,
+        model: Mapping[str, Any],
+        environment: Environment,
+        containers: tuple[ContainerSnapshot, ...] | None = None,
+    ) -> dict[str, str]:
+        """Return the hash by service, where `containers` (by default, what there is) are.
 
         Compose hashes `network_mode: service:x` as the container of x that there is. So a service that shares with
         another gets a hash that no container has, until the other one is as the model wants it.
         """
         async with self._asking:
-            path = self._models.existing(model_hash)
-            hashes = dict(await self._ask((model_hash, environment.project), path, environment))
-            model = await self._clients.local(lambda: self._models.load(model_hash))
+            hashes = dict(await self._ask(model, environment))
             services = services_of(model)
             sharing = {name: shared for name, fields in services.items() if (shared := shared_with(fields))}
             adopted = any(_adopted_hash(fields) for fields in services.values())
             if not sharing and not adopted:
                 return hashes
-            containers = await take_snapshots(self._clients, environment)
+            if containers is None:
+                containers = await take_snapshots(self._clients, environment)
             untouched = _untouched(services, sharing, containers)
             sharing = {name: shared for name, shared in sharing.items() if name not in untouched}
             return await self._with_shared(model, hashes | untouched, sharing, environment, containers)
@@ -80,23 +82,34 @@ class ConfigHashes:
     ) -> dict[str, str]:
         services = dict(services_of(model))
         services |= {name: _resolved(services[name], ids) for name in names}
-        text = write_model({**model, "services": services})
-        key = (environment.project, text)
-        with tempfile.TemporaryDirectory(prefix="roas-hashes-") as folder:
-            path = Path(folder) / "model.yml"
-            path.write_text(text, encoding="utf-8")
-            hashes = await self._ask(key, path, environment)
+        hashes = await self._ask({**model, "services": services}, environment)
         return {name: hashes[name] for name in names}
 
-    async def _ask(self, key: tuple[str, ...], path: Path, environment: Environment) -> Mapping[str, str]:
+    async def _ask(self, model: Mapping[str, Any], environment: Environment) -> Mapping[str, str]:
+        text, digest = self._written(model)
+        key = (environment.project, digest)
         if key not in self._known:
-            arguments = commands.config_hashes(ComposeProject.of_model(environment, path))
-            output = await self._runner.run(arguments, environment)
+            with tempfile.TemporaryDirectory(prefix="roas-hashes-") as folder:
+                path = Path(folder) / "model.yml"
+                path.write_text(text, encoding="utf-8")
+                arguments = commands.config_hashes(ComposeProject.of_model(environment, path))
+                output = await self._runner.run(arguments, environment)
             lines = (line.split() for line in output.stdout.splitlines())
             self._known[key] = {parts[0]: parts[1] for parts in lines if len(parts) == 2}
             while len(self._known) > REMEMBERED:
                 self._known.pop(next(iter(self._known)))
         return self._known[key]
+
+    def _written(self, model: Mapping[str, Any]) -> tuple[str, str]:
+        """Write a model as text, with the hash of that; nobody changes a model, so that each is written once."""
+        known = self._texts.pop(id(model), None)
+        if known is None or known[0] is not model:
+            text = write_model(model)
+            known = (model, text, hashlib.sha256(text.encode()).hexdigest())
+        self._texts[id(model)] = known
+        while len(self._texts) > REMEMBERED:
+            self._texts.pop(next(iter(self._texts)))
+        return known[1], known[2]
 
 
 def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:

@@ -57,6 +57,16 @@ def plan_repairs(
             yield from (ContainerRepair(container) for container in left if _never_ran(container))
 
 
+def after_repairs(
+    containers: Iterable[ContainerSnapshot], repairs: Iterable[ContainerRepair]
+) -> tuple[ContainerSnapshot, ...]:
+    """Return the containers as they are once these repairs are done."""
+    left = list(containers)
+    for repair in repairs:
+        left = _after(left, repair)
+    return tuple(left)
+
+
 async def repair_containers(
     clients: EngineClients, environment: Environment, repairs: Iterable[ContainerRepair]
 ) -> tuple[str, ...]:

@@ -1,5 +1,8 @@
 """Give a release's model the current credentials, so that a rollback does not bring back a revoked one."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from roas.engine.client import EngineClients
 from roas.engine.credentials import with_credentials_of
 from roas.engine.model_store import ModelStore
@@ -19,6 +22,13 @@ class CredentialRefresher:
 
     async def refresh(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
         """Return the hash of the model to apply, and warnings; where today's files are unusable, the stored one."""
+        renewed, warnings = await self.renewed(environment, release)
+        if renewed == await self._clients.local(lambda: self._models.load(release.model_hash)):
+            return release.model_hash, warnings
+        return await self._clients.local(lambda: self._models.save(renewed)), warnings
+
+    async def renewed(self, environment: Environment, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """Return the model to apply, and warnings; nothing is written."""
         stored = await self._clients.local(lambda: self._models.load(release.model_hash))
         try:
             today, _ = await self._resolver.working_copy(environment, release.version or None)
@@ -26,9 +36,6 @@ class CredentialRefresher:
             raise
         except RoasError as error:
             text = f"{release.label} keeps the credentials it was made with, since today's files cannot be read"
-            return release.model_hash, (f"{text}: {error.message}",)
+            return stored, (f"{text}: {error.message}",)
         renewed, unknown = with_credentials_of(stored, today)
-        warnings = tuple(f"{name} is not in today's files: it stays as it was." for name in unknown)
-        if renewed == stored:
-            return release.model_hash, warnings
-        return await self._clients.local(lambda: self._models.save(renewed)), warnings
+        return renewed, tuple(f"{name} is not in today's files: it stays as it was." for name in unknown)

@@ -4,8 +4,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from roas.engine.config_hashes import ADOPTED_HASH
-from roas.engine.model import services_of
+from roas.engine.model import ADOPTED_HASH, services_of
 from roas.redaction import is_credential
 
 

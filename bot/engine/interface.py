@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from roas.engine.comparison import WantedService
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot
@@ -43,6 +44,14 @@ class ReleaseDraft:
     version: str
     services: tuple[ReleaseService, ...]
     model_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweptContainers:
+    """Hold the containers as they would be after a sweep, and those that it would remove."""
+
+    left: tuple[ContainerSnapshot, ...]
+    removed: tuple[ContainerSnapshot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +118,29 @@ class Engine(Protocol):
         """Pin every image by image ID and store the model; `kept_services` keep their definition from `kept_from`."""
         ...
 
+    async def preview_release(
+        self,
+        stack: ResolvedStack,
+        image_ids: Mapping[str, str],
+        *,
+        kept_from: Release | None = None,
+        kept_services: frozenset[str] = frozenset(),
+    ) -> Mapping[str, Any]:
+        """Return the model that `draft_release` would store for the same; nothing is written."""
+        ...
+
     async def adopt(self, environment: Environment) -> ReleaseDraft | None:
         """Draft a release of what runs now, from the engine alone; None where nothing runs."""
         ...
 
     async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
         """Store the release's model with today's credentials and return its hash, and warnings."""
+        ...
+
+    async def preview_refreshed(
+        self, environment: Environment, release: Release
+    ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """Return the model that `refresh_credentials` would store, and warnings; nothing is written."""
         ...
 
     async def protect(self, release: Release, environment: Environment) -> None:
@@ -161,12 +187,35 @@ class Engine(Protocol):
         """
         ...
 
-    async def create_missing(self, environment: Environment, model_hash: str) -> None:
-        """Create, in one go and not started, the containers of all services that have none yet, and the networks."""
+    async def create_missing(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+    ) -> None:
+        """Create, in one go and not started, the containers of services that have none yet, and the networks.
+
+        Only of those that are `chosen`, where some are.
+        """
         ...
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's container should have under a model."""
+        ...
+
+    async def wanted_services(
+        self,
+        environment: Environment,
+        model: Mapping[str, Any],
+        containers: tuple[ContainerSnapshot, ...] | None = None,
+    ) -> Mapping[str, WantedService]:
+        """Return what a pinned model wants of each service, where these containers (by default, what there is) are.
+
+        What shares a namespace is wanted as the container that it shares with makes it.
+        """
+        ...
+
+    async def expected_repairs(
+        self, environment: Environment, *, spared: frozenset[str] = frozenset()
+    ) -> SweptContainers:
+        """Return every container as `sweep` would leave it, and those that it would remove."""
         ...
 
     async def start(self, environment: Environment, container_id: str) -> None:

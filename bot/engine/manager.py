@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from roas.concurrency import run_concurrently, run_uninterrupted
+from roas.engine.comparison import WantedService, compare_service
 from roas.engine.container_watch import ContainerWatch
 from roas.engine.interface import Engine, ReleaseDraft, ResolvedStack
 from roas.engine.readiness import Readiness, ServiceReadiness, judge_readiness
@@ -91,20 +93,6 @@ class DeploymentManager:
         await self._engine.protect(numbered, environment)
         return numbered
 
-    async def differing(
-        self, environment: Environment, model_hash: str, watch: ContainerWatch
-    ) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the services whose containers are not as a model says, and those that it does not have at all."""
-        hashes = await self._engine.current_hashes(model_hash, environment)
-        definitions = self._engine.definitions(await self._engine.load_model(model_hash))
-        differing = {
-            name
-            for name, wanted in hashes.items()
-            if not _is_as_wanted(definitions[name], wanted, watch.of_service(name))
-        }
-        surplus = {container.service for container in watch.containers} - set(hashes)
-        return frozenset(differing), frozenset(surplus)
-
     async def require_images(
         self, environment: Environment, release: Release, services: Collection[str], report: ServiceReport
     ) -> None:
@@ -156,15 +144,15 @@ class DeploymentManager:
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
         ServiceFailedError with the container's failure output.
         """
-        wanted = (await self._engine.current_hashes(model_hash, environment))[definition.name]
+        wanted = await self._wanted(environment, model_hash, definition)
         created = await run_uninterrupted(
             self._create_and_start(environment, model_hash, definition, watch, report, restart, anew)
         )
         await started()
         await watch.look_at({*created, *(one.id for one in watch.of_service(definition.name))})
         await report(definition.name, ServiceStep.WAITING, "", None)
-        readiness = await self.wait_until_ready(environment, definition, watch, wanted)
-        await self._remove_predecessors(environment, definition, watch, wanted)
+        readiness = await self.wait_until_ready(environment, definition, watch, wanted.config_hash)
+        await self._remove_others(environment, wanted, watch)
         await report(definition.name, READY_STEPS[readiness.state], readiness.reason, None)
         return readiness.state
 
@@ -306,23 +294,15 @@ class DeploymentManager:
         await self._engine.stop(environment, container_id)
         await self._engine.start(environment, container_id)
 
-    async def _remove_predecessors(
-        self, environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, wanted: str
-    ) -> None:
-        """After a start-first update the new containers serve; the old ones go."""
-        old = tuple(c for c in watch.of_service(definition.name) if c.config_hash != wanted)
-        await self.remove_containers(environment, old)
+    async def _wanted(self, environment: Environment, model_hash: str, definition: ServiceDefinition) -> WantedService:
+        """Return what a model wants of a service; the caller may have given it another order of updating."""
+        wanted = await self._engine.wanted_services(environment, await self._engine.load_model(model_hash))
+        return replace(wanted[definition.name], definition=definition)
 
-
-def _is_as_wanted(definition: ServiceDefinition, wanted: str, containers: tuple[ContainerSnapshot, ...]) -> bool:
-    """Return whether a service has the containers that it should have, and no others."""
-    if len(containers) != definition.replicas or any(c.config_hash != wanted for c in containers):
-        return False
-    return all(c.state is ContainerState.RUNNING or _has_done_its_work(definition, c) for c in containers)
-
-
-def _has_done_its_work(definition: ServiceDefinition, container: ContainerSnapshot) -> bool:
-    return definition.one_shot and container.state is ContainerState.EXITED and container.exit_code == 0
+    async def _remove_others(self, environment: Environment, wanted: WantedService, watch: ContainerWatch) -> None:
+        """After a start-first update the new containers serve; the old ones go, and those that are too many."""
+        difference = compare_service(wanted, watch.of_service(wanted.definition.name))
+        await self.remove_containers(environment, difference.unlike + difference.surplus)
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, str], text: str) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -17,6 +17,14 @@ from roas.models.stack import ServiceDefinition
 HASHED_ELSEWHERE = frozenset({"image", "build", "pull_policy", "depends_on"})
 ENDS = frozenset({"no", "none", "on-failure"})
 START_FIRST = "start-first"
+# In `x-deploy` of an adopted service: the hash that its containers have, so that they need not be recreated.
+ADOPTED_HASH = "adopted_hash"
+# In `x-deploy` of a pinned service: the content that its `image` has to mean.
+IMAGE_ID = "image_id"
+# What a release adds to `x-deploy`, or writes there in its own way.
+OF_RELEASE = frozenset({"depends_on", IMAGE_ID, ADOPTED_HASH})
+# In the `x-deploy` of a whole model: the services of inactive profiles.
+INACTIVE = "inactive"
 PULLED_NOT_BUILT = frozenset({"always", "missing", "if_not_present", "never"})
 
 
@@ -58,9 +66,29 @@ def refuse_impossible_updates(definitions: Mapping[str, ServiceDefinition]) -> N
         )
 
 
+def pinned_content(service: Mapping[str, Any]) -> str:
+    """Return the image ID of a service of a release's model; those of older versions name it as their image."""
+    return pinned_image_id(service) or str(service.get("image") or "")
+
+
+def inactive_services(model: Mapping[str, Any]) -> frozenset[str]:
+    """Return the services that the compose files have in inactive profiles only, as far as a model says it."""
+    return frozenset((model.get("x-deploy") or {}).get(INACTIVE) or ())
+
+
+def with_inactive_services(model: Mapping[str, Any], inactive: Iterable[str]) -> dict[str, Any]:
+    """Return a model that says which services the compose files have in inactive profiles only."""
+    return {**model, "x-deploy": {**(model.get("x-deploy") or {}), INACTIVE: sorted(inactive)}}
+
+
 def image_reference(project: str, name: str, service: Mapping[str, Any]) -> str:
     """Return the image that a service names, or the name that Compose gives to what it builds."""
     return str(service.get("image") or f"{project}-{name}")
+
+
+def pinned_image_id(service: Mapping[str, Any]) -> str:
+    """Return the image ID that a service of a release's model is pinned to; empty where its `image` says it all."""
+    return str((service.get("x-deploy") or {}).get(IMAGE_ID) or "")
 
 
 def is_built(service: Mapping[str, Any]) -> bool:
@@ -115,7 +143,7 @@ def _definition(
 def definition_hash(model: Mapping[str, Any], service: Mapping[str, Any], dependencies: tuple[Dependency, ...]) -> str:
     """Hash the whole definition but the image; files belong to it: they are bound from places named by content."""
     own = {key: value for key, value in service.items() if key not in HASHED_ELSEWHERE}
-    extension = {key: value for key, value in (own.pop("x-deploy", None) or {}).items() if key != "depends_on"}
+    extension = {key: value for key, value in (own.pop("x-deploy", None) or {}).items() if key not in OF_RELEASE}
     covered = {
         "service": own,
         "extension": extension,

@@ -9,6 +9,7 @@ from docker.errors import APIError, NotFound
 from roas.engine.client import EngineClients
 from roas.engine.compose.faults import image_not_found
 from roas.engine.images import find_image
+from roas.engine.readable_images import unneeded_references
 from roas.models.environment import Environment
 from roas.models.release import Release
 
@@ -65,6 +66,10 @@ async def untag_images(clients: EngineClients, environment: Environment, release
             if found is not None and found["Id"] == service.image.image_id:
                 with suppress(NotFound):
                     _untag(client, tag)
+                left = find_image(client, service.image.image_id) or {}
+                for reference in unneeded_references(left.get("RepoTags") or (), f"{REPOSITORY}/"):
+                    with suppress(NotFound):
+                        _untag(client, reference)
 
     await clients.call(environment, untag)
 

@@ -8,7 +8,7 @@ import docker
 from roas.engine.client import EngineClients
 from roas.engine.images import digest_of, find_image
 from roas.engine.interface import ReleaseDraft, ResolvedStack
-from roas.engine.model import read_definitions
+from roas.engine.model import pinned_content, read_definitions
 from roas.engine.model_store import ModelStore
 from roas.engine.pinning import pin
 from roas.errors import InvalidRequestError
@@ -33,13 +33,7 @@ class ReleaseDrafter:
         kept_services: frozenset[str],
     ) -> ReleaseDraft:
         """Pin every image and store the model; kept services are taken over from the release as they are."""
-        unknown = set(image_ids) - set(stack.definitions)
-        if unknown:
-            raise InvalidRequestError(
-                f"No such service: {', '.join(sorted(unknown))}.", hint="Name the stack's services."
-            )
-        kept_model = self._models.load(kept_from.model_hash) if kept_from and kept_services else None
-        model = pin(stack.model, image_ids, kept_model=kept_model, kept_services=kept_services)
+        model = await self.pinned_model(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
         kept = {name: kept_from.service(name) for name in kept_services} if kept_from else {}
         pinned = [
             kept.get(name) or await self._pinned(stack.environment, stack.definitions[name], image_ids[name])
@@ -48,13 +42,33 @@ class ReleaseDrafter:
         model_hash = await self._clients.local(lambda: self._models.save(model))
         return ReleaseDraft(stack.version, tuple(service for service in pinned if service), model_hash)
 
+    async def pinned_model(
+        self,
+        stack: ResolvedStack,
+        image_ids: Mapping[str, str],
+        *,
+        kept_from: Release | None,
+        kept_services: frozenset[str],
+    ) -> dict[str, Any]:
+        """Return the stack's model with every image pinned; nothing is written."""
+        unknown = set(image_ids) - set(stack.definitions)
+        if unknown:
+            raise InvalidRequestError(
+                f"No such service: {', '.join(sorted(unknown))}.", hint="Name the stack's services."
+            )
+        kept_model = None
+        if kept_from:
+            kept_hash = kept_from.model_hash
+            kept_model = await self._clients.local(lambda: self._models.load(kept_hash))
+        return pin(stack.model, image_ids, kept_model=kept_model, kept_services=kept_services)
+
     async def draft_model(
         self, environment: Environment, version: str, model: Mapping[str, Any], references: Mapping[str, str]
     ) -> ReleaseDraft:
         """Store a model whose images are pinned already; `references` say how people call the images."""
         services: list[ReleaseService] = []
         for name, definition in sorted(read_definitions(model).items()):
-            image_id = str(model["services"][name]["image"])
+            image_id = pinned_content(model["services"][name])
             pinned = await self._image(environment, references.get(name, image_id), image_id, built=False)
             services.append(ReleaseService(name, pinned, definition.definition_hash, definition.replicas))
         return ReleaseDraft(version, tuple(services), self._models.save(model))

@@ -15,7 +15,7 @@ from roas.engine.content_binding import ContentBinder
 from roas.engine.contents import ContentStore
 from roas.engine.engine_holdings import NOTHING_HELD, EngineHoldings, read_holdings
 from roas.engine.interface import ResolvedStack
-from roas.engine.model import read_definitions, refuse_impossible_updates, services_of
+from roas.engine.model import read_definitions, refuse_impossible_updates, services_of, with_inactive_services
 from roas.engine.model_text import read_resolved
 from roas.engine.obstacles import find_obstacles
 from roas.engine.own_container import own_container_id
@@ -38,6 +38,8 @@ from roas.engine.version_use import (
 from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, without_secrets
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+
+PROFILES = b"profiles"
 
 
 class StackResolver:
@@ -142,11 +144,28 @@ class StackResolver:
             arguments = commands.config(_copied_project(environment, snapshot))
             output = await self._runner.run_jailed(arguments, environment, snapshot, variables)
             model = await self._clients.local(lambda: snapshot.mapping.model_back(read_resolved(output.stdout)))
+            inactive = await self._inactive_services(environment, snapshot, variables, model)
         if not services_of(model):
             raise ComposeFileError("The compose file has no service.", hint="Add one, or activate a profile.")
+        if inactive:
+            model = with_inactive_services(model, inactive)
         unset = unset_variables(output.stderr)
         warnings = tuple(f"The variable {name} is not set: Compose uses an empty string for it." for name in unset)
         return _Read(model, warnings, named, snapshot.contents)
+
+    async def _inactive_services(
+        self,
+        environment: Environment,
+        snapshot: SourceSnapshot,
+        variables: Mapping[str, str],
+        model: Mapping[str, Any],
+    ) -> frozenset[str]:
+        """Return the services of inactive profiles: who started one by hand keeps it."""
+        if not any(PROFILES in content for content in snapshot.contents.values()):
+            return frozenset()
+        arguments = commands.all_services(_copied_project(environment, snapshot))
+        output = await self._runner.run_jailed(arguments, environment, snapshot, variables)
+        return frozenset(output.stdout.split()) - services_of(model).keys()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from roas.engine.client import EngineClients
+from roas.engine.comparison import WantedService, rank
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.config_hashes import ConfigHashes, shared_with
 from roas.engine.container_repair import needs_repair, plan_repairs, repair_containers
-from roas.engine.model import replicas_of, services_of, stop_grace_seconds
+from roas.engine.model import pinned_image_id, read_definitions, replicas_of, services_of, stop_grace_seconds
 from roas.engine.model_store import ModelStore
 from roas.engine.networks import missing_networks
 from roas.engine.own_container import own_container_id
+from roas.engine.readable_images import set_references
 from roas.engine.removal import remove_container
 from roas.engine.snapshots import take_snapshots
 from roas.errors import EngineError, InvalidRequestError, OwnContainerError
 from roas.models.environment import Environment
-from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
 
 CREATE_SECONDS = 60.0
@@ -28,12 +30,15 @@ CREATE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PinnedService:
-    """Hold one service of a pinned model; `needs` are the hashes of it and of all that it shares with."""
+    """Hold one service of a pinned model; `needs` are the hashes of it and of all that it shares with.
 
-    definition: ServiceDefinition
+    `images` are the fields of the same services, of which Compose reads the images.
+    """
+
+    wanted: WantedService
     fields: Mapping[str, Any]
-    config_hash: str
     needs: Mapping[str, str]
+    images: Mapping[str, Mapping[str, Any]]
 
 
 class ServiceCreator:
@@ -43,11 +48,26 @@ class ServiceCreator:
         self._clients = clients
         self._runner = runner
         self._models = models
-        self._hashes = ConfigHashes(clients, runner, models)
+        self._hashes = ConfigHashes(clients, runner)
 
     async def hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's containers should have."""
-        return await self._hashes.of(model_hash, environment)
+        model = await self._clients.local(lambda: self._models.load(model_hash))
+        return await self._hashes.of(model, environment)
+
+    async def wanted(
+        self,
+        model: Mapping[str, Any],
+        environment: Environment,
+        containers: tuple[ContainerSnapshot, ...] | None = None,
+    ) -> dict[str, WantedService]:
+        """Return what a pinned model wants of each service, where `containers` (by default, what there is) are."""
+        hashes = await self._hashes.of(model, environment, containers)
+        services = services_of(model)
+        return {
+            name: WantedService(definition, hashes[name], pinned_image_id(services[name]))
+            for name, definition in read_definitions(model).items()
+        }
 
     async def create(
         self,
@@ -60,7 +80,8 @@ class ServiceCreator:
         spared: frozenset[str] = frozenset(),
     ) -> tuple[str, ...]:
         """Create what a service lacks and return the ids that are to be started."""
-        wanted = await self._wanted(environment, model_hash, service)
+        pinned = await self._pinned(environment, model_hash, service)
+        wanted = pinned.wanted
         existing = await self._existing(environment, service)
         ours = [container for container in existing if container.id not in spared]
         if needs_repair(ours):
@@ -71,75 +92,82 @@ class ServiceCreator:
             existing = await self._remove_extra(environment, wanted, existing)
         path = self._models.existing(model_hash)
         if anew or not _is_complete(wanted, existing, spared, beside=beside):
-            await self._compose_create(environment, path, wanted, existing, spared, beside=beside, anew=anew)
+            await self._compose_create(environment, path, pinned, existing, spared, beside=beside, anew=anew)
             existing = await self._existing(environment, service)
-        fitting = [one for one in existing if one.config_hash == wanted.config_hash and one.id not in spared]
+        fitting = [one for one in existing if wanted.fits(one) and one.id not in spared]
         if not fitting and wanted.definition.replicas:
             raise EngineError(
                 f"Compose created no container of {service}.", hint="Run `/deploy` again.", service=service
             )
         return tuple(container.id for container in fitting if _is_to_be_started(wanted.definition, container))
 
-    async def create_missing(self, environment: Environment, model_hash: str) -> None:
+    async def create_missing(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+    ) -> None:
         """Create the containers of services that have none, and the networks that the model has and the engine lacks.
 
-        What exists keeps its containers, as many as there are.
+        What exists keeps its containers, as many as there are; so does what is not among the `chosen`.
         """
         model = await self._clients.local(lambda: self._models.load(model_hash))
         present = Counter(container.service for container in await take_snapshots(self._clients, environment))
-        missing = await missing_networks(self._clients, environment, model)
+        lacking = await missing_networks(self._clients, environment, model)
         services = [
             name
             for name, fields in sorted(services_of(model).items())
-            if (replicas_of(fields) and not present[name]) or missing & set(fields.get("networks") or ())
+            if (chosen is None or name in chosen)
+            and ((replicas_of(fields) and not present[name]) or lacking & set(fields.get("networks") or ()))
         ]
         if services:
             project = ComposeProject.of_model(environment, self._models.existing(model_hash))
             # What the chosen ones share with is scaled by Compose, too: two bots in a handover would become one.
-            scale = {name: present[name] for name in sorted(_with_needs(model, services)) if present[name]}
+            needed = _with_needs(model, services)
+            scale = {name: present[name] for name in sorted(needed) if present[name]}
+            await set_references(
+                self._clients, environment, {name: services_of(model)[name] for name in sorted(needed)}
+            )
             await self._runner.run(
                 commands.create(project, services, keep_existing=True, scale=scale),
                 environment,
                 timeout_seconds=CREATE_SECONDS,
             )
 
-    async def _wanted(self, environment: Environment, model_hash: str, service: str) -> PinnedService:
+    async def _pinned(self, environment: Environment, model_hash: str, service: str) -> PinnedService:
         model = await self._clients.local(lambda: self._models.load(model_hash))
         fields = services_of(model).get(service)
         if fields is None:
             raise InvalidRequestError(f"{service} is not a service of this release.", hint="Name one of its services.")
-        hashes = await self.hashes(model_hash, environment)
-        needs = {name: hashes[name] for name in _with_needs(model, [service]) if name in hashes}
-        definitions = await self._clients.local(lambda: self._models.definitions(model_hash))
-        return PinnedService(definitions[service], fields, hashes[service], needs)
+        wanted = await self.wanted(model, environment)
+        needed = sorted(_with_needs(model, [service]) & wanted.keys())
+        hashes = {name: wanted[name].config_hash for name in needed}
+        return PinnedService(wanted[service], fields, hashes, {name: services_of(model)[name] for name in needed})
 
-    async def _spared(self, environment: Environment, wanted: PinnedService, *, beside: bool) -> Mapping[str, int]:
+    async def _spared(self, environment: Environment, pinned: PinnedService, *, beside: bool) -> Mapping[str, int]:
         """Return the scale that keeps Compose from removing the container that this process runs in.
 
         Raises OwnContainerError where Compose would replace it, as the service or as what the service shares with.
         """
         own_id = await self._clients.local(own_container_id)
-        name = wanted.definition.name
-        containers = () if own_id is None else await take_snapshots(self._clients, environment)
-        own = next((one for one in containers if one.id == own_id), None)
-        if own is None or own.service not in wanted.needs:
+        name = pinned.wanted.definition.name
+        taken = () if own_id is None else await take_snapshots(self._clients, environment)
+        own = next((one for one in taken if one.id == own_id), None)
+        if own is None or own.service not in pinned.needs:
             return {}
-        if not beside and (own.service == name or own.config_hash != wanted.needs[own.service]):
+        if not beside and (own.service == name or own.config_hash != pinned.needs[own.service]):
             raise OwnContainerError(
                 f"To make {name}, Compose would replace {own.name}, the container that this bot itself runs in.",
                 hint=f"Deploy the whole stack: the bot's own service, {own.service}, then gets a successor first.",
                 service=name,
             )
-        return {} if own.service == name else {own.service: sum(one.service == own.service for one in containers)}
+        return {} if own.service == name else {own.service: sum(one.service == own.service for one in taken)}
 
     async def _existing(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
         return list(await take_snapshots(self._clients, environment, service))
 
     async def _remove_extra(
-        self, environment: Environment, wanted: PinnedService, existing: list[ContainerSnapshot]
+        self, environment: Environment, wanted: WantedService, existing: list[ContainerSnapshot]
     ) -> list[ContainerSnapshot]:
         """Remove by id what is too many, the least useful first: left to Compose, it may remove the healthy one."""
-        ranked = sorted(existing, key=lambda container: _usefulness(wanted.config_hash, container), reverse=True)
+        ranked = rank(wanted, existing)
         kept = ranked[: max(wanted.definition.replicas, 0)]
         for container in ranked[len(kept) :]:
             await remove_container(self._clients, environment, container.id, None)
@@ -149,26 +177,45 @@ class ServiceCreator:
         self,
         environment: Environment,
         path: Path,
-        wanted: PinnedService,
+        pinned: PinnedService,
         existing: list[ContainerSnapshot],
         spared: frozenset[str],
         *,
         beside: bool,
         anew: bool,
     ) -> None:
-        name = wanted.definition.name
+        wanted, name = pinned.wanted, pinned.wanted.definition.name
         missing = wanted.definition.replicas - _fitting(wanted, existing, spared)
         scale = {name: len(existing) + missing} if beside else {}
-        scale |= await self._spared(environment, wanted, beside=beside)
+        scale |= await self._spared(environment, pinned, beside=beside)
         project = ComposeProject.of_model(environment, path)
+        await set_references(self._clients, environment, pinned.images)
         # Compose stops what it replaces, one after the other at worst.
-        grace = stop_grace_seconds(wanted.fields) * max(1, len(existing))
+        grace = stop_grace_seconds(pinned.fields) * max(1, len(existing))
         await self._runner.run(
             commands.create(project, [name], keep_existing=beside, anew=anew, scale=scale),
             environment,
             timeout_seconds=CREATE_SECONDS + grace,
             service=name,
         )
+        await self._refuse_other_image(environment, wanted)
+
+    async def _refuse_other_image(self, environment: Environment, wanted: WantedService) -> None:
+        """Remove what was created from another image than the release's: somebody moved its name meanwhile."""
+        name = wanted.definition.name
+        other = [
+            one
+            for one in await self._existing(environment, name)
+            if one.config_hash == wanted.config_hash and not wanted.fits(one) and one.state is ContainerState.CREATED
+        ]
+        for container in other:
+            await remove_container(self._clients, environment, container.id, None)
+        if other:
+            raise EngineError(
+                f"{name} was created from another image than the release has, and was not started.",
+                hint="Somebody moved the tag of that image at that very moment: deploy again.",
+                service=name,
+            )
 
 
 def _with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[str]:
@@ -186,24 +233,15 @@ def _with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[
     return frozenset(found)
 
 
-def _fitting(wanted: PinnedService, existing: list[ContainerSnapshot], spared: frozenset[str]) -> int:
-    return sum(container.config_hash == wanted.config_hash and container.id not in spared for container in existing)
+def _fitting(wanted: WantedService, existing: list[ContainerSnapshot], spared: frozenset[str]) -> int:
+    return sum(wanted.fits(one) and one.id not in spared for one in existing)
 
 
 def _is_complete(
-    wanted: PinnedService, existing: list[ContainerSnapshot], spared: frozenset[str], *, beside: bool
+    wanted: WantedService, existing: list[ContainerSnapshot], spared: frozenset[str], *, beside: bool
 ) -> bool:
     fitting = _fitting(wanted, existing, spared)
     return fitting >= wanted.definition.replicas and (beside or fitting == len(existing))
-
-
-def _usefulness(config_hash: str, container: ContainerSnapshot) -> tuple[bool, bool, bool, int]:
-    return (
-        container.config_hash == config_hash,
-        container.health is HealthStatus.HEALTHY,
-        container.state is ContainerState.RUNNING,
-        -container.number,
-    )
 
 
 def _is_to_be_started(definition: ServiceDefinition, container: ContainerSnapshot) -> bool:

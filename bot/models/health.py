@@ -79,10 +79,19 @@ class ServiceHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceDrift:
+    """Say how what runs of a service differs from the release: somebody changed it by hand."""
+
+    service: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StackHealth:
     """Hold the verdict on a whole stack, and on each of its services.
 
-    `fault` says why nothing is known: without it, a stack of no services is one of which nothing runs.
+    `fault` says why nothing is known: without it, a stack of no services is one of which nothing runs. `drift` lists
+    what is not as the release has it.
     """
 
     environment: str
@@ -90,3 +99,4 @@ class StackHealth:
     services: tuple[ServiceHealth, ...]
     taken_at: datetime
     fault: str = ""
+    drift: tuple[ServiceDrift, ...] = ()

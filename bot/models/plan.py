@@ -5,11 +5,13 @@ from enum import StrEnum
 
 
 class ServiceAction(StrEnum):
-    """What a plan does to a service."""
+    """What a plan does to a service; `adjust` changes only the number of its containers."""
 
     CREATE = "create"
     RECREATE = "recreate"
     RESTART = "restart"
+    START = "start"
+    ADJUST = "adjust"
     REMOVE = "remove"
     KEEP = "keep"
 
@@ -21,7 +23,11 @@ class ServiceAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
-    """Describe what happens to one service; changed configuration is listed by key, never by value."""
+    """Describe what happens to one service; changed configuration is listed by key, never by value.
+
+    `reasons` are sentences beside image and keys. With `if_image_differs`, that is known only once the image is pulled
+    or built: where it turns out to be the one that runs, the service stays.
+    """
 
     service: str
     action: ServiceAction
@@ -30,6 +36,8 @@ class ServicePlan:
     expected_image: str | None = None
     changed_keys: tuple[str, ...] = ()
     start_first: bool = False
+    reasons: tuple[str, ...] = ()
+    if_image_differs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from roas.engine.interface import ContainerEvent, Engine
@@ -13,6 +13,7 @@ from roas.log import get_logger
 from roas.models.environment import Environment
 from roas.models.health import StackHealth
 from roas.models.series import ServiceSeries
+from roas.monitoring.drift import DriftFinder
 from roas.monitoring.health import HealthCoordinator
 from roas.monitoring.last_hour import LastHour
 from roas.monitoring.metrics import Metrics
@@ -69,8 +70,10 @@ class MonitoringCollector:
         prometheus_url: str | None = None,
         prober: Prober | None = None,
         reconcile_seconds: float = RECONCILE_SECONDS,
+        drift: DriftFinder | None = None,
     ) -> None:
         self._engine = engine
+        self._drift = drift
         self._prober = prober
         self._probe_seconds = EVERY_SECONDS
         self._probes = ProbeHistory()
@@ -142,7 +145,9 @@ class MonitoringCollector:
         """
         sample = await self._sampler.sample(environment)
         self._last_hour.look(sample.stack)
-        return sample.stack
+        if self._drift is None or sample.stack.fault:
+            return sample.stack
+        return replace(sample.stack, drift=await self._drift.find(environment) or ())
 
     def last_hour(self, environment: Environment) -> tuple[ServiceSeries, ...]:
         """Return how the services of an environment have been, as long as it was watched by this process.

@@ -62,6 +62,8 @@ ACTIONS: dict[ServiceAction, str] = {
     ServiceAction.CREATE: "➕",
     ServiceAction.RECREATE: "🔄",
     ServiceAction.RESTART: "🔁",
+    ServiceAction.START: "▶️",
+    ServiceAction.ADJUST: "↕️",
     ServiceAction.REMOVE: "➖",
     ServiceAction.KEEP: "▫️",
 }

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack
+from roas.engine.comparison import WantedService
+from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
 from roas.errors import ReleaseNotRestorableError, RoasError
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject, Mount
@@ -130,6 +131,18 @@ class FakeEngine:
         self.models[model_hash] = model
         return ReleaseDraft(stack.version, services, model_hash)
 
+    async def preview_release(
+        self,
+        stack: ResolvedStack,
+        image_ids: Mapping[str, str],
+        *,
+        kept_from: Release | None = None,
+        kept_services: frozenset[str] = frozenset(),
+    ) -> Mapping[str, Any]:
+        kept = {s.name: s.image.reference for s in kept_from.services if s.name in kept_services} if kept_from else {}
+        new = {name: f"{name}:{stack.version}" for name in image_ids if name not in kept}
+        return {"services": {name: {"image": image} for name, image in (kept | new).items()}}
+
     async def adopt(self, environment: Environment) -> ReleaseDraft | None:
         self._called("adopt")
         return self.adoptable
@@ -137,6 +150,11 @@ class FakeEngine:
     async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
         self._called("refresh_credentials")
         return release.model_hash, ()
+
+    async def preview_refreshed(
+        self, environment: Environment, release: Release
+    ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        return await self.load_model(release.model_hash), ()
 
     async def protect(self, release: Release, environment: Environment) -> None:
         self.protected.add(release.number)
@@ -159,8 +177,24 @@ class FakeEngine:
     async def missing_images(self, release: Release, environment: Environment) -> tuple[str, ...]:
         return ()
 
-    async def create_missing(self, environment: Environment, model_hash: str) -> None:
+    async def create_missing(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+    ) -> None:
         self._called("create_missing")
+
+    async def wanted_services(
+        self,
+        environment: Environment,
+        model: Mapping[str, Any],
+        containers: tuple[ContainerSnapshot, ...] | None = None,
+    ) -> Mapping[str, WantedService]:
+        definitions = self.definitions(model)
+        return {name: WantedService(definitions[name], one["image"]) for name, one in model["services"].items()}
+
+    async def expected_repairs(
+        self, environment: Environment, *, spared: frozenset[str] = frozenset()
+    ) -> SweptContainers:
+        return SweptContainers(await self.containers(environment))
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         return {name: service["image"] for name, service in self.models[model_hash]["services"].items()}

@@ -10,8 +10,7 @@ import pytest
 
 from roas.engine.adoption import adopt_project
 from roas.engine.compose_engine import ComposeEngine
-from roas.engine.config_hashes import ADOPTED_HASH
-from roas.engine.model import read_definitions
+from roas.engine.model import ADOPTED_HASH, read_definitions
 from roas.models.dependency import DependencyCondition
 from roas.models.environment import Environment
 from testbed.engine import manual_environment

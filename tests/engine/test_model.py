@@ -150,7 +150,8 @@ def test_pinning_keeps_definition() -> None:
         assert after[name].dependencies == before[name].dependencies
         assert after[name].definition_hash == before[name].definition_hash
         assert after[name].critical == before[name].critical
-    assert pinned["services"]["web"]["image"] == "sha256:1"
+    assert pinned["services"]["web"]["image"] == "roas/p-web:latest-1"
+    assert pinned["services"]["web"]["x-deploy"]["image_id"] == "sha256:1"
     assert not {"build", "depends_on"} & pinned["services"]["web"].keys()
     assert pinned["networks"] == {"default": {"name": "p_default"}}
     assert pinned["volumes"] == {"data": {"name": "p_data"}}

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 from roas.concurrency import run_concurrently
 from roas.deployment.applier import Applier
+from roas.deployment.changes import Scope, StackChanges, find_changes
 from roas.deployment.context import DeploymentContext
-from roas.deployment.dependent_restarts import begun, replaced_before, to_restart
+from roas.deployment.dependent_restarts import begun, replaced_before
 from roas.deployment.handover import replace_bot_if_needed
 from roas.deployment.own_service import find_running_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.phases.preparation import load_release, prepare_release
 from roas.engine.container_watch import ContainerWatch
 from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceProgress, ServiceStep
+from roas.models.facts import OwnContainer
 
 NOT_TOUCHED_YET = frozenset({ServiceStep.PENDING, ServiceStep.PULLED, ServiceStep.BUILT})
 
@@ -32,29 +34,43 @@ class Execution:
 
     async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> int:
         manager = context.components.manager
-        differing, surplus = await manager.differing(context.environment, model_hash, watch)
         bot = await context.bot()
-        own = frozenset() if bot is None else frozenset({bot.service})
         definitions = await context.definitions(model_hash)
         # The plan refuses that already, but one made by the release before did not: nothing has been touched yet.
         known = bot or await find_running_bot(context.components, context.environment)
         refuse_without_bot(known, replicas_by_service(definitions), context.release_label)
-        differing = (differing | (begun(context.deployment) & frozenset(definitions))) - own
-        restarts = to_restart(definitions, differing | replaced_before(context.deployment)) - own
-        to_do = differing | restarts
-        await _plan_services(context, to_do | surplus, frozenset(definitions) - to_do - own)
+        changes = await self._changes(context, watch, model_hash, bot)
+        to_do = frozenset(changes.differing) | changes.restarts
+        own = frozenset() if bot is None else frozenset({bot.service})
+        await _plan_services(context, to_do | changes.gone, frozenset(definitions) - to_do - own)
         context.checkpoint()
-        if any(not watch.of_service(name) for name in differing):
-            await context.components.engine.create_missing(context.environment, model_hash)
-        applier = Applier(context, watch, definitions, model_hash, restarts)
+        lacking = {name for name in changes.differing if not watch.of_service(name)}
+        if lacking:
+            await context.components.engine.create_missing(context.environment, model_hash, to_do)
+        applier = Applier(context, watch, definitions, model_hash, changes.restarts)
         after_ourselves = applier.coordinator.dependents(own)
         await applier.apply_all(to_do - after_ourselves)
-        await replace_bot_if_needed(context, watch, model_hash, bot)
+        if not (named := frozenset(context.deployment.request.services)) or own & named:
+            await replace_bot_if_needed(context, watch, model_hash, bot)
         await applier.apply_all(to_do & after_ourselves)
-        for service in sorted(surplus):
+        for service in sorted(changes.gone):
             context.checkpoint()
             await manager.remove_service(context.environment, service, watch, context.report)
-        return len(to_do) + len(surplus)
+        return len(to_do) + len(changes.gone)
+
+    async def _changes(
+        self, context: DeploymentContext, watch: ContainerWatch, model_hash: str, bot: OwnContainer | None
+    ) -> StackChanges:
+        model = await context.components.engine.load_model(model_hash)
+        scope = Scope(
+            named=frozenset(context.deployment.request.services),
+            moved=await context.services_before(),
+            begun=begun(context.deployment),
+            replaced=replaced_before(context.deployment),
+        )
+        return await find_changes(
+            context.components.engine, context.environment, model, watch.containers, bot=bot, scope=scope
+        )
 
 
 async def _plan_services(context: DeploymentContext, changed: frozenset[str], kept: frozenset[str]) -> None:

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from roas.deployment.applier import Applier
+from roas.deployment.changes import Scope, find_changes
 from roas.deployment.context import DeploymentContext, sweep_leftovers
 from roas.deployment.dependencies import DependencyCoordinator
-from roas.deployment.dependent_restarts import begun, to_restart
+from roas.deployment.dependent_restarts import begun
 from roas.deployment.handover import replace_bot_if_needed
 from roas.deployment.own_service import find_running_bot, keeps_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.stale_instances import remove_predecessors
@@ -54,17 +55,19 @@ class Rollback:
         await watch.refresh()
         bot = await context.bot()
         own = stays | (frozenset() if bot is None else frozenset({bot.service}))
-        bot = None if stays else bot
-        differing, surplus = await manager.differing(context.environment, model_hash, watch)
-        await manager.require_images(context.environment, target, differing - stays, context.report)
+        own_bot, bot = bot, None if stays else bot
+        model = await engine.load_model(model_hash)
+        scope = Scope(moved=await context.services_before(), begun=begun(context.deployment))
+        changes = await find_changes(engine, context.environment, model, watch.containers, bot=own_bot, scope=scope)
+        of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
+        needed = (frozenset(changes.differing) | of_bot) - stays
+        await manager.require_images(context.environment, target, needed, context.report)
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await replace_bot_if_needed(context, watch, model_hash, bot)
+        differing, restarts = frozenset(changes.differing) - own, changes.restarts - own
         definitions = {name: _for_rollback(d) for name, d in (await context.definitions(model_hash)).items()}
-        differing = (differing | (begun(context.deployment) & frozenset(definitions))) - own
-        surplus -= own
-        restarts = to_restart(definitions, differing) - own
         coordinator = DependencyCoordinator(definitions)
-        for service in sorted(surplus):
+        for service in sorted(changes.gone - own):
             await manager.remove_service(context.environment, service, watch, context.report)
         # Dependents of the bot cannot wait for one that may be unhealthy: the successor handles them, as in execution.
         late = coordinator.dependents(own) if context.deployment.problem is None else frozenset()
@@ -104,12 +107,13 @@ class Rollback:
 
         Compose replaces a stopped container, and takes its unnamed volumes over; those of a removed one would be lost.
         """
-        hashes = await context.components.engine.current_hashes(model_hash, context.environment)
+        engine = context.components.engine
+        wanted = await engine.wanted_services(context.environment, await engine.load_model(model_hash))
         known = {progress.service: progress for progress in context.deployment.services}
         for service in services:
             await context.plan_service(known.get(service, ServiceProgress(service, changed=True)))
             await context.report(service, ServiceStep.RESTORING, "stopping the failed one")
-            failed = tuple(c for c in watch.of_service(service) if c.config_hash != hashes[service])
+            failed = tuple(c for c in watch.of_service(service) if not wanted[service].fits(c))
             await context.components.manager.stop_containers(context.environment, failed)
         await watch.refresh()
 

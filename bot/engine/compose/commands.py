@@ -15,11 +15,15 @@ VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@:/-]{0,127}")
 
 @dataclass(frozen=True, slots=True)
 class ComposeProject:
-    """Name the files of a project; without `env_files` Compose reads none, not even a `.env` in the folder."""
+    """Name the files of a project; without `env_files` Compose reads none, not even a `.env` in the folder.
+
+    The label `working_dir` of what is created says `folder`; without one, where the first file is.
+    """
 
     name: str
     files: tuple[Path, ...]
     env_files: tuple[Path, ...] = ()
+    folder: Path | None = None
 
     @classmethod
     def of_working_copy(cls, environment: Environment) -> "ComposeProject":
@@ -29,11 +33,13 @@ class ComposeProject:
     @classmethod
     def of_model(cls, environment: Environment, model: Path) -> "ComposeProject":
         """Return the project as a stored model has it."""
-        return cls(environment.project, (model,))
+        return cls(environment.project, (model,), folder=environment.folder)
 
     def arguments(self) -> list[str]:
         """Return the global options that every command of this project begins with."""
         arguments = ["--project-name", self.name, "--ansi", "never"]
+        if self.folder is not None:
+            arguments += ["--project-directory", str(self.folder)]
         for path in self.env_files or (Path(os.devnull),):
             arguments += ["--env-file", str(path)]
         for path in self.files:
@@ -44,6 +50,11 @@ class ComposeProject:
 def config(project: ComposeProject) -> list[str]:
     """Merge and interpolate; in YAML, since Compose leaves the services' extensions out of its JSON."""
     return [*project.arguments(), "config"]
+
+
+def all_services(project: ComposeProject) -> list[str]:
+    """Print the names of all services, those of inactive profiles too."""
+    return [*project.arguments(), "--profile", "*", "config", "--services"]
 
 
 def config_hashes(project: ComposeProject) -> list[str]:

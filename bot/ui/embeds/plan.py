@@ -97,16 +97,17 @@ def _service(service: ServicePlan) -> str:
 
 
 def _reasons(service: ServicePlan) -> list[str]:
-    """Give the reason: the image, the configuration's keys."""
-    reasons: list[str] = []
+    """Give the reasons: the image, the configuration's keys, what else is not as it should be."""
     if service.action is ServiceAction.REMOVE:
-        return reasons
+        return [one_line(translate(reason), 200) for reason in service.reasons]
+    reasons: list[str] = []
     if service.old_image != service.new_image and (change := image_change(service.old_image, service.new_image)):
         reasons.append(_("image {change}", change=code(change)))
     elif service.new_image:
         reasons.append(_("image {image}", image=code(image(service.new_image))))
     if service.changed_keys:
         reasons.append(_("changed: {keys}", keys=_keys(service.changed_keys)))
+    reasons += [one_line(translate(reason), 200) for reason in service.reasons]
     return reasons
 
 

@@ -32,10 +32,13 @@ def action_text(service: ServicePlan) -> str:
         ServiceAction.CREATE: _("is created"),
         ServiceAction.RECREATE: _("is recreated"),
         ServiceAction.RESTART: _("is restarted"),
+        ServiceAction.START: _("is started"),
+        ServiceAction.ADJUST: _("changes its number of containers"),
         ServiceAction.REMOVE: _("is removed"),
         ServiceAction.KEEP: _("stays"),
     }[service.action]
-    return f"{text} {_('(the new one first)')}" if service.start_first else text
+    text = f"{text} {_('(the new one first)')}" if service.start_first else text
+    return f"{text} {_('(if the image differs)')}" if service.if_image_differs else text
 
 
 def _lines(plan: Plan) -> Iterator[str]:
@@ -68,3 +71,4 @@ def _reasons(service: ServicePlan) -> Iterator[str]:
         yield _("content {identity}", identity=service.expected_image)
     if service.changed_keys:
         yield _("changed: {keys}", keys=", ".join(service.changed_keys))
+    yield from (translate(reason) for reason in service.reasons)

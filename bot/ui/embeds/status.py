@@ -8,7 +8,7 @@ import discord
 
 from roas.models.deployment import Deployment, Lock, PhaseStatus
 from roas.models.freeze import Freeze
-from roas.models.health import ServiceHealth, StackHealth, Verdict
+from roas.models.health import ServiceDrift, ServiceHealth, StackHealth, Verdict
 from roas.models.release import Release
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.service_table import (
@@ -85,6 +85,8 @@ def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
     facts = [(_("Release"), _release(status.release))]
     if going_on := _going_on(status):
         facts.append((_("In progress"), going_on))
+    if status.health is not None and status.health.drift:
+        facts.append((_("Changed by hand"), _drift(status.health.drift)))
     if status.freeze is not None:
         facts.append((_("Locked"), _freeze(status.freeze)))
     if status.lost:
@@ -93,6 +95,15 @@ def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
     if status.trouble:
         facts.append((_("Channel problems"), plain(status.trouble, FIELD_VALUE)))
     return facts
+
+
+def _drift(drift: Sequence[ServiceDrift]) -> str:
+    found = [f"≠ **{one_line(one.service, 60)}** {_reason(one)}" for one in drift]
+    return lines(found, FIELD_VALUE)
+
+
+def _reason(drift: ServiceDrift) -> str:
+    return one_line("; ".join(translate(part) for part in drift.reason.split("; ")), 200)
 
 
 def _add_services(embed: discord.Embed, status: EnvironmentStatus, room: int) -> bool:

@@ -1,0 +1,135 @@
+"""Find what applying a model does to each service: plan, execution and rollback ask the same function."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from roas.deployment.dependent_restarts import to_restart
+from roas.engine.comparison import ServiceDifference, WantedService, compare_service
+from roas.engine.config_hashes import shared_with
+from roas.engine.interface import Engine
+from roas.engine.model import inactive_services, services_of
+from roas.models.dependency import DependencyKind
+from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
+from roas.models.health import ContainerSnapshot, ContainerState
+from roas.models.stack import ServiceDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Say what a deployment may touch.
+
+    `named` services only (empty: all of them); of those that the model does not have, not what `inactive` profiles
+    have, unless it was one of the services `moved` from. `begun` and `replaced` are what an earlier attempt did.
+    """
+
+    named: frozenset[str] = frozenset()
+    moved: frozenset[str] = frozenset()
+    begun: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class StackChanges:
+    """Hold what is done: `differing` services are made as the model says, `restarts` stopped and started again.
+
+    `gone` are removed. The bot's own service is not among those that differ: `own` says how it does. `left_alone` runs
+    by hand and is in an inactive profile; `skipped` differs, and was not named.
+    """
+
+    definitions: Mapping[str, ServiceDefinition]
+    differing: Mapping[str, ServiceDifference]
+    restarts: frozenset[str]
+    gone: frozenset[str]
+    own: ServiceDifference | None = None
+    left_alone: frozenset[str] = frozenset()
+    skipped: frozenset[str] = frozenset()
+    sharing: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+async def find_changes(
+    engine: Engine,
+    environment: Environment,
+    model: Mapping[str, Any],
+    containers: tuple[ContainerSnapshot, ...],
+    *,
+    bot: OwnContainer | None,
+    scope: Scope,
+) -> StackChanges:
+    """Compare a model with the containers that there are."""
+    wanted = await engine.wanted_services(environment, model, containers)
+    by_service: dict[str, list[ContainerSnapshot]] = {}
+    for container in containers:
+        by_service.setdefault(container.service, []).append(container)
+    differences = {name: compare_service(one, by_service.get(name, ())) for name, one in wanted.items()}
+    own = _own_difference(bot, wanted, containers)
+    definitions = {name: one.definition for name, one in wanted.items()}
+    sharing = {name: shared_with(fields) for name, fields in services_of(model).items()}
+    all_differing = {name: one for name, one in differences.items() if one or name in scope.begun}
+    if bot is not None:
+        all_differing.pop(bot.service, None)
+    chosen = _chosen(scope.named, all_differing, definitions, sharing, by_service) if scope.named else all_differing
+    differing = {name: all_differing[name] for name in all_differing if name in chosen}
+    # What does not run is started because it differs, or is not this deployment's affair.
+    running = {name: one for name, one in definitions.items() if _runs(by_service.get(name, ()))}
+    restarts = to_restart(running, differing.keys() | scope.replaced)
+    extra = by_service.keys() - wanted.keys()
+    left_alone = (extra & inactive_services(model)) - scope.moved
+    own_service = frozenset() if bot is None else frozenset({bot.service})
+    return StackChanges(
+        definitions,
+        differing,
+        restarts - own_service,
+        frozenset() if scope.named else frozenset(extra) - left_alone,
+        own,
+        frozenset(left_alone),
+        frozenset(all_differing.keys() - differing.keys()),
+        sharing,
+    )
+
+
+def _own_difference(
+    bot: OwnContainer | None, wanted: Mapping[str, WantedService], containers: Iterable[ContainerSnapshot]
+) -> ServiceDifference | None:
+    """Compare the bot's own container; what is beside it is removed at the end of the deployment."""
+    if bot is None or bot.service not in wanted:
+        return None
+    others = tuple(one for one in containers if one.service == bot.service and one.id != bot.id)
+    own = tuple(one for one in containers if one.id == bot.id)
+    unlike = tuple(one for one in own if not wanted[bot.service].fits(one))
+    return ServiceDifference(bot.service, unlike=unlike, surplus=others)
+
+
+def _chosen(
+    named: frozenset[str],
+    differing: Mapping[str, ServiceDifference],
+    definitions: Mapping[str, ServiceDefinition],
+    sharing: Mapping[str, Collection[str]],
+    containers: Mapping[str, Collection[ContainerSnapshot]],
+) -> frozenset[str]:
+    """Return the named services, with what cannot stay as it is when they change.
+
+    What shares a namespace with a replaced one has lost it, and the other way round; and what a changed service
+    needs has to run.
+    """
+    chosen = set(named)
+    while True:
+        changing = chosen & differing.keys()
+        replaced = {name for name in changing if differing[name].unlike or differing[name].missing}
+        more = {name for name, shared in sharing.items() if replaced & set(shared)}
+        more |= {on for name in replaced for on in sharing.get(name, ()) if on in differing and differing[on].unlike}
+        more |= {
+            edge.on
+            for name in changing
+            for edge in definitions[name].dependencies
+            if edge.kind is not DependencyKind.SOFT and not _runs(containers.get(edge.on, ()))
+        }
+        if more <= chosen:
+            return frozenset(chosen)
+        chosen |= more
+
+
+def _runs(containers: Iterable[ContainerSnapshot]) -> bool:
+    return any(one.state is ContainerState.RUNNING for one in containers)

@@ -1,0 +1,74 @@
+"""Say why a service does not stay as it is, beside its image and the keys of its configuration."""
+
+from collections.abc import Iterator
+
+from roas.deployment.comparison import Comparison, difference_of
+from roas.engine.comparison import ServiceDifference
+from roas.models.plan import ServiceAction, ServicePlan
+from roas.models.release import ReleaseState
+
+NO_RELEASE_HAS_IT = "it is in no release: somebody started it by hand"
+
+
+def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
+    """Yield the reasons of one service, in words."""
+    difference = difference_of(comparison.most, plan.service)
+    name, there = plan.service, comparison.containers_of(plan.service)
+    yield from (
+        f"{one.name}, left over from an interrupted update, is removed"
+        for one in comparison.containers.removed
+        if one.service == name
+    )
+    if plan.action is ServiceAction.RESTART:
+        changing = comparison.most.differing.keys() | comparison.most.restarts
+        edges = (one for one in comparison.most.definitions[name].dependencies if one.restart and one.on in changing)
+        yield from (f"it depends on {edge.on}, which changes" for edge in edges)
+    if difference is None:
+        return
+    if plan.action is ServiceAction.RECREATE:
+        yield from _reasons_to_recreate(comparison, plan, difference)
+    if plan.action is ServiceAction.CREATE and comparison.released_image(name)[0]:
+        yield "its container is missing"
+    replicas = comparison.most.definitions[name].replicas
+    if plan.action is ServiceAction.ADJUST and (difference.missing or difference.surplus):
+        yield f"it has {len(there)} of {replicas} containers"
+    if difference.idle:
+        yield from (f"its container {one.name} is {one.state.value}" for one in difference.idle)
+
+
+def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: ServiceDifference) -> Iterator[str]:
+    if plan.if_image_differs:
+        yield "it stays if the image turns out to be the one that runs"
+    shared = sorted(on for on in comparison.most.sharing.get(plan.service, ()) if _is_replaced(comparison, on))
+    yield from (f"it shares a namespace with {on}, which is recreated" for on in shared)
+    current, released = comparison.current, comparison.as_released.get(plan.service)
+    moved = [one for one in difference.unlike if released is None or not released.fits(one)]
+    adopted = current is None or current.state is ReleaseState.ADOPTED
+    if moved and not shared:
+        yield (
+            "it was not made by this bot"
+            if adopted or current is None
+            else f"it was changed by hand: its container is not as {current.label} has it"
+        )
+    elif not (shared or plan.changed_keys or plan.if_image_differs or _image_changes(comparison, plan, difference)):
+        yield "its definition reads the same, but gives another configuration hash"
+
+
+def _image_changes(comparison: Comparison, plan: ServicePlan, difference: ServiceDifference) -> bool:
+    return plan.old_image != plan.new_image or any(
+        plan.expected_image not in {None, one.image_id} for one in difference.unlike
+    )
+
+
+def _is_replaced(comparison: Comparison, name: str) -> bool:
+    difference = difference_of(comparison.most, name)
+    return difference is not None and bool(difference.unlike or not comparison.containers_of(name))
+
+
+def left_alone(comparison: Comparison) -> Iterator[str]:
+    """Say what does not fit, and is still not touched."""
+    for name in sorted(comparison.most.left_alone):
+        yield f"{name} runs by hand and is in an inactive profile only: it is left alone."
+    label = comparison.current.label if comparison.current else ""
+    for name in sorted(comparison.most.skipped):
+        yield f"{name} is not as {label} has it, and stays as it is: this deployment does not name it."

@@ -1,0 +1,74 @@
+"""Compare what a model wants of a service with the containers that the engine shows.
+
+Plan, execution, rollback and drift all ask here, so that none of them can see another difference than the others.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.stack import ServiceDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class WantedService:
+    """Hold what a model wants of one service; `image_id` is empty where the configuration hash covers the image."""
+
+    definition: ServiceDefinition
+    config_hash: str
+    image_id: str = ""
+
+    def fits(self, container: ContainerSnapshot) -> bool:
+        """Return whether a container is as the model says, running or not."""
+        return container.config_hash == self.config_hash and self.image_id in {"", container.image_id}
+
+    def is_settled(self, container: ContainerSnapshot) -> bool:
+        """Return whether a container needs no start: it runs, or has done its work."""
+        done = container.state is ContainerState.EXITED and container.exit_code == 0
+        return container.state is ContainerState.RUNNING or (self.definition.one_shot and done)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDifference:
+    """Say how the containers of a service differ from what is wanted.
+
+    `unlike` are replaced, `idle` are started, `surplus` are removed; `missing` are created.
+    """
+
+    service: str
+    unlike: tuple[ContainerSnapshot, ...] = ()
+    idle: tuple[ContainerSnapshot, ...] = ()
+    surplus: tuple[ContainerSnapshot, ...] = ()
+    missing: int = 0
+
+    def __bool__(self) -> bool:
+        """Return whether anything differs."""
+        return bool(self.unlike or self.idle or self.surplus or self.missing)
+
+
+def compare_service(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> ServiceDifference:
+    """Compare a service with its containers."""
+    ranked = rank(wanted, containers)
+    replicas = max(wanted.definition.replicas, 0)
+    kept, beyond = ranked[:replicas], ranked[replicas:]
+    return ServiceDifference(
+        wanted.definition.name,
+        unlike=tuple(one for one in kept if not wanted.fits(one)),
+        idle=tuple(one for one in kept if wanted.fits(one) and not wanted.is_settled(one)),
+        surplus=tuple(beyond),
+        missing=replicas - len(kept),
+    )
+
+
+def rank(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> list[ContainerSnapshot]:
+    """Order containers by how much they are worth keeping, the best first."""
+
+    def worth(container: ContainerSnapshot) -> tuple[bool, bool, bool, int]:
+        return (
+            wanted.fits(container),
+            container.health is HealthStatus.HEALTHY,
+            container.state is ContainerState.RUNNING,
+            -container.number,
+        )
+
+    return sorted(containers, key=worth, reverse=True)

@@ -1,0 +1,149 @@
+"""A plan says what the deployment then does, whatever hands did in between; Docker's inspect is the judge."""
+
+import pytest
+
+from campaigns.plans.effects import find_lies
+from roas.models.alert import AlertState
+from roas.models.deployment import DeploymentKind
+from roas.models.plan import ServiceAction
+from roas.monitoring.drift import DriftAlerts, DriftFinder
+from tests.acceptance.people import request, succeeded
+from tests.acceptance.stack import REPOSITORY, SERVICE, service
+
+HEALTHY = {"condition": "service_healthy", "restart": True}
+
+
+def look(stack):
+    """Return the containers of each service by id, with the time of their start and their state."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for one in stack.containers():
+        state = one.attrs["State"]
+        found.setdefault(one.labels[SERVICE], {})[one.id] = (state["StartedAt"], state["Status"])
+    return found
+
+
+async def plan_and_deploy(people, stack, version: str, **more):
+    """Deploy exactly what was planned, and return the plan; what it says and what happened must be the same."""
+    before = look(stack)
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version=version, **more))
+    assert look(stack) == before, "a plan changes nothing"
+    await people.succeed(version, plan_digest=plan.digest, **more)
+    assert find_lies(plan, before, look(stack)) == []
+    return {one.service: one for one in plan.services}
+
+
+def write(stack, **more) -> None:
+    stack.write(
+        {
+            "db": service(image=f"{REPOSITORY}:v1"),
+            "api": service(
+                depends_on={"db": {"condition": "service_healthy", "restart": True}}, image=f"{REPOSITORY}:v1"
+            ),
+            "vpn": service(),
+            "torrent": service(image=f"{REPOSITORY}:v1", network_mode="service:vpn"),
+            "two": service(image=f"{REPOSITORY}:v1", scale=2),
+            "tools": service(image=f"{REPOSITORY}:v1", profiles=["tools"]),
+            **more,
+        }
+    )
+
+
+@pytest.fixture
+async def deployed(people, stack, images):
+    """Deploy the stack once, and let nobody touch it."""
+    write(stack)
+    await people.succeed("v1")
+
+
+async def test_plan_after_hands_is_what_happens(people, stack, images, deployed):
+    """Stopped, removed, another image, a profile's service and a copy: all of it by hand, and all in the plan."""
+    stack.container("db").stop()
+    stack.manually("--profile", "tools", "up", "-d", "--no-deps", "tools", VERSION="v1")
+    stack.manually("up", "-d", "--no-deps", "vpn", VERSION="v2")
+    stack.manually("up", "-d", "--no-deps", "--scale", "two=3", "--no-recreate", "two", VERSION="v1")
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert planned["db"].action is ServiceAction.START
+    assert any("exited" in reason for reason in planned["db"].reasons)
+    assert planned["api"].action is ServiceAction.RESTART
+    assert any("db" in reason for reason in planned["api"].reasons)
+    assert planned["vpn"].action is ServiceAction.RECREATE
+    assert (planned["vpn"].old_image, planned["vpn"].new_image) == (f"{REPOSITORY}:v2", f"{REPOSITORY}:v1")
+    assert any("by hand" in reason for reason in planned["vpn"].reasons)
+    assert planned["torrent"].action is ServiceAction.RECREATE
+    assert any("shares a namespace with vpn" in reason for reason in planned["torrent"].reasons)
+    assert planned["two"].action is ServiceAction.ADJUST
+    assert planned["two"].reasons == ("it has 3 of 2 containers",)
+    assert "tools" not in planned
+    assert stack.container("tools").attrs["State"]["Status"] == "running"
+
+
+async def test_plan_lists_what_is_missing_and_removed(people, stack, images, deployed):
+    stack.container("api").remove(force=True)
+    first, _second = (one for one in stack.containers() if one.labels[SERVICE] == "two")
+    first.remove(force=True)
+    write(stack, other=service())
+    stack.manually("up", "-d", "--no-deps", "other", VERSION="v1")
+    write(stack)
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert planned["api"].action is ServiceAction.CREATE
+    assert planned["api"].reasons == ("its container is missing",)
+    assert planned["two"].action is ServiceAction.ADJUST
+    assert planned["two"].reasons == ("it has 1 of 2 containers",)
+    assert planned["other"].action is ServiceAction.REMOVE
+    assert planned["db"].action is ServiceAction.KEEP
+
+
+async def test_services_not_named_are_kept(people, stack, images, deployed):
+    """What a deployment does not name stays, even where hands changed it; what shares with a named one cannot."""
+    stack.manually("up", "-d", "--no-deps", "db", VERSION="v1")
+    stack.container("api").stop()
+    planned = await plan_and_deploy(people, stack, "v2", services=("vpn",))
+    assert planned["db"].action is ServiceAction.KEEP
+    assert planned["api"].action is ServiceAction.KEEP
+    assert planned["torrent"].action is ServiceAction.RECREATE
+
+
+async def test_rollback_plan_is_what_happens(people, stack, images, deployed):
+    await people.succeed("v2")
+    stack.manually("up", "-d", "--no-deps", "db", VERSION="v1")
+    stack.container("api").stop()
+    before = look(stack)
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.ROLLBACK))
+    succeeded(await people.rollback())
+    assert find_lies(plan, before, look(stack)) == []
+    actions = {one.service: one.action for one in plan.services}
+    assert actions["db"] is ServiceAction.RECREATE
+    assert actions["vpn"] is ServiceAction.RECREATE
+    assert actions["api"] is ServiceAction.START
+
+
+async def test_hand_up_is_seen_as_drift(people, stack, images, deployed):
+    """A plain `up -d` that puts services back is in the status and raises an alert; a deployment settles it."""
+    application = people.application
+    environment = application.environments["dev"]
+    alerts = DriftAlerts(
+        DriftFinder(application.engine, application.state.releases, application.state.locks),
+        application.alert_service,
+        {"dev": environment},
+    )
+
+    async def drift() -> dict[str, str]:
+        return {one.service: one.reason for one in (await application.collector.collect_all_metrics(environment)).drift}
+
+    async def alert():
+        await alerts.look()
+        await alerts.look()
+        return [(one.state, one.summary) for one in await application.state.alerts.all()]
+
+    assert await drift() == {}
+    stack.manually("up", "-d", "--no-deps", "vpn", VERSION="v2")
+    stack.manually("up", "-d", "--no-deps", "db", VERSION="v1")
+    found = await drift()
+    assert found.keys() == {"db", "vpn", "torrent"}
+    assert found["vpn"] == f"it runs the image {REPOSITORY}:v2 instead of {REPOSITORY}:v1"
+    assert "configuration" in found["db"]
+    ((state, summary),) = await alert()
+    assert (state, "vpn: it runs the image" in summary) == (AlertState.FIRING, True)
+    await people.succeed("v1")
+    assert await drift() == {}
+    assert [state for state, _ in await alert()] == [AlertState.RESOLVED]

@@ -1,0 +1,31 @@
+"""A plan is what then happens, over random stacks and random hands; and the judge sees where it is not."""
+
+from pathlib import Path
+
+import pytest
+
+from campaigns.plans.__main__ import play_cases
+from campaigns.plans.cases import Case
+from roas.state.manager import StateManager
+
+CASES = 25
+
+
+@pytest.mark.parametrize("first", range(1, 201, CASES))
+async def test_plan_is_what_happens(tmp_path: Path, first: int) -> None:
+    results = await play_cases(first, CASES, tmp_path)
+    assert {one.seed: (one.story, one.lies) for one in results if one.lies} == {}
+    assert sum(one.changed for one in results) > CASES, "else nothing was put to the test"
+
+
+async def test_late_hand_is_found(tmp_path: Path) -> None:
+    """What a hand does after the plan was made is no part of it: the judge has to see that."""
+
+    def replace_something(case: Case) -> None:
+        kept = [one for one in case.machine.there.values() if one.state == "running"]
+        if kept:
+            case._up(kept[0].id)
+
+    async with StateManager(tmp_path / "state") as state:
+        found = [await Case(seed, state, tmp_path).play(between=replace_something) for seed in range(1, 11)]
+    assert sum(bool(one.lies) for one in found) >= 3

@@ -1,0 +1,113 @@
+"""What runs is compared with the release; one alert says that it is another, and is resolved when it fits."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from roas.engine.comparison import WantedService
+from roas.models.alert import AlertState
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.models.stack import ServiceDefinition
+from roas.monitoring.alert_service import AlertService
+from roas.monitoring.drift import DriftAlerts, DriftFinder
+from roas.state.manager import StateManager
+from tests.ui.samples import DORA
+
+DEV = Environment("dev", "shop", None, ())  # type: ignore[arg-type]
+
+
+def container(service: str, config_hash: str = "h", image_id: str = "sha256:1", number: int = 1) -> ContainerSnapshot:
+    return ContainerSnapshot(
+        f"{service}{number}{config_hash}",
+        f"shop-{service}-{number}",
+        service,
+        ContainerState.RUNNING,
+        HealthStatus.NONE,
+        image_id,
+        f"app:{image_id}",
+        config_hash,
+        number=number,
+    )
+
+
+class World:
+    """Be an engine, its releases and its locks."""
+
+    def __init__(self) -> None:
+        self.there = [container("web"), container("db")]
+        self.lock: Any = None
+
+    async def current(self, environment: str) -> Release:
+        services = tuple(ReleaseService(name, ImagePin("app:v1", "sha256:1"), "d") for name in ("db", "web"))
+        return Release("dev", 3, "v1", ReleaseState.SUCCEEDED, services, "m", datetime.now(UTC), DORA)
+
+    async def applied_model(self, environment: str) -> str:
+        return "m"
+
+    async def get(self, environment: str) -> Any:
+        return self.lock
+
+    async def load_model(self, model_hash: str) -> dict[str, Any]:
+        return {"services": {"web": {}, "db": {}}, "x-deploy": {"inactive": ["tools"]}}
+
+    async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        return tuple(self.there)
+
+    async def wanted_services(self, environment: Environment, model: Any, containers: Any) -> dict[str, WantedService]:
+        return {name: WantedService(ServiceDefinition(name, "app:v1", "d"), "h") for name in ("db", "web")}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.mark.parametrize(
+    ("there", "reasons"),
+    [
+        ([container("web"), container("db")], {}),
+        ([container("web")], {}),  # what is missing is a matter of health
+        (
+            [container("web", "x", "sha256:2")],
+            {"web": "it runs the image app:sha256:2 instead of app:v1"},
+        ),
+        ([container("web", "x"), container("db")], {"web": "its configuration is not that of r3"}),
+        ([container("web"), container("web", number=2)], {"web": "it has 2 containers instead of 1"}),
+        ([container("tools")], {}),
+        ([container("other")], {"other": "r3 does not have it"}),
+    ],
+)
+async def test_drift_names_what_differs(world: Any, there: Any, reasons: Any) -> None:
+    world.there = there
+    found = await DriftFinder(world, world, world).find(DEV)
+    assert {one.service: one.reason for one in found or ()} == reasons
+
+
+async def test_drift_unknown_while_deploying(world: Any) -> None:
+    world.there, world.lock = [container("web", "x")], object()
+    assert await DriftFinder(world, world, world).find(DEV) is None
+
+
+async def test_drift_alert_fires_once_and_resolves(world: Any, tmp_path: Any) -> None:
+    async with StateManager(tmp_path / "state") as state:
+        alerts = DriftAlerts(DriftFinder(world, world, world), AlertService(state.alerts, _Bus()), {"dev": DEV})  # type: ignore[arg-type]
+
+        async def rounds(number: int) -> list[tuple[AlertState, int]]:
+            for _ in range(number):
+                await alerts.look()
+            return [(one.state, one.count) for one in await state.alerts.all()]
+
+        assert await rounds(3) == []
+        world.there = [container("web", "x"), container("db")]
+        assert await rounds(1) == [], "one look may be the middle of a recreation"
+        assert await rounds(4) == [(AlertState.FIRING, 1)]
+        world.there = [container("web"), container("db")]
+        assert await rounds(3) == [(AlertState.RESOLVED, 1)]
+
+
+class _Bus:
+    def publish(self, event: object) -> None:
+        return
