@@ -53,10 +53,7 @@ MUTATIONS = (
         "bot/engine/readiness.py",
         "if len(containers) < definition.replicas:",
         "if not containers:",
-        "tests/engine",
-        "-k",
-        "ready or readiness or replicas",
-        "tests/acceptance/test_update_order.py",
+        "tests/engine/test_readiness.py",
     ),
     _of(
         "a release is not observed",
@@ -133,12 +130,11 @@ MUTATIONS = (
         "broken_version",
     ),
     _of(
-        "a rollback is rolled back",
+        "a rollback that failed counts as one",
         "bot/deployment/run.py",
-        "if context.deployment.request.kind is DeploymentKind.ROLLBACK and not cancelled:",
-        "if False:",
+        "self._finish(Outcome.FAILED, _rollback_failed(",
+        "self._finish(Outcome.ROLLED_BACK, _rollback_failed(",
         ORCHESTRATOR,
-        "tests/acceptance/test_kept_releases.py",
     ),
     _of(
         "a failed check is tried again",

@@ -118,6 +118,36 @@ async def test_failure_under_observation_fails_deployment(orchestrator, engine, 
     assert ended.phase(PhaseName.VERIFICATION).status is PhaseStatus.FAILED
 
 
+async def test_restart_under_observation_fails_deployment(orchestrator, engine):
+    """A service that came back healthy has failed all the same."""
+    engine.stack = {"web": service("web")}
+    await orchestrator.run(deploy("v1"))
+    object.__setattr__(engine.stack["web"], "monitor_seconds", 30.0)
+    deployment = await orchestrator.start(deploy("v2"))
+    await phase_reached(orchestrator, deployment.id, PhaseName.VERIFICATION)
+    waiting = asyncio.create_task(orchestrator.wait(deployment.id))
+    while not waiting.done():  # what it restarted before it was looked at does not count
+        await asyncio.wait({waiting}, timeout=0.05)
+        for container in [one for one in engine.running.values() if one.image_reference == "web:v2"]:
+            engine.running[container.id] = replace(container, restart_count=container.restart_count + 1)
+            engine.tell("web")
+    ended = await waiting
+    assert ended.outcome is Outcome.ROLLED_BACK
+    assert "it restarted while it was observed" in ended.problem.message
+
+
+async def test_rollback_removes_added_service(orchestrator, engine):
+    engine.stack = {"web": service("web")}
+    await orchestrator.run(deploy("v1"))
+    engine.stack = {"added": service("added"), "web": service("web", "added")}
+    engine.behaviour["v2", "web"] = UNHEALTHY
+    deployment = await orchestrator.run(deploy("v2"))
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert "added" in engine.started()
+    assert engine.versions() == {"web": "web:v1"}
+    assert len(engine.running) == 1
+
+
 async def test_failed_rollback_needs_operator(orchestrator, engine, state):
     await orchestrator.run(deploy("v1"))
     engine.behaviour["v2", "web"] = UNHEALTHY
