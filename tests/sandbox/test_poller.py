@@ -12,6 +12,7 @@ from sandbox.poller import PollResults, polling
 from sandbox.server import Sandbox
 from sandbox.views import Asked
 from tests.sandbox.small_bot import DEADLINE, RunningBot, SmallBot
+from tests.ui.story import until
 
 
 def asked(sent: float, answered_after: float | None, *, answers: int = 1, refused: int = 0) -> Asked:
@@ -49,7 +50,11 @@ def test_late_and_double_answers_counted() -> None:
 @pytest.mark.wire
 async def test_last_questions_awaited(bot: SmallBot, people: SandboxClient) -> None:
     async with polling(people, "secret", every_seconds=0.01) as somebody:
-        await asyncio.sleep(0.2)
+
+        async def has_asked() -> bool:
+            return len(await people.asked(somebody.user)) > 5
+
+        await until(has_asked)
     seen = somebody.results
     assert len(seen.asked) > 5
     assert (seen.never, seen.twice, seen.late) == (0, 0, 0)

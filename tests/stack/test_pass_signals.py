@@ -12,7 +12,7 @@ from testbed.terminal import CTRL_C, terminal
 
 SCRIPT = Path(__file__).parents[2] / "script" / "container-pass-signals"
 USER = "10001"
-SECONDS = 10
+SECONDS = 30
 TELL = "trap 'echo heard {0}' {0}; echo ready; while :; do sleep 0.05; done"
 
 
