@@ -39,6 +39,9 @@ from roas.engine.secret_sources import model_secrets
 from roas.engine.service_creation import ServiceCreator
 from roas.engine.service_logs import read_log
 from roas.engine.snapshots import take_snapshots, take_snapshots_of
+from roas.engine.sources.build_sources import BuildSources
+from roas.engine.sources.opening import resolve
+from roas.engine.sources.secret_key import SecretKey
 from roas.engine.statistics import StatisticsReader
 from roas.errors import EngineError
 from roas.models.environment import Environment
@@ -63,7 +66,9 @@ class ComposeEngine:
         self._redactor = redactor
         self._models = ModelStore(state_dir / "models", redactor.add)
         self._contents = ContentStore(state_dir / "contents")
-        policy = ComposePolicy(policy_allow, state_dir)
+        self._builds = state_dir / "builds"
+        self._key = SecretKey(state_dir / "secret_key")
+        self._policy = policy = ComposePolicy(policy_allow, state_dir)
         self._resolver = StackResolver(self._clients, self._runner, self._contents, policy, redactor)
         self._drafter = ReleaseDrafter(self._clients, self._models)
         self._refresher = CredentialRefresher(self._clients, self._resolver, self._models)
@@ -114,9 +119,14 @@ class ComposeEngine:
         """Pull an image and return its image ID."""
         return await pull_image(self._clients, environment, image, services, report)
 
-    async def build(self, stack: ResolvedStack, service: str, report: ProgressReport) -> str:
-        """Build a service's image and return its image ID."""
-        return await build_image(self._clients, self._runner, self._redactor, stack, service, report)
+    async def build(
+        self, stack: ResolvedStack, service: str, report: ProgressReport, *, expected: str | None = None
+    ) -> str:
+        """Build a service's image from a copy of its files and return its image ID."""
+        sources = await self._clients.local(lambda: self._sources(stack, service))
+        return await build_image(
+            self._clients, self._runner, self._redactor, stack, service, report, sources, self._builds, expected
+        )
 
     async def draft_release(
         self,
@@ -182,6 +192,7 @@ class ComposeEngine:
         def clear() -> None:
             self._models.clear(UNUSED_SECONDS, needed)
             self._contents.clear(self._models.mentions, UNUSED_SECONDS)
+            ContentStore(self._builds).clear(lambda _: False, UNUSED_SECONDS)
 
         await self._stored(clear)
 
@@ -314,7 +325,20 @@ class ComposeEngine:
         """Say what is built: it is bound to its model; where nothing is built, the image that is here serves."""
         reference = stack.definitions[service].image
         found = await self._clients.call(stack.environment, lambda client: find_image(client, reference))
-        return WantedImage(reference, found["Id"] if found else None, build_hash=build_hash(stack, service))
+        sources = await self._clients.local(lambda: self._sources(stack, service).digest())
+        return WantedImage(reference, found["Id"] if found else None, build_hash=build_hash(stack, service, sources))
+
+    def _sources(self, stack: ResolvedStack, service: str) -> BuildSources:
+        """Return what a service is built from, and what of it the policy allows outside of the stack's folder."""
+        return BuildSources(
+            build=stack.model["services"][service].get("build") or {},
+            secrets=stack.model.get("secrets") or {},
+            folder=resolve(stack.environment.folder),
+            state_dir=self._policy.state_dir,
+            key=self._key.read(),
+            may_leave=self._policy.allows(f"build:{service}", stack.environment),
+            may_bind=lambda path: self._policy.allows(f"bind:{path}", stack.environment),
+        )
 
 
 def _holder(environment: Environment, release: Release) -> str:

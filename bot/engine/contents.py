@@ -50,7 +50,7 @@ class ContentStore:
         before = time.time() - older_than_seconds  # files have wall clock times
         for kept in self.folder.iterdir() if self.folder.is_dir() else ():
             if kept.lstat().st_mtime < before and not is_needed(kept.name):
-                _discard(kept)
+                discard(kept)
 
     def _keep(self, source: Path) -> Path:
         """Copy first and name by what was copied: the source may change meanwhile."""
@@ -59,7 +59,7 @@ class ContentStore:
             _copy(source, temporary)
             return self._settle(temporary, content_hash(temporary))
         finally:
-            _discard(temporary)
+            discard(temporary)
 
     def _settle(self, temporary: Path, digest: str) -> Path:
         kept = self.folder / digest
@@ -158,7 +158,8 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _discard(temporary: Path) -> None:
+def discard(temporary: Path) -> None:
+    """Remove a file or a folder, read-only ones in it too."""
     if temporary.is_dir() and not temporary.is_symlink():
         for folder, _, _ in os.walk(temporary):
             Path(folder).chmod(FOLDER_MODE)

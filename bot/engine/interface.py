@@ -103,8 +103,14 @@ class Engine(Protocol):
         """
         ...
 
-    async def build(self, stack: ResolvedStack, service: str, report: ProgressReport) -> str:
-        """Build a service's image and return its image ID. Raises BuildFailedError with the log's end as report."""
+    async def build(
+        self, stack: ResolvedStack, service: str, report: ProgressReport, *, expected: str | None = None
+    ) -> str:
+        """Build a service's image from a copy of its files and return its image ID.
+
+        Raises ImageChangedError where what is built has not the `expected` hash, BuildFailedError with the log's end
+        as report.
+        """
         ...
 
     async def draft_release(

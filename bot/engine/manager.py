@@ -69,7 +69,8 @@ class DeploymentManager:
             for image, names in pulls
         ]
         building = [
-            _within(BUILD_TIMEOUT_SECONDS, self._build(stack, name, report), f"building {name}") for name in built
+            _within(BUILD_TIMEOUT_SECONDS, self._build(stack, name, wanted[name], report), f"building {name}")
+            for name in built
         ]
         results = await run_concurrently(pulling + building)
         fetched = {name: image_id for (_, names), image_id in zip(pulls, results, strict=False) for name in names}
@@ -256,13 +257,13 @@ class DeploymentManager:
             await report(service, ServiceStep.PULLED, image.reference, 1.0)
         return image_id
 
-    async def _build(self, stack: ResolvedStack, service: str, report: ServiceReport) -> str:
+    async def _build(self, stack: ResolvedStack, service: str, image: WantedImage, report: ServiceReport) -> str:
         await report(service, ServiceStep.BUILDING, "", None)
 
         async def progress(name: str, text: str, fraction: float | None) -> None:
             await report(name, ServiceStep.BUILDING, text, fraction)
 
-        image_id = await self._engine.build(stack, service, progress)
+        image_id = await self._engine.build(stack, service, progress, expected=image.build_hash)
         await report(service, ServiceStep.BUILT, "", 1.0)
         return image_id
 

@@ -104,7 +104,9 @@ class FakeEngine:
             await self.hold.wait()
         return f"sha256:{image.reference}"
 
-    async def build(self, stack: ResolvedStack, service: str, report: ProgressReport) -> str:
+    async def build(
+        self, stack: ResolvedStack, service: str, report: ProgressReport, *, expected: str | None = None
+    ) -> str:
         self._called("build", service)
         return f"sha256:{service}:{stack.version}"
 

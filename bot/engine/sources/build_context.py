@@ -1,0 +1,169 @@
+"""Find what an image is built from, hash it, and copy it: the image is built from the copy.
+
+Only what BuildKit would take counts: `.dockerignore` is read as BuildKit reads it. Links in a context stay links.
+"""
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from docker.utils.build import Pattern
+from docker.utils.fnmatch import translate
+
+from roas.engine.sources.opening import held, open_regular
+from roas.errors import ComposeFileError
+
+MOST_BYTES = 4 << 30
+MOST_FILES = 200_000
+CHUNK = 1 << 20
+IGNORE_FILE = ".dockerignore"
+NAMED_FOLDERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ContextEntry:
+    """A file, folder or link of a context, by its path in it."""
+
+    path: PurePosixPath
+    status: os.stat_result
+
+
+class IgnoreRules:
+    """Tell what a `.dockerignore` leaves out: a later line wins, and what leaves a folder out leaves out all in it."""
+
+    def __init__(self, text: str, kept: frozenset[PurePosixPath] = frozenset()) -> None:
+        lines = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
+        patterns = [Pattern(line) for line in lines if line and not line.startswith("#")]
+        # The library's own comparison takes capitals for small letters; BuildKit does not.
+        self._rules = [
+            (re.compile(translate(one.cleaned_pattern)), one.exclusion) for one in patterns if one.cleaned_pattern
+        ]
+        self._kept = kept
+        self._includes_again = any(includes for _, includes in self._rules)
+
+    def leaves_out(self, path: PurePosixPath) -> bool:
+        """Return whether a file, folder or link is left out."""
+        if path in self._kept:
+            return False
+        names = [str(path), *map(str, path.parents)]
+        left_out = False
+        for pattern, includes in self._rules:
+            if left_out == includes and any(pattern.match(name) for name in names):
+                left_out = not includes
+        return left_out
+
+    def leaves_out_all_in(self, folder: PurePosixPath) -> bool:
+        """Return whether nothing in a folder can be wanted, so that nobody need look."""
+        has_kept = any(kept.is_relative_to(folder) for kept in self._kept)
+        return not self._includes_again and not has_kept and self.leaves_out(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """One folder that is built from, links of its path resolved; `folder` is the stack's, `excluded` is never taken."""
+
+    root: Path
+    folder: Path
+    rules: IgnoreRules
+    excluded: Path
+
+    def take(self, target: Path | None = None) -> str:
+        """Return the hash of what is in it, and copy that to a new folder. Raises ComposeFileError, OSError."""
+        entries = sorted(self._entries(), key=lambda entry: entry.path.parts)
+        self._refuse_large(entries)
+        digest = hashlib.sha256()
+        if target is not None:
+            target.mkdir(parents=True, mode=0o700)
+        for entry in entries:
+            body = self._take(entry, target / entry.path if target is not None else None)
+            head = (str(entry.path), f"{entry.status.st_mode:o}", body)
+            digest.update("\0".join(head).encode(errors="surrogateescape") + b"\n")
+        if target is not None:
+            _set_modes(target, entries)
+        return digest.hexdigest()
+
+    def _entries(self) -> Iterator[ContextEntry]:
+        with held(self.root, self.folder) as descriptor:
+            for place, folders, files, opened in os.fwalk(".", dir_fd=descriptor, onerror=_raise):
+                here = PurePosixPath(place)
+                wanted = []
+                for name in sorted((*folders, *files)):
+                    entry = ContextEntry(here / name, os.stat(name, dir_fd=opened, follow_symlinks=False))
+                    is_folder = stat.S_ISDIR(entry.status.st_mode)
+                    if self.root / entry.path == self.excluded or self._is_left_out(entry, is_folder=is_folder):
+                        continue
+                    if is_folder:
+                        wanted.append(name)
+                    if stat.S_IFMT(entry.status.st_mode) in {stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK}:
+                        yield entry
+                folders[:] = wanted
+
+    def _is_left_out(self, entry: ContextEntry, *, is_folder: bool) -> bool:
+        """A folder that is left out may hold what is not."""
+        return self.rules.leaves_out_all_in(entry.path) if is_folder else self.rules.leaves_out(entry.path)
+
+    def _take(self, entry: ContextEntry, target: Path | None) -> str:
+        """Return what says what an entry holds, and copy it."""
+        source = self.root / entry.path
+        mode = entry.status.st_mode
+        if stat.S_ISDIR(mode):
+            if target is not None:
+                target.mkdir(mode=0o700)
+            return ""
+        with held(source.parent, self.folder) as parent:
+            if stat.S_ISLNK(mode):
+                link = os.readlink(source.name, dir_fd=parent)
+                if target is not None:
+                    target.symlink_to(link)
+                return link
+        with held(source, self.folder) as descriptor:
+            return _take_file(open_regular(descriptor, source), target)
+
+    def _refuse_large(self, entries: list[ContextEntry]) -> None:
+        size = sum(entry.status.st_size for entry in entries)
+        if size <= MOST_BYTES and len(entries) <= MOST_FILES:
+            return
+        sizes: dict[str, int] = {}
+        for entry in entries:
+            if stat.S_ISREG(entry.status.st_mode):
+                first = entry.path.parts[0]
+                sizes[first] = sizes.get(first, 0) + entry.status.st_size
+        largest = sorted(sizes.items(), key=lambda one: -one[1])[:NAMED_FOLDERS]
+        named = ", ".join(f"{name} ({_readable(size)})" for name, size in largest)
+        raise ComposeFileError(
+            f"The build context {self.root} is too large ({_readable(size)}, {len(entries)} files). Largest: {named}.",
+            hint="Leave out what is not needed by a `.dockerignore`.",
+        )
+
+
+def _take_file(opened: int, target: Path | None) -> str:
+    digest = hashlib.sha256()
+    with os.fdopen(opened, "rb", buffering=0) as source:
+        if target is None:
+            return hashlib.file_digest(source, "sha256").hexdigest()
+        with target.open("xb", buffering=0) as copy:
+            while part := source.read(CHUNK):
+                digest.update(part)
+                copy.write(part)
+    return digest.hexdigest()
+
+
+def _set_modes(target: Path, entries: list[ContextEntry]) -> None:
+    """Set modes and times, folders last: one may be read-only, and what is put into it changes its time."""
+    for entry in reversed(entries):
+        place, status = target / entry.path, entry.status
+        if not stat.S_ISLNK(status.st_mode):
+            place.chmod(stat.S_IMODE(status.st_mode))
+        os.utime(place, ns=(status.st_mtime_ns, status.st_mtime_ns), follow_symlinks=False)
+
+
+def _readable(size: int) -> str:
+    return f"{size / (1 << 20):.0f} MiB"
+
+
+def _raise(error: OSError) -> None:
+    raise error

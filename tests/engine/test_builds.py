@@ -1,0 +1,178 @@
+"""What is built is what was planned: from a copy, of which the files are those that BuildKit would take."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import pytest
+
+from roas.engine.compose import commands
+from roas.engine.compose.commands import ComposeProject
+from roas.engine.compose.runner import ComposeRunner
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.interface import ProgressReport
+from roas.errors import ComposeFileError, ImageChangedError
+from roas.models.environment import Environment
+from roas.redaction import Redactor
+
+
+@pytest.fixture
+def report() -> ProgressReport:
+    """Hear of progress, and tell nobody."""
+
+    async def hear(service: str, text: str, fraction: float | None) -> None:
+        return None
+
+    return hear
+
+
+@pytest.fixture
+def context(stack: Callable[..., Environment]) -> Environment:
+    """A stack whose image holds its context, and a build that has all kinds of sources."""
+    environment = stack("""
+services:
+  web:
+    build: {context: app, dockerfile: ../docker/Dockerfile, additional_contexts: {more: ./more}, secrets: [s]}
+secrets: {s: {file: ./secret}}
+""")
+    files = {
+        "docker/Dockerfile": """FROM tiny:v1
+COPY . /all
+COPY --from=more . /more
+RUN --mount=type=secret,id=s cp /run/secrets/s /secret
+""",
+        "app/.dockerignore": "# what is not needed\n*.log\nnode_modules\n!keep.log\nDIR\n/top\nsub/*/x\n",
+        "app/main": "main",
+        "app/run.sh": "run",
+        "app/a.log": "left out",
+        "app/keep.log": "kept",
+        "app/A.LOG": "capitals are others",
+        "app/node_modules/m": "left out",
+        "app/sub/node_modules/m": "only the first folder is left out",
+        "app/sub/top": "kept",
+        "app/top": "left out",
+        "app/dir/f": "kept",
+        "app/sub/a/x": "left out",
+        "app/sub/a/y": "kept",
+        "more/extra": "extra",
+        "secret": "secret",
+    }
+    for name, text in files.items():
+        path = environment.folder / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(text)
+    (environment.folder / "app" / "run.sh").chmod(0o755)
+    (environment.folder / "app" / "link").symlink_to("main")
+    (environment.folder / "app" / "dangling").symlink_to("/nowhere")
+    return environment
+
+
+def image_files(client: docker.DockerClient, image_id: str) -> dict[str, str]:
+    """Return what lies in the folders and files that the build above makes."""
+    look = "cd / && find all more secret ! -type d | sort | while read f; do echo $f $(stat -c %A $f) $(cat $f); done"
+    output = client.containers.run(image_id, ["sh", "-c", look], remove=True).decode()
+    return {line.split()[0]: line.partition(" ")[2] for line in output.splitlines()}
+
+
+async def test_copy_builds_what_the_original_does(
+    engine: ComposeEngine,
+    context: Environment,
+    report: ProgressReport,
+    docker_client: docker.DockerClient,
+    tmp_path: Path,
+) -> None:
+    """BuildKit itself says what its rules leave out: the image is that of `docker compose build`."""
+    resolved = await engine.resolve(context, None)
+    wanted = (await engine.look_up_images(resolved, frozenset({"web"})))["web"]
+    image_id = await engine.build(resolved, "web", report, expected=wanted.build_hash)
+    found = image_files(docker_client, image_id)
+    docker_client.images.remove(image_id, force=True)
+    await ComposeRunner("T").run(commands.build(ComposeProject.of_working_copy(context), "web"), context)
+    by_hand = docker_client.images.get(f"{context.project}-web")
+    assert found == image_files(docker_client, str(by_hand.id))
+    assert {"all/main", "all/keep.log", "all/A.LOG", "all/link", "more/extra", "secret"} <= found.keys()
+    assert not {"all/a.log", "all/node_modules/m", "all/top", "all/sub/a/x"} & found.keys()
+    docker_client.images.remove(str(by_hand.id), force=True)
+    assert list((tmp_path / "state" / "builds").iterdir()) == []
+
+
+CHANGES = ("docker/Dockerfile", "app/main", "app/.dockerignore", "more/extra", "secret", "mode", "link", "new", "gone")
+
+
+@pytest.mark.parametrize("changed", CHANGES)
+async def test_change_after_the_plan_is_not_built(
+    engine: ComposeEngine, context: Environment, report: ProgressReport, changed: str
+) -> None:
+    folder = context.folder
+    resolved = await engine.resolve(context, None)
+    wanted = (await engine.look_up_images(resolved, frozenset({"web"})))["web"]
+    match changed:
+        case "mode":
+            (folder / "app" / "main").chmod(0o755)
+        case "link":
+            (folder / "app" / "link").unlink()
+            (folder / "app" / "link").symlink_to("run.sh")
+        case "new":
+            (folder / "app" / "dir" / "new").write_text("new")
+        case "gone":
+            (folder / "app" / "run.sh").unlink()
+        case _:
+            with (folder / changed).open("a") as file:
+                file.write("# changed\n")
+    again = (await engine.look_up_images(resolved, frozenset({"web"})))["web"]
+    assert again.identity != wanted.identity
+    with pytest.raises(ImageChangedError, match="changed since the plan"):
+        await engine.build(resolved, "web", report, expected=wanted.build_hash)
+
+
+async def test_what_is_left_out_changes_no_plan(engine: ComposeEngine, context: Environment) -> None:
+    resolved = await engine.resolve(context, None)
+    before = (await engine.look_up_images(resolved, frozenset({"web"})))["web"]
+    for name in ("a.log", "node_modules/m", "top"):
+        (context.folder / "app" / name).write_text("changed")
+    (context.folder / "app" / "main").touch()
+    assert (await engine.look_up_images(resolved, frozenset({"web"})))["web"] == before
+
+
+async def test_state_in_a_context_is_left_out(
+    stack: Callable[..., Environment], report: ProgressReport, docker_client: docker.DockerClient
+) -> None:
+    """The shipped place of the state is the stack's folder, of which an image may be built where that is allowed."""
+    environment = stack("services: {web: {build: .}}")
+    state = environment.folder / "state"
+    state.mkdir()
+    (state / "journal").write_text("of all environments")
+    (environment.folder / "Dockerfile").write_text("FROM tiny:v1\nCOPY . /all\n")
+    allowing = ComposeEngine(state_dir=state, instance_id="T", policy_allow=("state_dir:web",), redactor=Redactor())
+    image_id = await allowing.build(await allowing.resolve(environment, None), "web", report)
+    await allowing.close()
+    found = docker_client.containers.run(image_id, ["sh", "-c", "find /all -type f"], remove=True).decode().split()
+    assert sorted(found) == ["/all/Dockerfile", "/all/docker-compose.yml"]
+    docker_client.images.remove(image_id, force=True)
+
+
+async def test_link_out_of_the_folder_is_not_built(
+    engine: ComposeEngine, context: Environment, report: ProgressReport, tmp_path: Path
+) -> None:
+    """A context that becomes a link to elsewhere after it was judged is refused, not followed."""
+    resolved = await engine.resolve(context, None)
+    (tmp_path / "elsewhere").mkdir()
+    (context.folder / "more").rename(tmp_path / "was")
+    (context.folder / "more").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ComposeFileError, match="out of the stack's folder"):
+        await engine.build(resolved, "web", report)
+
+
+async def test_large_context_is_refused_by_its_folders(
+    engine: ComposeEngine, context: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roas.engine.sources.build_context.MOST_BYTES", 10 << 20)
+    for name, size in (("node", 30), ("data", 90), ("small", 1)):
+        path = context.folder / "app" / name
+        path.mkdir()
+        (path / "file").touch()
+        os.truncate(path / "file", size << 20)
+    with pytest.raises(ComposeFileError, match=r"Largest: data \(90 MiB\), node \(30 MiB\), small") as caught:
+        await engine.look_up_images(await engine.resolve(context, None), frozenset({"web"}))
+    assert ".dockerignore" in caught.value.hint
