@@ -195,7 +195,9 @@ class EngineDouble:
         self.machine.local[image.reference] = self.machine.registry[image.reference]
         return self.machine.local[image.reference]
 
-    async def build(self, stack: ResolvedStack, service: str, report: ProgressReport) -> str:
+    async def build(
+        self, stack: ResolvedStack, service: str, report: ProgressReport, *, expected: str | None = None
+    ) -> str:
         """Build an image: what comes out is what the registry's entry of that name says."""
         reference = stack.model["services"][service]["image"]
         self.machine.local[reference] = self.machine.registry[reference]
