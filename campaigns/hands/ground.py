@@ -13,6 +13,7 @@ from typing import Any
 
 from campaigns.crash.images import COMMANDS, STORE
 from campaigns.crash.lane import AWAY, ENVIRONMENT, OUTCOME, Lane, opened_lane
+from campaigns.hands.clock import prepare_clock
 from campaigns.hands.judge import View, breaches, docker_breaches
 from sandbox.client import SandboxClient
 from testbed.home_stack import IMAGE
@@ -105,6 +106,8 @@ def opened_ground(folder: Path, *, plant: str = "") -> Iterator[Ground]:
         disk = ["-t", "tmpfs", "-o", f"size={STATE_BYTES},mode=0700", "roas-hands", str(lane.state_dir)]
         subprocess.run(["mount", *disk], check=True, timeout=30)
         try:
+            with (lane.home.folder / ".env").open("a") as settings:
+                settings.write(prepare_clock(lane.home.folder) + "\n")
             ground = Ground(lane, folder)
             ground.save_images()
             yield ground

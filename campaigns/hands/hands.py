@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from campaigns.crash.lane import ENVIRONMENT
+from campaigns.hands.clock import set_clock
 from campaigns.hands.ground import Ground
 from campaigns.hands.rounds import Hand
 from sandbox.client import SandboxClient
@@ -15,6 +16,7 @@ from testbed.home_stack import BOT_SERVICE, PROJECT, HomeStackError
 
 AWAY_SECONDS = 5.0
 PAUSED_SECONDS = 3.0
+DAY_SECONDS = 86_400
 FAULTS = 30
 BLOCK = b"\0" * (1 << 20)
 Act = Callable[[Ground], Awaitable[None]]
@@ -146,6 +148,15 @@ def _write_until_full(path: Path) -> None:
             raise
 
 
+def _clock(seconds: int) -> Act:
+    async def act(ground: Ground) -> None:
+        set_clock(ground.lane.home.folder, seconds)
+        await asyncio.sleep(AWAY_SECONDS)
+        set_clock(ground.lane.home.folder, 0)
+
+    return act
+
+
 async def _discord_errors(ground: Ground) -> None:
     async with _people(ground) as people:
         await people.add_fault(path="*/messages*", status=500, times=FAULTS)
@@ -191,6 +202,8 @@ ACTS: Mapping[Hand, Act] = {
     Hand.STATE_UNREADABLE: _unreadable,
     Hand.STATE_READ_ONLY: _read_only,
     Hand.DISK_FULL: _fill,
+    Hand.CLOCK_AHEAD: _clock(DAY_SECONDS),
+    Hand.CLOCK_BEHIND: _clock(-DAY_SECONDS),
     Hand.DISCORD_ERRORS: _discord_errors,
     Hand.DISCORD_AWAY: _discord_away,
 }

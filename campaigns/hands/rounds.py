@@ -32,6 +32,8 @@ class Hand(StrEnum):
     STATE_UNREADABLE = "the state folder unreadable for 5 s"
     STATE_READ_ONLY = "the state folder mounted read-only for 5 s"
     DISK_FULL = "the state folder's disk full for 5 s"
+    CLOCK_AHEAD = "the bot's clock a day ahead, and back after 5 s"
+    CLOCK_BEHIND = "the bot's clock a day behind, and back after 5 s"
     DISCORD_ERRORS = "Discord answers 500 for a while"
     DISCORD_AWAY = "Discord's gateway gone for 5 s"
 
