@@ -86,9 +86,12 @@ def correlated(correlation_id: str, **context: str) -> Iterator[None]:
 def redaction(redactor: Redactor) -> Processor:
     """Create a processor that hides secrets in every value of an event, however deep."""
 
+    def redact(text: str) -> str:
+        return hide(redactor.redact(text))
+
     def process(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for key in event.keys() - UNTOUCHED:
-            event[key] = _hide(redactor.redact, event[key])
+            event[key] = _hide(redact, event[key])
         return event
 
     return process

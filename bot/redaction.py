@@ -48,6 +48,7 @@ LONGEST_RUN = 1024
 WORD = re.compile(r"[A-Za-z]+")
 # The shortest spelling has a whole gram wherever one looks within its first three characters.
 GRAM, STEP = 4, 3
+LONGEST_REMEMBERED, REMEMBERED = 200, 4096
 
 
 def is_credential(variable: str) -> bool:
@@ -112,6 +113,8 @@ class Redactor:
         self._known: set[str] = set()
         self._names: set[str] = set()
         self._index = _Index()
+        # Names and states are shown again and again. Replaced, after the index, whenever more is known.
+        self._recent: dict[str, str] = {}
         self._lock = threading.Lock()
         self.add(values)
 
@@ -123,6 +126,7 @@ class Redactor:
                 self._known |= new
                 # One that is being searched stays as it is.
                 self._index = self._index.with_forms(chain.from_iterable(map(_forms, new)))
+                self._recent = {}
 
     def keep(self, names: Iterable[str]) -> None:
         """Leave these names in every text, whoever takes one for a password: messages and records need them."""
@@ -131,9 +135,21 @@ class Redactor:
             if self._known & self._names:
                 self._known -= self._names
                 self._index = _Index().with_forms(chain.from_iterable(map(_forms, self._known)))
+                self._recent = {}
 
     def redact(self, text: str) -> str:
         """Return the text without secrets; nothing else of it changes."""
+        if len(text) > LONGEST_REMEMBERED:
+            return self._search(text)
+        recent = self._recent
+        found = recent.get(text)
+        if found is None:
+            if len(recent) >= REMEMBERED:
+                recent.clear()
+            found = recent[text] = self._search(text)
+        return found
+
+    def _search(self, text: str) -> str:
         spans = sorted(self._found(text))
         if not spans:
             return text

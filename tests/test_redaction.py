@@ -252,3 +252,10 @@ def test_seeds_from_many_threads_all_kept() -> None:
 def test_hostile_text_is_searched_in_linear_time(text: str) -> None:
     redactor = Redactor(["Tr0ub4dor", "Tr0ub4dorTr0ub4dorX"])
     assert HIDDEN in redactor.redact(f"{text}\nTr0ub4dor")
+
+
+def test_value_known_later_hidden_in_text_seen_before() -> None:
+    redactor = Redactor()
+    assert redactor.redact("it is Zk-value-77") == "it is Zk-value-77"
+    redactor.add(["Zk-value-77"])
+    assert redactor.redact("it is Zk-value-77") == "it is [redacted]"

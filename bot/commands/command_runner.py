@@ -12,6 +12,7 @@ from roas.commands.terminal import Terminal
 if TYPE_CHECKING:
     from roas.commands.session import Session
     from roas.errors import RoasError
+    from roas.redaction import Redactor
 
 Work = Callable[["Session"], Awaitable[int]]
 
@@ -38,10 +39,13 @@ def run_before_settings(work: Callable[[Terminal], int], *, as_json: bool = Fals
 def _run(work: Work, terminal: Terminal, *, is_bot: bool) -> int:
     from roas.commands.log_file import is_debugging
     from roas.errors import RoasError
+    from roas.redaction import Redactor, hide_everywhere
 
     session: Session | None = None
+    redactor = Redactor()
+    stop_hiding = hide_everywhere(redactor)
     try:
-        session = _open_session(terminal, is_bot=is_bot)
+        session = _open_session(terminal, redactor, is_bot=is_bot)
         return asyncio.run(_work(work, session))
     except RoasError as error:
         return _print_and_return(error, terminal)
@@ -52,26 +56,26 @@ def _run(work: Work, terminal: Terminal, *, is_bot: bool) -> int:
         if session is not None and is_debugging(session.settings):
             raise
         return _print_and_return(_to_internal_error(error), terminal)
+    finally:
+        stop_hiding()
 
 
 async def _work(work: Work, session: "Session") -> int:
     return await work(session)
 
 
-def _open_session(terminal: Terminal, *, is_bot: bool) -> "Session":
+def _open_session(terminal: Terminal, redactor: "Redactor", *, is_bot: bool) -> "Session":
     from roas.commands.log_file import configure_log
     from roas.commands.session import Session
     from roas.commands.state_owner import become_owner
     from roas.control.system_user import current_user
-    from roas.redaction import Redactor, hide_everywhere
     from roas.settings import load_settings
 
     settings = load_settings(needs_discord=is_bot)
     session = Session(settings, terminal, current_user())
     if not is_bot:
         become_owner(settings)
-        redactor = Redactor(settings.secrets)
-        hide_everywhere(redactor)
+        redactor.add(settings.secrets)
         configure_log(settings, redactor)
     return session
 
