@@ -2,9 +2,9 @@
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from string import ascii_letters, digits
 
 from roas.secret_forms import View, decoded, encoded_forms, joined, views_of, whole, without_control
@@ -16,6 +16,8 @@ HIDDEN = "[redacted]"
 SHORTEST_SECRET = 6
 # A line of a secret that is longer than this one counts by itself: logs show keys line by line.
 SHORTEST_LINE = 12
+# The lines of an RSA key of 16,384 bits; whoever writes a longer secret could fill the memory with it.
+MOST_LINES = 200
 # A shorter plain word counts only where no letter, digit, `-` or `_` is next to it.
 LONGEST_WORD = 11
 CREDENTIAL_NAME = re.compile(
@@ -84,15 +86,18 @@ class _Form:
 class _Index:
     """Find any of many spellings in one pass over every third place of a text, whatever their number."""
 
-    grams: Mapping[str, tuple[tuple[int, _Form], ...]] = field(default_factory=dict)
+    grams: dict[str, tuple[tuple[int, _Form], ...]] = field(default_factory=dict)
 
-    def with_forms(self, forms: Iterable[_Form]) -> "_Index":
-        """Return an index that finds more: wherever a spelling begins, one of its first grams is at a third place."""
-        grams = {gram: list(known) for gram, known in self.grams.items()}
+    def add(self, forms: Iterable[_Form]) -> "_Index":
+        """Find more, also in a search that is under way: wherever a spelling begins, a gram of it is at a third place.
+
+        Each entry is replaced as a whole, so that no reader sees half of it. Returns the index.
+        """
         for form in forms:
             for offset in range(STEP):
-                grams.setdefault(form.text[offset : offset + GRAM], []).append((offset, form))
-        return _Index({gram: tuple(found) for gram, found in grams.items()})
+                gram = form.text[offset : offset + GRAM]
+                self.grams[gram] = (*self.grams.get(gram, ()), (offset, form))
+        return self
 
     def find(self, text: str) -> Iterator[Span]:
         """Yield where a text has one of them."""
@@ -124,8 +129,7 @@ class Redactor:
             new = set(chain.from_iterable(map(_parts, values))) - self._known - self._names
             if new:
                 self._known |= new
-                # One that is being searched stays as it is.
-                self._index = self._index.with_forms(chain.from_iterable(map(_forms, new)))
+                self._index.add(chain.from_iterable(map(_forms, new)))
                 self._recent = {}
 
     def keep(self, names: Iterable[str]) -> None:
@@ -134,7 +138,7 @@ class Redactor:
             self._names |= set(names)
             if self._known & self._names:
                 self._known -= self._names
-                self._index = _Index().with_forms(chain.from_iterable(map(_forms, self._known)))
+                self._index = _Index().add(chain.from_iterable(map(_forms, self._known)))
                 self._recent = {}
 
     def redact(self, text: str) -> str:
@@ -205,7 +209,8 @@ def _parts(value: str) -> Iterator[str]:
         if _counts(part):
             yield part
     if len(lines) > 1:
-        yield from (line for line in lines if len(line) >= SHORTEST_LINE and not line.startswith("-----"))
+        long = (line for line in lines if len(line) >= SHORTEST_LINE and not line.startswith("-----"))
+        yield from islice(long, MOST_LINES)
 
 
 def _counts(value: str) -> bool:

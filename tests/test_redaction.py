@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from textwrap import wrap
@@ -259,3 +260,12 @@ def test_value_known_later_hidden_in_text_seen_before() -> None:
     assert redactor.redact("it is Zk-value-77") == "it is Zk-value-77"
     redactor.add(["Zk-value-77"])
     assert redactor.redact("it is Zk-value-77") == "it is [redacted]"
+
+
+def test_large_secret_costs_little() -> None:
+    redactor = Redactor()
+    begin = time.process_time()
+    for number in range(20):
+        redactor.add(["\n".join(f"line {line} of the large secret {number}" for line in range(20_000))])
+    assert time.process_time() - begin < 10
+    assert redactor.redact("line 7 of the large secret 3") == HIDDEN

@@ -15,6 +15,8 @@ LONGEST_LINE = 500
 PROBES_SHOWN = 2
 # A key whose first lines are above what is shown must be found, too.
 LINES_BEFORE = 200
+MOST_BYTES = 2 << 20
+LONGEST_SECRET = 4096
 
 
 async def read_failure_output(
@@ -61,7 +63,16 @@ def _log(client: docker.DockerClient, inspected: Mapping[str, Any], lines: int) 
         raw: bytes = client.api.logs(inspected["Id"], stdout=True, stderr=True, tail=lines)
     except APIError as error:
         return f"(its log cannot be read: {explanation(error)})"
-    return raw.decode(errors="replace").rstrip() or "(it wrote nothing)"
+    return readable_log(raw).rstrip() or "(it wrote nothing)"
+
+
+def readable_log(raw: bytes) -> str:
+    """Decode the end of a log; where that is not all of it, without the beginning, which may be half of a secret."""
+    text = raw[-MOST_BYTES:].decode(errors="replace")
+    if len(raw) <= MOST_BYTES:
+        return text
+    first, line_break, rest = text.partition("\n")
+    return rest if line_break else first[LONGEST_SECRET:]
 
 
 def _clipped(line: str) -> str:

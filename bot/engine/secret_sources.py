@@ -20,7 +20,7 @@ from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.redaction import is_credential, passwords_within
 
-LARGEST_BYTES = 1 << 20
+LARGEST_BYTES = 256 << 10
 # A line of an env file that is wrong somewhere is quoted all the same.
 VARIABLE = re.compile(r"(?P<name>[A-Za-z_][\w.-]*)[ \t]*[=:][ \t]*(?P<value>[^\r\n]*)")
 DEFAULT_VALUE = re.compile(r"\$\{(?P<name>\w+):?[-+](?P<value>[^${}]*)\}")

@@ -7,7 +7,7 @@ import docker
 from docker.errors import APIError, NotFound
 
 from roas.engine.client import EngineClients, explanation
-from roas.engine.failure_output import LINES_BEFORE
+from roas.engine.failure_output import LINES_BEFORE, readable_log
 from roas.engine.secret_sources import container_secrets
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -36,7 +36,7 @@ async def read_log(
             return f"(the container {container_id[:12]} is gone, and its log with it)"
         except APIError as error:
             return f"(its log cannot be read: {explanation(error)})"
-        clean = redactor.clean(raw.decode(errors="replace")).rstrip("\n")
+        clean = redactor.clean(readable_log(raw)).rstrip("\n")
         return "\n".join(clean.split("\n")[-lines:])
 
     return await clients.call(environment, read)

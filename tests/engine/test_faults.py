@@ -16,6 +16,7 @@ from roas.engine.compose.commands import ComposeProject, create
 from roas.engine.compose.faults import compose_fault, registry_fault, resolution_fault
 from roas.engine.compose.runner import INSTANCE_VARIABLE, ComposeRunner
 from roas.engine.compose_engine import ComposeEngine
+from roas.engine.failure_output import LONGEST_SECRET, MOST_BYTES, readable_log
 from roas.engine.orphans import kill_orphans
 from roas.errors import (
     ComposeFileError,
@@ -310,3 +311,10 @@ def test_secret_hidden_before_the_text_is_cut() -> None:
     told = resolution_fault(missing, files="compose.yml", redact=redactor.redact).message
     assert "A_TOKEN" in told
     assert "xxx" not in told
+
+
+def test_log_that_is_cut_begins_with_a_whole_line() -> None:
+    assert readable_log(b"short") == "short"
+    cut = readable_log(b"half of a secret " + b"x" * MOST_BYTES + b"\nwhole line\n")
+    assert cut == "whole line\n"
+    assert len(readable_log(b"y" * 2 * MOST_BYTES)) == MOST_BYTES - LONGEST_SECRET
