@@ -106,9 +106,13 @@ class ComposeFileError(RoasError):
 
 
 class ComposePolicyError(RoasError):
-    """A compose file asks for something that the policy does not allow."""
+    """A compose file asks for something that the policy does not allow; `entries` would allow it."""
 
     key = "compose_policy"
+
+    def __init__(self, message: str, *, hint: str = "", entries: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.entries = entries
 
 
 class DependencyCycleError(RoasError):

@@ -61,6 +61,7 @@ class EnvironmentSettings(BaseModel, extra="forbid"):
     observation_seconds: float | None = Field(default=None, ge=0, le=3600)
     ops_channel_id: int | None = None
     variables: dict[str, str] = Field(default_factory=dict)
+    one_shots: tuple[str, ...] = ()
     version_variables: tuple[VariableName, ...] | dict[str, VariableName] = ()
     policy: Literal["strict"] | None = None
 
@@ -284,6 +285,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         ignored_files=files.ignored,
         project_is_given=own.project_name is not None,
         version_variables=_version_variables(own),
+        one_shots=frozenset(own.one_shots),
     )
 
 

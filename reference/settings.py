@@ -39,6 +39,7 @@ ENVIRONMENT_TEXTS = {
     "observation_seconds": "How long a new release is watched before it counts as good; 2 in `dev`, 10 elsewhere.",
     "policy": "`strict` also refuses ports on other addresses than loopback.",
     "ops_channel_id": "The channel of its deployments, plans and alerts; `DISCORD_OPS_CHANNEL_ID` if left out.",
+    "one_shots": "A JSON list: services that are meant to end, where the compose file does not say so.",
     "version_variables": "A JSON list of the stack's own variables that get the version, or an object with one per "
     "service.",
     "variables": "A JSON object: more variables for its compose file.",

@@ -29,6 +29,7 @@ def application() -> typer.Typer:
     from roas.commands.events import events
     from roas.commands.history import history
     from roas.commands.hotfix import hotfix
+    from roas.commands.init import init
     from roas.commands.lock import lock, unlock
     from roas.commands.login import login
     from roas.commands.releases import releases
@@ -73,6 +74,7 @@ def application() -> typer.Typer:
         cancel: "Ask a deployment to stop.",
         lock: "Lock an environment: nobody can deploy to it.",
         unlock: "Unlock an environment: deployments are allowed again.",
+        init: "Describe a stack that runs in roas.toml.",
         doctor: "Check the environments: what is wrong, and how to fix it.",
         compose: "Run Docker Compose on what an environment runs.",
     }

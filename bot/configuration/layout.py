@@ -153,6 +153,7 @@ ENVIRONMENT_KEYS: Mapping[str, str] = {
     "observation_seconds": "How long a new release is watched before the deployment counts as a success.",
     "ops_channel_id": "The id of a channel of its own: its deployments, plans and alerts are posted there.",
     "policy": "`strict` also refuses ports on other addresses than loopback.",
+    "one_shots": "Its services that are meant to end, where the compose file does not say so.",
     "version_variables": "The stack's own variables that get the version: a list, or a table with one per service.",
     "variables": "What its compose files are given as variables; nothing that is secret.",
 }

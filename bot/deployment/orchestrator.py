@@ -61,6 +61,11 @@ class DeploymentOrchestrator:
             return (await plan_rollback(self._components, environment, request))[1]
         return (await plan_deployment(self._components, environment, request)).plan
 
+    async def plan_unchanged(self, name: str, actor: Actor) -> Plan:
+        """Return what a deployment of the files as they are would change, for no version in particular."""
+        request = DeploymentRequest(name, DeploymentKind.DEPLOY, actor)
+        return (await plan_deployment(self._components, self.environment(name), request)).plan
+
     async def start(self, request: DeploymentRequest) -> Deployment:
         """Acquire the deployment lock, record the deployment, and run it in a task of this process.
 

@@ -30,7 +30,7 @@ from roas.engine.policy import ComposePolicy
 from roas.engine.probe import DockerProbe
 from roas.engine.probe_targets import ProbeTargets
 from roas.engine.processes import end_process
-from roas.engine.projects import find_projects
+from roas.engine.projects import ended_services, find_projects
 from roas.engine.release_images import missing_images, tag_images, tagged_numbers, untag_images
 from roas.engine.releases import ReleaseDrafter
 from roas.engine.removal import remove_container, start_container, stop_container
@@ -258,6 +258,10 @@ class ComposeEngine:
     async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
         """Return the Compose projects of the environment's engine."""
         return await self._clients.call(environment, find_projects)
+
+    async def ended_services(self, environment: Environment) -> tuple[str, ...]:
+        """Return the services that ended with code 0 and that nothing starts again."""
+        return await self._clients.call(environment, lambda client: ended_services(client, environment.project))
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project, running or not."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -79,6 +79,17 @@ def inactive_services(model: Mapping[str, Any]) -> frozenset[str]:
 def with_inactive_services(model: Mapping[str, Any], inactive: Iterable[str]) -> dict[str, Any]:
     """Return a model that says which services the compose files have in inactive profiles only."""
     return {**model, "x-deploy": {**(model.get("x-deploy") or {}), INACTIVE: sorted(inactive)}}
+
+
+def with_one_shots(model: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Return the model with what the settings know of services that end; what the compose file says counts."""
+    services = {
+        name: {**service, "x-deploy": {"one_shot": True, **(service.get("x-deploy") or {})}}
+        if name in names
+        else service
+        for name, service in services_of(model).items()
+    }
+    return {**model, "services": services} if names else dict(model)
 
 
 def image_reference(project: str, name: str, service: Mapping[str, Any]) -> str:

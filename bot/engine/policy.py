@@ -89,6 +89,7 @@ class ComposePolicy:
         raise ComposePolicyError(
             "The compose file asks for something that is not allowed here:\n" + "\n".join(map(_line, unique)),
             hint=f"Remove it, or add to COMPOSE_POLICY_ALLOW: {' '.join(entries)}" if entries else "Remove it.",
+            entries=tuple(entries),
         )
 
     def _violations(

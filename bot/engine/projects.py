@@ -8,7 +8,7 @@ from typing import Any
 import docker
 
 from roas.configuration.stack_files import plain_name, usual_project
-from roas.engine.labels import PROJECT, WORKING_DIR
+from roas.engine.labels import CONFIG_FILES, ENV_FILES, ONE_OFF, PROJECT, SERVICE, WORKING_DIR
 from roas.models.environment import Environment
 from roas.models.facts import FoundProject
 
@@ -25,10 +25,29 @@ def find_projects(client: docker.DockerClient) -> tuple[FoundProject, ...]:
         FoundProject(
             name=name,
             folders=frozenset(folder for one in containers[name] if (folder := one["Labels"].get(WORKING_DIR))),
+            files=_listed(containers[name], CONFIG_FILES),
+            env_files=_listed(containers[name], ENV_FILES),
             containers=tuple(sorted(_name(one) for one in containers[name])),
             volumes=tuple(sorted(volumes[name])),
         )
         for name in sorted({*containers, *volumes})
+    )
+
+
+def ended_services(client: docker.DockerClient, project: str) -> tuple[str, ...]:
+    """Return the services of a project that ended with code 0 and that nothing starts again."""
+    own = {"label": f"{PROJECT}={project}", "status": "exited"}
+    found = (client.api.inspect_container(one["Id"]) for one in client.api.containers(all=True, filters=own))
+    return tuple(
+        sorted(
+            {
+                str(one["Config"]["Labels"].get(SERVICE, ""))
+                for one in found
+                if one["State"]["ExitCode"] == 0
+                and one["HostConfig"]["RestartPolicy"]["Name"] in {"", "no", "on-failure"}
+                and one["Config"]["Labels"].get(ONE_OFF) != "True"
+            }
+        )
     )
 
 
@@ -57,6 +76,12 @@ def runs_already_as(
 def _is_elsewhere(name: str, folder: Path, places: Collection[Path]) -> bool:
     """Return whether a project only has the name of our folder by chance: it is that of another folder, too."""
     return name == plain_name(folder.name) and any(place.is_dir() for place in places)
+
+
+def _listed(containers: Iterable[Mapping[str, Any]], label: str) -> tuple[str, ...]:
+    newest = max(containers, key=lambda one: int(one.get("Created") or 0), default=None)
+    text = "" if newest is None else str(newest["Labels"].get(label) or "")
+    return tuple(part for part in text.split(",") if part)
 
 
 def _name(container: Mapping[str, Any]) -> str:

@@ -15,7 +15,13 @@ from roas.engine.content_binding import ContentBinder
 from roas.engine.contents import ContentStore
 from roas.engine.engine_holdings import NOTHING_HELD, EngineHoldings, read_holdings
 from roas.engine.interface import ResolvedStack
-from roas.engine.model import read_definitions, refuse_impossible_updates, services_of, with_inactive_services
+from roas.engine.model import (
+    read_definitions,
+    refuse_impossible_updates,
+    services_of,
+    with_inactive_services,
+    with_one_shots,
+)
 from roas.engine.model_text import read_resolved
 from roas.engine.obstacles import find_obstacles
 from roas.engine.own_container import own_container_id
@@ -77,7 +83,7 @@ class StackResolver:
         refuse_impossible_probes(definitions)
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
         binder = ContentBinder(self._contents, environment.folder, write=write_contents)
-        bound = await self._clients.local(lambda: binder.bind(model))
+        bound = with_one_shots(await self._clients.local(lambda: binder.bind(model)), environment.one_shots)
         _refuse_shared_volumes(model)
         _refuse_remote_files(environment, bound)
         follows = await self._follows(environment, version, read)

@@ -10,7 +10,7 @@ class Environment:
 
     `ignored_files` are those that `docker compose` in its folder would take besides. `project_is_given` is whether
     somebody named the project, instead of a convention. `version_variables` are the stack's own variables that get the
-    version that is deployed.
+    version that is deployed. `one_shots` are services that end, of which the compose file does not say so.
     """
 
     name: str
@@ -28,3 +28,4 @@ class Environment:
     ignored_files: tuple[Path, ...] = ()
     project_is_given: bool = False
     version_variables: tuple[str, ...] = ()
+    one_shots: frozenset[str] = frozenset()

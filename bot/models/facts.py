@@ -29,10 +29,15 @@ class PublishedPort:
 
 @dataclass(frozen=True, slots=True)
 class FoundProject:
-    """Describe a Compose project of an engine: its folders by label, and the names of its containers and volumes."""
+    """Describe a Compose project of an engine: its folders by label, and the names of its containers and volumes.
+
+    `files` and `env_files` are those that its newest container was created from.
+    """
 
     name: str
     folders: frozenset[str] = frozenset()
+    files: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
 

@@ -10,6 +10,7 @@ import yaml
 from dotenv import dotenv_values
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+IN_TAG = re.compile(r"(?<!\$)\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 OPERATORS = (":-", ":?", ":+", "-", "?", "+")
 
 
@@ -75,6 +76,22 @@ def images_of(compose_files: Iterable[Path]) -> tuple[tuple[str, str], ...]:
             if isinstance(image, str):
                 found.append((str(name), image))
     return tuple(found)
+
+
+def variables_of_images(compose_files: Iterable[Path]) -> dict[str, list[tuple[str, str]]]:
+    """Return the variables in the tags of images, each with the services that have it and their images."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for service, image in images_of(compose_files):
+        for name in dict.fromkeys(IN_TAG.findall(image[_tag_start(image) :])):
+            found.setdefault(name, []).append((service, image))
+    return found
+
+
+def _tag_start(image: str) -> int:
+    """Return where the tag begins: at the last colon outside of braces; at the text's end where there is none."""
+    outside = re.sub(r"\$\{[^}]*\}", lambda match: "x" * len(match.group()), image)
+    colon = outside.rfind(":")
+    return colon if colon > outside.rfind("/") else len(image)
 
 
 def _documents(compose_files: Iterable[Path]) -> Iterator[Any]:

@@ -1,0 +1,163 @@
+"""Look at a stack that runs, and describe it as an environment of `roas.toml`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from roas.configuration.stack_files import find_files, plain_name, usual_project
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.interface import ResolvedStack
+from roas.errors import ComposePolicyError, InvalidRequestError
+from roas.models.environment import Environment
+from roas.models.facts import FoundProject
+from roas.redaction import Redactor
+from roas.settings import NAME_PATTERN, EnvironmentSettings, Settings, environments
+from roas.validation.compose_variables import variables_of_images
+
+# Rounds of a policy that names what it refuses: of the files, of the model, of what the engine holds.
+POLICY_ROUNDS = 10
+# A version of the stack is no version of these, which others make.
+BOUGHT = re.compile(
+    r"postgres|postgis|pgvector|mysql|mariadb|mongo|redis|valkey|memcached|rabbitmq|elasticsearch|nginx|caddy|traefik"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStack:
+    """Hold what is written of a stack: its table, what the policy has to allow, and what a person should know."""
+
+    name: str
+    values: Mapping[str, str | tuple[str, ...]]
+    allow: tuple[str, ...] = ()
+    running: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+
+async def survey_stack(settings: Settings, folder: Path, name: str | None, project: str | None) -> FoundStack:
+    """Return how a folder's stack runs. Raises InvalidRequestError, ComposeFileError, ComposePolicyError."""
+    found = await _running(settings, folder, project)
+    values: dict[str, str | tuple[str, ...]] = {"folder": str(folder)}
+    values["project_name"] = found.name
+    values |= _files(found, folder)
+    name = _checked_name(name or plain_name(found.name)[:32])
+    stack, allow = await _resolve(settings, name, values)
+    notes: list[str] = []
+    if not stack.follows_version:
+        values |= _version_variables(stack.environment, notes)
+    if ended := await _ended(settings, stack, allow):
+        values["one_shots"] = ended
+    return FoundStack(name, values, allow, len(found.containers), tuple(notes))
+
+
+async def _running(settings: Settings, folder: Path, project: str | None) -> FoundProject:
+    """Return the project that runs from a folder; one of Compose's usual name where none does."""
+    place = Environment("init", project or "init", folder, (), docker_host=settings.docker_host)
+    engine = _engine(settings, ())
+    try:
+        projects = await engine.projects(place)
+    finally:
+        await engine.close()
+    return _chosen(projects, folder, project)
+
+
+def _chosen(projects: tuple[FoundProject, ...], folder: Path, project: str | None) -> FoundProject:
+    if not folder.is_dir():
+        raise InvalidRequestError(f"There is no folder {folder}.", hint="Name the folder of the compose files.")
+    if project is not None:
+        return next((one for one in projects if one.name == project), FoundProject(project))
+    here = [one for one in projects if folder in {Path(path).resolve() for path in one.folders}]
+    if len(here) > 1:
+        raise InvalidRequestError(
+            f"Several projects run from {folder}: {', '.join(one.name for one in here)}.",
+            hint="Name one with --project; each may be an environment of its own.",
+        )
+    if here:
+        return here[0]
+    env = tuple(path for path in (folder / ".env",) if path.is_file())
+    usual = usual_project(folder, find_files(folder, "", {}).used, env)
+    return next((one for one in projects if one.name == usual and not one.folders), FoundProject(usual))
+
+
+def _files(found: FoundProject, folder: Path) -> dict[str, str]:
+    """Return the files that the project was created from, where they are not those that are found anyway."""
+    values = {}
+    for key, paths in (("compose_file", found.files), ("env_file", found.env_files)):
+        files = [Path(path) for path in paths]
+        if files and all(path.is_file() and path.resolve().is_relative_to(folder) for path in files):
+            values[key] = ":".join(str(path.resolve().relative_to(folder)) for path in files)
+    return values
+
+
+async def _resolve(
+    settings: Settings, name: str, values: dict[str, str | tuple[str, ...]]
+) -> tuple[ResolvedStack, tuple[str, ...]]:
+    """Return the stack, and all that the policy has to allow for it. Leaves out files that are found anyway."""
+    plain = {key: value for key, value in values.items() if key not in {"compose_file", "env_file"}}
+    for key in ("compose_file", "env_file"):
+        with_it, without = (_environment(settings, name, one) for one in (values, {**plain, **_other(values, key)}))
+        if (with_it.compose_files, with_it.env_files) == (without.compose_files, without.env_files):
+            values.pop(key, None)
+    environment = _environment(settings, name, values)
+    allow: tuple[str, ...] = ()
+    for _ in range(POLICY_ROUNDS):
+        engine = _engine(settings, (*settings.compose_policy_allow, *allow))
+        try:
+            return await engine.resolve(environment, None, write_contents=False), allow
+        except ComposePolicyError as error:
+            new = tuple(entry for entry in error.entries if entry not in allow)
+            if not new:
+                raise
+            allow += new
+        finally:
+            await engine.close()
+    raise InvalidRequestError("The policy refuses more each time that it is asked.", hint="Look at `roas doctor`.")
+
+
+def _other(values: Mapping[str, str | tuple[str, ...]], key: str) -> dict[str, str | tuple[str, ...]]:
+    other = "env_file" if key == "compose_file" else "compose_file"
+    return {other: values[other]} if other in values else {}
+
+
+def _version_variables(environment: Environment, notes: list[str]) -> dict[str, tuple[str, ...]]:
+    """Return the variables of the stack's own images; note where there is none, or which were left out."""
+    found = variables_of_images(environment.compose_files)
+    own = {name: uses for name, uses in found.items() if not all(BOUGHT.search(image) for _, image in uses)}
+    if not own:
+        notes.append("No image has a variable: a deployed version changes nothing until one has `${VERSION}`.")
+        return {}
+    if len(found) > len(own):
+        notes.append(
+            f"Left out of version_variables, since it is no version of this stack: {', '.join(found - own.keys())}."
+        )
+    return {"version_variables": tuple(own)}
+
+
+async def _ended(settings: Settings, stack: ResolvedStack, allow: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the services that have ended as they should, and of which the compose file does not say so."""
+    engine = _engine(settings, allow)
+    try:
+        ended = await engine.ended_services(stack.environment)
+    finally:
+        await engine.close()
+    known = stack.definitions
+    return tuple(name for name in ended if name in known and not known[name].ends_well)
+
+
+def _environment(settings: Settings, name: str, values: Mapping[str, object]) -> Environment:
+    own = EnvironmentSettings.model_validate(values)
+    changed = settings.model_copy(update={"environments": {name: own}, "environment_names": (name,)})
+    return environments(changed)[name]
+
+
+def _engine(settings: Settings, allow: tuple[str, ...]) -> ComposeEngine:
+    state_dir = settings.state_dir.expanduser().resolve()
+    return ComposeEngine(state_dir=state_dir, instance_id="CLI-init", policy_allow=allow, redactor=Redactor())
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise InvalidRequestError(
+            f"{name!r} is no name for an environment.", hint="Name one with --environment: small letters, digits, - _."
+        )
+    return name
