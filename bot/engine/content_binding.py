@@ -9,7 +9,9 @@ from roas.engine.contents import ContentStore, TooLargeError
 from roas.engine.model import services_of
 from roas.errors import ComposeFileError
 
-FROM_ENVIRONMENT_HINT = "Put the value in a file and name it with `file:`; a release has no environment of its own."
+EXTERNAL_HINT = (
+    "External ones are Swarm's, and Compose cannot use them: name a `file:`, or a variable by `environment:`."
+)
 
 
 class ContentBinder:
@@ -24,6 +26,7 @@ class ContentBinder:
         self._folder = folder.resolve()
         self._write = write
         self._written_to: tuple[Path, ...] = ()
+        self._live: frozenset[Path] = frozenset()
         self.warnings: list[str] = []
 
     def bind(self, model: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,6 +40,7 @@ class ContentBinder:
             if volume.get("type") == "bind" and not volume.get("read_only")
         )
         for name, service in services.items():
+            self._live = _live_binds(name, service, self._folder)
             self._check_secrets(name, service, model)
             volumes = [self._volume(name, volume) for volume in service.get("volumes") or ()]
             volumes += [self._config(name, entry, model) for entry in service.get("configs") or ()]
@@ -51,7 +55,7 @@ class ContentBinder:
         source = Path(volume["source"])
         if not source.exists():  # judged before: Compose creates a folder, or it is the host's and cannot be seen here
             return volume
-        if self._is_data(source.resolve()):
+        if self._is_data(source.resolve()) or source.resolve() in self._live:
             return volume
         kept = self._keep(service, source)
         return volume if kept is None else {**volume, "source": str(kept), "bind": _bind_options(volume)}
@@ -71,7 +75,7 @@ class ContentBinder:
         if (text := config.get("content")) is not None:
             return self._store.place_text(str(text), write=self._write)
         if "file" not in config:
-            raise ComposeFileError(f"The config {name} of {service} has no file.", hint=FROM_ENVIRONMENT_HINT)
+            raise ComposeFileError(f"The config {name} of {service} has no file.", hint=EXTERNAL_HINT)
         source = Path(config["file"])
         if not source.exists():
             raise _missing(service, f"takes the config {name} from", source)
@@ -104,9 +108,23 @@ class ContentBinder:
             name = str(entry["source"])
             secret = (model.get("secrets") or {}).get(name) or {}
             if "file" not in secret:
-                raise ComposeFileError(f"The secret {name} of {service} has no file.", hint=FROM_ENVIRONMENT_HINT)
+                raise ComposeFileError(f"The secret {name} of {service} has no file.", hint=EXTERNAL_HINT)
             if not Path(secret["file"]).exists():
                 raise _missing(service, f"takes the secret {name} from", Path(secret["file"]))
+
+
+def _live_binds(name: str, service: Mapping[str, Any], folder: Path) -> frozenset[Path]:
+    """Return what a service binds from where it lies, since the host renews it. Raises ComposeFileError."""
+    named = (service.get("x-deploy") or {}).get("live_binds") or ()
+    bound = {Path(one["source"]).resolve() for one in service.get("volumes") or () if one.get("type") == "bind"}
+    live = frozenset((folder / str(path)).resolve() for path in named)
+    if unknown := sorted(str(path) for path in live - bound):
+        raise ComposeFileError(
+            f"`live_binds` of {name} names what it does not bind: {', '.join(unknown)}.",
+            hint="Name sources of its `volumes`, as they are written there.",
+            service=name,
+        )
+    return live
 
 
 def _bind_options(volume: Mapping[str, Any]) -> dict[str, Any]:

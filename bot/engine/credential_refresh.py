@@ -5,6 +5,7 @@ from typing import Any
 
 from roas.engine.client import EngineClients
 from roas.engine.credentials import with_credentials_of
+from roas.engine.environment_values import renewed_secrets
 from roas.engine.model_store import ModelStore
 from roas.engine.resolution import StackResolver
 from roas.errors import EngineUnavailableError, RoasError
@@ -38,4 +39,5 @@ class CredentialRefresher:
             text = f"{release.label} keeps the credentials it was made with, since today's files cannot be read"
             return stored, (f"{text}: {error.message}",)
         renewed, unknown = with_credentials_of(stored, today)
+        renewed["services"] |= renewed_secrets(renewed, today, self._resolver.contents_folder)
         return renewed, tuple(f"{name} is not in today's files: it stays as it was." for name in unknown)

@@ -9,7 +9,6 @@ from typing import Any
 from roas.engine.durations import read_duration
 from roas.engine.service_dependencies import dependencies_of
 from roas.engine.service_probes import probes_of
-from roas.errors import ComposeFileError
 from roas.models.dependency import Dependency, DependencyCondition
 from roas.models.stack import ServiceDefinition
 
@@ -52,18 +51,14 @@ def read_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:
     }
 
 
-def refuse_impossible_updates(definitions: Mapping[str, ServiceDefinition]) -> None:
-    """Raise ComposeFileError where a second container beside the first is asked for and cannot be."""
-    faults = [
-        f"{definition.name} asks for `order: start-first` but has {definition.fixed_place}"
-        for definition in definitions.values()
-        if (definition.start_first or definition.rollback_start_first) and definition.fixed_place
-    ]
-    if faults:
-        raise ComposeFileError(
-            "A second container cannot run beside the first: " + "; ".join(faults) + ".",
-            hint="Leave the port or the name to the engine, or set `order: stop-first`.",
-        )
+def impossible_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ...]:
+    """Return what to say where a second container beside the first is asked for and cannot be."""
+    return tuple(
+        f"{name} asks for `order: start-first`, but {one.fixed_place} allows only one container: it is replaced "
+        "stop-first."
+        for name, one in definitions.items()
+        if one.denies_start_first
+    )
 
 
 def pinned_content(service: Mapping[str, Any]) -> str:
@@ -132,6 +127,8 @@ def _definition(
     rollback = (service.get("deploy") or {}).get("rollback_config") or {}
     monitor = update.get("monitor")
     built = is_built(service)
+    fixed_place = _fixed_place(service)
+    wanted, wanted_back = (config.get("order") == START_FIRST for config in (update, rollback))
     return ServiceDefinition(
         name=name,
         image=image_reference(str(model.get("name", "")), name, service),
@@ -143,11 +140,12 @@ def _definition(
         one_shot=bool(own.get("one_shot", awaited)),
         may_end=own.get("one_shot") is not False and _may_end(service),
         critical=bool(own.get("critical", False)),
-        start_first=update.get("order") == START_FIRST,
-        rollback_start_first=rollback.get("order") == START_FIRST,
+        start_first=wanted and not fixed_place,
+        rollback_start_first=wanted_back and not fixed_place,
         monitor_seconds=None if monitor is None else read_duration(monitor),
         pull_policy="build" if built else str(service.get("pull_policy") or "missing"),
-        fixed_place=_fixed_place(service),
+        fixed_place=fixed_place,
+        denies_start_first=bool(fixed_place) and (wanted or wanted_back),
     )
 
 

@@ -14,10 +14,11 @@ from roas.engine.compose.runner import ComposeRunner
 from roas.engine.content_binding import ContentBinder
 from roas.engine.contents import ContentStore
 from roas.engine.engine_holdings import NOTHING_HELD, EngineHoldings, read_holdings
+from roas.engine.environment_values import with_environment_values
 from roas.engine.interface import ResolvedStack
 from roas.engine.model import (
+    impossible_updates,
     read_definitions,
-    refuse_impossible_updates,
     services_of,
     with_inactive_services,
     with_one_shots,
@@ -30,6 +31,7 @@ from roas.engine.raw_files import FileReference
 from roas.engine.raw_policy import RawPolicy
 from roas.engine.secret_sources import copied_secrets, model_secrets, stack_secrets
 from roas.engine.service_probes import refuse_impossible_probes
+from roas.engine.shared_volumes import with_shared_volumes
 from roas.engine.sources.discovery import SourceDiscovery
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.snapshot import SourceSnapshot, new_snapshot
@@ -65,6 +67,11 @@ class StackResolver:
         self._policy = policy
         self._redactor = redactor
 
+    @property
+    def contents_folder(self) -> Path:
+        """Return where the contents of files are kept."""
+        return self._contents.folder
+
     async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
         """Return the stack as it would be deployed. Raises ComposeFileError, ComposePolicyError."""
         with without_secrets(self._redactor.redact):
@@ -79,12 +86,12 @@ class StackResolver:
         holdings = await self._holdings(environment, needed=write_contents)
         await self._clients.local(lambda: self._policy.check(model, environment, files, holdings))
         definitions = read_definitions(model)
-        refuse_impossible_updates(definitions)
         refuse_impossible_probes(definitions)
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
+        shared, about_sharing = with_shared_volumes(model)
+        valued = await self._with_environment_values(environment, shared, read.contents, write=write_contents)
         binder = ContentBinder(self._contents, environment.folder, write=write_contents)
-        bound = with_one_shots(await self._clients.local(lambda: binder.bind(model)), environment.one_shots)
-        _refuse_shared_volumes(model)
+        bound = with_one_shots(await self._clients.local(lambda: binder.bind(valued)), environment.one_shots)
         _refuse_remote_files(environment, bound)
         follows = await self._follows(environment, version, read)
         named = version
@@ -100,6 +107,8 @@ class StackResolver:
                 *_ignored(environment),
                 *read.warnings,
                 *missing,
+                *about_sharing,
+                *impossible_updates(definitions),
                 *binder.warnings,
             ),
             follows_version=follows,
@@ -112,7 +121,8 @@ class StackResolver:
         """Return the model that the files resolve to today, the place of its configuration, and warnings."""
         with without_secrets(self._redactor.redact):
             read = await self._read(environment, version)
-        return read.model, read.warnings
+            valued = await self._with_environment_values(environment, read.model, read.contents, write=True)
+        return valued, read.warnings
 
     async def _holdings(self, environment: Environment, *, needed: bool) -> EngineHoldings:
         """Query what exists on the engine. A preview works without; but nothing can be applied then."""
@@ -122,6 +132,15 @@ class StackResolver:
             if needed:
                 raise
             return NOTHING_HELD
+
+    async def _with_environment_values(
+        self, environment: Environment, model: Mapping[str, Any], files: Mapping[Path, bytes], *, write: bool
+    ) -> dict[str, Any]:
+        valued, secrets = await self._clients.local(
+            lambda: with_environment_values(model, environment, files, self._contents, write=write)
+        )
+        self._redactor.add(secrets)
+        return valued
 
     def _missing_sources(self, environment: Environment, model: Mapping[str, Any]) -> tuple[str, ...]:
         if not is_local(environment):
@@ -218,16 +237,6 @@ def _refuse_missing_files(environment: Environment) -> None:
     if missing:
         names = ", ".join(map(str, missing))
         raise ComposeFileError(f"There is no such file: {names}.", hint="Check STACK_DIR and COMPOSE_FILE.")
-
-
-def _refuse_shared_volumes(model: Mapping[str, Any]) -> None:
-    """Compose hashes these with the container, so that no release could state the hash of its containers."""
-    sharing = [name for name, service in services_of(model).items() if service.get("volumes_from")]
-    if sharing:
-        raise ComposeFileError(
-            f"`volumes_from` cannot belong to a release ({', '.join(sharing)}).",
-            hint="Name the volumes that the services share under `volumes` of each.",
-        )
 
 
 def _refuse_remote_files(environment: Environment, model: Mapping[str, Any]) -> None:

@@ -37,6 +37,7 @@ class ServiceDefinition:
     monitor_seconds: float | None = None
     pull_policy: str = "missing"
     fixed_place: str = ""
+    denies_start_first: bool = False
     probes: tuple[ServiceProbe, ...] = ()
 
     @property

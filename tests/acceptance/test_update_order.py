@@ -92,30 +92,15 @@ async def test_stop_first_never_runs_two_versions(people, stack, images):
         assert min(seen.counts) == 0
 
 
-async def test_start_first_with_fixed_port_refused(people, stack, images):
-    """It is refused before anything is touched."""
+async def test_start_first_with_fixed_port_is_stop_first(people, stack, images):
+    """Where only one container can be, it is replaced the other way, and said so."""
     port = free_port()
-    ports = [f"127.0.0.1:{port}:8080"]
-    stack.write({"web": service(ports=ports)})
+    stack.write({"web": service(ports=[f"127.0.0.1:{port}:8080"], deploy=START_FIRST)})
     await people.succeed("v1")
-    before = stack.ids()
-    stack.write({"web": service(ports=ports, deploy=START_FIRST)})
-    deployment = await people.deploy("v2")
-    assert deployment.outcome is Outcome.FAILED
-    assert str(port) in deployment.problem.message
-    assert "start-first" in deployment.problem.message
-    assert "stop-first" in deployment.problem.hint
-    assert stack.ids() == before
-
-
-async def test_start_first_with_container_name_refused(people, stack):
-    """It is refused before anything is touched."""
-    name = f"{stack.base_name}-fixed"
-    stack.write({"web": service(container_name=name, deploy=START_FIRST)})
-    deployment = await people.deploy("v1")
-    assert deployment.outcome is Outcome.FAILED
-    assert name in deployment.problem.message
-    assert stack.containers() == []
+    deployment = await people.succeed("v2")
+    assert stack.images() == {"web-1": images["v2"]}
+    (warning,) = [text for text in deployment.warnings if "start-first" in text]
+    assert f"the fixed host port {port} allows only one container" in warning
 
 
 async def test_replicas_scale_up_and_down(people, stack, images):

@@ -64,8 +64,11 @@ async def test_unset_variable_warns(engine: ComposeEngine, stack: Callable[..., 
         ("services: {a: {image: x, depends_on: [b]}, b: {image: x, depends_on: [a]}}", "cycle"),
         ("services: {web: {environment: {A: b}}}", "image"),
         ("services: {}", "no service"),
-        ("services: {a: {image: x}, b: {image: x, volumes_from: [a]}}", "volumes_from"),
+        ("services: {a: {image: x, volumes: [/d]}, b: {image: x, volumes_from: [a]}}", "the one at /d has no name"),
         ("services: {web: {image: x, configs: [{source: c}]}}\nconfigs: {c: {environment: X}}", "config c"),
+        ("services: {web: {image: x, secrets: [s]}}\nsecrets: {s: {environment: X}}", "secret s"),
+        ("services: {web: {image: x, secrets: [s]}}\nsecrets: {s: {external: true}}", "secret s"),
+        ("services: {web: {image: x, volumes: ['./a:/a:ro'], x-deploy: {live_binds: [./b]}}}", "live_binds"),
         ("services: {web: {image: x, x-deploy: {depends_on: {db: {kind: required}}}}}", "no service of this stack"),
         ("services: {web: {image: x, x-deploy: {depends_on: {web2: {kind: vital}}}}}", "vital"),
         ("services: {web: {image: x, x-deploy: {depends_on: {db: {kindd: soft}}}}}", "kindd"),
@@ -81,13 +84,15 @@ async def test_invalid_compose_file_reports_position(
 
 
 @pytest.mark.parametrize("place", ["container_name: web", "ports: ['8080:80']", "ports: ['127.0.0.1:8080:80/udp']"])
-async def test_start_first_in_fixed_place_refused(
+async def test_start_first_in_fixed_place_is_stop_first(
     engine: ComposeEngine, stack: Callable[..., Environment], place: str
 ) -> None:
-    """It is refused before anything is touched."""
     order = "deploy: {update_config: {order: start-first}}"
-    with pytest.raises(ComposeFileError, match="start-first"):
-        await engine.resolve(stack(f"services: {{web: {{image: 'tiny:v1', {order}, {place}}}}}"), "v1")
+    found = await engine.resolve(stack(f"services: {{web: {{image: 'tiny:v1', {order}, {place}}}}}"), "v1")
+    assert not found.definitions["web"].start_first
+    (warning,) = [text for text in found.warnings if "start-first" in text]
+    assert "web asks for `order: start-first`" in warning
+    assert "replaced stop-first" in warning
 
 
 @pytest.mark.parametrize("version", ["--help", "-x", "", "a b", "$(id)", "v1\n"])

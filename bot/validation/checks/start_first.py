@@ -13,20 +13,15 @@ class StartFirstCheck:
     """Look for what two containers of one service would fight over."""
 
     name = "start_first"
-    severity = Severity.CRITICAL
+    severity = Severity.WARNING
 
     async def run(self, subject: Subject) -> list[CheckResult]:
         """Name what prevents a second container."""
         if subject.stack is None:
             return []  # nothing can be said of a stack that did not resolve; the compose file's own check says why
         found = await self._own_service(subject, subject.stack.definitions)
-        users = {
-            name: definition for name, definition in sorted(subject.stack.definitions.items()) if definition.start_first
-        }
-        for name, definition in users.items():
-            if definition.fixed_place:
-                message = f"{name} is replaced start-first, but {definition.fixed_place} allows only one container."
-                found.append(failed(self, message, "Remove it, or set `update_config.order: stop-first`."))
+        users = [name for name, definition in sorted(subject.stack.definitions.items()) if definition.start_first]
+        for name in users:
             if shared := _writable_volumes(subject.services.get(name, {})):
                 message = f"{name} is replaced start-first: two containers will write to {listed(shared)} at once."
                 remedy = "Use `stop-first`, unless the program supports that."

@@ -140,13 +140,6 @@ async def test_shell_as_pid_1_warns_missing_init_informs(with_services: Make) ->
     assert "shell will take 10 s" in found[0][1]
 
 
-async def test_start_first_in_fixed_place_refused(with_services: Make) -> None:
-    subject = with_services({"web": {}}, web={"start_first": True, "fixed_place": "the host port 8080"})
-    severity, message = failed(await StartFirstCheck().run(subject))[0]
-    assert severity is Severity.CRITICAL
-    assert "the host port 8080 allows only one container" in message
-
-
 async def test_bot_in_fixed_place_warns(with_services: Make, probe: StubProbe) -> None:
     services: dict[str, Any] = {"bot": {}, "web": {}}
     subject = with_services(services, bot={"fixed_place": "the fixed name b"}, web={"fixed_place": "the fixed name w"})
