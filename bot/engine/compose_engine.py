@@ -22,7 +22,7 @@ from roas.engine.image_pull import pull_image
 from roas.engine.images import find_image, look_up_image
 from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
 from roas.engine.local_versions import PLACEHOLDER, find_local_versions
-from roas.engine.model import read_definitions
+from roas.engine.model import read_definitions, services_of
 from roas.engine.model_store import ModelStore
 from roas.engine.orphans import kill_orphans
 from roas.engine.own_container import own_container_id
@@ -43,7 +43,7 @@ from roas.engine.sources.build_sources import BuildSources
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.secret_key import SecretKey
 from roas.engine.statistics import StatisticsReader
-from roas.errors import EngineError
+from roas.errors import EngineError, ImageNotFoundError, RegistryUnavailableError
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot
@@ -102,14 +102,16 @@ class ComposeEngine:
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
         """Return the content that each service's image means now; each reference is queried once."""
         wanted = {name: stack.definitions[name] for name in sorted(services)}
-        questions = {(one.image, one.pull_policy) for one in wanted.values() if not one.built}
-        ordered = sorted(questions)
+        questions: dict[tuple[str, str], list[str]] = {}
+        for name, one in wanted.items():
+            if not one.built:
+                questions.setdefault((one.image, one.pull_policy), []).append(name)
         answers = await run_concurrently(
-            look_up_image(self._clients, stack.environment, reference, policy) for reference, policy in ordered
+            self._look_up_image(stack, reference, policy, names) for (reference, policy), names in questions.items()
         )
-        found = dict(zip(ordered, answers, strict=True))
+        found = dict(zip(questions, answers, strict=True))
         return {
-            name: await self._to_build(stack, name) if one.built else found[one.image, one.pull_policy]
+            name: found.get((one.image, one.pull_policy)) or await self._to_build(stack, name)
             for name, one in wanted.items()
         }
 
@@ -324,6 +326,18 @@ class ComposeEngine:
                 f"STATE_DIR cannot be used: {error.strerror or error} ({error.filename}).",
                 hint="The bot's user must own all that is in models/ and contents/ of STATE_DIR.",
             ) from error
+
+    async def _look_up_image(
+        self, stack: ResolvedStack, reference: str, policy: str, names: list[str]
+    ) -> WantedImage | None:
+        """Return what a reference means; None where it cannot be pulled and, as in Compose, is built instead."""
+        try:
+            return await look_up_image(self._clients, stack.environment, reference, policy)
+        except (ImageNotFoundError, RegistryUnavailableError):
+            services = services_of(stack.model)
+            if all(services[name].get("build") for name in names):
+                return None
+            raise
 
     async def _to_build(self, stack: ResolvedStack, service: str) -> WantedImage:
         """Say what is built: it is bound to its model; where nothing is built, the image that is here serves."""

@@ -50,7 +50,7 @@ async def test_missing_variable_named_with_file(engine: ComposeEngine, stack: Ca
 
 async def test_unset_variable_warns(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
     resolved = await engine.resolve(stack("services: {web: {image: 'tiny:v1', user: '${WHO}'}}"), "v1")
-    assert resolved.warnings == ("The variable WHO is not set: Compose uses an empty string for it.",)
+    assert "The variable WHO is not set: Compose uses an empty string for it." in resolved.warnings
 
 
 @pytest.mark.parametrize(

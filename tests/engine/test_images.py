@@ -155,6 +155,16 @@ LABEL what=$WHAT
 """
 
 
+@pytest.mark.parametrize("policy", ["never", "missing", "always"])
+async def test_image_that_cannot_be_pulled_is_built(
+    engine: ComposeEngine, stack: Callable[..., Environment], policy: str
+) -> None:
+    """As in Compose: with `build`, an image that is nowhere is no fault, whatever the pull policy."""
+    environment = stack(one("127.0.0.1:1/nowhere:v1", f"build: ., pull_policy: {policy}"))
+    (environment.folder / "Dockerfile").write_text("FROM tiny:v1\n")
+    assert (await look_up(engine, environment)).build_hash is not None
+
+
 async def test_build_uses_requested_version(
     engine: ComposeEngine,
     stack: Callable[..., Environment],

@@ -1,0 +1,224 @@
+"""A container of the bot's is the one that `docker compose up` makes, but for a few differences that are meant."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from roas.engine.compose_engine import ComposeEngine
+from roas.errors import ComposePolicyError
+from roas.models.environment import Environment
+from roas.redaction import Redactor
+from tests.engine.applying import deploy
+from tests.engine.normalised import normalised
+
+# Every field of a service that Compose 2.26 knows and this engine can do: no Windows, no GPU, no Swarm.
+STACK = """
+x-common: &common {image: "tiny:v1", stop_grace_period: 0s}
+services:
+  process:
+    <<: *common
+    annotations: {note: "5$$"}
+    attach: false
+    command: ["sleep", "1000"]
+    entrypoint: ["/bin/env"]
+    env_file: [web.env]
+    environment: {A: "1", PRICE: "5$$", EMPTY: ""}
+    expose: ["9000"]
+    group_add: ["123"]
+    healthcheck:
+      {test: ["CMD", "true"], interval: 2s, timeout: 1500ms, retries: 4, start_period: 5s, start_interval: 1s}
+    hostname: webby
+    domainname: example.test
+    init: true
+    labels: {own: "yes$$"}
+    logging: {driver: local, options: {max-size: 1m}}
+    restart: on-failure:3
+    stdin_open: true
+    stop_signal: SIGINT
+    tty: true
+    user: "1000:1000"
+    working_dir: /tmp
+  host:
+    <<: *common
+    blkio_config: {weight: 300}
+    cap_add: [NET_ADMIN]
+    cap_drop: [MKNOD]
+    cgroup: host
+    cgroup_parent: tenants
+    cpu_count: 0
+    cpu_period: 100000
+    cpu_quota: 50000
+    cpu_shares: 512
+    cpuset: "0"
+    device_cgroup_rules: ["c 1:3 mr"]
+    devices: ["/dev/null:/dev/nothing:r"]
+    ipc: shareable
+    mem_limit: 64m
+    mem_reservation: 32m
+    mem_swappiness: 10
+    memswap_limit: 128m
+    oom_kill_disable: false
+    oom_score_adj: 100
+    pid: host
+    pids_limit: 100
+    privileged: false
+    read_only: true
+    runtime: runc
+    security_opt: ["no-new-privileges:true"]
+    shm_size: 32m
+    sysctls: {net.core.somaxconn: "1024"}
+    tmpfs: ["/run:size=65536,mode=755"]
+    ulimits: {nofile: {soft: 1000, hard: 2000}, nproc: 500}
+    userns_mode: host
+    uts: host
+  resources:
+    <<: *common
+    deploy:
+      labels: {only: swarm}
+      resources: {limits: {cpus: "0.5", memory: 64M, pids: 50}, reservations: {memory: 32M}}
+      restart_policy: {condition: on-failure, max_attempts: 2}
+  networked:
+    <<: *common
+    dns: ["9.9.9.9"]
+    dns_opt: [ndots:1]
+    dns_search: [example.test]
+    extra_hosts: ["other:10.9.8.7", "host:host-gateway"]
+    networks:
+      default: {aliases: [www], mac_address: "02:42:ac:11:65:43", priority: 10}
+      back: {ipv4_address: 10.213.251.9, link_local_ips: [169.254.7.7]}
+    ports: ["127.0.0.1::8080", "8081/udp", {target: 8082, protocol: tcp, mode: host}]
+    links: ["mounted:store"]
+  shared:
+    <<: *common
+    network_mode: "service:networked"
+    pid: "service:host"
+    ipc: "service:host"
+    depends_on: [mounted]
+  mounted:
+    <<: *common
+    configs: [{source: settings, target: /etc/settings.ini}, inline]
+    secrets: [password, {source: token, target: key}]
+    volumes:
+      - ./site:/site:ro
+      - ./data:/data
+      - store:/store
+      - /anonymous
+      - {type: bind, source: ./data, target: /slave, bind: {propagation: rslave}}
+      - {type: volume, source: store, target: /plain, read_only: true, volume: {nocopy: true}}
+      - {type: tmpfs, target: /scratch, tmpfs: {size: 65536, mode: 448}}
+  borrowing:
+    <<: *common
+    volumes_from: ["lender:ro"]
+  lender: {<<: *common, volumes: ["store:/lent", "./data:/data"]}
+  named: {<<: *common, container_name: "${NAME}", platform: linux/amd64, pull_policy: never, network_mode: none}
+  many: {<<: *common, scale: 2, volumes: ["./data:/data"]}
+  idle: {<<: *common, profiles: [sometimes]}
+networks:
+  back:
+    attachable: true
+    driver: bridge
+    driver_opts: {com.docker.network.bridge.name: "${BRIDGE}"}
+    internal: true
+    labels: {of: us}
+    ipam: {config: [{subnet: 10.213.251.0/24, gateway: 10.213.251.1}]}
+volumes: {store: {labels: {of: us}}}
+configs: {settings: {file: ./settings.ini}, inline: {content: "costs 5$$"}}
+secrets: {password: {file: ./password}, token: {environment: TOKEN}}
+"""
+# What differs, and why it is meant to.
+MEANT = {
+    "mounted: Mounts /site Source": "read-only folders are bound from the release's own copy",
+    "mounted: Mounts /etc/settings.ini Source": "and so are configs",
+    "mounted: Mounts /inline": "Compose copies an inline config into the container, which fails on a read-only root",
+    "mounted: Mounts /run/secrets/key": "and so it does with a secret from a variable",
+}
+
+
+def started_by_hand(environment: Environment, *arguments: str) -> None:
+    command = ["docker", "compose", "-p", environment.project, "-f", str(environment.compose_files[0]), *arguments]
+    own = {"PATH": os.environ["PATH"], "HOME": "/root", "DOCKER_HOST": str(environment.docker_host)}
+    done = subprocess.run(command, env=own, cwd=environment.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def differences(one: Any, other: Any, path: str) -> Iterator[str]:
+    """Yield the path of each difference; mounts are known by where they are."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in sorted({*one, *other}):
+            yield from differences(one.get(key), other.get(key), f"{path} {key}")
+    elif one != other:
+        yield path
+
+
+def looks(client: docker.DockerClient, project: str) -> dict[str, Any]:
+    found = client.containers.list(all=True, filters={"label": f"com.docker.compose.project={project}"})
+    seen = {}
+    for one in found:
+        look = normalised(client, one.id)
+        look["Mounts"] = {mount["Destination"]: _mount(mount) for mount in look["Mounts"]}
+        look["HostConfig"] = {key: _plain(value, found) for key, value in look["HostConfig"].items()}
+        seen[one.name.removeprefix(f"{project}-").removesuffix("-1")] = look
+    return seen
+
+
+def _mount(mount: Mapping[str, Any]) -> dict[str, Any]:
+    anonymous = mount.get("Type") == "volume" and len(str(mount.get("Name"))) == 64
+    return {key: value for key, value in mount.items() if not (anonymous and key in {"Name", "Source"})}
+
+
+def _plain(value: Any, found: Any) -> Any:
+    """Name the other containers of the project by their names: the ids are new each time."""
+    for one in found:
+        value = value.replace(one.id, one.name) if isinstance(value, str) else value
+    return value
+
+
+@pytest.fixture
+def stack_folder(stack, environment: Environment) -> Environment:
+    special = {"NAME": f"{environment.project}-special", "BRIDGE": environment.project, "TOKEN": "hunter2"}
+    written = stack(STACK, env="".join(f"{name}={value}\n" for name, value in special.items()))
+    for name in ("site", "data"):
+        (written.folder / name).mkdir()
+    for name in ("site/index.html", "settings.ini", "password"):
+        (written.folder / name).write_text(f"{name}\n")
+    (written.folder / "web.env").write_text("FROM_FILE=yes\n")
+    return written
+
+
+async def trusting(environment: Environment, state_dir: Path) -> ComposeEngine:
+    """An engine whose policy allows all that the stack asks for."""
+    allow: tuple[str, ...] = ()
+    for _ in range(5):
+        engine = ComposeEngine(state_dir=state_dir, instance_id="BOT", policy_allow=allow, redactor=Redactor())
+        try:
+            await engine.resolve(environment, None, write_contents=False)
+        except ComposePolicyError as error:
+            allow += error.entries
+            await engine.close()
+        else:
+            return engine
+    raise AssertionError(allow)
+
+
+async def test_containers_are_those_of_compose(stack_folder: Environment, docker_client, tmp_path: Path) -> None:
+    started_by_hand(stack_folder, "up", "-d")
+    by_compose = looks(docker_client, stack_folder.project)
+    network = docker_client.networks.get(f"{stack_folder.project}_back").attrs
+    started_by_hand(stack_folder, "down", "-v", "-t", "0")
+    engine = await trusting(stack_folder, tmp_path / "trusting")
+    try:
+        await deploy(engine, stack_folder, None)
+    finally:
+        await engine.close()
+    by_us = looks(docker_client, stack_folder.project)
+    assert by_us.keys() == by_compose.keys()
+    found = [path for name in by_us for path in differences(by_compose[name], by_us[name], f"{name}:")]
+    assert sorted(found) == sorted(MEANT)
+    ours = docker_client.networks.get(f"{stack_folder.project}_back").attrs
+    for key in ("Driver", "Internal", "Attachable", "IPAM", "Options", "EnableIPv6"):
+        assert ours[key] == network[key]
