@@ -108,7 +108,7 @@ services:
       - ./data:/data
       - store:/store
       - /anonymous
-      - {type: bind, source: ./data, target: /slave, bind: {propagation: rslave}}
+      - {type: bind, source: ./data, target: /slave, bind: {propagation: private}}
       - {type: volume, source: store, target: /plain, read_only: true, volume: {nocopy: true}}
       - {type: tmpfs, target: /scratch, tmpfs: {size: 65536, mode: 448}}
   borrowing:
