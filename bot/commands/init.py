@@ -31,6 +31,10 @@ async def _init(session: "Session", folder: Path, name: str | None, project: str
     found = await survey_stack(session.settings, folder, name, project)
     target = _target(session, config)
     _write(session, target, found)
+    if found.allow:
+        session.terminal.say(
+            "note: Read what is allowed under [policy]: each line is a risk to the machine or to others."
+        )
     for note in found.notes:
         session.terminal.say(f"note: {note}")
     await _show_plan(session, target, found)

@@ -57,6 +57,7 @@ def test_running_stack_described_once(line: CommandLine, app: Path) -> None:
         }
     }
     assert target.stat().st_mode & 0o777 == 0o600
+    assert "Read what is allowed" in ended.stdout + ended.stderr
     assert "Plan for live" in ended.stdout + ended.stderr
     assert containers(line) == before
     text = target.read_bytes()

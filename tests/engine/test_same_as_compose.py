@@ -132,6 +132,8 @@ secrets: {password: {file: ./password}, token: {environment: TOKEN}}
 """
 # What differs, and why it is meant to.
 MEANT = {
+    "borrowing: Mounts /data RW": "Compose 2.26 forgets the `:ro` of `volumes_from`",
+    "borrowing: Mounts /lent RW": "and so for volumes",
     "mounted: Mounts /site Source": "read-only folders are bound from the release's own copy",
     "mounted: Mounts /etc/settings.ini Source": "and so are configs",
     "mounted: Mounts /inline": "Compose copies an inline config into the container, which fails on a read-only root",
