@@ -175,6 +175,8 @@ def _mount(mount: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any, found: Any) -> Any:
     """Name the other containers of the project by their names: the ids are new each time."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return sorted(value)  # Compose goes through its maps in any order
     for one in found:
         value = value.replace(one.id, one.name) if isinstance(value, str) else value
     return value
