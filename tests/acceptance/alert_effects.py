@@ -21,7 +21,7 @@ def say(scene: Scene, event_type: str, **data: object) -> None:
     scene.application.bus.publish(Event(event_type, "test", data))
 
 
-async def an_urgent_alert_is_handed_on_to_be_dealt_with(scene: Scene) -> bool:
+async def urgent_alert_starts_recovery(scene: Scene) -> bool:
     """Raise an alert that is urgent."""
     await scene.prepare()
     await scene.application.alert_service.take([TROUBLE])
@@ -30,7 +30,7 @@ async def an_urgent_alert_is_handed_on_to_be_dealt_with(scene: Scene) -> bool:
     return bool(handed_on) and "error.auto_handling.start" in told
 
 
-async def alerts_are_counted(scene: Scene) -> bool:
+async def alerts_counted(scene: Scene) -> bool:
     """Read roas_alerts_total and roas_alerts_open."""
     await scene.prepare()
     await scene.application.alert_service.take([TROUBLE])
@@ -39,7 +39,7 @@ async def alerts_are_counted(scene: Scene) -> bool:
     return raised == scene.metric("roas_alerts_open", severity="high") == 1
 
 
-async def a_recovery_is_in_the_journal_and_leads_to_a_look(scene: Scene) -> bool:
+async def recovery_journalled_and_looked_at(scene: Scene) -> bool:
     """Say that a recovery has ended."""
     await scene.prepare()
     say(scene, "error.recovery.completed", **RECOVERED)
@@ -47,7 +47,7 @@ async def a_recovery_is_in_the_journal_and_leads_to_a_look(scene: Scene) -> bool
     return bool(written) and bool(await scene.recorded("monitoring.health_check.start"))
 
 
-async def recoveries_are_counted(scene: Scene) -> bool:
+async def recoveries_counted(scene: Scene) -> bool:
     """Read roas_recoveries_total."""
     await scene.prepare()
     say(scene, "error.recovery.completed", **RECOVERED)
@@ -55,7 +55,7 @@ async def recoveries_are_counted(scene: Scene) -> bool:
     return scene.metric("roas_recoveries_total", outcome="recovered") == 1
 
 
-async def a_look_is_taken_when_it_is_asked_for(scene: Scene) -> bool:
+async def requested_look_taken(scene: Scene) -> bool:
     """Ask for a look at web."""
     await scene.prepare()
     say(scene, "monitoring.health_check.start", environment="dev", service="web")
@@ -63,14 +63,14 @@ async def a_look_is_taken_when_it_is_asked_for(scene: Scene) -> bool:
     return any(event.type == "monitoring.health_check.completed" for event in scene.application.bus.history())
 
 
-async def what_a_look_saw_is_in_the_journal(scene: Scene) -> bool:
+async def look_journalled(scene: Scene) -> bool:
     """Say what a look at web saw."""
     await scene.prepare()
     say(scene, "monitoring.health_check.completed", environment="dev", service="web", verdict="healthy")
     return bool(await scene.recorded("health check: healthy"))
 
 
-async def trouble_of_the_bot_itself_becomes_an_alert(scene: Scene) -> bool:
+async def integration_trouble_becomes_alert(scene: Scene) -> bool:
     """Say that events are handled late."""
     await scene.prepare()
     say(scene, "integration.alert.triggered", figure="event_latency", title="late", summary="2000 ms")
@@ -78,7 +78,7 @@ async def trouble_of_the_bot_itself_becomes_an_alert(scene: Scene) -> bool:
     return [alert.source for alert in await scene.application.state.alerts.open()] == [AlertSource.INTEGRATION]
 
 
-async def trouble_of_the_bot_itself_ends(scene: Scene) -> bool:
+async def integration_alert_resolved(scene: Scene) -> bool:
     """Say that events were handled late, and that it is over."""
     await scene.prepare()
     say(scene, "integration.alert.triggered", figure="event_latency", title="late", summary="2000 ms")

@@ -13,23 +13,23 @@ from tests.acceptance.test_parallel_start import until_waiting
 HEALTH_SECONDS = 20.0
 
 
-async def the_beginning_is_in_the_audit(scene: Scene) -> bool:
+async def beginning_audited(scene: Scene) -> bool:
     """Say who began what: the version and the kind."""
     entries = await scene.audited("deployment begins")
     return [(one.metadata["kind"], one.metadata["version"]) for one in entries] == [("DEPLOY", "v1")]
 
 
-async def the_checks_are_in_the_audit(scene: Scene) -> bool:
+async def checks_audited(scene: Scene) -> bool:
     """Say what the checks found."""
     return [one.metadata["passed"] for one in await scene.audited("environment validated")] == [True]
 
 
-async def the_end_is_in_the_audit(scene: Scene) -> bool:
+async def end_audited(scene: Scene) -> bool:
     """Say how it ended."""
     return [one.metadata["outcome"] for one in await scene.audited("deployment ended")] == ["succeeded"]
 
 
-async def a_started_service_is_in_the_journal(scene: Scene) -> bool:
+async def started_service_journalled(scene: Scene) -> bool:
     """Say that web was started."""
     await (await scene.prepare()).succeed("v1")
     await scene.application.bus.drain()
@@ -37,7 +37,7 @@ async def a_started_service_is_in_the_journal(scene: Scene) -> bool:
     return [one.subject for one in changes if one.type is ChangeType.SERVICE_STARTED] == ["web"]
 
 
-async def an_environment_is_watched_before_its_first_service_starts(scene: Scene) -> bool:
+async def environment_watched_before_first_start(scene: Scene) -> bool:
     """Let the deployment end in its preparation, so that nothing is started."""
     deployment = await (await scene.prepare()).deploy("v1", services=("web",))
     assert deployment.outcome is Outcome.FAILED
@@ -45,7 +45,7 @@ async def an_environment_is_watched_before_its_first_service_starts(scene: Scene
     return scene.application.collector.watched == {"dev"}
 
 
-async def an_environment_is_watched_after_its_deployment_was_taken_up(scene: Scene) -> bool:
+async def environment_watched_after_resume(scene: Scene) -> bool:
     """Let a deployment be resumed after its preparation, so that only its services' starts are heard of."""
     settings = scene.application.settings
     async with open_application(settings) as application:
@@ -58,7 +58,7 @@ async def an_environment_is_watched_after_its_deployment_was_taken_up(scene: Sce
     return scene.application.collector.watched == {"dev"}
 
 
-async def deployments_are_counted(scene: Scene) -> bool:
+async def deployments_counted(scene: Scene) -> bool:
     """Read roas_deployments_total and the time that they took."""
     await (await scene.prepare()).succeed("v1")
     await scene.application.bus.drain()
@@ -67,7 +67,7 @@ async def deployments_are_counted(scene: Scene) -> bool:
     return scene.metric("roas_deployments_total", **labels, outcome="succeeded") == timed == 1
 
 
-async def phases_are_timed(scene: Scene) -> bool:
+async def phases_timed(scene: Scene) -> bool:
     """Read roas_phase_duration_seconds."""
     await (await scene.prepare()).succeed("v1")
     await scene.application.bus.drain()
@@ -75,14 +75,14 @@ async def phases_are_timed(scene: Scene) -> bool:
     return count == 1 and scene.metric("roas_phase_duration_seconds_sum", phase="execution", status="success") > 0
 
 
-async def releases_are_counted(scene: Scene) -> bool:
+async def releases_counted(scene: Scene) -> bool:
     """Read roas_releases_total."""
     await (await scene.prepare()).succeed("v1")
     await scene.application.bus.drain()
     return scene.metric("roas_releases_total", environment="dev") == 1
 
 
-async def a_change_of_health_is_counted(scene: Scene) -> bool:
+async def health_change_counted(scene: Scene) -> bool:
     """Deploy, wait until the verdict on web is announced, and read how often it changed."""
     announced = asyncio.Event()
 
@@ -100,7 +100,7 @@ async def a_change_of_health_is_counted(scene: Scene) -> bool:
     return scene.metric("roas_service_health_changes_total", **labels) >= 1
 
 
-async def the_verdict_on_a_stack_is_shown(scene: Scene) -> bool:
+async def stack_verdict_shown(scene: Scene) -> bool:
     """Deploy, wait until the verdict on the stack is announced, and read it."""
     announced = asyncio.Event()
 
@@ -114,7 +114,7 @@ async def the_verdict_on_a_stack_is_shown(scene: Scene) -> bool:
     return scene.metric("roas_stack_health", environment="dev", verdict="healthy") == 1
 
 
-async def the_time_of_waiting_for_dependencies_is_known(scene: Scene) -> bool:
+async def dependency_wait_measured(scene: Scene) -> bool:
     """Read the figure of the integration, after one service waited for another."""
     needs = {"depends_on": {"store": {"condition": "service_started"}}}
     scene.stack.write({"store": service(), "web": service(**needs)})
@@ -123,7 +123,7 @@ async def the_time_of_waiting_for_dependencies_is_known(scene: Scene) -> bool:
     return scene.application.integration_monitor.figures().dependency_resolution_seconds is not None
 
 
-async def the_share_of_deployments_that_succeed_is_known(scene: Scene) -> bool:
+async def success_rate_measured(scene: Scene) -> bool:
     """Read the figure of the integration, after as many deployments as it wants to see."""
     people = await scene.prepare()
     for _ in range(5):

@@ -89,7 +89,7 @@ class Deployments(RuleBasedStateMachine):
         self._do(self.world.is_asked(request, trouble, by_command_line=by_command_line))
 
     @rule(stopped=st.none() | STOPPED)
-    def nobody_deploys_and_the_bot_is_struck(self, stopped: float | None) -> None:
+    def strike_idle_bot(self, stopped: float | None) -> None:
         self._do(self.world.is_struck_idle(Fault(Point.ACT, 0, False, Victim.PREDECESSOR, stopped)))
 
     def _do(self, work: Awaitable[None]) -> None:

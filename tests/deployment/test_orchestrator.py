@@ -272,12 +272,12 @@ async def test_automatic_rollback_not_cancellable(orchestrator, engine, state, m
     monkeypatch.setattr("roas.deployment.run.CANCEL_POLL_SECONDS", 0.05)
     update = state.deployments.update
 
-    async def cancelled_from_elsewhere_just_before(changed, fence):
+    async def cancelled_just_before(changed, fence):
         if changed.problem is not None and (await state.deployments.get(changed.id)).problem is None:
             await state.deployments.request_cancel(changed.id, DORA)
         await update(changed, fence)
 
-    monkeypatch.setattr(state.deployments, "update", cancelled_from_elsewhere_just_before)
+    monkeypatch.setattr(state.deployments, "update", cancelled_just_before)
     deployment = await orchestrator.start(deploy("v2"))
     await phase_reached(orchestrator, deployment.id, PhaseName.ROLLBACK)
     await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)

@@ -16,7 +16,7 @@ async def test_deploy_and_rollback_replace_bot(home, people, images):
         told = await outcome(people, deployment_id)
     assert_answered_once(somebody.results)
     assert "succeeded" in told.text
-    await assert_told_in_one_live_message(people, deployment_id)
+    await assert_one_live_message(people, deployment_id)
     bots = home.bots(stopped=True)
     assert [bot.attrs["Image"] for bot in bots] == [images["earlier"]]
     assert bots[0].id != first.id
@@ -25,7 +25,7 @@ async def test_deploy_and_rollback_replace_bot(home, people, images):
     deployment_id = await start(people, "dora", "rollback", environment="dev")
     told = await outcome(people, deployment_id)
     assert "succeeded" in told.text
-    await assert_told_in_one_live_message(people, deployment_id)
+    await assert_one_live_message(people, deployment_id)
     assert [bot.attrs["Image"] for bot in home.bots(stopped=True)] == [first.attrs["Image"]]
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
     assert "hotfix" in await offered(people)
@@ -49,7 +49,7 @@ async def offered(people) -> set[str]:
     return {command["name"] for command in await people.commands()}
 
 
-async def assert_told_in_one_live_message(people, deployment_id: str) -> None:
+async def assert_one_live_message(people, deployment_id: str) -> None:
     """Show that both bots drew the same message, to its end."""
     finished = await live(people, deployment_id, "took")
     assert finished.buttons == []

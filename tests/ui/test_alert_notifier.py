@@ -131,7 +131,7 @@ async def test_ping_sent_once_despite_kill(
     if told_first:
         await alert_service.take([a_report()])
         await until(lambda: all_told(state))
-        channel.forbids = lose_the_answer_to_new_messages(channel)
+        channel.forbids = lose_answers(channel)
     else:
         channel.lose_answers = 10_000
     await alert_service.take([a_report(severity=Severity.HIGH)])
@@ -146,7 +146,7 @@ async def test_ping_sent_once_despite_kill(
     assert len(channel.messages) == 1 + told_first
 
 
-def lose_the_answer_to_new_messages(channel: FakeChannel) -> Callable[[Drawing, int | None], bool]:
+def lose_answers(channel: FakeChannel) -> Callable[[Drawing, int | None], bool]:
     """Let Discord take new messages and say so to nobody."""
 
     def take(_drawing: Drawing, reply_to: int | None) -> bool:

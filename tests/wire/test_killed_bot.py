@@ -52,7 +52,7 @@ async def test_kill_between_steps_resumed(bot, bot_settings, people, shop, image
     deployment_id = await start(people, "dora", "deploy", environment="dev", version=version)
     await live(people, deployment_id, "execution")
     await bot.kill()
-    await the_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path, f"random moment of {version}")
+    await assert_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path, f"random moment of {version}")
 
 
 async def test_repeated_kills_need_operator_and_are_posted(bot, bot_settings, people, shop, tmp_path: Path):
@@ -99,7 +99,7 @@ async def dies(bot: BotProcess, people, version: str) -> bool:
     return False
 
 
-async def the_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path: Path, when: str) -> None:
+async def assert_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path: Path, when: str) -> None:
     """Start a bot and check, from Docker, the journal and the channel, that the interrupted deployment has ended."""
     successor = BotProcess(bot_settings, tmp_path / f"successor of {when}.log")
     await successor.start()
