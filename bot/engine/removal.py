@@ -79,7 +79,9 @@ async def remove_container(
 
 
 def _gone(container_id: str) -> EngineError:
-    return EngineError(f"The container {container_id[:12]} is gone before it was started.", hint="Run `/deploy` again.")
+    return EngineError(
+        f"The container {container_id[:12]} was removed before it was started.", hint="Run `/deploy` again."
+    )
 
 
 def _stop(client: docker.DockerClient, inspected: dict[str, Any], grace_seconds: float | None) -> None:

@@ -131,11 +131,11 @@ class HomeEngine(FakeEngine):
     async def start(self, environment: Environment, container_id: str) -> None:
         container = self.running.get(container_id)
         if container is None:
-            raise EngineError(f"The container {container_id} is gone before it was started.")
+            raise EngineError(f"The container {container_id} was removed before it was started.")
         async with self._act("start", container.service):
             container = self.running.get(container_id)
             if container is None:
-                raise EngineError(f"The container {container_id} is gone before it was started.")
+                raise EngineError(f"The container {container_id} was removed before it was started.")
             if container.state not in AT_WORK:
                 self.let_run(container_id)
 

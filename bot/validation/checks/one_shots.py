@@ -18,7 +18,7 @@ class OneShotsCheck:
         found = sorted(name for name, one in subject.stack.definitions.items() if one.may_end and not one.one_shot)
         if not found:
             return [passed(self, "Every service says whether it ends.")]
-        message = f"By their look these may end, and an end with code 0 is taken as success: {listed(found)}."
+        message = f"These look as if they may end, and an end with code 0 counts as success: {listed(found)}."
         remedy = (
             "Say `x-deploy: {one_shot: true}` for those that end, so that it is waited for, and `false` for others."
         )
