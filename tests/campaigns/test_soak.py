@@ -77,7 +77,7 @@ BROKEN = {
     "series for services": lambda: changed('service="web"', 'service="hostile-1"'),
     "events dropped": lambda: evidence(GOOD + 'roas_event_subscriber_dropped_total{subscriber="a"} 1.0\n'),
     "killed services": lambda: changed('outcome="recovered"} 3', 'outcome="recovered"} 2'),
-    "alerts that the channel": lambda: replace(evidence(), pending=1),
+    "alerts that were not posted": lambda: replace(evidence(), pending=1),
     "changes that Redis": lambda: replace(evidence(), missing_in_redis=1),
     "requests that Discord": lambda: replace(evidence(), violations=["x"]),
     "memory": lambda: replace(evidence(), memory=[(m, value + (8 if m > 20 else 0)) for m, value in FLAT]),

@@ -269,4 +269,4 @@ async def test_obstacles_reported_by_their_checks(with_services: Make) -> None:
 async def test_services_that_may_end_named(with_services: Make) -> None:
     subject = with_services({"web": {}, "job": {}, "init": {}}, job={"may_end": True}, init={"one_shot": True})
     ((severity, message),) = failed(await OneShotsCheck().run(subject))
-    assert (severity, "taken as success: job." in message) == (Severity.INFO, True)
+    assert (severity, "counts as success: job." in message) == (Severity.INFO, True)
