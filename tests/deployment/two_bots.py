@@ -112,8 +112,8 @@ class Bot:
 
     async def lead(self) -> None:
         """Take leadership, which must be free or this bot's own."""
-        self.leadership.record = await self.state.ownership.acquire()
-        assert self.leadership.record is not None
+        self.leadership.current = await self.state.ownership.acquire()
+        assert self.leadership.current is not None
 
     async def end(self) -> None:
         """Be no more."""
