@@ -69,7 +69,8 @@ MUTATIONS = (
         "if container.restart_count > restarts_before.get(container.id, 0):",
         "if False:",
         ORCHESTRATOR,
-        FAILING,
+        "-k",
+        "observation",
     ),
     _of(
         "an unhealthy critical service that was not touched is a warning",
@@ -100,8 +101,8 @@ MUTATIONS = (
         "replaced[::-1]",
         "replaced",
         ORCHESTRATOR,
-        MOVING,
-        FAILING,
+        "-k",
+        "rollback",
     ),
     _of(
         "a rollback leaves services that the release does not have",
@@ -109,14 +110,14 @@ MUTATIONS = (
         "for service in sorted(surplus):",
         "for service in ():",
         ORCHESTRATOR,
-        MOVING,
+        "-k",
+        "rollback",
     ),
     _of(
         "a deployment leaves services that the release does not have",
         "bot/deployment/phases/execution.py",
         "for service in sorted(surplus):",
         "for service in ():",
-        ORCHESTRATOR,
         MOVING,
     ),
     # How a failure is handled
@@ -155,9 +156,8 @@ MUTATIONS = (
         "bot/deployment/run.py",
         "problem, active=context.release\n",
         "problem\n",
-        "tests/wire/test_killed_bot.py",
-        "-k",
-        "between or step",
+        ORCHESTRATOR,
+        "tests/deployment/test_completion.py",
     ),
     _of(
         "another process's request to cancel is not heard",
@@ -259,7 +259,7 @@ MUTATIONS = (
         "bot/ui/standby_gate.py",
         "while self._held:",
         "while False:",
-        "tests/client/test_takeover.py",
+        "tests/ui/test_standby_gate.py",
     ),
     _of(
         "a standby answers",
