@@ -152,14 +152,6 @@ MUTATIONS = (
         "tests/acceptance/test_engine_away.py",
     ),
     _of(
-        "the journal does not say which release a rollback ended on",
-        "bot/deployment/run.py",
-        "problem, active=context.release\n",
-        "problem\n",
-        ORCHESTRATOR,
-        "tests/deployment/test_completion.py",
-    ),
-    _of(
         "another process's request to cancel is not heard",
         "bot/deployment/run.py",
         "if deployment is not None and deployment.cancel_requested_by is not None:",
