@@ -281,7 +281,7 @@ MUTATIONS = (
         "bot/ui/outbox.py",
         "found = await self._find(request)",
         "found = None",
-        "tests/ui/test_outbox.py",
+        "tests/ui/test_live_messages.py",
     ),
     # Recovery
     _of(
@@ -357,9 +357,10 @@ MUTATIONS = (
         "bot/deployment/plan.py",
         '"images": {name: image.identity for name, image in wanted.items()},',
         '"images": {},',
-        WIRE,
+        ORCHESTRATOR,
+        "tests/acceptance/test_moving.py",
         "-k",
-        "changed_plan",
+        "plan",
     ),
     _of(
         "a webhook needs no token",

@@ -126,7 +126,7 @@ async def test_soft_dependency_orders_and_breaks_cycle(people, stack, images):
     deployment = await people.succeed("v1")
     assert stack.images() == {"scraper-1": images["v1"], "web-1": images["v1"]}
     assert state(stack, "scraper")["StartedAt"] < state(stack, "web")["StartedAt"]
-    assert any("circle" in warning for warning in deployment.warnings)
+    assert any("closes a cycle" in warning for warning in deployment.warnings)
 
 
 async def test_restart_dependency_restarts_dependents(people, stack, images):
