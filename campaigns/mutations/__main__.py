@@ -69,7 +69,8 @@ def is_caught(mutation: Mutation, folder: Path) -> bool:
     finally:
         path.write_text(text)
     verdict = {PASSED: "SURVIVED", FAILED: "caught"}.get(code, f"no verdict ({code})")
-    by = next((line.split(" ")[1] for line in said.splitlines() if line.startswith(("FAILED ", "ERROR "))), "")
+    ended = (line.split(" ")[1] for line in said.splitlines() if line.startswith(("FAILED ", "ERROR ")))
+    by = next((test for test in ended if "::" in test), "")  # the log has lines that begin like that, too
     print(f"{verdict:9} {time.monotonic() - begun:5.0f} s  {mutation.name}  {by}", flush=True)
     if code not in {PASSED, FAILED}:
         print(said[-3000:], flush=True)
