@@ -107,7 +107,7 @@ MUTATIONS = (
     _of(
         "a rollback leaves services that the release does not have",
         "bot/deployment/phases/rollback.py",
-        "for service in sorted(surplus):",
+        "for service in sorted(changes.gone - own):",
         "for service in ():",
         ORCHESTRATOR,
         "-k",
@@ -116,7 +116,7 @@ MUTATIONS = (
     _of(
         "a deployment leaves services that the release does not have",
         "bot/deployment/phases/execution.py",
-        "for service in sorted(surplus):",
+        "for service in sorted(changes.gone):",
         "for service in ():",
         MOVING,
     ),
@@ -237,13 +237,13 @@ MUTATIONS = (
         "bot/leadership/elector.py",
         "        if container.health is HealthStatus.UNHEALTHY:\n            return UNHEALTHY\n",
         "",
-        BAD_SUCCESSORS,
+        "tests/client/test_takeover.py",
     ),
     _of(
         "a dead leader's lease is left alone",
         "bot/leadership/elector.py",
-        "if record is None or not self._application.state.instance.is_alive(record.instance_id):",
-        "if record is None:",
+        "if lease is None or not self._application.state.instance.is_alive(lease.instance_id):",
+        "if lease is None:",
         "tests/handover/test_deaths.py",
     ),
     _of(
