@@ -124,7 +124,7 @@ class HomeEngine(FakeEngine):
                 self.running[repair.container.id] = replace(self.running[repair.container.id], name=repair.new_name)
             else:
                 self._discard(repair.container.id)
-        return tuple(repair.text for repair in done)
+        return tuple(repair.description for repair in done)
 
     # What Docker does
 
