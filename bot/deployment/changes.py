@@ -70,10 +70,12 @@ async def find_changes(
     all_differing = {name: one for name, one in differences.items() if one or name in scope.begun}
     if bot is not None:
         all_differing.pop(bot.service, None)
-    chosen = _chosen(scope.named, all_differing, definitions, sharing, by_service) if scope.named else all_differing
-    differing = {name: all_differing[name] for name in all_differing if name in chosen}
     # What does not run is started because it differs, or is not this deployment's affair.
     running = {name: one for name, one in definitions.items() if _runs(by_service.get(name, ()))}
+    chosen = frozenset(all_differing)
+    if scope.named:
+        chosen = _chosen(scope.named, all_differing, definitions, sharing, running)
+    differing = {name: all_differing[name] for name in all_differing if name in chosen}
     restarts = to_restart(running, differing.keys() | scope.replaced)
     extra = by_service.keys() - wanted.keys()
     left_alone = (extra & inactive_services(model)) - scope.moved
@@ -107,12 +109,12 @@ def _chosen(
     differing: Mapping[str, ServiceDifference],
     definitions: Mapping[str, ServiceDefinition],
     sharing: Mapping[str, Collection[str]],
-    containers: Mapping[str, Collection[ContainerSnapshot]],
+    running: Mapping[str, ServiceDefinition],
 ) -> frozenset[str]:
     """Return the named services, with what cannot stay as it is when they change.
 
-    What shares a namespace with a replaced one has lost it, and the other way round; and what a changed service
-    needs has to run.
+    What shares a namespace with a replaced one has lost it, and the other way round; and what a changed or restarted
+    service needs has to run, all of it.
     """
     chosen = set(named)
     while True:
@@ -122,9 +124,9 @@ def _chosen(
         more |= {on for name in replaced for on in sharing.get(name, ()) if on in differing and differing[on].unlike}
         more |= {
             edge.on
-            for name in changing
+            for name in changing | to_restart(running, changing)
             for edge in definitions[name].dependencies
-            if edge.kind is not DependencyKind.SOFT and not _runs(containers.get(edge.on, ()))
+            if edge.kind is not DependencyKind.SOFT and edge.on in differing and differing[edge.on].is_short
         }
         if more <= chosen:
             return frozenset(chosen)

@@ -9,7 +9,7 @@ from typing import Any
 from roas.deployment.changes import StackChanges
 from roas.deployment.comparison import Comparison, difference_of
 from roas.deployment.dependencies import DependencyCoordinator
-from roas.deployment.plan_reasons import NO_RELEASE_HAS_IT, find_reasons, left_alone
+from roas.deployment.plan_reasons import NO_RELEASE_HAS_IT, find_leftovers, find_reasons, left_alone
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
@@ -33,6 +33,7 @@ def make_plan(
     coordinator = DependencyCoordinator(comparison.most.definitions)
     plans = [_service(comparison, name, wanted.get(name)) for name in coordinator.order()]
     plans += [_removal(comparison, name) for name in sorted(comparison.most.gone)]
+    plans += [_sweep(comparison, name) for name in sorted(_swept(comparison) - {plan.service for plan in plans})]
     dropped = tuple(
         f"{edge.service} would start after {edge.on}, but that closes a cycle: left out" for edge in coordinator.dropped
     )
@@ -86,6 +87,17 @@ def _removal(comparison: Comparison, name: str) -> ServicePlan:
     released = comparison.released_image(name)[0]
     reasons = () if released or comparison.current is None else (NO_RELEASE_HAS_IT,)
     return ServicePlan(name, ServiceAction.REMOVE, comparison.running_image(name), reasons=reasons)
+
+
+def _swept(comparison: Comparison) -> frozenset[str]:
+    return frozenset(one.service for one in comparison.containers.removed)
+
+
+def _sweep(comparison: Comparison, name: str) -> ServicePlan:
+    """Plan the removal of what an interrupted update left of a service that the model does not have."""
+    action = ServiceAction.ADJUST if comparison.containers_of(name) else ServiceAction.REMOVE
+    image = comparison.running_image(name)
+    return ServicePlan(name, action, image, image, reasons=tuple(find_leftovers(comparison, name)))
 
 
 def changed_keys(old_model: Mapping[str, Any], new_model: Mapping[str, Any], service: str) -> tuple[str, ...]:

@@ -14,11 +14,7 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
     """Yield the reasons of one service, in words."""
     difference = difference_of(comparison.most, plan.service)
     name, there = plan.service, comparison.containers_of(plan.service)
-    yield from (
-        f"{one.name}, left over from an interrupted update, is removed"
-        for one in comparison.containers.removed
-        if one.service == name
-    )
+    yield from find_leftovers(comparison, name)
     if plan.action is ServiceAction.RESTART:
         changing = comparison.most.differing.keys() | comparison.most.restarts
         edges = (one for one in comparison.most.definitions[name].dependencies if one.restart and one.on in changing)
@@ -34,6 +30,13 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
         yield f"it has {len(there)} of {replicas} containers"
     if difference.idle:
         yield from (f"its container {one.name} is {one.state.value}" for one in difference.idle)
+
+
+def find_leftovers(comparison: Comparison, name: str) -> Iterator[str]:
+    """Yield what a sweep removes of a service."""
+    for one in comparison.containers.removed:
+        if one.service == name:
+            yield f"{one.name}, left over from an interrupted update, is removed"
 
 
 def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: ServiceDifference) -> Iterator[str]:

@@ -41,6 +41,11 @@ class ServiceDifference:
     surplus: tuple[ContainerSnapshot, ...] = ()
     missing: int = 0
 
+    @property
+    def is_short(self) -> bool:
+        """Return whether fewer containers run than are wanted."""
+        return bool(self.missing or self.idle or any(one.state is not ContainerState.RUNNING for one in self.unlike))
+
     def __bool__(self) -> bool:
         """Return whether anything differs."""
         return bool(self.unlike or self.idle or self.surplus or self.missing)

@@ -15,6 +15,8 @@ NARROWER = {
     ServiceAction.RECREATE: {ServiceAction.KEEP, ServiceAction.START, ServiceAction.RESTART, ServiceAction.ADJUST},
     ServiceAction.RESTART: {ServiceAction.KEEP, ServiceAction.START},
     ServiceAction.START: {ServiceAction.KEEP},
+    ServiceAction.ADJUST: {ServiceAction.KEEP, ServiceAction.START},
+    ServiceAction.CREATE: {ServiceAction.KEEP},
 }
 
 
