@@ -148,4 +148,5 @@ async def test_local_images_need_no_registry(people, stack, images):
     stack.write({"web": service(pull_policy="missing")})
     await people.succeed("v1")
     assert stack.images() == {"web-1": images["v1"]}
-    assert stack.container("web").attrs["Config"]["Image"] == images["v1"], "pinned by image ID"
+    readable = f"roas/{REPOSITORY}:v1-{images['v1'].removeprefix('sha256:')[:12]}"
+    assert stack.container("web").attrs["Config"]["Image"] == readable
