@@ -164,7 +164,7 @@ async def test_lease_renewed_during_inspection_kept(bot, other, leadership):
     assert [one.id for one in bot.engine.there] == ["own", "other"]
 
 
-async def test_unfit_bot_takes_back_from_unhealthy_successor(bot, other, leadership, monkeypatch):
+async def test_unready_bot_takes_back_from_unhealthy_successor(bot, other, leadership, monkeypatch):
     """Discord may be away for both; the successor is no other that would do better."""
     monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
     bot.ready = False
@@ -200,7 +200,7 @@ async def test_slow_leader_keeps_leadership(bot, other, leadership):
     assert bot.engine.ended == []
 
 
-async def test_unfit_standby_waits_for_restarting_leader(bot, other):
+async def test_unready_standby_waits_for_restarting_leader(bot, other):
     """A bot that is not ready leaves leadership to a dead one whose container comes back."""
     bot.ready = False
     bot.engine.there.append(container("other"))
@@ -210,7 +210,7 @@ async def test_unfit_standby_waits_for_restarting_leader(bot, other):
     assert await bot.is_active_within(SOON_SECONDS)
 
 
-async def test_unfit_sole_bot_takes_leadership(bot, other):
+async def test_unready_sole_bot_takes_leadership(bot, other):
     bot.ready = False
     other.instance.withdraw()
     assert await bot.is_active_within(SOON_SECONDS)
