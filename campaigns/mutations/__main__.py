@@ -37,7 +37,7 @@ def main() -> int:
 
 @contextmanager
 def worktree(tests_of: str | None) -> Iterator[Path]:
-    """Check this commit out once more, with the tests of another one where that is wished."""
+    """Check this commit out once more, with the tests of another one where one is named."""
     with tempfile.TemporaryDirectory(prefix="roas-mutations-") as parent:
         folder = Path(parent) / "tree"
         _git(ROOT, "worktree", "add", "--quiet", "--detach", str(folder))
