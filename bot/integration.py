@@ -256,6 +256,7 @@ async def open_application(
             instance_id=state.instance_id,
             policy_allow=settings.compose_policy_allow,
             redactor=redactor,
+            token=settings.discord_token.get_secret_value() if settings.discord_token else "",
         )
         stack.push_async_callback(engine.close)
         application = _build(settings, redactor, state, bus, engine)

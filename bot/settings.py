@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -22,7 +22,10 @@ from roas.configuration.stack_files import (
     usual_project,
 )
 from roas.errors import SettingsError
-from roas.models.environment import Environment
+from roas.log import get_logger
+from roas.models.environment import Environment, PolicyLevel
+
+log = get_logger(__name__)
 
 DEFAULT_ENVIRONMENTS = ("dev", "staging", "prod")
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
@@ -63,7 +66,8 @@ class EnvironmentSettings(BaseModel, extra="forbid"):
     variables: dict[str, str] = Field(default_factory=dict)
     one_shots: tuple[str, ...] = ()
     version_variables: tuple[VariableName, ...] | dict[str, VariableName] = ()
-    policy: Literal["strict"] | None = None
+    policy: PolicyLevel | None = None
+    allow: tuple[str, ...] = ()
 
 
 class Settings(BaseSettings):
@@ -110,7 +114,7 @@ class Settings(BaseSettings):
     history_rows: int = Field(default=100_000, ge=1000, le=10_000_000)
     handover_seconds: float = Field(default=60, gt=0, le=250)
     parallel_execution: bool | None = None
-    compose_policy: Literal["strict"] | None = None
+    compose_policy: PolicyLevel = PolicyLevel.DEFAULT
     compose_policy_allow: Names = ()
 
     @field_validator("environment_names")
@@ -167,6 +171,11 @@ def load_settings(*, needs_discord: bool, environ: Mapping[str, str] | None = No
     reading = read_settings(needs_discord=needs_discord, environ=environ, is_guest=is_guest)
     if reading.settings is None:
         raise _fault(reading.faults)
+    if reading.ignored:
+        log.warning(
+            "policy in the .env of a stack's folder is not read: say it in roas.toml",
+            ignored=", ".join(reading.ignored),
+        )
     return reading.settings
 
 
@@ -281,11 +290,13 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         critical_services=frozenset(own.critical_services or settings.critical_services),
         observation_seconds=(2.0 if name == "dev" else 10.0) if observation is None else observation,
         is_home=is_home,
-        strict_policy=(own.policy or settings.compose_policy) == "strict",
         ignored_files=files.ignored,
         project_is_given=own.project_name is not None,
         version_variables=_version_variables(own),
         one_shots=frozenset(own.one_shots),
+        policy=own.policy or settings.compose_policy,
+        allowed=own.allow,
+        siblings=_siblings(settings, name, folder, base),
     )
 
 
@@ -293,6 +304,16 @@ def _version_variables(own: EnvironmentSettings) -> tuple[str, ...]:
     """Return the variables that get the version, each once; services may share one."""
     named = own.version_variables
     return tuple(dict.fromkeys(named.values() if isinstance(named, dict) else named))
+
+
+def _siblings(settings: Settings, name: str, folder: Path, base: str) -> frozenset[str]:
+    """Return the projects of the other environments in the same folder."""
+    found = set()
+    for other in settings.environment_names:
+        own = settings.environments.get(other, EnvironmentSettings())
+        if other != name and (own.folder or settings.stack_dir).expanduser().resolve() == folder:
+            found.add(own.project_name or (base if other == settings.home_environment else f"{base}-{other}"))
+    return frozenset(found)
 
 
 def _compose_files(

@@ -37,7 +37,8 @@ ENVIRONMENT_TEXTS = {
     "needs_approval": "Whether a second person has to approve each plan; yes for `prod` if left out.",
     "critical_services": "A JSON list; `CRITICAL_SERVICES` if left out.",
     "observation_seconds": "How long a new release is watched before it counts as good; 2 in `dev`, 10 elsewhere.",
-    "policy": "`strict` also refuses ports on other addresses than loopback.",
+    "policy": "How much its stack may ask for without a permission by name: `strict`, `default` or `trusted`.",
+    "allow": "A JSON list: what is allowed in it though it would be refused; the refusal says what to write.",
     "ops_channel_id": "The channel of its deployments, plans and alerts; `DISCORD_OPS_CHANNEL_ID` if left out.",
     "one_shots": "A JSON list: services that are meant to end, where the compose file does not say so.",
     "version_variables": "A JSON list of the stack's own variables that get the version, or an object with one per "

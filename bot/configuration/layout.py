@@ -98,7 +98,9 @@ TABLES: Mapping[str, Table] = {
                 "compose_policy_allow", "What is allowed though it would be refused; the refusal says what to write."
             ),
             "level": Key(
-                "compose_policy", "`strict` also refuses ports on other addresses than loopback.", choices=("strict",)
+                "compose_policy",
+                "How much stacks may ask for without a permission by name.",
+                choices=("strict", "default", "trusted"),
             ),
         },
     ),
@@ -152,7 +154,8 @@ ENVIRONMENT_KEYS: Mapping[str, str] = {
     "critical_services": "Its services that fail a deployment when they are unhealthy, even if it did not touch them.",
     "observation_seconds": "How long a new release is watched before the deployment counts as a success.",
     "ops_channel_id": "The id of a channel of its own: its deployments, plans and alerts are posted there.",
-    "policy": "`strict` also refuses ports on other addresses than loopback.",
+    "policy": "How much its stack may ask for without a permission by name: `strict`, `default` or `trusted`.",
+    "allow": "What is allowed in it though it would be refused; the refusal says what to write.",
     "one_shots": "Its services that are meant to end, where the compose file does not say so.",
     "version_variables": "The stack's own variables that get the version: a list, or a table with one per service.",
     "variables": "What its compose files are given as variables; nothing that is secret.",

@@ -43,6 +43,11 @@ class Reading(Generic[Model]):
         return gather([source for source in self.sources if not isinstance(source, FileSource)])
 
     @property
+    def ignored(self) -> tuple[str, ...]:
+        """Return the variables that were not taken from a file in a stack's folder."""
+        return tuple(name for source in self.sources if isinstance(source, VariableSource) for name in source.ignored)
+
+    @property
     def settings(self) -> Model | None:
         """Return the settings, or None where anything is wrong with them."""
         return None if self.faults else self.partial

@@ -16,11 +16,16 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 from pydantic_settings import SettingsError as SourceError
 
 from roas.configuration.file import ConfigurationFile, read_file
+from roas.configuration.layout import ENVIRONMENTS
 from roas.configuration.lines import KeyPath
 from roas.configuration.place import Fault, Place, variable
 
 JSON_WANTED = "is not JSON"
 PREFIX = "ROAS_"
+COMPOSE_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
+# What a stack may ask for. It is not read from a file that lies in a stack's folder.
+POLICY = frozenset({"compose_policy", "compose_policy_allow"})
+POLICY_OF_ENVIRONMENT = frozenset({"policy", "allow"})
 # What many a bot has under the same names, for itself.
 OF_THE_HOST = frozenset({"log_level", "log_format", "http_host", "http_port", "redis_url"})
 
@@ -47,12 +52,15 @@ class VariableSource:
     """Read variables: of the environment, or of a file such as `.env`; `left_out` says which are not ours."""
 
     def __init__(self, source: EnvSettingsSource, file: str = "", left_out: Collection[str] = ()) -> None:
+        self.ignored: tuple[str, ...] = ()
         self.faults: list[Fault] = []
         self._prefix = source.env_prefix
         self._names = {name.upper(): name for name in source.env_vars}
         self._file = file
         self._lines = _lines_of_variables(file) if file else {}
         self.values = {name: value for name, value in self._read(source).items() if name not in left_out}
+        if file and _is_of_a_stack(Path(file)):
+            self.values, self.ignored = _without_policy(self.values)
 
     def place(self, path: KeyPath) -> Place:
         """Return the variable that says a setting, or all of those around it at once."""
@@ -125,6 +133,33 @@ class SecretFiles:
     def place(self, path: KeyPath) -> Place:
         """Return the variable that names the file."""
         return Place(f"{self._prefix}{variable(path)}_FILE")
+
+
+def _is_of_a_stack(file: Path) -> bool:
+    """Return whether a file of variables lies in a stack's folder, where it belongs to who changes the stack."""
+    return any((folder / name).is_file() for folder in file.absolute().parents for name in COMPOSE_FILES)
+
+
+def _without_policy(values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Leave out what stacks may ask for, and name it: a stack does not say that of itself."""
+    kept = {name: value for name, value in values.items() if name not in POLICY}
+    ignored = [variable((name,)) for name in values if name in POLICY]
+    environments = values.get(ENVIRONMENTS)
+    if isinstance(environments, Mapping):
+        kept[ENVIRONMENTS] = {name: _without_keys(own) for name, own in environments.items()}
+        ignored += [
+            variable((ENVIRONMENTS, name, key))
+            for name, own in environments.items()
+            for key in (own if isinstance(own, Mapping) else ())
+            if key in POLICY_OF_ENVIRONMENT
+        ]
+    return kept, tuple(ignored)
+
+
+def _without_keys(own: object) -> object:
+    if not isinstance(own, Mapping):
+        return own
+    return {key: value for key, value in own.items() if key not in POLICY_OF_ENVIRONMENT}
 
 
 def variables(

@@ -88,7 +88,8 @@ async def plan_rollback(
 ) -> tuple[Release, Plan]:
     """Find the release to go back to and compare it with what is; changes nothing.
 
-    Raises InvalidRequestError where there is none, BotRemovalError where it has no bot, StateMovedError.
+    Raises InvalidRequestError where there is none, ComposePolicyError, BotRemovalError where it has no bot,
+    StateMovedError.
     """
     engine, releases = components.engine, components.state.releases
     current = await _current(components, environment)
@@ -111,6 +112,7 @@ async def plan_rollback(
         service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
         for service in target.services
     }
+    await engine.check_release(environment, target.model_hash)
     definitions = engine.definitions(model)
     bot = await find_running_bot(components, environment)
     refuse_without_bot(bot, replicas_by_service(definitions), target.label)

@@ -26,12 +26,13 @@ from roas.engine.model import read_definitions, services_of
 from roas.engine.model_store import ModelStore
 from roas.engine.orphans import kill_orphans
 from roas.engine.own_container import own_container_id
-from roas.engine.policy import ComposePolicy
+from roas.engine.policy import CONTENTS_FOLDER, ComposePolicy
 from roas.engine.probe import DockerProbe
 from roas.engine.probe_targets import ProbeTargets
 from roas.engine.processes import end_process
 from roas.engine.projects import ended_services, find_projects
 from roas.engine.release_images import missing_images, tag_images, tagged_numbers, untag_images
+from roas.engine.release_policy import ReleasePolicy
 from roas.engine.releases import ReleaseDrafter
 from roas.engine.removal import remove_container, start_container, stop_container
 from roas.engine.resolution import StackResolver
@@ -59,19 +60,22 @@ UNUSED_SECONDS = 24 * 3600.0
 class ComposeEngine:
     """Do for the phases what they ask of an engine; see the protocol `Engine` for what each method promises."""
 
-    def __init__(self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor) -> None:
+    def __init__(
+        self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor, token: str = ""
+    ) -> None:
         state_dir = state_dir.resolve()
         self._clients = EngineClients(redactor.redact)
         self._runner = ComposeRunner(instance_id, redactor.redact)
         self._redactor = redactor
         self._models = ModelStore(state_dir / "models", redactor.add)
-        self._contents = ContentStore(state_dir / "contents")
+        self._contents = ContentStore(state_dir / CONTENTS_FOLDER)
         self._builds = state_dir / "builds"
         self._key = SecretKey(state_dir / "secret_key")
-        self._policy = policy = ComposePolicy(policy_allow, state_dir)
+        self._policy = policy = ComposePolicy(policy_allow, state_dir, token)
         self._resolver = StackResolver(self._clients, self._runner, self._contents, policy, redactor)
         self._drafter = ReleaseDrafter(self._clients, self._models)
         self._refresher = CredentialRefresher(self._clients, self._resolver, self._models)
+        self._release_policy = ReleasePolicy(self._clients, self._resolver, self._models)
         self._creator = ServiceCreator(self._clients, self._runner, self._models)
 
         self.probe_targets = ProbeTargets(self._clients, policy)
@@ -139,7 +143,13 @@ class ComposeEngine:
         kept_services: frozenset[str] = frozenset(),
     ) -> ReleaseDraft:
         """Pin every image by image ID and store the model."""
-        return await self._drafter.draft(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
+        drafted = await self._drafter.draft(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
+        await self.check_release(stack.environment, drafted.model_hash)  # kept services are older than today's policy
+        return drafted
+
+    async def check_release(self, environment: Environment, model_hash: str) -> None:
+        """Ask today's policy about the model of a release. Raises ComposePolicyError."""
+        await self._release_policy.check(environment, model_hash)
 
     async def preview_release(
         self,
@@ -162,7 +172,9 @@ class ComposeEngine:
 
     async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
         """Store the release's model with today's credentials and return its hash, and warnings."""
-        return await self._refresher.refresh(environment, release)
+        model_hash, warnings = await self._refresher.refresh(environment, release)
+        await self.check_release(environment, model_hash)
+        return model_hash, warnings
 
     async def preview_refreshed(
         self, environment: Environment, release: Release
@@ -213,12 +225,14 @@ class ComposeEngine:
         spared: frozenset[str] = frozenset(),
     ) -> tuple[str, ...]:
         """Create a service's containers as the model says and return the ids that are to be started."""
+        await self.check_release(environment, model_hash)
         return await self._creator.create(environment, model_hash, service, beside=beside, anew=anew, spared=spared)
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
     ) -> None:
         """Create the containers of the chosen services that have none yet, and the networks."""
+        await self.check_release(environment, model_hash)
         await self._creator.create_missing(environment, model_hash, chosen)
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:

@@ -1,8 +1,8 @@
 """Learn what an engine holds already that a stack would come upon: volumes, containers' names, folders they write."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,16 @@ import docker
 from roas.engine.client import is_local
 from roas.engine.host_ports import published_ports
 from roas.engine.labels import PROJECT
-from roas.engine.model import services_of
+from roas.engine.model import image_reference, services_of
+from roas.engine.own_container import own_container_id
 from roas.engine.places import WritablePlace
 from roas.engine.policy_resources import VOLUME_DRIVERS
 from roas.engine.violation import Violation
-from roas.models.environment import Environment
+from roas.models.environment import Environment, PolicyLevel
 from roas.models.facts import PublishedPort
+
+# What the engine and Compose call a volume that nobody has named.
+ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,15 @@ class HeldContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldImage:
+    """Describe what has a tag: the project that built it (empty for none), those that run it, whether it was pulled."""
+
+    built_by: str
+    run_by: frozenset[str]
+    is_pulled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EngineHoldings:
     """Hold the resources that exist on an engine."""
 
@@ -45,9 +58,18 @@ class EngineHoldings:
     containers: tuple[HeldContainer, ...]
     networks: frozenset[str] = frozenset()
     ports: tuple[PublishedPort, ...] = ()
+    images: Mapping[str, HeldImage] = field(default_factory=dict)
+    state_volumes: frozenset[str] = frozenset()
+
+    def own_volumes(self, project: str) -> frozenset[str]:
+        """Return the names of the volumes that a project made."""
+        return frozenset(name for name, volume in self.volumes.items() if volume.project == project)
 
     def writable(self, environment: Environment) -> tuple[WritablePlace, ...]:
-        """Return what the project's own containers write, and what others write within the stack's folder."""
+        """Return what the project's own containers write, and what others write within the stack's folder.
+
+        A strict policy asks for what anybody writes anywhere.
+        """
         if not is_local(environment):
             return ()
         folder = environment.folder.resolve()
@@ -55,22 +77,28 @@ class EngineHoldings:
         return tuple(
             WritablePlace(path, held.name)
             for held, path in found
-            if held.project == environment.project or path.is_relative_to(folder)
+            if environment.policy is PolicyLevel.STRICT
+            or held.project == environment.project
+            or path.is_relative_to(folder)
         )
 
 
 NOTHING_HELD = EngineHoldings({}, ())
 
 
-def read_holdings(client: docker.DockerClient) -> EngineHoldings:
-    """Ask an engine for its volumes, containers, networks and published ports."""
+def read_holdings(client: docker.DockerClient, state_dir: Path) -> EngineHoldings:
+    """Ask an engine for what exists: volumes, containers, networks, published ports, images, the bot's own volumes."""
     volumes = client.api.volumes().get("Volumes") or ()
     containers = client.api.containers(all=True)
+    own = own_container_id()
+    mounted = _mounted(containers)
     return EngineHoldings(
-        {str(found["Name"]): _volume(found) for found in volumes},
+        {str(found["Name"]): _volume(found, mounted) for found in volumes},
         tuple(map(_container, containers)),
         frozenset(name for found in client.api.networks() for name in (str(found["Name"]), str(found["Id"]))),
         published_ports(containers),
+        _images(client.api.images(), containers),
+        frozenset(name for found in containers if found["Id"] == own for name in _state_volumes(found, state_dir)),
     )
 
 
@@ -83,6 +111,14 @@ def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings:
     for service, fields in services_of(model).items():
         if name := str(fields.get("container_name") or ""):
             yield from _judge_name(service, name, environment.project, holdings)
+        if fields.get("build"):
+            yield from _judge_tag(service, fields, environment, holdings)
+        for volume in fields.get("volumes") or ():
+            real = _real_name(model, volume, environment.project)
+            if real in holdings.state_volumes:
+                yield Violation(
+                    f"{service} mounts the volume {real}, which is the bot's own state", f"state_dir:{service}"
+                )
 
 
 def _judge_volume(key: str, name: str, volume: HeldVolume, project: str) -> Iterator[Violation]:
@@ -110,9 +146,74 @@ def _judge_name(service: str, name: str, project: str, holdings: EngineHoldings)
             return
 
 
-def _volume(found: Mapping[str, Any]) -> HeldVolume:
+def _judge_tag(
+    service: str, fields: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
+) -> Iterator[Violation]:
+    """Find an image that is somebody else's, and that a build would take the name away from."""
+    reference = with_tag(image_reference(environment.project, service, fields))
+    image = holdings.images.get(reference)
+    own = {environment.project, *environment.siblings}
+    if image is None or image.built_by in own:
+        return
+    others = sorted(({image.built_by} if image.built_by else image.run_by) - own)
+    is_known = bool(image.run_by) or not (image.is_pulled or environment.policy is PolicyLevel.STRICT)
+    if others or not is_known:
+        whose = f"is of the project {', '.join(others)}" if others else "this stack did not build"
+        yield Violation(f"{service} is built as {reference}, which {whose}", f"build_image:{service}")
+
+
+def with_tag(reference: str) -> str:
+    """Return an image's reference as the engine lists it."""
+    return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
+
+
+def _images(images: Iterable[Mapping[str, Any]], containers: Iterable[Mapping[str, Any]]) -> Mapping[str, HeldImage]:
+    runs: dict[str, set[str]] = {}
+    for found in containers:
+        runs.setdefault(str(found.get("ImageID")), set()).add(str((found.get("Labels") or {}).get(PROJECT, "")))
+    held = {}
+    for image in images:
+        builder = str((image.get("Labels") or {}).get(PROJECT, ""))
+        run_by = frozenset(runs.get(str(image["Id"]), ())) - {""}
+        for tag in image.get("RepoTags") or ():
+            held[str(tag)] = HeldImage(builder, run_by, bool(image.get("RepoDigests")))
+    return held
+
+
+def _state_volumes(found: Mapping[str, Any], state_dir: Path) -> Iterator[str]:
+    for mount in found.get("Mounts") or ():
+        if mount.get("Type") == "volume" and state_dir.is_relative_to(str(mount["Destination"])):
+            yield str(mount["Name"])
+
+
+def _real_name(model: Mapping[str, Any], volume: Mapping[str, Any], project: str) -> str:
+    """Return what the engine calls a volume that a service mounts; empty for what is none of a name."""
+    source = str(volume.get("source") or "")
+    if volume.get("type") != "volume" or not source:
+        return ""
+    return str(((model.get("volumes") or {}).get(source) or {}).get("name") or f"{project}_{source}")
+
+
+def _volume(found: Mapping[str, Any], mounted: Mapping[str, set[str]]) -> HeldVolume:
     labels = found.get("Labels") or {}
-    return HeldVolume(str(found.get("Driver") or ""), frozenset(found.get("Options") or ()), labels.get(PROJECT, ""))
+    project = str(labels.get(PROJECT, ""))
+    if not project and ANONYMOUS.fullmatch(
+        str(found["Name"])
+    ):  # an adopted stack names such a volume; it is of whoever mounts it
+        users = mounted.get(str(found["Name"]), set())
+        project = next(iter(users)) if len(users) == 1 else ""
+    return HeldVolume(str(found.get("Driver") or ""), frozenset(found.get("Options") or ()), project)
+
+
+def _mounted(containers: Iterable[Mapping[str, Any]]) -> Mapping[str, set[str]]:
+    """Return the projects whose containers mount each volume."""
+    mounted: dict[str, set[str]] = {}
+    for found in containers:
+        for mount in found.get("Mounts") or ():
+            if mount.get("Type") == "volume":
+                project = str((found.get("Labels") or {}).get(PROJECT, ""))
+                mounted.setdefault(str(mount.get("Name")), set()).add(project)
+    return mounted
 
 
 def _container(found: Mapping[str, Any]) -> HeldContainer:

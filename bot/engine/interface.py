@@ -139,6 +139,10 @@ class Engine(Protocol):
         """Draft a release of what runs now, from the engine alone; None where nothing runs."""
         ...
 
+    async def check_release(self, environment: Environment, model_hash: str) -> None:
+        """Ask today's policy about the model of a release. Raises ComposePolicyError, with the way out."""
+        ...
+
     async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
         """Store the release's model with today's credentials and return its hash, and warnings."""
         ...

@@ -12,6 +12,8 @@ from roas.models.environment import Environment
 
 DOCKER_SOCKETS = (Path("/var/run/docker.sock"), Path("/run/docker.sock"))
 MOST_LINKS = 40
+# To read the time of the host is no power.
+PUBLIC_FILES = frozenset({"/etc/localtime", "/etc/timezone"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Places:
     state_dir: Path
     sockets: tuple[Path, ...]
     writable: tuple[WritablePlace, ...]
+    copies: Path | None = None
 
     @classmethod
     def of(
@@ -38,18 +41,28 @@ class Places:
         environment: Environment,
         state_dir: Path,
         written_by_others: tuple[WritablePlace, ...] = (),
+        copies: Path | None = None,
     ) -> "Places":
-        """Read from a model what its containers may write, besides what existing containers already may."""
-        writable = (*_writable(model), *written_by_others)
-        return cls(environment.folder.resolve(), state_dir, _sockets(environment), writable)
+        """Read from a model what its containers may write, besides what existing containers already may.
 
-    def judge_bind(self, who: str, source: str, does: str, *, name: str = "") -> Iterator[Violation]:
+        `copies` is where our own copies of its files are kept, which a stored model binds read-only.
+        """
+        writable = (*_writable(model), *written_by_others)
+        return cls(environment.folder.resolve(), state_dir, _sockets(environment), writable, copies)
+
+    def judge_bind(
+        self, who: str, source: str, does: str, *, name: str = "", read_only: bool = False
+    ) -> Iterator[Violation]:
         """Find what is wrong with a path that reaches a container: symbolic links count as where they lead.
 
         `who` says in words what has it, `name` what its entries are called, where that is another.
         """
+        if read_only and (source in PUBLIC_FILES or self._is_copy(source)):
+            return
         path = Path(source).resolve()
-        if not path.is_relative_to(self.folder):
+        # The entries for these two say it all.
+        is_named = path in self.sockets or is_inside(path, self.state_dir)
+        if not path.is_relative_to(self.folder) and not is_named:
             yield Violation(f"{who} {does} {source}, outside the stack's folder", f"bind:{path}")
         if any(socket.is_relative_to(path) for socket in self.sockets):
             yield Violation(
@@ -63,6 +76,26 @@ class Places:
         path = Path(source).resolve()
         if is_inside(self.state_dir, path) or is_inside(path, self.state_dir):
             yield Violation(f"{who} {does} {source}, which gives it the bot's own state", f"state_dir:{name or who}")
+
+    def judge_read(self, who: str, source: Path, does: str) -> Iterator[Violation]:
+        """Find a file that is read at every deployment, and that a container could write or replace."""
+        target = source.resolve()
+        for place in self.writable:
+            if is_inside(target, place.path):
+                yield Violation(f"{who} {does} {source}, which {place.who} may write", f"replaceable:{_plain(source)}")
+        yield from self.judge_replaceable(who, str(source), does)
+
+    def judge_checkout(self, who: str, source: str) -> Iterator[Violation]:
+        """Find a path of which whoever changes the stack's folder could make a link to anywhere, after it was judged.
+
+        The engine looks a path up again whenever it starts the container, without asking anybody.
+        """
+        if source not in PUBLIC_FILES and is_replaceable(Path(source), self.folder):
+            text = f"{who} binds {source}, of which a checkout of the stack's folder may make a link to anywhere"
+            yield Violation(text, f"replaceable:{_plain(Path(source))}")
+
+    def _is_copy(self, source: str) -> bool:
+        return self.copies is not None and Path(source).parent == self.copies
 
     def judge_replaceable(self, who: str, source: str, does: str) -> Iterator[Violation]:
         """Find a path of which a container could make a link to anywhere, after it was judged here."""

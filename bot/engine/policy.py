@@ -1,6 +1,9 @@
 """Refuse what a stack may not have unless the settings allow it by name.
 
-Entries of COMPOSE_POLICY_ALLOW, each for all environments, or for one: `prod/docker_socket:discord-bot`:
+An environment's `policy` says how much it may have without: `default` keeps a stack to itself, `strict` also keeps its
+ports on loopback and its binds out of what a checkout can replace, and with `trusted`, who changes the stack may do
+what Docker lets them. In each, `allow` names single powers. COMPOSE_POLICY_ALLOW has the same entries for all
+environments, or for one: `prod/docker_socket:discord-bot`.
 
 - `privileged:SERVICE`, `devices:SERVICE`, `cap_add:SERVICE`, `security_opt:SERVICE`, `runtime:SERVICE`,
   `cgroup_parent:SERVICE`, `volumes_from:SERVICE`, `provider:SERVICE`: that field of that service
@@ -18,8 +21,11 @@ Entries of COMPOSE_POLICY_ALLOW, each for all environments, or for one: `prod/do
 - `build:SERVICE`: a build from outside the stack's folder, or one with rights on the host
 - `build_tags:SERVICE`: `build.tags`, which may overwrite an image that others use
 - `build_cache:SERVICE`: a build cache other than an image's
+- `build_image:SERVICE`: a build whose `image` is one that others use, built or pulled
+- `bot_token:SERVICE`: the bot's own Discord token, or a file that has it
 - `bind:PATH`: binding that path or what is below it, or using it as a secret or config
-- `replaceable:PATH`: using that path, or what is below it, although a container may replace it by a link to anywhere
+- `replaceable:PATH`: using that path, or what is below it, although a container may write it or replace it by a link to
+  anywhere; where the policy is strict, also although a checkout of the stack's folder may
 - `docker_socket:SERVICE`: the engine's socket, or a folder that holds it
 - `state_dir:SERVICE`: the bot's own state, or a folder that holds it, to bind, to build from or to read; instead of a
   service it may be a secret, a config, or a compose file that includes it
@@ -39,23 +45,40 @@ from typing import Any
 from roas.engine.engine_holdings import NOTHING_HELD, EngineHoldings, judge_holdings
 from roas.engine.model import services_of
 from roas.engine.places import Places
+from roas.engine.policy_refusal import PATH_KINDS, refusal
 from roas.engine.policy_resources import judge_resources
 from roas.engine.policy_rules import judge_keys, judge_service
+from roas.engine.policy_secrets import judge_token
 from roas.engine.probe_rules import judge_probes
 from roas.engine.raw_files import FileReference
 from roas.engine.violation import Violation
-from roas.errors import ComposePolicyError
-from roas.models.environment import Environment
+from roas.models.environment import Environment, PolicyLevel
 
-# An allowed path allows what is below it.
-PATH_KINDS = ("bind", "replaceable")
+# These are no powers of Docker's, but of the bot: trust in who changes a stack does not give them.
+OF_THE_BOT = frozenset(
+    {
+        "state_dir",
+        "bot_token",
+        "provider",
+        "probe",
+        "build_cache",
+        "env_file",
+        "label_file",
+        "include",
+        "extends",
+        "compose_file",
+    }
+)
+# Where our copies of configuration files are, below the state folder.
+CONTENTS_FOLDER = "contents"
 
 
 class ComposePolicy:
     """Judge resolved models by an allowlist."""
 
-    def __init__(self, allowed: tuple[str, ...], state_dir: Path) -> None:
+    def __init__(self, allowed: tuple[str, ...], state_dir: Path, token: str = "") -> None:
         self._allowed = allowed
+        self._token = token
         self.state_dir = state_dir.resolve()
 
     def check(
@@ -64,53 +87,107 @@ class ComposePolicy:
         environment: Environment,
         named: Sequence[FileReference] = (),
         holdings: EngineHoldings = NOTHING_HELD,
-    ) -> None:
-        """Raise ComposePolicyError that lists every violation.
+    ) -> tuple[Violation, ...]:
+        """Raise ComposePolicyError that lists every violation, and return those that trust alone allows.
 
         `named` are the files that the compose files name, `holdings` what is on the engine already.
         """
-        self.refuse(self._violations(model, environment, named, holdings), environment)
+        places = Places.of(model, environment, self.state_dir, holdings.writable(environment))
+        found = [*self._judge(model, environment, places, holdings), *_judge_files(environment, named, places)]
+        return self.refuse(found, environment)
 
-    def without_allowed(self, violations: Iterable[Violation], environment: Environment) -> list[Violation]:
-        """Leave out what the settings allow by name in an environment; an allowed path allows what is below it."""
-        entries = tuple(_entries(self._allowed, environment))
-        return [violation for violation in violations if not _is_allowed(violation.entry, entries)]
+    def check_bound(self, model: Mapping[str, Any], environment: Environment) -> tuple[Violation, ...]:
+        """Raise ComposePolicyError for binds that a checkout can replace, where the policy is strict.
 
-    def allows(self, entry: str, environment: Environment) -> bool:
-        """Return whether the settings allow something by name in an environment."""
-        return not self.without_allowed([Violation("", entry)], environment)
-
-    def refuse(self, violations: Iterable[Violation], environment: Environment) -> None:
-        """Raise ComposePolicyError where there is a violation that the settings do not allow."""
-        unique = tuple(dict.fromkeys(self.without_allowed(violations, environment)))
-        if not unique:
-            return
-        entries = dict.fromkeys(violation.entry for violation in unique if violation.entry)
-        raise ComposePolicyError(
-            "The compose file asks for something that is not allowed here:\n" + "\n".join(map(_line, unique)),
-            hint=f"Remove it, or add to COMPOSE_POLICY_ALLOW: {' '.join(entries)}" if entries else "Remove it.",
-            entries=tuple(entries),
+        The model is one whose read-only files are bound from our copies of them.
+        """
+        return self.refuse(
+            _judge_checkout(model, environment, Places.of(model, environment, self.state_dir)), environment
         )
 
-    def _violations(
-        self,
-        model: Mapping[str, Any],
-        environment: Environment,
-        named: Sequence[FileReference],
-        holdings: EngineHoldings,
+    def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
+        """Raise ComposePolicyError for what the model of a release asks for and today's settings do not allow."""
+        copies = self.state_dir / CONTENTS_FOLDER
+        places = Places.of(model, environment, self.state_dir, holdings.writable(environment), copies)
+        found = [*self._judge(model, environment, places, holdings), *_judge_checkout(model, environment, places)]
+        self.refuse(found, environment, of_release=True)
+
+    def without_allowed(self, violations: Iterable[Violation], environment: Environment) -> list[Violation]:
+        """Leave out what the settings allow in an environment; an allowed path allows what is below it."""
+        return [one for one in self._unnamed(violations, environment) if not _is_trusted(one, environment)]
+
+    def allows(self, entry: str, environment: Environment) -> bool:
+        """Return whether the settings allow something in an environment."""
+        return not self.without_allowed([Violation("", entry)], environment)
+
+    def refuse(
+        self, violations: Iterable[Violation], environment: Environment, *, of_release: bool = False
+    ) -> tuple[Violation, ...]:
+        """Raise ComposePolicyError for what the settings do not allow, and return what trust alone allows."""
+        unnamed = self._unnamed(violations, environment)
+        if refused := [one for one in unnamed if not _is_trusted(one, environment)]:
+            raise refusal(refused, environment, of_release=of_release)
+        return unnamed
+
+    def _unnamed(self, violations: Iterable[Violation], environment: Environment) -> tuple[Violation, ...]:
+        """Return what no entry allows by name."""
+        entries = (*_entries(self._allowed, environment), *environment.allowed)
+        # Who has the bot's state is the bot.
+        entries += tuple(
+            f"bot_token:{name}" for kind, _, name in (one.partition(":") for one in entries) if kind == "state_dir"
+        )
+        return tuple(one for one in dict.fromkeys(violations) if not _is_allowed(one.entry, entries))
+
+    def _judge(
+        self, model: Mapping[str, Any], environment: Environment, places: Places, holdings: EngineHoldings
     ) -> Iterator[Violation]:
-        places = Places.of(model, environment, self.state_dir, holdings.writable(environment))
         yield from judge_keys(model)
         for name, service in services_of(model).items():
-            yield from judge_service(name, service, places, strict=environment.strict_policy)
+            yield from judge_service(name, service, places, strict=environment.policy is PolicyLevel.STRICT)
             if environment.is_home and str(service.get("pid") or "").startswith("service:"):
                 # By it a service reads the other's environment, files and memory: here, the bot's.
                 yield Violation(f"{name} has `pid: {service['pid']}`, beside the bot", f"pid:{name}")
         yield from judge_probes(model)
-        yield from judge_resources(model, environment.project, places)
-        for reference in named:
-            yield from places.judge_replaceable(reference.who, str(reference.target), "reads")
+        yield from judge_resources(model, environment.project, places, holdings.own_volumes(environment.project))
         yield from judge_holdings(model, environment, holdings)
+        yield from judge_token(model, environment, self._token)
+        if environment.is_home:
+            yield from _judge_state_volumes(model, self.state_dir)
+
+
+def _judge_files(environment: Environment, named: Sequence[FileReference], places: Places) -> Iterator[Violation]:
+    """Find files that the next deployment reads and that a container may change."""
+    for path in (*environment.compose_files, *environment.env_files):
+        yield from places.judge_read(environment.name, path, "reads")
+    for reference in named:
+        yield from places.judge_read(reference.who, reference.target, "reads")
+
+
+def _judge_checkout(model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Violation]:
+    if environment.policy is not PolicyLevel.STRICT:
+        return
+    for name, service in services_of(model).items():
+        for volume in service.get("volumes") or ():
+            if volume.get("type") == "bind":
+                yield from places.judge_checkout(name, str(volume.get("source") or ""))
+    for kind in ("secrets", "configs"):
+        for name, definition in (model.get(kind) or {}).items():
+            if source := (definition or {}).get("file"):
+                yield from places.judge_checkout(f"the {kind.removesuffix('s')} {name}", str(source))
+
+
+def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[Violation]:
+    """Find who mounts a named volume that anybody mounts where the bot has its state: then it is in there."""
+    mounts = [
+        (name, str(volume.get("source") or ""), str(volume.get("target") or ""))
+        for name, service in services_of(model).items()
+        for volume in service.get("volumes") or ()
+        if volume.get("type") == "volume" and volume.get("source")
+    ]
+    holding = {source for _, source, target in mounts if state_dir.is_relative_to(target or "/")}
+    for name, source, _ in mounts:
+        if source in holding:
+            yield Violation(f"{name} mounts the volume {source}, which has the bot's own state", f"state_dir:{name}")
 
 
 def _entries(allowed: tuple[str, ...], environment: Environment) -> Iterator[str]:
@@ -121,6 +198,11 @@ def _entries(allowed: tuple[str, ...], environment: Environment) -> Iterator[str
             yield entry
         elif name == environment.name:
             yield rest
+
+
+def _is_trusted(violation: Violation, environment: Environment) -> bool:
+    kind = violation.entry.partition(":")[0]
+    return environment.policy is PolicyLevel.TRUSTED and bool(kind) and kind not in OF_THE_BOT
 
 
 def _is_allowed(wanted: str, entries: tuple[str, ...]) -> bool:
@@ -134,9 +216,3 @@ def _covers(entry: str, kind: str, name: str) -> bool:
     if its_kind != kind or kind not in PATH_KINDS or not path.startswith("/"):
         return False
     return Path(name).is_relative_to(Path(path).resolve() if kind == "bind" else path)
-
-
-def _line(violation: Violation) -> str:
-    if not violation.entry:
-        return f"  - {violation.text} (nothing allows that)"
-    return f"  - {violation.text} (allowed by `{violation.entry}`)"

@@ -1,6 +1,6 @@
 """Find in a resolved model the volumes, networks, secrets and configs that the policy refuses."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from ipaddress import ip_network
 from typing import Any
 
@@ -14,18 +14,23 @@ HARMLESS_NETWORK_OPTIONS = frozenset({"com.docker.network.driver.mtu"})
 ADDRESS_DRIVERS = frozenset({"", "default"})
 
 
-def judge_resources(model: Mapping[str, Any], project: str, places: Places) -> Iterator[Violation]:
-    """Find what a stack's volumes, networks, secrets and configs may not be."""
+def judge_resources(
+    model: Mapping[str, Any], project: str, places: Places, own_volumes: Container[str] = ()
+) -> Iterator[Violation]:
+    """Find what a stack's volumes, networks, secrets and configs may not be.
+
+    `own_volumes` are known to be the project's, whatever the model says of them.
+    """
     for kind in ("secrets", "configs"):
         for name, definition in (model.get(kind) or {}).items():
             if source := (definition or {}).get("file"):
                 who = f"the {kind.removesuffix('s')} {name}"
                 yield from places.judge_bind(who, str(source), "is taken from", name=str(name))
-    yield from _volumes(model, project)
+    yield from _volumes(model, project, own_volumes)
     yield from _networks(model, project)
 
 
-def _volumes(model: Mapping[str, Any], project: str) -> Iterator[Violation]:
+def _volumes(model: Mapping[str, Any], project: str, own_volumes: Container[str]) -> Iterator[Violation]:
     for name, definition in (model.get("volumes") or {}).items():
         fields = definition or {}
         options, driver = fields.get("driver_opts"), str(fields.get("driver") or "")
@@ -34,7 +39,7 @@ def _volumes(model: Mapping[str, Any], project: str) -> Iterator[Violation]:
         if options:
             # Not what they say: it may be a password.
             yield Violation(f"the volume {name} has `driver_opts`: {', '.join(options)}", f"volume:{name}")
-        if (real := _foreign(name, fields, project)) is not None:
+        if (real := _foreign(name, fields, project)) is not None and real not in own_volumes:
             yield Violation(f"the volume {name} is {real}, which is not the stack's own", f"external_volume:{real}")
         yield from judge_labels(f"the volume {name}", fields.get("labels"))
 

@@ -39,7 +39,8 @@ def judge_service(name: str, service: Mapping[str, Any], places: Places, *, stri
         yield from _ports(name, service)
     for volume in service.get("volumes") or ():
         if volume.get("type") in {"bind", "npipe"}:
-            yield from places.judge_bind(name, str(volume.get("source", "")), "binds")
+            source, read_only = str(volume.get("source", "")), volume.get("read_only") is True
+            yield from places.judge_bind(name, source, "binds", read_only=read_only)
 
 
 def _security(name: str, service: Mapping[str, Any]) -> Iterator[Violation]:

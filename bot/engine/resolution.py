@@ -1,6 +1,6 @@
 """Resolve an environment's compose files to the model that would be deployed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from roas.engine.version_use import (
     version_names,
     version_of_files,
 )
+from roas.engine.violation import Violation
 from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, without_secrets
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -84,7 +85,7 @@ class StackResolver:
         self._redactor.keep(services_of(model))
         await self._clients.local(lambda: self._redactor.add(model_secrets(model)))
         holdings = await self._holdings(environment, needed=write_contents)
-        await self._clients.local(lambda: self._policy.check(model, environment, files, holdings))
+        trusted = await self._clients.local(lambda: self._policy.check(model, environment, files, holdings))
         definitions = read_definitions(model)
         refuse_impossible_probes(definitions)
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
@@ -92,6 +93,7 @@ class StackResolver:
         valued = await self._with_environment_values(environment, shared, read.contents, write=write_contents)
         binder = ContentBinder(self._contents, environment.folder, write=write_contents)
         bound = with_one_shots(await self._clients.local(lambda: binder.bind(valued)), environment.one_shots)
+        trusted += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
         _refuse_remote_files(environment, bound)
         follows = await self._follows(environment, version, read)
         named = version
@@ -110,10 +112,16 @@ class StackResolver:
                 *about_sharing,
                 *impossible_updates(definitions),
                 *binder.warnings,
+                *_powers(trusted),
             ),
             follows_version=follows,
             obstacles=find_obstacles(model, environment, holdings),
         )
+
+    async def check_stored(self, model: Mapping[str, Any], environment: Environment) -> None:
+        """Ask today's policy about the model of a release. Raises ComposePolicyError."""
+        holdings = await self._holdings(environment, needed=True)
+        await self._clients.local(lambda: self._policy.check_stored(model, environment, holdings))
 
     async def working_copy(
         self, environment: Environment, version: str | None
@@ -127,7 +135,7 @@ class StackResolver:
     async def _holdings(self, environment: Environment, *, needed: bool) -> EngineHoldings:
         """Query what exists on the engine. A preview works without; but nothing can be applied then."""
         try:
-            return await self._clients.call(environment, read_holdings)
+            return await self._clients.call(environment, lambda client: read_holdings(client, self._policy.state_dir))
         except EngineUnavailableError:
             if needed:
                 raise
@@ -230,6 +238,11 @@ def _ignored(environment: Environment) -> tuple[str, ...]:
         ", ".join(path.name for path in paths) for paths in (environment.compose_files, environment.ignored_files)
     )
     return (f"{ignored} is not used: the files of {environment.name} are {used}.",)
+
+
+def _powers(trusted: Iterable[Violation]) -> Iterator[str]:
+    """Name each power that a stack is given by trust alone."""
+    yield from (f"Allowed by trust: {power.text} (`{power.entry}`)." for power in trusted)
 
 
 def _refuse_missing_files(environment: Environment) -> None:

@@ -1,7 +1,16 @@
 """Describe an environment: one Compose project, its files, its variables and its engine."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
+
+
+class PolicyLevel(StrEnum):
+    """Say how much a stack may ask for without a permission by name; see `roas.engine.policy`."""
+
+    STRICT = "strict"
+    DEFAULT = "default"
+    TRUSTED = "trusted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +20,7 @@ class Environment:
     `ignored_files` are those that `docker compose` in its folder would take besides. `project_is_given` is whether
     somebody named the project, instead of a convention. `version_variables` are the stack's own variables that get the
     version that is deployed. `one_shots` are services that end, of which the compose file does not say so.
+    `siblings` are the projects of other environments in the same folder: who changes one of them changes all.
     """
 
     name: str
@@ -24,8 +34,10 @@ class Environment:
     critical_services: frozenset[str] = frozenset()
     observation_seconds: float = 10.0
     is_home: bool = False
-    strict_policy: bool = False
     ignored_files: tuple[Path, ...] = ()
     project_is_given: bool = False
     version_variables: tuple[str, ...] = ()
     one_shots: frozenset[str] = frozenset()
+    policy: PolicyLevel = PolicyLevel.DEFAULT
+    allowed: tuple[str, ...] = ()
+    siblings: frozenset[str] = frozenset()

@@ -211,6 +211,7 @@ class ErrorHandler:
         try:
             async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
                 model_hash, definition = await self._wanted(fault)
+                await self._engine.check_release(environment, model_hash)
                 if action is RecoveryAction.RESTART:
                     await restart_service(
                         self._engine,

@@ -251,6 +251,9 @@ class EngineDouble:
         """Adopt nothing: here every stack is the bot's own."""
         return None
 
+    async def check_release(self, environment: Environment, model_hash: str) -> None:
+        """Refuse nothing: there is no policy here."""
+
     async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
         """Return the model as it is: there are no credentials here."""
         return release.model_hash, ()

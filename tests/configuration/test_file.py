@@ -8,6 +8,7 @@ import pytest
 
 from roas.configuration.layout import ENVIRONMENT_KEYS, ENVIRONMENTS, FILE_SUFFIX, NOT_IN_THE_FILE, TABLES, key_of
 from roas.errors import SettingsError
+from roas.models.environment import PolicyLevel
 from roas.settings import SECRET_FIELDS, EnvironmentSettings, Settings, environments, load_settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -234,3 +235,27 @@ def test_without_a_file_all_is_as_before(state):
     assert load_settings(needs_discord=False) == reading.settings
     dumped: dict[str, Any] = Settings(_env_file=None).model_dump()
     assert reading.settings.model_dump() == dumped
+
+
+def test_a_stack_does_not_choose_its_policy(state, caplog):
+    """Whoever changes a stack may leave an `.env` beside its compose file; policy is not read from there."""
+    Path(".env").write_text(
+        "COMPOSE_POLICY=trusted\nROAS_COMPOSE_POLICY_ALLOW=docker_socket:web\nHTTP_PORT=2\n"
+        'ENVIRONMENTS__DEV__POLICY=trusted\nENVIRONMENTS__DEV__ALLOW=["bind:/"]\nENVIRONMENTS__DEV__PROJECT_NAME=p\n'
+    )
+    assert environments(load_settings(needs_discord=False))["dev"].policy is PolicyLevel.TRUSTED
+    Path("docker-compose.yml").write_text("services: {}")
+    settings = load_settings(needs_discord=False)
+    assert (settings.compose_policy_allow, settings.http_port) == ((), 2)
+    dev = environments(settings)["dev"]
+    assert (dev.policy, dev.allowed, dev.project) == (PolicyLevel.DEFAULT, (), "p")
+    assert "ENVIRONMENTS__DEV__ALLOW" in caplog.text
+    assert "ROAS_COMPOSE_POLICY_ALLOW" in caplog.text or "COMPOSE_POLICY_ALLOW" in caplog.text
+
+
+def test_each_environment_has_its_policy(state):
+    write(state, '[policy]\nlevel = "strict"\n[environments.dev]\npolicy = "trusted"\nallow = ["bind:/srv"]\n')
+    known = environments(load_settings(needs_discord=False))
+    assert (known["dev"].policy, known["dev"].allowed) == (PolicyLevel.TRUSTED, ("bind:/srv",))
+    assert (known["prod"].policy, known["prod"].allowed) == (PolicyLevel.STRICT, ())
+    assert known["dev"].siblings == {known["staging"].project, known["prod"].project}

@@ -149,6 +149,9 @@ class FakeEngine:
         self._called("adopt")
         return self.adoptable
 
+    async def check_release(self, environment: Environment, model_hash: str) -> None:
+        self._called("check_release")
+
     async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
         self._called("refresh_credentials")
         return release.model_hash, ()

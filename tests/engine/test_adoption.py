@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,12 @@ def start_manually(environment: Environment, *arguments: str) -> None:
         check=True,
         capture_output=True,
     )
+
+
+@pytest.fixture
+def environment(environment: Environment) -> Environment:
+    """An environment whose settings allow what its stack has."""
+    return replace(environment, allowed=("cap_add:web",))
 
 
 @pytest.fixture

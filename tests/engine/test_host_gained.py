@@ -53,7 +53,7 @@ def baited(stack: Stack) -> Environment:
 
 def refused(caught: pytest.ExceptionInfo[ComposePolicyError]) -> set[str]:
     """Return the entries that would allow what was refused."""
-    return set(caught.value.hint.partition("COMPOSE_POLICY_ALLOW: ")[2].split())
+    return set(caught.value.entries)
 
 
 async def resolved_entries(engine: ComposeEngine, environment: Environment) -> set[str]:
@@ -61,7 +61,7 @@ async def resolved_entries(engine: ComposeEngine, environment: Environment) -> s
     try:
         await engine.resolve(environment, None, write_contents=False)
     except ComposePolicyError as error:
-        return set(error.hint.partition("COMPOSE_POLICY_ALLOW: ")[2].split())
+        return set(error.entries)
     return set()
 
 
@@ -194,6 +194,12 @@ MODELS: dict[str, set[str]] = {
     "}}\ninclude: [{path: own.yml, env_file: state/journal}]": {"state_dir:docker-compose.yml"},
     "}}\ninclude: [{path: own.yml, project_directory: state}]": {"state_dir:docker-compose.yml"},
     "secrets: [s]}}\nsecrets: {s: {file: state/journal}}": {"state_dir:s"},
+    "volumes: ['/var/run/docker.sock:/s']}}": {"docker_socket:web"},
+    "volumes: ['/etc/localtime:/l:ro']}}": set(),
+    "volumes: ['.:/d']}}": {"state_dir:web", "replaceable:{folder}/docker-compose.yml"},
+    "volumes: ['./docker-compose.yml:/d']}}": {"replaceable:{folder}/docker-compose.yml"},
+    "volumes: ['./docker-compose.yml:/d:ro']}}": set(),
+    "volumes: ['./own.yml:/d']}}\ninclude: [own.yml]": {"replaceable:{folder}/own.yml"},
     "volumes: ['./data:/d', './data/sub:/s']}}": {"replaceable:{folder}/data/sub"},
     "volumes: ['./data:/d', './data/sub:/s:ro']}}": {"replaceable:{folder}/data/sub"},
     "volumes: ['./data:/d', './to-sub:/s:ro']}}": {"replaceable:{folder}/to-sub"},

@@ -1,5 +1,6 @@
 """A stack gets no rights and no files that the settings do not allow by name."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +12,22 @@ from roas.engine.compose_engine import ComposeEngine
 from roas.engine.policy import ComposePolicy
 from roas.engine.policy_keys import KEYS
 from roas.errors import ComposePolicyError
-from roas.models.environment import Environment
+from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
+from roas.settings import environments, load_settings
 
 FOLDER = Path("/srv/stack")
 STATE = Path("/srv/stack/state")
-STACK = Environment("dev", "p", FOLDER, (FOLDER / "docker-compose.yml",), docker_host="unix:///run/other.sock")
+COMPOSE_FILE = FOLDER / "docker-compose.yml"
+STACK = Environment("dev", "p", FOLDER, (COMPOSE_FILE,), docker_host="unix:///run/other.sock")
 
 
 def bind(source: str) -> dict[str, Any]:
     return {"volumes": [{"type": "bind", "source": source, "target": "/t"}]}
+
+
+def read_only(source: str) -> dict[str, Any]:
+    return {"volumes": [{"type": "bind", "source": source, "target": "/t", "read_only": True}]}
 
 
 def entries(model: dict[str, Any], *allowed: str, environment: Environment = STACK) -> set[str]:
@@ -28,7 +35,7 @@ def entries(model: dict[str, Any], *allowed: str, environment: Environment = STA
     try:
         ComposePolicy(allowed, STATE).check(model, environment)
     except ComposePolicyError as error:
-        return set(error.hint.partition("COMPOSE_POLICY_ALLOW: ")[2].split())
+        return set(error.entries)
     return set()
 
 
@@ -60,13 +67,15 @@ REFUSED: list[tuple[dict[str, Any], set[str]]] = [
     (bind("/etc"), {"bind:/etc"}),
     (bind("/srv/stack/../other"), {"bind:/srv/other"}),
     (bind("/srv/stack-two"), {"bind:/srv/stack-two"}),
-    (bind("/var/run/docker.sock"), {"bind:/run/docker.sock", "docker_socket:web"}),
-    (bind("/run/other.sock"), {"bind:/run/other.sock", "docker_socket:web"}),
+    (bind("/var/run/docker.sock"), {"docker_socket:web"}),
+    (bind("/run/other.sock"), {"docker_socket:web"}),
     (bind("/run"), {"bind:/run", "docker_socket:web"}),
-    (bind("/"), {"bind:/", "docker_socket:web", "state_dir:web"}),
+    (bind("/"), {"bind:/", "docker_socket:web", "state_dir:web", f"replaceable:{COMPOSE_FILE}"}),
     (bind("/srv/stack/state"), {"state_dir:web"}),
     (bind("/srv/stack/state/models"), {"state_dir:web"}),
-    (bind("/srv/stack"), {"state_dir:web"}),
+    (bind("/srv/stack"), {"state_dir:web", f"replaceable:{COMPOSE_FILE}"}),
+    (bind("/srv/stack/docker-compose.yml"), {f"replaceable:{COMPOSE_FILE}"}),
+    (bind("/etc/localtime"), {f"bind:{Path('/etc/localtime').resolve()}"}),
     ({"build": {"context": "/etc"}}, {"build:web"}),
     ({"build": {"context": "https://example.test/x.git"}}, {"build:web"}),
     ({"build": {"context": "/srv/stack/app", "dockerfile": "/etc/Dockerfile"}}, {"build:web"}),
@@ -146,6 +155,9 @@ def test_right_refused_until_allowed(service: dict[str, Any], wanted: set[str]) 
         {"build": {"context": "/srv/stack/app", "cache_to": ["type=inline"]}},
         {"ports": [{"target": 80, "published": "80"}]},
         bind("/srv/stack/data"),
+        read_only("/etc/localtime"),
+        read_only("/etc/timezone"),
+        read_only("/srv/stack/conf"),
         {"volumes": [{"type": "volume", "source": "data", "target": "/t"}, {"type": "tmpfs", "target": "/tmp"}]},
         {"build": {"context": "/srv/stack/app", "dockerfile": "Dockerfile", "additional_contexts": {"b": "service:b"}}},
     ],
@@ -185,6 +197,143 @@ def test_ordinary_service_passes(service: dict[str, Any]) -> None:
 )
 def test_shared_resources_checked(model: dict[str, Any], wanted: set[str]) -> None:
     assert entries(model) == wanted
+
+
+STRICT: list[tuple[dict[str, Any], set[str]]] = [
+    ({"services": {"web": bind("/srv/stack/data")}}, {"replaceable:/srv/stack/data"}),
+    ({"services": {"web": read_only("/srv/stack/conf")}}, {"replaceable:/srv/stack/conf"}),
+    ({"services": {"web": bind("/srv/data")}}, set()),
+    ({"services": {"web": read_only("/etc/localtime")}}, set()),
+    ({"secrets": {"s": {"file": "/srv/stack/s"}}}, {"replaceable:/srv/stack/s"}),
+    ({"secrets": {"s": {"file": "/srv/s"}}}, set()),
+]
+
+
+@pytest.mark.parametrize(("model", "wanted"), STRICT, ids=in_words)
+def test_strict_policy_binds_nothing_of_a_checkout(model: dict[str, Any], wanted: set[str]) -> None:
+    policy, strict = ComposePolicy((), STATE), replace(STACK, policy=PolicyLevel.STRICT)
+    policy.check_bound(model, STACK)
+    found = set()
+    try:
+        policy.check_bound(model, strict)
+    except ComposePolicyError as error:
+        found = set(error.entries)
+    assert found == wanted
+    policy.check_bound(model, replace(strict, allowed=tuple(wanted)))
+
+
+def test_trust_allows_powers_and_names_them() -> None:
+    model = {"services": {"web": {"privileged": True, **bind("/var/run/docker.sock")}}}
+    trusted = replace(STACK, policy=PolicyLevel.TRUSTED)
+    powers = ComposePolicy(("docker_socket:web",), STATE).check(model, trusted)
+    assert [power.entry for power in powers] == ["privileged:web"]
+
+
+OF_THE_BOT: list[dict[str, Any]] = [
+    {"services": {"web": bind("/srv/stack/state")}},
+    {"services": {"web": {"provider": {"type": "program"}}}},
+    {"services": {"web": {"teleport": "x"}}},
+    {"services": {"web": {"build": {"context": "/srv/stack/app", "cache_to": ["type=local,dest=/x"]}}}},
+]
+
+
+@pytest.mark.parametrize("model", OF_THE_BOT, ids=in_words)
+def test_trust_gives_nothing_of_the_bot(model: dict[str, Any]) -> None:
+    with pytest.raises(ComposePolicyError):
+        ComposePolicy((), STATE).check(model, replace(STACK, policy=PolicyLevel.TRUSTED))
+
+
+def test_refusal_has_the_lines_for_roas_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed is pasted, and the very same stack passes."""
+    binds = [bind(f"/srv/media/{name}")["volumes"][0] for name in ("a", "b")]
+    model = {"services": {"web": {"privileged": True, "volumes": [*binds, *bind("/run/docker.sock")["volumes"]]}}}
+    with pytest.raises(ComposePolicyError) as caught:
+        ComposePolicy((), STATE).check(model, STACK)
+    told, *lines = caught.value.hint.splitlines()
+    assert told == "Remove it, or add to roas.toml:"
+    assert lines[2:4] == ['  "docker_socket:web",', '  "privileged:web",']
+    assert '  # or all of it: "bind:/srv/media",' in lines
+    assert sum("docker" in line for line in lines) == 1
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "roas.toml").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    read = environments(load_settings(needs_discord=False, environ={}))
+    allowed = replace(STACK, allowed=read["dev"].allowed)
+    ComposePolicy((), STATE).check(model, allowed)
+    assert read["staging"].allowed == ()
+
+
+TOKEN = "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs"
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"environment": {"A": TOKEN}},
+        {"command": ["sh", "-c", f"echo {TOKEN}"]},
+        {"build": {"context": "/srv/stack/app", "args": {"T": f"x{TOKEN}"}}},
+        {"labels": {"a": TOKEN}},
+        {"configs": [{"source": "c", "target": "/c"}]},
+    ],
+    ids=lambda service: next(iter(service)),
+)
+def test_the_token_is_for_the_bot_only(service: dict[str, Any]) -> None:
+    model = {"services": {"web": service}, "configs": {"c": {"content": TOKEN}}}
+    for allowed, is_refused in (((), True), (("state_dir:db",), True), (("state_dir:web",), False)):
+        policy = ComposePolicy(allowed, STATE, TOKEN)
+        if is_refused:
+            with pytest.raises(ComposePolicyError) as caught:
+                policy.check(model, STACK)
+            assert caught.value.entries == ("bot_token:web",)
+            assert TOKEN not in caught.value.message + caught.value.hint
+        else:
+            policy.check(model, STACK)
+
+
+@pytest.mark.parametrize(
+    ("service", "is_refused"),
+    [
+        (read_only("{folder}/.env"), True),
+        (read_only("{folder}"), True),
+        (read_only("{folder}/app"), False),
+        ({"build": {"context": "{folder}"}}, True),
+        ({"build": {"context": "{folder}/hiding"}}, False),
+        ({"build": {"context": "{folder}/app", "additional_contexts": {"all": "{folder}"}}}, True),
+        ({"secrets": [{"source": "s"}]}, True),
+    ],
+)
+def test_a_file_with_the_token_is_for_the_bot_only(tmp_path: Path, service: dict[str, Any], is_refused: bool) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"DISCORD_TOKEN={TOKEN}\n")
+    filled = json.loads(json.dumps(service).replace("{folder}", str(tmp_path)))
+    (tmp_path / "hiding").mkdir()
+    model = {"services": {"web": filled}, "secrets": {"s": {"file": str(env_file)}}}
+    environment = replace(STACK, folder=tmp_path, env_files=(env_file,))
+    found = set()
+    try:
+        ComposePolicy((), STATE, TOKEN).check(model, environment)
+    except ComposePolicyError as error:
+        found = set(error.entries)
+    assert found == ({"bot_token:web"} if is_refused else set())
+
+
+def test_an_ignored_file_is_not_built(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"DISCORD_TOKEN={TOKEN}\n")
+    (tmp_path / ".dockerignore").write_text("*.md\n.env\n")
+    environment = replace(STACK, folder=tmp_path, env_files=(tmp_path / ".env",))
+    model = {"services": {"web": {"build": {"context": str(tmp_path)}}}}
+    ComposePolicy((), STATE, TOKEN).check(model, environment)
+
+
+@pytest.mark.parametrize(("is_home", "wanted"), [(True, {"state_dir:web", "state_dir:thief"}), (False, set())])
+def test_a_volume_with_the_state_is_the_bots(is_home: bool, wanted: set[str]) -> None:
+    """The bot mounts it where its state is; whoever else mounts it reads every secret."""
+
+    def mount(target: str) -> dict[str, Any]:
+        return {"volumes": [{"type": "volume", "source": "state", "target": target}]}
+
+    model = {"services": {"web": mount(str(STATE)), "thief": mount("/anywhere"), "db": {}}}
+    assert entries(model, environment=replace(STACK, is_home=is_home)) == wanted
 
 
 UNKNOWN: list[dict[str, Any]] = [
@@ -253,7 +402,7 @@ PORTS: list[tuple[dict[str, Any], set[str]]] = [
 @pytest.mark.parametrize(("port", "wanted"), PORTS, ids=in_words)
 def test_strict_policy_keeps_ports_on_loopback(port: dict[str, Any], wanted: set[str]) -> None:
     model = {"services": {"web": {"ports": [port]}}}
-    strict = replace(STACK, strict_policy=True)
+    strict = replace(STACK, policy=PolicyLevel.STRICT)
     assert entries(model) == set()
     assert entries(model, environment=strict) == wanted
     assert entries(model, "ports:web", environment=strict) == set()
@@ -313,7 +462,7 @@ async def test_file_outside_folder_not_read(
     plain.compose_files[0].write_text(f"services: {{web: {{image: 'x', {field}}}}}")
     with pytest.raises(ComposePolicyError) as caught:
         await engine.resolve(plain, None)
-    assert entry in caught.value.hint.split()
+    assert entry in caught.value.entries
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,91 @@
+"""Make the cases: every value under every spelling, each a service or a resource with a name of its own."""
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from campaigns.hostile.spelling import Spelling, spellings
+from campaigns.hostile.values import HOSTILE, ORDINARY, Values
+
+# These are refused before anything else is looked at.
+READ = frozenset({"services.env_file", "services.extends", "services.label_file"})
+USERS = {"volumes": "[{name}:/t]", "networks": "[{name}]", "secrets": "[{name}]", "configs": "[{name}]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Hold one field of one service or resource."""
+
+    name: str
+    key: str
+    value: Any
+    spelled: str
+    hostile: bool
+
+    @property
+    def section(self) -> str:
+        """Return the part of the compose file that it is in."""
+        return self.key.partition(".")[0]
+
+    @property
+    def is_read(self) -> bool:
+        """Return whether it names a file that is judged before Compose reads anything."""
+        return self.key in READ
+
+
+def cases(seed: int, *, spelled: int | None = None) -> list[Case]:
+    """Return every case, or those of as many spellings as are asked for; the seed decides which, and the order."""
+    every = [
+        Case(f"c{number}x", key, value, spelled, hostile)
+        for number, (key, value, spelled, hostile) in enumerate(_combinations())
+    ]
+    chosen = random.Random(seed)  # noqa: S311 - no secret
+    names = chosen.sample(list(spellings()), spelled) if spelled else list(spellings())
+    picked = chosen.sample(every, len(every))
+    picked = [case for case in picked if case.spelled in names]
+    # Files whose cases are alike are accepted or not as a whole.
+    return sorted(picked, key=lambda case: (case.spelled, case.is_read, case.hostile))
+
+
+def _combinations() -> Iterator[tuple[str, Any, str, bool]]:
+    named = spellings()
+    for values, hostile in ((HOSTILE, True), (ORDINARY, False)):
+        for key, value in _flat(values):
+            yield from ((key, value, spelled, hostile) for spelled in named)
+
+
+def _flat(values: Values) -> Iterator[tuple[str, Any]]:
+    for key, every in values.items():
+        yield from ((key, value) for value in every)
+
+
+def compose_file(cases: Iterable[Case]) -> str:
+    """Write one compose file that has all the cases."""
+    named = spellings()
+    tops: list[str] = []
+    sections: dict[str, list[str]] = {"services": []}
+    for case in cases:
+        written = _written(case, named[case.spelled])
+        tops += [written[0]] if written[0] else []
+        sections.setdefault(case.section, []).append(written[1])
+        if case.section != "services":
+            used = USERS[case.section].format(name=case.name)
+            sections["services"].append(f"  u{case.name}:\n    image: x\n    {case.section}: {used}\n")
+    parts = [f"{section}:\n{''.join(entries)}" for section, entries in sections.items()]
+    return "\n".join([*tops, *parts])
+
+
+def _written(case: Case, spelling: Spelling) -> tuple[str, str]:
+    """Return what a case needs at the top of the file, and its entry."""
+    if case.section == "services":
+        written = spelling(case.key.partition(".")[2], case.value, case.name)
+        return written.top, f"  {case.name}:\n    image: x\n    {written.field}\n"
+    # Of a resource every field is spelled.
+    fields = [spelling(key, value, f"{case.name}{number}") for number, (key, value) in enumerate(case.value.items())]
+    if sum("<<" in field.field for field in fields) > 1:
+        fields = fields[:1] + [
+            spellings()["plain key, flow value"](key, value, "") for key, value in list(case.value.items())[1:]
+        ]
+    body = "".join(f"    {field.field}\n" for field in fields)
+    return "\n".join(field.top for field in fields if field.top), f"  {case.name}:\n{body}"

@@ -1,0 +1,78 @@
+"""A sample of the hostile corpus, and each rule undone: then the corpus must find the hole."""
+
+from pathlib import Path
+
+import pytest
+
+from campaigns.hostile.corpus import Case, cases
+from campaigns.hostile.judge import Judged, Verdict, judge
+from campaigns.hostile.spelling import spellings
+from roas.engine import policy_keys
+from roas.engine.places import Places
+from roas.engine.policy_keys import KEYS, Judgement
+
+PLAIN = next(iter(spellings()))
+
+
+def test_nothing_hostile_passes(tmp_path: Path) -> None:
+    """Three of the spellings, of which one is the plain one; `python -m campaigns.hostile` has them all."""
+    chosen = [case for case in cases(1) if case.spelled == PLAIN] + cases(5, spelled=2)
+    judged = list(judge(chosen, tmp_path))
+    assert [one for one in judged if one.is_wrong] == []
+    refused = {one.case.key for one in judged if one.case.hostile and one.verdict is Verdict.REFUSED}
+    assert refused == {case.key for case in chosen if case.hostile}
+    assert sum(one.verdict is Verdict.PASSED for one in judged) > 100
+
+
+def plainly(key: str) -> list[Case]:
+    return [case for case in cases(1) if case.key == key and case.spelled == PLAIN]
+
+
+def holes(key: str, folder: Path) -> list[Judged]:
+    return [one for one in judge(plainly(key), folder) if one.is_wrong]
+
+
+ON_REQUEST = sorted(path for path, judgement in KEYS.items() if judgement is Judgement.ON_REQUEST)
+UNDONE_KEYS = sorted({f"services.{path.split('.')[2]}" for path in ON_REQUEST if path.count(".") == 2})
+
+
+@pytest.mark.parametrize("key", [key for key in UNDONE_KEYS if plainly(key)])
+def test_an_undone_key_is_found(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = key.replace("services.", "services.*.")
+    monkeypatch.setattr(policy_keys, "KEYS", {**KEYS, path: Judgement.CONTAINED})
+    assert holes(key, tmp_path)
+
+
+UNDONE = {
+    "policy_values.LOGGING_DRIVERS": (
+        "services.logging",
+        frozenset({"syslog", "fluentd", "gelf", "splunk", "awslogs"}),
+    ),
+    "policy_values.LOGGING_OPTIONS": ("services.logging", frozenset({"syslog-address", "cache-disabled"})),
+    "policy_values.OWN_SYSCTLS": ("services.sysctls", ("",)),
+    "policy_values.OWN_LIMITS": ("services.ulimits", frozenset({"rtprio", "nice"})),
+    "policy_values.MOUNT_TYPES": ("services.volumes", frozenset({"image", "cluster", "bind", "volume"})),
+    "policy_values.OWN_PROPAGATION": ("services.volumes", frozenset({"", "rshared"})),
+    "policy_values.COMPOSE_PREFIX": ("services.labels", "nothing.has.this."),
+    "policy_resources.VOLUME_DRIVERS": ("volumes", frozenset({"", "local", "vieux/sshfs"})),
+    "policy_resources.NETWORK_DRIVERS": ("networks", frozenset({"", "bridge", "macvlan", "ipvlan"})),
+    "policy_resources.ADDRESS_DRIVERS": ("networks", frozenset({"", "default", "vendor/ipam"})),
+    "policy_rules.NETWORK_MODES": ("services.network_mode", frozenset({"", "prod_default"})),
+    "policy_rules.NAMESPACES": ("services.pid", ()),
+    "policy_rules.HARMLESS_SECURITY_OPTIONS": ("services.security_opt", frozenset({"seccomp:unconfined"})),
+    "policy_builds.BUILD_NETWORKS": ("services.build", frozenset({"", "host"})),
+}
+
+
+@pytest.mark.parametrize("rule", UNDONE)
+def test_an_undone_value_is_found(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, allowed = UNDONE[rule]
+    monkeypatch.setattr(f"roas.engine.{rule}", allowed)
+    assert holes(key, tmp_path)
+
+
+@pytest.mark.parametrize("rule", ["judge_bind", "judge_state", "judge_read"])
+def test_an_undone_place_is_found(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Places, rule, lambda *_args, **_named: iter(()))
+    keys = {"judge_bind": "secrets", "judge_state": "services.build", "judge_read": "services.volumes"}
+    assert holes(keys[rule], tmp_path)
