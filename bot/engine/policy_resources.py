@@ -25,7 +25,7 @@ def judge_resources(
         for name, definition in (model.get(kind) or {}).items():
             if source := (definition or {}).get("file"):
                 who = f"the {kind.removesuffix('s')} {name}"
-                yield from places.judge_bind(who, str(source), "is taken from", name=str(name))
+                yield from places.judge_bind(who, str(source), "is taken from", name=str(name), read_only=True)
     yield from _volumes(model, project, own_volumes)
     yield from _networks(model, project)
 
