@@ -55,9 +55,7 @@ async def test_a_withdrawn_power_does_not_come_back(
         lambda: engine.create_missing(environment, first.model_hash),
         lambda: engine.check_release(environment, first.model_hash),
     ):
-        with pytest.raises(
-            ComposePolicyError, match="not allowed here today"
-        ) as caught:
+        with pytest.raises(ComposePolicyError, match="not allowed here today") as caught:
             await apply()
         assert caught.value.entries == ("cap_add:web",)
         assert caught.value.hint.startswith("Deploy a version that does without, or add to roas.toml:")
