@@ -8,6 +8,7 @@ watches its successor, when that one hangs or is unhealthy: then the old release
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from enum import StrEnum
 from functools import partial
 
 from roas.concurrency import pause
@@ -41,6 +42,14 @@ UNHEALTHY = "its health check fails"
 CONTAINER_ENDED = "its container ended"
 
 
+class ElectorState(StrEnum):
+    """What a process is, of those that share a journal."""
+
+    STANDBY = "standby"
+    LEADER = "leader"
+    STOPPED = "stopped"
+
+
 class LeaderElector:
     """Run as leader or as standby.
 
@@ -49,7 +58,7 @@ class LeaderElector:
     | standby | the lease is free, or was transferred to this process | leader |
     | standby | the leader is dead, hangs, or is our unhealthy successor; its process is terminated first | leader |
     | leader | the lease was transferred or seized, or the journal cannot be read | standby |
-    | either | the journal is lost | stopped for good |
+    | either | the journal is lost | stopped, for good |
 
     `start_leading` is called at each beat of a leader, `stop_leading` when it becomes a standby, and `stop` once, with
     the error and the name of this bot's own container, when the journal is lost.
@@ -71,7 +80,7 @@ class LeaderElector:
         self._own: OwnContainer | None = None
         self._home: Environment | None = None
         self._home_is_known = False
-        self._is_leader = False
+        self._state = ElectorState.STANDBY
         self._write_error = ""
         self._peer_processes = PeerProcesses(application.engine, application.state, application.peers)
         self._lapse_seen: tuple[LeaderLease, float] | None = None
@@ -99,13 +108,13 @@ class LeaderElector:
                 log.exception("election round broke")
             else:
                 self._write_error = ""
-            await pause(ACTIVE_BEAT_SECONDS if self._is_leader else BEAT_SECONDS)
+            await pause(ACTIVE_BEAT_SECONDS if self._state is ElectorState.LEADER else BEAT_SECONDS)
 
     async def _lose(self, error: JournalLostError) -> None:
         """Stop for good: another bot may already lead with the journal that is at the path now."""
         log.error("the journal is lost", error=error.message, hint=error.hint)
         self._application.held_lease.current = None
-        self._is_leader = False
+        self._state = ElectorState.STOPPED
         if self._stop is not None:
             await self._stop(error, self._own.name if self._own else "")
         else:
@@ -227,12 +236,12 @@ class LeaderElector:
         """Start or stop leading; `start_leading` is called at each beat, so that a failed start is made up for."""
         self._application.held_lease.current = lease
         if lease is not None:
-            if not self._is_leader:
-                self._is_leader = True
+            if self._state is not ElectorState.LEADER:
+                self._state = ElectorState.LEADER
                 log.info("this bot leads now", instance_id=lease.instance_id, token=lease.token)
             await self._start_leading()
-        elif self._is_leader:
-            self._is_leader = False
+        elif self._state is ElectorState.LEADER:
+            self._state = ElectorState.STANDBY
             log.info("this bot is on standby")
             await self._stop_leading()
 
@@ -284,8 +293,8 @@ class LeaderElector:
         unhealthy successor does not count.
         """
         ready = self._readiness()
-        is_fit = ready.gateway_ready and ready.cogs_loaded
-        if is_fit or reason in {UNHEALTHY, CONTAINER_ENDED} or self._home is None or self._own is None:
+        is_ready = ready.gateway_ready and ready.cogs_loaded
+        if is_ready or reason in {UNHEALTHY, CONTAINER_ENDED} or self._home is None or self._own is None:
             return True
         self._waiting_since = self._waiting_since or time.monotonic()
         if time.monotonic() - self._waiting_since >= READY_PEER_WAIT_SECONDS:
