@@ -70,8 +70,10 @@ async def find_changes(
     all_differing = {name: one for name, one in differences.items() if one or name in scope.begun}
     if bot is not None:
         all_differing.pop(bot.service, None)
-    # What does not run is started because it differs, or is not this deployment's affair.
-    running = {name: one for name, one in definitions.items() if _runs(by_service.get(name, ()))}
+    # What differs is made as it should be, or is not this deployment's affair: then it is not restarted either.
+    running = {
+        name: one for name, one in definitions.items() if name not in all_differing and _runs(by_service.get(name, ()))
+    }
     chosen = frozenset(all_differing)
     if scope.named:
         chosen = _chosen(scope.named, all_differing, definitions, sharing, running)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from roas.deployment.comparison import Comparison, difference_of
 from roas.engine.comparison import ServiceDifference
+from roas.engine.model import UNLIKE, adopted_hash, services_of
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState
 
@@ -48,13 +49,20 @@ def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: 
     moved = [one for one in difference.unlike if released is None or not released.fits(one)]
     adopted = current is None or current.state is ReleaseState.ADOPTED
     if moved and not shared:
-        yield (
-            "it was not made by this bot"
-            if adopted or current is None
-            else f"it was changed by hand: its container is not as {current.label} has it"
-        )
+        unlike = _unlike_keys(comparison, plan.service)
+        if current is not None and not adopted:
+            yield f"it was changed by hand: its container is not as {current.label} has it"
+        elif unlike:
+            yield f"it was not made by this bot, and is another in: {', '.join(unlike)}"
+        else:
+            yield "it was not made by this bot"
     elif not (shared or plan.changed_keys or plan.if_image_differs or _image_changes(comparison, plan, difference)):
         yield "its definition reads the same, but gives another configuration hash"
+
+
+def _unlike_keys(comparison: Comparison, name: str) -> list[str]:
+    extension = (comparison.new_model["services"].get(name) or {}).get("x-deploy") or {}
+    return [str(key) for key in extension.get(UNLIKE) or ()]
 
 
 def _image_changes(comparison: Comparison, plan: ServicePlan, difference: ServiceDifference) -> bool:
@@ -68,10 +76,19 @@ def _is_replaced(comparison: Comparison, name: str) -> bool:
     return difference is not None and bool(difference.unlike or not comparison.containers_of(name))
 
 
+def _adopted_with_files(comparison: Comparison) -> Iterator[str]:
+    for name, fields in services_of(comparison.new_model).items():
+        binds = any(one.get("type") == "bind" and one.get("read_only") for one in fields.get("volumes") or ())
+        if adopted_hash(fields) and binds and difference_of(comparison.most, name) is None:
+            yield name
+
+
 def left_alone(comparison: Comparison) -> Iterator[str]:
     """Say what does not fit, and is still not touched."""
     for name in sorted(comparison.most.left_alone):
         yield f"{name} runs by hand and is in an inactive profile only: it is left alone."
+    for name in _adopted_with_files(comparison):
+        yield f"{name} stays as somebody started it: what its bound files held at that time is not known."
     label = comparison.current.label if comparison.current else ""
     for name in sorted(comparison.most.skipped):
         yield f"{name} is not as {label} has it, and stays as it is: this deployment does not name it."

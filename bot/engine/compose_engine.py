@@ -73,7 +73,7 @@ class ComposeEngine:
         self._key = SecretKey(state_dir / "secret_key")
         self._policy = policy = ComposePolicy(policy_allow, state_dir, token)
         self._resolver = StackResolver(self._clients, self._runner, self._contents, policy, redactor)
-        self._drafter = ReleaseDrafter(self._clients, self._models)
+        self._drafter = ReleaseDrafter(self._clients, self._models, self._contents)
         self._refresher = CredentialRefresher(self._clients, self._resolver, self._models)
         self._release_policy = ReleasePolicy(self._clients, self._resolver, self._models)
         self._creator = ServiceCreator(self._clients, self._runner, self._models)
@@ -168,7 +168,8 @@ class ComposeEngine:
         if adopted is None:
             return None
         self._redactor.add(model_secrets(adopted.model))
-        return await self._drafter.draft_model(environment, adopted.version, adopted.model, adopted.references)
+        model = await self._drafter.bound(environment, adopted.model, write=True)
+        return await self._drafter.draft_model(environment, adopted.version, model, adopted.references)
 
     async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
         """Store the release's model with today's credentials and return its hash, and warnings."""

@@ -12,7 +12,7 @@ from roas.engine.client import EngineClients
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.model import ADOPTED_HASH, replicas_of, services_of
+from roas.engine.model import adopted_hash, replicas_of, services_of
 from roas.engine.model_text import write_model
 from roas.engine.snapshots import take_snapshots
 from roas.models.environment import Environment
@@ -49,7 +49,7 @@ class ConfigHashes:
             hashes = dict(await self._ask(model, environment))
             services = services_of(model)
             sharing = {name: shared for name, fields in services.items() if (shared := shared_with(fields))}
-            adopted = any(_adopted_hash(fields) for fields in services.values())
+            adopted = any(adopted_hash(fields) for fields in services.values())
             if not sharing and not adopted:
                 return hashes
             if containers is None:
@@ -118,10 +118,6 @@ def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(mode.removeprefix(OF_SERVICE) for mode in modes if mode.startswith(OF_SERVICE))
 
 
-def _adopted_hash(fields: Mapping[str, Any]) -> str:
-    return str((fields.get("x-deploy") or {}).get(ADOPTED_HASH) or "")
-
-
 def _untouched(
     services: Mapping[str, Mapping[str, Any]],
     sharing: Mapping[str, frozenset[str]],
@@ -132,12 +128,22 @@ def _untouched(
     found = {
         name: adopted
         for name, fields in services.items()
-        if (adopted := _adopted_hash(fields)) and existing[name, adopted] >= max(1, replicas_of(fields))
+        if (adopted := adopted_hash(fields)) and existing[name, adopted] >= max(1, replicas_of(fields))
     }
-    while lost := [name for name in found if not sharing.get(name, frozenset()) <= found.keys()]:
+    # Compose replaces what a service shares with, too, where it makes that service: both stay, or neither.
+    needs = {name: sharing.get(name, frozenset()) | _linked(fields) for name, fields in services.items()}
+    while lost := [
+        name
+        for name in found
+        if not needs[name] <= found.keys() or any(name in needs[other] and other not in found for other in needs)
+    ]:
         for name in lost:
             del found[name]
     return found
+
+
+def _linked(fields: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(str(link).partition(":")[0] for link in fields.get("links") or ())
 
 
 def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:

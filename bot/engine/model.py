@@ -20,8 +20,10 @@ START_FIRST = "start-first"
 ADOPTED_HASH = "adopted_hash"
 # In `x-deploy` of a pinned service: the content that its `image` has to mean.
 IMAGE_ID = "image_id"
+# In `x-deploy` of a service that was adopted and is made anew: the fields in which it is another.
+UNLIKE = "unlike"
 # What a release adds to `x-deploy`, or writes there in its own way.
-OF_RELEASE = frozenset({"depends_on", IMAGE_ID, ADOPTED_HASH})
+OF_RELEASE = frozenset({"depends_on", IMAGE_ID, ADOPTED_HASH, UNLIKE})
 # In the `x-deploy` of a whole model: the services of inactive profiles.
 INACTIVE = "inactive"
 PULLED_NOT_BUILT = frozenset({"always", "missing", "if_not_present", "never"})
@@ -59,6 +61,11 @@ def impossible_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[st
         for name, one in definitions.items()
         if one.denies_start_first
     )
+
+
+def adopted_hash(service: Mapping[str, Any]) -> str:
+    """Return the hash that a service's adopted containers have; empty where there are none to keep."""
+    return str((service.get("x-deploy") or {}).get(ADOPTED_HASH) or "")
 
 
 def pinned_content(service: Mapping[str, Any]) -> str:

@@ -5,23 +5,35 @@ from typing import Any
 
 import docker
 
+from roas.engine.adopting.contents import bind_adopted
+from roas.engine.adopting.sameness import differing_keys
+from roas.engine.adoption import adopt_project
 from roas.engine.client import EngineClients
+from roas.engine.contents import ContentStore
 from roas.engine.images import digest_of, find_image
 from roas.engine.interface import ReleaseDraft, ResolvedStack
-from roas.engine.model import pinned_content, read_definitions
+from roas.engine.model import (
+    ADOPTED_HASH,
+    UNLIKE,
+    adopted_hash,
+    pinned_content,
+    read_definitions,
+    services_of,
+)
 from roas.engine.model_store import ModelStore
 from roas.engine.pinning import pin
 from roas.errors import InvalidRequestError
 from roas.models.environment import Environment
-from roas.models.release import ImagePin, Release, ReleaseService
+from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
 
 
 class ReleaseDrafter:
     """Pin stacks and store the models."""
 
-    def __init__(self, clients: EngineClients, models: ModelStore) -> None:
+    def __init__(self, clients: EngineClients, models: ModelStore, contents: ContentStore) -> None:
         self._clients = clients
+        self._contents = contents
         self._models = models
 
     async def draft(
@@ -60,7 +72,40 @@ class ReleaseDrafter:
         if kept_from:
             kept_hash = kept_from.model_hash
             kept_model = await self._clients.local(lambda: self._models.load(kept_hash))
-        return pin(stack.model, image_ids, kept_model=kept_model, kept_services=kept_services)
+        model = pin(stack.model, image_ids, kept_model=kept_model, kept_services=kept_services)
+        adopted = kept_model if kept_from and kept_from.state is ReleaseState.ADOPTED else None
+        if kept_from is None:
+            found = await adopt_project(self._clients, stack.environment)
+            adopted = await self.bound(stack.environment, found.model, write=False) if found else None
+        return model if adopted is None else await self._carry(stack.environment, model, adopted)
+
+    async def bound(self, environment: Environment, adopted: Mapping[str, Any], *, write: bool) -> Mapping[str, Any]:
+        """Return an adopted model with its files bound by content."""
+        folder = environment.folder
+        return await self._clients.local(lambda: bind_adopted(adopted, self._contents, folder, write=write))
+
+    async def _carry(
+        self, environment: Environment, model: dict[str, Any], adopted: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Let adopted containers stay that already are what is wanted; where one is not, say in which fields."""
+        old = services_of(adopted)
+        candidates = {
+            name: (fields, old[name])
+            for name, fields in services_of(model).items()
+            if name in old and adopted_hash(old[name]) and not adopted_hash(fields)
+        }
+
+        def look(client: docker.DockerClient) -> dict[str, Mapping[str, Any]]:
+            return {name: find_image(client, pinned_content(new)) or {} for name, (new, _) in candidates.items()}
+
+        images = await self._clients.call(environment, look)
+        for name, (new, before) in candidates.items():
+            if pinned_content(new) != pinned_content(before):
+                continue
+            unlike = differing_keys(new, model, before, adopted, images[name])
+            says = {UNLIKE: list(unlike)} if unlike else {ADOPTED_HASH: adopted_hash(before)}
+            model["services"][name] = {**new, "x-deploy": {**new["x-deploy"], **says}}
+        return model
 
     async def draft_model(
         self, environment: Environment, version: str, model: Mapping[str, Any], references: Mapping[str, str]

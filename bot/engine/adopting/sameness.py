@@ -1,0 +1,211 @@
+"""Tell whether a service that was adopted is already what a compose file wants: the same container, written otherwise.
+
+Both are brought to one form: what the image says already is filled in, defaults are left out. A field that is not
+known here counts as a difference, so that nothing that was asked for is left out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from roas.engine.durations import read_duration
+
+# What makes no container different, or is compared elsewhere.
+NOT_COMPARED = frozenset(
+    {"image", "build", "pull_policy", "depends_on", "x-deploy", "profiles", "develop", "scale", "attach"}
+)
+RESTART_CONDITIONS = {"any": "always", "on-failure": "on-failure", "none": None}
+NANO = 1e9
+DEFAULT_SIGNAL = "SIGTERM"
+ANONYMOUS_NAME = 64
+SECRETS_FOLDER = "/run/secrets/"
+
+
+def differing_keys(
+    wanted: Mapping[str, Any],
+    wanted_model: Mapping[str, Any],
+    adopted: Mapping[str, Any],
+    adopted_model: Mapping[str, Any],
+    image: Mapping[str, Any],
+) -> tuple[str, ...]:
+    """Name the fields in which an adopted service is another than the wanted one; `image` is that of both."""
+    config = image.get("Config") or {}
+    left, right = _common_form(wanted, wanted_model, config), _common_form(adopted, adopted_model, config)
+    return tuple(sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key)))
+
+
+def _common_form(fields: Mapping[str, Any], model: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    given = {key: value for key, value in fields.items() if key not in NOT_COMPARED}
+    deploy = given.pop("deploy", None) or {}
+    form: dict[str, Any] = {
+        **_process(given, config),
+        "volumes": _mounts(given, model, config),
+        "networks": _networks(given, model),
+        "ports": _ports(given.pop("ports", None) or ()),
+        "expose": _exposed(given, fields, config),
+        **_limits(given, deploy),
+    }
+    for key, read in READERS.items():
+        if key in given:
+            form[key] = read(given.pop(key))
+    return {key: value for key, value in {**given, **form}.items() if value not in (None, "", False, [], {}, ())}
+
+
+def _process(given: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    own = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
+    variables = {
+        name: str(value) for name, value in (given.pop("environment", None) or {}).items() if value is not None
+    }
+    entrypoint, command = given.pop("entrypoint", None), given.pop("command", None)
+    if not entrypoint:
+        command = command or config.get("Cmd")
+    grace = given.pop("stop_grace_period", None)
+    return {
+        "environment": own | variables,
+        "labels": {**(config.get("Labels") or {}), **(given.pop("labels", None) or {})},
+        "entrypoint": [one for one in entrypoint or config.get("Entrypoint") or () if one],
+        "command": list(command or ()),
+        "healthcheck": _health_check(given.pop("healthcheck", None) or {}, config.get("Healthcheck") or {}),
+        "user": given.pop("user", None) or config.get("User"),
+        "working_dir": given.pop("working_dir", None) or config.get("WorkingDir"),
+        "stop_signal": given.pop("stop_signal", None) or config.get("StopSignal") or DEFAULT_SIGNAL,
+        "stop_grace_period": None if grace is None else read_duration(grace),
+    }
+
+
+def _health_check(own: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any] | str:
+    test = own.get("test") or image.get("Test") or []
+    if own.get("disable") or list(test)[:1] == ["NONE"]:
+        return "disabled"
+    names = {
+        "interval": "Interval",
+        "timeout": "Timeout",
+        "start_period": "StartPeriod",
+        "start_interval": "StartInterval",
+    }
+    times = {
+        name: read_duration(own[name]) if own.get(name) else (image.get(key) or 0) / NANO for name, key in names.items()
+    }
+    found = {"test": list(test), "retries": int(own.get("retries") or image.get("Retries") or 0), **times}
+    return {name: value for name, value in found.items() if value}
+
+
+def _mounts(given: dict[str, Any], model: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    declared = set(config.get("Volumes") or ())
+    found: dict[str, Any] = {}
+    for volume in given.pop("volumes", None) or ():
+        source = _source(volume, model)
+        if source is None and volume["target"] in declared:
+            continue  # the image says so
+        options = {key: value for key, value in volume.items() if key not in {"type", "source", "target", "read_only"}}
+        bind = {key: value for key, value in (options.pop("bind", None) or {}).items() if key != "create_host_path"}
+        tmpfs = {key: str(value) for key, value in (options.pop("tmpfs", None) or {}).items()}
+        plain = {key: value for key, value in options.items() if value not in ({}, None)}
+        found[volume["target"]] = (volume["type"], source, bool(volume.get("read_only")), bind, tmpfs, plain)
+    for secret in given.pop("secrets", None) or ():
+        target = str(secret.get("target") or secret["source"])
+        path = target if target.startswith("/") else SECRETS_FOLDER + target
+        file = ((model.get("secrets") or {}).get(secret["source"]) or {}).get("file")
+        found[path] = ("bind", file, True, {}, {}, {})
+    return found
+
+
+def _source(volume: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
+    """Return what is mounted; None for a volume without a name."""
+    source = volume.get("source")
+    if volume["type"] != "volume" or not source:
+        return str(source) if source else None
+    name = str(((model.get("volumes") or {}).get(source) or {}).get("name") or source)
+    nameless = len(name) == ANONYMOUS_NAME and all(sign in "0123456789abcdef" for sign in name)
+    return None if nameless else name
+
+
+def _networks(given: dict[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    definitions = model.get("networks") or {}
+    found = {}
+    for key, endpoint in (given.pop("networks", None) or {}).items():
+        name = str((definitions.get(key) or {}).get("name") or f"{model.get('name')}_{key}")
+        fields = {one: value for one, value in (endpoint or {}).items() if value}
+        found[name] = {**fields, "aliases": sorted(fields.get("aliases") or ())}
+    return found
+
+
+def _ports(ports: Iterable[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    keys = ("host_ip", "published", "target", "protocol")
+    return sorted(tuple(str(port.get(key) or "") for key in keys) for port in ports)
+
+
+def _exposed(given: dict[str, Any], fields: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    known = set(config.get("ExposedPorts") or ())
+    known |= {f"{port['target']}/{port.get('protocol') or 'tcp'}" for port in fields.get("ports") or ()}
+    ports = (str(port) for port in given.pop("expose", None) or ())
+    return sorted({port if "/" in port else f"{port}/tcp" for port in ports} - known)
+
+
+def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
+    resources = deploy.get("resources") or {}
+    limits, reserved = resources.get("limits") or {}, resources.get("reservations") or {}
+    memory = _number(given.pop("mem_limit", None) or limits.get("memory"))
+    swap = _number(given.pop("memswap_limit", None))
+    policy = deploy.get("restart_policy") or {}
+    restart = given.pop("restart", None) or RESTART_CONDITIONS.get(str(policy.get("condition")))
+    return {
+        "mem_limit": memory,
+        "memswap_limit": None if swap in {None, -1, (memory or 0) * 2} else swap,  # what the engine sets by itself
+        "mem_reservation": _number(given.pop("mem_reservation", None) or reserved.get("memory")),
+        "cpus": float(given.pop("cpus", None) or limits.get("cpus") or 0),
+        "pids_limit": _number(given.pop("pids_limit", None) or limits.get("pids")),
+        "devices reserved": reserved.get("devices"),
+        "restart": None if restart == "no" else restart,
+    }
+
+
+def _number(value: object) -> int | None:
+    return int(str(value)) if value not in (None, "", 0) else None
+
+
+def _ulimits(ulimits: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    return {
+        name: (int(one["soft"]), int(one["hard"])) if isinstance(one, Mapping) else (int(one), int(one))
+        for name, one in ulimits.items()
+    }
+
+
+def _devices(devices: Iterable[Any]) -> list[str]:
+    return sorted(
+        f"{one['source']}:{one.get('target') or one['source']}:{one.get('permissions') or 'rwm'}"
+        if isinstance(one, Mapping)
+        else str(one)
+        for one in devices
+    )
+
+
+def _texts(values: Any) -> list[str]:
+    return sorted(map(str, [values] if isinstance(values, str) else values or ()))
+
+
+def _capabilities(values: Iterable[str]) -> list[str]:
+    return sorted(value.upper().removeprefix("CAP_") for value in values or ())
+
+
+def _hosts(values: Any) -> list[str]:
+    entries = [f"{name}:{one}" for name, one in values.items()] if isinstance(values, Mapping) else values or ()
+    return sorted(str(entry).replace("=", ":", 1) for entry in entries)
+
+
+READERS: Mapping[str, Callable[[Any], object]] = {
+    "ulimits": lambda value: _ulimits(value or {}),
+    "devices": lambda value: _devices(value or ()),
+    "cap_add": _capabilities,
+    "cap_drop": _capabilities,
+    "extra_hosts": _hosts,
+    "shm_size": _number,
+    "sysctls": lambda value: {name: str(one) for name, one in (value or {}).items()},
+    "group_add": _texts,
+    "security_opt": _texts,
+    "dns": list,
+    "dns_search": list,
+    "dns_opt": _texts,
+    "tmpfs": _texts,
+    "links": _texts,
+    "cpu_shares": _number,
+}
