@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 from roas.engine.adoption import adopt_project
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.model import ADOPTED_HASH, read_definitions
+from roas.models.actor import Actor, ActorKind
 from roas.models.dependency import DependencyCondition
 from roas.models.environment import Environment
+from roas.models.release import Release, ReleaseState
 from testbed.engine import manual_environment
-from tests.engine.applying import apply
+from tests.engine.applying import apply, draft
 from tests.engine.normalised import normalised
 
 EVERYTHING = """
@@ -236,3 +239,58 @@ async def test_misnamed_leftover_adopted_under_right_name(
     assert adopted is not None
     assert "container_name" not in adopted.model["services"]["web"]
     assert read_definitions(adopted.model)["web"].fixed_place == ""
+
+
+async def test_adopted_that_is_as_wanted_stays(
+    engine: ComposeEngine, manually: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compose file that a stack was started from recreates nothing of it, now and in the releases after."""
+    monkeypatch.setattr("roas.engine.policy.ComposePolicy.check", lambda *_: None)
+    environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
+    before = {c.name: c.id for c in await engine.containers(environment)}
+    drafted = await draft(engine, environment)
+    services = (await engine.load_model(drafted.model_hash))["services"]
+    assert {name: fields["x-deploy"].get("unlike") for name, fields in services.items()} == dict.fromkeys(services)
+    assert {c.name: c.id for c in await apply(engine, environment, drafted.model_hash)} == before
+    actor = Actor(ActorKind.SYSTEM, "0", "test")
+    succeeded, now = ReleaseState.SUCCEEDED, datetime.now(UTC)
+    first = Release("dev", 1, "v1", succeeded, drafted.services, drafted.model_hash, now, actor)
+    stack = await engine.resolve(environment, "v1")
+    wanted = await engine.look_up_images(stack, frozenset(stack.definitions))
+    images = {name: image.image_id for name, image in wanted.items() if image.image_id}
+    second = await engine.draft_release(stack, images, kept_from=first)
+    assert {c.name: c.id for c in await apply(engine, environment, second.model_hash)} == before
+
+
+DIFFERENCES = {
+    ('A: "1"', 'A: "2"'): "environment",
+    ("mem_limit: 64m", "mem_limit: 65m"): "mem_limit",
+    ("restart: on-failure:3", "restart: always"): "restart",
+    ("- ./data:/data", "- ./data:/data:ro"): "volumes",
+    ("{aliases: [www]}", "{aliases: [web2]}"): "networks",
+    ("init: true", "init: false"): "init",
+    ("retries: 4", "retries: 5"): "healthcheck",
+    ("hostname: webby", "hostname: webster"): "hostname",
+    ("nproc: 500", "nproc: 501"): "ulimits",
+    ('"8081/udp"', '"8082/udp"'): "ports",
+    ("working_dir: /tmp", "working_dir: /tmp\n    blkio_config: {weight: 300}"): "blkio_config",
+}
+
+
+async def test_adopted_that_is_another_says_in_what(
+    engine: ComposeEngine, manually: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roas.engine.policy.ComposePolicy.check", lambda *_: None)
+    environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
+    for (old, new), key in DIFFERENCES.items():
+        assert old in EVERYTHING
+        environment.compose_files[0].write_text(EVERYTHING.replace(old, new))
+        stack = await engine.resolve(environment, "v1", write_contents=False)
+        wanted = await engine.look_up_images(stack, frozenset(stack.definitions))
+        images = {name: image.image_id for name, image in wanted.items() if image.image_id}
+        services = (await engine.preview_release(stack, images))["services"]
+        assert services["web"]["x-deploy"].get("unlike") == [key], (old, new)
+        assert "unlike" not in services["db"]["x-deploy"]
+    (environment.folder / "site" / "index.html").write_text("another")
+    stack = await engine.resolve(environment, "v1", write_contents=False)
+    assert "unlike" not in (await engine.preview_release(stack, images))["services"]["web"]["x-deploy"]

@@ -1,0 +1,47 @@
+"""A stack that somebody started by hand is taken over without a new container where it is as the file says already."""
+
+from roas.models.deployment import DeploymentKind
+from roas.models.plan import ServiceAction
+from tests.acceptance.people import request, succeeded
+from tests.acceptance.stack import REPOSITORY, service
+from tests.acceptance.test_true_plans import look, plan_and_deploy
+
+
+def write(stack, **web) -> None:
+    store = service(image=f"{REPOSITORY}:v1", volumes=["data:/data"], environment={"A": "1"})
+    own = {"volumes": ["./conf:/config:ro"], "depends_on": {"store": {"condition": "service_healthy"}}}
+    stack.write({"store": store, "web": service(**own, **web)}, volumes={"data": {}})
+
+
+async def test_adoption_recreates_nothing_that_fits(people, stack, images):
+    """Not at first, not in the releases after, until a service changes; then only that one is made anew."""
+    stack.put("conf/app.conf", "first\n")
+    write(stack)
+    stack.manually("up", "-d", "--wait", VERSION="v1")
+    before = look(stack)
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert {one.action for one in planned.values()} == {ServiceAction.KEEP}
+    assert look(stack) == before
+    await plan_and_deploy(people, stack, "v1")
+    assert look(stack) == before
+    planned = await plan_and_deploy(people, stack, "v2")
+    assert planned["web"].action is ServiceAction.RECREATE
+    assert look(stack)["store"] == before["store"]
+    stack.put("conf/app.conf", "second\n")
+    await people.succeed("v2")
+    assert stack.read("web", "/config/app.conf") == "second\n"
+    succeeded(await people.rollback(to=0))
+    assert stack.read("web", "/config/app.conf") == "first\n", "as it was at the adoption"
+    assert look(stack)["store"] == before["store"]
+
+
+async def test_adoption_plan_says_why_it_recreates(people, stack, images):
+    stack.put("conf/app.conf", "first\n")
+    write(stack)
+    stack.manually("up", "-d", "--wait", VERSION="v1")
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
+    assert [one for one in plan.warnings if one.startswith("web stays")], "what its files held is not known"
+    write(stack, environment={"A": "1"}, labels={"team": "kitchen"})
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert planned["store"].action is ServiceAction.KEEP
+    assert planned["web"].reasons == ("it was not made by this bot, and is another in: environment, labels",)
