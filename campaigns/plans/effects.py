@@ -29,9 +29,10 @@ def _lies(plan: Plan, before: Look, after: Look) -> Iterator[str]:
     planned = {one.service: one for one in plan.services}
     for name in sorted(before.keys() | after.keys() | planned.keys()):
         service = planned.get(name)
-        effect = _effect(service, before.get(name, {}), after.get(name, {}))
+        was, is_now = before.get(name, {}), after.get(name, {})
+        effect = effect_on(was, is_now)
         allowed = allowed_effects(service) if service is not None else {ServiceAction.KEEP}
-        if effect not in allowed:
+        if not {effect, effect_on(_without_leftovers(service, was, is_now), is_now)} & allowed:
             said = "is not in the plan" if service is None else f"the plan says {service.action}"
             yield f"{name}: {said}, the effect is {effect} ({before.get(name, {})} -> {after.get(name, {})})"
 
@@ -42,17 +43,11 @@ def allowed_effects(service: ServicePlan) -> set[ServiceAction]:
     return {service.action} | narrower
 
 
-def _effect(
-    service: ServicePlan | None, before: Mapping[str, tuple[str, str]], after: Mapping[str, tuple[str, str]]
-) -> ServiceAction:
-    return effect_on(_without_leftovers(service, before, after), after)
-
-
 def _without_leftovers(
     service: ServicePlan | None, before: Mapping[str, tuple[str, str]], after: Mapping[str, tuple[str, str]]
 ) -> Mapping[str, tuple[str, str]]:
     """Leave out what the plan says is cleared away beside what it does to the service, one container a reason."""
-    if service is None or service.action is ServiceAction.ADJUST:
+    if service is None:
         return before
     said = sum(LEFTOVER in reason for reason in service.reasons)
     gone = before.keys() - after.keys()
