@@ -130,12 +130,13 @@ def _untouched(
         for name, fields in services.items()
         if (adopted := adopted_hash(fields)) and existing[name, adopted] >= max(1, replicas_of(fields))
     }
-    # Compose replaces what a service shares with, too, where it makes that service: both stay, or neither.
+    # Where Compose makes a service, it replaces what that one shares with or links to, too.
     needs = {name: sharing.get(name, frozenset()) | _linked(fields) for name, fields in services.items()}
     while lost := [
         name
         for name in found
-        if not needs[name] <= found.keys() or any(name in needs[other] and other not in found for other in needs)
+        if not sharing.get(name, frozenset()) <= found.keys()
+        or any(name in needs[other] and other not in found for other in needs)
     ]:
         for name in lost:
             del found[name]

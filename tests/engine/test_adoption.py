@@ -161,7 +161,24 @@ async def test_recreation_from_adopted_is_identical(
     assert after.keys() == before.keys()
     for name, look in before.items():
         for part, value in look.items():
-            assert _plain(after[name][part], new, docker_client) == _plain(value, old, docker_client), (name, part)
+            if part == "Mounts":  # files belong to the release: they are bound by content, as they are at the adoption
+                value, after[name][part] = (
+                    [_from_anywhere(one) for one in mounts] for mounts in (value, after[name][part])
+                )
+            assert _plain(after[name][part], new, docker_client) == _plain(_from_anywhere(value), old, docker_client), (
+                name,
+                part,
+            )
+
+
+def _from_anywhere(value: Any) -> Any:
+    """Leave out where read-only files are bound from."""
+    if not isinstance(value, list):
+        return value
+    return [
+        {key: one for key, one in mount.items() if key != "Source" or mount["Type"] != "bind" or mount["RW"]}
+        for mount in value
+    ]
 
 
 async def to_be_made_again(engine: ComposeEngine, environment: Environment) -> str:
