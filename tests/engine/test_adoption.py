@@ -303,6 +303,7 @@ async def test_adopted_that_is_another_says_in_what(
         services = (await engine.preview_release(stack, images))["services"]
         assert services["web"]["x-deploy"].get("unlike") == [key], (old, new)
         assert "unlike" not in services["db"]["x-deploy"]
+    environment.compose_files[0].write_text(EVERYTHING)
     (environment.folder / "site" / "index.html").write_text("another")
     stack = await engine.resolve(environment, "v1", write_contents=False)
     assert "unlike" not in (await engine.preview_release(stack, images))["services"]["web"]["x-deploy"]
