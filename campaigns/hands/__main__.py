@@ -77,11 +77,20 @@ async def _anew(ground: Ground) -> bool:
 
 
 def _tell(number: int, of: int, at: float, one: Played, results: Path) -> None:
-    print(f"{at:7.1f} s  {number}/{of}  {one.round}  {one.seconds:.1f} s  {one.verdict}", flush=True)
+    print(
+        f"{at:7.1f} s  {number}/{of}  {one.round}  {one.seconds:.1f} s, {one.deployments} ended  {one.verdict}",
+        flush=True,
+    )
     for wrong in one.wrong:
         print(f"           {wrong}", flush=True)
     with (results / "rounds.jsonl").open("a") as file:
-        line = {"round": repr(one.round), "verdict": one.verdict.value, "seconds": one.seconds, "wrong": one.wrong}
+        line = {
+            "round": repr(one.round),
+            "verdict": one.verdict.value,
+            "seconds": one.seconds,
+            "wrong": one.wrong,
+            "deployments": one.deployments,
+        }
         file.write(json.dumps(line) + "\n")
 
 
@@ -91,11 +100,15 @@ def summary(played: list[Played]) -> str:
     for one in played:
         by_hand[one.round.hand].append(one)
     rows = [
-        f"| {hand} | {len(found)} | {sum(one.verdict is Verdict.GOOD for one in found)} "
+        f"| {hand} | {len(found)} | {sum(one.deployments > 0 for one in found)} "
+        f"| {sum(one.verdict is Verdict.GOOD for one in found)} "
         f"| {max(one.seconds for one in found):.1f} |"
         for hand, found in sorted(by_hand.items())
     ]
-    head = "| what was done | rounds | ended well | the slowest, in seconds after it |\n|---|---|---|---|\n"
+    head = (
+        "| what was done | rounds | with a deployment that began | ended well | the slowest, in seconds after it |\n"
+        "|---|---|---|---|---|\n"
+    )
     good = sum(one.verdict is Verdict.GOOD for one in played)
     return head + "\n".join(rows) + f"\n\n{good} of {len(played)} rounds ended well.\n"
 

@@ -31,6 +31,8 @@ class Ground:
     lane: Lane
     folder: Path
     versions: dict[str, str] = field(default_factory=dict)
+    # The deployments that the command line last said have ended.
+    ended: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.versions = self._versions()
@@ -77,6 +79,7 @@ class Ground:
             if wrong := docker_breaches(view):
                 return wrong
             status, ended = await asyncio.to_thread(self._ask)
+            self.ended |= frozenset(ended)
             return breaches(View(containers, self.versions, status, ended, await self._told()))
         except (*AWAY, ValueError) as error:
             return (f"the stack cannot be looked at: {error}",)

@@ -30,10 +30,13 @@ class Played:
     verdict: Verdict
     seconds: float
     wrong: tuple[str, ...] = ()
+    # How many deployments ended in it: none where the hand came before one could begin.
+    deployments: int = 0
 
 
 async def play(ground: Ground, wanted: Round) -> Played:
     """Play a round to its end."""
+    before = ground.ended
     try:
         await ground.lane.wait_until_asked()
         asked = None if wanted.moment is Moment.IDLE else asyncio.create_task(_begin(ground, wanted.kind))
@@ -49,7 +52,7 @@ async def play(ground: Ground, wanted: Round) -> Played:
     if asked is not None:
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
-    return Played(wanted, Verdict.BROKEN if wrong else Verdict.GOOD, took, wrong)
+    return Played(wanted, Verdict.BROKEN if wrong else Verdict.GOOD, took, wrong, len(ground.ended - before))
 
 
 async def clean(ground: Ground) -> tuple[str, ...]:
