@@ -104,9 +104,10 @@ class ControlServer:
             await self._runner.cleanup()
             self._runner = None
         if self._lock is not None:
-            self.path.unlink(missing_ok=True)
-            os.close(self._lock)
-            self._lock = None
+            lock, self._lock = self._lock, None
+            with suppress(OSError):  # a folder that cannot be used now; whoever listens next replaces the socket
+                self.path.unlink()
+            os.close(lock)
 
     async def __aenter__(self) -> "ControlServer":
         await self.start()

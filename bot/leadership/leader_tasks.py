@@ -106,8 +106,9 @@ async def _answer_command_line(application: Application) -> None:
                 log.warning("the command line cannot reach this bot yet", error=error.message, hint=error.hint)
             logged = True
         except RoasError as error:
-            log.error("the command line cannot reach this bot", error=error.message, hint=error.hint)
-            return
+            if not logged:
+                log.error("the command line cannot reach this bot yet", error=error.message, hint=error.hint)
+            logged = True
         await pause(SOCKET_RETRY_SECONDS)
 
 

@@ -52,10 +52,10 @@ class Backups:
         return tuple(sorted(self._find(), key=lambda one: one.made_at, reverse=True))
 
     def is_due(self, now: datetime | None = None) -> bool:
-        """Return whether the newest copy is a day old; one from the future says that the clock was set back."""
+        """Return whether the newest copy is a day old; those from a clock that was ahead say nothing."""
         now = datetime.now(UTC) if now is None else now
-        newest = max((one.made_at for one in self._find()), default=None)
-        return newest is None or not timedelta(0) <= now - newest < EVERY
+        newest = max((one.made_at for one in self._find() if one.made_at <= now), default=None)
+        return newest is None or now - newest >= EVERY
 
     def make(self, now: datetime | None = None) -> Backup:
         """Copy the journal with SQLite's online backup, verify the copy, and drop those beyond the last seven.
@@ -78,7 +78,9 @@ class Backups:
         finally:
             part.unlink(missing_ok=True)
         _sync(self.folder)
-        for old in self.all()[KEPT:]:
+        made = self.all()
+        ahead = [one for one in made if one.made_at > now]  # else it would pass for the newest until that day
+        for old in [*ahead, *[one for one in made if one not in ahead][KEPT:]]:
             old.path.unlink(missing_ok=True)
         return backup
 

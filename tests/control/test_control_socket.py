@@ -93,3 +93,14 @@ async def test_unresponsive_listener_times_out(state: StateManager, monkeypatch:
         async with ControlClient(state.folder) as client:
             with pytest.raises(ControlUnavailableError, match="not answer in time"):
                 await client.greet()
+
+
+async def test_unusable_folder_holds_no_lock(server: ControlServer, state: StateManager) -> None:
+    """A socket that cannot be removed when a bot steps down does not keep that bot from listening again."""
+    await server.start()
+    server.path.unlink()
+    server.path.mkdir()
+    await server.close()
+    server.path.rmdir()
+    async with server, ControlClient(state.folder) as client:
+        assert (await client.greet()).instance_id == state.instance_id

@@ -547,6 +547,20 @@ async def test_orphaned_deployment_resumed(orchestrator, components, environment
     assert whole.duration_seconds >= (interrupted_at - whole.started_at).total_seconds()
 
 
+async def test_all_changed_services_counted(orchestrator, components, environment, engine):
+    """The process that goes on counts what the one before it did, too."""
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour["v2", "web"] = STARTING
+    deployment = await orchestrator.start(deploy("v2"))
+    await service_reached(orchestrator, deployment.id, "web", ServiceStep.WAITING)
+    await orchestrator.close()
+    engine.become("web", *HEALTHY)
+    later = DeploymentOrchestrator(components, {"dev": environment})
+    await later.resume()
+    ended = await later.wait(deployment.id)
+    assert ended.phase(PhaseName.EXECUTION).summary == "2 of 2 services changed"
+
+
 async def test_reboot_not_blamed_on_new_version(orchestrator, components, environment, engine):
     """After a reboot the next bot finds the services starting: they get ready, and are observed from then on."""
     await orchestrator.run(deploy("v1"))

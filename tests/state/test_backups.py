@@ -57,7 +57,17 @@ async def test_copy_made_daily_and_seven_kept(tmp_path: Path) -> None:
             state.backups.make(now)
             assert not state.backups.is_due(now + timedelta(hours=23))
         assert [one.made_at.day for one in state.backups.all()] == [12, 11, 10, 9, 8, 7, 6]
-        assert state.backups.is_due(NOON)  # the clock was set back
+
+
+async def test_copy_of_a_clock_ahead_not_newest(tmp_path: Path) -> None:
+    """A clock that was a day ahead for a moment must not bring a copy each round, nor pass for the newest."""
+    async with StateManager(tmp_path / "state") as state:
+        for hours in (0, 24):
+            state.backups.make(NOON + timedelta(hours=hours))
+        later = NOON + timedelta(hours=1)
+        assert not state.backups.is_due(later)
+        state.backups.make(later)
+        assert [one.made_at for one in state.backups.all()] == [later, NOON]
 
 
 async def test_copy_of_damaged_journal_refused(tmp_path: Path) -> None:

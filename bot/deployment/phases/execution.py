@@ -29,10 +29,12 @@ class Execution:
             await prepare_release(context)
         release = await load_release(context)
         async with ContainerWatch(context.components.engine, context.environment) as watch:
-            changed = await self._apply(context, watch, release.model_hash)
+            await self._apply(context, watch, release.model_hash)
+        # All of them: what is left to do after a handover, or after a crash, is only a part.
+        changed = sum(progress.changed for progress in context.deployment.services)
         return f"{changed} of {len(release.services)} services changed"
 
-    async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> int:
+    async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> None:
         manager = context.components.manager
         bot = await context.bot()
         definitions = await context.definitions(model_hash)
@@ -56,7 +58,6 @@ class Execution:
         for service in sorted(changes.gone):
             context.checkpoint()
             await manager.remove_service(context.environment, service, watch, context.report)
-        return len(to_do) + len(changes.gone)
 
     async def _changes(
         self, context: DeploymentContext, watch: ContainerWatch, model_hash: str, bot: OwnContainer | None
