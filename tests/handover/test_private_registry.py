@@ -43,8 +43,9 @@ async def test_login_opens_a_private_registry(home, people, images, client, tmp_
             assert "succeeded" in told.text, told.text
             digests = [one for container in home.everything() for one in container.image.attrs["RepoDigests"]]
             assert any(one.startswith(f"{name}@") for one in digests), digests
+            sessions = (await people.state())["identified"]
             home.compose("restart", BOT_SERVICE)
-            await people.wait_for_commands("deploy", deadline_seconds=60.0)
+            await people.wait_until_connected(60.0, identified=sessions + 1)
             planned = await ask(people, "dora", "deploy", environment="dev", version=other_version(home, images))
             assert "unauthorized" not in planned.lower(), planned
         finally:
