@@ -209,7 +209,7 @@ MUTATIONS = (
         "is HealthStatus.STARTING:\n            return NOT_HEALTHY_YET",
         "is None:\n            return NOT_HEALTHY_YET",
         HANDING_OVER,
-        BAD_SUCCESSORS,
+        "tests/deployment/test_handover_machine.py",
     ),
     _of(
         "a successor need not be connected",
@@ -313,9 +313,7 @@ MUTATIONS = (
         "bot/recovery/handler.py",
         "if self._checks.is_manual_stop(fault.environment, fault.service):",
         "if False:",
-        "tests/wire/test_alerts.py",
-        "-k",
-        "manual",
+        "tests/recovery",
     ),
     _of(
         "a failing health check is no fault",
