@@ -209,7 +209,6 @@ MUTATIONS = (
         "is HealthStatus.STARTING:\n            return NOT_HEALTHY_YET",
         "is None:\n            return NOT_HEALTHY_YET",
         HANDING_OVER,
-        "tests/deployment/test_handover_machine.py",
     ),
     _of(
         "a successor need not be connected",
@@ -356,7 +355,6 @@ MUTATIONS = (
         '"images": {name: image.identity for name, image in wanted.items()},',
         '"images": {},',
         ORCHESTRATOR,
-        "tests/acceptance/test_moving.py",
         "-k",
         "plan",
     ),

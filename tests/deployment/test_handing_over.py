@@ -12,7 +12,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.health import ContainerState, HealthStatus
 from tests.deployment.conftest import service
-from tests.deployment.fake_engine import UNHEALTHY
+from tests.deployment.fake_engine import STARTING, UNHEALTHY
 from tests.deployment.two_bots import BOT, Bot, Scene, a_scene
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
@@ -105,6 +105,35 @@ async def test_unhealthy_predecessor_awaited(scene, old, monkeypatch):
     back = await carried_on(old, home)
     assert back.outcome is Outcome.ROLLED_BACK, back.problem
     assert scene.bot_containers() == [old.container_id]
+
+
+async def test_starting_successor_awaited(scene, old, monkeypatch):
+    """It says that it is ready, but its health check has not passed yet."""
+    heartbeat, heard = old.state.ownership.heartbeat, asyncio.Event()
+
+    def be(bot: Bot, health: HealthStatus) -> None:
+        scene.home.running[bot.container_id] = replace(scene.home.running[bot.container_id], health=health)
+        scene.home.tell(BOT)
+
+    async def hear(*, instance_id: str = "", container_id: str = ""):
+        found = await heartbeat(instance_id=instance_id, container_id=container_id)
+        if found is not None and container_id not in {"", old.container_id}:
+            heard.set()
+        return found
+
+    monkeypatch.setattr(old.state.ownership, "heartbeat", hear)
+    scene.home.behaviour["v1", BOT] = STARTING
+    home = await old.orchestrator.start(deploy("v1"))
+    new = await scene.next()
+    be(old, HealthStatus.HEALTHY)
+    waiting = asyncio.create_task(old.orchestrator.wait(home.id))
+    await heard.wait()
+    handed_over_soon, _ = await asyncio.wait({waiting}, timeout=0.3)
+    assert not handed_over_soon
+    be(new, HealthStatus.HEALTHY)
+    with pytest.raises(HandedOverError):
+        await waiting
+    assert (await old.state.ownership.lease()).instance_id == new.state.instance_id
 
 
 async def test_failed_rollback_after_handover_leaves_one_bot(scene, old):

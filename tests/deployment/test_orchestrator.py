@@ -27,6 +27,7 @@ from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, P
 from roas.models.health import ContainerState, HealthStatus
 from roas.models.plan import ServiceAction
 from roas.models.release import ImagePin, ReleaseService, ReleaseState
+from roas.models.stack import WantedImage
 from roas.state.journal import Fence
 from roas.state.manager import StateManager
 from tests.deployment.conftest import service
@@ -513,8 +514,6 @@ async def test_old_restarts_ignored(orchestrator, engine):
 
 async def test_failed_build_reported(orchestrator, engine, monkeypatch):
     async def look_up(stack, services):
-        from roas.models.stack import WantedImage
-
         return {name: WantedImage(f"{name}:v1", build_hash="b") for name in services}
 
     monkeypatch.setattr(engine, "look_up_images", look_up)
@@ -522,6 +521,17 @@ async def test_failed_build_reported(orchestrator, engine, monkeypatch):
     deployment = await orchestrator.run(deploy("v1"))
     assert deployment.outcome is Outcome.FAILED
     assert deployment.problem.report == "step 3"
+
+
+async def test_moved_tag_makes_another_plan(orchestrator, engine, monkeypatch):
+    plan = await orchestrator.plan(deploy("v1"))
+    assert (await orchestrator.plan(deploy("v1"))).digest == plan.digest
+
+    async def moved(stack, services):
+        return {name: WantedImage(f"{name}:v1", digest=f"{name}@sha256:moved", must_pull=True) for name in services}
+
+    monkeypatch.setattr(engine, "look_up_images", moved)
+    assert (await orchestrator.plan(deploy("v1"))).digest != plan.digest
 
 
 async def test_orphaned_deployment_resumed(orchestrator, components, environment, engine, state):
