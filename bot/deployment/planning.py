@@ -9,6 +9,7 @@ from roas.deployment.comparison import Comparison
 from roas.deployment.context import Components, expected_containers, find_own_bot
 from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
 from roas.deployment.plan import make_plan
+from roas.deployment.plan_binding import bind_to_inputs
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
 from roas.engine.interface import ResolvedStack
@@ -78,6 +79,7 @@ async def plan_deployment(
         wanted=wanted,
         warnings=(*stack.warnings, *(obstacle.message for obstacle in stack.obstacles)),
     )
+    plan = bind_to_inputs(plan, stack)
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
     await refuse_moved_state(components, environment, stack.model, kept)
     return Candidate(stack, wanted, current, frozenset(left), plan)

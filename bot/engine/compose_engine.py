@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from roas.engine.model import read_definitions, services_of
 from roas.engine.model_store import ModelStore
 from roas.engine.orphans import kill_orphans
 from roas.engine.own_container import own_container_id
+from roas.engine.plan_inputs import hash_inputs
 from roas.engine.policy import CONTENTS_FOLDER, ComposePolicy
 from roas.engine.probe import DockerProbe
 from roas.engine.probe_targets import ProbeTargets
@@ -93,7 +95,11 @@ class ComposeEngine:
         self, environment: Environment, version: str | None, *, write_contents: bool = True
     ) -> ResolvedStack:
         """Merge, interpolate and check an environment's compose files."""
-        return await self._resolver.resolve(environment, version, write_contents=write_contents)
+        stack = await self._resolver.resolve(environment, version, write_contents=write_contents)
+        inputs = await self._clients.local(
+            lambda: hash_inputs(stack.model, environment, self._policy.allowed, self._key.read())
+        )
+        return replace(stack, inputs=inputs)
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         """Return the stored, pinned model of a release."""

@@ -1,12 +1,13 @@
 """Bind a model's configuration files from the content store instead of from the working copy."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from roas.engine.contents import ContentStore, TooLargeError
 from roas.engine.model import services_of
+from roas.engine.sources.opening import resolve
 from roas.errors import ComposeFileError
 
 EXTERNAL_HINT = (
@@ -21,9 +22,10 @@ class ContentBinder:
     where it is.
     """
 
-    def __init__(self, store: ContentStore, folder: Path, *, write: bool) -> None:
+    def __init__(self, store: ContentStore, folder: Path, may_bind: Callable[[Path], bool], *, write: bool) -> None:
         self._store = store
         self._folder = folder.resolve()
+        self._may_bind = may_bind
         self._write = write
         self._written_to: tuple[Path, ...] = ()
         self._live: frozenset[Path] = frozenset()
@@ -55,9 +57,10 @@ class ContentBinder:
         source = Path(volume["source"])
         if not source.exists():  # judged before: Compose creates a folder, or it is the host's and cannot be seen here
             return volume
-        if self._is_data(source.resolve()) or source.resolve() in self._live:
+        resolved = self._resolved(source)
+        if self._is_data(resolved) or resolved in self._live:
             return volume
-        kept = self._keep(service, source)
+        kept = self._keep(service, source, resolved)
         return volume if kept is None else {**volume, "source": str(kept), "bind": _bind_options(volume)}
 
     def _config(self, service: str, entry: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,11 +82,22 @@ class ContentBinder:
         source = Path(config["file"])
         if not source.exists():
             raise _missing(service, f"takes the config {name} from", source)
-        return self._keep(service, source) or source
+        return self._keep(service, source, self._resolved(source)) or source
 
-    def _keep(self, service: str, source: Path) -> Path | None:
+    def _resolved(self, source: Path) -> Path:
+        """Return where a path leads, once: it was judged, and may have become a link since."""
+        resolved = resolve(source)
+        if source.is_relative_to(self._store.folder):  # kept already; what a stack itself names there is refused before
+            return resolved
+        if not resolved.is_relative_to(self._folder) and not self._may_bind(resolved):
+            raise ComposeFileError(
+                f"{source} leads out of the stack's folder now.", hint="Remove the link, and try again."
+            )
+        return resolved
+
+    def _keep(self, service: str, source: Path, resolved: Path) -> Path | None:
         try:
-            return self._store.place(source.resolve(), write=self._write)
+            return self._store.place(resolved, beneath=self._folder, write=self._write)
         except TooLargeError:
             self.warnings.append(
                 f"{source} of {service} is too large to be kept with a release: it is bound from where it lies, and a "

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from roas.engine.sources.opening import held, open_regular, read_bounded
+
 FOLDER_MODE = 0o700
 INLINE_MODE = 0o444
 PERMISSIONS = 0o777
@@ -28,11 +30,15 @@ class ContentStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def place(self, source: Path, *, write: bool) -> Path:
-        """Return where a file's or folder's content is kept; with `write`, keep it. Raises TooLargeError, OSError."""
+    def place(self, source: Path, *, write: bool, beneath: Path = Path("/")) -> Path:
+        """Return where a file's or folder's content is kept; with `write`, keep it.
+
+        The links of the path are resolved already; what is replaced by one meanwhile is not followed. Raises
+        TooLargeError, OSError.
+        """
         _refuse_large(source)
         kept = self.folder / content_hash(source)
-        return self._keep(source) if write and not kept.exists() else self._used(kept)
+        return self._keep(source, beneath) if write and not kept.exists() else self._used(kept)
 
     def place_text(self, text: str, *, write: bool) -> Path:
         """Return where a text is kept, as a file that everybody may read; with `write`, keep it."""
@@ -52,11 +58,11 @@ class ContentStore:
             if kept.lstat().st_mtime < before and not is_needed(kept.name):
                 discard(kept)
 
-    def _keep(self, source: Path) -> Path:
+    def _keep(self, source: Path, beneath: Path) -> Path:
         """Copy first and name by what was copied: the source may change meanwhile."""
         temporary = self._temporary()
         try:
-            _copy(source, temporary)
+            _copy(source, temporary, beneath)
             return self._settle(temporary, content_hash(temporary))
         finally:
             discard(temporary)
@@ -100,8 +106,13 @@ def _body(path: Path, status: os.stat_result) -> str:
         return str(path.readlink())
     if stat.S_ISDIR(status.st_mode):
         return ""
-    with path.open("rb") as file:
+    with open(path, "rb", opener=_open_at_once) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting, should it have become a pipe, and no link."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 def _entries(source: Path) -> Iterator[Path]:
@@ -122,7 +133,7 @@ def _refuse_large(source: Path) -> None:
             raise TooLargeError(str(source))
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, beneath: Path) -> None:
     for path in _entries(source):
         place = target / path.relative_to(source)
         if path.is_symlink():
@@ -130,9 +141,21 @@ def _copy(source: Path, target: Path) -> None:
         elif path.is_dir():
             place.mkdir(mode=0o700)
         else:
-            shutil.copyfile(path, place)
+            _copy_file(path, place, beneath)
     for path in _entries(source):  # modes last: a folder may be read-only
         _copy_status(path, target / path.relative_to(source))
+
+
+def _copy_file(path: Path, place: Path, beneath: Path) -> None:
+    with held(path, beneath) as descriptor:
+        opened = open_regular(descriptor, path)
+    try:
+        content = read_bounded(opened, MOST_BYTES)
+    finally:
+        os.close(opened)
+    if content is None:
+        raise TooLargeError(str(path))
+    place.write_bytes(content)
 
 
 def _copy_status(source: Path, target: Path) -> None:

@@ -25,7 +25,7 @@ class ResolvedStack:
 
     `model` has its configuration files bound from the content store already, images as written. `follows_version` is
     whether the version that is asked for makes any difference. `obstacles` are what its execution would come upon on
-    the engine.
+    the engine. `inputs` is a hash of what a plan depends on besides: secrets, settings and policy.
     """
 
     environment: Environment
@@ -35,6 +35,7 @@ class ResolvedStack:
     warnings: tuple[str, ...] = ()
     follows_version: bool = True
     obstacles: tuple[Obstacle, ...] = ()
+    inputs: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class ComposePolicy:
     """Judge resolved models by an allowlist."""
 
     def __init__(self, allowed: tuple[str, ...], state_dir: Path, token: str = "") -> None:
-        self._allowed = allowed
+        self.allowed = allowed
         self._token = token
         self.state_dir = state_dir.resolve()
 
@@ -131,7 +131,7 @@ class ComposePolicy:
 
     def _unnamed(self, violations: Iterable[Violation], environment: Environment) -> tuple[Violation, ...]:
         """Return what no entry allows by name."""
-        entries = (*_entries(self._allowed, environment), *environment.allowed)
+        entries = (*_entries(self.allowed, environment), *environment.allowed)
         # Who has the bot's state is the bot.
         entries += tuple(
             f"bot_token:{name}" for kind, _, name in (one.partition(":") for one in entries) if kind == "state_dir"

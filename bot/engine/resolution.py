@@ -91,7 +91,12 @@ class StackResolver:
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
         shared, about_sharing = with_shared_volumes(model)
         valued = await self._with_environment_values(environment, shared, read.contents, write=write_contents)
-        binder = ContentBinder(self._contents, environment.folder, write=write_contents)
+        binder = ContentBinder(
+            self._contents,
+            environment.folder,
+            lambda path: self._policy.allows(f"bind:{path}", environment),
+            write=write_contents,
+        )
         bound = with_one_shots(await self._clients.local(lambda: binder.bind(valued)), environment.one_shots)
         trusted += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
         _refuse_remote_files(environment, bound)

@@ -43,8 +43,10 @@ def copied_secrets(contents: Mapping[Path, bytes]) -> Iterator[str]:
 
 
 def _of_file(path: Path, text: str) -> Iterator[str]:
-    yield from of_text(text)
-    if path.suffix in {".yml", ".yaml"}:
+    if path.suffix not in {".yml", ".yaml"}:
+        yield from of_text(text)
+    else:
+        yield from _of_lines(text)
         with suppress(RoasError):
             for document in read_raw(path, text.encode(errors="surrogateescape")):
                 yield from _of_entries(document)
@@ -63,6 +65,10 @@ def of_text(text: str) -> Iterator[str]:
     """Yield what a file of variables holds, be it well-formed or not."""
     with suppress(ValueError):
         yield from of_variables(dotenv_values(stream=io.StringIO(text), interpolate=False))
+    yield from _of_lines(text)
+
+
+def _of_lines(text: str) -> Iterator[str]:
     for match in (*VARIABLE.finditer(text), *DEFAULT_VALUE.finditer(text)):
         value = match["value"].strip()
         bare = value.partition(" #")[0].strip().strip("\"'")

@@ -81,7 +81,7 @@ def test_rollback_has_the_default_timeout() -> None:
 class Hanging:
     """Be an engine and a monitoring that never come to an end."""
 
-    async def pull(self, *_: object) -> str:
+    async def pull(self, *_: object, **__: object) -> str:
         await asyncio.Event().wait()
         raise AssertionError
 

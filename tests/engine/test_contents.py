@@ -3,7 +3,8 @@
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import docker
@@ -11,6 +12,7 @@ import pytest
 
 from roas.engine import contents
 from roas.engine.compose_engine import ComposeEngine
+from roas.engine.content_binding import ContentBinder
 from roas.engine.contents import ContentStore, content_hash
 from roas.errors import ComposeFileError
 from roas.models.environment import Environment
@@ -213,3 +215,61 @@ def test_unused_contents_cleared_later(tmp_path: Path) -> None:
         os.utime(path, (0, 0))
     store.clear(lambda name: name == needed.name, 60)
     assert (needed.exists(), fresh.exists(), old.exists()) == (True, True, False)
+
+
+SWAPPED = {
+    "settings.ini": {"configs": [{"source": "settings"}]},
+    "conf": {"volumes": [{"type": "bind", "source": "conf", "target": "/conf", "read_only": True}]},
+    "conf/run.sh": {"volumes": [{"type": "bind", "source": "conf/run.sh", "target": "/run.sh", "read_only": True}]},
+}
+
+
+@pytest.mark.parametrize("name", SWAPPED)
+def test_link_set_after_the_judgement_is_not_kept(tmp_path: Path, name: str) -> None:
+    """What is bound is what was judged: a name that leads elsewhere by then is refused, not copied, nor bound."""
+    folder, outside, store = tmp_path / "stack", tmp_path / "outside", ContentStore(tmp_path / "contents")
+    (folder / "conf").mkdir(parents=True)
+    outside.mkdir()
+    for path in (folder / "settings.ini", folder / "conf" / "run.sh", outside / "run.sh"):
+        path.write_text(f"in {path.parent.name}")
+    service = {**SWAPPED[name], "volumes": [dict(one) for one in SWAPPED[name].get("volumes", ())]}
+    for volume in service["volumes"]:
+        volume["source"] = str(folder / volume["source"])
+    model = {"services": {"web": service}, "configs": {"settings": {"file": str(folder / "settings.ini")}}}
+    binder = ContentBinder(store, folder, lambda path: False, write=True)
+    assert binder.bind(model)["services"]["web"]["volumes"][0]["source"].startswith(str(store.folder))
+    (folder / name).rename(tmp_path / "was")
+    (folder / name).symlink_to(outside if name == "conf" else outside / "run.sh")
+    with pytest.raises(ComposeFileError, match="leads out of the stack's folder"):
+        binder.bind(model)
+    assert "in outside" not in {path.read_text() for path in store.folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["conf", "conf/sub"])
+def test_link_set_while_copying_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The path is resolved and its size is known when one of its folders becomes a link to elsewhere."""
+    folder, outside, store = tmp_path / "stack", tmp_path / "outside", ContentStore(tmp_path / "contents")
+    for place in (folder / "conf" / "sub", outside / "sub"):
+        place.mkdir(parents=True)
+        (place / "run.sh").write_text(f"below {place.parent.name}")
+    entries = contents._entries
+
+    def swap_and_yield(source: Path) -> Iterator[Path]:
+        for path in entries(source):
+            if path.name == "run.sh" and not (tmp_path / "was").exists() and copying:
+                (folder / name).rename(tmp_path / "was")
+                (folder / name).symlink_to(outside if name == "conf" else outside / "sub")
+            yield path
+
+    def copy_and_note(*arguments: Path) -> None:
+        copying.append(arguments[0])
+        copy(*arguments)
+
+    copy, copying = contents._copy, list[Path]()
+    monkeypatch.setattr(contents, "_copy", copy_and_note)
+    monkeypatch.setattr(contents, "_entries", swap_and_yield)
+    with suppress(OSError):
+        store.place(folder / "conf", beneath=folder, write=True)
+    assert (tmp_path / "was").exists()
+    kept = {path.read_text() for path in store.folder.rglob("*") if path.is_file() and not path.is_symlink()}
+    assert "below outside" not in kept

@@ -180,6 +180,13 @@ def test_doctor_finds_no_blocker(running):
     assert b"0 failures, 0 warnings" in said, said.decode()
 
 
+def test_compose_is_confined_in_the_image(running):
+    """Without a capability, on a read-only root, as a plain user: what doctor resolved above, it resolved in there."""
+    asked = "from roas.engine.compose.jail import jail_kind; print(jail_kind())"
+    code, said = running["discord-bot"].exec_run(["entrypoint", "python", "-c", asked])
+    assert (code, said.decode().strip()) == (0, "setpriv")
+
+
 def test_bot_answers_users(running, sandbox):
     import asyncio
 
