@@ -26,7 +26,8 @@ def bind_adopted(model: Mapping[str, Any], store: ContentStore, folder: Path, *,
         for name, fields in services.items()
     }
     try:
-        bound = ContentBinder(store, folder, write=write).bind({**model, "services": others})
+        # What runs already has what it binds: what lies outside of the folder stays there.
+        bound = ContentBinder(store, folder, lambda _: True, write=write).bind({**model, "services": others})
     except ComposeFileError as error:
         log.warning("files of an adopted stack cannot be kept", error=error.message)
         return dict(model)
