@@ -66,7 +66,11 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
             r"\.(write_text|write_bytes)$|^os\.(write|fdopen)$|^shutil\.(copy|copy2|copyfile|copytree|copyfileobj|move)$"
             r"|^tempfile\.(NamedTemporaryFile|mkstemp)$"
         ),
-        {"bot/commands/history_export.py": "hidden_json", "bot/state/backups.py": ""},  # copies of the journal
+        {
+            "bot/commands/history_export.py": "hidden_json",
+            "bot/commands/init.py": "",  # names and folders of a stack, for people to read and edit
+            "bot/state/backups.py": "",  # copies of the journal
+        },
     ),
 }
 LABELS = """
