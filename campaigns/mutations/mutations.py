@@ -93,7 +93,9 @@ MUTATIONS = (
         "bot/deployment/dependencies.py",
         "if dependency.probe is not None:",
         "if False:",
-        "tests/acceptance/test_dependencies.py",
+        "tests/deployment/test_dependencies.py",
+        "-k",
+        "probe",
     ),
     _of(
         "a rollback stops dependencies first",
