@@ -143,14 +143,16 @@ def _digest(
     services: Iterable[ServicePlan],
 ) -> str:
     """Bind a confirmation to all that the plan was made of."""
+    # What runs before the first release is adopted on the way: that it has a number by then changes nothing, nor does
+    # what is found to be as the release says already.
+    is_first = current is None or current.state is ReleaseState.ADOPTED
     facts = {
         "environment": environment,
         "version": version,
-        # What runs before the first release is adopted on the way: that it has a number by then changes nothing.
-        "from": None if current is None or current.state is ReleaseState.ADOPTED else current.model_hash,
+        "from": None if current is None or is_first else current.model_hash,
         "definitions": {name: definition.definition_hash for name, definition in definitions.items()},
         "images": {name: image.identity for name, image in wanted.items()},
         # A start or a restart is no surprise to whoever said yes; a container that goes is.
-        "replaced": {one.service: one.action for one in services if one.action in REPLACING},
+        "replaced": {} if is_first else {one.service: one.action for one in services if one.action in REPLACING},
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -91,7 +91,7 @@ async def plan_rollback(
     """Find the release to go back to and compare it with what is; changes nothing.
 
     Raises InvalidRequestError where there is none, ComposePolicyError, BotRemovalError where it has no bot,
-    StateMovedError.
+    SecondCopyError, StateMovedError.
     """
     engine, releases = components.engine, components.state.releases
     current = await _current(components, environment)
@@ -110,6 +110,8 @@ async def plan_rollback(
     if back_to_whole and not half_way:
         raise InvalidRequestError(f"{environment.name} is on {target.label} already.", hint="Name another release.")
     model = await _model_of(components, target)
+    if current is not None:
+        await refuse_second_copy(components, environment, current, await engine.load_model(current.model_hash))
     wanted = {
         service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
         for service in target.services

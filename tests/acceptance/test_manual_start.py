@@ -62,6 +62,20 @@ async def test_second_copy_of_running_stack_refused(people, stack, images):
     assert stack.images() == {}
 
 
+@pytest.mark.parametrize("kind", [DeploymentKind.DEPLOY, DeploymentKind.ROLLBACK])
+async def test_release_of_another_project_refused(people, stack, kind):
+    """Settings that name another project than the one that runs would leave it behind, and start with empty volumes."""
+    stack.write({"web": service()})
+    for version in ("v1", "v2"):
+        await people.succeed(version)
+    before = stack.ids()
+    people.application.settings.environments["dev"].project_name = f"{stack.base_name}-other"
+    version = "v1" if kind is DeploymentKind.DEPLOY else None
+    with pytest.raises(SecondCopyError, match=rf"project {stack.project()}, .* as {stack.base_name}-other,"):
+        await people.application.orchestrator.plan(request(kind, version=version))
+    assert stack.ids() == before
+
+
 async def test_unnamed_services_keep_containers(people, stack, images, manually):
     """Services that the first deployment does not name keep their containers."""
     before = stack.ids()
