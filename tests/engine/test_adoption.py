@@ -257,7 +257,8 @@ async def test_adopted_that_is_as_wanted_stays(
     engine: ComposeEngine, manually: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The compose file that a stack was started from recreates nothing of it, now and in the releases after."""
-    monkeypatch.setattr("roas.engine.policy.ComposePolicy.check", lambda *_: None)
+    monkeypatch.setattr("roas.engine.policy.ComposePolicy.check", lambda *_: ())
+    monkeypatch.setattr("roas.engine.policy.ComposePolicy.check_bound", lambda *_: ())
     environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
     before = {c.name: c.id for c in await engine.containers(environment)}
     drafted = await draft(engine, environment)
@@ -292,7 +293,8 @@ DIFFERENCES = {
 async def test_adopted_that_is_another_says_in_what(
     engine: ComposeEngine, manually: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roas.engine.policy.ComposePolicy.check", lambda *_: None)
+    monkeypatch.setattr("roas.engine.policy.ComposePolicy.check", lambda *_: ())
+    monkeypatch.setattr("roas.engine.policy.ComposePolicy.check_bound", lambda *_: ())
     environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
     for (old, new), key in DIFFERENCES.items():
         assert old in EVERYTHING
