@@ -75,9 +75,9 @@ async def state_move(
 
 def _folder(named: str, today: str) -> str:
     """Return the folder that a variable names; a relative one means something within the image only."""
-    if not named or (not named.startswith("/") and PurePosixPath(today).match(named)):
-        return today
-    return named
+    parts = PurePosixPath(named).parts  # none for `.`, which means any folder
+    is_same = not parts or (not named.startswith("/") and PurePosixPath(today).match(named))
+    return today if is_same else named
 
 
 async def _refuse_bot_of_another_journal(

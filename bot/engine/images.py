@@ -35,10 +35,8 @@ def digest_of(image: Mapping[str, Any], reference: str) -> str | None:
 
 def repository_of(reference: str) -> str:
     """Return a reference's repository as the engine writes it: without tag, digest and Docker Hub's own name."""
-    repository = parse_repository_tag(reference)[0]
-    for prefix in ("docker.io/library/", "docker.io/"):
-        repository = repository.removeprefix(prefix)
-    return repository
+    repository: str = parse_repository_tag(reference)[0]
+    return repository.removeprefix("index.").removeprefix("docker.io/").removeprefix("library/")
 
 
 async def look_up_image(

@@ -106,8 +106,10 @@ class Backups:
             _sync(part)
             aside = f"{self._journal.name}.replaced-{datetime.now(UTC):{TIME}}"
             for suffix in reversed(SUFFIXES):  # a -wal beside another journal would be read into it
+                old, kept = (self._journal.with_name(name + suffix) for name in (self._journal.name, aside))
                 with suppress(FileNotFoundError):
-                    self._journal.with_name(self._journal.name + suffix).rename(self._journal.with_name(aside + suffix))
+                    # The journal's own name is never without a file: a bot that starts now would begin an empty one.
+                    old.rename(kept) if suffix else kept.hardlink_to(old)
             part.replace(self._journal)
         finally:
             part.unlink(missing_ok=True)

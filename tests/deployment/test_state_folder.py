@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from roas.deployment.state_folder import refuse_moved_state, state_move
+from roas.deployment.state_folder import _folder, refuse_moved_state, state_move
 from roas.engine.bot_places import place_of_container
 from roas.errors import StateMovedError
 from roas.models.actor import Actor, ActorKind
@@ -132,3 +132,19 @@ async def test_named_volume_is_known_by_its_name():
     mount = {"Type": "volume", "Name": "home_data", "Source": "/var/lib/x/_data", "Destination": "/state", "RW": True}
     place = place_of_container({"Config": {"Env": ["STATE_DIR=/state"]}, "Mounts": [mount]})
     assert place.state_source == "home_data"
+
+
+@pytest.mark.parametrize(
+    ("named", "folder"),
+    [
+        ("", "/var/lib/roas"),
+        (".", "/var/lib/roas"),
+        ("./", "/var/lib/roas"),
+        ("roas", "/var/lib/roas"),
+        ("lib/roas", "/var/lib/roas"),
+        ("other", "other"),
+        ("/srv/roas", "/srv/roas"),
+    ],
+)
+def test_relative_folder_is_that_of_the_image(named, folder):
+    assert _folder(named, "/var/lib/roas") == folder

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,6 +132,27 @@ async def test_restore_brings_journal_back(tmp_path: Path) -> None:
         assert again.journal_id == journal_id
         assert [one.id for one in await again.deployments.list()] == [done.id]
         await write(again, 1)
+
+
+async def test_restore_never_leaves_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between any two of its acts, it leaves a file under the journal's name."""
+    async with StateManager(tmp_path / "state") as state:
+        await write(state, 3)
+        state.backups.make(NOON)
+    journal = state.folder / "journal.sqlite3"
+    seen: list[bool] = []
+    for act in ("rename", "replace", "hardlink_to"):
+        original = getattr(Path, act)
+
+        def watched(path: Path, target: Path, original: Any = original) -> Any:
+            result = original(path, target)
+            seen.append(journal.exists())
+            return result
+
+        monkeypatch.setattr(Path, act, watched)
+    state.backups.restore(state.backups.newest_whole())
+    assert seen
+    assert all(seen)
 
 
 async def test_damaged_copies_passed_over(tmp_path: Path) -> None:
