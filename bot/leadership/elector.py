@@ -34,6 +34,8 @@ BEAT_SECONDS = 0.4
 ACTIVE_BEAT_SECONDS = 1.0
 # A lapsed lease is looked at for so long: after a sleep of the machine, or of its disk, its owner renews it.
 LAPSE_CONFIRM_SECONDS = 2.0
+# A journal that could not be read made every bot on it unhealthy: until the next checks that says nothing of any.
+JOURNAL_GRACE_SECONDS = 45.0
 # One that is not ready leaves a dead bot's lease for so long to another container of the same service.
 READY_PEER_WAIT_SECONDS = 20.0
 DIED = "it died"
@@ -82,6 +84,7 @@ class LeaderElector:
         self._home_is_known = False
         self._state = ElectorState.STANDBY
         self._write_error = ""
+        self._journal_failed_at = float("-inf")
         self._peer_processes = PeerProcesses(application.engine, application.state, application.peers)
         self._lapse_seen: tuple[LeaderLease, float] | None = None
         self._waiting_since: float | None = None
@@ -128,6 +131,7 @@ class LeaderElector:
         if error.message != self._write_error:
             log.error("the journal cannot be written", error=error.message, hint=error.hint)
         self._write_error = error.message
+        self._journal_failed_at = time.monotonic()
         try:
             lease = await self._application.state.ownership.lease()
         except StateError:
@@ -255,7 +259,8 @@ class LeaderElector:
         if container is None or self._own is None or await self._find_own_handover() is None:
             return ""
         if container.health is HealthStatus.UNHEALTHY:
-            return UNHEALTHY
+            had_no_journal = time.monotonic() - self._journal_failed_at < JOURNAL_GRACE_SECONDS
+            return "" if had_no_journal else UNHEALTHY
         return CONTAINER_ENDED if container.state in ENDED else ""
 
     async def _end_journal_holder(self) -> bool:
