@@ -1,6 +1,7 @@
 """Bind a model's configuration files from the content store instead of from the working copy."""
 
 import copy
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,6 +25,7 @@ class ContentBinder:
 
     def __init__(self, store: ContentStore, folder: Path, may_bind: Callable[[Path], bool], *, write: bool) -> None:
         self._store = store
+        self._given = folder.absolute()
         self._folder = folder.resolve()
         self._may_bind = may_bind
         self._write = write
@@ -55,6 +57,8 @@ class ContentBinder:
         if volume.get("type") != "bind" or not volume.get("read_only"):
             return volume
         source = Path(volume["source"])
+        if not self._is_named_within(source):  # the host's own: the policy has judged it, and it stays where it is
+            return volume
         if not source.exists():  # judged before: Compose creates a folder, or it is the host's and cannot be seen here
             return volume
         resolved = self._resolved(source)
@@ -83,6 +87,11 @@ class ContentBinder:
         if not source.exists():
             raise _missing(service, f"takes the config {name} from", source)
         return self._keep(service, source, self._resolved(source)) or source
+
+    def _is_named_within(self, source: Path) -> bool:
+        """Return whether a path is written as one of the stack's folder, wherever a link leads it."""
+        written = Path(os.path.normpath(source))
+        return any(written.is_relative_to(folder) for folder in (self._folder, self._given, self._store.folder))
 
     def _resolved(self, source: Path) -> Path:
         """Return where a path leads, once: it was judged, and may have become a link since."""

@@ -83,16 +83,19 @@ class Case:
         self.bus = components.bus
         self.orchestrator = DeploymentOrchestrator(components, {self.environment.name: self.environment})
 
-    async def play(self, *, between: Callable[["Case"], None] = lambda case: None) -> Result:
-        """Deploy once or twice, let hands do something, plan, let `between` happen, deploy, and compare."""
+    async def play(self, *, between: Callable[["Case"], None] = lambda case: None, bound: bool = True) -> Result:
+        """Deploy once or twice, let hands do something, plan, let `between` happen, deploy, and compare.
+
+        Unless it is `bound` to the plan, the deployment does whatever is to be done by then.
+        """
         try:
-            await self._play(between)
+            await self._play(between, bound)
         finally:
             await self.orchestrator.close()
             await self.bus.close()
         return self.result
 
-    async def _play(self, between: Callable[["Case"], None]) -> None:
+    async def _play(self, between: Callable[["Case"], None], bound: bool) -> None:
         self._write_stack()
         for _ in range(self.rng.choice((1, 1, 2))):
             await self._deploy(self._request())
@@ -103,7 +106,7 @@ class Case:
         plan = await self.orchestrator.plan(request)
         before = self.machine.look()
         between(self)
-        deployment = await self._deploy(replace(request, plan_digest=plan.digest))
+        deployment = await self._deploy(replace(request, plan_digest=plan.digest if bound else None))
         self.result.story.append(f"{request.kind} {request.version} {request.services}: {deployment.outcome}")
         if deployment.outcome is not Outcome.SUCCEEDED:
             self.result.lies.append(f"it did not succeed: {deployment.problem}")

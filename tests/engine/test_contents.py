@@ -273,3 +273,14 @@ def test_link_set_while_copying_is_not_followed(tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "was").exists()
     kept = {path.read_text() for path in store.folder.rglob("*") if path.is_file() and not path.is_symlink()}
     assert "below outside" not in kept
+
+
+@pytest.mark.parametrize("source", ["/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo"])
+def test_host_place_is_bound_where_it_is(tmp_path: Path, source: str) -> None:
+    """The policy has judged it. That it is a link of the host's, as /etc/localtime is, says nothing about the stack."""
+    stack = tmp_path / "stack"
+    stack.mkdir()
+    volume = {"type": "bind", "source": source, "target": "/t", "read_only": True}
+    binder = ContentBinder(ContentStore(tmp_path / "contents"), stack, lambda _: False, write=True)
+    bound = binder.bind({"services": {"web": {"image": "x", "volumes": [volume]}}})
+    assert bound["services"]["web"]["volumes"] == [volume]
