@@ -104,12 +104,12 @@ async def plan_rollback(
         missing = f"{environment.name} has no release r{request.target_release}."
     if target is None:
         raise InvalidRequestError(missing, hint="See `history` for the releases that there are.")
+    model = await _model_of(components, target)
     if gone := await engine.missing_images(target, environment):
         raise not_restorable(target, gone, [one.image for one in target.services if one.name in gone])
     back_to_whole = current is not None and target.number == current.number
     if back_to_whole and not half_way:
         raise InvalidRequestError(f"{environment.name} is on {target.label} already.", hint="Name another release.")
-    model = await _model_of(components, target)
     if current is not None:
         await refuse_second_copy(components, environment, current, await engine.load_model(current.model_hash))
     wanted = {

@@ -88,6 +88,7 @@ async def test_slow_subscriber_raises_event_latency(application, monitor):
 
 async def test_slow_redis_raises_sync_lag(application, monitor, redis_server):
     """The alert of the Redis sync lag ends when Redis is quick again."""
+    await application.state.record(StateChange(ChangeType.AUDIT, "test"))
     await until(monitor, lambda figures: figures.state_sync_lag_seconds is not None)
     redis_server.command("CLIENT", "PAUSE", "800", "ALL")
     await application.state.record(StateChange(ChangeType.AUDIT, "test"))

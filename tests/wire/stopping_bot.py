@@ -33,7 +33,7 @@ def _one_by_one(self: Journal, *arguments: Any) -> Any:
 
 async def _stop_and_create(self: ServiceCreator, environment: Environment, *arguments: Any, **options: Any) -> None:
     mark = Path(os.environ["STOPS_WHERE"])
-    if mark.exists() and arguments[1].definition.name == "web":
+    if mark.exists() and arguments[1].wanted.definition.name == "web":
         mark.unlink()
         with _writing:
             os.kill(os.getpid(), signal.SIGSTOP)
