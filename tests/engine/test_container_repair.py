@@ -12,6 +12,7 @@ import pytest
 
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.container_repair import ContainerRepair, plan_repairs
+from roas.engine.readable_images import set_references
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from testbed.engine import manual_environment
@@ -92,6 +93,8 @@ async def test_killed_update_swept_and_repeated(
     first = await deploy(engine, environment, "v1")
     (old,) = await engine.containers(environment)
     second = await draft(engine, environment, "v2")
+    services = (await engine.load_model(second.model_hash))["services"]
+    await set_references(engine._clients, environment, services)  # as before each Compose command of ours
     up = subprocess.Popen(
         ["docker-compose", "-p", environment.project, "-f", str(engine._models.path(second.model_hash)), "up", "-d"],
         env=manual_environment(environment.docker_host),

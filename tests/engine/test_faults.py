@@ -233,7 +233,8 @@ async def test_kept_services_keep_definition(engine: ComposeEngine, stack: Calla
     services = (await engine.load_model(second.model_hash))["services"]
     old = (await engine.load_model(first.model_hash))["services"]
     assert services["db"] == old["db"]
-    assert services["web"]["image"] == image.image_id != old["web"]["image"]
+    assert services["web"]["x-deploy"]["image_id"] == image.image_id != old["web"]["x-deploy"]["image_id"]
+    assert services["web"]["image"] == f"roas/tiny:v2-{image.image_id.removeprefix('sha256:')[:12]}"
     assert [s.name for s in second.services] == ["db", "web"]
 
 
