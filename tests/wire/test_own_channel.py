@@ -32,7 +32,7 @@ async def told(people, channel: str, *text: str):
     )
 
 
-async def test_each_environment_is_deployed_and_reported_in_its_channel(bot, people, sandbox, shop, image_ids):
+async def test_environment_is_reported_in_its_channel(bot, people, sandbox, shop, image_ids):
     plan = (
         await people.answer(await people.slash("dora", "deploy", channel=OWN, environment="dev", version="v1"))
     ).message
