@@ -57,6 +57,15 @@ def stop_signals() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
+def ignore_stop_signals() -> None:
+    """Let no further request to stop change the exit code of a process that has stopped in order and only ends yet.
+
+    Whoever takes over makes sure that it ends, and may ask it once more.
+    """
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def name_of(number: int) -> str:
     """Return a signal's name; only some of the real-time ones have one."""
     try:

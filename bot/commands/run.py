@@ -15,5 +15,8 @@ def run() -> None:
 
 async def _serve(session: "Session") -> int:
     from roas.service import serve
+    from roas.signals import ignore_stop_signals
 
-    return await serve(session.settings)
+    code = await serve(session.settings)
+    ignore_stop_signals()
+    return code
