@@ -84,7 +84,7 @@ class LeaderElector:
         self._home_is_known = False
         self._state = ElectorState.STANDBY
         self._write_error = ""
-        self._journal_failed_at = float("-inf")
+        self._journal_unreadable_at = float("-inf")
         self._peer_processes = PeerProcesses(application.engine, application.state, application.peers)
         self._lapse_seen: tuple[LeaderLease, float] | None = None
         self._waiting_since: float | None = None
@@ -131,10 +131,10 @@ class LeaderElector:
         if error.message != self._write_error:
             log.error("the journal cannot be written", error=error.message, hint=error.hint)
         self._write_error = error.message
-        self._journal_failed_at = time.monotonic()
         try:
             lease = await self._application.state.ownership.lease()
         except StateError:
+            self._journal_unreadable_at = time.monotonic()
             lease = None
         if lease is None or lease.instance_id != self._application.state.instance_id:
             try:
@@ -259,7 +259,7 @@ class LeaderElector:
         if container is None or self._own is None or await self._find_own_handover() is None:
             return ""
         if container.health is HealthStatus.UNHEALTHY:
-            had_no_journal = time.monotonic() - self._journal_failed_at < JOURNAL_GRACE_SECONDS
+            had_no_journal = time.monotonic() - self._journal_unreadable_at < JOURNAL_GRACE_SECONDS
             return "" if had_no_journal else UNHEALTHY
         return CONTAINER_ENDED if container.state in ENDED else ""
 

@@ -338,7 +338,6 @@ def _run_apart(transaction: Transaction, work: Callable[[Transaction], Any], fen
             raise  # a full disk has rolled back all of it
         transaction.execute("ROLLBACK TO part")
         transaction.execute("RELEASE part")
-        del transaction.changes[before:]
         return error
     transaction.execute("RELEASE part")
     return result, transaction.changes[before:]

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from roas.errors import StateError
 from roas.leadership import elector
 from roas.leadership.elector import LeaderElector
 from roas.models.actor import Actor, ActorKind
@@ -164,10 +165,8 @@ async def test_lease_renewed_during_inspection_kept(bot, other, leadership):
     assert [one.id for one in bot.engine.there] == ["own", "other"]
 
 
-async def test_unready_bot_takes_back_from_unhealthy_successor(bot, other, leadership, monkeypatch):
-    """Discord may be away for both; the successor is no other that would do better."""
-    monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
-    bot.ready = False
+async def hand_over(other: StateManager, leadership: LeaderLease) -> None:
+    """Let the other bot lead as a successor that a deployment was handed over to."""
     await other.ownership.renew(leadership)
     request = DeploymentRequest("dev", DeploymentKind.DEPLOY, Actor(ActorKind.SYSTEM, "0", "root"), version="v2")
     handed_over = Deployment(
@@ -175,11 +174,40 @@ async def test_unready_bot_takes_back_from_unhealthy_successor(bot, other, leade
     )
     await other.deployments.create(handed_over, "deploy v2")
     await other.ownership.beat(Heartbeat(other.instance_id, boot_id(), boot_seconds(), container_id="other"))
+
+
+async def test_unready_bot_takes_back_from_unhealthy_successor(bot, other, leadership, monkeypatch):
+    """Discord may be away for both; the successor is no other that would do better."""
+    monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
+    bot.ready = False
+    await hand_over(other, leadership)
     assert not await bot.is_active_within(0.3)
     bot.engine.there.append(replace(container("other"), health=HealthStatus.UNHEALTHY))
     assert await bot.is_active_within(SOON_SECONDS)
     assert [one.id for one in bot.engine.there] == ["own"]
     assert (await other.deployments.get("DEPLOY-1")).problem.key == "successor_failed"
+
+
+def fail(*_: object, **__: object) -> None:
+    raise StateError("The journal cannot be used.", hint="")
+
+
+@pytest.mark.parametrize(
+    ("broken", "grace"), [(("beat", "lease"), 0.8), (("beat",), 60.0)], ids=["unreadable", "not writable"]
+)
+async def test_unreadable_journal_delays_taking_back(bot, other, leadership, monkeypatch, broken, grace):
+    """It makes every bot unhealthy, and says nothing of the successor for a while; one that is read says it at once."""
+    monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
+    monkeypatch.setattr(elector, "JOURNAL_GRACE_SECONDS", grace)
+    await hand_over(other, leadership)
+    with monkeypatch.context() as patch:
+        for name in broken:
+            patch.setattr(bot._state.ownership, name, fail)
+        assert not await bot.is_active_within(0.3)
+    bot.engine.there.append(replace(container("other"), health=HealthStatus.UNHEALTHY))
+    if "lease" in broken:
+        assert not await bot.is_active_within(0.3)
+    assert await bot.is_active_within(SOON_SECONDS)
 
 
 async def test_unexpected_fault_keeps_leadership(bot, other):

@@ -14,6 +14,7 @@ from roas.errors import EngineUnavailableError
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
 NEVER = 3600.0
+TURNS = 50
 
 
 class Watched:
@@ -115,6 +116,8 @@ async def test_slow_look_does_not_undo_a_later_one(engine: Watched) -> None:
         slow = asyncio.create_task(watch.refresh())
         assert await engine.looks.get() is None
         engine.change("b", health=HealthStatus.HEALTHY)  # the slow look has seen it as it was
+        for _ in range(TURNS):  # enough for a look at it, if nothing held it back
+            await asyncio.sleep(0)
         engine.slow.set()
         await slow
         await until_healthy(watch, "b")

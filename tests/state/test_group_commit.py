@@ -15,7 +15,7 @@ MANY = 20
 
 
 @pytest.fixture
-async def announced() -> list[StateChange]:
+def announced() -> list[StateChange]:
     return []
 
 
@@ -29,11 +29,11 @@ async def journal(tmp_path: Path, announced: list[StateChange]) -> AsyncIterator
 
 def writing(subject: str, size: int = 0):
     def work(transaction: Transaction) -> str:
-        if subject == "broken":
-            raise ZeroDivisionError
         transaction.add_change(
             StateChange(ChangeType.SERVICE_PROGRESSED, "test", subject=subject, metadata={"filler": "x" * size})
         )
+        if subject == "broken":  # after it has written
+            raise ZeroDivisionError
         return subject
 
     return work
