@@ -1,6 +1,7 @@
 """Find the container that this process runs in, and protect it from being stopped by this process."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 from roas.errors import OwnContainerError
@@ -13,10 +14,19 @@ def own_container_id(mount_table: str | None = None) -> str | None:
 
     The engine binds /etc/hostname from a folder named by the id, whatever the host's name and the control groups are.
     """
+    return _of_this_process() if mount_table is None else _of_table(mount_table)
+
+
+@cache
+def _of_this_process() -> str | None:
+    """Read it once: no process moves to another container, and the table of a host with many of them is long."""
     try:
-        table = Path("/proc/self/mountinfo").read_text(encoding="utf-8") if mount_table is None else mount_table
+        return _of_table(Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
     except OSError:
         return None
+
+
+def _of_table(table: str) -> str | None:
     own = (line for line in table.splitlines() if " /etc/hostname " in line or " /etc/resolv.conf " in line)
     return next((match.group(1) for line in own if (match := CONTAINER_FOLDER.search(line))), None)
 

@@ -7,6 +7,7 @@ values compete, both count.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +26,7 @@ PLAIN_TAGS = frozenset(
     STANDARD + name for name in ("str", "map", "seq", "null", "merge", "int", "bool", "float", "timestamp", "value")
 )
 RESET = "!reset"
+REMEMBERED, REMEMBERED_BYTES = 32, 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +56,26 @@ _RawLoader.yaml_implicit_resolvers = {
 }
 
 
-def read_raw(path: Path, content: bytes) -> list[RawMapping]:
+def read_raw(path: Path, content: bytes) -> tuple[RawMapping, ...]:
     """Return the documents of a compose file, of which `path` is for messages only.
 
     Raises ComposeFileError that names the file and the line, ComposePolicyError for a tag that hides what it holds.
     """
+    return _read_again(path, content) if len(content) <= REMEMBERED_BYTES else _read(path, content)
+
+
+def _read(path: Path, content: bytes) -> tuple[RawMapping, ...]:
     try:
         _refuse_too_many(yaml.parse(content, Loader=_RawLoader), path)
         nodes = list(yaml.compose_all(content, Loader=_RawLoader))
         documents = [_Reader(path).value(node) for node in nodes if node is not None]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _does_not_parse(path, error) from error
-    return [document for document in documents if isinstance(document, RawMapping)]
+    return tuple(document for document in documents if isinstance(document, RawMapping))
+
+
+# One deployment reads the same bytes for its plan, its checks and its release, each time twice.
+_read_again = lru_cache(REMEMBERED)(_read)
 
 
 def _refuse_too_many(events: Iterable[yaml.Event], path: Path) -> None:

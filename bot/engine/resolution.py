@@ -7,9 +7,8 @@ from typing import Any
 
 from roas.engine.bind_sources import missing_sources, refuse_missing_sources
 from roas.engine.client import EngineClients, is_local
-from roas.engine.compose import commands
-from roas.engine.compose.commands import VERSION_PATTERN, ComposeProject
-from roas.engine.compose.faults import unset_variables
+from roas.engine.compose.commands import VERSION_PATTERN
+from roas.engine.compose.resolved_copies import ResolvedCopies
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.content_binding import ContentBinder
 from roas.engine.contents import ContentStore
@@ -23,7 +22,6 @@ from roas.engine.model import (
     with_inactive_services,
     with_one_shots,
 )
-from roas.engine.model_text import read_resolved
 from roas.engine.obstacles import find_obstacles
 from roas.engine.own_container import own_container_id
 from roas.engine.policy import ComposePolicy
@@ -34,7 +32,7 @@ from roas.engine.service_probes import refuse_impossible_probes
 from roas.engine.shared_volumes import with_shared_volumes
 from roas.engine.sources.discovery import SourceDiscovery
 from roas.engine.sources.opening import resolve
-from roas.engine.sources.snapshot import SourceSnapshot, new_snapshot
+from roas.engine.sources.snapshot import new_snapshot
 from roas.engine.version_use import (
     OTHER_VERSION,
     has_text,
@@ -47,8 +45,6 @@ from roas.engine.violation import Violation
 from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, without_secrets
 from roas.models.environment import Environment
 from roas.redaction import Redactor
-
-PROFILES = b"profiles"
 
 
 class StackResolver:
@@ -63,7 +59,7 @@ class StackResolver:
         redactor: Redactor,
     ) -> None:
         self._clients = clients
-        self._runner = runner
+        self._copies = ResolvedCopies(clients, runner)
         self._contents = contents
         self._policy = policy
         self._redactor = redactor
@@ -176,51 +172,29 @@ class StackResolver:
         # Before Compose sees them, which quotes them where something is wrong.
         await self._clients.local(lambda: self._redactor.add(stack_secrets(environment)))
         with new_snapshot(resolve(environment.folder)) as snapshot:
-            discovery = SourceDiscovery(self._clients, self._runner, RawPolicy(self._policy, environment), snapshot)
+            discovery = SourceDiscovery(self._clients, self._copies, RawPolicy(self._policy, environment), snapshot)
             named = await discovery.collect(environment, variables)
             await self._clients.local(lambda: self._redactor.add(copied_secrets(snapshot.contents)))
-            arguments = commands.config(_copied_project(environment, snapshot))
-            output = await self._runner.run_jailed(arguments, environment, snapshot, variables)
-            model = await self._clients.local(lambda: snapshot.mapping.model_back(read_resolved(output.stdout)))
-            inactive = await self._inactive_services(environment, snapshot, variables, model)
+            resolved = await self._copies.resolve(environment, snapshot, variables)
+        model: Mapping[str, Any] = resolved.model
         if not services_of(model):
             raise ComposeFileError("The compose file has no service.", hint="Add one, or activate a profile.")
-        if inactive:
-            model = with_inactive_services(model, inactive)
-        unset = unset_variables(output.stderr)
-        warnings = tuple(f"The variable {name} is not set: Compose uses an empty string for it." for name in unset)
+        if resolved.inactive:
+            model = with_inactive_services(model, resolved.inactive)
+        warnings = tuple(
+            f"The variable {name} is not set: Compose uses an empty string for it." for name in resolved.unset
+        )
         return _Read(model, warnings, named, snapshot.contents)
-
-    async def _inactive_services(
-        self,
-        environment: Environment,
-        snapshot: SourceSnapshot,
-        variables: Mapping[str, str],
-        model: Mapping[str, Any],
-    ) -> frozenset[str]:
-        """Return the services of inactive profiles: who started one by hand keeps it."""
-        if not any(PROFILES in content for content in snapshot.contents.values()):
-            return frozenset()
-        arguments = commands.all_services(_copied_project(environment, snapshot))
-        output = await self._runner.run_jailed(arguments, environment, snapshot, variables)
-        return frozenset(output.stdout.split()) - services_of(model).keys()
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
     """Hold a model with its real paths, what to warn of, what names its files, and what they hold."""
 
-    model: dict[str, Any]
+    model: Mapping[str, Any]
     warnings: tuple[str, ...]
     named: tuple[FileReference, ...]
     contents: Mapping[Path, bytes]
-
-
-def _copied_project(environment: Environment, snapshot: SourceSnapshot) -> ComposeProject:
-    files, env_files = (
-        tuple(map(snapshot.mapping.to_copy, paths)) for paths in (environment.compose_files, environment.env_files)
-    )
-    return ComposeProject(environment.project, files, env_files)
 
 
 def variables_of(environment: Environment, version: str | None) -> dict[str, str]:

@@ -90,6 +90,7 @@ async def run_config(environment: Environment) -> None:
     with new_snapshot(environment.folder.resolve()) as snapshot:
         for path in (*environment.compose_files, *environment.env_files):
             snapshot.copy(path, path.resolve())
+        snapshot.write()
         files, env_files = (
             tuple(map(snapshot.mapping.to_copy, paths)) for paths in (environment.compose_files, environment.env_files)
         )

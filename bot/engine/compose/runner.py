@@ -25,6 +25,8 @@ INSTANCE_VARIABLE = "ROAS_INSTANCE"
 INHERITED_VARIABLES = ("PATH", "HOME", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 # Compose takes what an env file sets into its own environment, unless the name is taken there already.
 PINNED = {"COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false", "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false"}
+# What a jailed command gets anew each time, and what leaves no mark on its output.
+SET_IN_JAIL = frozenset({"PATH", "DOCKER_CONFIG", INSTANCE_VARIABLE})
 # A path below which nothing exists or can be created.
 NO_PROGRAMS = os.devnull
 CONFIG_SECONDS = 30.0
@@ -116,6 +118,17 @@ class ComposeRunner:
         snapshot.refuse_changed()
         return ComposeOutput(stdout, stderr)
 
+    def jailed_inputs(
+        self, environment: Environment, snapshot: SourceSnapshot, variables: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Name all that reaches a jailed command besides its arguments: with the same, its output is the same.
+
+        Raises EngineError where there is no Compose.
+        """
+        reaching = self._scrubbed(environment, variables).items()
+        seen = sorted(f"{name}={value}" for name, value in reaching if name not in SET_IN_JAIL)
+        return snapshot.digest(), str(environment.folder), *seen, *_mark(_compose_binary())
+
     def run_in_foreground(self, arguments: Sequence[str], environment: Environment) -> tuple[list[str], dict[str, str]]:
         """Return what to run, and in which environment, for a command that is given the terminal.
 
@@ -175,6 +188,14 @@ def _compose_binary() -> Path:
     raise EngineError(
         "Docker Compose is not installed here.",
         hint="Install the Compose plugin: https://docs.docker.com/compose/install/.",
+    )
+
+
+def _mark(program: Path) -> tuple[str, ...]:
+    """Return what changes with a program that is replaced; whoever could forge that could run any other, too."""
+    status = program.stat()
+    return str(program), *map(
+        str, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     )
 
 

@@ -5,7 +5,6 @@ appears. An optional env file, and the `.env` beside what is included, are looke
 would resolve to another model and say nothing.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,10 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from roas.engine.client import EngineClients
-from roas.engine.compose import commands
-from roas.engine.compose.commands import ComposeProject
-from roas.engine.compose.runner import ComposeRunner
-from roas.engine.model_text import read_resolved
+from roas.engine.compose.resolved_copies import ResolvedCopies
 from roas.engine.raw_files import FileReference, RawFile, as_written, references_of
 from roas.engine.raw_policy import RawPolicy
 from roas.engine.raw_yaml import read_raw
@@ -26,7 +22,6 @@ from roas.engine.violation import Violation
 from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 
-PATHS_FILE = "paths.yml"
 MOST_REFERENCES = 5000
 
 
@@ -34,10 +29,10 @@ class SourceDiscovery:
     """Follow the files of one stack from the first to the last that it includes or extends."""
 
     def __init__(
-        self, clients: EngineClients, runner: ComposeRunner, judge: RawPolicy, snapshot: SourceSnapshot
+        self, clients: EngineClients, copies: ResolvedCopies, judge: RawPolicy, snapshot: SourceSnapshot
     ) -> None:
         self._clients = clients
-        self._runner = runner
+        self._copies = copies
         self._judge = judge
         self._snapshot = snapshot
 
@@ -97,21 +92,9 @@ class SourceDiscovery:
     ) -> list[FileReference]:
         """Have Compose itself interpolate the variables, from a file that holds nothing but these paths."""
         texts = (text for reference in references if not reference.included for text in reference.texts)
-        labels = {f"path-{index}": text for index, text in enumerate(sorted({text for text in texts if "$" in text}))}
-        filled = await self._fill(labels, environment, variables) if labels else {}
-        known = {text: filled[label] for label, text in labels.items()}
+        found = {text for text in texts if "$" in text}
+        known = await self._copies.interpolate(environment, self._snapshot, variables, found)
         return [reference.settled(known) for reference in references]
-
-    async def _fill(
-        self, labels: Mapping[str, str], environment: Environment, variables: Mapping[str, str]
-    ) -> Mapping[str, str]:
-        path = self._snapshot.scratch / PATHS_FILE
-        await self._clients.local(lambda: path.write_text(_model_of(labels), encoding="utf-8"))
-        env_files = tuple(map(self._snapshot.mapping.to_copy, environment.env_files))
-        arguments = commands.config(ComposeProject(environment.project, (path,), env_files))
-        output = await self._runner.run_jailed(arguments, environment, self._snapshot, variables)
-        filled: Mapping[str, str] = read_resolved(output.stdout)["services"]["paths"]["labels"]
-        return filled
 
 
 def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) -> list[FileReference]:
@@ -129,8 +112,3 @@ def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) 
             f"The compose files name more than {MOST_REFERENCES} files.", hint="Name fewer, or each once."
         )
     return kept
-
-
-def _model_of(labels: Mapping[str, str]) -> str:
-    """Write the paths as they are: their variables are to be filled in. JSON is YAML."""
-    return json.dumps({"services": {"paths": {"image": "none", "labels": labels}}}, ensure_ascii=False)

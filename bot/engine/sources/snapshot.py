@@ -1,6 +1,7 @@
 """Copy the files that a model is made of, once, so that all who read them read the same bytes."""
 
 import hashlib
+import json
 import os
 import stat
 import tempfile
@@ -23,7 +24,7 @@ SETTINGS = "docker"
 
 @dataclass(slots=True)
 class SourceSnapshot:
-    """Hold a private copy of files, each at its absolute path below a folder of its own.
+    """Hold a private copy of files, and write it where a command shall see it: at their absolute paths below a folder.
 
     A file that is named by an absolute path is read where it lies; `in_place` holds the very files that were copied.
     """
@@ -33,6 +34,8 @@ class SourceSnapshot:
     mapping: PathMapping
     in_place: dict[Path, int] = field(default_factory=dict)
     _copied: dict[Path, bytes] = field(default_factory=dict)
+    _folders: set[Path] = field(default_factory=set)
+    _written: set[Path] = field(default_factory=set)
 
     def copy(self, path: Path, resolved: Path, *, in_place: bool = False) -> bool:
         """Copy what a judged path leads to; returns whether there is a file. Raises ComposeFileError."""
@@ -59,9 +62,25 @@ class SourceSnapshot:
         return self._copied
 
     def digest(self) -> str:
-        """Name the copy by its content."""
-        lines = (f"{path}\0{hashlib.sha256(content).hexdigest()}" for path, content in sorted(self._copied.items()))
-        return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+        """Name the copy by all that a command which sees it can see: names, contents, and where each is read."""
+        files = sorted(
+            (str(path), hashlib.sha256(content).hexdigest(), path in self.in_place)
+            for path, content in self._copied.items()
+        )
+        covered = [str(self.folder), files, sorted(map(str, self._folders))]
+        return hashlib.sha256(json.dumps(covered).encode()).hexdigest()
+
+    def write(self) -> None:
+        """Write what is not written yet."""
+        self.mapping.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.scratch / SETTINGS).mkdir(exist_ok=True)
+        for folder in self._folders - self._written:
+            self.mapping.to_copy(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in self._copied.keys() - self._written:
+            copy = self.mapping.to_copy(path)
+            copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            copy.write_bytes(self._copied[path])
+        self._written |= self._folders | self._copied.keys()
 
     def refuse_changed(self) -> None:
         """Raise ComposeFileError where a file that was read where it lies is not as it was copied."""
@@ -77,17 +96,14 @@ class SourceSnapshot:
             os.close(descriptor)
 
     def _copy(self, path: Path, descriptor: int, *, in_place: bool) -> bool:
-        copy = self.mapping.to_copy(path)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):  # Compose shall say what it says of folders
-            copy.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folders.add(path)
             return False
         opened = open_regular(descriptor, path)
         try:
             content = self._copied.get(path)
             if content is None:
                 content = self._bounded(path, read_bounded(opened, MOST_BYTES))
-                copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                copy.write_bytes(content)
                 self._copied[path] = content
             if in_place:
                 self.in_place[path] = os.dup(opened)
@@ -118,9 +134,7 @@ def new_snapshot(folder: Path) -> Iterator[SourceSnapshot]:
     """Make an empty copy for a stack whose resolved folder is given; it is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="roas-sources-", ignore_cleanup_errors=True) as made:
         scratch = Path(made).resolve()
-        (scratch / SETTINGS).mkdir()
         snapshot = SourceSnapshot(scratch, folder, PathMapping(scratch / FOLDER))
-        snapshot.mapping.root.mkdir(mode=0o700, parents=True)
         try:
             yield snapshot
         finally:
