@@ -3,10 +3,11 @@
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from roas.commands.terminal import discard
 from roas.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ async def _write(file: IO[str], lines: AsyncIterator[str]) -> int:
     async for line in lines:
         file.write(f"{line}\n")
         count += 1
-    with suppress(BrokenPipeError):
-        file.flush()
+    file.flush()
     return count
 
 
@@ -59,7 +59,11 @@ async def _write(file: IO[str], lines: AsyncIterator[str]) -> int:
 def _opened(target: Path) -> Iterator[IO[str]]:
     """Open a new file, and remove it again where it cannot be written to its end: half of it would pass for all."""
     if target == STDOUT:
-        yield sys.stdout
+        try:
+            yield sys.stdout
+        except BrokenPipeError as error:
+            discard(sys.stdout)
+            raise InvalidRequestError("Not all was written: whatever reads stdout has closed it.") from error
         return
     try:
         descriptor = os.open(target, OPTIONS, MODE)

@@ -19,10 +19,15 @@ class SteadyConsole(Console):
     def on_broken_pipe(self) -> None:
         """Write nothing more."""
         self.quiet = True
-        with suppress(OSError, ValueError):
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, self.file.fileno())
-            os.close(null)
+        discard(self.file)
+
+
+def discard(stream: IO[str]) -> None:
+    """Send whatever is still written to a stream nowhere: its reader has gone."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 class Terminal:

@@ -22,6 +22,7 @@ from roas.configuration.sources import (
     says,
     variables,
 )
+from roas.wrong_values import wrong_values
 
 FILE_NAME = "roas.toml"
 NAMED_BY, STATE_FOLDER = "roas_config", "state_dir"
@@ -131,7 +132,7 @@ def _validated(settings_class: type[Model], sources: Sequence[Source]) -> tuple[
         try:
             return settings_class(**values), faults
         except ValidationError as error:
-            wrong = _wrong_values(error)
+            wrong = wrong_values(error)
             faults += [Fault(origin(sources, path) or Place(variable(path)), text) for path, text in wrong]
             values = _without(values, [path for path, _text in wrong])
     return None, faults
@@ -153,18 +154,7 @@ def _hidden_faults(settings_class: type[Model], file: FileSource, stronger: Sequ
     except ValidationError as error:
         return [
             Fault(file.place(place), text)
-            for place, text in _wrong_values(error)
+            for place, text in wrong_values(error)
             if any(says(source.values, place) for source in stronger)
         ]
     return []
-
-
-def _wrong_values(error: ValidationError) -> list[tuple[KeyPath, str]]:
-    """Return the path of each invalid value, and what is wrong; never the value."""
-    wrong = error.errors(include_input=False, include_url=False)
-    return [(_without_key(one["loc"]), one["msg"].removeprefix("Value error, ")) for one in wrong]
-
-
-def _without_key(location: tuple[int | str, ...]) -> KeyPath:
-    """Leave out what pydantic adds where the name of an entry itself is wrong."""
-    return location[:-1] if location and location[-1] == "[key]" else location

@@ -11,6 +11,7 @@ from roas.errors import RoasError
 from roas.log import get_logger
 from roas.monitoring.alert_service import AlertService
 from roas.monitoring.webhook_formats import Webhook, read_reports
+from roas.wrong_values import wrong_values
 
 log = get_logger(__name__)
 
@@ -100,9 +101,8 @@ async def _read(request: web.Request) -> Webhook:
 
 def _explain(error: ValidationError) -> str:
     """Describe what is wrong with a body without repeating what is in it."""
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    described = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in faults[:MOST_REPORTED_ERRORS]]
-    return "; ".join(described)[:500]
+    faults = wrong_values(error)[:MOST_REPORTED_ERRORS]
+    return "; ".join(f"{'.'.join(map(str, path)) or 'body'}: {text}" for path, text in faults)[:500]
 
 
 def _refuse(status: int, reason: str) -> web.Response:

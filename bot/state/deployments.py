@@ -351,6 +351,15 @@ def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]
     return tuple(deployment for deployment in found if deployment is not None)
 
 
+def read_after(transaction: Transaction, rowid: int, limit: int) -> list[tuple[int, Deployment | None]]:
+    """Read whole deployments in the order in which they began, each with its row; None is one of a newer version."""
+    rows = transaction.execute(
+        "SELECT rowid, id, cancel_requested_by, document FROM deployments WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        (rowid, limit),
+    ).fetchall()
+    return [(row[0], _assembled(transaction, *row[1:])) for row in rows]
+
+
 def _assembled(
     transaction: Transaction, deployment_id: str, cancelled_by: str | None, document: str
 ) -> Deployment | None:

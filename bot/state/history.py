@@ -7,6 +7,7 @@ from functools import partial
 
 from roas.models.change import StateChange
 from roas.models.deployment import Deployment
+from roas.state.deployments import read_after
 from roas.state.documents import readable
 from roas.state.journal import Journal, Transaction
 
@@ -56,12 +57,13 @@ class History:
                     yield sequence, change
 
     async def deployments(self) -> AsyncIterator[Deployment]:
-        """Yield every deployment that is kept, oldest first. Raises StateError."""
+        """Yield every deployment that is kept, with its phases and services, oldest first. Raises StateError."""
         read = 0
-        while rows := await self._journal.read(partial(_deployments_after, rowid=read)):
+        while rows := await self._journal.read(partial(read_after, rowid=read, limit=READ_AT_ONCE)):
             read = rows[-1][0]
-            for deployment in readable(Deployment, (document for _, document in rows)):
-                yield deployment
+            for _row, deployment in rows:
+                if deployment is not None:
+                    yield deployment
 
 
 def _boundary(transaction: Transaction, cutoff: str, rows: int) -> int:
@@ -112,8 +114,3 @@ def _drop_rest(transaction: Transaction) -> None:
 def _changes_after(transaction: Transaction, sequence: int) -> list[tuple[int, str]]:
     statement = "SELECT sequence, document FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?"
     return transaction.execute(statement, (sequence, READ_AT_ONCE)).fetchall()
-
-
-def _deployments_after(transaction: Transaction, rowid: int) -> list[tuple[int, str]]:
-    statement = "SELECT rowid, document FROM deployments WHERE rowid > ? ORDER BY rowid LIMIT ?"
-    return transaction.execute(statement, (rowid, READ_AT_ONCE)).fetchall()

@@ -125,6 +125,35 @@ def test_history_export_writes_all_once(dry_line: CommandLine) -> None:
     assert len(target.read_text().splitlines()) == 2
 
 
+def test_export_to_closed_pipe_is_refused(dry_line: CommandLine) -> None:
+    """Somebody who reads the first line only gets no trace of the program, and an archive that is not whole fails."""
+    assert dry_line.run("lock", "dev", "--reason", "x" * 200).returncode == 0
+    program = """
+import asyncio
+from pathlib import Path
+from roas.models.change import ChangeType, StateChange
+from roas.state.manager import StateManager
+async def fill():
+    async with StateManager(Path({!r})) as state:
+        def work(transaction):
+            for number in range(2000):
+                transaction.add_change(StateChange(ChangeType.AUDIT, "test", "dev", str(number)))
+        await state._journal.write(work)
+asyncio.run(fill())
+"""
+    assert dry_line.run_program(program.format(str(dry_line.state))).returncode == 0
+    exporting = dry_line.start("history", "--export", "-")
+    assert exporting.stdout is not None
+    assert exporting.stderr is not None
+    assert exporting.stdout.readline().startswith('{"kind": "event"')
+    exporting.stdout.close()
+    said = exporting.stderr.read()
+    assert exporting.wait() == 2
+    assert "Not all was written" in said
+    assert "Traceback" not in said
+    assert "BrokenPipe" not in said
+
+
 def test_restore_needs_a_damaged_journal(dry_line: CommandLine) -> None:
     """It refuses beside a living bot, over a whole journal, and without a copy; what it replaces is kept."""
     assert dry_line.run("lock", "dev", "--reason", "inventory").returncode == 0

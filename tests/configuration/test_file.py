@@ -102,19 +102,19 @@ needs_approval = true
     found = faults(needs_discord=True)
     starts = [
         "ENVIRONMENTS: is not JSON",
-        "RELEASES_KEPT: Input should be greater",
+        "RELEASES_KEPT: must be at least 2",
         "DISCORD_TOKEN: is missing",
         "DISCORD_OPS_CHANNEL_ID: is missing",
-        ".env:3: HTTP_PORT: Input should be a valid integer",
+        ".env:3: HTTP_PORT: must be a whole number",
         "state/roas.toml:1: http_port: is written as port in [http]",
-        "state/roas.toml:3: discord.guild_id: Input should be a valid integer",
+        "state/roas.toml:3: discord.guild_id: must be a whole number",
         "state/roas.toml:4: discord.ops_chanel_id: there is no such key; is ops_channel_id meant?",
-        "state/roas.toml:7: discord.deployer_role_ids.1: Input should be a valid integer",
+        "state/roas.toml:7: discord.deployer_role_ids.1: must be a whole number",
         "state/roas.toml:9: htp: there is no such table; is http meant?",
         "state/roas.toml:11: stack.home_environment: 'moon' is not one of dev, staging, prod",
-        "state/roas.toml:13: log.level: String should match",
+        "state/roas.toml:13: log.level: must be DEBUG, INFO, WARNING or ERROR",
         "state/roas.toml:15: environments.dev.foldr: there is no such key; is folder meant?",
-        "state/roas.toml:16: environments.dev.observation_seconds: Input should be greater",
+        "state/roas.toml:16: environments.dev.observation_seconds: must be at least 0",
         "state/roas.toml:17: environments.mars: ENVIRONMENT_NAMES has only",
     ]
     assert len(found) == len(starts), "\n".join(found)

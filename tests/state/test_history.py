@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from roas.models.change import ChangeType, StateChange
-from roas.models.deployment import Outcome
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, ServiceProgress
+from roas.models.identifiers import new_id
 from roas.models.ownership import Heartbeat
 from roas.state import history
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 from testbed.redis_server import RedisServer
-from tests.state.test_sync import deploy, looking, projecting, same, write
+from tests.state.test_sync import DORA, deploy, looking, projecting, same, write
 
 BOUNDS = HistoryBounds(days=90, rows=100_000)
 
@@ -122,6 +124,21 @@ async def test_cursor_before_kept_rows_rebuilds(state: StateManager, tmp_path: P
 async def test_all_kept_history_readable(state: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "READ_AT_ONCE", 7)
     made = [await deploy(state, f"v{number}") for number in range(9)]
+    made.append(await unfinished(state))
     changes = [(sequence, change.id) async for sequence, change in state.history.changes()]
     assert changes == [(one.sequence, one.change.id) for one in await state.projection.after(0, 1000)]
-    assert [one.id async for one in state.history.deployments()] == [one.id for one in made]
+    found = [one async for one in state.history.deployments()]
+    assert [one.id for one in found] == [one.id for one in made]
+    assert all(one.phases[0].name is PhaseName.VALIDATION for one in found)
+    assert found[-1].services[0].service == "web"
+    assert found[-1].cancel_requested_by == DORA
+
+
+async def unfinished(state: StateManager) -> Deployment:
+    """Write a deployment with a service under way, which somebody asked to cancel."""
+    request = DeploymentRequest("dev", DeploymentKind.DEPLOY, DORA)
+    phases = (PhaseResult(PhaseName.VALIDATION),)
+    deployment = Deployment(new_id("DEPLOY"), request, "standard", new_id("COR"), datetime.now(UTC), phases=phases)
+    fence = await state.deployments.create(deployment, "deploy")
+    await state.deployments.save_service(deployment, ServiceProgress("web"), fence)
+    return await state.deployments.request_cancel(deployment.id, DORA)

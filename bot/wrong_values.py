@@ -1,0 +1,99 @@
+"""Say in plain words what pydantic finds wrong with values, without the values: they may be secret."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+ValuePath = tuple[int | str, ...]
+Limits = Mapping[str, Any]
+
+WHOLE_NUMBER, NUMBER, YES_OR_NO = "must be a whole number", "must be a number", "must be true or false"
+TEXT, LIST, TABLE = "must be text in quotes", "must be a list", "must be a table of keys and values"
+TIME = "must be a time with its zone, such as 2026-01-31T12:00:00Z"
+
+# What each kind of error means to somebody who wrote the value; https://docs.pydantic.dev lists the kinds.
+MEANINGS: Mapping[str, str] = {
+    "missing": "is missing",
+    "int_type": WHOLE_NUMBER,
+    "int_parsing": WHOLE_NUMBER,
+    "int_parsing_size": WHOLE_NUMBER,
+    "int_from_float": WHOLE_NUMBER,
+    "float_type": NUMBER,
+    "float_parsing": NUMBER,
+    "finite_number": NUMBER,
+    "bool_type": YES_OR_NO,
+    "bool_parsing": YES_OR_NO,
+    "string_type": TEXT,
+    "string_unicode": TEXT,
+    "path_type": "must be a path in quotes",
+    "tuple_type": LIST,
+    "list_type": LIST,
+    "set_type": LIST,
+    "frozen_set_type": LIST,
+    "dict_type": TABLE,
+    "mapping_type": TABLE,
+    "model_type": TABLE,
+    "model_attributes_type": TABLE,
+    "extra_forbidden": "there is no such key",
+    "datetime_type": TIME,
+    "datetime_parsing": TIME,
+    "datetime_from_date_parsing": TIME,
+    "timezone_aware": TIME,
+    "json_invalid": "is not JSON",
+}
+# What the patterns of our own fields mean; a test fails for a pattern that is not here.
+PATTERNS: Mapping[str, str] = {
+    r"^https?://": "must begin with http:// or https://",
+    r"^wss?://": "must begin with ws:// or wss://",
+    r"^[a-z0-9_-]{1,32}$": "must be 1 to 32 lower-case letters, digits, - and _",
+    r"^[a-z0-9][a-z0-9_-]{0,31}$": "must be 1 to 32 lower-case letters, digits, - and _, a letter or digit first",
+    r"^[a-z0-9][a-z0-9_-]{0,62}$": "must be 1 to 63 lower-case letters, digits, - and _, a letter or digit first",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "must be the name of a variable: letters, digits and _, no digit first",
+    r"(?i)^(DEBUG|INFO|WARNING|ERROR)$": "must be DEBUG, INFO, WARNING or ERROR",
+    r"^(auto|json|console)$": "must be auto, json or console",
+}
+# The same for kinds that have a limit.
+LIMITED: Mapping[str, Callable[[Limits], str]] = {
+    "greater_than": lambda limits: f"must be more than {limits['gt']:g}",
+    "greater_than_equal": lambda limits: f"must be at least {limits['ge']:g}",
+    "less_than": lambda limits: f"must be less than {limits['lt']:g}",
+    "less_than_equal": lambda limits: f"must be at most {limits['le']:g}",
+    "literal_error": lambda limits: f"must be {limits['expected'].replace(chr(39), '')}",
+    "enum": lambda limits: f"must be {limits['expected'].replace(chr(39), '')}",
+    "string_pattern_mismatch": lambda limits: PATTERNS.get(limits["pattern"], "has the wrong form"),
+    "string_too_short": lambda limits: _length(limits["min_length"], "least", "character"),
+    "string_too_long": lambda limits: _length(limits["max_length"], "most", "character"),
+    "too_short": lambda limits: _length(limits["min_length"], "least", "entry", "entries"),
+    "too_long": lambda limits: _length(limits["max_length"], "most", "entry", "entries"),
+}
+
+
+def wrong_values(error: ValidationError) -> list[tuple[ValuePath, str]]:
+    """Return the path of each wrong value, once, and what it must be."""
+    found: dict[ValuePath, list[str]] = {}
+    for one in error.errors(include_input=False, include_url=False):
+        texts = found.setdefault(_place(one["loc"]), [])
+        if (text := _meaning(one)) not in texts:
+            texts.append(text)
+    return [(path, ", or ".join(texts)) for path, texts in found.items()]
+
+
+def _meaning(one: "ErrorDetails") -> str:
+    limits = one.get("ctx", {})
+    if (limited := LIMITED.get(one["type"])) is not None:
+        return limited(limits)
+    return MEANINGS.get(one["type"]) or one["msg"].removeprefix("Value error, ")
+
+
+def _place(location: ValuePath) -> ValuePath:
+    """Leave out what pydantic adds: the type of several that was tried, and that an entry's name is what is wrong."""
+    return tuple(part for part in location if not (isinstance(part, str) and part.endswith("]") and "[" in part))
+
+
+def _length(count: int, bound: str, one: str, more: str = "") -> str:
+    noun = one if count == 1 else more or f"{one}s"
+    return f"must have at {bound} {count} {noun}"
