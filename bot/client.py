@@ -12,7 +12,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from roas.cogs.loading import load_cogs
-from roas.concurrency import pause
+from roas.concurrency import end_tasks, pause
 from roas.integration import Application
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
@@ -117,9 +117,7 @@ async def _run(bot: RoasBot, token: str, stop: asyncio.Event, is_engine_socket_s
     finally:
         log.info("shutting down")
         await _shut_down(bot)
-        for task in (connection, stopped, socket_stale):
-            task.cancel()
-        await asyncio.gather(connection, stopped, socket_stale, return_exceptions=True)
+        await end_tasks(connection, stopped, socket_stale)
 
 
 async def _until(holds: Callable[[], bool]) -> None:

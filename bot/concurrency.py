@@ -23,14 +23,19 @@ async def run_concurrently(coroutines: Iterable[Coroutine[Any, Any, Result]]) ->
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(*tasks)
     failures = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
     if failures:
         causes = (failure for failure in failures if not isinstance(failure.__cause__, RoasError | TimeoutError))
         raise next(causes, failures[0])
     return [task.result() for task in tasks]
+
+
+async def end_tasks(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and wait until all have ended; what they raise is read and dropped."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def run_uninterrupted(work: Awaitable[Result]) -> Result:
@@ -86,9 +91,7 @@ class SingleFlight(Generic[Result]):
     async def close(self) -> None:
         """End what is under way, and wait for it."""
         tasks = [*self._next.values(), *self._running.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(*tasks)
 
     async def _after(
         self, before: asyncio.Task[Result], key: Hashable, work: Callable[[], Coroutine[Any, Any, Result]]

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from roas.concurrency import pause
+from roas.concurrency import end_tasks, pause
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.alert import AlertReport, AlertSource, Severity
@@ -85,8 +85,7 @@ class Maintenance:
         rounds, self._rounds = self._rounds, None
         if rounds is None:
             return
-        rounds.cancel()
-        await asyncio.gather(rounds, return_exceptions=True)
+        await end_tasks(rounds)
         await self._collector.stand_by()
         await self._recovery.close()
 

@@ -9,7 +9,7 @@ import ctypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from roas.concurrency import pause
+from roas.concurrency import end_tasks, pause
 
 # From glibc's malloc.h.
 M_ARENA_MAX = -8
@@ -43,5 +43,4 @@ async def kept_trimmed(seconds: float = TRIM_SECONDS) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(task)

@@ -12,7 +12,7 @@ from discord.ext import commands
 
 from roas.cogs.command_sync import CommandSync
 from roas.cogs.names import CogName
-from roas.concurrency import wait_for
+from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
@@ -61,8 +61,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
         if self._stop_listening is not None:
             self._stop_listening()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
         async with AsyncExitStack() as closing:
             for opened in reversed(self._opened):
                 closing.push_async_exit(opened)

@@ -20,6 +20,7 @@ from roas.cogs.plan_approvals import LINK_WITHIN_SECONDS, PlanApprovals
 from roas.cogs.plan_buttons import BUTTONS
 from roas.cogs.suggestions import matching, matching_last, releases
 from roas.cogs.ttl_cache import TtlCache
+from roas.concurrency import end_tasks
 from roas.errors import ImageNotFoundError, InvalidRequestError, RoasError
 from roas.integration import Application
 from roas.leadership.leadership import Leadership
@@ -68,8 +69,7 @@ class DeploymentCog(OpsCog, name=CogName.DEPLOYMENT.value):
         self.bot.remove_dynamic_items(CancelButton, *BUTTONS)
         self._stop_listening()
         if self._resuming is not None:
-            self._resuming.cancel()
-            await asyncio.gather(self._resuming, return_exceptions=True)
+            await end_tasks(self._resuming)
         await self._known_versions.close()
         await self._cache.close()
         await self.live_messages.close()

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
+from roas.concurrency import end_tasks
+
 Value = TypeVar("Value")
 
 FRESH_SECONDS = 5.0
@@ -33,9 +35,7 @@ class TtlCache(Generic[Value]):
     async def close(self) -> None:
         """End what is under way, and wait for it."""
         tasks = [task for _started, task in self._entries.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(*tasks)
 
     def _evict(self) -> None:
         """Keep the newest; one that is dropped while a caller waits for it still answers that caller."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from roas.concurrency import SingleFlight
+from roas.concurrency import SingleFlight, end_tasks
 
 
 class Work:
@@ -93,3 +93,23 @@ async def test_close_cancels_pending_work(work):
     await shared.close()
     results = await asyncio.gather(*asked, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
+
+
+async def test_ended_tasks_have_cleaned_up():
+    """Whoever ends tasks goes on when all of them are done, whatever one of them raises while it ends."""
+    cleaned: list[str] = []
+
+    async def run(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append(name)
+            if name == "raises":
+                raise ValueError(name)
+
+    tasks = [asyncio.create_task(run(name)) for name in ("first", "raises", "last")]
+    await asyncio.sleep(0)
+    await end_tasks(*tasks)
+    assert cleaned == ["first", "raises", "last"]
+    assert all(task.done() for task in tasks)

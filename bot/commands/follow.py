@@ -8,6 +8,7 @@ from roas.commands.executor import Executor
 from roas.commands.interruption import Interruption
 from roas.commands.session import Session
 from roas.commands.terminal import Terminal
+from roas.concurrency import end_tasks
 from roas.errors import InternalFaultError, RoasError
 from roas.models.deployment import Deployment
 
@@ -69,9 +70,7 @@ async def follow_deployment(
                 progress.note(await _cancel(session, executor, deployment_id))
                 listening = asyncio.create_task(wanted.get(), name="keyboard")
         finally:
-            for task in (following, listening):
-                task.cancel()
-            await asyncio.gather(following, listening, return_exceptions=True)
+            await end_tasks(following, listening)
 
 
 async def _show(executor: Executor, deployment_id: str, progress: Progress) -> Deployment:

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from roas.commands.running_bot import running_bots
+from roas.concurrency import end_tasks
 from roas.control.error_documents import ControlUnavailableError
 from roas.control.journal_follower import follow_journal
 from roas.models.deployment import Deployment
@@ -32,8 +33,7 @@ async def follow_successor(folder: Path, deployment_id: str) -> AsyncGenerator[D
                 yield record
                 following = asyncio.ensure_future(anext(records, None))
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await end_tasks(following)
 
 
 async def _next_record(

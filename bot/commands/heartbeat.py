@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from roas.concurrency import pause
+from roas.concurrency import end_tasks, pause
 from roas.errors import StateError
 from roas.log import get_logger
 from roas.models.ownership import Heartbeat
@@ -26,8 +26,7 @@ async def send_heartbeats(state: StateManager) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(task)
 
 
 async def _keep_beating(state: StateManager) -> None:

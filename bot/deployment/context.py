@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
+from roas.concurrency import end_tasks
 from roas.deployment.peers import PeerSource, spared_bots
 from roas.engine.container_watch import ContainerWatch
 from roas.engine.interface import Engine, SweptContainers
@@ -139,9 +140,7 @@ class DeploymentContext:
                 self.checkpoint()
             return task.result()
         finally:
-            cancelled.cancel()
-            task.cancel()
-            await asyncio.gather(task, cancelled, return_exceptions=True)
+            await end_tasks(task, cancelled)
 
     def warn(self, warning: str) -> None:
         """Keep a warning for the outcome; the same warning is kept once."""

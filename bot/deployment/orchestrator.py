@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from roas.concurrency import end_tasks
 from roas.deployment.context import SOURCE, Components, DeploymentContext, sweep_leftovers
 from roas.deployment.foreign_bots import ForeignBots
 from roas.deployment.peer_processes import PeerProcesses
@@ -164,9 +165,7 @@ class DeploymentOrchestrator:
 
     async def close(self) -> None:
         """Stop running deployments; the next process resumes them from their records."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await end_tasks(*self._tasks.values())
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -233,9 +232,7 @@ class DeploymentOrchestrator:
         others = {id_: task for id_, task in self._tasks.items() if id_ != deployment_id}
         self._transferring = True
         try:
-            for task in others.values():
-                task.cancel()
-            await asyncio.gather(*others.values(), return_exceptions=True)
+            await end_tasks(*others.values())
             yield
         except BaseException:
             for id_ in others:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import stamina
 
-from roas.concurrency import wait_for
+from roas.concurrency import end_tasks, wait_for
 from roas.deployment.context import DeploymentContext
 from roas.deployment.phases import ALL_PHASES, Phase
 from roas.deployment.phases.completion import not_tidied_up
@@ -54,8 +54,7 @@ class DeploymentRun:
                 await self._context.components.stop_recovery(self._context.environment)
                 return await self._run()
             finally:
-                watcher.cancel()
-                await asyncio.gather(watcher, return_exceptions=True)
+                await end_tasks(watcher)
 
     async def _run(self) -> Deployment:
         context = self._context

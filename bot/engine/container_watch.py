@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TypeVar
 
-from roas.concurrency import wait_for
+from roas.concurrency import end_tasks, wait_for
 from roas.engine.interface import Engine
 from roas.engine.snapshots import in_order
 from roas.errors import EngineUnavailableError
@@ -51,9 +51,7 @@ class ContainerWatch:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(*self._tasks)
 
     @property
     def containers(self) -> tuple[ContainerSnapshot, ...]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from roas.concurrency import pause
+from roas.concurrency import end_tasks, pause
 from roas.control.error_documents import ControlSocketHeldError
 from roas.control.server import ControlServer
 from roas.errors import JournalLostError, RoasError
@@ -55,7 +55,7 @@ async def run_leader_election(
     try:
         yield
     finally:
-        await _cancel_and_wait(election)
+        await end_tasks(election)
         await tasks.stop()
 
 
@@ -73,7 +73,7 @@ class LeaderTasks:
         if not self._started:
             async with AsyncExitStack() as opened:
                 for task in (_resume_orphans(self._application), _answer_command_line(self._application)):
-                    opened.push_async_callback(_cancel_and_wait, asyncio.create_task(task))
+                    opened.push_async_callback(end_tasks, asyncio.create_task(task))
                 await self._application.maintenance.start()
                 opened.push_async_callback(self._application.maintenance.stop)
                 self._application.watch_itself()
@@ -127,8 +127,3 @@ async def _resume_orphans(application: Application) -> None:
         except Exception:  # otherwise no deployment would ever be resumed again
             log.exception("unfinished deployments could not be resumed")
         await pause(ORPHAN_POLL_SECONDS)
-
-
-async def _cancel_and_wait(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from roas.concurrency import end_tasks
+
 Result = TypeVar("Result")
 
 
@@ -69,7 +71,6 @@ class Leadership:
                 await asyncio.wait({task})
             finally:
                 self._running.discard(task)
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await end_tasks(task)
             if not task.cancelled():
                 return task.result()

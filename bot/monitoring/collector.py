@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from roas.concurrency import end_tasks
 from roas.engine.interface import ContainerEvent, Engine
 from roas.errors import RoasError
 from roas.events import Event, EventBus, Subscription
@@ -125,9 +126,7 @@ class MonitoringCollector:
 
     async def _end_watches(self) -> None:
         watches, self._watches = [task for tasks in self._watches.values() for task in tasks], {}
-        for watch in watches:
-            watch.cancel()
-        await asyncio.gather(*watches, return_exceptions=True)
+        await end_tasks(*watches)
 
     @property
     def watched(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
+from roas.concurrency import end_tasks
 from roas.engine.interface import ContainerEvent, Engine
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
@@ -74,8 +75,7 @@ class StackWatch:
                     await self._rest(await self._look())
                 await reader
             finally:
-                reader.cancel()
-                await asyncio.gather(reader, return_exceptions=True)
+                await end_tasks(reader)
 
     async def _look(self) -> float:
         """Observe, and return after how many seconds to do so again at the latest. Raises EngineUnavailableError.

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from roas.concurrency import pause
+from roas.concurrency import end_tasks, pause
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.environment import Environment
@@ -40,18 +40,14 @@ class RecoveryAttempts:
         try:
             await asyncio.wait({task})
         finally:
-            looking.cancel()
-            task.cancel()
-            await asyncio.gather(looking, task, return_exceptions=True)
+            await end_tasks(looking, task)
             self._running[environment.name].discard(task)
         return (False, None) if task.cancelled() else (True, task.result())
 
     async def cancel(self, environment: Environment) -> None:
         """End every attempt at its next safe point, and wait for that."""
         tasks = tuple(self._running[environment.name])
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(*tasks)
 
     async def _cancel_when(self, is_locked: Callable[[], Awaitable[bool]], environment: Environment) -> None:
         while True:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from roas.concurrency import end_tasks
 from roas.errors import RoasError
 from roas.events import Event, EventBus, Subscription
 from roas.log import get_logger
@@ -76,9 +77,7 @@ class ErrorCoordinator:
             await self._bus.unsubscribe(self._subscription)
             self._subscription = None
         tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(*tasks)
 
     async def _handle_event(self, event: Event) -> None:
         alert = await self._state.alerts.get(str(event.data.get("alert_id", "")))

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from roas.concurrency import wait_for
+from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.change import StateChange
@@ -97,8 +97,7 @@ class DataSyncManager:
         self._closing.set()  # Redis' library now and then swallows a cancellation
         self._wake.set()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
             self._task = None
         await self._target.close()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from roas.concurrency import wait_for
+from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
 from roas.events import Event, EventBus, Subscription
 from roas.leadership.leadership import Leadership
@@ -160,9 +160,7 @@ class LiveMessages:
             await self._bus.unsubscribe(subscription)
         tasks = [task for _notifier, task in self._notifiers.values()]
         tasks += [self._watch] if self._watch is not None else []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(*tasks)
 
     async def _handle_deployment_event(self, event: Event) -> None:
         deployment_id, environment = event.data.get("deployment_id"), event.data.get("environment")
