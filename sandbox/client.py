@@ -200,11 +200,14 @@ class SandboxClient:
         _, data = await self._get("interactions", {"user": str(user)})
         return [Asked.from_json(one) for one in data]
 
-    async def wait_until_answered(self, user: str | int, deadline_seconds: float = 15.0) -> list[Asked]:
-        """Return a person's interactions, once all are answered. Raises TimeoutError where one never is."""
+    async def wait_until_answered(
+        self, user: str | int, deadline_seconds: float = 15.0, *, only_acknowledged: bool = False
+    ) -> list[Asked]:
+        """Return a person's interactions, once all (that were acknowledged) are answered. Raises TimeoutError."""
 
         def answered(data: list[dict[str, Any]]) -> bool:
-            return all(one["answered"] is not None for one in data)
+            awaited = [one for one in data if one["acknowledged"] is not None or not only_acknowledged]
+            return all(one["answered"] is not None for one in awaited)
 
         query = {"user": str(user)}
         data = await self._wait("interactions", query, answered, f"every answer to {user}", deadline_seconds, len)

@@ -14,10 +14,12 @@ from sandbox.client import SandboxClient
 from sandbox.views import Asked
 
 EVERY_SECONDS = 0.1
-# After so long a person stops waiting for an answer.
-PATIENCE_SECONDS = 3.0
-# Waited for a last answer beyond that, so that a late one is seen to be late and not taken for none.
+# Discord shows a failure where nothing was acknowledged by then. What is read in the end may come later.
+ACKNOWLEDGE_SECONDS = 3.0
+# Waited for a last acknowledgement beyond that, so that a late one is seen to be late and not taken for none.
 GRACE_SECONDS = 5.0
+# Waited for the answers to what was acknowledged: so long may the bot look at an engine that is slow.
+ANSWER_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ class PollResults:
 
     @property
     def late(self) -> int:
-        """Count what was answered, but only when nobody waited any more."""
-        return sum(wait > PATIENCE_SECONDS for wait in self.waits)
+        """Count what was acknowledged, but only after Discord had told the person that the bot did not respond."""
+        waits = [one.acknowledged - one.sent for one in self.asked if one.acknowledged is not None]
+        return sum(wait > ACKNOWLEDGE_SECONDS for wait in waits)
 
     @property
     def refused(self) -> int:
@@ -112,8 +115,9 @@ class Poller:
 
     async def collect(self) -> None:
         """Wait for the last answers."""
-        with suppress(TimeoutError):
-            await self.people.wait_until_answered(self.user, PATIENCE_SECONDS + GRACE_SECONDS)
+        for seconds, only_acknowledged in ((ACKNOWLEDGE_SECONDS + GRACE_SECONDS, False), (ANSWER_SECONDS, True)):
+            with suppress(TimeoutError):
+                await self.people.wait_until_answered(self.user, seconds, only_acknowledged=only_acknowledged)
         self.results = PollResults(await self.people.asked(self.user))
 
 

@@ -89,7 +89,7 @@ async def test_failed_probe_restarts_healthy_service(maintained, people, stack):
     assert raised.summary == f"does not answer http://127.0.0.1:{port}."
     over = await alert_that(maintained, is_over)
     assert (over.id, over.actions) == (raised.id, ("restart: recovered",))
-    assert await is_healthy()
+    await until(is_healthy)
 
 
 async def test_former_leader_stops_watching(maintained, people, stack, settings):

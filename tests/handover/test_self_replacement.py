@@ -58,6 +58,6 @@ async def assert_one_live_message(people, deployment_id: str) -> None:
 
 
 def assert_answered_once(seen):
-    """Show that somebody who asked ten times a second all the time was answered every time, once and within 3 s."""
+    """Show that who asked ten times a second was acknowledged every time within Discord's 3 s, and answered once."""
     assert len(seen.asked) > 10
     assert (seen.never, seen.twice, seen.late) == (0, 0, 0)

@@ -15,9 +15,12 @@ from tests.sandbox.small_bot import DEADLINE, RunningBot, SmallBot
 from tests.ui.story import until
 
 
-def asked(sent: float, answered_after: float | None, *, answers: int = 1, refused: int = 0) -> Asked:
-    answered = None if answered_after is None else sent + answered_after
-    return Asked(1, "status", sent, answered, answered, 0 if answered is None else answers, refused)
+def asked(
+    sent: float, answered_after: float | None, *, answers: int = 1, refused: int = 0, acknowledged_after: float = 0.1
+) -> Asked:
+    if answered_after is None:
+        return Asked(1, "status", sent, None, None, 0, refused)
+    return Asked(1, "status", sent, sent + acknowledged_after, sent + answered_after, answers, refused)
 
 
 def test_prompt_answers_show_no_downtime() -> None:
@@ -42,9 +45,10 @@ def test_unanswered_session_is_all_downtime() -> None:
 
 
 def test_late_and_double_answers_counted() -> None:
-    seen = PollResults([asked(1.0, 3.1), asked(2.0, 0.1, answers=2), asked(3.0, 0.1, refused=1)])
+    late, slow = asked(1.0, 3.2, acknowledged_after=3.1), asked(2.0, 4.0)
+    seen = PollResults([late, slow, asked(3.0, 0.1, answers=2), asked(4.0, 0.1, refused=1)])
     assert (seen.late, seen.twice, seen.refused, seen.never) == (1, 1, 1, 0)
-    assert seen.longest_wait == pytest.approx(3.1)
+    assert seen.longest_wait == pytest.approx(4.0)
 
 
 @pytest.mark.wire
