@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import docker
 import requests
 import urllib3
 from docker.errors import APIError, DockerException, TLSParameterError
+from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env
 
 from roas.engine.registry_logins import RegistryLogins
@@ -27,6 +28,7 @@ THREADS = 32
 FILE_THREADS = 8
 EACH_THREADS = 8
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
+ADAPTED = "http+docker://"  # what the SDK calls any socket
 AWAY_HINT = "Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket."
 
 Answer = TypeVar("Answer")
@@ -91,6 +93,14 @@ class EngineClients:
             threads.shutdown(wait=False, cancel_futures=True)
 
 
+class SocketAdapter(UnixHTTPAdapter):
+    """Keep connections open from call to call: the SDK's own has a pool for each URL, and so connects each time."""
+
+    def get_connection(self, url: str | bytes, proxies: Mapping[str, str] | None = None) -> Any:
+        """Return the one pool, whatever the URL."""
+        return super().get_connection(ADAPTED, proxies)
+
+
 def open_client(address: str) -> docker.DockerClient:
     """Open a client of its own; blocks, since it asks for the API's version."""
     arguments: dict[str, Any] = {"base_url": address}
@@ -98,7 +108,12 @@ def open_client(address: str) -> docker.DockerClient:
         arguments = {**kwargs_from_env(), **arguments}
     if address.startswith("ssh://"):
         arguments["use_ssh_client"] = True
-    return docker.DockerClient(version="auto", timeout=REQUEST_SECONDS, max_pool_size=CONNECTIONS, **arguments)
+    client = docker.DockerClient(version="auto", timeout=REQUEST_SECONDS, max_pool_size=CONNECTIONS, **arguments)
+    if address.startswith(LOCAL_SCHEMES):
+        socket_url = f"http+unix:///{address.partition('://')[2].lstrip('/')}"
+        client.api.mount(ADAPTED, SocketAdapter(socket_url, REQUEST_SECONDS, max_pool_size=CONNECTIONS))
+        client.api.trust_env = False  # no proxy and no netrc has a part in a socket; looking for them takes a third
+    return client
 
 
 @contextmanager
