@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
@@ -190,11 +190,12 @@ class DeploymentContext:
             fraction=progress.fraction,
         )
 
-    async def plan_service(self, progress: ServiceProgress) -> None:
-        """Write what is planned for a service."""
-        services = {one.service: one for one in self.deployment.services} | {progress.service: progress}
+    async def plan_services(self, planned: Iterable[ServiceProgress]) -> None:
+        """Write what is planned for services, in one transaction. Raises FencedOffError."""
+        planned = tuple(planned)
+        services = {one.service: one for one in (*self.deployment.services, *planned)}
         self.deployment = replace(self.deployment, services=tuple(services.values()))
-        await self.components.state.deployments.save_service(self.deployment, progress, self.fence)
+        await self.components.state.deployments.save_services(self.deployment, planned, self.fence)
 
     async def definitions(self, model_hash: str) -> dict[str, ServiceDefinition]:
         """Read from a stored model how each service is to be updated and judged."""

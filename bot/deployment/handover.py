@@ -58,7 +58,7 @@ class Handover:
                 f"{service} is this process itself, and it is not the leader: it cannot hand over."
             )
         known = {progress.service: progress for progress in context.deployment.services}
-        await context.plan_service(known.get(service) or ServiceProgress(service, changed=True))
+        await context.plan_services([known.get(service) or ServiceProgress(service, changed=True)])
         container_id = await self._successor()
         heartbeat = await self._require_ready(container_id)
         if not heartbeat.gateway_ready:
@@ -86,7 +86,7 @@ class Handover:
         is not ready within its deadline; then it is gone again.
         """
         context, service = self._context, self._own.service
-        await context.plan_service(ServiceProgress(service, changed=True))
+        await context.plan_services([ServiceProgress(service, changed=True)])
         if await self.needed():
             container_id = await self._successor()
             await self._require_ready(container_id)

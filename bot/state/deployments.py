@@ -1,6 +1,6 @@
 """Keep each deployment, its phases and its services (the deployment state of the journal)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -139,23 +139,30 @@ class DeploymentStateManager:
 
     async def save_service(self, deployment: Deployment, progress: ServiceProgress, fence: Fence) -> None:
         """Write how far a service has come; an intent is written before the act."""
-        progress = replace(progress, updated_at=datetime.now(UTC))
+        await self.save_services(deployment, (progress,), fence)
+
+    async def save_services(self, deployment: Deployment, services: Iterable[ServiceProgress], fence: Fence) -> None:
+        """Write how far several services have come, all of them or none."""
+        now = datetime.now(UTC)
+        written = [replace(progress, updated_at=now) for progress in services]
 
         def work(transaction: Transaction) -> None:
-            old = _read_service(transaction, deployment.id, progress.service)
-            _write_service(transaction, deployment.id, progress)
-            transaction.add_change(
-                _change(
-                    ChangeType.SERVICE_PROGRESSED,
-                    deployment,
-                    subject=progress.service,
-                    old=old.step.value if old else None,
-                    new=progress.step.value,
-                    metadata={"deployment": deployment.id, "detail": progress.detail},
+            for progress in written:
+                old = _read_service(transaction, deployment.id, progress.service)
+                _write_service(transaction, deployment.id, progress)
+                transaction.add_change(
+                    _change(
+                        ChangeType.SERVICE_PROGRESSED,
+                        deployment,
+                        subject=progress.service,
+                        old=old.step.value if old else None,
+                        new=progress.step.value,
+                        metadata={"deployment": deployment.id, "detail": progress.detail},
+                    )
                 )
-            )
 
-        await self._journal.write(work, fence=fence)
+        if written:
+            await self._journal.write(work, fence=fence)
 
     async def finish(
         self,

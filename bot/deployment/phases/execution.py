@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from roas.concurrency import run_concurrently
 from roas.deployment.applier import Applier
 from roas.deployment.changes import Scope, StackChanges, find_changes
 from roas.deployment.context import DeploymentContext
@@ -49,6 +48,7 @@ class Execution:
         lacking = {name for name in changes.differing if not watch.of_service(name)}
         if lacking:
             await context.components.engine.create_missing(context.environment, model_hash, to_do)
+            await watch.refresh()
         applier = Applier(context, watch, definitions, model_hash, changes.restarts)
         after_ourselves = applier.coordinator.dependents(own)
         await applier.apply_all(to_do - after_ourselves)
@@ -84,5 +84,4 @@ async def _plan_services(context: DeploymentContext, changed: frozenset[str], ke
             planned.append(ServiceProgress(service, old_image=old.old_image, changed=True))
         if service in kept and old.step in NOT_TOUCHED_YET:
             planned.append(replace(old, step=ServiceStep.UNCHANGED, changed=False))
-    # At the same time, so that they share a commit.
-    await run_concurrently(context.plan_service(progress) for progress in planned)
+    await context.plan_services(planned)

@@ -40,8 +40,7 @@ async def prepare_release(context: DeploymentContext) -> Release:
         )
         for plan in candidate.plan.services
     )
-    # At the same time, so that they share a commit.
-    await run_concurrently(context.plan_service(progress) for progress in planned)
+    await context.plan_services(planned)
     images, _ = await context.run_unless_cancelled(
         run_concurrently([_obtain(context, candidate), _prepare_monitoring(context)])
     )

@@ -111,7 +111,7 @@ class Rollback:
         wanted = await engine.wanted_services(context.environment, await engine.load_model(model_hash))
         known = {progress.service: progress for progress in context.deployment.services}
         for service in services:
-            await context.plan_service(known.get(service, ServiceProgress(service, changed=True)))
+            await context.plan_services([known.get(service, ServiceProgress(service, changed=True))])
             await context.report(service, ServiceStep.RESTORING, "stopping the failed one")
             failed = tuple(c for c in watch.of_service(service) if not wanted[service].fits(c))
             await context.components.manager.stop_containers(context.environment, failed)
@@ -127,8 +127,9 @@ class Rollback:
 async def _plan_restarts(context: DeploymentContext, services: frozenset[str]) -> None:
     """Record that services that are only restarted are changed too, so that they are verified."""
     known = {progress.service: progress for progress in context.deployment.services}
-    for service in sorted(services):
-        await context.plan_service(replace(known.get(service, ServiceProgress(service)), changed=True))
+    await context.plan_services(
+        replace(known.get(service, ServiceProgress(service)), changed=True) for service in sorted(services)
+    )
 
 
 def _for_rollback(definition: ServiceDefinition) -> ServiceDefinition:
