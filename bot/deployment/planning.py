@@ -12,7 +12,7 @@ from roas.deployment.plan import make_plan
 from roas.deployment.plan_binding import bind_to_inputs
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
-from roas.engine.interface import ResolvedStack
+from roas.engine.interface import ResolvedStack, SweptContainers
 from roas.engine.manager import not_restorable
 from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
 from roas.models.deployment import DeploymentRequest, Outcome
@@ -123,7 +123,8 @@ async def plan_rollback(
     refuse_moved_bot(bot, model, environment)
     renewed, warnings = await engine.preview_refreshed(environment, target)
     scope = Scope(moved=_names(current) | _names(target))
-    comparison = await _compare(components, environment, current, renewed, renewed, scope)
+    containers = await expected_containers(components, environment)
+    comparison = await _compare(components, environment, current, renewed, renewed, scope, containers)
     plan = make_plan(
         comparison,
         environment=environment.name,
@@ -170,9 +171,10 @@ async def _compare_candidate(
     named: frozenset[str],
 ) -> Comparison:
     """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
-    containers = await components.engine.containers(environment)
+    containers = await expected_containers(components, environment)
+    there = containers.left + containers.removed
     known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
-    same = {name: known.get(name) or _image_that_runs(name, current, containers) for name in wanted}
+    same = {name: known.get(name) or _image_that_runs(name, current, there) for name in wanted}
     other = {name: known.get(name) or ANOTHER_IMAGE for name in wanted}
 
     async def model(image_ids: Mapping[str, str]) -> Mapping[str, Any]:
@@ -181,7 +183,7 @@ async def _compare_candidate(
     certain = await model(same)
     most = certain if same == other else await model(other)
     scope = Scope(named=named, moved=_names(current))
-    return await _compare(components, environment, current, certain, most, scope)
+    return await _compare(components, environment, current, certain, most, scope, containers)
 
 
 async def _compare(
@@ -191,9 +193,9 @@ async def _compare(
     certain: Mapping[str, Any],
     most: Mapping[str, Any],
     scope: Scope,
+    containers: SweptContainers,
 ) -> Comparison:
     engine = components.engine
-    containers = await expected_containers(components, environment)
     bot = await find_own_bot(components, environment)
 
     async def changes(model: Mapping[str, Any]) -> StackChanges:

@@ -32,15 +32,19 @@ class DockerProbe:
         self._clients = clients
         self._runner = runner
         self._environment = environment
+        self._asking = asyncio.Lock()
+        self._facts: EngineFacts | None = None
 
     async def version(self) -> EngineFacts:
-        """Return what the engine says of itself. Raises EngineUnavailableError."""
-        return await self._clients.call(self._environment, _facts)
+        """Return what the engine says of itself, which is asked once. Raises EngineUnavailableError."""
+        async with self._asking:
+            if self._facts is None:
+                self._facts = await self._clients.call(self._environment, _facts)
+            return self._facts
 
     async def compose_version(self) -> str:
         """Return the version of the Compose CLI. Raises EngineError where there is none."""
-        arguments = ("version", "--short")
-        return (await self._runner.run(arguments, self._environment, timeout_seconds=COMPOSE_SECONDS)).stdout.strip()
+        return await self._runner.version(self._environment, timeout_seconds=COMPOSE_SECONDS)
 
     async def jail(self) -> JailKind:
         """Return what confines Compose while it reads the stack's files."""

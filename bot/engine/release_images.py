@@ -11,7 +11,7 @@ from roas.engine.compose.faults import image_not_found
 from roas.engine.images import find_image
 from roas.engine.readable_images import unneeded_references
 from roas.models.environment import Environment
-from roas.models.release import Release
+from roas.models.release import Release, ReleaseService
 
 REPOSITORY = "roas-release"
 NOT_IN_A_REPOSITORY = re.compile(r"[^a-z0-9]+")
@@ -24,15 +24,21 @@ def release_tag(project: str, service: str, number: int) -> tuple[str, str]:
 
 
 async def tag_images(clients: EngineClients, environment: Environment, release: Release) -> None:
-    """Tag the images of a release. Raises ImageNotFoundError where one is gone already."""
+    """Tag each image of a release once, by the first service that has it.
+
+    Raises ImageNotFoundError where one is gone already.
+    """
+    first = {service.image.image_id: service for service in reversed(release.services)}
+
+    def tag_one(client: docker.DockerClient, service: ReleaseService) -> None:
+        repository, name = release_tag(environment.project, service.name, release.number)
+        try:
+            client.api.tag(service.image.image_id, repository, name)
+        except NotFound as error:
+            raise image_not_found(f"{service.image.reference} is gone from this machine", service.name) from error
 
     def tag(client: docker.DockerClient) -> None:
-        for service in release.services:
-            repository, name = release_tag(environment.project, service.name, release.number)
-            try:
-                client.api.tag(service.image.image_id, repository, name)
-            except NotFound as error:
-                raise image_not_found(f"{service.image.reference} is gone from this machine", service.name) from error
+        clients.each(lambda service: tag_one(client, service), list(first.values()))
 
     await clients.call(environment, tag)
 

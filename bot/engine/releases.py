@@ -5,6 +5,7 @@ from typing import Any
 
 import docker
 
+from roas.concurrency import run_concurrently
 from roas.engine.adopting.contents import bind_adopted
 from roas.engine.adopting.sameness import differing_keys
 from roas.engine.adoption import adopt_project
@@ -25,7 +26,6 @@ from roas.engine.pinning import pin
 from roas.errors import InvalidRequestError
 from roas.models.environment import Environment
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
-from roas.models.stack import ServiceDefinition
 
 
 class ReleaseDrafter:
@@ -47,10 +47,17 @@ class ReleaseDrafter:
         """Pin every image and store the model; kept services are taken over from the release as they are."""
         model = await self.pinned_model(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
         kept = {name: kept_from.service(name) for name in kept_services} if kept_from else {}
-        pinned = [
-            kept.get(name) or await self._pinned(stack.environment, stack.definitions[name], image_ids[name])
-            for name in sorted(model["services"])
-        ]
+        new = {name: stack.definitions[name] for name in sorted(model["services"]) if not kept.get(name)}
+        asked = {(one.image, image_ids[name], one.built): name for name, one in new.items()}
+        answers = await run_concurrently(
+            self._image(stack.environment, reference, image_id, built=built) for reference, image_id, built in asked
+        )
+        images = dict(zip(asked, answers, strict=True))
+        made = {
+            name: ReleaseService(name, images[one.image, image_ids[name], one.built], one.definition_hash, one.replicas)
+            for name, one in new.items()
+        }
+        pinned = [kept.get(name) or made[name] for name in sorted(model["services"])]
         model_hash = await self._clients.local(lambda: self._models.save(model))
         return ReleaseDraft(stack.version, tuple(service for service in pinned if service), model_hash)
 
@@ -117,10 +124,6 @@ class ReleaseDrafter:
             pinned = await self._image(environment, references.get(name, image_id), image_id, built=False)
             services.append(ReleaseService(name, pinned, definition.definition_hash, definition.replicas))
         return ReleaseDraft(version, tuple(services), self._models.save(model))
-
-    async def _pinned(self, environment: Environment, definition: ServiceDefinition, image_id: str) -> ReleaseService:
-        pinned = await self._image(environment, definition.image, image_id, built=definition.built)
-        return ReleaseService(definition.name, pinned, definition.definition_hash, definition.replicas)
 
     async def _image(self, environment: Environment, reference: str, image_id: str, *, built: bool) -> ImagePin:
         def look(client: docker.DockerClient) -> ImagePin:

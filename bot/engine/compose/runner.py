@@ -54,6 +54,8 @@ class ComposeRunner:
         self._instance_id = instance_id
         self._redact = redact
         self._command: tuple[str, ...] | None = None
+        self._versions: dict[tuple[str, ...], str] = {}
+        self._asking = asyncio.Lock()
 
     async def run(
         self,
@@ -117,6 +119,16 @@ class ComposeRunner:
             raise resolution_fault(text, files=_names(environment), redact=self._redact)
         snapshot.refuse_changed()
         return ComposeOutput(stdout, stderr)
+
+    async def version(self, environment: Environment, *, timeout_seconds: float) -> str:
+        """Return the version of Compose, asked once for each that is installed. Raises as `run` does."""
+        program = _plugin() or shutil.which("docker-compose") or shutil.which("docker")
+        mark = _mark(Path(program)) if program else ()
+        async with self._asking:
+            if mark not in self._versions:
+                output = await self.run(("version", "--short"), environment, timeout_seconds=timeout_seconds)
+                self._versions = {mark: output.stdout.strip()}
+            return self._versions[mark]
 
     def jailed_inputs(
         self, environment: Environment, snapshot: SourceSnapshot, variables: Mapping[str, str]
