@@ -230,10 +230,13 @@ class ComposeEngine:
         beside: bool = False,
         anew: bool = False,
         spared: frozenset[str] = frozenset(),
+        seen: tuple[ContainerSnapshot, ...] | None = None,
     ) -> tuple[str, ...]:
         """Create a service's containers as the model says and return the ids that are to be started."""
         await self.check_release(environment, model_hash)
-        return await self._creator.create(environment, model_hash, service, beside=beside, anew=anew, spared=spared)
+        return await self._creator.create(
+            environment, model_hash, service, beside=beside, anew=anew, spared=spared, seen=seen
+        )
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None

@@ -14,6 +14,7 @@ from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.model import adopted_hash, replicas_of, services_of
 from roas.engine.model_text import write_model
+from roas.engine.per_model import PerModel
 from roas.engine.snapshots import take_snapshots
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
@@ -31,7 +32,8 @@ class ConfigHashes:
         self._clients = clients
         self._runner = runner
         self._known: dict[tuple[str, ...], dict[str, str]] = {}
-        self._texts: dict[int, tuple[Mapping[str, Any], str, str]] = {}
+        self._text = PerModel(_written)
+        self._particular = PerModel(_particular)
         self._asking = asyncio.Lock()
 
     async def of(
@@ -47,11 +49,10 @@ class ConfigHashes:
         """
         async with self._asking:
             hashes = dict(await self._ask(model, environment))
-            services = services_of(model)
-            sharing = {name: shared for name, fields in services.items() if (shared := shared_with(fields))}
-            adopted = any(adopted_hash(fields) for fields in services.values())
+            sharing, adopted = self._particular(model)
             if not sharing and not adopted:
                 return hashes
+            services = services_of(model)
             if containers is None:
                 containers = await take_snapshots(self._clients, environment)
             untouched = _untouched(services, sharing, containers)
@@ -86,7 +87,7 @@ class ConfigHashes:
         return {name: hashes[name] for name in names}
 
     async def _ask(self, model: Mapping[str, Any], environment: Environment) -> Mapping[str, str]:
-        text, digest = self._written(model)
+        text, digest = self._text(model)
         key = (environment.project, digest)
         if key not in self._known:
             with tempfile.TemporaryDirectory(prefix="roas-hashes-") as folder:
@@ -100,16 +101,18 @@ class ConfigHashes:
                 self._known.pop(next(iter(self._known)))
         return self._known[key]
 
-    def _written(self, model: Mapping[str, Any]) -> tuple[str, str]:
-        """Write a model as text, with the hash of that; nobody changes a model, so that each is written once."""
-        known = self._texts.pop(id(model), None)
-        if known is None or known[0] is not model:
-            text = write_model(model)
-            known = (model, text, hashlib.sha256(text.encode()).hexdigest())
-        self._texts[id(model)] = known
-        while len(self._texts) > REMEMBERED:
-            self._texts.pop(next(iter(self._texts)))
-        return known[1], known[2]
+
+def _written(model: Mapping[str, Any]) -> tuple[str, str]:
+    """Write a model as text, with the hash of that."""
+    text = write_model(model)
+    return text, hashlib.sha256(text.encode()).hexdigest()
+
+
+def _particular(model: Mapping[str, Any]) -> tuple[Mapping[str, frozenset[str]], bool]:
+    """Return the services that share with others, and whether any was adopted: their hashes depend on containers."""
+    services = services_of(model)
+    sharing = {name: shared for name, fields in services.items() if (shared := shared_with(fields))}
+    return sharing, any(adopted_hash(fields) for fields in services.values())
 
 
 def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:

@@ -145,7 +145,7 @@ class DeploymentManager:
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
         ServiceFailedError with the container's failure output.
         """
-        wanted = await self._wanted(environment, model_hash, definition)
+        wanted = await self._wanted(environment, model_hash, definition, watch)
         created = await run_uninterrupted(
             self._create_and_start(environment, model_hash, definition, watch, report, restart, anew)
         )
@@ -281,7 +281,10 @@ class DeploymentManager:
         running = any(c.state is ContainerState.RUNNING for c in watch.of_service(definition.name))
         beside = definition.start_first and running and not anew
         await report(definition.name, ServiceStep.CREATING, "beside the old one" if beside else "", None)
-        created = await self._engine.create_service(environment, model_hash, definition.name, beside=beside, anew=anew)
+        seen = watch.of_service(definition.name)
+        created = await self._engine.create_service(
+            environment, model_hash, definition.name, beside=beside, anew=anew, seen=seen
+        )
         if created:
             await report(definition.name, ServiceStep.STARTING, "", None)
         for container_id in created:
@@ -295,9 +298,12 @@ class DeploymentManager:
         await self._engine.stop(environment, container_id)
         await self._engine.start(environment, container_id)
 
-    async def _wanted(self, environment: Environment, model_hash: str, definition: ServiceDefinition) -> WantedService:
+    async def _wanted(
+        self, environment: Environment, model_hash: str, definition: ServiceDefinition, watch: ContainerWatch
+    ) -> WantedService:
         """Return what a model wants of a service; the caller may have given it another order of updating."""
-        wanted = await self._engine.wanted_services(environment, await self._engine.load_model(model_hash))
+        model = await self._engine.load_model(model_hash)
+        wanted = await self._engine.wanted_services(environment, model, watch.containers)
         return replace(wanted[definition.name], definition=definition)
 
     async def _remove_others(self, environment: Environment, wanted: WantedService, watch: ContainerWatch) -> None:

@@ -17,6 +17,7 @@ from roas.engine.model import pinned_image_id, read_definitions, replicas_of, se
 from roas.engine.model_store import ModelStore
 from roas.engine.networks import missing_networks
 from roas.engine.own_container import own_container_id
+from roas.engine.per_model import PerModel
 from roas.engine.readable_images import set_references
 from roas.engine.removal import remove_container
 from roas.engine.snapshots import take_snapshots
@@ -49,6 +50,7 @@ class ServiceCreator:
         self._runner = runner
         self._models = models
         self._hashes = ConfigHashes(clients, runner)
+        self._pins = PerModel(_pins)
 
     async def hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the configuration hash that each service's containers should have."""
@@ -63,10 +65,9 @@ class ServiceCreator:
     ) -> dict[str, WantedService]:
         """Return what a pinned model wants of each service, where `containers` (by default, what there is) are."""
         hashes = await self._hashes.of(model, environment, containers)
-        services = services_of(model)
         return {
-            name: WantedService(definition, hashes[name], pinned_image_id(services[name]))
-            for name, definition in read_definitions(model).items()
+            name: WantedService(definition, hashes[name], image_id)
+            for name, (definition, image_id) in self._pins(model).items()
         }
 
     async def create(
@@ -78,10 +79,13 @@ class ServiceCreator:
         beside: bool,
         anew: bool,
         spared: frozenset[str] = frozenset(),
+        seen: tuple[ContainerSnapshot, ...] | None = None,
     ) -> tuple[str, ...]:
         """Create what a service lacks and return the ids that are to be started."""
         pinned = await self._pinned(environment, model_hash, service)
         wanted = pinned.wanted
+        if seen and not anew and not needs_repair(seen) and _is_complete(wanted, [*seen], spared, beside=beside):
+            return _to_be_started(wanted, seen, spared)
         existing = await self._existing(environment, service)
         ours = [container for container in existing if container.id not in spared]
         if needs_repair(ours):
@@ -94,12 +98,11 @@ class ServiceCreator:
         if anew or not _is_complete(wanted, existing, spared, beside=beside):
             await self._compose_create(environment, path, pinned, existing, spared, beside=beside, anew=anew)
             existing = await self._existing(environment, service)
-        fitting = [one for one in existing if wanted.fits(one) and one.id not in spared]
-        if not fitting and wanted.definition.replicas:
+        if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
             raise EngineError(
                 f"Compose created no container of {service}.", hint="Run `/deploy` again.", service=service
             )
-        return tuple(container.id for container in fitting if _is_to_be_started(wanted.definition, container))
+        return _to_be_started(wanted, existing, spared)
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
@@ -218,6 +221,12 @@ class ServiceCreator:
             )
 
 
+def _pins(model: Mapping[str, Any]) -> Mapping[str, tuple[ServiceDefinition, str]]:
+    """Return the definition and the image ID of each service."""
+    services = services_of(model)
+    return {name: (one, pinned_image_id(services[name])) for name, one in read_definitions(model).items()}
+
+
 def _with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[str]:
     """Return services with all that they share with: Compose brings that to the model, too.
 
@@ -242,6 +251,13 @@ def _is_complete(
 ) -> bool:
     fitting = _fitting(wanted, existing, spared)
     return fitting >= wanted.definition.replicas and (beside or fitting == len(existing))
+
+
+def _to_be_started(
+    wanted: WantedService, existing: Iterable[ContainerSnapshot], spared: frozenset[str]
+) -> tuple[str, ...]:
+    fitting = [one for one in existing if wanted.fits(one) and one.id not in spared]
+    return tuple(one.id for one in fitting if _is_to_be_started(wanted.definition, one))
 
 
 def _is_to_be_started(definition: ServiceDefinition, container: ContainerSnapshot) -> bool:

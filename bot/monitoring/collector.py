@@ -214,7 +214,8 @@ class MonitoringCollector:
         # Checked before and after: a deployment that ended during the look may have changed what was seen.
         begun = time.monotonic()
         owned = await observer.owned(environment) if observer is not None else frozenset()
-        sample = await self._sampler.sample(environment)
+        # Without an observer nobody asks what containers use: a command line that carries out a deployment is such.
+        sample = await self._sampler.sample(environment, reads_usage=observer is not None, moving=owned)
         owned |= await observer.owned(environment) if observer is not None else frozenset()
         await self._health.observe(sample.stack, sample.reason, moving=owned)
         steady = self._health.stack(environment.name)

@@ -1,7 +1,7 @@
 """Sample a stack: what its release wants, what the engine shows, and the resulting verdicts."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -62,12 +62,18 @@ class StackSampler:
         self._restarts: dict[str, RestartHistory] = defaultdict(RestartHistory)
         self._usage: dict[str, UsageHistory] = defaultdict(UsageHistory)
 
-    async def sample(self, environment: Environment) -> Sample:
-        """Look at a stack now; where the engine is unavailable, all that is known to be part of it is unknown."""
+    async def sample(
+        self, environment: Environment, *, reads_usage: bool = True, moving: Collection[str] = ()
+    ) -> Sample:
+        """Look at a stack now; where the engine is unavailable, all that is known to be part of it is unknown.
+
+        What containers use is not read of services that are `moving`: those are busy with their start.
+        """
         definitions = await self.definitions(environment)
         try:
             containers = await self._engine.containers(environment)
-            usage = await self._read_usage(environment, containers)
+            settled = [one for one in containers if one.service not in moving] if reads_usage else []
+            usage = await self._read_usage(environment, settled)
         except EngineUnavailableError as error:
             services = tuple(ServiceHealth(name, Verdict.UNKNOWN, error.message) for name in sorted(definitions))
             fault = f"{error.message} {error.hint}".strip()

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
-from roas.concurrency import end_tasks
+from roas.concurrency import end_tasks, pause
 from roas.engine.interface import ContainerEvent, Engine
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
@@ -16,6 +16,8 @@ log = get_logger(__name__)
 
 RECONCILE_SECONDS = 30.0
 RETRY_SECONDS = 2.0
+# How much longer than a look takes it is until the next one: events come to `on_event` at once all the same.
+RESTS_PER_LOOK = 3.0
 # An engine keeps its last 256 events, and repeats of them what it is asked for.
 KNOWN_EVENTS = 256
 
@@ -72,7 +74,11 @@ class StackWatch:
             try:
                 while not reader.done():
                     self._dirty.clear()
-                    await self._rest(await self._look())
+                    began = time.monotonic()
+                    rest = await self._look()
+                    # Looking at a large stack takes long, and each of its containers has events when all of it moves.
+                    await pause(min(rest, (time.monotonic() - began) * RESTS_PER_LOOK))
+                    await self._rest(rest)
                 await reader
             finally:
                 await end_tasks(reader)

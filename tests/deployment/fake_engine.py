@@ -213,6 +213,7 @@ class FakeEngine:
         beside: bool = False,
         anew: bool = False,
         spared: frozenset[str] = frozenset(),
+        seen: tuple[ContainerSnapshot, ...] | None = None,
     ) -> tuple[str, ...]:
         self._called("create", service)
         image = self.models[model_hash]["services"][service]["image"]

@@ -77,6 +77,7 @@ class HomeEngine(FakeEngine):
         beside: bool = False,
         anew: bool = False,
         spared: frozenset[str] = frozenset(),
+        seen: tuple[ContainerSnapshot, ...] | None = None,
     ) -> tuple[str, ...]:
         image = self.models[model_hash]["services"][service]["image"]
         async with self._act("create", service):
