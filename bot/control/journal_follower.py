@@ -1,9 +1,10 @@
 """Follow a deployment by the journal: its record at each change until it has ended."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 
-from roas.concurrency import wait_for
+from roas.concurrency import pause, wait_for
 from roas.errors import InvalidRequestError
 from roas.models.change import StateChange
 from roas.models.deployment import Deployment
@@ -11,6 +12,8 @@ from roas.state.manager import StateManager
 
 # Changes by this process are reported immediately; those by another (on the same journal) are found by polling.
 POLL_SECONDS = 1.0
+# How much longer than a read takes it is until the next one.
+RESTS_PER_READ = 3.0
 
 
 async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenerator[Deployment, None]:
@@ -28,12 +31,16 @@ async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenera
     try:
         while last is None or not last.finished:
             changed.clear()
+            began = time.monotonic()
             now = await state.deployments.get(deployment_id)
             if now is None:
                 raise InvalidRequestError(f"There is no deployment {deployment_id}.", hint="See `history`.")
+            took = time.monotonic() - began
             if now != last:
                 yield now
                 last = now
+                if not now.finished:  # a large one takes long to read, and changes all the time
+                    await pause(min(took * RESTS_PER_READ, POLL_SECONDS))
             else:
                 await wait_for(changed, POLL_SECONDS)
     finally:

@@ -44,6 +44,8 @@ class ContainerWatch:
         subscribed = asyncio.get_running_loop().create_future()
         self._tasks.append(asyncio.create_task(self._follow(subscribed), name="container events"))
         await subscribed
+        self._dirty.clear()  # subscribed before the first look, so that it is all that is needed
+        self._touched = set()
         await self.refresh()
         self._tasks.append(asyncio.create_task(self._keep_fresh(), name="container poll"))
         return self

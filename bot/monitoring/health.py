@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from roas.concurrency import run_concurrently
 from roas.errors import RoasError
 from roas.events import Event, EventBus
 from roas.log import get_logger
@@ -75,8 +76,10 @@ class HealthCoordinator:
             changes += self._offer(stack.environment, service.service, service.verdict, service.reason, moved=moved)
         changes += self._offer(stack.environment, STACK, stack.verdict, reason, moved=bool(moving))
         self._stacks[stack.environment] = self._steady(stack)
+        # At the same time, so that they share a commit: of a large stack all may change at once.
+        await run_concurrently(self._record(change) for change in changes if change.service != STACK)
         for change in changes:
-            await self._announce(change)
+            self._publish(change)
         return tuple(changes)
 
     def stack(self, environment: str) -> StackHealth | None:
@@ -116,13 +119,12 @@ class HealthCoordinator:
         services = tuple(_with_verdict(service, known[service.service].current) for service in stack.services)
         return replace(stack, verdict=known[STACK].current, services=services)
 
-    async def _announce(self, change: HealthChange) -> None:
+    def _publish(self, change: HealthChange) -> None:
         data = {"environment": change.environment, "old": change.old, "new": change.new, "reason": change.reason}
         text: dict[str, Any] = {key: str(value) for key, value in data.items()}
         if change.service == STACK:
             self._bus.publish(Event(STACK_CHANGED, SOURCE, text))
             return
-        await self._record(change)
         self._bus.publish(Event(SERVICE_CHANGED, SOURCE, {**text, "service": change.service}))
 
     async def _record(self, change: HealthChange) -> None:

@@ -28,11 +28,11 @@ class Use:
         return not known.get(self.name) if self.not_empty else self.name not in known
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Read YAML with Compose's own tags (`!reset`, `!override`)."""
 
 
-def _plain(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> object:
+def _plain(loader: yaml.CSafeLoader, _suffix: str, node: yaml.Node) -> object:
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
