@@ -337,6 +337,7 @@ class EngineDouble:
         beside: bool = False,
         anew: bool = False,
         spared: frozenset[str] = frozenset(),
+        seen: tuple[ContainerSnapshot, ...] | None = None,
     ) -> tuple[str, ...]:
         """Make a service's containers as the model says, as Compose does."""
         machine, model = self.machine, self.machine.models[model_hash]
