@@ -102,13 +102,17 @@ class DriftAlerts:
         self._firing[environment.name] = summary
 
 
+def alert_title(environment: str) -> str:
+    """Return the title of the alert about an environment."""
+    return f"{environment}: what runs is not what the release has"
+
+
 def _report(environment: Environment, summary: str) -> AlertReport:
-    title = f"{environment.name}: what runs is not what the release has"
     return AlertReport(
         fingerprint=f"drift:{environment.name}",
         source=AlertSource.INTEGRATION,
         severity=Severity.WARNING,
-        title=title,
+        title=alert_title(environment.name),
         summary=summary,
         environment=environment.name,
         firing=bool(summary),

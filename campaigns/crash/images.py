@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import docker
@@ -26,19 +27,19 @@ COMMANDS = {
 }
 
 
-def make_images(engine: Engine, client: docker.DockerClient) -> None:
-    """Make the bot as it is today, every version of it, and of the store."""
+def make_images(
+    engine: Engine, client: docker.DockerClient, commands: Mapping[str, Sequence[str] | None] = COMMANDS
+) -> None:
+    """Make the bot as it is today, every version of it, and of the store; without a command it is as it ships."""
     base = f"{IMAGE}:base"
     bot_image(engine, base, version="campaign")
-    for version, command in COMMANDS.items():
+    for version, command in commands.items():
         container = client.containers.create(base, entrypoint=["/bin/true"])
         try:
-            container.put_archive(PLACE, _instruments())
-            changes = [
-                'ENTRYPOINT ["entrypoint"]',
-                f"CMD {json.dumps(command)}",
-                f"LABEL org.opencontainers.image.version={version}",
-            ]
+            changes = ['ENTRYPOINT ["entrypoint"]', f"LABEL org.opencontainers.image.version={version}"]
+            if command is not None:
+                container.put_archive(PLACE, _instruments())
+                changes.append(f"CMD {json.dumps([*command])}")
             container.commit(IMAGE, version, changes=changes)
         finally:
             container.remove(force=True)

@@ -6,19 +6,20 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import docker
 import docker.errors
 import requests.exceptions
 
 from campaigns.crash.facts import ContainerFacts, FactFinder, Facts
 from campaigns.crash.gate import Gate
-from campaigns.crash.images import GOOD, make_images
+from campaigns.crash.images import COMMANDS, GOOD, make_images
 from campaigns.crash.journal import JournalReader, Mark
 from campaigns.crash.judge import breaches
 from campaigns.crash.points import Report, Role, is_intent
@@ -32,6 +33,9 @@ from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
 from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL, Home, home_settings, lay_out, running_sandbox
 from testbed.sample import CHECK
+
+# Services of a stack beside the usual ones, and settings that go with them, made on its engine.
+Beside = Callable[[docker.DockerClient], tuple[Mapping[str, Mapping[str, object]], Mapping[str, object]]]
 
 ENVIRONMENT = "dev"
 LOOK_SECONDS = 0.25
@@ -214,41 +218,52 @@ class Lane:
 
 
 @contextmanager
-def opened_lane(name: str, folder: Path, *, plant: str = "") -> Iterator[Lane]:
+def opened_lane(
+    name: str,
+    folder: Path,
+    *,
+    plant: str = "",
+    commands: Mapping[str, Sequence[str] | None] = COMMANDS,
+    beside: Beside | None = None,
+) -> Iterator[Lane]:
     """Start an engine, make the images and lay out a stack, for the time of the block; nothing runs yet."""
     with PrivateDaemon(folder / "engine", settings={"dns": []}) as daemon:
         engine = Engine(daemon.docker_host, daemon)
         client = engine.client()
         try:
-            make_images(engine, client)
+            make_images(engine, client, commands)
             with running_sandbox(engine) as discord:
-                yield _laid_out(name, folder, engine, daemon, client, discord, plant)
+                values = home_settings(discord, engine, folder / "home") | SETTINGS
+                gate = Gate(folder / "home" / "state")
+                values |= {GATE_VARIABLE: gate.path, PLANT_VARIABLE: plant}
+                services, more = beside(client) if beside is not None else ({}, {})
+                values |= more
+                yield _laid_out(name, folder / "home", engine, daemon, client, discord, gate, values, services)
         finally:
             client.close()
 
 
 def _laid_out(
     name: str,
-    folder: Path,
+    stack: Path,
     engine: Engine,
     daemon: PrivateDaemon,
     client: docker.DockerClient,
     discord: Mapping[str, Any],
-    plant: str,
+    gate: Gate,
+    values: Mapping[str, object],
+    services: Mapping[str, Mapping[str, object]],
 ) -> Lane:
-    stack = folder / "home"
-    values = home_settings(discord, engine, stack) | SETTINGS
     state_dir = stack / "state"
-    gate = Gate(state_dir)
-    values |= {GATE_VARIABLE: gate.path, PLANT_VARIABLE: plant}
-    beside: dict[str, object] = {"image": "store:${VERSION}", "restart": "unless-stopped"}
+    store: dict[str, object] = {"image": "store:${VERSION}", "restart": "unless-stopped"}
     after = {
-        **beside,
+        **store,
         "init": True,
         "healthcheck": CHECK,
         "depends_on": {BOT_SERVICE: {"condition": "service_healthy"}},
     }
-    home = lay_out(engine, client, stack, values, healthcheck=HEALTHCHECK, store=beside, web=after)
+    described = {"store": store, "web": after} | dict(services)
+    home = lay_out(engine, client, stack, values, healthcheck=HEALTHCHECK, **described)
     state_dir.mkdir(mode=0o700)
     reader = JournalReader(state_dir, ENVIRONMENT)
     return Lane(name, home, gate, reader, FactFinder(home, reader, state_dir), daemon, discord)

@@ -11,17 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from campaigns.crash.images import COMMANDS, STORE
 from campaigns.crash.lane import AWAY, ENVIRONMENT, OUTCOME, Lane, opened_lane
-from campaigns.hands.clock import prepare_clock
+from campaigns.hands.images import TAGS, versions, with_redis
 from campaigns.hands.judge import View, breaches, docker_breaches
+from campaigns.hands.library import prepare_library
+from roas.monitoring.drift import alert_title
 from sandbox.client import SandboxClient
-from testbed.home_stack import IMAGE
+from sandbox.views import Message
 
 # More than validation wants to be free.
 STATE_BYTES = 1 << 30
 LOOK_SECONDS = 0.5
 SAVED = "images.tar"
+RESOLVED = "✅"
 
 
 @dataclass(slots=True)
@@ -31,16 +33,13 @@ class Ground:
     lane: Lane
     folder: Path
     versions: dict[str, str] = field(default_factory=dict)
-    # The deployments that the command line last said have ended.
-    ended: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.versions = self._versions()
 
     def save_images(self) -> None:
         """Keep every image in a file: a prune takes all that nothing uses."""
-        tags = [f"{name}:{version}" for version in COMMANDS for name in (IMAGE, STORE)]
-        self.docker("save", "--output", str(self.folder / SAVED), *tags)
+        self.docker("save", "--output", str(self.folder / SAVED), *TAGS)
 
     def load_images(self) -> None:
         """Bring back what a prune took."""
@@ -62,25 +61,41 @@ class Ground:
                 return str((output[0] or b"").decode())
         return None
 
-    async def settle(self, seconds: float) -> tuple[float, tuple[str, ...]]:
-        """Wait until nothing is wrong any more; returns how long that took, and what is still wrong."""
+    def people(self) -> SandboxClient:
+        """Connect to the channel."""
+        discord = self.lane.discord
+        return SandboxClient(discord["control_url"], discord["control_token"])
+
+    async def told(self) -> Counter[str]:
+        """Return how often the channel has the outcome of each deployment."""
+        return Counter(found[1] for one in await self._messages() if (found := OUTCOME.search(one.text)))
+
+    async def settle(self, seconds: float, asked: str = "", *, by_hand: bool = False) -> tuple[float, tuple[str, ...]]:
+        """Wait until nothing is wrong any more; returns how long that took, and what is still wrong.
+
+        `asked` is a deployment that must have ended.
+        """
         begun = time.monotonic()
         while True:
-            wrong = await self._look()
+            wrong = await self._look(asked, by_hand=by_hand)
             took = time.monotonic() - begun
             if not wrong or took > seconds:
                 return took, wrong
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _look(self) -> tuple[str, ...]:
+    async def _look(self, asked: str, *, by_hand: bool) -> tuple[str, ...]:
         try:
             containers = await asyncio.to_thread(self.lane.finder.containers)
-            view = View(containers, self.versions)
+            view = View(containers, self.versions, by_hand=by_hand)
             if wrong := docker_breaches(view):
                 return wrong
+            # The command line takes a second of a processor: it is asked once the rest is well.
+            if asked and not (await self.told())[asked]:
+                return (f"channel: the outcome of {asked} is not there",)
             status, ended = await asyncio.to_thread(self._ask)
-            self.ended |= frozenset(ended)
-            return breaches(View(containers, self.versions, status, ended, await self._told()))
+            told, messages = await self.told(), await self._messages()
+            alerted = any(alert_title(ENVIRONMENT) in one.text and RESOLVED not in one.text for one in messages)
+            return breaches(View(containers, self.versions, status, ended, told, asked, by_hand, alerted))
         except (*AWAY, ValueError) as error:
             return (f"the stack cannot be looked at: {error}",)
 
@@ -92,25 +107,26 @@ class Ground:
         ended = (one["id"] for one in json.loads(listed)["deployments"] if one["outcome"] is not None)
         return json.loads(said)["environments"][0], tuple(ended)
 
-    async def _told(self) -> Counter[str]:
-        discord = self.lane.discord
-        async with SandboxClient(discord["control_url"], discord["control_token"]) as people:
-            return Counter(found[1] for one in await people.messages() if (found := OUTCOME.search(one.text)))
+    async def _messages(self) -> list[Message]:
+        async with self.people() as people:
+            return await people.messages()
 
     def _versions(self) -> dict[str, str]:
-        images = self.lane.home.client.images
-        return {str(images.get(f"{name}:{one}").id): one for one in COMMANDS for name in (IMAGE, STORE)}
+        images, found = self.lane.home.client.images, {}
+        for tag in TAGS:
+            found[str(images.get(tag).id)] = tag.rsplit(":", 1)[1]
+        return found
 
 
 @contextmanager
-def opened_ground(folder: Path, *, plant: str = "") -> Iterator[Ground]:
+def opened_ground(folder: Path, *, plant: str = "", name: str = "hands") -> Iterator[Ground]:
     """Lay the stack out, its state folder on a small disk of its own; nothing runs yet."""
-    with opened_lane("hands", folder, plant=plant) as lane:
+    with opened_lane(name, folder, plant=plant, commands=versions(plant), beside=with_redis) as lane:
         disk = ["-t", "tmpfs", "-o", f"size={STATE_BYTES},mode=0700", "roas-hands", str(lane.state_dir)]
         subprocess.run(["mount", *disk], check=True, timeout=30)
         try:
             with (lane.home.folder / ".env").open("a") as settings:
-                settings.write(prepare_clock(lane.home.folder) + "\n")
+                settings.write(prepare_library(lane.home.folder) + "\n")
             ground = Ground(lane, folder)
             ground.save_images()
             yield ground

@@ -2,21 +2,24 @@
 
 import asyncio
 import errno
+import os
+import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from campaigns.crash.lane import ENVIRONMENT
-from campaigns.hands.clock import set_clock
 from campaigns.hands.ground import Ground
+from campaigns.hands.images import REDIS
+from campaigns.hands.library import set_clock, set_disk_delay
 from campaigns.hands.rounds import Hand
-from sandbox.client import SandboxClient
-from testbed.home_stack import BOT_SERVICE, PROJECT, HomeStackError
+from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL, HomeStackError
 
 AWAY_SECONDS = 5.0
 PAUSED_SECONDS = 3.0
 DAY_SECONDS = 86_400
+FSYNC_MILLISECONDS = 500
 FAULTS = 30
 BLOCK = b"\0" * (1 << 20)
 Act = Callable[[Ground], Awaitable[None]]
@@ -67,6 +70,17 @@ async def _down_and_up(ground: Ground) -> None:
     """Take everything away, and bring back what ran, as a person would who knows which version that was."""
     version = await asyncio.to_thread(_version_that_runs, ground)
     await _compose(("down", "--timeout", "5"))(ground)
+    await _up(ground, version)
+
+
+async def _remove_bot_and_up(ground: Ground) -> None:
+    """Remove the bot, and bring it back in the same way."""
+    version = await asyncio.to_thread(_version_that_runs, ground)
+    await _docker(("rm", "--force", "{bot}"))(ground)
+    await _up(ground, version)
+
+
+async def _up(ground: Ground, version: str) -> None:
     settings = ground.lane.home.folder / ".env"
     written = settings.read_text()
     lines = [line for line in written.splitlines() if not line.startswith("VERSION=")]
@@ -106,6 +120,19 @@ def _engine(*, kill: bool, keeps: bool) -> Act:
         await asyncio.to_thread(daemon.keep_containers, wanted=False)
 
     return act
+
+
+async def _kill_engine(ground: Ground) -> None:
+    """Kill the engine alone: containers go on without one, and an engine that starts without live-restore ends them.
+
+    A private engine always starts with live-restore, so that it leaves other engines' bridges alone. So they are
+    ended just before.
+    """
+    daemon = ground.lane.daemon
+    if daemon.pid is not None:
+        os.kill(daemon.pid, signal.SIGKILL)
+    await asyncio.sleep(PAUSED_SECONDS)
+    await asyncio.to_thread(daemon.restart, kill=True)
 
 
 async def _stall(ground: Ground) -> None:
@@ -157,23 +184,32 @@ def _clock(seconds: int) -> Act:
     return act
 
 
+async def _slow_disk(ground: Ground) -> None:
+    set_disk_delay(ground.lane.home.folder, FSYNC_MILLISECONDS)
+    await asyncio.sleep(AWAY_SECONDS)
+    set_disk_delay(ground.lane.home.folder, 0)
+
+
+async def _kill_redis(ground: Ground) -> None:
+    """Kill its process as the kernel does for want of memory; its restart policy starts it again."""
+    for one in await asyncio.to_thread(ground.lane.finder.containers):
+        if one.labels.get(SERVICE_LABEL) == REDIS and one.pid:
+            with suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGKILL)
+
+
 async def _discord_errors(ground: Ground) -> None:
-    async with _people(ground) as people:
+    async with ground.people() as people:
         await people.add_fault(path="*/messages*", status=500, times=FAULTS)
         await asyncio.sleep(AWAY_SECONDS)
         await people.clear_faults()
 
 
 async def _discord_away(ground: Ground) -> None:
-    async with _people(ground) as people:
+    async with ground.people() as people:
         await people.take_gateway_away()
         await asyncio.sleep(AWAY_SECONDS)
         await people.bring_gateway_back()
-
-
-def _people(ground: Ground) -> SandboxClient:
-    discord = ground.lane.discord
-    return SandboxClient(discord["control_url"], discord["control_token"])
 
 
 ACTS: Mapping[Hand, Act] = {
@@ -181,9 +217,11 @@ ACTS: Mapping[Hand, Act] = {
     Hand.COMPOSE_RESTART_ALL: _compose(("restart",)),
     Hand.COMPOSE_STOP: _compose(("stop", "--timeout", "5"), ("start",)),
     Hand.COMPOSE_DOWN: _down_and_up,
+    Hand.COMPOSE_UP: _compose(("up", "-d")),
     Hand.COMPOSE_KILL_WEB: _compose(("kill", "web"), ("start", "web")),
     Hand.COMPOSE_RM_WEB: _remove_web,
     Hand.DOCKER_KILL_BOT: _docker(("kill", "{bot}"), ("start", "{bot}"), pause_seconds=1.0),
+    Hand.DOCKER_RM_BOT: _remove_bot_and_up,
     Hand.DOCKER_PAUSE_BOT: _docker(("pause", "{bot}"), ("unpause", "{bot}"), pause_seconds=PAUSED_SECONDS),
     Hand.DOCKER_PAUSE_WEB: _docker(("pause", "{web}"), ("unpause", "{web}"), pause_seconds=PAUSED_SECONDS),
     Hand.DOCKER_UPDATE: _docker(("update", "--cpu-shares", "512", "{bot}")),
@@ -197,13 +235,17 @@ ACTS: Mapping[Hand, Act] = {
     Hand.ROAS_LOCK: _lock,
     Hand.REBOOT: _engine(kill=False, keeps=False),
     Hand.POWER_CUT: _engine(kill=True, keeps=False),
+    Hand.ENGINE_KILLED: _kill_engine,
     Hand.ENGINE_RESTART: _engine(kill=False, keeps=True),
     Hand.ENGINE_STALLS: _stall,
     Hand.STATE_UNREADABLE: _unreadable,
     Hand.STATE_READ_ONLY: _read_only,
     Hand.DISK_FULL: _fill,
+    Hand.DISK_SLOW: _slow_disk,
     Hand.CLOCK_AHEAD: _clock(DAY_SECONDS),
     Hand.CLOCK_BEHIND: _clock(-DAY_SECONDS),
     Hand.DISCORD_ERRORS: _discord_errors,
     Hand.DISCORD_AWAY: _discord_away,
+    Hand.REDIS_DIES: _kill_redis,
+    Hand.WEB_FAILS: _docker(("exec", "{web}", "busybox", "rm", "-f", "/www/health")),
 }

@@ -8,7 +8,9 @@ from typing import Any
 from campaigns.crash.facts import ContainerFacts
 from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL
 
-SERVICES = (BOT_SERVICE, "store", "web")
+# Of these, images are of a version.
+VERSIONED = (BOT_SERVICE, "store", "web")
+SERVICES = (*VERSIONED, "redis")
 NUMBER_LABEL = "com.docker.compose.container-number"
 
 
@@ -17,7 +19,8 @@ class View:
     """Hold what there is to see: containers, the versions of images by their ids, answers of the command line, posts.
 
     `status` is one environment of `roas status --json`, `ended` the deployments of `roas history --json` that have an
-    outcome, `told` how often the channel has the outcome of each.
+    outcome, `told` how often the channel has the outcome of each. `asked` is one that must be among them. After
+    somebody did `by_hand` what changes versions, they may differ where status and an alert (`alerted`) say so.
     """
 
     containers: tuple[ContainerFacts, ...]
@@ -25,6 +28,9 @@ class View:
     status: Mapping[str, Any] | None = None
     ended: tuple[str, ...] = ()
     told: Mapping[str, int] | None = None
+    asked: str = ""
+    by_hand: bool = False
+    alerted: bool = False
 
 
 def breaches(view: View) -> tuple[str, ...]:
@@ -57,8 +63,13 @@ def _no_others(view: View) -> Iterator[str]:
 
 
 def _one_version(view: View) -> Iterator[str]:
-    found = Counter(view.versions.get(one.image, "an unknown image") for one in view.containers)
-    if len(found) > 1:
+    versions = (
+        view.versions.get(one.image, "an unknown image")
+        for one in view.containers
+        if one.labels.get(SERVICE_LABEL) in VERSIONED
+    )
+    found = Counter(versions)
+    if len(found) > 1 and not view.by_hand:
         yield f"services of several versions run: {dict(found)}"
 
 
@@ -68,12 +79,6 @@ def _status_agrees(view: View) -> Iterator[str]:
         yield "the command line does not answer"
         return
     status = view.status
-    runs = {one.labels.get(SERVICE_LABEL): one.image for one in view.containers}
-    release = status.get("release") or {"services": ()}
-    for service in release["services"]:
-        if service["image"]["image_id"] != runs.get(service["name"]):
-            runs_now = view.versions.get(runs.get(service["name"], ""), "another")
-            yield f"status says {service['name']} is of {release['version']}, and {runs_now} runs"
     if status.get("active") is not None or status.get("lock") is not None:
         yield "status says that a deployment is under way"
     verdict = (status.get("health") or {}).get("verdict")
@@ -81,11 +86,33 @@ def _status_agrees(view: View) -> Iterator[str]:
         yield f"status says {verdict}: {status.get('fault')}"
 
 
+def _differences_named(view: View) -> Iterator[str]:
+    """What runs is of the release that status names; or else, after a hand, status and an alert say what is not."""
+    status = view.status or {}
+    drift = {one["service"] for one in (status.get("health") or {}).get("drift", ())}
+    runs = {one.labels.get(SERVICE_LABEL): one.image for one in view.containers}
+    release = status.get("release") or {"services": (), "version": ""}
+    for service in release["services"]:
+        name, wanted = service["name"], service["image"]["image_id"]
+        if wanted != runs.get(name) and not (view.by_hand and name in drift):
+            yield f"status says {name} is of {release['version']}, and {_version(view, runs.get(name, ''))} runs"
+    if drift and not view.by_hand:
+        yield f"status says that {', '.join(sorted(drift))} was changed by hand"
+    if drift and not view.alerted:
+        yield f"no alert says that {', '.join(sorted(drift))} was changed by hand"
+
+
+def _version(view: View, image: str) -> str:
+    return view.versions.get(image, "another")
+
+
 def _told_once(view: View) -> Iterator[str]:
     told = view.told or {}
     for one in view.ended:
         if told.get(one, 0) != 1:
             yield f"the outcome of {one} is in the channel {told.get(one, 0)} times"
+    if view.asked and view.asked not in view.ended:
+        yield f"history does not say that {view.asked} has ended"
 
 
 INVARIANTS: dict[str, Callable[[View], Iterator[str]]] = {
@@ -93,6 +120,7 @@ INVARIANTS: dict[str, Callable[[View], Iterator[str]]] = {
     "no others": _no_others,
     "one version": _one_version,
     "status": _status_agrees,
+    "differences": _differences_named,
     "channel": _told_once,
 }
 BY_DOCKER = ("one of each", "no others", "one version")

@@ -10,16 +10,24 @@ from campaigns.crash.lane import AWAY, ENVIRONMENT
 from campaigns.crash.playing import Verdict
 from campaigns.hands.ground import Ground
 from campaigns.hands.hands import lay
-from campaigns.hands.rounds import Kind, Moment, Round
+from campaigns.hands.judge import SERVICES
+from campaigns.hands.rounds import BY_HAND, Kind, Moment, Round
 from roas.control.client import ControlClient
 from roas.errors import RoasError
 from roas.models.actor import Actor, ActorKind
-from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from testbed.daemon import DaemonError
+from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL, HomeStackError
 
 # What is promised: all is well, unattended, within so many seconds after the last fault.
 WELL_SECONDS = 60.0
 REST_SECONDS = 120.0
+ANSWER_SECONDS = 60.0
+MOMENT_SECONDS = 120.0
+AFTER_SECONDS = 1.0
+LOOK_SECONDS = 0.1
+# How far into its moment a hand comes at most, of the length of a whole deployment.
+PARTS = {Moment.EARLY: 0.15, Moment.MIDDLE: 0.15, Moment.LATE: 0.4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,57 +38,102 @@ class Played:
     verdict: Verdict
     seconds: float
     wrong: tuple[str, ...] = ()
-    # How many deployments ended in it: none where the hand came before one could begin.
-    deployments: int = 0
+
+
+class MissedError(RuntimeError):
+    """The hand would have come too late, or there was no deployment to lay it on."""
 
 
 async def play(ground: Ground, wanted: Round) -> Played:
     """Play a round to its end."""
-    before = ground.ended
+    asked = ""
     try:
         await ground.lane.wait_until_asked()
-        asked = None if wanted.moment is Moment.IDLE else asyncio.create_task(_begin(ground, wanted.kind))
-        if asked is not None:
-            await asyncio.sleep(wanted.fraction * ground.lane.length_seconds)
+        await ground.lane.wait_until_idle()
+        if wanted.moment is not Moment.IDLE:
+            before = await _containers(ground)
+            asked = (await _begin(ground, wanted.kind)).id
+            await _reach(ground, wanted, asked, before)
         await lay(ground, wanted.hand)
+    except MissedError as missed:
+        _, wrong = await ground.settle(REST_SECONDS, asked)
+        return Played(wanted, Verdict.UNPLAYED if wrong else Verdict.MISSED, 0.0, (str(missed), *wrong))
     except (*AWAY, DaemonError, RuntimeError, TimeoutError) as error:
         return Played(wanted, Verdict.UNPLAYED, 0.0, (f"the round could not be played: {error!r}",))
     finally:
         with suppress(OSError):
             ground.lane.state_dir.chmod(0o700)
-    took, wrong = await ground.settle(WELL_SECONDS)
-    if asked is not None:
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
-    return Played(wanted, Verdict.BROKEN if wrong else Verdict.GOOD, took, wrong, len(ground.ended - before))
+    by_hand = wanted.hand in BY_HAND
+    took, wrong = await ground.settle(WELL_SECONDS, asked, by_hand=by_hand)
+    if not wrong and by_hand:  # the next deployment makes one of it again
+        wrong = await clean(ground)
+    return Played(wanted, Verdict.BROKEN if wrong else Verdict.GOOD, took, wrong)
 
 
 async def clean(ground: Ground) -> tuple[str, ...]:
     """Deploy without a hand on it, and learn how long that takes; returns what is wrong afterwards."""
-    begun = time.monotonic()
-    await ground.lane.wait_until_asked()
-    await _begin(ground, Kind.GOOD)
-    _, wrong = await ground.settle(REST_SECONDS)
+    try:
+        await ground.lane.wait_until_asked()
+        begun = time.monotonic()
+        asked = (await _begin(ground, Kind.GOOD)).id
+    except (MissedError, TimeoutError, HomeStackError, *AWAY) as error:
+        return (f"a deployment cannot begin: {error!r}",)
+    _, wrong = await ground.settle(REST_SECONDS, asked)
     ground.lane.length_seconds = max(3.0, time.monotonic() - begun)
     return wrong
 
 
-async def _begin(ground: Ground, kind: Kind) -> None:
-    """Ask for what the round deploys; one that is refused is none, and the hand comes all the same."""
-    match kind:
-        case Kind.GOOD:
-            await ground.lane.deploy(await asyncio.to_thread(_other_version, ground))
-        case Kind.BAD:
-            await ground.lane.deploy(BAD)
-        case Kind.BACK:
-            request = DeploymentRequest(
-                ENVIRONMENT, DeploymentKind.ROLLBACK, Actor(ActorKind.SYSTEM, "0", "campaign"), reason="hands"
-            )
-            with suppress(RoasError, TimeoutError):
-                async with asyncio.timeout(WELL_SECONDS), ControlClient(ground.lane.state_dir) as bot:
-                    await bot.start(request, confirmed=True)
+async def _begin(ground: Ground, kind: Kind) -> Deployment:
+    """Ask for what the round deploys, as `roas deploy` and `roas rollback` do. Raises MissedError."""
+    actor = Actor(ActorKind.SYSTEM, "0", "campaign")
+    request = DeploymentRequest(ENVIRONMENT, DeploymentKind.ROLLBACK, actor, reason="hands")
+    if kind is not Kind.BACK:
+        version = BAD if kind is Kind.BAD else await asyncio.to_thread(_other_version, ground)
+        request = DeploymentRequest(ENVIRONMENT, DeploymentKind.DEPLOY, actor, version=version)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS), ControlClient(ground.lane.state_dir) as bot:
+            return await bot.start(request, confirmed=True)
+    except (RoasError, TimeoutError) as error:
+        raise MissedError(f"no deployment began: {error}") from error
+
+
+async def _reach(ground: Ground, wanted: Round, asked: str, before: frozenset[str]) -> None:
+    """Wait for the moment of a round. Raises MissedError where the deployment has ended before it."""
+    deadline = time.monotonic() + MOMENT_SECONDS
+    while not await _is_moment(ground, wanted.moment, asked, before):
+        ended = wanted.moment is not Moment.AFTER and await _has_ended(ground, asked)
+        if ended or time.monotonic() > deadline:
+            raise MissedError(f"its moment did not come: {wanted.moment}")
+        await asyncio.sleep(LOOK_SECONDS)
+    if wanted.moment is Moment.AFTER:
+        await asyncio.sleep(AFTER_SECONDS)
+        return
+    await asyncio.sleep(wanted.shift * PARTS[wanted.moment] * ground.lane.length_seconds)
+    if await _has_ended(ground, asked):
+        raise MissedError("the deployment had ended when the hand came")
+
+
+async def _is_moment(ground: Ground, moment: Moment, asked: str, before: frozenset[str]) -> bool:
+    match moment:
+        case Moment.MIDDLE:
+            return bool(await _containers(ground) - before)
+        case Moment.LATE:
+            return len(await asyncio.to_thread(ground.lane.home.bots, stopped=True)) > 1
+        case Moment.AFTER:
+            return await _has_ended(ground, asked)
+    return True
+
+
+async def _has_ended(ground: Ground, asked: str) -> bool:
+    return bool((await ground.told())[asked])
+
+
+async def _containers(ground: Ground) -> frozenset[str]:
+    listed = await asyncio.to_thread(ground.lane.home.client.api.containers, all=True)
+    return frozenset(one["Id"] for one in listed if one["Labels"].get(SERVICE_LABEL) in SERVICES)
 
 
 def _other_version(ground: Ground) -> str:
-    running = {ground.versions.get(one.image) for one in ground.lane.finder.containers()}
-    return GOOD[1] if GOOD[0] in running else GOOD[0]
+    """Return the good version that the bot does not run."""
+    bots = (one for one in ground.lane.finder.containers() if one.labels.get(SERVICE_LABEL) == BOT_SERVICE)
+    return GOOD[1] if GOOD[0] in {ground.versions.get(one.image) for one in bots} else GOOD[0]

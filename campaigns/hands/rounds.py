@@ -13,9 +13,11 @@ class Hand(StrEnum):
     COMPOSE_RESTART_ALL = "docker compose restart"
     COMPOSE_STOP = "docker compose stop, then start"
     COMPOSE_DOWN = "docker compose down, then up -d of the version that ran"
+    COMPOSE_UP = "docker compose up -d"
     COMPOSE_KILL_WEB = "docker compose kill web, then start"
     COMPOSE_RM_WEB = "docker compose rm -fs web, then up -d of it by roas compose"
     DOCKER_KILL_BOT = "docker kill of the bot, then docker start"
+    DOCKER_RM_BOT = "docker rm -f of the bot, then up -d of the version that ran"
     DOCKER_PAUSE_BOT = "docker pause of the bot for 3 s"
     DOCKER_PAUSE_WEB = "docker pause of web for 3 s"
     DOCKER_UPDATE = "docker update of the bot"
@@ -27,15 +29,23 @@ class Hand(StrEnum):
     ROAS_LOCK = "roas lock, then unlock"
     REBOOT = "dockerd stopped and started, live-restore off"
     POWER_CUT = "dockerd and all containers killed"
+    ENGINE_KILLED = "dockerd killed alone for 3 s, live-restore off"
     ENGINE_RESTART = "dockerd restarted, live-restore on"
     ENGINE_STALLS = "dockerd suspended for 5 s"
     STATE_UNREADABLE = "the state folder unreadable for 5 s"
     STATE_READ_ONLY = "the state folder mounted read-only for 5 s"
     DISK_FULL = "the state folder's disk full for 5 s"
+    DISK_SLOW = "each fsync takes half a second for 5 s"
     CLOCK_AHEAD = "the bot's clock a day ahead, and back after 5 s"
     CLOCK_BEHIND = "the bot's clock a day behind, and back after 5 s"
     DISCORD_ERRORS = "Discord answers 500 for a while"
     DISCORD_AWAY = "Discord's gateway gone for 5 s"
+    REDIS_DIES = "Redis' process killed"
+    WEB_FAILS = "web's health check fails"
+
+
+# After these, services may be of another version than the release: then status and an alert must say so.
+BY_HAND = frozenset({Hand.COMPOSE_UP, Hand.COMPOSE_DOWN, Hand.DOCKER_RM_BOT})
 
 
 class Moment(StrEnum):
@@ -43,8 +53,9 @@ class Moment(StrEnum):
 
     IDLE = "nothing under way"
     EARLY = "early"
-    MIDDLE = "in the middle"
-    LATE = "late"
+    MIDDLE = "in execution"
+    LATE = "two bots there"
+    AFTER = "a second after the end"
 
 
 class Kind(StrEnum):
@@ -55,22 +66,18 @@ class Kind(StrEnum):
     BACK = "a rollback by hand"
 
 
-FRACTIONS = {Moment.EARLY: 0.2, Moment.MIDDLE: 0.5, Moment.LATE: 0.8}
+# Where nothing is under way, or no longer, it makes no difference what was deployed.
+UNDER_WAY = (Moment.EARLY, Moment.MIDDLE, Moment.LATE)
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Describe one round; `shift` moves its moment by a part of a deployment's length."""
+    """Describe one round; `shift`, from 0 to 1, says how far into its moment the hand comes."""
 
     hand: Hand
     moment: Moment
     kind: Kind
     shift: float = 0.0
-
-    @property
-    def fraction(self) -> float:
-        """Return after which part of a deployment the hand comes."""
-        return max(0.0, FRACTIONS.get(self.moment, 0.0) + self.shift)
 
     def __str__(self) -> str:
         under_way = "" if self.moment is Moment.IDLE else f" of {self.kind}"
@@ -83,8 +90,8 @@ def all_rounds(seed: int, times: int = 1) -> list[Round]:
     rounds = []
     for _ in range(times):
         for hand, moment, kind in product(Hand, Moment, Kind):
-            if moment is Moment.IDLE and kind is not Kind.GOOD:
-                continue
-            rounds.append(Round(hand, moment, kind, dice.uniform(-0.15, 0.15)))
+            shift = round(dice.random(), 3)
+            if moment in UNDER_WAY or kind is Kind.GOOD:
+                rounds.append(Round(hand, moment, kind, shift))
     dice.shuffle(rounds)
     return rounds

@@ -1,0 +1,34 @@
+"""The versions of the hands' stack: bots as they ship, or with a planted defect, and a Redis beside them."""
+
+from collections.abc import Mapping, Sequence
+
+import docker
+import yaml
+
+from campaigns.crash.images import BAD, COMMANDS, GOOD, STORE
+from testbed.home_stack import BOT_SERVICE, IMAGE, ROOT
+from testbed.stack_images import redis_image
+
+REDIS = "redis"
+PLANTED = ("python", "-m", "campaigns.instrumented.planted")
+TAGS = [f"{name}:{version}" for version in (*GOOD, BAD) for name in (IMAGE, STORE)]
+CHECKED = {"interval": "1s", "start_interval": "200ms"}
+
+
+def versions(plant: str) -> Mapping[str, Sequence[str] | None]:
+    """Return what each version's bot runs: what it ships with, unless a defect is planted."""
+    return dict.fromkeys(GOOD, PLANTED if plant else None) | {BAD: COMMANDS[BAD]}
+
+
+def with_redis(client: docker.DockerClient) -> tuple[Mapping[str, Mapping[str, object]], Mapping[str, object]]:
+    """Return the shipped Redis, its data in memory, and the bot that needs it as the shipped one does."""
+    shipped = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    redis = shipped[REDIS] | {
+        "image": redis_image(client),
+        "healthcheck": shipped[REDIS]["healthcheck"] | CHECKED,
+        "tmpfs": ["/data:uid=999,gid=1000"],
+    }
+    del redis["volumes"]
+    needs = {"store": {"condition": "service_healthy"}, REDIS: {"condition": "service_healthy"}}
+    bot = {"depends_on": needs, "x-deploy": shipped[BOT_SERVICE]["x-deploy"]}
+    return {REDIS: redis, BOT_SERVICE: bot}, {"REDIS_URL": "redis://redis:6379/0"}
