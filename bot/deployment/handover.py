@@ -23,12 +23,19 @@ LOOK_AGAIN_SECONDS = 0.2
 NOT_HEALTHY_YET = "its health check had not passed"
 UNHEALTHY_REASON = "its health check fails"
 REMOVED_REASON = "its container was removed"
+# How many successors are started in all, where somebody ends them.
+MOST_SUCCESSORS = 3
+RESTARTED_POLICIES = frozenset({"always", "unless-stopped"})
 
 
 class HandedOverError(FencedOffError):
     """Another bot runs the deployment now, as was intended."""
 
     key = "handed_over"
+
+
+class SuccessorStoppedError(ServiceFailedError):
+    """Somebody stopped, killed or removed the successor: that says nothing of its version."""
 
 
 class Handover:
@@ -59,8 +66,7 @@ class Handover:
             )
         known = {progress.service: progress for progress in context.deployment.services}
         await context.plan_services([known.get(service) or ServiceProgress(service, changed=True)])
-        container_id = await self._successor()
-        heartbeat = await self._require_ready(container_id)
+        _, heartbeat = await self._ready_successor()
         if not heartbeat.gateway_ready:
             context.warn(f"Discord cannot be reached: the connection of the new {service} could not be verified.")
         await context.report(service, ServiceStep.WAITING, "taking over")
@@ -88,8 +94,7 @@ class Handover:
         context, service = self._context, self._own.service
         await context.plan_services([ServiceProgress(service, changed=True)])
         if await self.needed():
-            container_id = await self._successor()
-            await self._require_ready(container_id)
+            container_id, _ = await self._ready_successor()
             await context.report(service, ServiceStep.WAITING, "taking over")
             await self._keep_only_container(container_id)
             await context.report(service, ServiceStep.HEALTHY, "it took over from the old one")
@@ -108,6 +113,18 @@ class Handover:
         context, components = self._context, self._context.components
         peers = await proven_peers(components.peers, context.environment, containers, context.warn)
         await components.manager.remove_containers(context.environment, peers)
+
+    async def _ready_successor(self) -> tuple[str, Heartbeat]:
+        """Start a successor and wait until it is ready; where somebody ends it, another one is started."""
+        context, service = self._context, self._own.service
+        for _ in range(MOST_SUCCESSORS - 1):
+            try:
+                container_id = await self._successor()
+                return container_id, await self._require_ready(container_id)
+            except SuccessorStoppedError:
+                context.warn(f"The new {service} was stopped or removed by hand: another one was started.")
+        container_id = await self._successor()
+        return container_id, await self._require_ready(container_id)
 
     async def _require_ready(self, container_id: str) -> Heartbeat:
         try:
@@ -205,10 +222,11 @@ class Handover:
             self._context.checkpoint()
             container = next((c for c in self._others() if c.id == container_id), None)
             if container is None and was_there:
-                raise await self._not_ready_error(container_id, REMOVED_REASON)
+                raise await self._not_ready_error(container_id, REMOVED_REASON, SuccessorStoppedError)
             was_there = container is not None
             if container is not None and (failure := _failure(container, restarts_before, container_id in unhealthy)):
-                raise await self._not_ready_error(container_id, failure)
+                kind = SuccessorStoppedError if _was_stopped(container) else ServiceFailedError
+                raise await self._not_ready_error(container_id, failure, kind)
             heartbeat = await self._context.components.state.ownership.heartbeat(container_id=container_id)
             reason = await self._find_missing(container, heartbeat, wanted)
             if not reason and heartbeat is not None:
@@ -237,13 +255,15 @@ class Handover:
             return "it was not connected to Discord"
         return ""
 
-    async def _not_ready_error(self, container_id: str, reason: str) -> ServiceFailedError:
+    async def _not_ready_error(
+        self, container_id: str, reason: str, kind: type[ServiceFailedError] = ServiceFailedError
+    ) -> ServiceFailedError:
         service = self._own.service
         try:
             report = await self._context.components.engine.failure_output(self._context.environment, container_id)
         except EngineError as error:  # whoever removed the container took its log along
             report = f"(its log cannot be read: {error.message})"
-        return ServiceFailedError(
+        return kind(
             f"The new {service} was not ready to take over: {reason}.",
             hint=f"The old {service} never stopped. Read the new one's last log lines, fix it, and deploy again.",
             service=service,
@@ -283,6 +303,11 @@ async def replace_bot_if_needed(
     if await handover.needed():
         await handover.run()
     await handover.settle()
+
+
+def _was_stopped(container: ContainerSnapshot) -> bool:
+    """Return whether somebody ended a container: the engine would have started again what ended by itself."""
+    return container.state is ContainerState.EXITED and container.restart_policy in RESTARTED_POLICIES
 
 
 def _failure(container: ContainerSnapshot, restarts_before: int, was_unhealthy: bool) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from roas.deployment.handover import HandedOverError
+from roas.deployment.handover import MOST_SUCCESSORS, HandedOverError
 from roas.errors import ComposeFileError, EngineError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
@@ -196,22 +196,6 @@ async def test_crash_looping_successor_unhealthy(scene, old):
     assert scene.bot_containers() == [old.container_id]
 
 
-async def test_removed_successor_not_awaited(scene, old):
-    """Somebody removes it by hand: nothing is gained by waiting for the whole deadline."""
-    deployment = await old.orchestrator.start(deploy("v1"))
-    async with asyncio.timeout(10):
-        while len(scene.bot_containers()) < 2:  # noqa: ASYNC110 - the engine of the test has no event for it
-            await asyncio.sleep(0.01)
-        (successor,) = set(scene.bot_containers()) - {old.container_id}
-        await asyncio.sleep(0.5)
-        del scene.home.running[successor]
-        scene.home.tell(BOT)
-        ended = await old.orchestrator.wait(deployment.id)
-    assert ended.outcome is Outcome.ROLLED_BACK
-    assert "its container was removed" in ended.problem.message
-    assert scene.bot_containers() == [old.container_id]
-
-
 @pytest.mark.parametrize("claimed", ["bot:v1", "bot:v7"])
 async def test_successor_of_wrong_release_refused(scene, old, claimed):
     """A successor takes over only if it reports the release that is meant."""
@@ -301,3 +285,48 @@ async def test_standby_sweeps_nothing(scene, old):
     await other.stand_by()
     assert not await other.orchestrator.sweep()
     assert len(scene.bot_containers()) == 2
+
+
+@pytest.mark.parametrize("removed", [False, True])
+async def test_stopped_successor_replaced(scene, old, removed):
+    """Whoever ends a successor says nothing of its version: the deployment goes on with another one, at once."""
+    scene.home.behaviour["v1", BOT] = STARTING
+    home = await old.orchestrator.start(deploy("v1"))
+    first = await scene.next()
+    end(scene, first, ContainerState.EXITED, old, removed=removed)
+    scene.home.behaviour.clear()
+    second = await handed_over(scene, old, home)
+    ended = await carried_on(second, home)
+    assert ended.outcome is Outcome.SUCCEEDED, ended.problem
+    assert any("stopped or removed by hand" in warning for warning in ended.warnings)
+    assert scene.bot_containers() == [second.container_id]
+
+
+async def test_successor_that_ends_by_itself_fails(scene, old):
+    """Its restart policy brings it back: nobody ended it."""
+    scene.home.behaviour["v1", BOT] = STARTING
+    home = await old.orchestrator.start(deploy("v1"))
+    end(scene, await scene.next(), ContainerState.RESTARTING, old)
+    ended = await old.orchestrator.wait(home.id)
+    assert ended.outcome is Outcome.ROLLED_BACK
+    assert "it ended with code 137" in ended.problem.message
+
+
+async def test_successors_that_are_stopped_are_bounded(scene, old):
+    scene.home.behaviour["v1", BOT] = STARTING
+    home = await old.orchestrator.start(deploy("v1"))
+    for _ in range(MOST_SUCCESSORS):
+        end(scene, await scene.next(), ContainerState.EXITED, old)
+    ended = await old.orchestrator.wait(home.id)
+    assert ended.outcome is Outcome.ROLLED_BACK
+    assert scene.bot_containers() == [old.container_id]
+
+
+def end(scene: Scene, bot: Bot, state: ContainerState, old: Bot, *, removed: bool = False) -> None:
+    """Let the container of a bot end, and the engine say so; the old one's stays well."""
+    running = scene.home.running
+    running[bot.container_id] = replace(running[bot.container_id], state=state, exit_code=137)
+    if removed:
+        del running[bot.container_id]
+    running[old.container_id] = replace(running[old.container_id], health=HealthStatus.HEALTHY)
+    scene.home.tell(BOT)

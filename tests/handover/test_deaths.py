@@ -25,6 +25,22 @@ async def test_kill_leaves_one_bot_and_outcome(home, people, images, moment):
     await assert_one_end(home, people, images, deployment_id, told.text)
 
 
+async def test_rollback_outlives_killed_successor(home, people, images):
+    """Somebody kills the new bot of a rollback: that says nothing of its version, and another one is started."""
+    first = home.bots()[0].attrs["Image"]
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
+    assert "succeeded" in (await outcome(people, deployment_id, seconds=END_SECONDS)).text
+    deployment_id = await start(people, "dora", "rollback", environment="dev")
+    killed = await successor(home, active=False)
+    killed.kill()
+    told = await outcome(people, deployment_id, seconds=END_SECONDS)
+    assert "succeeded" in told.text, told.text
+    assert "stopped or removed by hand" in told.text
+    await assert_one_end(home, people, images, deployment_id, told.text)
+    bot = home.bots()[0]
+    assert (bot.attrs["Image"], bot.id != killed.id) == (first, True)
+
+
 async def assert_one_end(home, people, images, deployment_id, told) -> None:
     """Check by Docker, by the journal and in the channel that one bot runs and the deployment has one end."""
     succeeded = "succeeded" in told
