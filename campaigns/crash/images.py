@@ -33,13 +33,17 @@ def make_images(
     """Make the bot as it is today, every version of it, and of the store; without a command it is as it ships."""
     base = f"{IMAGE}:base"
     bot_image(engine, base, version="campaign")
+    shipped = client.images.get(base).attrs["Config"]
     for version, command in commands.items():
         container = client.containers.create(base, entrypoint=["/bin/true"])
         try:
-            changes = ['ENTRYPOINT ["entrypoint"]', f"LABEL org.opencontainers.image.version={version}"]
             if command is not None:
                 container.put_archive(PLACE, _instruments())
-                changes.append(f"CMD {json.dumps([*command])}")
+            changes = [
+                f"ENTRYPOINT {json.dumps(shipped['Entrypoint'])}",
+                f"CMD {json.dumps([*(shipped['Cmd'] if command is None else command)])}",
+                f"LABEL org.opencontainers.image.version={version}",
+            ]
             container.commit(IMAGE, version, changes=changes)
         finally:
             container.remove(force=True)

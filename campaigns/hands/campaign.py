@@ -80,7 +80,11 @@ class HandsCampaign:
 
     async def _play(self, name: str, ground: Ground) -> bool:
         """Play rounds off the list; returns False where the stack cannot be begun anew."""
-        await ground.lane.start()
+        try:
+            await ground.lane.start()
+        except BROKEN_GROUND:
+            ground.lane.keep_evidence(self._options.results / f"start-{name}")
+            raise
         if wrong := await clean(ground):
             self._say(f"{name}: a clean deployment ends badly: {'; '.join(wrong)}")
             ground.lane.keep_evidence(self._options.results / f"clean-{name}")
