@@ -23,6 +23,7 @@ from roas.monitoring.drift import DriftAlerts, DriftFinder
 from roas.monitoring.health import HealthCoordinator
 from roas.monitoring.integration_figures import IntegrationMeasurements
 from roas.monitoring.integration_monitor import IntegrationMonitor
+from roas.monitoring.lost_releases import LostReleases
 from roas.monitoring.metrics import Metrics
 from roas.monitoring.probe_loop import all_probes_answer
 from roas.monitoring.probes import NetworkProber
@@ -291,6 +292,7 @@ def _build(
         prometheus_url=settings.prometheus_url,
         prober=prober,
         drift=(drift := DriftFinder(engine, state.releases, state.locks)),
+        lost=LostReleases(engine, state.releases),
     )
     validator = EnvironmentValidator(discover_checks(), _survey(settings, engine))
     manager = DeploymentManager(engine, state)

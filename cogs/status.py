@@ -21,7 +21,6 @@ from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.environment import Environment
 from roas.models.health import StackHealth
-from roas.models.release import Release
 from roas.ui.charts.painter import Painter
 from roas.ui.drawing import Drawing, Picture
 from roas.ui.embeds.alert import draw_open_alerts
@@ -115,18 +114,7 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
             fault=fault,
             freeze=await state.freezes.get(target.name),
             trouble=self.live_messages.trouble(target.name),
-            lost=() if fault else await self._lost(target),
         )
-
-    async def _lost(self, target: Environment) -> tuple[Release, ...]:
-        """Return the kept releases of which an image is gone: whoever wants to go back should know before."""
-        kept = await self.application.state.releases.list(target.name)
-        try:
-            gone = [bool(await self.application.engine.missing_images(one, target)) for one in kept]
-        except RoasError as error:
-            log.warning("images of releases are not known", environment=target.name, error=error.message)
-            return ()
-        return tuple(one for one, is_gone in zip(kept, gone, strict=True) if is_gone)
 
     async def _health(self, target: Environment) -> tuple[StackHealth | None, str]:
         try:

@@ -43,6 +43,9 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
     for drift in status.health.drift if status.health is not None else ():
         reason = printable(f"{drift.service} was changed by hand: {drift.reason}")
         terminal.say(Text("  warning: ", style="yellow") + Text(reason, style="default"))
+    if status.health is not None and status.health.lost:
+        lost = f"cannot be restored: {', '.join(status.health.lost)}; images were pruned"
+        terminal.say(Text("  warning: ", style="yellow") + Text(printable(lost), style="default"))
     if status.health is not None and status.health.services:
         _show_services(terminal, status.health.services, status.release)
 

@@ -91,7 +91,7 @@ class StackHealth:
     """Hold the verdict on a whole stack, and on each of its services.
 
     `fault` says why nothing is known: without it, a stack of no services is one of which nothing runs. `drift` lists
-    what is not as the release has it.
+    what is not as the release has it, `lost` the kept releases that cannot be restored, since their images are gone.
     """
 
     environment: str
@@ -100,3 +100,4 @@ class StackHealth:
     taken_at: datetime
     fault: str = ""
     drift: tuple[ServiceDrift, ...] = ()
+    lost: tuple[str, ...] = ()

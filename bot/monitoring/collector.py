@@ -17,6 +17,7 @@ from roas.models.series import ServiceSeries
 from roas.monitoring.drift import DriftFinder
 from roas.monitoring.health import HealthCoordinator
 from roas.monitoring.last_hour import LastHour
+from roas.monitoring.lost_releases import LostReleases
 from roas.monitoring.metrics import Metrics
 from roas.monitoring.probe_history import ProbeHistory
 from roas.monitoring.probe_loop import EVERY_SECONDS, ProbeLoop, Prober
@@ -72,9 +73,11 @@ class MonitoringCollector:
         prober: Prober | None = None,
         reconcile_seconds: float = RECONCILE_SECONDS,
         drift: DriftFinder | None = None,
+        lost: LostReleases | None = None,
     ) -> None:
         self._engine = engine
         self._drift = drift
+        self._lost = lost
         self._prober = prober
         self._probe_seconds = EVERY_SECONDS
         self._probes = ProbeHistory()
@@ -144,9 +147,11 @@ class MonitoringCollector:
         """
         sample = await self._sampler.sample(environment)
         self._last_hour.look(sample.stack)
-        if self._drift is None or sample.stack.fault:
+        if sample.stack.fault:
             return sample.stack
-        return replace(sample.stack, drift=await self._drift.find(environment) or ())
+        drift = () if self._drift is None else await self._drift.find(environment) or ()
+        lost = () if self._lost is None else await self._lost.find(environment)
+        return replace(sample.stack, drift=drift, lost=lost)
 
     def last_hour(self, environment: Environment) -> tuple[ServiceSeries, ...]:
         """Return how the services of an environment have been, as long as it was watched by this process.

@@ -1,15 +1,20 @@
 """A bot on another journal is left alone, and one that lost its journal acts no more."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from roas.models.ownership import STATE_SHARED
+from roas.monitoring.shared_state_folder import TITLE as SHARED_FOLDER
+from roas.monitoring.token_twin import TITLE as SAME_TOKEN
 from testbed.container_processes import ACTIVE, until
-from testbed.home_stack import BOT_SERVICE, Home
+from testbed.home_stack import BOT_SERVICE, PROJECT_LABEL, Home
 from tests.handover.conftest import other_version
 from tests.wire.channel import ask
 
@@ -73,26 +78,61 @@ async def test_bot_with_another_state_dir_is_left_alone(home, people):
     """It is started by hand, of another configuration: each of the two would have removed the other."""
     own, old = home.bots()[0], await posted(people)
     elsewhere = home.folder / "elsewhere"
-    inspected = home.client.api.inspect_container(own.id)
-    variables = [one for one in inspected["Config"]["Env"] if not one.startswith("STATE_DIR=")]
-    binds = [one for one in inspected["HostConfig"]["Binds"] if not one.startswith(f"{home.folder}/state:")]
-    labels = inspected["Config"]["Labels"] | {"com.docker.compose.config-hash": "by-hand"}
-    other = home.client.containers.run(
-        inspected["Image"],
-        detach=True,
-        environment=[*variables, f"STATE_DIR={elsewhere}"],
-        volumes=[*binds, f"{elsewhere}:{elsewhere}"],
-        labels=labels,
-        network=next(iter(inspected["NetworkSettings"]["Networks"])),
-    )
+    other = second_bot(home, {"com.docker.compose.config-hash": "by-hand"}, STATE_DIR=str(elsewhere))
     before = seen(home)
     assert set(before) == {own.id, other.id}
     await told(people, "is not on this bot's journal", old, START_SECONDS)
     await until(lambda: ACTIVE in other.logs().decode() or None, "it does not lead", seconds=START_SECONDS)
     await until(lambda: "left alone" in other.logs().decode() or None, "it did not look", seconds=START_SECONDS)
+    await asked_until_named(people, old)
     assert seen(home) == before
     assert elsewhere.joinpath("journal.sqlite3").exists()
     other.remove(force=True)
+
+
+async def asked_until_named(people, before: set[int]) -> None:
+    """Ask until one of two bots with one token has met the other often enough to say so."""
+    async with asyncio.timeout(START_SECONDS):
+        while not any(SAME_TOKEN in one.text for one in await people.messages() if one.id not in before):
+            await ask(people, "dora", "status", environment="dev")
+
+
+async def test_bot_of_another_stack_on_this_journal_is_named(home, people):
+    """Two stacks were given one STATE_DIR: one of them answers, the other one says that it does not."""
+    own, old = home.bots()[0], await posted(people)
+    before = seen(home)
+    other = second_bot(home, {PROJECT_LABEL: "shop"}, COMPOSE_PROJECT_NAME="shop")
+    try:
+        said = await told(people, SHARED_FOLDER, old, START_SECONDS)
+        assert "Bots of shop use" in said, said
+        answer = await until(lambda: health(other) if health(other)[0] == 503 else None, "well", seconds=START_SECONDS)
+        assert answer[1]["status"] == STATE_SHARED
+        assert (
+            answer[1]["reason"]
+            == f"{home.folder}/state is the state folder of the running stack home; this one is shop."
+        )
+        assert health(own)[0] == 200
+        assert "healthy" in await ask(people, "dora", "status", environment="dev")
+    finally:
+        other.remove(force=True)
+    assert seen(home) == before
+
+
+def second_bot(home: Home, labels: dict[str, str], **variables: str) -> Any:
+    """Start a container like the bot's by hand, with other labels and variables, its state where they say."""
+    inspected = home.client.api.inspect_container(home.bots()[0].id)
+    kept = [one for one in inspected["Config"]["Env"] if one.partition("=")[0] not in variables]
+    state = str(home.folder / "state")
+    binds = [one for one in inspected["HostConfig"]["Binds"] if not one.startswith(f"{state}:")]
+    state = variables.get("STATE_DIR", state)
+    return home.client.containers.run(
+        inspected["Image"],
+        detach=True,
+        environment=[*kept, *(f"{name}={value}" for name, value in variables.items())],
+        volumes=[*binds, f"{state}:{state}"],
+        labels=inspected["Config"]["Labels"] | labels,
+        network=next(iter(inspected["NetworkSettings"]["Networks"])),
+    )
 
 
 def delete(folder: Path) -> None:

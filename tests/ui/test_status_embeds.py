@@ -49,8 +49,8 @@ def test_services_listed_worst_first_with_figures() -> None:
 
 def test_pruned_releases_named() -> None:
     """Whoever wants to go back learns before it what can no longer be restored."""
-    stack = a_stack(("web", Verdict.HEALTHY, ""))
-    status = EnvironmentStatus("staging", stack, a_release(), lost=(a_release(number=2), a_release(number=1)))
+    stack = replace(a_stack(("web", Verdict.HEALTHY, "")), lost=("r2", "r1"))
+    status = EnvironmentStatus("staging", stack, a_release())
     assert "r2, r1: images were pruned" in text_of(draw_status([status]).embeds)
 
 

@@ -35,7 +35,7 @@ FEWEST = 150
 class EnvironmentStatus:
     """Gather what `/status` shows of one environment; `fault` says why its health is not known.
 
-    `trouble` says why nothing can be posted to the ops channel; of `lost` releases an image is gone.
+    `trouble` says why nothing can be posted to the ops channel.
     """
 
     environment: str
@@ -46,7 +46,6 @@ class EnvironmentStatus:
     fault: str = ""
     freeze: Freeze | None = None
     trouble: str = ""
-    lost: tuple[Release, ...] = ()
 
 
 def draw_status(statuses: Sequence[EnvironmentStatus], beside: Sequence[discord.Embed] = ()) -> Drawing:
@@ -89,8 +88,8 @@ def _facts(status: EnvironmentStatus) -> list[tuple[str, str]]:
         facts.append((_("Changed by hand"), _drift(status.health.drift)))
     if status.freeze is not None:
         facts.append((_("Locked"), _freeze(status.freeze)))
-    if status.lost:
-        labels = ", ".join(one.label for one in status.lost)
+    if status.health is not None and status.health.lost:
+        labels = ", ".join(status.health.lost)
         facts.append((_("Cannot be restored"), _("{releases}: images were pruned", releases=labels)))
     if status.trouble:
         facts.append((_("Channel problems"), plain(status.trouble, FIELD_VALUE)))

@@ -1,0 +1,37 @@
+"""Find kept releases that cannot be gone back to: somebody pruned their images."""
+
+from typing import Protocol
+
+from roas.engine.interface import Engine
+from roas.errors import RoasError
+from roas.log import get_logger
+from roas.models.environment import Environment
+from roas.models.release import Release
+
+log = get_logger(__name__)
+
+
+class KeptReleases(Protocol):
+    """List what may be gone back to."""
+
+    async def list(self, environment: str) -> tuple[Release, ...]:
+        """Return the releases of an environment that are kept."""
+        ...
+
+
+class LostReleases:
+    """Compare the kept releases of an environment with the images that its engine has."""
+
+    def __init__(self, engine: Engine, releases: KeptReleases) -> None:
+        self._engine = engine
+        self._releases = releases
+
+    async def find(self, environment: Environment) -> tuple[str, ...]:
+        """Return the labels of those of which an image is gone: whoever wants to go back should know before."""
+        kept = await self._releases.list(environment.name)
+        try:
+            gone = [bool(await self._engine.missing_images(one, environment)) for one in kept]
+        except RoasError as error:
+            log.warning("images of releases are not known", environment=environment.name, error=error.message)
+            return ()
+        return tuple(one.label for one, is_gone in zip(kept, gone, strict=True) if is_gone)
