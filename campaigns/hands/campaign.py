@@ -128,8 +128,8 @@ class HandsCampaign:
         return self._options.results / f"{time.strftime('%H%M%S')}-{played.round.hand.name}-{played.round.moment.name}"
 
     def _tell(self, name: str, played: Played, load: float) -> None:
-        text = f"{name} {self._count}, {len(self._waiting)} left  {played.round}  {played.seconds:.1f} s"
-        self._say(f"{text}  {played.verdict}  (load {load:.1f})")
+        text = f"{name} {self._count}, {len(self._waiting)} left  {played.round}  {played.outcome}"
+        self._say(f"{text}  {played.seconds:.1f} s  {played.verdict}  (load {load:.1f})")
         for wrong in played.wrong:
             self._say(f"         {wrong}")
 

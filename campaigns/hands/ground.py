@@ -33,6 +33,8 @@ class Ground:
     lane: Lane
     folder: Path
     versions: dict[str, str] = field(default_factory=dict)
+    # How deployments ended, by what the command line last said.
+    outcomes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.versions = self._versions()
@@ -104,7 +106,8 @@ class Ground:
         listed = self.roas("history", ENVIRONMENT, "--limit", "20", "--json")
         if said is None or listed is None:
             return None, ()
-        ended = (one["id"] for one in json.loads(listed)["deployments"] if one["outcome"] is not None)
+        ended = {one["id"]: one["outcome"] for one in json.loads(listed)["deployments"] if one["outcome"] is not None}
+        self.outcomes |= ended
         return json.loads(said)["environments"][0], tuple(ended)
 
     async def _messages(self) -> list[Message]:

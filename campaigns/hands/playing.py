@@ -38,6 +38,8 @@ class Played:
     verdict: Verdict
     seconds: float
     wrong: tuple[str, ...] = ()
+    # How the deployment ended, if there was one.
+    outcome: str = ""
 
 
 class MissedError(RuntimeError):
@@ -67,7 +69,8 @@ async def play(ground: Ground, wanted: Round) -> Played:
     took, wrong = await ground.settle(WELL_SECONDS, asked, by_hand=by_hand)
     if not wrong and by_hand:  # the next deployment makes one of it again
         wrong = await clean(ground)
-    return Played(wanted, Verdict.BROKEN if wrong else Verdict.GOOD, took, wrong)
+    outcome = ground.outcomes.get(asked, "")
+    return Played(wanted, Verdict.BROKEN if wrong else Verdict.GOOD, took, wrong, outcome)
 
 
 async def clean(ground: Ground) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class Line:
     load: float
     # It failed on a busy machine, and is played again: only the last time counts.
     again: bool = False
+    outcome: str = ""
 
 
 class Record:
@@ -42,7 +43,15 @@ class Record:
         """Write how one round went."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
         line = Line(
-            repr(played.round), played.verdict, round(played.seconds, 1), played.wrong, self._commit, at, load, again
+            repr(played.round),
+            played.verdict,
+            round(played.seconds, 1),
+            played.wrong,
+            self._commit,
+            at,
+            load,
+            again,
+            played.outcome,
         )
         with self._path.open("a") as file:
             file.write(json.dumps(asdict(line)) + "\n")
