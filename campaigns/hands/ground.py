@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ STATE_BYTES = 1 << 30
 LOOK_SECONDS = 0.5
 SAVED = "images.tar"
 RESOLVED = "✅"
+UNDER_WAY = re.compile(r"\d of \d services|`(waiting|pending|starting|creating)`(?! interrupted| not reached)")
 
 
 @dataclass(slots=True)
@@ -97,7 +99,8 @@ class Ground:
             status, ended = await asyncio.to_thread(self._ask)
             told, messages = await self.told(), await self._messages()
             alerted = any(alert_title(ENVIRONMENT) in one.text and RESOLVED not in one.text for one in messages)
-            return breaches(View(containers, self.versions, status, ended, told, asked, by_hand, alerted))
+            unfinished = tuple(one for one in ended if not _is_finished(one, messages))
+            return breaches(View(containers, self.versions, status, ended, told, asked, by_hand, alerted, unfinished))
         except (*AWAY, ValueError) as error:
             return (f"the stack cannot be looked at: {error}",)
 
@@ -119,6 +122,14 @@ class Ground:
         for tag in TAGS:
             found[str(images.get(tag).id)] = tag.rsplit(":", 1)[1]
         return found
+
+
+def _is_finished(deployment_id: str, messages: Sequence[Message]) -> bool:
+    """Return whether the live message of a deployment says how long it took, and nothing of what is under way."""
+    for message in messages:
+        if any((embed.get("footer") or {}).get("text") == deployment_id for embed in message.embeds):
+            return "took" in message.text and UNDER_WAY.search(message.text) is None
+    return False
 
 
 @contextmanager

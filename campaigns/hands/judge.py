@@ -31,6 +31,8 @@ class View:
     asked: str = ""
     by_hand: bool = False
     alerted: bool = False
+    # Deployments that have ended, and whose live message does not say so.
+    unfinished: tuple[str, ...] = ()
 
 
 def breaches(view: View) -> tuple[str, ...]:
@@ -111,6 +113,8 @@ def _told_once(view: View) -> Iterator[str]:
     for one in view.ended:
         if told.get(one, 0) != 1:
             yield f"the outcome of {one} is in the channel {told.get(one, 0)} times"
+    for one in view.unfinished:
+        yield f"the live message of {one} is not that of its end"
     if view.asked and view.asked not in view.ended:
         yield f"history does not say that {view.asked} has ended"
 

@@ -8,7 +8,7 @@ from campaigns.crash.facts import ContainerFacts
 from campaigns.crash.playing import Verdict
 from campaigns.hands.ground import opened_ground
 from campaigns.hands.hands import ACTS
-from campaigns.hands.judge import NUMBER_LABEL, SERVICES, View, breaches
+from campaigns.hands.judge import NUMBER_LABEL, SERVICES, VERSIONED, View, breaches
 from campaigns.hands.playing import clean, play
 from campaigns.hands.rounds import Hand, Kind, Moment, Round, all_rounds
 from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL
@@ -28,6 +28,9 @@ def container(service: str, **changes: object) -> ContainerFacts:
 def release(version: str) -> dict[str, object]:
     services = [{"name": one, "image": {"image_id": f"{one}@{version}"}} for one in (BOT_SERVICE, "store", "web")]
     return {"version": version, "services": services}
+
+
+DRIFTED = {"verdict": "healthy", "drift": [{"service": "web"}]}
 
 
 def view(**changes: object) -> View:
@@ -70,10 +73,23 @@ def test_judge_finds_nothing_wrong_with_a_whole_stack() -> None:
         ({"status": {**(view().status or {}), "health": {"verdict": "unhealthy"}}}, "status says unhealthy"),
         ({"told": {}}, "in the channel 0 times"),
         ({"told": {"DEPLOY-1": 2}}, "in the channel 2 times"),
+        ({"asked": "DEPLOY-2"}, "history does not say that DEPLOY-2 has ended"),
+        ({"unfinished": ("DEPLOY-1",)}, "live message of DEPLOY-1 is not"),
+        ({"status": {**(view().status or {}), "health": DRIFTED}}, "status says that web was changed by hand"),
+        ({"by_hand": True, "status": {**(view().status or {}), "health": DRIFTED}}, "no alert says that web was"),
+        ({"by_hand": True, "status": {**(view().status or {}), "release": release("v2")}}, "status says web is of v2"),
     ],
 )
 def test_judge_sees_what_is_wrong(changes: dict[str, object], seen: str) -> None:
     assert any(seen in one for one in breaches(view(**changes))), breaches(view(**changes))
+
+
+def test_judge_takes_what_is_named_after_a_hand() -> None:
+    """Services are of another version than the release, and both status and an alert say which."""
+    drift = [{"service": name} for name in VERSIONED]
+    status = {**(view().status or {}), "release": release("v2"), "health": {"verdict": "healthy", "drift": drift}}
+    assert breaches(view(status=status, by_hand=True, alerted=True)) == ()
+    assert breaches(view(status=status, alerted=True)) != ()
 
 
 @pytest.mark.engine
