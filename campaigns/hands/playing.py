@@ -28,6 +28,8 @@ AFTER_SECONDS = 1.0
 LOOK_SECONDS = 0.1
 # How far into its moment a hand comes at most, of the length of a whole deployment.
 PARTS = {Moment.EARLY: 0.15, Moment.MIDDLE: 0.15, Moment.LATE: 0.4}
+# A bot that never starts is rolled back within moments.
+BAD_PART = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ async def _reach(ground: Ground, wanted: Round, asked: str, before: frozenset[st
     if wanted.moment is Moment.AFTER:
         await asyncio.sleep(AFTER_SECONDS)
         return
-    await asyncio.sleep(wanted.shift * PARTS[wanted.moment] * ground.lane.length_seconds)
+    part = min(PARTS[wanted.moment], BAD_PART) if wanted.kind is Kind.BAD else PARTS[wanted.moment]
+    await asyncio.sleep(wanted.shift * part * ground.lane.length_seconds)
     if await _has_ended(ground, asked):
         raise MissedError("the deployment had ended when the hand came")
 
