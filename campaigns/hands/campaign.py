@@ -12,7 +12,7 @@ from pathlib import Path
 
 from campaigns.crash.lane import AWAY
 from campaigns.crash.playing import Verdict
-from campaigns.hands.ground import Ground, opened_ground
+from campaigns.hands.ground import Ground, Left, opened_ground
 from campaigns.hands.playing import Played, clean, play
 from campaigns.hands.record import Record, summary
 from campaigns.hands.rounds import Round
@@ -105,7 +105,8 @@ class HandsCampaign:
         )
         if again:
             self._waiting.append(wanted)
-        self._record.add(played, round(load, 1), again=again)
+        ground.rounds += 1
+        self._record.add(played, round(load, 1), ground.rounds, await self._left(ground), again=again)
         self._count += 1
         self._tell(name, played, load)
         usable = played.verdict in {Verdict.GOOD, Verdict.MISSED}
@@ -113,11 +114,18 @@ class HandsCampaign:
             await asyncio.to_thread(ground.lane.keep_evidence, self._evidence(played))
         return usable
 
+    async def _left(self, ground: Ground) -> Left:
+        try:
+            return await asyncio.to_thread(ground.left)
+        except AWAY:
+            return Left(0, 0)
+
     async def _anew(self, name: str, ground: Ground) -> bool:
         """Begin again with a new stack after a breach, and return whether that is possible."""
         try:
             await asyncio.to_thread(ground.load_images)
             await ground.lane.start_anew()
+            ground.rounds = 0
             wrong = await clean(ground)
         except BROKEN_GROUND as error:
             self._say(f"{name}: no new stack could be started: {error!r}")

@@ -28,6 +28,14 @@ RESOLVED = "✅"
 UNDER_WAY = re.compile(r"\d of \d services|`(waiting|pending|starting|creating)`(?! interrupted| not reached)")
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Hold what is on the engine and on the disk after a round, however many were before it."""
+
+    image_names: int
+    files: int
+
+
 @dataclass(slots=True)
 class Ground:
     """Hold the lane, and what images mean."""
@@ -37,6 +45,8 @@ class Ground:
     versions: dict[str, str] = field(default_factory=dict)
     # How deployments ended, by what the command line last said.
     outcomes: dict[str, str] = field(default_factory=dict)
+    # How many rounds this stack has been through.
+    rounds: int = 0
 
     def __post_init__(self) -> None:
         self.versions = self._versions()
@@ -73,6 +83,12 @@ class Ground:
     async def told(self) -> Counter[str]:
         """Return how often the channel has the outcome of each deployment."""
         return Counter(found[1] for one in await self._messages() if (found := OUTCOME.search(one.text)))
+
+    def left(self) -> Left:
+        """Count what rounds leave behind: names of images, and files in the state folder."""
+        images = self.lane.home.client.images.list()
+        files = sum(path.is_file() for path in self.lane.state_dir.rglob("*"))
+        return Left(sum(len(one.tags) for one in images), files)
 
     async def settle(self, seconds: float, asked: str = "", *, by_hand: bool = False) -> tuple[float, tuple[str, ...]]:
         """Wait until nothing is wrong any more; returns how long that took, and what is still wrong.

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from campaigns.crash.playing import Verdict
+from campaigns.hands.ground import Left
 from campaigns.hands.playing import Played
 from campaigns.hands.rounds import Hand, Moment, Round
 from testbed.home_stack import ROOT
@@ -29,6 +30,10 @@ class Line:
     # It failed on a busy machine, and is played again: only the last time counts.
     again: bool = False
     outcome: str = ""
+    # How many rounds this stack had been through, and what was there after this one.
+    nth: int = 0
+    image_names: int = 0
+    files: int = 0
 
 
 class Record:
@@ -39,7 +44,7 @@ class Record:
         self._path = results / FILE_NAME
         self._commit = commit()
 
-    def add(self, played: Played, load: float, *, again: bool) -> None:
+    def add(self, played: Played, load: float, nth: int, left: Left, *, again: bool) -> None:
         """Write how one round went."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
         line = Line(
@@ -52,6 +57,9 @@ class Record:
             load,
             again,
             played.outcome,
+            nth,
+            left.image_names,
+            left.files,
         )
         with self._path.open("a") as file:
             file.write(json.dumps(asdict(line)) + "\n")
@@ -86,6 +94,7 @@ def summary(rounds: Iterable[Round], last: Mapping[str, Line]) -> str:
     good = sum(line.verdict is Verdict.GOOD for line in hit.values())
     reached = {(one.hand, one.moment) for one in hit}
     missing = [f"{hand} ({moment})" for hand in Hand for moment in Moment if (hand, moment) not in reached]
+    most = max(hit.values(), key=lambda line: line.nth, default=None)
     commits = sorted({line.commit for line in hit.values()})
     return "\n".join(
         [
@@ -94,6 +103,7 @@ def summary(rounds: Iterable[Round], last: Mapping[str, Line]) -> str:
             *filter(None, rows),
             "",
             f"{good} of {len(hit)} rounds ended well; {len(rounds) - len(hit)} were not played.",
+            *([] if most is None else [_left(most, hit.values())]),
             f"Commits: {', '.join(commits)}.",
             *(f"never hit: {one}" for one in missing),
             *(f"{line.verdict}: {one}: {'; '.join(line.wrong)}" for one, line in found.items() if line.wrong),
@@ -107,6 +117,16 @@ def _row(hand: Hand, rounds: list[Round], hit: Mapping[Round, Line]) -> str:
     well = sum(line.verdict is Verdict.GOOD for line in lines)
     slowest = max((line.seconds for line in lines), default=0.0)
     return f"| {hand} | {len(rounds)} | {len(lines)} | {well} | {slowest:.1f} |" if rounds else ""
+
+
+def _left(most: Line, lines: Iterable[Line]) -> str:
+    counted = [line for line in lines if line.nth]
+    names = max((line.image_names for line in counted), default=0)
+    files = max((line.files for line in counted), default=0)
+    return (
+        f"The stack that went through the most rounds had {most.nth}: {most.image_names} names of images and "
+        f"{most.files} files in STATE_DIR then. The most after any round: {names} names, {files} files."
+    )
 
 
 def commit() -> str:
