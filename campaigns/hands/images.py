@@ -31,4 +31,5 @@ def with_redis(client: docker.DockerClient) -> tuple[Mapping[str, Mapping[str, o
     del redis["volumes"]
     needs = {"store": {"condition": "service_healthy"}, REDIS: {"condition": "service_healthy"}}
     bot = {"depends_on": needs, "x-deploy": shipped[BOT_SERVICE]["x-deploy"]}
-    return {REDIS: redis, BOT_SERVICE: bot}, {"REDIS_URL": "redis://redis:6379/0"}
+    # As many releases as usual: a rollback may follow a rollback.
+    return {REDIS: redis, BOT_SERVICE: bot}, {"REDIS_URL": "redis://redis:6379/0", "RELEASES_KEPT": "10"}
