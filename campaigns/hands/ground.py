@@ -25,7 +25,7 @@ STATE_BYTES = 1 << 30
 LOOK_SECONDS = 0.5
 SAVED = "images.tar"
 RESOLVED = "✅"
-UNDER_WAY = re.compile(r"\d of \d services|`(waiting|pending|starting|creating)`(?! interrupted| not reached)")
+UNDER_WAY = re.compile(r"` (waiting|pending|pulling|building|creating|starting|removing|restoring)\b")
 
 
 @dataclass(frozen=True, slots=True)
