@@ -11,6 +11,8 @@ from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL
 # Of these, images are of a version.
 VERSIONED = (BOT_SERVICE, "store", "web")
 SERVICES = (*VERSIONED, "redis")
+WELL = frozenset({"healthy", "unverified"})
+RESTARTED = "has restarted"
 NUMBER_LABEL = "com.docker.compose.container-number"
 
 
@@ -83,9 +85,13 @@ def _status_agrees(view: View) -> Iterator[str]:
     status = view.status
     if status.get("active") is not None or status.get("lock") is not None:
         yield "status says that a deployment is under way"
-    verdict = (status.get("health") or {}).get("verdict")
-    if verdict not in {"healthy", "unverified"}:
-        yield f"status says {verdict}: {status.get('fault')}"
+    health = status.get("health") or {}
+    verdict, services = health.get("verdict"), health.get("services", ())
+    ill = [f"{one['service']} {one['reason']}" for one in services if one["verdict"] not in WELL]
+    # A restart is told for a while, however well the service is by now.
+    restarted = verdict == "degraded" and ill and all(RESTARTED in one for one in ill)
+    if verdict not in WELL and not restarted:
+        yield f"status says {verdict}: {'; '.join(ill) or status.get('fault')}"
 
 
 def _differences_named(view: View) -> Iterator[str]:

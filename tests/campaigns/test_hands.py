@@ -84,6 +84,12 @@ def test_judge_sees_what_is_wrong(changes: dict[str, object], seen: str) -> None
     assert any(seen in one for one in breaches(view(**changes))), breaches(view(**changes))
 
 
+@pytest.mark.parametrize(("reason", "well"), [("has restarted 1 time recently", True), ("is paused", False)])
+def test_judge_takes_a_restart_that_is_told(reason: str, well: bool) -> None:
+    health = {"verdict": "degraded", "services": [{"service": "web", "verdict": "degraded", "reason": reason}]}
+    assert (breaches(view(status={**(view().status or {}), "health": health})) == ()) is well
+
+
 def test_judge_takes_what_is_named_after_a_hand() -> None:
     """Services are of another version than the release, and both status and an alert say which."""
     drift = [{"service": name} for name in VERSIONED]
