@@ -8,6 +8,7 @@ import pytest
 from roas.monitoring.drift import alert_title
 from testbed.container_processes import until
 from testbed.home_stack import BOT_SERVICE, IMAGE, Home
+from tests.handover.conftest import clear_away
 from tests.handover.versions import make_version
 from tests.wire.channel import ask, outcome, start
 
@@ -28,6 +29,7 @@ def by_hand(home: Home, images: dict[str, str]) -> Iterator[str]:
     env.write_text("\n".join([*lines, f"VERSION={version}"]) + "\n")
     yield make_version(home.client, f"{IMAGE}:base", f"{IMAGE}:{PRUNED}", "v1")
     env.write_text(settings)
+    clear_away(home)  # its last release cannot be restored
 
 
 def status(home: Home) -> str:
