@@ -208,7 +208,7 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
         if name not in settings.environment_names:
             yield Fault(reading.place(("environments", name)), f"ENVIRONMENT_NAMES has only {known}")
     for path in reading.files:
-        if (stack := _stack_around(path, reading.without_files(), settings)) is not None:
+        if (stack := _stack_around(path, reading, settings)) is not None:
             yield Fault(
                 Place("", str(path)),
                 f"lies in the folder of a stack ({stack}), where whoever changes the stack could change the bot: move "
@@ -216,20 +216,23 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
             )
 
 
-def _stack_around(path: Path, outside: Mapping[str, Any], settings: Settings) -> Path | None:
+def _stack_around(path: Path, reading: Reading[GivenSettings], settings: Settings) -> Path | None:
     """Return the stack folder that a file is in; the state folder is the bot's own wherever it is.
 
-    `outside` is what is said without the file: it cannot say of itself that its place is a good one.
+    The file cannot say of itself that its place is a good one, nor can one that lies in a stack's folder.
     """
-    state_dir, stack_dir = (
-        Path(str(outside.get(name) or Settings.model_fields[name].default)) for name in ("state_dir", "stack_dir")
-    )
+    state_dir = _folder(reading.without_stacks(), "state_dir")
+    stack_dir = _folder(reading.without_files(), "stack_dir")
     file = path.resolve()
-    if file.is_relative_to(state_dir.expanduser().resolve()):
+    if file.is_relative_to(state_dir.resolve()):
         return None
     own = [one.folder for one in settings.environments.values() if one.folder is not None]
     folders = [folder.expanduser().resolve() for folder in (stack_dir, settings.stack_dir, *own)]
     return next((folder for folder in folders if file.is_relative_to(folder)), None)
+
+
+def _folder(said: Mapping[str, Any], name: str) -> Path:
+    return Path(str(said.get(name) or Settings.model_fields[name].default)).expanduser()
 
 
 def _fault(faults: tuple[Fault, ...]) -> SettingsError:

@@ -161,3 +161,29 @@ def test_strange_version_variable_refused(monkeypatch):
     monkeypatch.setenv("ENVIRONMENTS__PROD__VERSION_VARIABLES", '["APP-TAG"]')
     with pytest.raises(SettingsError, match="ENVIRONMENTS__PROD__VERSION_VARIABLES"):
         load_settings(needs_discord=False)
+
+
+@pytest.mark.parametrize("line", ["STACK_DIR=/", "STACK_DIR=..", "ENVIRONMENTS__DEV__FOLDER=/etc", "ROAS_STACK_DIR=~"])
+def test_stack_file_moves_no_stack(tmp_path, line):
+    """What is outside of its folder is decided by that folder: a file in there may not say that it is elsewhere."""
+    (tmp_path / "compose.yml").touch()
+    (tmp_path / ".env").write_text(f"{line}\n")
+    with pytest.raises(SettingsError, match=r"\.env.*leads out of the folder of the stack"):
+        load_settings(needs_discord=False)
+    (tmp_path / ".env").write_text(f"STACK_DIR={tmp_path}\nENVIRONMENTS__DEV__FOLDER=sub\n")
+    assert load_settings(needs_discord=False).stack_dir == tmp_path
+    (tmp_path / ".env").write_text(f"{line}\n")
+    (tmp_path / "compose.yml").unlink()
+    load_settings(needs_discord=False)
+
+
+def test_stack_file_names_no_settings_of_its_own(monkeypatch, tmp_path):
+    """`roas.toml` of the state folder is the bot's own, but not where a stack says which folder that is."""
+    (tmp_path / "compose.yml").touch()
+    (tmp_path / ".env").write_text("STATE_DIR=committed\n")
+    (tmp_path / "committed").mkdir()
+    (tmp_path / "committed" / "roas.toml").write_text('[policy]\nlevel = "trusted"\n')
+    with pytest.raises(SettingsError, match="lies in the folder of a stack"):
+        load_settings(needs_discord=False)
+    monkeypatch.setenv("STATE_DIR", "committed")
+    assert load_settings(needs_discord=False).compose_policy == "trusted"

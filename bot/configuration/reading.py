@@ -43,6 +43,11 @@ class Reading(Generic[Model]):
         """Return what the environment and `.env` say by themselves."""
         return gather([source for source in self.sources if not isinstance(source, FileSource)])
 
+    def without_stacks(self) -> dict[str, Any]:
+        """Return what is said by neither `roas.toml` nor a file that lies in a stack's folder."""
+        own = (FileSource, VariableSource)
+        return gather([source for source in self.sources if not isinstance(source, own) or _is_outside(source)])
+
     @property
     def ignored(self) -> tuple[str, ...]:
         """Return the variables that were not taken from a file in a stack's folder."""
@@ -112,6 +117,10 @@ def _find(said: Sequence[VariableSource], settings_class: type[BaseSettings], fa
     state_folder = _value(said, STATE_FOLDER) or settings_class.model_fields[STATE_FOLDER].default
     places = (Path(FILE_NAME), Path(str(state_folder)).expanduser() / FILE_NAME)
     return next((path for path in places if _is_there(path)), None)
+
+
+def _is_outside(source: Source) -> bool:
+    return isinstance(source, VariableSource) and not source.is_of_a_stack
 
 
 def _value(said: Sequence[VariableSource], name: str) -> Any:

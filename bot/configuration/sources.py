@@ -26,6 +26,12 @@ COMPOSE_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "co
 # What a stack may ask for. It is not read from a file that lies in a stack's folder.
 POLICY = frozenset({"compose_policy", "compose_policy_allow"})
 POLICY_OF_ENVIRONMENT = frozenset({"policy", "allow"})
+# Where stacks are. What is in a stack's folder is judged by that: a file in there may not say that it is elsewhere.
+FOLDER_OF_STACKS, FOLDER_OF_ENVIRONMENT = "stack_dir", "folder"
+MOVED = (
+    "leads out of the folder of the stack that this file lies in: say it in the environment or in roas.toml, since who "
+    "changes the stack could change it here"
+)
 # What many a bot has under the same names, for itself.
 OF_THE_HOST = frozenset({"log_level", "log_format", "http_host", "http_port", "redis_url"})
 
@@ -59,8 +65,10 @@ class VariableSource:
         self._file = file
         self._lines = _lines_of_variables(file) if file else {}
         self.values = {name: value for name, value in self._read(source).items() if name not in left_out}
-        if file and _is_of_a_stack(Path(file)):
+        self.is_of_a_stack = bool(file) and _is_of_a_stack(Path(file))
+        if self.is_of_a_stack:
             self.values, self.ignored = _without_policy(self.values)
+            self.faults += [Fault(self.place(path), MOVED) for path in _moved(self.values, Path(file))]
 
     def place(self, path: KeyPath) -> Place:
         """Return the variable that says a setting, or all of those around it at once."""
@@ -160,6 +168,21 @@ def _without_keys(own: object) -> object:
     if not isinstance(own, Mapping):
         return own
     return {key: value for key, value in own.items() if key not in POLICY_OF_ENVIRONMENT}
+
+
+def _moved(values: Mapping[str, Any], file: Path) -> list[KeyPath]:
+    """Return the settings by which a file of a stack's folder would put a stack elsewhere."""
+    folder = file.absolute().parent.resolve()
+    environments = values.get(ENVIRONMENTS)
+    named: dict[KeyPath, Any] = {(FOLDER_OF_STACKS,): values.get(FOLDER_OF_STACKS)}
+    for name, own in environments.items() if isinstance(environments, Mapping) else ():
+        if isinstance(own, Mapping):
+            named[(ENVIRONMENTS, name, FOLDER_OF_ENVIRONMENT)] = own.get(FOLDER_OF_ENVIRONMENT)
+    return [
+        path
+        for path, value in named.items()
+        if value and not Path(str(value)).expanduser().resolve().is_relative_to(folder)
+    ]
 
 
 def variables(
