@@ -3,12 +3,11 @@
 import hashlib
 from dataclasses import replace
 
-from roas.engine.interface import ResolvedStack
 from roas.models.plan import Plan
 
 
-def bind_to_inputs(plan: Plan, stack: ResolvedStack) -> Plan:
-    """Return the plan with a digest that covers secrets, settings and policy too."""
-    if not stack.inputs:
+def bind_to_inputs(plan: Plan, inputs: str) -> Plan:
+    """Return the plan with a digest that covers secrets, settings and policy too; `inputs` is a hash of these."""
+    if not inputs:
         return plan
-    return replace(plan, digest=hashlib.sha256(f"{plan.digest} {stack.inputs}".encode()).hexdigest())
+    return replace(plan, digest=hashlib.sha256(f"{plan.digest} {inputs}".encode()).hexdigest())

@@ -79,7 +79,7 @@ async def plan_deployment(
         wanted=wanted,
         warnings=(*stack.warnings, *(obstacle.message for obstacle in stack.obstacles)),
     )
-    plan = bind_to_inputs(plan, stack)
+    plan = bind_to_inputs(plan, stack.inputs)
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
     await refuse_moved_state(components, environment, stack.model, kept)
     return Candidate(stack, wanted, current, frozenset(left), plan)
@@ -134,6 +134,7 @@ async def plan_rollback(
         to_release=target.number,
         warnings=warnings + ((PARTIALLY_APPLIED.format(label=target.label),) if back_to_whole else ()),
     )
+    plan = bind_to_inputs(plan, await engine.hash_release(environment, renewed))
     await _refuse_fixed_bot(components, environment, plan, definitions)
     await refuse_moved_state(components, environment, model)
     return target, plan

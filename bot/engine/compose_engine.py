@@ -27,7 +27,7 @@ from roas.engine.model import read_definitions, services_of
 from roas.engine.model_store import ModelStore
 from roas.engine.orphans import kill_orphans
 from roas.engine.own_container import own_container_id
-from roas.engine.plan_inputs import hash_inputs
+from roas.engine.plan_inputs import hash_inputs, hash_release
 from roas.engine.policy import CONTENTS_FOLDER, ComposePolicy
 from roas.engine.probe import DockerProbe
 from roas.engine.probe_targets import ProbeTargets
@@ -67,12 +67,12 @@ class ComposeEngine:
     ) -> None:
         state_dir = state_dir.resolve()
         self._clients = EngineClients(redactor.redact)
-        self._runner = ComposeRunner(instance_id, redactor.redact)
+        self._runner = ComposeRunner(instance_id, redactor.redact, self._clients)
         self._redactor = redactor
         self._models = ModelStore(state_dir / "models", redactor.add)
-        self._contents = ContentStore(state_dir / CONTENTS_FOLDER)
         self._builds = state_dir / "builds"
         self._key = SecretKey(state_dir / "secret_key")
+        self._contents = ContentStore(state_dir / CONTENTS_FOLDER, self._key.read)
         self._policy = policy = ComposePolicy(policy_allow, state_dir, token)
         self._resolver = StackResolver(self._clients, self._runner, self._contents, policy, redactor)
         self._drafter = ReleaseDrafter(self._clients, self._models, self._contents)
@@ -188,6 +188,12 @@ class ComposeEngine:
     ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """Return the model that `refresh_credentials` would store, and warnings; nothing is written."""
         return await self._refresher.renewed(environment, release)
+
+    async def hash_release(self, environment: Environment, model: Mapping[str, Any]) -> str:
+        """Return a hash of what a stored model would run as: with its secrets, today's settings and policy."""
+        return await self._clients.local(
+            lambda: hash_release(model, environment, self._policy.allowed, self._key.read())
+        )
 
     async def protect(self, release: Release, environment: Environment) -> None:
         """Tag the release's images so that pruning leaves them alone, and hold its model."""

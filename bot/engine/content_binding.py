@@ -44,8 +44,7 @@ class ContentBinder:
             if volume.get("type") == "bind" and not volume.get("read_only")
         )
         for name, service in services.items():
-            self._live = _live_binds(name, service, self._folder)
-            self._check_secrets(name, service, model)
+            self._live = live_binds(name, service, model, self._folder)
             volumes = [self._volume(name, volume) for volume in service.get("volumes") or ()]
             volumes += [self._config(name, entry, model) for entry in service.get("configs") or ()]
             fields = {key: value for key, value in service.items() if key != "configs"}
@@ -54,14 +53,22 @@ class ContentBinder:
         return bound
 
     def _volume(self, service: str, volume: dict[str, Any]) -> dict[str, Any]:
-        if volume.get("type") != "bind" or not volume.get("read_only"):
+        if volume.get("type") != "bind":
             return volume
         source = Path(volume["source"])
+        if source.is_relative_to(self._store.folder):  # kept already; what a stack itself names there is refused before
+            return volume
         if not self._is_named_within(source):  # the host's own: the policy has judged it, and it stays where it is
             return volume
-        if not source.exists():  # judged before: Compose creates a folder, or it is the host's and cannot be seen here
+        if volume.get("read_only") and source.exists():
+            resolved = judged_path(source, self._folder, self._may_bind)
+        else:  # data, or a folder that Compose creates: judged before, and again before a container is created
+            resolved = resolve(source)
+        if not resolved.is_relative_to(self._folder):
+            # A checkout could lead the link elsewhere, and the engine would follow it whenever it starts a container.
+            return {**volume, "source": str(resolved)}
+        if not volume.get("read_only") or not source.exists():
             return volume
-        resolved = self._resolved(source)
         if self._is_data(resolved) or resolved in self._live:
             return volume
         kept = self._keep(service, source, resolved)
@@ -85,24 +92,13 @@ class ContentBinder:
             raise ComposeFileError(f"The config {name} of {service} has no file.", hint=EXTERNAL_HINT)
         source = Path(config["file"])
         if not source.exists():
-            raise _missing(service, f"takes the config {name} from", source)
-        return self._keep(service, source, self._resolved(source)) or source
+            raise missing_source(service, f"takes the config {name} from", source)
+        return self._keep(service, source, judged_path(source, self._folder, self._may_bind)) or source
 
     def _is_named_within(self, source: Path) -> bool:
         """Return whether a path is written as one of the stack's folder, wherever a link leads it."""
         written = Path(os.path.normpath(source))
-        return any(written.is_relative_to(folder) for folder in (self._folder, self._given, self._store.folder))
-
-    def _resolved(self, source: Path) -> Path:
-        """Return where a path leads, once: it was judged, and may have become a link since."""
-        resolved = resolve(source)
-        if source.is_relative_to(self._store.folder):  # kept already; what a stack itself names there is refused before
-            return resolved
-        if not resolved.is_relative_to(self._folder) and not self._may_bind(resolved):
-            raise ComposeFileError(
-                f"{source} leads out of the stack's folder now.", hint="Remove the link, and try again."
-            )
-        return resolved
+        return any(written.is_relative_to(folder) for folder in (self._folder, self._given))
 
     def _keep(self, service: str, source: Path, resolved: Path) -> Path | None:
         try:
@@ -125,26 +121,28 @@ class ContentBinder:
             return True
         return any(other.is_relative_to(source) or source.is_relative_to(other) for other in self._written_to)
 
-    def _check_secrets(self, service: str, fields: Mapping[str, Any], model: Mapping[str, Any]) -> None:
-        """Secrets keep their place, so that a rollback finds today's; what is not there cannot be mounted."""
-        for entry in fields.get("secrets") or ():
-            name = str(entry["source"])
-            secret = (model.get("secrets") or {}).get(name) or {}
-            if "file" not in secret:
-                raise ComposeFileError(f"The secret {name} of {service} has no file.", hint=EXTERNAL_HINT)
-            if not Path(secret["file"]).exists():
-                raise _missing(service, f"takes the secret {name} from", Path(secret["file"]))
+
+def judged_path(source: Path, folder: Path, may_bind: Callable[[Path], bool]) -> Path:
+    """Return where a path leads, once: it was judged, and may have become a link since. Raises ComposeFileError."""
+    resolved = resolve(source)
+    if not resolved.is_relative_to(folder) and not may_bind(resolved):
+        raise ComposeFileError(f"{source} leads out of the stack's folder now.", hint="Remove the link, and try again.")
+    return resolved
 
 
-def _live_binds(name: str, service: Mapping[str, Any], folder: Path) -> frozenset[Path]:
+def live_binds(name: str, service: Mapping[str, Any], model: Mapping[str, Any], folder: Path) -> frozenset[Path]:
     """Return what a service binds from where it lies, since the host renews it. Raises ComposeFileError."""
     named = (service.get("x-deploy") or {}).get("live_binds") or ()
+    if not named:
+        return frozenset()
     bound = {Path(one["source"]).resolve() for one in service.get("volumes") or () if one.get("type") == "bind"}
+    secrets = ((model.get("secrets") or {}).get(one.get("source")) or {} for one in service.get("secrets") or ())
+    bound |= {Path(str(one["file"])).resolve() for one in secrets if one.get("file")}
     live = frozenset((folder / str(path)).resolve() for path in named)
     if unknown := sorted(str(path) for path in live - bound):
         raise ComposeFileError(
             f"`live_binds` of {name} names what it does not bind: {', '.join(unknown)}.",
-            hint="Name sources of its `volumes`, as they are written there.",
+            hint="Name sources of its `volumes`, or files of its `secrets`, as they are written there.",
             service=name,
         )
     return live
@@ -154,7 +152,8 @@ def _bind_options(volume: Mapping[str, Any]) -> dict[str, Any]:
     return {**(volume.get("bind") or {}), "create_host_path": False}
 
 
-def _missing(service: str, does: str, source: Path) -> ComposeFileError:
+def missing_source(service: str, does: str, source: Path) -> ComposeFileError:
+    """Return the error that says which service needs what does not exist."""
     return ComposeFileError(
         f"{service} {does} {source}, which does not exist.",
         hint="Create it, or correct the compose file.",

@@ -1,6 +1,7 @@
 """Keep the content of configuration files once, under its hash, so that a release brings exactly that content back."""
 
 import hashlib
+import hmac
 import os
 import secrets
 import shutil
@@ -18,6 +19,10 @@ PERMISSIONS = 0o777
 # What is bigger is data rather than configuration.
 MOST_BYTES = 64 << 20
 MOST_FILES = 10_000
+MOST_SECRET_BYTES = 4 << 20
+# What is kept of a secret is known by its name, wherever a container has it.
+SECRET = "secret-"
+EVERYBODY = 0o444
 
 
 class TooLargeError(Exception):
@@ -25,10 +30,14 @@ class TooLargeError(Exception):
 
 
 class ContentStore:
-    """Keep files and folders below one folder, each named by the hash of content, names and modes."""
+    """Keep files and folders below one folder, each named by the hash of content, names and modes.
 
-    def __init__(self, folder: Path) -> None:
+    The names of secrets are hashed with `key`, so that nobody can guess what they hold.
+    """
+
+    def __init__(self, folder: Path, key: Callable[[], bytes] = bytes) -> None:
         self.folder = folder
+        self._key = key
 
     def place(self, source: Path, *, write: bool, beneath: Path = Path("/")) -> Path:
         """Return where a file's or folder's content is kept; with `write`, keep it.
@@ -50,6 +59,34 @@ class ContentStore:
         temporary.write_text(text, encoding="utf-8")
         temporary.chmod(INLINE_MODE)
         return self._settle(temporary, digest)
+
+    def place_secret(self, source: Path, *, write: bool, beneath: Path = Path("/")) -> Path:
+        """Return where a secret's file is kept; with `write`, keep it, with the owner and the mode that it has.
+
+        The links of the path are resolved already. Raises ComposeFileError for what is no regular file,
+        TooLargeError, OSError.
+        """
+        with held(source, beneath) as descriptor:
+            opened = open_regular(descriptor, source)
+        try:
+            status, content = os.fstat(opened), read_bounded(opened, MOST_SECRET_BYTES)
+        finally:
+            os.close(opened)
+        if content is None:
+            raise TooLargeError(str(source))
+        head = f"secret\0{status.st_uid}:{status.st_gid}:{status.st_mode & PERMISSIONS:o}\0".encode()
+        name = SECRET + hmac.digest(self._key(), head + content, "sha256").hex()
+        kept = self.folder / name
+        if not write or kept.exists():
+            return self._used(kept)
+        temporary = self._temporary()
+        try:
+            with open(temporary, "xb", opener=_open_private) as file:
+                file.write(content)
+            _give(temporary, status)
+            return self._settle(temporary, name)
+        finally:
+            discard(temporary)
 
     def clear(self, is_needed: Callable[[str], bool], older_than_seconds: float) -> None:
         """Remove the contents that nothing needs and that were not used lately."""
@@ -113,6 +150,26 @@ def _body(path: Path, status: os.stat_result) -> str:
 def _open_at_once(path: str, flags: int) -> int:
     """Open without waiting, should it have become a pipe, and no link."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _give(path: Path, status: os.stat_result) -> None:
+    """Give a copy the owner and the mode of the original.
+
+    Who is not root can give nothing away. The user of a container who was the original's owner then reads the copy as
+    everybody does in there: on the host, the folder lets nobody through.
+    """
+    mode = status.st_mode & PERMISSIONS
+    own = path.stat()
+    if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
+        try:
+            os.chown(path, status.st_uid, status.st_gid)
+        except PermissionError:
+            mode |= EVERYBODY
+    path.chmod(mode)
 
 
 def _entries(source: Path) -> Iterator[Path]:

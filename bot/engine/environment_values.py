@@ -8,7 +8,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 
-from roas.engine.contents import ContentStore
+from roas.engine.contents import SECRET, ContentStore
 from roas.engine.model import services_of
 from roas.engine.raw_files import as_written
 from roas.errors import ComposeFileError
@@ -51,7 +51,7 @@ def with_environment_values(
 
 
 def renewed_secrets(stored: Mapping[str, Any], today: Mapping[str, Any], contents: Path) -> dict[str, dict[str, Any]]:
-    """Return the services of a stored model whose secrets from variables have another value today."""
+    """Return the services of a stored model whose kept secrets have another content today."""
     services = services_of(today)
     renewed: dict[str, dict[str, Any]] = {}
     for name, service in services_of(stored).items():
@@ -69,13 +69,17 @@ def renewed_secrets(stored: Mapping[str, Any], today: Mapping[str, Any], content
 
 def _kept_secrets(service: Mapping[str, Any], contents: Path) -> dict[str, str]:
     """Return the sources of a service's secrets that are kept by content, by their place in the container."""
+    found = ((volume, Path(str(volume.get("source")))) for volume in service.get("volumes") or ())
     return {
-        str(volume.get("target")): str(volume.get("source"))
-        for volume in service.get("volumes") or ()
-        if volume.get("type") == "bind"
-        and PurePosixPath(str(volume.get("target"))).is_relative_to(MOUNTED_SECRETS)
-        and Path(str(volume.get("source"))).is_relative_to(contents)
+        str(volume.get("target")): str(source)
+        for volume, source in found
+        if volume.get("type") == "bind" and source.parent == contents and _is_secret(volume, source)
     }
+
+
+def _is_secret(volume: Mapping[str, Any], source: Path) -> bool:
+    mounted = PurePosixPath(str(volume.get("target"))).is_relative_to(MOUNTED_SECRETS)
+    return mounted or source.name.startswith(SECRET)
 
 
 def _bound(service: Mapping[str, Any], texts: Mapping[str, str], place: PlaceText) -> dict[str, Any]:

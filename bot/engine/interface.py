@@ -154,6 +154,10 @@ class Engine(Protocol):
         """Return the model that `refresh_credentials` would store, and warnings; nothing is written."""
         ...
 
+    async def hash_release(self, environment: Environment, model: Mapping[str, Any]) -> str:
+        """Return a hash of what a stored model would run as: with its secrets, today's settings and policy."""
+        ...
+
     async def protect(self, release: Release, environment: Environment) -> None:
         """Tag the release's images so that pruning leaves them alone."""
         ...

@@ -28,6 +28,16 @@ def hash_inputs(model: Mapping[str, Any], environment: Environment, allowed: tup
     return hashlib.sha256(json.dumps(covered, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
+def hash_release(model: Mapping[str, Any], environment: Environment, allowed: tuple[str, ...], key: bytes) -> str:
+    """Hash what a release of the past would run as today: its model with today's secrets, settings and policy.
+
+    Raises ComposeFileError.
+    """
+    text = json.dumps(model, sort_keys=True, default=str)
+    inputs = hash_inputs(model, environment, allowed, key)
+    return hmac.digest(key, f"{inputs} {text}".encode(errors="surrogateescape"), "sha256").hex()
+
+
 def _plain(value: object) -> object:
     """Write a set in an order that is the same in each process."""
     return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)

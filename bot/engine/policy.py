@@ -97,13 +97,20 @@ class ComposePolicy:
         return self.refuse(found, environment)
 
     def check_bound(self, model: Mapping[str, Any], environment: Environment) -> tuple[Violation, ...]:
-        """Raise ComposePolicyError for binds that a checkout can replace, where the policy is strict.
+        """Raise ComposePolicyError for what a checkout can replace: secrets and, where the policy is strict, binds.
 
-        The model is one whose read-only files are bound from our copies of them.
+        The model is one whose read-only files and secrets are bound from our copies of them.
         """
-        return self.refuse(
-            _judge_checkout(model, environment, Places.of(model, environment, self.state_dir)), environment
-        )
+        places = Places.of(model, environment, self.state_dir)
+        found = [*_judge_checkout(model, environment, places), *_judge_live_secrets(model, environment, places)]
+        return self.refuse(found, environment)
+
+    def check_secrets(self, model: Mapping[str, Any], environment: Environment) -> None:
+        """Raise ComposePolicyError for secrets of today that a release may not be given."""
+        places = Places.of(model, environment, self.state_dir)
+        secrets = {"secrets": model.get("secrets") or {}}
+        found = [*judge_resources(secrets, environment.project, places), *judge_token(model, environment, self._token)]
+        self.refuse(found, environment)
 
     def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
         """Raise ComposePolicyError for what the model of a release asks for and today's settings do not allow."""
@@ -170,10 +177,17 @@ def _judge_checkout(model: Mapping[str, Any], environment: Environment, places: 
         for volume in service.get("volumes") or ():
             if volume.get("type") == "bind":
                 yield from places.judge_checkout(name, str(volume.get("source") or ""))
-    for kind in ("secrets", "configs"):
-        for name, definition in (model.get(kind) or {}).items():
-            if source := (definition or {}).get("file"):
-                yield from places.judge_checkout(f"the {kind.removesuffix('s')} {name}", str(source))
+    yield from _judge_live_secrets(model, environment, places)
+
+
+def _judge_live_secrets(model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Violation]:
+    """Find secrets of services that are bound from where they lie: named in `live_binds`, or not to be copied."""
+    for name, service in services_of(model).items():
+        for entry in service.get("secrets") or ():
+            definition = (model.get("secrets") or {}).get(entry.get("source")) or {}
+            if source := definition.get("file"):
+                who = f"{name} has the secret {entry.get('source')} from where it lies, not from a copy: it"
+                yield from places.judge_checkout(who, str(source))
 
 
 def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[Violation]:

@@ -1,6 +1,6 @@
 """Resolve an environment's compose files to the model that would be deployed."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from roas.engine.own_container import own_container_id
 from roas.engine.policy import ComposePolicy
 from roas.engine.raw_files import FileReference
 from roas.engine.raw_policy import RawPolicy
+from roas.engine.secret_binding import SecretBinder
 from roas.engine.secret_sources import copied_secrets, model_secrets, stack_secrets
 from roas.engine.service_probes import refuse_impossible_probes
 from roas.engine.shared_volumes import with_shared_volumes
@@ -87,13 +88,9 @@ class StackResolver:
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
         shared, about_sharing = with_shared_volumes(model)
         valued = await self._with_environment_values(environment, shared, read.contents, write=write_contents)
-        binder = ContentBinder(
-            self._contents,
-            environment.folder,
-            lambda path: self._policy.allows(f"bind:{path}", environment),
-            write=write_contents,
-        )
-        bound = with_one_shots(await self._clients.local(lambda: binder.bind(valued)), environment.one_shots)
+        secretive = await self._with_secrets(environment, valued, write=write_contents)
+        binder = ContentBinder(self._contents, environment.folder, self._may_bind(environment), write=write_contents)
+        bound = with_one_shots(await self._clients.local(lambda: binder.bind(secretive)), environment.one_shots)
         trusted += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
         _refuse_remote_files(environment, bound)
         follows = await self._follows(environment, version, read)
@@ -130,8 +127,10 @@ class StackResolver:
         """Return the model that the files resolve to today, the place of its configuration, and warnings."""
         with without_secrets(self._redactor.redact):
             read = await self._read(environment, version)
+            await self._clients.local(lambda: self._policy.check_secrets(read.model, environment))
             valued = await self._with_environment_values(environment, read.model, read.contents, write=True)
-        return valued, read.warnings
+            secretive = await self._with_secrets(environment, valued, write=True)
+        return secretive, read.warnings
 
     async def _holdings(self, environment: Environment, *, needed: bool) -> EngineHoldings:
         """Query what exists on the engine. A preview works without; but nothing can be applied then."""
@@ -150,6 +149,13 @@ class StackResolver:
         )
         self._redactor.add(secrets)
         return valued
+
+    async def _with_secrets(self, environment: Environment, model: Mapping[str, Any], *, write: bool) -> dict[str, Any]:
+        binder = SecretBinder(self._contents, environment.folder, self._may_bind(environment), write=write)
+        return await self._clients.local(lambda: binder.bind(model))
+
+    def _may_bind(self, environment: Environment) -> Callable[[Path], bool]:
+        return lambda path: self._policy.allows(f"bind:{path}", environment)
 
     def _missing_sources(self, environment: Environment, model: Mapping[str, Any]) -> tuple[str, ...]:
         if not is_local(environment):

@@ -14,6 +14,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 
+from roas.engine.contents import SECRET
 from roas.engine.model import services_of
 from roas.engine.raw_yaml import RawMapping, read_raw
 from roas.errors import RoasError
@@ -82,6 +83,11 @@ def model_secrets(model: Mapping[str, Any]) -> Iterator[str]:
         yield from of_variables(_mapping(service.get("environment")))
         yield from of_variables(_mapping((service.get("build") or {}).get("args")))
         yield from of_variables(_mapping(service.get("labels")))
+        for volume in service.get("volumes") or ():
+            source = Path(str(volume.get("source") or ""))
+            mounted = str(volume.get("target", "")).startswith(MOUNTED_SECRETS) and volume.get("read_only")
+            if mounted or source.name.startswith(SECRET):
+                yield read_plain(source)
     for definition in (model.get("secrets") or {}).values():
         if source := (definition or {}).get("file"):
             yield read_plain(Path(str(source)))

@@ -3,25 +3,66 @@
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
+from campaigns.hostile.every_key import every_key
 from campaigns.hostile.spelling import Spelling, spellings
 from campaigns.hostile.values import HOSTILE, ORDINARY, Values
+from roas.engine.policy_keys import Judgement
 
 # These are refused before anything else is looked at.
 READ = frozenset({"services.env_file", "services.extends", "services.label_file"})
-USERS = {"volumes": "[{name}:/t]", "networks": "[{name}]", "secrets": "[{name}]", "configs": "[{name}]"}
+PLAIN = "plain key, flow value"
+# What cases refer to, by section.
+THERE = {
+    "services": "  base:\n    image: x\n",
+    "secrets": "  own:\n    file: ./own.txt\n",
+    "configs": "  own:\n    file: ./own.txt\n",
+}
+# How many spellings a value of `every_key` has, besides the plain one.
+SPELLINGS_EACH = 11
+USERS = {
+    "volumes": "[{name}:/t]",
+    "networks": "[{name}]",
+    "secrets": "[{name}]",
+    "configs": "[{name}]",
+    "models": "[{name}]",
+}
+
+
+class Kind(StrEnum):
+    """Say what is expected of a case."""
+
+    HOSTILE = "hostile"
+    ORDINARY = "ordinary"
+    CONTAINED = "the stack's own"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Hold one field of one service or resource."""
+    """Hold one field of one service or resource; `path` is the key of the schema that is meant.
+
+    What is `contained` is neither hostile nor ordinary: it may be refused, and may pass as long as it stays there.
+    """
 
     name: str
     key: str
     value: Any
     spelled: str
     hostile: bool
+    path: str = ""
+    contained: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """Return what is expected of it."""
+        return Kind.CONTAINED if self.contained else Kind.HOSTILE if self.hostile else Kind.ORDINARY
+
+    @property
+    def subject(self) -> str:
+        """Return the key that it counts for."""
+        return self.path or self.key
 
     @property
     def section(self) -> str:
@@ -48,6 +89,23 @@ def cases(seed: int, *, spelled: int | None = None) -> list[Case]:
     return sorted(picked, key=lambda case: (case.spelled, case.is_read, case.hostile))
 
 
+def cases_of_every_key(seed: int, *, spelled: int = SPELLINGS_EACH) -> list[Case]:
+    """Return values of every kind for every key of the schema, each plainly and in as many other spellings."""
+    chosen = random.Random(seed)  # noqa: S311 - no secret
+    named = [name for name in spellings() if name != PLAIN]
+    every: list[Case] = []
+    for number, (path, key, value, judgement) in enumerate(every_key()):
+        contained = judgement is Judgement.CONTAINED
+        for index, one in enumerate((PLAIN, *chosen.sample(named, spelled))):
+            every.append(Case(f"c{number}s{index}x", key, value, one, not contained, path, contained))
+    return sorted(every, key=lambda case: (case.spelled, case.contained))
+
+
+def value_of(case: Case) -> str:
+    """Name what the spellings of one value have in common."""
+    return case.name.partition("s")[0]
+
+
 def _combinations() -> Iterator[tuple[str, Any, str, bool]]:
     named = spellings()
     for values, hostile in ((HOSTILE, True), (ORDINARY, False)):
@@ -64,7 +122,9 @@ def compose_file(cases: Iterable[Case]) -> str:
     """Write one compose file that has all the cases."""
     named = spellings()
     tops: list[str] = []
-    sections: dict[str, list[str]] = {"services": []}
+    cases = list(cases)
+    refers = any(case.path for case in cases)
+    sections: dict[str, list[str]] = {name: [there] for name, there in THERE.items() if refers or name == "services"}
     for case in cases:
         written = _written(case, named[case.spelled])
         tops += [written[0]] if written[0] else []

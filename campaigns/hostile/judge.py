@@ -21,6 +21,9 @@ from roas.redaction import Redactor
 
 BATCH = 80
 CONFIG_SECONDS = 60.0
+# What Compose says of every service, and what it makes of a field besides that field.
+PLAIN_FIELDS = frozenset({"image", "command", "entrypoint", "networks"})
+MADE_OF = {"links": {"depends_on"}, "scale": {"deploy"}}
 # Who is refused: whoever writes what another reads, or else whom the line is about.
 WRITER = re.compile(r"which u?(c\d+x) may ")
 SUBJECT = re.compile(r"  - (?:the \w+ )?u?(c\d+x)\b")
@@ -33,6 +36,7 @@ class Verdict(StrEnum):
     REFUSED = "refused"
     OTHERWISE = "refused by another rule"
     PASSED = "passed"
+    LEAKED = "made another key of by Compose"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Judged:
     @property
     def is_wrong(self) -> bool:
         """Return whether what is hostile passed, or what is ordinary did not."""
+        if self.case.contained:
+            return self.verdict is Verdict.LEAKED
         if self.case.hostile:
             return self.verdict is Verdict.PASSED
         return self.verdict in {Verdict.REFUSED, Verdict.OTHERWISE}
@@ -73,15 +79,22 @@ def lay_out(folder: Path) -> Environment:
 def judge(cases: Sequence[Case], folder: Path) -> Iterator[Judged]:
     """Judge every case; cases are judged together where Compose takes them together."""
     environment = lay_out(folder)
-    for _, alike in groupby(cases, key=lambda case: (case.spelled, case.is_read, case.hostile)):
+    for _, alike in groupby(cases, key=lambda case: (case.spelled, case.is_read, case.hostile, case.contained)):
         group = list(alike)
         for start in range(0, len(group), BATCH):
             yield from _judge_batch(group[start : start + BATCH], environment)
 
 
 def _judge_batch(batch: Sequence[Case], environment: Environment) -> Iterator[Judged]:
-    taken = list(_taken(batch, environment))
-    yield from (Judged(case, Verdict.NOT_TAKEN) for case in batch if case not in taken)
+    found = {case.name: resolved for case, resolved in _taken(batch, environment)}
+    taken: list[Case] = []
+    for case in batch:
+        if case.name not in found:
+            yield Judged(case, Verdict.NOT_TAKEN)
+        elif case.contained and _leaks(case, found[case.name]):
+            yield Judged(case, Verdict.LEAKED)
+        else:
+            taken.append(case)
     if taken:
         yield from _by_policy(taken, environment)
 
@@ -100,13 +113,13 @@ def _by_policy(taken: Sequence[Case], environment: Environment) -> Iterator[Judg
         yield from _by_policy(taken[middle:], environment)
 
 
-def _taken(batch: Sequence[Case], environment: Environment) -> Iterator[Case]:
-    """Return the cases of which Compose says that they mean something, by halves where it refuses them together."""
+def _taken(batch: Sequence[Case], environment: Environment) -> Iterator[tuple[Case, Mapping[str, Any]]]:
+    """Return the cases of which Compose says that they mean something, and what, by halves where it refuses a file."""
     environment.compose_files[0].write_text(compose_file(batch), encoding="utf-8")
     done = _config(environment)
     if done.returncode == 0:
         model = read_resolved(done.stdout)
-        yield from (case for case in batch if _has_meaning(case, model))
+        yield from ((case, _resolved(case, model)) for case in batch if _has_meaning(case, model))
     elif len(batch) > 1:
         middle = len(batch) // 2
         yield from _taken(batch[:middle], environment)
@@ -123,9 +136,21 @@ def _has_meaning(case: Case, model: Mapping[str, Any]) -> bool:
     """Return whether what Compose resolved still has the field; what it left out harms nobody."""
     if case.is_read:
         return True
-    resolved = (model.get(case.section) or {}).get(case.name) or {}
+    resolved = _resolved(case, model)
     wanted = {case.key.partition(".")[2]: case.value} if case.section == "services" else case.value
     return _has_keys(resolved, wanted)
+
+
+def _resolved(case: Case, model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the service or the resource of a case, as Compose resolved it."""
+    found: Mapping[str, Any] = (model.get(case.section) or {}).get(case.name) or {}
+    return found
+
+
+def _leaks(case: Case, resolved: Mapping[str, Any]) -> bool:
+    """Return whether Compose made another key of a field than that field."""
+    field = case.key.partition(".")[2]
+    return case.section == "services" and not resolved.keys() <= PLAIN_FIELDS | {field} | MADE_OF.get(field, set())
 
 
 def _has_keys(resolved: object, wanted: object) -> bool:

@@ -264,6 +264,10 @@ class EngineDouble:
         """Return the model as it is."""
         return await self.load_model(release.model_hash), ()
 
+    async def hash_release(self, environment: Environment, model: Mapping[str, Any]) -> str:
+        """Bind to nothing: there are no secrets, and the settings stay."""
+        return ""
+
     async def protect(self, release: Release, environment: Environment) -> None:
         """Do nothing: nobody prunes here."""
 

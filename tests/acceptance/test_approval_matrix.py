@@ -1,5 +1,7 @@
 """A yes covers all that will run: whatever of it changes between the plan and the yes, the plan is void."""
 
+from dataclasses import replace
+
 import pytest
 
 from roas.errors import ImageChangedError
@@ -59,3 +61,53 @@ async def test_change_between_plan_and_yes_voids(people, planned, images):
     assert done.problem is not None
     assert done.problem.key == ImageChangedError.key
     assert planned.containers() == []
+
+
+ROLLED_BACK = {"password": "hunter2", "settings.ini": "a=1", ".env": "DB_PASSWORD=first-1\n"}
+# What of today reaches a release of the past, and what of it does not.
+FOR_ROLLBACK = {"password": True, ".env": True, "settings.ini": False, "policy": True, "settings": True}
+
+
+async def test_change_since_the_yes_voids_rollback(people, stack, images, monkeypatch):
+    """A rollback takes today's credentials, and is judged by today's settings: the yes to it covers them."""
+    orchestrator, engine = people.application.orchestrator, people.application.engine
+    for path, text in ROLLED_BACK.items():
+        stack.put(path, text)
+    web = {"secrets": ["password"], "configs": ["settings"], "environment": {"DB_PASSWORD": "${DB_PASSWORD}"}}
+    stack.write({"web": service(**web)}, **TOP)
+    await people.succeed("v1")
+    await people.succeed("v2")
+
+    async def digest() -> str:
+        return (await orchestrator.plan(request(DeploymentKind.ROLLBACK))).digest
+
+    digests = [await digest()]
+    assert await digest() == digests[0]
+    for what, counts in FOR_ROLLBACK.items():
+        if what == "policy":
+            monkeypatch.setattr(engine._policy, "allowed", (*engine._policy.allowed, "cap_add:web"))
+        elif what == "settings":
+            other = replace(orchestrator.environment("dev"), observation_seconds=0.3)
+            monkeypatch.setattr(orchestrator, "_environments", {"dev": other})
+        else:
+            stack.put(what, ROLLED_BACK[what].replace("1", "2") + "# 2")
+        digests.append(await digest())
+        assert (digests[-1] not in digests[:-1]) == counts, what
+    before = stack.ids()
+    with pytest.raises(ImageChangedError):
+        await orchestrator.start(request(DeploymentKind.ROLLBACK, plan_digest=digests[0]))
+    assert stack.ids() == before
+
+    deployments = people.application.state.deployments
+    create = type(deployments).create
+
+    async def create_and_change(*arguments):
+        fence = await create(*arguments)
+        stack.put("password", "changed once it had begun")
+        return fence
+
+    monkeypatch.setattr(type(deployments), "create", create_and_change)
+    done = await orchestrator.run(request(DeploymentKind.ROLLBACK, plan_digest=digests[-1]))
+    assert done.problem is not None
+    assert done.problem.key == ImageChangedError.key
+    assert stack.ids() == before

@@ -161,6 +161,9 @@ class FakeEngine:
     ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         return await self.load_model(release.model_hash), ()
 
+    async def hash_release(self, environment: Environment, model: Mapping[str, Any]) -> str:
+        return ""
+
     async def protect(self, release: Release, environment: Environment) -> None:
         self.protected.add(release.number)
 

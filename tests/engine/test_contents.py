@@ -17,6 +17,7 @@ from roas.engine.contents import ContentStore, content_hash
 from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 from tests.engine.applying import apply, deploy, draft
+from tests.engine.test_faults import release_of
 
 MOUNTED = """
 services:
@@ -69,7 +70,8 @@ async def test_rollback_restores_mounted_files(
     look = "cat /conf/run.sh /etc/settings.ini /inline; echo; ls /conf; echo $GREETING; cat /run/secrets/password"
     second = "secondsecondcosts 5$\nlink\nmore\nrun.sh\nsecond\nsecond"
     assert shown(docker_client, web.id, look) == second
-    await apply(engine, mounted, first.model_hash)
+    restored, _ = await engine.refresh_credentials(mounted, release_of(first.model_hash))
+    await apply(engine, mounted, restored)
     (web,) = await engine.containers(mounted)
     rolled_back = "firstfirstcosts 5$\nlink\nrun.sh\nfirst\nsecond"  # a secret is always today's
     assert shown(docker_client, web.id, look) == rolled_back

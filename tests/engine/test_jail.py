@@ -178,8 +178,7 @@ async def test_copy_resolves_as_the_original(tmp_path: Path, environment: Enviro
     )
     expected = compose_config(environment, variables)
     assert expected.returncode == 0, expected.stderr
-    model, _ = await resolver.working_copy(environment, None)
-    assert model == read_resolved(expected.stdout)
+    assert (await resolver._read(environment, None)).model == read_resolved(expected.stdout)
 
 
 async def test_message_names_the_real_path(engine: ComposeEngine, environment: Environment) -> None:
@@ -334,16 +333,6 @@ async def test_what_takes_too_much_is_refused(engine: ComposeEngine, environment
     bombed = replace(environment, env_files=(environment.folder / ".env",))
     with pytest.raises(ComposeFileError, match="Resolving the compose file takes"):
         await engine.resolve(bombed, None, write_contents=False)
-
-
-async def test_no_jail_means_no_plan(
-    engine: ComposeEngine, environment: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("roas.engine.compose.jail.jail_kind", lambda: JailKind.NONE)
-    environment.compose_files[0].write_text("services: {web: {image: x}}")
-    with pytest.raises(RoasError, match="cannot be confined") as caught:
-        await engine.resolve(environment, None, write_contents=False)
-    assert "Landlock" in caught.value.hint
 
 
 def test_helper_refuses_to_run_unconfined(tmp_path: Path) -> None:

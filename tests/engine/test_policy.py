@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from campaigns.hostile.every_key import schema_keys
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.policy import ComposePolicy
 from roas.engine.policy_keys import KEYS
@@ -204,9 +205,8 @@ STRICT: list[tuple[dict[str, Any], set[str]]] = [
     ({"services": {"web": read_only("/srv/stack/conf")}}, {"replaceable:/srv/stack/conf"}),
     ({"services": {"web": bind("/srv/data")}}, set()),
     ({"services": {"web": read_only("/etc/localtime")}}, set()),
-    ({"secrets": {"s": {"file": "/srv/stack/s"}}}, {"replaceable:/srv/stack/s"}),
-    ({"secrets": {"s": {"file": "/srv/s"}}}, set()),
 ]
+LIVE = {"services": {"web": {"secrets": [{"source": "s"}]}}, "secrets": {"s": {"file": "/srv/stack/s"}}}
 
 
 @pytest.mark.parametrize(("model", "wanted"), STRICT, ids=in_words)
@@ -220,6 +220,17 @@ def test_strict_policy_binds_nothing_of_a_checkout(model: dict[str, Any], wanted
         found = set(error.entries)
     assert found == wanted
     policy.check_bound(model, replace(strict, allowed=tuple(wanted)))
+
+
+@pytest.mark.parametrize("level", [PolicyLevel.STRICT, PolicyLevel.DEFAULT])
+def test_secret_that_is_no_copy_is_refused(level: PolicyLevel) -> None:
+    policy, stack = ComposePolicy((), STATE), replace(STACK, policy=level)
+    with pytest.raises(ComposePolicyError) as caught:
+        policy.check_bound(LIVE, stack)
+    assert caught.value.entries == ("replaceable:/srv/stack/s",)
+    policy.check_bound(LIVE, replace(stack, allowed=caught.value.entries))
+    policy.check_bound({**LIVE, "secrets": {"s": {"file": "/srv/s"}}}, stack)
+    assert policy.check_bound(LIVE, replace(stack, policy=PolicyLevel.TRUSTED))
 
 
 def test_trust_allows_powers_and_names_them() -> None:
@@ -357,8 +368,8 @@ def test_unknown_key_is_refused(model: dict[str, Any]) -> None:
 
 
 def test_every_key_of_the_specification_is_judged() -> None:
-    """The fixture lists every key of the specification's JSON schema, `*` for names that the file chooses."""
-    known = (Path(__file__).parent / "compose_spec_keys.txt").read_text().split()
+    """The corpus of attacks lists every key of the specification's JSON schema, `*` for names of the file's own."""
+    known = [path for path, _ in schema_keys()]
     places = {path[:at] for path in KEYS for at, sign in enumerate(path) if sign == "."}
     above = {path[:at] for path in known for at, sign in enumerate(path) if sign == "."}
     assert len(known) > 300

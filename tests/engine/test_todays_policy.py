@@ -191,3 +191,22 @@ async def test_the_bots_volume_is_not_shared(
         assert await resolved_entries(engine, environment) == {"state_dir:web"}
     finally:
         bot.remove(force=True)
+
+
+async def test_link_that_was_allowed_is_followed_once(
+    engine: ComposeEngine, stack: Stack, tmp_path: Path, docker_client: docker.DockerClient
+) -> None:
+    """A link of the stack's folder to an allowed place: a checkout that leads it elsewhere reaches no container."""
+    for name in ("data", "host"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "whose").write_text(name)
+    environment = stack(f"{PLAIN[:-2]}, restart: always, volumes: ['./link:/data', './link:/again:ro']}}}}")
+    link = environment.folder / "link"
+    link.symlink_to(tmp_path / "data")
+    await deploy(engine, replace(environment, allowed=(f"bind:{tmp_path}/data",)))
+    (web,) = await engine.containers(environment)
+    link.unlink()
+    link.symlink_to(tmp_path / "host")
+    crashed(docker_client, web.id)
+    seen = docker_client.containers.get(web.id).exec_run(["cat", "/data/whose", "/again/whose"]).output
+    assert seen == b"datadata"

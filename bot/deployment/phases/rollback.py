@@ -9,6 +9,7 @@ from roas.deployment.dependencies import DependencyCoordinator
 from roas.deployment.dependent_restarts import begun
 from roas.deployment.handover import replace_bot_if_needed
 from roas.deployment.own_service import find_running_bot, keeps_bot, refuse_without_bot, replicas_by_service
+from roas.deployment.planning import plan_rollback, require_same_plan
 from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.container_watch import ContainerWatch
 from roas.models.coordination import PhaseName
@@ -44,6 +45,7 @@ class Rollback:
 
     async def _restore(self, context: DeploymentContext, watch: ContainerWatch, target: Release) -> None:
         engine, manager = context.components.engine, context.components.manager
+        await _refuse_other_plan(context, target)
         stays = await self._bot_without_place(context, target)
         for action in await sweep_leftovers(context.components, context.environment):
             context.warn(action)
@@ -122,6 +124,17 @@ class Rollback:
         own = frozenset() if bot is None else frozenset({bot.service})
         for service in sorted({container.service for container in watch.containers} - own):
             await context.components.manager.remove_service(context.environment, service, watch, context.report)
+
+
+async def _refuse_other_plan(context: DeploymentContext, target: Release) -> None:
+    """Raise ImageChangedError where what was said yes to is not what would be done by now; nothing is changed then."""
+    request = context.deployment.request
+    deployment = context.deployment
+    asked_for = deployment.request.kind is DeploymentKind.ROLLBACK and deployment.problem is None
+    if not asked_for or request.plan_digest is None or deployment.touched:
+        return
+    asked = replace(request, target_release=target.number)
+    require_same_plan(request, (await plan_rollback(context.components, context.environment, asked))[1])
 
 
 async def _plan_restarts(context: DeploymentContext, services: frozenset[str]) -> None:

@@ -2,7 +2,8 @@
 
 It sees the copy of the stack's files and the libraries that it is linked with, nothing else: Landlock keeps it from
 every other file, a seccomp filter from sockets (the engine's too), io_uring and the memory of other processes, and the
-limits of the process from taking the machine's memory and time.
+limits of the process from taking the machine's memory and time. Where the kernel has no Landlock, a container takes
+their place (`jail_container.py`).
 """
 
 import ctypes
@@ -15,8 +16,6 @@ from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-
-from roas.errors import EngineError
 
 MEMORY_BYTES = 1 << 30
 CPU_SECONDS = 20
@@ -50,14 +49,14 @@ class JailKind(StrEnum):
 
     SETPRIV = "setpriv"
     HELPER = "helper"
-    NONE = "none"
+    CONTAINER = "container"
 
 
 @cache
 def jail_kind() -> JailKind:
     """Find out what this machine offers; asked once for each process."""
     if platform.machine() not in ARCHITECTURES or not has_landlock():
-        return JailKind.NONE
+        return JailKind.CONTAINER
     return JailKind.SETPRIV if _setpriv_confines() else JailKind.HELPER
 
 
@@ -70,19 +69,8 @@ def has_landlock() -> bool:
     return version >= 1
 
 
-def confined(
-    command: tuple[str, ...], scratch: Path, descriptors: Iterable[int], kind: JailKind | None = None
-) -> tuple[str, ...]:
-    """Return what to run for a command that may read a folder, and the files of some descriptors that it is passed.
-
-    Raises EngineError where nothing here can confine it.
-    """
-    kind = kind or jail_kind()
-    if kind is JailKind.NONE:
-        raise EngineError(
-            "Compose cannot be confined here: the kernel has no Landlock.",
-            hint="Use a kernel from 5.13 on with Landlock among its security modules (`lsm=landlock,…` at boot).",
-        )
+def confined(command: tuple[str, ...], scratch: Path, descriptors: Iterable[int], kind: JailKind) -> tuple[str, ...]:
+    """Return what to run for a command that may read a folder, and the files of some descriptors that it is passed."""
     (scratch / FILTER).write_bytes(seccomp_filter())
     readable = [str(scratch), *filter(_exists, LIBRARIES), *(f"/proc/self/fd/{number}" for number in descriptors)]
     executable = [command[0], *map(str, Path("/").glob(LOADERS))]

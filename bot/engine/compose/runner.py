@@ -12,10 +12,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import docker
+
 from roas.concurrency import run_concurrently
-from roas.engine.client import engine_address
+from roas.engine.client import EngineClients, engine_address
 from roas.engine.compose.faults import compose_fault, resolution_fault
-from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined
+from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined, jail_kind
+from roas.engine.compose.jail_container import ContainerJail, JailedFiles, JailedOutput
 from roas.engine.sources.snapshot import SETTINGS, SourceSnapshot
 from roas.errors import ComposeFileError, EngineError, EngineUnavailableError
 from roas.models.environment import Environment
@@ -50,7 +53,10 @@ class ComposeOutput:
 class ComposeRunner:
     """Run Compose commands for one of our processes, which the marker in the children's environment names."""
 
-    def __init__(self, instance_id: str, redact: Callable[[str], str] = str) -> None:
+    def __init__(
+        self, instance_id: str, redact: Callable[[str], str] = str, clients: EngineClients | None = None
+    ) -> None:
+        self._clients = clients
         self._instance_id = instance_id
         self._redact = redact
         self._command: tuple[str, ...] | None = None
@@ -100,17 +106,14 @@ class ComposeRunner:
         """
         scrubbed = self._scrubbed(environment, variables)
         scrubbed |= {"PATH": NO_PROGRAMS, "DOCKER_CONFIG": str(snapshot.scratch / SETTINGS)}
-        descriptors = tuple(snapshot.in_place.values())
-        command = confined((str(_compose_binary()),), snapshot.scratch, descriptors, kind)
         folder = snapshot.mapping.to_copy(environment.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        process = await self._start((*command, *arguments), scrubbed, folder, descriptors)
-        try:
-            async with _deadline(CONFIG_SECONDS):
-                stdout, stderr = await run_concurrently(map(_read_bounded, (process.stdout, process.stderr)))
-                code = await process.wait()
-        finally:
-            await _end(process)
+        command = (str(_compose_binary()), *arguments)
+        kind = kind or jail_kind()
+        if kind is JailKind.CONTAINER:
+            stdout, stderr, code = await self._run_in_container(command, environment, snapshot, scrubbed, folder)
+        else:
+            stdout, stderr, code = await self._run_confined(command, snapshot, scrubbed, folder, kind)
         stderr = snapshot.mapping.text_back(stderr)
         if code < 0 or (code != 0 and any(words in stderr for words in OUT_OF_MEMORY)):
             raise _too_much(f"more than {MEMORY_BYTES >> 20} MiB of memory or {CPU_SECONDS} s of a processor")
@@ -140,6 +143,54 @@ class ComposeRunner:
         reaching = self._scrubbed(environment, variables).items()
         seen = sorted(f"{name}={value}" for name, value in reaching if name not in SET_IN_JAIL)
         return snapshot.digest(), str(environment.folder), *seen, *_mark(_compose_binary())
+
+    async def _run_confined(
+        self,
+        command: tuple[str, ...],
+        snapshot: SourceSnapshot,
+        variables: Mapping[str, str],
+        folder: Path,
+        kind: JailKind,
+    ) -> tuple[str, str, int]:
+        descriptors = tuple(snapshot.in_place.values())
+        jailed = confined(command[:1], snapshot.scratch, descriptors, kind)
+        process = await self._start((*jailed, *command[1:]), variables, folder, descriptors)
+        try:
+            async with _deadline(CONFIG_SECONDS):
+                stdout, stderr = await run_concurrently(map(_read_bounded, (process.stdout, process.stderr)))
+                code = await process.wait()
+        finally:
+            await _end(process)
+        return stdout, stderr, code
+
+    async def _run_in_container(
+        self,
+        command: tuple[str, ...],
+        environment: Environment,
+        snapshot: SourceSnapshot,
+        variables: Mapping[str, str],
+        folder: Path,
+    ) -> tuple[str, str, int]:
+        if self._clients is None:
+            raise EngineError("Compose cannot be confined here.", hint="Use a kernel with Landlock (5.13 or newer).")
+        contents = {path: snapshot.content(path) for path in snapshot.in_place}
+        jails: list[ContainerJail] = []
+
+        def run(client: docker.DockerClient) -> JailedOutput | None:
+            jails.append(ContainerJail(client))
+            files = JailedFiles(snapshot.scratch, contents)
+            return jails[0].run(command, files, variables, folder, MODEL_BYTES)
+
+        try:
+            async with _deadline(CONFIG_SECONDS):
+                done = await self._clients.call(environment, run)
+        except BaseException:
+            if jails:
+                await self._clients.local(jails[0].stop)
+            raise
+        if done is None:
+            raise _too_much(f"a model of more than {MODEL_BYTES >> 20} MiB")
+        return done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), done.code
 
     def run_in_foreground(self, arguments: Sequence[str], environment: Environment) -> tuple[list[str], dict[str, str]]:
         """Return what to run, and in which environment, for a command that is given the terminal.
