@@ -21,7 +21,7 @@ MOST_BYTES = 64 << 20
 MOST_FILES = 10_000
 MOST_SECRET_BYTES = 4 << 20
 # What is kept of a secret is known by its name, wherever a container has it.
-SECRET = "secret-"
+SECRET_PREFIX = "secret-"  # noqa: S105 - a part of a name
 EVERYBODY = 0o444
 
 
@@ -75,7 +75,7 @@ class ContentStore:
         if content is None:
             raise TooLargeError(str(source))
         head = f"secret\0{status.st_uid}:{status.st_gid}:{status.st_mode & PERMISSIONS:o}\0".encode()
-        name = SECRET + hmac.digest(self._key(), head + content, "sha256").hex()
+        name = SECRET_PREFIX + hmac.digest(self._key(), head + content, "sha256").hex()
         kept = self.folder / name
         if not write or kept.exists():
             return self._used(kept)

@@ -8,7 +8,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 
-from roas.engine.contents import SECRET, ContentStore
+from roas.engine.contents import SECRET_PREFIX, ContentStore
 from roas.engine.model import services_of
 from roas.engine.raw_files import as_written
 from roas.errors import ComposeFileError
@@ -79,7 +79,7 @@ def _kept_secrets(service: Mapping[str, Any], contents: Path) -> dict[str, str]:
 
 def _is_secret(volume: Mapping[str, Any], source: Path) -> bool:
     mounted = PurePosixPath(str(volume.get("target"))).is_relative_to(MOUNTED_SECRETS)
-    return mounted or source.name.startswith(SECRET)
+    return mounted or source.name.startswith(SECRET_PREFIX)
 
 
 def _bound(service: Mapping[str, Any], texts: Mapping[str, str], place: PlaceText) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 
-from roas.engine.contents import SECRET
+from roas.engine.contents import SECRET_PREFIX
 from roas.engine.model import services_of
 from roas.engine.raw_yaml import RawMapping, read_raw
 from roas.errors import RoasError
@@ -84,10 +84,10 @@ def model_secrets(model: Mapping[str, Any]) -> Iterator[str]:
         yield from of_variables(_mapping((service.get("build") or {}).get("args")))
         yield from of_variables(_mapping(service.get("labels")))
         for volume in service.get("volumes") or ():
-            source = Path(str(volume.get("source") or ""))
+            place = Path(str(volume.get("source") or ""))
             mounted = str(volume.get("target", "")).startswith(MOUNTED_SECRETS) and volume.get("read_only")
-            if mounted or source.name.startswith(SECRET):
-                yield read_plain(source)
+            if mounted or place.name.startswith(SECRET_PREFIX):
+                yield read_plain(place)
     for definition in (model.get("secrets") or {}).values():
         if source := (definition or {}).get("file"):
             yield read_plain(Path(str(source)))
