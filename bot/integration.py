@@ -30,6 +30,7 @@ from roas.monitoring.probes import NetworkProber
 from roas.monitoring.prometheus_watch import PrometheusWatch
 from roas.monitoring.service_alerts import ServiceAlerts
 from roas.monitoring.shared_state_folder import SharedStateFolder
+from roas.monitoring.swapped_binds import SwappedBinds
 from roas.monitoring.token_twin import TokenTwin
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
@@ -325,6 +326,7 @@ def _build(
     prometheus = PrometheusWatch(settings.prometheus_url, alert_service)
     catch_up = partial(_catch_up, state, metrics, measurements)
     token_twin = TokenTwin(alert_service, partial(_token_holders, settings, engine, known))
+    swapped = SwappedBinds(engine, state, alert_service, known)
     looks = (token_twin.look, SharedStateFolder(state, alert_service).look, drift_alerts.look)
     bounds = HistoryBounds(settings.history_days, settings.history_rows)
     return Application(
@@ -343,7 +345,9 @@ def _build(
         held_lease=held_lease,
         peers=peers,
         alert_service=alert_service,
-        maintenance=Maintenance(collector, alerts, alert_service, recovery, state, prometheus, catch_up, bounds, looks),
+        maintenance=Maintenance(
+            collector, alerts, alert_service, recovery, state, prometheus, catch_up, bounds, looks, swapped.look
+        ),
         token_twin=token_twin,
         integration_monitor=IntegrationMonitor(bus, measurements),
         sync=sync,

@@ -23,6 +23,7 @@ from roas.engine.image_pull import pull_image
 from roas.engine.images import find_image, look_up_image
 from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
 from roas.engine.local_versions import PLACEHOLDER, find_local_versions
+from roas.engine.misled_binds import MisledBinds
 from roas.engine.model import read_definitions, services_of
 from roas.engine.model_store import ModelStore
 from roas.engine.orphans import kill_orphans
@@ -78,6 +79,7 @@ class ComposeEngine:
         self._drafter = ReleaseDrafter(self._clients, self._models, self._contents)
         self._refresher = CredentialRefresher(self._clients, self._resolver, self._models)
         self._release_policy = ReleasePolicy(self._clients, self._resolver, self._models)
+        self._misled = MisledBinds(self._clients, policy)
         self._creator = ServiceCreator(self._clients, self._runner, self._models)
 
         self.probe_targets = ProbeTargets(self._clients, policy)
@@ -277,6 +279,7 @@ class ComposeEngine:
 
     async def start(self, environment: Environment, container_id: str) -> None:
         """Start a created or stopped container."""
+        await self._misled.refuse(environment, container_id)
         await start_container(self._clients, environment, container_id)
 
     async def stop(self, environment: Environment, container_id: str) -> None:
@@ -286,6 +289,19 @@ class ComposeEngine:
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
         """Stop and remove a container by id."""
         await remove_container(self._clients, environment, container_id, grace_seconds)
+
+    async def misled_binds(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+        """Return the services of a model of which a bind leads, by now, where it may not, and why."""
+        return await self._clients.local(lambda: self._misled.find(self._models.load(model_hash), environment))
+
+    async def hold_restarts(self, environment: Environment, services: Iterable[str]) -> None:
+        """Let no container of these services be started again by the engine itself."""
+        await self._misled.hold(environment, services)
+
+    async def release_restarts(self, environment: Environment, model_hash: str, services: Iterable[str]) -> None:
+        """Give the containers of these services the restart policy of a model again."""
+        model = await self.load_model(model_hash)
+        await self._misled.release(environment, model, services)
 
     async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
         """Return the Compose projects of the environment's engine."""

@@ -251,6 +251,18 @@ class Engine(Protocol):
         """Stop and remove a container by id; a missing one is no error."""
         ...
 
+    async def misled_binds(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+        """Return the services of a model of which a bind leads, by now, where it may not, and why."""
+        ...
+
+    async def hold_restarts(self, environment: Environment, services: Iterable[str]) -> None:
+        """Let no container of these services be started again by the engine itself."""
+        ...
+
+    async def release_restarts(self, environment: Environment, model_hash: str, services: Iterable[str]) -> None:
+        """Give the containers of these services the restart policy of a model again."""
+        ...
+
     async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
         """Return the Compose projects of the environment's engine."""
         ...

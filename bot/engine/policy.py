@@ -112,6 +112,12 @@ class ComposePolicy:
         found = [*judge_resources(secrets, environment.project, places), *judge_token(model, environment, self._token)]
         self.refuse(found, environment)
 
+    def judge_binds(self, service: str, sources: Iterable[str], environment: Environment) -> list[Violation]:
+        """Return which of these paths a service may not bind today, as they lead now."""
+        places = Places.of({}, environment, self.state_dir)
+        found = [one for source in sources for one in places.judge_bind(service, source, "binds")]
+        return self.without_allowed(found, environment)
+
     def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
         """Raise ComposePolicyError for what the model of a release asks for and today's settings do not allow."""
         copies = self.state_dir / CONTENTS_FOLDER
@@ -185,9 +191,10 @@ def _judge_live_secrets(model: Mapping[str, Any], environment: Environment, plac
     for name, service in services_of(model).items():
         for entry in service.get("secrets") or ():
             definition = (model.get("secrets") or {}).get(entry.get("source")) or {}
-            if source := definition.get("file"):
-                who = f"{name} has the secret {entry.get('source')} from where it lies, not from a copy: it"
-                yield from places.judge_checkout(who, str(source))
+            source = str(definition.get("file") or "/")
+            for found in places.judge_checkout(name, source):
+                text = f"{name} has the secret {entry.get('source')} from {source} itself, which a checkout may replace"
+                yield Violation(text, found.entry)
 
 
 def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[Violation]:

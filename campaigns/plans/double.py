@@ -289,6 +289,16 @@ class EngineDouble:
 
     # Containers
 
+    async def misled_binds(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+        """Find nothing: there are no paths here."""
+        return {}
+
+    async def hold_restarts(self, environment: Environment, services: Iterable[str]) -> None:
+        """Hold nothing."""
+
+    async def release_restarts(self, environment: Environment, model_hash: str, services: Iterable[str]) -> None:
+        """Hold nothing."""
+
     async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
         """Have no other project."""
         return ()

@@ -77,6 +77,15 @@ class FakeEngine:
         definitions = {name: replace(d, image=f"{name}:{version}") for name, d in stack.items()}
         return ResolvedStack(environment, version or "", model, definitions)
 
+    async def misled_binds(self, environment: Environment, model_hash: str) -> Mapping[str, str]:
+        return {}
+
+    async def hold_restarts(self, environment: Environment, services: Iterable[str]) -> None:
+        pass
+
+    async def release_restarts(self, environment: Environment, model_hash: str, services: Iterable[str]) -> None:
+        pass
+
     async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
         return ()
 
