@@ -1,7 +1,8 @@
 """Wire the parts together: each is built here, once, and the IntegrationCoordinator ties them by events."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,7 +11,8 @@ from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.manager import DeploymentManager
-from roas.engine.secret_sources import of_variables
+from roas.engine.secret_sources import of_variables, stack_secrets
+from roas.errors import RoasError
 from roas.events import Event, EventBus, Subscription
 from roas.maintenance import Maintenance
 from roas.models.alert import URGENT, AlertReport, AlertSource, Severity
@@ -262,6 +264,7 @@ async def open_application(
         )
         stack.push_async_callback(engine.close)
         application = _build(settings, redactor, state, bus, engine)
+        await _learn_stacks(application)
         await _start(application, stack)
         yield application
 
@@ -273,6 +276,19 @@ def _seed(redactor: Redactor, settings: Settings) -> None:
     redactor.add(settings.secrets)
     for one in known.values():
         redactor.add(of_variables(one.variables))
+
+
+async def _learn_stacks(application: Application) -> None:
+    """Let the redactor know the secrets of every environment: those of one can turn up in a report of another."""
+    for environment in application.environments.values():
+        application.redactor.add(await asyncio.to_thread(_secrets_of, environment))
+    for model_hash in await application.state.releases.applied_models():
+        with suppress(RoasError):  # whoever needs it says so
+            await application.engine.load_model(model_hash)
+
+
+def _secrets_of(environment: Environment) -> tuple[str, ...]:
+    return tuple(stack_secrets(environment))
 
 
 def _build(
