@@ -67,6 +67,12 @@ BESIDE: Mapping[str, Mapping[str, Any]] = {
 TYPES = {"bind": {"type": "bind", "source": "./data"}, "tmpfs": {"type": "tmpfs"}, "image": {"type": "image"}}
 # The file of the cases has these.
 NAMES = {"services.*.depends_on": "base", "services.*.networks": "default", "services.*.ulimits": "nofile"}
+# Which test judges the keys that need an engine, another policy or a file of their own.
+JUDGED_ELSEWHERE: Mapping[str, str] = {
+    "include": "tests/engine/test_raw_spellings.py",
+    "services.*.container_name": "tests/engine/test_host_gained.py",
+    "services.*.ports.host_ip": "tests/engine/test_policy.py",
+}
 # Why no value of a key is hostile, for those to which nothing can be put here.
 NOTHING_HOSTILE: Mapping[str, str] = {
     "name": "the project's name: the bot gives its own by `-p`, which wins",
@@ -140,3 +146,26 @@ def _around(path: str, value: Any, types: Mapping[str, frozenset[str]]) -> tuple
     if parts[0] == "services":
         return parts[2], inner
     return parts[2], {**BESIDE.get(f"{parts[0]}.*", {}), parts[2]: inner}
+
+
+def reached(values: Mapping[str, Any]) -> frozenset[str]:
+    """Return the keys of the schema that a list of values says something of."""
+    known = {path for path, _ in schema_keys()}
+    found: set[str] = set()
+    for key, every in values.items():
+        section, _, field = key.partition(".")
+        place = f"{section}.*" + (f".{field}" if field else "")
+        for value in every:
+            found |= {path for path in _paths(value, place, known) if path in known}
+    return frozenset(found)
+
+
+def _paths(value: Any, place: str, known: set[str]) -> Iterator[str]:
+    yield place
+    if isinstance(value, list):
+        for item in value:
+            yield from _paths(item, place, known)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            path = f"{place}.{key}"
+            yield from _paths(item, path if path in known else f"{place}.*", known)

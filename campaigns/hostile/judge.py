@@ -25,8 +25,8 @@ CONFIG_SECONDS = 60.0
 PLAIN_FIELDS = frozenset({"image", "command", "entrypoint", "networks"})
 MADE_OF = {"links": {"depends_on"}, "scale": {"deploy"}}
 # Who is refused: whoever writes what another reads, or else whom the line is about.
-WRITER = re.compile(r"which u?(c\d+x) may ")
-SUBJECT = re.compile(r"  - (?:the \w+ )?u?(c\d+x)\b")
+WRITER = re.compile(r"which u?(c\d+(?:s\d+)?x) may ")
+SUBJECT = re.compile(r"  - (?:the \w+ )?u?(c\d+(?:s\d+)?x)\b")
 
 
 class Verdict(StrEnum):

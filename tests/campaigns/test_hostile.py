@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.hostile.corpus import Case, cases
+from campaigns.hostile.corpus import PLAIN, Case, cases, cases_of_every_key
+from campaigns.hostile.every_key import JUDGED_ELSEWHERE, NOTHING_HOSTILE, every_key, reached, schema_keys
 from campaigns.hostile.judge import Judged, Verdict, judge
-from campaigns.hostile.spelling import spellings
+from campaigns.hostile.values import HOSTILE
 from roas.engine import policy_keys
 from roas.engine.places import Places
 from roas.engine.policy_keys import KEYS, Judgement
-
-PLAIN = next(iter(spellings()))
 
 
 def test_nothing_hostile_passes(tmp_path: Path) -> None:
@@ -88,3 +87,52 @@ def test_an_undone_place_is_found(rule: str, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Places, rule, lambda *_args, **_named: iter(()))
     keys = {"judge_bind": "secrets", "judge_state": "services.build", "judge_read": "services.volumes"}
     assert holes(keys[rule], tmp_path)
+
+
+def test_every_key_of_the_schema_is_attacked() -> None:
+    """A key has hostile values, values of every kind, a test of its own, or a reason why there is nothing to attack."""
+    attacked = reached(HOSTILE) | {path for path, *_ in every_key()}
+    told = attacked | JUDGED_ELSEWHERE.keys() | NOTHING_HOSTILE.keys()
+    root = Path(__file__).parents[2]
+    assert all((root / test).is_file() for test in JUDGED_ELSEWHERE.values())
+    missing = [
+        path
+        for path, _ in schema_keys()
+        if path not in told
+        and not any(other.startswith(f"{path}.") for other in attacked)
+        and not any(path.startswith(f"{other}.") for other in JUDGED_ELSEWHERE)
+    ]
+    assert missing == []
+    assert len(attacked) > 300
+
+
+# Few keys here; `python -m campaigns.hostile` has all of them.
+SAMPLE = ("services.*.links", "services.*.runtime", "services.*.networks", "services.*.stop_signal")
+
+
+def of_sample() -> list[Case]:
+    every = [case for case in cases_of_every_key(1, spelled=1) if case.path.startswith(SAMPLE)]
+    return every[::7]
+
+
+def test_every_key_stays_what_it_is(tmp_path: Path) -> None:
+    judged = list(judge(of_sample(), tmp_path))
+    assert [one for one in judged if one.is_wrong] == []
+    assert {one.verdict for one in judged if one.case.contained} >= {Verdict.PASSED}
+    assert {one.verdict for one in judged if one.case.hostile} >= {Verdict.REFUSED}
+
+
+def test_a_key_that_becomes_another_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose makes an order of starting of links: were that a power, the corpus would say so."""
+    case = Case("c1x", "services.links", ["base"], PLAIN, hostile=False, path="services.*.links", contained=True)
+    assert [one.verdict for one in judge([case], tmp_path / "known")] == [Verdict.PASSED]
+    monkeypatch.setattr("campaigns.hostile.judge.MADE_OF", {})
+    assert [one.is_wrong for one in judge([case], tmp_path / "unknown")] == [True]
+
+
+def test_an_undone_key_of_a_network_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "services.*.networks.*.driver_opts"
+    chosen = [case for case in cases_of_every_key(1, spelled=1) if case.path == path and case.spelled == PLAIN]
+    assert not [one for one in judge(chosen, tmp_path / "done") if one.is_wrong]
+    monkeypatch.setattr(policy_keys, "KEYS", {**KEYS, path: Judgement.CONTAINED})
+    assert [one for one in judge(chosen, tmp_path / "undone") if one.is_wrong]
