@@ -70,7 +70,7 @@ def fill(environment: Environment) -> Environment:
     for name, content in FILES.items():
         (environment.folder / name).write_text(content)
     variables = {"STACK": str(environment.folder)}
-    return replace(environment, variables=variables, env_files=(environment.folder / "own.env",))
+    return replace(environment, project="p", variables=variables, env_files=(environment.folder / "own.env",))
 
 
 async def resolve_as_compose(resolver: StackResolver, environment: Environment, text: str) -> None:
