@@ -1,4 +1,7 @@
-"""`python -m benchmarks NAME` prints a measurement as JSON, or as a table for docs/performance.md."""
+"""`python -m benchmarks` measures all that people wait for beside its peers; with a name, that one alone.
+
+Figures are printed as a Markdown table, or as JSON.
+"""
 
 import argparse
 import json
@@ -6,30 +9,56 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import alerting, deploy, gap, redaction, services, status
+from benchmarks import alerting, deploy, gap, redaction, services, status, table
 from testbed.engine import find_or_start_engine
 
-RUNS = {"alerting": 50, "deploy": 10, "gap": 3, "redaction": 10, "services": 3, "status": 10}
+RUNS = {"table": 3, "alerting": 50, "deploy": 10, "gap": 3, "redaction": 10, "services": 3, "status": 10}
 
-Result = alerting.Result | deploy.Result | gap.Gaps | redaction.Result | services.Result | status.Result
+Result = alerting.Result | deploy.Result | gap.Gaps | redaction.Result | services.Result | status.Result | table.Result
 
 
 def main() -> int:
     """Run one benchmark and print what was seen."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("benchmark", choices=list(RUNS))
+    parser.add_argument("benchmark", nargs="?", choices=list(RUNS), default="table")
     parser.add_argument("--runs", type=int, help=f"how often each side runs, in turns (default {RUNS})")
     parser.add_argument("--json", action="store_true", help="print every single figure")
+    parser.add_argument("--write", action="store_true", help="record the table, in the documentation too")
+    parser.add_argument("--check", action="store_true", help="fail where the table is worse than recorded")
     arguments = parser.parse_args()
-    runs = arguments.runs or RUNS[arguments.benchmark]
-    with tempfile.TemporaryDirectory(prefix="roas-benchmark-") as folder:
-        result = _measure(arguments.benchmark, Path(folder), runs)
+    if (arguments.write or arguments.check) and arguments.benchmark != "table":
+        parser.error("--write and --check go with the whole table")
+    result = _measured(arguments.benchmark, arguments.runs)
     if arguments.json:
         json.dump(result.as_dict(), sys.stdout, indent=2)
         print()
     else:
         print(result.as_table())
+    if isinstance(result, table.Result):
+        if arguments.write:
+            result.write()
+        if arguments.check:
+            return _check(result)
     return 0
+
+
+def _check(result: table.Result) -> int:
+    """Compare with what is recorded; what is worse is measured once more, since a machine has bad moments."""
+    worse = result.worse()
+    if worse:
+        print("Measured again, since this is worse than recorded:", *worse, sep="\n- ")
+        again = _measured("table", None)
+        assert isinstance(again, table.Result)
+        print(again.as_table())
+        worse = again.worse()
+    if worse:
+        print("Worse than recorded:", *worse, sep="\n- ", file=sys.stderr)
+    return 1 if worse else 0
+
+
+def _measured(benchmark: str, runs: int | None) -> Result:
+    with tempfile.TemporaryDirectory(prefix="roas-benchmark-") as folder:
+        return _measure(benchmark, Path(folder), runs or RUNS[benchmark])
 
 
 def _measure(benchmark: str, folder: Path, runs: int) -> Result:
@@ -42,6 +71,8 @@ def _measure(benchmark: str, folder: Path, runs: int) -> Result:
     if benchmark == "status":
         return status.measure(folder, runs)
     with find_or_start_engine(folder / "engine") as engine:
+        if benchmark == "table":
+            return table.measure(engine, folder, runs)
         if benchmark == "services":
             return services.measure(engine, folder, runs)
         return deploy.measure(engine, folder, runs)

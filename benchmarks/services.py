@@ -1,4 +1,4 @@
-"""Time that a large stack takes: `roas deploy` beside `docker compose up -d --wait`, by the number of services.
+"""Time that a large stack takes: `roas deploy` beside `docker compose up -d`, by the number of services.
 
 The services are independent, have no network and a health check every 100 ms. Both sides bring them up from nothing,
 and then once more with nothing to change, alternately.
@@ -54,7 +54,7 @@ def measure(engine: Engine, folder: Path, runs: int, sizes: Sequence[int] = SIZE
         client.close()
     taken: dict[tuple[int, str, int], list[float]] = {}
     for size in sizes:
-        stack = _write_stack(folder / f"stack-{size}", size)
+        stack = write_stack(folder / f"stack-{size}", independent(size))
         for run in range(runs):
             sides = {
                 "compose": time_compose(engine, stack, len(ROUNDS)),
@@ -66,7 +66,8 @@ def measure(engine: Engine, folder: Path, runs: int, sizes: Sequence[int] = SIZE
     return Result(taken)
 
 
-def _write_stack(folder: Path, size: int) -> Path:
+def independent(size: int) -> dict[str, Mapping[str, object]]:
+    """Return that many services that need nothing of each other."""
     check = {
         "test": ["CMD-SHELL", HEALTH_COMMAND],
         "interval": "5s",
@@ -74,7 +75,11 @@ def _write_stack(folder: Path, size: int) -> Path:
         "start_interval": "100ms",
     }
     service = {"image": IMAGE, "init": True, "network_mode": "none", "healthcheck": check}
+    return {f"service-{number:03}": service for number in range(size)}
+
+
+def write_stack(folder: Path, services: Mapping[str, object]) -> Path:
+    """Write a compose file and return its folder."""
     folder.mkdir(parents=True)
-    services = {f"service-{number:03}": service for number in range(size)}
     (folder / "docker-compose.yml").write_text(json.dumps({"services": services}))
     return folder

@@ -7,6 +7,7 @@ import re
 import secrets
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class RunningBot:
     log: Path
     http_port: int
     webhook_token: str
+    started: float
 
     @property
     def url(self) -> str:
@@ -71,8 +73,14 @@ class RunningBot:
 
     async def deploy(self, environment: str, version: str, *, after: int = 0) -> Message:
         """Type `/deploy`, confirm the plan, and return the message with the outcome. Raises RunningBotError."""
-        asked = await self.people.slash("dora", "deploy", environment=environment, version=version)
-        plan = await self._answer(asked)
+        return await self.confirm(await self.plan(environment, version), after=after)
+
+    async def plan(self, environment: str, version: str) -> Message:
+        """Type `/deploy` and return the plan. Raises RunningBotError."""
+        return await self._answer(await self.people.slash("dora", "deploy", environment=environment, version=version))
+
+    async def confirm(self, plan: Message, *, after: int = 0) -> Message:
+        """Confirm a plan, and return the message with the outcome. Raises RunningBotError."""
         confirm = next((one.custom_id for one in plan.buttons if ":confirm:" in (one.custom_id or "")), None)
         if confirm is None:
             raise RunningBotError(plan.text)
@@ -145,6 +153,7 @@ async def _bot(
         "WEBHOOK_TOKEN": token,
         **stack.settings,
     }
+    started = time.monotonic()
     with (folder / "roas.log").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "roas", env=settings, stdout=output, stderr=output, cwd=folder
@@ -152,7 +161,7 @@ async def _bot(
     try:
         await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
         await people.wait_until_connected(CONNECT_SECONDS)
-        yield RunningBot(process, people, client, name, folder / "state", folder / "roas.log", port, token)
+        yield RunningBot(process, people, client, name, folder / "state", folder / "roas.log", port, token, started)
     finally:
         await _stop(process)
 
