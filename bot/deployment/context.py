@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -124,6 +124,24 @@ class DeploymentContext:
         of_phases = (warning for phase in self.deployment.phases for warning in phase.warnings)
         for warning in (*self.deployment.warnings, *of_phases):
             self.warn(warning)
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[ContainerWatch]:
+        """Provide the watch of the environment's containers: one for all phases, for as long as none of them fails."""
+        try:
+            if self.watch is None:
+                self.watch = ContainerWatch(self.components.engine, self.environment)
+                await self.watch.__aenter__()
+            yield self.watch
+        except BaseException:
+            await self.end_watch()
+            raise
+
+    async def end_watch(self) -> None:
+        """End the watch, if there is one."""
+        watch, self.watch = self.watch, None
+        if watch is not None:
+            await watch.__aexit__(None, None, None)
 
     def checkpoint(self) -> None:
         """Stop here if cancellation was requested: a safe point. Raises DeploymentCancelledError."""

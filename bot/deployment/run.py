@@ -55,6 +55,7 @@ class DeploymentRun:
                 return await self._run()
             finally:
                 await end_tasks(watcher)
+                await self._context.end_watch()
 
     async def _run(self) -> Deployment:
         context = self._context

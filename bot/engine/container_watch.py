@@ -29,8 +29,9 @@ class ContainerWatch:
         self._environment = environment
         self._poll_seconds = poll_seconds
         self._containers: tuple[ContainerSnapshot, ...] = ()
-        self._generation = 0
-        self._changed = asyncio.Condition()
+        self._by_service: dict[str, tuple[ContainerSnapshot, ...]] = {}
+        # Those who wait for the next look, and for a change of one service's containers: a large stack has many.
+        self._waiting: dict[str | None, set[asyncio.Future[None]]] = {}
         self._dirty = asyncio.Event()
         # What the events named since the last look; None: all of it has to be looked at.
         self._touched: set[str] | None = None
@@ -62,7 +63,7 @@ class ContainerWatch:
 
     def of_service(self, service: str) -> tuple[ContainerSnapshot, ...]:
         """Return the containers of one service as they were at the last look."""
-        return tuple(container for container in self._containers if container.service == service)
+        return self._by_service.get(service, ())
 
     async def refresh(self) -> None:
         """Look at all containers now. Raises EngineUnavailableError."""
@@ -70,7 +71,7 @@ class ContainerWatch:
             began = time.monotonic()
             containers = await self._engine.containers(self._environment)
             self._look_seconds = time.monotonic() - began
-            await self._settle(containers)
+            self._settle(containers)
 
     async def look_at(self, container_ids: Iterable[str]) -> None:
         """Look at some containers now; the others stay as they were seen last. Raises EngineUnavailableError."""
@@ -80,32 +81,32 @@ class ContainerWatch:
         # One look after the other: an earlier answer must not take the place of a later one.
         async with self._looking:
             found = await self._engine.containers_by_id(self._environment, ids)
-            await self._settle(in_order((*(one for one in self._containers if one.id not in ids), *found)))
+            self._settle(in_order((*(one for one in self._containers if one.id not in ids), *found)))
 
     async def until(
-        self, judge: Callable[[tuple[ContainerSnapshot, ...]], Verdict | None], deadline_seconds: float | None = None
+        self,
+        judge: Callable[[tuple[ContainerSnapshot, ...]], Verdict | None],
+        deadline_seconds: float | None = None,
+        *,
+        service: str | None = None,
     ) -> Verdict:
         """Wait until `judge` returns something other than None for the containers, and return that.
 
-        Raises TimeoutError after the deadline, EngineUnavailableError where the engine stays unavailable.
+        With `service`, it is asked about the containers of that one, and whenever those change. Raises TimeoutError
+        after the deadline, EngineUnavailableError where the engine stays unavailable.
         """
         async with asyncio.timeout(deadline_seconds):
-            while True:
-                generation = self._generation
-                verdict = judge(self._containers)
-                if verdict is not None:
-                    return verdict
-                async with self._changed:
-                    await self._changed.wait_for(lambda seen=generation: self._generation != seen)  # type: ignore[misc]
+            while (verdict := judge(self._containers if service is None else self.of_service(service))) is None:
+                await self._woken(service)
                 if self._fault is not None:
                     raise self._fault
+            return verdict
 
     async def changed_within(self, seconds: float) -> bool:
         """Wait for the next look at the containers, but no longer than that; returns whether there was one."""
-        seen = self._generation
         try:
-            async with asyncio.timeout(seconds), self._changed:
-                await self._changed.wait_for(lambda: self._generation != seen)
+            async with asyncio.timeout(seconds):
+                await self._woken(None)
         except TimeoutError:
             return False
         return True
@@ -147,21 +148,38 @@ class ContainerWatch:
                     await self.look_at(touched)
             except EngineUnavailableError as error:
                 self._touched = None
-                await self._handle_engine_unavailable(error)
+                self._handle_engine_unavailable(error)
 
-    async def _settle(self, containers: tuple[ContainerSnapshot, ...]) -> None:
-        async with self._changed:
-            self._containers = containers
-            self._fault, self._away_since = None, None
-            self._generation += 1
-            self._changed.notify_all()
+    def _settle(self, containers: tuple[ContainerSnapshot, ...]) -> None:
+        found: dict[str, list[ContainerSnapshot]] = {}
+        for container in containers:
+            found.setdefault(container.service, []).append(container)
+        before, self._by_service = self._by_service, {name: tuple(own) for name, own in found.items()}
+        self._containers = containers
+        self._fault, self._away_since = None, None
+        moved = {name for name in before.keys() | self._by_service if before.get(name) != self._by_service.get(name)}
+        self._wake({None, *moved})
 
-    async def _handle_engine_unavailable(self, error: EngineUnavailableError) -> None:
+    async def _woken(self, service: str | None) -> None:
+        """Wait for a change of a service's containers; without one, for the next look."""
+        woken = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(service, set())
+        waiting.add(woken)
+        try:
+            await woken
+        finally:
+            waiting.discard(woken)
+
+    def _wake(self, services: Iterable[str | None]) -> None:
+        for service in services:
+            for woken in self._waiting.get(service, ()):
+                if not woken.done():
+                    woken.set_result(None)
+
+    def _handle_engine_unavailable(self, error: EngineUnavailableError) -> None:
         now = time.monotonic()
         self._away_since = self._away_since or now
         if now - self._away_since < ENGINE_GRACE_SECONDS:
             return
-        async with self._changed:
-            self._fault = error
-            self._generation += 1
-            self._changed.notify_all()
+        self._fault = error
+        self._wake(tuple(self._waiting))

@@ -174,15 +174,11 @@ class DeploymentManager:
         before = {c.id: c.restart_count for c in watch.of_service(definition.name)}
 
         def judge(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
-            own = tuple(
-                c
-                for c in containers
-                if c.service == definition.name and wanted in {None, c.config_hash} and only in {None, c.id}
-            )
+            own = tuple(c for c in containers if wanted in {None, c.config_hash} and only in {None, c.id})
             readiness = judge_readiness(definition, own, restarts_before=before)
             return None if readiness.state is Readiness.WAITING else readiness
 
-        readiness = await watch.until(judge)
+        readiness = await watch.until(judge, service=definition.name)
         if readiness.state is Readiness.FAILED:
             raise await self.service_failure(environment, definition.name, readiness)
         return readiness

@@ -88,6 +88,26 @@ async def test_event_has_its_own_container_looked_at(engine: Watched) -> None:
         assert engine.looks.empty()
 
 
+async def test_waiter_is_woken_for_its_own_service(engine: Watched) -> None:
+    """In a large stack everything moves, and each service is waited for: only its own containers count."""
+    judged: list[tuple[ContainerSnapshot, ...]] = []
+
+    def judge(containers: tuple[ContainerSnapshot, ...]) -> bool | None:
+        judged.append(containers)
+        return containers[0].health is HealthStatus.HEALTHY or None
+
+    async with watching(engine) as watch:
+        service = engine.there["b"].service
+        assert service != engine.there["a"].service
+        waiting = asyncio.create_task(watch.until(judge, 5, service=service))
+        for number in range(3):
+            engine.change("a", restart_count=number + 1)
+            await watch.until(lambda there, wanted=number + 1: there[0].restart_count == wanted or None, 5)  # type: ignore[misc]
+        engine.change("b", health=HealthStatus.HEALTHY)
+        assert await waiting
+    assert [[one.id for one in containers] for containers in judged] == [["b"], ["b"]]
+
+
 async def test_broken_stream_has_all_looked_at(engine: Watched) -> None:
     watch = ContainerWatch(engine, None, poll_seconds=0.01)  # type: ignore[arg-type]
     async with watch:

@@ -27,7 +27,7 @@ class Execution:
         if not context.phase_succeeded(PhaseName.PREPARATION):
             await prepare_release(context)
         release = await load_release(context)
-        async with ContainerWatch(context.components.engine, context.environment) as watch:
+        async with context.watching() as watch:
             await self._apply(context, watch, release.model_hash)
         # All of them: what is left to do after a handover, or after a crash, is only a part.
         changed = sum(progress.changed for progress in context.deployment.services)

@@ -31,7 +31,7 @@ class Verification:
         definitions = await context.definitions(context.model_hash or release.model_hash)
         changed = {p.service for p in context.deployment.services if p.changed and p.service in definitions}
         own = await context.components.own_container(context.environment)
-        async with ContainerWatch(context.components.engine, context.environment) as watch:
+        async with context.watching() as watch:
             await context.run_unless_cancelled(
                 run_concurrently(_observe(context, watch, definitions[service], own) for service in sorted(changed))
             )
@@ -88,7 +88,9 @@ async def _observe(
         return find_trouble(definition, of_release(containers, definition.name, own), before)
 
     try:
-        found = await watch.until(trouble, observation_seconds(definition, context.environment))
+        found = await watch.until(
+            trouble, observation_seconds(definition, context.environment), service=definition.name
+        )
     except TimeoutError:
         return
     await context.report(definition.name, ServiceStep.FAILED, found.reason)
