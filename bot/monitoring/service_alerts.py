@@ -7,7 +7,7 @@ from roas.engine.interface import ContainerEvent
 from roas.errors import RoasError
 from roas.models.alert import Alert, AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.change import ChangeType, StateChange
-from roas.models.deployment import UNTOUCHED_STEPS
+from roas.models.deployment import UNTOUCHED_STEPS, ServiceProgress
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.stack import ServiceDefinition
@@ -66,7 +66,7 @@ class ServiceAlerts:
             self._oom_killed_at[event.container_id] = self._clock()
         if event.action not in {"kill", "die", "stop", "pause", "unpause", "destroy", "start"}:
             return
-        by_us = event.container_id in self._expected_ends or event.service in await self.owned(environment)
+        by_us = event.container_id in self._expected_ends or await self._is_owned(environment, event.service)
         if event.action in {"start", "destroy"}:
             self._expected_ends.discard(event.container_id)
         oom_killed_at = self._oom_killed_at.pop(event.container_id, float("-inf"))
@@ -109,12 +109,12 @@ class ServiceAlerts:
 
     async def owned(self, environment: Environment) -> frozenset[str]:
         """Return the services that a deployment is changing: what happens to them is its own affair."""
-        if await self._state.locks.get(environment.name) is None:
-            return frozenset()
-        deployment = await self._state.deployments.active(environment.name)
-        if deployment is None:
-            return frozenset()
-        return frozenset(p.service for p in deployment.services if p.changed or p.step not in UNTOUCHED_STEPS)
+        progress = await self._state.deployments.progress_under_way(environment.name)
+        return frozenset(one.service for one in progress if _is_touched(one))
+
+    async def _is_owned(self, environment: Environment, service: str) -> bool:
+        progress = await self._state.deployments.progress_under_way(environment.name, service)
+        return any(map(_is_touched, progress))
 
     async def _write(self, environment: Environment) -> None:
         """Save what events reported; where the journal refuses it now, it is saved at the next look."""
@@ -203,6 +203,10 @@ class ServiceAlerts:
     async def _is_recovering(self, environment: Environment, service: str) -> bool:
         alerts = await self._state.alerts.open(environment.name)
         return any(alert.service == service and alert.healing is RecoveryStatus.UNDER_WAY for alert in alerts)
+
+
+def _is_touched(progress: ServiceProgress) -> bool:
+    return progress.changed or progress.step not in UNTOUCHED_STEPS
 
 
 def _end(service: str, code: str, *, starved: bool) -> str:

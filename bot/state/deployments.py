@@ -256,6 +256,28 @@ class DeploymentStateManager:
         )
         return found[0] if found else None
 
+    async def progress_under_way(self, environment: str, service: str | None = None) -> tuple[ServiceProgress, ...]:
+        """Return how far the services of the deployment that holds an environment are, or that one of them.
+
+        Asked at each event of a container: only what is asked for is read.
+        """
+
+        def work(transaction: Transaction) -> tuple[ServiceProgress, ...]:
+            if read_lock(transaction, environment) is None:
+                return ()
+            row = transaction.execute(
+                "SELECT id FROM deployments WHERE environment = ? AND outcome IS NULL ORDER BY rowid DESC LIMIT 1",
+                (environment,),
+            ).fetchone()
+            if row is None:
+                return ()
+            if service is None:
+                return _rows(transaction, "service_progress", ServiceProgress, row[0])
+            found = _read_service(transaction, row[0], service)
+            return () if found is None else (found,)
+
+        return await self._journal.read(work)
+
     async def unfinished(self) -> tuple[Deployment, ...]:
         """Return every deployment that has no outcome yet, oldest first."""
         return await self._journal.read(lambda transaction: _select(transaction, "outcome IS NULL ORDER BY rowid", ()))
