@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +23,8 @@ from sandbox.views import Message
 # More than validation wants to be free.
 STATE_BYTES = 1 << 30
 LOOK_SECONDS = 0.5
+ROUNDS_READ = 6
+DEPLOYMENTS_READ = "5"
 SAVED = "images.tar"
 RESOLVED = "✅"
 UNDER_WAY = re.compile(r"` (waiting|pending|pulling|building|creating|starting|removing|restoring)\b")
@@ -47,6 +49,11 @@ class Ground:
     outcomes: dict[str, str] = field(default_factory=dict)
     # How many rounds this stack has been through.
     rounds: int = 0
+    # The newest message when each of the latest rounds began: what is older is not read again.
+    marks: deque[int] = field(default_factory=lambda: deque(maxlen=ROUNDS_READ))
+    begun: int = 0
+    # In which round each deployment was first seen to have ended.
+    seen: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.versions = self._versions()
@@ -79,6 +86,11 @@ class Ground:
         """Connect to the channel."""
         discord = self.lane.discord
         return SandboxClient(discord["control_url"], discord["control_token"])
+
+    async def begin(self) -> None:
+        """Remember where the channel is before a round."""
+        self.begun += 1
+        self.marks.append(max((one.id for one in await self._messages()), default=self.marks[-1] if self.marks else 0))
 
     async def told(self) -> Counter[str]:
         """Return how often the channel has the outcome of each deployment."""
@@ -113,7 +125,7 @@ class Ground:
             if asked and not (await self.told())[asked]:
                 return (f"channel: the outcome of {asked} is not there",)
             status, ended = await asyncio.to_thread(self._ask)
-            told, messages = await self.told(), await self._messages()
+            told, messages = await self.told(), await self._messages(everything=by_hand)
             alerted = any(alert_title(ENVIRONMENT) in one.text and RESOLVED not in one.text for one in messages)
             unfinished = tuple(one for one in ended if not _is_finished(one, messages))
             return breaches(View(containers, self.versions, status, ended, told, asked, by_hand, alerted, unfinished))
@@ -122,16 +134,20 @@ class Ground:
 
     def _ask(self) -> tuple[Any, tuple[str, ...]]:
         said = self.roas("status", ENVIRONMENT, "--json")
-        listed = self.roas("history", ENVIRONMENT, "--limit", "20", "--json")
+        listed = self.roas("history", ENVIRONMENT, "--limit", DEPLOYMENTS_READ, "--json")
         if said is None or listed is None:
             return None, ()
         ended = {one["id"]: one["outcome"] for one in json.loads(listed)["deployments"] if one["outcome"] is not None}
         self.outcomes |= ended
-        return json.loads(said)["environments"][0], tuple(ended)
+        for one in ended:
+            self.seen.setdefault(one, self.begun)
+        recent = tuple(one for one in ended if self.seen[one] > self.begun - ROUNDS_READ)
+        return json.loads(said)["environments"][0], recent
 
-    async def _messages(self) -> list[Message]:
+    async def _messages(self, *, everything: bool = False) -> list[Message]:
+        after = None if everything or len(self.marks) < ROUNDS_READ else self.marks[0]
         async with self.people() as people:
-            return await people.messages()
+            return await people.messages(after=after)
 
     def _versions(self) -> dict[str, str]:
         images, found = self.lane.home.client.images, {}

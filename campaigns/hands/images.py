@@ -12,7 +12,9 @@ from testbed.stack_images import redis_image
 REDIS = "redis"
 PLANTED = ("python", "-m", "campaigns.instrumented.planted")
 TAGS = [f"{name}:{version}" for version in (*GOOD, BAD) for name in (IMAGE, STORE)]
-CHECKED = {"interval": "1s", "start_interval": "200ms"}
+# A check costs a tenth of a second of a core: often enough that a round is short, and no more.
+CHECKED = {"interval": "5s", "start_interval": "200ms"}
+BOT_CHECKED = {"interval": "2s", "start_interval": "500ms"}
 
 
 def versions(plant: str) -> Mapping[str, Sequence[str] | None]:
@@ -30,6 +32,7 @@ def with_redis(client: docker.DockerClient) -> tuple[Mapping[str, Mapping[str, o
     }
     del redis["volumes"]
     needs = {"store": {"condition": "service_healthy"}, REDIS: {"condition": "service_healthy"}}
-    bot = {"depends_on": needs, "x-deploy": shipped[BOT_SERVICE]["x-deploy"]}
+    healthcheck = shipped[BOT_SERVICE]["healthcheck"] | BOT_CHECKED
+    bot = {"depends_on": needs, "x-deploy": shipped[BOT_SERVICE]["x-deploy"], "healthcheck": healthcheck}
     # As many releases as usual: a rollback may follow a rollback.
     return {REDIS: redis, BOT_SERVICE: bot}, {"REDIS_URL": "redis://redis:6379/0", "RELEASES_KEPT": "10"}

@@ -25,7 +25,7 @@ REST_SECONDS = 120.0
 ANSWER_SECONDS = 60.0
 MOMENT_SECONDS = 120.0
 AFTER_SECONDS = 1.0
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.2
 # How far into its moment a hand comes at most, of the length of a whole deployment.
 PARTS = {Moment.EARLY: 0.15, Moment.MIDDLE: 0.15, Moment.LATE: 0.4}
 # A bot that never starts is rolled back within moments.
@@ -54,6 +54,7 @@ async def play(ground: Ground, wanted: Round) -> Played:
     try:
         await ground.lane.wait_until_asked()
         await ground.lane.wait_until_idle()
+        await ground.begin()
         if wanted.moment is not Moment.IDLE:
             before = await _containers(ground)
             asked = (await _begin(ground, wanted.kind)).id
