@@ -48,8 +48,8 @@ class MissedError(RuntimeError):
     """The hand would have come too late, or there was no deployment to lay it on."""
 
 
-async def play(ground: Ground, wanted: Round) -> Played:
-    """Play a round to its end."""
+async def play(ground: Ground, wanted: Round, *, well_seconds: float = WELL_SECONDS) -> Played:
+    """Play a round to its end; all must be well within so many seconds."""
     asked = ""
     try:
         await ground.lane.wait_until_asked()
@@ -69,7 +69,7 @@ async def play(ground: Ground, wanted: Round) -> Played:
         with suppress(OSError):
             ground.lane.state_dir.chmod(0o700)
     by_hand = wanted.hand in BY_HAND
-    took, wrong = await ground.settle(WELL_SECONDS, asked, by_hand=by_hand)
+    took, wrong = await ground.settle(well_seconds, asked, by_hand=by_hand)
     if not wrong and by_hand:  # the next deployment makes one of it again
         wrong = await clean(ground)
     outcome = ground.outcomes.get(asked, "")

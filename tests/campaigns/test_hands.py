@@ -13,6 +13,8 @@ from campaigns.hands.playing import clean, play
 from campaigns.hands.rounds import Hand, Kind, Moment, Round, all_rounds
 from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL
 
+# The campaign is strict about 60 s; this test may share its machine with others.
+PATIENT_SECONDS = 180.0
 SAMPLE = (
     Round(Hand.DOCKER_PAUSE_WEB, Moment.IDLE, Kind.GOOD),
     Round(Hand.STATE_UNREADABLE, Moment.MIDDLE, Kind.GOOD),
@@ -99,11 +101,11 @@ def test_judge_takes_what_is_named_after_a_hand() -> None:
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_hands_leave_a_stack_that_is_well(tmp_path_factory: pytest.TempPathFactory) -> None:
     with opened_ground(tmp_path_factory.mktemp("hands")) as ground:
         await ground.lane.start()
         assert await clean(ground) == ()
         for wanted in SAMPLE:
-            played = await play(ground, wanted)
+            played = await play(ground, wanted, well_seconds=PATIENT_SECONDS)
             assert played.verdict is Verdict.GOOD, played
