@@ -31,6 +31,9 @@ PARTS = {Moment.EARLY: 0.15, Moment.MIDDLE: 0.15, Moment.LATE: 0.4}
 # A bot that never starts is rolled back within moments.
 BAD_PART = 0.05
 
+CAMPAIGN = Actor(ActorKind.SYSTEM, "0", "campaign")
+BACK = DeploymentRequest(ENVIRONMENT, DeploymentKind.ROLLBACK, CAMPAIGN, reason="hands")
+
 
 @dataclass(frozen=True, slots=True)
 class Played:
@@ -56,6 +59,8 @@ async def play(ground: Ground, wanted: Round, *, well_seconds: float = WELL_SECO
         await ground.lane.wait_until_idle()
         await ground.begin()
         if wanted.moment is not Moment.IDLE:
+            if wanted.kind is Kind.BACK and not await _can_go_back(ground):
+                await clean(ground)
             before = await _containers(ground)
             asked = (await _begin(ground, wanted.kind)).id
             await _reach(ground, wanted, asked, before)
@@ -91,16 +96,24 @@ async def clean(ground: Ground) -> tuple[str, ...]:
 
 async def _begin(ground: Ground, kind: Kind) -> Deployment:
     """Ask for what the round deploys, as `roas deploy` and `roas rollback` do. Raises MissedError."""
-    actor = Actor(ActorKind.SYSTEM, "0", "campaign")
-    request = DeploymentRequest(ENVIRONMENT, DeploymentKind.ROLLBACK, actor, reason="hands")
+    request = BACK
     if kind is not Kind.BACK:
         version = BAD if kind is Kind.BAD else await asyncio.to_thread(_other_version, ground)
-        request = DeploymentRequest(ENVIRONMENT, DeploymentKind.DEPLOY, actor, version=version)
+        request = DeploymentRequest(ENVIRONMENT, DeploymentKind.DEPLOY, CAMPAIGN, version=version)
     try:
         async with asyncio.timeout(ANSWER_SECONDS), ControlClient(ground.lane.state_dir) as bot:
             return await bot.start(request, confirmed=True)
     except (RoasError, TimeoutError) as error:
         raise MissedError(f"no deployment began: {error}") from error
+
+
+async def _can_go_back(ground: Ground) -> bool:
+    """Return whether there is a release before the current one: there is none after a rollback to the first."""
+    with suppress(RoasError, TimeoutError):
+        async with asyncio.timeout(ANSWER_SECONDS), ControlClient(ground.lane.state_dir) as bot:
+            await bot.plan(BACK)
+            return True
+    return False
 
 
 async def _reach(ground: Ground, wanted: Round, asked: str, before: frozenset[str]) -> None:
