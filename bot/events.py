@@ -3,13 +3,12 @@
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from roas.log import get_logger
-from roas.models.identifiers import new_id
+from roas.models.events import Event
 
 log = get_logger(__name__)
 
@@ -20,19 +19,8 @@ QUEUE_LENGTH = 10_000
 REMEMBERED_HANDLINGS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Describe that something happened; `data` is plain JSON and holds no secret."""
-
-    type: str
-    source: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-    correlation_id: str = ""
-    id: str = field(default_factory=lambda: new_id("EVT"))
-    time: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-
-Handler = Callable[[Event], Awaitable[None]]
+Kind = TypeVar("Kind", bound=Event)
+Handler = Callable[[Kind], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +45,23 @@ class SubscriberStatistics:
 
 
 class Subscription:
-    """Deliver the events of one pattern to one handler, in order, in a task of its own."""
+    """Deliver the events of one kind to one handler, in order, in a task of its own."""
 
     def __init__(
         self,
-        pattern: str,
-        handler: Handler,
+        kind: type[Kind],
+        handler: Handler[Kind],
         name: str,
         deadline_seconds: float,
         handled: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self._handled = handled
-        self.pattern = pattern
+        self._kind = kind
         self.name = name
         self.statistics = SubscriberStatistics()
         self.recent: deque[Handling] = deque(maxlen=REMEMBERED_HANDLINGS)
         self._in_progress: float | None = None
-        self._handler = handler
+        self._handler: Handler[Any] = handler
         self._deadline_seconds = deadline_seconds
         self._queue: deque[tuple[Event, float]] = deque()
         self._wake = asyncio.Event()
@@ -81,13 +69,9 @@ class Subscription:
         self._idle.set()
         self._task = asyncio.create_task(self._run(), name=f"subscription {name}")
 
-    def matches(self, event_type: str) -> bool:
-        """Return whether an event type fits the pattern: exact, `prefix.*` or `*`."""
-        if self.pattern == "*":
-            return True
-        if self.pattern.endswith(".*"):
-            return event_type.startswith(self.pattern[:-1])
-        return event_type == self.pattern
+    def matches(self, event: Event) -> bool:
+        """Return whether an event is of the kind, or of one that is derived from it."""
+        return isinstance(event, self._kind)
 
     def offer(self, event: Event) -> None:
         """Queue an event; a subscriber that lags without end loses its oldest, and the loss is counted."""
@@ -159,11 +143,16 @@ class EventBus:
         self.published = 0
 
     def subscribe(
-        self, pattern: str, handler: Handler, *, name: str = "", deadline_seconds: float = HANDLER_DEADLINE_SECONDS
+        self,
+        kind: type[Kind],
+        handler: Handler[Kind],
+        *,
+        name: str = "",
+        deadline_seconds: float = HANDLER_DEADLINE_SECONDS,
     ) -> Subscription:
-        """Deliver events of an exact type, of `prefix.*` or of `*` to a handler; `name` identifies the subscriber."""
+        """Deliver events of a kind, and of those derived from it, to a handler; `name` identifies the subscriber."""
         subscription = Subscription(
-            pattern, handler, name or getattr(handler, "__qualname__", repr(handler)), deadline_seconds, self._handled
+            kind, handler, name or getattr(handler, "__qualname__", repr(handler)), deadline_seconds, self._handled
         )
         self._subscriptions.append(subscription)
         return subscription
@@ -188,7 +177,7 @@ class EventBus:
         self._history.append(event)
         self.published += 1
         for subscription in self._subscriptions:
-            if subscription.matches(event.type):
+            if subscription.matches(event):
                 subscription.offer(event)
         return True
 

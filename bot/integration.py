@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from roas.deployment.context import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
@@ -13,8 +14,9 @@ from roas.engine.compose_engine import ComposeEngine
 from roas.engine.manager import DeploymentManager
 from roas.engine.secret_sources import of_variables, stack_secrets
 from roas.errors import RoasError
-from roas.events import Event, EventBus, Subscription
+from roas.events import EventBus, Subscription
 from roas.maintenance import Maintenance
+from roas.models import events
 from roas.models.alert import URGENT, AlertReport, AlertSource, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.environment import Environment
@@ -52,6 +54,7 @@ from roas.version import __version__
 
 SOURCE = "integration"
 BOT = "BOT"
+Kind = TypeVar("Kind", bound=events.Event)
 # Twenty deployments make a figure; cancelled ones are not counted.
 DEPLOYMENTS_READ = 60
 
@@ -72,126 +75,142 @@ class IntegrationCoordinator:
     def start(self, environments: Mapping[str, Environment]) -> None:
         """Subscribe to what is to be tied together."""
         self._environments = environments
-        consumers: Mapping[str, Callable[[Event], Awaitable[None]]] = {
-            "deployment.initialization.started": self._deployment_begins,
-            "environment.validation.completed": self._validated,
-            "deployment.preparation.start": self._preparation_starts,
-            "deployment.service.started": self._service_started,
-            "deployment.orchestration.completed": self._deployment_ended,
-            "monitoring.alert.triggered": self._alert_triggered,
-            "error.recovery.completed": self._recovery_completed,
-            "monitoring.health_check.completed": self._health_checked,
-            "integration.alert.triggered": self._integration_alert,
-            "integration.alert.cleared": self._integration_alert,
-        }
-        for event_type, consumer in consumers.items():
-            name = f"integration: {event_type}"
-            self._subscriptions.append(self._bus.subscribe(event_type, consumer, name=name))
+        self._consume(events.DeploymentBegan, self._deployment_begins)
+        self._consume(events.EnvironmentValidated, self._validated)
+        self._consume(events.PreparationStarted, self._preparation_starts)
+        self._consume(events.ServiceStarted, self._service_started)
+        self._consume(events.DeploymentEnded, self._deployment_ended)
+        self._consume(events.AlertTriggered, self._alert_triggered)
+        self._consume(events.RecoveryCompleted, self._recovery_completed)
+        self._consume(events.HealthChecked, self._health_checked)
+        self._consume(events.IntegrationDegraded, self._integration_alert)
+        self._consume(events.IntegrationRecovered, self._integration_alert)
+
+    def _consume(self, kind: type[Kind], consumer: Callable[[Kind], Awaitable[None]]) -> None:
+        self._subscriptions.append(self._bus.subscribe(kind, consumer, name=f"integration: {kind.type}"))
 
     async def close(self) -> None:
         """End every subscription."""
         while self._subscriptions:
             await self._bus.unsubscribe(self._subscriptions.pop())
 
-    async def _deployment_begins(self, event: Event) -> None:
+    async def _deployment_begins(self, event: events.DeploymentBegan) -> None:
         """Write into the audit what began."""
-        await self._audit(event, "deployment begins", kind=event.data.get("kind"), version=event.data.get("version"))
+        await self._audit(event, "deployment begins", kind=event.kind, version=event.version)
 
-    async def _validated(self, event: Event) -> None:
+    async def _validated(self, event: events.EnvironmentValidated) -> None:
         """Write what the checks found; what passed leads on to preparation."""
-        facts = {name: event.data.get(name) for name in ("passed", "failures", "warnings")}
+        facts = {"passed": event.passed, "failures": event.failures, "warnings": event.warnings}
         await self._audit(event, "environment validated", **facts)
-        if event.data.get("passed"):
-            self._pass_on(event, "deployment.preparation.start")
+        if event.passed:
+            self._bus.publish(
+                events.PreparationStarted(
+                    deployment_id=event.deployment_id,
+                    environment=event.environment,
+                    source=SOURCE,
+                    correlation_id=event.correlation_id,
+                )
+            )
 
-    async def _preparation_starts(self, event: Event) -> None:
+    async def _preparation_starts(self, event: events.PreparationStarted) -> None:
         """Watch the environment from before its first change, so that what the deployment does to it is seen."""
-        environment = self._environments.get(str(event.data.get("environment")))
+        environment = self._environments.get(event.environment)
         if environment is not None:
             self._collector.watch(environment)
 
-    async def _service_started(self, event: Event) -> None:
+    async def _service_started(self, event: events.ServiceStarted) -> None:
         """Write that a service runs, and let it be monitored."""
-        service = str(event.data.get("service", ""))
-        await self._record(event, ChangeType.SERVICE_STARTED, service, new="started")
-        self._pass_on(event, "monitoring.service.start", service=service)
+        await self._record(event, ChangeType.SERVICE_STARTED, event.environment, event.service, new="started")
+        self._bus.publish(
+            events.MonitoringRequested(
+                environment=event.environment,
+                service=event.service,
+                source=SOURCE,
+                correlation_id=event.correlation_id,
+            )
+        )
 
-    async def _deployment_ended(self, event: Event) -> None:
+    async def _deployment_ended(self, event: events.DeploymentEnded) -> None:
         """Write the outcome to the audit log; a deployment that nobody could finish raises an alert."""
-        facts = {name: event.data.get(name) for name in ("outcome", "kind", "duration_seconds")}
+        facts = {"outcome": event.outcome, "kind": event.kind, "duration_seconds": event.duration_seconds}
         await self._audit(event, "deployment ended", **facts)
         await self._alert_service.take([_abandoned(event)])
-        self._pass_on(event, "monitoring.health_check.start", service="")
+        self._request_look(event, event.environment)
 
-    async def _alert_triggered(self, event: Event) -> None:
+    async def _alert_triggered(self, event: events.AlertTriggered) -> None:
         """Start recovery for urgent alerts at once; the alerts are in the journal already."""
-        if event.data.get("severity") in URGENT:
-            facts = {name: event.data.get(name) for name in ("alert_id", "service", "severity", "source")}
-            await self._record_step(event, "error.auto_handling.start")
-            self._pass_on(event, "error.auto_handling.start", **facts)
+        if event.severity in URGENT:
+            wanted = events.RecoveryRequested(
+                alert_id=event.alert_id, source=SOURCE, correlation_id=event.correlation_id
+            )
+            await self._record_step(event, wanted.type, severity=event.severity)
+            self._bus.publish(wanted)
 
-    async def _recovery_completed(self, event: Event) -> None:
+    async def _recovery_completed(self, event: events.RecoveryCompleted) -> None:
         """Write how recovery ended; a service that is said to be healthy is checked."""
-        await self._record_step(event, f"recovery {event.data.get('outcome')}: {event.data.get('summary')}")
-        if event.data.get("success"):
-            await self._record_step(event, "monitoring.health_check.start")
-            alert, service = (event.data.get(name) for name in ("alert_id", "service"))
-            self._pass_on(event, "monitoring.health_check.start", service=service, alert_id=alert)
+        await self._record_step(event, f"recovery {event.outcome}: {event.summary}", outcome=event.outcome)
+        if event.succeeded:
+            await self._record_step(event, events.HealthCheckRequested.type, outcome=event.outcome)
+            self._request_look(event, event.environment, event.service)
 
-    async def _health_checked(self, event: Event) -> None:
+    async def _health_checked(self, event: events.HealthChecked) -> None:
         """Write what a look after a recovery saw."""
-        if event.data.get("service"):
-            await self._record_step(event, f"health check: {event.data.get('verdict')}")
+        if event.service:
+            new = f"health check: {event.verdict}"
+            await self._record(event, ChangeType.ERROR_OCCURRED, event.environment, event.service, new=new)
 
-    async def _integration_alert(self, event: Event) -> None:
+    async def _integration_alert(self, event: events.IntegrationEvent) -> None:
         """Raise an alert when the bot's own integration degrades, and resolve it when that is over."""
-        figure = str(event.data.get("figure") or event.data.get("name") or "integration")
         report = AlertReport(
-            fingerprint=f"integration:{figure}",
+            fingerprint=f"integration:{event.figure}",
             source=AlertSource.INTEGRATION,
             severity=Severity.HIGH,
-            title=str(event.data.get("title") or f"the bot itself: {figure.replace('_', ' ')}"),
-            summary=str(event.data.get("summary") or event.data.get("message") or ""),
-            firing=event.type == "integration.alert.triggered",
-            occurrence=str(event.data.get("occurrence") or ""),
+            title=event.title,
+            summary=event.summary,
+            firing=isinstance(event, events.IntegrationDegraded),
+            occurrence=event.occurrence,
             correlation_id=event.correlation_id,
         )
         await self._alert_service.take([report])
 
-    async def _record_step(self, event: Event, text: str) -> None:
+    def _request_look(self, event: events.Event, environment: str, service: str = "") -> None:
+        self._bus.publish(
+            events.HealthCheckRequested(
+                environment=environment, service=service, source=SOURCE, correlation_id=event.correlation_id
+            )
+        )
+
+    async def _record_step(
+        self, event: events.AlertTriggered | events.RecoveryCompleted, text: str, **facts: object
+    ) -> None:
         """Write a step of dealing with an alert under the service that it is about."""
-        facts = {name: event.data.get(name) for name in ("alert_id", "severity", "outcome") if name in event.data}
-        service = str(event.data.get("service") or "")
-        await self._record(event, ChangeType.ERROR_OCCURRED, service, new=text, **facts)
+        known = {"alert_id": event.alert_id, **facts}
+        await self._record(event, ChangeType.ERROR_OCCURRED, event.environment, event.service, new=text, **known)
 
-    def _pass_on(self, event: Event, event_type: str, **data: object) -> None:
-        known = {name: event.data.get(name) for name in ("deployment_id", "environment")}
-        self._bus.publish(Event(event_type, SOURCE, {**known, **data}, event.correlation_id))
+    async def _audit(self, event: events.DeploymentEvent, text: str, **facts: object) -> None:
+        await self._record(event, ChangeType.AUDIT, event.environment, event.deployment_id, new=text, **facts)
 
-    async def _audit(self, event: Event, text: str, **facts: object) -> None:
-        subject = str(event.data.get("deployment_id", ""))
-        await self._record(event, ChangeType.AUDIT, subject, new=text, **facts)
-
-    async def _record(self, event: Event, change_type: ChangeType, subject: str, *, new: str, **facts: object) -> None:
-        environment = str(event.data.get("environment", ""))
-        metadata = {"event": event.type, "deployment": event.data.get("deployment_id"), **facts}
+    async def _record(
+        self, event: events.Event, change_type: ChangeType, environment: str, subject: str, *, new: str, **facts: object
+    ) -> None:
+        deployment = event.deployment_id if isinstance(event, events.DeploymentEvent) else None
+        metadata = {"event": event.type, "deployment": deployment, **facts}
         change = StateChange(
             change_type, SOURCE, environment, subject, new=new, metadata=metadata, correlation_id=event.correlation_id
         )
         await self._state.record(change)
 
 
-def _abandoned(event: Event) -> AlertReport:
+def _abandoned(event: events.DeploymentEnded) -> AlertReport:
     """Report that a deployment was given up after its process had died repeatedly, or that this is over."""
-    environment, text = str(event.data.get("environment", "")), event.data.get("abandoned")
     return AlertReport(
-        fingerprint=f"abandoned:{environment}",
+        fingerprint=f"abandoned:{event.environment}",
         source=AlertSource.INTEGRATION,
         severity=Severity.CRITICAL,
-        title=f"{event.data.get('deployment_id')} was given up: {environment} needs an operator",
-        summary=str(text or ""),
-        environment=environment,
-        firing=bool(text),
+        title=f"{event.deployment_id} was given up: {event.environment} needs an operator",
+        summary=event.abandoned,
+        environment=event.environment,
+        firing=bool(event.abandoned),
         correlation_id=event.correlation_id,
     )
 

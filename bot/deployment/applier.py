@@ -10,6 +10,7 @@ from roas.engine.container_watch import ContainerWatch
 from roas.errors import ServiceFailedError
 from roas.models.dependency import PROBE_TIMEOUT_SECONDS, Dependency
 from roas.models.deployment import ServiceStep
+from roas.models.events import DependenciesResolved, ServiceStarted
 from roas.models.stack import ServiceDefinition
 
 # Between two tries of a probe that an event does not wake earlier.
@@ -70,12 +71,15 @@ class Applier:
             raise
 
     async def _started(self, service: str, milestones: Milestones) -> None:
-        self.context.publish("deployment.service.started", service=service)
+        self.context.publish(ServiceStarted(service=service, **self.context.origin))
         milestones.started.set()
 
     def _resolved(self, service: str, seconds: float, allowed: float) -> None:
-        times = {"duration_seconds": round(seconds, 3), "allowed_seconds": allowed}
-        self.context.publish("deployment.dependencies.resolved", service=service, **times)
+        self.context.publish(
+            DependenciesResolved(
+                service=service, duration_seconds=round(seconds, 3), allowed_seconds=allowed, **self.context.origin
+            )
+        )
 
     async def _settled(self, dependency: Dependency) -> None:
         """Wait until a service that is not touched is ready. Raises ServiceFailedError.

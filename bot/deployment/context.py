@@ -13,11 +13,12 @@ from roas.engine.container_watch import ContainerWatch
 from roas.engine.interface import Engine, SweptContainers
 from roas.engine.manager import DeploymentManager
 from roas.errors import DeploymentCancelledError
-from roas.events import Event, EventBus
+from roas.events import EventBus
 from roas.models.check import ValidationReport
 from roas.models.coordination import Coordination, PhaseName
 from roas.models.deployment import Deployment, PhaseResult, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
+from roas.models.events import DeploymentEvent, DeploymentOrigin, PhaseChanged, ServiceProgressed, origin
 from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK
 from roas.models.release import Release
@@ -165,10 +166,14 @@ class DeploymentContext:
         if warning not in self.warnings:
             self.warnings.append(warning)
 
-    def publish(self, event_type: str, **data: object) -> None:
-        """Publish an event on the bus; every event names the deployment and its environment."""
-        facts = {"deployment_id": self.deployment.id, "environment": self.environment.name, **data}
-        self.components.bus.publish(Event(event_type, SOURCE, facts, self.deployment.correlation_id))
+    @property
+    def origin(self) -> DeploymentOrigin:
+        """Return what every event of this deployment has."""
+        return origin(self.deployment, SOURCE)
+
+    def publish(self, event: DeploymentEvent) -> None:
+        """Publish an event on the bus."""
+        self.components.bus.publish(event)
 
     async def update(self, **changes: object) -> None:
         """Write fields of the deployment's own record. Raises FencedOffError."""
@@ -181,12 +186,14 @@ class DeploymentContext:
         self.deployment = replace(self.deployment, phases=tuple(phases.values()))
         await self.components.state.deployments.save_phase(self.deployment, phase, self.fence)
         self.publish(
-            "deployment.phase.changed",
-            phase=phase.name.value,
-            status=phase.status.value,
-            attempts=phase.attempts,
-            duration_seconds=phase.duration_seconds,
-            summary=phase.summary,
+            PhaseChanged(
+                phase=phase.name,
+                status=phase.status,
+                attempts=phase.attempts,
+                duration_seconds=phase.duration_seconds,
+                summary=phase.summary,
+                **self.origin,
+            )
         )
 
     async def report(self, service: str, step: ServiceStep, detail: str = "", fraction: float | None = None) -> None:
@@ -200,13 +207,7 @@ class DeploymentContext:
         if not same or now - self.saved_at.get(service, 0.0) >= PROGRESS_INTERVAL_SECONDS:
             self.saved_at[service] = now
             await self.components.state.deployments.save_service(self.deployment, progress, self.fence)
-        self.publish(
-            "deployment.service.progressed",
-            service=progress.service,
-            step=progress.step.value,
-            detail=progress.detail,
-            fraction=progress.fraction,
-        )
+        self.publish(ServiceProgressed(service=service, step=step, detail=detail, fraction=fraction, **self.origin))
 
     async def plan_services(self, planned: Iterable[ServiceProgress]) -> None:
         """Write what is planned for services, in one transaction. Raises FencedOffError."""

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from roas.deployment.context import SOURCE, Components
 from roas.deployment.peers import Judgement, Standing
-from roas.events import Event
 from roas.log import get_logger
 from roas.models.environment import Environment
+from roas.models.events import IntegrationDegraded, IntegrationRecovered
 
 log = get_logger(__name__)
 
@@ -49,11 +49,12 @@ class ForeignBots:
         self._reported[environment.name] = texts
         for one in texts:
             log.warning("a foreign bot is left alone", reason=one)
-        facts = {
-            "figure": f"foreign_bot:{environment.name}",
-            "environment": environment.name,
-            "title": f"another bot of {service} is not on this bot's journal",
-            "summary": " ".join((*texts, "Remove it, or let it use the STATE_DIR of this bot.")) if texts else "",
-        }
-        event_type = "integration.alert.triggered" if texts else "integration.alert.cleared"
-        self._components.bus.publish(Event(event_type, SOURCE, facts))
+        kind = IntegrationDegraded if texts else IntegrationRecovered
+        self._components.bus.publish(
+            kind(
+                figure=f"foreign_bot:{environment.name}",
+                title=f"another bot of {service} is not on this bot's journal",
+                summary=" ".join((*texts, "Remove it, or let it use the STATE_DIR of this bot.")) if texts else "",
+                source=SOURCE,
+            )
+        )

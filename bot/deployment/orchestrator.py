@@ -16,12 +16,12 @@ from roas.deployment.resume_backoff import ResumeBackoff
 from roas.deployment.run import DeploymentRun
 from roas.deployment.stale_instances import remove_stale_instances, sweep_own_service
 from roas.errors import FencedOffError, InvalidRequestError, JournalLostError, JournalUnusableError, RoasError
-from roas.events import Event
 from roas.log import get_logger
 from roas.models.actor import Actor
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, Problem
 from roas.models.environment import Environment
+from roas.models.events import CancelRequested, DeploymentEnded, origin
 from roas.models.identifiers import new_id
 from roas.models.plan import Plan
 from roas.state.journal import Fence
@@ -105,9 +105,7 @@ class DeploymentOrchestrator:
         deployment = await self._components.state.deployments.request_cancel(deployment_id, actor)
         if (context := self._contexts.get(deployment_id)) is not None:
             context.request_stop()
-        facts = {"deployment_id": deployment_id, "environment": deployment.environment, "by": actor.name}
-        event = Event("deployment.cancel.requested", SOURCE, facts, deployment.correlation_id)
-        self._components.bus.publish(event)
+        self._components.bus.publish(CancelRequested(by=actor.name, **origin(deployment, SOURCE)))
         return deployment
 
     async def resume(self) -> tuple[Deployment, ...]:
@@ -308,16 +306,15 @@ class DeploymentOrchestrator:
         )
         ended = replace(deployment, outcome=Outcome.FAILED, problem=problem, ended_at=datetime.now(UTC))
         await self._components.state.deployments.finish(ended, fence)
-        facts = {
-            "deployment_id": ended.id,
-            "environment": ended.environment,
-            "outcome": Outcome.FAILED.value,
-            "kind": ended.request.kind.value,
-            "duration_seconds": sum(phase.duration_seconds or 0.0 for phase in ended.phases),
-            "abandoned": f"{problem.message} {problem.hint}",
-        }
-        event = Event("deployment.orchestration.completed", SOURCE, facts, ended.correlation_id)
-        self._components.bus.publish(event)
+        self._components.bus.publish(
+            DeploymentEnded(
+                outcome=Outcome.FAILED,
+                kind=ended.request.kind,
+                duration_seconds=sum(phase.duration_seconds or 0.0 for phase in ended.phases),
+                abandoned=f"{problem.message} {problem.hint}",
+                **origin(ended, SOURCE),
+            )
+        )
         return ended
 
 

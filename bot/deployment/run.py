@@ -28,6 +28,7 @@ from roas.log import correlated, get_logger
 from roas.models.change import ChangeType, StateChange
 from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseResult, PhaseStatus, Problem, ServiceStep
+from roas.models.events import DeploymentEnded
 from roas.models.release import Release, ReleaseState
 
 log = get_logger(__name__)
@@ -228,10 +229,12 @@ class DeploymentRun:
             release_states=_release_states(deployment, outcome),
         )
         context.publish(
-            "deployment.orchestration.completed",
-            outcome=outcome.value,
-            kind=deployment.request.kind.value,
-            duration_seconds=deployment.duration_seconds,
+            DeploymentEnded(
+                outcome=outcome,
+                kind=deployment.request.kind,
+                duration_seconds=deployment.duration_seconds,
+                **context.origin,
+            )
         )
         return deployment
 

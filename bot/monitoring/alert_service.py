@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from roas.events import Event, EventBus
+from roas.events import EventBus
 from roas.models.actor import Actor
 from roas.models.alert import Alert, AlertReport, RecoveryStatus
+from roas.models.events import AlertChanged, AlertEvent, AlertResolved, AlertTriggered
 from roas.monitoring.sanitize import sanitize
 from roas.state.alert_occurrences import TakenReport
-from roas.state.alerts import RESOLVED, SOURCE, TRIGGERED, Alerts
-
-CHANGED = "monitoring.alert.changed"
+from roas.state.alerts import SOURCE, Alerts
 
 LONGEST_TITLE = 200
 LONGEST_SUMMARY = 1500
@@ -31,7 +30,8 @@ class AlertService:
         """Process reports; returns what they changed. Raises StateError."""
         taken = await self._alerts.take([self._sanitized(report) for report in reports])
         for one in taken:
-            self._publish(TRIGGERED if one.triggered else RESOLVED if one.resolved else CHANGED, one.alert)
+            kind = AlertTriggered if one.triggered else AlertResolved if one.resolved else AlertChanged
+            self._publish(kind, one.alert)
         return taken
 
     async def acknowledge(self, alert_id: str, actor: Actor) -> Alert:
@@ -58,7 +58,7 @@ class AlertService:
 
     def trigger_again(self, alert: Alert) -> None:
         """Notify again about an alert that needs action."""
-        self._publish(TRIGGERED, alert)
+        self._publish(AlertTriggered, alert)
 
     def _sanitized(self, report: AlertReport) -> AlertReport:
         return replace(
@@ -73,18 +73,21 @@ class AlertService:
         )
 
     def _changed(self, alert: Alert) -> Alert:
-        self._publish(CHANGED, alert)
+        self._publish(AlertChanged, alert)
         return alert
 
-    def _publish(self, event_type: str, alert: Alert) -> None:
-        data = {
-            "alert_id": alert.id,
-            "fingerprint": alert.fingerprint,
-            "source": alert.source.value,
-            "severity": alert.severity.value,
-            "state": alert.state.value,
-            "title": alert.title,
-            "environment": alert.environment,
-            "service": alert.service,
-        }
-        self._bus.publish(Event(event_type, SOURCE, data, alert.correlation_id))
+    def _publish(self, kind: type[AlertEvent], alert: Alert) -> None:
+        self._bus.publish(
+            kind(
+                alert_id=alert.id,
+                fingerprint=alert.fingerprint,
+                alert_source=alert.source,
+                severity=alert.severity,
+                state=alert.state,
+                title=alert.title,
+                environment=alert.environment,
+                service=alert.service,
+                source=SOURCE,
+                correlation_id=alert.correlation_id,
+            )
+        )

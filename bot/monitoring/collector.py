@@ -9,9 +9,10 @@ from typing import Protocol
 from roas.concurrency import end_tasks
 from roas.engine.interface import ContainerEvent, Engine
 from roas.errors import RoasError
-from roas.events import Event, EventBus, Subscription
+from roas.events import EventBus, Subscription
 from roas.log import get_logger
 from roas.models.environment import Environment
+from roas.models.events import HealthChecked, HealthCheckRequested, MonitoringRequested
 from roas.models.health import StackHealth
 from roas.models.series import ServiceSeries
 from roas.monitoring.drift import DriftFinder
@@ -26,8 +27,6 @@ from roas.monitoring.sampler import Definitions, Releases, StackSampler, Statist
 from roas.monitoring.stack_watch import RECONCILE_SECONDS, StackWatch
 
 log = get_logger(__name__)
-
-HEALTH_CHECK_COMPLETED = "monitoring.health_check.completed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +95,10 @@ class MonitoringCollector:
         self._is_standby = False
 
     def start(self) -> None:
-        """Watch what `monitoring.service.start` names, and look again when that is asked for."""
+        """Watch what a MonitoringRequested names, and look again when that is asked for."""
         self._subscriptions = [
-            self._bus.subscribe("monitoring.service.start", self._service_started, name="collector"),
-            self._bus.subscribe("monitoring.health_check.start", self._health_check, name="collector health checks"),
+            self._bus.subscribe(MonitoringRequested, self._service_started, name="collector"),
+            self._bus.subscribe(HealthCheckRequested, self._health_check, name="collector health checks"),
         ]
 
     def probe_every(self, seconds: float) -> None:
@@ -191,28 +190,33 @@ class MonitoringCollector:
             tasks.append(asyncio.create_task(probe_loop.run(), name=f"probes {environment.name}"))
         self._watches[environment.name], self._wakes[environment.name] = tuple(tasks), watch.look_again
 
-    async def _service_started(self, event: Event) -> None:
-        environment = self._environments.get(str(event.data.get("environment", "")))
+    async def _service_started(self, event: MonitoringRequested) -> None:
+        environment = self._environments.get(event.environment)
         if environment is None:
-            log.warning("unknown environment is to be watched", environment=event.data.get("environment"))
+            log.warning("unknown environment is to be watched", environment=event.environment)
             return
         self.watch(environment)
 
-    async def _health_check(self, event: Event) -> None:
+    async def _health_check(self, event: HealthCheckRequested) -> None:
         """Look now, and return what was seen; the observer resolves what is over."""
-        environment = self._environments.get(str(event.data.get("environment", "")))
+        environment = self._environments.get(event.environment)
         if environment is None or self._is_standby:
             return
-        service = str(event.data.get("service", ""))
         try:
             await self._observe(environment)
         except RoasError as error:
             log.warning("health check was not possible", environment=environment.name, error=error.message)
         if environment.name in self.watched and self._health.due_in(environment.name) is not None:
             self._wakes[environment.name]()  # what is seen here first is to be believed in time
-        verdict = self._health.verdict(environment.name, service).value
-        data = {"environment": environment.name, "service": service, "verdict": verdict}
-        self._bus.publish(Event(HEALTH_CHECK_COMPLETED, "collector", data, event.correlation_id))
+        self._bus.publish(
+            HealthChecked(
+                environment=environment.name,
+                service=event.service,
+                verdict=self._health.verdict(environment.name, event.service),
+                source="collector",
+                correlation_id=event.correlation_id,
+            )
+        )
 
     async def _observe(self, environment: Environment) -> None:
         observer = self._observer

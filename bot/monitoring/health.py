@@ -2,13 +2,14 @@
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from roas.concurrency import run_concurrently
 from roas.errors import RoasError
-from roas.events import Event, EventBus
+from roas.events import EventBus
 from roas.log import get_logger
 from roas.models.change import ChangeType, StateChange
+from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from roas.models.health import ServiceHealth, StackHealth, Verdict
 from roas.monitoring.hysteresis import Clock, HysteresisRules, SteadyVerdict
 from roas.monitoring.judgement import judge_service, judge_stack
@@ -18,8 +19,6 @@ __all__ = ["HealthChange", "HealthCoordinator", "judge_service", "judge_stack"]
 log = get_logger(__name__)
 
 SOURCE = "health"
-SERVICE_CHANGED = "monitoring.health.changed"
-STACK_CHANGED = "monitoring.stack_health.changed"
 STACK = ""  # the key of the stack's own verdict beside those of its services
 
 
@@ -120,12 +119,15 @@ class HealthCoordinator:
         return replace(stack, verdict=known[STACK].current, services=services)
 
     def _publish(self, change: HealthChange) -> None:
-        data = {"environment": change.environment, "old": change.old, "new": change.new, "reason": change.reason}
-        text: dict[str, Any] = {key: str(value) for key, value in data.items()}
+        place, old, new, reason = change.environment, change.old, change.new, change.reason
         if change.service == STACK:
-            self._bus.publish(Event(STACK_CHANGED, SOURCE, text))
+            self._bus.publish(StackHealthChanged(environment=place, old=old, new=new, reason=reason, source=SOURCE))
             return
-        self._bus.publish(Event(SERVICE_CHANGED, SOURCE, {**text, "service": change.service}))
+        self._bus.publish(
+            ServiceHealthChanged(
+                environment=place, service=change.service, old=old, new=new, reason=reason, source=SOURCE
+            )
+        )
 
     async def _record(self, change: HealthChange) -> None:
         if self._journal is None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from roas.events import Event, EventBus, Subscription
+from roas.events import EventBus, Subscription
 from roas.models.dependency import DEPENDENCY_TIMEOUT_SECONDS
 from roas.models.deployment import Deployment, Outcome
+from roas.models.events import DependenciesResolved, DeploymentEnded
 
 PERCENTILE = 0.95
 REMEMBERED_RESOLUTIONS = 200
@@ -99,8 +100,8 @@ class IntegrationMeasurements:
         """Begin to listen."""
         self._endings = deque(self._endings, maxlen=self.windows.last_deployments)
         return (
-            self.bus.subscribe("deployment.dependencies.resolved", self._resolved, name="integration dependencies"),
-            self.bus.subscribe("deployment.orchestration.completed", self._ended, name="integration deployments"),
+            self.bus.subscribe(DependenciesResolved, self._resolved, name="integration dependencies"),
+            self.bus.subscribe(DeploymentEnded, self._ended, name="integration deployments"),
         )
 
     def figures(self) -> IntegrationFigures:
@@ -131,16 +132,14 @@ class IntegrationMeasurements:
         ]
         self._endings = deque(reversed(endings), maxlen=self.windows.last_deployments)
 
-    async def _resolved(self, event: Event) -> None:
-        seconds = float(event.data.get("duration_seconds", 0.0))
-        allowed = float(event.data.get("allowed_seconds") or DEPENDENCY_TIMEOUT_SECONDS)
-        service = "/".join(str(event.data.get(name, "")) for name in ("environment", "service"))
+    async def _resolved(self, event: DependenciesResolved) -> None:
+        service, seconds = f"{event.environment}/{event.service}", event.duration_seconds
+        allowed = event.allowed_seconds or DEPENDENCY_TIMEOUT_SECONDS
         self._resolutions.append(_Resolution(self.clock(), service, seconds, seconds / allowed))
 
-    async def _ended(self, event: Event) -> None:
-        outcome = event.data.get("outcome")
-        if outcome != Outcome.CANCELLED:  # a person cancelled it
-            self._endings.append((self.clock(), outcome == Outcome.SUCCEEDED))
+    async def _ended(self, event: DeploymentEnded) -> None:
+        if event.outcome is not Outcome.CANCELLED:  # a person cancelled it
+            self._endings.append((self.clock(), event.outcome is Outcome.SUCCEEDED))
 
     def _latencies(self) -> Mapping[str, float]:
         """Return per subscriber the 95th percentile of event latency, or how long an event has been waiting by now.

@@ -1,21 +1,19 @@
 """Watch how well the parts work together, and say once when they do not, and once when they do again."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from roas.concurrency import wait_for
-from roas.events import Event, EventBus, Subscription
+from roas.events import EventBus, Subscription
 from roas.log import get_logger
-from roas.models.alert import Severity
+from roas.models.events import IntegrationDegraded, IntegrationEvent, IntegrationRecovered
 from roas.models.identifiers import new_id
 from roas.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements
 
 log = get_logger(__name__)
 
 SOURCE = "integration_monitor"
-TRIGGERED = "integration.alert.triggered"
-CLEARED = "integration.alert.cleared"
 CHECK_SECONDS = 0.5
 # The alert store may have been unavailable: firing alerts, and for a while resolved ones, are reported again.
 REPUBLISH_SECONDS = 30.0
@@ -28,8 +26,7 @@ class _Publication:
 
     since: float
     last: float
-    event_type: str
-    data: Mapping[str, object]
+    event: IntegrationEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,30 +129,27 @@ class IntegrationMonitor:
         self._publish_again()
 
     def _publish(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
-        data: Mapping[str, object] = {
-            "name": limit.name,
-            "title": limit.title,
-            "summary": "" if value is None else limit.describe(value, suspect),
-            "severity": Severity.HIGH.value,
-            "value": value,
-            "threshold": limit.threshold,
-            "unit": limit.unit,
-            "suspect": suspect,
-            "firing": firing,
-            "occurrence": new_id("OCC"),
-        }
-        event_type, now = TRIGGERED if firing else CLEARED, self._measurements.clock()
-        self._published[limit.name] = _Publication(now, now, event_type, data)
-        self._bus.publish(Event(event_type, SOURCE, data))
+        event = (IntegrationDegraded if firing else IntegrationRecovered)(
+            figure=limit.name,
+            title=limit.title,
+            summary="" if value is None else limit.describe(value, suspect),
+            suspect=suspect,
+            occurrence=new_id("OCC"),
+            source=SOURCE,
+        )
+        now = self._measurements.clock()
+        self._published[limit.name] = _Publication(now, now, event)
+        self._bus.publish(event)
 
     def _publish_again(self) -> None:
         """Report again what fires, and the end of what fired lately; duplicates are recognised by the occurrence."""
         now = self._measurements.clock()
         for publication in self._published.values():
-            stale = publication.event_type == CLEARED and now - publication.since > REPUBLISH_FOR_SECONDS
+            is_over = isinstance(publication.event, IntegrationRecovered)
+            stale = is_over and now - publication.since > REPUBLISH_FOR_SECONDS
             if not stale and now - publication.last >= REPUBLISH_SECONDS:
                 publication.last = now
-                self._bus.publish(Event(publication.event_type, SOURCE, publication.data))
+                self._bus.publish(replace(publication.event, id=new_id("EVT"), time=datetime.now(UTC)))
 
     def _log(self, limit: Limit, value: float | None, suspect: str, *, firing: bool) -> None:
         facts = {"figure": limit.name, "value": value, "limit": limit.threshold, "unit": limit.unit}

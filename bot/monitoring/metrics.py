@@ -4,17 +4,15 @@ import contextlib
 from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from roas.events import Event, EventBus, Subscription
+from roas.events import EventBus, Subscription
+from roas.models import events
 from roas.models.alert import Alert, AlertSource, AlertState, Severity
 from roas.models.change import StateChange
-from roas.models.coordination import PhaseName
-from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
+from roas.models.deployment import PhaseStatus
 from roas.models.health import StackHealth, Verdict
 from roas.models.recovery import RecoveryOutcome
 from roas.monitoring.integration_metrics import CountedProjection, IntegrationMetrics, ProjectionMetrics
@@ -24,7 +22,6 @@ DURATION_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
 # The limits that the bot watches itself by, 1 s and 0.5 s, are among them: a share beyond those is exact.
 LATENCY_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 ENDED = frozenset({PhaseStatus.SUCCESS, PhaseStatus.FAILED, PhaseStatus.CANCELLED})
-OTHER = "other"
 
 
 class Metrics:
@@ -155,13 +152,13 @@ class Metrics:
         self.registry.register(_BusStatistics(bus))
         bus.time_handlings(self._handlings.observe)
         return (
-            bus.subscribe("deployment.orchestration.completed", self._deployment_completed, name="metrics deployments"),
-            bus.subscribe("deployment.phase.changed", self._phase_changed, name="metrics phases"),
-            bus.subscribe("release.created", self._release_created, name="metrics releases"),
-            bus.subscribe("monitoring.health.changed", self._health_changed, name="metrics health"),
-            bus.subscribe("monitoring.stack_health.changed", self._stack_health_changed, name="metrics stacks"),
-            bus.subscribe("monitoring.alert.*", self._alert_changed, name="metrics alerts"),
-            bus.subscribe("error.recovery.completed", self._recovery_ended, name="metrics recoveries"),
+            bus.subscribe(events.DeploymentEnded, self._deployment_completed, name="metrics deployments"),
+            bus.subscribe(events.PhaseChanged, self._phase_changed, name="metrics phases"),
+            bus.subscribe(events.ReleaseCreated, self._release_created, name="metrics releases"),
+            bus.subscribe(events.ServiceHealthChanged, self._health_changed, name="metrics health"),
+            bus.subscribe(events.StackHealthChanged, self._stack_health_changed, name="metrics stacks"),
+            bus.subscribe(events.AlertEvent, self._alert_changed, name="metrics alerts"),
+            bus.subscribe(events.RecoveryCompleted, self._recovery_ended, name="metrics recoveries"),
         )
 
     def read_gateway_latency(self, latency: Callable[[], float]) -> None:
@@ -194,48 +191,41 @@ class Metrics:
         """Return everything in Prometheus' text format."""
         return generate_latest(self.registry)
 
-    async def _deployment_completed(self, event: Event) -> None:
-        data = event.data
-        environment, kind = str(data.get("environment", "")), _known_value(DeploymentKind, data.get("kind"))
-        self._deployments.labels(environment, kind, _known_value(Outcome, data.get("outcome"))).inc()
-        if (seconds := data.get("duration_seconds")) is not None:
-            self._deployment_seconds.labels(environment, kind).observe(float(seconds))
+    async def _deployment_completed(self, event: events.DeploymentEnded) -> None:
+        self._deployments.labels(event.environment, event.kind, event.outcome).inc()
+        if event.duration_seconds is not None:
+            self._deployment_seconds.labels(event.environment, event.kind).observe(event.duration_seconds)
 
-    async def _phase_changed(self, event: Event) -> None:
-        status, seconds = event.data.get("status"), event.data.get("duration_seconds")
-        if status in ENDED and seconds is not None:
-            phase = _known_value(PhaseName, event.data.get("phase"))
-            self._phase_seconds.labels(phase, _known_value(PhaseStatus, status)).observe(float(seconds))
+    async def _phase_changed(self, event: events.PhaseChanged) -> None:
+        if event.status in ENDED and event.duration_seconds is not None:
+            self._phase_seconds.labels(event.phase, event.status).observe(event.duration_seconds)
 
-    async def _release_created(self, event: Event) -> None:
-        self._releases.labels(str(event.data.get("environment", ""))).inc()
+    async def _release_created(self, event: events.ReleaseCreated) -> None:
+        self._releases.labels(event.environment).inc()
 
-    async def _health_changed(self, event: Event) -> None:
-        environment, service = str(event.data.get("environment", "")), str(event.data.get("service", ""))
-        verdict = _known_value(Verdict, event.data.get("new"))
-        if verdict == Verdict.UNKNOWN and (environment, service) not in self._series[environment]:
+    async def _health_changed(self, event: events.ServiceHealthChanged) -> None:
+        environment, service, verdict = event.environment, event.service, event.new
+        if verdict is Verdict.UNKNOWN and (environment, service) not in self._series[environment]:
             return  # it left the stack, and its series have gone already
         self._series[environment].add((environment, service))
         self._show_verdict(environment, service, verdict)
         self._health_changes.labels(environment, service, verdict).inc()
 
-    async def _stack_health_changed(self, event: Event) -> None:
-        environment, verdict = str(event.data.get("environment", "")), _known_value(Verdict, event.data.get("new"))
+    async def _stack_health_changed(self, event: events.StackHealthChanged) -> None:
         for one in Verdict:
-            self._stack_health.labels(environment, one.value).set(one.value == verdict)
+            self._stack_health.labels(event.environment, one.value).set(one is event.new)
 
-    async def _alert_changed(self, event: Event) -> None:
-        alert_id, severity = str(event.data.get("alert_id", "")), _known_value(Severity, event.data.get("severity"))
-        if event.type == "monitoring.alert.triggered":
-            self._alerts.labels(_known_value(AlertSource, event.data.get("source")), severity).inc()
-        if event.data.get("state") == AlertState.RESOLVED:
-            self._open_alerts.pop(alert_id, None)
+    async def _alert_changed(self, event: events.AlertEvent) -> None:
+        if isinstance(event, events.AlertTriggered):
+            self._alerts.labels(event.alert_source, event.severity).inc()
+        if event.state is AlertState.RESOLVED:
+            self._open_alerts.pop(event.alert_id, None)
         else:
-            self._open_alerts[alert_id] = severity
+            self._open_alerts[event.alert_id] = event.severity
         self._show_open_alerts()
 
-    async def _recovery_ended(self, event: Event) -> None:
-        self._recoveries.labels(_known_value(RecoveryOutcome, event.data.get("outcome"))).inc()
+    async def _recovery_ended(self, event: events.RecoveryCompleted) -> None:
+        self._recoveries.labels(event.outcome).inc()
 
     def _show_open_alerts(self) -> None:
         counted = Counts(self._open_alerts.values())
@@ -293,11 +283,6 @@ def _counted(name: str, documentation: str, subscribers: Iterable[Subscription],
     for subscriber, total in totals.items():
         family.add_metric([subscriber], total)
     return family
-
-
-def _known_value(allowed: type[StrEnum], value: Any) -> str:
-    """Return a label from the fixed set, whatever an event holds."""
-    return str(value) if value in list(allowed) else OTHER
 
 
 def _remove(metric: Gauge | Counter, *labels: str) -> None:

@@ -8,10 +8,11 @@ from typing import Protocol
 
 from roas.concurrency import end_tasks
 from roas.errors import RoasError
-from roas.events import Event, EventBus, Subscription
+from roas.events import EventBus, Subscription
 from roas.log import get_logger
 from roas.models.alert import Alert, AlertSource, RecoveryStatus
 from roas.models.environment import Environment
+from roas.models.events import RecoveryCompleted, RecoveryRequested
 from roas.models.recovery import Fault, FaultCategory, RecoveryOutcome, RecoveryReport
 from roas.recovery.handler import AlertNotes
 from roas.state.manager import StateManager
@@ -19,8 +20,6 @@ from roas.state.manager import StateManager
 log = get_logger(__name__)
 
 SOURCE = "recovery"
-STARTED = "error.auto_handling.start"
-COMPLETED = "error.recovery.completed"
 RECOVERY_STATUSES = {
     RecoveryOutcome.RECOVERED: RecoveryStatus.SUCCEEDED,
     RecoveryOutcome.ESCALATED: RecoveryStatus.GIVEN_UP,
@@ -62,7 +61,7 @@ class ErrorCoordinator:
 
     def start(self) -> None:
         """Listen for faults."""
-        self._subscription = self._bus.subscribe(STARTED, self._handle_event, name="recovery")
+        self._subscription = self._bus.subscribe(RecoveryRequested, self._handle_event, name="recovery")
 
     async def resume(self) -> None:
         """Resume recoveries that a dead process did not finish, or never started. Raises StateError."""
@@ -79,8 +78,8 @@ class ErrorCoordinator:
         tasks = list(self._tasks.values())
         await end_tasks(*tasks)
 
-    async def _handle_event(self, event: Event) -> None:
-        alert = await self._state.alerts.get(str(event.data.get("alert_id", "")))
+    async def _handle_event(self, event: RecoveryRequested) -> None:
+        alert = await self._state.alerts.get(event.alert_id)
         if alert is not None and alert.is_open:
             await self._begin(replace(fault_of(alert), correlation_id=event.correlation_id))
 
@@ -137,15 +136,18 @@ class ErrorCoordinator:
             await self._notes.note(
                 fault.alert_id, text, healing=RECOVERY_STATUSES[report.outcome], escalated=True if escalated else None
             )
-        data = {
-            "alert_id": fault.alert_id,
-            "environment": fault.environment,
-            "service": fault.service,
-            "success": report.succeeded,
-            "outcome": report.outcome.value,
-            "summary": report.text,
-        }
-        self._bus.publish(Event(COMPLETED, SOURCE, data, fault.correlation_id))
+        self._bus.publish(
+            RecoveryCompleted(
+                alert_id=fault.alert_id,
+                environment=fault.environment,
+                service=fault.service,
+                succeeded=report.succeeded,
+                outcome=report.outcome,
+                summary=report.text,
+                source=SOURCE,
+                correlation_id=fault.correlation_id,
+            )
+        )
 
 
 def _text(outcome: RecoveryOutcome) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 
 from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
-from roas.events import Event, EventBus, Subscription
+from roas.events import EventBus, Subscription
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.deployment import Deployment
+from roas.models.events import AlertEvent, DeploymentBegan, DeploymentEnded, DeploymentEvent, PhaseChanged
 from roas.models.plan_record import PlanState
 from roas.state.manager import StateManager
 from roas.ui.alert_notifier import ALERTS, AlertNotifier
@@ -40,9 +41,7 @@ NEWS = timedelta(hours=24)
 SEARCHED_DEPLOYMENTS = 100
 # How long those that have something to post at the start are waited for, so that they post in order.
 ORDERING_SECONDS = 5.0
-URGENT = frozenset(
-    {"deployment.initialization.started", "deployment.phase.changed", "deployment.orchestration.completed"}
-)
+URGENT = (DeploymentBegan, PhaseChanged, DeploymentEnded)
 
 
 class LiveMessages:
@@ -78,11 +77,11 @@ class LiveMessages:
 
     def start(self) -> None:
         """Begin to listen; nothing is posted before `online`."""
-        for pattern, handle in (
-            ("deployment.*", self._handle_deployment_event),
-            ("monitoring.alert.*", self._handle_alert_event),
+        for kind, handle in (
+            (DeploymentEvent, self._handle_deployment_event),
+            (AlertEvent, self._handle_alert_event),
         ):
-            self._subscriptions.append(_detached(self._bus.subscribe, pattern, handle, name="live messages"))
+            self._subscriptions.append(_detached(self._bus.subscribe, kind, handle, name="live messages"))
         self._watch = _detached(asyncio.create_task, self._run(), name="live messages")
 
     def online(self) -> None:
@@ -162,12 +161,10 @@ class LiveMessages:
         tasks += [self._watch] if self._watch is not None else []
         await end_tasks(*tasks)
 
-    async def _handle_deployment_event(self, event: Event) -> None:
-        deployment_id, environment = event.data.get("deployment_id"), event.data.get("environment")
-        if isinstance(deployment_id, str) and isinstance(environment, str):
-            self.follow(deployment_id, environment).notify(urgent=event.type in URGENT)
+    async def _handle_deployment_event(self, event: DeploymentEvent) -> None:
+        self.follow(event.deployment_id, event.environment).notify(urgent=isinstance(event, URGENT))
 
-    async def _handle_alert_event(self, _event: Event) -> None:
+    async def _handle_alert_event(self, _event: AlertEvent) -> None:
         for notifier in self._follow_alerts():
             notifier.notify()
 

@@ -5,6 +5,7 @@ import asyncio
 from roas.integration import open_application
 from roas.models.change import ChangeType
 from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from tests.acceptance.event_scene import Scene
 from tests.acceptance.people import request
 from tests.acceptance.stack import service
@@ -89,7 +90,7 @@ async def health_change_counted(scene: Scene) -> bool:
     async def hear(event: object) -> None:
         announced.set()
 
-    scene.application.bus.subscribe("monitoring.health.changed", hear, name="test")
+    scene.application.bus.subscribe(ServiceHealthChanged, hear, name="test")
     await (await scene.prepare()).succeed("v1")
     await asyncio.wait_for(announced.wait(), HEALTH_SECONDS)
     await scene.application.bus.drain()
@@ -107,7 +108,7 @@ async def stack_verdict_shown(scene: Scene) -> bool:
     async def hear(event: object) -> None:
         announced.set()
 
-    scene.application.bus.subscribe("monitoring.stack_health.changed", hear, name="test")
+    scene.application.bus.subscribe(StackHealthChanged, hear, name="test")
     await (await scene.prepare()).succeed("v1")
     await asyncio.wait_for(announced.wait(), HEALTH_SECONDS)
     await scene.application.bus.drain()

@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from roas.events import Event
 from roas.models.alert import Severity
 from roas.models.change import ChangeType
+from roas.models.deployment import Outcome
 from tests.acceptance import alert_effects as alert
 from tests.acceptance import deployment_effects as deployment
 from tests.acceptance.event_scene import Scene
 from tests.acceptance.stack import service
+from tests.sample_events import ended
 
 EFFECTS: dict[str, Callable[[Scene], Awaitable[bool]]] = {
     "integration: deployment.initialization.started": deployment.beginning_audited,
@@ -79,17 +80,11 @@ async def test_every_subscription_covered(application):
 
 async def test_abandoned_deployment_alert_until_next_ends(application):
     """A deployment that was given up is an alert until the next deployment of its environment ends."""
-
-    def ended(**facts: object) -> Event:
-        return Event(
-            "deployment.orchestration.completed", "test", {"deployment_id": "D", "environment": "dev", **facts}
-        )
-
-    application.bus.publish(ended(outcome="failed", abandoned="The bot died 3 times."))
+    application.bus.publish(ended(Outcome.FAILED, abandoned="The bot died 3 times."))
     await application.bus.drain()
     alerts = await application.state.alerts.open()
     assert [(alert.severity, alert.summary) for alert in alerts] == [(Severity.CRITICAL, "The bot died 3 times.")]
-    application.bus.publish(ended(outcome="succeeded"))
+    application.bus.publish(ended())
     await application.bus.drain()
     assert await application.state.alerts.open() == ()
 

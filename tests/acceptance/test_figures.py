@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from roas.events import Event
 from roas.integration import Application, open_application
 from roas.models.alert import Alert, AlertSource
 from roas.models.change import ChangeType, StateChange
+from roas.models.events import Event
 from roas.monitoring.integration_figures import IntegrationFigures, IntegrationMeasurements, Windows
 from roas.monitoring.integration_monitor import IntegrationMonitor
 from testbed.redis_server import RedisServer
 from tests.acceptance.conftest import settings_for
 from tests.acceptance.people import People
 from tests.acceptance.stack import REPOSITORY, Stack, service
+from tests.sample_events import Work
 
 SLOW_SECONDS = 1.5
 ALERT_SECONDS = 60.0
@@ -104,8 +105,8 @@ async def test_slow_subscriber_raises_event_latency(application, monitor):
     async def slow(_: Event) -> None:
         await asyncio.sleep(1.2)
 
-    subscription = application.bus.subscribe("work", slow, name="slow one")
-    application.bus.publish(Event("work", "test"))
+    subscription = application.bus.subscribe(Work, slow, name="slow one")
+    application.bus.publish(Work())
     alert = await raised(application, "event_latency")
     assert alert.title == "Event latency is high"
     assert "slow one" in alert.summary

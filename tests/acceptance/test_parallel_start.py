@@ -6,7 +6,8 @@ import pytest
 
 from roas.errors import InvalidRequestError
 from roas.integration import open_application
-from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.deployment import DeploymentKind, Outcome, ServiceStep
+from roas.models.events import ServiceProgressed
 from tests.acceptance.people import ANNA, DORA, People, request, succeeded
 from tests.acceptance.stack import CHECK, service
 
@@ -18,10 +19,10 @@ async def until_waiting(application, deployment_id: str, name: str) -> None:
     reached = asyncio.Event()
 
     async def look(event) -> None:
-        if (event.data.get("service"), event.data.get("step")) == (name, "waiting"):
+        if (event.service, event.step) == (name, ServiceStep.WAITING):
             reached.set()
 
-    subscription = application.bus.subscribe("deployment.service.progressed", look, name="test")
+    subscription = application.bus.subscribe(ServiceProgressed, look, name="test")
     deployment = await application.state.deployments.get(deployment_id)
     if not any((one.service, one.step) == (name, "waiting") for one in deployment.services):
         await asyncio.wait_for(reached.wait(), 20)

@@ -8,6 +8,7 @@ import pytest
 from roas.integration import open_application
 from roas.models.alert import RecoveryStatus
 from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.events import HealthChecked
 from roas.models.health import Verdict
 from tests.acceptance.people import People, request, succeeded
 from tests.acceptance.stack import CHECK, REPOSITORY, WATCHED_CHECK, service
@@ -129,10 +130,10 @@ async def test_rollback_leaves_no_alert(maintained, people, stack, images):
     await people.succeed("v1")
     assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
     await maintained.bus.drain()
-    checked = len([one for one in maintained.bus.history() if one.type == "monitoring.health_check.completed"])
+    checked = len([one for one in maintained.bus.history() if isinstance(one, HealthChecked)])
 
     async def is_looked_at():
-        looks = [one for one in maintained.bus.history() if one.type == "monitoring.health_check.completed"]
+        looks = [one for one in maintained.bus.history() if isinstance(one, HealthChecked)]
         return len(looks) >= checked
 
     await until(is_looked_at)

@@ -11,11 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from roas.errors import RoasError
-from roas.events import Event, EventBus
+from roas.events import EventBus
 from roas.models.actor import Actor
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
 from roas.models.environment import Environment
+from roas.models.events import DeploymentBegan, DeploymentEnded, PhaseChanged, origin
 from roas.models.health import ContainerSnapshot, Verdict
 from roas.models.plan import Plan
 from roas.models.release import Release
@@ -74,7 +75,7 @@ class FakeOrchestrator:
         )
         fence = await self.state.deployments.create(deployment, f"{request.kind.value.lower()} {request.version}")
         self.requests.append(request)
-        self._tell("deployment.initialization.started", deployment)
+        self.bus.publish(DeploymentBegan(kind=request.kind, **origin(deployment, "fake")))
         # Like a real one, it outlives the command that asked for it, and has nothing of that command's context.
         self.tasks.append(contextvars.Context().run(asyncio.create_task, self._run(deployment, fence)))
         return deployment
@@ -82,7 +83,7 @@ class FakeOrchestrator:
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
         deployment = await self.state.deployments.request_cancel(deployment_id, actor)
         self.cancelled.append((deployment_id, actor))
-        self._tell("deployment.phase.changed", deployment)
+        self._tell(deployment, deployment.phases[0].name)
         self.hold.set()
         return deployment
 
@@ -99,17 +100,16 @@ class FakeOrchestrator:
             if phase.name is not PhaseName.ROLLBACK:
                 done = PhaseResult(phase.name, PhaseStatus.SUCCESS, 1, duration_seconds=0.1)
                 await self.state.deployments.save_phase(deployment, done, fence)
-                self._tell("deployment.phase.changed", deployment, phase=phase.name.value)
+                self._tell(deployment, phase.name)
         cancelled = any(one == deployment.id for one, _actor in self.cancelled)
         outcome = Outcome.CANCELLED if cancelled else Outcome.SUCCEEDED
         ended = replace(deployment, outcome=outcome, ended_at=datetime.now(UTC), duration_seconds=0.5)
         await self.state.deployments.finish(ended, fence)
-        self._tell("deployment.orchestration.completed", deployment, outcome=outcome.value)
+        self.bus.publish(DeploymentEnded(outcome=outcome, kind=deployment.request.kind, **origin(deployment, "fake")))
 
-    def _tell(self, kind: str, deployment: Deployment, **data: object) -> None:
-        self.bus.publish(
-            Event(kind, "fake", {"deployment_id": deployment.id, "environment": deployment.environment, **data})
-        )
+    def _tell(self, deployment: Deployment, phase: PhaseName) -> None:
+        status = PhaseStatus.SUCCESS
+        self.bus.publish(PhaseChanged(phase=phase, status=status, **origin(deployment, "fake")))
 
 
 @dataclass

@@ -24,6 +24,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.check import CheckResult, Severity
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, Problem, ServiceStep
+from roas.models.events import DeploymentEnded
 from roas.models.health import ContainerState, HealthStatus
 from roas.models.plan import ServiceAction
 from roas.models.release import ImagePin, ReleaseService, ReleaseState
@@ -463,7 +464,7 @@ async def test_restored_release_kept_despite_failures(orchestrator, engine, comp
 
 async def test_events_carry_correlation_id(orchestrator, bus):
     deployment = await orchestrator.run(deploy())
-    own = [event for event in bus.history() if event.data.get("deployment_id") == deployment.id]
+    own = [event for event in bus.history() if getattr(event, "deployment_id", "") == deployment.id]
     assert {event.correlation_id for event in own} == {deployment.correlation_id}
     types = [event.type for event in own]
     assert types[0] in {"deployment.phase.changed", "deployment.initialization.started"}
@@ -607,7 +608,7 @@ async def test_repeated_crashes_need_operator(components, environment, engine, s
     assert "was interrupted 3 times" in ended.problem.message
     assert "/rollback dev" in ended.problem.hint
     assert await state.locks.get("dev") is None
-    assert [event.data["abandoned"] for event in components.bus.history() if "abandoned" in event.data]
+    assert [one for one in components.bus.history() if isinstance(one, DeploymentEnded) and one.abandoned]
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from roas.engine.docker_events import EventSubscription
 from roas.engine.labels import NUMBER, ONE_OFF, PROJECT, SERVICE
 from roas.engine.snapshots import take_snapshots
 from roas.engine.statistics import StatisticsReader
-from roas.events import Event, EventBus
+from roas.events import EventBus
 from roas.models.environment import Environment
+from roas.models.events import MonitoringRequested, ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, Verdict
 from roas.monitoring.collector import MonitoringCollector
 from roas.monitoring.health import HealthCoordinator
@@ -62,7 +63,7 @@ class Scene:
     bus: EventBus
     health: HealthCoordinator
     metrics: Metrics
-    heard: "asyncio.Queue[Event]"
+    heard: "asyncio.Queue[ServiceHealthChanged]"
 
     async def until(self, service: str, verdict: Verdict) -> str:
         """Wait until a verdict is announced, and return its reason."""
@@ -81,8 +82,8 @@ def environment(docker_host: str) -> Environment:
 @pytest.fixture
 async def scene(environment: Environment) -> AsyncIterator[Scene]:
     bus, clients, metrics = EventBus(), EngineClients(), Metrics("1")
-    heard: asyncio.Queue[Event] = asyncio.Queue()
-    bus.subscribe("monitoring.health.changed", heard.put)
+    heard: asyncio.Queue[ServiceHealthChanged] = asyncio.Queue()
+    bus.subscribe(ServiceHealthChanged, heard.put)
     health = HealthCoordinator(bus, rules=HysteresisRules(worse_after_seconds=0.2))
     engine, statistics = RealEngine(clients), StatisticsReader(clients)
     collector = MonitoringCollector(
@@ -120,8 +121,7 @@ def run(
 
 
 async def start_watching(scene: Scene) -> None:
-    data = {"environment": "dev", "service": "web", "deployment_id": "DEPLOY-1"}
-    scene.bus.publish(Event("monitoring.service.start", "test", data))
+    scene.bus.publish(MonitoringRequested(environment="dev", service="web", source="test"))
     await scene.bus.drain()
 
 
@@ -182,6 +182,6 @@ async def test_close_ends_all_watches(scene: Scene) -> None:
 
 
 async def test_unknown_environment_not_watched(scene: Scene) -> None:
-    scene.bus.publish(Event("monitoring.service.start", "test", {"environment": "moon"}))
+    scene.bus.publish(MonitoringRequested(environment="moon", service="web", source="test"))
     await scene.bus.drain()
     assert scene.collector.watched == frozenset()

@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from roas.events import Event, EventBus
+from roas.events import EventBus
 from roas.models.environment import Environment
+from roas.models.events import ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.monitoring.collector import MonitoringCollector
 from roas.monitoring.health import HealthCoordinator
 from roas.monitoring.hysteresis import HysteresisRules
+from tests.sample_events import look
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 WEB = ContainerSnapshot("c1", "web", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "i", "h")
@@ -45,8 +47,8 @@ class Scene:
     """Watch a stack of which no event is heard, and hear what is announced of it."""
 
     def __init__(self, **options: float) -> None:
-        self.engine, self.bus, self.told = SilentEngine(), EventBus(), asyncio.Queue[Event]()
-        self.bus.subscribe("monitoring.health.changed", self.told.put)
+        self.engine, self.bus, self.told = SilentEngine(), EventBus(), asyncio.Queue[ServiceHealthChanged]()
+        self.bus.subscribe(ServiceHealthChanged, self.told.put)
         health = HealthCoordinator(self.bus, rules=HysteresisRules(worse_after_seconds=0.1))
         own = self.engine
         self.collector = MonitoringCollector(own, own, own, self.bus, health, {"dev": DEV}, **options)  # type: ignore[arg-type]
@@ -58,7 +60,7 @@ class Scene:
 
     async def next_verdict(self) -> object:
         async with asyncio.timeout(10):
-            return (await self.told.get()).data["new"]
+            return (await self.told.get()).new
 
     async def close(self) -> None:
         await self.collector.close()
@@ -70,7 +72,7 @@ async def test_requested_check_reports_failure_in_time() -> None:
     scene = Scene()
     assert await scene.next_verdict() == "healthy"
     scene.break_unheard()
-    scene.bus.publish(Event("monitoring.health_check.start", "test", {"environment": "dev"}))
+    scene.bus.publish(look())
     assert await scene.next_verdict() == "unhealthy"
     await scene.close()
 

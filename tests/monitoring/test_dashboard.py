@@ -13,14 +13,16 @@ import pytest
 import yaml
 
 from monitoring.dashboard import TARGET, build
-from roas.events import Event, EventBus
+from roas.events import EventBus
 from roas.models.change import ChangeType, StateChange
+from roas.models.deployment import PhaseStatus
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.monitoring.integration_figures import IntegrationMeasurements
 from roas.monitoring.integration_monitor import IntegrationMonitor
 from roas.monitoring.metrics import Metrics
 from roas.state.manager import StateManager
 from roas.state.sync import DataSyncManager
+from tests import sample_events
 
 RULES = Path(__file__).parents[2] / "monitoring" / "prometheus" / "rules"
 # What Prometheus itself makes.
@@ -42,10 +44,8 @@ async def series(tmp_path: Path) -> dict[str, set[str]]:
     container = ContainerSnapshot("c", "web-1", "web", running, HealthStatus.HEALTHY, "i", "web", "h", 0)
     web = ServiceHealth("web", Verdict.HEALTHY, "", (container,), cpu_percent=1.0, memory_bytes=1)
     metrics.observe_stack(StackHealth("dev", Verdict.HEALTHY, (web,), datetime.now(UTC)))
-    done = {"environment": "dev", "kind": "DEPLOY", "outcome": "succeeded", "duration_seconds": 1.0}
-    bus.publish(Event("deployment.orchestration.completed", "test", done))
-    phase = {"phase": "execution", "status": "success", "duration_seconds": 1.0}
-    bus.publish(Event("deployment.phase.changed", "test", phase))
+    bus.publish(sample_events.ended(seconds=1.0))
+    bus.publish(sample_events.phase(PhaseStatus.SUCCESS, 1.0))
     await bus.drain()
     found: dict[str, set[str]] = {name: set() for name in PROMETHEUS_OWN}
     for line in metrics.render().decode().splitlines():

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from roas.errors import StateError
-from roas.events import Event, EventBus
+from roas.events import EventBus
 from roas.models.change import ChangeType, StateChange
+from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from roas.models.health import ServiceHealth, StackHealth, Verdict
 from roas.monitoring.health import HealthCoordinator
 from roas.monitoring.hysteresis import HysteresisRules
@@ -42,11 +43,11 @@ class Scene:
     """Feed a coordinator with verdicts on one service, and hear what it says."""
 
     def __init__(self, bus: EventBus) -> None:
-        self.bus, self.clock, self.journal, self.heard = bus, Clock(), MemoryJournal(), list[Event]()
-        bus.subscribe("monitoring.health.changed", self._hear)
+        self.bus, self.clock, self.journal, self.heard = bus, Clock(), MemoryJournal(), list[ServiceHealthChanged]()
+        bus.subscribe(ServiceHealthChanged, self._hear)
         self.health = HealthCoordinator(bus, self.journal, rules=HysteresisRules(), clock=self.clock)
 
-    async def _hear(self, event: Event) -> None:
+    async def _hear(self, event: ServiceHealthChanged) -> None:
         self.heard.append(event)
 
     async def see(self, verdict: Verdict | None, after: float = 0.0) -> list[tuple[str, str]]:
@@ -55,7 +56,7 @@ class Scene:
         services = () if verdict is None else (ServiceHealth("web", verdict, "because"),)
         await self.health.observe(StackHealth("dev", verdict or UNKNOWN, services, datetime.now(UTC)), "because")
         await self.bus.drain()
-        return [(event.data["old"], event.data["new"]) for event in self.heard]
+        return [(event.old, event.new) for event in self.heard]
 
 
 @pytest.fixture
@@ -74,8 +75,9 @@ async def test_first_verdict_announced_once(scene: Scene) -> None:
 async def test_announcement_complete_and_journalled_first(scene: Scene) -> None:
     """It says where, what and why, and is in the journal before it is published."""
     await scene.see(UNHEALTHY)
-    data = {"environment": "dev", "service": "web", "old": "unknown", "new": "unhealthy", "reason": "because"}
-    assert dict(scene.heard[0].data) == data
+    (heard,) = scene.heard
+    assert (heard.environment, heard.service, heard.old, heard.new) == ("dev", "web", Verdict.UNKNOWN, UNHEALTHY)
+    assert heard.reason == "because"
     change = scene.journal.changes[0]
     assert (change.type, change.subject, change.new) == (ChangeType.SERVICE_HEALTH_CHANGED, "web", "unhealthy")
 
@@ -128,8 +130,8 @@ async def test_removed_service_is_unknown_and_forgotten(scene: Scene) -> None:
 
 async def test_stack_verdict_announced(scene: Scene) -> None:
     await scene.see(UNHEALTHY)
-    told = [event for event in scene.bus.history() if event.type == "monitoring.stack_health.changed"]
-    assert [(event.data["old"], event.data["new"]) for event in told] == [("unknown", "unhealthy")]
+    told = [event for event in scene.bus.history() if isinstance(event, StackHealthChanged)]
+    assert [(event.old, event.new) for event in told] == [("unknown", "unhealthy")]
 
 
 async def test_journal_failure_keeps_announcements(scene: Scene) -> None:

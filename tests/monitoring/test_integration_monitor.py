@@ -2,21 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import time_machine
 
-from roas.events import Event, EventBus
+from roas.events import EventBus
 from roas.models.change import ChangeType, StateChange
+from roas.models.deployment import Outcome
+from roas.models.events import Event, IntegrationDegraded, IntegrationEvent, IntegrationRecovered
+from roas.models.identifiers import new_id
 from roas.monitoring.integration_figures import IntegrationMeasurements, Windows, percentile
-from roas.monitoring.integration_monitor import CLEARED, LIMITS, TRIGGERED, IntegrationMonitor
+from roas.monitoring.integration_monitor import LIMITS, IntegrationMonitor
 from roas.state.manager import StateManager
 from roas.state.sync import DataSyncManager
 from testbed.redis_server import RedisServer
 from tests.log_lines import captured_logs
+from tests.sample_events import Work, ended, waited
+
+DEGRADED, RECOVERED = IntegrationDegraded, IntegrationRecovered
 
 
 class Scene:
@@ -24,17 +30,17 @@ class Scene:
 
     def __init__(self, projection: DataSyncManager | None = None, **windows: float) -> None:
         self.bus = EventBus()
-        self.told: list[tuple[str, str]] = []
-        self.events: list[Event] = []
+        self.told: list[tuple[type[IntegrationEvent], str]] = []
+        self.events: list[IntegrationEvent] = []
         self.measurements = IntegrationMeasurements(self.bus, projection, Windows(**windows))  # type: ignore[arg-type]
         self.monitor = IntegrationMonitor(self.bus, self.measurements)
 
     async def __aenter__(self) -> "Scene":
-        self.bus.subscribe("integration.*", self._hear, name="ear")
+        self.bus.subscribe(IntegrationEvent, self._hear, name="ear")
         self.monitor.listen()
         self.monitor.start()
         await self.bus.drain()
-        assert self.told == [(CLEARED, limit.name) for limit in LIMITS], "what an earlier process left is over"
+        assert self.told == [(RECOVERED, limit.name) for limit in LIMITS], "what an earlier process left is over"
         self.told.clear()
         self.events.clear()
         return self
@@ -43,15 +49,15 @@ class Scene:
         await self.monitor.close()
         await self.bus.close()
 
-    async def _hear(self, event: Event) -> None:
+    async def _hear(self, event: IntegrationEvent) -> None:
         self.events.append(event)
-        self.told.append((event.type, event.data["name"]))
+        self.told.append((type(event), event.figure))
 
-    def publish(self, event_type: str, count: int = 1, **data: Any) -> None:
+    def publish(self, event: Event, count: int = 1) -> None:
         for _ in range(count):
-            self.bus.publish(Event(event_type, "test", data))
+            self.bus.publish(replace(event, id=new_id("EVT")))
 
-    async def until(self, *told: tuple[str, str], seconds: float = 8) -> None:
+    async def until(self, *told: tuple[type[IntegrationEvent], str], seconds: float = 8) -> None:
         """Wait until exactly this was told."""
         try:
             async with asyncio.timeout(seconds):
@@ -77,20 +83,18 @@ async def test_slow_subscriber_raises_latency_until_removed(scene: Scene) -> Non
     async def slow(_: Event) -> None:
         await asyncio.sleep(1.2)
 
-    subscription = scene.bus.subscribe("work", slow, name="slow one")
-    scene.publish("work")
-    await scene.until((TRIGGERED, "event_latency"))
+    subscription = scene.bus.subscribe(Work, slow, name="slow one")
+    scene.publish(Work())
+    await scene.until((DEGRADED, "event_latency"))
     await scene.bus.drain()
     figures = scene.monitor.figures()
     assert 1.2 <= figures.event_latency_seconds < 1.5
     assert figures.slowest_subscriber == "slow one"
     await asyncio.sleep(1.2)  # more than one check: still told only once
-    assert scene.told == [(TRIGGERED, "event_latency")]
-    assert scene.events[0].data["suspect"] == "slow one"
-    assert scene.events[0].data["severity"] == "high"
-    assert scene.events[0].data["firing"] is True
+    assert scene.told == [(DEGRADED, "event_latency")]
+    assert scene.events[0].suspect == "slow one"
     await scene.bus.unsubscribe(subscription)
-    await scene.until((TRIGGERED, "event_latency"), (CLEARED, "event_latency"))
+    await scene.until((DEGRADED, "event_latency"), (RECOVERED, "event_latency"))
     assert scene.monitor.figures().event_latency_seconds < 0.5
 
 
@@ -100,18 +104,18 @@ async def test_hung_subscriber_raises_latency(scene: Scene) -> None:
     async def hangs(_: Event) -> None:
         await never.wait()
 
-    scene.bus.subscribe("work", hangs, name="hangs")
-    scene.publish("work")
-    await scene.until((TRIGGERED, "event_latency"), seconds=3)
+    scene.bus.subscribe(Work, hangs, name="hangs")
+    scene.publish(Work())
+    await scene.until((DEGRADED, "event_latency"), seconds=3)
 
 
 async def test_faster_subscriber_clears_latency(short_scene: Scene) -> None:
     async def slow(_: Event) -> None:
         await asyncio.sleep(1.2)
 
-    short_scene.bus.subscribe("work", slow, name="slow one")
-    short_scene.publish("work")
-    await short_scene.until((TRIGGERED, "event_latency"), (CLEARED, "event_latency"))
+    short_scene.bus.subscribe(Work, slow, name="slow one")
+    short_scene.publish(Work())
+    await short_scene.until((DEGRADED, "event_latency"), (RECOVERED, "event_latency"))
 
 
 async def test_failing_subscribers_raise_error_rate(scene: Scene) -> None:
@@ -120,49 +124,47 @@ async def test_failing_subscribers_raise_error_rate(scene: Scene) -> None:
     async def works(_: Event) -> None:
         return
 
-    async def fails(event: Event) -> None:
-        if event.data["number"] % 8 == 0:
+    async def fails(event: Work) -> None:
+        if event.number % 8 == 0:
             raise ValueError("broken")
 
-    scene.bus.subscribe("work", works, name="works")
-    failing = scene.bus.subscribe("work", fails, name="fails")
+    scene.bus.subscribe(Work, works, name="works")
+    failing = scene.bus.subscribe(Work, fails, name="fails")
     with captured_logs():  # drawing a traceback takes longer than the work
         for number in range(100):
-            scene.publish("work", number=number)
-        await scene.until((TRIGGERED, "integration_error_rate"))
-    assert scene.events[0].data["suspect"] == "fails"
+            scene.publish(Work(number=number))
+        await scene.until((DEGRADED, "integration_error_rate"))
+    assert scene.events[0].suspect == "fails"
     assert scene.monitor.figures().error_ratio == pytest.approx(0.065, abs=0.006)
     await scene.bus.unsubscribe(failing)
-    await scene.until((TRIGGERED, "integration_error_rate"), (CLEARED, "integration_error_rate"))
+    await scene.until((DEGRADED, "integration_error_rate"), (RECOVERED, "integration_error_rate"))
 
 
 async def test_failed_deployments_lower_success_rate(scene: Scene) -> None:
     """The alert is cleared once enough deployments succeeded."""
-    done = "deployment.orchestration.completed"
-    scene.publish(done, 4, outcome="succeeded")
-    scene.publish(done, 3, outcome="cancelled")
+    scene.publish(ended(), 4)
+    scene.publish(ended(Outcome.CANCELLED), 3)
     await scene.bus.drain()
     assert scene.monitor.figures().success_ratio is None, "too few to tell"
-    scene.publish(done, 1, outcome="rolled_back")
-    await scene.until((TRIGGERED, "coordination_success_rate"))
+    scene.publish(ended(Outcome.ROLLED_BACK))
+    await scene.until((DEGRADED, "coordination_success_rate"))
     assert scene.monitor.figures().success_ratio == 0.8
-    scene.publish(done, 20, outcome="succeeded")
-    await scene.until((TRIGGERED, "coordination_success_rate"), (CLEARED, "coordination_success_rate"))
+    scene.publish(ended(), 20)
+    await scene.until((DEGRADED, "coordination_success_rate"), (RECOVERED, "coordination_success_rate"))
 
 
 async def test_long_dependency_wait_raises_alert(scene: Scene) -> None:
     """It is raised when the wait takes most of the time allowed."""
-    waited = "deployment.dependencies.resolved"
     assert scene.monitor.figures().dependency_resolution_seconds is None
-    scene.publish(waited, environment="dev", service="web", duration_seconds=2.5, allowed_seconds=10)
+    scene.publish(waited("web", 2.5, 10))
     await scene.bus.drain()
     assert scene.monitor.figures().dependency_resolution_seconds == 2.5
     assert scene.monitor.figures().dependency_share == 0.25
-    scene.publish(waited, environment="dev", service="api", duration_seconds=8.5, allowed_seconds=10)
-    await scene.until((TRIGGERED, "dependency_resolution"))
-    assert "The worst is dev/api." in scene.events[0].data["summary"]
-    scene.publish(waited, environment="dev", service="api", duration_seconds=0.5, allowed_seconds=10)
-    await scene.until((TRIGGERED, "dependency_resolution"), (CLEARED, "dependency_resolution"))
+    scene.publish(waited("api", 8.5, 10))
+    await scene.until((DEGRADED, "dependency_resolution"))
+    assert "The worst is dev/api." in scene.events[0].summary
+    scene.publish(waited("api", 0.5, 10))
+    await scene.until((DEGRADED, "dependency_resolution"), (RECOVERED, "dependency_resolution"))
 
 
 async def test_firing_alert_repeated_until_end(scene: Scene) -> None:
@@ -172,22 +174,22 @@ async def test_firing_alert_repeated_until_end(scene: Scene) -> None:
         return
 
     now = scene.measurements.clock()
-    scene.bus.subscribe("work", works, name="works")
-    scene.publish("deployment.orchestration.completed", 5, outcome="failed")
-    await scene.until((TRIGGERED, "coordination_success_rate"))
+    scene.bus.subscribe(Work, works, name="works")
+    scene.publish(ended(Outcome.FAILED), 5)
+    await scene.until((DEGRADED, "coordination_success_rate"))
     await scene.monitor.stop()
-    first = scene.events[0].data["occurrence"]
+    first = scene.events[0].occurrence
     scene.measurements.clock = lambda: now + 40
     scene.monitor.check()
     scene.monitor.check()
     await scene.bus.drain()
-    repeated = [event for event in scene.events[1:] if event.type == TRIGGERED]
-    assert [event.data["occurrence"] for event in repeated] == [first], "once in half a minute, and known as the same"
+    repeated = [event for event in scene.events[1:] if isinstance(event, DEGRADED)]
+    assert [event.occurrence for event in repeated] == [first], "once in half a minute, and known as the same"
     scene.measurements.clock = lambda: now + 2000
     scene.events.clear()
     scene.monitor.check()
     await scene.bus.drain()
-    assert [event.type for event in scene.events] == [TRIGGERED], "of what ended long ago nothing is said any more"
+    assert [type(event) for event in scene.events] == [DEGRADED], "of what ended long ago nothing is said any more"
 
 
 async def test_hung_redis_raises_and_clears_lag(tmp_path: Path) -> None:
@@ -203,12 +205,14 @@ async def test_hung_redis_raises_and_clears_lag(tmp_path: Path) -> None:
                 assert scene.monitor.figures().state_sync_lag_seconds < 0.5
                 server.freeze()
                 await state.record(StateChange(ChangeType.AUDIT, "test"))
-                await scene.until((TRIGGERED, "state_sync_lag"), seconds=3)
+                await scene.until((DEGRADED, "state_sync_lag"), seconds=3)
                 server.thaw()
-                await scene.until((TRIGGERED, "state_sync_lag"), (CLEARED, "state_sync_lag"))
+                await scene.until((DEGRADED, "state_sync_lag"), (RECOVERED, "state_sync_lag"))
                 server.kill()  # away, and nothing to project: it still tells
                 await scene.until(
-                    (TRIGGERED, "state_sync_lag"), (CLEARED, "state_sync_lag"), (TRIGGERED, "state_sync_lag")
+                    (DEGRADED, "state_sync_lag"),
+                    (RECOVERED, "state_sync_lag"),
+                    (DEGRADED, "state_sync_lag"),
                 )
             await sync.close()
 
@@ -219,23 +223,23 @@ async def test_alert_text_says_what_is_wrong(scene: Scene) -> None:
     async def hangs(_: Event) -> None:
         await never.wait()
 
-    scene.bus.subscribe("work", hangs, name="hangs")
-    scene.publish("work")
-    await scene.until((TRIGGERED, "event_latency"))
-    data = scene.events[0].data
-    assert data["title"] == "Event latency is high"
-    assert "should be at most 1000 ms" in data["summary"]
-    assert "hangs" in data["summary"]
+    scene.bus.subscribe(Work, hangs, name="hangs")
+    scene.publish(Work())
+    await scene.until((DEGRADED, "event_latency"))
+    raised = scene.events[0]
+    assert raised.title == "Event latency is high"
+    assert "should be at most 1000 ms" in raised.summary
+    assert "hangs" in raised.summary
 
 
 async def test_wall_clock_jump_raises_nothing(scene: Scene) -> None:
     async def works(_: Event) -> None:
         return
 
-    scene.bus.subscribe("work", works, name="works")
+    scene.bus.subscribe(Work, works, name="works")
     for hours in (1, -1):
         with time_machine.travel(datetime.now(UTC).timestamp() + hours * 3600, tick=True):
-            scene.publish("work", 50)
+            scene.publish(Work(), 50)
             await asyncio.sleep(0.7)
     assert scene.told == []
     assert scene.monitor.figures().event_latency_seconds < 0.5

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from roas.events import Event, EventBus
+from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, StackHealth, Verdict
 from roas.monitoring.collector import Look, MonitoringCollector
 from roas.monitoring.health import HealthCoordinator
+from tests.sample_events import look
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 WEB = frozenset({"web"})
@@ -39,7 +40,7 @@ class Scene:
     async def look(self, *owners: frozenset[str], status: HealthStatus = HealthStatus.HEALTHY) -> Verdict:
         """Look once; `owners` is what a deployment has in hand before and after the look."""
         self.owners, self.status = [*owners], status
-        self.bus.publish(Event("monitoring.health_check.start", "test", {"environment": "dev", "service": "web"}))
+        self.bus.publish(look("web"))
         await self.bus.drain()
         return self.health.verdict("dev", "web")
 

@@ -12,6 +12,7 @@ from roas.errors import StateError
 from roas.events import EventBus
 from roas.models.alert import AlertState, RecoveryStatus, Severity
 from roas.models.environment import Environment
+from roas.models.events import AlertTriggered
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.stack import ServiceDefinition
 from roas.monitoring.alert_service import AlertService
@@ -54,7 +55,7 @@ class Scene:
         await self.alerts.observed(DEV, stack, DEFINITIONS, Look(self.now if begun is None else begun, owned))
 
     def triggered(self) -> int:
-        return sum(event.type == "monitoring.alert.triggered" for event in self.bus.history())
+        return sum(isinstance(event, AlertTriggered) for event in self.bus.history())
 
 
 @pytest.fixture

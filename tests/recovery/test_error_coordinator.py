@@ -10,6 +10,7 @@ from roas.errors import StateError
 from roas.events import EventBus
 from roas.models.alert import AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.environment import Environment
+from roas.models.events import RecoveryCompleted
 from roas.models.recovery import Fault, RecoveryOutcome, RecoveryReport
 from roas.monitoring.alert_service import AlertService
 from roas.recovery.coordinator import ErrorCoordinator
@@ -50,7 +51,7 @@ class Scene:
         await self.bus.drain()
 
     def completed(self) -> int:
-        return sum(event.type == "error.recovery.completed" for event in self.bus.history())
+        return sum(isinstance(event, RecoveryCompleted) for event in self.bus.history())
 
 
 @pytest.fixture

@@ -5,9 +5,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.events import Event, EventBus
+from roas.events import EventBus
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, Outcome, PhaseResult, PhaseStatus, Problem, ServiceProgress
+from roas.models.events import (
+    DeploymentBegan,
+    DeploymentEnded,
+    DeploymentOrigin,
+    PhaseChanged,
+    ServiceProgressed,
+    origin,
+)
 from roas.state.journal import Fence
 from roas.state.manager import StateManager
 from tests.ui.samples import a_deployment
@@ -27,25 +35,30 @@ class Story:
         deployment = a_deployment(created_at=datetime.now(UTC), **options)  # type: ignore[arg-type]
         fence = await state.deployments.create(deployment, "deploy v2")
         story = cls(state, bus, deployment, fence)
-        story.tell("deployment.initialization.started")
+        bus.publish(DeploymentBegan(kind=deployment.request.kind, **story.origin))
         return story
 
     @property
     def id(self) -> str:
         return self.deployment.id
 
-    def tell(self, kind: str, **data: object) -> None:
-        self.bus.publish(
-            Event(kind, "story", {"deployment_id": self.id, "environment": self.deployment.environment, **data})
-        )
+    @property
+    def origin(self) -> DeploymentOrigin:
+        return origin(self.deployment, "story")
+
+    def tell_phase(self, status: PhaseStatus = PhaseStatus.IN_PROGRESS) -> None:
+        self.bus.publish(PhaseChanged(phase=PhaseName.EXECUTION, status=status, **self.origin))
+
+    def tell_end(self, outcome: Outcome = Outcome.SUCCEEDED) -> None:
+        self.bus.publish(DeploymentEnded(outcome=outcome, kind=self.deployment.request.kind, **self.origin))
 
     async def phase(self, name: PhaseName, status: PhaseStatus) -> None:
         await self.state.deployments.save_phase(self.deployment, PhaseResult(name, status, 1), self.fence)
-        self.tell("deployment.phase.changed", phase=name.value, status=status.value)
+        self.bus.publish(PhaseChanged(phase=name, status=status, **self.origin))
 
     async def service(self, progress: ServiceProgress) -> None:
         await self.state.deployments.save_service(self.deployment, progress, self.fence)
-        self.tell("deployment.service.progressed", service=progress.service, step=progress.step.value)
+        self.bus.publish(ServiceProgressed(service=progress.service, step=progress.step, **self.origin))
 
     async def finish(
         self, outcome: Outcome = Outcome.SUCCEEDED, problem: Problem | None = None, *, announced: bool = True
@@ -55,7 +68,7 @@ class Story:
         )
         await self.state.deployments.finish(ended, self.fence)
         if announced:
-            self.tell("deployment.orchestration.completed", outcome=outcome.value)
+            self.tell_end(outcome)
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], within_seconds: float = 10.0) -> None:

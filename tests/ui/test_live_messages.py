@@ -76,7 +76,7 @@ async def test_unchanged_message_not_edited(
     story = await Story.begin(state, bus)
     await until(lambda: bool(channel.messages))
     for _time in range(5):
-        story.tell("deployment.phase.changed")
+        story.tell_phase()
     await bus.drain()
     await until(lambda: channel.attempts >= 1)
     assert [what for what, _id, _time in channel.log] == ["send"]
@@ -223,7 +223,7 @@ async def test_finished_deployment_not_posted_again(
     attempts = channel.attempts
 
     second = messages.start()
-    story.tell("deployment.orchestration.completed")
+    story.tell_end()
     await bus.drain()
     await second.settled()
     assert channel.attempts == attempts

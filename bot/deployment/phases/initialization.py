@@ -2,6 +2,7 @@
 
 from roas.deployment.context import DeploymentContext, sweep_leftovers
 from roas.models.coordination import PhaseName
+from roas.models.events import DeploymentBegan
 from roas.models.release import ReleaseState
 
 
@@ -12,11 +13,8 @@ class Initialization:
 
     async def run(self, context: DeploymentContext) -> str:
         """Return which release the environment is on."""
-        context.publish(
-            "deployment.initialization.started",
-            kind=context.deployment.request.kind.value,
-            version=context.deployment.request.version,
-        )
+        request = context.deployment.request
+        context.publish(DeploymentBegan(kind=request.kind, version=request.version, **context.origin))
         return await make_ready(context)
 
 

@@ -8,6 +8,7 @@ from roas.deployment.planning import Candidate, plan_deployment, require_same_pl
 from roas.errors import InvalidRequestError, RoasError
 from roas.models.coordination import PREPARE_MONITORING_TIMEOUT_SECONDS, PhaseName
 from roas.models.deployment import ServiceProgress
+from roas.models.events import ReleaseCreated
 from roas.models.plan import ServiceAction
 from roas.models.release import Release
 
@@ -114,5 +115,5 @@ async def _make_release(context: DeploymentContext, candidate: Candidate, images
     )
     await context.update(to_release=release.number, applied_model=release.model_hash)
     context.release, context.model_hash = release, release.model_hash
-    context.publish("release.created", release=release.number)
+    context.publish(ReleaseCreated(release=release.number, **context.origin))
     return release

@@ -7,6 +7,7 @@ from roas.errors import ReleaseNotRestorableError, ValidationFailedError
 from roas.models.check import CheckResult, ValidationReport
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind
+from roas.models.events import EnvironmentValidated
 
 
 class Validation:
@@ -20,10 +21,12 @@ class Validation:
             await make_ready(context)
         report = await self._validate(context)
         context.publish(
-            "environment.validation.completed",
-            passed=report.passed,
-            failures=[result.check for result in report.failures],
-            warnings=[result.check for result in report.warnings],
+            EnvironmentValidated(
+                passed=report.passed,
+                failures=tuple(result.check for result in report.failures),
+                warnings=tuple(result.check for result in report.warnings),
+                **context.origin,
+            )
         )
         for result in report.warnings:
             context.warn(f"{result.check}: {result.message}")
