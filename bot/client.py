@@ -1,7 +1,6 @@
 """Run as a Discord bot: connect, stay connected, and shut down in order."""
 
 import asyncio
-import random
 from collections.abc import Callable
 
 import aiohttp
@@ -11,6 +10,7 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from roas.backoff import DISCORD, Backoff
 from roas.cogs.loading import load_cogs
 from roas.concurrency import end_tasks, pause
 from roas.integration import Application
@@ -29,8 +29,6 @@ LOOK_SECONDS = 0.5
 EXIT_CONFIGURATION = 78
 API_VERSION = "v10"
 AUTHENTICATION_FAILED = 4004
-FIRST_RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 60.0
 # How long to wait for more guilds before READY; one guild is all there is.
 GUILD_READY_SECONDS = 0.2
 CLOSE_SECONDS = 5.0
@@ -170,7 +168,7 @@ async def _keep_gateway_open(bot: RoasBot) -> None:
     discord.py reconnects by itself, but where the very first connection fails it trips over the session that it would
     resume: there is none yet.
     """
-    delay = FIRST_RETRY_SECONDS
+    backoff = Backoff(DISCORD, spread=True)
     while True:
         try:
             await bot.connect(reconnect=True)
@@ -179,14 +177,14 @@ async def _keep_gateway_open(bot: RoasBot) -> None:
                 raise
         else:
             return
+        delay = backoff.failed()
         log.warning("gateway unreachable; retrying", seconds=round(delay, 1))
-        await _pause(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-        delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+        await _pause(delay)
 
 
 async def _log_in(bot: RoasBot, token: str) -> None:
     """Log in; discord.py retries the gateway by itself, but not this first request."""
-    delay = FIRST_RETRY_SECONDS
+    backoff = Backoff(DISCORD, spread=True)
     while True:
         try:
             await bot.login(token)
@@ -195,12 +193,12 @@ async def _log_in(bot: RoasBot, token: str) -> None:
         except (discord.HTTPException, OSError, aiohttp.ClientError) as error:
             if isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 429:
                 raise
+            delay = backoff.failed()
             log.warning("Discord is unavailable; retrying", seconds=round(delay, 1), error=str(error) or repr(error))
         else:
             return
         await _reset_connection(bot)
-        await _pause(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-        delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+        await _pause(delay)
 
 
 async def _reset_connection(bot: RoasBot) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from roas.models import events
+
 ROOT = Path(__file__).resolve().parents[1]
 TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 DOCUMENTS = [ROOT / name for name in TOP] + sorted((ROOT / "docs").rglob("*.md"))
@@ -59,3 +61,22 @@ def test_files_that_documents_name_exist(name: str):
     named = set(re.findall(r"`([a-z_./-]+\.(?:py|toml|yml|md))`", (ROOT / name).read_text())) - NO_FILES_OF_OURS
     assert len(named) > 5
     assert sorted(path for path in named if not any(file.endswith(f"/{path}") for file in files)) == []
+
+
+def test_ten_questions_have_short_answers():
+    """Each is answered in at most two files, which exist."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| ([^|]+\?) \| ([^|]+) \|$", text.partition("### Ten questions")[2], re.MULTILINE)
+    answers = [re.findall(r"`([^`]+)`", answer) for _question, answer in rows]
+    assert len(answers) == 10
+    assert [files for files in answers if not 1 <= len(files) <= 2] == []
+    assert [file for files in answers for file in files if not (ROOT / file).is_file()] == []
+
+
+def test_table_of_events_is_whole():
+    """Its names are those of the kinds of events in the code."""
+    text = (ROOT / "docs/architecture.md").read_text().partition("\n## Events\n")[2]
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \|$", text, re.MULTILINE)
+    listed = [name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)]
+    kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)]
+    assert sorted(listed) == sorted(kind.type for kind in kinds if "type" in vars(kind) and kind is not events.Event)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import stamina
 
+from roas.backoff import PHASE
 from roas.concurrency import end_tasks, wait_for
 from roas.deployment.context import DeploymentContext
 from roas.deployment.phases import ALL_PHASES, Phase
@@ -35,8 +36,6 @@ log = get_logger(__name__)
 
 # How often the journal is asked whether another process wants this deployment cancelled.
 CANCEL_POLL_SECONDS = 1.0
-RETRY_WAIT_SECONDS = 0.5
-RETRY_WAIT_LIMIT_SECONDS = 10.0
 
 
 class DeploymentRun:
@@ -138,9 +137,9 @@ class DeploymentRun:
                     on=_is_transient,
                     attempts=policy.retries + 1,
                     timeout=None,
-                    wait_initial=RETRY_WAIT_SECONDS,
-                    wait_max=RETRY_WAIT_LIMIT_SECONDS,
-                    wait_jitter=RETRY_WAIT_SECONDS,
+                    wait_initial=PHASE.first_seconds,
+                    wait_max=PHASE.longest_seconds,
+                    wait_jitter=PHASE.first_seconds,
                 ):
                     with attempt:
                         await attempted(attempt.num)  # type: ignore[misc]

@@ -6,6 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from roas.backoff import REDIS, Backoff
 from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
 from roas.log import get_logger
@@ -21,8 +22,6 @@ BATCH = 500
 # How often it looks for what other processes wrote, and whether Redis still has what it was given.
 POLL_SECONDS = 1.0
 TIMEOUT_SECONDS = 2.0
-FIRST_DELAY_SECONDS = 0.1
-LONGEST_DELAY_SECONDS = 5.0
 REMEMBERED = 10_000
 RECENT = 1000
 
@@ -124,7 +123,7 @@ class DataSyncManager:
         self._wake.set()
 
     async def _run(self) -> None:
-        delay = FIRST_DELAY_SECONDS
+        backoff = Backoff(REDIS)
         damaged = False
         while not self._closing.is_set():
             self._wake.clear()
@@ -135,16 +134,16 @@ class DataSyncManager:
             except RoasError as error:
                 self._note_failure(error)
                 damaged = isinstance(error, ProjectionDamagedError)
-                await wait_for(self._closing, delay)
-                delay = min(delay * 2, LONGEST_DELAY_SECONDS)
+                await wait_for(self._closing, backoff.failed())
                 continue
             except Exception as error:  # whatever is in Redis or the journal, the projection must keep running
                 if self._failing_since is None:
                     log.exception("the projection to redis broke")
                 self._note_failure(RoasError(f"The Redis sync failed ({type(error).__name__})."))
-                await wait_for(self._closing, LONGEST_DELAY_SECONDS)
+                await wait_for(self._closing, REDIS.longest_seconds)
                 continue
-            damaged, delay = False, FIRST_DELAY_SECONDS
+            damaged = False
+            backoff.succeeded()
             self._note_success()
             await wait_for(self._wake, self._poll_seconds)
 

@@ -4,6 +4,7 @@ import hashlib
 
 import discord
 
+from roas.backoff import JOURNAL_LOSS, Backoff
 from roas.concurrency import pause
 from roas.log import get_logger
 from roas.models.ownership import JournalLoss
@@ -15,8 +16,6 @@ from roas.ui.translation import _, translate, using_locale
 
 log = get_logger(__name__)
 
-RETRY_SECONDS = 2.0
-LONGEST_RETRY_SECONDS = 60.0
 NONCE_LENGTH = 24
 
 
@@ -34,7 +33,7 @@ class JournalLossNotifier:
             return
         channel = OpsChannel(self._client, self._guild_id, self._channel_id)
         nonce = hashlib.sha256(repr((loss, id(self))).encode()).hexdigest()[:NONCE_LENGTH]
-        delay = RETRY_SECONDS
+        backoff = Backoff(JOURNAL_LOSS)
         while True:
             try:
                 with using_locale(await channel.locale()):
@@ -46,8 +45,7 @@ class JournalLossNotifier:
                 log.warning("post delayed", subject="journal lost", error=str(error))
             else:
                 return
-            await pause(delay)
-            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+            await pause(backoff.failed())
 
 
 def draw_journal_loss(loss: JournalLoss) -> Drawing:

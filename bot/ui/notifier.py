@@ -1,10 +1,10 @@
 """Post one subject to a channel until nothing is left to post, at a pace that Discord and people can follow."""
 
 import asyncio
-import random
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from roas.backoff import Backoff, Retries
 from roas.concurrency import wait_for
 from roas.errors import RoasError
 from roas.log import get_logger
@@ -46,7 +46,7 @@ class Notifier(ABC):
         self._pace = pace
         self._news = asyncio.Event()
         self._urgent = asyncio.Event()
-        self._failures = 0
+        self._backoff = Backoff(Retries(pace.first_retry, pace.longest_retry), spread=True)
 
     def notify(self, *, urgent: bool = False) -> None:
         """Note that there is something new; an urgent change does not wait for the pace."""
@@ -65,7 +65,7 @@ class Notifier(ABC):
                         done = await self._post_changes()
                     if done and not self._news.is_set():
                         return
-                    self._failures = 0
+                    self._backoff.succeeded()
                     self.outbox.release_turn(self.subject)
                     await self._wait_for_news()
                 except ChannelClosedError as error:
@@ -103,7 +103,5 @@ class Notifier(ABC):
 
     async def _wait_before_retry(self, longest: float) -> None:
         """Back off exponentially, with jitter; being online again ends the wait."""
-        delay = min(self._pace.first_retry * 2 ** min(self._failures, 16), longest)
-        self._failures += 1
         self._urgent.clear()
-        await wait_for(self._urgent, delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        await wait_for(self._urgent, self._backoff.failed(longest))

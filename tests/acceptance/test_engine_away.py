@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from roas.backoff import Retries
 from roas.deployment import run
 from roas.engine import container_watch
 from roas.errors import EngineUnavailableError
@@ -44,8 +45,7 @@ async def test_unreachable_engine_fails_with_address(stack, tmp_path):
 async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, tmp_path, monkeypatch):
     """A deployment whose engine is lost fails; what it left is repaired when the engine is back."""
     monkeypatch.setattr(container_watch, "ENGINE_GRACE_SECONDS", 1.0)
-    for name in ("RETRY_WAIT_SECONDS", "RETRY_WAIT_LIMIT_SECONDS"):
-        monkeypatch.setattr(run, name, 0.1)
+    monkeypatch.setattr(run, "PHASE", Retries(0.1, 0.1))
     frail.write({"store": service(), "web": service()})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:
         people = People(application)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from roas.backoff import Retries
 from roas.deployment.orchestrator import MOST_ATTEMPTS, DeploymentOrchestrator
 from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.run import DeploymentRun
@@ -625,7 +626,7 @@ def refusing(state, monkeypatch):
 
 
 async def test_journal_refusals_count_no_attempt(orchestrator, refusing, monkeypatch):
-    monkeypatch.setattr("roas.deployment.resume_backoff.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("roas.deployment.resume_backoff.RESUMPTION", Retries(0, 0))
     deployment = await orchestrator.start(deploy("v1"))
     for _ in range(MOST_ATTEMPTS + 1):
         with pytest.raises(JournalUnusableError):
@@ -640,7 +641,7 @@ async def test_journal_refusals_count_no_attempt(orchestrator, refusing, monkeyp
 
 
 async def test_own_fault_after_refusal_counts(orchestrator, refusing, state, monkeypatch):
-    monkeypatch.setattr("roas.deployment.resume_backoff.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("roas.deployment.resume_backoff.RESUMPTION", Retries(0, 0))
     deployment = await orchestrator.start(deploy("v1"))
     with pytest.raises(JournalUnusableError):
         await orchestrator.wait(deployment.id)
