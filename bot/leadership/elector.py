@@ -8,7 +8,6 @@ watches its successor, when that one hangs or is unhealthy: then the old release
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from enum import StrEnum
 from functools import partial
 
 from roas.concurrency import pause
@@ -16,6 +15,8 @@ from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.peers import proven_peers
 from roas.errors import FencedOffError, JournalHeldError, JournalLostError, RoasError, StateError
 from roas.integration import Application
+from roas.leadership.lease_watch import LeaseWatch
+from roas.leadership.transitions import ElectorState, Occasion, after
 from roas.log import get_logger
 from roas.models.deployment import Deployment, Problem
 from roas.models.environment import Environment
@@ -23,7 +24,6 @@ from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK, ENDED, HealthStatus
 from roas.models.ownership import Heartbeat, LeaderLease, Readiness
 from roas.state.boot_clock import boot_id, boot_seconds
-from roas.state.ownership import lease_has_lapsed
 from roas.state.process_marks import this_process
 from roas.version import __version__
 
@@ -32,8 +32,6 @@ log = get_logger(__name__)
 # A standby polls more often: people wait for the new leader.
 BEAT_SECONDS = 0.4
 ACTIVE_BEAT_SECONDS = 1.0
-# A lapsed lease is looked at for so long: after a sleep of the machine, or of its disk, its owner renews it.
-LAPSE_CONFIRM_SECONDS = 2.0
 # A journal that could not be read made every bot on it unhealthy: until the next checks that says nothing of any.
 JOURNAL_GRACE_SECONDS = 45.0
 # One that is not ready leaves a dead bot's lease for so long to another container of the same service.
@@ -44,23 +42,8 @@ UNHEALTHY = "its health check fails"
 CONTAINER_ENDED = "its container ended"
 
 
-class ElectorState(StrEnum):
-    """What a process is, of those that share a journal."""
-
-    STANDBY = "standby"
-    LEADER = "leader"
-    STOPPED = "stopped"
-
-
 class LeaderElector:
-    """Run as leader or as standby.
-
-    | from | when | to |
-    |---|---|---|
-    | standby | the lease is free, or was transferred to this process | leader |
-    | standby | the leader is dead, hangs, or is our unhealthy successor; its process is terminated first | leader |
-    | leader | the lease was transferred or seized, or the journal cannot be read | standby |
-    | either | the journal is lost | stopped, for good |
+    """Run as leader or as standby; transitions.py defines what makes it which.
 
     `start_leading` is called at each beat of a leader, `stop_leading` when it becomes a standby, and `stop` once, with
     the error and the name of this bot's own container, when the journal is lost.
@@ -86,7 +69,7 @@ class LeaderElector:
         self._write_error = ""
         self._journal_unreadable_at = float("-inf")
         self._peer_processes = PeerProcesses(application.engine, application.state, application.peers)
-        self._lapse_seen: tuple[LeaderLease, float] | None = None
+        self._lease_watch = LeaseWatch()
         self._waiting_since: float | None = None
         # What is still to be written of a successor that failed: why, and its last lines.
         self._failed_successor: tuple[str, str] | None = None
@@ -117,7 +100,7 @@ class LeaderElector:
         """Stop for good: another bot may already lead with the journal that is at the path now."""
         log.error("the journal is lost", error=error.message, hint=error.hint)
         self._application.held_lease.current = None
-        self._state = ElectorState.STOPPED
+        self._state = after(self._state, Occasion.LOST)
         if self._stop is not None:
             await self._stop(error, self._own.name if self._own else "")
         else:
@@ -131,14 +114,15 @@ class LeaderElector:
         if error.message != self._write_error:
             log.error("the journal cannot be written", error=error.message, hint=error.hint)
         self._write_error = error.message
+        occasion = Occasion.ELSEWHERE
         try:
             lease = await self._application.state.ownership.lease()
         except StateError:
             self._journal_unreadable_at = time.monotonic()
-            lease = None
+            lease, occasion = None, Occasion.UNREADABLE
         if lease is None or lease.instance_id != self._application.state.instance_id:
             try:
-                await self._set_leader(None)
+                await self._follow(occasion)
             except Exception:  # as above: the election must continue
                 log.exception("stepping down failed")
 
@@ -171,9 +155,9 @@ class LeaderElector:
         if lease is not None and lease.instance_id == self._application.state.instance_id:
             self._ended_holder = None  # it was a standby: it left nothing to resume
             self._application.state.conflict = ""
-            await self._renew(lease)
+            await self._renew(lease, Occasion.HELD)
             return
-        await self._set_leader(None)
+        await self._follow(Occasion.ELSEWHERE)
         self._failed_successor = None
         await self._note_other_stack(lease)
         reason = await self._takeover_reason(lease, now)
@@ -188,7 +172,7 @@ class LeaderElector:
                 text = await self._peer_processes.failure_output(self._home, lease.instance_id)
                 self._failed_successor = self._ended_holder or (reason, text)
             self._ended_holder = None
-            await self._renew(acquired)
+            await self._renew(acquired, Occasion.TAKEN)
 
     async def _note_other_stack(self, lease: LeaderLease | None) -> None:
         """Record whether the leader is a bot of another stack, which was given the same state folder by mistake."""
@@ -206,19 +190,19 @@ class LeaderElector:
             log.error("another stack uses this state folder", reason=conflict or "not any more")
         state.conflict = conflict
 
-    async def _renew(self, lease: LeaderLease) -> None:
+    async def _renew(self, lease: LeaderLease, occasion: Occasion) -> None:
         """Renew the lease; a failed successor's deployment is marked for rollback before anything is resumed."""
         try:
             renewed = await self._application.state.ownership.renew(lease)
         except FencedOffError:
             self._failed_successor = None
-            await self._set_leader(None)
+            await self._follow(Occasion.ELSEWHERE)
             return
         if self._failed_successor is not None:
             await self._revert_failed_handover(*self._failed_successor)
             self._failed_successor = None
         if not self._application.held_lease.is_transferred(renewed):
-            await self._set_leader(renewed)
+            await self._lead(renewed, occasion)
 
     async def _send_heartbeat(self) -> None:
         ready = self._readiness()
@@ -236,24 +220,27 @@ class LeaderElector:
         )
         await self._application.state.ownership.beat(heartbeat)
 
-    async def _set_leader(self, lease: LeaderLease | None) -> None:
-        """Start or stop leading; `start_leading` is called at each beat, so that a failed start is made up for."""
+    async def _lead(self, lease: LeaderLease, occasion: Occasion) -> None:
+        """Lead, or go on leading: `start_leading` is called at each beat, so that a failed start is made up for."""
+        before, self._state = self._state, after(self._state, occasion)
         self._application.held_lease.current = lease
-        if lease is not None:
-            if self._state is not ElectorState.LEADER:
-                self._state = ElectorState.LEADER
-                log.info("this bot leads now", instance_id=lease.instance_id, token=lease.token)
-            await self._start_leading()
-        elif self._state is ElectorState.LEADER:
-            self._state = ElectorState.STANDBY
-            log.info("this bot is on standby")
+        if before is not self._state:
+            log.info("this bot leads now", instance_id=lease.instance_id, token=lease.token, reason=occasion)
+        await self._start_leading()
+
+    async def _follow(self, occasion: Occasion) -> None:
+        """Be on standby, or go on being so."""
+        before, self._state = self._state, after(self._state, occasion)
+        self._application.held_lease.current = None
+        if before is not self._state:
+            log.info("this bot is on standby", reason=occasion)
             await self._stop_leading()
 
     async def _takeover_reason(self, lease: LeaderLease | None, now: float) -> str:
         """Return why leadership may be taken, or an empty text; `now` is a boot time from before it was looked at."""
         if lease is None or not self._application.state.instance.is_alive(lease.instance_id):
             return DIED
-        if self._is_lease_lapsed(lease, now):
+        if self._lease_watch.has_lapsed(lease, now):
             return HUNG
         container = await self._peer_processes.container(self._home, lease.instance_id)
         if container is None or self._own is None or await self._find_own_handover() is None:
@@ -281,15 +268,6 @@ class LeaderElector:
             self._ended_holder = (HUNG, await self._application.engine.failure_output(self._home, container.id))
             await self._application.engine.remove(self._home, container.id, grace_seconds=0.0)
         return bool(suspended)
-
-    def _is_lease_lapsed(self, lease: LeaderLease, now: float) -> bool:
-        """Return whether a lease has lapsed, and stays so for as long as a living owner may need to renew it."""
-        if not lease_has_lapsed(lease, now):
-            self._lapse_seen = None
-            return False
-        if self._lapse_seen is None or self._lapse_seen[0] != lease:
-            self._lapse_seen = (lease, time.monotonic())
-        return time.monotonic() - self._lapse_seen[1] >= LAPSE_CONFIRM_SECONDS
 
     async def _may_take_over(self, reason: str) -> bool:
         """Return whether this bot should take free leadership: an unhealthy one lets another go first.
@@ -320,7 +298,7 @@ class LeaderElector:
         if seized is None:
             return
         self._failed_successor = (reason, report)
-        await self._renew(seized)
+        await self._renew(seized, Occasion.SEIZED)
 
     async def _is_still_failing(self, seen: LeaderLease, reason: str) -> bool:
         """Return whether leadership is unchanged since it was read; a lease renewed since then proves a live owner."""

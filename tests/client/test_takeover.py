@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from roas.errors import StateError
-from roas.leadership import elector
+from roas.leadership import elector, lease_watch
 from roas.leadership.elector import LeaderElector
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
@@ -114,7 +114,7 @@ class Bot:
 async def other(tmp_path: Path, monkeypatch) -> AsyncIterator[StateManager]:
     """Be the bot that leads."""
     monkeypatch.setattr(elector, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(elector, "LAPSE_CONFIRM_SECONDS", 0.6)
+    monkeypatch.setattr(lease_watch, "LAPSE_CONFIRM_SECONDS", 0.6)
     monkeypatch.setattr(ownership, "LEASE_SECONDS", 0.1)
     async with StateManager(tmp_path) as state:
         await state.ownership.beat(Heartbeat(state.instance_id, boot_id(), boot_seconds(), process=HUNG))

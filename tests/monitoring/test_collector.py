@@ -69,9 +69,9 @@ class Scene:
         """Wait until a verdict is announced, and return its reason."""
         async with asyncio.timeout(WAIT_SECONDS):
             while True:
-                data = (await self.heard.get()).data
-                if (data["service"], data["new"]) == (service, verdict):
-                    return str(data["reason"])
+                heard = await self.heard.get()
+                if (heard.service, heard.new) == (service, verdict):
+                    return heard.reason
 
 
 @pytest.fixture
