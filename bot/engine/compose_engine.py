@@ -80,6 +80,7 @@ class ComposeEngine:
         self._refresher = CredentialRefresher(self._clients, self._resolver, self._models)
         self._release_policy = ReleasePolicy(self._clients, self._resolver, self._models)
         self._misled = MisledBinds(self._clients, policy)
+        self._just_judged: set[str] = set()
         self._creator = ServiceCreator(self._clients, self._runner, self._models)
 
         self.probe_targets = ProbeTargets(self._clients, policy)
@@ -242,9 +243,11 @@ class ComposeEngine:
     ) -> tuple[str, ...]:
         """Create a service's containers as the model says and return the ids that are to be started."""
         await self.check_release(environment, model_hash)
-        return await self._creator.create(
+        made = await self._creator.create(
             environment, model_hash, service, beside=beside, anew=anew, spared=spared, seen=seen
         )
+        self._just_judged |= set(made)
+        return made
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
@@ -279,7 +282,9 @@ class ComposeEngine:
 
     async def start(self, environment: Environment, container_id: str) -> None:
         """Start a created or stopped container."""
-        await self._misled.refuse(environment, container_id)
+        if container_id not in self._just_judged:  # it was there before: what it binds may lead elsewhere by now
+            await self._misled.refuse(environment, container_id)
+        self._just_judged.discard(container_id)
         await start_container(self._clients, environment, container_id)
 
     async def stop(self, environment: Environment, container_id: str) -> None:

@@ -136,6 +136,7 @@ MEANT = {
     "borrowing: Mounts /lent RW": "and so for volumes",
     "mounted: Mounts /site Source": "read-only folders are bound from the release's own copy",
     "mounted: Mounts /etc/settings.ini Source": "and so are configs",
+    "mounted: Mounts /run/secrets/password Source": "and so are secrets",
     "mounted: Mounts /inline": "Compose copies an inline config into the container, which fails on a read-only root",
     "mounted: Mounts /run/secrets/key": "and so it does with a secret from a variable",
 }
