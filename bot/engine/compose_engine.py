@@ -13,7 +13,7 @@ from roas.engine.bot_places import find_bot_places
 from roas.engine.client import Answer, EngineClients
 from roas.engine.comparison import WantedService
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.container_repair import after_repairs, plan_repairs, repair_containers
+from roas.engine.container_repair import ContainerRepair, after_repairs, plan_repairs, repair_containers
 from roas.engine.contents import ContentStore
 from roas.engine.credential_refresh import CredentialRefresher
 from roas.engine.docker_events import EventSubscription
@@ -42,7 +42,7 @@ from roas.engine.resolution import StackResolver
 from roas.engine.secret_sources import model_secrets
 from roas.engine.service_creation import ServiceCreator
 from roas.engine.service_logs import read_log
-from roas.engine.snapshots import take_snapshots, take_snapshots_of
+from roas.engine.snapshots import take_outlines, take_snapshots, take_snapshots_of
 from roas.engine.sources.build_sources import BuildSources
 from roas.engine.sources.opening import resolve
 from roas.engine.sources.secret_key import SecretKey
@@ -320,6 +320,10 @@ class ComposeEngine:
         """Return every container of the environment's project, running or not."""
         return await take_snapshots(self._clients, environment)
 
+    async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        """Return every container of the environment's project as the engine lists it."""
+        return await take_outlines(self._clients, environment)
+
     async def containers_by_id(
         self, environment: Environment, container_ids: frozenset[str]
     ) -> tuple[ContainerSnapshot, ...]:
@@ -351,10 +355,15 @@ class ComposeEngine:
         self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
     ) -> tuple[str, ...]:
         """Repair what a killed Compose left, of one service or all; returns a description of each repair."""
-        there = [one for one in await self.containers(environment) if one.id not in spared]
-        found = [one for one in there if service in {None, one.service}]
         own = await self._clients.local(own_container_id)
-        return await repair_containers(self._clients, environment, plan_repairs(found, own=own))
+
+        def repairs(there: Iterable[ContainerSnapshot]) -> list[ContainerRepair]:
+            found = [one for one in there if one.id not in spared and service in {None, one.service}]
+            return list(plan_repairs(found, own=own))
+
+        if not repairs(await self.outline(environment)):  # as nearly always
+            return ()
+        return await repair_containers(self._clients, environment, repairs(await self.containers(environment)))
 
     async def bot_places(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         """Return where a bot in each container keeps its state and answers; missing containers are skipped."""

@@ -271,6 +271,13 @@ class Engine(Protocol):
         """Return every container of the environment's project, running or not."""
         ...
 
+    async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        """Return every container of the environment's project as the engine lists it: one question, however many.
+
+        Restarts, the time of the start, the restart policy and the stop signal are not told.
+        """
+        ...
+
     async def containers_by_id(
         self, environment: Environment, container_ids: frozenset[str]
     ) -> tuple[ContainerSnapshot, ...]:

@@ -15,6 +15,8 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
 NEVER = "0001-01-01"
+LISTED_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
+LISTED_EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 FRACTION_OF_SECOND = re.compile(r"\.(\d{1,6})\d*")
 
 
@@ -26,6 +28,18 @@ async def take_snapshots(
     def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
         ids = list_ids(client, environment.project, service)
         return _look_at(clients, client, ids)
+
+    return await clients.call(environment, look)
+
+
+async def take_outlines(clients: EngineClients, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+    """Return every container of the environment's project as the engine lists it: one question, however many.
+
+    What only asking about each container tells is left out: restarts, when it started, its restart policy.
+    """
+
+    def look(client: docker.DockerClient) -> tuple[ContainerSnapshot, ...]:
+        return in_order(map(outline, _listed(client, environment.project)))
 
     return await clients.call(environment, look)
 
@@ -65,10 +79,15 @@ def _belongs(inspected: dict[str, Any], project: str) -> bool:
 
 def list_ids(client: docker.DockerClient, project: str, service: str | None = None) -> list[str]:
     """Return the ids of a project's containers; those of `compose run` belong to no service."""
+    return [str(found["Id"]) for found in _listed(client, project, service)]
+
+
+def _listed(client: docker.DockerClient, project: str, service: str | None = None) -> list[dict[str, Any]]:
     labels = [f"{PROJECT}={project}", f"{ONE_OFF}=False"]
     if service is not None:
         labels.append(f"{SERVICE}={service}")
-    return [str(found["Id"]) for found in client.api.containers(all=True, filters={"label": labels})]
+    found: list[dict[str, Any]] = client.api.containers(all=True, filters={"label": labels})
+    return found
 
 
 def inspect_or_none(client: docker.DockerClient, container_id: str) -> dict[str, Any] | None:
@@ -102,6 +121,28 @@ def snapshot(inspected: dict[str, Any]) -> ContainerSnapshot:
         restart_policy=(inspected["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no",
         project=labels.get(PROJECT, ""),
         stop_signal=_signal(config.get("StopSignal") or ""),
+    )
+
+
+def outline(listed: dict[str, Any]) -> ContainerSnapshot:
+    """Read what a list of containers tells of one; health and exit code stand in its status, in words."""
+    labels, status = listed.get("Labels") or {}, str(listed.get("Status") or "")
+    names = [str(name).removeprefix("/") for name in listed.get("Names") or ()]
+    health = LISTED_HEALTH.search(status)
+    code = LISTED_EXIT_CODE.match(status)
+    return ContainerSnapshot(
+        id=str(listed["Id"]),
+        # A link gives a container a second name, which has another slash in it.
+        name=next((name for name in names if "/" not in name), ""),
+        service=labels.get(SERVICE, ""),
+        state=ContainerState(listed["State"]),
+        health=HealthStatus(health[1] if health else "none"),
+        image_id=str(listed["ImageID"]),
+        image_reference=str(listed.get("Image") or ""),
+        config_hash=labels.get(CONFIG_HASH, ""),
+        exit_code=int(code[1]) if code else None,
+        number=_number(labels.get(NUMBER, "")),
+        project=labels.get(PROJECT, ""),
     )
 
 

@@ -1,7 +1,7 @@
 """Find where what runs is not what the release has: hands change a stack behind the bot's back."""
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from roas.engine.comparison import ServiceDifference, WantedService, compare_service
 from roas.engine.interface import Engine
@@ -60,8 +60,9 @@ class DriftFinder:
             return None
         try:
             model = await self._engine.load_model(model_hash)
-            containers = await self._engine.containers(environment)
-            wanted = await self._engine.wanted_services(environment, model, containers)
+            found = await self._compare(environment, release, model, await self._engine.outline(environment))
+            if found:  # what is wrong, and how, is said by a whole look
+                found = await self._compare(environment, release, model, await self._engine.containers(environment))
         except EngineUnavailableError:
             return None
         except RoasError as error:
@@ -69,6 +70,16 @@ class DriftFinder:
             return None
         if await self._locks.get(environment.name) is not None:
             return None
+        return found
+
+    async def _compare(
+        self,
+        environment: Environment,
+        release: Release,
+        model: Mapping[str, Any],
+        containers: tuple[ContainerSnapshot, ...],
+    ) -> tuple[ServiceDrift, ...]:
+        wanted = await self._engine.wanted_services(environment, model, containers)
         return tuple(_drifts(release, wanted, containers, inactive_services(model)))
 
 

@@ -307,6 +307,10 @@ class EngineDouble:
         """Return every container."""
         return tuple(sorted(self.machine.there.values(), key=lambda one: (one.service, one.number, one.name)))
 
+    async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        """Return every container."""
+        return await self.containers(environment)
+
     async def containers_by_id(
         self, environment: Environment, container_ids: Iterable[str]
     ) -> tuple[ContainerSnapshot, ...]:

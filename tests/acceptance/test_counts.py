@@ -73,6 +73,6 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
         await people.succeed("v1")
     assert not any(same[one] for one in ("jailed config", "compose config", "compose create", "compose version"))
     assert same["POST start"] == 0
-    assert same["GET json"] <= 6 * SERVICES
+    assert same["GET json"] <= 5 * SERVICES
     assert same["commits"] <= 25
     assert same["GET other"] + same["POST other"] <= 40, "as many for any number of services"

@@ -280,6 +280,9 @@ class FakeEngine:
         self._called("containers")
         return tuple(self.running.values())
 
+    async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+        return await self.containers(environment)
+
     async def containers_by_id(
         self, environment: Environment, container_ids: frozenset[str]
     ) -> tuple[ContainerSnapshot, ...]:

@@ -3,13 +3,15 @@
 import asyncio
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 
 import docker
 import pytest
 
 from roas.engine.compose_engine import ComposeEngine
+from roas.engine.container_watch import ContainerWatch
 from roas.models.environment import Environment
-from roas.models.health import ContainerState
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from testbed.engine import manual_environment
 from tests.engine.applying import apply, deploy, draft
 
@@ -56,6 +58,42 @@ async def test_stack_started_as_in_file(
     assert "GREETING=a $dollar and 1e3" in web
     assert "COUNT=007" in web
     assert {s.name: s.image.reference for s in drafted.services} == {"db": "tiny:v1", "web": "tiny:v1"}
+
+
+ALL_STATES = """
+services:
+  healthy:
+    image: tiny:v1
+    healthcheck: {test: ["CMD", "true"], interval: 1s, start_period: 5s, start_interval: 100ms}
+  fails: {image: tiny:v1, command: ["sh", "-c", "exit 3"]}
+  made: {image: tiny:v1}
+  paused: {image: tiny:v1}
+"""
+
+
+async def test_outline_tells_what_a_whole_look_tells(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    environment = stack(ALL_STATES)
+    drafted = await draft(engine, environment)
+    await engine.create_missing(environment, drafted.model_hash)
+    made = {one.service: one.id for one in await engine.containers(environment)}
+    async with ContainerWatch(engine, environment) as watch:
+        for name in ("healthy", "fails", "paused"):
+            await engine.start(environment, made[name])
+        docker_client.containers.get(made["paused"]).pause()
+        await watch.until(lambda there: all(map(_is_settled, there)) or None, 60)
+    whole = await engine.containers(environment)
+    told = [replace(one, restart_count=0, started_at=None, restart_policy="no", stop_signal=None) for one in whole]
+    assert list(await engine.outline(environment)) == told
+    assert {one.state for one in told} == {"running", "exited", "created", "paused"}
+    assert {one.health for one in told} == {"healthy", "none"}
+
+
+def _is_settled(container: ContainerSnapshot) -> bool:
+    settled = {"healthy": container.health is HealthStatus.HEALTHY, "fails": container.exit_code == 3}
+    settled["paused"] = container.state is ContainerState.PAUSED
+    return settled.get(container.service, True)
 
 
 async def test_compose_up_on_release_changes_nothing(engine: ComposeEngine, stack: Callable[..., Environment]) -> None:
