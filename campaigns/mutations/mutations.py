@@ -236,8 +236,8 @@ MUTATIONS = (
     _of(
         "a predecessor does not watch its successor's health",
         "bot/leadership/elector.py",
-        "        if container.health is HealthStatus.UNHEALTHY:\n            return UNHEALTHY\n",
-        "",
+        'return "" if had_no_journal else UNHEALTHY',
+        'return ""',
         "tests/client/test_takeover.py",
     ),
     _of(

@@ -1,8 +1,13 @@
 """The campaign of mutations says what tests catch, and leaves the files as they were."""
 
-from campaigns.mutations.__main__ import is_caught
-from campaigns.mutations.mutations import Mutation
+from pathlib import Path
 
+import pytest
+
+from campaigns.mutations.__main__ import is_caught
+from campaigns.mutations.mutations import MUTATIONS, Mutation
+
+ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = "answer = 42  # asked for\n"
 TEST = """
 from pathlib import Path
@@ -29,3 +34,12 @@ def test_mutations_are_caught_or_survive(tmp_path, capsys):
     assert "test_product.py::test_answer" in caught
     assert survived.startswith("SURVIVED")
     assert impossible.startswith("CANNOT BE MADE")
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
+def test_every_mutation_can_be_made(mutation: Mutation):
+    """A change of the product may have moved what a mutation replaces."""
+    assert (ROOT / mutation.file).read_text().count(mutation.old) == 1
+    files = [test.partition("::")[0] for test in mutation.tests if test.startswith("tests/")]
+    assert files
+    assert [file for file in files if not (ROOT / file).exists()] == []
