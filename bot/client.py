@@ -10,10 +10,10 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from roas.application import Application
 from roas.backoff import DISCORD, Backoff
 from roas.cogs.loading import load_cogs
 from roas.concurrency import end_tasks, pause
-from roas.integration import Application
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.ownership import Readiness

@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack
 
 from discord.ext import commands
 
+from roas.application import open_application
 from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.departure import Departure
 from roas.cogs.loading import load_cogs, refuse_ours
-from roas.integration import open_application
 from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership
 from roas.models.ownership import Readiness

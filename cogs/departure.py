@@ -8,9 +8,9 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from roas.application import Application
 from roas.cogs.command_sync import CommandSync
 from roas.errors import RoasError
-from roas.integration import Application
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 

@@ -9,6 +9,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from roas.application import Application
 from roas.cogs.answers import answer
 from roas.cogs.arguments import nearest, read_reason, read_release, read_services, read_version
 from roas.cogs.cancel_button import CancelButton, cancel
@@ -22,7 +23,6 @@ from roas.cogs.suggestions import matching, matching_last, releases
 from roas.cogs.ttl_cache import TtlCache
 from roas.concurrency import end_tasks
 from roas.errors import ImageNotFoundError, InvalidRequestError, RoasError
-from roas.integration import Application
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.deployment import DeploymentKind, DeploymentRequest

@@ -2,10 +2,10 @@
 
 import asyncio
 
+from roas.application import Application
 from roas.cogs.ops_cog import SUGGEST_WITHIN_SECONDS
 from roas.cogs.ttl_cache import TtlCache
 from roas.errors import RoasError
-from roas.integration import Application
 from roas.log import get_logger
 from roas.models.environment import Environment
 

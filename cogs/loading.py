@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import discord
 from discord.ext import commands
 
+from roas.application import Application
 from roas.cogs.alerts import AlertsCog
 from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.clashes import refuse_clashes
@@ -18,7 +19,6 @@ from roas.cogs.logs import LogsCog
 from roas.cogs.ops_cog import OpsCog
 from roas.cogs.status import StatusCog
 from roas.errors import SettingsError
-from roas.integration import Application
 from roas.leadership.leadership import Leadership
 from roas.settings import Settings
 from roas.ui.command_translator import CommandTranslator

@@ -11,12 +11,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from roas.application import Application
 from roas.cogs.answers import Reply, acknowledge, answer, answering
 from roas.cogs.arguments import read_environment
 from roas.cogs.permissions import Action, Asker, Rules, asker_of, permit, refusal, rules_from
 from roas.cogs.suggestions import matching
 from roas.errors import RoasError
-from roas.integration import Application
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.actor import Actor, ActorKind

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
+from roas.application import Application
 from roas.cogs.arguments import read_environment
 from roas.cogs.permissions import (
     Asker,
@@ -29,7 +30,6 @@ from roas.errors import (
     LockHeldError,
     RoasError,
 )
-from roas.integration import Application
 from roas.log import get_logger
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest

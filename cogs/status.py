@@ -10,13 +10,13 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from roas.application import Application
 from roas.cogs.answers import answer
 from roas.cogs.names import CogName
 from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, place_refusal
 from roas.concurrency import SingleFlight, run_concurrently
 from roas.errors import RoasError
-from roas.integration import Application
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.environment import Environment

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from roas.integration import open_application
+from roas.application import open_application
 from roas.settings import Settings
 
 WRITTEN, RUNNING = "Zk-written-of-prod-1", "Zk-running-in-prod-2"

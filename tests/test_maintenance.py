@@ -10,9 +10,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from roas import maintenance
+from roas.application import Application, open_application
 from roas.errors import JournalUnusableError
 from roas.events import EventBus
-from roas.integration import Application, open_application
 from roas.maintenance import Maintenance
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.change import ChangeType, StateChange

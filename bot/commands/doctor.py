@@ -9,8 +9,8 @@ from roas.commands.arguments import AnyEnvironment, Json
 from roas.commands.command_runner import run_command
 
 if TYPE_CHECKING:
+    from roas.application import Application
     from roas.commands.session import Session
-    from roas.integration import Application
     from roas.models.check import CheckResult, ValidationReport
 
 VERSION_HELP = "Look as a deployment of this version would; by default, of the one that the environment is on."
@@ -26,10 +26,10 @@ def doctor(
 
 
 async def _doctor(session: "Session", name: str | None, version: str | None, *, show_all: bool) -> int:
+    from roas.application import open_application
     from roas.commands.documents import ValidationReports
     from roas.commands.environment import wanted_environments
     from roas.commands.exit_codes import ExitCode
-    from roas.integration import open_application
     from roas.state.documents import to_json
 
     wanted = wanted_environments(session.settings, name)

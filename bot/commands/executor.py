@@ -16,9 +16,9 @@ from roas.models.plan import Plan
 from roas.state.manager import StateManager
 
 if TYPE_CHECKING:
+    from roas.application import Application
     from roas.commands.session import Session
     from roas.control.client import ControlClient
-    from roas.integration import Application
 
 
 class Executor(Protocol):
@@ -58,8 +58,8 @@ async def open_executor(session: "Session") -> AsyncIterator[Executor]:
         if client is not None:
             yield BotExecutor(client, session.state_dir)
             return
+        from roas.application import open_application
         from roas.commands.heartbeat import send_heartbeats
-        from roas.integration import open_application
 
         application = await stack.enter_async_context(open_application(session.settings, instance_prefix="CLI"))
         await stack.enter_async_context(send_heartbeats(application.state))

@@ -93,8 +93,8 @@ def _replace(target: Path, text: str) -> None:
 async def _show_plan(session: "Session", target: Path, found: "FoundStack") -> None:
     import os
 
+    from roas.application import open_application
     from roas.commands.plan_view import show_plan
-    from roas.integration import open_application
     from roas.settings import load_settings
 
     settings = load_settings(needs_discord=False, environ=os.environ | {"ROAS_CONFIG": str(target)})

@@ -43,8 +43,8 @@ async def _ask(session: "Session", name: str | None) -> "StatusReport":
         client = await find_running_bot(session.state_dir, stack)
         if client is not None:
             return await client.status(name)
+        from roas.application import open_application
         from roas.control.environment_status import read_status
-        from roas.integration import open_application
 
         application = await stack.enter_async_context(open_application(session.settings, instance_prefix="CLI"))
         parts = (application.state, application.collector)

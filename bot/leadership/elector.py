@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
+from roas.application import Application
 from roas.concurrency import pause
 from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.peers import proven_peers
 from roas.errors import FencedOffError, JournalHeldError, JournalLostError, RoasError, StateError
-from roas.integration import Application
 from roas.leadership.lease_watch import LeaseWatch
 from roas.leadership.transitions import ElectorState, Occasion, after
 from roas.log import get_logger

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from roas.application import Application
 from roas.concurrency import end_tasks, pause
 from roas.control.error_documents import ControlSocketHeldError
 from roas.control.server import ControlServer
 from roas.errors import JournalLostError, RoasError
-from roas.integration import Application
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger

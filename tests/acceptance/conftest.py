@@ -7,7 +7,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from roas.integration import Application, open_application
+from roas.application import Application, open_application
 from roas.settings import EnvironmentSettings, Settings
 from tests.acceptance.people import People
 from tests.acceptance.stack import REPOSITORY, Stack

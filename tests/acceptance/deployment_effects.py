@@ -2,7 +2,7 @@
 
 import asyncio
 
-from roas.integration import open_application
+from roas.application import open_application
 from roas.models.change import ChangeType
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.events import ServiceHealthChanged, StackHealthChanged

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from roas.integration import Application
+from roas.application import Application
 from roas.models.change import StateChange
 from tests.acceptance.people import People
 from tests.acceptance.stack import Stack

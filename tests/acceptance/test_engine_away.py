@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from roas.application import open_application
 from roas.backoff import Retries
 from roas.deployment import run
 from roas.engine import container_watch
 from roas.errors import EngineUnavailableError
-from roas.integration import open_application
 from roas.models.deployment import DeploymentKind, Outcome
 from testbed.sample import sample_image
 from tests.acceptance.conftest import settings_for

@@ -55,7 +55,7 @@ def without_password(looks):
 
 
 async def test_rollback_restores_images_config_and_files(settings, stack):
-    from roas.integration import open_application
+    from roas.application import open_application
     from tests.acceptance.people import People
 
     client = stack.client

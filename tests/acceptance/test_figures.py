@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.integration import Application, open_application
+from roas.application import Application, open_application
 from roas.models.alert import Alert, AlertSource
 from roas.models.change import ChangeType, StateChange
 from roas.models.events import Event

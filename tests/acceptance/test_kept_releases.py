@@ -6,10 +6,10 @@ from dataclasses import replace
 import docker
 import pytest
 
+from roas.application import open_application
 from roas.deployment import orchestrator
 from roas.engine.model_store import ModelStore
 from roas.errors import ReleaseNotRestorableError
-from roas.integration import open_application
 from roas.models.coordination import STANDARD, PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.state.manager import StateManager

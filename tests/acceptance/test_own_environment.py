@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from roas.integration import open_application
+from roas.application import open_application
 from roas.settings import load_settings
 from tests.acceptance.conftest import OBSERVATION_SECONDS
 from tests.acceptance.people import People

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from roas.application import open_application
 from roas.errors import InvalidRequestError
-from roas.integration import open_application
 from roas.models.deployment import DeploymentKind, Outcome, ServiceStep
 from roas.models.events import ServiceProgressed
 from tests.acceptance.people import ANNA, DORA, People, request, succeeded

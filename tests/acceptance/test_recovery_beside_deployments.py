@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
-from roas.integration import open_application
+from roas.application import open_application
 from roas.models.alert import RecoveryStatus
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.events import HealthChecked

@@ -121,7 +121,7 @@ async def test_one_failing_replica_fails_service(people, stack, images):
 
 
 async def test_sequential_deploy_starts_in_order(settings, stack, images):
-    from roas.integration import open_application
+    from roas.application import open_application
     from tests.acceptance.people import People
 
     stack.write({name: service(image=f"{REPOSITORY}:${{VERSION}}") for name in ("a", "b", "c")})

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from roas.integration import Application
+from roas.application import Application
 from roas.models.alert import Alert, AlertSource
 from tests.acceptance.stack import Stack
 

@@ -22,7 +22,7 @@ REPOSITORY = "roas-commands/app"
 LIVING_BOT = """
 import asyncio, os, signal
 from roas.control.server import ControlServer
-from roas.integration import open_application
+from roas.application import open_application
 from roas.settings import load_settings
 
 async def main():

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
+from roas.application import Application
 from roas.commands.executor import LocalExecutor
 from roas.commands.state_owner import check_readable
 from roas.errors import InvalidRequestError, StateError
-from roas.integration import Application
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from tests.commands.conftest import CommandLine

@@ -16,7 +16,7 @@ END_SECONDS = 60.0
 END = """
 import asyncio, sys
 from roas.errors import RoasError
-from roas.integration import open_application
+from roas.application import open_application
 from roas.settings import load_settings
 async def main():
     async with open_application(load_settings(needs_discord=False)) as application:
