@@ -184,10 +184,24 @@ class DeploymentRun:
         if not context.deployment.touched:
             return await self._finish(Outcome.CANCELLED if cancelled else Outcome.FAILED, problem)
         if context.deployment.request.kind is DeploymentKind.ROLLBACK and not cancelled:
-            return await self._finish(Outcome.FAILED, _needs_operator(problem, context))
+            return await self._finish_failed_rollback(problem)
         if not context.coordination.rollback_on_failure and not cancelled:
             return await self._finish(Outcome.FAILED, _needs_operator(problem, context))
         return await self._roll_back(problem)
+
+    async def _finish_failed_rollback(self, problem: Problem) -> Deployment:
+        """Leave a rollback that somebody asked for where it is: on its release, if all of that was brought up.
+
+        That is the release which runs then, however its verification went: status, recovery and the next rollback go
+        by it.
+        """
+        context = self._context
+        if not context.deployment.brought_back:
+            return await self._finish(Outcome.FAILED, _needs_operator(problem, context))
+        release, name = context.release or await load_release(context), context.environment.name
+        hint = f"{name} is on {release.label} now. Fix the cause, then `/rollback {name}` or deploy again."
+        unproven = replace(problem, hint=f"{problem.hint}\n{hint}".strip())
+        return await self._finish(Outcome.FAILED, unproven, active=release)
 
     async def _roll_back(self, problem: Problem | None) -> Deployment:
         """Roll back to the old release; a failed rollback is never rolled back, but left to an operator."""

@@ -189,6 +189,13 @@ class Deployment:
         """Return whether anything that runs was changed, or was about to be."""
         return any(progress.step not in UNTOUCHED_STEPS for progress in self.services)
 
+    @property
+    def brought_back(self) -> bool:
+        """Return whether a rollback that somebody asked for has brought up all of its release, however it ended."""
+        phase = self.phase(PhaseName.ROLLBACK)
+        asked_for = self.request.kind is DeploymentKind.ROLLBACK
+        return asked_for and phase is not None and phase.status is PhaseStatus.SUCCESS
+
     def phase(self, name: PhaseName) -> PhaseResult | None:
         """Return the record of a phase, or None where this deployment has no such phase."""
         return next((phase for phase in self.phases if phase.name is name), None)

@@ -145,6 +145,8 @@ async def test_failed_rollback_after_handover_leaves_one_bot(scene, old):
     scene.home.become("store", *UNHEALTHY)
     ended = await carried_on(older, rollback)
     assert ended.outcome is Outcome.FAILED
+    assert "home is on r0 now" in ended.problem.hint
+    assert (await older.state.releases.current("home")).version == "v0"
     assert scene.bot_containers() == [older.container_id]
 
 
