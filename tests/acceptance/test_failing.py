@@ -1,12 +1,19 @@
 """Whatever goes wrong ends in an honest outcome, with words that a person can act on at night."""
 
+import asyncio
+
 import pytest
 
 from roas.errors import InvalidRequestError, LockHeldError
+from roas.integration import open_application
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
-from tests.acceptance.people import ANNA, request, told
+from roas.settings import EnvironmentSettings
+from tests.acceptance.people import ANNA, People, request, told
 from tests.acceptance.stack import CHECK, REPOSITORY, free_port, service
+
+# Of a critical service it is ten seconds at most.
+LONG_OBSERVATION_SECONDS = 60.0
 
 
 @pytest.fixture
@@ -34,6 +41,30 @@ async def test_failed_health_check_rolled_back_with_output(people, stack, images
     assert "404" in deployment.problem.report, "the health check's own output"
     assert back_on_v1(stack, images, on_v1)
     assert (await people.application.state.releases.current("dev")).number == 1
+
+
+async def test_rollback_that_breaks_in_verification_runs(stack, settings, images):
+    """All of the older release was brought up, and then one breaks: an operator is told, and what runs is known."""
+    stack.write({"web": service(healthcheck=CHECK | {"interval": "1s"}, **{"x-deploy": {"critical": True}})})
+    async with open_application(settings) as application:
+        for version in ("v1", "v2"):
+            await People(application).succeed(version)
+    long = {"dev": EnvironmentSettings(observation_seconds=LONG_OBSERVATION_SECONDS)}
+    async with open_application(settings.model_copy(update={"environments": long})) as application:
+        state = application.state
+        asked = await application.orchestrator.start(request(DeploymentKind.ROLLBACK))
+        while not (await state.deployments.get(asked.id)).brought_back:  # noqa: ASYNC110 - until its verification
+            await asyncio.sleep(0.1)
+        (web,) = stack.containers()
+        web.exec_run(["rm", "/www/health"])
+        deployment = await application.orchestrator.wait(asked.id)
+        assert (deployment.outcome, deployment.problem.service) == (Outcome.FAILED, "web")
+        assert "health check fails" in deployment.problem.message
+        assert "dev is on r1 now" in deployment.problem.hint
+        assert [one.attrs["Image"] for one in stack.containers()] == [images["v1"]]
+        assert (await state.releases.current("dev")).number == 1
+        seen = await application.collector.collect_all_metrics(application.environments["dev"])
+        assert seen.drift == ()
 
 
 async def test_immediate_exit_rolled_back_with_code_and_log(people, stack, images, on_v1):
