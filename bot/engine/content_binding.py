@@ -93,6 +93,8 @@ class ContentBinder:
         source = Path(config["file"])
         if not source.exists():
             raise missing_source(service, f"takes the config {name} from", source)
+        if not (source.is_file() or source.is_dir()):  # a plan reads nothing of it, and would not notice
+            raise ComposeFileError(f"{source} is not a regular file.", hint="Name a regular file in its place.")
         return self._keep(service, source, judged_path(source, self._folder, self._may_bind)) or source
 
     def _is_named_within(self, source: Path) -> bool:

@@ -247,6 +247,14 @@ def test_link_set_after_the_judgement_is_not_kept(tmp_path: Path, name: str) -> 
     assert "in outside" not in {path.read_text() for path in store.folder.rglob("*") if path.is_file()}
 
 
+def test_config_that_is_a_pipe_is_named_in_the_plan(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    model = {"services": {"web": {"configs": [{"source": "c"}]}}, "configs": {"c": {"file": str(tmp_path / "pipe")}}}
+    binder = ContentBinder(ContentStore(tmp_path / "contents"), tmp_path, lambda _: False, write=False)
+    with pytest.raises(ComposeFileError, match="pipe is not a regular file"):
+        binder.bind(model)
+
+
 @pytest.mark.parametrize("name", ["conf", "conf/sub"])
 def test_link_set_while_copying_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The path is resolved and its size is known when one of its folders becomes a link to elsewhere."""
