@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from campaigns.crash.playing import Verdict
 from campaigns.hands.ground import Left
 from campaigns.hands.playing import Played
-from campaigns.hands.rounds import Hand, Moment, Round
+from campaigns.hands.rounds import Hand, Moment, Round, covering_first
 from testbed.home_stack import ROOT
 
 FILE_NAME = "rounds.jsonl"
@@ -74,10 +74,12 @@ class Record:
             for line in lines
         }
 
-    def left(self, rounds: Iterable[Round]) -> list[Round]:
+    def left(self, rounds: Sequence[Round]) -> list[Round]:
         """Return the rounds that are to be played: not those that went well, nor those that this commit broke."""
         last = self.last()
-        return [one for one in rounds if not self._is_done(last.get(repr(one)))]
+        done = {one for one in rounds if self._is_done(last.get(repr(one)))}
+        reached = {(one.hand, one.moment) for one in done}
+        return covering_first((one for one in rounds if one not in done), reached)
 
     def _is_done(self, line: Line | None) -> bool:
         if line is None or line.again:

@@ -1,6 +1,7 @@
 """Choose what each round does: every hand at every moment of every kind of deployment, in an order drawn by seed."""
 
 import random
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
@@ -95,3 +96,13 @@ def all_rounds(seed: int, times: int = 1) -> list[Round]:
                 rounds.append(Round(hand, moment, kind, shift))
     dice.shuffle(rounds)
     return rounds
+
+
+def covering_first(rounds: Iterable[Round], reached: Collection[tuple[Hand, Moment]] = ()) -> list[Round]:
+    """Return the rounds so that those come first by which every hand comes at every moment, if it has not yet."""
+    seen, first, others = set(reached), [], []
+    for one in rounds:
+        pair = (one.hand, one.moment)
+        (others if pair in seen else first).append(one)
+        seen.add(pair)
+    return first + others

@@ -10,7 +10,7 @@ from campaigns.hands.ground import opened_ground
 from campaigns.hands.hands import ACTS
 from campaigns.hands.judge import NUMBER_LABEL, SERVICES, VERSIONED, View, breaches
 from campaigns.hands.playing import clean, play
-from campaigns.hands.rounds import Hand, Kind, Moment, Round, all_rounds
+from campaigns.hands.rounds import Hand, Kind, Moment, Round, all_rounds, covering_first
 from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL
 
 # The campaign is strict about 60 s; this test may share its machine with others.
@@ -50,6 +50,14 @@ def test_every_hand_at_every_moment() -> None:
     assert len(all_rounds(7, times=2)) == 2 * len(rounds)
     assert all_rounds(7) == rounds != all_rounds(8)
     assert set(ACTS) == set(Hand)
+
+
+def test_rounds_that_cover_all_come_first() -> None:
+    rounds = all_rounds(7)
+    pairs = {(one.hand, one.moment) for one in rounds}
+    assert {(one.hand, one.moment) for one in covering_first(rounds)[: len(pairs)]} == pairs
+    begun = {(rounds[0].hand, rounds[0].moment)}
+    assert {(one.hand, one.moment) for one in covering_first(rounds, begun)[: len(pairs) - 1]} == pairs - begun
 
 
 def test_judge_finds_nothing_wrong_with_a_whole_stack() -> None:
