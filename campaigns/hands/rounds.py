@@ -100,7 +100,9 @@ def all_rounds(seed: int, times: int = 1) -> list[Round]:
 
 def covering_first(rounds: Iterable[Round], reached: Collection[tuple[Hand, Moment]] = ()) -> list[Round]:
     """Return the rounds so that those come first by which every hand comes at every moment, if it has not yet."""
-    seen, first, others = set(reached), [], []
+    seen = set(reached)
+    first: list[Round] = []
+    others: list[Round] = []
     for one in rounds:
         pair = (one.hand, one.moment)
         (others if pair in seen else first).append(one)
