@@ -14,34 +14,11 @@ from typing import Any
 
 import pytest
 
+from testbed.preloaded import PreloadedPopen, can_be_preloaded
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 90
 REPOSITORY = "roas-commands/app"
-
-# A bot without Discord: the same parts, and the control socket.
-LIVING_BOT = """
-import asyncio, os, signal
-from roas.control.server import ControlServer
-from roas.application import open_application
-from roas.settings import load_settings
-
-async def main():
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with open_application(load_settings(needs_discord=False)) as parts:
-        await parts.orchestrator.resume()
-        server = ControlServer(
-            state=parts.state,
-            orchestrator=parts.orchestrator,
-            environments=parts.environments,
-            health=parts.collector,
-        )
-        async with server:
-            os.write(1, b"READY\\n")
-            await stop.wait()
-
-asyncio.run(main())
-"""
 
 HEALTH_CHECK = """
       test: ["CMD-SHELL", "wget -q -O /dev/null http://127.0.0.1:8080/health"]
@@ -121,7 +98,7 @@ class CommandLine:
 
     def live(self) -> subprocess.Popen[str]:
         """Start a bot and wait until it listens."""
-        bot = self._start([sys.executable, "-c", LIVING_BOT], {})
+        bot = self._start([sys.executable, "-m", "tests.commands.living_bot"], {})
         assert bot.stdout is not None
         while (line := bot.stdout.readline()) != "READY\n":
             assert line, bot.communicate()
@@ -156,10 +133,13 @@ class CommandLine:
             child.communicate()
 
     def _start(self, command: list[str], environ: dict[str, str]) -> subprocess.Popen[str]:
-        child = subprocess.Popen(
-            command,
+        environment = self.environ(**environ)
+        preloaded = command[1] == "-m" and can_be_preloaded(environment)
+        start = PreloadedPopen if preloaded else subprocess.Popen
+        child = start(
+            command[2:] if preloaded else command,
             cwd=self.folder,
-            env=self.environ(**environ),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -3,14 +3,16 @@
 import asyncio
 import os
 import signal
-import sys
+import subprocess
 from pathlib import Path
+from typing import Any
 
 from sandbox.server import Sandbox
+from testbed.preloaded import PreloadedPopen
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
-STOP_SECONDS = 20.0
+STOP_SECONDS = 60.0
 # What a child may inherit; the bot's settings come from the test alone.
 INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "DISCORD_OPENAPI")
 
@@ -22,7 +24,8 @@ class BotProcess:
         self._environment = environment
         self._module = module
         self.log = log
-        self._child: asyncio.subprocess.Process | None = None
+        self._child: subprocess.Popen[Any] | None = None
+        self._end: asyncio.Task[int] | None = None
 
     @property
     def pid(self) -> int:
@@ -35,16 +38,16 @@ class BotProcess:
         inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
         environment = {**inherited, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **self._environment, **more}
         with self.log.open("ab") as output:
-            self._child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                self._module,
-                *arguments,
+            self._child = PreloadedPopen(
+                [self._module, *arguments],
                 env=environment,
+                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 cwd=self.log.parent,
             )
+        # Begun at once: whoever looks for a process that has ended must not find it because nobody asked how.
+        self._end = asyncio.create_task(wait_for(self._child))
 
     async def kill(self) -> None:
         """End it as an accident would."""
@@ -58,15 +61,30 @@ class BotProcess:
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it still runs."""
-        if self._child is not None and self._child.returncode is None:
+        if self._child is not None:
             self._child.send_signal(number)
 
     async def ended(self, seconds: float = STOP_SECONDS) -> int:
         """Wait for its end and return its exit code."""
-        if self._child is None:
+        if self._end is None:
             return 0
         async with asyncio.timeout(seconds):
-            return await self._child.wait()
+            return await asyncio.shield(self._end)
+
+
+async def wait_for(child: subprocess.Popen[Any]) -> int:
+    """Wait for the end of a process, and return its exit code."""
+    if child.poll() is not None:
+        return child.returncode
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    descriptor = os.pidfd_open(child.pid)
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    return child.wait()
 
 
 def settings_for(sandbox: Sandbox, docker_host: str, stack: Path, state: Path, base_name: str) -> dict[str, str]:

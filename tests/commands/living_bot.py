@@ -1,0 +1,29 @@
+"""A bot without Discord: the same parts, and the control socket."""
+
+import asyncio
+import os
+import signal
+
+from roas.application import open_application
+from roas.control.server import ControlServer
+from roas.settings import load_settings
+
+
+async def main() -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with open_application(load_settings(needs_discord=False)) as parts:
+        await parts.orchestrator.resume()
+        server = ControlServer(
+            state=parts.state,
+            orchestrator=parts.orchestrator,
+            environments=parts.environments,
+            health=parts.collector,
+        )
+        async with server:
+            os.write(1, b"READY\n")
+            await stop.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
