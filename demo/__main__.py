@@ -90,7 +90,8 @@ async def _show(narrator: Narrator, stage: Stage, plant: Plant | None, *, keep: 
         await asyncio.to_thread(start_bot, stage, address)
         narrator.note(f"A sandbox runs in Discord's place, and the bot in a container, as project {stage.name}.")
         people = await stack.enter_async_context(SandboxClient(address["control_url"], address["control_token"]))
-        story = Story(stage, people, narrator)
+        # Where the new bot is at fault, only the chapters of the bot can show it.
+        story = Story(stage, people, narrator, only_bot=plant == "bot-v2-deaf")
         await _play(story, sandbox)
         await _check_violations(people)
         narrator.summary(time.monotonic() - began, story.seen)

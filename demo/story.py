@@ -23,6 +23,7 @@ class Story:
     stage: Stage
     people: SandboxClient
     narrator: Narrator
+    only_bot: bool = False
     store_id: str = ""
     # How those were answered who asked while the bot was replaced.
     seen: PollResults = field(default_factory=lambda: PollResults(()))
@@ -30,7 +31,8 @@ class Story:
     async def play(self) -> None:
         """Play every chapter; the first that goes wrong ends it with an error."""
         await self.people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
-        await self._sample_stack()
+        if not self.only_bot:
+            await self._sample_stack()
         await self._bot_itself()
 
     async def _sample_stack(self) -> None:

@@ -18,8 +18,10 @@ LONGEST = (
     "tests/wire/",
     "tests/acceptance/",
 )
-# Each of these is one worker's: the engine on which the bot's image is built, a minute of a core, is made once for all.
+# Each of these is one worker's: the engine on which the bot's image is built, ten seconds of a core, is made once for
+# all. Handovers are a quarter of all work, so that two share them: one would be at it when all others are done.
 TOGETHER = (
+    ("tests/handover/test_signals.py", "tests/handover/test_bad_successors.py", "tests/handover/test_command_line.py"),
     ("tests/handover/",),
     ("tests/demo/test_demo.py", "tests/stack/test_b", "tests/release/test_image.py"),
 )
