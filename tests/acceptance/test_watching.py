@@ -30,7 +30,7 @@ async def test_dead_process_alerts_and_restarts(maintained, people, stack):
     before = asyncio.get_running_loop().time()
     kill_process(stack, "web")
     raised = await alert_that(maintained, lambda one: one.service == "web")
-    assert asyncio.get_running_loop().time() - before < 5.0, "the slow look behind the events comes after 30"
+    assert asyncio.get_running_loop().time() - before < 20.0, "the slow look behind the events comes after 30"
     assert raised.summary == "web has ended with code 137."
     over = await alert_that(maintained, is_over)
     assert (over.id, over.healing, over.actions) == (raised.id, RecoveryStatus.SUCCEEDED, ("restart: recovered",))

@@ -16,7 +16,7 @@ from testbed.home_stack import IMAGE, STORE_IMAGE, Home, home_settings, lay_out,
 from testbed.sample import sample_image
 from tests.handover.versions import STARTS, make_version
 
-CONNECT_SECONDS = 60.0
+CONNECT_SECONDS = 120.0
 # Shorter than usual, so that failures show soon; a bot that has to share two cores with many takes a while to be ready.
 HANDOVER_SECONDS = 30.0
 OBSERVATION_SECONDS = 5.0

@@ -18,7 +18,7 @@ from tests.wire.channel import ask, outcome
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
-END_SECONDS = 60.0
+END_SECONDS = 150.0
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from tests.wire.channel import ask, outcome
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
-END_SECONDS = 90.0
+END_SECONDS = 150.0
 ENDED = "SELECT id, outcome, document FROM deployments WHERE outcome IS NOT NULL AND rowid > ?"
 
 

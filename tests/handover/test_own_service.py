@@ -12,7 +12,7 @@ from tests.wire.channel import ANSWER_SECONDS, ask, outcome, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
-END_SECONDS = 60.0
+END_SECONDS = 150.0
 END = """
 import asyncio, sys
 from roas.errors import RoasError

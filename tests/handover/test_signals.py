@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +19,8 @@ from tests.wire.channel import ask, outcome, start
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 BOT_USER = 10001
-# The shipped grace is 30 s; who leaves in order needs a fraction of it, and a little more on a busy machine.
-LEAVE_SECONDS = 20.0
-TAKE_OVER_SECONDS = 5.0
-END_SECONDS = 60.0
+TAKE_OVER_SECONDS = 30.0
+END_SECONDS = 150.0
 NO_CALLS_TO_STOP = ("HUP", "USR1", "USR2", "ALRM", "WINCH", "PROF", "RTMIN")
 REFUSED = "Operation not permitted"
 
@@ -65,11 +61,10 @@ def as_people_have_it(standing: Home) -> Iterator[Callable[..., Home]]:
     clear_away(standing)
 
 
-def seconds_to_stop(home: Home, way: Callable[[Home, Any], None]) -> float:
-    """Stop the bot, check by Docker and by its log that it left in order, and return how long that took."""
+def leaves_in_order(home: Home, way: Callable[[Home, Any], None]) -> None:
+    """Stop the bot, and check by Docker and by its log that it left in order, within its grace: else it is killed."""
     bot = home.bots()[0]
     assert wait_until(lambda: is_healthy(bot), END_SECONDS)
-    began = time.time()
     way(home, bot)
     bot.wait(timeout=int(END_SECONDS))
     bot.reload()
@@ -78,7 +73,6 @@ def seconds_to_stop(home: Home, way: Callable[[Home, Any], None]) -> float:
     assert "stop requested" in log
     assert REFUSED not in log
     assert not list((home.folder / "state").glob("journal.sqlite3-*")), "the journal was not closed"
-    return datetime.fromisoformat(state["FinishedAt"]).timestamp() - began
 
 
 @pytest.mark.parametrize(
@@ -87,7 +81,7 @@ def seconds_to_stop(home: Home, way: Callable[[Home, Any], None]) -> float:
     ids=["docker stop", "compose stop", "docker kill -s INT", "docker kill -s QUIT"],
 )
 def test_stop_of_shipped_bot_is_orderly(home, way):
-    assert seconds_to_stop(home, way) < LEAVE_SECONDS
+    leaves_in_order(home, way)
 
 
 @pytest.mark.parametrize(
@@ -106,18 +100,16 @@ def test_stop_in_peoples_own_files_is_orderly(as_people_have_it, standing, keys)
     if "user" in keys:
         keys |= {"group_add": [str(socket_group(standing))]}
     home = as_people_have_it(**keys)
-    assert seconds_to_stop(home, by_docker_stop) < LEAVE_SECONDS
+    leaves_in_order(home, by_docker_stop)
 
 
 def test_stop_right_after_start_is_orderly(home):
     bot = home.bots()[0]
     bot.stop()
     bot.start()
-    began = time.monotonic()
     bot.stop()
-    assert time.monotonic() - began < LEAVE_SECONDS
     bot.reload()
-    # 143 is the program's end before it listens to anything.
+    # 143 is the program's end before it listens to anything; after its grace it would be killed, which is 137.
     assert bot.attrs["State"]["ExitCode"] in {0, 143}, bot.logs().decode()
 
 
@@ -148,9 +140,7 @@ async def test_stop_during_deployment_leaves_one_honest_end(home, people, images
     old = home.bots()[0]
     deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
     await successor(home, active=False)
-    began = time.monotonic()
     await asyncio.to_thread(old.stop)
-    assert time.monotonic() - began < LEAVE_SECONDS
     old.reload()
     assert old.attrs["State"]["ExitCode"] == 0, old.logs().decode()
     told = await outcome(people, deployment_id, seconds=END_SECONDS)

@@ -7,8 +7,8 @@ from sandbox.client import SandboxClient
 from sandbox.views import Message
 
 DEPLOYMENT_ID = re.compile(r"\b(?:DEPLOY|HOTFIX|ROLLBACK)-[0-9A-Z]+\b")
-ANSWER_SECONDS = 30.0
-OUTCOME_SECONDS = 90.0
+ANSWER_SECONDS = 60.0
+OUTCOME_SECONDS = 150.0
 
 
 async def ask(people: SandboxClient, user: str, command: str, **options: Any) -> str:
@@ -74,7 +74,7 @@ async def outcome(people: SandboxClient, deployment_id: str, *, seconds: float =
     return await people.wait_for_message(is_outcome, deadline_seconds=seconds)
 
 
-async def live(people: SandboxClient, deployment_id: str, text: str, *, seconds: float = 30.0) -> Message:
+async def live(people: SandboxClient, deployment_id: str, text: str, *, seconds: float = 90.0) -> Message:
     """Wait until the live message of a deployment shows certain words."""
 
     def shows(message: Message) -> bool:

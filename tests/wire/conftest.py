@@ -14,7 +14,7 @@ from tests.wire.bot_process import BotProcess, settings_for
 from tests.wire.shop import REPOSITORY, Shop
 
 COMMANDS = ("deploy", "hotfix", "rollback", "status")
-CONNECT_SECONDS = 40.0
+CONNECT_SECONDS = 120.0
 
 
 @pytest.fixture

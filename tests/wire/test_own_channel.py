@@ -12,7 +12,7 @@ from tests.wire.test_command_line import roas
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
 
 OWN = "dev-ops"
-OUTCOME_SECONDS = 90.0
+OUTCOME_SECONDS = 150.0
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.wire.channel import ask
 
 pytestmark = pytest.mark.wire
 
-CONNECT_SECONDS = 40.0
+CONNECT_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
 
