@@ -1,7 +1,9 @@
 """Give memory that is free back to the system.
 
 glibc gives each thread that allocates an arena of its own, and keeps what was freed there: a bot that drew pictures
-and deployed stays large for good. One arena and a trim now and then cost nothing that could be measured.
+and deployed stacks stays large for good. One arena and a trim now and then cost nothing that could be measured. What
+is large, such as a picture, is asked of the system by itself and goes back at once; after the first one, glibc would
+keep it.
 """
 
 import asyncio
@@ -13,13 +15,18 @@ from roas.concurrency import end_tasks, pause
 
 # From glibc's malloc.h.
 M_ARENA_MAX = -8
+M_MMAP_THRESHOLD = -3
+LARGE_BYTES = 1 << 20
 TRIM_SECONDS = 60.0
 
 
-def use_one_arena() -> bool:
-    """Have threads started from now on share one arena; returns whether the C library knows that."""
+def keep_little() -> bool:
+    """Have threads started from now on share one arena, and what is large go back when it is freed.
+
+    Returns whether the C library knows that.
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and bool(mallopt(M_ARENA_MAX, 1))
+    return mallopt is not None and bool(mallopt(M_ARENA_MAX, 1) and mallopt(M_MMAP_THRESHOLD, LARGE_BYTES))
 
 
 def trim() -> bool:

@@ -12,7 +12,7 @@ from roas.engine.socket_mount import is_socket_stale
 from roas.errors import RoasError
 from roas.leadership.leader_tasks import run_leader_election
 from roas.log import configure_logging
-from roas.memory import kept_trimmed, use_one_arena
+from roas.memory import keep_little, kept_trimmed
 from roas.monitoring.http import HttpServer, JournalStanding
 from roas.monitoring.webhook import AlertWebhook
 from roas.settings import Settings
@@ -25,7 +25,7 @@ async def serve(settings: Settings) -> int:
     """Run the bot until it is asked to stop; returns the exit code. Raises StateError, SettingsError."""
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(stop_signals())
-        use_one_arena()
+        keep_little()
         await stack.enter_async_context(kept_trimmed())
         application = await stack.enter_async_context(open_application(settings))
         configure_logging(settings.log_level, settings.log_format, application.redactor)

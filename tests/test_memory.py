@@ -1,12 +1,14 @@
 """What was freed goes back to the system."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from roas.memory import kept_trimmed, trim, use_one_arena
+from roas.memory import keep_little, kept_trimmed, trim
 from testbed.waiting import wait_until
 
 PIECES = 60_000
@@ -54,5 +56,35 @@ async def test_memory_is_trimmed_within_the_block() -> None:
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "trim memory"]
 
 
-def test_one_arena_is_taken_by_glibc() -> None:
-    assert use_one_arena() == trim()
+LARGE_PIECES = """
+import sys
+from pathlib import Path
+from roas.memory import keep_little
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+if sys.argv[1] == "little":
+    assert keep_little()
+before = resident()
+for _ in range(3):
+    picture, beside = bytearray(24 << 20), bytearray(1 << 16)
+    del picture
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(not trim(), reason="this C library cannot trim")
+def test_large_pieces_go_back_at_once() -> None:
+    """In a process of its own, with nothing trimmed: by itself glibc keeps the second picture."""
+
+    def kept(mode: str) -> int:
+        command = [sys.executable, "-c", LARGE_PIECES, mode]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert kept("little") < EXPECTED_BYTES / 4
+    assert kept("usual") > EXPECTED_BYTES
+
+
+def test_little_is_kept_by_glibc() -> None:
+    assert keep_little() == trim()
