@@ -28,6 +28,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if (arguments.write or arguments.check) and arguments.benchmark != "table":
         parser.error("--write and --check go with the whole table")
+    if arguments.check:
+        table.recorded_figures()
     result = _measured(arguments.benchmark, arguments.runs)
     if arguments.json:
         json.dump(result.as_dict(), sys.stdout, indent=2)

@@ -68,7 +68,7 @@ class Result:
 
     def worse(self) -> list[str]:
         """Return what is worse than recorded, in words."""
-        recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+        recorded = recorded_figures()
         found = ((row.name, row.compared, recorded.get(row.name)) for row in self.rows)
         return [
             f"{name}: {now:.2f}, recorded {before:.2f}"
@@ -85,6 +85,14 @@ class Result:
         PAGE.write_text(f"{before}{BEGIN}\n\n{self.as_table()}\n\n{END}{after}", encoding="utf-8")
         bars = [Bars(row.name, row.bot, row.peer, row.limit) for row in self.rows if row.peer]
         PICTURE.write_text(draw(bars), encoding="utf-8")
+
+
+def recorded_figures() -> dict[str, float]:
+    """Return what `--write` recorded. Raises RuntimeError where nothing is."""
+    if not RECORDED.exists():
+        raise RuntimeError("Nothing is recorded: run `python -m benchmarks --write` on a quiet machine first.")
+    figures: dict[str, float] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    return figures
 
 
 def measure(engine: Engine, folder: Path, runs: int) -> Result:
