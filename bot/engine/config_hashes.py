@@ -88,7 +88,8 @@ class ConfigHashes:
 
     async def _ask(self, model: Mapping[str, Any], environment: Environment) -> Mapping[str, str]:
         text, digest = self._text(model)
-        key = (environment.project, digest)
+        # Another Compose hashes otherwise, and makes the containers from then on.
+        key = (environment.project, digest, *await self._clients.local(self._runner.installed))
         if key not in self._known:
             with tempfile.TemporaryDirectory(prefix="roas-hashes-") as folder:
                 path = Path(folder) / "model.yml"

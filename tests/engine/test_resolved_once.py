@@ -109,3 +109,24 @@ async def test_model_of_a_replaced_compose_is_made_anew(
     monkeypatch.setattr("roas.engine.compose.runner._mark", lambda program: (str(program), "another"))
     await resolved(engine, environment)
     assert len(jailed) == 2 * before
+
+
+async def test_another_compose_is_asked_for_its_hashes(
+    engine: ComposeEngine, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes the containers from then on, and hashes otherwise."""
+    asked: list[str] = []
+    run = ComposeRunner.run
+
+    async def noted(self: ComposeRunner, arguments: Any, *others: Any, **named: Any) -> Any:
+        asked.append(str(arguments[-1]))
+        return await run(self, arguments, *others, **named)
+
+    monkeypatch.setattr(ComposeRunner, "run", noted)
+    model = {"name": "p", "services": {"web": {"image": "x"}}}
+    first = await engine.wanted_services(environment, model, ())
+    assert await engine.wanted_services(environment, dict(model), ()) == first
+    assert len(asked) == 1, "a model is hashed once"
+    monkeypatch.setattr("roas.engine.compose.runner._mark", lambda program: (str(program), "another"))
+    await engine.wanted_services(environment, model, ())
+    assert len(asked) == 2

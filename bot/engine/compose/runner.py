@@ -125,13 +125,17 @@ class ComposeRunner:
 
     async def version(self, environment: Environment, *, timeout_seconds: float) -> str:
         """Return the version of Compose, asked once for each that is installed. Raises as `run` does."""
-        program = _plugin() or shutil.which("docker-compose") or shutil.which("docker")
-        mark = _mark(Path(program)) if program else ()
+        mark = await asyncio.to_thread(self.installed)
         async with self._asking:
             if mark not in self._versions:
                 output = await self.run(("version", "--short"), environment, timeout_seconds=timeout_seconds)
                 self._versions = {mark: output.stdout.strip()}
             return self._versions[mark]
+
+    def installed(self) -> tuple[str, ...]:
+        """Return what changes when another Compose is installed; empty where there is none."""
+        program = _plugin() or shutil.which("docker-compose") or shutil.which("docker")
+        return _mark(Path(program)) if program else ()
 
     def jailed_inputs(
         self, environment: Environment, snapshot: SourceSnapshot, variables: Mapping[str, str]
