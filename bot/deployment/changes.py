@@ -7,9 +7,8 @@ from typing import Any
 
 from roas.deployment.dependent_restarts import to_restart
 from roas.engine.comparison import ServiceDifference, WantedService, compare_service
-from roas.engine.config_hashes import shared_with
 from roas.engine.interface import Engine
-from roas.engine.model import inactive_services, services_of
+from roas.engine.model import inactive_services, services_of, shared_with
 from roas.models.dependency import DependencyKind
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer

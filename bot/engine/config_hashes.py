@@ -12,7 +12,7 @@ from roas.engine.client import EngineClients
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.model import adopted_hash, replicas_of, services_of
+from roas.engine.model import OF_SERVICE, SHARED_NAMESPACES, adopted_hash, replicas_of, services_of, shared_with
 from roas.engine.model_text import write_model
 from roas.engine.per_model import PerModel
 from roas.engine.snapshots import take_snapshots
@@ -20,8 +20,6 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 
 REMEMBERED = 32
-SHARED_NAMESPACES = ("network_mode", "pid", "ipc")
-OF_SERVICE = "service:"
 IMPLIED = {"condition": "service_started", "restart": True, "required": True}
 
 
@@ -114,12 +112,6 @@ def _particular(model: Mapping[str, Any]) -> tuple[Mapping[str, frozenset[str]],
     services = services_of(model)
     sharing = {name: shared for name, fields in services.items() if (shared := shared_with(fields))}
     return sharing, any(adopted_hash(fields) for fields in services.values())
-
-
-def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
-    """Return the services whose namespaces a service shares."""
-    modes = (str(fields.get(key) or "") for key in SHARED_NAMESPACES)
-    return frozenset(mode.removeprefix(OF_SERVICE) for mode in modes if mode.startswith(OF_SERVICE))
 
 
 def _untouched(

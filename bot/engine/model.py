@@ -16,6 +16,8 @@ from roas.models.stack import ServiceDefinition
 HASHED_ELSEWHERE = frozenset({"image", "build", "pull_policy", "depends_on"})
 ENDS = frozenset({"no", "none", "on-failure"})
 START_FIRST = "start-first"
+SHARED_NAMESPACES = ("network_mode", "pid", "ipc")
+OF_SERVICE = "service:"
 # In `x-deploy` of an adopted service: the hash that its containers have, so that they need not be recreated.
 ADOPTED_HASH = "adopted_hash"
 # In `x-deploy` of a pinned service: the content that its `image` has to mean.
@@ -45,22 +47,40 @@ def read_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:
         if dependency.condition is DependencyCondition.COMPLETED
     }
     probes = probes_of(services, dependencies)
-    return {
+    found = {
         name: replace(
             _definition(model, name, service, dependencies[name], awaited=name in awaited), probes=probes.get(name, ())
         )
         for name, service in services.items()
     }
+    for on in {on for service in services.values() for on in shared_with(service)} & found.keys():
+        sharers = tuple(sorted(name for name, service in services.items() if on in shared_with(service)))
+        found[on] = _stop_first(found[on], sharers)
+    return found
 
 
 def impossible_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ...]:
     """Return what to say where a second container beside the first is asked for and cannot be."""
-    return tuple(
-        f"{name} asks for `order: start-first`, but {one.fixed_place} allows only one container: it is replaced "
-        "stop-first."
-        for name, one in definitions.items()
-        if one.denies_start_first
+    return tuple(_why_stop_first(name, one) for name, one in definitions.items() if one.denies_start_first)
+
+
+def _why_stop_first(name: str, one: ServiceDefinition) -> str:
+    if one.fixed_place:
+        return (
+            f"{name} asks for `order: start-first`, but {one.fixed_place} allows only one container: it is replaced "
+            "stop-first."
+        )
+    sharers = ", ".join(one.shared_by)
+    return (
+        f"{name} asks for `order: start-first`, but {sharers} can share a namespace with one container only: it is "
+        "replaced stop-first."
     )
+
+
+def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
+    """Return the services whose namespaces a service shares."""
+    modes = (str(fields.get(key) or "") for key in SHARED_NAMESPACES)
+    return frozenset(mode.removeprefix(OF_SERVICE) for mode in modes if mode.startswith(OF_SERVICE))
 
 
 def adopted_hash(service: Mapping[str, Any]) -> str:
@@ -119,6 +139,18 @@ def replicas_of(service: Mapping[str, Any]) -> int:
 def stop_grace_seconds(service: Mapping[str, Any]) -> float:
     """Return how long a service's containers may take to stop."""
     return read_duration(service.get("stop_grace_period") or "10s")
+
+
+def _stop_first(definition: ServiceDefinition, sharers: tuple[str, ...]) -> ServiceDefinition:
+    """With two containers there, Compose would let what shares a namespace join the one that is about to go."""
+    asks = definition.start_first or definition.rollback_start_first
+    return replace(
+        definition,
+        shared_by=sharers,
+        start_first=False,
+        rollback_start_first=False,
+        denies_start_first=definition.denies_start_first or asks,
+    )
 
 
 def _definition(

@@ -11,9 +11,16 @@ from roas.engine.comparison import WantedService, rank
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.config_hashes import ConfigHashes, shared_with
+from roas.engine.config_hashes import ConfigHashes
 from roas.engine.container_repair import needs_repair, plan_repairs, repair_containers
-from roas.engine.model import pinned_image_id, read_definitions, replicas_of, services_of, stop_grace_seconds
+from roas.engine.model import (
+    pinned_image_id,
+    read_definitions,
+    replicas_of,
+    services_of,
+    shared_with,
+    stop_grace_seconds,
+)
 from roas.engine.model_store import ModelStore
 from roas.engine.networks import missing_networks
 from roas.engine.own_container import own_container_id

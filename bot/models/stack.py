@@ -19,7 +19,7 @@ class ServiceDefinition:
 
     `one_shot` services are meant to end with code 0; those that `may_end` look as if: nothing starts them again, and no
     health check says that they run. `fixed_place` names what forbids a second container beside
-    the first (a fixed host port, a `container_name`), or is empty.
+    the first (a fixed host port, a `container_name`), or is empty. `shared_by` share a namespace with it.
     """
 
     name: str
@@ -38,6 +38,7 @@ class ServiceDefinition:
     pull_policy: str = "missing"
     fixed_place: str = ""
     denies_start_first: bool = False
+    shared_by: tuple[str, ...] = ()
     probes: tuple[ServiceProbe, ...] = ()
 
     @property

@@ -6,9 +6,12 @@ import logging
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from campaigns.plans.cases import Case, Result
+from campaigns.plans.engine_cases import EngineCase
+from campaigns.plans.ground import opened_ground
 from roas.state.manager import StateManager
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
@@ -23,18 +26,40 @@ async def play_cases(first: int, number: int, folder: Path) -> list[Result]:
             return [await Case(seed, state, folder).play() for seed in range(first, first + number)]
 
 
+async def play_on_engine(first: int, number: int, folder: Path) -> list[Result]:
+    """Play a number of cases on a real engine, one after the other."""
+    results = []
+    with opened_ground(folder) as ground:
+        for seed in range(first, first + number):
+            began = time.monotonic()
+            results.append(found := await EngineCase(seed, ground, folder).play())
+            print(f"seed {seed}: {time.monotonic() - began:.1f} s, {found.changed} changed", flush=True)
+            tell(found)
+    return results
+
+
+def tell(found: Result) -> None:
+    """Print what was played where the plan was not true."""
+    if found.lies:
+        print(f"seed {found.seed}: {'; '.join(found.story)}", *found.lies, sep="\n  ", flush=True)
+
+
 def main() -> int:
     """Return 1 where any plan was not true."""
     parser = argparse.ArgumentParser(prog="python -m campaigns.plans", description=__doc__)
     parser.add_argument("--cases", type=int, default=2000)
-    parser.add_argument("--first", type=int, default=1, help="the seed of the first case")
+    parser.add_argument("--first", "--seed", type=int, default=1, help="the seed of the first case")
+    parser.add_argument("--engine", type=int, metavar="CASES", help="play so many cases on a real, private engine")
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="roas-plans-") as folder:
-        results = asyncio.run(play_cases(arguments.first, arguments.cases, Path(folder)))
+        if arguments.engine:
+            results = asyncio.run(play_on_engine(arguments.first, arguments.engine, Path(folder)))
+        else:
+            results = asyncio.run(play_cases(arguments.first, arguments.cases, Path(folder)))
+            for one in results:
+                tell(one)
     untrue = [one for one in results if one.lies]
-    for one in untrue:
-        print(f"seed {one.seed}: {'; '.join(one.story)}", *one.lies, sep="\n  ")
     changed = sum(one.changed for one in results)
     print(f"{len(results)} cases, {changed} services changed, {len(untrue)} with a difference")
     return 1 if untrue else 0

@@ -103,6 +103,19 @@ async def test_start_first_with_fixed_port_is_stop_first(people, stack, images):
     assert any(said in text for text in deployment.warnings)
 
 
+async def test_start_first_of_shared_is_stop_first(people, stack, images):
+    """What shares its namespace would join the container that is about to go."""
+    sidecar = service(network_mode="service:web", image=f"{REPOSITORY}:v1")
+    stack.write({"web": service(deploy=START_FIRST), "sidecar": sidecar})
+    await people.succeed("v1")
+    deployment = await people.succeed("v2")
+    assert stack.images() == {"web-1": images["v2"], "sidecar-1": images["v1"]}
+    web = stack.container("web")
+    assert stack.container("sidecar").attrs["HostConfig"]["NetworkMode"] == f"container:{web.id}"
+    said = "sidecar can share a namespace with one container only: it is replaced stop-first"
+    assert any(said in text for text in deployment.warnings)
+
+
 async def test_replicas_scale_up_and_down(people, stack, images):
     for version, replicas in (("v1", 2), ("v1", 3), ("v2", 1)):
         stack.write({"web": service(deploy={"replicas": replicas})})
