@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from roas.application import open_application
 from roas.errors import InvalidRequestError, LockHeldError
-from roas.integration import open_application
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.settings import EnvironmentSettings
