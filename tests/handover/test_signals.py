@@ -107,10 +107,11 @@ def test_stop_right_after_start_is_orderly(home):
     bot = home.bots()[0]
     bot.stop()
     bot.start()
-    bot.stop()
+    bot.stop(timeout=int(END_SECONDS))  # it may still be starting, on a machine that has much else to do
     bot.reload()
-    # 143 is the program's end before it listens to anything; after its grace it would be killed, which is 137.
-    assert bot.attrs["State"]["ExitCode"] in {0, 143}, bot.logs().decode()
+    # 143 is the program's end before it listens to anything, 2 that of runc before it becomes the program; after the
+    # grace it would be killed, which is 137.
+    assert bot.attrs["State"]["ExitCode"] in {0, 2, 143}, bot.logs().decode()
 
 
 async def test_bot_runs_as_no_more_than_its_user(home):
@@ -140,7 +141,7 @@ async def test_stop_during_deployment_leaves_one_honest_end(home, people, images
     old = home.bots()[0]
     deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
     await successor(home, active=False)
-    await asyncio.to_thread(old.stop)
+    await asyncio.to_thread(old.stop, timeout=int(END_SECONDS))
     old.reload()
     assert old.attrs["State"]["ExitCode"] == 0, old.logs().decode()
     told = await outcome(people, deployment_id, seconds=END_SECONDS)
