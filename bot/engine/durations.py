@@ -13,6 +13,7 @@ UNITS = {
     "d": 86_400.0,
     "w": 604_800.0,
 }
+DECIMALS = 9
 PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d|w)")
 
 
@@ -24,7 +25,8 @@ def read_duration(value: object) -> float:
     parts = PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"{text!r} is not a duration (write it like 10s, 500ms or 1m30s)")
-    return float(sum(float(number) * UNITS[unit] for number, unit in parts))
+    # 30000000000ns are 30 seconds: Docker writes them so, and what is the same must be equal.
+    return round(float(sum(float(number) * UNITS[unit] for number, unit in parts)), DECIMALS)
 
 
 def write_duration(seconds: float) -> str:

@@ -102,14 +102,15 @@ class ReleaseDrafter:
             if name in old and adopted_hash(old[name]) and not adopted_hash(fields)
         }
 
-        def look(client: docker.DockerClient) -> dict[str, Mapping[str, Any]]:
-            return {name: find_image(client, pinned_content(new)) or {} for name, (new, _) in candidates.items()}
+        def look(client: docker.DockerClient) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+            found = {name: find_image(client, pinned_content(new)) or {} for name, (new, _) in candidates.items()}
+            return found, client.info() if candidates else {}
 
-        images = await self._clients.call(environment, look)
+        images, says_of_itself = await self._clients.call(environment, look)
         for name, (new, before) in candidates.items():
             if pinned_content(new) != pinned_content(before):
                 continue
-            unlike = differing_keys(new, model, before, adopted, images[name])
+            unlike = differing_keys(new, model, before, adopted, images[name], says_of_itself, name=name)
             says = {UNLIKE: list(unlike)} if unlike else {ADOPTED_HASH: adopted_hash(before)}
             model["services"][name] = {**new, "x-deploy": {**new["x-deploy"], **says}}
         return model

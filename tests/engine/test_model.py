@@ -201,6 +201,10 @@ def test_duration_parsed(text: object, seconds: float) -> None:
     assert read_duration(text) == pytest.approx(seconds)
 
 
+def test_duration_in_nanoseconds_is_exact() -> None:
+    assert read_duration("30000000000ns") == read_duration("30s") == 30
+
+
 @pytest.mark.parametrize("text", ["", "10", "s", "10 s", "-1s", True, None])
 def test_invalid_duration_refused(text: object) -> None:
     with pytest.raises(ValueError, match="not a duration"):

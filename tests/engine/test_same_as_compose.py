@@ -227,3 +227,132 @@ async def test_containers_are_those_of_compose(stack_folder: Environment, docker
     ours = docker_client.networks.get(f"{stack_folder.project}_back").attrs
     for key in ("Driver", "Internal", "Attachable", "IPAM", "Options", "EnableIPv6"):
         assert ours[key] == network[key]
+
+
+# What a service is anyway, written out. Nothing of it makes a container another one.
+DEFAULTS = """
+x-common: &common {image: "tiny:v1", stop_grace_period: 0s}
+services:
+  process:
+    <<: *common
+    attach: true
+    command: ["sleep", "1000"]
+    entrypoint: []
+    environment: {PATH: /bin}
+    init: false
+    labels: {tiny: "1"}
+    logging: {driver: json-file}
+    restart: "no"
+    stdin_open: false
+    stop_signal: SIGTERM
+    tty: false
+    user: ""
+    working_dir: /
+    scale: 1
+  host:
+    <<: *common
+    cgroup: private
+    cpu_count: 0
+    cpu_percent: 0
+    cpu_period: 0
+    cpu_quota: 0
+    cpu_rt_period: 0
+    cpu_rt_runtime: 0
+    cpu_shares: 0
+    cpus: 0
+    cpuset: ""
+    ipc: private
+    mem_limit: 0
+    mem_reservation: 0
+    memswap_limit: 0
+    oom_kill_disable: false
+    oom_score_adj: 0
+    pids_limit: 0
+    platform: linux/amd64
+    privileged: false
+    pull_policy: missing
+    read_only: false
+    runtime: runc
+    shm_size: 64m
+    security_opt: []
+    sysctls: {}
+  limits:
+    <<: *common
+    mem_limit: 64m
+    memswap_limit: 128m
+    deploy:
+      mode: replicated
+      replicas: 1
+      endpoint_mode: vip
+      placement: {constraints: []}
+      resources: {limits: {memory: 64M}, reservations: {cpus: "0.1"}}
+      restart_policy: {condition: none}
+      rollback_config: {parallelism: 1}
+      update_config: {parallelism: 1, order: stop-first}
+  checked:
+    <<: *common
+    healthcheck: {test: ["CMD", "true"], interval: 30s, timeout: 30s, retries: 3, start_period: 0s, start_interval: 5s}
+  unlimited: {<<: *common, restart: on-failure, pids_limit: -1}
+  networked:
+    <<: *common
+    dns: []
+    expose: ["80"]
+    hostname: ""
+    networks: {default: {aliases: [networked], priority: 0}}
+    ports: [{target: 80, protocol: tcp, mode: ingress, host_ip: 0.0.0.0}]
+  bridged: {<<: *common, network_mode: bridge, uts: ""}
+  mounted:
+    <<: *common
+    volumes:
+      - type: bind
+        source: ./data
+        target: /data
+        read_only: false
+        bind: {propagation: rprivate, create_host_path: true}
+      - {type: volume, source: store, target: /store, volume: {nocopy: false}}
+      - {type: tmpfs, target: /scratch}
+    tmpfs: ["/run"]
+networks: {default: {driver: bridge, internal: false, attachable: false}}
+volumes: {store: {driver: local}}
+"""
+
+
+async def as_adopted(environment: Environment, client: docker.DockerClient, state_dir: Path) -> tuple[Any, Any, Any]:
+    """Start a stack by hand and take it over; returns the containers before and after, and what differs of which."""
+    started_by_hand(environment, "up", "-d")
+    before = starts(client, environment.project)
+    engine = await trusting(environment, state_dir)
+    try:
+        drafted = await deploy(engine, environment, None)
+        services = (await engine.load_model(drafted.model_hash))["services"]
+    finally:
+        await engine.close()
+    unlike = {name: one["x-deploy"]["unlike"] for name, one in services.items() if one["x-deploy"].get("unlike")}
+    return before, starts(client, environment.project), unlike
+
+
+def starts(client: docker.DockerClient, project: str) -> dict[str, tuple[str, str]]:
+    """Return each container's id and the time of its start, by its name."""
+    own = {"label": f"com.docker.compose.project={project}"}
+    found = client.containers.list(all=True, filters=own)
+    return {one.name.removeprefix(project): (one.id, one.attrs["State"]["StartedAt"]) for one in found}
+
+
+# What still counts as another container, though it is the same: what inspect does not show, or shows in other words.
+STILL_OTHERS = {
+    "borrowing": ["volumes"],  # Compose 2.26 forgets the `:ro` of `volumes_from`
+    "host": ["blkio_config", "ipc", "mem_swappiness"],
+    "mounted": ["volumes"],  # what Compose copies into a container is no mount
+    "networked": ["networks"],  # an address of its own on the link
+}
+
+
+@pytest.mark.parametrize(("text", "others"), [(STACK, STILL_OTHERS), (DEFAULTS, {})], ids=["every key", "defaults"])
+async def test_adopted_containers_stay(
+    stack_folder: Environment, docker_client, tmp_path: Path, text: str, others: dict[str, list[str]]
+) -> None:
+    stack_folder.compose_files[0].write_text(text)
+    before, after, unlike = await as_adopted(stack_folder, docker_client, tmp_path / "trusting")
+    assert unlike == others
+    stay = {name for name in before if name.removeprefix("-").removesuffix("-1") not in {*others, "shared"}}
+    assert {name: after[name] for name in stay} == {name: before[name] for name in stay}

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from roas.engine.adopting.defaults import usual_cgroup
+
 DEFAULT_SHM_BYTES = 64 << 20
 NANO = 1_000_000_000
 # Fields that Compose and the engine know under two names, with a value that is written as it is.
@@ -52,6 +54,7 @@ def host_fields(host: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str,
         "logging": _logging(host.get("LogConfig") or {}, engine),
         "runtime": host["Runtime"] if host.get("Runtime") not in (None, "", engine.get("DefaultRuntime")) else None,
         "tmpfs": [f"{path}:{options}" if options else path for path, options in (host.get("Tmpfs") or {}).items()],
+        "cgroup": mode if (mode := host.get("CgroupnsMode")) != usual_cgroup(engine) else None,
         "deploy": _reservations(host.get("DeviceRequests") or []),
     }
     # `init: false` matters where the engine's default is true; an empty list or a zero does not.

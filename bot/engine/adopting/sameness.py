@@ -5,8 +5,11 @@ known here counts as a difference, so that nothing that was asked for is left ou
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
+from roas.engine.adopting.defaults import HEALTH_CHECK, without_defaults
+from roas.engine.adopting.mounts import DEFAULT_PROPAGATION
 from roas.engine.durations import read_duration
 
 # What makes no container different, or is compared elsewhere.
@@ -26,20 +29,32 @@ def differing_keys(
     adopted: Mapping[str, Any],
     adopted_model: Mapping[str, Any],
     image: Mapping[str, Any],
+    engine: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    name: str = "",
 ) -> tuple[str, ...]:
-    """Name the fields in which an adopted service is another than the wanted one; `image` is that of both."""
+    """Name the fields in which an adopted service is another than the wanted one.
+
+    `image` is that of both, and `engine` what it says of itself: its own defaults may be written out. Each service has
+    its own `name` as an alias.
+    """
     config = image.get("Config") or {}
-    left, right = _common_form(wanted, wanted_model, config), _common_form(adopted, adopted_model, config)
+    left, right = (
+        without_defaults(_common_form(fields, model, config, name), image, engine)
+        for fields, model in ((wanted, wanted_model), (adopted, adopted_model))
+    )
     return tuple(sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key)))
 
 
-def _common_form(fields: Mapping[str, Any], model: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+def _common_form(
+    fields: Mapping[str, Any], model: Mapping[str, Any], config: Mapping[str, Any], name: str
+) -> dict[str, Any]:
     given = {key: value for key, value in fields.items() if key not in NOT_COMPARED}
     deploy = given.pop("deploy", None) or {}
     form: dict[str, Any] = {
         **_process(given, config),
         "volumes": _mounts(given, model, config),
-        "networks": _networks(given, model),
+        "networks": _networks(given, model, name),
         "ports": _ports(given.pop("ports", None) or ()),
         "expose": _exposed(given, fields, config),
         **_limits(given, deploy),
@@ -86,7 +101,8 @@ def _health_check(own: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str,
         name: read_duration(own[name]) if own.get(name) else (image.get(key) or 0) / NANO for name, key in names.items()
     }
     found = {"test": list(test), "retries": int(own.get("retries") or image.get("Retries") or 0), **times}
-    return {name: value for name, value in found.items() if value}
+    given = {name: value for name, value in found.items() if value}
+    return {**HEALTH_CHECK, **given} if given else given
 
 
 def _mounts(given: dict[str, Any], model: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,6 +114,8 @@ def _mounts(given: dict[str, Any], model: Mapping[str, Any], config: Mapping[str
             continue  # the image says so
         options = {key: value for key, value in volume.items() if key not in {"type", "source", "target", "read_only"}}
         bind = {key: value for key, value in (options.pop("bind", None) or {}).items() if key != "create_host_path"}
+        if bind.get("propagation") in DEFAULT_PROPAGATION:
+            del bind["propagation"]
         tmpfs = {key: str(value) for key, value in (options.pop("tmpfs", None) or {}).items()}
         plain = {key: value for key, value in options.items() if value not in ({}, None)}
         found[volume["target"]] = (volume["type"], source, bool(volume.get("read_only")), bind, tmpfs, plain)
@@ -119,13 +137,14 @@ def _source(volume: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
     return None if nameless else name
 
 
-def _networks(given: dict[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+def _networks(given: dict[str, Any], model: Mapping[str, Any], service: str) -> dict[str, Any]:
     definitions = model.get("networks") or {}
     found = {}
     for key, endpoint in (given.pop("networks", None) or {}).items():
         name = str((definitions.get(key) or {}).get("name") or f"{model.get('name')}_{key}")
-        fields = {one: value for one, value in (endpoint or {}).items() if value}
-        found[name] = {**fields, "aliases": sorted(fields.get("aliases") or ())}
+        # The order in which networks are joined is none of what a container has.
+        fields = {one: value for one, value in (endpoint or {}).items() if value and one != "priority"}
+        found[name] = {**fields, "aliases": sorted(set(fields.get("aliases") or ()) - {service})}
     return found
 
 
@@ -147,7 +166,7 @@ def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
     memory = _number(given.pop("mem_limit", None) or limits.get("memory"))
     swap = _number(given.pop("memswap_limit", None))
     policy = deploy.get("restart_policy") or {}
-    restart = given.pop("restart", None) or RESTART_CONDITIONS.get(str(policy.get("condition")))
+    restart = given.pop("restart", None) or _restart(policy)
     return {
         "mem_limit": memory,
         "memswap_limit": None if swap in {None, -1, (memory or 0) * 2} else swap,  # what the engine sets by itself
@@ -157,6 +176,12 @@ def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
         "devices reserved": reserved.get("devices"),
         "restart": None if restart == "no" else restart,
     }
+
+
+def _restart(policy: Mapping[str, Any]) -> str | None:
+    restart = RESTART_CONDITIONS.get(str(policy.get("condition")))
+    most = policy.get("max_attempts")
+    return f"{restart}:{most}" if restart == "on-failure" and most else restart
 
 
 def _number(value: object) -> int | None:

@@ -1,0 +1,41 @@
+"""Leave out of a service what a container is anyway, whether somebody wrote it or not."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+SHM_BYTES = 64 << 20
+UNLIMITED = -1
+# What the engine takes for what a health check leaves out.
+HEALTH_CHECK: Mapping[str, Any] = MappingProxyType(
+    {"interval": 30.0, "timeout": 30.0, "start_interval": 5.0, "retries": 3}
+)
+# The engine adds it to whatever shares the host's processes or memory.
+OF_HOST = "label=disable"
+
+
+def without_defaults(form: Mapping[str, Any], image: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a service in common form without what is so anyway, on this engine and with this image."""
+    defaults = {
+        "shm_size": SHM_BYTES,
+        "pids_limit": UNLIMITED,
+        "ipc": "private",
+        "cgroup": usual_cgroup(engine),
+        "platform": _platform(image),
+        "runtime": engine.get("DefaultRuntime"),
+        "logging": {"driver": engine.get("LoggingDriver")},
+    }
+    kept = {key: value for key, value in form.items() if key not in defaults or value != defaults[key]}
+    if form.get("pid") == "host" or form.get("ipc") == "host" or form.get("privileged"):
+        options = [one for one in form.get("security_opt") or () if one != OF_HOST]
+        kept |= {"security_opt": options}
+    return {key: value for key, value in kept.items() if value not in (None, [])}
+
+
+def usual_cgroup(engine: Mapping[str, Any]) -> str:
+    """Return the cgroup namespace that an engine gives to a container that asks for none."""
+    return "private" if str(engine.get("CgroupVersion")) == "2" else "host"
+
+
+def _platform(image: Mapping[str, Any]) -> str:
+    return f"{image.get('Os')}/{image.get('Architecture')}"
