@@ -35,7 +35,8 @@ cat /etc/passwd 2>&-
 mount -t tmpfs x /proc 2>&- && echo mounted
 ls -d /run/docker.sock /var/run/docker.sock 2>&-
 grep -v lo: /proc/net/dev | tail -n +3
-grep -E "^(Uid|CapEff|NoNewPrivs)" /proc/self/status
+grep -E "^(Uid|CapEff|CapBnd|NoNewPrivs)" /proc/self/status
+grep -cE "^[^ ]+ / [^ ]+ ro," /proc/mounts
 ulimit -c
 """
 
@@ -111,7 +112,8 @@ async def test_container_of_compose_sees_the_copy_alone(tmp_path: Path, docker_c
     done = confined.run([str(shell), "sh", "-c", script], JailedFiles(scratch, {}), {}, scratch, 1 << 20)
     assert done is not None
     lines = [line.split() for line in done.stdout.decode().splitlines()]
-    assert lines == [["own"], ["Uid:", *["65534"] * 4], ["CapEff:", "0" * 16], ["NoNewPrivs:", "1"], ["0"]], done
+    rights = [["CapEff:", "0" * 16], ["CapBnd:", "0" * 16], ["NoNewPrivs:", "1"]]
+    assert lines == [["own"], ["Uid:", *["65534"] * 4], *rights, ["1"], ["0"]], done
     assert docker_client.containers.list(all=True, filters={"label": LABEL}) == []
 
 
