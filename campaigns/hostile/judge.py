@@ -22,7 +22,7 @@ from roas.redaction import Redactor
 BATCH = 80
 CONFIG_SECONDS = 60.0
 # What Compose says of every service, and what it makes of a field besides that field.
-PLAIN_FIELDS = frozenset({"image", "command", "entrypoint", "networks"})
+PLAIN_FIELDS = frozenset({"image", "command", "entrypoint", "networks", "init"})  # one spelling adds `init`
 MADE_OF = {"links": {"depends_on"}, "scale": {"deploy"}}
 # Who is refused: whoever writes what another reads, or else whom the line is about.
 WRITER = re.compile(r"which u?(c\d+(?:s\d+)?x) may ")
