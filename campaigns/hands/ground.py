@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from campaigns.crash.lane import AWAY, ENVIRONMENT, OUTCOME, Lane, opened_lane
-from campaigns.hands.images import TAGS, versions, with_redis
+from campaigns.hands.images import REDIS_TAG, TAGS, versions, with_redis
 from campaigns.hands.judge import View, breaches, docker_breaches
 from campaigns.hands.library import prepare_library
 from roas.monitoring.drift import alert_title
@@ -60,7 +60,7 @@ class Ground:
 
     def save_images(self) -> None:
         """Keep every image in a file: a prune takes all that nothing uses."""
-        self.docker("save", "--output", str(self.folder / SAVED), *TAGS)
+        self.docker("save", "--output", str(self.folder / SAVED), *TAGS, REDIS_TAG)
 
     def load_images(self) -> None:
         """Bring back what a prune took."""
@@ -102,14 +102,18 @@ class Ground:
         files = sum(path.is_file() for path in self.lane.state_dir.rglob("*"))
         return Left(sum(len(one.tags) for one in images), files)
 
-    async def settle(self, seconds: float, asked: str = "", *, by_hand: bool = False) -> tuple[float, tuple[str, ...]]:
+    async def settle(
+        self, seconds: float, asked: str = "", *, by_hand: bool = False, may_fail: bool = False
+    ) -> tuple[float, tuple[str, ...]]:
         """Wait until nothing is wrong any more; returns how long that took, and what is still wrong.
 
-        `asked` is a deployment that must have ended.
+        `asked` is a deployment that must have ended, and needs no operator unless it `may_fail`.
         """
         begun = time.monotonic()
         while True:
             wrong = await self._look(asked, by_hand=by_hand)
+            if not wrong and self.outcomes.get(asked) == "failed" and not may_fail:
+                wrong = (f"channel: {asked} has failed, and needs an operator",)
             took = time.monotonic() - begun
             if not wrong or took > seconds:
                 return took, wrong

@@ -12,6 +12,7 @@ from testbed.stack_images import redis_image
 REDIS = "redis"
 PLANTED = ("python", "-m", "campaigns.instrumented.planted")
 TAGS = [f"{name}:{version}" for version in (*GOOD, BAD) for name in (IMAGE, STORE)]
+REDIS_TAG = "roas-testbed/redis:local"
 # A check costs a tenth of a second of a core: often enough that a round is short, and no more.
 CHECKED = {"interval": "5s", "start_interval": "200ms"}
 BOT_CHECKED = {"interval": "2s", "start_interval": "500ms"}

@@ -80,6 +80,12 @@ class Round:
     kind: Kind
     shift: float = 0.0
 
+    @property
+    def may_fail(self) -> bool:
+        """Return whether the deployment may fail: its images were gone, or its release broke and it is a rollback."""
+        broke = self.hand is Hand.WEB_FAILS and self.kind is Kind.BACK
+        return broke or self.hand is Hand.SYSTEM_PRUNE
+
     def __str__(self) -> str:
         under_way = "" if self.moment is Moment.IDLE else f" of {self.kind}"
         return f"{self.hand} ({self.moment}{under_way})"
