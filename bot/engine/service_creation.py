@@ -28,7 +28,7 @@ from roas.engine.per_model import PerModel
 from roas.engine.readable_images import set_references
 from roas.engine.removal import remove_container
 from roas.engine.snapshots import take_snapshots
-from roas.errors import EngineError, InvalidRequestError, OwnContainerError
+from roas.errors import EngineError, InvalidRequestError, OwnContainerError, SecondCopyError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
@@ -118,7 +118,7 @@ class ServiceCreator:
 
         What exists keeps its containers, as many as there are; so does what is not among the `chosen`.
         """
-        model = await self._clients.local(lambda: self._models.load(model_hash))
+        model = await self._to_apply(model_hash, environment)
         present = Counter(container.service for container in await take_snapshots(self._clients, environment))
         lacking = await missing_networks(self._clients, environment, model)
         services = [
@@ -141,8 +141,23 @@ class ServiceCreator:
                 timeout_seconds=CREATE_SECONDS,
             )
 
-    async def _pinned(self, environment: Environment, model_hash: str, service: str) -> PinnedService:
+    async def _to_apply(self, model_hash: str, environment: Environment) -> Mapping[str, Any]:
+        """Return a model whose containers are to be made.
+
+        Raises SecondCopyError for one of another project: a recovery, say, that finds nothing under a new name.
+        """
         model = await self._clients.local(lambda: self._models.load(model_hash))
+        project = str(model.get("name") or environment.project)
+        if project != environment.project:
+            raise SecondCopyError(
+                f"The release of {environment.name} runs as the project {project}, and would be created a second time "
+                f"as {environment.project}, with empty volumes.",
+                hint=f'Set `project_name = "{project}"` in [environments.{environment.name}].',
+            )
+        return model
+
+    async def _pinned(self, environment: Environment, model_hash: str, service: str) -> PinnedService:
+        model = await self._to_apply(model_hash, environment)
         fields = services_of(model).get(service)
         if fields is None:
             raise InvalidRequestError(f"{service} is not a service of this release.", hint="Name one of its services.")

@@ -10,6 +10,7 @@ import pytest
 
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.container_watch import ContainerWatch
+from roas.errors import SecondCopyError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from testbed.engine import manual_environment
@@ -248,3 +249,18 @@ async def test_create_leaves_dependencies_alone(engine: ComposeEngine, stack: Ca
     after = {c.service: c.id for c in await engine.containers(environment)}
     assert after["db"] == before["db"]
     assert after["web"] != before["web"]
+
+
+async def test_release_is_never_made_twice(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    """Whoever would make a release under another project's name is refused, a recovery as much as a deployment."""
+    environment = stack("services: {web: {image: 'tiny:v1', stop_grace_period: 0s}}")
+    drafted = await deploy(engine, environment)
+    renamed = replace(environment, project=f"{environment.project}-renamed")
+    with pytest.raises(SecondCopyError, match=environment.project):
+        await engine.create_missing(renamed, drafted.model_hash)
+    with pytest.raises(SecondCopyError, match=environment.project):
+        await engine.create_service(renamed, drafted.model_hash, "web")
+    assert await engine.containers(renamed) == ()
+    assert [one.state for one in await engine.containers(environment)] == [ContainerState.RUNNING]
