@@ -1,11 +1,14 @@
 """The image that a release is published as says its version, and nothing of the machine that built it."""
 
+import json
+import re
 from pathlib import Path
 
 import docker
 import pytest
+from packaging.utils import canonicalize_name
 
-from release import image, traces
+from release import image, sbom, traces
 from testbed.bot_image import bot_image, build_bot_image
 from testbed.engine import Engine
 
@@ -15,6 +18,7 @@ pytestmark = pytest.mark.timeout(420)
 ROOT = Path(__file__).resolve().parents[2]
 TAG = "roas-bot:1.2.3"
 CACHED = "roas-bot:cached"
+MADE = "2026-01-01T00:00:00Z"
 
 
 @pytest.fixture
@@ -48,6 +52,26 @@ def test_cached_packages_make_the_same_image(built: str, building_engine: Engine
         assert "/opt/bot/roas/__main__.py" in files
         assert "/opt/roas/bin/python" in files
         assert files == contents(client, built)
+    finally:
+        client.close()
+
+
+def test_sbom_names_what_is_in_the_image(built: str, building_engine: Engine):
+    """Debian's own record and the installed packages' metadata say what is in there."""
+    document = json.loads(sbom.describe_image(built, "1.2.3", (ROOT / "requirements.lock").read_text(), MADE))
+    named = {(one["purl"].partition(":")[2].partition("/")[0], one["name"]) for one in document["components"]}
+    client = building_engine.client()
+    try:
+        status: bytes = client.containers.run(built, ["/var/lib/dpkg/status"], entrypoint="cat", remove=True)
+        installed = set(re.findall(r"^Package: (\S+)\nStatus: install ok installed$", status.decode(), re.MULTILINE))
+        assert len(installed) > 50
+        assert {name for kind, name in named if kind == "deb"} == installed
+        found = re.findall(r"/site-packages/([^/]+)-[^/]+\.dist-info/METADATA ", contents(client, built))
+        packages = {
+            canonicalize_name(name) for name in found if name.startswith(("discord", "docker", "redis", "aiohttp"))
+        }
+        assert packages >= {"discord-py", "docker", "redis", "aiohttp"}
+        assert packages <= {name for kind, name in named if kind == "pypi"}
     finally:
         client.close()
 
