@@ -37,9 +37,9 @@ class Instance:
         return None
 
     def withdraw(self) -> None:
-        """Release the lock."""
+        """Release the lock; a file that cannot be removed any more (a read-only folder) is that of a dead process."""
         if self._descriptor is not None:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 self._path(self.id).unlink()
             os.close(self._descriptor)
             self._descriptor = None
@@ -49,7 +49,7 @@ class Instance:
         if instance_id == self.id:
             return True
         try:
-            descriptor = os.open(self._path(instance_id), os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(self._path(instance_id), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
         try:
