@@ -1,5 +1,6 @@
 """Read and write compose models as YAML, so that nothing is interpolated twice and no value changes its type."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from roas.errors import ComposeFileError
 
 # What YAML 1.1 knows and Compose does not write: `=` is a text there, and so is a date.
 LONGEST_NUMBER = 80
+# Compose writes sizes as texts, and takes a negative one (`memswap_limit: -1`: without limit) for a number only.
+SIZES = ("mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "shm_size")
+NEGATIVE = re.compile(r"-\d+")
 LEFT_ALONE = {"tag:yaml.org,2002:value", "tag:yaml.org,2002:timestamp"}
 
 
@@ -55,7 +59,16 @@ _Dumper.add_representer(str, _quoted)
 
 def read_resolved(text: str) -> dict[str, Any]:
     """Read what `config` printed. It doubles every `$`, keys included, so that it could be interpolated again."""
-    return read_yaml(text.replace("$$", "$"))
+    model = read_yaml(text.replace("$$", "$"))
+    for service in (model.get("services") or {}).values():
+        for fields in (service, service.get("build")) if isinstance(service, dict) else ():
+            if isinstance(fields, dict):
+                fields.update({name: int(fields[name]) for name in SIZES if _is_negative(fields.get(name))})
+    return model
+
+
+def _is_negative(size: object) -> bool:
+    return isinstance(size, str) and NEGATIVE.fullmatch(size) is not None
 
 
 def read_yaml(text: str) -> dict[str, Any]:

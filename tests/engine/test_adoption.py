@@ -88,6 +88,8 @@ services:
   linked:
     image: tiny:v1
     links: ["db:database"]
+    mem_limit: 64m
+    memswap_limit: -1
     networks: [back]
   named:
     image: tiny:v1

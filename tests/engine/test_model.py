@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -186,6 +187,14 @@ def test_text_stays_text(text: str) -> None:
 
 def test_doubled_dollars_unescaped() -> None:
     assert read_resolved("a: $$b\nc$$d: 2026-01-01\ne: =\n") == {"a": "$b", "c$d": "2026-01-01", "e": "="}
+
+
+def test_negative_sizes_are_numbers() -> None:
+    """Compose writes them as texts, and does not read those."""
+    sizes = {"memswap_limit": "-1", "mem_swappiness": "-1", "mem_limit": "64", "hostname": "-1"}
+    text = yaml.safe_dump({"services": {"a": {**sizes, "build": {"shm_size": "-1"}}, "b": None}})
+    read = {"memswap_limit": -1, "mem_swappiness": -1, "mem_limit": "64", "hostname": "-1", "build": {"shm_size": -1}}
+    assert read_resolved(text) == {"services": {"a": read, "b": None}}
 
 
 def test_broken_model_error_hides_content() -> None:

@@ -292,7 +292,8 @@ services:
   checked:
     <<: *common
     healthcheck: {test: ["CMD", "true"], interval: 30s, timeout: 30s, retries: 3, start_period: 0s, start_interval: 5s}
-  unlimited: {<<: *common, restart: on-failure, pids_limit: -1}
+  unlimited: {<<: *common, restart: on-failure, pids_limit: -1, memswap_limit: -1, mem_swappiness: -1}
+  swapping: {<<: *common, mem_limit: 64m, memswap_limit: -1}
   networked:
     <<: *common
     dns: []

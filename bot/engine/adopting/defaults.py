@@ -19,6 +19,7 @@ def without_defaults(form: Mapping[str, Any], image: Mapping[str, Any], engine: 
     defaults = {
         "shm_size": SHM_BYTES,
         "pids_limit": UNLIMITED,
+        "mem_swappiness": UNLIMITED,  # as the kernel has it
         "ipc": "private",
         "cgroup": usual_cgroup(engine),
         "platform": _platform(image),

@@ -44,7 +44,7 @@ BYTES = {"Memory": "mem_limit", "MemorySwap": "memswap_limit", "MemoryReservatio
 def host_fields(host: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
     """Return a service's fields from its HostConfig; what is the engine's own default is left out."""
     fields: dict[str, Any] = {name: host.get(key) for key, name in SAME.items()}
-    fields |= {name: str(host[key]) if host.get(key) else None for key, name in BYTES.items()}
+    fields |= {name: _size(host.get(key) or 0) for key, name in BYTES.items()}
     fields |= {
         "restart": _restart(host.get("RestartPolicy") or {}),
         "cpus": host["NanoCpus"] / NANO if host.get("NanoCpus") else None,
@@ -59,6 +59,11 @@ def host_fields(host: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str,
     }
     # `init: false` matters where the engine's default is true; an empty list or a zero does not.
     return {name: value for name, value in fields.items() if value or (name == "init" and value is False)}
+
+
+def _size(number: int) -> str | int | None:
+    """Write a size as Compose does, but for one below zero (without limit), which Compose reads as a number only."""
+    return number if number < 0 else str(number) if number else None
 
 
 def _restart(policy: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from roas.engine.adopting.defaults import HEALTH_CHECK, without_defaults
+from roas.engine.adopting.defaults import HEALTH_CHECK, UNLIMITED, without_defaults
 from roas.engine.adopting.mounts import DEFAULT_PROPAGATION
 from roas.engine.durations import read_duration
 
@@ -165,11 +165,12 @@ def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
     limits, reserved = resources.get("limits") or {}, resources.get("reservations") or {}
     memory = _number(given.pop("mem_limit", None) or limits.get("memory"))
     swap = _number(given.pop("memswap_limit", None))
+    usual_swap = 2 * memory if memory else UNLIMITED  # what the engine sets by itself
     policy = deploy.get("restart_policy") or {}
     restart = given.pop("restart", None) or _restart(policy)
     return {
         "mem_limit": memory,
-        "memswap_limit": None if swap in {None, -1, (memory or 0) * 2} else swap,  # what the engine sets by itself
+        "memswap_limit": None if swap == usual_swap else swap,
         "mem_reservation": _number(given.pop("mem_reservation", None) or reserved.get("memory")),
         "cpus": float(given.pop("cpus", None) or limits.get("cpus") or 0),
         "pids_limit": _number(given.pop("pids_limit", None) or limits.get("pids")),
