@@ -48,6 +48,31 @@ async def adopt_project(clients: EngineClients, environment: Environment) -> Ado
     return await clients.call(environment, adopt)
 
 
+def container_fields(
+    inspected: dict[str, Any],
+    image: Mapping[str, Any],
+    engine: Mapping[str, Any],
+    siblings: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Read back how a service has to be written for a container to be as it is; networks go by their own names.
+
+    `engine` is what the engine says of itself, and `siblings` are the project's containers by id.
+    """
+    host = inspected["HostConfig"]
+    fields = {
+        **process_fields(inspected, image),
+        **host_fields(host, engine),
+        **network_fields(inspected, siblings),
+    }
+    for key, value in (("PidMode", "pid"), ("IpcMode", "ipc")):
+        if host.get(key) not in (None, "", "private", "shareable"):
+            fields[value] = shared_namespace(host[key], siblings)
+    volumes, _ = mount_fields(inspected)
+    fields |= {"volumes": volumes} if volumes else {}
+    fields |= {"ports": ports} if (ports := port_fields(host)) else {}
+    return fields
+
+
 class _Reader:
     """Read one project; asks the engine for images and networks as it meets them."""
 
@@ -72,21 +97,15 @@ class _Reader:
 
     def _service(self, name: str, group: list[dict[str, Any]]) -> dict[str, Any]:
         template = group[0]
-        host = template["HostConfig"]
-        volumes, names = mount_fields(template)
-        self._volumes |= names
+        image = find_image(self._client, template["Image"]) or {}
         fields: dict[str, Any] = {
             "image": readable_reference(str(template["Config"]["Image"]), template["Image"]),
             "pull_policy": "never",
-            **process_fields(template, find_image(self._client, template["Image"]) or {}),
-            **host_fields(host, self._engine),
-            **self._connections(template),
+            **container_fields(template, image, self._engine, self._siblings),
         }
-        for key, value in (("PidMode", "pid"), ("IpcMode", "ipc")):
-            if host.get(key) not in (None, "", "private", "shareable"):
-                fields[value] = shared_namespace(host[key], self._siblings)
-        fields |= {"volumes": volumes} if volumes else {}
-        fields |= {"ports": ports} if (ports := port_fields(host)) else {}
+        self._volumes |= mount_fields(template)[1]
+        if "networks" in fields:
+            fields["networks"] = {self._network(one, end): end for one, end in fields["networks"].items()}
         fields |= self._place(name, group)
         return {**fields, "x-deploy": self._extension(name, template)}
 
@@ -98,12 +117,6 @@ class _Reader:
             name_there = match["name"]
         number = (group[0]["Config"].get("Labels") or {}).get(NUMBER, "1")
         return {} if name_there == f"{self._project}-{name}-{number}" else {"container_name": name_there}
-
-    def _connections(self, template: dict[str, Any]) -> dict[str, Any]:
-        fields = network_fields(template, self._siblings)
-        if "networks" in fields:
-            fields["networks"] = {self._network(name, end): end for name, end in fields["networks"].items()}
-        return fields
 
     def _network(self, name: str, endpoint: Mapping[str, Any] | None) -> str:
         """Return a network's key in the model, and remember its definition."""

@@ -51,6 +51,18 @@ class ServiceDifference:
         return bool(self.unlike or self.idle or self.surplus or self.missing)
 
 
+@dataclass(frozen=True, slots=True)
+class ContainerDifference:
+    """Name the keys in which a container is other than a model says; never a value.
+
+    `keys` count where it was made from another configuration, `changed` are those that hands change in place: by
+    `docker update`, or by connecting and disconnecting networks. Its configuration hash does not tell of these.
+    """
+
+    keys: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
 def compare_service(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> ServiceDifference:
     """Compare a service with its containers."""
     ranked = rank(wanted, containers)

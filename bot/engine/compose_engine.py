@@ -11,8 +11,9 @@ from roas.concurrency import run_concurrently
 from roas.engine.adoption import adopt_project
 from roas.engine.bot_places import find_bot_places
 from roas.engine.client import Answer, EngineClients
-from roas.engine.comparison import WantedService
+from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.compose.runner import ComposeRunner
+from roas.engine.container_differences import find_container_differences
 from roas.engine.container_repair import ContainerRepair, after_repairs, plan_repairs, repair_containers
 from roas.engine.contents import ContentStore
 from roas.engine.credential_refresh import CredentialRefresher
@@ -268,6 +269,12 @@ class ComposeEngine:
     ) -> Mapping[str, WantedService]:
         """Return what a pinned model wants of each service, where these containers (by default, what there is) are."""
         return await self._creator.wanted(model, environment, containers)
+
+    async def container_differences(
+        self, environment: Environment, model: Mapping[str, Any]
+    ) -> Mapping[str, ContainerDifference]:
+        """Return, by id, the running containers of which a key differs from a pinned model."""
+        return await find_container_differences(self._clients, environment, model)
 
     async def expected_repairs(
         self, environment: Environment, *, spared: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from roas.engine.comparison import WantedService
+from roas.engine.comparison import ContainerDifference, WantedService
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot
@@ -227,6 +227,12 @@ class Engine(Protocol):
 
         What shares a namespace is wanted as the container that it shares with makes it.
         """
+        ...
+
+    async def container_differences(
+        self, environment: Environment, model: Mapping[str, Any]
+    ) -> Mapping[str, ContainerDifference]:
+        """Return, by id, the running containers of which a key differs from a pinned model."""
         ...
 
     async def expected_repairs(

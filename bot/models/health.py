@@ -80,10 +80,14 @@ class ServiceHealth:
 
 @dataclass(frozen=True, slots=True)
 class ServiceDrift:
-    """Say how what runs of a service differs from the release: somebody changed it by hand."""
+    """Say how what runs of a service differs from the release: somebody changed it by hand.
+
+    `keys` are those of its configuration that differ, such as `ports` or `environment: GREETING`; never a value.
+    """
 
     service: str
     reason: str
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ class MonitoringCollector:
         self._last_hour.look(sample.stack)
         if sample.stack.fault:
             return sample.stack
-        drift = () if self._drift is None else await self._drift.find(environment) or ()
+        drift = () if self._drift is None else await self._drift.find(environment, whole=True) or ()
         lost = () if self._lost is None else await self._lost.find(environment)
         return replace(sample.stack, drift=drift, lost=lost)
 

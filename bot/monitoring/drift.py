@@ -1,9 +1,11 @@
 """Find where what runs is not what the release has: hands change a stack behind the bot's back."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from roas.engine.comparison import ServiceDifference, WantedService, compare_service
+from roas.engine.comparison import ContainerDifference, ServiceDifference, WantedService, compare_service
 from roas.engine.interface import Engine
 from roas.engine.model import inactive_services
 from roas.errors import EngineUnavailableError, RoasError
@@ -19,6 +21,11 @@ log = get_logger(__name__)
 
 # Compose replaces a container in steps: what is seen twice is no step.
 LOOKS = 2
+# Each container is asked about this often only: the list of them does not tell what was changed in place.
+WHOLE_SECONDS = 60.0
+KEYS_SHOWN = 4
+KEYS_KEPT = 50
+SAME = ContainerDifference()
 
 
 class Releases(Protocol):
@@ -44,15 +51,20 @@ class Locks(Protocol):
 class DriftFinder:
     """Compare the containers of an environment with the release that it is on."""
 
-    def __init__(self, engine: Engine, releases: Releases, locks: Locks) -> None:
+    def __init__(
+        self, engine: Engine, releases: Releases, locks: Locks, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._engine = engine
         self._releases = releases
         self._locks = locks
+        self._clock = clock
+        self._fine: dict[str, tuple[frozenset[str], float]] = {}
 
-    async def find(self, environment: Environment) -> tuple[ServiceDrift, ...] | None:
+    async def find(self, environment: Environment, *, whole: bool = False) -> tuple[ServiceDrift, ...] | None:
         """Return the services that differ; None where that cannot be known, or a deployment changes them now.
 
-        What is missing or stopped is no drift: its health says so. Raises StateError.
+        What is missing or stopped is no drift: its health says so. What was changed in place is seen by a `whole` look,
+        which is made once a minute, too. Raises StateError.
         """
         release = await self._releases.current(environment.name)
         model_hash = await self._releases.applied_model(environment.name)
@@ -60,9 +72,15 @@ class DriftFinder:
             return None
         try:
             model = await self._engine.load_model(model_hash)
-            found = await self._compare(environment, release, model, await self._engine.outline(environment))
-            if found:  # what is wrong, and how, is said by a whole look
-                found = await self._compare(environment, release, model, await self._engine.containers(environment))
+            look = _Look(self._engine, environment, release, model_hash, model)
+            there = await self._engine.outline(environment)
+            found = await look.compare(there, {})
+            if (
+                found or whole or not self._is_fine(environment, there)
+            ):  # what is wrong, and how, is said by a whole look
+                there = await self._engine.containers(environment)
+                found = await look.compare(there, await self._engine.container_differences(environment, model))
+                self._remember(environment, there, found)
         except EngineUnavailableError:
             return None
         except RoasError as error:
@@ -72,15 +90,50 @@ class DriftFinder:
             return None
         return found
 
-    async def _compare(
-        self,
-        environment: Environment,
-        release: Release,
-        model: Mapping[str, Any],
-        containers: tuple[ContainerSnapshot, ...],
+    def _is_fine(self, environment: Environment, there: Iterable[ContainerSnapshot]) -> bool:
+        """Return whether a whole look at the same containers found nothing, not long ago."""
+        ids, until = self._fine.get(environment.name, (frozenset(), 0.0))
+        return self._clock() < until and ids == {one.id for one in there}
+
+    def _remember(
+        self, environment: Environment, there: Iterable[ContainerSnapshot], found: tuple[ServiceDrift, ...]
+    ) -> None:
+        until = 0.0 if found else self._clock() + WHOLE_SECONDS
+        self._fine[environment.name] = (frozenset(one.id for one in there), until)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Compare with one release."""
+
+    engine: Engine
+    environment: Environment
+    release: Release
+    model_hash: str
+    model: Mapping[str, Any]
+
+    async def compare(
+        self, there: tuple[ContainerSnapshot, ...], differences: Mapping[str, ContainerDifference]
     ) -> tuple[ServiceDrift, ...]:
-        wanted = await self._engine.wanted_services(environment, model, containers)
-        return tuple(_drifts(release, wanted, containers, inactive_services(model)))
+        """Return the services that differ; `differences` are those of containers, by id."""
+        wanted = await self.engine.wanted_services(self.environment, self.model, there)
+        ours = await self._without_our_own(there, differences)
+        return tuple(_drifts(self.release, wanted, there, inactive_services(self.model), ours))
+
+    async def _without_our_own(
+        self, there: tuple[ContainerSnapshot, ...], differences: Mapping[str, ContainerDifference]
+    ) -> Mapping[str, ContainerDifference]:
+        """Leave out what no hand changed: this bot itself keeps what is misled from being started again."""
+        if all("restart" not in one.changed for one in differences.values()):
+            return differences
+        held = await self.engine.misled_binds(self.environment, self.model_hash)
+        service_of = {one.id: one.service for one in there}
+        return {
+            key: replace(one, changed=tuple(name for name in one.changed if name != "restart"))
+            if service_of.get(key) in held
+            else one
+            for key, one in differences.items()
+        }
 
 
 class DriftAlerts:
@@ -135,6 +188,7 @@ def _drifts(
     wanted: Mapping[str, WantedService],
     containers: tuple[ContainerSnapshot, ...],
     inactive: frozenset[str],
+    differences: Mapping[str, ContainerDifference],
 ) -> Iterator[ServiceDrift]:
     by_service: dict[str, list[ContainerSnapshot]] = {}
     for container in containers:
@@ -146,17 +200,43 @@ def _drifts(
                 yield ServiceDrift(name, f"{release.label} does not have it")
             continue
         difference = compare_service(wanted[name], there)
-        if reasons := [*_reasons(release, difference, len(there), wanted[name])]:
-            yield ServiceDrift(name, "; ".join(reasons))
+        unlike = {one.id for one in difference.unlike}
+        keys = _united(differences.get(one.id, SAME).keys for one in difference.unlike)
+        changed = _united(differences.get(one.id, SAME).changed for one in there if one.id not in unlike)
+        if reasons := [*_reasons(release, difference, len(there), wanted[name], keys), *_changed(changed)]:
+            yield ServiceDrift(name, "; ".join(reasons), _united([keys, changed]))
 
 
-def _reasons(release: Release, difference: ServiceDifference, count: int, wanted: WantedService) -> Iterator[str]:
+def _united(keys: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for some in keys for key in some))[:KEYS_KEPT]
+
+
+def _reasons(
+    release: Release, difference: ServiceDifference, count: int, wanted: WantedService, keys: tuple[str, ...]
+) -> Iterator[str]:
     pinned = release.service(difference.service)
     unlike = difference.unlike
     if pinned is not None:
         others = dict.fromkeys(one.image_reference for one in unlike if one.image_id != pinned.image.image_id)
         yield from (f"it runs the image {image} instead of {pinned.image.reference}" for image in others)
-    if any(pinned is None or one.image_id == pinned.image.image_id for one in unlike):
-        yield f"its configuration is not that of {release.label}"
+    if keys or any(pinned is None or one.image_id == pinned.image.image_id for one in unlike):
+        yield _configuration(release, keys)
     if difference.surplus:
         yield f"it has {count} containers instead of {wanted.definition.replicas}"
+
+
+def _configuration(release: Release, keys: tuple[str, ...]) -> str:
+    if not keys:
+        return f"its configuration is not that of {release.label}"
+    shown, count = ", ".join(keys[:KEYS_SHOWN]), len(keys) - KEYS_SHOWN
+    if count <= 0:
+        return f"its configuration is not that of {release.label}: {shown}"
+    return f"its configuration is not that of {release.label}: {shown} and {count} more"
+
+
+def _changed(keys: tuple[str, ...]) -> Iterator[str]:
+    shown, count = ", ".join(keys[:KEYS_SHOWN]), len(keys) - KEYS_SHOWN
+    if count > 0:
+        yield f"it was changed while it ran: {shown} and {count} more"
+    elif keys:
+        yield f"it was changed while it ran: {shown}"

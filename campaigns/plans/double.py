@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from roas.engine.comparison import WantedService
+from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.container_repair import after_repairs, plan_repairs
 from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
 from roas.errors import ReleaseNotRestorableError
@@ -397,6 +397,12 @@ class EngineDouble:
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
         """Remove a container."""
         self.machine.discard(container_id)
+
+    async def container_differences(
+        self, environment: Environment, model: Mapping[str, Any]
+    ) -> Mapping[str, ContainerDifference]:
+        """Find none: there are no keys here."""
+        return {}
 
     async def expected_repairs(
         self, environment: Environment, *, spared: frozenset[str] = frozenset()

@@ -138,12 +138,15 @@ async def test_hand_up_is_seen_as_drift(people, stack, images, deployed):
     assert await drift() == {}
     stack.manually("up", "-d", "--no-deps", "vpn", VERSION="v2")
     stack.manually("up", "-d", "--no-deps", "db", VERSION="v1")
+    stack.container("api").update(mem_limit="96m", memswap_limit="96m")
     found = await drift()
-    assert found.keys() == {"db", "vpn", "torrent"}
+    assert found.keys() == {"api", "db", "vpn", "torrent"}
     assert found["vpn"] == f"it runs the image {REPOSITORY}:v2 instead of {REPOSITORY}:v1"
     assert "configuration" in found["db"]
     ((state, summary),) = await alert()
     assert (state, "vpn: it runs the image" in summary) == (AlertState.FIRING, True)
+    assert "api: it was changed while it ran: mem_limit" in summary.splitlines()
+    stack.container("api").remove(force=True)
     await people.succeed("v1")
     assert await drift() == {}
     assert [state for state, _ in await alert()] == [AlertState.RESOLVED]

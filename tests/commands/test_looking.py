@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.commands.conftest import STACK, CommandLine
+from tests.commands.conftest import REPOSITORY, STACK, CommandLine
 
 BROKEN = """
 services:
@@ -176,3 +176,60 @@ def test_restore_needs_a_damaged_journal(dry_line: CommandLine) -> None:
     restored = dry_line.document("restore")
     assert restored["restored"] == copy["name"]
     assert dry_line.run("unlock", "dev").returncode == 0
+
+
+HANDLED = f"""
+services:
+  web:
+    image: {REPOSITORY}:v1
+    init: true
+    stop_grace_period: 1s
+    cpus: 0.75
+    mem_limit: 64m
+    restart: unless-stopped
+    environment: {{GREETING: hello, SECRET: first, KEPT: "1"}}
+    networks: [default, back]
+networks: {{back: {{}}}}
+"""
+VARIABLES = ["environment: GREETING", "environment: MORE", "environment: SECRET"]
+# What hands do one after the other, and what is said from then on.
+HANDS = [
+    (["update", "--memory", "96m", "WEB"], ["mem_limit"]),
+    (["update", "--cpus", "0.5", "--restart", "no", "WEB"], ["cpus", "mem_limit", "restart"]),
+    (["network", "disconnect", "BACK", "WEB"], ["cpus", "mem_limit", "restart", "networks: BACK"]),
+    # In it again, but by no name that the other services know.
+    (["network", "connect", "BACK", "WEB"], ["cpus", "mem_limit", "restart", "networks: BACK"]),
+    (["network", "disconnect", "BACK", "WEB"], ["cpus", "mem_limit", "restart", "networks: BACK"]),
+    (["network", "connect", "--alias", "web", "BACK", "WEB"], ["cpus", "mem_limit", "restart"]),
+    (["update", "--restart", "unless-stopped", "--cpus", "0.75", "--memory", "64m", "WEB"], []),
+    (["compose", "up", "-d", "web"], [*VARIABLES, "hostname", "labels: own"]),
+]
+
+
+def test_status_names_keys_changed_by_hand(line: CommandLine) -> None:
+    """What hands change in place or make anew is said by its key, and never by its value."""
+    line.write(HANDLED)
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    names = {"WEB": f"{line.project}-dev-web-1", "BACK": f"{line.project}-dev_back"}
+    own = line.folder / "own.yml"
+    changed = HANDLED.replace("SECRET: first", "SECRET: hunter2, MORE: hunter2").replace("hello", "bye")
+    own.write_text(changed.replace("init: true", 'init: true\n    hostname: other\n    labels: {own: "1"}'))
+
+    def said() -> tuple[list[str], str]:
+        drift = line.document("status", "dev")["environments"][0]["health"]["drift"]
+        return [key for one in drift for key in one["keys"]], "".join(one["reason"] for one in drift)
+
+    assert said() == ([], "")
+    for hand, expected in HANDS:
+        arguments = [names.get(one, one) for one in hand]
+        if arguments[0] == "compose":
+            arguments[1:1] = ["-p", f"{line.project}-dev", "-f", str(own)]
+        line.docker(*arguments)
+        keys, reason = said()
+        wanted = [one.replace("BACK", names["BACK"]) for one in expected]
+        assert keys == wanted, hand
+        assert ", ".join(wanted[:4]) in reason
+    text = line.run("status", "dev", COLUMNS="400").stdout
+    assert f"web was changed by hand: {reason}" in text
+    assert "hunter2" not in text
+    assert "environment: SECRET, hostname and 1 more" in text

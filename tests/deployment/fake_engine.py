@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from roas.engine.comparison import WantedService
+from roas.engine.comparison import ContainerDifference, WantedService
 from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
 from roas.errors import ReleaseNotRestorableError, RoasError
 from roas.models.environment import Environment
@@ -207,6 +207,11 @@ class FakeEngine:
     ) -> Mapping[str, WantedService]:
         definitions = self.definitions(model)
         return {name: WantedService(definitions[name], one["image"]) for name, one in model["services"].items()}
+
+    async def container_differences(
+        self, environment: Environment, model: Mapping[str, Any]
+    ) -> Mapping[str, ContainerDifference]:
+        return {}
 
     async def expected_repairs(
         self, environment: Environment, *, spared: frozenset[str] = frozenset()

@@ -217,9 +217,12 @@ async def test_containers_are_those_of_compose(stack_folder: Environment, docker
     started_by_hand(stack_folder, "down", "-v", "-t", "0")
     engine = await trusting(stack_folder, tmp_path / "trusting")
     try:
-        await deploy(engine, stack_folder, None)
+        drafted = await deploy(engine, stack_folder, None)
+        model = await engine.load_model(drafted.model_hash)
+        unlike = await engine.container_differences(stack_folder, model)
     finally:
         await engine.close()
+    assert unlike == {}, "what nobody touched is as its release has it"
     by_us = looks(docker_client, stack_folder.project)
     assert by_us.keys() == by_compose.keys()
     found = [path for name in by_us for path in differences(by_compose[name], by_us[name], f"{name}:")]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from roas.engine.comparison import WantedService
+from roas.engine.comparison import ContainerDifference, WantedService
 from roas.models.alert import AlertState
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
@@ -14,6 +14,7 @@ from roas.models.stack import ServiceDefinition
 from roas.monitoring.alert_service import AlertService
 from roas.monitoring.drift import DriftAlerts, DriftFinder
 from roas.state.manager import StateManager
+from roas.ui.translation import translate, using_locale
 from tests.ui.samples import DORA
 
 DEV = Environment("dev", "shop", None, ())  # type: ignore[arg-type]
@@ -40,6 +41,9 @@ class World:
         self.there = [container("web"), container("db")]
         self.lock: Any = None
         self.looks = 0
+        self.now = 1000.0
+        self.differences: dict[str, ContainerDifference] = {}
+        self.held: dict[str, str] = {}
 
     async def current(self, environment: str) -> Release:
         services = tuple(ReleaseService(name, ImagePin("app:v1", "sha256:1"), "d") for name in ("db", "web"))
@@ -57,6 +61,12 @@ class World:
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         self.looks += 1
         return tuple(self.there)
+
+    async def container_differences(self, environment: Environment, model: Any) -> dict[str, ContainerDifference]:
+        return self.differences
+
+    async def misled_binds(self, environment: Environment, model_hash: str) -> dict[str, str]:
+        return self.held
 
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         return tuple(self.there)
@@ -89,7 +99,47 @@ async def test_drift_names_what_differs(world: Any, there: Any, reasons: Any) ->
     world.there = there
     found = await DriftFinder(world, world, world).find(DEV)
     assert {one.service: one.reason for one in found or ()} == reasons
-    assert world.looks == bool(reasons), "each container is asked about only where something differs"
+
+
+async def test_containers_asked_once_a_minute(world: Any) -> None:
+    """The list of containers tells what was made anew; what was changed in place is known by asking each."""
+    finder = DriftFinder(world, world, world, clock=lambda: world.now)
+    looks = []
+    for seconds, whole in [(0, False), (10, False), (49, False), (2, False), (1, True), (50, False)]:
+        world.now += seconds
+        await finder.find(DEV, whole=whole)
+        looks.append(world.looks)
+    assert looks == [1, 1, 1, 2, 3, 3]
+    world.there = [container("web"), container("db", number=1, config_hash="h2")]
+    await finder.find(DEV)
+    await finder.find(DEV)
+    assert world.looks == 5, "what differs is looked at each time"
+
+
+KEYS = ("command", "environment: A", "environment: B", "ports", "volumes: /data")
+
+
+@pytest.mark.parametrize(
+    ("there", "difference", "reason"),
+    [
+        ("x", ContainerDifference(KEYS[:1], ("cpus",)), "its configuration is not that of r3: command"),
+        (
+            "x",
+            ContainerDifference(KEYS),
+            "its configuration is not that of r3: command, environment: A, environment: B, ports and 1 more",
+        ),
+        ("h", ContainerDifference(KEYS), None),  # its hash says that it was made from this configuration
+        ("h", ContainerDifference(changed=("restart",)), None),  # this bot itself did that
+        ("h", ContainerDifference(changed=("cpus", "restart")), "it was changed while it ran: cpus"),
+    ],
+)
+async def test_drift_names_keys(world: Any, there: str, difference: ContainerDifference, reason: str | None) -> None:
+    web = container("web", there)
+    world.there, world.differences, world.held = [web], {web.id: difference}, {"web": "leads elsewhere"}
+    found = await DriftFinder(world, world, world).find(DEV)
+    assert [one.reason for one in found or ()] == ([reason] if reason else [])
+    with using_locale("zh-TW"):
+        assert not reason or translate(reason).isascii() is False
 
 
 async def test_drift_unknown_while_deploying(world: Any) -> None:

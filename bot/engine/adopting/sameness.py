@@ -33,7 +33,21 @@ def differing_keys(
     *,
     name: str = "",
 ) -> tuple[str, ...]:
-    """Name the fields in which an adopted service is another than the wanted one.
+    """Name the fields in which an adopted service is another than the wanted one."""
+    return tuple(differences(wanted, wanted_model, adopted, adopted_model, image, engine, name=name))
+
+
+def differences(
+    wanted: Mapping[str, Any],
+    wanted_model: Mapping[str, Any],
+    real: Mapping[str, Any],
+    real_model: Mapping[str, Any],
+    image: Mapping[str, Any],
+    engine: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    name: str = "",
+) -> dict[str, tuple[str, ...]]:
+    """Return the fields in which a service is another than the wanted one, and what of each, where it has names.
 
     `image` is that of both, and `engine` what it says of itself: its own defaults may be written out. Each service has
     its own `name` as an alias.
@@ -41,9 +55,22 @@ def differing_keys(
     config = image.get("Config") or {}
     left, right = (
         without_defaults(_common_form(fields, model, config, name), image, engine)
-        for fields, model in ((wanted, wanted_model), (adopted, adopted_model))
+        for fields, model in ((wanted, wanted_model), (real, real_model))
     )
-    return tuple(sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key)))
+    unlike = sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
+    return {key: _differing_names(left.get(key), right.get(key)) for key in unlike}
+
+
+def _differing_names(left: object, right: object) -> tuple[str, ...]:
+    one, other = ({} if side is None else side for side in (left, right))
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return ()
+    return tuple(sorted(str(name) for name in one.keys() | other.keys() if one.get(name) != other.get(name)))
+
+
+def network_names(fields: Mapping[str, Any], model: Mapping[str, Any]) -> frozenset[str]:
+    """Return the engine's names of the networks that a service joins."""
+    return frozenset(_networks(dict(fields), model, ""))
 
 
 def _common_form(
@@ -172,7 +199,7 @@ def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
         "mem_limit": memory,
         "memswap_limit": None if swap == usual_swap else swap,
         "mem_reservation": _number(given.pop("mem_reservation", None) or reserved.get("memory")),
-        "cpus": float(given.pop("cpus", None) or limits.get("cpus") or 0),
+        "cpus": round(float(given.pop("cpus", None) or limits.get("cpus") or 0), 3),  # Compose calculates roughly
         "pids_limit": _number(given.pop("pids_limit", None) or limits.get("pids")),
         "devices reserved": reserved.get("devices"),
         "restart": None if restart == "no" else restart,
