@@ -17,6 +17,7 @@ from roas.engine.labels import PROJECT, SERVICE
 from roas.engine.model import services_of
 from roas.engine.policy import ComposePolicy
 from roas.engine.policy_refusal import refusal
+from roas.engine.restart_policy import restart_policy
 from roas.engine.snapshots import inspect_or_none
 from roas.engine.violation import Violation
 from roas.models.environment import Environment
@@ -24,7 +25,6 @@ from roas.models.environment import Environment
 Policy = dict[str, Any]
 
 NEVER: Policy = {"Name": "no", "MaximumRetryCount": 0}
-CONDITIONS = {"any": "always", "none": "no"}
 
 
 class MisledBinds:
@@ -69,18 +69,13 @@ class MisledBinds:
     async def release(self, environment: Environment, model: Mapping[str, Any], services: Iterable[str]) -> None:
         """Give the containers of these services the restart policy of the model again."""
         known = services_of(model)
-        wanted = {name: restart_policy(known[name]) for name in services if name in known}
+        wanted = {name: _policy(known[name]) for name in services if name in known}
         await self._clients.call(environment, lambda client: _set_restarts(client, environment, wanted))
 
 
-def restart_policy(service: Mapping[str, Any]) -> Policy:
-    """Return the restart policy that Compose gives a service's containers."""
-    policy = (service.get("deploy") or {}).get("restart_policy") or {}
-    name, _, retries = str(service.get("restart") or "").partition(":")
-    if not name and policy:
-        condition = str(policy.get("condition") or "any")
-        name, retries = CONDITIONS.get(condition, condition), str(policy.get("max_attempts") or "")
-    return {"Name": name or "no", "MaximumRetryCount": int(retries) if retries.isdigit() else 0}
+def _policy(service: Mapping[str, Any]) -> Policy:
+    name, retries = restart_policy(service)
+    return {"Name": name, "MaximumRetryCount": retries}
 
 
 def _set_restarts(client: docker.DockerClient, environment: Environment, wanted: Mapping[str, Policy]) -> None:

@@ -136,9 +136,10 @@ async def test_hand_up_is_seen_as_drift(people, stack, images, deployed):
         return [(one.state, one.summary) for one in await application.state.alerts.all()]
 
     assert await drift() == {}
+    stack.container("api").update(mem_limit="96m", memswap_limit="96m")
+    assert await drift() == {"api": "it was changed while it ran: mem_limit"}
     stack.manually("up", "-d", "--no-deps", "vpn", VERSION="v2")
     stack.manually("up", "-d", "--no-deps", "db", VERSION="v1")
-    stack.container("api").update(mem_limit="96m", memswap_limit="96m")
     found = await drift()
     assert found.keys() == {"api", "db", "vpn", "torrent"}
     assert found["vpn"] == f"it runs the image {REPOSITORY}:v2 instead of {REPOSITORY}:v1"

@@ -99,6 +99,12 @@ services:
     pid: "service:host"
     ipc: "service:host"
     depends_on: [mounted]
+  delayed: {<<: *common, deploy: {restart_policy: {delay: 5s}}}
+  again: {<<: *common, deploy: {restart_policy: {condition: any}}}
+  twice: {<<: *common, restart: always, deploy: {restart_policy: {condition: on-failure, max_attempts: 3}}}
+  bounded:
+    <<: *common
+    deploy: {resources: {limits: {cpus: "0.333", memory: 64M, pids: 50}, reservations: {memory: 32M, cpus: "0.1"}}}
   mounted:
     <<: *common
     configs: [{source: settings, target: /etc/settings.ini}, inline]

@@ -11,12 +11,12 @@ from typing import Any
 from roas.engine.adopting.defaults import HEALTH_CHECK, UNLIMITED, without_defaults
 from roas.engine.adopting.mounts import DEFAULT_PROPAGATION
 from roas.engine.durations import read_duration
+from roas.engine.restart_policy import restart_policy
 
 # What makes no container different, or is compared elsewhere.
 NOT_COMPARED = frozenset(
     {"image", "build", "pull_policy", "depends_on", "x-deploy", "profiles", "develop", "scale", "attach"}
 )
-RESTART_CONDITIONS = {"any": "always", "on-failure": "on-failure", "none": None}
 NANO = 1e9
 DEFAULT_SIGNAL = "SIGTERM"
 ANONYMOUS_NAME = 64
@@ -193,8 +193,6 @@ def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
     memory = _number(given.pop("mem_limit", None) or limits.get("memory"))
     swap = _number(given.pop("memswap_limit", None))
     usual_swap = 2 * memory if memory else UNLIMITED  # what the engine sets by itself
-    policy = deploy.get("restart_policy") or {}
-    restart = given.pop("restart", None) or _restart(policy)
     return {
         "mem_limit": memory,
         "memswap_limit": None if swap == usual_swap else swap,
@@ -202,14 +200,13 @@ def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
         "cpus": round(float(given.pop("cpus", None) or limits.get("cpus") or 0), 3),  # Compose calculates roughly
         "pids_limit": _number(given.pop("pids_limit", None) or limits.get("pids")),
         "devices reserved": reserved.get("devices"),
-        "restart": None if restart == "no" else restart,
+        "restart": _restart(given.pop("restart", None), deploy),
     }
 
 
-def _restart(policy: Mapping[str, Any]) -> str | None:
-    restart = RESTART_CONDITIONS.get(str(policy.get("condition")))
-    most = policy.get("max_attempts")
-    return f"{restart}:{most}" if restart == "on-failure" and most else restart
+def _restart(restart: object, deploy: Mapping[str, Any]) -> str | None:
+    name, most = restart_policy({"restart": restart, "deploy": deploy})
+    return None if name == "no" else f"{name}:{most}" if most else name
 
 
 def _number(value: object) -> int | None:
