@@ -21,7 +21,7 @@ log = get_logger(__name__)
 
 # Compose replaces a container in steps: what is seen twice is no step.
 LOOKS = 2
-# Each container is asked about this often only: the list of them does not tell what was changed in place.
+# Each container is asked about this often, where nothing else says that something changed.
 WHOLE_SECONDS = 60.0
 KEYS_SHOWN = 4
 KEYS_KEPT = 50
@@ -58,13 +58,13 @@ class DriftFinder:
         self._releases = releases
         self._locks = locks
         self._clock = clock
-        self._fine: dict[str, tuple[frozenset[str], float]] = {}
+        self._known: dict[str, _Known] = {}
 
     async def find(self, environment: Environment, *, whole: bool = False) -> tuple[ServiceDrift, ...] | None:
         """Return the services that differ; None where that cannot be known, or a deployment changes them now.
 
-        What is missing or stopped is no drift: its health says so. What was changed in place is seen by a `whole` look,
-        which is made once a minute, too. Raises StateError.
+        What is missing or stopped is no drift: its health says so. A `whole` look asks about each container, which is
+        done at least once a minute: the list of them does not tell what was changed in place. Raises StateError.
         """
         release = await self._releases.current(environment.name)
         model_hash = await self._releases.applied_model(environment.name)
@@ -73,14 +73,13 @@ class DriftFinder:
         try:
             model = await self._engine.load_model(model_hash)
             look = _Look(self._engine, environment, release, model_hash, model)
-            there = await self._engine.outline(environment)
-            found = await look.compare(there, {})
-            if (
-                found or whole or not self._is_fine(environment, there)
-            ):  # what is wrong, and how, is said by a whole look
+            listed = await self._engine.outline(environment)
+            outline = (release.number, model_hash, frozenset(one.id for one in listed), await look.compare(listed, {}))
+            found = None if whole else self._remembered(environment, outline)
+            if found is None:
                 there = await self._engine.containers(environment)
                 found = await look.compare(there, await self._engine.container_differences(environment, model))
-                self._remember(environment, there, found)
+                self._remember(environment, outline, found)
         except EngineUnavailableError:
             return None
         except RoasError as error:
@@ -90,16 +89,25 @@ class DriftFinder:
             return None
         return found
 
-    def _is_fine(self, environment: Environment, there: Iterable[ContainerSnapshot]) -> bool:
-        """Return whether a whole look at the same containers found nothing, not long ago."""
-        ids, until = self._fine.get(environment.name, (frozenset(), 0.0))
-        return self._clock() < until and ids == {one.id for one in there}
+    def _remembered(self, environment: Environment, outline: object) -> tuple[ServiceDrift, ...] | None:
+        """Return what the last whole look found, where nothing that the list shows has changed since, not long ago."""
+        known = self._known.get(environment.name)
+        return known.found if known and known.outline == outline and self._clock() < known.until else None
 
-    def _remember(
-        self, environment: Environment, there: Iterable[ContainerSnapshot], found: tuple[ServiceDrift, ...]
-    ) -> None:
-        until = 0.0 if found else self._clock() + WHOLE_SECONDS
-        self._fine[environment.name] = (frozenset(one.id for one in there), until)
+    def _remember(self, environment: Environment, outline: object, found: tuple[ServiceDrift, ...]) -> None:
+        """Remember what was seen twice: what is seen once may be the middle of a recreation."""
+        known = self._known.get(environment.name)
+        is_settled = known is not None and (known.outline, known.found) == (outline, found)
+        self._known[environment.name] = _Known(outline, found, self._clock() + WHOLE_SECONDS * is_settled)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Hold what a whole look found when the list of containers was like that."""
+
+    outline: object
+    found: tuple[ServiceDrift, ...]
+    until: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ async def test_swapped_folder_is_not_started_with(application, people, stack, gu
     folder.symlink_to(tmp_path / "host")
     await guard.look()
     assert policies(stack) == {"web": "no", "other": "always"}
+    seen = await application.collector.collect_all_metrics(application.environments["dev"])
+    assert seen.drift == (), "no hand did this"
     ((fingerprint, summary),) = await open_alerts(application)
     assert fingerprint == "binds:dev"
     assert f"web binds {folder}, outside the stack's folder" in summary

@@ -104,16 +104,23 @@ async def test_drift_names_what_differs(world: Any, there: Any, reasons: Any) ->
 async def test_containers_asked_once_a_minute(world: Any) -> None:
     """The list of containers tells what was made anew; what was changed in place is known by asking each."""
     finder = DriftFinder(world, world, world, clock=lambda: world.now)
-    looks = []
-    for seconds, whole in [(0, False), (10, False), (49, False), (2, False), (1, True), (50, False)]:
-        world.now += seconds
-        await finder.find(DEV, whole=whole)
-        looks.append(world.looks)
-    assert looks == [1, 1, 1, 2, 3, 3]
-    world.there = [container("web"), container("db", number=1, config_hash="h2")]
-    await finder.find(DEV)
-    await finder.find(DEV)
-    assert world.looks == 5, "what differs is looked at each time"
+
+    async def looks(*steps: tuple[float, bool]) -> list[int]:
+        before, made = world.looks, []
+        for seconds, whole in steps:
+            world.now += seconds
+            await finder.find(DEV, whole=whole)
+            made.append(world.looks - before)
+        return made
+
+    assert await looks((0, False), (10, False), (10, False), (49, False)) == [1, 2, 2, 2], "seen twice is enough"
+    assert await looks((2, False), (1, True), (50, False)) == [1, 2, 2]
+    world.there = [container("web"), container("db", config_hash="h2")]
+    assert await looks((0, False), (0, False), (0, False)) == [1, 2, 2], "made anew: looked at at once"
+    world.differences = {world.there[0].id: ContainerDifference(changed=("cpus",))}
+    assert [one.service for one in await finder.find(DEV) or ()] == ["db"]
+    world.now += 61
+    assert [one.service for one in await finder.find(DEV) or ()] == ["db", "web"]
 
 
 KEYS = ("command", "environment: A", "environment: B", "ports", "volumes: /data")
