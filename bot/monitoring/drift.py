@@ -23,6 +23,7 @@ log = get_logger(__name__)
 LOOKS = 2
 # Each container is asked about this often, where nothing else says that something changed.
 WHOLE_SECONDS = 60.0
+REASON_END = "; "
 KEYS_SHOWN = 4
 KEYS_KEPT = 50
 SAME = ContainerDifference()
@@ -161,7 +162,7 @@ class DriftAlerts:
         for environment in self._environments.values():
             found = await self._finder.find(environment)
             if found is not None:
-                await self._decide(environment, "\n".join(f"{one.service}: {one.reason}" for one in found))
+                await self._decide(environment, "\n".join(_told(found)))
 
     async def _decide(self, environment: Environment, summary: str) -> None:
         before, times = self._seen.get(environment.name, ("", 0))
@@ -172,6 +173,12 @@ class DriftAlerts:
             return
         await self._alert_service.take([_report(environment, summary)])
         self._firing[environment.name] = summary
+
+
+def _told(found: Iterable[ServiceDrift]) -> Iterator[str]:
+    """Say each reason in a sentence of its own."""
+    for one in found:
+        yield from (f"{one.service} was changed by hand: {reason}" for reason in one.reason.split(REASON_END))
 
 
 def alert_title(environment: str) -> str:
@@ -212,7 +219,7 @@ def _drifts(
         keys = _united(differences.get(one.id, SAME).keys for one in difference.unlike)
         changed = _united(differences.get(one.id, SAME).changed for one in there if one.id not in unlike)
         if reasons := [*_reasons(release, difference, len(there), wanted[name], keys), *_changed(changed)]:
-            yield ServiceDrift(name, "; ".join(reasons), _united([keys, changed]))
+            yield ServiceDrift(name, REASON_END.join(reasons), _united([keys, changed]))
 
 
 def _united(keys: Iterable[Iterable[str]]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from roas.models.alert import AlertState
 from roas.models.deployment import DeploymentKind
 from roas.models.plan import ServiceAction
 from roas.monitoring.drift import DriftAlerts, DriftFinder
+from roas.ui.translation import translate, using_locale
 from tests.acceptance.people import request, succeeded
 from tests.acceptance.stack import REPOSITORY, SERVICE, service
 
@@ -145,8 +146,10 @@ async def test_hand_up_is_seen_as_drift(people, stack, images, deployed):
     assert found["vpn"] == f"it runs the image {REPOSITORY}:v2 instead of {REPOSITORY}:v1"
     assert "configuration" in found["db"]
     ((state, summary),) = await alert()
-    assert (state, "vpn: it runs the image" in summary) == (AlertState.FIRING, True)
-    assert "api: it was changed while it ran: mem_limit" in summary.splitlines()
+    assert (state, "vpn was changed by hand: it runs the image" in summary) == (AlertState.FIRING, True)
+    assert "api was changed by hand: it was changed while it ran: mem_limit" in summary.splitlines()
+    with using_locale("zh-TW"):
+        assert "api 被手動改過：它在執行時被改過：mem_limit" in translate(summary).splitlines()
     stack.container("api").remove(force=True)
     await people.succeed("v1")
     assert await drift() == {}

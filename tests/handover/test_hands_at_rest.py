@@ -47,7 +47,7 @@ async def test_plain_up_and_pruned_images_are_named(home, people, by_hand):
     await asyncio.to_thread(home.compose, "up", "-d")
     assert [bot.attrs["Image"] for bot in home.bots()] == [first]
     alert = await people.wait_for_message(lambda one: alert_title("dev") in one.text, SECONDS)
-    assert f"{BOT_SERVICE}: it runs the image" in alert.text
+    assert f"{BOT_SERVICE} was changed by hand: it runs the image" in alert.text
     told = await ask(people, "dora", "status", environment="dev")
     assert "Changed by hand" in told, told
     assert f"{BOT_SERVICE} was changed by hand" in await until(lambda: status(home), "no status", seconds=SECONDS)
