@@ -48,8 +48,11 @@ async def test_plain_up_and_pruned_images_are_named(home, people, by_hand):
     assert [bot.attrs["Image"] for bot in home.bots()] == [first]
     alert = await people.wait_for_message(lambda one: alert_title("dev") in one.text, SECONDS)
     assert f"{BOT_SERVICE} was changed by hand: it runs the image" in alert.text
+    (store,) = (one for one in home.everything() if one not in home.bots())
+    store.update(mem_limit="96m", memswap_limit="96m")
     told = await ask(people, "dora", "status", environment="dev")
     assert "Changed by hand" in told, told
+    assert r"it was changed while it ran: mem\_limit" in told, told
     assert f"{BOT_SERVICE} was changed by hand" in await until(lambda: status(home), "no status", seconds=SECONDS)
     assert "annot be restored" not in told
     home.client.images.remove(by_hand, force=True)  # as `docker system prune -af` does where no container uses it
