@@ -1,24 +1,23 @@
-"""Be a machine with Docker and Compose, in dictionaries, for one stack: it knows nothing of how plans are made.
+"""Do for the product what the interface of its engine promises, on a machine of plain data with Docker and Compose.
 
-What Compose does with a container is written here once more, from its own behaviour: a container whose configuration
-hash or image is another is replaced, one that is too many is removed, one that stands still is started.
+Of the product there are the interface's own types here, and nothing that plans, compares or repairs.
 """
 
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-from roas.engine.comparison import ContainerDifference, WantedService
-from roas.engine.container_repair import after_repairs, plan_repairs
+from campaigns.plans.composing import Compose, Service, hash_of, joined_by, with_version
+from campaigns.plans.machine import PAUSED, Container, DockerError, Machine
+from campaigns.plans.sweeping import sweep
 from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
-from roas.errors import ReleaseNotRestorableError
+from roas.errors import EngineError, ReleaseNotRestorableError, ServiceFailedError
 from roas.models.dependency import Dependency
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
@@ -29,124 +28,36 @@ from roas.models.stack import ServiceDefinition, WantedImage
 
 PROJECT = "shop"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.RESTARTING})
+# What stands for the container that a service is to share with, while that one is not as the model says.
+NOBODY = "nobody's yet"
 
 
 @dataclass(frozen=True)
-class Service:
-    """Say what the compose file has of a service."""
+class Wanted:
+    """Answer what the engine's interface asks of a wanted service: what fits it, and what needs no start."""
 
-    image: str
-    setting: int = 0
-    replicas: int = 1
-    shares: str = ""
-    needs: tuple[tuple[str, bool], ...] = ()
-    one_shot: bool = False
-    start_first: bool = False
-    active: bool = True
-    built: bool = False
+    definition: ServiceDefinition
+    config_hash: str
+    image_id: str
 
-    def fields(self) -> dict[str, Any]:
-        """Return the service as a model has it."""
-        return {
-            "image": self.image,
-            "setting": self.setting,
-            "replicas": self.replicas,
-            "network_mode": f"service:{self.shares}" if self.shares else "",
-            "needs": [list(one) for one in self.needs],
-            "one_shot": self.one_shot,
-            "start_first": self.start_first,
-            "built": self.built,
-        }
+    def fits(self, container: ContainerSnapshot) -> bool:
+        """Return whether Compose would leave a container: its label and its image are those of the model."""
+        return (container.config_hash, container.image_id) == (self.config_hash, self.image_id)
 
-
-@dataclass
-class Machine:
-    """Hold the compose file, the images, the registry and the containers of one stack."""
-
-    file: dict[str, Service]
-    local: dict[str, str] = field(default_factory=dict)  # image reference -> image ID
-    registry: dict[str, str] = field(default_factory=dict)
-    there: dict[str, ContainerSnapshot] = field(default_factory=dict)
-    models: dict[str, dict[str, Any]] = field(default_factory=dict)
-    ids: Any = field(default_factory=lambda: count(1))
-    ticks: Any = field(default_factory=lambda: count(1))
-    streams: list[asyncio.Queue[ContainerEvent]] = field(default_factory=list)
-
-    # What hands and Compose do to containers
-
-    def of(self, service: str) -> list[ContainerSnapshot]:
-        """Return the containers of a service, in order of number."""
-        return sorted((one for one in self.there.values() if one.service == service), key=lambda one: one.number)
-
-    def add(self, service: str, config_hash: str, image_id: str, *, number: int = 0, name: str = "") -> str:
-        """Create a container, not started."""
-        taken = {one.number for one in self.of(service)}
-        number = number or next(n for n in count(1) if n not in taken)
-        container_id = f"{next(self.ids):064x}"
-        self.there[container_id] = ContainerSnapshot(
-            container_id,
-            name or f"{PROJECT}-{service}-{number}",
-            service,
-            ContainerState.CREATED,
-            HealthStatus.NONE,
-            image_id,
-            image_id,
-            config_hash,
-            number=number,
-            restart_policy="unless-stopped",
-        )
-        return container_id
-
-    def run(self, container_id: str, *, ends: bool = False) -> None:
-        """Start a container, or let one that was paused go on."""
-        one = self.there[container_id]
-        if one.state is ContainerState.PAUSED:
-            self.change(container_id, state=ContainerState.RUNNING)
-            return
-        began = BEGAN + timedelta(seconds=next(self.ticks))
-        state = ContainerState.EXITED if ends else ContainerState.RUNNING
-        self.change(container_id, state=state, started_at=began, exit_code=0 if ends else None)
-
-    def change(self, container_id: str, **changes: Any) -> None:
-        """Change how a container is, and tell whoever follows the events."""
-        self.there[container_id] = replace(self.there[container_id], **changes)
-        self._tell(self.there[container_id].service)
-
-    def discard(self, container_id: str) -> None:
-        """Remove a container."""
-        if (one := self.there.pop(container_id, None)) is not None:
-            self._tell(one.service)
-
-    def _tell(self, service: str) -> None:
-        for stream in self.streams:
-            stream.put_nowait(ContainerEvent("change", "", service, "", {}))
-
-    def look(self) -> dict[str, dict[str, tuple[str, str]]]:
-        """Return what inspect says: of each service the containers by id, when each was started and how it is."""
-        found: dict[str, dict[str, tuple[str, str]]] = {}
-        for one in self.there.values():
-            found.setdefault(one.service, {})[one.id] = (str(one.started_at), one.state.value)
-        return found
-
-    def hash_of(self, model: Mapping[str, Any], service: str, there: Iterable[ContainerSnapshot] | None = None) -> str:
-        """Hash a service as Compose does: with the container whose namespace it shares, if that is as it should be."""
-        fields = model["services"][service]
-        text = json.dumps([fields["setting"], fields["image_id"]])
-        shared = fields["network_mode"].removeprefix("service:")
-        if shared in model["services"]:
-            containers = list(self.there.values() if there is None else there)
-            own = sorted((one for one in containers if one.service == shared), key=lambda one: one.name)
-            wanted = self.hash_of(model, shared, containers)
-            text += own[0].id if own and own[0].config_hash == wanted else "nobody's yet"
-        return hashlib.sha256(text.encode()).hexdigest()
+    def is_settled(self, container: ContainerSnapshot) -> bool:
+        """Return whether a container is as it should be without a start."""
+        if self.definition.one_shot and (container.state, container.exit_code) == (ContainerState.EXITED, 0):
+            return True
+        return container.state is ContainerState.RUNNING
 
 
 class EngineDouble:
     """Do for the phases what they ask of an engine, with a machine of dictionaries."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, file: dict[str, Service]) -> None:
         self.machine = machine
+        self.file = file
+        self.models: dict[str, dict[str, Any]] = {}
 
     # What the compose file says
 
@@ -154,24 +65,23 @@ class EngineDouble:
         self, environment: Environment, version: str | None, *, write_contents: bool = True
     ) -> ResolvedStack:
         """Return the stack of the compose file as it is now."""
-        file = self.machine.file
-        active = {name: one for name, one in file.items() if one.active}
+        active = with_version(self.file, version or "")
         model = {
             "services": {name: one.fields() for name, one in active.items()},
-            "x-deploy": {"inactive": sorted(set(file) - set(active))},
+            "x-deploy": {"inactive": sorted(self.file.keys() - active.keys())},
         }
         return ResolvedStack(environment, version or "", model, self.definitions(model))
 
     def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
         """Read the services of a model."""
-        services = model["services"]
-        return {name: _definition(name, fields, set(services)) for name, fields in services.items()}
+        services = _services(model)
+        return {name: _definition(name, services) for name in services}
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         """Return a stored model."""
-        if model_hash not in self.machine.models:
+        if model_hash not in self.models:
             raise ReleaseNotRestorableError("gone")
-        return self.machine.models[model_hash]
+        return self.models[model_hash]
 
     # Images
 
@@ -181,10 +91,10 @@ class EngineDouble:
 
     def _wanted_image(self, fields: Mapping[str, Any], name: str) -> WantedImage:
         reference, machine = fields["image"], self.machine
-        here, there = machine.local.get(reference), machine.registry.get(reference)
+        here, there = machine.tags.get(reference), machine.registry.get(reference)
         if fields["built"]:
             return WantedImage(reference, here, build_hash=f"build {name} {reference}")
-        if here is not None and there in {None, here}:
+        if here is not None and (here == there or not fields["pull_always"]):
             return WantedImage(reference, here, f"r@{here}")
         return WantedImage(reference, None, f"r@{there}", must_pull=True)
 
@@ -192,16 +102,15 @@ class EngineDouble:
         self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ProgressReport
     ) -> str:
         """Fetch an image from the registry."""
-        self.machine.local[image.reference] = self.machine.registry[image.reference]
-        return self.machine.local[image.reference]
+        with _told():
+            return self.machine.pull(image.reference)
 
     async def build(
         self, stack: ResolvedStack, service: str, report: ProgressReport, *, expected: str | None = None
     ) -> str:
         """Build an image: what comes out is what the registry's entry of that name says."""
-        reference = stack.model["services"][service]["image"]
-        self.machine.local[reference] = self.machine.registry[reference]
-        return self.machine.local[reference]
+        with _told():
+            return self.machine.pull(stack.model["services"][service]["image"])
 
     # Releases
 
@@ -215,12 +124,12 @@ class EngineDouble:
     ) -> Mapping[str, Any]:
         """Return the pinned model."""
         services = {
-            name: {**fields, "image_id": image_ids[name]}
+            name: {**fields, "image": _pinned(fields["image"], image_ids[name]), "image_id": image_ids[name]}
             for name, fields in stack.model["services"].items()
             if name in image_ids
         }
         if kept_from is not None:
-            old = self.machine.models[kept_from.model_hash]["services"]
+            old = self.models[kept_from.model_hash]["services"]
             services |= {name: old[name] for name in kept_services if name in old}
         return {"services": services, "x-deploy": stack.model["x-deploy"]}
 
@@ -235,7 +144,7 @@ class EngineDouble:
         """Store the pinned model."""
         model = dict(await self.preview_release(stack, image_ids, kept_from=kept_from, kept_services=kept_services))
         model_hash = hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
-        self.machine.models[model_hash] = model
+        self.models[model_hash] = model
         services = tuple(
             ReleaseService(
                 name,
@@ -300,12 +209,14 @@ class EngineDouble:
         """Hold nothing."""
 
     async def projects(self, environment: Environment) -> tuple[FoundProject, ...]:
-        """Have no other project."""
-        return ()
+        """Return the projects of the machine: every one is of the one folder that there is."""
+        names = sorted({one.project for one in self.machine.containers.values()})
+        folders = frozenset({str(environment.folder)})
+        return tuple(FoundProject(name, folders=folders) for name in names)
 
     async def containers(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container."""
-        return tuple(sorted(self.machine.there.values(), key=lambda one: (one.service, one.number, one.name)))
+        return tuple(_snapshot(one) for one in self.machine.of(environment.project))
 
     async def outline(self, environment: Environment) -> tuple[ContainerSnapshot, ...]:
         """Return every container."""
@@ -323,28 +234,35 @@ class EngineDouble:
         environment: Environment,
         model: Mapping[str, Any],
         containers: tuple[ContainerSnapshot, ...] | None = None,
-    ) -> Mapping[str, WantedService]:
-        """Return the hash that each service should have now."""
+    ) -> Mapping[str, Any]:
+        """Return what a model wants of each service; not the product's own type, whose answers the plan is made of."""
+        there = await self.containers(environment) if containers is None else containers
+        services = _services(model)
         return {
-            name: WantedService(one, self.machine.hash_of(model, name, containers))
+            name: Wanted(one, _wanted_hash(services, name, there), services[name].image_id)
             for name, one in self.definitions(model).items()
         }
 
     async def current_hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
         """Return the hash that each service should have now."""
-        model = self.machine.models[model_hash]
-        return {name: self.machine.hash_of(model, name) for name in model["services"]}
+        services, there = _services(self.models[model_hash]), await self.containers(environment)
+        return {name: _wanted_hash(services, name, there) for name in services}
 
     async def create_missing(
         self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
     ) -> None:
-        """Create what has no container yet; who shares a namespace waits for the other."""
-        model = self.machine.models[model_hash]
-        for name in sorted(model["services"]):
-            fields = model["services"][name]
-            if (chosen is None or name in chosen) and not fields["network_mode"] and not self.machine.of(name):
-                for _ in range(fields["replicas"]):
-                    self.machine.add(name, self.machine.hash_of(model, name), fields["image_id"])
+        """Create what has no container yet; what has some keeps them, as many as there are."""
+        services, project = _services(self.models[model_hash]), environment.project
+        lacking = [
+            name
+            for name, one in services.items()
+            if (chosen is None or name in chosen) and one.replicas and not self.machine.of(project, name)
+        ]
+        there = {name: len(self.machine.of(project, name)) for name in services}
+        scale = {name: number for name, number in there.items() if number}
+        self._name_images(services)
+        with _told():
+            Compose(self.machine, project, _stored(services), no_recreate=True, scale=scale).create(lacking)
 
     async def create_service(
         self,
@@ -357,74 +275,71 @@ class EngineDouble:
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
     ) -> tuple[str, ...]:
-        """Make a service's containers as the model says, as Compose does."""
-        machine, model = self.machine, self.machine.models[model_hash]
-        fields = model["services"][service]
-        wanted = machine.hash_of(model, service)
+        """Make a service's containers as the model says: what is too many goes first, by id; Compose does the rest."""
+        services, project, machine = _services(self.models[model_hash]), environment.project, self.machine
+        wanted = (await self.wanted_services(environment, self.models[model_hash]))[service]
+        replicas = services[service].replicas
         if not beside:
-            best_first = sorted(
-                machine.of(service),
-                key=lambda one: (one.config_hash != wanted, one.state is not ContainerState.RUNNING, one.number),
-            )
-            for one in best_first[fields["replicas"] :]:
-                machine.discard(one.id)
-            for one in machine.of(service):
-                if one.config_hash != wanted or anew:
-                    machine.discard(one.id)
-                    machine.add(service, wanted, fields["image_id"], number=one.number)
-        while sum(one.config_hash == wanted for one in machine.of(service)) < fields["replicas"]:
-            machine.add(service, wanted, fields["image_id"])
-        done = fields["one_shot"]
-        return tuple(
-            one.id
-            for one in machine.of(service)
-            if one.config_hash == wanted
-            and one.state not in AT_WORK
-            and not (done and one.state is ContainerState.EXITED and one.exit_code == 0)
-        )
+            for one in self._by_worth(project, service, wanted)[replicas:]:
+                machine.remove(one.id)
+        there = machine.of(project, service)
+        fitting = sum(wanted.fits(_snapshot(one)) for one in there)
+        if anew or fitting < replicas:
+            scale = {service: len(there) + replicas - fitting} if beside else {}
+            self._name_images(services)
+            with _told(service):
+                compose = Compose(machine, project, _stored(services), no_recreate=beside, scale=scale)
+                compose.create([service], anew=anew)
+        wanted = (await self.wanted_services(environment, self.models[model_hash]))[service]
+        made = [one for one in map(_snapshot, machine.of(project, service)) if wanted.fits(one)]
+        return tuple(one.id for one in made if not wanted.is_settled(one))
+
+    def _by_worth(self, project: str, service: str, wanted: Wanted) -> list[Container]:
+        def little(one: Container) -> tuple[bool, bool, int]:
+            shown = _snapshot(one)
+            return not wanted.fits(shown), shown.state is not ContainerState.RUNNING, one.number
+
+        return sorted(self.machine.of(project, service), key=little)
+
+    def _name_images(self, services: Mapping[str, Service]) -> None:
+        """Let every name of a release mean its own image again: a hand may have moved it."""
+        for one in services.values():
+            self.machine.tag(one.image_id, one.image)
 
     async def start(self, environment: Environment, container_id: str) -> None:
-        """Start a container; what is meant to end does so at once."""
-        machine = self.machine
-        machine.run(container_id, ends=machine.there[container_id].service.startswith("job"))
+        """Start a container, or let one that was paused go on."""
+        one = self.machine.containers.get(container_id)
+        with _told(one.service if one else ""):
+            if one is not None and one.state == PAUSED:
+                self.machine.unpause(container_id)
+            else:
+                self.machine.start(container_id)
 
     async def stop(self, environment: Environment, container_id: str) -> None:
-        """Stop a container."""
-        one = self.machine.there.get(container_id)
-        if one is not None and one.state in AT_WORK | {ContainerState.PAUSED}:
-            self.machine.change(container_id, state=ContainerState.EXITED, exit_code=0)
+        """Stop a container; a missing one is no error."""
+        if container_id in self.machine.containers:
+            self.machine.stop(container_id)
 
     async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
-        """Remove a container."""
-        self.machine.discard(container_id)
-
-    async def container_differences(
-        self, environment: Environment, model: Mapping[str, Any]
-    ) -> Mapping[str, ContainerDifference]:
-        """Find none: there are no keys here."""
-        return {}
+        """Remove a container; a missing one is no error."""
+        if container_id in self.machine.containers:
+            self.machine.remove(container_id)
 
     async def expected_repairs(
         self, environment: Environment, *, spared: frozenset[str] = frozenset()
     ) -> SweptContainers:
-        """Return the containers as a sweep would leave them."""
-        there = await self.containers(environment)
-        left = after_repairs(there, plan_repairs(there))
-        kept = {one.id for one in left}
-        return SweptContainers(left, tuple(one for one in there if one.id not in kept))
+        """Sweep a copy of the machine, and look what is left."""
+        tried = self.machine.copy()
+        sweep(tried, environment.project, spared=spared)
+        left = tuple(_snapshot(one) for one in tried.of(environment.project))
+        gone = self.machine.containers.keys() - tried.containers.keys()
+        return SweptContainers(left, tuple(one for one in await self.containers(environment) if one.id in gone))
 
     async def sweep(
         self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
     ) -> tuple[str, ...]:
         """Do away with what a killed Compose left."""
-        done = []
-        for repair in list(plan_repairs(await self.containers(environment))):
-            done.append(repair.description)
-            if repair.new_name:
-                self.machine.change(repair.container.id, name=repair.new_name)
-            else:
-                self.machine.discard(repair.container.id)
-        return tuple(done)
+        return sweep(self.machine, environment.project, service, spared)
 
     @asynccontextmanager
     async def events(
@@ -432,7 +347,12 @@ class EngineDouble:
     ) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
         """Follow the containers' events."""
         queue: asyncio.Queue[ContainerEvent] = asyncio.Queue()
-        self.machine.streams.append(queue)
+
+        def tell(one: Container) -> None:
+            if one.project == environment.project:
+                queue.put_nowait(ContainerEvent("change", one.id, one.service, one.project, {}))
+
+        self.machine.listeners.append(tell)
 
         async def iterate() -> AsyncIterator[ContainerEvent]:
             while True:
@@ -441,7 +361,7 @@ class EngineDouble:
         try:
             yield iterate()
         finally:
-            self.machine.streams.remove(queue)
+            self.machine.listeners.remove(tell)
 
     async def failure_output(self, environment: Environment, container_id: str, *, lines: int = 30) -> str:
         """Have nothing to say."""
@@ -470,19 +390,76 @@ class EngineDouble:
         return True
 
 
-def _definition(name: str, fields: Mapping[str, Any], known: set[str]) -> ServiceDefinition:
-    edges = [Dependency(name, on, restart=restart) for on, restart in fields["needs"] if on in known]
-    shared = fields["network_mode"].removeprefix("service:")
-    if shared in known and shared not in {edge.on for edge in edges}:
-        edges.append(Dependency(name, shared, restart=True))
+def _services(model: Mapping[str, Any]) -> dict[str, Service]:
+    return {name: Service.read(fields) for name, fields in model["services"].items()}
+
+
+def _stored(services: Mapping[str, Service]) -> dict[str, Service]:
+    """Return services as Compose finds them in a stored model: what they only depend on is the bot's affair."""
+    return {name: replace(one, needs=()) for name, one in services.items()}
+
+
+def _definition(name: str, services: Mapping[str, Service]) -> ServiceDefinition:
+    one = services[name]
+    edges = [Dependency(name, on, restart=restart) for on, restart in one.needs if on in services]
+    if one.shares in services and one.shares not in {edge.on for edge in edges}:
+        edges.append(Dependency(name, one.shares, restart=True))
+    sharers = tuple(sorted(other for other in services if services[other].shares == name))
     return ServiceDefinition(
         name,
-        fields["image"],
-        json.dumps(fields, sort_keys=True),
+        one.image,
+        json.dumps(one.fields(), sort_keys=True),
         tuple(edges),
-        built=fields["built"],
-        replicas=fields["replicas"],
-        one_shot=fields["one_shot"],
-        start_first=fields["start_first"],
+        built=one.built,
+        replicas=one.replicas,
+        one_shot=one.one_shot,
+        # Who shares a namespace can join one container only.
+        start_first=one.start_first and not sharers,
+        shared_by=sharers,
         monitor_seconds=0.0,
     )
+
+
+def _wanted_hash(services: Mapping[str, Service], name: str, containers: Iterable[ContainerSnapshot]) -> str:
+    """Return the hash that a service's container should have, once the one that it joins is as the model says."""
+    there = tuple(containers)
+    joined, shares = joined_by(services[name], there), services[name].shares
+    if shares not in services:
+        return hash_of(services[name])
+    settled = joined is not None and joined.config_hash == _wanted_hash(services, shares, there)
+    return hash_of(services[name], joined.id if joined is not None and settled else NOBODY)
+
+
+def _pinned(reference: str, image_id: str) -> str:
+    """Name the content of an image: whatever `reference` means later, this means the same."""
+    if reference.startswith("roas/"):
+        return reference
+    return f"roas/{reference}-{image_id.removeprefix('sha256:')}"
+
+
+def _snapshot(one: Container) -> ContainerSnapshot:
+    return ContainerSnapshot(
+        one.id,
+        one.name,
+        one.service,
+        ContainerState(one.state),
+        HealthStatus.NONE,
+        one.image,
+        one.reference,
+        one.config_hash,
+        exit_code=one.exit_code,
+        started_at=BEGAN + timedelta(seconds=one.started_at) if one.started_at else None,
+        number=one.number,
+        restart_policy=one.restart_policy,
+        project=one.project,
+    )
+
+
+@contextmanager
+def _told(service: str = "") -> Iterator[None]:
+    """Say what Docker refuses as the engine's interface has it."""
+    try:
+        yield
+    except DockerError as error:
+        text = f"{service}: {error}"
+        raise (ServiceFailedError(text, service=service) if service else EngineError(text)) from error

@@ -6,6 +6,7 @@ import pytest
 
 from campaigns.plans.__main__ import play_cases, play_on_engine
 from campaigns.plans.cases import Case
+from campaigns.plans.machine_hands import replace_something
 from roas.errors import ImageChangedError
 from roas.state.manager import StateManager
 
@@ -31,7 +32,7 @@ async def test_late_hand_is_found(tmp_path: Path) -> None:
     """What a hand does after the plan was made is no part of it: the judge has to see that."""
     async with StateManager(tmp_path / "state") as state:
         cases = [Case(seed, state, tmp_path) for seed in range(1, 11)]
-        found = [await case.play(between=replace_something, bound=False) for case in cases]
+        found = [await case.play(between=lambda case: replace_something(case.hands), bound=False) for case in cases]
     assert sum(bool(one.lies) for one in found) >= 3
 
 
@@ -41,15 +42,9 @@ async def test_late_hand_voids_the_plan(tmp_path: Path) -> None:
     async with StateManager(tmp_path / "state") as state:
         for seed in range(1, 11):
             try:
-                result = await Case(seed, state, tmp_path).play(between=replace_something)
+                result = await Case(seed, state, tmp_path).play(between=lambda case: replace_something(case.hands))
             except ImageChangedError:
                 refused += 1
             else:
                 refused += any("image_changed" in lie for lie in result.lies)  # preparation saw it
     assert refused >= 3
-
-
-def replace_something(case: Case) -> None:
-    kept = [one for one in case.machine.there.values() if one.state == "running"]
-    if kept:
-        case._up(kept[0].id)
