@@ -80,11 +80,13 @@ def compare_service(wanted: WantedService, containers: Iterable[ContainerSnapsho
 def rank(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> list[ContainerSnapshot]:
     """Order containers by how much they are worth keeping, the best first."""
 
-    def worth(container: ContainerSnapshot) -> tuple[bool, bool, bool, int]:
+    def worth(container: ContainerSnapshot) -> tuple[bool, bool, bool, bool, int]:
         return (
             wanted.fits(container),
             container.health is HealthStatus.HEALTHY,
             container.state is ContainerState.RUNNING,
+            # A copy that somebody ran beside it has its labels, and so its number, but not its name.
+            container.name.endswith(f"-{container.service}-{container.number}"),
             -container.number,
         )
 

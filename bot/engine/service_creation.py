@@ -26,7 +26,7 @@ from roas.engine.networks import missing_networks
 from roas.engine.own_container import own_container_id
 from roas.engine.per_model import PerModel
 from roas.engine.readable_images import set_references
-from roas.engine.removal import remove_container
+from roas.engine.removal import remove_container, start_container
 from roas.engine.snapshots import take_snapshots
 from roas.errors import EngineError, InvalidRequestError, OwnContainerError, SecondCopyError
 from roas.models.environment import Environment
@@ -100,9 +100,11 @@ class ServiceCreator:
             await repair_containers(self._clients, environment, plan_repairs(ours, never_started=False, own=own))
             existing = await self._existing(environment, service)
         if not beside:
-            existing = await self._remove_extra(environment, wanted, existing)
+            existing = await self._remove_extra(environment, wanted, existing, anew=anew)
         path = self._models.existing(model_hash)
         if anew or not _is_complete(wanted, existing, spared, beside=beside):
+            stay = (one for one in existing if beside or (wanted.fits(one) and not anew))
+            await self._unpause(environment, [one for one in stay if one.id not in spared])
             await self._compose_create(environment, path, pinned, existing, spared, beside=beside, anew=anew)
             existing = await self._existing(environment, service)
         if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
@@ -166,37 +168,56 @@ class ServiceCreator:
         hashes = {name: wanted[name].config_hash for name in needed}
         return PinnedService(wanted[service], fields, hashes, {name: services_of(model)[name] for name in needed})
 
-    async def _spared(self, environment: Environment, pinned: PinnedService, *, beside: bool) -> Mapping[str, int]:
-        """Return the scale that keeps Compose from removing the container that this process runs in.
+    async def _kept_scale(self, environment: Environment, pinned: PinnedService, *, beside: bool) -> Mapping[str, int]:
+        """Return the scale with which Compose leaves as many containers as there are of what the service shares with.
 
-        Raises OwnContainerError where Compose would replace it, as the service or as what the service shares with.
+        Raises OwnContainerError where Compose would replace the one that this process runs in, as the service or as
+        what the service shares with.
         """
         own_id = await self._clients.local(own_container_id)
         name = pinned.wanted.definition.name
-        taken = () if own_id is None else await take_snapshots(self._clients, environment)
+        alone = pinned.needs.keys() == {name}
+        taken = () if own_id is None and alone else await take_snapshots(self._clients, environment)
         own = next((one for one in taken if one.id == own_id), None)
-        if own is None or own.service not in pinned.needs:
-            return {}
-        if not beside and (own.service == name or own.config_hash != pinned.needs[own.service]):
+        is_needed = own is not None and own.service in pinned.needs
+        if own is not None and is_needed and not beside and _is_replaced(own, pinned):
             raise OwnContainerError(
                 f"To make {name}, Compose would replace {own.name}, the container that this bot itself runs in.",
                 hint=f"Deploy the whole stack: the bot's own service, {own.service}, then gets a successor first.",
                 service=name,
             )
-        return {} if own.service == name else {own.service: sum(one.service == own.service for one in taken)}
+        there = Counter(one.service for one in taken)
+        # More than one of a `container_name` is refused, so there Compose has its way.
+        return {
+            other: there[other]
+            for other in sorted(pinned.needs.keys() - {name})
+            if there[other] and not pinned.images[other].get("container_name")
+        }
 
     async def _existing(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
         return list(await take_snapshots(self._clients, environment, service))
 
     async def _remove_extra(
-        self, environment: Environment, wanted: WantedService, existing: list[ContainerSnapshot]
+        self, environment: Environment, wanted: WantedService, existing: list[ContainerSnapshot], *, anew: bool
     ) -> list[ContainerSnapshot]:
-        """Remove by id what is too many, the least useful first: left to Compose, it may remove the healthy one."""
+        """Remove by id what is too many, the least useful first: left to Compose, it may remove the healthy one.
+
+        So goes what has the number of another and would be replaced: Compose names a successor by that number.
+        """
         ranked = rank(wanted, existing)
         kept = ranked[: max(wanted.definition.replicas, 0)]
-        for container in ranked[len(kept) :]:
-            await remove_container(self._clients, environment, container.id, None)
+        first = {one.number: one for one in reversed(kept)}
+        kept = [one for one in kept if first[one.number] is one or (wanted.fits(one) and not anew)]
+        for container in ranked:
+            if container not in kept:
+                await remove_container(self._clients, environment, container.id, None)
         return kept
+
+    async def _unpause(self, environment: Environment, existing: list[ContainerSnapshot]) -> None:
+        """Let what was paused go on: Compose would try to start it, which the engine refuses."""
+        for container in existing:
+            if container.state is ContainerState.PAUSED:
+                await start_container(self._clients, environment, container.id)
 
     async def _compose_create(
         self,
@@ -212,7 +233,7 @@ class ServiceCreator:
         wanted, name = pinned.wanted, pinned.wanted.definition.name
         missing = wanted.definition.replicas - _fitting(wanted, existing, spared)
         scale = {name: len(existing) + missing} if beside else {}
-        scale |= await self._spared(environment, pinned, beside=beside)
+        scale |= await self._kept_scale(environment, pinned, beside=beside)
         project = ComposeProject.of_model(environment, path)
         await set_references(self._clients, environment, pinned.images)
         # Compose stops what it replaces, one after the other at worst.
@@ -262,6 +283,10 @@ def _with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[
             borrowed = (*(known[name].get("volumes_from") or ()), *(known[name].get("links") or ()))
             left += [*shared_with(known[name]), *(str(one).partition(":")[0] for one in borrowed)]
     return frozenset(found)
+
+
+def _is_replaced(own: ContainerSnapshot, pinned: PinnedService) -> bool:
+    return own.service == pinned.wanted.definition.name or own.config_hash != pinned.needs[own.service]
 
 
 def _fitting(wanted: WantedService, existing: list[ContainerSnapshot], spared: frozenset[str]) -> int:

@@ -6,6 +6,7 @@ Of the product there are the interface's own types here, and nothing that plans,
 import asyncio
 import hashlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from campaigns.plans.composing import Compose, Service, hash_of, joined_by, with_version
-from campaigns.plans.machine import PAUSED, Container, DockerError, Machine
+from campaigns.plans.machine import PAUSED, RUNNING, Container, DockerError, Machine
 from campaigns.plans.sweeping import sweep
 from roas.engine.interface import ContainerEvent, ProgressReport, ReleaseDraft, ResolvedStack, SweptContainers
 from roas.errors import EngineError, ReleaseNotRestorableError, ServiceFailedError
@@ -275,31 +276,43 @@ class EngineDouble:
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
     ) -> tuple[str, ...]:
-        """Make a service's containers as the model says: what is too many goes first, by id; Compose does the rest."""
-        services, project, machine = _services(self.models[model_hash]), environment.project, self.machine
-        wanted = (await self.wanted_services(environment, self.models[model_hash]))[service]
+        """Make a service's containers as the model says: what is in the way goes first, and Compose does the rest."""
+        model, project, machine = self.models[model_hash], environment.project, self.machine
+        services = _services(model)
         replicas = services[service].replicas
+
+        async def fitting() -> list[ContainerSnapshot]:
+            wanted = (await self.wanted_services(environment, model))[service]
+            return [one for one in map(_snapshot, machine.of(project, service)) if wanted.fits(one)]
+
+        fit = {one.id for one in await fitting()}
         if not beside:
-            for one in self._by_worth(project, service, wanted)[replicas:]:
-                machine.remove(one.id)
+            self._make_room(machine.of(project, service), set() if anew else fit, fit, replicas)
         there = machine.of(project, service)
-        fitting = sum(wanted.fits(_snapshot(one)) for one in there)
-        if anew or fitting < replicas:
-            scale = {service: len(there) + replicas - fitting} if beside else {}
+        if anew or sum(one.id in fit for one in there) < replicas:
+            for one in there:
+                # Compose would start what is paused, and Docker refuses that.
+                if one.state == PAUSED and (beside or (one.id in fit and not anew)):
+                    machine.unpause(one.id)
+            counts = Counter(one.service for one in machine.of(project))
+            scale = {name: counts[name] for name in services if name != service and counts[name]}
+            if beside:
+                scale[service] = len(there) + replicas - len(fit)
             self._name_images(services)
             with _told(service):
                 compose = Compose(machine, project, _stored(services), no_recreate=beside, scale=scale)
                 compose.create([service], anew=anew)
-        wanted = (await self.wanted_services(environment, self.models[model_hash]))[service]
-        made = [one for one in map(_snapshot, machine.of(project, service)) if wanted.fits(one)]
-        return tuple(one.id for one in made if not wanted.is_settled(one))
+        wanted = (await self.wanted_services(environment, model))[service]
+        return tuple(one.id for one in await fitting() if not wanted.is_settled(one))
 
-    def _by_worth(self, project: str, service: str, wanted: Wanted) -> list[Container]:
-        def little(one: Container) -> tuple[bool, bool, int]:
-            shown = _snapshot(one)
-            return not wanted.fits(shown), shown.state is not ContainerState.RUNNING, one.number
-
-        return sorted(self.machine.of(project, service), key=little)
+    def _make_room(self, there: list[Container], stay: set[str], fit: set[str], replicas: int) -> None:
+        """Remove what is too many, and what has the number of another and would get a successor of the same name."""
+        best = sorted(there, key=lambda one: (one.id not in fit, one.state != RUNNING, _is_copied(one), one.number))
+        numbers: set[int] = set()
+        for position, one in enumerate(best):
+            if position >= replicas or (one.number in numbers and one.id not in stay):
+                self.machine.remove(one.id)
+            numbers.add(one.number)
 
     def _name_images(self, services: Mapping[str, Service]) -> None:
         """Let every name of a release mean its own image again: a hand may have moved it."""
@@ -428,6 +441,11 @@ def _wanted_hash(services: Mapping[str, Service], name: str, containers: Iterabl
         return hash_of(services[name])
     settled = joined is not None and joined.config_hash == _wanted_hash(services, shares, there)
     return hash_of(services[name], joined.id if joined is not None and settled else NOBODY)
+
+
+def _is_copied(one: Container) -> bool:
+    """Return whether a container has another name than Compose gives to its number."""
+    return one.name != f"{one.project}-{one.service}-{one.number}"
 
 
 def _pinned(reference: str, image_id: str) -> str:

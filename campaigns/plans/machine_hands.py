@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from campaigns.plans.composing import Compose, Service, hash_of, with_version
 from campaigns.plans.machine import Container, DockerError, Machine
+from campaigns.plans.sweeping import own_name
 
 VERSIONS = ("v1", "v2", "v3")
 OTHER = "sha256:other"
@@ -80,8 +81,7 @@ class Hands:
         self.machine.restart(one.id)
 
     def _rename(self, one: Container) -> None:
-        name = self.rng.choice((f"mine-{one.name}", f"{one.id[-12:]}_{one.name}"))
-        self.machine.rename(one.id, name)
+        self.machine.rename(one.id, self.rng.choice((f"mine-{one.name}", self._passing_name(one))))
 
     def _update(self, one: Container) -> None:
         if self.rng.random() < 0.5:
@@ -100,6 +100,8 @@ class Hands:
     def _move_own_tag(self, one: Container) -> None:
         """Give a name that a release uses to another image."""
         ours = sorted(tag for tag in self.machine.tags if tag.startswith("roas/"))
+        if not ours:
+            raise DockerError("no such tag")
         self.machine.tag(OTHER, self.rng.choice(ours))
 
     def _copy_container(self, one: Container) -> None:
@@ -110,9 +112,8 @@ class Hands:
 
     def _leave_behind(self, one: Container) -> None:
         """Leave what a killed Compose leaves: a successor under its passing name, that never ran."""
-        name = f"{one.id[-12:]}_{one.name}"
-        changed = f"{hash_of(Service(NO_RELEASE, self.rng.randint(0, 9)))}"
-        self.machine.create(replace(one, name=name, config_hash=changed, image=OTHER))
+        changed = hash_of(Service(NO_RELEASE, self.rng.randint(0, 9)))
+        self.machine.create(replace(one, name=self._passing_name(one), config_hash=changed, image=OTHER))
 
     def _up_service(self, one: Container) -> None:
         flags = {flag: self.rng.random() < 0.5 for flag in ("deps", "anew")}
@@ -149,6 +150,10 @@ class Hands:
     def _down(self, one: Container) -> None:
         if self.rng.random() < 0.3:
             self._compose().down()
+
+    def _passing_name(self, one: Container) -> str:
+        """Return the name of a successor whose predecessor is not gone."""
+        return f"{one.id[-12:]}_{own_name(one)}"
 
     def _known(self, one: Container) -> str:
         if one.service not in self.file or not self.file[one.service].active:

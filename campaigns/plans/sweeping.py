@@ -22,12 +22,18 @@ def sweep(machine: Machine, project: str, service: str | None = None, spared: Co
     return tuple(done)
 
 
+def own_name(one: Container) -> str:
+    """Return the name that a container has, or is to have once its predecessor is gone."""
+    found = PASSING_NAME.fullmatch(one.name)
+    return found[1] if found else one.name
+
+
 def _settle_names(machine: Machine, project: str, service: str, spared: Collection[str]) -> list[str]:
     done: list[str] = []
     claims: dict[str, list[Container]] = {}
     ours = [one for one in machine.of(project, service) if one.id not in spared]
     for one in ours:
-        claims.setdefault(_own_name(one), []).append(one)
+        claims.setdefault(own_name(one), []).append(one)
     for name, claimants in sorted(claims.items()):
         if all(one.name == name for one in claimants):
             continue
@@ -37,11 +43,6 @@ def _settle_names(machine: Machine, project: str, service: str, spared: Collecti
             machine.rename(best.id, name)
             done.append(f"gave {name} its name back")
     return done
-
-
-def _own_name(one: Container) -> str:
-    found = PASSING_NAME.fullmatch(one.name)
-    return found[1] if found else one.name
 
 
 def _never_ran(one: Container) -> bool:
