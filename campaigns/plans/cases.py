@@ -10,6 +10,7 @@ from campaigns.plans.double import PROJECT, EngineDouble
 from campaigns.plans.effects import find_lies
 from campaigns.plans.machine import Machine
 from campaigns.plans.machine_hands import VERSIONS, Hands
+from campaigns.plans.settled import find_unsettled
 from roas.deployment.context import Components
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import HealthAnswer, Peers
@@ -70,7 +71,8 @@ class Case:
         self.file: dict[str, Service] = {}
         self.hands = Hands(self.machine, self.rng, self.file, PROJECT)
         self.releases = 0
-        engine, accepting = EngineDouble(self.machine, self.file), _Accepting()
+        self.engine = engine = EngineDouble(self.machine, self.file)
+        accepting = _Accepting()
         components = Components(
             settings=Settings(_env_file=None, state_dir=folder / "state"),
             state=state,
@@ -116,6 +118,9 @@ class Case:
             self.result.lies.append(f"it did not succeed: {deployment.problem}")
         self.result.changed = len(plan.changed)
         self.result.lies += find_lies(plan, before, self.machine.look(PROJECT))
+        is_whole = request.kind is DeploymentKind.DEPLOY and not request.services
+        if is_whole and deployment.outcome is Outcome.SUCCEEDED:
+            self.result.lies += find_unsettled(self.machine, PROJECT, self.engine.drafted)
 
     def _request(self, *, limited: bool = False) -> DeploymentRequest:
         active = [name for name, one in self.file.items() if one.active]

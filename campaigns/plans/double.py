@@ -59,6 +59,7 @@ class EngineDouble:
         self.machine = machine
         self.file = file
         self.models: dict[str, dict[str, Any]] = {}
+        self.drafted: dict[str, Service] = {}
 
     # What the compose file says
 
@@ -146,6 +147,7 @@ class EngineDouble:
         model = dict(await self.preview_release(stack, image_ids, kept_from=kept_from, kept_services=kept_services))
         model_hash = hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
         self.models[model_hash] = model
+        self.drafted = _services(model)
         services = tuple(
             ReleaseService(
                 name,

@@ -1,16 +1,36 @@
 """A plan is what then happens, over random stacks and random hands; and the judge sees where it is not."""
 
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import campaigns.plans
 from campaigns.plans.__main__ import play_cases, play_on_engine
 from campaigns.plans.cases import Case
 from campaigns.plans.machine_hands import replace_something
+from roas.deployment import changes, planning
+from roas.engine.comparison import ServiceDifference, WantedService
 from roas.errors import ImageChangedError
+from roas.models.health import ContainerSnapshot
+from roas.models.plan import Plan, ServiceAction
 from roas.state.manager import StateManager
 
 CASES = 25
+FOLDER = Path(campaigns.plans.__file__).parent
+# What the machine and the judge are made of, and what of the product each of them may know.
+APART = {
+    "machine": (),
+    "composing": (),
+    "sweeping": (),
+    "machine_hands": (),
+    "settled": (),
+    "effects": ("roas.models.plan",),
+    "double": ("roas.models.", "roas.errors", "roas.engine.interface"),
+}
+INTERFACE_TYPES = {"ContainerEvent", "ProgressReport", "ReleaseDraft", "ResolvedStack", "SweptContainers"}
 
 
 @pytest.mark.parametrize("first", range(1, 201, CASES))
@@ -48,3 +68,76 @@ async def test_late_hand_voids_the_plan(tmp_path: Path) -> None:
             else:
                 refused += any("image_changed" in lie for lie in result.lies)  # preparation saw it
     assert refused >= 3
+
+
+@pytest.mark.parametrize("module", APART)
+def test_machine_knows_nothing_of_planning(module: str) -> None:
+    for imported, names in imports_of((FOLDER / f"{module}.py").read_text()):
+        if imported.startswith("campaigns."):
+            assert imported.removeprefix("campaigns.plans.") in APART, f"{imported} is not looked into"
+        if imported.partition(".")[0] in {"roas", "bot", "cogs"}:
+            assert imported.startswith(APART[module] or ("nothing of the product",)), imported
+        if imported == "roas.engine.interface":
+            assert names <= INTERFACE_TYPES
+
+
+def imports_of(source: str) -> Iterator[tuple[str, set[str]]]:
+    """Yield each module that a source imports anywhere, and what it takes of it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((one.name, set()) for one in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import hides where it is from"
+            yield str(node.module), {one.name for one in node.names}
+
+
+def keep_instead_of(action: ServiceAction) -> Callable[[Plan], Plan]:
+    """Return a lie: what is done to a service is not in the plan."""
+
+    def lie(plan: Plan) -> Plan:
+        services = (replace(one, action=ServiceAction.KEEP) if one.action is action else one for one in plan.services)
+        return replace(plan, services=tuple(services))
+
+    return lie
+
+
+def forget_removals(plan: Plan) -> Plan:
+    """Lie: what is removed is not in the plan."""
+    return replace(plan, services=tuple(one for one in plan.services if one.action is not ServiceAction.REMOVE))
+
+
+LIES: dict[str, Callable[[Plan], Plan]] = {
+    "recreation": keep_instead_of(ServiceAction.RECREATE),
+    "restart": keep_instead_of(ServiceAction.RESTART),
+    "removal": forget_removals,
+    "adjustment": keep_instead_of(ServiceAction.ADJUST),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_lie_in_the_plan_is_found(lie: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cases of `test_plan_is_what_happens`, with a planner that keeps something to itself."""
+    honest = planning.make_plan
+    told: list[bool] = []
+
+    def lying(*arguments: object, **more: object) -> Plan:
+        plan = honest(*arguments, **more)  # type: ignore[arg-type]
+        told.append(LIES[lie](plan) != plan)
+        return LIES[lie](plan)
+
+    monkeypatch.setattr(planning, "make_plan", lying)
+    results = await play_cases(1, 2 * CASES, tmp_path)
+    assert any(told), "else nothing was kept from anybody"
+    assert any("the plan says keep" in text or "is not in the plan" in text for one in results for text in one.lies)
+
+
+async def test_shared_blindness_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plan and execution ask the same function what differs: where that sees nothing, no plan is untrue."""
+    honest = changes.compare_service
+
+    def blind(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> ServiceDifference:
+        return replace(honest(wanted, containers), unlike=())
+
+    monkeypatch.setattr(changes, "compare_service", blind)
+    results = await play_cases(1, 2 * CASES, tmp_path)
+    assert any("is not of the release that was deployed" in text for one in results for text in one.lies)
