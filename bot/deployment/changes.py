@@ -114,15 +114,16 @@ def _chosen(
 ) -> frozenset[str]:
     """Return the named services, with what cannot stay as it is when they change.
 
-    What shares a namespace with a replaced one has lost it, and the other way round; and what a changed or restarted
-    service needs has to run, all of it.
+    What shares a namespace with a replaced one has lost it, and the other way round; what is too many of a service
+    would be joined instead of the one that stays; and what a changed or restarted service needs has to run, all of it.
     """
     chosen = set(named)
     while True:
         changing = chosen & differing.keys()
         replaced = {name for name in changing if differing[name].unlike or differing[name].missing}
         more = {name for name, shared in sharing.items() if replaced & set(shared)}
-        more |= {on for name in replaced for on in sharing.get(name, ()) if on in differing and differing[on].unlike}
+        shared = {on for name in replaced for on in sharing.get(name, ()) if on in differing}
+        more |= {on for on in shared if differing[on].unlike or differing[on].surplus}
         more |= {
             edge.on
             for name in changing | to_restart(running, changing)

@@ -3,7 +3,7 @@
 Plan, execution, rollback and drift all ask here, so that none of them can see another difference than the others.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
@@ -65,7 +65,7 @@ class ContainerDifference:
 
 def compare_service(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> ServiceDifference:
     """Compare a service with its containers."""
-    ranked = rank(wanted, containers)
+    ranked = rank(wanted.fits, containers)
     replicas = max(wanted.definition.replicas, 0)
     kept, beyond = ranked[:replicas], ranked[replicas:]
     return ServiceDifference(
@@ -77,12 +77,12 @@ def compare_service(wanted: WantedService, containers: Iterable[ContainerSnapsho
     )
 
 
-def rank(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> list[ContainerSnapshot]:
-    """Order containers by how much they are worth keeping, the best first."""
+def rank(fits: Callable[[ContainerSnapshot], bool], containers: Iterable[ContainerSnapshot]) -> list[ContainerSnapshot]:
+    """Order containers by how much they are worth keeping, the best first: what `fits` before all."""
 
     def worth(container: ContainerSnapshot) -> tuple[bool, bool, bool, bool, int]:
         return (
-            wanted.fits(container),
+            fits(container),
             container.health is HealthStatus.HEALTHY,
             container.state is ContainerState.RUNNING,
             # A copy that somebody ran beside it has its labels, and so its number, but not its name.

@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from roas.engine.client import EngineClients
+from roas.engine.comparison import rank
 from roas.engine.compose import commands
 from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
-from roas.engine.model import OF_SERVICE, SHARED_NAMESPACES, adopted_hash, replicas_of, services_of, shared_with
+from roas.engine.model import (
+    OF_SERVICE,
+    SHARED_NAMESPACES,
+    adopted_hash,
+    pinned_image_id,
+    replicas_of,
+    services_of,
+    shared_with,
+)
 from roas.engine.model_text import write_model
 from roas.engine.per_model import PerModel
 from roas.engine.snapshots import take_snapshots
@@ -65,15 +74,16 @@ class ConfigHashes:
         environment: Environment,
         containers: tuple[ContainerSnapshot, ...],
     ) -> dict[str, str]:
-        found = dict(hashes)
-        settled = {name: first for name in hashes if name not in sharing and (first := _first(containers, name, found))}
+        found, services = dict(hashes), services_of(model)
+        firsts = {name: _first(containers, name, services[name], found) for name in hashes if name not in sharing}
+        settled = {name: first for name, first in firsts.items() if first}
         waiting = dict(sharing)
         # What shares with a service that shares itself comes in a later round.
         while ready := [name for name, others in waiting.items() if others <= settled.keys()]:
             for name in ready:
                 del waiting[name]
             found |= await self._hash_shared(model, ready, settled, environment)
-            settled |= {name: first for name in ready if (first := _first(containers, name, found))}
+            settled |= {name: one for name in ready if (one := _first(containers, name, services[name], found))}
         return found
 
     async def _hash_shared(
@@ -153,9 +163,18 @@ def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, An
     return {**resolved, "depends_on": dict.fromkeys(sorted(shared_with(fields)), IMPLIED)}
 
 
-def _first(containers: tuple[ContainerSnapshot, ...], service: str, hashes: Mapping[str, str]) -> str | None:
-    """Return the container that Compose would share with, where it is as the model wants it."""
-    own = sorted(
-        (container for container in containers if container.service == service), key=lambda container: container.name
-    )
-    return own[0].id if own and own[0].config_hash == hashes[service] else None
+def _first(
+    containers: tuple[ContainerSnapshot, ...], service: str, fields: Mapping[str, Any], hashes: Mapping[str, str]
+) -> str | None:
+    """Return the container that Compose would share with, where it is as the model wants it.
+
+    That is the first by name of those that stay: what is too many is removed before anything joins it.
+    """
+    image_id = pinned_image_id(fields)
+
+    def fits(one: ContainerSnapshot) -> bool:
+        return one.config_hash == hashes[service] and image_id in {"", one.image_id}
+
+    own = rank(fits, (one for one in containers if one.service == service))
+    first = min(own[: max(1, replicas_of(fields))], key=lambda one: one.name, default=None)
+    return first.id if first is not None and first.config_hash == hashes[service] else None

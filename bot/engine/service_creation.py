@@ -204,7 +204,7 @@ class ServiceCreator:
 
         So goes what has the number of another and would be replaced: Compose names a successor by that number.
         """
-        ranked = rank(wanted, existing)
+        ranked = rank(wanted.fits, existing)
         kept = ranked[: max(wanted.definition.replicas, 0)]
         first = {one.number: one for one in reversed(kept)}
         kept = [one for one in kept if first[one.number] is one or (wanted.fits(one) and not anew)]

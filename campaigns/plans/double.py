@@ -436,16 +436,26 @@ def _definition(name: str, services: Mapping[str, Service]) -> ServiceDefinition
 
 
 def _wanted_hash(services: Mapping[str, Service], name: str, containers: Iterable[ContainerSnapshot]) -> str:
-    """Return the hash that a service's container should have, once the one that it joins is as the model says."""
-    there = tuple(containers)
-    joined, shares = joined_by(services[name], there), services[name].shares
+    """Return the hash that a service's container should have, once the one that it joins is as the model says.
+
+    By then, what is too many of that one is gone.
+    """
+    there, shares = tuple(containers), services[name].shares
     if shares not in services:
         return hash_of(services[name])
-    settled = joined is not None and joined.config_hash == _wanted_hash(services, shares, there)
+    wanted = _wanted_hash(services, shares, there), services[shares].image_id
+
+    def little(one: ContainerSnapshot) -> tuple[bool, bool, bool, int]:
+        unlike = (one.config_hash, one.image_id) != wanted
+        return unlike, one.state is not ContainerState.RUNNING, _is_copied(one), one.number
+
+    best = sorted((one for one in there if one.service == shares), key=little)
+    joined = joined_by(services[name], best[: max(1, services[shares].replicas)])
+    settled = joined is not None and joined.config_hash == wanted[0]
     return hash_of(services[name], joined.id if joined is not None and settled else NOBODY)
 
 
-def _is_copied(one: Container) -> bool:
+def _is_copied(one: Container | ContainerSnapshot) -> bool:
     """Return whether a container has another name than Compose gives to its number."""
     return one.name != f"{one.project}-{one.service}-{one.number}"
 

@@ -11,8 +11,8 @@ import campaigns.plans
 from campaigns.plans.__main__ import play_cases, play_on_engine
 from campaigns.plans.cases import Case
 from campaigns.plans.machine_hands import replace_something
-from roas.deployment import changes, planning
-from roas.engine.comparison import ServiceDifference, WantedService
+from roas.deployment.plan import make_plan
+from roas.engine.comparison import ServiceDifference, WantedService, compare_service
 from roas.errors import ImageChangedError
 from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan, ServiceAction
@@ -117,15 +117,14 @@ LIES: dict[str, Callable[[Plan], Plan]] = {
 @pytest.mark.parametrize("lie", LIES)
 async def test_lie_in_the_plan_is_found(lie: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cases of `test_plan_is_what_happens`, with a planner that keeps something to itself."""
-    honest = planning.make_plan
     told: list[bool] = []
 
     def lying(*arguments: object, **more: object) -> Plan:
-        plan = honest(*arguments, **more)  # type: ignore[arg-type]
+        plan = make_plan(*arguments, **more)  # type: ignore[arg-type]
         told.append(LIES[lie](plan) != plan)
         return LIES[lie](plan)
 
-    monkeypatch.setattr(planning, "make_plan", lying)
+    monkeypatch.setattr("roas.deployment.planning.make_plan", lying)
     results = await play_cases(1, 2 * CASES, tmp_path)
     assert any(told), "else nothing was kept from anybody"
     assert any("the plan says keep" in text or "is not in the plan" in text for one in results for text in one.lies)
@@ -133,11 +132,10 @@ async def test_lie_in_the_plan_is_found(lie: str, tmp_path: Path, monkeypatch: p
 
 async def test_shared_blindness_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plan and execution ask the same function what differs: where that sees nothing, no plan is untrue."""
-    honest = changes.compare_service
 
     def blind(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> ServiceDifference:
-        return replace(honest(wanted, containers), unlike=())
+        return replace(compare_service(wanted, containers), unlike=())
 
-    monkeypatch.setattr(changes, "compare_service", blind)
+    monkeypatch.setattr("roas.deployment.changes.compare_service", blind)
     results = await play_cases(1, 2 * CASES, tmp_path)
     assert any("is not of the release that was deployed" in text for one in results for text in one.lies)

@@ -9,10 +9,15 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 from tests.engine.applying import deploy, draft
 
+LINKED = """
+services:
+  vpn: {image: "tiny:v1"}
+  web: {image: "tiny:${VERSION}", links: [vpn]}
+"""
 SHARED = """
 services:
   vpn: {image: "tiny:v1"}
-  web: {image: "tiny:${VERSION}", network_mode: "service:vpn"}
+  web: {image: "tiny:v1", network_mode: "service:vpn"}
 """
 TWICE = """
 services:
@@ -20,25 +25,36 @@ services:
 """
 
 
-def copy_with_labels(docker_client: docker.DockerClient, container: ContainerSnapshot) -> str:
+def copy_with_labels(docker_client: docker.DockerClient, container: ContainerSnapshot, name: str | None = None) -> str:
     """Run a copy beside a container, as somebody does who has copied its `docker inspect`."""
     attrs = docker_client.containers.get(container.id).attrs
-    copied = docker_client.containers.run(attrs["Image"], detach=True, labels=attrs["Config"]["Labels"])
+    copied = docker_client.containers.run(attrs["Image"], name=name, detach=True, labels=attrs["Config"]["Labels"])
     assert copied.id is not None
     return copied.id
 
 
-async def test_copy_of_shared_service_is_kept(
+async def test_copy_of_linked_service_is_kept(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
     """To make `web`, Compose looks at `vpn` too: what is too many there is no affair of this deployment's."""
-    environment = stack(SHARED)
+    environment = stack(LINKED)
     await deploy(engine, environment, "v1")
     vpn = next(one for one in await engine.containers(environment) if one.service == "vpn")
     copied = copy_with_labels(docker_client, vpn)
     drafted = await draft(engine, environment, "v2")
     await engine.create_service(environment, drafted.model_hash, "web")
     assert {one.id for one in await engine.containers(environment) if one.service == "vpn"} == {vpn.id, copied}
+
+
+async def test_copy_of_shared_service_moves_nobody(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    """What shares is wanted in the namespace of the container that stays, whatever the copy is called."""
+    environment = stack(SHARED)
+    drafted = await deploy(engine, environment, "v1")
+    vpn, web = await engine.containers(environment)
+    copy_with_labels(docker_client, vpn, f"a-{environment.project}")
+    assert (await engine.current_hashes(drafted.model_hash, environment))["web"] == web.config_hash
 
 
 async def test_paused_container_beside_missing_one(
