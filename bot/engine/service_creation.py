@@ -121,7 +121,8 @@ class ServiceCreator:
         What exists keeps its containers, as many as there are; so does what is not among the `chosen`.
         """
         model = await self._to_apply(model_hash, environment)
-        present = Counter(container.service for container in await take_snapshots(self._clients, environment))
+        taken = await take_snapshots(self._clients, environment)
+        present = Counter(container.service for container in taken)
         lacking = await missing_networks(self._clients, environment, model)
         services = [
             name
@@ -134,6 +135,7 @@ class ServiceCreator:
             # What the chosen ones share with is scaled by Compose, too: two bots in a handover would become one.
             needed = _with_needs(model, services)
             scale = {name: present[name] for name in sorted(needed) if present[name]}
+            await self._unpause(environment, [one for one in taken if one.service in needed])
             await set_references(
                 self._clients, environment, {name: services_of(model)[name] for name in sorted(needed)}
             )

@@ -263,6 +263,9 @@ class EngineDouble:
         ]
         there = {name: len(self.machine.of(project, name)) for name in services}
         scale = {name: number for name, number in there.items() if number}
+        for one in self.machine.of(project):
+            if one.state == PAUSED and one.service in {services[name].shares for name in lacking}:
+                self.machine.unpause(one.id)
         self._name_images(services)
         with _told():
             Compose(self.machine, project, _stored(services), no_recreate=True, scale=scale).create(lacking)
@@ -304,8 +307,10 @@ class EngineDouble:
             with _told(service):
                 compose = Compose(machine, project, _stored(services), no_recreate=beside, scale=scale)
                 compose.create([service], anew=anew)
-        wanted = (await self.wanted_services(environment, model))[service]
-        return tuple(one.id for one in await fitting() if not wanted.is_settled(one))
+        wanted, made = (await self.wanted_services(environment, model))[service], await fitting()
+        if replicas and not made:
+            raise EngineError(f"no container of {service} is as the model says", service=service)
+        return tuple(one.id for one in made if not wanted.is_settled(one))
 
     def _make_room(self, there: list[Container], stay: set[str], fit: set[str], replicas: int) -> None:
         """Remove what is too many, and what has the number of another and would get a successor of the same name."""
@@ -339,6 +344,10 @@ class EngineDouble:
         """Remove a container; a missing one is no error."""
         if container_id in self.machine.containers:
             self.machine.remove(container_id)
+
+    async def container_differences(self, environment: Environment, model: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Find none: what hands change in place is drift, and no plan is made of it."""
+        return {}
 
     async def expected_repairs(
         self, environment: Environment, *, spared: frozenset[str] = frozenset()

@@ -1,19 +1,23 @@
 """A plan is what then happens, over random stacks and random hands; and the judge sees where it is not."""
 
 import ast
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import campaigns.plans
 from campaigns.plans.__main__ import play_cases, play_on_engine
-from campaigns.plans.cases import Case
+from campaigns.plans.cases import DORA, Case
+from campaigns.plans.composing import VERSION, Service
+from campaigns.plans.double import PROJECT
+from campaigns.plans.effects import find_lies
 from campaigns.plans.machine_hands import replace_something
 from roas.deployment.plan import make_plan
 from roas.engine.comparison import ServiceDifference, WantedService, compare_service
 from roas.errors import ImageChangedError
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan, ServiceAction
 from roas.state.manager import StateManager
@@ -95,15 +99,20 @@ def keep_instead_of(action: ServiceAction) -> Callable[[Plan], Plan]:
     """Return a lie: what is done to a service is not in the plan."""
 
     def lie(plan: Plan) -> Plan:
-        services = (replace(one, action=ServiceAction.KEEP) if one.action is action else one for one in plan.services)
-        return replace(plan, services=tuple(services))
+        services = (
+            dataclasses.replace(one, action=ServiceAction.KEEP) if one.action is action else one
+            for one in plan.services
+        )
+        return dataclasses.replace(plan, services=tuple(services))
 
     return lie
 
 
 def forget_removals(plan: Plan) -> Plan:
     """Lie: what is removed is not in the plan."""
-    return replace(plan, services=tuple(one for one in plan.services if one.action is not ServiceAction.REMOVE))
+    return dataclasses.replace(
+        plan, services=tuple(one for one in plan.services if one.action is not ServiceAction.REMOVE)
+    )
 
 
 LIES: dict[str, Callable[[Plan], Plan]] = {
@@ -134,8 +143,32 @@ async def test_shared_blindness_is_found(tmp_path: Path, monkeypatch: pytest.Mon
     """Plan and execution ask the same function what differs: where that sees nothing, no plan is untrue."""
 
     def blind(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> ServiceDifference:
-        return replace(compare_service(wanted, containers), unlike=())
+        return dataclasses.replace(compare_service(wanted, containers), unlike=())
 
     monkeypatch.setattr("roas.deployment.changes.compare_service", blind)
     results = await play_cases(1, 2 * CASES, tmp_path)
     assert any("is not of the release that was deployed" in text for one in results for text in one.lies)
+
+
+async def test_copy_in_the_way_is_in_the_plan(tmp_path: Path) -> None:
+    """What is named is to join `db`: the copy that Compose would choose instead goes first, and the plan says so."""
+    async with StateManager(tmp_path / "state") as state:
+        case = Case(1, state, tmp_path)
+        case.file |= {"db": Service("db:v1"), "web": Service(f"web:{VERSION}", shares="db")}
+        case.machine.tags |= {name: f"sha256:{name}" for name in ("db:v1", "web:v1", "web:v2")}
+        first = DeploymentRequest(case.environment.name, DeploymentKind.DEPLOY, DORA, version="v1")
+        assert (await case.orchestrator.run(first)).outcome is Outcome.SUCCEEDED
+        (db,) = case.machine.of(PROJECT, "db")
+        copy = case.machine.create(dataclasses.replace(db, name="a-copy"))
+        case.machine.start(copy.id)
+        before = case.machine.look(PROJECT)
+        second = dataclasses.replace(first, version="v2", services=("web",))
+        plan = await case.orchestrator.plan(second)
+        done = await case.orchestrator.run(dataclasses.replace(second, plan_digest=plan.digest))
+        await case.orchestrator.close()
+        await case.bus.close()
+    assert done.outcome is Outcome.SUCCEEDED, done.problem
+    assert find_lies(plan, before, case.machine.look(PROJECT)) == []
+    assert {one.service: one.action for one in plan.services} == {"db": "adjust", "web": "recreate"}
+    assert [one.id for one in case.machine.of(PROJECT, "db")] == [db.id]
+    assert [one.joins for one in case.machine.of(PROJECT, "web")] == [db.id]

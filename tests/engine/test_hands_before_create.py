@@ -72,6 +72,24 @@ async def test_paused_container_beside_missing_one(
     assert first.id in {one.id for one in after}
 
 
+async def test_paused_service_is_joined(
+    engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    """To create `web`, Compose starts what it is to join, and the engine refuses to start what is paused."""
+    environment = stack(SHARED)
+    drafted = await deploy(engine, environment, "v1")
+    vpn, web = await engine.containers(environment)
+    docker_client.containers.get(vpn.id).pause()
+    docker_client.containers.get(web.id).remove(force=True)
+    await engine.create_missing(environment, drafted.model_hash)
+    after = await engine.containers(environment)
+    assert [(one.service, one.state) for one in after] == [
+        ("vpn", ContainerState.RUNNING),
+        ("web", ContainerState.CREATED),
+    ]
+    assert after[0].id == vpn.id
+
+
 async def test_copy_under_the_same_number_is_replaced(
     engine: ComposeEngine, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:
