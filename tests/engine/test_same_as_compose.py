@@ -252,6 +252,7 @@ services:
     labels: {tiny: "1"}
     logging: {driver: json-file}
     restart: "no"
+    x-note: {to: people}
     stdin_open: false
     stop_signal: SIGTERM
     tty: false

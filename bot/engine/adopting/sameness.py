@@ -14,9 +14,8 @@ from roas.engine.durations import read_duration
 from roas.engine.restart_policy import restart_policy
 
 # What makes no container different, or is compared elsewhere.
-NOT_COMPARED = frozenset(
-    {"image", "build", "pull_policy", "depends_on", "x-deploy", "profiles", "develop", "scale", "attach"}
-)
+NOT_COMPARED = frozenset({"image", "build", "pull_policy", "depends_on", "profiles", "develop", "scale", "attach"})
+EXTENSION = "x-"
 NANO = 1e9
 DEFAULT_SIGNAL = "SIGTERM"
 ANONYMOUS_NAME = 64
@@ -76,7 +75,7 @@ def network_names(fields: Mapping[str, Any], model: Mapping[str, Any]) -> frozen
 def _common_form(
     fields: Mapping[str, Any], model: Mapping[str, Any], config: Mapping[str, Any], name: str
 ) -> dict[str, Any]:
-    given = {key: value for key, value in fields.items() if key not in NOT_COMPARED}
+    given = {key: value for key, value in fields.items() if key not in NOT_COMPARED and not key.startswith(EXTENSION)}
     deploy = given.pop("deploy", None) or {}
     form: dict[str, Any] = {
         **_process(given, config),
