@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.alone import Room
 from tests.sharing_out import turn
 
 if TYPE_CHECKING:
@@ -39,6 +41,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark every test that uses an engine, so that `-m 'not engine'` runs the rest in a moment."""
     if ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())):
         item.add_marker(pytest.mark.engine)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run a test that is marked `alone` while no other worker runs any; waiting for that is no time of the test."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    room = Room(Path(item.config.option.basetemp).parent)
+    with room.alone() if item.get_closest_marker("alone") else room.shared():
+        return (yield)
 
 
 @pytest.hookimpl(trylast=True)

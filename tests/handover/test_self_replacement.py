@@ -10,6 +10,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 EVERY_SECONDS = 0.3
 
 
+@pytest.mark.alone
 async def test_deploy_and_rollback_replace_bot(home, people, images):
     """A rollback brings the older bot back in the same way."""
     first = home.bots()[0]
@@ -33,6 +34,7 @@ async def test_deploy_and_rollback_replace_bot(home, people, images):
     assert "hotfix" in await offered(people)
 
 
+@pytest.mark.alone
 async def test_failed_successor_keeps_old_bot_serving(home, people):
     """A bot that does not come up never takes over, and the old one was never away."""
     first = home.bots()[0].id
