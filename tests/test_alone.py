@@ -3,7 +3,10 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 HOLD = """
@@ -32,16 +35,34 @@ class Visitor:
     async def leave(self) -> None:
         await asyncio.to_thread(self._process.communicate, "\n")
 
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
-async def test_who_is_alone_waits_for_all_and_is_waited_for(tmp_path: Path) -> None:
+
+@pytest.fixture
+def visit(tmp_path: Path) -> Iterator[Callable[[str], Visitor]]:
+    """Return `visit(how)`, which lets somebody in, or wait at the gate; none of them outlives the test."""
+    visitors: list[Visitor] = []
+
+    def come(how: str) -> Visitor:
+        visitors.append(Visitor(tmp_path, how))
+        return visitors[-1]
+
+    yield come
+    for visitor in visitors:
+        visitor.end()
+
+
+async def test_who_is_alone_waits_for_all_and_is_waited_for(visit: Callable[[str], Visitor]) -> None:
     """Nobody enters once somebody wants to be alone, or that one would never be."""
-    first, second = Visitor(tmp_path, "shared"), Visitor(tmp_path, "shared")
+    first, second = visit("shared"), visit("shared")
     assert await first.is_inside(LONG_SECONDS)
     assert await second.is_inside(LONG_SECONDS)
-    alone = Visitor(tmp_path, "alone")
+    alone = visit("alone")
     assert not await alone.is_inside(QUICK_SECONDS)
     await first.leave()
-    late = Visitor(tmp_path, "shared")
+    late = visit("shared")
     assert not await late.is_inside(QUICK_SECONDS)
     assert not await alone.is_inside(QUICK_SECONDS)
     await second.leave()
