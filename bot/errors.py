@@ -146,6 +146,13 @@ class EngineUnavailableError(EngineError):
     transient = True
 
 
+class ContainerRemovedError(EngineError):
+    """Somebody removed a container that was about to be started; another one can be created."""
+
+    key = "container_removed"
+    transient = True
+
+
 class RegistryUnavailableError(EngineError):
     """A registry answers with a fault of its own, or not at all."""
 

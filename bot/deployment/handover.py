@@ -224,6 +224,8 @@ class Handover:
             if container is None and was_there:
                 raise await self._not_ready_error(container_id, REMOVED_REASON, SuccessorStoppedError)
             was_there = container is not None
+            if container is not None and container.state is ContainerState.PAUSED:
+                unhealthy.add(container_id)
             if container is not None and (failure := _failure(container, restarts_before, container_id in unhealthy)):
                 kind = SuccessorStoppedError if _was_stopped(container) else ServiceFailedError
                 raise await self._not_ready_error(container_id, failure, kind)

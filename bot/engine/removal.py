@@ -10,7 +10,7 @@ from roas.engine.client import REQUEST_SECONDS, EngineClients, explanation
 from roas.engine.labels import SERVICE
 from roas.engine.own_container import refuse_own_container
 from roas.engine.snapshots import inspect_or_none
-from roas.errors import EngineError, ServiceFailedError
+from roas.errors import ContainerRemovedError, ServiceFailedError
 from roas.models.environment import Environment
 
 DEFAULT_GRACE_SECONDS = 10
@@ -78,8 +78,8 @@ async def remove_container(
     await clients.call(environment, remove)
 
 
-def _gone(container_id: str) -> EngineError:
-    return EngineError(
+def _gone(container_id: str) -> ContainerRemovedError:
+    return ContainerRemovedError(
         f"The container {container_id[:12]} was removed before it was started.", hint="Run `/deploy` again."
     )
 

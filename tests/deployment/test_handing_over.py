@@ -314,6 +314,27 @@ async def test_successor_that_ends_by_itself_fails(scene, old):
     assert "it ended with code 137" in ended.problem.message
 
 
+async def test_paused_successor_awaited(scene, old):
+    """Its health check fails for a moment after it was paused: that says nothing of its version."""
+    scene.home.behaviour["v1", BOT] = STARTING
+    home = await old.orchestrator.start(deploy("v1"))
+    new = await scene.next()
+    waiting = asyncio.create_task(old.orchestrator.wait(home.id))
+    for state, health in (
+        (ContainerState.PAUSED, HealthStatus.STARTING),
+        (ContainerState.RUNNING, HealthStatus.UNHEALTHY),
+        (ContainerState.RUNNING, HealthStatus.HEALTHY),
+    ):
+        running = scene.home.running
+        running[new.container_id] = replace(running[new.container_id], state=state, health=health)
+        running[old.container_id] = replace(running[old.container_id], health=HealthStatus.HEALTHY)
+        scene.home.tell(BOT)
+        await asyncio.sleep(0.5)  # longer than between two looks
+    with pytest.raises(HandedOverError):
+        await waiting
+    assert (await old.state.ownership.lease()).instance_id == new.state.instance_id
+
+
 async def test_successors_that_are_stopped_are_bounded(scene, old):
     scene.home.behaviour["v1", BOT] = STARTING
     home = await old.orchestrator.start(deploy("v1"))

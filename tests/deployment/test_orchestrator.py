@@ -14,6 +14,7 @@ from roas.deployment.run import DeploymentRun
 from roas.engine.interface import ReleaseDraft
 from roas.errors import (
     BuildFailedError,
+    ContainerRemovedError,
     EngineUnavailableError,
     ImageChangedError,
     ImageNotFoundError,
@@ -167,6 +168,15 @@ async def test_transient_faults_retried(orchestrator, engine):
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED
     assert deployment.phase(PhaseName.PREPARATION).attempts == 3
+
+
+async def test_container_removed_before_start_created_again(orchestrator, engine):
+    """A prune removes a container that was created a moment ago: a rollback by hand creates another one."""
+    await orchestrator.run(deploy("v1"))
+    await orchestrator.run(deploy("v2"))
+    engine.faults["start"] = [ContainerRemovedError("The container c9 was removed before it was started.")]
+    deployment = await orchestrator.run(rollback())
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
 
 
 async def test_retried_act_writes_intent_again(orchestrator, engine, state):
