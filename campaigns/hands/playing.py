@@ -78,6 +78,8 @@ async def play(ground: Ground, wanted: Round, *, well_seconds: float = WELL_SECO
     if not wrong and by_hand:  # the next deployment makes one of it again
         wrong = await clean(ground)
     outcome = ground.outcomes.get(asked, "")
+    if not wrong and took > well_seconds:
+        wrong = (f"all was well only after {took:.0f} s",)
     return Played(wanted, Verdict.BROKEN if wrong else Verdict.GOOD, took, wrong, outcome)
 
 
