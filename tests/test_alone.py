@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from tests.alone import Room
 room = Room(Path(sys.argv[1]))
+print("knocks", flush=True)
 with room.alone() if sys.argv[2] == "alone" else room.shared():
     print("inside", flush=True)
     sys.stdin.readline()
@@ -27,10 +28,18 @@ class Visitor:
     def __init__(self, folder: Path, how: str) -> None:
         command = [sys.executable, "-c", HOLD, str(folder), how]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=-1, stdout=-1, text=True)
-        self.inside = asyncio.create_task(asyncio.to_thread(self._process.stdout.readline))
+        self._knocks = asyncio.create_task(asyncio.to_thread(self._process.stdout.readline))
+        self._enters = asyncio.create_task(self._enter())
 
     async def is_inside(self, within_seconds: float) -> bool:
-        return bool(await asyncio.wait([self.inside], timeout=within_seconds) and self.inside.done())
+        """Return whether somebody who has knocked is inside by then."""
+        await self._knocks
+        await asyncio.wait([self._enters], timeout=within_seconds)
+        return self._enters.done()
+
+    async def _enter(self) -> None:
+        await self._knocks
+        await asyncio.to_thread(self._process.stdout.readline)
 
     async def leave(self) -> None:
         await asyncio.to_thread(self._process.communicate, "\n")
