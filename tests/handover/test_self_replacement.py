@@ -6,15 +6,13 @@ from sandbox.poller import polling
 from tests.wire.channel import ask, live, outcome, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
-# Ten a second were more than a bot answers that shares two cores with other tests: its answers came later and later.
-EVERY_SECONDS = 0.3
 
 
 @pytest.mark.alone
 async def test_deploy_and_rollback_replace_bot(home, people, images):
     """A rollback brings the older bot back in the same way."""
     first = home.bots()[0]
-    async with polling(people, "status", EVERY_SECONDS) as somebody:
+    async with polling(people, "status") as somebody:
         deployment_id = await start(people, "dora", "deploy", environment="dev", version="earlier")
         told = await outcome(people, deployment_id)
     assert_answered_once(somebody.results)
@@ -38,7 +36,7 @@ async def test_deploy_and_rollback_replace_bot(home, people, images):
 async def test_failed_successor_keeps_old_bot_serving(home, people):
     """A bot that does not come up never takes over, and the old one was never away."""
     first = home.bots()[0].id
-    async with polling(people, "status", EVERY_SECONDS) as somebody:
+    async with polling(people, "status") as somebody:
         deployment_id = await start(people, "dora", "deploy", environment="dev", version="exits")
         told = await outcome(people, deployment_id)
     assert_answered_once(somebody.results)
@@ -63,5 +61,5 @@ async def assert_one_live_message(people, deployment_id: str) -> None:
 
 def assert_answered_once(seen):
     """Show that who asked all the time was acknowledged every time within Discord's 3 s, and answered once."""
-    assert len(seen.asked) > 10
+    assert len(seen.asked) > 5  # of ten a second: a version that ends at once has failed after one
     assert (seen.never, seen.twice, seen.late) == (0, 0, 0)
