@@ -24,7 +24,7 @@ log = get_logger(__name__)
 
 # How often to look for environments that another process gave their first release, and for expired silences.
 ROUND_SECONDS = 10.0
-GUARD_SECONDS = 1.0
+FREQUENT_LOOK_SECONDS = 1.0
 # Alerts that are over, and attempts to recover, are kept for so long: enough to look back, and bounded.
 RESOLVED_KEPT = 2000
 ATTEMPTS_KEPT = timedelta(days=7)
@@ -50,7 +50,7 @@ class Maintenance:
         catch_up: Callable[[], Awaitable[None]],
         history: HistoryBounds,
         looks: Sequence[Callable[[], Awaitable[None]]] = (),
-        guard: Callable[[], Awaitable[None]] | None = None,
+        frequent_look: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._collector = collector
         self._alerts = alerts
@@ -62,10 +62,10 @@ class Maintenance:
         self._history = history
         self._next_prune = 0.0
         self._looks = looks
-        self._guard = guard
+        self._frequent_look = frequent_look
         self._backup = JournalBackup(state, alert_service)
         self._rounds: asyncio.Task[None] | None = None
-        self._guarding: asyncio.Task[None] | None = None
+        self._frequent_looks: asyncio.Task[None] | None = None
         self._is_room_low: bool | None = None  # what a bot before this one said of it is not known
 
     @property
@@ -83,16 +83,18 @@ class Maintenance:
             log.error("changes of other processes could not be read", error=error.message, hint=error.hint)
         self._collector.observe_with(self._alerts)
         self._rounds = asyncio.create_task(self._run(), name="maintenance")
-        if self._guard is not None:
-            self._guarding = asyncio.create_task(self._keep_guard(self._guard), name="guard")
+        if self._frequent_look is not None:
+            self._frequent_looks = asyncio.create_task(
+                self._look_frequently(self._frequent_look), name="frequent looks"
+            )
 
     async def stop(self) -> None:
         """Stop the rounds and all watches; the next leader continues from the journal."""
         rounds, self._rounds = self._rounds, None
-        guarding, self._guarding = self._guarding, None
+        frequent, self._frequent_looks = self._frequent_looks, None
         if rounds is None:
             return
-        await end_tasks(*(task for task in (rounds, guarding) if task is not None))
+        await end_tasks(*(task for task in (rounds, frequent) if task is not None))
         await self._collector.stand_by()
         await self._recovery.close()
 
@@ -107,16 +109,16 @@ class Maintenance:
                 log.exception("maintenance round broke")
             await pause(ROUND_SECONDS)
 
-    async def _keep_guard(self, guard: Callable[[], Awaitable[None]]) -> None:
+    async def _look_frequently(self, frequent_look: Callable[[], Awaitable[None]]) -> None:
         """Look often at what may be started by the engine at any moment."""
         while True:
             try:
-                await guard()
+                await frequent_look()
             except RoasError as error:
                 log.error("a look at the binds failed", error=error.message, hint=error.hint)
             except Exception:  # the looks must continue
                 log.exception("a look at the binds broke")
-            await pause(GUARD_SECONDS)
+            await pause(FREQUENT_LOOK_SECONDS)
 
     async def _run_round(self) -> None:
         await self._check_journal()

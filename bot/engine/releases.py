@@ -84,14 +84,14 @@ class ReleaseDrafter:
         if kept_from is None:
             found = await adopt_project(self._clients, stack.environment)
             adopted = await self.bound(stack.environment, found.model, write=False) if found else None
-        return model if adopted is None else await self._carry(stack.environment, model, adopted)
+        return model if adopted is None else await self._keep_adopted(stack.environment, model, adopted)
 
     async def bound(self, environment: Environment, adopted: Mapping[str, Any], *, write: bool) -> Mapping[str, Any]:
         """Return an adopted model with its files bound by content."""
         folder = environment.folder
         return await self._clients.local(lambda: bind_adopted(adopted, self._contents, folder, write=write))
 
-    async def _carry(
+    async def _keep_adopted(
         self, environment: Environment, model: dict[str, Any], adopted: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Let adopted containers stay that already are what is wanted; where one is not, say in which fields."""

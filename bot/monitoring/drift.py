@@ -162,7 +162,7 @@ class DriftAlerts:
         for environment in self._environments.values():
             found = await self._finder.find(environment)
             if found is not None:
-                await self._decide(environment, "\n".join(_told(found)))
+                await self._decide(environment, "\n".join(_sentences(found)))
 
     async def _decide(self, environment: Environment, summary: str) -> None:
         before, times = self._seen.get(environment.name, ("", 0))
@@ -175,7 +175,7 @@ class DriftAlerts:
         self._firing[environment.name] = summary
 
 
-def _told(found: Iterable[ServiceDrift]) -> Iterator[str]:
+def _sentences(found: Iterable[ServiceDrift]) -> Iterator[str]:
     """Say each reason in a sentence of its own."""
     for one in found:
         yield from (f"{one.service} was changed by hand: {reason}" for reason in one.reason.split(REASON_END))

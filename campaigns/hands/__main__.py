@@ -28,14 +28,14 @@ def main() -> int:
     given = parser.parse_args()
     results = given.results or Path(tempfile.mkdtemp(prefix="roas-hands-results-"))
     if given.plants:
-        return int(not asyncio.run(_until_told(play_plants(results, given.match))))
+        return int(not asyncio.run(_until_stopped(play_plants(results, given.match))))
     words = given.match or [""]
     rounds = [one for one in all_rounds(given.seed, given.times) if any(word in str(one) for word in words)]
     options = HandsOptions(results, given.lanes, given.minutes)
-    return int(not asyncio.run(_until_told(HandsCampaign(rounds[: given.limit or None], options).run())))
+    return int(not asyncio.run(_until_stopped(HandsCampaign(rounds[: given.limit or None], options).run())))
 
 
-async def _until_told(playing: Coroutine[Any, Any, bool]) -> bool:
+async def _until_stopped(playing: Coroutine[Any, Any, bool]) -> bool:
     """Play until the end, or until SIGTERM: engines are stopped and disks are unmounted then, too."""
     task = asyncio.ensure_future(playing)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

@@ -108,7 +108,7 @@ class HandsCampaign:
         ground.rounds += 1
         self._record.add(played, round(load, 1), ground.rounds, await self._left(ground), again=again)
         self._count += 1
-        self._tell(name, played, load)
+        self._print(name, played, load)
         usable = played.verdict in {Verdict.GOOD, Verdict.MISSED}
         if not usable:
             await asyncio.to_thread(ground.lane.keep_evidence, self._evidence(played))
@@ -135,7 +135,7 @@ class HandsCampaign:
     def _evidence(self, played: Played) -> Path:
         return self._options.results / f"{time.strftime('%H%M%S')}-{played.round.hand.name}-{played.round.moment.name}"
 
-    def _tell(self, name: str, played: Played, load: float) -> None:
+    def _print(self, name: str, played: Played, load: float) -> None:
         text = f"{name} {self._count}, {len(self._waiting)} left  {played.round}  {played.outcome}"
         self._say(f"{text}  {played.seconds:.1f} s  {played.verdict}  (load {load:.1f})")
         for wrong in played.wrong:

@@ -50,7 +50,7 @@ async def play_plants(results: Path, words: Collection[str] = ()) -> bool:
         for name in wanted:
             one = await _play(ground, name)
             found.append(one)
-            _tell(one, results)
+            _print(one, results)
     return all(one.is_red for one in found)
 
 
@@ -71,7 +71,7 @@ def _plant(ground: Ground, name: str) -> None:
     settings.write_text("\n".join([*lines, f"{PLANT_VARIABLE}={name}"]) + "\n")
 
 
-def _tell(found: Found, results: Path) -> None:
+def _print(found: Found, results: Path) -> None:
     seen = "red" if found.is_red else f"NOT SEEN ({found.played.verdict})"
     print(f"{found.plant}: {seen}  {found.played.round}  {'; '.join(found.played.wrong)}", flush=True)
     line = {"plant": found.plant, "seen": seen, "round": str(found.played.round), "wrong": found.played.wrong}

@@ -34,11 +34,11 @@ async def play_on_engine(first: int, number: int, folder: Path) -> list[Result]:
             began = time.monotonic()
             results.append(found := await EngineCase(seed, ground, folder).play())
             print(f"seed {seed}: {time.monotonic() - began:.1f} s, {found.changed} changed", flush=True)
-            tell(found)
+            report(found)
     return results
 
 
-def tell(found: Result) -> None:
+def report(found: Result) -> None:
     """Print what was played where the plan was not true."""
     if found.lies:
         print(f"seed {found.seed}: {'; '.join(found.story)}", *found.lies, sep="\n  ", flush=True)
@@ -58,7 +58,7 @@ def main() -> int:
         else:
             results = asyncio.run(play_cases(arguments.first, arguments.cases, Path(folder)))
             for one in results:
-                tell(one)
+                report(one)
     untrue = [one for one in results if one.lies]
     changed = sum(one.changed for one in results)
     print(f"{len(results)} cases, {changed} services changed, {len(untrue)} with a difference")
