@@ -9,6 +9,7 @@ import pytest
 from roas.errors import ComposePolicyError
 from roas.monitoring.swapped_binds import SwappedBinds
 from tests.acceptance.stack import service
+from tests.acceptance.trouble import until
 
 LEADS = "where the link leads"
 
@@ -77,3 +78,24 @@ async def test_swapped_folder_is_not_started_with(application, people, stack, gu
     assert await open_alerts(application) == []
     await application.engine.start(environment, stack.container("web").id)
     assert stack.container("web").status == "running"
+
+
+async def test_running_bot_notices_swaps_by_itself(application, people, stack, tmp_path):
+    """It looks again and again: what is swapped later is held, too, and let go once it leads back."""
+    (tmp_path / "host").mkdir()
+    folder, gone = stack.folder / "data", stack.folder / "gone"
+    folder.mkdir()
+    stack.write({"web": service(restart="always", volumes=["./data:/data"]), "other": service(restart="always")})
+    await people.succeed("v1")
+    await application.maintenance.start()
+
+    async def is_policy(name: str) -> bool:
+        return policies(stack)["web"] == name
+
+    for _time in range(2):
+        folder.rename(gone)
+        folder.symlink_to(tmp_path / "host")
+        await until(lambda: is_policy("no"))
+        folder.unlink()
+        gone.rename(folder)
+        await until(lambda: is_policy("always"))
