@@ -205,7 +205,7 @@ class DeploymentManager:
     ) -> None:
         """Stop and remove all containers of a service."""
         await report(service, ServiceStep.REMOVING, "", None)
-        await self.remove_containers(environment, watch.of_service(service))
+        await self._remove_watched(environment, watch.of_service(service), watch)
         await report(service, ServiceStep.REMOVED, "", None)
 
     async def remove_containers(self, environment: Environment, containers: tuple[ContainerSnapshot, ...]) -> None:
@@ -305,7 +305,14 @@ class DeploymentManager:
     async def _remove_others(self, environment: Environment, wanted: WantedService, watch: ContainerWatch) -> None:
         """After a start-first update the new containers serve; the old ones go, and those that are too many."""
         difference = compare_service(wanted, watch.of_service(wanted.definition.name))
-        await self.remove_containers(environment, difference.unlike + difference.surplus)
+        await self._remove_watched(environment, difference.unlike + difference.surplus, watch)
+
+    async def _remove_watched(
+        self, environment: Environment, containers: tuple[ContainerSnapshot, ...], watch: ContainerWatch
+    ) -> None:
+        """Remove containers, and see to it that nobody judges a service by what the watch saw of their end."""
+        await self.remove_containers(environment, containers)
+        await watch.look_at(one.id for one in containers)
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, str], text: str) -> str:

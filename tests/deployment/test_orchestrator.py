@@ -34,7 +34,7 @@ from roas.models.stack import WantedImage
 from roas.state.journal import Fence
 from roas.state.manager import StateManager
 from tests.deployment.conftest import service
-from tests.deployment.fake_engine import HEALTHY, STARTING, UNHEALTHY
+from tests.deployment.fake_engine import HEALTHY, STARTING, UNHEALTHY, FakeEngine
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 
@@ -65,6 +65,29 @@ async def test_deployment_runs_six_phases(orchestrator, engine, state):
     assert (await state.releases.current("dev")).version == "v1"
     assert await state.locks.get("dev") is None
     assert deployment == await state.deployments.get(deployment.id)
+
+
+class RemovingSlowly(FakeEngine):
+    """Remove containers as Docker does: they end first, and that is seen; of the removal no event has come yet."""
+
+    async def remove(self, environment, container_id, *, grace_seconds=None):
+        container = self.running[container_id]
+        self.running[container_id] = replace(container, state=ContainerState.EXITED, exit_code=0, restart_policy="no")
+        looks = self.calls.count(("containers", ""))
+        self.tell(container.service)
+        while self.calls.count(("containers", "")) == looks:
+            await asyncio.sleep(0)
+        await super().remove(environment, container_id, grace_seconds=grace_seconds)
+
+
+@pytest.mark.parametrize("engine", [RemovingSlowly({"web": service("web", start_first=True, monitor_seconds=0.1)})])
+async def test_replaced_container_judges_nothing(orchestrator, engine):
+    """Neither a start-first update nor the way back fails by the end of a container that it removed itself."""
+    for version in ("v1", "v2", "v3"):
+        deployment = await orchestrator.run(deploy(version))
+        assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
+    assert engine.versions() == {"web": "web:v2"}
 
 
 async def test_dependencies_start_first(orchestrator, engine):

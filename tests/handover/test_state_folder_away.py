@@ -7,7 +7,7 @@ import pytest
 
 from testbed.container_processes import until
 from testbed.home_stack import Home
-from tests.handover.conftest import other_version
+from tests.handover.conftest import other_version, rows
 from tests.wire.channel import outcome, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -33,6 +33,12 @@ def health(home: Home) -> tuple[str, str]:
     return found["Status"], found["Log"][-1]["Output"] if found["Log"] else ""
 
 
+def validated(home: Home, deployment_id: str) -> bool:
+    """Tell whether a deployment is beyond its validation."""
+    question = "SELECT 1 FROM phases WHERE deployment_id = ? AND name = 'validation' AND status = 'success'"
+    return bool(rows(home, question, deployment_id))
+
+
 async def test_mute_bot_is_not_healthy_to_docker(home, people):
     # Until a bot was healthy once, Docker counts no failure for as long as its start may take.
     await until(lambda: health(home)[0] == "healthy" or None, "never well", seconds=SECONDS)
@@ -46,6 +52,8 @@ async def test_mute_bot_is_not_healthy_to_docker(home, people):
 async def test_unreadable_folder_is_waited_for(home, people, images):
     """In the middle of a deployment: it goes on afterwards, and no release is said to be gone."""
     deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
+    # Before that, validation itself looks at the folder and refuses, with nothing changed.
+    await until(lambda: validated(home, deployment_id) or None, "never validated", seconds=SECONDS)
     with unreadable(home):
         await until(lambda: "cannot be used" in home.logs() or None, "nothing was noticed", seconds=SECONDS)
     told = await outcome(people, deployment_id)
