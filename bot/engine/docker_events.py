@@ -22,7 +22,7 @@ from roas.models.environment import Environment
 # What the probes of health checks cause (`exec_*`) is left out by the engine already.
 ACTIONS = (
     *("create", "start", "restart", "die", "oom", "kill", "stop", "pause", "unpause", "rename", "destroy"),
-    "health_status",
+    *("update", "health_status"),
 )
 SUBSCRIBE_SECONDS = 30.0
 STREAM_FAULTS = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)

@@ -171,6 +171,8 @@ class MonitoringCollector:
             return self._health.due_in(environment.name)
 
         async def on_event(event: ContainerEvent) -> None:
+            if event.action == "update" and self._drift is not None:
+                self._drift.look_closely(environment.name)
             if self._observer is not None:
                 await self._observer.container_event(environment, event, await self._sampler.definitions(environment))
 

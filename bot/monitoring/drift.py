@@ -90,6 +90,10 @@ class DriftFinder:
             return None
         return found
 
+    def look_closely(self, environment: str) -> None:
+        """Let the next look ask about each container: one was changed in place."""
+        self._known.pop(environment, None)
+
     def _remembered(self, environment: Environment, outline: object) -> tuple[ServiceDrift, ...] | None:
         """Return what the last whole look found, where nothing that the list shows has changed since, not long ago."""
         known = self._known.get(environment.name)

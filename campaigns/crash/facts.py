@@ -31,6 +31,8 @@ class ContainerFacts:
     restarts: int = 0
     started_at: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    # What the hand of `docker update` sets; no compose file here does.
+    cpu_shares: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +107,5 @@ def _container(client: docker.DockerClient, container_id: str) -> ContainerFacts
         restarts=int(inspected["RestartCount"]),
         started_at=state["StartedAt"],
         labels=inspected["Config"].get("Labels") or {},
+        cpu_shares=int(inspected["HostConfig"].get("CpuShares") or 0),
     )

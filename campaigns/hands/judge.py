@@ -104,6 +104,9 @@ def _differences_named(view: View) -> Iterator[str]:
         name, wanted = service["name"], service["image"]["image_id"]
         if wanted != runs.get(name) and not (view.by_hand and name in drift):
             yield f"status says {name} is of {release['version']}, and {_version(view, runs.get(name, ''))} runs"
+    updated = {str(one.labels.get(SERVICE_LABEL)) for one in view.containers if one.cpu_shares}
+    if updated - drift:
+        yield f"status does not say that {', '.join(sorted(updated - drift))} was changed in place"
     if drift and not view.by_hand:
         yield f"status says that {', '.join(sorted(drift))} was changed by hand"
     if drift and not view.alerted:

@@ -45,8 +45,8 @@ class Hand(StrEnum):
     WEB_FAILS = "web's health check fails"
 
 
-# After these, services may be of another version than the release: then status and an alert must say so.
-BY_HAND = frozenset({Hand.COMPOSE_UP, Hand.COMPOSE_DOWN, Hand.DOCKER_RM_BOT})
+# After these, services may be of another version or configuration than the release has: status and an alert say so.
+BY_HAND = frozenset({Hand.COMPOSE_UP, Hand.COMPOSE_DOWN, Hand.DOCKER_RM_BOT, Hand.DOCKER_UPDATE})
 
 
 class Moment(StrEnum):

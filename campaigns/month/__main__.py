@@ -5,10 +5,12 @@ import asyncio
 import sys
 import tempfile
 import time
+from dataclasses import astuple, fields
 from pathlib import Path
 
 from campaigns.month.bounds import breaches, row_bounds
 from campaigns.month.living import Busyness, live
+from campaigns.month.on_engine import Held, grown, live_on_engine
 
 
 def main() -> int:
@@ -17,9 +19,12 @@ def main() -> int:
     parser.add_argument("--deployments", type=int, default=500)
     parser.add_argument("--alerts", type=int, default=5000)
     parser.add_argument("--bots", type=int, default=200, help="how often the bot is replaced (default: %(default)s)")
+    parser.add_argument("--engine", action="store_true", help="with the bot in its container, on a private engine")
     given = parser.parse_args()
     busyness = Busyness(given.deployments, given.alerts, given.bots)
     begun = time.monotonic()
+    if given.engine:
+        return _on_engine(busyness, begun)
     with tempfile.TemporaryDirectory(prefix="roas-month-") as folder:
         footprints, rows = asyncio.run(live(Path(folder) / "state", busyness))
     bounds = row_bounds(busyness)
@@ -33,6 +38,19 @@ def main() -> int:
     wrong = tuple(breaches(footprints, rows, busyness))
     for one in wrong:
         print(f"BROKEN: {one}")
+    return int(bool(wrong))
+
+
+def _on_engine(busyness: Busyness, begun: float) -> int:
+    with tempfile.TemporaryDirectory(prefix="roas-month-") as folder:
+        held = asyncio.run(live_on_engine(Path(folder), busyness))
+    print("| after | " + " | ".join(one.name for one in fields(Held)) + " |")
+    for number, one in enumerate(held, start=1):
+        print(f"| {number}/{len(held)} | " + " | ".join(str(value) for value in astuple(one)) + " |")
+    print(f"took {time.monotonic() - begun:.0f} s")
+    wrong = tuple(grown(held))
+    for text in wrong:
+        print(f"BROKEN: {text}")
     return int(bool(wrong))
 
 

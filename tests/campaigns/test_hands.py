@@ -77,6 +77,7 @@ def test_judge_finds_nothing_wrong_with_a_whole_stack() -> None:
         ({"containers": (*view().containers[:2], container("web", name="x_home-web-1"))}, "is not the name of web"),
         ({"containers": (*view().containers[:2], container("web", image="web@v2"))}, "several versions"),
         ({"containers": (*view().containers, container("stray"))}, "is of no service"),
+        ({"containers": (*view().containers[:3], container("redis", cpu_shares=512))}, "redis was changed in place"),
         ({"status": None}, "does not answer"),
         ({"status": {**(view().status or {}), "release": release("v2")}}, "status says web is of v2, and v1 runs"),
         ({"status": {**(view().status or {}), "lock": {}}}, "under way"),

@@ -119,8 +119,13 @@ async def test_containers_asked_once_a_minute(world: Any) -> None:
     assert await looks((0, False), (0, False), (0, False)) == [1, 2, 2], "made anew: looked at at once"
     world.differences = {world.there[0].id: ContainerDifference(changed=("cpus",))}
     assert [one.service for one in await finder.find(DEV) or ()] == ["db"]
-    world.now += 61
+    finder.look_closely(DEV.name)
+    assert [one.service for one in await finder.find(DEV) or ()] == ["db", "web"], "told of it: looked at at once"
     assert [one.service for one in await finder.find(DEV) or ()] == ["db", "web"]
+    world.differences = {}
+    assert [one.service for one in await finder.find(DEV) or ()] == ["db", "web"], "settled: the list alone is asked"
+    world.now += 61
+    assert [one.service for one in await finder.find(DEV) or ()] == ["db"]
 
 
 KEYS = ("command", "environment: A", "environment: B", "ports", "volumes: /data")
