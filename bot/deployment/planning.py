@@ -24,6 +24,7 @@ from roas.models.stack import ServiceDefinition, WantedImage
 
 # Stands for an image that is yet to be pulled or built, where that gives another one than runs.
 ANOTHER_IMAGE = f"sha256:{'0' * 64}"
+NO_WAY_BACK = "Should this fail, {label} cannot be restored: the images of {services} are gone."
 PARTIALLY_APPLIED = "The last deployment was interrupted: services that are not of {label} are rolled back to it."
 
 
@@ -77,7 +78,11 @@ async def plan_deployment(
         version=(request.version or "") if stack.follows_version else "",
         definitions=stack.definitions,
         wanted=wanted,
-        warnings=(*stack.warnings, *(obstacle.message for obstacle in stack.obstacles)),
+        warnings=(
+            *stack.warnings,
+            *(obstacle.message for obstacle in stack.obstacles),
+            *await _lost_images(components, environment, current),
+        ),
     )
     plan = bind_to_inputs(plan, stack.inputs)
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
@@ -138,6 +143,14 @@ async def plan_rollback(
     await _refuse_fixed_bot(components, environment, plan, definitions)
     await refuse_moved_state(components, environment, model)
     return target, plan
+
+
+async def _lost_images(components: Components, environment: Environment, current: Release | None) -> tuple[str, ...]:
+    """Warn where what a failed deployment would go back to is gone: a prune takes what nothing uses."""
+    gone = await components.engine.missing_images(current, environment) if current is not None else ()
+    if current is None or not gone:
+        return ()
+    return (NO_WAY_BACK.format(label=current.label, services=", ".join(gone)),)
 
 
 async def _refuse_fixed_bot(

@@ -79,6 +79,18 @@ async def test_release_with_missing_image_refused(people, stack, two_releases):
     assert await people.application.engine.missing_images(release, environment) == ("web",)
 
 
+async def test_plan_says_that_there_is_no_way_back(people, stack, two_releases):
+    """Before anybody says yes: `docker system prune -af` takes stopped containers, and then their images."""
+    await people.succeed("v1")
+    asked = request(DeploymentKind.DEPLOY, version="v2")
+    assert (await people.application.orchestrator.plan(asked)).warnings == ()
+    for container in stack.containers():
+        container.remove(force=True)
+    prune_all(stack, two_releases["v1"])
+    plan = await people.application.orchestrator.plan(asked)
+    assert plan.warnings == ("Should this fail, r1 cannot be restored: the images of web are gone.",)
+
+
 async def test_failed_rollback_needs_operator(people, stack, make, two_releases):
     """A failed deployment whose way back was pruned in its middle asks for an operator, and stops nothing for it."""
     await people.succeed("v1")

@@ -70,13 +70,18 @@ async def test_deployment_runs_six_phases(orchestrator, engine, state):
 class RemovingSlowly(FakeEngine):
     """Remove containers as Docker does: they end first, and that is seen; of the removal no event has come yet."""
 
+    looked = asyncio.Event()
+
+    async def containers(self, environment):
+        self.looked.set()
+        return await super().containers(environment)
+
     async def remove(self, environment, container_id, *, grace_seconds=None):
         container = self.running[container_id]
         self.running[container_id] = replace(container, state=ContainerState.EXITED, exit_code=0, restart_policy="no")
-        looks = self.calls.count(("containers", ""))
+        self.looked.clear()
         self.tell(container.service)
-        while self.calls.count(("containers", "")) == looks:
-            await asyncio.sleep(0)
+        await self.looked.wait()
         await super().remove(environment, container_id, grace_seconds=grace_seconds)
 
 
