@@ -20,11 +20,14 @@ from roas.state.boot_clock import boot_seconds
 # An older heartbeat does not show the present state of a bot; one is written every half second.
 FRESH_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.2
+WELL = frozenset({HealthStatus.HEALTHY, HealthStatus.NONE})
 NOT_HEALTHY_YET = "its health check had not passed"
 UNHEALTHY_REASON = "its health check fails"
 REMOVED_REASON = "its container was removed"
 # How many successors are started in all, where somebody ends them.
 MOST_SUCCESSORS = 3
+# Somebody removes it, and the engine may call it unhealthy meanwhile: nobody else does that while it is awaited.
+GOING = frozenset({ContainerState.REMOVING, ContainerState.DEAD})
 RESTARTED_POLICIES = frozenset({"always", "unless-stopped"})
 
 
@@ -176,19 +179,17 @@ class Handover:
             await context.update(handed_over_to=context.components.state.instance_id)
         allowed = context.components.settings.handover_seconds
         try:
-            healthy = await self._watch.until(self._own_is_healthy, allowed)
+            await self._watch.until(self._own_is_healthy, allowed)
         except TimeoutError as error:
-            reason = NOT_HEALTHY_YET
+            own = next((c for c in self._watch.containers if c.id == self._own.id), None)
+            is_unhealthy = own is not None and own.health is HealthStatus.UNHEALTHY
+            reason = UNHEALTHY_REASON if is_unhealthy else NOT_HEALTHY_YET
             raise await self._not_ready_error(self._own.id, f"after {allowed:g} s {reason}") from error
-        if not healthy:
-            raise await self._not_ready_error(self._own.id, UNHEALTHY_REASON)
 
     def _own_is_healthy(self, containers: tuple[ContainerSnapshot, ...]) -> bool | None:
-        """Return how this process's own container is, or None while its health check has not decided."""
+        """Return True once this process's own container is healthy; after it was suspended it is not for a moment."""
         own = next((c for c in containers if c.id == self._own.id), None)
-        if own is None or own.health is HealthStatus.STARTING:
-            return None
-        return own.health is not HealthStatus.UNHEALTHY
+        return True if own is not None and own.health in WELL else None
 
     def _restarts(self, container_id: str) -> int:
         """Return how often a container was restarted before it was to take over: that is not held against it.
@@ -309,6 +310,8 @@ async def replace_bot_if_needed(
 
 def _was_stopped(container: ContainerSnapshot) -> bool:
     """Return whether somebody ended a container: the engine would have started again what ended by itself."""
+    if container.state in GOING:
+        return True
     return container.state is ContainerState.EXITED and container.restart_policy in RESTARTED_POLICIES
 
 
@@ -316,6 +319,8 @@ def _failure(container: ContainerSnapshot, restarts_before: int, was_unhealthy: 
     """Return why a container can no longer become ready, or an empty text; an unhealthy one may still recover."""
     if container.state is ContainerState.RESTARTING and container.restart_count < restarts_before:
         return ""
+    if container.state in GOING:
+        return REMOVED_REASON
     if container.state in ENDED | {ContainerState.RESTARTING}:
         code = "" if container.exit_code is None else f" with code {container.exit_code}"
         return f"it ended{code}"

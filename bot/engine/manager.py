@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from roas.concurrency import run_concurrently, run_uninterrupted
@@ -24,6 +25,10 @@ from roas.state.manager import StateManager
 
 # Record the progress of a service: service, step, text, fraction of the step.
 ServiceReport = Callable[[str, ServiceStep, str, float | None], Awaitable[None]]
+
+# Whoever suspends a container (`docker pause`, a machine that slept) makes its health check fail until its next run:
+# Docker's default interval and some time to run. Only what is not new is waited for so long.
+HEALTHY_AGAIN_SECONDS = 35.0
 
 READY_STEPS = {
     Readiness.HEALTHY: ServiceStep.HEALTHY,
@@ -152,7 +157,8 @@ class DeploymentManager:
         await started()
         await watch.look_at({*created, *(one.id for one in watch.of_service(definition.name))})
         await report(definition.name, ServiceStep.WAITING, "", None)
-        readiness = await self.wait_until_ready(environment, definition, watch, wanted.config_hash)
+        old = frozenset() if restart else frozenset(one.id for one in watch.of_service(definition.name)) - {*created}
+        readiness = await self.wait_until_ready(environment, definition, watch, wanted.config_hash, old=old)
         await self._remove_others(environment, wanted, watch)
         await report(definition.name, READY_STEPS[readiness.state], readiness.reason, None)
         return readiness.state
@@ -165,20 +171,27 @@ class DeploymentManager:
         wanted: str | None = None,
         *,
         only: str | None = None,
+        old: frozenset[str] = frozenset(),
     ) -> ServiceReadiness:
         """Wait until a service is ready; with `wanted`, only containers of that configuration hash count.
 
-        With `only`, no other container than that one counts. Raises ServiceFailedError with the container's failure
-        output.
+        With `only`, no other container than that one counts. The `old` ones, by id, and those that are suspended
+        meanwhile, have HEALTHY_AGAIN_SECONDS to be well. Raises ServiceFailedError with the container's failure output.
         """
         before = {c.id: c.restart_count for c in watch.of_service(definition.name)}
+        suspended = set(old)
 
-        def judge(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
+        def judge(containers: tuple[ContainerSnapshot, ...], *, patient: bool = False) -> ServiceReadiness | None:
+            suspended.update(c.id for c in containers if c.state is ContainerState.PAUSED)
             own = tuple(c for c in containers if wanted in {None, c.config_hash} and only in {None, c.id})
-            readiness = judge_readiness(definition, own, restarts_before=before)
+            excused = frozenset(suspended if patient else ())
+            readiness = judge_readiness(definition, own, restarts_before=before, excused=excused)
             return None if readiness.state is Readiness.WAITING else readiness
 
-        readiness = await watch.until(judge, service=definition.name)
+        try:
+            readiness = await watch.until(partial(judge, patient=True), HEALTHY_AGAIN_SECONDS, service=definition.name)
+        except TimeoutError:
+            readiness = await watch.until(judge, service=definition.name)
         if readiness.state is Readiness.FAILED:
             raise await self.service_failure(environment, definition.name, readiness)
         return readiness

@@ -40,28 +40,32 @@ def judge_readiness(
     *,
     tolerated_restarts: int = TOLERATED_RESTARTS,
     restarts_before: Mapping[str, int] = MappingProxyType({}),
+    excused: frozenset[str] = frozenset(),
 ) -> ServiceReadiness:
     """Judge a service by its containers; the worst container decides.
 
-    The engine counts restarts over a container's whole life: `restarts_before` is the number of earlier ones.
+    The engine counts restarts over a container's whole life: `restarts_before` is the number of earlier ones. Of those
+    that are `excused`, by id, a failing health check is waited for.
     """
     if len(containers) < definition.replicas:
         return ServiceReadiness(Readiness.WAITING, f"{len(containers)} of {definition.replicas} containers exist")
     verdicts = [
-        _judge(definition, container, tolerated_restarts + restarts_before.get(container.id, 0))
+        _judge(definition, container, tolerated_restarts + restarts_before.get(container.id, 0), excused)
         for container in containers
     ]
     order = (Readiness.FAILED, Readiness.WAITING, Readiness.UNVERIFIED, Readiness.HEALTHY, Readiness.COMPLETED)
     return min(verdicts, key=lambda verdict: order.index(verdict.state), default=ServiceReadiness(Readiness.HEALTHY))
 
 
-def _judge(definition: ServiceDefinition, container: ContainerSnapshot, tolerated_restarts: int) -> ServiceReadiness:
+def _judge(
+    definition: ServiceDefinition, container: ContainerSnapshot, tolerated_restarts: int, excused: frozenset[str]
+) -> ServiceReadiness:
     match container.state:
         case ContainerState.RUNNING if container.restart_count > tolerated_restarts:
             times = container.restart_count
             return _failed(container, "it restarted once" if times == 1 else f"it restarted {times} times")
         case ContainerState.RUNNING:
-            return _judge_running(definition, container)
+            return _judge_running(definition, container, excused)
         case ContainerState.RESTARTING if container.restart_count > tolerated_restarts:
             return _failed(container, f"it is in a restart loop{_exit_text(container)}")
         case ContainerState.EXITED if container.exit_code == 0 and definition.ends_well:
@@ -76,8 +80,12 @@ def _judge(definition: ServiceDefinition, container: ContainerSnapshot, tolerate
             return ServiceReadiness(Readiness.WAITING, f"it is {container.state}", container.id)
 
 
-def _judge_running(definition: ServiceDefinition, container: ContainerSnapshot) -> ServiceReadiness:
+def _judge_running(
+    definition: ServiceDefinition, container: ContainerSnapshot, excused: frozenset[str]
+) -> ServiceReadiness:
     match container.health:
+        case HealthStatus.UNHEALTHY if container.id in excused:
+            return ServiceReadiness(Readiness.WAITING, "its health check has not passed again", container.id)
         case HealthStatus.UNHEALTHY:
             return _failed(container, "its health check fails")
         case HealthStatus.STARTING:

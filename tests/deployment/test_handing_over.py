@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from roas.deployment.handover import MOST_SUCCESSORS, HandedOverError
+from roas.engine import manager
 from roas.errors import ComposeFileError, EngineError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
@@ -136,7 +137,8 @@ async def test_starting_successor_awaited(scene, old, monkeypatch):
     assert (await old.state.ownership.lease()).instance_id == new.state.instance_id
 
 
-async def test_failed_rollback_after_handover_leaves_one_bot(scene, old):
+async def test_failed_rollback_after_handover_leaves_one_bot(scene, old, monkeypatch):
+    monkeypatch.setattr(manager, "HEALTHY_AGAIN_SECONDS", 0.2)
     first = await old.orchestrator.start(deploy("v1"))
     new = await handed_over(scene, old, first)
     assert (await carried_on(new, first)).outcome is Outcome.SUCCEEDED
@@ -289,13 +291,21 @@ async def test_standby_sweeps_nothing(scene, old):
     assert len(scene.bot_containers()) == 2
 
 
-@pytest.mark.parametrize("removed", [False, True])
-async def test_stopped_successor_replaced(scene, old, removed):
+@pytest.mark.parametrize(
+    ("state", "removed"),
+    [
+        (ContainerState.EXITED, False),
+        (ContainerState.EXITED, True),
+        (ContainerState.REMOVING, False),
+        (ContainerState.DEAD, False),
+    ],
+)
+async def test_stopped_successor_replaced(scene, old, state, removed):
     """Whoever ends a successor says nothing of its version: the deployment goes on with another one, at once."""
     scene.home.behaviour["v1", BOT] = STARTING
     home = await old.orchestrator.start(deploy("v1"))
     first = await scene.next()
-    end(scene, first, ContainerState.EXITED, old, removed=removed)
+    end(scene, first, state, old, removed=removed)
     scene.home.behaviour.clear()
     second = await handed_over(scene, old, home)
     ended = await carried_on(second, home)
@@ -312,6 +322,22 @@ async def test_successor_that_ends_by_itself_fails(scene, old):
     ended = await old.orchestrator.wait(home.id)
     assert ended.outcome is Outcome.ROLLED_BACK
     assert "it ended with code 137" in ended.problem.message
+
+
+async def test_suspended_bot_takes_its_moment(scene, old):
+    """After a pause its own health check fails until it runs again: that says nothing of its version."""
+    home = await old.orchestrator.start(deploy("v1"))
+    new = await handed_over(scene, old, home)
+    running = scene.home.running
+
+    def be(health: HealthStatus) -> None:
+        running[new.container_id] = replace(running[new.container_id], health=health)
+        scene.home.tell(BOT)
+
+    be(HealthStatus.UNHEALTHY)
+    asyncio.get_running_loop().call_later(0.5, be, HealthStatus.HEALTHY)
+    ended = await carried_on(new, home)
+    assert ended.outcome is Outcome.SUCCEEDED, ended.problem
 
 
 async def test_paused_successor_awaited(scene, old):
@@ -348,7 +374,8 @@ async def test_successors_that_are_stopped_are_bounded(scene, old):
 def end(scene: Scene, bot: Bot, state: ContainerState, old: Bot, *, removed: bool = False) -> None:
     """Let the container of a bot end, and the engine say so; the old one's stays well."""
     running = scene.home.running
-    running[bot.container_id] = replace(running[bot.container_id], state=state, exit_code=137)
+    ended = replace(running[bot.container_id], state=state, exit_code=137, health=HealthStatus.UNHEALTHY)
+    running[bot.container_id] = ended
     if removed:
         del running[bot.container_id]
     running[old.container_id] = replace(running[old.container_id], health=HealthStatus.HEALTHY)
