@@ -19,9 +19,11 @@ from roas.deployment.stale_instances import remove_stale_instances
 from roas.errors import (
     DeploymentCancelledError,
     FencedOffError,
+    ImageNotFoundError,
     InternalFaultError,
     JournalUnusableError,
     PhaseTimeoutError,
+    ReleaseNotRestorableError,
     RoasError,
     StateError,
 )
@@ -184,6 +186,8 @@ class DeploymentRun:
         if not context.deployment.touched:
             return await self._finish(Outcome.CANCELLED if cancelled else Outcome.FAILED, problem)
         if context.deployment.request.kind is DeploymentKind.ROLLBACK and not cancelled:
+            if isinstance(error, ImageNotFoundError | ReleaseNotRestorableError):
+                return await self._roll_back(problem)  # a prune took its images since they were looked at
             return await self._finish_failed_rollback(problem)
         if not context.coordination.rollback_on_failure and not cancelled:
             return await self._finish(Outcome.FAILED, _needs_operator(problem, context))

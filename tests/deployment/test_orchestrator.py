@@ -95,6 +95,32 @@ async def test_replaced_container_judges_nothing(orchestrator, engine):
     assert engine.versions() == {"web": "web:v2"}
 
 
+class Pruned(FakeEngine):
+    """Lose the image of one service of one version between the look at it and the creation of its container."""
+
+    lost = ""
+
+    async def create_service(self, environment, model_hash, service, **options):
+        if self.models[model_hash]["services"][service]["image"] == self.lost:
+            raise ImageNotFoundError(f"{self.lost} is gone from this machine", service=service)
+        return await super().create_service(environment, model_hash, service, **options)
+
+
+@pytest.mark.parametrize("engine", [Pruned({"store": service("store"), "web": service("web", "store")})])
+async def test_rollback_that_lost_an_image_is_undone(orchestrator, engine, state):
+    """A prune in its middle: what it had begun goes back to the release that ran, and nothing is left of two."""
+    for version in ("v1", "v2"):
+        await orchestrator.run(deploy(version))
+    engine.lost = "web:v1"
+    ended = await orchestrator.run(rollback())
+    assert ended.outcome is Outcome.ROLLED_BACK, ended.problem
+    assert "web:v1 is gone" in ended.problem.message
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
+    assert (await state.releases.current("dev")).version == "v2"
+    engine.lost = ""
+    assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
+
+
 async def test_dependencies_start_first(orchestrator, engine):
     await orchestrator.run(deploy())
     assert engine.started() == ["store", "web"]
