@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from campaigns.crash.images import GOOD
 from campaigns.crash.lane import ENVIRONMENT
 from campaigns.hands.ground import Ground
 from campaigns.hands.images import REDIS
@@ -89,8 +90,10 @@ async def _up(ground: Ground, version: str) -> None:
 
 
 def _version_that_runs(ground: Ground) -> str:
-    found = [ground.versions.get(one.image, "") for one in ground.lane.finder.containers() if one.state == "running"]
-    return max(found, key=found.count, default="v1") or "v1"
+    """Return the good version of most containers: nobody brings back one whose bot never starts."""
+    versions = (ground.versions.get(one.image) for one in ground.lane.finder.containers() if one.state == "running")
+    found = [one for one in versions if one in GOOD]
+    return max(found, key=found.count, default=GOOD[0])
 
 
 async def _remove_web(ground: Ground) -> None:
