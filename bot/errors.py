@@ -153,6 +153,13 @@ class ContainerRemovedError(EngineError):
     transient = True
 
 
+class ContainerConflictError(EngineError):
+    """Somebody else replaced or removed the same containers at the same moment; the next try finds what is left."""
+
+    key = "container_conflict"
+    transient = True
+
+
 class RegistryUnavailableError(EngineError):
     """A registry answers with a fault of its own, or not at all."""
 

@@ -14,6 +14,7 @@ from roas.deployment.run import DeploymentRun
 from roas.engine.interface import ReleaseDraft
 from roas.errors import (
     BuildFailedError,
+    ContainerConflictError,
     ContainerRemovedError,
     EngineUnavailableError,
     ImageChangedError,
@@ -230,6 +231,16 @@ async def test_container_removed_before_start_created_again(orchestrator, engine
     await orchestrator.run(deploy("v2"))
     engine.faults["start"] = [ContainerRemovedError("The container c9 was removed before it was started.")]
     deployment = await orchestrator.run(rollback())
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+
+
+@pytest.mark.parametrize("request_", [deploy("v2"), rollback()])
+async def test_hands_on_same_containers_tried_again(orchestrator, engine, request_):
+    """Somebody's `docker compose up -d` recreates what the bot recreates: both want the same name for a moment."""
+    for version in ("v0", "v1"):
+        await orchestrator.run(deploy(version))
+    engine.faults["create"] = [ContainerConflictError("the container name is already in use")]
+    deployment = await orchestrator.run(request_)
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
 
 

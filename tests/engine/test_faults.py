@@ -20,6 +20,7 @@ from roas.engine.failure_output import LONGEST_SECRET, MOST_BYTES, readable_log
 from roas.engine.orphans import kill_orphans
 from roas.errors import (
     ComposeFileError,
+    ContainerConflictError,
     DependencyCycleError,
     EngineError,
     EngineUnavailableError,
@@ -267,7 +268,10 @@ def test_only_orphans_of_dead_process_ended() -> None:
         ("received unexpected HTTP status: 502 Bad Gateway", RegistryUnavailableError),
         ('time="x" level=warning msg="w"\nyaml: line 4: did not find expected key', ComposeFileError),
         ("services.web.ports must be a list", ComposeFileError),
-        ('Error response from daemon: Conflict. The container name "/x" is already in use', EngineError),
+        ('Error response from daemon: Conflict. The container name "/x" is already in use', ContainerConflictError),
+        ("Error response from daemon: removal of container c9 is already in progress", ContainerConflictError),
+        ("Error response from daemon: No such container: c9", ContainerConflictError),
+        ("Error response from daemon: driver failed programming external connectivity", EngineError),
     ],
 )
 def test_compose_stderr_parsed(stderr: str, kind: type[RoasError]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from roas.errors import (
     ComposeFileError,
+    ContainerConflictError,
     EngineError,
     EngineUnavailableError,
     ImageNotFoundError,
@@ -29,6 +30,11 @@ REGISTRY_UNAVAILABLE = re.compile(
     r"|server misbehaving|context deadline exceeded|client\.timeout exceeded|too ?many ?requests|service unavailable"
     r"|bad gateway|gateway time-?out|internal server error|unexpected status.*\b5\d\d\b|http status: 5"
     r"|\beof\b|network is unreachable|no route to host|server gave http response to https",
+    re.IGNORECASE,
+)
+CONTAINER_CONFLICT = re.compile(
+    r"the container name .* is already in use|removal of container .* is already in progress|no such container"
+    r"|container is marked for removal",
     re.IGNORECASE,
 )
 MISSING_VARIABLE = re.compile(r"required variable (?P<name>\S+) is missing a value:? ?(?P<text>.*)")
@@ -63,6 +69,12 @@ def compose_fault(
         return _missing_variable(written, missing, files).hide(redact)
     if ENGINE_UNAVAILABLE.search(written):
         return EngineUnavailableError(f"The engine cannot be reached: {text}", hint=CHECK_ENGINE_HINT)
+    if CONTAINER_CONFLICT.search(written):
+        return ContainerConflictError(
+            f"Somebody else changes the same containers: {text}",
+            hint="Wait until they have ended, then deploy again.",
+            service=service,
+        )
     if IMAGE_MISSING.search(written):
         return image_not_found(text, service)
     if FILE_INVALID.search(written):
