@@ -1,5 +1,6 @@
 """Run the bot as it ships, but for one defect that hands must bring to light."""
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from roas.recovery.handler import ErrorHandler
 from roas.state import deployments
 from roas.ui.ops_channel import PostError
 from roas.ui.outbox import Outbox, PostRequest
+
+GIVEN_UP_SECONDS = 2.0
 
 
 def _blind_to_hands() -> None:
@@ -50,13 +53,14 @@ def _keeps_locks() -> None:
 
 
 def _posts_once() -> None:
-    """Give a message up that Discord did not take at once."""
+    """Give a message up that Discord did not take at once: the library itself tries again for half a minute."""
     deliver = Outbox.deliver
 
     async def once(outbox: Outbox, request: PostRequest, sender: str, wake: Callable[[], None]) -> Post:
         try:
-            return await deliver(outbox, request, sender, wake)
-        except PostError:
+            async with asyncio.timeout(GIVEN_UP_SECONDS):
+                return await deliver(outbox, request, sender, wake)
+        except (PostError, TimeoutError):
             outbox._refused[request.subject, request.kind] = request.wanted.content_hash
             return await deliver(outbox, request, sender, wake)
 
