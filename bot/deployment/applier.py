@@ -36,7 +36,7 @@ class Applier:
         """Start services, each when its own dependencies are ready. Raises the first failure."""
 
         async def bring_up(service: str, milestones: Milestones) -> None:
-            await self._apply(service, milestones)
+            await self._apply(service, milestones, restoring=restoring)
             if restoring:
                 await self.context.report(service, ServiceStep.RESTORED)
 
@@ -50,7 +50,7 @@ class Applier:
             resolved=self._resolved,
         )
 
-    async def _apply(self, service: str, milestones: Milestones) -> None:
+    async def _apply(self, service: str, milestones: Milestones, *, restoring: bool) -> None:
         """Start one service; a request to cancel interrupts the wait, not the creation of containers."""
         context = self.context
         context.checkpoint()
@@ -64,6 +64,7 @@ class Applier:
                     context.report,
                     lambda: self._started(service, milestones),
                     restart=service in self.restarts,
+                    restoring=restoring,
                 )
             )
         except ServiceFailedError as error:

@@ -143,10 +143,12 @@ class DeploymentManager:
         *,
         restart: bool = False,
         anew: bool = False,
+        restoring: bool = False,
     ) -> Readiness:
         """Bring one service to what a model says and wait until it is ready; `started` is called when it runs.
 
-        With `restart`, containers that run as they should are restarted; with `anew`, they are recreated.
+        With `restart`, containers that run as they should are restarted; with `anew`, they are recreated. Where a
+        release is restored, a container of it that was well before has a moment to be well again.
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
         ServiceFailedError with the container's failure output.
         """
@@ -157,7 +159,8 @@ class DeploymentManager:
         await started()
         await watch.look_at({*created, *(one.id for one in watch.of_service(definition.name))})
         await report(definition.name, ServiceStep.WAITING, "", None)
-        old = frozenset() if restart else frozenset(one.id for one in watch.of_service(definition.name)) - {*created}
+        left = frozenset(one.id for one in watch.of_service(definition.name)) - {*created}
+        old = left if restoring and not restart else frozenset()
         readiness = await self.wait_until_ready(environment, definition, watch, wanted.config_hash, old=old)
         await self._remove_others(environment, wanted, watch)
         await report(definition.name, READY_STEPS[readiness.state], readiness.reason, None)
