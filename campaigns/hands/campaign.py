@@ -69,6 +69,7 @@ class HandsCampaign:
                 context = opened_ground(folder, plant=self._options.plant, name=name)
                 ground = await asyncio.to_thread(context.__enter__)
                 try:
+                    await asyncio.to_thread(ground.save_images)
                     if await self._play(name, ground):
                         return
                 finally:

@@ -177,8 +177,6 @@ def opened_ground(folder: Path, *, plant: str = "", name: str = "hands") -> Iter
         try:
             with (lane.home.folder / ".env").open("a") as settings:
                 settings.write(prepare_library(lane.home.folder) + "\n")
-            ground = Ground(lane, folder)
-            ground.save_images()
-            yield ground
+            yield Ground(lane, folder)
         finally:
             subprocess.run(["umount", "--lazy", str(lane.state_dir)], check=False, timeout=30)

@@ -47,6 +47,7 @@ async def play_plants(results: Path, words: Collection[str] = ()) -> bool:
         tempfile.TemporaryDirectory(prefix="roas-hands-plants-") as folder,
         opened_ground(Path(folder), plant=wanted[0], name="plants") as ground,
     ):
+        await asyncio.to_thread(ground.save_images)
         for name in wanted:
             one = await _play(ground, name)
             found.append(one)
