@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from roas.engine.durations import read_duration
+from roas.engine.restart_policy import restart_policy
 from roas.engine.service_dependencies import dependencies_of
 from roas.engine.service_probes import probes_of
 from roas.models.dependency import Dependency, DependencyCondition
@@ -14,7 +15,7 @@ from roas.models.stack import ServiceDefinition
 
 # Pinned or kept elsewhere: a release knows the image by its content, and dependencies are compared as we read them.
 HASHED_ELSEWHERE = frozenset({"image", "build", "pull_policy", "depends_on"})
-ENDS = frozenset({"no", "none", "on-failure"})
+ENDS = frozenset({"no", "on-failure"})
 START_FIRST = "start-first"
 SHARED_NAMESPACES = ("network_mode", "pid", "ipc")
 OF_SERVICE = "service:"
@@ -215,9 +216,8 @@ def _source(entry: object) -> str:
 
 def _may_end(service: Mapping[str, Any]) -> bool:
     """Return whether somebody wrote that a service is not started again when it ends with code 0."""
-    policy = (service.get("deploy") or {}).get("restart_policy") or {}
-    restart = str(service.get("restart") or policy.get("condition") or "")
-    return restart.partition(":")[0] in ENDS and not _has_health_check(service)
+    is_written = service.get("restart") or ((service.get("deploy") or {}).get("restart_policy") or {}).get("condition")
+    return bool(is_written) and restart_policy(service)[0] in ENDS and not _has_health_check(service)
 
 
 def _has_health_check(service: Mapping[str, Any]) -> bool:

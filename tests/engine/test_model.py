@@ -92,6 +92,8 @@ def test_completion_dependency_is_one_shot() -> None:
 @pytest.mark.parametrize(
     ("fields", "may_end"),
     [
+        ({"restart": "no", "deploy": {"restart_policy": {"condition": "any"}}}, False),
+        ({"restart": "always", "deploy": {"restart_policy": {"condition": "none"}}}, True),
         ({}, False),
         ({"restart": "no"}, True),
         ({"restart": "on-failure:3"}, True),
