@@ -17,6 +17,7 @@ from roas.events import EventBus
 from roas.integration import IntegrationCoordinator
 from roas.maintenance import Maintenance
 from roas.models.environment import Environment
+from roas.models.events import DeploymentEnded
 from roas.models.facts import OwnContainer
 from roas.monitoring.alert_service import AlertService
 from roas.monitoring.collector import MonitoringCollector
@@ -201,6 +202,7 @@ def _build(
     catch_up = partial(_catch_up, state, metrics, measurements)
     token_twin = TokenTwin(alert_service, partial(_token_holders, settings, engine, known))
     swapped = SwappedBinds(engine, state, alert_service, known)
+    bus.subscribe(DeploymentEnded, swapped.look_closely, name="swapped binds")
     looks = (token_twin.look, SharedStateFolder(state, alert_service).look, drift_alerts.look)
     bounds = HistoryBounds(settings.history_days, settings.history_rows)
     return Application(

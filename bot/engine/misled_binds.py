@@ -14,7 +14,7 @@ from docker.errors import APIError
 
 from roas.engine.client import EngineClients
 from roas.engine.labels import PROJECT, SERVICE
-from roas.engine.model import services_of
+from roas.engine.model import bind_sources, services_of
 from roas.engine.policy import ComposePolicy
 from roas.engine.policy_refusal import refusal
 from roas.engine.restart_policy import restart_policy
@@ -38,7 +38,7 @@ class MisledBinds:
         """Return the services of a model of which a bind leads where today's settings do not allow it, and why."""
         found: dict[str, str] = {}
         for name, service in services_of(model).items():
-            sources = [str(one["source"]) for one in service.get("volumes") or () if one.get("type") == "bind"]
+            sources = bind_sources({"services": {name: service}})
             if violations := self._judge(name, sources, environment):
                 found[name] = "; ".join(one.text for one in violations)
         return found

@@ -37,6 +37,12 @@ def services_of(model: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     return {str(name): service or {} for name, service in (model.get("services") or {}).items()}
 
 
+def bind_sources(model: Mapping[str, Any]) -> set[str]:
+    """Return the paths of the host that services of a model bind."""
+    mounts = (one for service in services_of(model).values() for one in service.get("volumes") or ())
+    return {str(one["source"]) for one in mounts if one.get("type") == "bind"}
+
+
 def read_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:
     """Read every service's definition. Raises ComposeFileError for an `x-deploy` that makes no sense."""
     services = services_of(model)

@@ -1,12 +1,17 @@
 """Keep what runs from being started with a folder that was swapped for a link, and raise an alert."""
 
-from collections.abc import Mapping
+import asyncio
+import os
+import time
+from collections.abc import Iterable, Mapping
 
 from roas.engine.interface import Engine
+from roas.engine.model import bind_sources
 from roas.errors import RoasError, StateError
 from roas.log import get_logger
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.environment import Environment
+from roas.models.events import DeploymentEnded
 from roas.monitoring.alert_service import AlertService
 from roas.state.manager import StateManager
 
@@ -16,6 +21,15 @@ KEPT = (
     "It keeps what it has, and is not started again by itself until the path leads where it may. Look at who changed "
     "the stack's folder, and put the path right."
 )
+
+
+# How often all of it is looked at where no path moves: another process may have deployed, or the settings changed.
+WHOLE_SECONDS = 10.0
+
+
+def _leads(sources: Iterable[str]) -> dict[str, str]:
+    """Return where each path leads that has a link in it."""
+    return {source: real for source in sources if (real := os.path.realpath(source)) != source}
 
 
 class SwappedBinds:
@@ -34,19 +48,40 @@ class SwappedBinds:
         self._environments = environments
         # What a bot before this one said of it is not known.
         self._held: dict[str, dict[str, str] | None] = {}
+        # What all of them bind, where that led at the last whole look, and until when that look counts.
+        self._sources: frozenset[str] = frozenset()
+        self._led: Mapping[str, str] = {}
+        self._until = 0.0
 
     async def look(self) -> None:
-        """Look at every environment that no deployment changes now. Raises StateError."""
+        """Look where the paths lead; where one leads elsewhere, and now and then, look at all of it. Raises StateError.
+
+        An environment that a deployment changes now is left alone.
+        """
+        leads = await asyncio.to_thread(_leads, self._sources)
+        if leads == self._led and time.monotonic() < self._until:
+            return
+        sources: set[str] = set()
+        self._until = time.monotonic() + WHOLE_SECONDS
         for environment in self._environments.values():
             model_hash = await self._state.releases.applied_model(environment.name)
             if model_hash is None or await self._state.locks.get(environment.name) is not None:
                 continue
             try:
+                sources |= bind_sources(await self._engine.load_model(model_hash))
                 await self._look_at(environment, model_hash)
             except StateError:
                 raise
             except RoasError as error:
+                self._until = 0.0
                 log.warning("binds cannot be looked at", environment=environment.name, error=error.message)
+        if sources == self._sources:
+            self._led = leads  # of the time before the look: what changed since is seen by the next one
+        self._sources = frozenset(sources)
+
+    async def look_closely(self, _ended: DeploymentEnded) -> None:
+        """Let the next look be one at all of it: a deployment may have brought other binds."""
+        self._until = 0.0
 
     async def _look_at(self, environment: Environment, model_hash: str) -> None:
         found = dict(await self._engine.misled_binds(environment, model_hash))

@@ -1,0 +1,98 @@
+"""Where bound paths lead is looked at each second, and that costs next to nothing while no path moves."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from roas.models.environment import Environment
+from roas.monitoring import swapped_binds
+from roas.monitoring.swapped_binds import SwappedBinds
+
+
+class World:
+    """Be journal, engine and alert service; count the whole looks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.looks, self.lock = folder, 0, None
+        self.held: list[tuple[str, ...]] = []
+        self.reports: list[bool] = []
+        self.releases = SimpleNamespace(applied_model=self._model_hash)
+        self.locks = SimpleNamespace(get=self._lock)
+        self.alerts = SimpleNamespace(open=self._no_alerts)
+
+    async def _model_hash(self, _: str) -> str:
+        self.looks += 1
+        return "m1"
+
+    async def _lock(self, _: str) -> object:
+        return self.lock
+
+    async def _no_alerts(self, _: str) -> tuple[()]:
+        return ()
+
+    async def load_model(self, _: str) -> Mapping[str, Any]:
+        return {"services": {"web": {"volumes": [{"type": "bind", "source": str(self.folder), "target": "/data"}]}}}
+
+    async def misled_binds(self, *_: object) -> Mapping[str, str]:
+        return {"web": "leads elsewhere"} if self.folder.is_symlink() else {}
+
+    async def hold_restarts(self, _: Environment, services: Mapping[str, str]) -> None:
+        self.held.append(tuple(services))
+
+    async def release_restarts(self, _: Environment, __: str, services: frozenset[str]) -> None:
+        self.held.append(())
+
+    async def take(self, reports: list[Any]) -> None:
+        self.reports += [one.firing for one in reports]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    (tmp_path / "data").mkdir()
+    return World(tmp_path / "data")
+
+
+@pytest.fixture
+def binds(world: World, tmp_path: Path) -> SwappedBinds:
+    known = {"dev": Environment("dev", "shop-dev", tmp_path, ())}
+    return SwappedBinds(world, world, world, known)  # type: ignore[arg-type]
+
+
+async def test_nothing_is_asked_while_no_path_moves(world, binds):
+    for _ in range(5):
+        await binds.look()
+    assert world.looks == 1
+
+
+async def test_swapped_path_is_seen_at_next_look(world, binds, tmp_path):
+    await binds.look()
+    await binds.look()
+    world.folder.rename(tmp_path / "gone")
+    world.folder.symlink_to("/")
+    await binds.look()
+    assert (world.held, world.reports) == ([("web",)], [False, True])
+    world.folder.unlink()
+    (tmp_path / "gone").rename(world.folder)
+    await binds.look()
+    assert (world.held, world.reports) == ([("web",), ()], [False, True, False])
+    looks = world.looks
+    await binds.look()
+    await binds.look()
+    assert world.looks <= looks + 1, "settled again"
+
+
+async def test_all_is_looked_at_now_and_then(world, binds, monkeypatch):
+    monkeypatch.setattr(swapped_binds, "WHOLE_SECONDS", 0.0)
+    await binds.look()
+    await binds.look()
+    assert world.looks == 2
+
+
+async def test_all_is_looked_at_after_deployment(world, binds):
+    await binds.look()
+    await binds.look_closely(None)  # type: ignore[arg-type]
+    await binds.look()
+    assert world.looks == 2
