@@ -105,18 +105,22 @@ class Ground:
     async def settle(
         self, seconds: float, asked: str = "", *, by_hand: bool = False, may_fail: bool = False
     ) -> tuple[float, tuple[str, ...]]:
-        """Wait until nothing is wrong any more; returns how long that took, and what is still wrong.
+        """Wait until nothing is wrong any more, twice; returns how long that took, and what is still wrong.
 
-        `asked` is a deployment that must have ended, and needs no operator unless it `may_fail`.
+        A fault may not have shown at the first look. `asked` is a deployment that must have ended, and needs no
+        operator unless it `may_fail`.
         """
-        begun = time.monotonic()
+        begun, well_after = time.monotonic(), None
         while True:
             wrong = await self._look(asked, by_hand=by_hand)
             if not wrong and self.outcomes.get(asked) == "failed" and not may_fail:
                 wrong = (f"channel: {asked} has failed, and needs an operator",)
             took = time.monotonic() - begun
-            if not wrong or took > seconds:
+            if wrong and took > seconds:
                 return took, wrong
+            if not wrong and well_after is not None:
+                return well_after, ()
+            well_after = None if wrong else took
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _look(self, asked: str, *, by_hand: bool) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,9 @@ from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL, HomeStackErr
 
 AWAY_SECONDS = 5.0
 PAUSED_SECONDS = 3.0
+# Until Docker shows that a check fails which runs every five seconds.
+SHOWN_SECONDS = 30.0
+LOOK_SECONDS = 0.2
 DAY_SECONDS = 86_400
 FSYNC_MILLISECONDS = 500
 FAULTS = 30
@@ -193,6 +197,22 @@ async def _slow_disk(ground: Ground) -> None:
     set_disk_delay(ground.lane.home.folder, 0)
 
 
+async def _fail_web(ground: Ground) -> None:
+    """Let web's health check fail, and wait until Docker shows that, or somebody has made web anew meanwhile."""
+    before = await asyncio.to_thread(_web, ground)
+    await _docker(("exec", "{web}", "busybox", "rm", "-f", "/www/health"))(ground)
+    deadline = time.monotonic() + SHOWN_SECONDS
+    while await asyncio.to_thread(_web, ground) == before:
+        if time.monotonic() > deadline:
+            raise RuntimeError("web's health check goes on well")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _web(ground: Ground) -> list[tuple[str, str, str]]:
+    found = (one for one in ground.lane.finder.containers() if one.labels.get(SERVICE_LABEL) == "web")
+    return [(one.id, one.started_at, one.health) for one in found]
+
+
 async def _kill_redis(ground: Ground) -> None:
     """Kill its process as the kernel does for want of memory; its restart policy starts it again."""
     for one in await asyncio.to_thread(ground.lane.finder.containers):
@@ -250,5 +270,5 @@ ACTS: Mapping[Hand, Act] = {
     Hand.DISCORD_ERRORS: _discord_errors,
     Hand.DISCORD_AWAY: _discord_away,
     Hand.REDIS_DIES: _kill_redis,
-    Hand.WEB_FAILS: _docker(("exec", "{web}", "busybox", "rm", "-f", "/www/health")),
+    Hand.WEB_FAILS: _fail_web,
 }
