@@ -20,7 +20,7 @@ ROUNDS = {
     "keeps-old-socket": Round(Hand.ENGINE_RESTART, Moment.IDLE, Kind.GOOD),
     "resumes-nothing": Round(Hand.POWER_CUT, Moment.MIDDLE, Kind.GOOD),
     "keeps-locks": Round(Hand.ROAS_CANCEL, Moment.EARLY, Kind.GOOD),
-    "posts-once": Round(Hand.DISCORD_ERRORS, Moment.EARLY, Kind.BAD),
+    "posts-once": Round(Hand.DISCORD_ERRORS, Moment.LATE, Kind.BAD),
     "recovers-nothing": Round(Hand.WEB_FAILS, Moment.IDLE, Kind.GOOD),
 }
 FILE_NAME = "plants.jsonl"

@@ -26,6 +26,8 @@ def normalised(client: docker.DockerClient, container_id: str) -> dict[str, Any]
     labels = {k: v for k, v in (config["Labels"] or {}).items() if not k.startswith("com.docker.compose.")}
     mounts = sorted(found["Mounts"], key=lambda mount: mount["Destination"])
     host["Ulimits"] = sorted(host["Ulimits"] or (), key=lambda ulimit: str(ulimit["Name"]))
+    for key in ("CapAdd", "CapDrop"):  # Engine 28 may show the same one by either name
+        host[key] = [name.removeprefix("CAP_") for name in host[key] or ()]
     networks = found["NetworkSettings"]["Networks"] or {}
     return {
         **{key: value for key, value in found.items() if key not in {*OWN, "Config", "HostConfig", "NetworkSettings"}},
