@@ -7,7 +7,7 @@ from typing import Any
 
 from roas.deployment.dependent_restarts import to_restart
 from roas.engine.comparison import ServiceDifference, WantedService, compare_service
-from roas.engine.interface import Engine
+from roas.engine.interface import EngineReader
 from roas.engine.model import inactive_services, services_of, shared_with
 from roas.models.dependency import DependencyKind
 from roas.models.environment import Environment
@@ -49,7 +49,7 @@ class StackChanges:
 
 
 async def find_changes(
-    engine: Engine,
+    engine: EngineReader,
     environment: Environment,
     model: Mapping[str, Any],
     containers: tuple[ContainerSnapshot, ...],

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import aiohttp
 
-from roas.engine.interface import Engine
+from roas.engine.interface import EngineReader
 from roas.log import get_logger
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, OwnContainer
@@ -93,7 +93,7 @@ class Peers:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EngineReader,
         state: StateManager,
         own_container: Callable[[Environment], Awaitable[OwnContainer | None]],
         ask: AskHealth | None = None,
@@ -176,7 +176,7 @@ async def proven_peers(
 
 
 async def spared_bots(
-    peers: PeerSource, engine: Engine, environment: Environment, bot: OwnContainer | None
+    peers: PeerSource, engine: EngineReader, environment: Environment, bot: OwnContainer | None
 ) -> frozenset[str]:
     """Return the ids of the other containers of the bot's service that are no peers. Raises RoasError."""
     if bot is None:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from roas.concurrency import end_tasks, wait_for
-from roas.engine.interface import Engine
+from roas.engine.interface import EngineReader
 from roas.engine.snapshots import in_order
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
@@ -24,7 +24,7 @@ Verdict = TypeVar("Verdict")
 class ContainerWatch:
     """Follow the containers of one environment. It subscribes before the first look, so that nothing is missed."""
 
-    def __init__(self, engine: Engine, environment: Environment, *, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, engine: EngineReader, environment: Environment, *, poll_seconds: float = POLL_SECONDS) -> None:
         self._engine = engine
         self._environment = environment
         self._poll_seconds = poll_seconds

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from roas.engine.interface import Engine
+from roas.engine.interface import ReleaseStore
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.environment import Environment
@@ -22,7 +22,7 @@ class KeptReleases(Protocol):
 class LostReleases:
     """Compare the kept releases of an environment with the images that its engine has."""
 
-    def __init__(self, engine: Engine, releases: KeptReleases) -> None:
+    def __init__(self, engine: ReleaseStore, releases: KeptReleases) -> None:
         self._engine = engine
         self._releases = releases
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 from roas.concurrency import end_tasks, pause
-from roas.engine.interface import ContainerEvent, Engine
+from roas.engine.interface import ContainerEvent, EngineReader
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
 from roas.models.environment import Environment
@@ -31,7 +31,7 @@ class StackWatch:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EngineReader,
         environment: Environment,
         observe: Callable[[], Awaitable[None]],
         due_in: Callable[[], float | None],

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.engine.container_watch import ContainerWatch
-from roas.engine.interface import Engine
+from roas.engine.interface import EngineActor
 from roas.engine.manager import DeploymentManager
 from roas.engine.readiness import TOLERATED_RESTARTS
 from roas.errors import ServiceFailedError
@@ -22,7 +22,7 @@ Answers = Callable[[Environment, ServiceDefinition], Awaitable[bool]]
 
 
 async def restart_service(
-    engine: Engine,
+    engine: EngineActor,
     manager: DeploymentManager,
     environment: Environment,
     definition: ServiceDefinition,
@@ -71,7 +71,7 @@ async def settle(definition: ServiceDefinition, watch: ContainerWatch) -> None:
     raise ServiceFailedError(f"{definition.name} ended again at once.", service=definition.name)
 
 
-async def _stop_and_start(engine: Engine, environment: Environment, container_id: str) -> None:
+async def _stop_and_start(engine: EngineActor, environment: Environment, container_id: str) -> None:
     await engine.stop(environment, container_id)
     await engine.start(environment, container_id)
 
@@ -81,7 +81,7 @@ def _runs_well(container: ContainerSnapshot) -> bool:
 
 
 async def _start_again(
-    engine: Engine,
+    engine: EngineActor,
     environment: Environment,
     container: ContainerSnapshot,
     expect_end: Callable[[str], None],

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from roas.engine.interface import Engine, ResolvedStack
+from roas.engine.interface import ReleaseStore, ResolvedStack
 from roas.engine.version_use import version_names
 from roas.errors import EngineUnavailableError, RoasError
 from roas.models.environment import Environment
@@ -26,7 +26,7 @@ class EnvironmentSurvey:
     def __init__(
         self,
         settings: Settings,
-        engine: Engine,
+        engine: ReleaseStore,
         probe_for: Callable[[Environment], EngineProbe],
         *,
         ping_redis: Callable[[], Awaitable[None]] | None = None,

@@ -1,0 +1,107 @@
+"""Define what can be done with an engine: images are had, containers are made, started, stopped and removed."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+from roas.engine.release_store import ResolvedStack
+from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
+from roas.models.ownership import ProcessMark
+from roas.models.stack import WantedImage
+
+# Called with a step's progress: service, text, fraction of the step (0 to 1) or None where it is not known.
+ProgressReport = Callable[[str, str, float | None], Awaitable[None]]
+
+
+class EngineActor(Protocol):
+    """Change what an engine has. Every method raises EngineUnavailableError where it cannot be reached."""
+
+    async def pull(
+        self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ProgressReport
+    ) -> str:
+        """Pull an image; returns its image ID.
+
+        Raises ImageNotFoundError, ImageChangedError, RegistryUnavailableError.
+        """
+        ...
+
+    async def build(
+        self, stack: ResolvedStack, service: str, report: ProgressReport, *, expected: str | None = None
+    ) -> str:
+        """Build a service's image from a copy of its files and return its image ID.
+
+        Raises ImageChangedError where what is built has not the `expected` hash, BuildFailedError with the log's end
+        as report.
+        """
+        ...
+
+    async def create_service(
+        self,
+        environment: Environment,
+        model_hash: str,
+        service: str,
+        *,
+        beside: bool = False,
+        anew: bool = False,
+        spared: frozenset[str] = frozenset(),
+        seen: tuple[ContainerSnapshot, ...] | None = None,
+    ) -> tuple[str, ...]:
+        """Create a service's containers as the model says, not yet started, and return the ids that are to be started.
+
+        What runs already as the model says is left alone (its id is not returned). A container that differs is
+        stopped and replaced; with `beside` it stays until it is removed by id (start-first). With `anew`, every
+        container is replaced. A replaced container passes its anonymous volumes on. Those that are `spared`, by id, are
+        neither removed nor renamed, nor returned. `seen` are the service's containers as a watch has them at this
+        moment: where all of them are as they should be, the engine is not asked again.
+        """
+        ...
+
+    async def create_missing(
+        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None = None
+    ) -> None:
+        """Create, in one go and not started, the containers of services that have none yet, and the networks.
+
+        Only of those that are `chosen`, where some are.
+        """
+        ...
+
+    async def start(self, environment: Environment, container_id: str) -> None:
+        """Start a created or stopped container."""
+        ...
+
+    async def stop(self, environment: Environment, container_id: str) -> None:
+        """Stop a container within its grace period; a stopped or missing one is no error.
+
+        Raises OwnContainerError, with nothing done, for the container that this process runs in; so does `remove`, and
+        `create_service` where Compose would replace that container.
+        """
+        ...
+
+    async def remove(self, environment: Environment, container_id: str, *, grace_seconds: float | None = None) -> None:
+        """Stop and remove a container by id; a missing one is no error."""
+        ...
+
+    async def hold_restarts(self, environment: Environment, services: Iterable[str]) -> None:
+        """Let no container of these services be started again by the engine itself."""
+        ...
+
+    async def release_restarts(self, environment: Environment, model_hash: str, services: Iterable[str]) -> None:
+        """Give the containers of these services the restart policy of a model again."""
+        ...
+
+    async def sweep(
+        self, environment: Environment, service: str | None = None, *, spared: frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:
+        """Fix what a killed Compose left behind (`<id>_<name>`, `created`), of one service or all of them.
+
+        Containers that are `spared`, by id, are left as they are. Returns a description of each repair.
+        """
+        ...
+
+    async def kill_orphans(self, instance_id: str) -> int:
+        """Terminate Compose children that a dead process of ours left running; returns how many."""
+        ...
+
+    async def end_process(self, mark: ProcessMark) -> bool:
+        """Terminate a hung process of ours; returns whether it is certainly gone."""
+        ...
