@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from campaigns.instrumented.gate import PLANT_VARIABLE
@@ -61,8 +62,10 @@ def _posts_once() -> None:
             async with asyncio.timeout(GIVEN_UP_SECONDS):
                 return await deliver(outbox, request, sender, wake)
         except (PostError, TimeoutError):
-            outbox._refused[request.subject, request.kind] = request.wanted.content_hash
-            return await deliver(outbox, request, sender, wake)
+            begun = await outbox._state.posts.get(request.subject, request.kind)
+            given_up = begun or Post(request.subject, request.kind, outbox.channel.id)
+            await outbox._state.posts.save(replace(given_up, finished=True))
+            return given_up
 
     Outbox.deliver = once  # type: ignore[method-assign,assignment]
 
