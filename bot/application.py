@@ -20,7 +20,7 @@ from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded
 from roas.models.facts import OwnContainer
 from roas.monitoring.alert_service import AlertService
-from roas.monitoring.collector import MonitoringCollector
+from roas.monitoring.collector import MonitoringCollector, StackSources
 from roas.monitoring.drift import DriftAlerts, DriftFinder
 from roas.monitoring.health import HealthCoordinator
 from roas.monitoring.integration_figures import IntegrationMeasurements
@@ -36,7 +36,7 @@ from roas.monitoring.swapped_binds import SwappedBinds
 from roas.monitoring.token_twin import TokenTwin
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
-from roas.recovery.handler import ErrorHandler, RecoveryChecks
+from roas.recovery.handler import ErrorHandler, RecoveryChecks, RecoveryParts
 from roas.redaction import Redactor, hide_everywhere
 from roas.settings import Settings, environments
 from roas.state.history import HistoryBounds
@@ -157,18 +157,11 @@ def _build(
     metrics = Metrics(__version__)
     prober, attempts = NetworkProber(engine.probe_targets), RecoveryAttempts()
     health = HealthCoordinator(bus, state)
+    drift = DriftFinder(engine, state.releases, state.locks)
+    lost = LostReleases(engine, state.releases)
+    sources = StackSources(engine, engine.statistics, state.releases, prober, drift, lost)
     collector = MonitoringCollector(
-        engine,
-        engine.statistics,
-        state.releases,
-        bus,
-        health,
-        known,
-        metrics=metrics,
-        prometheus_url=settings.prometheus_url,
-        prober=prober,
-        drift=(drift := DriftFinder(engine, state.releases, state.locks)),
-        lost=LostReleases(engine, state.releases),
+        sources, bus, health, known, metrics=metrics, prometheus_url=settings.prometheus_url
     )
     validator = EnvironmentValidator(discover_checks(), _survey(settings, engine))
     manager = DeploymentManager(engine, state)
@@ -195,7 +188,8 @@ def _build(
     alerts = ServiceAlerts(alert_service, state)
     look = partial(all_probes_answer, prober)
     checks = RecoveryChecks(health.verdict, alerts.is_manual_stop, partial(_is_own, engine), look, alerts.expect_end)
-    handler = ErrorHandler(engine, manager, state, alert_service, checks, orchestrator.run, attempts=attempts)
+    parts = RecoveryParts(engine, manager, state, alert_service, checks, orchestrator.run)
+    handler = ErrorHandler(parts, attempts=attempts)
     recovery = ErrorCoordinator(handler, state, alert_service, bus, known)
     drift_alerts = DriftAlerts(drift, alert_service, known)
     prometheus = PrometheusWatch(settings.prometheus_url, alert_service)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from roas.deployment.changes import StackChanges
@@ -19,19 +19,22 @@ NOT_CONFIGURATION = frozenset({"image", "build", "pull_policy", "depends_on", "x
 REPLACING = frozenset({ServiceAction.RECREATE, ServiceAction.REMOVE})
 
 
-def make_plan(
-    comparison: Comparison,
-    *,
-    environment: str,
-    version: str,
-    definitions: Mapping[str, ServiceDefinition],
-    wanted: Mapping[str, WantedImage],
-    to_release: int | None = None,
-    warnings: tuple[str, ...] = (),
-) -> Plan:
-    """Make a plan of what was compared; `definitions` and `wanted` images are what it is bound to."""
+@dataclass(frozen=True, slots=True)
+class PlanSubject:
+    """Hold what a plan is of; `definitions` and `wanted` images are what it is bound to."""
+
+    environment: str
+    version: str
+    definitions: Mapping[str, ServiceDefinition]
+    wanted: Mapping[str, WantedImage]
+    to_release: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def make_plan(comparison: Comparison, subject: PlanSubject) -> Plan:
+    """Make a plan of what was compared."""
     coordinator = DependencyCoordinator(comparison.most.definitions)
-    plans = [_service(comparison, name, wanted.get(name)) for name in coordinator.order()]
+    plans = [_service(comparison, name, subject.wanted.get(name)) for name in coordinator.order()]
     plans += [_removal(comparison, name) for name in sorted(comparison.most.gone)]
     plans += [_sweep(comparison, name) for name in sorted(_swept(comparison) - {plan.service for plan in plans})]
     dropped = tuple(
@@ -39,14 +42,14 @@ def make_plan(
     )
     current = comparison.current
     return Plan(
-        environment=environment,
-        version=version,
+        environment=subject.environment,
+        version=subject.version,
         from_release=current.number if current else None,
-        to_release=to_release,
+        to_release=subject.to_release,
         services=tuple(plans),
         order=tuple(plan.service for plan in plans if plan.action is not ServiceAction.KEEP),
-        warnings=warnings + dropped + tuple(left_alone(comparison)),
-        digest=_digest(environment, version, current, definitions, wanted, plans),
+        warnings=subject.warnings + dropped + tuple(left_alone(comparison)),
+        digest=_digest(subject, current, plans),
     )
 
 
@@ -134,24 +137,17 @@ def _names_used(entries: object) -> list[str]:
     return [str(source) for source in sources if source]
 
 
-def _digest(
-    environment: str,
-    version: str,
-    current: Release | None,
-    definitions: Mapping[str, ServiceDefinition],
-    wanted: Mapping[str, WantedImage],
-    services: Iterable[ServicePlan],
-) -> str:
+def _digest(subject: PlanSubject, current: Release | None, services: Iterable[ServicePlan]) -> str:
     """Bind a confirmation to all that the plan was made of."""
     # What runs before the first release is adopted on the way: that it has a number by then changes nothing, nor does
     # what is found to be as the release says already.
     is_first = current is None or current.state is ReleaseState.ADOPTED
     facts = {
-        "environment": environment,
-        "version": version,
+        "environment": subject.environment,
+        "version": subject.version,
         "from": None if current is None or is_first else current.model_hash,
-        "definitions": {name: definition.definition_hash for name, definition in definitions.items()},
-        "images": {name: image.identity for name, image in wanted.items()},
+        "definitions": {name: definition.definition_hash for name, definition in subject.definitions.items()},
+        "images": {name: image.identity for name, image in subject.wanted.items()},
         # A start or a restart is no surprise to whoever said yes; a container that goes is.
         "replaced": {} if is_first else {one.service: one.action for one in services if one.action in REPLACING},
     }

@@ -8,7 +8,7 @@ from roas.deployment.changes import Scope, StackChanges, find_changes
 from roas.deployment.comparison import Comparison
 from roas.deployment.context import Components, expected_containers, find_own_bot
 from roas.deployment.own_service import find_running_bot, refuse_moved_bot, refuse_without_bot, replicas_by_service
-from roas.deployment.plan import make_plan
+from roas.deployment.plan import PlanSubject, make_plan
 from roas.deployment.plan_binding import bind_to_inputs
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
@@ -72,8 +72,7 @@ async def plan_deployment(
     old_model = await engine.load_model(current.model_hash) if current else None
     await refuse_second_copy(components, environment, current, old_model)
     comparison = await _compare_candidate(components, environment, stack, wanted, current, frozenset(left), limited_to)
-    plan = make_plan(
-        comparison,
+    subject = PlanSubject(
         environment=environment.name,
         version=(request.version or "") if stack.follows_version else "",
         definitions=stack.definitions,
@@ -84,7 +83,7 @@ async def plan_deployment(
             *await _lost_images(components, environment, current),
         ),
     )
-    plan = bind_to_inputs(plan, stack.inputs)
+    plan = bind_to_inputs(make_plan(comparison, subject), stack.inputs)
     await _refuse_fixed_bot(components, environment, plan, stack.definitions)
     await refuse_moved_state(components, environment, stack.model, kept)
     return Candidate(stack, wanted, current, frozenset(left), plan)
@@ -130,8 +129,7 @@ async def plan_rollback(
     scope = Scope(moved=_names(current) | _names(target))
     containers = await expected_containers(components, environment)
     comparison = await _compare(components, environment, current, renewed, renewed, scope, containers)
-    plan = make_plan(
-        comparison,
+    subject = PlanSubject(
         environment=environment.name,
         version=target.version,
         definitions=definitions,
@@ -139,7 +137,7 @@ async def plan_rollback(
         to_release=target.number,
         warnings=warnings + ((PARTIALLY_APPLIED.format(label=target.label),) if back_to_whole else ()),
     )
-    plan = bind_to_inputs(plan, await engine.hash_release(environment, renewed))
+    plan = bind_to_inputs(make_plan(comparison, subject), await engine.hash_release(environment, renewed))
     await _refuse_fixed_bot(components, environment, plan, definitions)
     await refuse_moved_state(components, environment, model)
     return target, plan

@@ -55,32 +55,39 @@ class StackObserver(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class StackSources:
+    """Hold where a look at a stack comes from; what is None is not asked."""
+
+    engine: Engine
+    statistics: Statistics
+    releases: Releases
+    prober: Prober | None = None
+    drift: DriftFinder | None = None
+    lost: LostReleases | None = None
+
+
 class MonitoringCollector:
     """Sample stacks, and watch those that are asked for until it is closed."""
 
     def __init__(
         self,
-        engine: Engine,
-        statistics: Statistics,
-        releases: Releases,
+        sources: StackSources,
         bus: EventBus,
         health: HealthCoordinator,
         environments: Mapping[str, Environment],
         *,
         metrics: Metrics | None = None,
         prometheus_url: str | None = None,
-        prober: Prober | None = None,
         reconcile_seconds: float = RECONCILE_SECONDS,
-        drift: DriftFinder | None = None,
-        lost: LostReleases | None = None,
     ) -> None:
-        self._engine = engine
-        self._drift = drift
-        self._lost = lost
-        self._prober = prober
+        self._engine = sources.engine
+        self._drift = sources.drift
+        self._lost = sources.lost
+        self._prober = sources.prober
         self._probe_seconds = EVERY_SECONDS
         self._probes = ProbeHistory()
-        self._sampler = StackSampler(engine, statistics, releases, self._probes)
+        self._sampler = StackSampler(sources.engine, sources.statistics, sources.releases, self._probes)
         self._bus = bus
         self._health = health
         self._environments = environments

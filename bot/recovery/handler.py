@@ -66,28 +66,35 @@ class RecoveryChecks:
     expect_end: Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class RecoveryParts:
+    """Hold what a recovery acts on and asks; `roll_back` carries a deployment out."""
+
+    engine: Engine
+    manager: DeploymentManager
+    state: StateManager
+    notes: AlertNotes
+    checks: RecoveryChecks
+    roll_back: Callable[[DeploymentRequest], Awaitable[Deployment]]
+
+
 class ErrorHandler:
     """Restart, recreate from the release, roll back, or escalate; an attempt is recorded before it is made."""
 
     def __init__(
         self,
-        engine: Engine,
-        manager: DeploymentManager,
-        state: StateManager,
-        notes: AlertNotes,
-        checks: RecoveryChecks,
-        roll_back: Callable[[DeploymentRequest], Awaitable[Deployment]],
+        parts: RecoveryParts,
         *,
         attempts: RecoveryAttempts | None = None,
         budget: Budget | None = None,
         step_seconds: float = STEP_SECONDS,
     ) -> None:
-        self._engine = engine
-        self._manager = manager
-        self._state = state
-        self._notes = notes
-        self._checks = checks
-        self._roll_back = roll_back
+        self._engine = parts.engine
+        self._manager = parts.manager
+        self._state = parts.state
+        self._notes = parts.notes
+        self._checks = parts.checks
+        self._roll_back = parts.roll_back
         self._recovery_attempts = attempts or RecoveryAttempts()
         self._budget = budget or Budget()
         self._step_seconds = step_seconds

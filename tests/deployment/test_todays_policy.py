@@ -9,7 +9,7 @@ from roas.engine.manager import DeploymentManager
 from roas.errors import ComposePolicyError
 from roas.models.deployment import Outcome
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction
-from roas.recovery.handler import ErrorHandler, RecoveryChecks
+from roas.recovery.handler import ErrorHandler, RecoveryChecks, RecoveryParts
 from tests.deployment.fake_engine import UNHEALTHY
 from tests.deployment.test_orchestrator import deploy, rollback
 
@@ -53,7 +53,7 @@ async def test_a_recovery_asks_todays_policy(orchestrator, engine, state, enviro
 
     checks: Any = RecoveryChecks(lambda *_: None, lambda *_: False, answers, answers, str)
     manager = DeploymentManager(engine, state)
-    handler = ErrorHandler(engine, manager, state, SimpleNamespace(), checks, answers)
+    handler = ErrorHandler(RecoveryParts(engine, manager, state, SimpleNamespace(), checks, answers))
     fault = Fault("ALERT-1", "dev", "web", FaultCategory.PROCESS, "web has ended")
     engine.calls.clear()
     engine.faults["check_release"] = [REFUSED]

@@ -19,7 +19,7 @@ from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.models.events import MonitoringRequested, ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, Verdict
-from roas.monitoring.collector import MonitoringCollector
+from roas.monitoring.collector import MonitoringCollector, StackSources
 from roas.monitoring.health import HealthCoordinator
 from roas.monitoring.hysteresis import HysteresisRules
 from roas.monitoring.metrics import Metrics
@@ -95,9 +95,7 @@ async def scene(environment: Environment, reconcile_seconds: float) -> AsyncIter
     health = HealthCoordinator(bus, rules=HysteresisRules(worse_after_seconds=0.2))
     engine, statistics = RealEngine(clients), StatisticsReader(clients)
     collector = MonitoringCollector(
-        engine,  # type: ignore[arg-type]
-        statistics,
-        NoReleases(),
+        StackSources(engine, statistics, NoReleases()),  # type: ignore[arg-type]
         bus,
         health,
         {"dev": environment},

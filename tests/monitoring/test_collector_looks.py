@@ -10,7 +10,7 @@ from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.models.events import ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.monitoring.collector import MonitoringCollector
+from roas.monitoring.collector import MonitoringCollector, StackSources
 from roas.monitoring.health import HealthCoordinator
 from roas.monitoring.hysteresis import HysteresisRules
 from tests.sample_events import look
@@ -51,7 +51,7 @@ class Scene:
         self.bus.subscribe(ServiceHealthChanged, self.told.put)
         health = HealthCoordinator(self.bus, rules=HysteresisRules(worse_after_seconds=0.1))
         own = self.engine
-        self.collector = MonitoringCollector(own, own, own, self.bus, health, {"dev": DEV}, **options)  # type: ignore[arg-type]
+        self.collector = MonitoringCollector(StackSources(own, own, own), self.bus, health, {"dev": DEV}, **options)  # type: ignore[arg-type]
         self.collector.start()
         self.collector.watch(DEV)
 

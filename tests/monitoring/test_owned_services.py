@@ -10,7 +10,7 @@ import pytest
 from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, StackHealth, Verdict
-from roas.monitoring.collector import Look, MonitoringCollector
+from roas.monitoring.collector import Look, MonitoringCollector, StackSources
 from roas.monitoring.health import HealthCoordinator
 from tests.sample_events import look
 
@@ -32,7 +32,7 @@ class Scene:
         engine: Any = SimpleNamespace(containers=self._containers)
         releases: Any = SimpleNamespace(current=self._current)
         self.collector = MonitoringCollector(
-            engine, SimpleNamespace(read=self._read), releases, self.bus, self.health, {"dev": DEV}
+            StackSources(engine, SimpleNamespace(read=self._read), releases), self.bus, self.health, {"dev": DEV}
         )
         self.collector.observe_with(self)
         self.collector.start()

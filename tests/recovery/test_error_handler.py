@@ -17,7 +17,7 @@ from roas.models.environment import Environment
 from roas.models.health import Verdict
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
 from roas.recovery.budget import WINDOW, Budget
-from roas.recovery.handler import ErrorHandler, RecoveryChecks
+from roas.recovery.handler import ErrorHandler, RecoveryChecks, RecoveryParts
 from roas.state.boot_clock import boot_seconds
 from roas.state.manager import StateManager
 
@@ -47,7 +47,8 @@ class Scene:
         self.tried: list[RecoveryAction] = []
         checks = RecoveryChecks(lambda *_: self.verdict, lambda *_: self.manually, self._is_own, self._answers, str)
         engine: Any = SimpleNamespace(containers=self._containers)
-        self.handler = ErrorHandler(engine, None, state, self.notes, checks, self._roll_back)  # type: ignore[arg-type]
+        parts = RecoveryParts(engine, None, state, self.notes, checks, self._roll_back)  # type: ignore[arg-type]
+        self.handler = ErrorHandler(parts)
         self.handler._try = self._try  # type: ignore[method-assign]
         self.handler._is_recovered = self._is_recovered  # type: ignore[method-assign]
 
