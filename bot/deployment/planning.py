@@ -97,23 +97,9 @@ async def plan_rollback(
     Raises InvalidRequestError where there is none, ComposePolicyError, BotRemovalError where it has no bot,
     SecondCopyError, StateMovedError.
     """
-    engine, releases = components.engine, components.state.releases
+    engine = components.engine
     current = await _current(components, environment)
-    half_way = await _is_partially_applied(components, environment)
-    if request.target_release is None:
-        target = current if half_way and current is not None else await releases.previous(environment.name)
-        missing = f"{environment.name} has no release before the current one."
-    else:
-        target = await releases.get(environment.name, request.target_release)
-        missing = f"{environment.name} has no release r{request.target_release}."
-    if target is None:
-        raise InvalidRequestError(missing, hint="See `history` for the releases that there are.")
-    model = await _model_of(components, target)
-    if gone := await engine.missing_images(target, environment):
-        raise not_restorable(target, gone, [one.image for one in target.services if one.name in gone])
-    back_to_whole = current is not None and target.number == current.number
-    if back_to_whole and not half_way:
-        raise InvalidRequestError(f"{environment.name} is on {target.label} already.", hint="Name another release.")
+    target, model = await _target(components, environment, request, current)
     if current is not None:
         await refuse_second_copy(components, environment, current, await engine.load_model(current.model_hash))
     wanted = {
@@ -135,12 +121,41 @@ async def plan_rollback(
         definitions=definitions,
         wanted=wanted,
         to_release=target.number,
-        warnings=warnings + ((PARTIALLY_APPLIED.format(label=target.label),) if back_to_whole else ()),
+        warnings=warnings + ((PARTIALLY_APPLIED.format(label=target.label),) if _is_same(target, current) else ()),
     )
     plan = bind_to_inputs(make_plan(comparison, subject), await engine.hash_release(environment, renewed))
     await _refuse_fixed_bot(components, environment, plan, definitions)
     await refuse_moved_state(components, environment, model)
     return target, plan
+
+
+async def _target(
+    components: Components, environment: Environment, request: DeploymentRequest, current: Release | None
+) -> tuple[Release, Mapping[str, Any]]:
+    """Return the release to go back to, which can be restored, and its model.
+
+    Raises InvalidRequestError where there is none, ReleaseNotRestorableError where it is not kept or lost its images.
+    """
+    releases = components.state.releases
+    half_way = await _is_partially_applied(components, environment)
+    if request.target_release is None:
+        target = current if half_way and current is not None else await releases.previous(environment.name)
+        missing = f"{environment.name} has no release before the current one."
+    else:
+        target = await releases.get(environment.name, request.target_release)
+        missing = f"{environment.name} has no release r{request.target_release}."
+    if target is None:
+        raise InvalidRequestError(missing, hint="See `history` for the releases that there are.")
+    model = await _model_of(components, target)
+    if gone := await components.engine.missing_images(target, environment):
+        raise not_restorable(target, gone, [one.image for one in target.services if one.name in gone])
+    if _is_same(target, current) and not half_way:
+        raise InvalidRequestError(f"{environment.name} is on {target.label} already.", hint="Name another release.")
+    return target, model
+
+
+def _is_same(target: Release, current: Release | None) -> bool:
+    return current is not None and target.number == current.number
 
 
 async def _lost_images(components: Components, environment: Environment, current: Release | None) -> tuple[str, ...]:
