@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.engine.model import services_of
+from roas.engine.sources.opening import is_there, resolve
 from roas.errors import ComposeFileError
 
 # What has one of these is a file: a folder that the engine creates in its place helps nobody.
@@ -31,9 +32,9 @@ class MissingSource:
 
 def missing_sources(model: Mapping[str, Any], folder: Path, *, sees_host: bool) -> tuple[MissingSource, ...]:
     """Return every missing source. In a container, what lies outside of the stack's folder cannot be seen."""
-    inside = folder.resolve()
-    found = dict.fromkeys(one for one in _sources(model) if sees_host or one.source.resolve().is_relative_to(inside))
-    return tuple(one for one in found if not one.source.exists())
+    inside = resolve(folder)
+    found = dict.fromkeys(one for one in _sources(model) if sees_host or resolve(one.source).is_relative_to(inside))
+    return tuple(one for one in found if not is_there(one.source))
 
 
 def refuse_missing_sources(missing: tuple[MissingSource, ...]) -> tuple[str, ...]:

@@ -2,13 +2,14 @@
 
 import copy
 import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from roas.engine.contents import ContentStore, TooLargeError
 from roas.engine.model import services_of
-from roas.engine.sources.opening import resolve
+from roas.engine.sources.opening import is_there, resolve
 from roas.errors import ComposeFileError
 
 EXTERNAL_HINT = (
@@ -38,7 +39,7 @@ class ContentBinder:
         bound: dict[str, Any] = copy.deepcopy(dict(model))
         services = services_of(bound)
         self._written_to = tuple(
-            Path(volume["source"]).resolve()
+            resolve(Path(volume["source"]))
             for service in services.values()
             for volume in service.get("volumes") or ()
             if volume.get("type") == "bind" and not volume.get("read_only")
@@ -60,14 +61,14 @@ class ContentBinder:
             return volume
         if not self._is_named_within(source):  # the host's own: the policy has judged it, and it stays where it is
             return volume
-        if volume.get("read_only") and source.exists():
+        if volume.get("read_only") and is_there(source):
             resolved = judged_path(source, self._folder, self._may_bind)
         else:  # data, or a folder that Compose creates: judged before, and again before a container is created
             resolved = resolve(source)
         if not resolved.is_relative_to(self._folder):
             # A checkout could lead the link elsewhere, and the engine would follow it whenever it starts a container.
             return {**volume, "source": str(resolved)}
-        if not volume.get("read_only") or not source.exists():
+        if not volume.get("read_only") or not is_there(source):
             return volume
         if self._is_data(resolved) or resolved in self._live:
             return volume
@@ -91,9 +92,9 @@ class ContentBinder:
         if "file" not in config:
             raise ComposeFileError(f"The config {name} of {service} has no file.", hint=EXTERNAL_HINT)
         source = Path(config["file"])
-        if not source.exists():
+        if not is_there(source):
             raise missing_source(service, f"takes the config {name} from", source)
-        if not (source.is_file() or source.is_dir()):  # a plan reads nothing of it, and would not notice
+        if not _can_be_kept(source):  # a plan reads nothing of it, and would not notice
             raise ComposeFileError(f"{source} is not a regular file.", hint="Name a regular file in its place.")
         return self._keep(service, source, judged_path(source, self._folder, self._may_bind)) or source
 
@@ -119,9 +120,20 @@ class ContentBinder:
     def _is_data(self, source: Path) -> bool:
         if not source.is_relative_to(self._folder) or source == self._folder:
             return True
-        if not (source.is_file() or source.is_dir()) or self._store.folder.resolve().is_relative_to(source):
+        if not _can_be_kept(source) or self._store.folder.resolve().is_relative_to(source):
             return True
         return any(other.is_relative_to(source) or source.is_relative_to(other) for other in self._written_to)
+
+
+def _can_be_kept(source: Path) -> bool:
+    """Return whether a path is a file or a folder; of what the bot may not look at, its reader says so."""
+    try:
+        mode = source.stat().st_mode
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def judged_path(source: Path, folder: Path, may_bind: Callable[[Path], bool]) -> Path:
@@ -134,13 +146,19 @@ def judged_path(source: Path, folder: Path, may_bind: Callable[[Path], bool]) ->
 
 def live_binds(name: str, service: Mapping[str, Any], model: Mapping[str, Any], folder: Path) -> frozenset[Path]:
     """Return what a service binds from where it lies, since the host renews it. Raises ComposeFileError."""
-    named = (service.get("x-deploy") or {}).get("live_binds") or ()
+    named = (service.get("x-deploy") or {}).get("live_binds") or []
     if not named:
         return frozenset()
-    bound = {Path(one["source"]).resolve() for one in service.get("volumes") or () if one.get("type") == "bind"}
+    if not isinstance(named, list) or not all(isinstance(path, str) for path in named):
+        raise ComposeFileError(
+            f"`live_binds` of {name} is not a list of paths.",
+            hint="Write each path in a line of its own.",
+            service=name,
+        )
+    bound = {resolve(Path(one["source"])) for one in service.get("volumes") or () if one.get("type") == "bind"}
     secrets = ((model.get("secrets") or {}).get(one.get("source")) or {} for one in service.get("secrets") or ())
-    bound |= {Path(str(one["file"])).resolve() for one in secrets if one.get("file")}
-    live = frozenset((folder / str(path)).resolve() for path in named)
+    bound |= {resolve(Path(str(one["file"]))) for one in secrets if one.get("file")}
+    live = frozenset(resolve(folder / path) for path in named)
     if unknown := sorted(str(path) for path in live - bound):
         raise ComposeFileError(
             f"`live_binds` of {name} names what it does not bind: {', '.join(unknown)}.",

@@ -19,6 +19,7 @@ PERMISSIONS = 0o777
 # What is bigger is data rather than configuration.
 MOST_BYTES = 64 << 20
 MOST_FILES = 10_000
+MOST_DEPTH = 128
 MOST_SECRET_BYTES = 4 << 20
 # What is kept of a secret is known by its name, wherever a container has it.
 SECRET_PREFIX = "secret-"  # noqa: S105 - a part of a name
@@ -26,7 +27,7 @@ EVERYBODY = 0o444
 
 
 class TooLargeError(Exception):
-    """A folder or file is too large to be kept with a release."""
+    """A folder or file is too large, or too deep, to be kept with a release."""
 
 
 class ContentStore:
@@ -173,13 +174,19 @@ def _give(path: Path, status: os.stat_result) -> None:
 
 
 def _entries(source: Path) -> Iterator[Path]:
-    """Walk in a fixed order over what can be kept: sockets and devices cannot."""
+    """Walk in a fixed order over what can be kept: sockets and devices cannot. Raises TooLargeError."""
+    yield from _below(source, 0)
+
+
+def _below(source: Path, depth: int) -> Iterator[Path]:
     yield source
     if source.is_symlink() or not source.is_dir():
         return
+    if depth >= MOST_DEPTH:
+        raise TooLargeError(str(source))
     for path in sorted(source.iterdir()):
         if path.is_symlink() or path.is_dir() or path.is_file():
-            yield from _entries(path)
+            yield from _below(path, depth + 1)
 
 
 def _refuse_large(source: Path) -> None:

@@ -15,6 +15,7 @@ from roas.engine.model import image_reference, services_of
 from roas.engine.own_container import own_container_id
 from roas.engine.places import WritablePlace
 from roas.engine.policy_resources import VOLUME_DRIVERS
+from roas.engine.sources.opening import resolve
 from roas.engine.violation import Violation
 from roas.models.environment import Environment, PolicyLevel
 from roas.models.facts import PublishedPort
@@ -72,8 +73,8 @@ class EngineHoldings:
         """
         if not is_local(environment):
             return ()
-        folder = environment.folder.resolve()
-        found = ((held, Path(source).resolve()) for held in self.containers for source in held.writes)
+        folder = resolve(environment.folder)
+        found = ((held, resolve(Path(source))) for held in self.containers for source in held.writes)
         return tuple(
             WritablePlace(path, held.name)
             for held, path in found

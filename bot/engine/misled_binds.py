@@ -19,6 +19,7 @@ from roas.engine.policy import ComposePolicy
 from roas.engine.policy_refusal import refusal
 from roas.engine.restart_policy import restart_policy
 from roas.engine.snapshots import inspect_or_none
+from roas.engine.sources.opening import resolve
 from roas.engine.violation import Violation
 from roas.models.environment import Environment
 
@@ -58,7 +59,7 @@ class MisledBinds:
 
     def _judge(self, service: str, sources: Iterable[str], environment: Environment) -> list[Violation]:
         """Judge the paths with a link in them; the others lead where they led when they were judged."""
-        moved = [source for source in sources if Path(source).resolve() != Path(source)]
+        moved = [source for source in sources if resolve(Path(source)) != Path(source)]
         return self._policy.judge_binds(service, moved, environment) if moved else []
 
     async def hold(self, environment: Environment, services: Iterable[str]) -> None:

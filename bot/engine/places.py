@@ -7,6 +7,7 @@ from typing import Any
 
 from roas.engine.client import engine_address
 from roas.engine.model import services_of
+from roas.engine.sources.opening import resolve
 from roas.engine.violation import Violation
 from roas.models.environment import Environment
 
@@ -48,7 +49,7 @@ class Places:
         `copies` is where our own copies of its files are kept, which a stored model binds read-only.
         """
         writable = (*_writable(model), *written_by_others)
-        return cls(environment.folder.resolve(), state_dir, _sockets(environment), writable, copies)
+        return cls(resolve(environment.folder), state_dir, _sockets(environment), writable, copies)
 
     def judge_bind(
         self, who: str, source: str, does: str, *, name: str = "", read_only: bool = False
@@ -59,7 +60,7 @@ class Places:
         """
         if read_only and (source in PUBLIC_FILES or self._is_copy(source)):
             return
-        path = Path(source).resolve()
+        path = resolve(Path(source))
         # The entries for these two say it all.
         is_named = path in self.sockets or is_inside(path, self.state_dir)
         if not path.is_relative_to(self.folder) and not is_named:
@@ -73,13 +74,13 @@ class Places:
 
     def judge_state(self, who: str, source: str, does: str, *, name: str = "") -> Iterator[Violation]:
         """Find a path that leads into the bot's own state, or that holds it."""
-        path = Path(source).resolve()
+        path = resolve(Path(source))
         if is_inside(self.state_dir, path) or is_inside(path, self.state_dir):
             yield Violation(f"{who} {does} {source}, which gives it the bot's own state", f"state_dir:{name or who}")
 
     def judge_read(self, who: str, source: Path, does: str) -> Iterator[Violation]:
         """Find a file that is read at every deployment, and that a container could write or replace."""
-        target = source.resolve()
+        target = resolve(source)
         for place in self.writable:
             if is_inside(target, place.path):
                 yield Violation(f"{who} {does} {source}, which {place.who} may write", f"replaceable:{_plain(source)}")
@@ -141,7 +142,7 @@ def visited(source: Path) -> Iterator[Path]:
 
 def _plain(source: Path) -> Path:
     """Name a path so that it can be compared: with a `..` in it, only where it leads says where it is."""
-    return source.resolve() if ".." in source.parts else source.absolute()
+    return resolve(source) if ".." in source.parts else source.absolute()
 
 
 def _link(entry: Path) -> Path | None:
@@ -161,10 +162,10 @@ def _writable(model: Mapping[str, Any]) -> Iterator[WritablePlace]:
             source = str(volume.get("source") or "")
             path = source if volume.get("type") == "bind" else devices.get(source, "")
             if path.startswith("/") and not volume.get("read_only"):
-                yield WritablePlace(Path(path).resolve(), name)
+                yield WritablePlace(resolve(Path(path)), name)
 
 
 def _sockets(environment: Environment) -> tuple[Path, ...]:
     address = engine_address(environment)
     own = (Path("/" + address.partition("://")[2].lstrip("/")),) if "unix://" in address else ()
-    return tuple({path for socket in (*DOCKER_SOCKETS, *own) for path in (socket, socket.resolve())})
+    return tuple({path for socket in (*DOCKER_SOCKETS, *own) for path in (socket, resolve(socket))})

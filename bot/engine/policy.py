@@ -51,6 +51,7 @@ from roas.engine.policy_rules import judge_keys, judge_service
 from roas.engine.policy_secrets import judge_token
 from roas.engine.probe_rules import judge_probes
 from roas.engine.raw_files import FileReference
+from roas.engine.sources.opening import resolve
 from roas.engine.violation import Violation
 from roas.models.environment import Environment, PolicyLevel
 
@@ -236,4 +237,4 @@ def _covers(entry: str, kind: str, name: str) -> bool:
     its_kind, _, path = entry.partition(":")
     if its_kind != kind or kind not in PATH_KINDS or not path.startswith("/"):
         return False
-    return Path(name).is_relative_to(Path(path).resolve() if kind == "bind" else path)
+    return Path(name).is_relative_to(resolve(Path(path)) if kind == "bind" else path)

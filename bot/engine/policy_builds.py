@@ -7,6 +7,7 @@ from typing import Any
 from roas.engine.places import Places
 from roas.engine.policy_values import ISOLATIONS, judge_labels, judge_limits
 from roas.engine.raw_files import as_written
+from roas.engine.sources.opening import resolve
 from roas.engine.violation import Violation
 
 BUILD_NETWORKS = frozenset({"", "none", "default"})
@@ -21,7 +22,7 @@ def judge_build(name: str, build: Mapping[str, Any] | None, places: Places) -> I
     for used in map(str, [context, *_values(build.get("additional_contexts"))]):
         if used.startswith(OTHER_CONTEXTS):
             continue
-        if not used.startswith("/") or not Path(used).resolve().is_relative_to(places.folder):
+        if not used.startswith("/") or not resolve(Path(used)).is_relative_to(places.folder):
             yield Violation(f"{name} is built from {used}, outside the stack's folder", f"build:{name}")
         if used.startswith("/"):
             yield from places.judge_state(name, used, "is built from")
@@ -59,11 +60,11 @@ def _cache_type(cache: str) -> str:
 def _dockerfile(name: str, context: str, written: str, places: Places) -> Iterator[Violation]:
     """Judge a Dockerfile where its text leads and where its links lead: BuildKit and the kernel may differ."""
     for path in dict.fromkeys((Path(context) / written, as_written(Path(context) / written))):
-        if not path.resolve().is_relative_to(places.folder):
+        if not resolve(path).is_relative_to(places.folder):
             yield Violation(f"{name} is built by {path}, outside the stack's folder", f"build:{name}")
         if context.startswith("/"):
             yield from places.judge_state(name, str(path), "is built from")
-            if not path.resolve().is_relative_to(Path(context).resolve()):
+            if not resolve(path).is_relative_to(resolve(Path(context))):
                 yield from places.judge_replaceable(name, str(path), "is built from")
 
 

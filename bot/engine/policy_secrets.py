@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.engine.model import services_of
+from roas.engine.sources.opening import read_plain, resolve
 from roas.engine.violation import Violation
 from roas.models.environment import Environment
 
@@ -18,7 +19,7 @@ def judge_token(model: Mapping[str, Any], environment: Environment, token: str) 
     """Find services that are given the bot's token: by value, or by a file in which it stands."""
     if len(token) < SHORTEST_TOKEN:
         return
-    holding = [path.resolve() for path in environment.env_files if _has(path, token)]
+    holding = [resolve(path) for path in environment.env_files if _has(path, token)]
     configs = {name for name, one in (model.get("configs") or {}).items() if _contains(one, token)}
     for name, service in services_of(model).items():
         if _contains(service, token) or any(one.get("source") in configs for one in service.get("configs") or ()):
@@ -37,25 +38,18 @@ def _places(model: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[Pa
     build = service.get("build") or {}
     contexts = [str(build.get("context") or ""), *map(str, (build.get("additional_contexts") or {}).values())]
     paths += [one for one in contexts if one.startswith("/") and not _is_hidden(Path(one))]
-    yield from (Path(path).resolve() for path in paths if path.startswith("/"))
+    yield from (resolve(Path(path)) for path in paths if path.startswith("/"))
 
 
 def _is_hidden(context: Path) -> bool:
     """Return whether a build does not get to see the file of variables in its context."""
-    try:
-        lines = (context / ".dockerignore").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    patterns = [line.strip().lstrip("/") for line in lines]
+    text = read_plain(context / ".dockerignore", MOST_BYTES).decode(errors="replace")
+    patterns = [line.strip().lstrip("/") for line in text.splitlines()]
     return not EVERYTHING_HIDDEN.isdisjoint(patterns) and not any(line.startswith("!.env") for line in patterns)
 
 
 def _has(path: Path, token: str) -> bool:
-    try:
-        with path.open("rb") as file:
-            return token.encode() in file.read(MOST_BYTES)
-    except OSError:
-        return False
+    return token.encode() in read_plain(path, MOST_BYTES)
 
 
 def _contains(value: object, token: str) -> bool:

@@ -9,6 +9,7 @@ import docker
 
 from roas.configuration.stack_files import plain_name, usual_project
 from roas.engine.labels import CONFIG_FILES, ENV_FILES, ONE_OFF, PROJECT, SERVICE, WORKING_DIR
+from roas.engine.sources.opening import resolve
 from roas.models.environment import Environment
 from roas.models.facts import FoundProject
 
@@ -62,10 +63,10 @@ def runs_already_as(
     found = {project.name: project for project in projects}
     if environment.project_is_given or environment.project in found:
         return None
-    folder = environment.folder.resolve()
+    folder = resolve(environment.folder)
     usual = usual_project(folder, environment.compose_files, environment.env_files)
     for name, project in sorted(found.items(), key=lambda item: (item[0] != usual, item[0])):
-        places = {Path(place).resolve() for place in project.folders}
+        places = {resolve(Path(place)) for place in project.folders}
         if name in ours:
             continue
         if folder in places or (name == usual and not _is_elsewhere(name, folder, places)):

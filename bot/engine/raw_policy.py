@@ -10,7 +10,7 @@ from pathlib import Path
 from roas.engine.places import is_inside
 from roas.engine.policy import ComposePolicy
 from roas.engine.raw_files import FileReference, as_written
-from roas.engine.sources.opening import resolve
+from roas.engine.sources.opening import is_there, resolve
 from roas.engine.violation import Violation
 from roas.models.environment import Environment
 
@@ -60,5 +60,5 @@ def _misplaced(reference: FileReference, resolved: Path, folder: Path) -> Iterat
         yield Violation(f"{reference.text}, which is one file by its text and another by its links", "")
     elif not resolved.is_relative_to(folder):
         yield Violation(f"{reference.text}, outside the stack's folder", entry)
-    elif reference.is_compose_file and not resolved.exists():
+    elif reference.is_compose_file and not is_there(resolved):
         yield Violation(f"{reference.text}, which does not exist", entry)

@@ -4,9 +4,7 @@ What is no plain file is not opened, and what cannot be read is passed over: tho
 """
 
 import io
-import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +15,8 @@ from dotenv import dotenv_values
 from roas.engine.contents import SECRET_PREFIX
 from roas.engine.model import services_of
 from roas.engine.raw_yaml import RawMapping, read_raw
+from roas.engine.sources import opening
+from roas.engine.sources.opening import resolve
 from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.redaction import is_credential, passwords_within
@@ -105,23 +105,13 @@ def container_secrets(inspected: Mapping[str, Any]) -> Iterator[str]:
 
 
 def read_plain(path: Path) -> str:
-    """Return the text of a plain file, or nothing: no device, no pipe, nothing large."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        return ""
-    try:
-        is_plain = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        return os.read(descriptor, LARGEST_BYTES).decode(errors="replace") if is_plain else ""
-    except OSError:
-        return ""
-    finally:
-        os.close(descriptor)
+    """Return the text at the beginning of a plain file, or nothing."""
+    return opening.read_plain(path, LARGEST_BYTES).decode(errors="replace")
 
 
 def _leads_out(path: Path, folder: Path) -> bool:
     """Return whether a file of the stack is a link to elsewhere, which is not the stack's to read."""
-    return path.is_relative_to(folder) and not path.resolve().is_relative_to(folder.resolve())
+    return path.is_relative_to(folder) and not resolve(path).is_relative_to(resolve(folder))
 
 
 def _of_entries(found: RawMapping) -> Iterator[str]:

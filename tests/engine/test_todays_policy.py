@@ -1,5 +1,6 @@
 """What the settings of today allow is asked before anything is applied: of releases, of places, of names of images."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import docker
 import pytest
 
+from roas.engine.client import FILE_THREADS
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.interface import ProgressReport
 from roas.errors import ComposePolicyError
@@ -210,3 +212,45 @@ async def test_link_that_was_allowed_is_followed_once(
     crashed(docker_client, web.id)
     seen = docker_client.containers.get(web.id).exec_run(["cat", "/data/whose", "/again/whose"]).output
     assert seen == b"datadata"
+
+
+@pytest.mark.parametrize("level", [PolicyLevel.DEFAULT, PolicyLevel.STRICT])
+async def test_link_in_a_circle_leaves_others_alone(
+    engine: ComposeEngine, stack: Stack, tmp_path: Path, level: PolicyLevel
+) -> None:
+    """A folder that a container of one stack writes becomes a link to itself: the engine still names it."""
+    environment = stack(f"{PLAIN[:-2]}, volumes: ['./data:/data']}}}}")
+    (environment.folder / "data").mkdir()
+    drafted = await deploy(engine, environment)
+    (environment.folder / "data").rmdir()
+    (environment.folder / "data").symlink_to("data")
+    compose = tmp_path / "other" / "docker-compose.yml"
+    compose.parent.mkdir()
+    compose.write_text(PLAIN)
+    other = replace(
+        environment, project=f"{environment.project}x", folder=compose.parent, compose_files=(compose,), policy=level
+    )
+    assert await resolved_entries(engine, other) == set()
+    assert await engine.misled_binds(environment, drafted.model_hash) == {}
+    await engine.check_release(environment, drafted.model_hash)
+
+
+@pytest.mark.timeout(60)
+async def test_pipe_in_place_of_variables_holds_nobody(stack: Stack, tmp_path: Path) -> None:
+    """A release is judged without a copy of its stack's files: what has become of them keeps no thread."""
+    environment = stack(PLAIN, env="A=1\n")
+    made = ComposeEngine(
+        state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token="t" * 40
+    )
+    drafted = await draft(made, environment)
+    await made.close()
+    (environment.folder / ".env").unlink()
+    os.mkfifo(environment.folder / ".env")
+    made = ComposeEngine(
+        state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token="t" * 40
+    )
+    async with asyncio.timeout(20):
+        checks = [made.check_release(environment, drafted.model_hash) for _ in range(2 * FILE_THREADS)]
+        await asyncio.gather(*checks)
+        assert (await made.resolve(replace(environment, env_files=()), None)).model["services"]
+    await made.close()

@@ -19,6 +19,7 @@ from roas.errors import ComposeFileError
 
 MOST_BYTES = 4 << 30
 MOST_FILES = 200_000
+MOST_DEPTH = 256
 CHUNK = 1 << 20
 IGNORE_FILE = ".dockerignore"
 NAMED_FOLDERS = 3
@@ -90,6 +91,7 @@ class BuildContext:
         with held(self.root, self.folder) as descriptor:
             for place, folders, files, opened in os.fwalk(".", dir_fd=descriptor, onerror=_raise):
                 here = PurePosixPath(place)
+                self._refuse_deep(here)
                 wanted = []
                 for name in sorted((*folders, *files)):
                     entry = ContextEntry(here / name, os.stat(name, dir_fd=opened, follow_symlinks=False))
@@ -122,6 +124,13 @@ class BuildContext:
                 return link
         with held(source, self.folder) as descriptor:
             return _take_file(open_regular(descriptor, source), target)
+
+    def _refuse_deep(self, place: PurePosixPath) -> None:
+        if len(place.parts) > MOST_DEPTH:
+            raise ComposeFileError(
+                f"The build context {self.root} is nested too deeply, below {place.parts[0]}.",
+                hint=f"At most {MOST_DEPTH} folders are followed: leave it out by a `.dockerignore`.",
+            )
 
     def _refuse_large(self, entries: list[ContextEntry]) -> None:
         size = sum(entry.status.st_size for entry in entries)

@@ -32,15 +32,37 @@ class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
+# The kernel takes no longer ones.
+LONGEST_NAME, LONGEST_PATH = 255, 4095
+SHOWN_OF_A_PATH = 100
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def resolve(path: Path) -> Path:
-    """Return where a path leads; unlike `Path.resolve`, it accepts links in a circle. Raises ComposeFileError."""
+    """Return where a path leads; unlike `Path.resolve`, it accepts links in a circle.
+
+    Raises ComposeFileError for what can be no path, so that nothing after it has to take that into account.
+    """
     try:
+        name = os.fsencode(path)
+        if len(name) > LONGEST_PATH or max(map(len, name.split(b"/"))) > LONGEST_NAME:
+            raise ValueError(name)
         return Path(os.path.realpath(path))
     except ValueError as error:
-        raise ComposeFileError(f"{str(path)!r} is not a valid path.", hint="Correct it in the compose file.") from error
+        shown = repr(str(path)[:SHOWN_OF_A_PATH])
+        raise ComposeFileError(f"{shown} is not a valid path.", hint="Correct it in the compose file.") from error
+
+
+def is_there(path: Path) -> bool:
+    """Return whether something has this path; what lies where the bot may not look is taken to be there."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -80,6 +102,21 @@ def read_bounded(descriptor: int, most_bytes: int) -> bytes | None:
         parts.append(part)
         left -= len(part)
     return b"".join(parts) if left > 0 else None
+
+
+def read_plain(path: Path, most_bytes: int) -> bytes:
+    """Return the beginning of a plain file, or nothing: of no device and no pipe, and of nothing that is not there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return b""
+    try:
+        is_plain = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return os.read(descriptor, most_bytes) if is_plain else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def _openat2(root: int, path: Path) -> int:
