@@ -1,16 +1,30 @@
-"""Find the variables that compose files use, as the Compose Specification writes them."""
+"""Find the variables that compose files use, as the Compose Specification writes them.
 
+The files are read where they lie, so that the check can say what is missing when they cannot be resolved. So they are
+not trusted: no more is read, and nothing else, than could be a compose file.
+"""
+
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import yaml
 from dotenv import dotenv_values
 
+from roas.engine.raw_yaml import RawMapping, read_raw
+from roas.engine.sources.opening import read_plain, resolve
+from roas.errors import RoasError
+
+MOST_FILES = 200
+MOST_BYTES = 4 << 20
+# Nobody writes defaults of defaults of defaults deeper.
+MOST_DEPTH = 16
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 IN_TAG = re.compile(r"(?<!\$)\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+BRACE = re.compile(r"\$\{|\}")
 OPERATORS = (":-", ":?", ":+", "-", "?", "+")
 
 
@@ -28,28 +42,14 @@ class Use:
         return not known.get(self.name) if self.not_empty else self.name not in known
 
 
-class _Loader(yaml.CSafeLoader):
-    """Read YAML with Compose's own tags (`!reset`, `!override`)."""
-
-
-def _plain(loader: yaml.CSafeLoader, _suffix: str, node: yaml.Node) -> object:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
-
-
-_Loader.add_multi_constructor("!", _plain)
-
-
 def known_variables(env_files: Iterable[Path]) -> dict[str, str]:
     """Return what the environment files set, a later file winning; a file that cannot be read sets nothing."""
     known: dict[str, str] = {}
     for path in env_files:
-        if path.is_file():
+        text = read_plain(path, MOST_BYTES).decode(errors="replace")
+        with suppress(ValueError):
             # Without interpolation: it would read the bot's own environment.
-            values = dotenv_values(path, interpolate=False)
+            values = dotenv_values(stream=io.StringIO(text), interpolate=False)
             known |= {name: value for name, value in values.items() if value is not None}
     return known
 
@@ -70,11 +70,10 @@ def images_of(compose_files: Iterable[Path]) -> tuple[tuple[str, str], ...]:
     """Return each service of the compose files, and of what they include, with its image as it is written."""
     found: list[tuple[str, str]] = []
     for document in _documents(compose_files):
-        services = document.get("services") if isinstance(document, dict) else None
-        for name, service in services.items() if isinstance(services, dict) else ():
-            image = service.get("image") if isinstance(service, dict) else None
-            if isinstance(image, str):
-                found.append((str(name), image))
+        for name, service in (entry for section in document.all("services") for entry in _entries(section)):
+            found += [
+                (name, image) for field, image in _entries(service) if field == "image" and isinstance(image, str)
+            ]
     return tuple(found)
 
 
@@ -94,55 +93,67 @@ def _tag_start(image: str) -> int:
     return colon if colon > outside.rfind("/") else len(image)
 
 
-def _documents(compose_files: Iterable[Path]) -> Iterator[Any]:
-    """Load compose files and what they include, each once."""
+def _documents(compose_files: Iterable[Path]) -> Iterator[RawMapping]:
+    """Load compose files, and what they include from beside or below themselves, each once."""
     waiting, seen = list(compose_files), set[Path]()
-    while waiting:
+    folders = {resolve(path.parent) for path in waiting}
+    while waiting and len(seen) < MOST_FILES:
         path = waiting.pop(0)
-        if path in seen:
+        if (leads_to := resolve(path)) in seen:
             continue
-        seen.add(path)
-        document = _load(path)
-        yield document
-        waiting += _included(document, path.parent)
+        seen.add(leads_to)
+        for document in _load(path):
+            yield document
+            waiting += islice(_included(document, path.parent, folders), MOST_FILES)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> tuple[RawMapping, ...]:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - derived from the safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return None
+        return read_raw(path, read_plain(path, MOST_BYTES))
+    except RoasError:
+        return ()
 
 
-def _texts(document: Any) -> Iterator[str]:
-    """Walk through the values; keys are not interpolated, and comments are gone."""
-    if isinstance(document, str):
-        yield document
-    elif isinstance(document, dict):
-        for value in document.values():
-            yield from _texts(value)
-    elif isinstance(document, list):
-        for value in document:
-            yield from _texts(value)
+def _entries(value: object) -> tuple[tuple[str, object], ...]:
+    return value.entries if isinstance(value, RawMapping) else ()
 
 
-def _included(document: Any, folder: Path) -> list[Path]:
-    entries = document.get("include") if isinstance(document, dict) else None
-    paths: list[Path] = []
-    for entry in entries if isinstance(entries, list) else ():
-        named = entry.get("path") if isinstance(entry, dict) else entry
-        paths += [folder / one for one in (named if isinstance(named, list) else [named]) if isinstance(one, str)]
-    return paths
+def _texts(document: RawMapping) -> Iterator[str]:
+    """Walk through the values, each once however many aliases lead to it; keys are not interpolated."""
+    pending: list[object] = [document]
+    seen: set[int] = set()
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, RawMapping | list) and id(value) not in seen:
+            seen.add(id(value))
+            below = [one for _, one in value.entries] if isinstance(value, RawMapping) else value
+            pending += reversed(below)
 
 
-def _scan(text: str, known: Mapping[str, str]) -> Iterator[Use]:
+def _included(document: RawMapping, folder: Path, folders: set[Path]) -> Iterator[Path]:
+    for value in document.all("include"):
+        for entry in value if isinstance(value, list) else [value]:
+            named = [path for field, path in _entries(entry) if field == "path"] or [entry]
+            for one in (text for path in named for text in (path if isinstance(path, list) else [path])):
+                with suppress(RoasError):
+                    if isinstance(one, str) and _is_below(resolve(folder / one), folders):
+                        yield folder / one
+
+
+def _is_below(path: Path, folders: set[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
+
+
+def _scan(text: str, known: Mapping[str, str], depth: int = 0) -> Iterator[Use]:
     position = 0
     while (position := text.find("$", position)) >= 0:
         if text.startswith("$$", position):
             position += 2
         elif text.startswith("${", position):
             end = _closing(text, position + 2)
-            yield from _braced(text[position + 2 : end], known)
+            yield from _braced(text[position + 2 : end], known, depth + 1) if depth < MOST_DEPTH else ()
             position = end + 1
         else:
             match = NAME.match(text, position + 1)
@@ -153,19 +164,15 @@ def _scan(text: str, known: Mapping[str, str]) -> Iterator[Use]:
 
 def _closing(text: str, start: int) -> int:
     """Return where the brace that was opened before `start` is closed; the text's end where it is not."""
-    depth, position = 1, start
-    while position < len(text):
-        if text.startswith("${", position):
-            depth, position = depth + 1, position + 1
-        elif text[position] == "}":
-            depth -= 1
-            if depth == 0:
-                return position
-        position += 1
+    depth = 1
+    for brace in BRACE.finditer(text, start):
+        depth += 1 if brace.group() == "${" else -1
+        if depth == 0:
+            return brace.start()
     return len(text)
 
 
-def _braced(expression: str, known: Mapping[str, str]) -> Iterator[Use]:
+def _braced(expression: str, known: Mapping[str, str], depth: int) -> Iterator[Use]:
     match = NAME.match(expression)
     if match is None:
         return
@@ -176,8 +183,8 @@ def _braced(expression: str, known: Mapping[str, str]) -> Iterator[Use]:
         yield Use(name, required=True, not_empty=not_empty, message=word.strip())
     elif operator.endswith("-"):
         # A default is only read where the variable has no value.
-        yield from _scan(word, known) if Use(name, not_empty=not_empty).missing(known) else ()
+        yield from _scan(word, known, depth) if Use(name, not_empty=not_empty).missing(known) else ()
     elif operator.endswith("+"):
-        yield from _scan(word, known) if not Use(name, not_empty=not_empty).missing(known) else ()
+        yield from _scan(word, known, depth) if not Use(name, not_empty=not_empty).missing(known) else ()
     else:
         yield Use(name)
