@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from campaigns.mutations.mutations import MUTATIONS, Mutation
+from campaigns.mutations.mutation import Mutation
+from campaigns.mutations.mutations import MUTATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTING = ("tests", "testbed", "campaigns/crash", "campaigns/instrumented")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from campaigns.mutations.__main__ import is_caught
-from campaigns.mutations.mutations import MUTATIONS, Mutation
+from campaigns.mutations.mutation import Mutation
+from campaigns.mutations.mutations import MUTATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = "answer = 42  # asked for\n"
