@@ -6,7 +6,7 @@ import pytest
 
 from roas.errors import ImageChangedError
 from roas.models.deployment import DeploymentKind
-from tests.acceptance.people import request
+from tests.acceptance.people import request, succeeded
 from tests.acceptance.stack import REPOSITORY, service
 
 FILES = {
@@ -21,7 +21,7 @@ FILES = {
 BOUND = ["./bound.conf:/bound.conf:ro", "./conf:/conf:ro"]
 WEB = {"env_file": "web.env", "secrets": ["password"], "configs": ["settings"], "volumes": BOUND}
 TOP = {"secrets": {"password": {"file": "./password"}}, "configs": {"settings": {"file": "./settings.ini"}}}
-CHANGES = (*FILES, "app/new", "model", "image")
+CHANGES = (*FILES, "app/new", "model", "image", "settings", "policy")
 
 
 def write(stack, **more) -> None:
@@ -39,28 +39,38 @@ def planned(stack, images):
     v1.tag(REPOSITORY, "v1")
 
 
-async def test_change_between_plan_and_yes_voids(people, planned, images):
-    """One thing after the other changes, and each makes another plan; the yes to the first deploys nothing any more."""
+async def test_change_between_plan_and_yes_voids(people, planned, images, monkeypatch):
+    """One thing after the other changes, and each makes another plan; the yes to the one before deploys nothing."""
+    orchestrator, engine = people.application.orchestrator, people.application.engine
 
     async def digest() -> str:
-        plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
+        plan = await orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
         return plan.digest
 
-    digests = [await digest()]
-    assert await digest() == digests[0]
-    for what in CHANGES:
+    def change(what: str) -> None:
         if what == "model":
             write(planned, hostname="other")
         elif what == "image":
             planned.client.images.get(f"{REPOSITORY}:v2").tag(REPOSITORY, "v1")
+        elif what == "settings":
+            other = replace(orchestrator.environment("dev"), observation_seconds=0.3)
+            monkeypatch.setattr(orchestrator, "_environments", {"dev": other})
+        elif what == "policy":
+            monkeypatch.setattr(engine._policy, "allowed", (*engine._policy.allowed, "cap_add:web"))
         else:
             planned.put(what, FILES.get(what, "").replace("1", "2") + "# 2")
+
+    digests = [await digest()]
+    assert await digest() == digests[0]
+    for what in CHANGES:
+        change(what)
+        done = await people.deploy("v1", plan_digest=digests[-1])
+        assert done.problem is not None, what
+        assert done.problem.key == ImageChangedError.key, what
         digests.append(await digest())
         assert digests[-1] not in digests[:-1], what
-    done = await people.deploy("v1", plan_digest=digests[0])
-    assert done.problem is not None
-    assert done.problem.key == ImageChangedError.key
     assert planned.containers() == []
+    succeeded(await people.deploy("v1", plan_digest=digests[-1]))
 
 
 ROLLED_BACK = {"password": "hunter2", "settings.ini": "a=1", ".env": "DB_PASSWORD=first-1\n"}

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from roas.engine.interface import ProgressReport
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
+from testbed.daemon import PrivateDaemon
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
 from tests.engine.applying import deploy, draft
@@ -87,8 +89,18 @@ def crashed(client: docker.DockerClient, container_id: str) -> None:
     next(events)
 
 
+def rebooted(daemon: PrivateDaemon, client: docker.DockerClient, container_id: str) -> None:
+    """Have the engine and its containers die at once, as a host does, and come up again."""
+    daemon.restart(kill=True)
+    client.containers.get(container_id).start()  # where the engine has not done that by itself yet
+
+
 async def test_strict_binds_survive_a_swap(
-    engine: ComposeEngine, stack: Stack, tmp_path: Path, docker_client: docker.DockerClient
+    engine: ComposeEngine,
+    stack: Stack,
+    tmp_path: Path,
+    docker_client: docker.DockerClient,
+    private_daemon: PrivateDaemon,
 ) -> None:
     """The engine looks a path up again when it starts a container: with nobody to judge where it leads by then."""
     (tmp_path / "host").mkdir()
@@ -102,6 +114,8 @@ async def test_strict_binds_survive_a_swap(
     crashed(docker_client, web.id)
     _, seen = docker_client.containers.get(web.id).exec_run(["cat", "/data/shadow"])
     assert seen == b"of the host"  # this is what a strict policy is against
+    rebooted(private_daemon, docker_client, web.id)
+    assert docker_client.containers.get(web.id).exec_run(["cat", "/data/shadow"]).output == b"of the host"
     (environment.folder / "data").unlink()
     (environment.folder / "data").mkdir()
     strict = replace(environment, policy=PolicyLevel.STRICT)
@@ -116,11 +130,13 @@ async def test_strict_binds_survive_a_swap(
     container = docker_client.containers.get(web.id)
     swap = f"touch /data/own; rmdir /data; mv /data /gone; ln -s {tmp_path}/host /data/data; ln -sfn / /data"
     container.exec_run(["sh", "-c", swap])
-    crashed(docker_client, web.id)
-    assert place.is_dir()
-    assert not place.is_symlink()
-    assert container.exec_run(["ls", "/data/own"])[0] == 0
-    assert container.exec_run(["cat", "/data/shadow"])[0] != 0
+    starts = (partial(crashed, docker_client), partial(rebooted, private_daemon, docker_client))
+    for start in starts:
+        start(web.id)
+        assert place.is_dir()
+        assert not place.is_symlink()
+        assert container.exec_run(["ls", "/data/own"])[0] == 0
+        assert container.exec_run(["cat", "/data/shadow"])[0] != 0
 
 
 async def test_strict_copies_what_is_read(engine: ComposeEngine, stack: Stack, tmp_path: Path) -> None:
