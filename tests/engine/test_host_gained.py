@@ -300,9 +300,11 @@ async def test_the_name_of_others_is_refused(
     other = f"{environment.project}x"
     labels = {"com.docker.compose.project": other}
     held = docker_client.containers.create(busybox_image, name=f"{other}-db-1", labels=labels)
+    by_hand = docker_client.containers.create(busybox_image, name=f"{other}.database")
     try:
         for name, wanted in (
             (f"{other}-db-1", {"container_name:web"}),
+            (f"{other}.database", {"container_name:web"}),
             (f"{other}-cache-2", {"container_name:web"}),
             (f"{environment.project}-own", set()),
         ):
@@ -310,6 +312,7 @@ async def test_the_name_of_others_is_refused(
             assert await resolved_entries(engine, environment) == wanted
     finally:
         held.remove(force=True)
+        by_hand.remove(force=True)
 
 
 async def test_a_swapped_link_is_not_bound(

@@ -8,7 +8,8 @@ import docker
 import pytest
 
 from roas.engine.client import EngineClients
-from roas.engine.compose import jail, jail_container
+from roas.engine.compose import commands, jail, jail_container
+from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.jail import JailKind
 from roas.engine.compose.jail_container import LABEL, ContainerJail, JailedFiles
 from roas.engine.compose.runner import ComposeRunner
@@ -17,6 +18,7 @@ from roas.engine.contents import ContentStore
 from roas.engine.model_text import read_resolved
 from roas.engine.policy import ComposePolicy
 from roas.engine.resolution import StackResolver
+from roas.engine.sources.snapshot import new_snapshot
 from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -81,6 +83,48 @@ async def resolve_as_compose(resolver: StackResolver, environment: Environment, 
     expected = compose_config(environment, dict(environment.variables))
     assert expected.returncode == 0, expected.stderr
     assert (await resolver._read(environment, None)).model == read_resolved(expected.stdout)
+
+
+async def hash_in_each_jail(runner: ComposeRunner, environment: Environment) -> list[str]:
+    """Have Compose hash the services of one copy in each jail that this machine has, and in the container."""
+    folder = environment.folder
+    kinds = [JailKind.HELPER, *([JailKind.SETPRIV] if jail._setpriv_confines() else [])]
+    with new_snapshot(folder.resolve()) as snapshot:
+        for path in (*environment.compose_files, *(folder / name for name in FILES)):
+            snapshot.copy(path, path.resolve(), in_place=True)
+        snapshot.write()
+        files = tuple(map(snapshot.mapping.to_copy, environment.compose_files))
+        env_files = tuple(map(snapshot.mapping.to_copy, environment.env_files))
+        arguments = commands.config_hashes(ComposeProject(environment.project, files, env_files))
+        return [
+            (await runner.run_jailed(arguments, environment, snapshot, environment.variables, kind=kind)).stdout
+            for kind in (JailKind.CONTAINER, *kinds)
+        ]
+
+
+async def hash_as_in_the_other_jails(environment: Environment, text: str) -> None:
+    """Make sure that a container of Compose hashes as Compose does where Landlock confines it."""
+    environment.compose_files[0].write_text(text.replace("%(folder)s", str(environment.folder)))
+    clients = EngineClients()
+    hashes = await hash_in_each_jail(ComposeRunner("T", clients=clients), environment)
+    await clients.close()
+    assert len(hashes) > 1
+    assert hashes[0].startswith(("web ", "inner "))
+    assert set(hashes) == {hashes[0]}
+
+
+async def test_container_hashes_as_landlock(environment: Environment) -> None:
+    environment = fill(environment)
+    for name in SHORT:
+        await hash_as_in_the_other_jails(environment, STACKS[name])
+
+
+@pytest.mark.long
+async def test_container_hashes_every_file_as_landlock(environment: Environment) -> None:
+    environment = fill(environment)
+    for name, text in STACKS.items():
+        if name not in SHORT:
+            await hash_as_in_the_other_jails(environment, text)
 
 
 async def test_container_resolves_as_compose(
