@@ -348,6 +348,20 @@ async def test_a_shared_folder_is_bound_twice(
         assert mount["Source"] == str(environment.folder / "data")
 
 
+async def test_what_one_service_may_is_not_taken_from_it(stack: Stack, tmp_path: Path) -> None:
+    """The bot's service has the socket and the state; `volumes_from` would give them to another one."""
+    environment = stack(
+        "services: {bot: {image: 'tiny:v1', volumes: ['/var/run/docker.sock:/s', './state:/state']}, "
+        "web: {image: 'tiny:v1', volumes_from: ['bot:ro']}}"
+    )
+    allowed = ("docker_socket:bot", "state_dir:bot")
+    made = ComposeEngine(
+        state_dir=environment.folder / "state", instance_id="T", policy_allow=allowed, redactor=Redactor()
+    )
+    assert await resolved_entries(made, environment) == {"docker_socket:web", "state_dir:web"}
+    await made.close()
+
+
 async def test_a_look_without_an_engine_judges_the_files(engine: ComposeEngine, stack: Stack, tmp_path: Path) -> None:
     nowhere = replace(stack(PLAIN), docker_host=f"unix://{tmp_path}/nowhere.sock")
     assert await resolved_entries(engine, nowhere) == set()
