@@ -307,6 +307,7 @@ async def test_hanging_files_leave_engine_threads() -> None:
     """However long a disk takes, what is asked of engines has threads of its own."""
     clients, held = EngineClients(), threading.Event()
     waiting = [asyncio.ensure_future(clients.local(held.wait)) for _ in range(FILE_THREADS + THREADS)]
+    await asyncio.sleep(0)  # they begin
     try:
         away = Environment("dev", "p", Path("/"), (), docker_host="unix:///nowhere.sock")
         with pytest.raises(RoasError, match="does not answer"):
