@@ -70,6 +70,22 @@ async def test_broken_env_file_quotes_no_secret(engine: ComposeEngine, environme
     assert SECRET not in caught.value.message
 
 
+async def test_what_only_the_model_says_is_hidden(tmp_path: Path, environment: Environment) -> None:
+    """A credential that is put together of several variables is written in no file; nor is a secret's content."""
+    redactor = Redactor()
+    made = ComposeEngine(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=redactor)
+    (environment.folder / "key").write_text("in-a-secret-file-77")
+    environment.env_files[0].write_text("FIRST=correct-horse\nSECOND=staple-91\n")
+    environment.compose_files[0].write_text(
+        "services: {web: {image: x, environment: {DB_PASSWORD: '${FIRST}-battery-${SECOND}'}}}\n"
+        "secrets: {k: {file: ./key}}\n"
+    )
+    await made.resolve(environment, None, write_contents=False)
+    await made.close()
+    assert redactor.redact("got correct-horse-battery-staple-91") == "got [redacted]"
+    assert redactor.redact("the correct-horse") == "the correct-horse"
+
+
 def test_sources_of_a_stack_all_read(environment: Environment) -> None:
     environment.compose_files[0].write_text(
         "x-a: &a {B_TOKEN: in-a-mapping}\nservices: {web: {image: x, environment: ['C_KEY=in-a-list'], labels: *a}}\n"

@@ -20,10 +20,11 @@ from hypothesis import strategies as some
 
 from roas.errors import StateError
 from roas.events import EventBus
-from roas.models.alert import AlertSource
+from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.monitoring import webhook
 from roas.monitoring.alert_service import AlertService
 from roas.monitoring.webhook import LARGEST_BODY, AlertWebhook
+from roas.redaction import Redactor
 from roas.state.manager import StateManager
 from tests.monitoring.test_webhook_formats import GRAFANA
 
@@ -294,6 +295,17 @@ async def test_journal_refusal_asks_for_redelivery(scene: Scene, monkeypatch: py
             broken.setattr(scene.alert_service, "take", refuse)
             assert (await scene.post(delivery(FIRING)))[0] == 503
     assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 1
+
+
+async def test_fingerprint_of_an_alert_is_no_way_out(tmp_path: Path) -> None:
+    """It is shown and kept like every other text that others send."""
+    redact = Redactor(["correct-horse-battery"]).redact
+    async with StateManager(tmp_path / "state") as state:
+        bus = EventBus()
+        told = AlertReport("alertmanager:correct-horse-battery", AlertSource.ALERTMANAGER, Severity.HIGH, "leak")
+        (taken,) = await AlertService(state.alerts, bus, redact).take([told])
+        await bus.close()
+    assert taken.alert.fingerprint == "alertmanager:[redacted]"
 
 
 async def test_redelivery_changes_nothing(scene: Scene) -> None:
