@@ -74,6 +74,15 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "if True:",
         "tests/engine/test_secret_copies.py",
     ),
+    mutation(
+        "what a service takes from another one is not judged",
+        "bot/engine/resolution.py",
+        "self._policy.check(shared, environment, files, holdings)",
+        "self._policy.check(model, environment, files, holdings)",
+        HOST_GAINED,
+        "-k",
+        "taken_from",
+    ),
     # Volumes
     mutation(
         "a volume may have any options",
@@ -340,6 +349,26 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         JAIL,
         "-k",
         "takes_too_much",
+    ),
+    mutation(
+        "the check of variables follows each alias",
+        "bot/validation/compose_variables.py",
+        "isinstance(value, RawMapping | list) and id(value) not in seen:",
+        "isinstance(value, RawMapping | list):",
+        "tests/validation/test_compose_variables.py",
+        "-k",
+        "itself or aliases",
+        "--timeout",
+        "20",
+    ),
+    mutation(
+        "the check of variables reads what lies elsewhere",
+        "bot/validation/compose_variables.py",
+        "if isinstance(one, str) and _is_below(resolve(folder / one), folders):",
+        "if isinstance(one, str):",
+        "tests/validation/test_compose_variables.py",
+        "-k",
+        "only_files",
     ),
     # Secrets
     mutation(
