@@ -370,6 +370,17 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "-k",
         "only_files",
     ),
+    mutation(
+        "a pattern with many stars is tried in every way",
+        "bot/engine/sources/ignore_patterns.py",
+        "FEW_STARS = 2",
+        "FEW_STARS = 2000",
+        "tests/engine/test_ignore_patterns.py",
+        "-k",
+        "many_stars",
+        "--timeout",
+        "20",
+    ),
     # Secrets
     mutation(
         "what the files keep secret is not known while Compose runs",

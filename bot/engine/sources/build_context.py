@@ -5,21 +5,24 @@ Only what BuildKit would take counts: `.dockerignore` is read as BuildKit reads 
 
 import hashlib
 import os
-import re
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from docker.utils.build import Pattern
-from docker.utils.fnmatch import translate
 
+from roas.engine.sources.ignore_patterns import IgnorePattern
 from roas.engine.sources.opening import held, open_regular
 from roas.errors import ComposeFileError
 
 MOST_BYTES = 4 << 30
 MOST_FILES = 200_000
 MOST_DEPTH = 256
+MOST_RULES = 2000
+# To tell what is built; reading it has no such bound.
+MOST_SECONDS = 120.0
 CHUNK = 1 << 20
 IGNORE_FILE = ".dockerignore"
 NAMED_FOLDERS = 3
@@ -39,11 +42,12 @@ class IgnoreRules:
     def __init__(self, text: str, kept: frozenset[PurePosixPath] = frozenset()) -> None:
         lines = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
         patterns = [Pattern(line) for line in lines if line and not line.startswith("#")]
+        if len(patterns) > MOST_RULES:
+            raise ComposeFileError(f"A `.dockerignore` has more than {MOST_RULES} patterns.", hint="Write fewer.")
         # The library's own comparison takes capitals for small letters; BuildKit does not.
-        self._rules = [
-            (re.compile(translate(one.cleaned_pattern)), one.exclusion) for one in patterns if one.cleaned_pattern
-        ]
+        self._rules = [(IgnorePattern(one.cleaned_pattern), one.exclusion) for one in patterns if one.cleaned_pattern]
         self._kept = kept
+        self._until = time.monotonic() + MOST_SECONDS
         self._includes_again = any(includes for _, includes in self._rules)
 
     def leaves_out(self, path: PurePosixPath) -> bool:
@@ -53,8 +57,13 @@ class IgnoreRules:
         names = [str(path), *map(str, path.parents)]
         left_out = False
         for pattern, includes in self._rules:
-            if left_out == includes and any(pattern.match(name) for name in names):
+            if left_out == includes and any(map(pattern.matches, names)):
                 left_out = not includes
+        if time.monotonic() > self._until:
+            raise ComposeFileError(
+                "Finding out what a `.dockerignore` leaves out takes too long.",
+                hint="Write fewer and simpler patterns.",
+            )
         return left_out
 
     def leaves_out_all_in(self, folder: PurePosixPath) -> bool:
