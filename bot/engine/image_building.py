@@ -33,6 +33,8 @@ from roas.redaction import Redactor
 BUILD_SECONDS = 3600.0
 REPORTED_LINES = 60
 PRIVATE = 0o700
+# BuildKit names the step at the beginning; what a program prints may be of any length.
+STEP_WITHIN = 200
 STEP = re.compile(r"\[(?:[^\]]* )?(\d+)/(\d+)\]")
 A_STEP_FAILED = "did not complete successfully"
 
@@ -123,5 +125,5 @@ def _fault(error: EngineError, service: str, log: str) -> EngineError:
 
 
 def _fraction(line: str) -> float | None:
-    step = STEP.search(line)
+    step = STEP.search(line[:STEP_WITHIN])
     return min(1.0, int(step[1]) / int(step[2])) if step and int(step[2]) else None

@@ -22,8 +22,8 @@ from roas.models.environment import Environment
 from roas.redaction import is_credential, passwords_within
 
 LARGEST_BYTES = 256 << 10
-# A line of an env file that is wrong somewhere is quoted all the same.
-VARIABLE = re.compile(r"(?P<name>[A-Za-z_][\w.-]*)[ \t]*[=:][ \t]*(?P<value>[^\r\n]*)")
+# A line of an env file that is wrong somewhere is quoted all the same. Each name is tried once: a file may be one word.
+VARIABLE = re.compile(r"(?<!\w)(?P<name>[A-Za-z_][\w.-]{0,255}+)[ \t]*[=:][ \t]*(?P<value>[^\r\n]*)")
 DEFAULT_VALUE = re.compile(r"\$\{(?P<name>\w+):?[-+](?P<value>[^${}]*)\}")
 # Where a container finds the secrets that Compose gives it.
 MOUNTED_SECRETS = "/run/secrets/"

@@ -26,7 +26,7 @@ def version_of_files(environment: Environment, contents: Mapping[Path, bytes]) -
     env_files = (contents.get(as_written(path), b"") for path in environment.env_files)
     text = b"\n".join(env_files).decode(errors="replace")
     for name in (*environment.version_variables, VERSION_VARIABLE):
-        lines = re.findall(rf"^\s*(?:export\s+)?{re.escape(name)}\s*=([^#\n]*)", text, re.MULTILINE)
+        lines = re.findall(rf"^[ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=([^#\n]*)", text, re.MULTILINE)
         found = environment.variables.get(name, lines[-1].strip().strip("\"'") if lines else "")
         if found:
             return found

@@ -22,6 +22,7 @@ MOST_FILES = 200
 MOST_BYTES = 4 << 20
 # Nobody writes defaults of defaults of defaults deeper.
 MOST_DEPTH = 16
+LONGEST_IMAGE = 1000
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 IN_TAG = re.compile(r"(?<!\$)\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 BRACE = re.compile(r"\$\{|\}")
@@ -71,9 +72,8 @@ def images_of(compose_files: Iterable[Path]) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     for document in _documents(compose_files):
         for name, service in (entry for section in document.all("services") for entry in _entries(section)):
-            found += [
-                (name, image) for field, image in _entries(service) if field == "image" and isinstance(image, str)
-            ]
+            images = (image for field, image in _entries(service) if field == "image")
+            found += [(name, image) for image in images if isinstance(image, str) and len(image) <= LONGEST_IMAGE]
     return tuple(found)
 
 

@@ -381,6 +381,28 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
         "--timeout",
         "20",
     ),
+    mutation(
+        "a long word is searched from each of its letters",
+        "bot/engine/secret_sources.py",
+        '(r"(?<!\\w)(?P<name>[A-Za-z_][\\w.-]{0,255}+)',
+        '(r"(?P<name>[A-Za-z_][\\w.-]*)',
+        "tests/engine/test_long_texts.py",
+        "-k",
+        "secrets",
+        "--timeout",
+        "20",
+    ),
+    mutation(
+        "a step is looked for in all of a build's line",
+        "bot/engine/image_building.py",
+        "STEP.search(line[:STEP_WITHIN])",
+        "STEP.search(line)",
+        "tests/engine/test_long_texts.py",
+        "-k",
+        "build",
+        "--timeout",
+        "20",
+    ),
     # Secrets
     mutation(
         "what the files keep secret is not known while Compose runs",

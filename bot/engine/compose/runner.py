@@ -290,10 +290,17 @@ async def _read(stream: asyncio.StreamReader | None, on_line: LineReport | None 
     if on_line is None:
         return (await stream.read()).decode(errors="replace")
     lines: list[str] = []
-    while raw := await stream.readline():
+    while raw := await _line(stream):
         lines.append(raw.decode(errors="replace"))
         await on_line(lines[-1].rstrip())
     return "".join(lines)
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """Return the next line, or nothing at the end; what is longer than LINE_LIMIT is left out."""
+    while True:
+        with suppress(ValueError):
+            return await stream.readline()
 
 
 async def _read_bounded(stream: asyncio.StreamReader | None) -> str:
