@@ -32,6 +32,7 @@ from roas.redaction import Redactor
 # The deployment has a deadline of its own; this one only ends a build that no deployment waits for any more.
 BUILD_SECONDS = 3600.0
 REPORTED_LINES = 60
+LONGEST_LINE, LONGEST_SECRET = 16_384, 4096
 PRIVATE = 0o700
 # BuildKit names the step at the beginning; what a program prints may be of any length.
 STEP_WITHIN = 200
@@ -66,7 +67,7 @@ async def build_image(
 
     async def on_line(line: str) -> None:
         if line.strip():
-            log.append(redactor.clean(line))
+            log.append(_shown(line, redactor))
             await report(service, log[-1], _fraction(line))
 
     copy = folder / secrets.token_hex(8)
@@ -122,6 +123,13 @@ def _fault(error: EngineError, service: str, log: str) -> EngineError:
         service=service,
         report=log,
     )
+
+
+def _shown(line: str, redactor: Redactor) -> str:
+    """Return a line of the log without secrets; of a long one the beginning, and no part of a secret at its end."""
+    if len(line) <= LONGEST_LINE:
+        return redactor.clean(line)
+    return redactor.clean(line[:LONGEST_LINE])[:-LONGEST_SECRET]
 
 
 def _fraction(line: str) -> float | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roas.engine.compose.runner import _read
-from roas.engine.image_building import _fraction
+from roas.engine.image_building import LONGEST_LINE, _fraction, _shown
 from roas.engine.secret_sources import of_text
 from roas.engine.sources.build_context import IgnoreRules
 from roas.engine.version_use import version_of_files
@@ -76,6 +76,15 @@ def test_names_of_variables_are_found_as_before() -> None:
 def test_version_of_env_file_is_found_as_before() -> None:
     for line in ("VERSION=v1", "\n  export VERSION = v1 # c", "A=1\nVERSION='v1'"):
         assert version_of_files(ENVIRONMENT, {Path("/s/.env"): line.encode()}) == "v1"
+
+
+@pytest.mark.parametrize("before", [0, LONGEST_LINE - 30, LONGEST_LINE - 10, LONGEST_LINE - 1, LONGEST_LINE + 10])
+def test_line_of_a_build_is_cut_after_its_secrets(before: int) -> None:
+    """No part of a secret is left where the line is cut, and no more of it is searched."""
+    redactor = Redactor(["correct-horse-battery"])
+    shown = _shown(f"{'x ' * (before // 2)} correct-horse-battery {'y' * (1 << 20)}", redactor)
+    assert "correct" not in shown
+    assert len(shown) < LONGEST_LINE
 
 
 async def test_line_that_is_too_long_is_left_out() -> None:
