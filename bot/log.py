@@ -154,4 +154,6 @@ def _route_everything_to(handler: logging.Handler, level: str) -> None:
     root.setLevel(level)
     for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # One line for each that is wrong in a stack's file of variables, at each look: there may be a million.
+    logging.getLogger("dotenv").setLevel(max(logging.ERROR, root.level))
     logging.captureWarnings(capture=True)
