@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import docker.errors
+
 from campaigns.crash.lane import AWAY, ENVIRONMENT, OUTCOME, Lane, opened_lane
 from campaigns.hands.images import REDIS_TAG, TAGS, versions, with_redis
 from campaigns.hands.judge import View, breaches, docker_breaches
@@ -77,7 +79,10 @@ class Ground:
     def roas(self, *arguments: str) -> str | None:
         """Type a command of ours in the newest bot's container; None where none answers."""
         for bot in self.lane.home.bots():
-            code, output = bot.exec_run(["roas", *arguments], demux=True)
+            try:
+                code, output = bot.exec_run(["roas", *arguments], demux=True)
+            except docker.errors.APIError:  # it ends at this moment
+                continue
             if code == 0:
                 return str((output[0] or b"").decode())
         return None

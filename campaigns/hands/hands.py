@@ -23,6 +23,8 @@ PAUSED_SECONDS = 3.0
 # Until Docker shows that a check fails which runs every five seconds.
 SHOWN_SECONDS = 30.0
 LOOK_SECONDS = 0.2
+# How often somebody types a command that fails.
+TYPED = 3
 DAY_SECONDS = 86_400
 FSYNC_MILLISECONDS = 500
 FAULTS = 30
@@ -36,14 +38,28 @@ async def lay(ground: Ground, hand: Hand) -> None:
 
 
 def _compose(*commands: tuple[str, ...]) -> Act:
-    """Type Compose commands, one after the other, whatever each says."""
+    """Type Compose commands, one after the other."""
 
     async def act(ground: Ground) -> None:
         for command in commands:
-            with suppress(HomeStackError, subprocess.TimeoutExpired):
-                await asyncio.to_thread(ground.lane.home.compose, *command)
+            await _type(ground, command)
 
     return act
+
+
+async def _type(ground: Ground, command: tuple[str, ...]) -> None:
+    """Type a Compose command, and again where it breaks off, as anyone would: it may have removed the bot by then.
+
+    Compose gives up in the middle where the bot's own one wants the same container.
+    """
+    for _ in range(TYPED):
+        try:
+            await asyncio.to_thread(ground.lane.home.compose, *command)
+        except HomeStackError:
+            continue
+        except subprocess.TimeoutExpired:
+            return
+        return
 
 
 def _docker(*commands: tuple[str, ...], pause_seconds: float = 0.0) -> Act:
