@@ -8,7 +8,7 @@ from roas.application import open_application
 from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, Outcome, ServiceStep
 from roas.models.events import ServiceProgressed
-from tests.acceptance.people import ANNA, DORA, People, request, succeeded
+from tests.acceptance.people import ANNA, DORA, People, request, succeeded, told
 from tests.acceptance.stack import CHECK, service
 
 NEVER_HEALTHY = CHECK | {"test": ["CMD", "false"], "start_period": "60s"}
@@ -88,6 +88,26 @@ async def test_abandoned_deployment_resumed(settings, stack, images):
     assert deployment.attempts == 2
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+
+
+async def test_resumed_deployment_asks_todays_policy(settings, stack, images):
+    """The permission is withdrawn while a deployment is abandoned half way: what it allowed is not created."""
+    trusting = settings.model_copy(update={"compose_policy_allow": ("cap_add:web",)})
+    store_first = {"store": {"condition": "service_healthy"}}
+    async with open_application(trusting) as application:
+        stack.write({"store": service(), "web": service()})
+        await People(application).succeed("v1")
+        waiting = service(healthcheck=NEVER_HEALTHY)
+        stack.write({"store": waiting, "web": service(cap_add=["SYS_ADMIN"], depends_on=store_first)})
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
+        await until_waiting(application, started.id, "store")
+    async with open_application(settings) as application:
+        (taken,) = await application.orchestrator.resume()
+        deployment = await application.orchestrator.wait(taken.id)
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert "not allowed here today" in told(deployment)
+    assert stack.images() == {"store-1": images["v1"], "web-1": images["v1"]}
+    assert not stack.container("web").attrs["HostConfig"]["CapAdd"]
 
 
 async def test_two_environments_deploy_concurrently(people, stack, images):
