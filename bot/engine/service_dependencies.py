@@ -17,11 +17,15 @@ def dependencies_of(name: str, service: Mapping[str, Any], known: Collection[str
     extension = service.get("x-deploy") or {}
     if not isinstance(extension, Mapping):
         raise ComposeFileError(f"x-deploy of {name} is not a mapping.", hint=HINT)
-    for on, entry in _by_name(extension.get("depends_on")).items():
-        if set(entry or {}) - KNOWN:
-            unknown = ", ".join(sorted(set(entry) - KNOWN))
-            raise ComposeFileError(f"x-deploy of {name}: depends_on {on} has unknown keys: {unknown}.", hint=HINT)
-        entries[on] = {**entries.get(on, {}), **(entry or {})}
+    for on, given in _by_name(extension.get("depends_on")).items():
+        entry = {} if given is None else given
+        if not isinstance(entry, Mapping):
+            raise ComposeFileError(f"x-deploy of {name}: depends_on {on} is not a mapping.", hint=HINT)
+        if unknown := sorted(map(str, set(entry) - KNOWN)):
+            raise ComposeFileError(
+                f"x-deploy of {name}: depends_on {on} has unknown keys: {', '.join(unknown)}.", hint=HINT
+            )
+        entries[on] = {**entries.get(on, {}), **entry}
     read = (_read(name, on, entry) for on, entry in sorted(entries.items()))
     return tuple(found for found in read if _exists(found, known))
 

@@ -109,6 +109,12 @@ def test_service_may_end_by_its_look(fields: dict[str, Any], may_end: bool) -> N
     assert (found.may_end, found.one_shot) == (may_end, False)
 
 
+@pytest.mark.parametrize("entry", [5, "required", ["kind"], True])
+def test_dependency_that_is_no_mapping_is_an_error(entry: object) -> None:
+    with pytest.raises(ComposeFileError, match="depends_on db is not a mapping"):
+        definition({"x-deploy": {"depends_on": {"db": entry}}}, db={"image": "x"})
+
+
 def test_extension_overrides_dependency() -> None:
     found = definition(
         {
