@@ -10,14 +10,16 @@ from datetime import UTC, datetime
 import stamina
 
 from roas.backoff import PHASE
-from roas.concurrency import end_tasks, wait_for
+from roas.concurrency import end_tasks, pause, wait_for
 from roas.deployment.context import DeploymentContext
 from roas.deployment.phases import ALL_PHASES, Phase
 from roas.deployment.phases.completion import not_tidied_up
 from roas.deployment.phases.preparation import load_release
 from roas.deployment.stale_instances import remove_stale_instances
+from roas.engine.container_watch import ENGINE_GRACE_SECONDS
 from roas.errors import (
     DeploymentCancelledError,
+    EngineUnavailableError,
     FencedOffError,
     ImageNotFoundError,
     InternalFaultError,
@@ -145,13 +147,26 @@ class DeploymentRun:
                 ):
                     with attempt:
                         await attempted(attempt.num)  # type: ignore[misc]
-                        return await phase.run(self._context)
+                        return await self._run_once(phase, is_last=attempt.num > policy.retries)
         except TimeoutError as error:
             raise PhaseTimeoutError(
                 f"{policy.name} did not end within {policy.timeout_seconds:g} s.{self._describe_waiting()}",
                 hint="Fix what was still waiting, then deploy again.",
             ) from error
         raise PhaseTimeoutError(f"{policy.name} was not tried.")  # unreachable: the loop returns or raises
+
+    async def _run_once(self, phase: Phase, *, is_last: bool) -> str:
+        """Run a phase; where the engine goes away and there is another try, it is waited for, but not for long."""
+        try:
+            return await phase.run(self._context)
+        except EngineUnavailableError:
+            deadline = time.monotonic() + (0.0 if is_last else ENGINE_GRACE_SECONDS)
+            while time.monotonic() < deadline:
+                with suppress(EngineUnavailableError):
+                    await self._context.components.engine.containers(self._context.environment)
+                    break
+                await pause(PHASE.first_seconds)
+            raise
 
     def _describe_waiting(self) -> str:
         moving = {

@@ -147,20 +147,20 @@ class DeploymentManager:
     ) -> Readiness:
         """Bring one service to what a model says and wait until it is ready; `started` is called when it runs.
 
-        With `restart`, containers that run as they should are restarted; with `anew`, they are recreated. Where a
-        release is restored, a container of it that was well before has a moment to be well again.
+        With `restart`, containers that run as they should are restarted; with `anew`, they are recreated. A container
+        that was there before, of a release that is restored, or suspended, has a moment to be well again.
         Creating and starting belong together: a caller that is cancelled meanwhile waits for their end. Raises
         ServiceFailedError with the container's failure output.
         """
         wanted = await self._wanted(environment, model_hash, definition, watch)
+        before = watch.of_service(definition.name)
+        old = frozenset(one.id for one in before if restoring or one.state is ContainerState.PAUSED)
         created = await run_uninterrupted(
             self._create_and_start(environment, model_hash, definition, watch, report, restart, anew)
         )
         await started()
         await watch.look_at({*created, *(one.id for one in watch.of_service(definition.name))})
         await report(definition.name, ServiceStep.WAITING, "", None)
-        left = frozenset(one.id for one in watch.of_service(definition.name)) - {*created}
-        old = left if restoring and not restart else frozenset()
         readiness = await self.wait_until_ready(environment, definition, watch, wanted.config_hash, old=old)
         await self._remove_others(environment, wanted, watch)
         await report(definition.name, READY_STEPS[readiness.state], readiness.reason, None)

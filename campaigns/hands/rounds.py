@@ -82,9 +82,9 @@ class Round:
 
     @property
     def may_fail(self) -> bool:
-        """Return whether the deployment may fail: its images were gone, or its release broke and it is a rollback."""
-        broke = self.hand is Hand.WEB_FAILS and self.kind is Kind.BACK
-        return broke or self.hand is Hand.SYSTEM_PRUNE
+        """Return whether the deployment may fail: its images were gone, or web broke, or was taken, in a rollback."""
+        is_web = self.hand in {Hand.WEB_FAILS, Hand.COMPOSE_RM_WEB, Hand.COMPOSE_KILL_WEB}
+        return (is_web and self.kind is Kind.BACK) or self.hand is Hand.SYSTEM_PRUNE
 
     def __str__(self) -> str:
         under_way = "" if self.moment is Moment.IDLE else f" of {self.kind}"

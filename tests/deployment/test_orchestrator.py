@@ -122,6 +122,66 @@ async def test_rollback_that_lost_an_image_is_undone(orchestrator, engine, state
     assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
 
 
+class Suspending(FakeEngine):
+    """Let a paused container go on, as the engine does: its health check fails until it has run again."""
+
+    async def create_service(self, environment, model_hash, service, **options):
+        paused = [c.id for c in self.running.values() if c.service == service and c.state is ContainerState.PAUSED]
+        return tuple(paused) or await super().create_service(environment, model_hash, service, **options)
+
+    async def start(self, environment, container_id):
+        container = self.running[container_id]
+        if container.state is ContainerState.PAUSED:
+            self.become(container.service, *UNHEALTHY)
+            asyncio.get_running_loop().call_later(0.2, self.become, container.service, *HEALTHY)
+        else:
+            await super().start(environment, container_id)
+
+
+@pytest.mark.parametrize("engine", [Suspending({"store": service("store"), "web": service("web", "store")})])
+async def test_suspended_service_is_restored(orchestrator, engine):
+    """Somebody pauses what a failed deployment goes back to."""
+    await orchestrator.run(deploy("v1"))
+    engine.become("web", ContainerState.PAUSED, HealthStatus.HEALTHY)
+    engine.behaviour["v2", "store"] = UNHEALTHY
+    ended = await orchestrator.run(deploy("v2"))
+    assert ended.outcome is Outcome.ROLLED_BACK, ended.problem
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+
+
+class Away(FakeEngine):
+    """Be away once images are pulled, for as long as nobody waits for it."""
+
+    # How often it does not answer whoever looks at the containers; None: preparation has not begun.
+    away: int | None = None
+
+    async def look_up_images(self, stack, services):
+        if self.away:
+            raise EngineUnavailableError("the engine does not answer")
+        return await super().look_up_images(stack, services)
+
+    async def pull(self, environment, image, services, report):
+        if self.away is None:
+            self.away = 2
+        if self.away:
+            raise EngineUnavailableError("the engine does not answer")
+        return await super().pull(environment, image, services, report)
+
+    async def containers(self, environment):
+        if self.away:
+            self.away -= 1
+            raise EngineUnavailableError("the engine does not answer")
+        return await super().containers(environment)
+
+
+@pytest.mark.parametrize("engine", [Away({"web": service("web")})])
+async def test_phase_waits_for_engine_that_went_away(orchestrator, engine):
+    """More often than a phase is tried again: an engine that restarts takes seconds."""
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert deployment.phase(PhaseName.PREPARATION).attempts == 2
+
+
 async def test_dependencies_start_first(orchestrator, engine):
     await orchestrator.run(deploy())
     assert engine.started() == ["store", "web"]
