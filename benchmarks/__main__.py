@@ -9,12 +9,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import alerting, deploy, gap, redaction, services, status, table
+from benchmarks import alerting, context, deploy, gap, redaction, services, status, table
 from testbed.engine import find_or_start_engine
 
-RUNS = {"table": 3, "alerting": 50, "deploy": 10, "gap": 3, "redaction": 10, "services": 3, "status": 10}
+RUNS = {"table": 3, "alerting": 50, "context": 5, "deploy": 10, "gap": 3, "redaction": 10, "services": 3, "status": 10}
 
-Result = alerting.Result | deploy.Result | gap.Gaps | redaction.Result | services.Result | status.Result | table.Result
+Result = (
+    alerting.Result
+    | context.Result
+    | deploy.Result
+    | gap.Gaps
+    | redaction.Result
+    | services.Result
+    | status.Result
+    | table.Result
+)
 
 
 def main() -> int:
@@ -68,6 +77,8 @@ def _measure(benchmark: str, folder: Path, runs: int) -> Result:
         return gap.measure(folder, runs)
     if benchmark == "alerting":
         return alerting.measure(folder, runs)
+    if benchmark == "context":
+        return context.measure(runs)
     if benchmark == "redaction":
         return redaction.measure(runs)
     if benchmark == "status":
