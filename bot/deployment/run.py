@@ -215,12 +215,30 @@ class DeploymentRun:
         by it.
         """
         context = self._context
+        phase = context.deployment.phase(PhaseName.ROLLBACK)
+        if phase is not None and phase.status is PhaseStatus.FAILED and await self._runs_target():
+            await context.save_phase(replace(phase, summary="all of it runs, and not all of it is well"))
         if not context.deployment.brought_back:
             return await self._finish(Outcome.FAILED, _needs_operator(problem, context))
         release, name = context.release or await load_release(context), context.environment.name
         hint = f"{name} is on {release.label} now. Fix the cause, then `/rollback {name}` or deploy again."
         unproven = replace(problem, hint=f"{problem.hint}\n{hint}".strip())
         return await self._finish(Outcome.FAILED, unproven, active=release)
+
+    async def _runs_target(self) -> bool:
+        """Return whether the containers of every service are those of the release that was to be brought back."""
+        context, engine = self._context, self._context.components.engine
+        try:
+            wanted = await engine.wanted_services(
+                context.environment, await engine.load_model(context.deployment.applied_model or "")
+            )
+            there = await engine.containers(context.environment)
+        except RoasError:
+            return False
+        return all(
+            sum(one.service == name and service.fits(one) for one in there) >= service.definition.replicas
+            for name, service in wanted.items()
+        )
 
     async def _roll_back(self, problem: Problem | None) -> Deployment:
         """Roll back to the old release; a failed rollback is never rolled back, but left to an operator."""

@@ -191,10 +191,14 @@ class Deployment:
 
     @property
     def brought_back(self) -> bool:
-        """Return whether a rollback that somebody asked for has brought up all of its release, however it ended."""
+        """Return whether a rollback that somebody asked for has brought up all of its release, however it ended.
+
+        One that failed since a service was not well says in its summary that all of it runs.
+        """
         phase = self.phase(PhaseName.ROLLBACK)
-        asked_for = self.request.kind is DeploymentKind.ROLLBACK
-        return asked_for and phase is not None and phase.status is PhaseStatus.SUCCESS
+        if phase is None or self.request.kind is not DeploymentKind.ROLLBACK:
+            return False
+        return phase.status is PhaseStatus.SUCCESS or (phase.status is PhaseStatus.FAILED and bool(phase.summary))
 
     def phase(self, name: PhaseName) -> PhaseResult | None:
         """Return the record of a phase, or None where this deployment has no such phase."""

@@ -122,6 +122,29 @@ async def test_rollback_that_lost_an_image_is_undone(orchestrator, engine, state
     assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
 
 
+async def test_rollback_to_what_is_not_well_is_on_it(orchestrator, engine, state):
+    """Where all of a release runs, and one service of it is not well, nothing is left of another release."""
+    for version in ("v1", "v2"):
+        await orchestrator.run(deploy(version))
+    engine.behaviour["v1", "web"] = UNHEALTHY
+    ended = await orchestrator.run(rollback())
+    assert ended.outcome is Outcome.FAILED
+    assert "dev is on r1 now" in ended.problem.hint
+    assert ended.brought_back
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+    assert (await state.releases.current("dev")).version == "v1"
+
+
+async def test_rollback_that_breaks_off_is_on_neither(orchestrator, engine, state):
+    for version in ("v1", "v2"):
+        await orchestrator.run(deploy(version))
+    engine.behaviour["v1", "store"] = UNHEALTHY
+    ended = await orchestrator.run(rollback())
+    assert "may run parts of two releases" in ended.problem.hint
+    assert not ended.brought_back
+    assert (await state.releases.current("dev")).version == "v2"
+
+
 class Suspending(FakeEngine):
     """Let a paused container go on, as the engine does: its health check fails until it has run again."""
 
