@@ -131,3 +131,21 @@ async def success_rate_measured(scene: Scene) -> bool:
         await people.deploy("v1", services=("nobody",))
     await scene.application.bus.drain()
     return scene.application.integration_monitor.figures().success_ratio == 0.0
+
+
+async def new_binds_looked_at(scene: Scene) -> bool:
+    """Let a release that binds a folder take the place of none, and that folder become a link right after it."""
+    look = scene.application.maintenance._frequent_look
+    assert look is not None
+    people = await scene.prepare()
+    await look()  # all of it: nothing is bound yet
+    folder = scene.stack.folder / "data"
+    folder.mkdir()
+    scene.stack.write({"web": service(restart="always", volumes=["./data:/data"])})
+    await people.succeed("v1")
+    await scene.application.bus.drain()
+    await look()
+    folder.rename(scene.stack.folder / "gone")
+    folder.symlink_to("/")
+    await look()
+    return bool(scene.stack.container("web").attrs["HostConfig"]["RestartPolicy"]["Name"] == "no")

@@ -33,6 +33,7 @@ EFFECTS: dict[str, Callable[[Scene], Awaitable[bool]]] = {
     "integration deployments": deployment.success_rate_measured,
     "collector": deployment.environment_watched_after_resume,
     "collector health checks": alert.requested_look_taken,
+    "swapped binds": deployment.new_binds_looked_at,
     "metrics deployments": deployment.deployments_counted,
     "metrics phases": deployment.phases_timed,
     "metrics releases": deployment.releases_counted,
