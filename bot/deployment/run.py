@@ -147,7 +147,9 @@ class DeploymentRun:
                 ):
                     with attempt:
                         await attempted(attempt.num)  # type: ignore[misc]
-                        return await self._run_once(phase, is_last=attempt.num > policy.retries)
+                        # Later phases follow the engine's events, and wait for it by themselves.
+                        waits = policy.name is PhaseName.PREPARATION and attempt.num == 1
+                        return await self._run_once(phase, waits=waits)
         except TimeoutError as error:
             raise PhaseTimeoutError(
                 f"{policy.name} did not end within {policy.timeout_seconds:g} s.{self._describe_waiting()}",
@@ -155,12 +157,12 @@ class DeploymentRun:
             ) from error
         raise PhaseTimeoutError(f"{policy.name} was not tried.")  # unreachable: the loop returns or raises
 
-    async def _run_once(self, phase: Phase, *, is_last: bool) -> str:
-        """Run a phase; where the engine goes away and there is another try, it is waited for, but not for long."""
+    async def _run_once(self, phase: Phase, *, waits: bool) -> str:
+        """Run a phase; one that `waits` does so, not for long, until an engine that went away is back."""
         try:
             return await phase.run(self._context)
         except EngineUnavailableError:
-            deadline = time.monotonic() + (0.0 if is_last else ENGINE_GRACE_SECONDS)
+            deadline = time.monotonic() + (ENGINE_GRACE_SECONDS if waits else 0.0)
             while time.monotonic() < deadline:
                 with suppress(EngineUnavailableError):
                     await self._context.components.engine.containers(self._context.environment)
