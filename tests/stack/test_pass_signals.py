@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from testbed.terminal import CTRL_C, terminal
+from testbed.waiting import wait_until
 
 SCRIPT = Path(__file__).parents[2] / "script" / "container-pass-signals"
 USER = "10001"
@@ -77,11 +78,19 @@ def test_command_gets_the_signals_as_any_program_does():
     assert int(fields["SigIgn"], 16) == 0
 
 
+def waits_for(pid: int, number: signal.Signals) -> bool:
+    """Tell whether a process has a signal that it has not taken yet."""
+    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return any(line[0] in {"SigPnd:", "ShdPnd:"} and int(line[1], 16) >> (number - 1) & 1 for line in lines)
+
+
 def test_ctrl_c_is_heard_once(tmp_path):
     with terminal(command("sh", "-c", TELL.format("INT")), {"PATH": os.environ["PATH"]}, tmp_path) as opened:
         opened.read_until("ready", SECONDS)
         opened.press(CTRL_C)
         opened.read_until("heard INT", SECONDS)
+        # Two of a kind that nobody has taken yet are one to the kernel.
+        assert wait_until(lambda: not waits_for(opened.process.pid, signal.SIGINT), SECONDS)
         opened.process.send_signal(signal.SIGINT)
         opened.read_until("heard INT\r\nheard INT", SECONDS)
         opened.process.send_signal(signal.SIGTERM)
