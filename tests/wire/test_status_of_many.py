@@ -72,13 +72,13 @@ async def test_hundred_containers_all_on_status(crowd, bot, people):
 
 
 async def ask_until_busy(people: SandboxClient) -> tuple[Message, dict[str, dict[str, str]]]:
-    """Ask until processor use is known: it is the difference of two looks, a second apart."""
+    """Ask until the processor use of all that run is known: it is the difference of two looks, a second apart."""
     async with asyncio.timeout(30):
         while True:
             answer = await people.answer(await people.slash("bob", "status", environment="dev"))
             assert answer.message is not None
             rows = {row["service"]: row.groupdict() for row in await table(answer.message.attachments)}
-            if any(row["cpu"] != "-" for row in rows.values()):
+            if sum(row["cpu"] != "-" for row in rows.values()) == RUNNING:
                 return answer.message, rows
             await asyncio.sleep(0.3)
 
