@@ -16,7 +16,7 @@ from roas.errors import DeploymentCancelledError
 from roas.events import EventBus
 from roas.models.check import ValidationReport
 from roas.models.coordination import Coordination, PhaseName
-from roas.models.deployment import Deployment, PhaseResult, ServiceProgress, ServiceStep
+from roas.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEvent, DeploymentOrigin, PhaseChanged, ServiceProgressed, origin
 from roas.models.facts import OwnContainer
@@ -241,7 +241,7 @@ class DeploymentContext:
     def phase_succeeded(self, name: PhaseName) -> bool:
         """Return whether a phase is behind this deployment already (it is, after a resume)."""
         phase = self.deployment.phase(name)
-        return phase is not None and phase.status == "success"
+        return phase is not None and phase.status is PhaseStatus.SUCCESS
 
 
 async def sweep_leftovers(

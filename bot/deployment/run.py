@@ -219,7 +219,9 @@ class DeploymentRun:
         context = self._context
         phase = context.deployment.phase(PhaseName.ROLLBACK)
         if phase is not None and phase.status is PhaseStatus.FAILED and await self._runs_target():
-            await context.save_phase(replace(phase, summary="all of it runs, and not all of it is well"))
+            # The release before reads the summary.
+            summary = "all of it runs, and not all of it is well"
+            await context.save_phase(replace(phase, brought_up=True, summary=summary))
         if not context.deployment.brought_back:
             return await self._finish(Outcome.FAILED, _needs_operator(problem, context))
         release, name = context.release or await load_release(context), context.environment.name
@@ -342,6 +344,7 @@ def _ended(
         summary=summary,
         warnings=warnings,
         problem=replace(problem, report="") if problem else None,
+        brought_up=False if status is PhaseStatus.FAILED else None,
     )
 
 

@@ -118,7 +118,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class PhaseResult:
-    """Record how a phase went."""
+    """Record how a phase went.
+
+    `brought_up` says of one that failed whether all that it was to bring up runs all the same; rows of a release that
+    did not know say nothing.
+    """
 
     name: PhaseName
     status: PhaseStatus = PhaseStatus.PENDING
@@ -129,6 +133,7 @@ class PhaseResult:
     summary: str = ""
     warnings: tuple[str, ...] = ()
     problem: Problem | None = None
+    brought_up: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +196,11 @@ class Deployment:
 
     @property
     def brought_back(self) -> bool:
-        """Return whether a rollback that somebody asked for has brought up all of its release, however it ended.
-
-        One that failed since a service was not well says in its summary that all of it runs.
-        """
+        """Return whether a rollback that somebody asked for has brought up all of its release, however it ended."""
         phase = self.phase(PhaseName.ROLLBACK)
         if phase is None or self.request.kind is not DeploymentKind.ROLLBACK:
             return False
-        return phase.status is PhaseStatus.SUCCESS or (phase.status is PhaseStatus.FAILED and bool(phase.summary))
+        return phase.status is PhaseStatus.SUCCESS or bool(phase.brought_up)
 
     def phase(self, name: PhaseName) -> PhaseResult | None:
         """Return the record of a phase, or None where this deployment has no such phase."""

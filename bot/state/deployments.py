@@ -22,6 +22,7 @@ from roas.models.deployment import (
 )
 from roas.models.release import Release, ReleaseState
 from roas.state.documents import from_row, log_once, readable, to_json
+from roas.state.earlier_rows import phase_of
 from roas.state.freezes import refuse_frozen
 from roas.state.journal import Fence, Journal, Transaction
 from roas.state.locks import read_lock, release_lock, take_lock
@@ -403,7 +404,7 @@ def _assembled(
 def _assemble(transaction: Transaction, deployment_id: str, cancelled_by: str | None, document: str) -> Deployment:
     return replace(
         from_row(Deployment, document),
-        phases=_rows(transaction, "phases", PhaseResult, deployment_id),
+        phases=tuple(map(phase_of, _rows(transaction, "phases", PhaseResult, deployment_id))),
         services=_rows(transaction, "service_progress", ServiceProgress, deployment_id),
         cancel_requested_by=from_row(Actor, cancelled_by) if cancelled_by else None,
     )

@@ -131,6 +131,7 @@ async def test_rollback_to_what_is_not_well_is_on_it(orchestrator, engine, state
     assert ended.outcome is Outcome.FAILED
     assert "dev is on r1 now" in ended.problem.hint
     assert ended.brought_back
+    assert ended.phase(PhaseName.ROLLBACK).summary == "all of it runs, and not all of it is well", "for older readers"
     assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
     assert (await state.releases.current("dev")).version == "v1"
 

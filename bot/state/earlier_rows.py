@@ -1,0 +1,15 @@
+"""Read what the release before says in words only: here alone is a text read to know what became of something.
+
+What this release writes says it in a field of its own, with the words beside it: for people, and for that release.
+"""
+
+from dataclasses import replace
+
+from roas.models.deployment import PhaseResult, PhaseStatus
+
+
+def phase_of(stored: PhaseResult) -> PhaseResult:
+    """Return a phase's record: one of the release before has a summary only if all runs, though the phase failed."""
+    if stored.brought_up is not None or stored.status is not PhaseStatus.FAILED:
+        return stored
+    return replace(stored, brought_up=bool(stored.summary))
