@@ -100,7 +100,8 @@ class Alert:
     `called` says that the message that shows it pinged a role when it was posted (rows of a release that did not
     know are taken to have), and `called_with` names the message that pings about it together with others.
     `silence_ends` and `resolved` are `silenced_until` and `resolved_at` by the boot's clock too; rows of a release that
-    did not know them have the wall's only.
+    did not know them have the wall's only. `left_alone` says that recovery looked at it and left it as it is; rows of a
+    release that did not know say nothing.
     """
 
     id: str
@@ -131,6 +132,7 @@ class Alert:
     called: bool = True
     called_with: str = ""
     version: int = 1
+    left_alone: bool | None = None
 
     @property
     def is_open(self) -> bool:

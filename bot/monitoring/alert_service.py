@@ -48,11 +48,19 @@ class AlertService:
             self._changed(alert)
 
     async def note(
-        self, alert_id: str, text: str = "", *, healing: RecoveryStatus | None = None, escalated: bool | None = None
+        self,
+        alert_id: str,
+        text: str = "",
+        *,
+        healing: RecoveryStatus | None = None,
+        escalated: bool | None = None,
+        left_alone: bool = False,
     ) -> None:
         """Write onto an alert what was done about it."""
         sanitized = sanitize(text, LONGEST_SUMMARY, self._redact)
-        alert = await self._alerts.note(alert_id, sanitized, healing=healing, escalated=escalated)
+        alert = await self._alerts.note(
+            alert_id, sanitized, healing=healing, escalated=escalated, left_alone=left_alone
+        )
         if alert is not None:
             self._changed(alert)
 

@@ -134,7 +134,11 @@ class ErrorCoordinator:
         text = "" if report.succeeded else f"{_text(report.outcome)}: {report.text}"
         if fault.service or not fault.from_outside:
             await self._notes.note(
-                fault.alert_id, text, healing=RECOVERY_STATUSES[report.outcome], escalated=True if escalated else None
+                fault.alert_id,
+                text,
+                healing=RECOVERY_STATUSES[report.outcome],
+                escalated=True if escalated else None,
+                left_alone=report.outcome is RecoveryOutcome.NOT_OURS,
             )
         self._bus.publish(
             RecoveryCompleted(
@@ -159,8 +163,7 @@ def _is_unfinished(alert: Alert) -> bool:
     if alert.healing is RecoveryStatus.UNDER_WAY:
         return True
     is_pending = alert.healing is RecoveryStatus.NONE and alert.source is AlertSource.HEALTH and alert.is_urgent
-    left_alone = bool(alert.actions) and alert.actions[-1].startswith(_text(RecoveryOutcome.NOT_OURS))
-    return is_pending and not left_alone
+    return is_pending and not alert.left_alone
 
 
 def fault_of(alert: Alert) -> Fault:

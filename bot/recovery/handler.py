@@ -46,7 +46,13 @@ class AlertNotes(Protocol):
     """Write onto an alert what was done."""
 
     async def note(
-        self, alert_id: str, text: str = "", *, healing: RecoveryStatus | None = None, escalated: bool | None = None
+        self,
+        alert_id: str,
+        text: str = "",
+        *,
+        healing: RecoveryStatus | None = None,
+        escalated: bool | None = None,
+        left_alone: bool = False,
     ) -> None:
         """Add a note, and set the recovery status."""
         ...

@@ -110,6 +110,7 @@ def _reopen(known: Alert, report: AlertReport, now: Instant) -> Alert:
         acknowledged_by=None,
         silenced_by=None,
         healing=RecoveryStatus.NONE,
+        left_alone=False,
         escalated=False,
         escalated_at=None,
         correlation_id=report.correlation_id or known.correlation_id,
@@ -132,6 +133,7 @@ def _new_alert(report: AlertReport, now: Instant) -> Alert:
         started_at=now.at,
         updated_at=now.at,
         called=False,
+        left_alone=False,
     )
 
 

@@ -12,6 +12,7 @@ from roas.models.instant import Instant
 from roas.state.alert_occurrences import TakenReport, changed, judge
 from roas.state.boot_clock import instant
 from roas.state.documents import from_row, readable, to_json
+from roas.state.earlier_rows import alert_of
 from roas.state.journal import Journal, Transaction
 
 SOURCE = "alerts"
@@ -113,9 +114,18 @@ class Alerts:
         return await self._journal.write(work)
 
     async def note(
-        self, alert_id: str, text: str = "", *, healing: RecoveryStatus | None = None, escalated: bool | None = None
+        self,
+        alert_id: str,
+        text: str = "",
+        *,
+        healing: RecoveryStatus | None = None,
+        escalated: bool | None = None,
+        left_alone: bool = False,
     ) -> Alert | None:
-        """Write onto an alert what was done about it; returns it, or None where there is no such alert."""
+        """Write onto an alert what was done about it; returns it, or None where there is no such alert.
+
+        With `healing`, `left_alone` says whether recovery leaves it as it is.
+        """
 
         def work(transaction: Transaction) -> Alert | None:
             found = _select(transaction, "id = ?", (alert_id,))
@@ -129,6 +139,7 @@ class Alerts:
                 alert,
                 actions=actions,
                 healing=alert.healing if healing is None else healing,
+                left_alone=alert.left_alone if healing is None else left_alone,
                 escalated=alert.escalated if escalated is None else escalated,
                 escalated_at=now.at if escalates_now else alert.escalated_at,
             )
@@ -217,12 +228,13 @@ def _latest(transaction: Transaction, fingerprint: str) -> Alert | None:
     row = transaction.execute(
         "SELECT document FROM alerts WHERE fingerprint = ? ORDER BY rowid DESC LIMIT 1", (fingerprint,)
     ).fetchone()
-    return from_row(Alert, row[0]) if row else None
+    return alert_of(from_row(Alert, row[0])) if row else None
 
 
 def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Alert, ...]:
     statement = f"SELECT document FROM alerts WHERE {where} ORDER BY rowid"  # noqa: S608 - constants only
-    return readable(Alert, (row[0] for row in transaction.execute(statement, parameters).fetchall()))
+    rows = transaction.execute(statement, parameters).fetchall()
+    return tuple(map(alert_of, readable(Alert, (row[0] for row in rows))))
 
 
 def _silence_is_over(alert: Alert, now: Instant) -> bool:

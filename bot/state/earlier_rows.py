@@ -5,7 +5,11 @@ What this release writes says it in a field of its own, with the words beside it
 
 from dataclasses import replace
 
+from roas.models.alert import Alert
 from roas.models.deployment import PhaseResult, PhaseStatus
+
+# How the last note on an alert begins that recovery has left as it is.
+LEFT_ALONE = "not ours"
 
 
 def phase_of(stored: PhaseResult) -> PhaseResult:
@@ -13,3 +17,10 @@ def phase_of(stored: PhaseResult) -> PhaseResult:
     if stored.brought_up is not None or stored.status is not PhaseStatus.FAILED:
         return stored
     return replace(stored, brought_up=bool(stored.summary))
+
+
+def alert_of(stored: Alert) -> Alert:
+    """Return an alert: of one of the release before, the last note says that recovery has left it as it is."""
+    if stored.left_alone is not None:
+        return stored
+    return replace(stored, left_alone=bool(stored.actions) and stored.actions[-1].startswith(LEFT_ALONE))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,26 @@ async def test_minor_or_foreign_alerts_not_resumed(scene: Scene) -> None:
     await scene.coordinator.resume()
     await scene.settled()
     assert len(scene.handled) == 1
+
+
+async def test_left_alone_whatever_is_noted_later(scene: Scene) -> None:
+    """That recovery leaves an alert as it is does not hang on the last note; it ends when the alert comes back."""
+    scene.outcome = RecoveryOutcome.NOT_OURS
+    alert_id = await scene.alert()
+    await scene.coordinator.resume()
+    await scene.settled()
+    noted = await scene.state.alerts.get(alert_id)
+    assert noted is not None
+    assert noted.actions[-1].startswith("not ours: "), "by this the release before knows"
+    await scene.alert_service.note(alert_id, "somebody looked at it")
+    await scene.coordinator.resume()
+    await scene.settled()
+    assert len(scene.handled) == 1
+    await scene.alert(replace(WEB_DOWN, firing=False))
+    await scene.alert()
+    await scene.coordinator.resume()
+    await scene.settled()
+    assert len(scene.handled) == 2
 
 
 async def test_recovery_resumed_after_journal_failure(scene: Scene) -> None:

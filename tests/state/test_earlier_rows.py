@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from roas.models.alert import AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, PhaseResult, PhaseStatus
 from roas.state.manager import JOURNAL_NAME, StateManager
@@ -59,3 +60,17 @@ async def test_rollback_read_by_field(tmp_path: Path, brought_up: bool) -> None:
     summary = "" if brought_up else ALL_RUNS
     phase = PhaseResult(PhaseName.ROLLBACK, PhaseStatus.FAILED, summary=summary, brought_up=brought_up)
     assert await brought_back(tmp_path, phase, of_before=False) is brought_up
+
+
+@pytest.mark.parametrize(
+    ("note", "expected"),
+    [("not ours: it was stopped manually", True), ("kept away: X holds the lock", False), ("", False)],
+)
+async def test_alert_of_before_read_by_last_note(tmp_path: Path, note: str, expected: bool) -> None:
+    async with StateManager(tmp_path) as state:
+        (taken,) = await state.alerts.take([AlertReport("f", AlertSource.HEALTH, Severity.HIGH, "web is down")])
+        await state.alerts.note(taken.alert.id, note, healing=RecoveryStatus.NONE)
+    as_before(tmp_path, "alerts", "left_alone")
+    async with StateManager(tmp_path) as state:
+        (alert,) = await state.alerts.open()
+        assert alert.left_alone is expected
