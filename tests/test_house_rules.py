@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.text_decisions import text_decisions
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "https://github.com/roas-bot/roas-bot"
 SOURCES = sorted(path for folder in ("bot", "cogs") for path in (ROOT / folder).rglob("*.py"))
@@ -99,3 +101,51 @@ def test_package_has_one_name(name):
     )
     assert done.returncode == 1
     assert "`import roas`" in done.stderr or "the extension is `roas`" in done.stderr
+
+
+# Where a text is read all the same: what a person typed, and what others say in words only.
+READ_TEXTS = {
+    "bot/configuration/file.py": "the parser of TOML says in its message only on which line",
+    "bot/control/approval.py": "a hotfix needs a reason from the one who asks",
+    "bot/deployment/orchestrator.py": "a hotfix needs a reason from the one who asks",
+    "bot/engine/docker_events.py": "Docker's event has its detail in the action",
+    "bot/engine/removal.py": "Docker says in words only that a removal is under way",
+    "bot/state/earlier_rows.py": "the release before says some things in words only",
+    "bot/state/sync_target.py": "Redis says in words only that it is loading or read-only",
+    "cogs/arguments.py": "a hotfix needs a reason from the one who asks",
+}
+DRAWING = tuple(ROOT / "bot" / folder for folder in ("ui", "commands"))
+
+
+def test_no_decision_reads_a_text():
+    """What people read may be said otherwise, or in another language, and nothing else happens."""
+    deciding = [path for path in SOURCES if not path.is_relative_to(DRAWING[0]) and not path.is_relative_to(DRAWING[1])]
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for path in deciding
+        if (lines := [*text_decisions(ast.parse(path.read_text()))])
+    }
+    assert {file: lines for file, lines in found.items() if file not in READ_TEXTS} == {}
+    assert sorted(READ_TEXTS.keys() - found.keys()) == [], "these read none any more"
+
+
+@pytest.mark.parametrize(
+    ("code", "decides"),
+    [
+        ("bool(phase.summary)", True),
+        ("alert.actions[-1].startswith(NOT_OURS)", True),
+        ("reason != DIED", True),
+        ("'in progress' in error.message", True),
+        ("reason in {HUNG, DIED}", True),
+        ("drift.reason.split('; ')", True),
+        ("PASSING.search(str(error))", True),
+        ("type(error).__name__ == 'APIError'", True),
+        ("[one for one in found if not one.hint]", True),
+        ("error.message != self._said_before", False),
+        ("reason is TakeoverReason.DIED", False),
+        ("text = problem.hint or 'Look at the log.'", False),
+        ("warning not in self.warnings", False),
+    ],
+)
+def test_decisions_by_texts_are_found(code, decides):
+    assert bool([*text_decisions(ast.parse(code))]) is decides

@@ -24,7 +24,7 @@ WORDS = {
 }
 INTERFACE = ["bot/ui", "cogs"]
 CORE = ["bot/errors.py", "bot/leadership/elector.py", "bot/deployment", "bot/engine", "bot/monitoring", "bot/recovery"]
-CORE += ["bot/state", "bot/validation", "bot/maintenance.py"]
+CORE += ["bot/leadership/takeover.py", "bot/state", "bot/validation", "bot/maintenance.py"]
 # Here every text is about how something is, whole sentence or not.
 SPOKEN = [
     "bot/deployment/phases",
@@ -32,6 +32,7 @@ SPOKEN = [
     "bot/deployment/stale_instances.py",
     "bot/engine/readiness.py",
     "bot/leadership/elector.py",
+    "bot/leadership/takeover.py",
 ]
 SPOKEN += ["bot/monitoring/judgement.py", "bot/monitoring/service_alerts.py", "bot/engine/policy.py", "bot/recovery"]
 SPOKEN += ["bot/engine/policy_rules.py", "bot/engine/places.py", "bot/engine/engine_holdings.py"]

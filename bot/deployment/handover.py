@@ -231,16 +231,17 @@ class Handover:
                 kind = SuccessorStoppedError if _was_stopped(container) else ServiceFailedError
                 raise await self._not_ready_error(container_id, failure, kind)
             heartbeat = await self._context.components.state.ownership.heartbeat(container_id=container_id)
-            reason = await self._find_missing(container, heartbeat, wanted)
-            if not reason and heartbeat is not None:
+            missing = await self._find_missing(container, heartbeat, wanted)
+            if missing is None and heartbeat is not None:
                 return heartbeat
+            reason = missing or reason
             await self._watch.changed_within(LOOK_AGAIN_SECONDS)
         raise await self._not_ready_error(container_id, f"after {allowed:g} s {reason}")
 
     async def _find_missing(
         self, container: ContainerSnapshot | None, heartbeat: Heartbeat | None, wanted: str | None
-    ) -> str:
-        """Return why the successor is not ready yet, or an empty text."""
+    ) -> str | None:
+        """Return why the successor is not ready yet, or None where it is."""
         if container is None or container.state is not ContainerState.RUNNING:
             return "its container does not run"
         if container.health is HealthStatus.STARTING:
@@ -256,7 +257,7 @@ class Handover:
         own = await self._context.components.state.ownership.heartbeat(container_id=self._own.id)
         if not heartbeat.gateway_ready and (own is None or own.gateway_ready):
             return "it was not connected to Discord"
-        return ""
+        return None
 
     async def _not_ready_error(
         self, container_id: str, reason: str, kind: type[ServiceFailedError] = ServiceFailedError
@@ -315,10 +316,10 @@ def _was_stopped(container: ContainerSnapshot) -> bool:
     return container.state is ContainerState.EXITED and container.restart_policy in RESTARTED_POLICIES
 
 
-def _failure(container: ContainerSnapshot, restarts_before: int, was_unhealthy: bool) -> str:
-    """Return why a container can no longer become ready, or an empty text; an unhealthy one may still recover."""
+def _failure(container: ContainerSnapshot, restarts_before: int, was_unhealthy: bool) -> str | None:
+    """Return why a container can no longer become ready, or None; an unhealthy one may still recover."""
     if container.state is ContainerState.RESTARTING and container.restart_count < restarts_before:
-        return ""
+        return None
     if container.state in GOING:
         return REMOVED_REASON
     if container.state in ENDED | {ContainerState.RESTARTING}:
@@ -327,4 +328,4 @@ def _failure(container: ContainerSnapshot, restarts_before: int, was_unhealthy: 
     if container.restart_count > restarts_before:
         times = container.restart_count - restarts_before
         return "it restarted once" if times == 1 else f"it restarted {times} times"
-    return UNHEALTHY_REASON if container.health is HealthStatus.UNHEALTHY and not was_unhealthy else ""
+    return UNHEALTHY_REASON if container.health is HealthStatus.UNHEALTHY and not was_unhealthy else None

@@ -16,6 +16,7 @@ from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.peers import proven_peers
 from roas.errors import FencedOffError, JournalHeldError, JournalLostError, RoasError, StateError
 from roas.leadership.lease_watch import LeaseWatch
+from roas.leadership.takeover import TakeoverReason
 from roas.leadership.transitions import ElectorState, Occasion, after
 from roas.log import get_logger
 from roas.models.deployment import Deployment, Problem
@@ -36,10 +37,6 @@ ACTIVE_BEAT_SECONDS = 1.0
 JOURNAL_GRACE_SECONDS = 45.0
 # One that is not ready leaves a dead bot's lease for so long to another container of the same service.
 READY_PEER_WAIT_SECONDS = 20.0
-DIED = "it died"
-HUNG = "it hangs: its lease was not renewed"
-UNHEALTHY = "its health check fails"
-CONTAINER_ENDED = "its container ended"
 
 
 class LeaderElector:
@@ -72,9 +69,9 @@ class LeaderElector:
         self._lease_watch = LeaseWatch()
         self._waiting_since: float | None = None
         # What is still to be written of a successor that failed: why, and its last lines.
-        self._failed_successor: tuple[str, str] | None = None
+        self._failed_successor: tuple[TakeoverReason, str] | None = None
         # As above, for a bot that was terminated because it blocked the journal: nothing could be written yet.
-        self._ended_holder: tuple[str, str] | None = None
+        self._ended_holder: tuple[TakeoverReason, str] | None = None
 
     async def run(self) -> None:
         """Renew or await the lease until cancelled; without a readable journal this bot steps down."""
@@ -161,11 +158,12 @@ class LeaderElector:
         self._failed_successor = None
         await self._note_other_stack(lease)
         reason = await self._takeover_reason(lease, now)
-        if not reason:
+        if reason is None:
             self._waiting_since = None
-        if not reason or not await self._may_take_over(reason):
             return
-        if lease is not None and reason != DIED:
+        if not await self._may_take_over(reason):
+            return
+        if lease is not None and reason is not TakeoverReason.DIED:
             await self._force_takeover(lease, reason)
         elif (acquired := await ownership.acquire()) is not None:
             if lease is not None:
@@ -236,19 +234,19 @@ class LeaderElector:
             log.info("this bot is on standby", reason=occasion)
             await self._stop_leading()
 
-    async def _takeover_reason(self, lease: LeaderLease | None, now: float) -> str:
-        """Return why leadership may be taken, or an empty text; `now` is a boot time from before it was looked at."""
+    async def _takeover_reason(self, lease: LeaderLease | None, now: float) -> TakeoverReason | None:
+        """Return why leadership may be taken, or None; `now` is a boot time from before it was looked at."""
         if lease is None or not self._application.state.instance.is_alive(lease.instance_id):
-            return DIED
+            return TakeoverReason.DIED
         if self._lease_watch.has_lapsed(lease, now):
-            return HUNG
+            return TakeoverReason.HUNG
         container = await self._peer_processes.container(self._home, lease.instance_id)
         if container is None or self._own is None or await self._find_own_handover() is None:
-            return ""
+            return None
         if container.health is HealthStatus.UNHEALTHY:
             had_no_journal = time.monotonic() - self._journal_unreadable_at < JOURNAL_GRACE_SECONDS
-            return "" if had_no_journal else UNHEALTHY
-        return CONTAINER_ENDED if container.state in ENDED else ""
+            return None if had_no_journal else TakeoverReason.UNHEALTHY
+        return TakeoverReason.CONTAINER_ENDED if container.state in ENDED else None
 
     async def _end_journal_holder(self) -> bool:
         """Terminate a bot that was suspended while writing and so blocks all others; returns whether there was one.
@@ -265,11 +263,12 @@ class LeaderElector:
         suspended = [*await proven_peers(self._application.peers, self._home, suspended)]
         for container in suspended:
             log.warning("terminating a suspended bot that blocks the journal", container=container.name)
-            self._ended_holder = (HUNG, await self._application.engine.failure_output(self._home, container.id))
+            output = await self._application.engine.failure_output(self._home, container.id)
+            self._ended_holder = (TakeoverReason.HUNG, output)
             await self._application.engine.remove(self._home, container.id, grace_seconds=0.0)
         return bool(suspended)
 
-    async def _may_take_over(self, reason: str) -> bool:
+    async def _may_take_over(self, reason: TakeoverReason) -> bool:
         """Return whether this bot should take free leadership: an unhealthy one lets another go first.
 
         The other is a predecessor that was killed and that its restart policy starts again, or that is healthy. An
@@ -277,7 +276,7 @@ class LeaderElector:
         """
         ready = self._readiness()
         is_ready = ready.gateway_ready and ready.cogs_loaded
-        if is_ready or reason in {UNHEALTHY, CONTAINER_ENDED} or self._home is None or self._own is None:
+        if is_ready or reason.is_of_successor or self._home is None or self._own is None:
             return True
         self._waiting_since = self._waiting_since or time.monotonic()
         if time.monotonic() - self._waiting_since >= READY_PEER_WAIT_SECONDS:
@@ -286,7 +285,7 @@ class LeaderElector:
         service, own_id = self._own.service, self._own.id
         return not any(c.service == service and c.id != own_id and c.state in AT_WORK for c in containers)
 
-    async def _force_takeover(self, lease: LeaderLease, reason: str) -> None:
+    async def _force_takeover(self, lease: LeaderLease, reason: TakeoverReason) -> None:
         """End the other's process first: a fence in the journal cannot stop a Docker call that is on its way."""
         log.warning("forced leadership takeover", from_instance=lease.instance_id, reason=reason)
         report = await self._peer_processes.terminate(
@@ -300,10 +299,10 @@ class LeaderElector:
         self._failed_successor = (reason, report)
         await self._renew(seized, Occasion.SEIZED)
 
-    async def _is_still_failing(self, seen: LeaderLease, reason: str) -> bool:
+    async def _is_still_failing(self, seen: LeaderLease, reason: TakeoverReason) -> bool:
         """Return whether leadership is unchanged since it was read; a lease renewed since then proves a live owner."""
         held = await self._application.state.ownership.lease()
-        if held is None or reason == HUNG:
+        if held is None or reason is TakeoverReason.HUNG:
             return held == seen
         return (held.token, held.instance_id) == (seen.token, seen.instance_id)
 
@@ -319,7 +318,7 @@ class LeaderElector:
         hashes = await self._application.engine.current_hashes(deployment.applied_model, self._home)
         return deployment if own is not None and own.config_hash != hashes.get(self._own.service) else None
 
-    async def _revert_failed_handover(self, reason: str, report: str) -> None:
+    async def _revert_failed_handover(self, reason: TakeoverReason, report: str) -> None:
         """Turn a deployment whose successor failed into a rollback, which the process that resumes it then runs."""
         deployment = await self._find_own_handover()
         if deployment is None or self._own is None:

@@ -83,11 +83,13 @@ class ServiceDrift:
     """Say how what runs of a service differs from the release: somebody changed it by hand.
 
     `keys` are those of its configuration that differ, such as `ports` or `environment: GREETING`; never a value.
+    `reason` is all `reasons` in one text, for a command line of the release before.
     """
 
     service: str
     reason: str
     keys: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Find where what runs is not what the release has: hands change a stack behind the bot's back."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -23,7 +23,6 @@ log = get_logger(__name__)
 LOOKS = 2
 # Each container is asked about this often, where nothing else says that something changed.
 WHOLE_SECONDS = 60.0
-REASON_END = "; "
 KEYS_SHOWN = 4
 KEYS_KEPT = 50
 SAME = ContainerDifference()
@@ -158,31 +157,31 @@ class DriftAlerts:
         self._finder = finder
         self._alert_service = alert_service
         self._environments = environments
-        self._seen: dict[str, tuple[str, int]] = {}
-        self._firing: dict[str, str | None] = {}
+        self._seen: dict[str, tuple[tuple[str, ...], int]] = {}
+        self._firing: dict[str, tuple[str, ...]] = {}
 
     async def look(self) -> None:
         """Look at every environment. Raises StateError."""
         for environment in self._environments.values():
             found = await self._finder.find(environment)
             if found is not None:
-                await self._decide(environment, "\n".join(_sentences(found)))
+                await self._decide(environment, tuple(_sentences(found)))
 
-    async def _decide(self, environment: Environment, summary: str) -> None:
-        before, times = self._seen.get(environment.name, ("", 0))
-        times = times + 1 if summary == before else 1
-        self._seen[environment.name] = (summary, times)
+    async def _decide(self, environment: Environment, found: tuple[str, ...]) -> None:
+        before, times = self._seen.get(environment.name, ((), 0))
+        times = times + 1 if found == before else 1
+        self._seen[environment.name] = (found, times)
         # What a bot before this one said of it is not known: the first round says it again.
-        if times < LOOKS or self._firing.get(environment.name) == summary:
+        if times < LOOKS or self._firing.get(environment.name) == found:
             return
-        await self._alert_service.take([_report(environment, summary)])
-        self._firing[environment.name] = summary
+        await self._alert_service.take([_report(environment, found)])
+        self._firing[environment.name] = found
 
 
 def _sentences(found: Iterable[ServiceDrift]) -> Iterator[str]:
     """Say each reason in a sentence of its own."""
     for one in found:
-        yield from (f"{one.service} was changed by hand: {reason}" for reason in one.reason.split(REASON_END))
+        yield from (f"{one.service} was changed by hand: {reason}" for reason in one.reasons)
 
 
 def alert_title(environment: str) -> str:
@@ -190,15 +189,15 @@ def alert_title(environment: str) -> str:
     return f"{environment}: what runs is not what the release has"
 
 
-def _report(environment: Environment, summary: str) -> AlertReport:
+def _report(environment: Environment, found: tuple[str, ...]) -> AlertReport:
     return AlertReport(
         fingerprint=f"drift:{environment.name}",
         source=AlertSource.INTEGRATION,
         severity=Severity.WARNING,
         title=alert_title(environment.name),
-        summary=summary,
+        summary="\n".join(found),
         environment=environment.name,
-        firing=bool(summary),
+        firing=bool(found),
     )
 
 
@@ -216,14 +215,18 @@ def _drifts(
         there = by_service.get(name, [])
         if name not in wanted:
             if name not in inactive:
-                yield ServiceDrift(name, f"{release.label} does not have it")
+                yield _drift(name, [f"{release.label} does not have it"])
             continue
         difference = compare_service(wanted[name], there)
         unlike = {one.id for one in difference.unlike}
         keys = _united(differences.get(one.id, SAME).keys for one in difference.unlike)
         changed = _united(differences.get(one.id, SAME).changed for one in there if one.id not in unlike)
         if reasons := [*_reasons(release, difference, len(there), wanted[name], keys), *_changed(changed)]:
-            yield ServiceDrift(name, REASON_END.join(reasons), _united([keys, changed]))
+            yield _drift(name, reasons, _united([keys, changed]))
+
+
+def _drift(service: str, reasons: Sequence[str], keys: tuple[str, ...] = ()) -> ServiceDrift:
+    return ServiceDrift(service, "; ".join(reasons), keys, tuple(reasons))
 
 
 def _united(keys: Iterable[Iterable[str]]) -> tuple[str, ...]:

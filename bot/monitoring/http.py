@@ -125,18 +125,18 @@ class HttpServer:
     async def _ready(self, _: web.Request) -> web.Response:
         reasons = await asyncio.gather(*(_ask(probe) for probe in self._readiness.values()))
         parts = {
-            name: {"ready": not reason, **({"reason": reason} if reason else {})}
+            name: {"ready": True} if reason is None else {"ready": False, "reason": reason}
             for name, reason in zip(self._readiness, reasons, strict=True)
         }
-        ready = not any(reasons)
+        ready = all(reason is None for reason in reasons)
         return web.json_response({"ready": ready, "parts": parts}, status=200 if ready else 503, headers=NEVER_CACHED)
 
     async def _read_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.render(), headers={"Content-Type": METRICS_TYPE, **NEVER_CACHED})
 
 
-async def _ask(probe: ReadinessProbe) -> str:
-    """Return why a part is not ready; empty where it is."""
+async def _ask(probe: ReadinessProbe) -> str | None:
+    """Return why a part is not ready; None where it is."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             await probe()
@@ -147,7 +147,7 @@ async def _ask(probe: ReadinessProbe) -> str:
     except Exception as error:  # its text may hold what the client must not see
         log.exception("readiness probe broke")
         return type(error).__name__
-    return ""
+    return None
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:

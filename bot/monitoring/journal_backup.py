@@ -42,15 +42,14 @@ class JournalBackup:
             await self._fail(error.message)
         else:
             log.info("made a copy of the journal", path=str(made.path))
-            await self._report("")
+            await self._report(failing=False)
 
     async def _fail(self, text: str) -> None:
         self._not_before = time.monotonic() + AGAIN_SECONDS
         log.error("no copy of the journal could be made", error=text)
-        await self._report(text)
+        await self._report(text, failing=True)
 
-    async def _report(self, text: str) -> None:
-        failing = bool(text)
+    async def _report(self, text: str = "", *, failing: bool) -> None:
         if failing == self._is_failing:
             return
         report = AlertReport(f"journal:{FAILED}", AlertSource.INTEGRATION, Severity.HIGH, FAILED, text, firing=failing)

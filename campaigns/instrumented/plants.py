@@ -6,7 +6,8 @@ from typing import Any
 from campaigns.instrumented.gate import PLANTS
 from roas.deployment.context import DeploymentContext
 from roas.engine import compose_engine, service_creation
-from roas.leadership.elector import DIED, LeaderElector
+from roas.leadership.elector import LeaderElector
+from roas.leadership.takeover import TakeoverReason
 from roas.models.deployment import ServiceStep
 from roas.models.ownership import LeaderLease
 from roas.state import ownership
@@ -56,9 +57,11 @@ def _no_watchdog() -> None:
     """Never take back from a hung or unhealthy bot; only the work of a dead one is resumed."""
     takeover_reason = LeaderElector._takeover_reason
 
-    async def see_only_dead_processes(elector: LeaderElector, lease: LeaderLease | None, now: float) -> str:
+    async def see_only_dead_processes(
+        elector: LeaderElector, lease: LeaderLease | None, now: float
+    ) -> TakeoverReason | None:
         reason = await takeover_reason(elector, lease, now)
-        return reason if reason == DIED else ""
+        return reason if reason is TakeoverReason.DIED else None
 
     LeaderElector._takeover_reason = see_only_dead_processes  # type: ignore[method-assign,assignment]
 

@@ -102,7 +102,7 @@ def _drift(drift: Sequence[ServiceDrift]) -> str:
 
 
 def _reason(drift: ServiceDrift) -> str:
-    return one_line("; ".join(translate(part) for part in drift.reason.split("; ")), 200)
+    return one_line("; ".join(map(translate, drift.reasons or (drift.reason,))), 200)
 
 
 def _add_services(embed: discord.Embed, status: EnvironmentStatus, room: int) -> bool:

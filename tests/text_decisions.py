@@ -1,0 +1,59 @@
+"""Find code that decides by the words of a text which is meant for people."""
+
+import ast
+from collections.abc import Iterator
+
+# What such texts are called, of an error, an alert, a phase or a check; `__name__` is that of an error's class.
+TEXTS = frozenset(
+    {"actions", "detail", "explanation", "hint", "message", "reason", "report", "summary", "title", "warnings"}
+)
+READING = frozenset({"endswith", "find", "findall", "fullmatch", "index", "match", "partition", "search", "startswith"})
+COMPARING = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)
+
+
+def text_decisions(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines that compare a text with fixed words, look for some in it, or ask whether there is one.
+
+    Whether two texts are the same may be asked: nothing is known twice. Putting one text in place of another is none.
+    """
+    for node in ast.walk(tree):
+        asked: list[ast.expr] = []
+        match node:
+            case ast.Compare(left=left, ops=[operator], comparators=[right]) if isinstance(operator, COMPARING):
+                if (_is_text(left) and _is_fixed(right)) or (_is_text(right) and _is_fixed(left)):
+                    yield node.lineno
+            case ast.Call(func=ast.Attribute(attr=name, value=inner), args=arguments) if name in READING | {"split"}:
+                if any(map(_is_text, [inner, *arguments])):
+                    yield node.lineno
+            case ast.Call(func=ast.Name(id="bool"), args=asked) | ast.BoolOp(op=ast.And(), values=asked):
+                pass
+            case ast.If(test=test) | ast.While(test=test) | ast.UnaryOp(op=ast.Not(), operand=test):
+                asked = [test]
+            case ast.comprehension(ifs=asked):
+                pass
+        if any(map(_is_text, asked)):
+            yield node.lineno
+
+
+def _is_text(node: ast.AST) -> bool:
+    match node:
+        case ast.Attribute(attr=name) | ast.Name(id=name) if name in TEXTS:
+            return True
+        case ast.Attribute(attr="__name__") | ast.Call(func=ast.Name(id="str"), args=[ast.Name(id="error")]):
+            return True
+        case ast.Call(func=ast.Name(id=name)):
+            return name in TEXTS
+        case ast.Subscript(value=inner) | ast.Call(func=ast.Attribute(attr="lower" | "strip", value=inner)):
+            return _is_text(inner)
+    return False
+
+
+def _is_fixed(node: ast.AST) -> bool:
+    match node:
+        case ast.Constant(value=str()):
+            return True
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name.isupper()
+        case ast.Set(elts=parts) | ast.Tuple(elts=parts):
+            return any(map(_is_fixed, parts))
+    return False
