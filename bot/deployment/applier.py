@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from roas.deployment.context import DeploymentContext
 from roas.deployment.dependencies import DependencyCoordinator, Milestones
 from roas.engine.container_watch import ContainerWatch
+from roas.engine.service_wait import wait_until_ready
 from roas.errors import ServiceFailedError
 from roas.models.dependency import PROBE_TIMEOUT_SECONDS, Dependency
 from roas.models.deployment import ServiceStep
@@ -89,8 +90,12 @@ class Applier:
         """
         own = await self.context.components.own_container(self.context.environment)
         only = own.id if own is not None and own.service == dependency.on else None
-        await self.context.components.manager.wait_until_ready(
-            self.context.environment, self.definitions[dependency.on], self.watch, only=only
+        await wait_until_ready(
+            self.context.components.engine,
+            self.context.environment,
+            self.definitions[dependency.on],
+            self.watch,
+            only=only,
         )
 
     async def _probe(self, dependency: Dependency) -> None:

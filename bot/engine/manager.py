@@ -1,20 +1,18 @@
 """Pull, build, make releases, and apply a release service by service: the DeploymentManager."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any
 
 from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.engine.comparison import WantedService, compare_service
 from roas.engine.container_watch import ContainerWatch
+from roas.engine.image_supply import ServiceReport, by_reference, obtain_images, pull
 from roas.engine.interface import Engine, ReleaseDraft, ResolvedStack
-from roas.engine.readiness import Readiness, ServiceReadiness, judge_readiness
-from roas.errors import PhaseTimeoutError, ReleaseNotRestorableError, RoasError, ServiceFailedError
+from roas.engine.readiness import Readiness
+from roas.engine.service_wait import wait_until_ready
+from roas.errors import ReleaseNotRestorableError, RoasError
 from roas.models.actor import Actor
-from roas.models.coordination import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
 from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
@@ -22,13 +20,6 @@ from roas.models.release import ImagePin, Release, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.state.journal import Fence
 from roas.state.manager import StateManager
-
-# Record the progress of a service: service, step, text, fraction of the step.
-ServiceReport = Callable[[str, ServiceStep, str, float | None], Awaitable[None]]
-
-# Whoever suspends a container (`docker pause`, a machine that slept) makes its health check fail until its next run:
-# Docker's default interval and some time to run. Only what is not new is waited for so long.
-HEALTHY_AGAIN_SECONDS = 35.0
 
 READY_STEPS = {
     Readiness.HEALTHY: ServiceStep.HEALTHY,
@@ -64,22 +55,7 @@ class DeploymentManager:
 
         Raises the first failure, with the others stopped; PhaseTimeoutError for a limit that was passed.
         """
-        pulls = _by_reference(
-            {service: image for service, image in wanted.items() if image.must_pull and image.build_hash is None}
-        )
-        built = [service for service, image in wanted.items() if image.build_hash is not None and builds]
-        here = {service: image.image_id for service, image in wanted.items() if image.image_id and not image.must_pull}
-        pulling = [
-            _within(PULL_TIMEOUT_SECONDS, self._pull(stack, image, names, report), f"pulling {image.reference}")
-            for image, names in pulls
-        ]
-        building = [
-            _within(BUILD_TIMEOUT_SECONDS, self._build(stack, name, wanted[name], report), f"building {name}")
-            for name in built
-        ]
-        results = await run_concurrently(pulling + building)
-        fetched = {name: image_id for (_, names), image_id in zip(pulls, results, strict=False) for name in names}
-        return {**here, **fetched, **dict(zip(built, results[len(pulls) :], strict=True))}
+        return await obtain_images(self._engine, stack, wanted, report, builds=builds)
 
     async def create_release(
         self,
@@ -109,28 +85,17 @@ class DeploymentManager:
         gone = frozenset(await self._engine.missing_images(release, environment)) & frozenset(services)
         pins = {one.name: one.image for one in release.services if one.name in gone}
         lost: dict[str, str] = {}
-        for image, names in _by_reference({name: _as_wanted(pin) for name, pin in pins.items()}):
+        for image, names in by_reference({name: _as_wanted(pin) for name, pin in pins.items()}):
             try:
                 if image.digest is None:
                     raise ReleaseNotRestorableError(f"{image.reference} is not in any registry")
-                await _within(PULL_TIMEOUT_SECONDS, self._fetch(environment, image, names, report), "pulling again")
+                await pull(self._engine, environment, image, names, report, "pulling again")
             except RoasError as error:
                 lost |= dict.fromkeys(names, error.message)
         if gone and not lost:
             await self._engine.protect(release, environment)
         if lost:
             raise not_restorable(release, sorted(lost), [pins[name] for name in sorted(lost)])
-
-    async def _fetch(
-        self, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ServiceReport
-    ) -> str:
-        for service in services:
-            await report(service, ServiceStep.PULLING, image.reference, 0.0)
-
-        async def progress(service: str, text: str, fraction: float | None) -> None:
-            await report(service, ServiceStep.PULLING, text, fraction)
-
-        return await self._engine.pull(environment, image, services, progress)
 
     async def apply_service(
         self,
@@ -161,60 +126,10 @@ class DeploymentManager:
         await started()
         await watch.look_at({*created, *(one.id for one in watch.of_service(definition.name))})
         await report(definition.name, ServiceStep.WAITING, "", None)
-        readiness = await self.wait_until_ready(environment, definition, watch, wanted.config_hash, old=old)
+        readiness = await wait_until_ready(self._engine, environment, definition, watch, wanted.config_hash, old=old)
         await self._remove_others(environment, wanted, watch)
         await report(definition.name, READY_STEPS[readiness.state], readiness.reason, None)
         return readiness.state
-
-    async def wait_until_ready(
-        self,
-        environment: Environment,
-        definition: ServiceDefinition,
-        watch: ContainerWatch,
-        wanted: str | None = None,
-        *,
-        only: str | None = None,
-        old: frozenset[str] = frozenset(),
-    ) -> ServiceReadiness:
-        """Wait until a service is ready; with `wanted`, only containers of that configuration hash count.
-
-        With `only`, no other container than that one counts. The `old` ones, by id, and those that are suspended
-        meanwhile, have HEALTHY_AGAIN_SECONDS to be well. Raises ServiceFailedError with the container's failure output.
-        """
-        before = {c.id: c.restart_count for c in watch.of_service(definition.name)}
-        suspended = set(old)
-
-        def judge(containers: tuple[ContainerSnapshot, ...], *, patient: bool = False) -> ServiceReadiness | None:
-            suspended.update(c.id for c in containers if c.state is ContainerState.PAUSED)
-            own = tuple(c for c in containers if wanted in {None, c.config_hash} and only in {None, c.id})
-            excused = frozenset(suspended if patient else ())
-            readiness = judge_readiness(definition, own, restarts_before=before, excused=excused)
-            return None if readiness.state is Readiness.WAITING else readiness
-
-        try:
-            readiness = await watch.until(partial(judge, patient=True), HEALTHY_AGAIN_SECONDS, service=definition.name)
-        except TimeoutError:
-            readiness = await watch.until(judge, service=definition.name)
-        if readiness.state is Readiness.FAILED:
-            raise await self.service_failure(environment, definition.name, readiness)
-        return readiness
-
-    async def service_failure(
-        self, environment: Environment, service: str, readiness: ServiceReadiness
-    ) -> ServiceFailedError:
-        """Create the error that says why a service failed, with its last log lines and health check output."""
-        report = ""
-        if readiness.container_id is not None:
-            try:
-                report = await self._engine.failure_output(environment, readiness.container_id)
-            except RoasError as error:
-                report = f"(its log cannot be read: {error.message})"
-        return ServiceFailedError(
-            f"{service} failed: {readiness.reason}.",
-            hint=f"Read the last lines of {service} in the report, correct the release, and deploy again.",
-            service=service,
-            report=report,
-        )
 
     async def remove_service(
         self, environment: Environment, service: str, watch: ContainerWatch, report: ServiceReport
@@ -254,30 +169,6 @@ class DeploymentManager:
         """Return the models that environments are on or move to: one with renewed credentials is in no release."""
         unfinished = await self._state.deployments.unfinished()
         return await self._state.releases.applied_models() | {one.applied_model for one in unfinished}
-
-    async def _pull(
-        self, stack: ResolvedStack, image: WantedImage, services: tuple[str, ...], report: ServiceReport
-    ) -> str:
-        for service in services:
-            await report(service, ServiceStep.PULLING, image.reference, 0.0)
-
-        async def progress(service: str, text: str, fraction: float | None) -> None:
-            await report(service, ServiceStep.PULLING, text, fraction)
-
-        image_id = await self._engine.pull(stack.environment, image, services, progress)
-        for service in services:
-            await report(service, ServiceStep.PULLED, image.reference, 1.0)
-        return image_id
-
-    async def _build(self, stack: ResolvedStack, service: str, image: WantedImage, report: ServiceReport) -> str:
-        await report(service, ServiceStep.BUILDING, "", None)
-
-        async def progress(name: str, text: str, fraction: float | None) -> None:
-            await report(name, ServiceStep.BUILDING, text, fraction)
-
-        image_id = await self._engine.build(stack, service, progress, expected=image.build_hash)
-        await report(service, ServiceStep.BUILT, "", 1.0)
-        return image_id
 
     async def _create_and_start(
         self,
@@ -331,17 +222,6 @@ class DeploymentManager:
         await watch.look_at(one.id for one in containers)
 
 
-async def _within(seconds: float, work: Coroutine[Any, Any, str], text: str) -> str:
-    try:
-        async with asyncio.timeout(seconds):
-            return await work
-    except TimeoutError as error:
-        raise PhaseTimeoutError(
-            f"{text.capitalize()} did not end within {seconds:g} s.",
-            hint="Check the registry, the network and the disk, then deploy again.",
-        ) from error
-
-
 def not_restorable(release: Release, services: Sequence[str], images: Sequence[ImagePin]) -> ReleaseNotRestorableError:
     """Return the error that says which images of a release are gone, and how they come back."""
     pulls = sorted({f"`docker pull {image.digest}`" for image in images if image.digest})
@@ -358,14 +238,6 @@ def not_restorable(release: Release, services: Sequence[str], images: Sequence[I
 def _as_wanted(pin: ImagePin) -> WantedImage:
     """Ask for exactly the content of a release, whatever its tag means by now."""
     return WantedImage(pin.digest or pin.reference, digest=pin.digest, must_pull=True)
-
-
-def _by_reference(images: Mapping[str, WantedImage]) -> list[tuple[WantedImage, tuple[str, ...]]]:
-    """Group services that use the same image, so that it is pulled once."""
-    groups: dict[str, list[str]] = {}
-    for service, image in images.items():
-        groups.setdefault(image.reference, []).append(service)
-    return [(images[services[0]], tuple(services)) for services in groups.values()]
 
 
 def _release(

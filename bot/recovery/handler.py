@@ -9,6 +9,7 @@ from typing import Protocol
 from roas.engine.container_watch import ContainerWatch
 from roas.engine.interface import Engine
 from roas.engine.manager import DeploymentManager
+from roas.engine.service_wait import wait_until_ready
 from roas.errors import RoasError, ServiceFailedError
 from roas.log import get_logger
 from roas.models.actor import Actor, ActorKind
@@ -191,7 +192,7 @@ class ErrorHandler:
                 own = watch.of_service(fault.service)
                 if not own or any(one.state is not ContainerState.RUNNING for one in own):
                     return False
-                await self._manager.wait_until_ready(environment, definition, watch)
+                await wait_until_ready(self._engine, environment, definition, watch)
                 await settle(definition, watch)
                 return await self._checks.answers(environment, definition)
         except (TimeoutError, RoasError):
@@ -228,7 +229,6 @@ class ErrorHandler:
                 if action is RecoveryAction.RESTART:
                     await restart_service(
                         self._engine,
-                        self._manager,
                         environment,
                         definition,
                         watch,
@@ -284,7 +284,7 @@ class ErrorHandler:
             return f"{deployment.id} {deployment.outcome}"
         async with asyncio.timeout(self._step_seconds), ContainerWatch(self._engine, environment) as watch:
             _, definition = await self._wanted(fault)
-            await self._manager.wait_until_ready(environment, definition, watch)
+            await wait_until_ready(self._engine, environment, definition, watch)
             await settle(definition, watch)
         return None
 

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.engine.container_watch import ContainerWatch
-from roas.engine.interface import EngineActor
-from roas.engine.manager import DeploymentManager
+from roas.engine.interface import Engine, EngineActor
 from roas.engine.readiness import TOLERATED_RESTARTS
+from roas.engine.service_wait import wait_until_ready
 from roas.errors import ServiceFailedError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
@@ -22,8 +22,7 @@ Answers = Callable[[Environment, ServiceDefinition], Awaitable[bool]]
 
 
 async def restart_service(
-    engine: EngineActor,
-    manager: DeploymentManager,
+    engine: Engine,
     environment: Environment,
     definition: ServiceDefinition,
     watch: ContainerWatch,
@@ -42,7 +41,7 @@ async def restart_service(
         _start_again(engine, environment, container, expect_end, unresponsive=unresponsive) for container in containers
     )
     await watch.refresh()
-    await manager.wait_until_ready(environment, definition, watch)
+    await wait_until_ready(engine, environment, definition, watch)
     await settle(definition, watch)
     await until_answered(environment, definition, watch, answers)
 

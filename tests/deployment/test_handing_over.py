@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from roas.deployment.handover import MOST_SUCCESSORS, HandedOverError
-from roas.engine import manager
+from roas.engine import service_wait
 from roas.errors import ComposeFileError, EngineError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
@@ -138,7 +138,7 @@ async def test_starting_successor_awaited(scene, old, monkeypatch):
 
 
 async def test_failed_rollback_after_handover_leaves_one_bot(scene, old, monkeypatch):
-    monkeypatch.setattr(manager, "HEALTHY_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(service_wait, "HEALTHY_AGAIN_SECONDS", 0.2)
     first = await old.orchestrator.start(deploy("v1"))
     new = await handed_over(scene, old, first)
     assert (await carried_on(new, first)).outcome is Outcome.SUCCEEDED

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from roas.engine import manager as manager_module
+from roas.engine import service_wait
 from roas.engine.container_watch import ContainerWatch
-from roas.engine.manager import DeploymentManager
 from roas.engine.readiness import Readiness
 from roas.errors import ServiceFailedError
 from roas.models.environment import Environment
@@ -39,9 +38,8 @@ def waiting(engine: FakeEngine, watch: ContainerWatch, **options: Any) -> "async
     """Wait for the service as a deployment does."""
 
     async def wait() -> Readiness:
-        manager = DeploymentManager(engine, None)  # type: ignore[arg-type]
         async with asyncio.timeout(SECONDS):
-            return (await manager.wait_until_ready(DEV, WEB, watch, **options)).state
+            return (await service_wait.wait_until_ready(engine, DEV, WEB, watch, **options)).state  # type: ignore[arg-type]
 
     return asyncio.create_task(wait())
 
@@ -81,7 +79,7 @@ async def test_container_suspended_meanwhile_may_get_well(engine, watch):
 
 
 async def test_old_container_that_stays_unhealthy_fails(engine, watch, monkeypatch):
-    monkeypatch.setattr(manager_module, "HEALTHY_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(service_wait, "HEALTHY_AGAIN_SECONDS", 0.1)
     await seen(engine, watch, *UNHEALTHY)
     with pytest.raises(ServiceFailedError, match="its health check fails"):
         await waiting(engine, watch, old=frozenset({"c1"}))

@@ -6,6 +6,7 @@ from roas.deployment.phases.preparation import load_release
 from roas.deployment.stale_instances import remove_predecessors
 from roas.engine.container_watch import ContainerWatch
 from roas.engine.readiness import Readiness, ServiceReadiness, judge_readiness
+from roas.engine.service_wait import service_failure, wait_until_ready
 from roas.errors import ServiceFailedError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceStep
@@ -81,7 +82,7 @@ async def _observe(
     """
     if context.deployment.attempts > 1:
         only = own.id if own is not None and own.service == definition.name else None
-        await context.components.manager.wait_until_ready(context.environment, definition, watch, only=only)
+        await wait_until_ready(context.components.engine, context.environment, definition, watch, only=only)
     before = {container.id: container.restart_count for container in watch.of_service(definition.name)}
 
     def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
@@ -94,7 +95,7 @@ async def _observe(
     except TimeoutError:
         return
     await context.report(definition.name, ServiceStep.FAILED, found.reason)
-    raise await context.components.manager.service_failure(context.environment, definition.name, found)
+    raise await service_failure(context.components.engine, context.environment, definition.name, found)
 
 
 def of_release(

@@ -1,0 +1,101 @@
+"""Get the images that a release needs: pull and build them at the same time, each within its limit."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+from roas.concurrency import run_concurrently
+from roas.engine.interface import Engine, ResolvedStack
+from roas.errors import PhaseTimeoutError
+from roas.models.coordination import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
+from roas.models.deployment import ServiceStep
+from roas.models.environment import Environment
+from roas.models.stack import WantedImage
+
+# Record the progress of a service: service, step, text, fraction of the step.
+ServiceReport = Callable[[str, ServiceStep, str, float | None], Awaitable[None]]
+
+
+async def obtain_images(
+    engine: Engine, stack: ResolvedStack, wanted: Mapping[str, WantedImage], report: ServiceReport, *, builds: bool
+) -> Mapping[str, str]:
+    """Pull and build what is not here; returns image IDs by service.
+
+    Raises the first failure, with the others stopped; PhaseTimeoutError for a limit that was passed.
+    """
+    pulls = by_reference(
+        {service: image for service, image in wanted.items() if image.must_pull and image.build_hash is None}
+    )
+    built = [service for service, image in wanted.items() if image.build_hash is not None and builds]
+    here = {service: image.image_id for service, image in wanted.items() if image.image_id and not image.must_pull}
+    pulling = [_obtain(engine, stack, image, names, report) for image, names in pulls]
+    building = [
+        _within(BUILD_TIMEOUT_SECONDS, _build(engine, stack, name, wanted[name], report), f"building {name}")
+        for name in built
+    ]
+    results = await run_concurrently(pulling + building)
+    fetched = {name: image_id for (_, names), image_id in zip(pulls, results, strict=False) for name in names}
+    return {**here, **fetched, **dict(zip(built, results[len(pulls) :], strict=True))}
+
+
+async def pull(
+    engine: Engine,
+    environment: Environment,
+    image: WantedImage,
+    services: tuple[str, ...],
+    report: ServiceReport,
+    doing: str,
+) -> str:
+    """Pull an image for the services that use it, within its limit. Raises PhaseTimeoutError."""
+    return await _within(PULL_TIMEOUT_SECONDS, _pull(engine, environment, image, services, report), doing)
+
+
+def by_reference(images: Mapping[str, WantedImage]) -> list[tuple[WantedImage, tuple[str, ...]]]:
+    """Group services that use the same image, so that it is pulled once."""
+    groups: dict[str, list[str]] = {}
+    for service, image in images.items():
+        groups.setdefault(image.reference, []).append(service)
+    return [(images[services[0]], tuple(services)) for services in groups.values()]
+
+
+async def _pull(
+    engine: Engine, environment: Environment, image: WantedImage, services: tuple[str, ...], report: ServiceReport
+) -> str:
+    for service in services:
+        await report(service, ServiceStep.PULLING, image.reference, 0.0)
+
+    async def progress(service: str, text: str, fraction: float | None) -> None:
+        await report(service, ServiceStep.PULLING, text, fraction)
+
+    return await engine.pull(environment, image, services, progress)
+
+
+async def _obtain(
+    engine: Engine, stack: ResolvedStack, image: WantedImage, services: tuple[str, ...], report: ServiceReport
+) -> str:
+    image_id = await pull(engine, stack.environment, image, services, report, f"pulling {image.reference}")
+    for service in services:
+        await report(service, ServiceStep.PULLED, image.reference, 1.0)
+    return image_id
+
+
+async def _build(engine: Engine, stack: ResolvedStack, service: str, image: WantedImage, report: ServiceReport) -> str:
+    await report(service, ServiceStep.BUILDING, "", None)
+
+    async def progress(name: str, text: str, fraction: float | None) -> None:
+        await report(name, ServiceStep.BUILDING, text, fraction)
+
+    image_id = await engine.build(stack, service, progress, expected=image.build_hash)
+    await report(service, ServiceStep.BUILT, "", 1.0)
+    return image_id
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, str], doing: str) -> str:
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError as error:
+        raise PhaseTimeoutError(
+            f"{doing.capitalize()} did not end within {seconds:g} s.",
+            hint="Check the registry, the network and the disk, then deploy again.",
+        ) from error
