@@ -6,7 +6,7 @@ import pytest
 
 from roas.application import open_application
 from roas.backoff import Retries
-from roas.deployment import run
+from roas.deployment import phase_runner
 from roas.engine import container_watch
 from roas.errors import EngineUnavailableError
 from roas.models.deployment import DeploymentKind, Outcome
@@ -45,7 +45,7 @@ async def test_unreachable_engine_fails_with_address(stack, tmp_path):
 async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, tmp_path, monkeypatch):
     """A deployment whose engine is lost fails; what it left is repaired when the engine is back."""
     monkeypatch.setattr(container_watch, "ENGINE_GRACE_SECONDS", 1.0)
-    monkeypatch.setattr(run, "PHASE", Retries(0.1, 0.1))
+    monkeypatch.setattr(phase_runner, "PHASE", Retries(0.1, 0.1))
     frail.write({"store": service(), "web": service()})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:
         people = People(application)

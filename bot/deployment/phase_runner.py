@@ -1,0 +1,171 @@
+"""Run one phase of a deployment within its time and retries, and write how it went."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import stamina
+
+from roas.backoff import PHASE
+from roas.concurrency import pause
+from roas.deployment.context import DeploymentContext
+from roas.deployment.phases import ALL_PHASES, Phase
+from roas.deployment.phases.completion import not_tidied_up
+from roas.engine.container_watch import ENGINE_GRACE_SECONDS
+from roas.errors import (
+    DeploymentCancelledError,
+    EngineUnavailableError,
+    FencedOffError,
+    InternalFaultError,
+    JournalUnusableError,
+    PhaseTimeoutError,
+    RoasError,
+    StateError,
+)
+from roas.log import get_logger
+from roas.models.coordination import PhaseName, PhasePolicy
+from roas.models.deployment import PhaseResult, PhaseStatus, Problem, ServiceStep
+
+log = get_logger(__name__)
+
+# Steps of a service that are not done yet, by which a phase that took too long says what it waited for.
+MOVING = frozenset(
+    {ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PULLING, ServiceStep.BUILDING}
+)
+
+
+class PhaseRunner:
+    """Run the phases of one deployment, one at a time; transient faults are tried again."""
+
+    def __init__(self, context: DeploymentContext, phases: Sequence[Phase] = ALL_PHASES) -> None:
+        self._context = context
+        self._phases: Mapping[PhaseName, Phase] = {phase.name: phase for phase in phases}
+
+    async def run(self, policy: PhasePolicy) -> None:
+        """Run one phase, and write how it went. Raises what it raises, once that is written."""
+        context = self._context
+        started, result = _begun(context.deployment.phase(policy.name), policy.name)
+        warnings_before = len(context.warnings)
+
+        async def attempted(number: int) -> None:
+            nonlocal result
+            result = replace(result, attempts=number)
+            await context.save_phase(result)
+
+        try:
+            if policy.name is PhaseName.COMPLETION:
+                summary = await self._tidy_up(policy, attempted)
+            else:
+                context.checkpoint()
+                summary = await self._run_with_retries(policy, attempted)
+        except (FencedOffError, JournalUnusableError):
+            raise
+        except Exception as error:  # an unexpected error must be recorded as the outcome, too
+            known = error if isinstance(error, RoasError) else _to_internal_error(error)
+            status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
+            await context.save_phase(_ended(result, status, started, problem=known.problem()))
+            raise known from error.__cause__ if known is error else error
+        own_warnings = tuple(context.warnings[warnings_before:])
+        await context.save_phase(_ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings))
+
+    async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
+        """Try completion; what it cannot do becomes a warning. Raises StateError."""
+        try:
+            return await self._run_with_retries(policy, attempted)
+        except StateError:
+            raise
+        except RoasError as error:
+            log.warning("completion failed", key=error.key, error=error.message)
+            self._context.warn(not_tidied_up(error.message))
+        except Exception as error:
+            self._context.warn(not_tidied_up(_to_internal_error(error).message))
+        return "not all was tidied up"
+
+    async def _run_with_retries(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
+        """Try the phase; only transient faults are tried again, and all tries share the phase's time."""
+        phase = self._phases[policy.name]
+        try:
+            async with asyncio.timeout(policy.timeout_seconds):
+                async for attempt in stamina.retry_context(
+                    on=_is_transient,
+                    attempts=policy.retries + 1,
+                    timeout=None,
+                    wait_initial=PHASE.first_seconds,
+                    wait_max=PHASE.longest_seconds,
+                    wait_jitter=PHASE.first_seconds,
+                ):
+                    with attempt:
+                        await attempted(attempt.num)  # type: ignore[misc]
+                        # Later phases follow the engine's events, and wait for it by themselves.
+                        waits = policy.name is PhaseName.PREPARATION and attempt.num == 1
+                        return await self._run_once(phase, waits=waits)
+        except TimeoutError as error:
+            raise PhaseTimeoutError(
+                f"{policy.name} did not end within {policy.timeout_seconds:g} s.{self._describe_waiting()}",
+                hint="Fix what was still waiting, then deploy again.",
+            ) from error
+        raise PhaseTimeoutError(f"{policy.name} was not tried.")  # unreachable: the loop returns or raises
+
+    async def _run_once(self, phase: Phase, *, waits: bool) -> str:
+        """Run a phase; one that `waits` does so, not for long, until an engine that went away is back."""
+        try:
+            return await phase.run(self._context)
+        except EngineUnavailableError:
+            deadline = time.monotonic() + (ENGINE_GRACE_SECONDS if waits else 0.0)
+            while time.monotonic() < deadline:
+                with suppress(EngineUnavailableError):
+                    await self._context.components.engine.containers(self._context.environment)
+                    break
+                await pause(PHASE.first_seconds)
+            raise
+
+    def _describe_waiting(self) -> str:
+        waiting = [f"{p.service} ({p.step})" for p in self._context.deployment.services if p.step in MOVING]
+        return f" Still under way: {', '.join(waiting)}." if waiting else ""
+
+
+def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:
+    """Return since when a phase runs, on the monotonic clock, and its record; another process may have begun it.
+
+    The duration is known from the wall clock only: the monotonic clock of the other process is gone.
+    """
+    now, begun_at = time.monotonic(), datetime.now(UTC)
+    if known is not None and known.status is PhaseStatus.IN_PROGRESS and known.started_at is not None:
+        now -= max(0.0, (begun_at - known.started_at).total_seconds())
+        begun_at = known.started_at
+    return now, PhaseResult(name, PhaseStatus.IN_PROGRESS, attempts=1, started_at=begun_at)
+
+
+def _to_internal_error(error: Exception) -> InternalFaultError:
+    log.error("a phase broke", exc_info=error)
+    return InternalFaultError(
+        f"Unexpected internal error ({type(error).__name__}).", hint="See the bot's log, and report it."
+    )
+
+
+def _is_transient(error: Exception) -> bool:
+    return isinstance(error, RoasError) and error.transient
+
+
+def _ended(
+    result: PhaseResult,
+    status: PhaseStatus,
+    started: float,
+    *,
+    summary: str = "",
+    warnings: tuple[str, ...] = (),
+    problem: Problem | None = None,
+) -> PhaseResult:
+    return replace(
+        result,
+        status=status,
+        ended_at=datetime.now(UTC),
+        duration_seconds=time.monotonic() - started,
+        summary=summary,
+        warnings=warnings,
+        problem=replace(problem, report="") if problem else None,
+        brought_up=False if status is PhaseStatus.FAILED else None,
+    )
