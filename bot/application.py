@@ -4,9 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
-from roas.deployment.context import Components
+from roas.composition import (
+    Foundation,
+    build_deployment,
+    build_maintenance,
+    build_monitoring,
+    build_projection,
+    build_recovery,
+    build_token_twin,
+    find_own_container,
+)
 from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peers import Peers
 from roas.engine.compose_engine import ComposeEngine
@@ -17,42 +25,22 @@ from roas.events import EventBus
 from roas.integration import IntegrationCoordinator
 from roas.maintenance import Maintenance
 from roas.models.environment import Environment
-from roas.models.events import DeploymentEnded
 from roas.models.facts import OwnContainer
 from roas.monitoring.alert_service import AlertService
-from roas.monitoring.collector import MonitoringCollector, StackSources
-from roas.monitoring.drift import DriftAlerts, DriftFinder
+from roas.monitoring.collector import MonitoringCollector
 from roas.monitoring.health import HealthCoordinator
 from roas.monitoring.integration_figures import IntegrationMeasurements
 from roas.monitoring.integration_monitor import IntegrationMonitor
-from roas.monitoring.lost_releases import LostReleases
 from roas.monitoring.metrics import Metrics
-from roas.monitoring.probe_loop import all_probes_answer
-from roas.monitoring.probes import NetworkProber
-from roas.monitoring.prometheus_watch import PrometheusWatch
-from roas.monitoring.service_alerts import ServiceAlerts
-from roas.monitoring.shared_state_folder import SharedStateFolder
-from roas.monitoring.swapped_binds import SwappedBinds
 from roas.monitoring.token_twin import TokenTwin
-from roas.recovery.attempts import RecoveryAttempts
-from roas.recovery.coordinator import ErrorCoordinator
-from roas.recovery.handler import ErrorHandler, RecoveryChecks, RecoveryParts
 from roas.redaction import Redactor, hide_everywhere
 from roas.settings import Settings, environments
-from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
-from roas.state.redis_server import ping
 from roas.state.sync import DataSyncManager
-from roas.validation.discord_facts import fetch_discord_facts
-from roas.validation.discovery import discover_checks
-from roas.validation.survey import EnvironmentSurvey
 from roas.validation.validator import EnvironmentValidator
-from roas.version import __version__
 
 BOT = "BOT"
-# Twenty deployments make a figure; cancelled ones are not counted.
-DEPLOYMENTS_READ = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +69,7 @@ class Application:
 
     async def own_container(self, environment: Environment) -> OwnContainer | None:
         """Return the container of an environment that this process runs in, or None."""
-        return await _own_container(self.engine, environment)
+        return await find_own_container(self.engine, environment)
 
     def watch_itself(self) -> None:
         """Project the journal to Redis, and raise alerts where the parts work together badly."""
@@ -122,7 +110,7 @@ async def open_application(
             token=settings.discord_token.get_secret_value() if settings.discord_token else "",
         )
         stack.push_async_callback(engine.close)
-        application = _build(settings, redactor, state, bus, engine)
+        application = _build(Foundation(settings, environments(settings), redactor, state, bus, engine))
         await _learn_stacks(application)
         await _start(application, stack)
         yield application
@@ -150,133 +138,33 @@ def _secrets_of(environment: Environment) -> tuple[str, ...]:
     return tuple(stack_secrets(environment))
 
 
-def _build(
-    settings: Settings, redactor: Redactor, state: StateManager, bus: EventBus, engine: ComposeEngine
-) -> Application:
-    known = environments(settings)
-    metrics = Metrics(__version__)
-    prober, attempts = NetworkProber(engine.probe_targets), RecoveryAttempts()
-    health = HealthCoordinator(bus, state)
-    drift = DriftFinder(engine, state.releases, state.locks)
-    lost = LostReleases(engine, state.releases)
-    sources = StackSources(engine, engine.statistics, state.releases, prober, drift, lost)
-    collector = MonitoringCollector(
-        sources, bus, health, known, metrics=metrics, prometheus_url=settings.prometheus_url
-    )
-    validator = EnvironmentValidator(discover_checks(), _survey(settings, engine))
-    manager = DeploymentManager(engine, state)
-    held_lease = HeldLease()
-    alert_service = AlertService(state.alerts, bus, redactor.redact)
-    sync = _projection(settings, state, redactor)
-    peers = Peers(engine, state, partial(_own_container, engine))
-    components = Components(
-        settings=settings,
-        state=state,
-        bus=bus,
-        engine=engine,
-        manager=manager,
-        validator=validator,
-        monitoring=collector,
-        prober=prober,
-        own_container=partial(_own_container, engine),
-        held_lease=held_lease,
-        peers=peers,
-        stop_recovery=attempts.cancel,
-    )
-    orchestrator = DeploymentOrchestrator(components, known)
-    measurements = IntegrationMeasurements(bus, sync)
-    alerts = ServiceAlerts(alert_service, state)
-    look = partial(all_probes_answer, prober)
-    checks = RecoveryChecks(health.verdict, alerts.is_manual_stop, partial(_is_own, engine), look, alerts.expect_end)
-    parts = RecoveryParts(engine, manager, state, alert_service, checks, orchestrator.run)
-    handler = ErrorHandler(parts, attempts=attempts)
-    recovery = ErrorCoordinator(handler, state, alert_service, bus, known)
-    drift_alerts = DriftAlerts(drift, alert_service, known)
-    prometheus = PrometheusWatch(settings.prometheus_url, alert_service)
-    catch_up = partial(_catch_up, state, metrics, measurements)
-    token_twin = TokenTwin(alert_service, partial(_token_holders, settings, engine, known))
-    swapped = SwappedBinds(engine, state, alert_service, known)
-    bus.subscribe(DeploymentEnded, swapped.look_closely, name="swapped binds")
-    looks = (token_twin.look, SharedStateFolder(state, alert_service).look, drift_alerts.look)
-    bounds = HistoryBounds(settings.history_days, settings.history_rows)
+def _build(base: Foundation) -> Application:
+    monitoring = build_monitoring(base)
+    deployment = build_deployment(base, monitoring)
+    recovery = build_recovery(base, monitoring, deployment)
+    sync = build_projection(base)
+    measurements = IntegrationMeasurements(base.bus, sync)
+    token_twin = build_token_twin(base, monitoring.alert_service)
     return Application(
-        settings=settings,
-        environments=known,
-        redactor=redactor,
-        bus=bus,
-        state=state,
-        engine=engine,
-        deployment_manager=manager,
-        validator=validator,
-        orchestrator=orchestrator,
-        collector=collector,
-        health=health,
-        metrics=metrics,
-        held_lease=held_lease,
-        peers=peers,
-        alert_service=alert_service,
-        maintenance=Maintenance(
-            collector, alerts, alert_service, recovery, state, prometheus, catch_up, bounds, looks, swapped.look
-        ),
+        settings=base.settings,
+        environments=base.environments,
+        redactor=base.redactor,
+        bus=base.bus,
+        state=base.state,
+        engine=base.engine,
+        deployment_manager=deployment.manager,
+        validator=deployment.validator,
+        orchestrator=deployment.orchestrator,
+        collector=monitoring.collector,
+        health=monitoring.health,
+        metrics=monitoring.metrics,
+        held_lease=deployment.held_lease,
+        peers=deployment.peers,
+        alert_service=monitoring.alert_service,
+        maintenance=build_maintenance(base, monitoring, recovery, token_twin, measurements),
         token_twin=token_twin,
-        integration_monitor=IntegrationMonitor(bus, measurements),
+        integration_monitor=IntegrationMonitor(base.bus, measurements),
         sync=sync,
-    )
-
-
-async def _catch_up(state: StateManager, metrics: Metrics, measurements: IntegrationMeasurements) -> None:
-    """Read from the journal what other processes did, as far as figures are made of it. Raises StateError."""
-    metrics.load_open_alerts(await state.alerts.open())
-    measurements.remember(await state.deployments.list(limit=DEPLOYMENTS_READ))
-
-
-async def _token_holders(
-    settings: Settings, engine: ComposeEngine, known: Mapping[str, Environment]
-) -> tuple[str, ...]:
-    """Describe the containers with this bot's token, but for its own. Raises EngineUnavailableError."""
-    if settings.discord_token is None:
-        return ()
-    found: dict[str, str] = {}
-    for environment in known.values():
-        probe = engine.probe_for(environment)
-        own = await probe.own_container() if probe.in_container() else None
-        holders = await probe.holders_of(settings.discord_token.get_secret_value())
-        found |= {container_id: text for container_id, text in holders if own is None or container_id != own.id}
-    return tuple(found.values())
-
-
-async def _is_own(engine: ComposeEngine, environment: Environment, service: str) -> bool:
-    """Return whether a service is the one that this process runs in."""
-    own = await _own_container(engine, environment)
-    return own is not None and own.service == service
-
-
-async def _own_container(engine: ComposeEngine, environment: Environment) -> OwnContainer | None:
-    """Return the container of an environment that this process runs in, or None."""
-    probe = engine.probe_for(environment)
-    if not probe.in_container():
-        return None
-    own = await probe.own_container()
-    return own if own is not None and own.project == environment.project else None
-
-
-def _projection(settings: Settings, state: StateManager, redactor: Redactor) -> DataSyncManager | None:
-    """Return what projects the journal to Redis, if that is configured; the caller starts it."""
-    if settings.redis_url is None:
-        return None
-    name = settings.compose_project_name or "default"
-    return DataSyncManager(state, settings.redis_url.get_secret_value(), name, redactor.redact)
-
-
-def _survey(settings: Settings, engine: ComposeEngine) -> EnvironmentSurvey:
-    redis_url = settings.redis_url
-    ask_discord = settings.discord_token is not None
-    return EnvironmentSurvey(
-        settings,
-        engine,
-        engine.probe_for,
-        ping_redis=None if redis_url is None else lambda: ping(redis_url.get_secret_value()),
-        discord_facts=(lambda environment: fetch_discord_facts(settings, environment)) if ask_discord else None,
     )
 
 

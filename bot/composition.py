@@ -1,0 +1,233 @@
+"""Build the parts of the application, room by room: what monitors, what deploys, what recovers, what maintains."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from roas.deployment.context import Components
+from roas.deployment.orchestrator import DeploymentOrchestrator
+from roas.deployment.peers import Peers
+from roas.engine.compose_engine import ComposeEngine
+from roas.engine.manager import DeploymentManager
+from roas.events import EventBus
+from roas.maintenance import Maintenance
+from roas.models.environment import Environment
+from roas.models.events import DeploymentEnded
+from roas.models.facts import OwnContainer
+from roas.monitoring.alert_service import AlertService
+from roas.monitoring.collector import MonitoringCollector, StackSources
+from roas.monitoring.drift import DriftAlerts, DriftFinder
+from roas.monitoring.health import HealthCoordinator
+from roas.monitoring.integration_figures import IntegrationMeasurements
+from roas.monitoring.lost_releases import LostReleases
+from roas.monitoring.metrics import Metrics
+from roas.monitoring.probe_loop import all_probes_answer
+from roas.monitoring.probes import NetworkProber
+from roas.monitoring.prometheus_watch import PrometheusWatch
+from roas.monitoring.service_alerts import ServiceAlerts
+from roas.monitoring.shared_state_folder import SharedStateFolder
+from roas.monitoring.swapped_binds import SwappedBinds
+from roas.monitoring.token_twin import TokenTwin
+from roas.recovery.attempts import RecoveryAttempts
+from roas.recovery.coordinator import ErrorCoordinator
+from roas.recovery.handler import ErrorHandler, RecoveryChecks, RecoveryParts
+from roas.redaction import Redactor
+from roas.settings import Settings
+from roas.state.history import HistoryBounds
+from roas.state.manager import StateManager
+from roas.state.ownership import HeldLease
+from roas.state.redis_server import ping
+from roas.state.sync import DataSyncManager
+from roas.validation.discord_facts import fetch_discord_facts
+from roas.validation.discovery import discover_checks
+from roas.validation.survey import EnvironmentSurvey
+from roas.validation.validator import EnvironmentValidator
+from roas.version import __version__
+
+# Twenty deployments make a figure; cancelled ones are not counted.
+DEPLOYMENTS_READ = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """Hold what every room stands on."""
+
+    settings: Settings
+    environments: Mapping[str, Environment]
+    redactor: Redactor
+    state: StateManager
+    bus: EventBus
+    engine: ComposeEngine
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringRoom:
+    """Hold what sees how stacks are, and raises alerts."""
+
+    metrics: Metrics
+    prober: NetworkProber
+    health: HealthCoordinator
+    drift: DriftFinder
+    collector: MonitoringCollector
+    alert_service: AlertService
+    service_alerts: ServiceAlerts
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRoom:
+    """Hold what moves stacks from one release to another; `attempts` are the recoveries that it stops first."""
+
+    attempts: RecoveryAttempts
+    validator: EnvironmentValidator
+    manager: DeploymentManager
+    held_lease: HeldLease
+    peers: Peers
+    orchestrator: DeploymentOrchestrator
+
+
+def build_monitoring(base: Foundation) -> MonitoringRoom:
+    """Build what sees how stacks are, and raises alerts."""
+    metrics, prober = Metrics(__version__), NetworkProber(base.engine.probe_targets)
+    health = HealthCoordinator(base.bus, base.state)
+    drift = DriftFinder(base.engine, base.state.releases, base.state.locks)
+    lost = LostReleases(base.engine, base.state.releases)
+    sources = StackSources(base.engine, base.engine.statistics, base.state.releases, prober, drift, lost)
+    collector = MonitoringCollector(
+        sources, base.bus, health, base.environments, metrics=metrics, prometheus_url=base.settings.prometheus_url
+    )
+    alert_service = AlertService(base.state.alerts, base.bus, base.redactor.redact)
+    service_alerts = ServiceAlerts(alert_service, base.state)
+    return MonitoringRoom(metrics, prober, health, drift, collector, alert_service, service_alerts)
+
+
+def build_deployment(base: Foundation, monitoring: MonitoringRoom) -> DeploymentRoom:
+    """Build what moves stacks from one release to another."""
+    attempts, held_lease, manager = RecoveryAttempts(), HeldLease(), DeploymentManager(base.engine, base.state)
+    validator = EnvironmentValidator(discover_checks(), _survey(base.settings, base.engine))
+    find_own = partial(find_own_container, base.engine)
+    peers = Peers(base.engine, base.state, find_own)
+    components = Components(
+        settings=base.settings,
+        state=base.state,
+        bus=base.bus,
+        engine=base.engine,
+        manager=manager,
+        validator=validator,
+        monitoring=monitoring.collector,
+        prober=monitoring.prober,
+        own_container=find_own,
+        held_lease=held_lease,
+        peers=peers,
+        stop_recovery=attempts.cancel,
+    )
+    orchestrator = DeploymentOrchestrator(components, base.environments)
+    return DeploymentRoom(attempts, validator, manager, held_lease, peers, orchestrator)
+
+
+def build_recovery(base: Foundation, monitoring: MonitoringRoom, deployment: DeploymentRoom) -> ErrorCoordinator:
+    """Build what recovers services."""
+    alerts = monitoring.service_alerts
+    checks = RecoveryChecks(
+        verdict=monitoring.health.verdict,
+        is_manual_stop=alerts.is_manual_stop,
+        is_own=partial(_is_own, base.engine),
+        answers=partial(all_probes_answer, monitoring.prober),
+        expect_end=alerts.expect_end,
+    )
+    parts = RecoveryParts(
+        engine=base.engine,
+        manager=deployment.manager,
+        state=base.state,
+        notes=monitoring.alert_service,
+        checks=checks,
+        roll_back=deployment.orchestrator.run,
+    )
+    handler = ErrorHandler(parts, attempts=deployment.attempts)
+    return ErrorCoordinator(handler, base.state, monitoring.alert_service, base.bus, base.environments)
+
+
+def build_token_twin(base: Foundation, alert_service: AlertService) -> TokenTwin:
+    """Build what notices another process with this bot's token."""
+    return TokenTwin(alert_service, partial(_token_holders, base.settings, base.engine, base.environments))
+
+
+def build_maintenance(
+    base: Foundation,
+    monitoring: MonitoringRoom,
+    recovery: ErrorCoordinator,
+    token_twin: TokenTwin,
+    measurements: IntegrationMeasurements,
+) -> Maintenance:
+    """Build the leader's rounds."""
+    state, alert_service, known = base.state, monitoring.alert_service, base.environments
+    swapped = SwappedBinds(base.engine, state, alert_service, known)
+    base.bus.subscribe(DeploymentEnded, swapped.look_closely, name="swapped binds")
+    drift_alerts = DriftAlerts(monitoring.drift, alert_service, known)
+    return Maintenance(
+        monitoring.collector,
+        monitoring.service_alerts,
+        alert_service,
+        recovery,
+        state,
+        PrometheusWatch(base.settings.prometheus_url, alert_service),
+        partial(_catch_up, state, monitoring.metrics, measurements),
+        HistoryBounds(base.settings.history_days, base.settings.history_rows),
+        (token_twin.look, SharedStateFolder(state, alert_service).look, drift_alerts.look),
+        swapped.look,
+    )
+
+
+def build_projection(base: Foundation) -> DataSyncManager | None:
+    """Build what projects the journal to Redis, if that is configured; the caller starts it."""
+    if base.settings.redis_url is None:
+        return None
+    name = base.settings.compose_project_name or "default"
+    return DataSyncManager(base.state, base.settings.redis_url.get_secret_value(), name, base.redactor.redact)
+
+
+async def find_own_container(engine: ComposeEngine, environment: Environment) -> OwnContainer | None:
+    """Return the container of an environment that this process runs in, or None."""
+    probe = engine.probe_for(environment)
+    if not probe.in_container():
+        return None
+    own = await probe.own_container()
+    return own if own is not None and own.project == environment.project else None
+
+
+async def _catch_up(state: StateManager, metrics: Metrics, measurements: IntegrationMeasurements) -> None:
+    """Read from the journal what other processes did, as far as figures are made of it. Raises StateError."""
+    metrics.load_open_alerts(await state.alerts.open())
+    measurements.remember(await state.deployments.list(limit=DEPLOYMENTS_READ))
+
+
+async def _token_holders(
+    settings: Settings, engine: ComposeEngine, known: Mapping[str, Environment]
+) -> tuple[str, ...]:
+    """Describe the containers with this bot's token, but for its own. Raises EngineUnavailableError."""
+    if settings.discord_token is None:
+        return ()
+    found: dict[str, str] = {}
+    for environment in known.values():
+        probe = engine.probe_for(environment)
+        own = await probe.own_container() if probe.in_container() else None
+        holders = await probe.holders_of(settings.discord_token.get_secret_value())
+        found |= {container_id: text for container_id, text in holders if own is None or container_id != own.id}
+    return tuple(found.values())
+
+
+async def _is_own(engine: ComposeEngine, environment: Environment, service: str) -> bool:
+    """Return whether a service is the one that this process runs in."""
+    own = await find_own_container(engine, environment)
+    return own is not None and own.service == service
+
+
+def _survey(settings: Settings, engine: ComposeEngine) -> EnvironmentSurvey:
+    redis_url = settings.redis_url
+    ask_discord = settings.discord_token is not None
+    return EnvironmentSurvey(
+        settings,
+        engine,
+        engine.probe_for,
+        ping_redis=None if redis_url is None else lambda: ping(redis_url.get_secret_value()),
+        discord_facts=(lambda environment: fetch_discord_facts(settings, environment)) if ask_discord else None,
+    )
