@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.prometheus_alone import GROUP_WAIT_SECONDS, INTERVAL_SECONDS, Peer, watch_alone
+from roas.concurrency import end_tasks
 from roas.monitoring.integration_figures import percentile
 from sandbox.views import Message
 from testbed.daemon import PrivateDaemon
@@ -111,8 +112,7 @@ async def _measure(engine: Engine, folder: Path, runs: int) -> Result:
             kills += await _round(engine, folder / f"round-{len(kills)}", wanted)
         return Result(kills, await watching)
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        await end_tasks(watching)
 
 
 async def _round(engine: Engine, folder: Path, count: int) -> list[Kill]:

@@ -21,6 +21,8 @@ class Retries:
 
 # Logging in to Discord, and its gateway.
 DISCORD = Retries(1.0, 60.0)
+# Syncing the commands with Discord.
+COMMANDS = Retries(2.0, 300.0)
 # The one message that the journal is lost, which has no journal to be kept in.
 JOURNAL_LOSS = Retries(2.0, 60.0)
 REDIS = Retries(0.1, 5.0)

@@ -179,7 +179,7 @@ async def _keep_gateway_open(bot: RoasBot) -> None:
             return
         delay = backoff.failed()
         log.warning("gateway unreachable; retrying", seconds=round(delay, 1))
-        await _pause(delay)
+        await pause(delay)
 
 
 async def _log_in(bot: RoasBot, token: str) -> None:
@@ -198,7 +198,7 @@ async def _log_in(bot: RoasBot, token: str) -> None:
         else:
             return
         await _reset_connection(bot)
-        await _pause(delay)
+        await pause(delay)
 
 
 async def _reset_connection(bot: RoasBot) -> None:
@@ -206,11 +206,6 @@ async def _reset_connection(bot: RoasBot) -> None:
     await bot.http.close()
     bot.http.clear()
     bot.http.connector = discord.utils.MISSING
-
-
-async def _pause(seconds: float) -> None:
-    """Back off; there is no event to wait for while the other side is unavailable. Being cancelled ends it."""
-    await pause(seconds)
 
 
 def redirect(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from roas.concurrency import end_tasks
 from roas.log import get_logger
 from roas.models.events import Event
 
@@ -94,10 +95,11 @@ class Subscription:
 
     async def close(self) -> None:
         """Stop handing out events."""
-        self._task.cancel()
         self._idle.set()
-        if asyncio.current_task() is not self._task:
-            await asyncio.gather(self._task, return_exceptions=True)
+        if asyncio.current_task() is self._task:
+            self._task.cancel()
+        else:
+            await end_tasks(self._task)
 
     async def _run(self) -> None:
         while True:

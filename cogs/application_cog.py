@@ -1,7 +1,6 @@
 """Own what the other cogs share: the application where the bot opened none, its leader tasks, the command sync."""
 
 import asyncio
-import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
@@ -10,6 +9,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from roas.backoff import COMMANDS, Backoff
 from roas.cogs.command_sync import CommandSync
 from roas.cogs.names import CogName
 from roas.concurrency import end_tasks, wait_for
@@ -18,9 +18,6 @@ from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 
 log = get_logger(__name__)
-
-FIRST_RETRY_SECONDS = 2.0
-LONGEST_RETRY_SECONDS = 300.0
 
 
 class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
@@ -97,7 +94,7 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
 
     async def _sync_commands(self) -> None:
         """Try until Discord has the commands; what only a person can fix is logged instead."""
-        delay = FIRST_RETRY_SECONDS
+        backoff = Backoff(COMMANDS, spread=True)
         while True:
             try:
                 await self.sync.run()
@@ -112,10 +109,5 @@ class ApplicationCog(commands.Cog, name=CogName.APPLICATION.value):
                 log.warning("the commands are synced later", error=str(error))
             else:
                 return
-            await self._pause(delay)
-            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
-
-    async def _pause(self, delay: float) -> None:
-        """Back off; being connected again ends the wait."""
-        self._online.clear()
-        await wait_for(self._online, delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            self._online.clear()
+            await wait_for(self._online, backoff.failed())  # being connected again ends the wait

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.text_decisions import text_decisions
+from tests.waiting_by_hand import backs_off_by_hand, ends_tasks_by_hand, sleeps_by_another_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "https://github.com/roas-bot/roas-bot"
@@ -149,3 +150,38 @@ def test_no_decision_reads_a_text():
 )
 def test_decisions_by_texts_are_found(code, decides):
     assert bool([*text_decisions(ast.parse(code))]) is decides
+
+
+EVERYWHERE = sorted(
+    path for folder in ("bot", "cogs", "benchmarks", "campaigns", "tests") for path in (ROOT / folder).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "files", "helper"),
+    [
+        (ends_tasks_by_hand, EVERYWHERE, "concurrency.py"),
+        (backs_off_by_hand, SOURCES, "backoff.py"),
+        (sleeps_by_another_name, SOURCES, "concurrency.py"),
+    ],
+)
+def test_waiting_and_ending_have_one_helper(by_hand, files, helper):
+    found = {str(path): lines for path in files if (lines := [*by_hand(ast.parse(path.read_text()))])}
+    assert {path: lines for path, lines in found.items() if Path(path) != ROOT / "bot" / helper} == {}
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "code"),
+    [
+        (ends_tasks_by_hand, "async def f():\n task.cancel()\n await asyncio.gather(task, return_exceptions=True)"),
+        (backs_off_by_hand, "delay = min(delay * 2, LONGEST)"),
+        (backs_off_by_hand, "self._delay = min(2 * self._delay, LONGEST)"),
+        (backs_off_by_hand, "delay *= 2"),
+        (backs_off_by_hand, "import random"),
+        (sleeps_by_another_name, "async def f():\n await wait_for(asyncio.Event(), 2)"),
+        (sleeps_by_another_name, "async def f():\n await asyncio.Event().wait()"),
+        (sleeps_by_another_name, "async def f():\n await pause(LAST_CHANCE_SECONDS)\n return look()"),
+    ],
+)
+def test_waiting_by_hand_is_found(by_hand, code):
+    assert [*by_hand(ast.parse(code))] != []

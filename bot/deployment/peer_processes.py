@@ -20,7 +20,7 @@ log = get_logger(__name__)
 
 # A process that runs a deployment sends a heartbeat every second. Without one for so long, it counts as hung.
 HUNG_SECONDS = 8.0
-LAST_CHANCE_SECONDS = 2.0
+LAST_LOOKS, LOOK_SECONDS = 8, 0.25
 
 
 async def _always() -> bool:
@@ -90,10 +90,11 @@ class PeerProcesses:
 
     async def terminate_if_hung(self, instance_id: str) -> bool:
         """Terminate a living process without a recent heartbeat; returns whether it was terminated."""
-        if not await self._is_hung(instance_id):
-            return False
         # Machines sleep and disks are slow: a process that wakes up gets time for its next heartbeat.
-        await pause(LAST_CHANCE_SECONDS)
+        for _ in range(LAST_LOOKS):
+            if not await self._is_hung(instance_id):
+                return False
+            await pause(LOOK_SECONDS)
         if not await self._is_hung(instance_id):
             return False
         ended = await self.terminate(None, instance_id) is not None

@@ -12,6 +12,7 @@ from campaigns.crash.lane import Lane
 from campaigns.crash.points import Point, Report, Role, Victim, roles_of
 from campaigns.crash.rounds import Kind, Round, Script
 from campaigns.instrumented.unhealthy import ILL
+from roas.concurrency import end_tasks
 from roas.models.deployment import Outcome
 
 # What is promised: an end, unattended, within so many seconds after the last fault.
@@ -102,8 +103,7 @@ async def play(lane: Lane, wanted: Round) -> Played:
         return Played(wanted, verdict, took, _outcomes(lane), wrong)
     finally:
         lane.gate.release()
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
+        await end_tasks(asked)
 
 
 def _version(lane: Lane, script: Script) -> str:

@@ -12,6 +12,7 @@ from discord.http import Route
 from pydantic import SecretStr
 
 from roas.client import RoasBot, run_bot
+from roas.concurrency import end_tasks
 from roas.signals import stop_signals
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
@@ -47,8 +48,7 @@ class Living:
     async def kill(self) -> None:
         """End the bot that was started last, without a chance to say goodbye to anybody but the socket."""
         bot, task = self.running.pop()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(task)
         await bot.close()
 
     async def close(self) -> None:

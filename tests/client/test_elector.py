@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from roas.concurrency import end_tasks
 from roas.leadership.elector import LeaderElector
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
@@ -92,8 +93,7 @@ async def run_until(elector: LeaderElector, happened: asyncio.Event) -> None:
         async with asyncio.timeout(10):
             await happened.wait()
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end_tasks(running)
 
 
 async def test_hung_leader_holding_journal_ended(state, held, tmp_path):

@@ -11,7 +11,7 @@ def _no_waiting(monkeypatch):
     async def at_once(seconds: float) -> None:
         return None
 
-    monkeypatch.setattr(client, "_pause", at_once)
+    monkeypatch.setattr(client, "pause", at_once)
 
 
 async def test_refused_first_connection_retried(monkeypatch):

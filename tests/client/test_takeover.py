@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from roas.concurrency import end_tasks
 from roas.errors import StateError
 from roas.leadership import elector, lease_watch
 from roas.leadership.elector import LeaderElector
@@ -132,8 +133,7 @@ async def bot(tmp_path: Path, leadership: LeaderLease) -> AsyncIterator[Bot]:
         bot = Bot(state, tmp_path)
         running = asyncio.create_task(bot.elector.run())
         yield bot
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end_tasks(running)
 
 
 async def test_hung_leader_ended_before_takeover(bot):

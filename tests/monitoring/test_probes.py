@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from roas.concurrency import end_tasks
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition, ServiceProbe
@@ -85,8 +86,7 @@ async def test_unprobeable_url_does_not_block_others() -> None:
         task = asyncio.create_task(ProbeLoop(DEV, NetworkProber(Anywhere()), QueueHistory(), definitions, str).run())
         async with asyncio.timeout(5):
             assert await recorded.get() == (closed, False)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(task)
     assert [one["event"] for one in logs] == ["a probe cannot run from here"]
 
 
@@ -110,8 +110,7 @@ async def test_lost_target_noticed_next_round(scheme: str, tmp_path: Path) -> No
         async with asyncio.timeout(10):
             for _ in range(3):
                 await woken.acquire()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(task)
     assert history.judge("dev", seen, definition).verdict is Verdict.UNHEALTHY
 
 

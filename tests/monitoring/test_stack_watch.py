@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from roas.concurrency import end_tasks
 from roas.engine.interface import ContainerEvent
 from roas.errors import EngineUnavailableError, StateError
 from roas.models.environment import Environment
@@ -75,9 +76,8 @@ class Scene:
                 await self.looked.acquire()
 
     async def end(self) -> None:
-        self.task.cancel()
         async with asyncio.timeout(5):
-            await asyncio.gather(self.task, return_exceptions=True)
+            await end_tasks(self.task)
 
 
 async def test_samples_at_start_and_each_event() -> None:

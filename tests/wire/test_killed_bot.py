@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from roas.concurrency import end_tasks
 from roas.deployment.orchestrator import MOST_ATTEMPTS
 from sandbox.views import Message
 from tests.wire.bot_process import BotProcess
@@ -90,9 +91,7 @@ async def dies(bot: BotProcess, people, version: str) -> bool:
     end = asyncio.create_task(bot.ended(60))
     told = asyncio.create_task(people.wait_for_message(is_new_outcome, deadline_seconds=60))
     done, pending = await asyncio.wait({end, told}, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
+    await end_tasks(*pending)
     if end in done:
         return True
     await bot.stop()
