@@ -1,16 +1,13 @@
 """Answer the buttons under an alert, whichever process posted it."""
 
 import re
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import discord
 
 from roas.cogs.answers import acknowledge
-from roas.cogs.names import CogName
+from roas.cogs.hosts import alert_host
 from roas.ui.embeds.alert import PREFIX
-
-if TYPE_CHECKING:
-    from roas.cogs.alerts import AlertsCog
 
 
 class AlertButton(
@@ -33,8 +30,8 @@ class AlertButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Pass the click to the cog."""
-        cog: AlertsCog | None = interaction.client.get_cog(CogName.ALERTS)
-        if cog is None or not cog.leadership.is_leader or not await acknowledge(interaction):
+        host = alert_host(interaction.client)
+        if host is None or not await acknowledge(interaction):
             return
-        async with cog.answering(interaction):
-            await cog.clicked(interaction, self.action, self.subject)
+        async with host.answering(interaction):
+            await host.clicked(interaction, self.action, self.subject)

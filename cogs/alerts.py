@@ -10,7 +10,7 @@ from discord.ext import commands
 
 from roas.cogs.alert_button import AlertButton
 from roas.cogs.answers import ANSWERED_ELSEWHERE, answer
-from roas.cogs.deployment import DeploymentCog
+from roas.cogs.hosts import deployment_host
 from roas.cogs.names import CogName
 from roas.cogs.ops_cog import OpsCog, actor_of
 from roas.cogs.permissions import Action, Asker, asker_of, permit, place_refusal, refusal
@@ -110,13 +110,13 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
 
     async def _roll_back(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
         """Show the plan of going back, as `/rollback` does. Raises NotPermittedError."""
-        cog = self.bot.get_cog(CogName.DEPLOYMENT)
-        if not isinstance(cog, DeploymentCog):
+        host = deployment_host(self.bot)
+        if host is None:
             raise InvalidRequestError(_("This bot does not deploy."))
         target = self.environment(alert.environment)
-        request = cog.request(interaction, target, DeploymentKind.ROLLBACK)
+        request = host.request(interaction, target, DeploymentKind.ROLLBACK)
         request = replace(request, reason=alert.id, correlation_id=alert.correlation_id)
-        await cog.show_plan(interaction, request)
+        await host.show_plan(interaction, request)
 
 
 def alert_refusal(asker: Asker, cog: OpsCog) -> str | None:

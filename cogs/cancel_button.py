@@ -1,20 +1,17 @@
 """Cancel a deployment from its live message, whichever process posted it."""
 
 import re
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import discord
 
 from roas.cogs.answers import acknowledge, answer
-from roas.cogs.names import CogName
+from roas.cogs.hosts import DeploymentHost, deployment_host
 from roas.cogs.ops_cog import actor_of
 from roas.cogs.permissions import asker_of, cancel_refusal, permit
 from roas.errors import InvalidRequestError
 from roas.ui.embeds.live import CANCEL_PREFIX
 from roas.ui.translation import _
-
-if TYPE_CHECKING:
-    from roas.cogs.deployment import DeploymentCog
 
 
 class CancelButton(
@@ -36,23 +33,23 @@ class CancelButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Ask the deployment to stop at its next safe point."""
-        cog: DeploymentCog | None = interaction.client.get_cog(CogName.DEPLOYMENT)
-        if cog is None or not cog.leadership.is_leader or not await acknowledge(interaction):
+        host = deployment_host(interaction.client)
+        if host is None or not await acknowledge(interaction):
             return
-        async with cog.answering(interaction):
-            await answer(interaction, await cancel(cog, interaction, self.deployment_id))
+        async with host.answering(interaction):
+            await answer(interaction, await cancel(host, interaction, self.deployment_id))
 
 
-async def cancel(cog: "DeploymentCog", interaction: discord.Interaction[Any], deployment_id: str) -> str:
+async def cancel(host: DeploymentHost, interaction: discord.Interaction[Any], deployment_id: str) -> str:
     """Ask a deployment to stop, for those who may; returns what to say. Raises NotPermittedError."""
-    deployment = await cog.application.state.deployments.get(deployment_id)
+    deployment = await host.application.state.deployments.get(deployment_id)
     if deployment is None:
         raise InvalidRequestError(_("There is no deployment {id}.", id=deployment_id))
     asker = asker_of(interaction)
-    environment = cog.environment(deployment.environment)
-    permit(cancel_refusal(deployment.request.kind, environment, asker, cog.rules))
+    environment = host.environment(deployment.environment)
+    permit(cancel_refusal(deployment.request.kind, environment, asker, host.rules))
     if deployment.finished:
         return _("`{id}` has ended already; there is nothing left to cancel.", id=deployment_id)
-    await cog.application.orchestrator.cancel(deployment_id, actor_of(asker))
-    cog.live_messages.follow(deployment_id, deployment.environment).notify(urgent=True)
+    await host.application.orchestrator.cancel(deployment_id, actor_of(asker))
+    host.live_messages.follow(deployment_id, deployment.environment).notify(urgent=True)
     return _("🚫 `{id}` was asked to stop. It does so at the next safe point.", id=deployment_id)

@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import discord
 
 from roas.cogs.answers import acknowledge, acknowledge_update, answer, answer_beside
-from roas.cogs.names import CogName
+from roas.cogs.hosts import DeploymentHost, deployment_host
 from roas.cogs.ops_cog import actor_of
 from roas.cogs.permissions import Asker, asker_of
 from roas.cogs.plan_approvals import PlanApprovals
@@ -19,9 +19,6 @@ from roas.ui.embeds.outcome import ROLLBACK_PREFIX
 from roas.ui.embeds.plan import draw_plan_message
 from roas.ui.formatting import release
 from roas.ui.translation import _
-
-if TYPE_CHECKING:
-    from roas.cogs.deployment import DeploymentCog
 
 PLAN_ID = r"(?P<id>PLAN-[0-9A-Z]{26})"
 DEPLOYMENT_ID = r"(?P<id>[A-Z]{1,16}-[0-9A-Z]{26})"
@@ -49,12 +46,12 @@ class PlanButton(IdButton, template=r"roas:none"):
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Process the answer to a plan."""
-        cog = _cog(interaction)
+        host = deployment_host(interaction.client)
         private = interaction.message is not None and interaction.message.flags.ephemeral
-        if cog is None or not await (acknowledge_update if private else acknowledge)(interaction):
+        if host is None or not await (acknowledge_update if private else acknowledge)(interaction):
             return
-        async with cog.answering(interaction, answer_beside if private else answer):
-            plan_record, text = await self._decide(cog.plan_approvals, asker_of(interaction))
+        async with host.answering(interaction, answer_beside if private else answer):
+            plan_record, text = await self._decide(host.plan_approvals, asker_of(interaction))
             if private:
                 await answer(interaction, drawing=draw_plan_message(plan_record.plan, text))
             else:
@@ -90,12 +87,12 @@ class ApproveButton(IdButton, template=re.escape(APPROVE_PREFIX) + PLAN_ID):
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Start exactly what was planned."""
-        cog = _cog(interaction)
-        if cog is None or not await acknowledge(interaction):
+        host = deployment_host(interaction.client)
+        if host is None or not await acknowledge(interaction):
             return
-        async with cog.answering(interaction):
+        async with host.answering(interaction):
             asker = asker_of(interaction)
-            await answer(interaction, await cog.plan_approvals.approve(self.subject, asker, actor_of(asker)))
+            await answer(interaction, await host.plan_approvals.approve(self.subject, asker, actor_of(asker)))
 
 
 class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_ID):
@@ -105,19 +102,19 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the plan of the way back."""
-        cog = _cog(interaction)
-        if cog is None or not await acknowledge(interaction):
+        host = deployment_host(interaction.client)
+        if host is None or not await acknowledge(interaction):
             return
-        async with cog.answering(interaction):
-            await cog.show_plan(interaction, await self._request(cog, interaction))
+        async with host.answering(interaction):
+            await host.show_plan(interaction, await self._request(host, interaction))
 
-    async def _request(self, cog: "DeploymentCog", interaction: discord.Interaction[Any]) -> DeploymentRequest:
-        deployment = await cog.application.state.deployments.get(self.subject)
+    async def _request(self, host: DeploymentHost, interaction: discord.Interaction[Any]) -> DeploymentRequest:
+        deployment = await host.application.state.deployments.get(self.subject)
         if deployment is None:
             raise InvalidRequestError(_("There is no deployment {id}.", id=self.subject))
-        target = cog.environment(deployment.environment)
-        request = cog.request(interaction, target, DeploymentKind.ROLLBACK)
-        current = await cog.application.state.releases.current(target.name)
+        target = host.environment(deployment.environment)
+        request = host.request(interaction, target, DeploymentKind.ROLLBACK)
+        current = await host.application.state.releases.current(target.name)
         number = current.number if current else None
         left = deployment.to_release if deployment.outcome is Outcome.SUCCEEDED else deployment.from_release
         if deployment.outcome not in {Outcome.SUCCEEDED, Outcome.FAILED} or number != left:
@@ -135,9 +132,3 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
 
 
 BUTTONS: tuple[type[IdButton], ...] = (ConfirmButton, WithdrawButton, ApproveButton, RollbackButton)
-
-
-def _cog(interaction: discord.Interaction[Any]) -> "DeploymentCog | None":
-    """Return the cog while this bot leads."""
-    cog: DeploymentCog | None = interaction.client.get_cog(CogName.DEPLOYMENT)
-    return cog if cog is not None and cog.leadership.is_leader else None
