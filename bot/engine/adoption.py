@@ -2,21 +2,30 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import docker
 
+from roas.engine.adopting.copied import read_copied
 from roas.engine.adopting.host import host_fields
 from roas.engine.adopting.mounts import mount_fields
-from roas.engine.adopting.networks import network_definition, network_fields, port_fields, shared_namespace
+from roas.engine.adopting.networks import (
+    network_definition,
+    network_fields,
+    port_fields,
+    requested_addresses,
+    shared_namespace,
+)
 from roas.engine.adopting.process import process_fields
+from roas.engine.adopting.rules import with_rules
 from roas.engine.client import EngineClients
 from roas.engine.container_repair import WRONG_NAME
 from roas.engine.images import find_image
 from roas.engine.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
-from roas.engine.model import ADOPTED_HASH, IMAGE_ID
+from roas.engine.model import ADOPTED_HASH, IMAGE_ID, copied_targets, services_of
 from roas.engine.readable_images import readable_reference
-from roas.engine.service_dependencies import written
+from roas.engine.service_dependencies import written as written_dependencies
 from roas.engine.snapshots import inspect_or_none, list_ids, snapshot
 from roas.models.dependency import Dependency, DependencyCondition
 from roas.models.environment import Environment
@@ -28,22 +37,31 @@ PASSING = frozenset({ContainerState.DEAD, ContainerState.REMOVING, ContainerStat
 
 @dataclass(frozen=True, slots=True)
 class AdoptedStack:
-    """Hold the model that was read back, and the human-readable names of its images."""
+    """Hold the model that was read back, and the human-readable names of its images.
+
+    `copied` are, by service and place, the texts that Compose copied into the containers.
+    """
 
     version: str
     model: Mapping[str, Any] = field(repr=False)
     references: Mapping[str, str]
+    copied: Mapping[str, Mapping[str, str]] = field(repr=False, default_factory=dict)
 
 
-async def adopt_project(clients: EngineClients, environment: Environment) -> AdoptedStack | None:
-    """Read back the model of an environment's project, or return None where nothing of it runs."""
+async def adopt_project(
+    clients: EngineClients, environment: Environment, written: Mapping[str, Any] = MappingProxyType({})
+) -> AdoptedStack | None:
+    """Read back the model of an environment's project, or return None where nothing of it runs.
+
+    `written` is what the files resolve to: it alone tells where Compose copies something into a container.
+    """
 
     def adopt(client: docker.DockerClient) -> AdoptedStack | None:
         ids = list_ids(client, environment.project)
         inspected = [found for found in clients.each(lambda one: inspect_or_none(client, one), ids) if found]
         if not any(snapshot(found).state in ALIVE for found in inspected):
             return None
-        return _Reader(client, environment.project, inspected).read()
+        return _Reader(client, environment, inspected, written).read()
 
     return await clients.call(environment, adopt)
 
@@ -65,7 +83,7 @@ def container_fields(
         **network_fields(inspected, siblings),
     }
     for key, value in (("PidMode", "pid"), ("IpcMode", "ipc")):
-        if host.get(key) not in (None, "", "private", "shareable"):
+        if host.get(key) not in (None, "", "private"):
             fields[value] = shared_namespace(host[key], siblings)
     volumes, _ = mount_fields(inspected)
     fields |= {"volumes": volumes} if volumes else {}
@@ -76,9 +94,18 @@ def container_fields(
 class _Reader:
     """Read one project; asks the engine for images and networks as it meets them."""
 
-    def __init__(self, client: docker.DockerClient, project: str, inspected: list[dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        environment: Environment,
+        inspected: list[dict[str, Any]],
+        written: Mapping[str, Any],
+    ) -> None:
         self._client = client
-        self._project = project
+        self._written = written
+        self._files = services_of(written)
+        self._folder = environment.folder
+        self._project = environment.project
         self._engine: Mapping[str, Any] = client.info()
         self._siblings = {found["Id"]: found for found in inspected}
         self._groups = _by_service(inspected)
@@ -93,7 +120,11 @@ class _Reader:
         if self._volumes:
             model["volumes"] = {name: {"name": name, "external": True} for name in sorted(self._volumes)}
         references = {name: str(group[0]["Config"]["Image"]) for name, group in self._groups.items()}
-        return AdoptedStack(ADOPTED_VERSION, model, references)
+        copied = {
+            name: read_copied(self._client, group[0], copied_targets(self._files.get(name) or {}))
+            for name, group in self._groups.items()
+        }
+        return AdoptedStack(ADOPTED_VERSION, model, references, copied)
 
     def _service(self, name: str, group: list[dict[str, Any]]) -> dict[str, Any]:
         template = group[0]
@@ -104,10 +135,16 @@ class _Reader:
             **container_fields(template, image, self._engine, self._siblings),
         }
         self._volumes |= mount_fields(template)[1]
+        written = self._files.get(name) or {}
         if "networks" in fields:
-            fields["networks"] = {self._network(one, end): end for one, end in fields["networks"].items()}
+            asked = requested_addresses(template, written, self._written)
+            ends = {one: _with_address(end, asked.get(one)) for one, end in fields["networks"].items()}
+            fields["networks"] = {self._network(one, end): end for one, end in ends.items()}
+            if str(fields.get("mac_address")).lower() in asked.values():
+                del fields["mac_address"]  # the container shows that of its first network once more
         fields |= self._place(name, group)
-        return {**fields, "x-deploy": self._extension(name, template)}
+        fields = {**fields, "x-deploy": self._extension(name, template)}
+        return with_rules(fields, written, self._groups.keys(), self._folder)
 
     def _place(self, name: str, group: list[dict[str, Any]]) -> dict[str, Any]:
         if len(group) > 1:
@@ -129,7 +166,7 @@ class _Reader:
     def _extension(self, name: str, template: dict[str, Any]) -> dict[str, Any]:
         label = str((template["Config"].get("Labels") or {}).get(DEPENDS_ON, ""))
         dependencies = [found for found in _dependencies(name, label) if found.on in self._groups]
-        extension: dict[str, Any] = {"depends_on": written(dependencies)} if dependencies else {}
+        extension: dict[str, Any] = {"depends_on": written_dependencies(dependencies)} if dependencies else {}
         extension[IMAGE_ID] = template["Image"]
         container = snapshot(template)
         if container.state is ContainerState.EXITED and container.exit_code == 0 and container.restart_policy == "no":
@@ -137,6 +174,10 @@ class _Reader:
         if config_hash := _config_hash(template):
             extension[ADOPTED_HASH] = config_hash
         return extension
+
+
+def _with_address(endpoint: Mapping[str, Any] | None, mac_address: str | None) -> Mapping[str, Any] | None:
+    return {**(endpoint or {}), "mac_address": mac_address} if mac_address else endpoint
 
 
 def _by_service(inspected: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -172,13 +172,15 @@ class ComposeEngine:
         """Return the model that `draft_release` would store for the same; nothing is written."""
         return await self._drafter.pinned_model(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
 
-    async def adopt(self, environment: Environment) -> ReleaseDraft | None:
-        """Draft a release of what runs now, from the engine alone; None where nothing runs."""
-        adopted = await adopt_project(self._clients, environment)
+    async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
+        """Draft a release of what runs now; None where nothing runs."""
+        written = await self._resolver.written(environment, version)
+        adopted = await adopt_project(self._clients, environment, written)
         if adopted is None:
             return None
         self._redactor.add(model_secrets(adopted.model))
-        model = await self._drafter.bound(environment, adopted.model, write=True)
+        model = await self._drafter.bound(environment, adopted, write=True)
+        self._redactor.add(model_secrets(model))
         return await self._drafter.draft_model(environment, adopted.version, model, adopted.references)
 
     async def refresh_credentials(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
@@ -273,7 +275,7 @@ class ComposeEngine:
     async def container_differences(
         self, environment: Environment, model: Mapping[str, Any]
     ) -> Mapping[str, ContainerDifference]:
-        """Return, by id, the running containers of which a key differs from a pinned model."""
+        """Return, by id, the containers that run, or ran, of which a key differs from a pinned model."""
         return await find_container_differences(self._clients, environment, model)
 
     async def expected_repairs(

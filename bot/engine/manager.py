@@ -35,12 +35,23 @@ class DeploymentManager:
         self._engine = engine
         self._state = state
 
-    async def adopt(self, environment: Environment, actor: Actor, fence: Fence, correlation_id: str) -> Release | None:
-        """Create release 0 from what runs, if the environment has no release yet; returns the current release."""
+    async def adopt(
+        self,
+        environment: Environment,
+        actor: Actor,
+        fence: Fence,
+        correlation_id: str,
+        *,
+        version: str | None = None,
+    ) -> Release | None:
+        """Create release 0 from what runs, if the environment has no release yet; returns the current release.
+
+        The files are read for the `version` that is asked for: without, they may not be complete.
+        """
         current = await self._state.releases.current(environment.name)
         if current is not None:
             return current
-        draft = await self._engine.adopt(environment)
+        draft = await self._engine.adopt(environment, version)
         if draft is None:
             return None
         release = _release(environment, draft, actor, None, state=ReleaseState.ADOPTED)

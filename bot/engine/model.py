@@ -25,8 +25,11 @@ ADOPTED_HASH = "adopted_hash"
 IMAGE_ID = "image_id"
 # In `x-deploy` of a service that was adopted and is made anew: the fields in which it is another.
 UNLIKE = "unlike"
+# In `x-deploy` of a service: the places in its containers to which Compose copies what a release binds, and those of
+# volumes that it borrows read-only, which Compose lets it write to.
+COPIED, BORROWED = "copied", "borrowed"
 # What a release adds to `x-deploy`, or writes there in its own way.
-OF_RELEASE = frozenset({"depends_on", IMAGE_ID, ADOPTED_HASH, UNLIKE})
+OF_RELEASE = frozenset({"depends_on", IMAGE_ID, ADOPTED_HASH, UNLIKE, COPIED, BORROWED})
 # In the `x-deploy` of a whole model: the services of inactive profiles.
 INACTIVE = "inactive"
 PULLED_NOT_BUILT = frozenset({"always", "missing", "if_not_present", "never"})
@@ -93,6 +96,29 @@ def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
 def adopted_hash(service: Mapping[str, Any]) -> str:
     """Return the hash that a service's adopted containers have; empty where there are none to keep."""
     return str((service.get("x-deploy") or {}).get(ADOPTED_HASH) or "")
+
+
+def copied_targets(service: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return where Compose copies a file into the containers of a service, instead of mounting it."""
+    return _targets(service, COPIED)
+
+
+def borrowed_targets(service: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return where a service has volumes of another one, read-only."""
+    return _targets(service, BORROWED)
+
+
+def _targets(service: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    extension = service.get("x-deploy")
+    return tuple(map(str, extension.get(key) or ())) if isinstance(extension, Mapping) else ()
+
+
+def with_targets(service: Mapping[str, Any], key: str, targets: Iterable[str]) -> dict[str, Any]:
+    """Return a service that says of some places in its containers that they are copied to, or borrowed."""
+    named, extension = sorted(set(targets)), service.get("x-deploy") or {}
+    if not named or not isinstance(extension, Mapping):  # what makes no sense is refused where it is read
+        return dict(service)
+    return {**service, "x-deploy": {**extension, key: named}}
 
 
 def pinned_content(service: Mapping[str, Any]) -> str:

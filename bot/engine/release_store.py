@@ -88,8 +88,12 @@ class ReleaseStore(Protocol):
         """Return the model that `draft_release` would store for the same; nothing is written."""
         ...
 
-    async def adopt(self, environment: Environment) -> ReleaseDraft | None:
-        """Draft a release of what runs now, from the engine alone; None where nothing runs."""
+    async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
+        """Draft a release of what runs now; None where nothing runs.
+
+        The engine says how the containers are. The files, read for a version, say what no container shows: how a
+        service is updated and watched, and where Compose copied something into a container.
+        """
         ...
 
     async def check_release(self, environment: Environment, model_hash: str) -> None:

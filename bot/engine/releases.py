@@ -8,7 +8,7 @@ import docker
 from roas.concurrency import run_concurrently
 from roas.engine.adopting.contents import bind_adopted
 from roas.engine.adopting.sameness import differing_keys
-from roas.engine.adoption import adopt_project
+from roas.engine.adoption import AdoptedStack, adopt_project
 from roas.engine.client import EngineClients
 from roas.engine.contents import ContentStore
 from roas.engine.images import digest_of, find_image
@@ -82,14 +82,16 @@ class ReleaseDrafter:
         model = pin(stack.model, image_ids, kept_model=kept_model, kept_services=kept_services)
         adopted = kept_model if kept_from and kept_from.state is ReleaseState.ADOPTED else None
         if kept_from is None:
-            found = await adopt_project(self._clients, stack.environment)
-            adopted = await self.bound(stack.environment, found.model, write=False) if found else None
+            found = await adopt_project(self._clients, stack.environment, stack.model)
+            adopted = await self.bound(stack.environment, found, write=False) if found else None
         return model if adopted is None else await self._keep_adopted(stack.environment, model, adopted)
 
-    async def bound(self, environment: Environment, adopted: Mapping[str, Any], *, write: bool) -> Mapping[str, Any]:
+    async def bound(self, environment: Environment, adopted: AdoptedStack, *, write: bool) -> Mapping[str, Any]:
         """Return an adopted model with its files bound by content."""
         folder = environment.folder
-        return await self._clients.local(lambda: bind_adopted(adopted, self._contents, folder, write=write))
+        return await self._clients.local(
+            lambda: bind_adopted(adopted.model, adopted.copied, self._contents, folder, write=write)
+        )
 
     async def _keep_adopted(
         self, environment: Environment, model: dict[str, Any], adopted: Mapping[str, Any]

@@ -12,6 +12,7 @@ from roas.engine.compose.resolved_copies import ResolvedCopies
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.content_binding import ContentBinder
 from roas.engine.contents import ContentStore
+from roas.engine.copied_targets import with_copied_targets
 from roas.engine.engine_holdings import NOTHING_HELD, EngineHoldings, read_holdings
 from roas.engine.environment_values import with_environment_values
 from roas.engine.interface import ResolvedStack
@@ -43,9 +44,14 @@ from roas.engine.version_use import (
     version_of_files,
 )
 from roas.engine.violation import Violation
-from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, without_secrets
+from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, RoasError, without_secrets
+from roas.log import get_logger
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+
+log = get_logger(__name__)
+
+HOOKS = ("post_start", "pre_stop")
 
 
 class StackResolver:
@@ -110,12 +116,22 @@ class StackResolver:
                 *missing,
                 *about_sharing,
                 *impossible_updates(definitions),
+                *_hooks(model),
                 *binder.warnings,
                 *_powers(trusted),
             ),
             follows_version=follows,
             obstacles=find_obstacles(model, environment, holdings),
         )
+
+    async def written(self, environment: Environment, version: str | None) -> Mapping[str, Any]:
+        """Return the model that the files resolve to, for what runs of it to be understood; empty where they do not."""
+        try:
+            with without_secrets(self._redactor.redact):
+                return (await self._read(environment, version)).model
+        except RoasError as error:
+            log.warning("the files of what runs are not understood", environment=environment.name, error=error.message)
+            return {}
 
     async def check_stored(self, model: Mapping[str, Any], environment: Environment) -> None:
         """Ask today's policy about the model of a release. Raises ComposePolicyError."""
@@ -183,7 +199,7 @@ class StackResolver:
             named = await discovery.collect(environment, variables)
             await self._clients.local(lambda: self._redactor.add(copied_secrets(snapshot.contents)))
             resolved = await self._copies.resolve(environment, snapshot, variables)
-        model: Mapping[str, Any] = resolved.model
+        model: Mapping[str, Any] = with_copied_targets(resolved.model)
         if not services_of(model):
             raise ComposeFileError("The compose file has no service.", hint="Add one, or activate a profile.")
         if resolved.inactive:
@@ -224,6 +240,13 @@ def _ignored(environment: Environment) -> tuple[str, ...]:
         ", ".join(path.name for path in paths) for paths in (environment.compose_files, environment.ignored_files)
     )
     return (f"{ignored} is not used: the files of {environment.name} are {used}.",)
+
+
+def _hooks(model: Mapping[str, Any]) -> Iterator[str]:
+    """Say which hooks nobody runs: Compose does so itself, and of ours it only creates containers."""
+    for name, service in services_of(model).items():
+        if hooks := ", ".join(key for key in HOOKS if service.get(key)):
+            yield f"{name} has {hooks}, which this bot does not run: it starts and stops containers by the engine."
 
 
 def _powers(trusted: Iterable[Violation]) -> Iterator[str]:

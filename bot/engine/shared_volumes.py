@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.engine.model import services_of
+from roas.engine.model import BORROWED, services_of, with_targets
 from roas.errors import ComposeFileError
 
 
@@ -34,7 +34,12 @@ def _written_out(
             depends.setdefault(source, {"condition": "service_started", "required": True})
     fields = {key: value for key, value in service.items() if key not in {"volumes_from", "volumes", "depends_on"}}
     volumes = _volumes(name, services, done)
-    return {**fields, **({"volumes": volumes} if volumes else {}), **({"depends_on": depends} if depends else {})}
+    fields |= {"volumes": volumes} if volumes else {}
+    fields |= {"depends_on": depends} if depends else {}
+    own = {one.get("target") for one in service.get("volumes") or ()}
+    modes = [(str(entry).partition(":")[0], str(entry).endswith(":ro")) for entry in service.get("volumes_from") or ()]
+    lent = {str(one["target"]) for source, is_read_only in modes if is_read_only for one in done.get(source) or ()}
+    return with_targets(fields, BORROWED, lent - own)
 
 
 def _volumes(

@@ -159,7 +159,7 @@ class EngineDouble:
         )
         return ReleaseDraft(stack.version, services, model_hash)
 
-    async def adopt(self, environment: Environment) -> ReleaseDraft | None:
+    async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
         """Adopt nothing: here every stack is the bot's own."""
         return None
 

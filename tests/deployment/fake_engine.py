@@ -154,7 +154,7 @@ class FakeEngine:
         new = {name: f"{name}:{stack.version}" for name in image_ids if name not in kept}
         return {"services": {name: {"image": image} for name, image in (kept | new).items()}}
 
-    async def adopt(self, environment: Environment) -> ReleaseDraft | None:
+    async def adopt(self, environment: Environment, version: str | None = None) -> ReleaseDraft | None:
         self._called("adopt")
         return self.adoptable
 

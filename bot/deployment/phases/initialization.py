@@ -25,8 +25,13 @@ async def make_ready(context: DeploymentContext) -> str:
     for action in await sweep_leftovers(components, context.environment):
         context.warn(action)
     deployment = context.deployment
+    request = deployment.request
     current = await components.manager.adopt(
-        context.environment, deployment.request.requested_by, context.fence, deployment.correlation_id
+        context.environment,
+        request.requested_by,
+        context.fence,
+        deployment.correlation_id,
+        version=request.version or None,
     )
     if current is None:
         return "nothing runs here yet"

@@ -8,42 +8,70 @@ from roas.engine.adopting.sameness import SECRETS_FOLDER
 from roas.engine.content_binding import ContentBinder
 from roas.engine.contents import ContentStore, TooLargeError
 from roas.engine.model import services_of
+from roas.engine.secret_binding import bound_secret
 from roas.engine.sources.opening import resolve
 from roas.errors import ComposeFileError
 from roas.log import get_logger
 
 log = get_logger(__name__)
 
+EXTENSION = "x-deploy"
 
-def bind_adopted(model: Mapping[str, Any], store: ContentStore, folder: Path, *, write: bool) -> dict[str, Any]:
-    """Return an adopted model with its read-only files and its secrets bound by content.
+
+def bind_adopted(
+    model: Mapping[str, Any],
+    copied: Mapping[str, Mapping[str, str]],
+    store: ContentStore,
+    folder: Path,
+    *,
+    write: bool,
+) -> dict[str, Any]:
+    """Return an adopted model with its read-only files and its secrets bound by content, and what was copied.
 
     What a file held when its container started is not known: it is taken to be what it holds now.
     """
     services = services_of(model)
-    secrets = {name: [one for one in _volumes(fields) if _is_secret(one)] for name, fields in services.items()}
+    live = {name: _live(fields, folder) for name, fields in services.items()}
+    aside = {name: [one for one in _volumes(fields) if _is_aside(one, live[name])] for name, fields in services.items()}
     others = {
-        name: {**fields, "volumes": [one for one in _volumes(fields) if not _is_secret(one)]}
+        name: {
+            **{key: value for key, value in fields.items() if key != EXTENSION},
+            "volumes": [one for one in _volumes(fields) if one not in aside[name]],
+        }
         for name, fields in services.items()
     }
+    bound: dict[str, Any] = {**model, "services": others}
     try:
         # What runs already has what it binds: what lies outside of the folder stays there.
-        bound = ContentBinder(store, folder, lambda _: True, write=write).bind({**model, "services": others})
+        bound = ContentBinder(store, folder, lambda _: True, write=write).bind(bound)
     except ComposeFileError as error:
         log.warning("files of an adopted stack cannot be kept", error=error.message)
-        return dict(model)
     for name, fields in bound["services"].items():
-        volumes = [*_volumes(fields), *(_kept_secret(one, store, write=write) for one in secrets[name])]
+        volumes = [*_volumes(fields), *(_kept(one, store, live[name], write=write) for one in aside[name])]
+        volumes += [
+            bound_secret(store.place_text(text, write=write), target) for target, text in copied.get(name, {}).items()
+        ]
         fields.pop("volumes", None)
-        if volumes:
-            fields["volumes"] = volumes
+        fields |= {"volumes": volumes} if volumes else {}
+        fields |= {EXTENSION: services[name][EXTENSION]} if EXTENSION in services[name] else {}
     return bound
 
 
-def _kept_secret(volume: dict[str, Any], store: ContentStore, *, write: bool) -> dict[str, Any]:
-    """Return the bind of a secret's copy; what cannot be copied stays where it is."""
+def _live(fields: Mapping[str, Any], folder: Path) -> frozenset[Path]:
+    """Return what a service binds from where it lies, since the host renews it."""
+    return frozenset(resolve(folder / str(path)) for path in (fields.get(EXTENSION) or {}).get("live_binds") or ())
+
+
+def _is_aside(volume: Mapping[str, Any], live: frozenset[Path]) -> bool:
+    """Return whether a volume is not bound as other files are: a secret, or what the host renews."""
     source = Path(str(volume.get("source") or "/"))
-    if source.is_relative_to(store.folder):
+    return _is_secret(volume) or (volume.get("type") == "bind" and resolve(source) in live)
+
+
+def _kept(volume: dict[str, Any], store: ContentStore, live: frozenset[Path], *, write: bool) -> dict[str, Any]:
+    """Return the bind of a secret's copy; what the host renews, and what cannot be copied, stays where it is."""
+    source = Path(str(volume.get("source") or "/"))
+    if source.is_relative_to(store.folder) or resolve(source) in live:
         return volume
     try:
         return {**volume, "source": str(store.place_secret(resolve(source), write=write))}

@@ -27,10 +27,21 @@ def without_defaults(form: Mapping[str, Any], image: Mapping[str, Any], engine: 
         "logging": {"driver": engine.get("LoggingDriver")},
     }
     kept = {key: value for key, value in form.items() if key not in defaults or value != defaults[key]}
+    _leave_out_discarded(kept, engine)
     if form.get("pid") == "host" or form.get("ipc") == "host" or form.get("privileged"):
         options = [one for one in form.get("security_opt") or () if one != OF_HOST]
         kept |= {"security_opt": options}
     return {key: value for key, value in kept.items() if value not in (None, [])}
+
+
+def _leave_out_discarded(form: dict[str, Any], engine: Mapping[str, Any]) -> None:
+    """Leave out what an engine discards, with a warning, since its kernel cannot do it."""
+    if str(engine.get("CgroupVersion")) == "2":
+        form.pop("mem_swappiness", None)
+    elif blocks := form.get("blkio_config"):  # no kernel has weights in the first version since 5.0
+        form["blkio_config"] = {key: value for key, value in blocks.items() if not key.startswith("weight")} or None
+    if engine.get("OomKillDisable") is False:
+        form.pop("oom_kill_disable", None)
 
 
 def usual_cgroup(engine: Mapping[str, Any]) -> str:

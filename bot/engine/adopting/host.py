@@ -38,6 +38,14 @@ SAME = {
     "MemorySwappiness": "mem_swappiness",
     "Annotations": "annotations",
 }
+# Of the devices of blocks, by the name of the list: what it says of each.
+BLOCKS = {
+    "BlkioWeightDevice": ("weight_device", "weight"),
+    "BlkioDeviceReadBps": ("device_read_bps", "rate"),
+    "BlkioDeviceWriteBps": ("device_write_bps", "rate"),
+    "BlkioDeviceReadIOps": ("device_read_iops", "rate"),
+    "BlkioDeviceWriteIOps": ("device_write_iops", "rate"),
+}
 BYTES = {"Memory": "mem_limit", "MemorySwap": "memswap_limit", "MemoryReservation": "mem_reservation"}
 
 
@@ -55,6 +63,7 @@ def host_fields(host: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str,
         "runtime": host["Runtime"] if host.get("Runtime") not in (None, "", engine.get("DefaultRuntime")) else None,
         "tmpfs": [f"{path}:{options}" if options else path for path, options in (host.get("Tmpfs") or {}).items()],
         "cgroup": mode if (mode := host.get("CgroupnsMode")) != usual_cgroup(engine) else None,
+        "blkio_config": _blocks(host),
         "deploy": _reservations(host.get("DeviceRequests") or []),
     }
     # `init: false` matters where the engine's default is true; an empty list or a zero does not.
@@ -84,6 +93,15 @@ def _logging(log: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any
     return {"driver": driver, "options": options} if options else {"driver": driver}
 
 
+def _blocks(host: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a container may do with devices of blocks."""
+    found: dict[str, Any] = {"weight": host["BlkioWeight"]} if host.get("BlkioWeight") else {}
+    for key, (name, says) in BLOCKS.items():
+        if devices := host.get(key):
+            found[name] = [{"path": one["Path"], says: one[says.capitalize()]} for one in devices]
+    return found or None
+
+
 def _reservations(requests: list[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Return reserved devices (GPUs) as Compose writes them."""
     if not requests:
@@ -94,6 +112,7 @@ def _reservations(requests: list[Mapping[str, Any]]) -> dict[str, Any] | None:
             "capabilities": [name for names in request.get("Capabilities") or () for name in names]
         }
         device |= {"driver": request["Driver"]} if request.get("Driver") else {}
+        device |= {"options": request["Options"]} if request.get("Options") else {}
         device |= (
             {"device_ids": request["DeviceIDs"]} if request.get("DeviceIDs") else {"count": request.get("Count", -1)}
         )

@@ -41,6 +41,24 @@ def network_fields(inspected: Mapping[str, Any], siblings: Mapping[str, Mapping[
     return fields
 
 
+def requested_addresses(
+    inspected: Mapping[str, Any], service: Mapping[str, Any], model: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the addresses on the link that a service of the files asks for, and a container has, by network.
+
+    A container does not say whether its address was asked for; while it is stopped, it shows none.
+    """
+    endpoints = inspected["NetworkSettings"].get("Networks") or {}
+    definitions = model.get("networks") or {}
+    found = {}
+    for key, end in (service.get("networks") or {}).items():
+        name = str((definitions.get(key) or {}).get("name") or key)
+        asked = str((end or {}).get("mac_address") or "").lower()
+        if asked and name in endpoints and str(endpoints[name].get("MacAddress") or asked).lower() == asked:
+            found[name] = asked
+    return found
+
+
 def shared_namespace(mode: str, siblings: Mapping[str, Mapping[str, Any]]) -> str:
     """Write `container:<id>` as `service:<name>` where that is one of the project."""
     kind, _, container_id = mode.partition(":")

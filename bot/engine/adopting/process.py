@@ -22,6 +22,7 @@ def process_fields(inspected: Mapping[str, Any], image: Mapping[str, Any]) -> di
         "stop_grace_period": f"{config['StopTimeout']}s" if config.get("StopTimeout") is not None else None,
         "hostname": _hostname(inspected),
         "domainname": config.get("Domainname"),
+        "mac_address": config.get("MacAddress"),
         "stdin_open": config.get("OpenStdin"),
         "tty": config.get("Tty"),
         "expose": _exposed(inspected, defaults),

@@ -4,13 +4,16 @@ Both are brought to one form: what the image says already is filled in, defaults
 known here counts as a difference, so that nothing that was asked for is left out.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from roas.engine.adopting.defaults import HEALTH_CHECK, UNLIMITED, without_defaults
+from roas.engine.adopting.forgiving import RESERVED, forgive
 from roas.engine.adopting.mounts import DEFAULT_PROPAGATION
 from roas.engine.durations import read_duration
+from roas.engine.model import borrowed_targets
 from roas.engine.restart_policy import restart_policy
 
 # What makes no container different, or is compared elsewhere.
@@ -56,6 +59,7 @@ def differences(
         without_defaults(_common_form(fields, model, config, name), image, engine)
         for fields, model in ((wanted, wanted_model), (real, real_model))
     )
+    forgive(left, right, borrowed_targets(wanted))
     unlike = sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
     return {key: _differing_names(left.get(key), right.get(key)) for key in unlike}
 
@@ -65,6 +69,11 @@ def _differing_names(left: object, right: object) -> tuple[str, ...]:
     if not isinstance(one, Mapping) or not isinstance(other, Mapping):
         return ()
     return tuple(sorted(str(name) for name in one.keys() | other.keys() if one.get(name) != other.get(name)))
+
+
+def usual_name(project: str, service: str) -> re.Pattern[str]:
+    """Return the names that Compose gives to the containers of a service; older versions, with underlines."""
+    return re.compile(rf"{re.escape(project)}[-_]{re.escape(service)}[-_]\d+")
 
 
 def network_names(fields: Mapping[str, Any], model: Mapping[str, Any]) -> frozenset[str]:
@@ -77,6 +86,8 @@ def _common_form(
 ) -> dict[str, Any]:
     given = {key: value for key, value in fields.items() if key not in NOT_COMPARED and not key.startswith(EXTENSION)}
     deploy = given.pop("deploy", None) or {}
+    if usual_name(str(model.get("name")), name).fullmatch(str(given.get("container_name"))):
+        del given["container_name"]
     form: dict[str, Any] = {
         **_process(given, config),
         "volumes": _mounts(given, model, config),
@@ -170,6 +181,8 @@ def _networks(given: dict[str, Any], model: Mapping[str, Any], service: str) -> 
         name = str((definitions.get(key) or {}).get("name") or f"{model.get('name')}_{key}")
         # The order in which networks are joined is none of what a container has.
         fields = {one: value for one, value in (endpoint or {}).items() if value and one != "priority"}
+        if mac_address := fields.get("mac_address"):
+            fields["mac_address"] = str(mac_address).lower()
         found[name] = {**fields, "aliases": sorted(set(fields.get("aliases") or ()) - {service})}
     return found
 
@@ -198,7 +211,7 @@ def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
         "mem_reservation": _number(given.pop("mem_reservation", None) or reserved.get("memory")),
         "cpus": round(float(given.pop("cpus", None) or limits.get("cpus") or 0), 3),  # Compose calculates roughly
         "pids_limit": _number(given.pop("pids_limit", None) or limits.get("pids")),
-        "devices reserved": reserved.get("devices"),
+        RESERVED: _reserved(reserved.get("devices") or (), given.pop("gpus", None) or ()),
         "restart": _restart(given.pop("restart", None), deploy),
     }
 
@@ -228,6 +241,31 @@ def _devices(devices: Iterable[Any]) -> list[str]:
     )
 
 
+def _reserved(devices: Iterable[Mapping[str, Any]], gpus: Iterable[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Return the devices that a driver gives; `gpus` is another way to write some of them."""
+    every = [*devices, *({**one, "capabilities": [*(one.get("capabilities") or ()), "gpu"]} for one in gpus)]
+    return sorted(
+        (
+            str(one.get("driver") or ""),
+            -1 if one.get("count") == "all" else int(one.get("count") or 0),
+            sorted(one.get("device_ids") or ()),
+            sorted(set(one.get("capabilities") or ())),
+            sorted((one.get("options") or {}).items()),
+        )
+        for one in every
+    )
+
+
+def _blocks(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what may be done with devices of blocks; Compose writes rates as texts."""
+    lists = {
+        name: sorted((str(one["path"]), int(one.get("rate") or one.get("weight") or 0)) for one in devices)
+        for name, devices in config.items()
+        if name != "weight" and devices
+    }
+    return {**lists, **({"weight": int(weight)} if (weight := config.get("weight")) else {})}
+
+
 def _texts(values: Any) -> list[str]:
     return sorted(map(str, [values] if isinstance(values, str) else values or ()))
 
@@ -248,6 +286,8 @@ READERS: Mapping[str, Callable[[Any], object]] = {
     "cap_drop": _capabilities,
     "extra_hosts": _hosts,
     "shm_size": _number,
+    "mem_swappiness": lambda value: None if value is None else int(value),
+    "blkio_config": lambda value: _blocks(value or {}),
     "sysctls": lambda value: {name: str(one) for name, one in (value or {}).items()},
     "group_add": _texts,
     "security_opt": _texts,
