@@ -16,7 +16,8 @@ class Comparison:
     """Hold what was compared for a plan: the changes, the containers, the release that runs and its model.
 
     `certain` are the changes where every image that is not here yet turns out to be the one that runs, `most` where
-    none does. `as_released` is what the model that runs wants of its services.
+    none does. `as_released` is what the model that runs wants of its services. `in_place` are the keys that hands
+    changed of a container without making it anew, by its id.
     """
 
     certain: StackChanges
@@ -26,6 +27,7 @@ class Comparison:
     old_model: Mapping[str, Any] | None
     new_model: Mapping[str, Any]
     as_released: Mapping[str, WantedService]
+    in_place: Mapping[str, tuple[str, ...]]
 
     def containers_of(self, service: str) -> list[ContainerSnapshot]:
         """Return the containers of a service."""

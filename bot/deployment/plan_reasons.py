@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from roas.deployment.comparison import Comparison, difference_of
 from roas.engine.comparison import ServiceDifference
-from roas.engine.model import UNLIKE, adopted_hash, services_of
+from roas.engine.model import UNLIKE, adopted_hash, borrowed_targets, services_of
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState
 
+KEYS_SHOWN = 4
 NO_RELEASE_HAS_IT = "it is in no release: somebody started it by hand"
 
 
@@ -83,12 +84,29 @@ def _adopted_with_files(comparison: Comparison) -> Iterator[str]:
             yield name
 
 
+def _changed_in_place(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    """Yield the services with a container that stays, and is not as its own configuration hash says."""
+    changes = comparison.most
+    for name in sorted(changes.definitions):
+        difference = difference_of(changes, name)
+        going = {one.id for one in (*difference.unlike, *difference.surplus)} if difference else set[str]()
+        staying = [one.id for one in comparison.containers_of(name) if one.id not in going]
+        keys = list(dict.fromkeys(key for one in staying for key in comparison.in_place.get(one, ())))
+        if keys and name not in changes.skipped:
+            yield name, ", ".join([*keys[:KEYS_SHOWN], "…"] if len(keys) > KEYS_SHOWN else keys)
+
+
 def left_alone(comparison: Comparison) -> Iterator[str]:
     """Say what does not fit, and is still not touched."""
     for name in sorted(comparison.most.left_alone):
         yield f"{name} runs by hand and is in an inactive profile only: it is left alone."
     for name in _adopted_with_files(comparison):
         yield f"{name} stays as somebody started it: what its bound files held at that time is not known."
+    for name, fields in services_of(comparison.new_model).items():
+        if adopted_hash(fields) and borrowed_targets(fields) and difference_of(comparison.most, name) is None:
+            yield f"{name} stays as Compose made it: it can write to what it borrows with `:ro`."
+    for name, keys in _changed_in_place(comparison):
+        yield f"{name} was changed while it ran, and stays so, until its container is made anew: {keys}."
     label = comparison.current.label if comparison.current else ""
     for name in sorted(comparison.most.skipped):
         yield f"{name} is not as {label} has it, and stays as it is: this deployment does not name it."

@@ -12,7 +12,8 @@ from roas.deployment.plan import PlanSubject, make_plan
 from roas.deployment.plan_binding import bind_to_inputs
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
-from roas.engine.interface import ResolvedStack, SweptContainers
+from roas.engine.changed_in_place import without_our_own
+from roas.engine.interface import Engine, ResolvedStack, SweptContainers
 from roas.engine.manager import not_restorable
 from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
 from roas.models.deployment import DeploymentRequest, Outcome
@@ -237,7 +238,23 @@ async def _compare(
         old_model=old_model,
         new_model=most,
         as_released=await engine.wanted_services(environment, old_model, containers.left) if old_model else {},
+        in_place=await _changed_in_place(engine, environment, current, certain, containers.left),
     )
+
+
+async def _changed_in_place(
+    engine: Engine,
+    environment: Environment,
+    current: Release | None,
+    model: Mapping[str, Any],
+    there: tuple[ContainerSnapshot, ...],
+) -> Mapping[str, tuple[str, ...]]:
+    """Return what hands changed of containers that stay, by id; what runs before the first release is as it is."""
+    if current is None:
+        return {}
+    found = await engine.container_differences(environment, model)
+    by_hand = await without_our_own(engine, environment, current.model_hash, there, found)
+    return {key: one.changed for key, one in by_hand.items() if one.changed}
 
 
 def _known_image(name: str, image: WantedImage, current: Release | None) -> str | None:

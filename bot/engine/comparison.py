@@ -56,7 +56,8 @@ class ContainerDifference:
     """Name the keys in which a container is other than a model says; never a value.
 
     `keys` count where it was made from another configuration, `changed` are those that hands change in place: by
-    `docker update`, or by connecting and disconnecting networks. Its configuration hash does not tell of these.
+    `docker update`, by connecting and disconnecting networks, or by another name. Its configuration hash does not tell
+    of these.
     """
 
     keys: tuple[str, ...] = ()

@@ -8,16 +8,17 @@ from typing import Any
 import docker
 
 from roas.engine.adopting.host import BYTES, SAME
-from roas.engine.adopting.sameness import differences, network_names
+from roas.engine.adopting.sameness import differences, network_names, usual_name
 from roas.engine.adoption import container_fields
 from roas.engine.client import EngineClients
 from roas.engine.comparison import ContainerDifference
+from roas.engine.container_repair import WRONG_NAME
 from roas.engine.images import find_image
 from roas.engine.labels import SERVICE
 from roas.engine.model import services_of
 from roas.engine.snapshots import inspect_or_none, list_ids, snapshot
 from roas.models.environment import Environment
-from roas.models.health import ALIVE
+from roas.models.health import ALIVE, ContainerState
 
 # What `docker update` changes, by what the engine says of itself where it can do it: else it leaves it out.
 UPDATED: Mapping[str, str] = {
@@ -39,6 +40,8 @@ PLACE = ["volumes", "networks", "network_mode", "ports", "pid"]
 # What a container shows of itself; the engine shows the others in other words, or not at all.
 SHOWN = frozenset({*SAME.values(), *BYTES.values(), *PROCESS, *HOST, *PLACE}) - {"mem_swappiness"}
 SHOWN_OF_ENDPOINT = frozenset({"aliases", "ipv4_address", "ipv6_address", "link_local_ips", "driver_opts"})
+# A container that was stopped shows the same as one that runs.
+COMPARED = ALIVE | {ContainerState.EXITED}
 # Networks that have no aliases.
 PREDEFINED = frozenset({"bridge", "host", "none"})
 UNPRINTABLE = re.compile(r"[^\w./:@+-]")
@@ -48,16 +51,16 @@ LONGEST_NAME = 60
 async def find_container_differences(
     clients: EngineClients, environment: Environment, model: Mapping[str, Any]
 ) -> Mapping[str, ContainerDifference]:
-    """Return, by id, the containers of which a key differs from a pinned model; stopped ones are left out."""
+    """Return, by id, the containers of which a key differs from a pinned model; what never ran is left out."""
 
     def look(client: docker.DockerClient) -> Mapping[str, ContainerDifference]:
         ids = list_ids(client, environment.project)
         inspected = [one for one in clients.each(lambda found: inspect_or_none(client, found), ids) if one]
-        alive = [one for one in inspected if snapshot(one).state in ALIVE]
-        images = {one["Image"]: find_image(client, one["Image"]) for one in alive}
+        shown = [one for one in inspected if snapshot(one).state in COMPARED]
+        images = {one["Image"]: find_image(client, one["Image"]) for one in shown}
         siblings = {one["Id"]: one for one in inspected}
         comparison = _Comparison(model, environment.project, client.info(), images, siblings)
-        found = {one["Id"]: comparison.of(one) for one in alive}
+        found = {one["Id"]: comparison.of(one) for one in shown}
         return {container_id: one for container_id, one in found.items() if one != ContainerDifference()}
 
     return await clients.call(environment, look)
@@ -88,10 +91,18 @@ class _Comparison:
         if "mem_limit" in changed and "memswap_limit" in changed:
             changed.remove("memswap_limit")  # by default it follows from the other
         networks = _networks_changed(network_names(wanted, self.model), inspected, name)
+        renamed = ["container_name"] if self._is_renamed(name, wanted, inspected["Name"].lstrip("/")) else []
         return ContainerDifference(
             keys=tuple(_written(keys, found)),
-            changed=(*_written(changed, found), *(f"networks: {_printable(one)}" for one in networks)),
+            changed=(*_written(changed, found), *(f"networks: {_printable(one)}" for one in networks), *renamed),
         )
+
+    def _is_renamed(self, service: str, wanted: Mapping[str, Any], name: str) -> bool:
+        """Return whether a container has another name than Compose gives it; one that is repaired anyway has not."""
+        passing = WRONG_NAME.fullmatch(name)
+        known = passing["name"] if passing else name
+        given = wanted.get("container_name")
+        return known != given if given else not usual_name(self.project, service).fullmatch(known)
 
     def _can(self, ability: str) -> bool:
         return not ability or self.engine.get(ability) is not False

@@ -90,7 +90,7 @@ class EngineReader(Protocol):
     async def container_differences(
         self, environment: Environment, model: Mapping[str, Any]
     ) -> Mapping[str, ContainerDifference]:
-        """Return, by id, the running containers of which a key differs from a pinned model."""
+        """Return, by id, the containers that run, or ran, of which a key differs from a pinned model."""
         ...
 
     async def expected_repairs(

@@ -2,7 +2,7 @@
 
 import re
 import signal
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -143,7 +143,13 @@ def outline(listed: dict[str, Any]) -> ContainerSnapshot:
         exit_code=int(code[1]) if code else None,
         number=_number(labels.get(NUMBER, "")),
         project=labels.get(PROJECT, ""),
+        endpoints=tuple(sorted(_endpoints(listed))),
     )
+
+
+def _endpoints(listed: dict[str, Any]) -> Iterator[str]:
+    networks = (listed.get("NetworkSettings") or {}).get("Networks") or {}
+    yield from (f"{name} {(endpoint or {}).get('EndpointID', '')}" for name, endpoint in networks.items())
 
 
 def _signal(text: str) -> int | None:

@@ -64,6 +64,7 @@ class ContainerSnapshot:
     restart_policy: str = "no"
     project: str = ""
     stop_signal: int | None = None  # where it is not the usual one
+    endpoints: tuple[str, ...] = ()  # its places in networks, where the engine lists it: others after each start
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from roas.engine.changed_in_place import without_our_own
 from roas.engine.comparison import ContainerDifference, ServiceDifference, WantedService, compare_service
 from roas.engine.interface import Engine
 from roas.engine.model import inactive_services
@@ -13,7 +14,7 @@ from roas.log import get_logger
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import Lock
 from roas.models.environment import Environment
-from roas.models.health import ContainerSnapshot, ServiceDrift
+from roas.models.health import ALIVE, ContainerSnapshot, ServiceDrift
 from roas.models.release import Release
 from roas.monitoring.alert_service import AlertService
 
@@ -64,7 +65,8 @@ class DriftFinder:
         """Return the services that differ; None where that cannot be known, or a deployment changes them now.
 
         What is missing or stopped is no drift: its health says so. A `whole` look asks about each container, which is
-        done at least once a minute: the list of them does not tell what was changed in place. Raises StateError.
+        done at least once a minute, and whenever the list of them shows another name, or another place in a network.
+        Raises StateError.
         """
         release = await self._releases.current(environment.name)
         model_hash = await self._releases.applied_model(environment.name)
@@ -74,7 +76,8 @@ class DriftFinder:
             model = await self._engine.load_model(model_hash)
             look = _Look(self._engine, environment, release, model_hash, model)
             listed = await self._engine.outline(environment)
-            outline = (release.number, model_hash, frozenset(one.id for one in listed), await look.compare(listed, {}))
+            shown = frozenset((one.id, one.name, one.endpoints) for one in listed)
+            outline = (release.number, model_hash, shown, await look.compare(listed, {}))
             found = None if whole else self._remembered(environment, outline)
             if found is None:
                 there = await self._engine.containers(environment)
@@ -129,23 +132,8 @@ class _Look:
     ) -> tuple[ServiceDrift, ...]:
         """Return the services that differ; `differences` are those of containers, by id."""
         wanted = await self.engine.wanted_services(self.environment, self.model, there)
-        ours = await self._without_our_own(there, differences)
-        return tuple(_drifts(self.release, wanted, there, inactive_services(self.model), ours))
-
-    async def _without_our_own(
-        self, there: tuple[ContainerSnapshot, ...], differences: Mapping[str, ContainerDifference]
-    ) -> Mapping[str, ContainerDifference]:
-        """Leave out what no hand changed: this bot itself keeps what is misled from being started again."""
-        if all("restart" not in one.changed for one in differences.values()):
-            return differences
-        held = await self.engine.misled_binds(self.environment, self.model_hash)
-        service_of = {one.id: one.service for one in there}
-        return {
-            key: replace(one, changed=tuple(name for name in one.changed if name != "restart"))
-            if service_of.get(key) in held
-            else one
-            for key, one in differences.items()
-        }
+        by_hand = await without_our_own(self.engine, self.environment, self.model_hash, there, differences)
+        return tuple(_drifts(self.release, wanted, there, inactive_services(self.model), by_hand))
 
 
 class DriftAlerts:
@@ -220,13 +208,18 @@ def _drifts(
         difference = compare_service(wanted[name], there)
         unlike = {one.id for one in difference.unlike}
         keys = _united(differences.get(one.id, SAME).keys for one in difference.unlike)
-        changed = _united(differences.get(one.id, SAME).changed for one in there if one.id not in unlike)
+        changed = _united(differences.get(one.id, SAME).changed for one in _alive(there) if one.id not in unlike)
         if reasons := [*_reasons(release, difference, len(there), wanted[name], keys), *_changed(changed)]:
             yield _drift(name, reasons, _united([keys, changed]))
 
 
 def _drift(service: str, reasons: Sequence[str], keys: tuple[str, ...] = ()) -> ServiceDrift:
     return ServiceDrift(service, "; ".join(reasons), keys, tuple(reasons))
+
+
+def _alive(containers: Iterable[ContainerSnapshot]) -> Iterator[ContainerSnapshot]:
+    """Leave out what is stopped: that is a matter of health."""
+    yield from (one for one in containers if one.state in ALIVE)
 
 
 def _united(keys: Iterable[Iterable[str]]) -> tuple[str, ...]:

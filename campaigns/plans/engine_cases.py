@@ -18,6 +18,7 @@ from roas.models.plan import Plan, ServiceAction
 from roas.settings import EnvironmentSettings, Settings
 
 ENVIRONMENT = "dev"
+IN_PLACE = "changed while it ran"
 JOB, TOOLS = "job", "tools"
 
 
@@ -77,7 +78,7 @@ class EngineCase:
         if deployment.outcome is Outcome.SUCCEEDED:
             self.result.lies += self._wrong_images(plan)
             if not request.services:
-                self.result.lies += await self._not_settled(application, request)
+                self.result.lies += await self._not_settled(application, request, plan)
 
     def _wrong_images(self, plan: Plan) -> list[str]:
         """Say where another image runs than the plan says."""
@@ -88,8 +89,11 @@ class EngineCase:
             if one.expected_image and (runs := images.get(one.service)) and runs != {one.expected_image}
         ]
 
-    async def _not_settled(self, application: Application, request: DeploymentRequest) -> list[str]:
-        """Say what would change if the same were deployed again, and what is called drift: nothing should be."""
+    async def _not_settled(self, application: Application, request: DeploymentRequest, done: Plan) -> list[str]:
+        """Say what would change if the same were deployed again, and what is called drift: nothing should be.
+
+        But for what the plan said before: what hands changed in place stays so.
+        """
         if request.kind is DeploymentKind.ROLLBACK:
             again: list[str] = []
         else:
@@ -100,7 +104,12 @@ class EngineCase:
                 if one.action is not ServiceAction.KEEP
             ]
         drift = (await application.collector.collect_all_metrics(application.environments[ENVIRONMENT])).drift
-        return again + [f"{one.service}: is called drift at once: {one.reason}" for one in drift or ()]
+        stays = {one.partition(" ")[0] for one in done.warnings if IN_PLACE in one}
+        return again + [
+            f"{one.service}: is called drift at once: {one.reason}"
+            for one in drift or ()
+            if one.service not in stays or IN_PLACE not in one.reason
+        ]
 
     async def _limited(self, application: Application) -> DeploymentRequest:
         rng = self.rng

@@ -11,6 +11,7 @@ from roas.ui.translation import translate, using_locale
 from tests.acceptance.people import request, succeeded
 from tests.acceptance.stack import REPOSITORY, SERVICE, service
 
+KEEP = ServiceAction.KEEP
 HEALTHY = {"condition": "service_healthy", "restart": True}
 
 
@@ -154,3 +155,39 @@ async def test_hand_up_is_seen_as_drift(people, stack, images, deployed):
     await people.succeed("v1")
     assert await drift() == {}
     assert [state for state, _ in await alert()] == [AlertState.RESOLVED]
+
+
+async def changed_in_place(people):
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
+    return [one for one in plan.warnings if "was changed while it ran" in one]
+
+
+async def test_plan_says_what_was_changed_in_place(people, stack, images, deployed):
+    """What hands change of a running container stays, and is said; where it is made anew, it is gone."""
+    db, api = stack.container("db"), stack.container("api")
+    db.update(mem_limit="96m", memswap_limit="96m", restart_policy={"Name": "always"})
+    api.rename(f"mine-{api.name}")
+    network = stack.client.networks.get(f"{stack.project()}_default")
+    network.disconnect(api)
+    stack.container("vpn").update(mem_limit="97m", memswap_limit="97m")
+    stack.container("vpn").stop()
+    stays = await changed_in_place(people)
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert [planned[name].action for name in ("api", "db", "vpn")] == [KEEP, KEEP, ServiceAction.START]
+    assert await changed_in_place(people) == stays
+    assert [(one.partition(" ")[0], one.rpartition(": ")[2]) for one in stays] == [
+        ("api", f"{network.name}, container_name."),
+        ("db", "mem_limit, restart."),
+        ("vpn", "mem_limit."),
+    ]
+    with using_locale("zh-TW"):
+        assert all(translate(one) != one for one in stays)
+    inspected = stack.container("db").attrs["HostConfig"]
+    assert (inspected["Memory"], inspected["RestartPolicy"]["Name"]) == (96 << 20, "always")
+    assert network.name not in stack.container("api").attrs["NetworkSettings"]["Networks"]
+    write(stack, db=service(image=f"{REPOSITORY}:v1", labels={"a": "1"}))
+    stack.container("api").remove(force=True)
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert stack.container("db").attrs["HostConfig"]["Memory"] == 0
+    assert network.name in stack.container("api").attrs["NetworkSettings"]["Networks"]
+    assert [one.partition(" ")[0] for one in await changed_in_place(people)] == ["vpn"]

@@ -1,5 +1,6 @@
 """What runs is compared with the release; one alert says that it is another, and is resolved when it fits."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -126,6 +127,19 @@ async def test_containers_asked_once_a_minute(world: Any) -> None:
     assert [one.service for one in await finder.find(DEV) or ()] == ["db", "web"], "settled: the list alone is asked"
     world.now += 61
     assert [one.service for one in await finder.find(DEV) or ()] == ["db"]
+
+
+@pytest.mark.parametrize("listed", [{"endpoints": ("shop_default 2",)}, {"name": "mine"}])
+async def test_changed_list_is_looked_into(world: Any, listed: Any) -> None:
+    """Another place in a network, or another name, shows in the list of containers: what it means is asked at once."""
+    finder = DriftFinder(world, world, world, clock=lambda: world.now)
+    for _ in range(3):
+        await finder.find(DEV)
+    looks = world.looks
+    world.there = [replace(world.there[0], **listed), world.there[1]]
+    world.differences = {world.there[0].id: ContainerDifference(changed=("networks: shop_default",))}
+    found = await finder.find(DEV) or ()
+    assert (world.looks, [one.service for one in found]) == (looks + 1, ["web"])
 
 
 KEYS = ("command", "environment: A", "environment: B", "ports", "volumes: /data")
