@@ -10,6 +10,8 @@ from typing import Any
 import docker
 import pytest
 
+from roas.engine.adopting.mounts import mount_fields
+from roas.engine.adopting.sameness import differing_keys
 from roas.engine.adoption import adopt_project
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.model import ADOPTED_HASH, read_definitions
@@ -275,6 +277,26 @@ async def test_adopted_that_is_as_wanted_stays(
     images = {name: image.image_id for name, image in wanted.items() if image.image_id}
     second = await engine.draft_release(stack, images, kept_from=first)
     assert {c.name: c.id for c in await apply(engine, environment, second.model_hash)} == before
+
+
+def test_paths_written_otherwise_are_the_same() -> None:
+    """Compose leaves an absolute path as it is written; the engine shows it without what says nothing."""
+    written = {"type": "bind", "source": "/etc//pihole/", "target": "/etc/pihole/"}
+    kept = {"type": "volume", "source": "data", "target": "/var//data/"}
+    shown = {"type": "bind", "source": "/etc/pihole", "target": "/etc/pihole"}
+    named = {"type": "volume", "source": "data", "target": "/var/data"}
+    wanted, real = {"volumes": [written, kept]}, {"volumes": [shown, named]}
+    assert differing_keys(wanted, {}, real, {}, {}) == ()
+    elsewhere = {"volumes": [{**shown, "target": "/etc/other"}, named]}
+    assert differing_keys(wanted, {}, elsewhere, {}, {}) == ("volumes",)
+
+
+@pytest.mark.parametrize(("mode", "asked"), [("ro", None), ("ro,rslave", "rslave")])
+def test_propagation_adopted_where_asked_for(mode: str, asked: str | None) -> None:
+    """The engine gives `rslave` by itself to what holds its own folder, such as `/`."""
+    mount = {"Type": "bind", "Source": "/", "Destination": "/host", "Mode": mode, "RW": False, "Propagation": "rslave"}
+    (volume,), _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
+    assert volume["bind"].get("propagation") == asked
 
 
 READS_SLOWLY = "blkio_config: {device_read_bps: [{path: /dev/null, rate: 1mb}]}"

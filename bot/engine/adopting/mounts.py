@@ -1,6 +1,7 @@
 """Read what is mounted into a container."""
 
 from collections.abc import Mapping
+from posixpath import normpath
 from typing import Any
 
 SELINUX_SIGNS = ("z", "Z")
@@ -12,7 +13,7 @@ def mount_fields(inspected: Mapping[str, Any]) -> tuple[list[dict[str, Any]], fr
 
     Anonymous volumes are named too: that way their data is found again after the container is gone.
     """
-    requested = {request["Target"]: request for request in inspected["HostConfig"].get("Mounts") or ()}
+    requested = {normpath(request["Target"]): request for request in inspected["HostConfig"].get("Mounts") or ()}
     volumes: list[dict[str, Any]] = []
     names: set[str] = set()
     for mount in inspected.get("Mounts") or ():
@@ -21,7 +22,7 @@ def mount_fields(inspected: Mapping[str, Any]) -> tuple[list[dict[str, Any]], fr
             names.add(mount["Name"])
             volumes.append(_volume(mount, request))
         elif mount["Type"] == "bind":
-            volumes.append(_bind(mount))
+            volumes.append(_bind(mount, request))
     volumes += [_tmpfs(request) for request in requested.values() if request.get("Type") == "tmpfs"]
     return sorted(volumes, key=lambda volume: str(volume["target"])), frozenset(names)
 
@@ -34,12 +35,15 @@ def _volume(mount: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, A
     return {**fields, "volume": {"nocopy": True}} if nocopy else fields
 
 
-def _bind(mount: Mapping[str, Any]) -> dict[str, Any]:
+def _bind(mount: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
     bind: dict[str, Any] = {"create_host_path": True}
-    if mount.get("Propagation", "") not in DEFAULT_PROPAGATION:
+    signs = str(mount.get("Mode", "")).split(",")
+    # The engine gives `rslave` by itself to what holds its own folder, such as `/`.
+    asked = {*signs, (request.get("BindOptions") or {}).get("Propagation")}
+    if mount.get("Propagation", "") not in DEFAULT_PROPAGATION and mount["Propagation"] in asked:
         bind["propagation"] = mount["Propagation"]
     for sign in SELINUX_SIGNS:
-        if sign in str(mount.get("Mode", "")).split(","):
+        if sign in signs:
             bind["selinux"] = sign
     fields: dict[str, Any] = {
         "type": "bind",

@@ -6,6 +6,7 @@ known here counts as a difference, so that nothing that was asked for is left ou
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from posixpath import normpath
 from types import MappingProxyType
 from typing import Any
 
@@ -143,11 +144,11 @@ def _health_check(own: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str,
 
 
 def _mounts(given: dict[str, Any], model: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    declared = set(config.get("Volumes") or ())
+    declared = set(map(normpath, config.get("Volumes") or ()))
     found: dict[str, Any] = {}
     for volume in given.pop("volumes", None) or ():
-        source = _source(volume, model)
-        if source is None and volume["target"] in declared:
+        source, target = _source(volume, model), normpath(volume["target"])
+        if source is None and target in declared:
             continue  # the image says so
         options = {key: value for key, value in volume.items() if key not in {"type", "source", "target", "read_only"}}
         bind = {key: value for key, value in (options.pop("bind", None) or {}).items() if key != "create_host_path"}
@@ -155,7 +156,7 @@ def _mounts(given: dict[str, Any], model: Mapping[str, Any], config: Mapping[str
             del bind["propagation"]
         tmpfs = {key: str(value) for key, value in (options.pop("tmpfs", None) or {}).items()}
         plain = {key: value for key, value in options.items() if value not in ({}, None)}
-        found[volume["target"]] = (volume["type"], source, bool(volume.get("read_only")), bind, tmpfs, plain)
+        found[target] = (volume["type"], source, bool(volume.get("read_only")), bind, tmpfs, plain)
     for secret in given.pop("secrets", None) or ():
         target = str(secret.get("target") or secret["source"])
         path = target if target.startswith("/") else SECRETS_FOLDER + target
@@ -168,7 +169,7 @@ def _source(volume: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
     """Return what is mounted; None for a volume without a name."""
     source = volume.get("source")
     if volume["type"] != "volume" or not source:
-        return str(source) if source else None
+        return normpath(str(source)) if source else None
     name = str(((model.get("volumes") or {}).get(source) or {}).get("name") or source)
     nameless = len(name) == ANONYMOUS_NAME and all(sign in "0123456789abcdef" for sign in name)
     return None if nameless else name
