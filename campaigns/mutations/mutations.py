@@ -120,20 +120,20 @@ MUTATIONS = (
     mutation(
         "a rollback that failed counts as one",
         "bot/deployment/run.py",
-        "self._finish(Outcome.FAILED, _rollback_failed(",
-        "self._finish(Outcome.ROLLED_BACK, _rollback_failed(",
+        "self._finish(Outcome.FAILED, rollback_failed(",
+        "self._finish(Outcome.ROLLED_BACK, rollback_failed(",
         ORCHESTRATOR,
     ),
     mutation(
         "a failed check is tried again",
-        "bot/deployment/run.py",
+        "bot/deployment/phase_runner.py",
         "return isinstance(error, RoasError) and error.transient",
         "return isinstance(error, RoasError)",
         ORCHESTRATOR,
     ),
     mutation(
         "a transient fault is not tried again",
-        "bot/deployment/run.py",
+        "bot/deployment/phase_runner.py",
         "return isinstance(error, RoasError) and error.transient",
         "return False",
         "tests/acceptance/test_engine_away.py",
@@ -221,8 +221,8 @@ MUTATIONS = (
     mutation(
         "a predecessor does not watch its successor's health",
         "bot/leadership/elector.py",
-        'return "" if had_no_journal else UNHEALTHY',
-        'return ""',
+        "return None if had_no_journal else TakeoverReason.UNHEALTHY",
+        "return None",
         "tests/client/test_takeover.py",
     ),
     mutation(
