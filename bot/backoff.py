@@ -31,6 +31,14 @@ RESUMPTION = Retries(5.0, 300.0)
 # A transient fault within a phase.
 PHASE = Retries(0.5, 10.0)
 
+# What is retried at even intervals, in seconds: a look at a stack that failed, the control socket that another process
+# still holds, and a copy of the journal that could not be made.
+WATCH_RETRY_SECONDS = 2.0
+SOCKET_RETRY_SECONDS = 1.0
+BACKUP_RETRY_SECONDS = 600.0
+# A deployment whose processes die is handed to an operator after so many.
+MOST_ATTEMPTS = 3
+
 
 class Backoff:
     """Return longer waits after each failure in a row; `spread` shortens each at random: not all come back at once."""

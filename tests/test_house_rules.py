@@ -152,6 +152,13 @@ def test_decisions_by_texts_are_found(code, decides):
     assert bool([*text_decisions(ast.parse(code))]) is decides
 
 
+def test_retries_set_in_one_place():
+    """How often what is retried is read in one file, but for phases."""
+    setting = re.compile(r"^[A-Z_]*(?:RETRY|RETRIES|MOST_ATTEMPTS)[A-Z_]* *=", re.MULTILINE)
+    places = {ROOT / "bot" / "backoff.py", ROOT / "bot" / "models" / "coordination.py"}
+    assert {path for path in SOURCES if setting.search(path.read_text())} == places
+
+
 EVERYWHERE = sorted(
     path for folder in ("bot", "cogs", "benchmarks", "campaigns", "tests") for path in (ROOT / folder).rglob("*.py")
 )

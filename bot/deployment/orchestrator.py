@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from roas.backoff import MOST_ATTEMPTS
 from roas.concurrency import end_tasks
 from roas.deployment.context import SOURCE, Components, DeploymentContext, sweep_leftovers
 from roas.deployment.foreign_bots import ForeignBots
@@ -29,8 +30,6 @@ from roas.state.journal import Fence
 log = get_logger(__name__)
 
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
-# A deployment whose process keeps dying is left to an operator.
-MOST_ATTEMPTS = 3
 
 COORDINATIONS: Mapping[DeploymentKind, Coordination] = {
     DeploymentKind.DEPLOY: STANDARD,

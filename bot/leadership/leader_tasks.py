@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from roas.application import Application
+from roas.backoff import SOCKET_RETRY_SECONDS
 from roas.concurrency import end_tasks, pause
 from roas.control.error_documents import ControlSocketHeldError
 from roas.control.server import ControlServer
@@ -18,7 +19,6 @@ log = get_logger(__name__)
 
 # How often a running bot looks for deployments whose process died (a command line that was killed).
 ORPHAN_POLL_SECONDS = 5.0
-SOCKET_RETRY_SECONDS = 1.0
 
 # Report the loss of the journal without using it; retries until the message is posted.
 NotifyOfLoss = Callable[[JournalLoss], Awaitable[None]]

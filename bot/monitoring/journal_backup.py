@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from roas.backoff import BACKUP_RETRY_SECONDS
 from roas.errors import StateError
 from roas.log import get_logger
 from roas.models.alert import AlertReport, AlertSource, Severity
@@ -12,8 +13,6 @@ from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
-# After one that failed; a round comes every ten seconds.
-AGAIN_SECONDS = 600.0
 FAILED = "no copy of the bot's journal can be made"
 
 
@@ -45,7 +44,7 @@ class JournalBackup:
             await self._report(failing=False)
 
     async def _fail(self, text: str) -> None:
-        self._not_before = time.monotonic() + AGAIN_SECONDS
+        self._not_before = time.monotonic() + BACKUP_RETRY_SECONDS
         log.error("no copy of the journal could be made", error=text)
         await self._report(text, failing=True)
 

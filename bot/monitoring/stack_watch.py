@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
+from roas.backoff import WATCH_RETRY_SECONDS
 from roas.concurrency import end_tasks, pause
 from roas.engine.interface import ContainerEvent, EngineReader
 from roas.errors import EngineUnavailableError, RoasError
@@ -15,7 +16,6 @@ from roas.models.environment import Environment
 log = get_logger(__name__)
 
 RECONCILE_SECONDS = 30.0
-RETRY_SECONDS = 2.0
 # How much longer than a look takes it is until the next one: events come to `on_event` at once all the same.
 RESTS_PER_LOOK = 3.0
 # An engine keeps its last 256 events, and repeats of them what it is asked for.
@@ -98,7 +98,7 @@ class StackWatch:
                 trace = None if isinstance(error, RoasError) else error
                 log.error("watch failed", environment=self._environment.name, error=str(error), exc_info=trace)
             self._is_failing = True
-            return min(RETRY_SECONDS, self._reconcile_seconds)
+            return min(WATCH_RETRY_SECONDS, self._reconcile_seconds)
         if self._is_failing:
             log.info("watch recovered", environment=self._environment.name)
         self._is_failing = False
@@ -139,7 +139,7 @@ class StackWatch:
         self._dirty.clear()
         with suppress(EngineUnavailableError):  # that is reported already
             await self._look()
-        await self._rest(min(RETRY_SECONDS, self._reconcile_seconds))
+        await self._rest(min(WATCH_RETRY_SECONDS, self._reconcile_seconds))
 
     async def _rest(self, seconds: float) -> None:
         # Not wait_for: in Python 3.11 it swallows a cancellation that arrives together with the event.

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from roas.errors import RoasError
@@ -16,7 +16,7 @@ from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import draw_alert, draw_group
 from roas.ui.notifier import ALERT, GROUP, Notifier, Pace
 from roas.ui.ops_channel import PostError
-from roas.ui.outbox import Outbox, PostRequest
+from roas.ui.outbox import Outbox
 from roas.ui.role_pings import RolePings
 from roas.ui.secrets import Redact, without_secrets
 
@@ -135,24 +135,9 @@ class AlertNotifier(Notifier):
         self, subject: str, kind: str, drawing: Drawing, alerts: Sequence[Alert]
     ) -> tuple[Post, Sequence[Alert]]:
         """Update a message; returns it, and its alerts with whether it has pinged about them."""
-        before = await self.outbox.post(subject, kind)
-        called = any(alert.called for alert in alerts)
-        if before is None or before.message_id is None:
-            called = bool(drawing.pings)
-            await self._mark_pinged(alerts, called=called)  # intent before action
-        elif not any(alert.is_audible for alert in alerts):
-            drawing = replace(drawing, pings=())  # a message that a person deleted is posted anew
-        post = await self._deliver(PostRequest(subject, kind, drawing, alerts[0].started_at))
-        if post.message_id is not None and (before is None or before.message_id != post.message_id):
-            self._count(1)
-            if drawing.pings and not called:
-                called = True
-                await self._mark_pinged(alerts, called=True)
-        return post, [replace(alert, called=called) for alert in alerts]
-
-    async def _mark_pinged(self, alerts: Sequence[Alert], *, called: bool) -> None:
-        if any(alert.called is not called for alert in alerts):
-            await self._state.alerts.mark_pinged(alerts, called=called)
+        posted = await self._pings.post_message(subject, kind, drawing, alerts)
+        self._count(int(posted.is_new))
+        return posted.post, posted.alerts
 
     async def _group_new(self, pending: Sequence[Alert]) -> bool:
         """Let new messages share one where they are too many; returns whether they do."""

@@ -1,7 +1,12 @@
-"""Ping the alert role in messages of their own, since an edit pings nobody: once each, many of them together."""
+"""Ping the alert role: with the message that shows alerts where it is new, and in messages of their own later.
+
+An edit pings nobody. So what became urgent later, and what needs help, pings once each, many of them together. Which
+alerts may ping at all, and by which mention, is drawn by `embeds/alert.py`.
+"""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from roas.models.alert import Alert
 from roas.models.identifiers import new_id
@@ -14,6 +19,15 @@ from roas.ui.outbox import Outbox, PostRequest
 
 PING = "call"
 PING_INTERVAL_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class PostedMessage:
+    """Hold a message that shows alerts, and these with whether it has pinged about them."""
+
+    post: Post
+    alerts: Sequence[Alert]
+    is_new: bool
 
 
 class RolePings:
@@ -33,6 +47,26 @@ class RolePings:
         self._role = role
         self._deliver = deliver
         self._shared: tuple[str, float] = ("", float("-inf"))
+
+    async def post_message(self, subject: str, kind: str, drawing: Drawing, alerts: Sequence[Alert]) -> PostedMessage:
+        """Update the message that shows alerts; only where it is new does it ping."""
+        before = await self._outbox.post(subject, kind)
+        called = any(alert.called for alert in alerts)
+        if before is None or before.message_id is None:
+            called = bool(drawing.pings)
+            await self._mark_pinged(alerts, called=called)  # intent before action
+        elif not any(alert.is_audible for alert in alerts):
+            drawing = replace(drawing, pings=())  # a message that a person deleted is posted anew
+        post = await self._deliver(PostRequest(subject, kind, drawing, alerts[0].started_at))
+        is_new = post.message_id is not None and (before is None or before.message_id != post.message_id)
+        if is_new and drawing.pings and not called:
+            called = True
+            await self._mark_pinged(alerts, called=True)
+        return PostedMessage(post, [replace(alert, called=called) for alert in alerts], is_new)
+
+    async def _mark_pinged(self, alerts: Sequence[Alert], *, called: bool) -> None:
+        if any(alert.called is not called for alert in alerts):
+            await self._state.alerts.mark_pinged(alerts, called=called)
 
     async def is_due(self, alert: Alert) -> bool:
         """Return whether a message of its own that pings about an alert is still to be posted."""

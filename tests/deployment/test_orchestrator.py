@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from roas.backoff import Retries
-from roas.deployment.orchestrator import MOST_ATTEMPTS, DeploymentOrchestrator
+from roas.backoff import MOST_ATTEMPTS, Retries
+from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.run import DeploymentRun
 from roas.engine.interface import ReleaseDraft

@@ -96,7 +96,7 @@ async def test_samples_when_verdict_due_and_at_reconcile() -> None:
 
 
 async def test_broken_stream_sampled_and_resubscribed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stack_watch, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(stack_watch, "WATCH_RETRY_SECONDS", 0.01)
     scene = Scene()
     await scene.looks()
     scene.source.queue.put_nowait(None)
@@ -109,7 +109,7 @@ async def test_missed_events_replayed_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What was missed while a stream was broken is heard afterwards, and nothing twice."""
-    monkeypatch.setattr(stack_watch, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(stack_watch, "WATCH_RETRY_SECONDS", 0.01)
     begun = time.time_ns()
     scene = Scene()
     await scene.looks()
@@ -127,7 +127,7 @@ async def test_missed_events_replayed_once(
 @pytest.mark.parametrize("problem", [ValueError("broken"), StateError("no room")])
 async def test_failing_samples_keep_watch_running(monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
     """It logs the failure once, and hears every event."""
-    monkeypatch.setattr(stack_watch, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(stack_watch, "WATCH_RETRY_SECONDS", 0.01)
     with captured_logs() as logs:
         scene = Scene()
         scene.breaks = problem

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from roas.backoff import MOST_ATTEMPTS
 from roas.concurrency import end_tasks
-from roas.deployment.orchestrator import MOST_ATTEMPTS
 from sandbox.views import Message
 from tests.wire.bot_process import BotProcess
 from tests.wire.channel import button, live, outcome, start
