@@ -199,7 +199,7 @@ class StackResolver:
             named = await discovery.collect(environment, variables)
             await self._clients.local(lambda: self._redactor.add(copied_secrets(snapshot.contents)))
             resolved = await self._copies.resolve(environment, snapshot, variables)
-        model: Mapping[str, Any] = with_copied_targets(resolved.model)
+        model = with_copied_targets(resolved.model)
         if not services_of(model):
             raise ComposeFileError("The compose file has no service.", hint="Add one, or activate a profile.")
         if resolved.inactive:

@@ -45,3 +45,27 @@ async def test_adoption_plan_says_why_it_recreates(people, stack, images):
     planned = await plan_and_deploy(people, stack, "v1")
     assert planned["store"].action is ServiceAction.KEEP
     assert planned["web"].reasons == ("it was not made by this bot, and is another in: environment, labels",)
+
+
+async def test_namespace_by_container_name_followed(people, stack, images):
+    """What goes through a tunnel, as stacks write it, stays at the adoption, and goes where the tunnel goes."""
+    tunnel = f"{stack.project()}-tunnel"
+    behind = service(
+        image=f"{REPOSITORY}:v1",
+        entrypoint=["sleep", "1000"],
+        healthcheck=None,
+        network_mode=f"container:{tunnel}",
+        depends_on=["vpn"],
+    )
+    vpn = service(image=f"{REPOSITORY}:v1", container_name=tunnel)
+    stack.write({"vpn": vpn, "behind": behind})
+    stack.manually("up", "-d", "--wait")
+    before = look(stack)
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert {one.action for one in planned.values()} == {ServiceAction.KEEP}
+    assert look(stack) == before
+    stack.write({"vpn": vpn | {"environment": {"A": "1"}}, "behind": behind})
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert {one.action for one in planned.values()} == {ServiceAction.RECREATE}
+    joined = stack.container("behind").attrs["HostConfig"]["NetworkMode"]
+    assert joined == f"container:{stack.container('vpn').id}"
