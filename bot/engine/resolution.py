@@ -25,6 +25,7 @@ from roas.engine.model import (
 )
 from roas.engine.obstacles import find_obstacles
 from roas.engine.own_container import own_container_id
+from roas.engine.own_namespaces import with_own_namespaces
 from roas.engine.policy import ComposePolicy
 from roas.engine.raw_files import FileReference
 from roas.engine.raw_policy import RawPolicy
@@ -199,7 +200,7 @@ class StackResolver:
             named = await discovery.collect(environment, variables)
             await self._clients.local(lambda: self._redactor.add(copied_secrets(snapshot.contents)))
             resolved = await self._copies.resolve(environment, snapshot, variables)
-        model = with_copied_targets(resolved.model)
+        model = with_own_namespaces(with_copied_targets(resolved.model))
         if not services_of(model):
             raise ComposeFileError("The compose file has no service.", hint="Add one, or activate a profile.")
         if resolved.inactive:
