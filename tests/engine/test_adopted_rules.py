@@ -1,15 +1,12 @@
 """Release 0 has what no mount shows: texts that Compose copied, and what the files say of updates."""
 
-import os
-import subprocess
-
 import pytest
 
 from roas.engine.model import read_definitions
 from tests.engine.applying import apply, draft
 from tests.engine.test_adoption import to_be_made_again
 from tests.engine.test_contents import shown
-from tests.engine.test_same_as_compose import starts
+from tests.engine.test_same_as_compose import started_by_hand, starts
 
 STACK = """
 services:
@@ -34,9 +31,7 @@ def by_compose(stack):
     for name in ("certs", "conf"):
         (environment.folder / name).mkdir()
         (environment.folder / name / "file").write_text(f"{name}\n")
-    own = {"PATH": os.environ["PATH"], "HOME": "/root", "DOCKER_HOST": str(environment.docker_host)}
-    command = ["docker", "compose", "-p", environment.project, "-f", str(environment.compose_files[0]), "up", "-d"]
-    subprocess.run(command, env=own, cwd=environment.folder, check=True, capture_output=True)
+    started_by_hand(environment, "up", "-d")
     return environment
 
 

@@ -8,16 +8,19 @@ from typing import Any
 
 import docker
 import pytest
+import yaml
 
+from campaigns.hostile.every_key import schema_keys
 from roas.engine.compose_engine import ComposeEngine
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+from testbed.engine import manual_environment
 from testbed.unstable_engine import FOLDER_VARIABLE
 from tests.engine.applying import deploy
 from tests.engine.normalised import normalised
 
-# Every field of a service that Compose 2.26 knows and this engine can do: no Windows, no GPU, no Swarm.
+# Every key of a service that this Compose knows and this engine can do; NOT_PLAYED says why others are not here.
 STACK = """
 x-common: &common {image: "tiny:v1", stop_grace_period: 0s}
 services:
@@ -46,7 +49,10 @@ services:
     working_dir: /tmp
   host:
     <<: *common
-    blkio_config: {weight: 300}
+    blkio_config:
+      weight: 300
+      device_read_bps: [{path: "${DISK}", rate: 100mb}]
+      device_write_iops: [{path: "${DISK}", rate: 5000}]
     cap_add: [NET_ADMIN]
     cap_drop: [MKNOD]
     cgroup: host
@@ -101,6 +107,7 @@ services:
     ipc: "service:host"
     depends_on: [mounted]
   delayed: {<<: *common, deploy: {restart_policy: {delay: 5s}}}
+  addressed: {<<: *common, cpus: 0.25, mac_address: "02:42:ac:11:65:44"}
   again: {<<: *common, deploy: {restart_policy: {condition: any}}}
   twice: {<<: *common, restart: always, deploy: {restart_policy: {condition: on-failure, max_attempts: 3}}}
   bounded:
@@ -122,6 +129,12 @@ services:
     <<: *common
     volumes_from: ["lender:ro"]
   lender: {<<: *common, volumes: ["store:/lent", "./data:/data"]}
+  extended: {extends: {service: lender}, cpu_count: 0, cpu_percent: 0, isolation: default}
+  beyond: {<<: *common, external_links: ["${NAME}-outside:outside", "${NAME}-outside"]}
+  built:
+    stop_grace_period: 0s
+    build: {context: ./app, args: {OF: us}}
+    develop: {watch: [{path: ./app, action: rebuild}]}
   named: {<<: *common, container_name: "${NAME}", platform: linux/amd64, pull_policy: never, network_mode: none}
   many: {<<: *common, scale: 2, volumes: ["./data:/data"]}
   idle: {<<: *common, profiles: [sometimes]}
@@ -137,9 +150,28 @@ volumes: {store: {labels: {of: us}}}
 configs: {settings: {file: ./settings.ini}, inline: {content: "costs 5$$"}}
 secrets: {password: {file: ./password}, token: {environment: TOKEN}}
 """
+# What Compose has learned since 2.26.
+NEWER = """
+  hooked:
+    <<: *common
+    label_file: ./own.labels
+    post_start: [{command: ["touch", "/started"]}]
+    pre_stop: [{command: ["touch", "/stopping"]}]
+"""
+NOT_PLAYED = {
+    "cpu_rt_period": "this kernel has no real-time groups",
+    "cpu_rt_runtime": "this kernel has no real-time groups",
+    "credential_spec": "is for Windows",
+    "gpus": "is shown by test_adopted_devices.py, on an engine that believes to have some",
+    "models": "needs a model runner, and is refused unless it is allowed",
+    "provider": "makes no container, and is refused unless it is allowed",
+    "pull_refresh_after": "is in the schema alone: no Compose reads it",
+    "storage_opt": "needs a file system with quotas",
+    "use_api_socket": "needs the engine's socket at its usual place, and is refused unless it is allowed",
+}
 # Engine 28 forgets what `host-gateway` stands for when it reads its settings again, as a private one does.
 if FOLDER_VARIABLE in os.environ:
-    STACK = STACK.replace("host-gateway", "10.9.8.6")
+    STACK = STACK.replace("host-gateway", "10.9.8.6").replace("\n  idle:", f"{NEWER}  idle:")
 
 # What differs, and why it is meant to.
 MEANT = {
@@ -155,7 +187,7 @@ MEANT = {
 
 def started_by_hand(environment: Environment, *arguments: str) -> None:
     command = ["docker", "compose", "-p", environment.project, "-f", str(environment.compose_files[0]), *arguments]
-    own = {"PATH": os.environ["PATH"], "HOME": "/root", "DOCKER_HOST": str(environment.docker_host)}
+    own = manual_environment(environment.docker_host)
     done = subprocess.run(command, env=own, cwd=environment.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -194,16 +226,34 @@ def _plain(value: Any, found: Any) -> Any:
     return value
 
 
+# The names that a whole disk may have here.
+DISKS = sorted(path.name for path in Path("/sys/block").iterdir() if not path.name.startswith(("loop", "ram", "zram")))
+
+
+def test_every_key_is_in_the_stack() -> None:
+    """Whoever adds a key to the schema's list has to say how it compares."""
+    known = {path.split(".")[2] for path, _ in schema_keys() if path.startswith("services.*.")}
+    played = {key for one in yaml.safe_load(STACK)["services"].values() for key in one}
+    newest = yaml.safe_load(f"x-common: &common {{}}\nservices:{NEWER}")["services"]
+    newer = {key for one in newest.values() for key in one}
+    assert known - played - newer == NOT_PLAYED.keys()
+
+
 @pytest.fixture
-def stack_folder(stack, environment: Environment) -> Environment:
+def stack_folder(stack, environment: Environment, docker_client, busybox_image: str) -> Iterator[Environment]:
     special = {"NAME": f"{environment.project}-special", "BRIDGE": environment.project, "TOKEN": "hunter2"}
+    special["DISK"] = next(str(path) for path in map(Path("/dev").joinpath, DISKS) if path.is_block_device())
     written = stack(STACK, env="".join(f"{name}={value}\n" for name, value in special.items()))
-    for name in ("site", "data"):
+    for name in ("site", "data", "app"):
         (written.folder / name).mkdir()
+    (written.folder / "app" / "Dockerfile").write_text("FROM tiny:v1\nARG OF\nLABEL of=$OF\n")
+    (written.folder / "own.labels").write_text("from=file\n")
     for name in ("site/index.html", "settings.ini", "password"):
         (written.folder / name).write_text(f"{name}\n")
     (written.folder / "web.env").write_text("FROM_FILE=yes\n")
-    return written
+    outside = docker_client.containers.run(busybox_image, name=f"{special['NAME']}-outside", detach=True)
+    yield written
+    outside.remove(force=True)
 
 
 async def trusting(environment: Environment, state_dir: Path) -> ComposeEngine:

@@ -78,3 +78,11 @@ async def test_live_bind_keeps_its_place(engine, stack, docker_client: docker.Do
     assert {one["target"]: one["bind"]["selinux"] for one in binds} == {"/certs": "z", "/conf": "Z"}
     assert next(one["source"] for one in binds if one["target"] == "/certs") == str(environment.folder / "certs")
     assert sum("contents" in one["source"] for one in binds) == 1
+
+
+async def test_hooks_that_are_not_run_are_named(engine, stack):
+    environment = stack("services: {web: {image: tiny:v1, post_start: [{command: ['true']}]}, db: {image: tiny:v1}}")
+    found = await engine.resolve(environment, None, write_contents=False)
+    assert [one for one in found.warnings if "does not run" in one] == [
+        "web has post_start, which this bot does not run: it starts and stops containers by the engine."
+    ]

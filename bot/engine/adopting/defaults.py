@@ -21,6 +21,7 @@ def without_defaults(form: Mapping[str, Any], image: Mapping[str, Any], engine: 
         "pids_limit": UNLIMITED,
         "mem_swappiness": UNLIMITED,  # as the kernel has it
         "ipc": "private",
+        "isolation": "default",
         "cgroup": usual_cgroup(engine),
         "platform": _platform(image),
         "runtime": engine.get("DefaultRuntime"),

@@ -25,7 +25,7 @@ def port_fields(host: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def network_fields(inspected: Mapping[str, Any], siblings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a service's `networks` (by the networks' names) or its `network_mode`, and its `links`.
+    """Return a service's `networks` (by the networks' names) or its `network_mode`, and its links.
 
     `siblings` are the project's containers by id.
     """
@@ -36,9 +36,9 @@ def network_fields(inspected: Mapping[str, Any], siblings: Mapping[str, Mapping[
         return {"network_mode": "bridge" if mode == "default" else mode}
     endpoints = inspected["NetworkSettings"].get("Networks") or {}
     fields: dict[str, Any] = {"networks": {name: _endpoint(inspected, end) for name, end in endpoints.items()}}
-    if links := _links(endpoints, siblings):
-        fields["links"] = links
-    return fields
+    links, external = _links(endpoints, siblings)
+    fields |= {"links": links} if links else {}
+    return fields | ({"external_links": external} if external else {})
 
 
 def requested_addresses(
@@ -99,17 +99,20 @@ def _endpoint(inspected: Mapping[str, Any], endpoint: Mapping[str, Any]) -> dict
     return {name: value for name, value in fields.items() if value} or None
 
 
-def _links(endpoints: Mapping[str, Any], siblings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return links as a person wrote them: Compose adds names of its own to each."""
+def _links(endpoints: Mapping[str, Any], siblings: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """Return links as a person wrote them, Compose adds names of its own to each; and those to other containers."""
     services = {sibling["Name"].lstrip("/"): _service_of(sibling) for sibling in siblings.values()}
     found: set[str] = set()
+    external: set[str] = set()
     for endpoint in endpoints.values():
         for link in endpoint.get("Links") or ():
             container, _, alias = link.partition(":")
             service = services.get(container)
             if service and alias != container and not alias.startswith(f"{service}-"):
                 found.add(service if alias == service else f"{service}:{alias}")
-    return sorted(found)
+            elif not service:
+                external.add(link)
+    return sorted(found), sorted(external)
 
 
 def _ipam(ipam: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from roas.engine.restart_policy import restart_policy
 
 # What makes no container different, or is compared elsewhere.
 NOT_COMPARED = frozenset({"image", "build", "pull_policy", "depends_on", "profiles", "develop", "scale", "attach"})
+NOT_COMPARED |= frozenset({"post_start", "pre_stop"})
 EXTENSION = "x-"
 NANO = 1e9
 DEFAULT_SIGNAL = "SIGTERM"
@@ -297,5 +298,6 @@ READERS: Mapping[str, Callable[[Any], object]] = {
     "dns_opt": _texts,
     "tmpfs": _texts,
     "links": _texts,
+    "external_links": lambda value: sorted(one if ":" in one else f"{one}:{one}" for one in value or ()),
     "cpu_shares": _number,
 }
