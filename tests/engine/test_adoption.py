@@ -291,6 +291,17 @@ def test_paths_written_otherwise_are_the_same() -> None:
     assert differing_keys(wanted, {}, elsewhere, {}, {}) == ("volumes",)
 
 
+@pytest.mark.parametrize("sign", ["", "z", "Z"])
+@pytest.mark.parametrize("mode", ["rw", "z", "rw,Z"])
+def test_selinux_sign_of_a_volume_is_the_same(mode: str, sign: str) -> None:
+    """The engine shows `z` where nobody asked for anything, and Compose may leave out what is asked for."""
+    mount = {"Type": "volume", "Name": "db", "Source": "/x", "Destination": "/db", "Mode": mode, "RW": True}
+    real, _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
+    assert real[0].get("bind") == ({"selinux": "Z"} if "Z" in mode else None), "release 0 gives it back"
+    wanted = {"type": "volume", "source": "db", "target": "/db", "bind": {"selinux": sign} if sign else {}}
+    assert differing_keys({"volumes": [wanted]}, {}, {"volumes": real}, {}, {}) == ()
+
+
 @pytest.mark.parametrize(("mode", "asked"), [("ro", None), ("ro,rslave", "rslave")])
 def test_propagation_adopted_where_asked_for(mode: str, asked: str | None) -> None:
     """The engine gives `rslave` by itself to what holds its own folder, such as `/`."""

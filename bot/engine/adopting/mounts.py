@@ -5,6 +5,7 @@ from posixpath import normpath
 from typing import Any
 
 SELINUX_SIGNS = ("z", "Z")
+OWN_LABEL = "Z"
 DEFAULT_PROPAGATION = ("", "rprivate")
 
 
@@ -29,22 +30,23 @@ def mount_fields(inspected: Mapping[str, Any]) -> tuple[list[dict[str, Any]], fr
 
 def _volume(mount: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
     options = request.get("VolumeOptions") or {}
-    nocopy = options.get("NoCopy") or "nocopy" in str(mount.get("Mode", "")).split(",")
+    nocopy = options.get("NoCopy") or "nocopy" in _signs(mount)
     fields: dict[str, Any] = {"type": "volume", "source": mount["Name"], "target": mount["Destination"]}
     fields |= {} if mount.get("RW", True) else {"read_only": True}
+    # The other sign is what the engine shows of a volume for which nobody asked, too.
+    if _selinux_sign(mount) == OWN_LABEL:
+        fields["bind"] = {"selinux": OWN_LABEL}
     return {**fields, "volume": {"nocopy": True}} if nocopy else fields
 
 
 def _bind(mount: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
     bind: dict[str, Any] = {"create_host_path": True}
-    signs = str(mount.get("Mode", "")).split(",")
     # The engine gives `rslave` by itself to what holds its own folder, such as `/`.
-    asked = {*signs, (request.get("BindOptions") or {}).get("Propagation")}
+    asked = {*_signs(mount), (request.get("BindOptions") or {}).get("Propagation")}
     if mount.get("Propagation", "") not in DEFAULT_PROPAGATION and mount["Propagation"] in asked:
         bind["propagation"] = mount["Propagation"]
-    for sign in SELINUX_SIGNS:
-        if sign in signs:
-            bind["selinux"] = sign
+    if sign := _selinux_sign(mount):
+        bind["selinux"] = sign
     fields: dict[str, Any] = {
         "type": "bind",
         "source": mount["Source"],
@@ -52,6 +54,15 @@ def _bind(mount: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any
         "bind": bind,
     }
     return fields if mount.get("RW", True) else {**fields, "read_only": True}
+
+
+def _signs(mount: Mapping[str, Any]) -> list[str]:
+    return str(mount.get("Mode", "")).split(",")
+
+
+def _selinux_sign(mount: Mapping[str, Any]) -> str:
+    """Return the last of a mount's signs for SELinux, if it has any."""
+    return next((sign for sign in reversed(SELINUX_SIGNS) if sign in _signs(mount)), "")
 
 
 def _tmpfs(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -155,6 +155,9 @@ def _mounts(given: dict[str, Any], model: Mapping[str, Any], config: Mapping[str
         bind = {key: value for key, value in (options.pop("bind", None) or {}).items() if key != "create_host_path"}
         if bind.get("propagation") in DEFAULT_PROPAGATION:
             del bind["propagation"]
+        if volume["type"] == "volume":
+            # The engine shows one where nobody asked for it, and Compose often sends none where somebody did.
+            bind.pop("selinux", None)
         tmpfs = {key: str(value) for key, value in (options.pop("tmpfs", None) or {}).items()}
         plain = {key: value for key, value in options.items() if value not in ({}, None)}
         found[target] = (volume["type"], source, bool(volume.get("read_only")), bind, tmpfs, plain)
