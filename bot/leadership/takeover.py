@@ -1,6 +1,27 @@
-"""Name what a leader, or a successor, can have come to that another process may lead in its place."""
+"""Take leadership from a process that is dead, hangs, or is a successor that failed, and undo the handover to it."""
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
+
+from roas.application import Application
+from roas.deployment.peer_processes import PeerProcesses
+from roas.deployment.peers import proven_peers
+from roas.leadership.lease_watch import LeaseWatch
+from roas.leadership.own_place import OwnPlace
+from roas.log import get_logger
+from roas.models.deployment import Deployment, Problem
+from roas.models.health import AT_WORK, ENDED, HealthStatus
+from roas.models.ownership import LeaderLease, Readiness
+
+log = get_logger(__name__)
+
+# A journal that could not be read made every bot on it unhealthy: until the next checks that says nothing of any.
+JOURNAL_GRACE_SECONDS = 45.0
+# One that is not ready leaves a dead bot's lease for so long to another container of the same service.
+READY_PEER_WAIT_SECONDS = 20.0
 
 
 class TakeoverReason(StrEnum):
@@ -15,3 +36,168 @@ class TakeoverReason(StrEnum):
     def is_of_successor(self) -> bool:
         """Return whether it is found of a successor alone: only its predecessor can do anything about that."""
         return self in {TakeoverReason.UNHEALTHY, TakeoverReason.CONTAINER_ENDED}
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPeer:
+    """Hold why a process is not the leader any more, and its last output, until the journal says so."""
+
+    reason: TakeoverReason
+    output: str
+
+
+class Takeover:
+    """Find out whether this process may lead in another's place, end that one first, and turn its handover back."""
+
+    def __init__(self, application: Application, place: OwnPlace, readiness: Callable[[], Readiness]) -> None:
+        self._application = application
+        self._place = place
+        self._readiness = readiness
+        self._peer_processes = PeerProcesses(application.engine, application.state, application.peers)
+        self._lease_watch = LeaseWatch()
+        self._journal_unreadable_at = float("-inf")
+        self._waiting_since: float | None = None
+        self._failed: FailedPeer | None = None
+        # One that was terminated because it blocked the journal: nothing could be written yet.
+        self._ended_holder: FailedPeer | None = None
+
+    def note_unreadable_journal(self) -> None:
+        """Note that no bot can be healthy now."""
+        self._journal_unreadable_at = time.monotonic()
+
+    def forget_failed(self) -> None:
+        """Drop what is known of a leader that failed: another process leads."""
+        self._failed = None
+
+    def forget_holder(self) -> None:
+        """Drop what is known of one that blocked the journal: it was on standby, and left nothing to resume."""
+        self._ended_holder = None
+
+    async def reason(self, lease: LeaderLease | None, now: float) -> TakeoverReason | None:
+        """Return why this process takes leadership now, or None; `now` is a boot time from before the lease was read.
+
+        One that is not ready itself lets another go first.
+        """
+        reason = await self._find_reason(lease, now)
+        if reason is None:
+            self._waiting_since = None
+            return None
+        return reason if await self._is_our_turn(reason) else None
+
+    async def take(self, lease: LeaderLease | None, reason: TakeoverReason) -> LeaderLease | None:
+        """Return the lease that this process took from nobody, or from the dead; None where another was quicker."""
+        acquired = await self._application.state.ownership.acquire()
+        if acquired is None:
+            return None
+        if lease is not None:
+            text = await self._peer_processes.failure_output(self._place.home, lease.instance_id)
+            self._failed = self._ended_holder or FailedPeer(reason, text)
+        self._ended_holder = None
+        return acquired
+
+    async def seize(self, lease: LeaderLease, reason: TakeoverReason) -> LeaderLease | None:
+        """Return the lease that this process seized from a living one, or None where that could not be ended.
+
+        It is ended first: a fence in the journal cannot stop a Docker call that is on its way.
+        """
+        log.warning("forced leadership takeover", from_instance=lease.instance_id, reason=reason)
+        output = await self._peer_processes.terminate(
+            self._place.home, lease.instance_id, partial(self._is_still_failing, lease, reason)
+        )
+        if output is None:
+            return None
+        seized = await self._application.state.ownership.seize(lease)
+        if seized is not None:
+            self._failed = FailedPeer(reason, output)
+        return seized
+
+    async def settle(self) -> None:
+        """Mark the deployment of a successor that failed for rollback, before anything is resumed."""
+        if self._failed is not None:
+            await self._revert_handover(self._failed)
+            self._failed = None
+
+    async def end_journal_holder(self) -> bool:
+        """Terminate a bot that was suspended while writing and so blocks all others; returns whether there was one.
+
+        A bot that only waits for the journal as well still answers its health check.
+        """
+        home, own, engine = self._place.home, self._place.container, self._application.engine
+        if home is None or own is None:
+            return False
+        suspended = [
+            one
+            for one in await engine.containers(home)
+            if one.service == own.service and one.id != own.id and one.health is HealthStatus.UNHEALTHY
+        ]
+        suspended = [*await proven_peers(self._application.peers, home, suspended)]
+        for container in suspended:
+            log.warning("terminating a suspended bot that blocks the journal", container=container.name)
+            output = await engine.failure_output(home, container.id)
+            self._ended_holder = FailedPeer(TakeoverReason.HUNG, output)
+            await engine.remove(home, container.id, grace_seconds=0.0)
+        return bool(suspended)
+
+    async def _find_reason(self, lease: LeaderLease | None, now: float) -> TakeoverReason | None:
+        if lease is None or not self._application.state.instance.is_alive(lease.instance_id):
+            return TakeoverReason.DIED
+        if self._lease_watch.has_lapsed(lease, now):
+            return TakeoverReason.HUNG
+        container = await self._peer_processes.container(self._place.home, lease.instance_id)
+        if container is None or self._place.container is None or await self._find_own_handover() is None:
+            return None
+        if container.health is HealthStatus.UNHEALTHY:
+            had_no_journal = time.monotonic() - self._journal_unreadable_at < JOURNAL_GRACE_SECONDS
+            return None if had_no_journal else TakeoverReason.UNHEALTHY
+        return TakeoverReason.CONTAINER_ENDED if container.state in ENDED else None
+
+    async def _is_our_turn(self, reason: TakeoverReason) -> bool:
+        """Return whether this bot should take free leadership: one that is not ready lets another go first.
+
+        The other is a predecessor that was killed and that its restart policy starts again, or that is healthy. An
+        unhealthy successor does not count.
+        """
+        home, own, ready = self._place.home, self._place.container, self._readiness()
+        is_ready = ready.gateway_ready and ready.cogs_loaded
+        if is_ready or reason.is_of_successor or home is None or own is None:
+            return True
+        self._waiting_since = self._waiting_since or time.monotonic()
+        if time.monotonic() - self._waiting_since >= READY_PEER_WAIT_SECONDS:
+            return True
+        containers = await self._application.engine.containers(home)
+        return not any(c.service == own.service and c.id != own.id and c.state in AT_WORK for c in containers)
+
+    async def _is_still_failing(self, seen: LeaderLease, reason: TakeoverReason) -> bool:
+        """Return whether leadership is unchanged since it was read; a lease renewed since then proves a live owner."""
+        held = await self._application.state.ownership.lease()
+        if held is None or reason is TakeoverReason.HUNG:
+            return held == seen
+        return (held.token, held.instance_id) == (seen.token, seen.instance_id)
+
+    async def _find_own_handover(self) -> Deployment | None:
+        """Return the unfinished deployment of home whose release this container is not of, once it was handed over."""
+        home, own = self._place.home, self._place.container
+        if home is None or own is None:
+            return None
+        deployment = await self._application.state.deployments.active(home.name)
+        if deployment is None or not deployment.handed_over_to or deployment.problem is not None:
+            return None
+        containers = await self._application.engine.containers(home)
+        seen = next((c for c in containers if c.id == own.id), None)
+        hashes = await self._application.engine.current_hashes(deployment.applied_model, home)
+        return deployment if seen is not None and seen.config_hash != hashes.get(own.service) else None
+
+    async def _revert_handover(self, failed: FailedPeer) -> None:
+        """Turn a deployment whose successor failed into a rollback, which the process that resumes it then runs."""
+        deployment = await self._find_own_handover()
+        if deployment is None or self._place.container is None:
+            return
+        service, reason = self._place.container.service, failed.reason
+        problem = Problem(
+            key="successor_failed",
+            message=f"The new {service} failed after it had taken over: {reason}.",
+            hint=f"The old {service} is the leader again. Read the new one's last log lines, fix it, and deploy again.",
+            service=service,
+            report=failed.output,
+        )
+        await self._application.state.deployments.mark_for_rollback(replace(deployment, problem=problem))

@@ -6,8 +6,7 @@ from typing import Any
 from campaigns.instrumented.gate import PLANTS
 from roas.deployment.context import DeploymentContext
 from roas.engine import compose_engine, service_creation
-from roas.leadership.elector import LeaderElector
-from roas.leadership.takeover import TakeoverReason
+from roas.leadership.takeover import Takeover, TakeoverReason
 from roas.models.deployment import ServiceStep
 from roas.models.ownership import LeaderLease
 from roas.state import ownership
@@ -55,15 +54,15 @@ def _no_sweep() -> None:
 
 def _no_watchdog() -> None:
     """Never take back from a hung or unhealthy bot; only the work of a dead one is resumed."""
-    takeover_reason = LeaderElector._takeover_reason
+    find_reason = Takeover._find_reason
 
     async def see_only_dead_processes(
-        elector: LeaderElector, lease: LeaderLease | None, now: float
+        takeover: Takeover, lease: LeaderLease | None, now: float
     ) -> TakeoverReason | None:
-        reason = await takeover_reason(elector, lease, now)
+        reason = await find_reason(takeover, lease, now)
         return reason if reason is TakeoverReason.DIED else None
 
-    LeaderElector._takeover_reason = see_only_dead_processes  # type: ignore[method-assign,assignment]
+    Takeover._find_reason = see_only_dead_processes  # type: ignore[method-assign,assignment]
 
 
 _PLANTING: dict[str, Callable[[], None]] = dict(

@@ -220,14 +220,14 @@ MUTATIONS = (
     ),
     mutation(
         "a predecessor does not watch its successor's health",
-        "bot/leadership/elector.py",
+        "bot/leadership/takeover.py",
         "return None if had_no_journal else TakeoverReason.UNHEALTHY",
         "return None",
         "tests/client/test_takeover.py",
     ),
     mutation(
         "a dead leader's lease is left alone",
-        "bot/leadership/elector.py",
+        "bot/leadership/takeover.py",
         "if lease is None or not self._application.state.instance.is_alive(lease.instance_id):",
         "if lease is None:",
         "tests/handover/test_deaths.py",

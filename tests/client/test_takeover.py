@@ -11,7 +11,7 @@ import pytest
 
 from roas.concurrency import end_tasks
 from roas.errors import StateError
-from roas.leadership import elector, lease_watch
+from roas.leadership import elector, lease_watch, takeover
 from roas.leadership.elector import LeaderElector
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
@@ -198,7 +198,7 @@ def fail(*_: object, **__: object) -> None:
 async def test_unreadable_journal_delays_taking_back(bot, other, leadership, monkeypatch, broken, grace):
     """It makes every bot unhealthy, and says nothing of the successor for a while; one that is read says it at once."""
     monkeypatch.setattr(ownership, "LEASE_SECONDS", 60.0)
-    monkeypatch.setattr(elector, "JOURNAL_GRACE_SECONDS", grace)
+    monkeypatch.setattr(takeover, "JOURNAL_GRACE_SECONDS", grace)
     await hand_over(other, leadership)
     with monkeypatch.context() as patch:
         for name in broken:
