@@ -25,6 +25,7 @@ WORDS = frozenset(
         "old",
         "purpose",
         "reason",
+        "reasons",
         "report",
         "summary",
         "title",
