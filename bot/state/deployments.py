@@ -1,12 +1,11 @@
 """Keep each deployment, its phases and its services (the deployment state of the journal)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TypeVar
 
-from roas.errors import InvalidRequestError, StateError, UnreadableRowError
+from roas.errors import InvalidRequestError, StateError
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
 from roas.models.coordination import PhaseName
@@ -21,15 +20,24 @@ from roas.models.deployment import (
     ServiceProgress,
 )
 from roas.models.release import Release, ReleaseState
-from roas.state.documents import from_row, log_once, readable, to_json
-from roas.state.earlier_rows import phase_of
+from roas.state.deployment_rows import (
+    document_of,
+    read_deployment,
+    read_phase,
+    read_service,
+    read_services,
+    select_deployments,
+    write_deployment,
+    write_phase,
+    write_service,
+)
+from roas.state.documents import to_json
 from roas.state.freezes import refuse_frozen
 from roas.state.journal import Fence, Journal, Transaction
 from roas.state.locks import read_lock, release_lock, take_lock
 from roas.state.releases import activate_release, set_release_state
 
 SOURCE = "deployments"
-Part = TypeVar("Part")
 
 
 class DeploymentStateManager:
@@ -65,11 +73,11 @@ class DeploymentStateManager:
                     deployment.environment,
                     deployment.request.kind.value,
                     deployment.request.interaction_id,
-                    _document(deployment),
+                    document_of(deployment),
                 ),
             )
             for position, phase in enumerate(deployment.phases):
-                _write_phase(transaction, deployment.id, phase, position)
+                write_phase(transaction, deployment.id, phase, position)
             transaction.add_change(
                 _change(ChangeType.DEPLOYMENT_STARTED, deployment, new=deployment.request.kind.value)
             )
@@ -87,20 +95,20 @@ class DeploymentStateManager:
         """
 
         def work(transaction: Transaction) -> tuple[Deployment, Fence]:
-            known = _read(transaction, deployment_id)
+            known = read_deployment(transaction, deployment_id)
             held = read_lock(transaction, known.environment) if known is not None else None
             if known is None or held is None or held.deployment_id != deployment_id:
                 raise StateError(f"{deployment_id} holds no environment any more.")
             lock = take_lock(transaction, held, from_instance=from_instance, correlation_id=known.correlation_id)
             resumed = replace(known, attempts=known.attempts + is_new_attempt(known))
-            _write_deployment(transaction, resumed)
+            write_deployment(transaction, resumed)
             return resumed, Fence(known.environment, lock.token)
 
         return await self._journal.write(work)
 
     async def update(self, deployment: Deployment, fence: Fence) -> None:
         """Write the deployment's own record (not its phases or services)."""
-        await self._journal.write(lambda transaction: _write_deployment(transaction, deployment), fence=fence)
+        await self._journal.write(lambda transaction: write_deployment(transaction, deployment), fence=fence)
 
     async def mark_for_rollback(self, deployment: Deployment) -> None:
         """Record why a deployment must be rolled back, from outside the process that ran it.
@@ -109,13 +117,13 @@ class DeploymentStateManager:
         """
 
         def work(transaction: Transaction) -> None:
-            known = _read(transaction, deployment.id)
+            known = read_deployment(transaction, deployment.id)
             held = read_lock(transaction, deployment.environment)
             if known is None or known.finished or held is None or held.deployment_id != deployment.id:
                 return
             if held.instance_id != transaction.instance_id and self._is_alive(held.instance_id):
                 return
-            _write_deployment(transaction, replace(known, problem=deployment.problem))
+            write_deployment(transaction, replace(known, problem=deployment.problem))
             transaction.add_change(_change(ChangeType.ERROR_OCCURRED, deployment, new="successor failed"))
 
         await self._journal.write(work)
@@ -124,8 +132,8 @@ class DeploymentStateManager:
         """Write how far a phase has come."""
 
         def work(transaction: Transaction) -> None:
-            old = _read_phase(transaction, deployment.id, phase.name.value)
-            _write_phase(transaction, deployment.id, phase)
+            old = read_phase(transaction, deployment.id, phase.name.value)
+            write_phase(transaction, deployment.id, phase)
             transaction.add_change(
                 _change(
                     ChangeType.DEPLOYMENT_PHASE_CHANGED,
@@ -149,8 +157,8 @@ class DeploymentStateManager:
 
         def work(transaction: Transaction) -> None:
             for progress in written:
-                old = _read_service(transaction, deployment.id, progress.service)
-                _write_service(transaction, deployment.id, progress)
+                old = read_service(transaction, deployment.id, progress.service)
+                write_service(transaction, deployment.id, progress)
                 transaction.add_change(
                     _change(
                         ChangeType.SERVICE_PROGRESSED,
@@ -177,7 +185,7 @@ class DeploymentStateManager:
         """Write the end: outcome, the release that now runs, what became of releases, and the free lock, at once."""
 
         def work(transaction: Transaction) -> None:
-            _write_deployment(transaction, deployment)
+            write_deployment(transaction, deployment)
             for number, state in release_states.items():
                 set_release_state(transaction, deployment.environment, number, state)
             if active is not None:
@@ -201,7 +209,7 @@ class DeploymentStateManager:
         """
 
         def work(transaction: Transaction) -> Deployment:
-            deployment = _read(transaction, deployment_id)
+            deployment = read_deployment(transaction, deployment_id)
             if deployment is None:
                 raise InvalidRequestError(f"There is no deployment {deployment_id}.", hint="See /status or `history`.")
             if deployment.finished:
@@ -234,14 +242,14 @@ class DeploymentStateManager:
 
     async def get(self, deployment_id: str) -> Deployment | None:
         """Return one deployment, whole, or None."""
-        return await self._journal.read(lambda transaction: _read(transaction, deployment_id))
+        return await self._journal.read(lambda transaction: read_deployment(transaction, deployment_id))
 
     async def list(
         self, environment: str | None = None, *, limit: int = 20, outcome: Outcome | None = None, offset: int = 0
     ) -> tuple[Deployment, ...]:
         """Return the last deployments, newest first; `offset` leaves out the newest ones."""
         return await self._journal.read(
-            lambda transaction: _select(
+            lambda transaction: select_deployments(
                 transaction,
                 "(? IS NULL OR environment = ?) AND (? IS NULL OR outcome = ?) ORDER BY rowid DESC LIMIT ? OFFSET ?",
                 (environment, environment, outcome, outcome, limit, offset),
@@ -251,7 +259,7 @@ class DeploymentStateManager:
     async def active(self, environment: str) -> Deployment | None:
         """Return the deployment that moves an environment right now, or None."""
         found = await self._journal.read(
-            lambda transaction: _select(
+            lambda transaction: select_deployments(
                 transaction, "environment = ? AND outcome IS NULL ORDER BY rowid DESC LIMIT 1", (environment,)
             )
         )
@@ -273,29 +281,24 @@ class DeploymentStateManager:
             if row is None:
                 return ()
             if service is None:
-                return _rows(transaction, "service_progress", ServiceProgress, row[0])
-            found = _read_service(transaction, row[0], service)
+                return read_services(transaction, row[0])
+            found = read_service(transaction, row[0], service)
             return () if found is None else (found,)
 
         return await self._journal.read(work)
 
     async def unfinished(self) -> tuple[Deployment, ...]:
         """Return every deployment that has no outcome yet, oldest first."""
-        return await self._journal.read(lambda transaction: _select(transaction, "outcome IS NULL ORDER BY rowid", ()))
+        return await self._journal.read(
+            lambda transaction: select_deployments(transaction, "outcome IS NULL ORDER BY rowid", ())
+        )
 
     async def of_interaction(self, interaction_id: str) -> Deployment | None:
         """Return the deployment that an interaction started, or None."""
         found = await self._journal.read(
-            lambda transaction: _select(transaction, "interaction_id = ?", (interaction_id,))
+            lambda transaction: select_deployments(transaction, "interaction_id = ?", (interaction_id,))
         )
         return found[0] if found else None
-
-
-def note_handover(transaction: Transaction, deployment_id: str, successor: str) -> None:
-    """Record, in the transaction that releases the lock, to whom a deployment was handed over."""
-    known = _read(transaction, deployment_id)
-    if known is not None:
-        _write_deployment(transaction, replace(known, handed_over_to=successor))
 
 
 def _refuse_repeated_interaction(transaction: Transaction, deployment: Deployment) -> None:
@@ -322,100 +325,6 @@ def _asked(request: DeploymentRequest, deployment: Deployment) -> StateChange:
     if request.kind is DeploymentKind.HOTFIX:
         text = "hotfix asked for, without a second person's approval"
     return _change(ChangeType.AUDIT, deployment, new=text, metadata=facts)
-
-
-def _document(deployment: Deployment) -> str:
-    return to_json(replace(deployment, phases=(), services=(), cancel_requested_by=None))
-
-
-def _write_deployment(transaction: Transaction, deployment: Deployment) -> None:
-    transaction.execute(
-        "UPDATE deployments SET outcome = ?, document = ? WHERE id = ?",
-        (deployment.outcome, _document(deployment), deployment.id),
-    )
-
-
-def _write_phase(transaction: Transaction, deployment_id: str, phase: PhaseResult, position: int = 99) -> None:
-    transaction.execute(
-        "INSERT INTO phases (deployment_id, position, name, status, document) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (deployment_id, name) DO UPDATE SET status = excluded.status, document = excluded.document",
-        (deployment_id, position, phase.name.value, phase.status.value, to_json(phase)),
-    )
-
-
-def _write_service(transaction: Transaction, deployment_id: str, progress: ServiceProgress) -> None:
-    transaction.execute(
-        "INSERT INTO service_progress (deployment_id, position, service, document)"
-        " VALUES (?, (SELECT count(*) FROM service_progress WHERE deployment_id = ?), ?, ?)"
-        " ON CONFLICT (deployment_id, service) DO UPDATE SET document = excluded.document",
-        (deployment_id, deployment_id, progress.service, to_json(progress)),
-    )
-
-
-def _read_phase(transaction: Transaction, deployment_id: str, name: str) -> PhaseResult | None:
-    row = transaction.execute(
-        "SELECT document FROM phases WHERE deployment_id = ? AND name = ?", (deployment_id, name)
-    ).fetchone()
-    return from_row(PhaseResult, row[0]) if row else None
-
-
-def _read_service(transaction: Transaction, deployment_id: str, service: str) -> ServiceProgress | None:
-    row = transaction.execute(
-        "SELECT document FROM service_progress WHERE deployment_id = ? AND service = ?", (deployment_id, service)
-    ).fetchone()
-    return from_row(ServiceProgress, row[0]) if row else None
-
-
-def _read(transaction: Transaction, deployment_id: str) -> Deployment | None:
-    found = _select(transaction, "id = ?", (deployment_id,))
-    return found[0] if found else None
-
-
-def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Deployment, ...]:
-    """Read whole deployments; `where` is one of this module's own texts, values go in as parameters."""
-    rows = transaction.execute(
-        f"SELECT id, cancel_requested_by, document FROM deployments WHERE {where}",  # noqa: S608 - no user text in it
-        parameters,
-    ).fetchall()
-    found = (_assembled(transaction, *row) for row in rows)
-    return tuple(deployment for deployment in found if deployment is not None)
-
-
-def read_after(transaction: Transaction, rowid: int, limit: int) -> list[tuple[int, Deployment | None]]:
-    """Read whole deployments in the order in which they began, each with its row; None is one of a newer version."""
-    rows = transaction.execute(
-        "SELECT rowid, id, cancel_requested_by, document FROM deployments WHERE rowid > ? ORDER BY rowid LIMIT ?",
-        (rowid, limit),
-    ).fetchall()
-    return [(row[0], _assembled(transaction, *row[1:])) for row in rows]
-
-
-def _assembled(
-    transaction: Transaction, deployment_id: str, cancelled_by: str | None, document: str
-) -> Deployment | None:
-    """Build a deployment, or return None where it holds values of a newer version: that version runs it."""
-    try:
-        return _assemble(transaction, deployment_id, cancelled_by, document)
-    except UnreadableRowError as error:
-        log_once(error.message, document)
-        return None
-
-
-def _assemble(transaction: Transaction, deployment_id: str, cancelled_by: str | None, document: str) -> Deployment:
-    return replace(
-        from_row(Deployment, document),
-        phases=tuple(map(phase_of, _rows(transaction, "phases", PhaseResult, deployment_id))),
-        services=_rows(transaction, "service_progress", ServiceProgress, deployment_id),
-        cancel_requested_by=from_row(Actor, cancelled_by) if cancelled_by else None,
-    )
-
-
-def _rows(transaction: Transaction, table: str, model: type[Part], deployment_id: str) -> tuple[Part, ...]:
-    rows: Sequence[tuple[str]] = transaction.execute(
-        f"SELECT document FROM {table} WHERE deployment_id = ? ORDER BY position",  # noqa: S608 - a fixed name
-        (deployment_id,),
-    ).fetchall()
-    return readable(model, (row[0] for row in rows))
 
 
 def _change(

@@ -7,7 +7,7 @@ from functools import partial
 
 from roas.models.change import StateChange
 from roas.models.deployment import Deployment
-from roas.state.deployments import read_after
+from roas.state.deployment_rows import read_after
 from roas.state.documents import readable
 from roas.state.journal import Journal, Transaction
 

@@ -10,7 +10,7 @@ from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Deployment, Lock
 from roas.models.ownership import Heartbeat, LeaderLease
 from roas.state.boot_clock import boot_id, boot_seconds
-from roas.state.deployments import note_handover
+from roas.state.deployment_rows import note_handover
 from roas.state.documents import from_row, readable, to_json
 from roas.state.instance import Instance
 from roas.state.journal import Fence, Journal, Transaction

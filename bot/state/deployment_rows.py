@@ -1,0 +1,127 @@
+"""Read and write the rows of which a deployment consists: its own, those of its phases, those of its services."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from roas.errors import UnreadableRowError
+from roas.models.actor import Actor
+from roas.models.deployment import Deployment, PhaseResult, ServiceProgress
+from roas.state.documents import from_row, log_once, readable, to_json
+from roas.state.earlier_rows import phase_of
+from roas.state.journal import Transaction
+
+Part = TypeVar("Part")
+
+
+def document_of(deployment: Deployment) -> str:
+    """Return what a deployment's own row holds: all but its phases, its services and who cancelled it."""
+    return to_json(replace(deployment, phases=(), services=(), cancel_requested_by=None))
+
+
+def write_deployment(transaction: Transaction, deployment: Deployment) -> None:
+    """Write a deployment's own row anew."""
+    transaction.execute(
+        "UPDATE deployments SET outcome = ?, document = ? WHERE id = ?",
+        (deployment.outcome, document_of(deployment), deployment.id),
+    )
+
+
+def write_phase(transaction: Transaction, deployment_id: str, phase: PhaseResult, position: int = 99) -> None:
+    """Write how far a phase has come; `position` is its place among the phases, where its row is new."""
+    transaction.execute(
+        "INSERT INTO phases (deployment_id, position, name, status, document) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (deployment_id, name) DO UPDATE SET status = excluded.status, document = excluded.document",
+        (deployment_id, position, phase.name.value, phase.status.value, to_json(phase)),
+    )
+
+
+def write_service(transaction: Transaction, deployment_id: str, progress: ServiceProgress) -> None:
+    """Write how far a service has come; a new one comes last."""
+    transaction.execute(
+        "INSERT INTO service_progress (deployment_id, position, service, document)"
+        " VALUES (?, (SELECT count(*) FROM service_progress WHERE deployment_id = ?), ?, ?)"
+        " ON CONFLICT (deployment_id, service) DO UPDATE SET document = excluded.document",
+        (deployment_id, deployment_id, progress.service, to_json(progress)),
+    )
+
+
+def read_phase(transaction: Transaction, deployment_id: str, name: str) -> PhaseResult | None:
+    """Return the record of one phase, or None."""
+    row = transaction.execute(
+        "SELECT document FROM phases WHERE deployment_id = ? AND name = ?", (deployment_id, name)
+    ).fetchone()
+    return phase_of(from_row(PhaseResult, row[0])) if row else None
+
+
+def read_services(transaction: Transaction, deployment_id: str) -> tuple[ServiceProgress, ...]:
+    """Return how far every service has come."""
+    return _read_parts(transaction, "service_progress", ServiceProgress, deployment_id)
+
+
+def read_service(transaction: Transaction, deployment_id: str, service: str) -> ServiceProgress | None:
+    """Return how far one service has come, or None."""
+    row = transaction.execute(
+        "SELECT document FROM service_progress WHERE deployment_id = ? AND service = ?", (deployment_id, service)
+    ).fetchone()
+    return from_row(ServiceProgress, row[0]) if row else None
+
+
+def read_deployment(transaction: Transaction, deployment_id: str) -> Deployment | None:
+    """Return a whole deployment, or None."""
+    found = select_deployments(transaction, "id = ?", (deployment_id,))
+    return found[0] if found else None
+
+
+def select_deployments(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Deployment, ...]:
+    """Read whole deployments; `where` is one of the state's own texts, values go in as parameters."""
+    rows = transaction.execute(
+        f"SELECT id, cancel_requested_by, document FROM deployments WHERE {where}",  # noqa: S608 - no user text in it
+        parameters,
+    ).fetchall()
+    found = (_assembled(transaction, *row) for row in rows)
+    return tuple(deployment for deployment in found if deployment is not None)
+
+
+def read_after(transaction: Transaction, rowid: int, limit: int) -> list[tuple[int, Deployment | None]]:
+    """Read whole deployments in the order in which they began, each with its row; None is one of a newer version."""
+    rows = transaction.execute(
+        "SELECT rowid, id, cancel_requested_by, document FROM deployments WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        (rowid, limit),
+    ).fetchall()
+    return [(row[0], _assembled(transaction, *row[1:])) for row in rows]
+
+
+def _assembled(
+    transaction: Transaction, deployment_id: str, cancelled_by: str | None, document: str
+) -> Deployment | None:
+    """Build a deployment, or return None where it holds values of a newer version: that version runs it."""
+    try:
+        return _assemble(transaction, deployment_id, cancelled_by, document)
+    except UnreadableRowError as error:
+        log_once(error.message, document)
+        return None
+
+
+def _assemble(transaction: Transaction, deployment_id: str, cancelled_by: str | None, document: str) -> Deployment:
+    return replace(
+        from_row(Deployment, document),
+        phases=tuple(map(phase_of, _read_parts(transaction, "phases", PhaseResult, deployment_id))),
+        services=read_services(transaction, deployment_id),
+        cancel_requested_by=from_row(Actor, cancelled_by) if cancelled_by else None,
+    )
+
+
+def _read_parts(transaction: Transaction, table: str, model: type[Part], deployment_id: str) -> tuple[Part, ...]:
+    rows: Sequence[tuple[str]] = transaction.execute(
+        f"SELECT document FROM {table} WHERE deployment_id = ? ORDER BY position",  # noqa: S608 - a fixed name
+        (deployment_id,),
+    ).fetchall()
+    return readable(model, (row[0] for row in rows))
+
+
+def note_handover(transaction: Transaction, deployment_id: str, successor: str) -> None:
+    """Record, in the transaction that releases the lock, to whom a deployment was handed over."""
+    known = read_deployment(transaction, deployment_id)
+    if known is not None:
+        write_deployment(transaction, replace(known, handed_over_to=successor))
