@@ -16,6 +16,7 @@ import requests.exceptions
 
 from testbed.leftovers import end_engine, remove_folder
 from testbed.network import Slot, take_slot
+from testbed.stopping import stop_process
 from testbed.unstable_engine import IMAGE_STORE_VARIABLE
 from testbed.waiting import wait_until
 
@@ -152,7 +153,7 @@ class PrivateDaemon:
     def pause(self) -> None:
         """Stall the engine: connections are taken and never answered."""
         if self._process:
-            self._process.send_signal(signal.SIGSTOP)
+            stop_process(self._process.pid)
 
     def resume(self) -> None:
         """Let a stalled engine continue."""

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from types import TracebackType
 
+from testbed.stopping import stop_process
 from testbed.waiting import wait_until
 
 
@@ -57,7 +58,7 @@ class RedisServer:
     def freeze(self) -> None:
         """Suspend it: connections stay, nothing is answered."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        stop_process(self._process.pid)
 
     def thaw(self) -> None:
         """Resume it."""

@@ -3,6 +3,7 @@
 import re
 import signal
 
+from testbed.stopping import stop_process
 from tests.commands.conftest import CommandLine, wait_for_line
 
 BOTH_V1 = {"database": "v1", "web": "v1"}
@@ -69,7 +70,7 @@ def test_command_follows_restarted_bot(line: CommandLine) -> None:
 
 def test_hung_bot_not_bypassed(line: CommandLine) -> None:
     bot = line.live()
-    bot.send_signal(signal.SIGSTOP)
+    stop_process(bot.pid)
     ended = line.run("deploy", "dev", "v1")
     assert ended.returncode == 69
     assert "does not answer" in ended.stderr

@@ -10,13 +10,14 @@ import pytest
 from roas.engine.processes import end_process
 from roas.models.ownership import ProcessMark
 from roas.state.process_marks import pid_namespace, started_at
+from testbed.stopping import stop_process
 
 
 @pytest.fixture
 def stopped() -> Iterator[subprocess.Popen[bytes]]:
     """Start a process, and stop it."""
     with subprocess.Popen(["sleep", "60"]) as process:
-        process.send_signal(signal.SIGSTOP)
+        stop_process(process.pid)
         yield process
         process.kill()
 

@@ -12,6 +12,7 @@ import pytest
 
 from testbed.container_processes import ACTIVE, successor, until
 from testbed.home_stack import BOT_SERVICE, ROOT, Home
+from testbed.stopping import stop_process
 from tests.handover.conftest import clear_away, other_version, rows
 from tests.handover.test_own_service import changed_file
 from tests.wire.channel import ask, outcome
@@ -80,7 +81,7 @@ async def stop_between_writes(child: asyncio.subprocess.Process, home) -> None:
     """Stop a process where it does not hold the journal: nobody else could write, and no bot start."""
 
     def is_stopped() -> bool | None:
-        child.send_signal(signal.SIGSTOP)
+        stop_process(child.pid)
         with closing(sqlite3.connect(home.folder / "state" / "journal.sqlite3", timeout=0.5)) as journal:
             try:
                 journal.execute("BEGIN IMMEDIATE")

@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.client import SandboxClient
 from sandbox.views import Message
+from testbed.stopping import stop_process
 from tests.plugin.conftest import Hosts
 from tests.ui.story import until
 
@@ -64,7 +65,7 @@ async def test_standby_host_takes_over_without_login(hosts: Hosts, people: Sandb
     assert await asked_for_commands(people) == known  # nothing is synced, nor compared, out of turn
 
     # What comes while the first one is dying is answered by the other, once.
-    first.signal(signal.SIGSTOP)
+    stop_process(first.pid)
     asked = await people.slash("bob", "hello")
     await first.kill()
     answer = await people.answer(asked)

@@ -30,6 +30,7 @@ from roas.models.identifiers import new_id
 from roas.models.post import Post
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.state.manager import JOURNAL_NAME, StateManager
+from testbed.stopping import stop_process
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 
@@ -243,7 +244,7 @@ async def test_killed_process_known_dead_at_once(tmp_path: Path) -> None:
         )
         instance_id = child.stdout.readline().strip()
         assert state.instance.is_alive(instance_id)
-        os.kill(child.pid, signal.SIGSTOP)
+        stop_process(child.pid)
         assert state.instance.is_alive(instance_id)
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
