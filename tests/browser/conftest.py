@@ -1,30 +1,50 @@
 """A browser on the sandbox's page, which may reach nothing but the sandbox."""
 
 import os
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Route, async_playwright
 
 from sandbox.server import Sandbox
+from testbed.waiting import wait_until
 from tests.browser.visitor import CHROMIUM, FLAGS, Visitor
 from tests.wire.conftest import bot, bot_settings, people, sandbox, shop
+
+START_SECONDS = 30.0
 
 __all__ = ["bot", "bot_settings", "people", "sandbox", "shop"]
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Start a browser of its own."""
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start one browser for all tests, since that takes seconds of a core; returns where it takes orders."""
     if not Path(CHROMIUM).exists():
         # Where nobody reads of what was skipped, what nobody looked at would pass.
         give_up = pytest.fail if os.environ.get("CI") else pytest.skip
         give_up(f"there is no {CHROMIUM}; script/bootstrap --test installs one")
+    profile = tmp_path_factory.mktemp("profile")
+    orders = ["--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
+    with (profile / "log").open("wb") as log:
+        process = subprocess.Popen([CHROMIUM, *FLAGS, *orders], stdout=log, stderr=log)
+    try:
+        port = profile / "DevToolsActivePort"
+        assert wait_until(lambda: port.exists() and "\n" in port.read_text(), START_SECONDS), (
+            profile / "log"
+        ).read_text()
+        yield f"http://127.0.0.1:{port.read_text().splitlines()[0]}"
+    finally:
+        process.terminate()
+        process.wait(START_SECONDS)
+
+
+@pytest.fixture
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """Give the browser; each test opens a context of its own in it, which shares nothing with others."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield browser
-        await browser.close()
+        yield await playwright.chromium.connect_over_cdp(chromium)
 
 
 @pytest.fixture
