@@ -65,7 +65,7 @@ def standing(
         "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": OBSERVATION_SECONDS,
         "HANDOVER_SECONDS": HANDOVER_SECONDS,
     }
-    home = lay_out(engine, client, folder, values, healthcheck={"interval": "1s", "retries": 2})
+    home = lay_out(engine, client, folder, values, healthcheck={"interval": "2s", "retries": 2})
     yield home
     clear_away(home)
     shutil.rmtree(folder)
