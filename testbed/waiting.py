@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05  # each look may cost an engine and a test some milliseconds of a core
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, poll: float = POLL_SECONDS) -> bool:
