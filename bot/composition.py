@@ -10,7 +10,7 @@ from roas.deployment.peers import Peers
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.manager import DeploymentManager
 from roas.events import EventBus
-from roas.maintenance import Maintenance
+from roas.maintenance import Maintenance, MaintenanceParts
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded
 from roas.models.facts import OwnContainer
@@ -163,18 +163,19 @@ def build_maintenance(
     swapped = SwappedBinds(base.engine, state, alert_service, known)
     base.bus.subscribe(DeploymentEnded, swapped.look_closely, name="swapped binds")
     drift_alerts = DriftAlerts(monitoring.drift, alert_service, known)
-    return Maintenance(
-        monitoring.collector,
-        monitoring.service_alerts,
-        alert_service,
-        recovery,
-        state,
-        PrometheusWatch(base.settings.prometheus_url, alert_service),
-        partial(_catch_up, state, monitoring.metrics, measurements),
-        HistoryBounds(base.settings.history_days, base.settings.history_rows),
-        (token_twin.look, SharedStateFolder(state, alert_service).look, drift_alerts.look),
-        swapped.look,
+    parts = MaintenanceParts(
+        collector=monitoring.collector,
+        alerts=monitoring.service_alerts,
+        alert_service=alert_service,
+        recovery=recovery,
+        state=state,
+        prometheus=PrometheusWatch(base.settings.prometheus_url, alert_service),
+        catch_up=partial(_catch_up, state, monitoring.metrics, measurements),
+        history=HistoryBounds(base.settings.history_days, base.settings.history_rows),
+        looks=(token_twin.look, SharedStateFolder(state, alert_service).look, drift_alerts.look),
+        frequent_look=swapped.look,
     )
+    return Maintenance(parts)
 
 
 def build_projection(base: Foundation) -> DataSyncManager | None:

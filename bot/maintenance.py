@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -36,34 +37,29 @@ LOW = "the disk of the bot's journal is nearly full"
 REFUSED = "the bot's journal could not be written"
 
 
+@dataclass(frozen=True, slots=True)
+class MaintenanceParts:
+    """Hold what the rounds work with; `looks` are made in each round, the `frequent_look` once a second."""
+
+    collector: MonitoringCollector
+    alerts: ServiceAlerts
+    alert_service: AlertService
+    recovery: ErrorCoordinator
+    state: StateManager
+    prometheus: PrometheusWatch
+    catch_up: Callable[[], Awaitable[None]]
+    history: HistoryBounds
+    looks: Sequence[Callable[[], Awaitable[None]]] = ()
+    frequent_look: Callable[[], Awaitable[None]] | None = None
+
+
 class Maintenance:
     """Look after every environment that is on a release."""
 
-    def __init__(
-        self,
-        collector: MonitoringCollector,
-        alerts: ServiceAlerts,
-        alert_service: AlertService,
-        recovery: ErrorCoordinator,
-        state: StateManager,
-        prometheus: PrometheusWatch,
-        catch_up: Callable[[], Awaitable[None]],
-        history: HistoryBounds,
-        looks: Sequence[Callable[[], Awaitable[None]]] = (),
-        frequent_look: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        self._collector = collector
-        self._alerts = alerts
-        self._alert_service = alert_service
-        self._recovery = recovery
-        self._state = state
-        self._prometheus = prometheus
-        self._catch_up = catch_up
-        self._history = history
+    def __init__(self, parts: MaintenanceParts) -> None:
+        self._parts = parts
         self._next_prune = 0.0
-        self._looks = looks
-        self._frequent_look = frequent_look
-        self._backup = JournalBackup(state, alert_service)
+        self._backup = JournalBackup(parts.state, parts.alert_service)
         self._rounds: asyncio.Task[None] | None = None
         self._frequent_looks: asyncio.Task[None] | None = None
         self._is_room_low: bool | None = None  # what a bot before this one said of it is not known
@@ -78,14 +74,14 @@ class Maintenance:
         if self._rounds is not None:
             return
         try:
-            await self._catch_up()
+            await self._parts.catch_up()
         except RoasError as error:
             log.error("changes of other processes could not be read", error=error.message, hint=error.hint)
-        self._collector.observe_with(self._alerts)
+        self._parts.collector.observe_with(self._parts.alerts)
         self._rounds = asyncio.create_task(self._run(), name="maintenance")
-        if self._frequent_look is not None:
+        if self._parts.frequent_look is not None:
             self._frequent_looks = asyncio.create_task(
-                self._look_frequently(self._frequent_look), name="frequent looks"
+                self._look_frequently(self._parts.frequent_look), name="frequent looks"
             )
 
     async def stop(self) -> None:
@@ -95,11 +91,11 @@ class Maintenance:
         if rounds is None:
             return
         await end_tasks(*(task for task in (rounds, frequent) if task is not None))
-        await self._collector.stand_by()
-        await self._recovery.close()
+        await self._parts.collector.stand_by()
+        await self._parts.recovery.close()
 
     async def _run(self) -> None:
-        self._recovery.start()
+        self._parts.recovery.start()
         while True:
             try:
                 await self._run_round()
@@ -122,38 +118,39 @@ class Maintenance:
 
     async def _run_round(self) -> None:
         await self._check_journal()
-        await self._recovery.resume()
-        await self._collector.watch_released()
-        await self._alert_service.end_silences()
-        await self._state.alerts.prune(RESOLVED_KEPT)
-        await self._state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT)
+        await self._parts.recovery.resume()
+        await self._parts.collector.watch_released()
+        await self._parts.alert_service.end_silences()
+        await self._parts.state.alerts.prune(RESOLVED_KEPT)
+        await self._parts.state.recoveries.prune(datetime.now(UTC) - ATTEMPTS_KEPT)
         await self._prune_history()
         await self._backup.look()
-        await self._prometheus.look()
-        for look in self._looks:
+        await self._parts.prometheus.look()
+        for look in self._parts.looks:
             await look()
 
     async def _prune_history(self) -> None:
         """Drop what is beyond the bounds; a backlog goes round by round, and is looked for seldom."""
         if time.monotonic() < self._next_prune:
             return
-        if dropped := await self._state.history.prune(self._history):
+        if dropped := await self._parts.state.history.prune(self._parts.history):
             log.info("dropped old changes from the journal", changes=dropped)
         else:
             self._next_prune = time.monotonic() + PRUNE_SECONDS
 
     async def _check_journal(self) -> None:
         """Raise an alert when the journal's disk is nearly full, and report a time in which it could not be written."""
-        free = await asyncio.to_thread(free_bytes, self._state.folder)
+        free = await asyncio.to_thread(free_bytes, self._parts.state.folder)
         low = free is not None and free < MINIMUM_FREE_BYTES
         if low is not self._is_room_low:
             megabytes = (free or 0) // 1_000_000
-            await self._alert_service.take([_journal_report(LOW, f"{megabytes} MB are free in STATE_DIR.", firing=low)])
+            report = _journal_report(LOW, f"{megabytes} MB are free in STATE_DIR.", firing=low)
+            await self._parts.alert_service.take([report])
             self._is_room_low = low
-        if (trouble := self._state.take_write_trouble()) is not None:
+        if (trouble := self._parts.state.take_write_trouble()) is not None:
             text = f"For {trouble.seconds:.0f} s, until now, {trouble.refused} writes failed: {trouble.reason}"
             # It is over, and people should know that it was: raised and ended in one go.
-            await self._alert_service.take(
+            await self._parts.alert_service.take(
                 [_journal_report(REFUSED, text), _journal_report(REFUSED, text, firing=False)]
             )
 

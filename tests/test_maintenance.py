@@ -13,7 +13,7 @@ from roas import maintenance
 from roas.application import Application, open_application
 from roas.errors import JournalUnusableError
 from roas.events import EventBus
-from roas.maintenance import Maintenance
+from roas.maintenance import Maintenance, MaintenanceParts
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Outcome
@@ -45,9 +45,10 @@ class Scene:
         recovery = ErrorCoordinator(self, self.state, self.alert_service, self.bus, {})
         prometheus = PrometheusWatch(None, self.alert_service)
         alerts: Any = None
-        return Maintenance(
+        parts = MaintenanceParts(
             self.collector, alerts, self.alert_service, recovery, self.state, prometheus, self.catch_up, self.bounds
         )
+        return Maintenance(parts)
 
     async def catch_up(self) -> None:
         return
