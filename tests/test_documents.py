@@ -67,7 +67,7 @@ def test_files_that_documents_name_exist(name: str):
 ANSWERS = {
     "CONTRIBUTING.md": "bot/validation/checks/",
     "bot/backoff.py": "DISCORD REDIS RESUMPTION PHASE COMMANDS MOST_ATTEMPTS",
-    "bot/deployment/handover.py": "_wait_until_ready SuccessorStoppedError",
+    "bot/deployment/handover.py": "_ready_successor SuccessorStoppedError",
     "bot/deployment/run.py": "_handle_failure rollback_on_failure",
     "bot/leadership/elector.py": "_renew",
     "bot/leadership/takeover.py": "_find_reason _revert_handover",

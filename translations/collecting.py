@@ -29,6 +29,7 @@ CORE += ["bot/leadership/takeover.py", "bot/state", "bot/validation", "bot/maint
 SPOKEN = [
     "bot/deployment/phases",
     "bot/deployment/handover.py",
+    "bot/deployment/successor_watch.py",
     "bot/deployment/stale_instances.py",
     "bot/engine/readiness.py",
     "bot/leadership/elector.py",

@@ -4,41 +4,25 @@ The container of this very process is never recreated in place. The bot that con
 its own container as the release wants it, and removes the other one once the release is verified.
 """
 
-import time
-
 from roas.deployment.context import DeploymentContext
 from roas.deployment.peers import proven_peers, spared_bots
 from roas.deployment.state_folder import state_move
+from roas.deployment.successor_watch import SuccessorStoppedError, SuccessorWatch
 from roas.engine.container_watch import ContainerWatch
-from roas.errors import EngineError, FencedOffError, ServiceFailedError
+from roas.errors import FencedOffError, ServiceFailedError
 from roas.models.deployment import ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
-from roas.models.health import AT_WORK, ENDED, ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.health import AT_WORK, ContainerSnapshot, ContainerState
 from roas.models.ownership import Heartbeat
-from roas.state.boot_clock import boot_seconds
 
-# An older heartbeat does not show the present state of a bot; one is written every half second.
-FRESH_SECONDS = 3.0
-LOOK_AGAIN_SECONDS = 0.2
-WELL = frozenset({HealthStatus.HEALTHY, HealthStatus.NONE})
-NOT_HEALTHY_YET = "its health check had not passed"
-UNHEALTHY_REASON = "its health check fails"
-REMOVED_REASON = "its container was removed"
 # How many successors are started in all, where somebody ends them.
 MOST_SUCCESSORS = 3
-# Somebody removes it, and the engine may call it unhealthy meanwhile: nobody else does that while it is awaited.
-GOING = frozenset({ContainerState.REMOVING, ContainerState.DEAD})
-RESTARTED_POLICIES = frozenset({"always", "unless-stopped"})
 
 
 class HandedOverError(FencedOffError):
     """Another bot runs the deployment now, as was intended."""
 
     key = "handed_over"
-
-
-class SuccessorStoppedError(ServiceFailedError):
-    """Somebody stopped, killed or removed the successor: that says nothing of its version."""
 
 
 class Handover:
@@ -49,6 +33,7 @@ class Handover:
         self._watch = watch
         self._own = own
         self._model_hash = model_hash
+        self._successors = SuccessorWatch(context, watch, own)
 
     async def needed(self) -> bool:
         """Return whether the bot's own container is not as the model says."""
@@ -131,7 +116,8 @@ class Handover:
 
     async def _require_ready(self, container_id: str) -> Heartbeat:
         try:
-            return await self._wait_until_ready(container_id, self._restarts(container_id))
+            restarts = self._successors.restarts(container_id)
+            return await self._successors.wait_until_ready(container_id, await self._wanted_hash(), restarts)
         except ServiceFailedError as error:
             context, service = self._context, self._own.service
             await context.report(service, ServiceStep.REMOVING, "the new one, which is not ready to take over")
@@ -175,104 +161,15 @@ class Handover:
         planned = next((one for one in context.deployment.services if one.service == service), None)
         if wanted is None or planned is None or not planned.changed:
             return
-        if self._others() and not context.deployment.handed_over_to:  # the predecessor died: it watches over us, too
+        # Where the predecessor died and is started again, it watches over this process, too.
+        if self._successors.others() and not context.deployment.handed_over_to:
             await context.update(handed_over_to=context.components.state.instance_id)
-        allowed = context.components.settings.handover_seconds
-        try:
-            await self._watch.until(self._own_is_healthy, allowed)
-        except TimeoutError as error:
-            own = next((c for c in self._watch.containers if c.id == self._own.id), None)
-            is_unhealthy = own is not None and own.health is HealthStatus.UNHEALTHY
-            reason = UNHEALTHY_REASON if is_unhealthy else NOT_HEALTHY_YET
-            raise await self._not_ready_error(self._own.id, f"after {allowed:g} s {reason}") from error
-
-    def _own_is_healthy(self, containers: tuple[ContainerSnapshot, ...]) -> bool | None:
-        """Return True once this process's own container is healthy; after it was suspended it is not for a moment."""
-        own = next((c for c in containers if c.id == self._own.id), None)
-        return True if own is not None and own.health in WELL else None
-
-    def _restarts(self, container_id: str) -> int:
-        """Return how often a container was restarted before it was to take over: that is not held against it.
-
-        The old one, to which a failed deployment goes back, may just have died and be about to be started again.
-        """
-        container = next((c for c in self._others() if c.id == container_id), None)
-        if container is None:
-            return 0
-        comes_back = self._context.deployment.problem is not None and container.state is ContainerState.RESTARTING
-        return container.restart_count + comes_back
-
-    def _others(self) -> tuple[ContainerSnapshot, ...]:
-        return tuple(c for c in self._watch.of_service(self._own.service) if c.id != self._own.id)
+        await self._successors.wait_until_own_is_well()
 
     def _find_working(self, config_hash: str | None, spared: frozenset[str]) -> tuple[str, ...]:
         """Return the other containers of that configuration that are running or restarting."""
-        fitting = (c for c in self._others() if c.config_hash == config_hash and c.id not in spared)
+        fitting = (c for c in self._successors.others() if c.config_hash == config_hash and c.id not in spared)
         return tuple(c.id for c in fitting if c.state in AT_WORK)
-
-    async def _wait_until_ready(self, container_id: str, restarts_before: int) -> Heartbeat:
-        """Wait until the successor's container is healthy and its heartbeat says that it is ready."""
-        allowed = self._context.components.settings.handover_seconds
-        deadline = time.monotonic() + allowed
-        wanted = await self._wanted_hash()
-        reason = "it did not start"
-        # A process that was suspended for a while becomes healthy again within moments of resuming.
-        unhealthy = {c.id for c in self._others() if c.health is HealthStatus.UNHEALTHY}
-        was_there = False
-        while time.monotonic() < deadline:
-            self._context.checkpoint()
-            container = next((c for c in self._others() if c.id == container_id), None)
-            if container is None and was_there:
-                raise await self._not_ready_error(container_id, REMOVED_REASON, SuccessorStoppedError)
-            was_there = container is not None
-            if container is not None and container.state is ContainerState.PAUSED:
-                unhealthy.add(container_id)
-            if container is not None and (failure := _failure(container, restarts_before, container_id in unhealthy)):
-                kind = SuccessorStoppedError if _was_stopped(container) else ServiceFailedError
-                raise await self._not_ready_error(container_id, failure, kind)
-            heartbeat = await self._context.components.state.ownership.heartbeat(container_id=container_id)
-            missing = await self._find_missing(container, heartbeat, wanted)
-            if missing is None and heartbeat is not None:
-                return heartbeat
-            reason = missing or reason
-            await self._watch.changed_within(LOOK_AGAIN_SECONDS)
-        raise await self._not_ready_error(container_id, f"after {allowed:g} s {reason}")
-
-    async def _find_missing(
-        self, container: ContainerSnapshot | None, heartbeat: Heartbeat | None, wanted: str | None
-    ) -> str | None:
-        """Return why the successor is not ready yet, or None where it is."""
-        if container is None or container.state is not ContainerState.RUNNING:
-            return "its container does not run"
-        if container.health is HealthStatus.STARTING:
-            return NOT_HEALTHY_YET
-        if container.health is HealthStatus.UNHEALTHY:
-            return UNHEALTHY_REASON
-        if heartbeat is None or boot_seconds() - heartbeat.beat_at > FRESH_SECONDS:
-            return "it had not opened the journal"
-        if heartbeat.config_hash not in {"", wanted}:  # an older bot does not say
-            return "it reports another release"
-        if not heartbeat.cogs_loaded:
-            return "its cogs were not loaded"
-        own = await self._context.components.state.ownership.heartbeat(container_id=self._own.id)
-        if not heartbeat.gateway_ready and (own is None or own.gateway_ready):
-            return "it was not connected to Discord"
-        return None
-
-    async def _not_ready_error(
-        self, container_id: str, reason: str, kind: type[ServiceFailedError] = ServiceFailedError
-    ) -> ServiceFailedError:
-        service = self._own.service
-        try:
-            report = await self._context.components.engine.failure_output(self._context.environment, container_id)
-        except EngineError as error:  # whoever removed the container took its log along
-            report = f"(its log cannot be read: {error.message})"
-        return kind(
-            f"The new {service} was not ready to take over: {reason}.",
-            hint=f"The old {service} never stopped. Read the new one's last log lines, fix it, and deploy again.",
-            service=service,
-            report=report,
-        )
 
     async def _remove_failed(self, container_id: str) -> None:
         context = self._context
@@ -307,25 +204,3 @@ async def replace_bot_if_needed(
     if await handover.needed():
         await handover.run()
     await handover.settle()
-
-
-def _was_stopped(container: ContainerSnapshot) -> bool:
-    """Return whether somebody ended a container: the engine would have started again what ended by itself."""
-    if container.state in GOING:
-        return True
-    return container.state is ContainerState.EXITED and container.restart_policy in RESTARTED_POLICIES
-
-
-def _failure(container: ContainerSnapshot, restarts_before: int, was_unhealthy: bool) -> str | None:
-    """Return why a container can no longer become ready, or None; an unhealthy one may still recover."""
-    if container.state is ContainerState.RESTARTING and container.restart_count < restarts_before:
-        return None
-    if container.state in GOING:
-        return REMOVED_REASON
-    if container.state in ENDED | {ContainerState.RESTARTING}:
-        code = "" if container.exit_code is None else f" with code {container.exit_code}"
-        return f"it ended{code}"
-    if container.restart_count > restarts_before:
-        times = container.restart_count - restarts_before
-        return "it restarted once" if times == 1 else f"it restarted {times} times"
-    return UNHEALTHY_REASON if container.health is HealthStatus.UNHEALTHY and not was_unhealthy else None

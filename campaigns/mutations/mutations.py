@@ -192,14 +192,14 @@ MUTATIONS = (
     ),
     mutation(
         "a successor is not waited for until it is healthy",
-        "bot/deployment/handover.py",
+        "bot/deployment/successor_watch.py",
         "is HealthStatus.STARTING:\n            return NOT_HEALTHY_YET",
         "is None:\n            return NOT_HEALTHY_YET",
         HANDING_OVER,
     ),
     mutation(
         "a successor need not be connected",
-        "bot/deployment/handover.py",
+        "bot/deployment/successor_watch.py",
         "if not heartbeat.gateway_ready and (own is None or own.gateway_ready):",
         "if False:",
         BAD_SUCCESSORS,
