@@ -22,9 +22,8 @@ trap 'exit 0' TERM INT
 while :; do sleep 3600 & wait $!; done
 """
 ONCE = "once"
-SHELLS = frozenset({"sh", "bash", "exit"})
-# Of busybox there are these, too; but nobody answers them.
-NETWORKED = frozenset({"wget", "nc", "nslookup"})
+# Nobody would answer what goes over a network.
+REAL = frozenset({*APPLETS, "bash", "exit"}) - {"wget", "nc", "nslookup", "ping"}
 
 
 def stand_ins(client: docker.DockerClient, model: Model) -> dict[str, str]:
@@ -73,11 +72,10 @@ def _image(client: docker.DockerClient, model: Model, version: str, *, once: boo
     root.add("serve", SERVE, 0o755)
     root.add("version", version)
     root.add(ONCE, "".join(f"{line}\n" for line in _commands(model)))
-    for program in sorted(model.probes - SHELLS - set(APPLETS) | (model.probes & NETWORKED)):
-        root.add(_path(program), ANSWER, 0o755)
-    for program in sorted(model.entrypoints):
-        if Path(program).name not in SHELLS:
-            root.add(_path(program), SERVE, 0o755)
+    for programs, text in ((model.probes, ANSWER), (model.entrypoints, SERVE)):
+        for program in sorted(programs):
+            if Path(program).name not in REAL:
+                root.add(_path(program), text, 0o755)
     root.add("etc/passwd", _lines(model.users, "root:x:0:0::/:/bin/sh", "{name}:x:{id}:{id}::/:/bin/sh"))
     root.add("etc/group", _lines(model.users, "root:x:0:", "{name}:x:{id}:"))
     return import_image(
