@@ -21,6 +21,8 @@ TRUSTED = '[policy]\nlevel = "trusted"\n'
 # What a stack without a variable in its images is deployed as: no image follows it.
 ANY_VERSION = "v1"
 NEXT_VERSION = "v99.9.9"
+# What gets the version without anybody saying so.
+USUAL_VARIABLE = "VERSION"
 SETTLED_SECONDS = 15.0
 # A crash of ours: whatever ends so was not thought of.
 TRACEBACK = "Traceback (most recent call last)"
@@ -76,6 +78,7 @@ class Play:
         self.home = ground.folder / stack.name
         self.folder = self.home / stack.folder
         self._source = source
+        self._version, self._variables, self._movable = ANY_VERSION, (USUAL_VARIABLE,), False
 
     def play(self) -> Played:
         """Do all of it, and clear away what is left."""
@@ -172,9 +175,10 @@ class Play:
 
     def _today(self, said: Mapping[str, Any]) -> str:
         """Return the version that runs, by the variables that were found; the first one's where they differ."""
-        named = said.get("version_variables") or ()
-        values = [self._value(name) for name in (named.values() if isinstance(named, dict) else named)]
-        self._movable = bool(values) and len(set(values)) == 1
+        named = said.get("version_variables") or (USUAL_VARIABLE,)
+        self._variables = tuple(named.values() if isinstance(named, dict) else named)
+        values = [self._value(name) for name in self._variables]
+        self._movable = len(set(values)) == 1 and bool(values[0])
         if len(set(values)) > 1:
             self.played.notes.append(f"the version's variables differ: {', '.join(map(str, values))}")
         return next((value for value in values if value), ANY_VERSION)
@@ -217,9 +221,7 @@ class Play:
         if not self._movable:
             return
         before = self.ground.looks(project)
-        written = tomllib.loads((self.home / "state" / "roas.toml").read_text())
-        variables = dict.fromkeys(written["environments"][name]["version_variables"], NEXT_VERSION)
-        resolved = self._compose("config", "--format", "json", **variables)
+        resolved = self._compose("config", "--format", "json", **dict.fromkeys(self._variables, NEXT_VERSION))
         if resolved.code:
             return
         tag_images(self.ground.client, Model.of(resolved.out), made, "next")
