@@ -1,6 +1,5 @@
 """Play one stack: start it as its README says, have it described, planned and taken over, and judge by `inspect`."""
 
-import re
 import shutil
 import time
 import tomllib
@@ -9,8 +8,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-
-from dotenv import dotenv_values
 
 from campaigns.corpus.ground import NO_ANSWER, Ground, Look, Typed, document
 from campaigns.corpus.images import stand_ins, tag_images
@@ -78,6 +75,7 @@ class Play:
         self.home = ground.folder / stack.name
         self.folder = self.home / stack.folder
         self._source = source
+        self._model = Model({})
         self._version, self._variables, self._movable = ANY_VERSION, (USUAL_VARIABLE,), False
 
     def play(self) -> Played:
@@ -104,7 +102,7 @@ class Play:
         if resolved.code:
             self.played.verdict, self.played.said = Verdict.NOT_FOR_COMPOSE, resolved.last
             return
-        model = Model.of(resolved.out)
+        self._model = model = Model.of(resolved.out)
         self.played.services = len(model.services)
         made = stand_ins(self.ground.client, model)
         if by_digest := tag_images(self.ground.client, model, made, "today"):
@@ -184,12 +182,13 @@ class Play:
         return next((value for value in values if value), ANY_VERSION)
 
     def _value(self, name: str) -> str:
-        values = dotenv_values(self.folder / ".env", interpolate=False) if (self.folder / ".env").exists() else {}
-        if values.get(name):
-            return str(values[name])
-        for path in sorted(self.folder.glob("*.y*ml")):
-            if found := re.search(rf"\$\{{{name}:?-([^}}$]*)\}}", path.read_text(errors="replace")):
-                return found[1]
+        """Return what a variable is in the images today: what another value would stand in the place of."""
+        resolved = self._compose("config", "--format", "json", **{name: NEXT_VERSION})
+        other = Model.of(resolved.out) if resolved.code == 0 else Model({})
+        for service in sorted(other.services.keys() & self._model.services.keys()):
+            before, found, after = other.image(service).partition(NEXT_VERSION)
+            if found:
+                return self._model.image(service).removeprefix(before).removesuffix(after)
         return ""
 
     def _take_over(self, name: str, project: str, before: Mapping[str, Look]) -> None:
