@@ -291,6 +291,11 @@ def test_paths_written_otherwise_are_the_same() -> None:
     assert differing_keys(wanted, {}, elsewhere, {}, {}) == ("volumes",)
 
 
+def test_link_under_its_own_name_is_the_same() -> None:
+    assert differing_keys({"links": ["db:db", "a:b"]}, {}, {"links": ["a:b", "db"]}, {}, {}) == ()
+    assert differing_keys({"links": ["db:database"]}, {}, {"links": ["db"]}, {}, {}) == ("links",)
+
+
 @pytest.mark.parametrize("sign", ["", "z", "Z"])
 @pytest.mark.parametrize("mode", ["rw", "z", "rw,Z"])
 def test_selinux_sign_of_a_volume_is_the_same(mode: str, sign: str) -> None:

@@ -275,6 +275,12 @@ def _texts(values: Any) -> list[str]:
     return sorted(map(str, [values] if isinstance(values, str) else values or ()))
 
 
+def _link(link: str) -> str:
+    """Leave out a link's alias where it is the service's own name."""
+    service, _, alias = link.partition(":")
+    return service if alias == service else link
+
+
 def _capabilities(values: Iterable[str]) -> list[str]:
     return sorted(value.upper().removeprefix("CAP_") for value in values or ())
 
@@ -300,7 +306,7 @@ READERS: Mapping[str, Callable[[Any], object]] = {
     "dns_search": list,
     "dns_opt": _texts,
     "tmpfs": _texts,
-    "links": _texts,
+    "links": lambda value: sorted(_link(str(one)) for one in value or ()),
     "external_links": lambda value: sorted(one if ":" in one else f"{one}:{one}" for one in value or ()),
     "cpu_shares": _number,
 }
