@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from roas.configuration.stack_files import find_files, plain_name, usual_project
+from roas.configuration.stack_files import compose_variables, find_files, plain_name, usual_project
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.interface import ResolvedStack
 from roas.errors import ComposePolicyError, InvalidRequestError
@@ -13,10 +13,12 @@ from roas.models.environment import Environment
 from roas.models.facts import FoundProject
 from roas.redaction import Redactor
 from roas.settings import NAME_PATTERN, EnvironmentSettings, Settings, environments
-from roas.validation.compose_variables import variables_of_images
+from roas.validation.compose_variables import profiles_of, variables_of_images
 
 # Rounds of a policy that names what it refuses: of the files, of the model, of what the engine holds.
 POLICY_ROUNDS = 10
+PROFILES, ALL = "COMPOSE_PROFILES", "*"
+Values = dict[str, str | tuple[str, ...] | dict[str, str]]
 # A version of the stack is no version of these, which others make.
 BOUGHT = re.compile(
     r"postgres|postgis|pgvector|mysql|mariadb|mongo|redis|valkey|memcached|rabbitmq|elasticsearch|nginx|caddy|traefik"
@@ -28,7 +30,7 @@ class FoundStack:
     """Hold what is written of a stack: its table, what the policy has to allow, and what a person should know."""
 
     name: str
-    values: Mapping[str, str | tuple[str, ...]]
+    values: Values
     allow: tuple[str, ...] = ()
     running: int = 0
     notes: tuple[str, ...] = field(default=())
@@ -37,12 +39,13 @@ class FoundStack:
 async def survey_stack(settings: Settings, folder: Path, name: str | None, project: str | None) -> FoundStack:
     """Return how a folder's stack runs. Raises InvalidRequestError, ComposeFileError, ComposePolicyError."""
     found = await _running(settings, folder, project)
-    values: dict[str, str | tuple[str, ...]] = {"folder": str(folder)}
+    values: Values = {"folder": str(folder)}
     values["project_name"] = found.name
     values |= _files(found, folder)
     name = _checked_name(name or plain_name(found.name)[:32])
-    stack, allow = await _resolve(settings, name, values)
     notes: list[str] = []
+    values |= _profiles(_environment(settings, name, values), found, notes)
+    stack, allow = await _resolve(settings, name, values)
     if not stack.follows_version:
         values |= _version_variables(stack.environment, notes)
     if ended := await _ended(settings, stack, allow):
@@ -89,9 +92,34 @@ def _files(found: FoundProject, folder: Path) -> dict[str, str]:
     return values
 
 
-async def _resolve(
-    settings: Settings, name: str, values: dict[str, str | tuple[str, ...]]
-) -> tuple[ResolvedStack, tuple[str, ...]]:
+def _profiles(environment: Environment, found: FoundProject, notes: list[str]) -> Values:
+    """Return the profiles by which services run that the files alone would not start: `--profile` leaves no trace.
+
+    A profile counts where all of its services are there.
+    """
+    profiles = profiles_of(environment.compose_files)
+    said = compose_variables(environment.env_files).get(PROFILES, "")
+    active = {one.strip() for one in said.split(",") if one.strip()}
+    whole = {
+        one
+        for one in frozenset[str]().union(*profiles.values())
+        if all(service in found.services for service, named in profiles.items() if one in named)
+    }
+    asleep = {} if ALL in active else {name: named for name, named in profiles.items() if name in found.services}
+    added: list[str] = []
+    while asleep := {service: named for service, named in asleep.items() if not named & {*active, *added}}:
+        useful = {one: sum(one in named for named in asleep.values()) for one in whole}
+        best = max(sorted(useful), key=lambda one: useful[one], default="")
+        if not useful.get(best):
+            break
+        added.append(best)
+    if not added:
+        return {}
+    notes.append(f"Services run by a profile ({', '.join(added)}), which is written as the variable {PROFILES}.")
+    return {"variables": {PROFILES: ",".join(sorted({*active, *added}))}}
+
+
+async def _resolve(settings: Settings, name: str, values: Values) -> tuple[ResolvedStack, tuple[str, ...]]:
     """Return the stack, and all that the policy has to allow for it. Leaves out files that are found anyway."""
     plain = {key: value for key, value in values.items() if key not in {"compose_file", "env_file"}}
     for key in ("compose_file", "env_file"):
@@ -114,7 +142,7 @@ async def _resolve(
     raise InvalidRequestError("The policy refuses more each time that it is asked.", hint="Look at `roas doctor`.")
 
 
-def _other(values: Mapping[str, str | tuple[str, ...]], key: str) -> dict[str, str | tuple[str, ...]]:
+def _other(values: Values, key: str) -> Values:
     other = "env_file" if key == "compose_file" else "compose_file"
     return {other: values[other]} if other in values else {}
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from roas.errors import SettingsError
 
-Values = Mapping[str, str | Sequence[str]]
+Value = str | Sequence[str] | Mapping[str, str]
+Values = Mapping[str, Value]
 HEAD = "# Written by `roas init`. The documentation of the settings explains each key.\n"
 NAMES, ALLOW = ("stack", "environment_names"), ("policy", "allow")
 
@@ -24,7 +25,7 @@ def with_environment(
     """
     document = _parsed(text, path)
     known = (document.get("environments") or {}).get(name)
-    plain = {key: value if isinstance(value, str) else list(value) for key, value in values.items()}
+    plain = {key: value if isinstance(value, str | Mapping) else list(value) for key, value in values.items()}
     if known is not None and (wrong := sorted(key for key in plain if known.get(key, plain[key]) != plain[key])):
         raise SettingsError(
             f"{path} says something else of the environment {name}: {', '.join(wrong)}.",
@@ -111,9 +112,11 @@ def _lines(values: Values) -> str:
     return "".join(f"{key} = {_written(value)}\n" for key, value in values.items())
 
 
-def _written(value: str | Sequence[str]) -> str:
-    """Write a text, or a list of them; what JSON escapes TOML reads alike."""
+def _written(value: Value) -> str:
+    """Write a text, or a list or a table of them; what JSON escapes TOML reads alike."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {_written(one)}' for key, one in value.items())} }}"
     short = ", ".join(map(_written, value))
     return f"[{short}]" if len(short) < 80 else "[\n" + "".join(f"  {_written(one)},\n" for one in value) + "]"

@@ -30,6 +30,9 @@ def find_projects(client: docker.DockerClient) -> tuple[FoundProject, ...]:
             env_files=_listed(containers[name], ENV_FILES),
             containers=tuple(sorted(_name(one) for one in containers[name])),
             volumes=tuple(sorted(volumes[name])),
+            services=frozenset(
+                str(one["Labels"].get(SERVICE, "")) for one in containers[name] if one["Labels"].get(ONE_OFF) != "True"
+            ),
         )
         for name in sorted({*containers, *volumes})
     )

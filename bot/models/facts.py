@@ -29,7 +29,7 @@ class PublishedPort:
 
 @dataclass(frozen=True, slots=True)
 class FoundProject:
-    """Describe a Compose project of an engine: its folders by label, and the names of its containers and volumes.
+    """Describe a Compose project of an engine: its folders by label, and the names of what it consists of.
 
     `files` and `env_files` are those that its newest container was created from.
     """
@@ -40,6 +40,7 @@ class FoundProject:
     env_files: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
+    services: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,23 @@ def images_of(compose_files: Iterable[Path]) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def profiles_of(compose_files: Iterable[Path]) -> dict[str, frozenset[str]]:
+    """Return each service of the compose files, and of what they include, that is in profiles, with these."""
+    found: dict[str, frozenset[str]] = {}
+    for document in _documents(compose_files):
+        for name, service in (entry for section in document.all("services") for entry in _entries(section)):
+            named = [
+                one
+                for field, value in _entries(service)
+                if field == "profiles" and isinstance(value, list)
+                for one in value
+                if isinstance(one, str)
+            ]
+            if named:
+                found[name] = found.get(name, frozenset()) | frozenset(named)
+    return found
+
+
 def variables_of_images(compose_files: Iterable[Path]) -> dict[str, list[tuple[str, str]]]:
     """Return the variables in the tags of images, each with the services that have it and their images."""
     found: dict[str, list[tuple[str, str]]] = {}

@@ -1,5 +1,7 @@
 """Stacks with the features of public ones are described as an environment, with all that the policy has to allow."""
 
+import secrets
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from roas.commands.stack_survey import FoundStack, survey_stack
 from roas.errors import InvalidRequestError
 from roas.settings import GivenSettings
+from testbed.engine import manual_environment
+from tests.commands.conftest import REPOSITORY
 
 PHOTOS = {
     "docker-compose.yml": """
@@ -126,6 +130,30 @@ async def test_public_stack_is_described(tmp_path, docker_host, files, project, 
     # Which binds of the machine have to be allowed is the policy's affair, and tested there.
     assert {entry for entry in found.allow if entry.partition(":")[0] not in {"bind", "replaceable"}} == allow
     assert (found.name, found.running) == (project, 0)
+
+
+MEDIA = """
+services:
+  vpn: {image: "%(image)s", profiles: [vpn]}
+  client: {image: "%(image)s", profiles: [vpn, plain]}
+  extra: {image: "%(image)s", profiles: [extra, vpn-extra]}
+  debug: {image: "%(image)s", profiles: [vpn-extra]}
+"""
+
+
+async def test_profile_that_runs_is_described(tmp_path, docker_host, sample_images):
+    """`--profile` leaves no trace on the containers; a profile of which only a part runs is not taken for it."""
+    folder = tmp_path / f"media-{secrets.token_hex(3)}"
+    folder.mkdir()
+    (folder / "compose.yaml").write_text(MEDIA % {"image": f"{REPOSITORY}:v1"})
+    command = ["docker-compose", "--profile", "vpn", "--profile", "extra"]
+    try:
+        subprocess.run([*command, "create"], cwd=folder, env=manual_environment(docker_host), check=True)
+        found = await survey(folder, {".env": "COMPOSE_PROFILES=extra\n"}, docker_host)
+    finally:
+        subprocess.run([*command, "down"], cwd=folder, env=manual_environment(docker_host), check=True)
+    assert found.values["variables"] == {"COMPOSE_PROFILES": "extra,vpn"}
+    assert any("by a profile (vpn)" in note for note in found.notes)
 
 
 async def test_folder_that_is_none_named(tmp_path, docker_host):

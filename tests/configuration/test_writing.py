@@ -8,7 +8,8 @@ import pytest
 from roas.configuration.writing import with_environment
 from roas.errors import SettingsError
 
-VALUES = {"folder": "/srv/app", "version_variables": ("TAG",)}
+VALUES = {"folder": "/srv/app", "version_variables": ("TAG",), "variables": {"COMPOSE_PROFILES": 'a,"b"'}}
+WRITTEN = {**VALUES, "version_variables": ["TAG"]}
 PLACE = Path("roas.toml")
 COMMENTED = """# ours
 [stack]
@@ -35,7 +36,7 @@ def add(text: str, **more: object) -> str:
 def test_environment_added_and_nothing_else(text):
     changed = add(text)
     before, after = tomllib.loads(text), tomllib.loads(changed)
-    assert after["environments"].pop("app") == {"folder": "/srv/app", "version_variables": ["TAG"]}
+    assert after["environments"].pop("app") == WRITTEN
     assert after["stack"].pop("environment_names") == ["dev", "app"]
     assert after["policy"].pop("allow") == ["app/bind:/srv/x y"]
     before.setdefault("stack", {}).pop("environment_names", None)
@@ -49,7 +50,7 @@ def test_environment_added_and_nothing_else(text):
 def test_missing_key_added_to_known_environment():
     known = add("").replace('version_variables = ["TAG"]\n', "observation_seconds = 5\n")
     table = tomllib.loads(add(known))["environments"]["app"]
-    assert table == {"folder": "/srv/app", "version_variables": ["TAG"], "observation_seconds": 5}
+    assert table == {**WRITTEN, "observation_seconds": 5}
 
 
 @pytest.mark.parametrize(
