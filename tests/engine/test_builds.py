@@ -12,6 +12,7 @@ from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.interface import ProgressReport
+from roas.engine.sources.build_sources import BuildSources
 from roas.errors import ComposeFileError, ImageChangedError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
@@ -176,3 +177,13 @@ async def test_large_context_is_refused_by_its_folders(
     with pytest.raises(ComposeFileError, match=r"Largest: data \(90 MiB\), node \(30 MiB\), small") as caught:
         await engine.look_up_images(await engine.resolve(context, None), frozenset({"web"}))
     assert ".dockerignore" in caught.value.hint
+
+
+def test_missing_folder_to_build_from_is_named(tmp_path: Path) -> None:
+    """Who has the compose file without the repository has the image from a registry."""
+    gone = tmp_path / "gone"
+    build, state_dir = {"context": str(gone)}, tmp_path / "state"
+    sources = BuildSources(build, {}, b"", tmp_path, state_dir, may_leave=False, may_bind=lambda _: False)
+    with pytest.raises(ComposeFileError, match=f"no folder {gone} to build from") as raised:
+        sources.digest()
+    assert "!reset" in str(raised.value.hint)

@@ -44,10 +44,20 @@ class BuildSources:
         try:
             return self._copy(target)
         except OSError as error:
-            raise ComposeFileError(
-                f"What is built cannot be read: {error.filename or self.build.get('context')}: {error.strerror}.",
-                hint="Check its rights, and that nobody replaces it meanwhile.",
-            ) from error
+            raise self._fault(error) from error
+
+    def _fault(self, error: OSError) -> ComposeFileError:
+        context = Path(str(self.build.get("context") or "/"))
+        if context.is_absolute() and not context.exists():
+            return ComposeFileError(
+                f"There is no folder {context} to build from.",
+                hint="Get it (`git submodule update --init`, where it is one). Where the image is to be pulled instead, "
+                "write `build: !reset null` for the service in compose.override.yaml.",
+            )
+        return ComposeFileError(
+            f"What is built cannot be read: {error.filename or context}: {error.strerror}.",
+            hint="Check its rights, and that nobody replaces it meanwhile.",
+        )
 
     def _copy(self, target: Path | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
         section = dict(self.build)
