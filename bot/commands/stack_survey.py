@@ -1,7 +1,7 @@
 """Look at a stack that runs, and describe it as an environment of `roas.toml`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from roas.models.environment import Environment
 from roas.models.facts import FoundProject
 from roas.redaction import Redactor
 from roas.settings import NAME_PATTERN, EnvironmentSettings, Settings, environments
-from roas.validation.compose_variables import profiles_of, variables_of_images
+from roas.validation.compose_variables import known_variables, profiles_of, variables_of_images
 
 # Rounds of a policy that names what it refuses: of the files, of the model, of what the engine holds.
 POLICY_ROUNDS = 10
@@ -147,18 +147,35 @@ def _other(values: Values, key: str) -> Values:
     return {other: values[other]} if other in values else {}
 
 
-def _version_variables(environment: Environment, notes: list[str]) -> dict[str, tuple[str, ...]]:
-    """Return the variables of the stack's own images; note where there is none, or which were left out."""
+def _version_variables(environment: Environment, notes: list[str]) -> Values:
+    """Return the variables of the stack's own images that have one value; note where there is none, or what else is."""
     found = variables_of_images(environment.compose_files)
     own = {name: uses for name, uses in found.items() if not all(BOUGHT.search(image) for _, image in uses)}
     if not own:
         notes.append("No image has a variable: a deployed version changes nothing until one has `${VERSION}`.")
         return {}
-    if len(found) > len(own):
+    known = known_variables(environment.env_files)
+    today = {name: known.get(name) or _default(name, uses[0][1]) for name, uses in own.items()}
+    # One version is deployed: what has another one today is another program. The most count, then the first.
+    value = max(today.values(), key=list(today.values()).count)
+    same = tuple(name for name, its in today.items() if its == value)
+    if bought := found.keys() - own.keys():
+        notes.append(f"Left out of version_variables, since it is no version of this stack: {_listed(bought)}.")
+    if others := own.keys() - set(same):
         notes.append(
-            f"Left out of version_variables, since it is no version of this stack: {', '.join(found - own.keys())}."
+            f"Left out of version_variables, since it has another value today than {same[0]}: {_listed(others)}. "
+            "Change it where the stack sets it, and deploy."
         )
-    return {"version_variables": tuple(own)}
+    return {"version_variables": same}
+
+
+def _default(name: str, image: str) -> str:
+    found = re.search(rf"\$\{{{re.escape(name)}:?-([^}}]*)\}}", image)
+    return found[1] if found else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 async def _ended(settings: Settings, stack: ResolvedStack, allow: tuple[str, ...]) -> tuple[str, ...]:

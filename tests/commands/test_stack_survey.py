@@ -132,6 +132,24 @@ async def test_public_stack_is_described(tmp_path, docker_host, files, project, 
     assert (found.name, found.running) == (project, 0)
 
 
+PROGRAMS = """
+services:
+  server: {image: "server:${SERVER:-2.1}"}
+  ui: {image: "ui:${UI}"}
+  worker: {image: "server:${WORKER-2.1}"}
+  other: {image: "other:${OTHER}-slim"}
+"""
+
+
+async def test_variables_of_one_version_are_named(tmp_path, docker_host):
+    """A version that is right for the server is none of the user interface."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    found = await survey(folder, {"compose.yaml": PROGRAMS, ".env": "UI=7\nOTHER=2.1\n"}, docker_host)
+    assert found.values["version_variables"] == ("SERVER", "WORKER", "OTHER")
+    assert any("another value today than SERVER: UI." in note for note in found.notes)
+
+
 MEDIA = """
 services:
   vpn: {image: "%(image)s", profiles: [vpn]}

@@ -51,8 +51,8 @@ class BuildSources:
         if context.is_absolute() and not context.exists():
             return ComposeFileError(
                 f"There is no folder {context} to build from.",
-                hint="Get it (`git submodule update --init`, where it is one). Where the image is to be pulled instead, "
-                "write `build: !reset null` for the service in compose.override.yaml.",
+                hint="Get it (`git submodule update --init`, where it is one). Where the image is to be pulled, write "
+                "`build: !reset null` for the service in compose.override.yaml.",
             )
         return ComposeFileError(
             f"What is built cannot be read: {error.filename or context}: {error.strerror}.",
