@@ -343,7 +343,7 @@ POLICY_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "a model may be of any size",
-        "bot/engine/compose/runner.py",
+        "bot/engine/compose/processes.py",
         "        if left < 0:\n",
         "        if False:\n",
         JAIL,

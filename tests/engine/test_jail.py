@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from roas.engine.client import FILE_THREADS, THREADS, EngineClients
-from roas.engine.compose import runner
+from roas.engine.compose import program
 from roas.engine.compose.jail import ARCHITECTURES, JailKind, confined, jail_kind, seccomp_filter
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.compose_engine import ComposeEngine
@@ -156,7 +156,7 @@ STACKS = {
 def compose_config(environment: Environment, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Ask Compose itself, not confined, what the files mean."""
     env_files = [option for path in environment.env_files or (Path("/dev/null"),) for option in ("--env-file", path)]
-    command = [*runner._compose_command(), "-p", "p", *env_files, "-f", environment.compose_files[0], "config"]
+    command = [*program.compose_command(), "-p", "p", *env_files, "-f", environment.compose_files[0], "config"]
     own = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **variables}
     return subprocess.run(command, env=own, capture_output=True, text=True, check=False, cwd=environment.folder)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.engine.compose.runner import _read
+from roas.engine.compose.processes import read_output
 from roas.engine.image_building import LONGEST_LINE, _fraction, _shown
 from roas.engine.secret_sources import of_text
 from roas.engine.sources.build_context import IgnoreRules
@@ -96,5 +96,5 @@ async def test_line_that_is_too_long_is_left_out() -> None:
     async def on_line(line: str) -> None:
         lines.append(line)
 
-    await _read(stream, on_line)
+    await read_output(stream, on_line)
     assert lines == ["first", "last"]

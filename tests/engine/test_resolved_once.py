@@ -106,7 +106,7 @@ async def test_model_of_a_replaced_compose_is_made_anew(
 ) -> None:
     await resolved(engine, environment)
     before = len(jailed)
-    monkeypatch.setattr("roas.engine.compose.runner._mark", lambda program: (str(program), "another"))
+    monkeypatch.setattr("roas.engine.compose.runner.mark", lambda program: (str(program), "another"))
     await resolved(engine, environment)
     assert len(jailed) == 2 * before
 
@@ -127,6 +127,6 @@ async def test_another_compose_is_asked_for_its_hashes(
     first = await engine.wanted_services(environment, model, ())
     assert await engine.wanted_services(environment, dict(model), ()) == first
     assert len(asked) == 1, "a model is hashed once"
-    monkeypatch.setattr("roas.engine.compose.runner._mark", lambda program: (str(program), "another"))
+    monkeypatch.setattr("roas.engine.compose.runner.mark", lambda program: (str(program), "another"))
     await engine.wanted_services(environment, model, ())
     assert len(asked) == 2

@@ -120,6 +120,13 @@ def registry_unavailable(text: str) -> RegistryUnavailableError:
     )
 
 
+def too_much(what: str) -> ComposeFileError:
+    """Create the error for files that take too much to resolve."""
+    return ComposeFileError(
+        f"Resolving the compose file takes {what}.", hint="Look for aliases of aliases, and for very large files."
+    )
+
+
 def summarize_stderr(stderr: str) -> str:
     """Leave out progress and warnings; what is left says what went wrong."""
     kept: list[str] = []

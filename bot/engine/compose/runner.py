@@ -6,9 +6,7 @@ Where it reads what a stack's author wrote it is confined (`jail.py`), and reads
 import asyncio
 import os
 import shutil
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +14,21 @@ import docker
 
 from roas.concurrency import run_concurrently
 from roas.engine.client import EngineClients, engine_address
-from roas.engine.compose.faults import compose_fault, resolution_fault
+from roas.engine.compose.faults import compose_fault, resolution_fault, too_much
 from roas.engine.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined, jail_kind
 from roas.engine.compose.jail_container import ContainerJail, JailedFiles, JailedOutput
+from roas.engine.compose.processes import (
+    MODEL_BYTES,
+    LineReport,
+    deadline,
+    end_process,
+    read_bounded,
+    read_output,
+    start_process,
+)
+from roas.engine.compose.program import compose_binary, compose_command, die_with_parent, find_plugin, mark
 from roas.engine.sources.snapshot import SETTINGS, SourceSnapshot
-from roas.errors import ComposeFileError, EngineError, EngineUnavailableError
+from roas.errors import EngineError
 from roas.models.environment import Environment
 
 # This variable in a process's environment names the process of ours that started it.
@@ -33,13 +41,7 @@ SET_IN_JAIL = frozenset({"PATH", "DOCKER_CONFIG", INSTANCE_VARIABLE})
 # A path below which nothing exists or can be created.
 NO_PROGRAMS = os.devnull
 CONFIG_SECONDS = 30.0
-LEAVE_SECONDS = 2.0
-# A model that is larger is no stack's: a few lines of aliases may stand for any number.
-MODEL_BYTES = 8 << 20
 OUT_OF_MEMORY = ("out of memory", "cannot allocate memory")
-LINE_LIMIT = 1 << 20
-
-LineReport = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,15 @@ class ComposeRunner:
         """
         scrubbed = self._scrubbed(environment, variables or {})
         folder = environment.folder if environment.folder.is_dir() else Path("/")
-        process = await self._start((*self._find(), *arguments), scrubbed, folder)
+        process = await start_process((*self._find(), *arguments), scrubbed, folder)
         try:
-            async with _deadline(timeout_seconds, service):
-                stdout, stderr = await asyncio.gather(_read(process.stdout, on_line), _read(process.stderr, on_line))
+            async with deadline(timeout_seconds, service):
+                stdout, stderr = await asyncio.gather(
+                    read_output(process.stdout, on_line), read_output(process.stderr, on_line)
+                )
                 code = await process.wait()
         finally:
-            await _end(process)
+            await end_process(process)
         if code != 0:
             raise compose_fault(stderr or stdout, files=_names(environment), service=service, redact=self._redact)
         return ComposeOutput(stdout, stderr)
@@ -108,7 +112,7 @@ class ComposeRunner:
         scrubbed |= {"PATH": NO_PROGRAMS, "DOCKER_CONFIG": str(snapshot.scratch / SETTINGS)}
         folder = snapshot.mapping.to_copy(environment.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        command = (str(_compose_binary()), *arguments)
+        command = (str(compose_binary()), *arguments)
         kind = kind or jail_kind()
         if kind is JailKind.CONTAINER:
             stdout, stderr, code = await self._run_in_container(command, environment, snapshot, scrubbed, folder)
@@ -116,7 +120,7 @@ class ComposeRunner:
             stdout, stderr, code = await self._run_confined(command, snapshot, scrubbed, folder, kind)
         stderr = snapshot.mapping.text_back(stderr)
         if code < 0 or (code != 0 and any(words in stderr for words in OUT_OF_MEMORY)):
-            raise _too_much(f"more than {MEMORY_BYTES >> 20} MiB of memory or {CPU_SECONDS} s of a processor")
+            raise too_much(f"more than {MEMORY_BYTES >> 20} MiB of memory or {CPU_SECONDS} s of a processor")
         if code != 0:
             text = stderr or snapshot.mapping.text_back(stdout)
             raise resolution_fault(text, files=_names(environment), redact=self._redact)
@@ -134,8 +138,8 @@ class ComposeRunner:
 
     def installed(self) -> tuple[str, ...]:
         """Return what changes when another Compose is installed; empty where there is none."""
-        program = _plugin() or shutil.which("docker-compose") or shutil.which("docker")
-        return _mark(Path(program)) if program else ()
+        program = find_plugin() or shutil.which("docker-compose") or shutil.which("docker")
+        return mark(Path(program)) if program else ()
 
     def jailed_inputs(
         self, environment: Environment, snapshot: SourceSnapshot, variables: Mapping[str, str]
@@ -146,7 +150,7 @@ class ComposeRunner:
         """
         reaching = self._scrubbed(environment, variables).items()
         seen = sorted(f"{name}={value}" for name, value in reaching if name not in SET_IN_JAIL)
-        return snapshot.digest(), str(environment.folder), *seen, *_mark(_compose_binary())
+        return snapshot.digest(), str(environment.folder), *seen, *mark(compose_binary())
 
     async def _run_confined(
         self,
@@ -158,13 +162,13 @@ class ComposeRunner:
     ) -> tuple[str, str, int]:
         descriptors = tuple(snapshot.in_place.values())
         jailed = confined(command[:1], snapshot.scratch, descriptors, kind)
-        process = await self._start((*jailed, *command[1:]), variables, folder, descriptors)
+        process = await start_process((*jailed, *command[1:]), variables, folder, descriptors)
         try:
-            async with _deadline(CONFIG_SECONDS):
-                stdout, stderr = await run_concurrently(map(_read_bounded, (process.stdout, process.stderr)))
+            async with deadline(CONFIG_SECONDS):
+                stdout, stderr = await run_concurrently(map(read_bounded, (process.stdout, process.stderr)))
                 code = await process.wait()
         finally:
-            await _end(process)
+            await end_process(process)
         return stdout, stderr, code
 
     async def _run_in_container(
@@ -186,14 +190,14 @@ class ComposeRunner:
             return jails[0].run(command, files, variables, folder, MODEL_BYTES)
 
         try:
-            async with _deadline(CONFIG_SECONDS):
+            async with deadline(CONFIG_SECONDS):
                 done = await self._clients.call(environment, run)
         except BaseException:
             if jails:
                 await self._clients.local(jails[0].stop)
             raise
         if done is None:
-            raise _too_much(f"a model of more than {MODEL_BYTES >> 20} MiB")
+            raise too_much(f"a model of more than {MODEL_BYTES >> 20} MiB")
         return done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), done.code
 
     def run_in_foreground(self, arguments: Sequence[str], environment: Environment) -> tuple[list[str], dict[str, str]]:
@@ -201,32 +205,12 @@ class ComposeRunner:
 
         Raises EngineError where there is no Compose.
         """
-        return [*_compose_command(), *arguments], self._scrubbed(environment, {})
-
-    async def _start(
-        self, command: Sequence[str], variables: Mapping[str, str], folder: Path, descriptors: Sequence[int] = ()
-    ) -> asyncio.subprocess.Process:
-        try:
-            return await asyncio.create_subprocess_exec(
-                *command,
-                env=variables,
-                cwd=folder,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                limit=LINE_LIMIT,
-                start_new_session=True,
-                pass_fds=descriptors,
-            )
-        except OSError as error:
-            raise EngineError(
-                f"Compose cannot be started: {error}", hint="Install the Docker Compose plugin."
-            ) from error
+        return [*compose_command(), *arguments], self._scrubbed(environment, {})
 
     def _find(self) -> tuple[str, ...]:
         """Find the binary once; called by itself it saves a third of the time that `docker compose` takes."""
         if self._command is None:
-            self._command = (*_die_with_parent(), *_compose_command())
+            self._command = (*die_with_parent(), *compose_command())
         return self._command
 
     def _scrubbed(self, environment: Environment, variables: Mapping[str, str]) -> dict[str, str]:
@@ -238,120 +222,5 @@ class ComposeRunner:
         return {**variables, **own, **PINNED}
 
 
-def _compose_command() -> tuple[str, ...]:
-    if plugin := _plugin():
-        return (str(plugin),)
-    if docker := shutil.which("docker"):
-        return (docker, "compose")
-    return (str(_compose_binary()),)
-
-
-def _compose_binary() -> Path:
-    """Find Compose itself: what is confined starts no other program. Raises EngineError."""
-    if plugin := _plugin():
-        return plugin
-    if standalone := shutil.which("docker-compose"):
-        return Path(standalone)
-    raise EngineError(
-        "Docker Compose is not installed here.",
-        hint="Install the Compose plugin: https://docs.docker.com/compose/install/.",
-    )
-
-
-def _mark(program: Path) -> tuple[str, ...]:
-    """Return what changes with a program that is replaced; whoever could forge that could run any other, too."""
-    status = program.stat()
-    return str(program), *map(
-        str, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    )
-
-
-def _plugin() -> Path | None:
-    plugins = (
-        Path(os.environ.get("DOCKER_CONFIG") or Path(os.environ.get("HOME", "/"), ".docker")) / "cli-plugins",
-        Path("/usr/local/lib/docker/cli-plugins"),
-        Path("/usr/local/libexec/docker/cli-plugins"),
-        Path("/usr/lib/docker/cli-plugins"),
-        Path("/usr/libexec/docker/cli-plugins"),
-    )
-    paths = (folder / "docker-compose" for folder in plugins)
-    return next((path for path in paths if os.access(path, os.X_OK) and path.is_file()), None)
-
-
-def _die_with_parent() -> tuple[str, ...]:
-    """Have the kernel kill the child when this process is killed, so that it does not start the next service."""
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
-
-
-async def _read(stream: asyncio.StreamReader | None, on_line: LineReport | None = None) -> str:
-    if stream is None:
-        return ""
-    if on_line is None:
-        return (await stream.read()).decode(errors="replace")
-    lines: list[str] = []
-    while raw := await _line(stream):
-        lines.append(raw.decode(errors="replace"))
-        await on_line(lines[-1].rstrip())
-    return "".join(lines)
-
-
-async def _line(stream: asyncio.StreamReader) -> bytes:
-    """Return the next line, or nothing at the end; what is longer than LINE_LIMIT is left out."""
-    while True:
-        with suppress(ValueError):
-            return await stream.readline()
-
-
-async def _read_bounded(stream: asyncio.StreamReader | None) -> str:
-    """Read to the end. Raises ComposeFileError where that is too far away."""
-    parts: list[bytes] = []
-    left = MODEL_BYTES
-    while stream is not None and (part := await stream.read(LINE_LIMIT)):
-        parts.append(part)
-        left -= len(part)
-        if left < 0:
-            raise _too_much(f"a model of more than {MODEL_BYTES >> 20} MiB")
-    return b"".join(parts).decode(errors="replace")
-
-
-@asynccontextmanager
-async def _deadline(seconds: float, service: str | None = None) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise EngineUnavailableError(
-            f"Compose did not end within {seconds:g} s.",
-            hint="The engine may be stalled or very busy: look at `docker ps` and the load of its machine.",
-            service=service,
-        ) from error
-
-
-def _too_much(what: str) -> ComposeFileError:
-    return ComposeFileError(
-        f"Resolving the compose file takes {what}.", hint="Look for aliases of aliases, and for very large files."
-    )
-
-
 def _names(environment: Environment) -> str:
     return ", ".join(path.name for path in environment.compose_files)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a command that still runs: asked first, so that it can tidy up, then by force."""
-    try:
-        if process.returncode is None:
-            _signal(process, signal.SIGTERM)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LEAVE_SECONDS):
-                    await process.wait()
-    finally:
-        if process.returncode is None:
-            _signal(process, signal.SIGKILL)
-            await process.communicate()  # it counts as ended only when all that it wrote is read
-
-
-def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
