@@ -38,7 +38,7 @@ async def test_change_in_place_is_told_soon(bot, people, shop, hand, key):
     undo = hand(shop, web)
     told = await shown(people, f"web was changed by hand: it was changed while it ran: {key}", SOON_SECONDS)
     print(f"told after {time.monotonic() - changed:.1f} s")
-    assert f"web was changed by hand: it was changed while it ran: {key}" in await ask(people, "dora", "status")
+    assert f"≠ **web** it was changed while it ran: {key}" in await ask(people, "dora", "status")
     undo()
     assert (await shown(people, "resolved", SOON_SECONDS)).id == told.id
 
