@@ -1,5 +1,6 @@
 """Read and write compose models as YAML, so that nothing is interpolated twice and no value changes its type."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,8 @@ LONGEST_NUMBER = 80
 # Compose writes sizes as texts, and takes a negative one (`memswap_limit: -1`: without limit) for a number only.
 SIZES = ("mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "shm_size")
 NEGATIVE = re.compile(r"-\d+")
+# The head of a block whose indentation is said, since its text begins with a space or a line break.
+BEGINS_BLANK = re.compile(r"[|>][-+]?\d[-+]?$", re.MULTILINE)
 LEFT_ALONE = {"tag:yaml.org,2002:value", "tag:yaml.org,2002:timestamp"}
 
 
@@ -65,6 +68,32 @@ def read_resolved(text: str) -> dict[str, Any]:
             if isinstance(fields, dict):
                 fields.update({name: int(fields[name]) for name in SIZES if _is_negative(fields.get(name))})
     return model
+
+
+def may_lack_breaks(text: str) -> bool:
+    """Return whether `config` printed a text that begins with a space or a line break: of breaks it loses the first."""
+    return BEGINS_BLANK.search(text) is not None
+
+
+def with_exact_texts(model: dict[str, Any], printed: str) -> dict[str, Any]:
+    """Take the texts of a model from `config --format json`, which loses none. Raises ComposeFileError."""
+    try:
+        exact = json.loads(printed.replace("$$", "$"))
+    except ValueError as error:
+        raise ComposeFileError("The model is not JSON.", hint="Resolve the stack again.") from error
+    found = _exact(model, exact)
+    return found if isinstance(found, dict) else model
+
+
+def _exact(value: object, exact: object) -> object:
+    """Take each text from the place that it has in both; the rest is the YAML's."""
+    if isinstance(value, str) and isinstance(exact, str):
+        return exact
+    if isinstance(value, dict) and isinstance(exact, dict):
+        return {key: _exact(one, exact.get(key)) for key, one in value.items()}
+    if isinstance(value, list) and isinstance(exact, list) and len(value) == len(exact):
+        return [_exact(one, other) for one, other in zip(value, exact, strict=True)]
+    return value
 
 
 def _is_negative(size: object) -> bool:

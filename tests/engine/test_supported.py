@@ -86,3 +86,24 @@ async def test_hooks_that_are_not_run_are_named(engine, stack):
     assert [one for one in found.warnings if "does not run" in one] == [
         "web has post_start, which this bot does not run: it starts and stops containers by the engine."
     ]
+
+
+async def test_text_that_begins_with_a_break_is_whole(engine, stack):
+    """Compose's YAML loses the first line break of such a text, as of settings that are a block of lines."""
+    environment = stack(
+        """
+services:
+  web:
+    image: tiny:v1
+    environment: ["A=\\nfirst: 1\\nsecond: $$2\\n", "B=\\n\\n  deep", "C=  deep\\nx", "D=plain"]
+    x-deploy: {startup_delay: 3}
+"""
+    )
+    (web,) = (await engine.resolve(environment, None, write_contents=False)).model["services"].values()
+    assert web["environment"] == {
+        "A": "\nfirst: 1\nsecond: $2\n",
+        "B": "\n\n  deep",
+        "C": "  deep\nx",
+        "D": "plain",
+    }
+    assert web["x-deploy"]["startup_delay"] == 3

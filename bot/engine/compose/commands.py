@@ -52,6 +52,11 @@ def config(project: ComposeProject) -> list[str]:
     return [*project.arguments(), "config"]
 
 
+def config_as_json(project: ComposeProject) -> list[str]:
+    """Merge and interpolate, for the texts that Compose's YAML spoils."""
+    return [*project.arguments(), "config", "--format", "json"]
+
+
 def all_services(project: ComposeProject) -> list[str]:
     """Print the names of all services, those of inactive profiles too."""
     return [*project.arguments(), "--profile", "*", "config", "--services"]

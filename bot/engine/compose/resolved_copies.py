@@ -16,7 +16,7 @@ from roas.engine.compose.commands import ComposeProject
 from roas.engine.compose.faults import unset_variables
 from roas.engine.compose.runner import ComposeRunner
 from roas.engine.model import services_of
-from roas.engine.model_text import read_resolved
+from roas.engine.model_text import may_lack_breaks, read_resolved, with_exact_texts
 from roas.engine.sources.snapshot import SourceSnapshot
 from roas.models.environment import Environment
 
@@ -54,9 +54,15 @@ class ResolvedCopies:
 
         async def ask() -> ResolvedCopy:
             await self._clients.local(snapshot.write)
-            arguments = commands.config(_copied_project(environment, snapshot))
-            output = await self._runner.run_jailed(arguments, environment, snapshot, variables)
-            model = await self._clients.local(lambda: snapshot.mapping.model_back(read_resolved(output.stdout)))
+            project = _copied_project(environment, snapshot)
+            output = await self._runner.run_jailed(commands.config(project), environment, snapshot, variables)
+            read = await self._clients.local(lambda: read_resolved(output.stdout))
+            if may_lack_breaks(output.stdout):
+                exact = await self._runner.run_jailed(
+                    commands.config_as_json(project), environment, snapshot, variables
+                )
+                read = await self._clients.local(lambda: with_exact_texts(read, exact.stdout))
+            model = await self._clients.local(lambda: snapshot.mapping.model_back(read))
             inactive = await self._inactive_services(environment, snapshot, variables, model)
             return ResolvedCopy(model, unset_variables(output.stderr), inactive)
 
