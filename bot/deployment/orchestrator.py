@@ -1,22 +1,18 @@
 """Accept requests, allow one deployment per environment, and run each to its end: the DeploymentOrchestrator."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.backoff import MOST_ATTEMPTS
-from roas.concurrency import end_tasks
 from roas.deployment.context import SOURCE, Components, DeploymentContext, sweep_leftovers
 from roas.deployment.foreign_bots import ForeignBots
 from roas.deployment.peer_processes import PeerProcesses
 from roas.deployment.planning import plan_deployment, plan_rollback, require_same_plan
-from roas.deployment.resume_backoff import ResumeBackoff
-from roas.deployment.run import DeploymentRun
+from roas.deployment.running_deployments import RunningDeployments
 from roas.deployment.stale_instances import remove_stale_instances, sweep_own_service
-from roas.errors import FencedOffError, InvalidRequestError, JournalLostError, JournalUnusableError, RoasError
+from roas.errors import InvalidRequestError, RoasError
 from roas.log import get_logger
 from roas.models.actor import Actor
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
@@ -44,12 +40,7 @@ class DeploymentOrchestrator:
     def __init__(self, components: Components, environments: Mapping[str, Environment]) -> None:
         self._components = components
         self._environments = environments
-        self._tasks: dict[str, asyncio.Task[Deployment]] = {}
-        self._contexts: dict[str, DeploymentContext] = {}
-        self._launched: set[str] = set()
-        self._resume_backoff = ResumeBackoff()
-        self._lost_with: set[str] = set()
-        self._transferring = False
+        self._running = RunningDeployments()
         self._sweep_error = ""
         self._peer_processes = PeerProcesses(components.engine, components.state, components.peers)
         self._foreign_bots = ForeignBots(components)
@@ -84,9 +75,7 @@ class DeploymentOrchestrator:
 
     async def wait(self, deployment_id: str) -> Deployment:
         """Wait until a deployment that this process runs has ended, and return its record."""
-        task = self._tasks.get(deployment_id)
-        if task is not None:
-            await asyncio.shield(task)
+        await self._running.wait(deployment_id)
         deployment = await self._components.state.deployments.get(deployment_id)
         if deployment is None:
             raise InvalidRequestError(f"There is no deployment {deployment_id}.", hint="See `history`.")
@@ -102,8 +91,7 @@ class DeploymentOrchestrator:
         Raises InvalidRequestError where it has ended, or goes back already.
         """
         deployment = await self._components.state.deployments.request_cancel(deployment_id, actor)
-        if (context := self._contexts.get(deployment_id)) is not None:
-            context.request_stop()
+        self._running.request_stop(deployment_id)
         self._components.bus.publish(CancelRequested(by=actor.name, **origin(deployment, SOURCE)))
         return deployment
 
@@ -111,17 +99,17 @@ class DeploymentOrchestrator:
         """Resume every unfinished deployment whose process is dead; returns them as they were resumed."""
         resumed: list[Deployment] = []
         for deployment in await self._components.state.deployments.unfinished():
-            if self._resume_backoff.must_wait(deployment.id):
+            if self._running.must_wait(deployment.id):
                 continue
             lock = await self._components.state.locks.get(deployment.environment)
             owner = lock.instance_id if lock is not None and lock.deployment_id == deployment.id else None
-            if owner is None or deployment.id in self._tasks or await self._is_running_elsewhere(owner):
+            if owner is None or deployment.id in self._running or await self._is_running_elsewhere(owner):
                 continue
             environment = self._environments.get(deployment.environment)
             if environment is None:
                 log.error("environment of an unfinished deployment is gone", deployment_id=deployment.id)
                 continue
-            if self._transferring:  # perhaps since a moment ago: what was set down is for another to resume
+            if self._running.is_transferring:  # perhaps since a moment ago: what was set down is for another to resume
                 break
             resumed.append(await self._take_over(deployment, environment, owner))
         return tuple(resumed)
@@ -156,18 +144,18 @@ class DeploymentOrchestrator:
 
     async def abandon(self) -> tuple[str, ...]:
         """Stop running deployments, since the journal is lost; returns those that were interrupted."""
-        interrupted = self._lost_with | set(self.running)
+        interrupted = self._running.interrupted
         await self.close()
-        return tuple(sorted(interrupted))
+        return interrupted
 
     async def close(self) -> None:
         """Stop running deployments; the next process resumes them from their records."""
-        await end_tasks(*self._tasks.values())
+        await self._running.close()
 
     @property
     def running(self) -> tuple[str, ...]:
         """Return the ids of the deployments that this process runs now."""
-        return tuple(id_ for id_, task in self._tasks.items() if not task.done())
+        return self._running.ids
 
     def environment(self, name: str) -> Environment:
         """Return an environment by name. Raises InvalidRequestError that names those there are."""
@@ -212,56 +200,9 @@ class DeploymentOrchestrator:
             deployment=deployment,
             fence=fence,
             parallel=coordination.parallel_execution if setting is None else setting,
-            pause_others=lambda: self._pause_others(deployment.id),
+            pause_others=lambda: self._running.pause_others(deployment.id),
         )
-        self._contexts[deployment.id] = context
-        self._launched.add(deployment.id)
-        task = asyncio.create_task(DeploymentRun(context).run(), name=deployment.id)
-        self._tasks[deployment.id] = task
-        task.add_done_callback(lambda done: self._ended(deployment.id, done))
-
-    @asynccontextmanager
-    async def _pause_others(self, deployment_id: str) -> AsyncIterator[None]:
-        """Stop running all deployments but one, at a moment that leaves nothing half done, while they are passed on.
-
-        Where they are not, they are resumed again.
-        """
-        others = {id_: task for id_, task in self._tasks.items() if id_ != deployment_id}
-        self._transferring = True
-        try:
-            await end_tasks(*others.values())
-            yield
-        except BaseException:
-            for id_ in others:
-                self._resume_backoff.record(id_)
-            raise
-        else:
-            self._launched -= set(others)
-        finally:
-            self._transferring = False
-
-    def _ended(self, deployment_id: str, task: "asyncio.Task[Deployment]") -> None:
-        """Read how a task ended, so that no exception is lost."""
-        self._contexts.pop(deployment_id, None)
-        self._tasks.pop(deployment_id, None)
-        if task.cancelled():
-            return
-        match task.exception():
-            case None:
-                self._resume_backoff.forget(deployment_id)
-            case FencedOffError() as error:
-                self._resume_backoff.forget(deployment_id)
-                self._launched.discard(deployment_id)  # it may be passed on to us again
-                log.warning("deployment was taken over", deployment_id=deployment_id, error=error.message)
-            case JournalLostError() as error:
-                self._lost_with.add(deployment_id)
-                log.error("deployment broke off", deployment_id=deployment_id, error=error.message, hint=error.hint)
-            case JournalUnusableError() as error:
-                self._resume_backoff.record(deployment_id)
-                log.error("deployment broke off", deployment_id=deployment_id, error=error.message, hint=error.hint)
-            case error:
-                self._resume_backoff.forget(deployment_id)
-                log.error("deployment broke", deployment_id=deployment_id, exc_info=error)
+        self._running.launch(context)
 
     async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment:
         """Terminate what the dead process left running, then resume at the end of its journal."""
@@ -283,9 +224,9 @@ class DeploymentOrchestrator:
     def _is_new_attempt(self, deployment: Deployment) -> bool:
         """Return whether resuming a deployment counts as an attempt: not after a handover or a journal fault."""
         passed_on = deployment.handed_over_to == self._components.state.instance_id
-        return not (passed_on and deployment.id not in self._launched) and not self._resume_backoff.is_known(
-            deployment.id
-        )
+        if passed_on and not self._running.was_launched(deployment.id):
+            return False
+        return not self._running.stopped_here(deployment.id)
 
     async def _clean_up(self, environment: Environment, owner: str) -> None:
         """Repair what a killed Compose left behind. If the engine is unavailable, the phases find and report that."""

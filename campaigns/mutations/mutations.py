@@ -159,7 +159,7 @@ MUTATIONS = (
     mutation(
         "a deployment whose process died is left as it is",
         "bot/deployment/orchestrator.py",
-        "if self._resume_backoff.must_wait(deployment.id):",
+        "if self._running.must_wait(deployment.id):",
         "if True:",
         "tests/wire/test_killed_bot.py",
         "-k",

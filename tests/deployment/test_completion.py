@@ -146,7 +146,7 @@ async def test_nobody_cancels_a_verified_release(orchestrator, engine):
 async def test_late_cancellation_undoes_nothing(orchestrator, engine):
     """It was written before the release was verified, and read after."""
     deployment = await held_in_completion(orchestrator, engine)
-    orchestrator._contexts[deployment.id].request_stop()
+    orchestrator._running.request_stop(deployment.id)
     engine.hold_unprotect.set()
     ended = await orchestrator.wait(deployment.id)
     assert ended.outcome is Outcome.SUCCEEDED, ended.problem

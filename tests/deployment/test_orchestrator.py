@@ -445,7 +445,7 @@ async def test_automatic_rollback_not_cancellable(orchestrator, engine, state, m
     await service_reached(orchestrator, deployment.id, "store", ServiceStep.WAITING)
     with pytest.raises(InvalidRequestError, match="being rolled back already"):
         await orchestrator.cancel(deployment.id, DORA)
-    orchestrator._contexts[deployment.id].request_stop()  # as from a watcher that had just read the request
+    orchestrator._running.request_stop(deployment.id)  # as from a watcher that had just read the request
     await asyncio.sleep(0.2)  # the journal is asked several times meanwhile whether somebody cancelled
     engine.become("store", *HEALTHY)
     ended = await orchestrator.wait(deployment.id)
