@@ -22,6 +22,7 @@ trap 'exit 0' TERM INT
 while :; do sleep 3600 & wait $!; done
 """
 ONCE = "once"
+OWN_PROBE = "--interval=1s CMD true"
 # Nobody would answer what goes over a network.
 REAL = frozenset({*APPLETS, "bash", "exit"}) - {"wget", "nc", "nslookup", "ping"}
 
@@ -84,6 +85,7 @@ def _image(client: docker.DockerClient, model: Model, version: str, *, once: boo
         f"{SOURCE}:{version}",
         ENTRYPOINT='["/serve"]',
         ENV=["PATH=/usr/local/bin:/usr/bin:/bin", f"ONCE={'all' if once else ''}"],
+        **({"HEALTHCHECK": OWN_PROBE} if model.needs_own_probe else {}),
     )
 
 

@@ -71,7 +71,8 @@ class Play:
     def __init__(self, ground: Ground, stack: Stack, source: Path) -> None:
         self.ground = ground
         self.stack = stack
-        self.played = Played(stack.name, stack.repository)
+        shown = f"{stack.repository}, without `{stack.without}`" if stack.without else stack.repository
+        self.played = Played(stack.name, shown)
         self.home = ground.folder / stack.name
         self.folder = self.home / stack.folder
         self._source = source

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 LIST = "corpus.toml"
-ENDED_WELL = "service_completed_successfully"
+ENDED_WELL, HEALTHY = "service_completed_successfully", "service_healthy"
 # A word at the place of a command, in a line of a shell.
 COMMAND_WORD = re.compile(r"(?:^|[|&;(`]|\$\()\s*!?\s*([A-Za-z0-9_./-]+)")
 
@@ -27,6 +27,8 @@ class Stack:
     networks: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     outside: Mapping[str, str] = field(default_factory=dict)
+    # What was taken out of its files, since no machine without a registry can do it.
+    without: str = ""
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -100,6 +102,15 @@ class Model:
             if test[0] == "CMD-SHELL":
                 found |= set(COMMAND_WORD.findall(str(test[1])))
         return frozenset(found)
+
+    @property
+    def needs_own_probe(self) -> bool:
+        """Return whether anybody waits for the health of a service whose probe is its image's own."""
+        return any(
+            how.get("condition") == HEALTHY and not (self.services.get(other) or {}).get("healthcheck")
+            for service in self.services.values()
+            for other, how in (service.get("depends_on") or {}).items()
+        )
 
     @property
     def entrypoints(self) -> frozenset[str]:
