@@ -296,6 +296,16 @@ def test_link_under_its_own_name_is_the_same() -> None:
     assert differing_keys({"links": ["db:database"]}, {}, {"links": ["db"]}, {}, {}) == ("links",)
 
 
+def test_selinux_sign_of_a_plain_bind_counts_alone() -> None:
+    """Compose sends none for a bind in long form, which does not create its folder."""
+    mount = {"Type": "bind", "Source": "/a", "Destination": "/a", "Mode": "", "RW": True, "Propagation": "rprivate"}
+    real, _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
+    wanted = {"type": "bind", "source": "/a", "target": "/a", "bind": {"selinux": "z"}}
+    assert differing_keys({"volumes": [wanted]}, {}, {"volumes": real}, {}, {}) == ()
+    short = {**wanted, "bind": {"selinux": "z", "create_host_path": True}}
+    assert differing_keys({"volumes": [short]}, {}, {"volumes": real}, {}, {}) == ("volumes",)
+
+
 @pytest.mark.parametrize("sign", ["", "z", "Z"])
 @pytest.mark.parametrize("mode", ["rw", "z", "rw,Z"])
 def test_selinux_sign_of_a_volume_is_the_same(mode: str, sign: str) -> None:

@@ -152,12 +152,12 @@ def _mounts(given: dict[str, Any], model: Mapping[str, Any], config: Mapping[str
         if source is None and target in declared:
             continue  # the image says so
         options = {key: value for key, value in volume.items() if key not in {"type", "source", "target", "read_only"}}
-        bind = {key: value for key, value in (options.pop("bind", None) or {}).items() if key != "create_host_path"}
+        bind = dict(options.pop("bind", None) or {})
+        if not bind.pop("create_host_path", False):
+            # Compose sends none for a volume or a bind in long form; for a volume, the engine shows one by itself.
+            bind.pop("selinux", None)
         if bind.get("propagation") in DEFAULT_PROPAGATION:
             del bind["propagation"]
-        if volume["type"] == "volume":
-            # The engine shows one where nobody asked for it, and Compose often sends none where somebody did.
-            bind.pop("selinux", None)
         tmpfs = {key: str(value) for key, value in (options.pop("tmpfs", None) or {}).items()}
         plain = {key: value for key, value in options.items() if value not in ({}, None)}
         found[target] = (volume["type"], source, bool(volume.get("read_only")), bind, tmpfs, plain)
