@@ -20,6 +20,7 @@ from roas.deployment.peers import Peers
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.manager import DeploymentManager
 from roas.engine.secret_sources import of_variables, stack_secrets
+from roas.environments import environments
 from roas.errors import RoasError
 from roas.events import EventBus
 from roas.integration import IntegrationCoordinator
@@ -34,7 +35,7 @@ from roas.monitoring.integration_monitor import IntegrationMonitor
 from roas.monitoring.metrics import Metrics
 from roas.monitoring.token_twin import TokenTwin
 from roas.redaction import Redactor, hide_everywhere
-from roas.settings import Settings, environments
+from roas.settings import Settings
 from roas.state.manager import StateManager
 from roas.state.ownership import HeldLease
 from roas.state.sync import DataSyncManager

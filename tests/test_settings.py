@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from roas.environments import environments
 from roas.errors import SettingsError
-from roas.settings import environments, load_settings
+from roas.settings import load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,9 @@
 """Find the environment that a command names."""
 
+from roas.environments import environments
 from roas.errors import InvalidRequestError
 from roas.models.environment import Environment
-from roas.settings import Settings, environments
+from roas.settings import Settings
 
 
 def find_environment(settings: Settings, name: str) -> Environment:

@@ -8,11 +8,12 @@ from pathlib import Path
 from roas.configuration.stack_files import compose_variables, find_files, plain_name, usual_project
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.interface import ResolvedStack
+from roas.environments import environments
 from roas.errors import ComposePolicyError, InvalidRequestError
 from roas.models.environment import Environment
 from roas.models.facts import FoundProject
 from roas.redaction import Redactor
-from roas.settings import NAME_PATTERN, EnvironmentSettings, Settings, environments
+from roas.settings import NAME_PATTERN, EnvironmentSettings, Settings
 from roas.validation.compose_variables import known_variables, profiles_of, variables_of_images
 
 # Rounds of a policy that names what it refuses: of the files, of the model, of what the engine holds.

@@ -5,10 +5,10 @@ from typing import Any
 
 from roas.deployment.context import Components
 from roas.engine.projects import runs_already_as
+from roas.environments import environments
 from roas.errors import SecondCopyError
 from roas.models.environment import Environment
 from roas.models.release import Release
-from roas.settings import environments
 
 
 async def refuse_second_copy(

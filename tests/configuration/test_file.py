@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from roas.configuration.layout import ENVIRONMENT_KEYS, ENVIRONMENTS, FILE_SUFFIX, NOT_IN_THE_FILE, TABLES, key_of
+from roas.environments import environments
 from roas.errors import SettingsError
 from roas.models.environment import PolicyLevel
-from roas.settings import SECRET_FIELDS, EnvironmentSettings, Settings, environments, load_settings, read_settings
+from roas.settings import SECRET_FIELDS, EnvironmentSettings, Settings, load_settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,6 +16,7 @@ from roas.deployment.orchestrator import DeploymentOrchestrator
 from roas.deployment.phases import preparation
 from roas.deployment.phases.verification import observation_seconds
 from roas.engine.manager import DeploymentManager
+from roas.environments import environments
 from roas.errors import PhaseTimeoutError
 from roas.models.actor import Actor, ActorKind
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
@@ -26,7 +27,7 @@ from roas.models.recovery import RecoveryAction
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.monitoring.integration_monitor import LIMITS
 from roas.recovery import budget
-from roas.settings import Settings, environments
+from roas.settings import Settings
 from roas.state import history
 from roas.state.manager import StateManager
 from roas.state.projection import STREAM_LENGTH

@@ -12,10 +12,11 @@ from campaigns.hostile.every_key import schema_keys
 from roas.engine.compose_engine import ComposeEngine
 from roas.engine.policy import ComposePolicy
 from roas.engine.policy_keys import KEYS
+from roas.environments import environments
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
-from roas.settings import environments, load_settings
+from roas.settings import load_settings
 
 FOLDER = Path("/srv/stack")
 STATE = Path("/srv/stack/state")

@@ -1,8 +1,8 @@
 """Check that the stack does not run already under another project's name."""
 
 from roas.engine.projects import runs_already_as
+from roas.environments import environments
 from roas.models.check import CheckResult, Severity
-from roas.settings import environments
 from roas.validation.finding import failed, passed
 from roas.validation.subject import Subject
 
