@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roas.deployment.changes import StackChanges
-from roas.engine.comparison import ServiceDifference, WantedService
+from roas.engine.comparison import ContainerDifference, ServiceDifference, WantedService
 from roas.engine.interface import SweptContainers
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
@@ -16,8 +16,8 @@ class Comparison:
     """Hold what was compared for a plan: the changes, the containers, the release that runs and its model.
 
     `certain` are the changes where every image that is not here yet turns out to be the one that runs, `most` where
-    none does. `as_released` is what the model that runs wants of its services. `in_place` are the keys that hands
-    changed of a container without making it anew, by its id.
+    none does. `as_released` is what the model that runs wants of its services. `in_place` is what hands changed of
+    a container without making it anew, by its id.
     """
 
     certain: StackChanges
@@ -27,7 +27,7 @@ class Comparison:
     old_model: Mapping[str, Any] | None
     new_model: Mapping[str, Any]
     as_released: Mapping[str, WantedService]
-    in_place: Mapping[str, tuple[str, ...]]
+    in_place: Mapping[str, ContainerDifference]
 
     def containers_of(self, service: str) -> list[ContainerSnapshot]:
         """Return the containers of a service."""

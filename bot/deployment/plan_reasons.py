@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from roas.deployment.comparison import Comparison, difference_of
 from roas.engine.comparison import ServiceDifference
-from roas.engine.model import UNLIKE, adopted_hash, borrowed_targets, services_of
+from roas.engine.model import UNLIKE, adopted_hash, borrowed_targets, services_of, with_needs
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState
 
 KEYS_SHOWN = 4
+OF_NETWORK = "networks: "
 NO_RELEASE_HAS_IT = "it is in no release: somebody started it by hand"
 
 
@@ -84,16 +85,33 @@ def _adopted_with_files(comparison: Comparison) -> Iterator[str]:
             yield name
 
 
-def _changed_in_place(comparison: Comparison) -> Iterator[tuple[str, str]]:
-    """Yield the services with a container that stays, and is not as its own configuration hash says."""
+def _changed_in_place(comparison: Comparison) -> Iterator[str]:
+    """Say what of each container stays that is not as its own configuration hash says, and what does not."""
     changes = comparison.most
-    for name in sorted(changes.definitions):
+    needed = _needed(comparison)
+    for name in sorted(changes.definitions.keys() - changes.skipped):
         difference = difference_of(changes, name)
-        going = {one.id for one in (*difference.unlike, *difference.surplus)} if difference else set[str]()
+        if difference is not None and difference.unlike:
+            continue
+        going = {one.id for one in difference.surplus} if difference else set[str]()
         staying = [one.id for one in comparison.containers_of(name) if one.id not in going]
-        keys = list(dict.fromkeys(key for one in staying for key in comparison.in_place.get(one, ())))
-        if keys and name not in changes.skipped:
-            yield name, ", ".join([*keys[:KEYS_SHOWN], "…"] if len(keys) > KEYS_SHOWN else keys)
+        found = [comparison.in_place[one] for one in staying if one in comparison.in_place]
+        again = {network for one in found for network in one.lost} if name in needed else set[str]()
+        keys = dict.fromkeys(key for one in found for key in one.changed)
+        stays = [key for key in keys if key.removeprefix(OF_NETWORK) not in again]
+        if again:
+            networks = ", ".join(sorted(again))
+            yield f"{name} is connected again to {networks}: what changes shares with it, or links to it."
+        if stays:
+            keys_shown = ", ".join([*stays[:KEYS_SHOWN], "…"] if len(stays) > KEYS_SHOWN else stays)
+            yield f"{name} was changed while it ran, and stays so, until its container is made anew: {keys_shown}."
+
+
+def _needed(comparison: Comparison) -> frozenset[str]:
+    """Return what Compose brings to the model beside the services that it makes anew."""
+    differing = comparison.most.differing
+    anew = frozenset(name for name, one in differing.items() if one.unlike)
+    return frozenset(on for name in anew for on in with_needs(comparison.new_model, [name]) - {name})
 
 
 def left_alone(comparison: Comparison) -> Iterator[str]:
@@ -105,8 +123,7 @@ def left_alone(comparison: Comparison) -> Iterator[str]:
     for name, fields in services_of(comparison.new_model).items():
         if adopted_hash(fields) and borrowed_targets(fields) and difference_of(comparison.most, name) is None:
             yield f"{name} stays as Compose made it: it can write to what it borrows with `:ro`."
-    for name, keys in _changed_in_place(comparison):
-        yield f"{name} was changed while it ran, and stays so, until its container is made anew: {keys}."
+    yield from _changed_in_place(comparison)
     label = comparison.current.label if comparison.current else ""
     for name in sorted(comparison.most.skipped):
         yield f"{name} is not as {label} has it, and stays as it is: this deployment does not name it."

@@ -13,6 +13,7 @@ from roas.deployment.plan_binding import bind_to_inputs
 from roas.deployment.second_copy import refuse_second_copy
 from roas.deployment.state_folder import refuse_moved_state
 from roas.engine.changed_in_place import without_our_own
+from roas.engine.comparison import ContainerDifference
 from roas.engine.interface import Engine, ResolvedStack, SweptContainers
 from roas.engine.manager import not_restorable
 from roas.errors import ComposeFileError, ImageChangedError, InvalidRequestError, ReleaseNotRestorableError
@@ -248,13 +249,13 @@ async def _changed_in_place(
     current: Release | None,
     model: Mapping[str, Any],
     there: tuple[ContainerSnapshot, ...],
-) -> Mapping[str, tuple[str, ...]]:
+) -> Mapping[str, ContainerDifference]:
     """Return what hands changed of containers that stay, by id; what runs before the first release is as it is."""
     if current is None:
         return {}
     found = await engine.container_differences(environment, model)
     by_hand = await without_our_own(engine, environment, current.model_hash, there, found)
-    return {key: one.changed for key, one in by_hand.items() if one.changed}
+    return {key: one for key, one in by_hand.items() if one.changed}
 
 
 def _known_image(name: str, image: WantedImage, current: Release | None) -> str | None:

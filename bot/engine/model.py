@@ -93,6 +93,21 @@ def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(mode.removeprefix(OF_SERVICE) for mode in modes if mode.startswith(OF_SERVICE))
 
 
+def with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[str]:
+    """Return services with all that they share with: Compose brings that to the model, too.
+
+    What they only depend on is not among a stored model's `depends_on`: there, it is the bot that waits for it.
+    """
+    known, found, left = services_of(model), set[str](), list(services)
+    while left:
+        name = left.pop()
+        if name not in found and name in known:
+            found.add(name)
+            borrowed = (*(known[name].get("volumes_from") or ()), *(known[name].get("links") or ()))
+            left += [*shared_with(known[name]), *(str(one).partition(":")[0] for one in borrowed)]
+    return frozenset(found)
+
+
 def adopted_hash(service: Mapping[str, Any]) -> str:
     """Return the hash that a service's adopted containers have; empty where there are none to keep."""
     return str((service.get("x-deploy") or {}).get(ADOPTED_HASH) or "")

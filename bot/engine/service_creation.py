@@ -18,11 +18,11 @@ from roas.engine.model import (
     read_definitions,
     replicas_of,
     services_of,
-    shared_with,
     stop_grace_seconds,
+    with_needs,
 )
 from roas.engine.model_store import ModelStore
-from roas.engine.networks import missing_networks
+from roas.engine.networks import Endpoints, connect_again, endpoints_of, missing_networks
 from roas.engine.own_container import own_container_id
 from roas.engine.per_model import PerModel
 from roas.engine.readable_images import set_references
@@ -40,13 +40,14 @@ CREATE_SECONDS = 60.0
 class PinnedService:
     """Hold one service of a pinned model; `needs` are the hashes of it and of all that it shares with.
 
-    `images` are the fields of the same services, of which Compose reads the images.
+    `images` are the fields of the same services, of which Compose reads the images; `networks` those that they join.
     """
 
     wanted: WantedService
     fields: Mapping[str, Any]
     needs: Mapping[str, str]
     images: Mapping[str, Mapping[str, Any]]
+    networks: Mapping[str, Endpoints]
 
 
 class ServiceCreator:
@@ -133,7 +134,7 @@ class ServiceCreator:
         if services:
             project = ComposeProject.of_model(environment, self._models.existing(model_hash))
             # What the chosen ones share with is scaled by Compose, too: two bots in a handover would become one.
-            needed = _with_needs(model, services)
+            needed = with_needs(model, services)
             scale = {name: present[name] for name in sorted(needed) if present[name]}
             await self._unpause(environment, [one for one in taken if one.service in needed])
             await set_references(
@@ -166,9 +167,11 @@ class ServiceCreator:
         if fields is None:
             raise InvalidRequestError(f"{service} is not a service of this release.", hint="Name one of its services.")
         wanted = await self.wanted(model, environment)
-        needed = sorted(_with_needs(model, [service]) & wanted.keys())
+        needed = sorted(with_needs(model, [service]) & wanted.keys())
         hashes = {name: wanted[name].config_hash for name in needed}
-        return PinnedService(wanted[service], fields, hashes, {name: services_of(model)[name] for name in needed})
+        images = {name: services_of(model)[name] for name in needed}
+        networks = {name: endpoints_of(fields, model) for name, fields in images.items() if name != service}
+        return PinnedService(wanted[service], fields, hashes, images, networks)
 
     async def _kept_scale(self, environment: Environment, pinned: PinnedService, *, beside: bool) -> Mapping[str, int]:
         """Return the scale with which Compose leaves as many containers as there are of what the service shares with.
@@ -238,10 +241,15 @@ class ServiceCreator:
         scale |= await self._kept_scale(environment, pinned, beside=beside)
         project = ComposeProject.of_model(environment, path)
         await set_references(self._clients, environment, pinned.images)
+        # Compose 2.40 also replaces what hands took out of a network. What fits stays, as the plan says; of what the
+        # service shares with, or links to, the plan says that it is connected again.
+        keep = beside or (not anew and all(map(wanted.fits, existing)))
+        if not keep:
+            await connect_again(self._clients, environment, pinned.networks)
         # Compose stops what it replaces, one after the other at worst.
         grace = stop_grace_seconds(pinned.fields) * max(1, len(existing))
         await self._runner.run(
-            commands.create(project, [name], keep_existing=beside, anew=anew, scale=scale),
+            commands.create(project, [name], keep_existing=keep, anew=anew, scale=scale),
             environment,
             timeout_seconds=CREATE_SECONDS + grace,
             service=name,
@@ -270,21 +278,6 @@ def _pins(model: Mapping[str, Any]) -> Mapping[str, tuple[ServiceDefinition, str
     """Return the definition and the image ID of each service."""
     services = services_of(model)
     return {name: (one, pinned_image_id(services[name])) for name, one in read_definitions(model).items()}
-
-
-def _with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[str]:
-    """Return services with all that they share with: Compose brings that to the model, too.
-
-    What they only depend on is not among a stored model's `depends_on`: there, it is the bot that waits for it.
-    """
-    known, found, left = services_of(model), set[str](), list(services)
-    while left:
-        name = left.pop()
-        if name not in found and name in known:
-            found.add(name)
-            borrowed = (*(known[name].get("volumes_from") or ()), *(known[name].get("links") or ()))
-            left += [*shared_with(known[name]), *(str(one).partition(":")[0] for one in borrowed)]
-    return frozenset(found)
 
 
 def _is_replaced(own: ContainerSnapshot, pinned: PinnedService) -> bool:

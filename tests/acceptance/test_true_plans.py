@@ -191,3 +191,30 @@ async def test_plan_says_what_was_changed_in_place(people, stack, images, deploy
     assert stack.container("db").attrs["HostConfig"]["Memory"] == 0
     assert network.name in stack.container("api").attrs["NetworkSettings"]["Networks"]
     assert [one.partition(" ")[0] for one in await changed_in_place(people)] == ["vpn"]
+
+
+async def test_disconnected_is_not_made_anew(people, stack, images, deployed):
+    """Newer versions of Compose replace what hands took out of a network, whatever they are asked to make."""
+    first, second = (one for one in stack.containers() if one.labels[SERVICE] == "two")
+    network = stack.client.networks.get(f"{stack.project()}_default")
+    network.disconnect(first)
+    second.remove(force=True)
+    planned = await plan_and_deploy(people, stack, "v1")
+    assert planned["two"].reasons == ("it has 1 of 2 containers",)
+    assert first.id in {one.id for one in stack.containers()}
+    linked = service(image=f"{REPOSITORY}:v1", links=["db"])
+    write(stack, web=linked)
+    await people.succeed("v1")
+    for name in ("db", "vpn"):
+        network.disconnect(stack.container(name))
+    sharing = service(image=f"{REPOSITORY}:v1", network_mode="service:vpn", labels={"a": "1"})
+    write(stack, web={**linked, "labels": {"a": "1"}}, torrent=sharing)
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v1"))
+    again = [one.partition(" ")[0] for one in plan.warnings if f"is connected again to {network.name}" in one]
+    assert again == ["db", "vpn"]
+    planned = await plan_and_deploy(people, stack, "v1")
+    actions = [planned[name].action for name in ("db", "vpn", "web", "torrent")]
+    assert actions == [KEEP, KEEP, ServiceAction.RECREATE, ServiceAction.RECREATE]
+    for name in ("db", "vpn"):
+        joined = stack.container(name).attrs["NetworkSettings"]["Networks"][network.name]
+        assert name in joined["Aliases"]
