@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from roas.errors import InvalidRequestError, StateError
-from roas.state.journal import is_damage
+from roas.state.journal_faults import is_damage
 from roas.state.journal_place import SUFFIXES
 from roas.state.schema import IDENTITY
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -12,8 +11,6 @@ from typing import Any, TypeVar
 
 from roas.errors import (
     FencedOffError,
-    JournalDamagedError,
-    JournalHeldError,
     JournalLostError,
     JournalUnusableError,
     StateError,
@@ -22,11 +19,11 @@ from roas.models.change import StateChange
 from roas.state.document_texts import hide_in_document
 from roas.state.documents import to_json
 from roas.state.group_commit import GroupCommit
+from roas.state.journal_faults import Refusals, WriteTrouble, damage, is_damage, refusal
 from roas.state.journal_place import JournalPlace
 from roas.state.schema import give_identity, migrate
 
 BUSY_TIMEOUT_MILLISECONDS = 10_000
-DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 Result = TypeVar("Result")
 QueuedWork = tuple[Callable[["Transaction"], Any], "Fence | None"]
 
@@ -37,36 +34,6 @@ class Fence:
 
     environment: str
     token: int
-
-
-@dataclass(frozen=True, slots=True)
-class WriteTrouble:
-    """Describe a time in which the journal could not be written; `seconds` is its length, until writes worked again."""
-
-    reason: str
-    refused: int
-    seconds: float
-
-
-class _Refusals:
-    """Remember the writes that failed since the last that did not."""
-
-    def __init__(self) -> None:
-        self.error: StateError | None = None
-        self.over: WriteTrouble | None = None
-        self._since = 0.0
-        self._count = 0
-
-    def note(self, error: StateError) -> None:
-        if self.error is None:
-            self._since, self._count = time.monotonic(), 0
-        self.error = error
-        self._count += 1
-
-    def end(self) -> None:
-        if self.error is not None:
-            self.over = WriteTrouble(self.error.message, self._count, time.monotonic() - self._since)
-            self.error = None
 
 
 @dataclass(slots=True)
@@ -129,7 +96,7 @@ class Journal:
         self._connection: sqlite3.Connection | None = None
         self._writes: set[asyncio.Task[object]] = set()
         self._commits = GroupCommit(self._commit)
-        self._refusals = _Refusals()
+        self._refusals = Refusals()
         self._place = JournalPlace(path)
         self.id = ""
         self.lost: JournalLostError | None = None
@@ -294,35 +261,9 @@ class Journal:
         if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
             typed = self.lost = damage(self._path, str(error))
         else:
-            typed = self._refusal(error)
+            typed = refusal(self._path, error)
         typed.__cause__ = error
         return typed
-
-    def _refusal(self, error: Exception) -> JournalUnusableError:
-        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-            return JournalHeldError(
-                f"The journal {self._path.name} is locked by another process, which does not release it.",
-                hint=f"Find the process that hangs or was stopped (`fuser {self._path}`), then resume it, or end it.",
-            )
-        return JournalUnusableError(
-            f"The journal {self._path.name} cannot be used: {error}",
-            hint=f"Check that {self._path.parent} exists, is writable and has free space.",
-        )
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Return whether SQLite cannot make sense of the file: no fault of the disk's that may pass."""
-    code: int | None = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in DAMAGED
-
-
-def damage(path: Path, text: str) -> JournalDamagedError:
-    """Return the error that says that a journal is damaged, and how to bring it back."""
-    return JournalDamagedError(
-        f"The journal {path.name} is damaged: {text}",
-        hint="Stop the bot, run `roas restore` (in the shipped stack: `docker compose stop discord-bot`, then "
-        "`docker compose run --rm discord-bot roas restore`), and start it again.",
-    )
 
 
 def _run_apart(transaction: Transaction, work: Callable[[Transaction], Any], fence: Fence | None) -> Any:

@@ -17,7 +17,8 @@ from roas.state.documents import readable
 from roas.state.freezes import Freezes
 from roas.state.history import History
 from roas.state.instance import Instance
-from roas.state.journal import Fence, Journal, Transaction, WriteTrouble
+from roas.state.journal import Fence, Journal, Transaction
+from roas.state.journal_faults import WriteTrouble
 from roas.state.locks import Locks
 from roas.state.ownership import Ownership
 from roas.state.posts import Posts

@@ -1,0 +1,70 @@
+"""Name what is wrong with a journal: it is damaged, cannot be used for a while, or could not be written."""
+
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from roas.errors import JournalDamagedError, JournalHeldError, JournalUnusableError, StateError
+
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+@dataclass(frozen=True, slots=True)
+class WriteTrouble:
+    """Describe a time in which the journal could not be written; `seconds` is its length, until writes worked again."""
+
+    reason: str
+    refused: int
+    seconds: float
+
+
+class Refusals:
+    """Remember the writes that failed since the last that did not."""
+
+    def __init__(self) -> None:
+        self.error: StateError | None = None
+        self.over: WriteTrouble | None = None
+        self._since = 0.0
+        self._count = 0
+
+    def note(self, error: StateError) -> None:
+        """Count one more that failed."""
+        if self.error is None:
+            self._since, self._count = time.monotonic(), 0
+        self.error = error
+        self._count += 1
+
+    def end(self) -> None:
+        """Note that one did not fail: the trouble is over."""
+        if self.error is not None:
+            self.over = WriteTrouble(self.error.message, self._count, time.monotonic() - self._since)
+            self.error = None
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether SQLite cannot make sense of the file: no fault of the disk's that may pass."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in DAMAGED
+
+
+def damage(path: Path, text: str) -> JournalDamagedError:
+    """Return the error that says that a journal is damaged, and how to bring it back."""
+    return JournalDamagedError(
+        f"The journal {path.name} is damaged: {text}",
+        hint="Stop the bot, run `roas restore` (in the shipped stack: `docker compose stop discord-bot`, then "
+        "`docker compose run --rm discord-bot roas restore`), and start it again.",
+    )
+
+
+def refusal(path: Path, error: Exception) -> JournalUnusableError:
+    """Return the error that says why a journal cannot be used now; that may pass."""
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+        return JournalHeldError(
+            f"The journal {path.name} is locked by another process, which does not release it.",
+            hint=f"Find the process that hangs or was stopped (`fuser {path}`), then resume it, or end it.",
+        )
+    return JournalUnusableError(
+        f"The journal {path.name} cannot be used: {error}",
+        hint=f"Check that {path.parent} exists, is writable and has free space.",
+    )
