@@ -142,6 +142,7 @@ def test_no_decision_reads_a_text():
         ("PASSING.search(str(error))", True),
         ("type(error).__name__ == 'APIError'", True),
         ("[one for one in found if not one.hint]", True),
+        ("\"SELECT 1 FROM recoveries WHERE json_extract(document, '$.result') = ''\"", True),
         ("error.message != self._said_before", False),
         ("reason is TakeoverReason.DIED", False),
         ("text = problem.hint or 'Look at the log.'", False),

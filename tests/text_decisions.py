@@ -1,6 +1,7 @@
 """Find code that decides by the words of a text which is meant for people."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 # What such texts are called, of an error, an alert, a phase or a check; `__name__` is that of an error's class.
@@ -8,6 +9,8 @@ TEXTS = frozenset(
     {"actions", "detail", "explanation", "hint", "message", "reason", "report", "summary", "title", "warnings"}
 )
 READING = frozenset({"endswith", "find", "findall", "fullmatch", "index", "match", "partition", "search", "startswith"})
+# The same of a stored document: what a recovery attempt says of its end is its `result`.
+TEXT_IN_SQL = re.compile(rf"json_extract\(\w+, '\$[\w.]*\.({'|'.join(sorted(TEXTS | {'result'}))})'\)")
 COMPARING = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)
 
 
@@ -19,6 +22,8 @@ def text_decisions(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
         asked: list[ast.expr] = []
         match node:
+            case ast.Constant(value=str(text)) if TEXT_IN_SQL.search(text):
+                yield node.lineno
             case ast.Compare(left=left, ops=[operator], comparators=[right]) if isinstance(operator, COMPARING):
                 if (_is_text(left) and _is_fixed(right)) or (_is_text(right) and _is_fixed(left)):
                     yield node.lineno

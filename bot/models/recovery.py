@@ -54,7 +54,8 @@ class Fault:
 class RecoveryStep:
     """Record one attempt; it is written before it is made, and again with its end.
 
-    `boot_id` and `boot_seconds` record its age by a clock that cannot be set.
+    `boot_id` and `boot_seconds` record its age by a clock that cannot be set. `result` says for people how it ended,
+    `ended` whether it has; rows of a release that did not know have a result once it has.
     """
 
     id: str
@@ -66,6 +67,7 @@ class RecoveryStep:
     result: str = ""
     boot_id: str = ""
     boot_seconds: float = 0.0
+    ended: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

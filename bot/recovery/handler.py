@@ -168,11 +168,12 @@ class ErrorHandler:
             datetime.now(UTC),
             boot_id=boot_id(),
             boot_seconds=boot_seconds(),
+            ended=False,
         )
         await self._state.recoveries.save(step)
         log.info("recovery attempt", alert_id=fault.alert_id, service=fault.service, action=action.value)
         problem = await self._try(fault, environment, action)
-        await self._state.recoveries.save(replace(step, result=problem or "recovered"))
+        await self._state.recoveries.save(replace(step, result=problem or "recovered", ended=True))
         await self._notes.note(fault.alert_id, f"{ACTION_NAMES[action]}: {problem or 'recovered'}")
         return problem
 
@@ -180,7 +181,7 @@ class ErrorHandler:
         """Record that attempts of a bot that died were interrupted; returns whether there were any."""
         interrupted = await self._state.recoveries.unfinished(fault.alert_id)
         for step in interrupted:
-            await self._state.recoveries.save(replace(step, result=INTERRUPTED_ATTEMPT))
+            await self._state.recoveries.save(replace(step, result=INTERRUPTED_ATTEMPT, ended=True))
             await self._notes.note(fault.alert_id, f"{ACTION_NAMES[step.action]}: {INTERRUPTED_ATTEMPT}")
         return bool(interrupted)
 

@@ -10,6 +10,8 @@ from roas.models.deployment import PhaseResult, PhaseStatus
 
 # How the last note on an alert begins that recovery has left as it is.
 LEFT_ALONE = "not ours"
+# Whether a recovery attempt has ended, in SQL.
+STEP_HAS_ENDED = "json_extract(document, '$.result') != ''"
 
 
 def phase_of(stored: PhaseResult) -> PhaseResult:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from roas.models.recovery import RecoveryAction, RecoveryStep
 from roas.state.documents import readable, to_json
+from roas.state.earlier_rows import STEP_HAS_ENDED
 from roas.state.journal import Journal, Transaction
 
 
@@ -36,8 +37,8 @@ class Recoveries:
         """Return the attempts about an alert of which no end was written, oldest first."""
         rows = await self._journal.read(
             lambda t: t.execute(
-                "SELECT document FROM recoveries WHERE json_extract(document, '$.alert_id') = ?"
-                " AND json_extract(document, '$.result') = '' ORDER BY id",
+                f"SELECT document FROM recoveries WHERE json_extract(document, '$.alert_id') = ?"  # noqa: S608 - fixed
+                f" AND coalesce(json_extract(document, '$.ended'), {STEP_HAS_ENDED}) = 0 ORDER BY id",
                 (alert_id,),
             ).fetchall()
         )

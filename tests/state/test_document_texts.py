@@ -16,7 +16,7 @@ PLAIN = frozenset(
     acknowledged_by action active alert_id applied_model approved_by at attempts beat_at begun_at boot_id boot_seconds
     brought_up built called called_with cancel_requested_by changed channel_id cogs_loaded config_hash confirmed
     container_id containers content_hash coordination correlation_id count cpu_percent created_at created_by
-    decided_at decided_by definition_hash deployment_id digest duration_seconds ended_at environment environments
+    decided_at decided_by definition_hash deployment_id digest duration_seconds ended ended_at environment environments
     escalated escalated_at exit_code expected_image expires_at expires_boot_seconds fault fingerprint finished
     fraction freeze from_release frozen_by gateway_ready group handed_over_to healing health held_by id image image_id
     image_reference instance_id interaction_id key kind lease_until left_alone lock memory_bytes message_id model_hash

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from roas.models.alert import AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, PhaseResult, PhaseStatus
+from roas.models.recovery import RecoveryAction, RecoveryStep
 from roas.state.manager import JOURNAL_NAME, StateManager
 from tests.state.test_state_manager import a_deployment
 
@@ -74,3 +76,23 @@ async def test_alert_of_before_read_by_last_note(tmp_path: Path, note: str, expe
     async with StateManager(tmp_path) as state:
         (alert,) = await state.alerts.open()
         assert alert.left_alone is expected
+
+
+@pytest.mark.parametrize(("result", "is_unfinished"), [("", True), ("recovered", False)])
+async def test_attempt_of_before_read_by_result(tmp_path: Path, result: str, is_unfinished: bool) -> None:
+    step = RecoveryStep("STEP-1", "ALERT-1", "dev", "web", RecoveryAction.RESTART, datetime.now(UTC), result)
+    async with StateManager(tmp_path) as state:
+        await state.recoveries.save(replace(step, ended=True))
+    as_before(tmp_path, "recoveries", "ended")
+    async with StateManager(tmp_path) as state:
+        assert bool(await state.recoveries.unfinished("ALERT-1")) is is_unfinished
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_attempt_read_by_field(tmp_path: Path, ended: bool) -> None:
+    """Whatever its result says."""
+    result = "" if ended else "recovered"
+    step = RecoveryStep("STEP-1", "ALERT-1", "dev", "web", RecoveryAction.RESTART, datetime.now(UTC), result)
+    async with StateManager(tmp_path) as state:
+        await state.recoveries.save(replace(step, ended=ended))
+        assert bool(await state.recoveries.unfinished("ALERT-1")) is not ended
