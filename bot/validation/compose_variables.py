@@ -78,7 +78,10 @@ def images_of(compose_files: Iterable[Path]) -> tuple[tuple[str, str], ...]:
 
 
 def profiles_of(compose_files: Iterable[Path]) -> dict[str, frozenset[str]]:
-    """Return each service of the compose files, and of what they include, that is in profiles, with these."""
+    """Return each service of the compose files, and of what they include, that is in profiles, with these.
+
+    A name with a variable in it is nobody's to choose, and is left out.
+    """
     found: dict[str, frozenset[str]] = {}
     for document in _documents(compose_files):
         for name, service in (entry for section in document.all("services") for entry in _entries(section)):
@@ -87,7 +90,7 @@ def profiles_of(compose_files: Iterable[Path]) -> dict[str, frozenset[str]]:
                 for field, value in _entries(service)
                 if field == "profiles" and isinstance(value, list)
                 for one in value
-                if isinstance(one, str)
+                if isinstance(one, str) and "$" not in one
             ]
             if named:
                 found[name] = found.get(name, frozenset()) | frozenset(named)

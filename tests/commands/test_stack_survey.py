@@ -156,6 +156,7 @@ services:
   client: {image: "%(image)s", profiles: [vpn, plain]}
   extra: {image: "%(image)s", profiles: [extra, vpn-extra]}
   debug: {image: "%(image)s", profiles: [vpn-extra]}
+  always: {image: "%(image)s", profiles: ["${MEDIA_PROFILE:-}"]}
 """
 
 
