@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import tempfile
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -130,11 +129,11 @@ def _untouched(
     containers: tuple[ContainerSnapshot, ...],
 ) -> dict[str, str]:
     """Return the hashes of the services whose adopted containers are all there, with what they share."""
-    existing = Counter((container.service, container.config_hash) for container in containers)
     found = {
         name: adopted
         for name, fields in services.items()
-        if (adopted := adopted_hash(fields)) and existing[name, adopted] >= max(1, replicas_of(fields))
+        if (adopted := adopted_hash(fields))
+        and _count_adopted(name, fields, adopted, containers) >= max(1, replicas_of(fields))
     }
     # Where Compose makes a service, it replaces what that one shares with or links to, too.
     needs = {name: sharing.get(name, frozenset()) | _linked(fields) for name, fields in services.items()}
@@ -147,6 +146,15 @@ def _untouched(
         for name in lost:
             del found[name]
     return found
+
+
+def _count_adopted(
+    name: str, fields: Mapping[str, Any], adopted: str, containers: tuple[ContainerSnapshot, ...]
+) -> int:
+    """Count what was adopted of a service: after a tag was moved, Compose gives another image the same hash."""
+    image_id = pinned_image_id(fields)
+    own = (one for one in containers if one.service == name and one.config_hash == adopted)
+    return sum(image_id in {"", one.image_id} for one in own)
 
 
 def _linked(fields: Mapping[str, Any]) -> frozenset[str]:

@@ -69,3 +69,17 @@ async def test_namespace_by_container_name_followed(people, stack, images):
     assert {one.action for one in planned.values()} == {ServiceAction.RECREATE}
     joined = stack.container("behind").attrs["HostConfig"]["NetworkMode"]
     assert joined == f"container:{stack.container('vpn').id}"
+
+
+async def test_adopted_image_comes_back_over_a_moved_tag(people, stack, images):
+    """Somebody pulls and types `up -d`: the new container has the old one's hash, and not its image."""
+    repository = f"{stack.base_name}/store"
+    stack.write({"store": service(image=f"{repository}:16")})
+    stack.client.images.get(f"{REPOSITORY}:v1").tag(repository, "16")
+    stack.manually("up", "-d", "--wait")
+    await people.succeed("any")
+    stack.client.images.get(f"{REPOSITORY}:v2").tag(repository, "16")
+    stack.manually("up", "-d", "--wait")
+    assert stack.images()["store-1"] == images["v2"]
+    succeeded(await people.rollback(to=0))
+    assert stack.images()["store-1"] == images["v1"]
