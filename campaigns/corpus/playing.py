@@ -203,6 +203,15 @@ class Play:
             self.played.notes.append(f"`docker compose up -d` afterwards: {typed.last}")
         elif changed := changed_services(after, again):
             self.played.notes.append(f"`docker compose up -d` afterwards changed {', '.join(sorted(changed))}")
+            self._expect_told(name, after, again)
+
+    def _expect_told(self, name: str, before: Mapping[str, Look], after: Mapping[str, Look]) -> None:
+        """Note what somebody's Compose replaced and `roas status` does not name as another than the release has it."""
+        status = document(self.ground.roas(self.home, "status", name, "--json"))
+        named = {one["service"] for one in status["environments"][0]["health"]["drift"]}
+        replaced = {look.service for one, look in after.items() if one not in before}
+        if untold := sorted(replaced - named):
+            self.played.notes.append(f"status says nothing of {', '.join(untold)}")
 
     def _judge(self, deployed: Typed, before: Mapping[str, Look], after: Mapping[str, Look]) -> None:
         changed = changed_services(before, after)
@@ -227,6 +236,8 @@ class Play:
         tag_images(self.ground.client, Model.of(resolved.out), made, "next")
         moved = self._deploy(name, NEXT_VERSION)
         there = self.ground.looks(project)
+        self._compose("up", "--detach")
+        self._expect_told(name, there, self.ground.looks(project))
         back = self.ground.roas(self.home, "rollback", name, "--yes", "--reason", "corpus")
         images = [sorted((one.service, one.image) for one in look.values()) for look in (before, there)]
         if moved.code or back.code:
