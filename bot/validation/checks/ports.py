@@ -6,6 +6,8 @@ from roas.models.facts import PublishedPort
 from roas.validation.finding import failed, passed
 from roas.validation.subject import Subject
 
+LOOKS_AGAIN = 2
+
 
 class PortsCheck:
     """Compare the published ports with those that other containers hold, and try the rest."""
@@ -20,11 +22,17 @@ class PortsCheck:
         wanted = wanted_ports(subject.services)
         if not wanted:
             return [passed(self, "No fixed host port is published.")]
-        held = await subject.engine.published_ports()
-        found = [await self._judge(subject, port, held) for port in wanted]
-        problems = [result for result in found if result is not None]
+        problems = await self._problems(subject, wanted)
+        # What restarts again and again holds a port for a moment, and may be in no list at the next one.
+        for _ in range(LOOKS_AGAIN):
+            problems = problems and await self._problems(subject, wanted)
         seen = "" if subject.engine.shares_host() else " by containers; other processes cannot be seen from here"
         return problems or [passed(self, f"{len(wanted)} host port(s) are not held by others{seen}.")]
+
+    async def _problems(self, subject: Subject, wanted: list[WantedPort]) -> list[CheckResult]:
+        held = await subject.engine.published_ports()
+        found = [await self._judge(subject, port, held) for port in wanted]
+        return [result for result in found if result is not None]
 
     async def _judge(self, subject: Subject, port: WantedPort, held: tuple[PublishedPort, ...]) -> CheckResult | None:
         if (other := port.holder(held, subject.environment.project)) is not None:

@@ -122,6 +122,18 @@ async def test_port_of_other_process_reported(with_services: Make, probe: Any) -
     assert "another process" in stops(await PortsCheck().run(with_services(publishing())))[0]
 
 
+async def test_port_held_for_a_moment_is_free(with_services: Make, probe: Any) -> None:
+    """A container of the stack that restarts again and again was not in the list, and then held its port."""
+    answers = [False, True]
+
+    async def port_is_free(*_: object) -> bool:
+        return answers.pop(0)
+
+    probe.port_is_free = port_is_free
+    assert stops(await PortsCheck().run(with_services(publishing()))) == []
+    assert answers == []
+
+
 async def test_same_port_elsewhere_is_no_conflict(with_services: Make, probe: Any) -> None:
     """Another address or protocol makes it another port."""
     probe.ports = (PublishedPort("127.0.0.2", 8080, "tcp", "a"), PublishedPort("127.0.0.1", 8080, "udp", "b"))
