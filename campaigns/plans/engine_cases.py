@@ -68,6 +68,7 @@ class EngineCase:
         for _ in range(rng.randint(0, 4)):
             self.result.story.append(hands.use())
         request = await self._limited(application)
+        self.ground.wait_for_jobs(JOB)
         before = self.ground.look(self.project)
         plan = await application.orchestrator.plan(request)
         if self.ground.look(self.project) != before:

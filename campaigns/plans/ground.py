@@ -16,6 +16,7 @@ from testbed.daemon import PrivateDaemon
 from testbed.engine import manual_environment
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
+from testbed.waiting import wait_until
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
@@ -25,6 +26,7 @@ OTHER = "other"
 SLEEP = '["sleep", "100000"]'
 SOURCE = "plans/app"
 HAND_SECONDS = 120
+JOB_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,15 @@ class Ground:
             name = label(one, SERVICE) if ours else f"{label(one, PROJECT)} {one['Name']}"
             found.setdefault(name, {})[one["Id"]] = (one["State"]["StartedAt"], one["State"]["Status"])
         return found
+
+    def wait_for_jobs(self, service: str) -> None:
+        """Wait until what ends by itself has ended: that is no effect of a deployment."""
+
+        def ended() -> bool:
+            return not any(label(one, SERVICE) == service and one["State"]["Status"] == "running" for one in self.containers())
+
+        if not wait_until(ended, JOB_SECONDS):
+            raise TimeoutError(f"{service} does not end")
 
     def images(self, project: str) -> Mapping[str, set[str]]:
         """Return the image IDs of each service's containers."""
