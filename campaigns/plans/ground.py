@@ -91,7 +91,8 @@ class Ground:
         """Wait until what ends by itself has ended: that is no effect of a deployment."""
 
         def ended() -> bool:
-            return not any(label(one, SERVICE) == service and one["State"]["Status"] == "running" for one in self.containers())
+            jobs = [one for one in self.containers() if label(one, SERVICE) == service]
+            return all(one["State"]["Status"] != "running" for one in jobs)
 
         if not wait_until(ended, JOB_SECONDS):
             raise TimeoutError(f"{service} does not end")
