@@ -74,3 +74,16 @@ async def test_release_zero_without_readable_files(engine, by_compose, docker_cl
     before = starts(docker_client, by_compose.project)
     await apply(engine, by_compose, drafted.model_hash)
     assert starts(docker_client, by_compose.project) == before
+
+
+async def test_names_with_underlines_stay(engine, stack, docker_client):
+    """Older versions of Compose named containers so, and newer ones do where they are asked to."""
+    environment = stack("services: {web: {image: tiny:v1}, twice: {image: tiny:v1, scale: 2}}")
+    started_by_hand(environment, "--compatibility", "up", "-d")
+    before = starts(docker_client, environment.project)
+    assert before.keys() == {"_web_1", "_twice_1", "_twice_2"}
+    drafted = await draft(engine, environment)
+    await apply(engine, environment, drafted.model_hash)
+    assert starts(docker_client, environment.project) == before
+    model = await engine.load_model(drafted.model_hash)
+    assert await engine.container_differences(environment, model) == {}
