@@ -254,6 +254,7 @@ async def test_misnamed_leftover_adopted_under_right_name(
     adopted = await adopt_project(engine._clients, environment)
     assert adopted is not None
     assert "container_name" not in adopted.model["services"]["web"]
+    assert adopted.model["services"]["web"]["networks"] == {"default": None}, "its right name is no alias of its own"
     assert read_definitions(adopted.model)["web"].fixed_place == ""
 
 

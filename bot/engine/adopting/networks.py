@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.engine.labels import NETWORK, PROJECT, SERVICE
+from roas.engine.labels import NETWORK, NUMBER, PROJECT, SERVICE
 
 SHORT_ID = 12
 
@@ -87,7 +87,7 @@ def network_definition(network: Mapping[str, Any], project: str, *, addressed: b
 
 
 def _endpoint(inspected: Mapping[str, Any], endpoint: Mapping[str, Any]) -> dict[str, Any] | None:
-    given = {inspected["Name"].lstrip("/"), _service_of(inspected), inspected["Id"][:SHORT_ID]}
+    given = {*_names(inspected), _service_of(inspected), inspected["Id"][:SHORT_ID]}
     requested = endpoint.get("IPAMConfig") or {}
     fields = {
         "aliases": [alias for alias in endpoint.get("Aliases") or () if alias not in given],
@@ -119,6 +119,13 @@ def _ipam(ipam: Mapping[str, Any]) -> dict[str, Any]:
     keys = {"Subnet": "subnet", "Gateway": "gateway", "IPRange": "ip_range"}
     ranges = [{name: one[key] for key, name in keys.items() if one.get(key)} for one in ipam.get("Config") or ()]
     return {"config": ranges}
+
+
+def _names(inspected: Mapping[str, Any]) -> set[str]:
+    """Return the name of a container, and the one that Compose gave it: a renamed one keeps that as an alias."""
+    labels = inspected["Config"].get("Labels") or {}
+    parts = (str(labels.get(PROJECT)), _service_of(inspected), str(labels.get(NUMBER)))
+    return {inspected["Name"].lstrip("/"), "-".join(parts), "_".join(parts)}
 
 
 def _service_of(inspected: Mapping[str, Any]) -> str:
