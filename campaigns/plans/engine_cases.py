@@ -11,7 +11,7 @@ from typing import Any
 from campaigns.plans.cases import DORA, NAMES, Result
 from campaigns.plans.effects import find_lies
 from campaigns.plans.engine_hands import Hands
-from campaigns.plans.ground import VERSIONS, Ground
+from campaigns.plans.ground import ENDS, VERSIONS, Ground
 from roas.application import Application, open_application
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.plan import Plan, ServiceAction
@@ -153,7 +153,7 @@ class EngineCase:
         active = [one for one in earlier if "profiles" not in self.services[one] and one != JOB]
         running = [one for one in active if self.services[one].get("scale", 1) == 1]
         if name == JOB:
-            return fields | {"command": ["true"], "network_mode": "none", "x-deploy": {"one_shot": True}}
+            return fields | {"command": ENDS, "network_mode": "none", "x-deploy": {"one_shot": True}}
         shares = rng.choice(running) if running and rng.random() < 0.3 else ""
         if shares:
             fields["network_mode"] = f"service:{shares}"

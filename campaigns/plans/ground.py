@@ -24,6 +24,7 @@ ONE_OFF = "com.docker.compose.oneoff"
 VERSIONS = ("v1", "v2", "v3")
 OTHER = "other"
 SLEEP = '["sleep", "100000"]'
+ENDS = ["true"]  # other than what hands run of it
 SOURCE = "plans/app"
 HAND_SECONDS = 120
 JOB_SECONDS = 30.0
@@ -91,7 +92,7 @@ class Ground:
         """Wait until what ends by itself has ended: that is no effect of a deployment."""
 
         def ended() -> bool:
-            jobs = [one for one in self.containers() if label(one, SERVICE) == service]
+            jobs = [one for one in self.containers() if label(one, SERVICE) == service and one["Config"]["Cmd"] == ENDS]
             return all(one["State"]["Status"] != "running" for one in jobs)
 
         if not wait_until(ended, JOB_SECONDS):
