@@ -209,14 +209,14 @@ MUTATIONS = (
         "bot/deployment/handover.py",
         "            await self._remove_failed(container_id)\n            await context.report",
         "            await context.report",
-        BAD_SUCCESSORS,
+        HANDING_OVER,
     ),
     mutation(
         "a predecessor stays for good",
         "bot/deployment/phases/verification.py",
         "            await remove_predecessors(context, watch)\n            return summary",
         "            return summary",
-        "tests/handover/test_self_replacement.py",
+        HANDING_OVER,
     ),
     mutation(
         "a predecessor does not watch its successor's health",
