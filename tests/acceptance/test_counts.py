@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from roas.engine.compose.runner import ComposeRunner
+from roas.engine.compose import runner
 from roas.state.journal import Journal
 from tests.acceptance.people import People
 from tests.acceptance.stack import REPOSITORY, Stack
@@ -35,12 +35,12 @@ class Counts:
 def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
     """Count programs that are started, requests to the engine, and commits."""
     counts = Counts()
-    start, request, transact = ComposeRunner._start, requests.Session.request, Journal._transact_all
+    start, request, transact = runner.start_process, requests.Session.request, Journal._transact_all
 
-    async def started(self: ComposeRunner, command: Any, *others: Any) -> Any:
+    async def started(command: Any, *others: Any) -> Any:
         verb = next(word for word in reversed(command) if word in {"create", "config", "version"})
         counts.asked[f"jailed {verb}" if "--no-new-privs" in command else f"compose {verb}"] += 1
-        return await start(self, command, *others)
+        return await start(command, *others)
 
     def requested(self: requests.Session, method: str, url: str, **named: Any) -> Any:
         found = CONTAINER.search(url)
@@ -51,7 +51,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
         counts.asked["commits"] += 1
         return transact(self, writes)
 
-    monkeypatch.setattr(ComposeRunner, "_start", started)
+    monkeypatch.setattr(runner, "start_process", started)
     monkeypatch.setattr(requests.Session, "request", requested)
     monkeypatch.setattr(Journal, "_transact_all", committed)
     return counts

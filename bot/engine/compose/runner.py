@@ -41,7 +41,8 @@ SET_IN_JAIL = frozenset({"PATH", "DOCKER_CONFIG", INSTANCE_VARIABLE})
 # A path below which nothing exists or can be created.
 NO_PROGRAMS = os.devnull
 CONFIG_SECONDS = 30.0
-OUT_OF_MEMORY = ("out of memory", "cannot allocate memory")
+# In which words a Go program says that it got no more memory, or no more threads, which need some.
+RAN_OUT = ("out of memory", "cannot allocate memory", "pthread_create failed", "new OS thread", "SIGABRT: abort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class ComposeRunner:
         else:
             stdout, stderr, code = await self._run_confined(command, snapshot, scrubbed, folder, kind)
         stderr = snapshot.mapping.text_back(stderr)
-        if code < 0 or (code != 0 and any(words in stderr for words in OUT_OF_MEMORY)):
+        if has_run_out(code, stderr):
             raise too_much(f"more than {MEMORY_BYTES >> 20} MiB of memory or {CPU_SECONDS} s of a processor")
         if code != 0:
             text = stderr or snapshot.mapping.text_back(stdout)
@@ -224,3 +225,8 @@ class ComposeRunner:
 
 def _names(environment: Environment) -> str:
     return ", ".join(path.name for path in environment.compose_files)
+
+
+def has_run_out(code: int, said: str) -> bool:
+    """Return whether a jailed command ended since it may take no more: by a signal, or with Go's own words."""
+    return code < 0 or (code != 0 and any(words in said for words in RAN_OUT))
