@@ -156,8 +156,14 @@ class Journal:
         """
         task = asyncio.create_task(self._write(work, fence))
         self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
+        task.add_done_callback(self._finished)
         return await asyncio.shield(task)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        """Read what became of a write: a caller that was cancelled does not, and why it failed is noted already."""
+        self._writes.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         """Run a reading transaction. Raises StateError."""

@@ -1,17 +1,22 @@
 """A journal has an id, and a process notices that the one it has open is not the one at its path any more."""
 
+import asyncio
+import gc
 import os
 import shutil
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from roas.errors import JournalLostError
+from roas.concurrency import end_tasks
+from roas.errors import JournalLostError, StateError
 from roas.models.ownership import Heartbeat
 from roas.state import journal_place
 from roas.state.boot_clock import boot_id, boot_seconds
+from roas.state.journal import Journal, Transaction
 from roas.state.manager import JOURNAL_NAME, StateManager
 
 
@@ -145,3 +150,27 @@ async def test_closing_a_lost_journal_spares_the_new(tmp_path: Path) -> None:
         assert (second.folder / f"{JOURNAL_NAME}-wal").stat().st_ino == wal
         await beat(second)
         assert await second.ownership.has_beaten("container")
+
+
+async def test_failed_write_of_a_cancelled_caller_is_read(tmp_path: Path) -> None:
+    unread: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unread.append(context))
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def breaks(_: Transaction) -> None:
+        begun.set()
+        goes_on.wait(10)
+        raise StateError("the disk is gone")
+
+    journal = Journal(tmp_path / JOURNAL_NAME, "T", lambda _: None, str)
+    await journal.open()
+    caller = asyncio.create_task(journal.write(breaks))
+    assert await asyncio.to_thread(begun.wait, 10)
+    await end_tasks(caller)
+    goes_on.set()
+    await journal.read(lambda _: None)  # one after the other: the write has failed then
+    await asyncio.sleep(0)
+    del caller
+    gc.collect()
+    assert unread == []
+    await journal.close()
