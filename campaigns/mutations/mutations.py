@@ -210,6 +210,8 @@ MUTATIONS = (
         "            await self._remove_failed(container_id)\n            await context.report",
         "            await context.report",
         HANDING_OVER,
+        "-k",
+        "unfit or fails",
     ),
     mutation(
         "a predecessor stays for good",

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from roas.deployment.context import DeploymentContext
 from roas.deployment.handover import MOST_SUCCESSORS, HandedOverError
 from roas.engine import service_wait
 from roas.errors import ComposeFileError, EngineError
 from roas.models.actor import Actor, ActorKind
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.health import ContainerState, HealthStatus
 from tests.deployment.conftest import service
 from tests.deployment.fake_engine import STARTING, UNHEALTHY
@@ -322,6 +324,23 @@ async def test_successor_that_ends_by_itself_fails(scene, old):
     ended = await old.orchestrator.wait(home.id)
     assert ended.outcome is Outcome.ROLLED_BACK
     assert "it ended with code 137" in ended.problem.message
+
+
+async def test_unfit_successor_gone_before_it_is_said(scene, old, monkeypatch):
+    """The rollback sweeps it, too: until then a bot that is unfit could take leadership."""
+    left, report = [], DeploymentContext.report
+
+    async def noted(context: DeploymentContext, name: str, step: ServiceStep, *rest: Any) -> None:
+        if step is ServiceStep.FAILED:
+            left.append(scene.bot_containers())
+        await report(context, name, step, *rest)
+
+    monkeypatch.setattr(DeploymentContext, "report", noted)
+    scene.home.behaviour["v1", BOT] = STARTING
+    home = await old.orchestrator.start(deploy("v1"))
+    end(scene, await scene.next(), ContainerState.RESTARTING, old)
+    assert (await old.orchestrator.wait(home.id)).outcome is Outcome.ROLLED_BACK
+    assert left[0] == [old.container_id]
 
 
 async def test_suspended_bot_takes_its_moment(scene, old):
