@@ -164,7 +164,8 @@ async def test_hangup_of_both_in_a_handover_ends_neither(home, people, images):
     version = other_version(home, images)
     deployment_id = await start(people, "dora", "deploy", environment="dev", version=version)
     new = await successor(home, active=False)
-    while ACTIVE not in new.logs().decode():  # from its first moment on
+    await until(lambda: runs_beside_root(new), "the successor's program does not start", seconds=END_SECONDS)
+    while ACTIVE not in new.logs().decode():
         for bot in home.bots():
             await asyncio.to_thread(bot.kill, signal="SIGHUP")
         await asyncio.sleep(0.1)
@@ -172,6 +173,11 @@ async def test_hangup_of_both_in_a_handover_ends_neither(home, people, images):
     assert "succeeded" in told.text, told.text
     assert [(bot.status, bot.attrs["Image"]) for bot in home.bots(stopped=True)] == [("running", images[version])]
     assert started(new) == started(home.bots()[0])
+
+
+def runs_beside_root(bot: Any) -> bool | None:
+    """Tell whether the entrypoint has got so far: until it has read its first line, any signal ends any program."""
+    return any("pass-signals" in " ".join(row) for row in bot.top(ps_args="-eo pid,args")["Processes"]) or None
 
 
 def is_healthy(bot: Any) -> bool:

@@ -107,7 +107,7 @@ def test_fading_sample_app_healthy_first(run):
 def test_sample_app_stops_at_once_on_request(run):
     container = run("healthy")
     container.stop(timeout=10)
-    assert state(container)["ExitCode"] == 0
+    assert state(container)["ExitCode"] == 0, container.logs()
 
 
 def test_missing_registry_noticed_soon(docker_client):
