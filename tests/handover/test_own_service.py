@@ -31,8 +31,8 @@ asyncio.run(main())
 
 
 @contextmanager
-def changed_file(home, how: str) -> Iterator[None]:
-    """Let the bot's service leave the compose file for a while."""
+def changed_file(home, how: str, mode: str = "") -> Iterator[None]:
+    """Let the bot's service leave the compose file for a while, or let the store join its processes."""
     path = home.folder / "docker-compose.yml"
     before = path.read_text()
     stack = yaml.safe_load(before)
@@ -47,6 +47,9 @@ def changed_file(home, how: str) -> Iterator[None]:
             bot["profiles"] = ["another"]
         case "no replicas":
             bot["scale"] = 0
+        case "joined":
+            del bot["depends_on"]  # to Compose, the two would wait for each other
+            stack["services"]["store"]["pid"] = mode
     path.write_text(yaml.safe_dump(stack, sort_keys=False))
     try:
         yield
@@ -77,6 +80,23 @@ async def test_a_plan_without_the_bot_is_refused(home, people, how):
     told = answer.message.text
     assert "this bot itself" in told, told
     assert f"Keep {BOT_SERVICE} in the compose file" in told, told
+    assert answer.message.buttons == []
+    await assert_untouched(home, people, before)
+
+
+@pytest.mark.parametrize("spelled", ["service", "its container's name", "its container's id"])
+async def test_nobody_joins_the_processes_of_the_bot(home, people, spelled):
+    """Who sees the bot's processes could end them, and read their environment, which has the token."""
+    before = look(home)
+    bot = home.bots()[0]
+    modes = {"service": f"service:{BOT_SERVICE}", "its container's name": f"container:{bot.name}"}
+    with changed_file(home, "joined", mode=modes.get(spelled, f"container:{bot.id}")):
+        answer = await people.answer(
+            await people.slash("dora", "deploy", environment="dev", version="v2"), deadline_seconds=ANSWER_SECONDS
+        )
+    told = answer.message.text.replace("\\", "")
+    assert "store has `pid: " in told, told
+    assert "(allowed by `pid:store`)" in told
     assert answer.message.buttons == []
     await assert_untouched(home, people, before)
 
